@@ -1,0 +1,64 @@
+# Every developer command. Each one first makes .venv match requirements.lock, so a fresh clone needs none of them before.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Built here, so that the tools below find it and nothing global is touched.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export UV_LINK_MODE ?= copy
+MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
+NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
+
+.PHONY: help setup up test check fix bench gen lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## .venv with everything that requirements.lock names (the other targets do this by themselves)
+
+$(VENV)/.ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "kgents needs Python 3.11 or newer, found $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null \
+	  || { rm -rf $(VENV); test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	       && echo "setup: installing Debian's python3-venv" \
+	       && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null \
+	       && $(PYTHON) -m venv $(VENV); } \
+	  || { echo "setup: cannot make $(VENV). Install Python's venv module (Debian: apt-get install python3-venv) and run again."; exit 1; }
+	@test -x $(BIN)/uv || { echo "setup: installing uv into $(VENV)"; \
+	  awk '/^[a-z]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.txt \
+	  && $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $(VENV)/uv.txt; }
+	@echo "setup: making $(VENV) match requirements.lock"
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+up: setup ## the whole pipeline on this machine: embedded NATS, every service, a live view (Ctrl-C ends it)
+	@$(BIN)/kgents up
+
+test: setup ## every test, against real servers that the tests start themselves
+	@$(BIN)/pytest
+
+check: setup ## lint, format, types, import contracts, generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m kgents_shared.contract.reference --check
+
+fix: setup ## what the linters can mend by themselves, and the generated documents
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m kgents_shared.contract.reference
+
+bench: setup ## figures as ratios to a bare nats-py client doing the same I/O in the same run
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## requirements.lock anew from the pyproject files
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \
+	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml -o requirements.lock
+
+clean: ## remove .venv and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
