@@ -1,0 +1,1 @@
+"""What kgents services must agree on: contract (pure) → bus (NATS) → runtime (process)."""

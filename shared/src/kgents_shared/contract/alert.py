@@ -1,0 +1,35 @@
+"""The life of one alert: `kgents.alert.<cluster>.<kind>.<namespace>.<name>.<check>`."""
+
+from typing import Final
+
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
+
+STATES: Final = ("pending", "firing", "resolved")
+
+
+class Alert(Wire):
+    """One check that fails on one thing: pending while it may be a blip, firing, then resolved."""
+
+    text: str
+    ref: Ref
+    check: str
+    state: str
+    """One of STATES."""
+    severity: str
+    """`warning` or `critical`."""
+    op: str = stated("upsert")
+    dedup_key: str = ""
+    """The same from pending to resolved, and for the same thing and check the next time."""
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    """Set once it is resolved."""
+    value: float | str | None = None
+    threshold: float | str | None = None
+    unit: str = ""
+    evidence: str = ""
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether the alert is over and forgotten."""
+        return self.op == REMOVE

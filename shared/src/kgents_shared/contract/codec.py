@@ -1,0 +1,78 @@
+"""Bytes ↔ messages, with one place for what is malformed. The only module that knows the wire is JSON."""
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.meta import Meta
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.wire import REMOVE, Wire
+
+T = TypeVar("T", bound=Wire)
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class _Op(msgspec.Struct, gc=False):
+    op: str = "upsert"
+
+
+_OP_DECODER = msgspec.json.Decoder(_Op)
+
+
+def encode(message: Wire) -> bytes:
+    """The message as JSON. Equal messages give equal bytes: the state table's diff relies on it."""
+    return _ENCODER.encode(message)
+
+
+def is_removal(payload: bytes) -> bool:
+    """Whether a state message says `op: remove`, whatever else it holds.
+
+    Raises:
+        MalformedMessageError: the payload is not a JSON object with a textual `op`.
+    """
+    try:
+        return _OP_DECODER.decode(payload).op == REMOVE
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessageError(f"expected a JSON object: {error}") from error
+
+
+class Codec(Generic[T]):
+    """Decodes one signal's messages."""
+
+    def __init__(self, signal: str, type_: object) -> None:
+        self.signal: Final = signal
+        self.type: Final = type_
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)  # type: ignore[arg-type]
+
+    def decode(self, payload: bytes) -> T:
+        """The message of these bytes.
+
+        Raises:
+            MalformedMessageError: the contract does not allow them. The text says where, never what was found there,
+                since the payload of a stranger may hold a secret.
+        """
+        try:
+            return self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedMessageError(f"not a valid {self.signal} message: {error}") from error
+
+
+ENTITY: Final = Codec[Entity]("entity", Entity)
+PULSE: Final = Codec[Pulse]("pulse", Pulse)
+EVENT: Final = Codec[Event]("event", Event)
+TOPOLOGY: Final = Codec[TopologyEntity]("topology", TopologyEntity)
+HEALTH: Final = Codec[Health]("health", Health)
+ALERT: Final = Codec[Alert]("alert", Alert)
+META: Final = Codec[Meta]("meta", Meta)
+
+BY_SIGNAL: Final[dict[str, Codec[Wire]]] = {  # a Codec only ever gives, so reading it as one of Wire is sound
+    codec.signal: codec  # type: ignore[misc]
+    for codec in (ENTITY, PULSE, EVENT, TOPOLOGY, HEALTH, ALERT, META)
+}

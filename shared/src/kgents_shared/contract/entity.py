@@ -1,0 +1,106 @@
+"""What a collector says of one thing it sees: `kgents.entity.<cluster>.<source>.<kind>.<namespace>.<name>`."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from kgents_shared.contract import subjects
+from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
+
+STATUSES: Final = ("running", "pending", "failed", "terminating", "succeeded", "unknown")
+
+KINDS: Final = (
+    "namespace", "node", "pod", "container", "service", "deployment", "statefulset", "daemonset", "job", "cronjob",
+    "ingress", "configmap", "secret", "volume", "network", "host", "database", "nats_server", "nats_stream",
+    "nats_consumer", "nats_subject", "nats_client", "custom",
+)  # fmt: skip
+"""The kinds known today. The set is open: a reader shows a kind it does not know like any other."""
+
+CONNECTION_KINDS: Final = (
+    "network", "http", "grpc", "nats", "volume", "depends", "owns", "runs_on", "routes", "configures", "same_as",
+)  # fmt: skip
+"""The connection kinds known today; open, like KINDS."""
+
+Value = str | int | float | bool | list[str] | None
+"""An attribute's value, as OpenTelemetry allows it."""
+
+
+class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The name of a thing: stable across restarts, unlike its `uid`."""
+
+    cluster: str
+    kind: str
+    name: str
+    namespace: str = ""
+    """Empty for what lives in no namespace."""
+
+    def subject(self, signal: str, **more: str) -> str:
+        """This thing's subject under a signal, e.g. `ref.subject("entity", source="k8s")`."""
+        return subjects.build(
+            signal, cluster=self.cluster, kind=self.kind, namespace=self.namespace, name=self.name, **more
+        )
+
+    def __str__(self) -> str:
+        """As people say it: `pod shop/cart-7f`. The cluster is left out: most readers have one."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+class Traffic(Wire):
+    """What flows over a connection now. None is not known, which is not zero."""
+
+    requests_per_sec: float | None = None
+    bytes_per_sec: float | None = None
+    error_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """0..1 of all requests."""
+    latency_ms: float | None = None
+
+
+class Connection(Wire):
+    """An edge, carried by its shorter-lived side (the pod names its node), so that one entity is one message."""
+
+    kind: str
+    """One of CONNECTION_KINDS, or a newer one."""
+    peer: Ref | str
+    """The other end: its ref, or an alias or address that it claims, resolved by topology-builder."""
+    direction: str = "out"
+    """`out`: from this entity to the peer; `in`: the peer is the one that acts."""
+    attributes: dict[str, Value] = {}
+    evidence: str = ""
+    """Which rule or field says so, e.g. `spec.nodeName`."""
+    traffic: Traffic | None = None
+
+
+class Entity(Wire):
+    """One thing as one source sees it now, or (`op: remove`) the word that it is gone.
+
+    It holds state only, nothing that changes by itself: no sample, no age, no time of observation. Otherwise an
+    unchanged thing would be news at every poll.
+    """
+
+    ref: Ref
+    source: str
+    """Who says it: `k8s`, `docker`, `nats`, …; the service collector-<source>, or a program of your own."""
+    op: str = stated("upsert")
+    uid: str = ""
+    """The incarnation: pod uid, container id, server start id. A removal only removes the uid it names."""
+    status: str = stated("unknown")
+    """One of STATUSES; anything else is read as `unknown`."""
+    reason: str = ""
+    """Why the status is what it is (`CrashLoopBackOff`); in a removal, why it is gone (`deleted`, `expired`)."""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    attributes: dict[str, Value] = {}
+    """By OpenTelemetry semantic-convention names where one exists: `k8s.pod.uid`, `container.id`."""
+    addresses: list[str] = []
+    """Where it answers: `10.0.3.7:5432`, `10.0.3.7`. Another entity's connection may name one as its peer."""
+    aliases: list[str] = []
+    """What else it is called: `pg.shop.svc`, `container-id:4f…`. Same use as addresses."""
+    connections: list[Connection] = []
+    created_at: Time | None = None
+    report_interval_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """For a source without a heartbeat of its own: it expires after three missed reports. None: it never does."""
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether this says that the thing is gone."""
+        return self.op == REMOVE

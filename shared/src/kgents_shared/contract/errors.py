@@ -1,0 +1,48 @@
+"""Every error a caller may want to tell apart, and what to do about each.
+
+KgentsError
+├── ConfigError              a person must act before the start: exit code 78
+├── MalformedMessageError    set the message aside; a retry cannot help
+├── BusError                 NATS answered with a refusal, or not at all
+│   ├── BusTimeoutError      no answer within the deadline: retry
+│   └── ProvisionError       the server cannot carry our streams as it is: a person must act
+└── SteppedDownError         another instance writes here now: stop writing, wait as a standby
+"""
+
+from collections.abc import Iterable
+
+
+class KgentsError(Exception):
+    """The root of every error that kgents raises on purpose."""
+
+
+class ConfigError(KgentsError):
+    """The configuration cannot be used. Holds every fault found, so that one run is enough to mend them all."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults: tuple[str, ...] = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class MalformedMessageError(KgentsError):
+    """A message that its contract does not allow. It stays malformed however often it is delivered."""
+
+
+class BusError(KgentsError):
+    """NATS refused a request. `code` is JetStream's numeric error code, 0 when it gave none."""
+
+    def __init__(self, message: str, *, code: int = 0) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class BusTimeoutError(BusError):
+    """No answer within the deadline; the request may or may not have been carried out."""
+
+
+class ProvisionError(BusError):
+    """The server cannot carry our streams: too old, no JetStream, or a change that would lose data."""
+
+
+class SteppedDownError(KgentsError):
+    """Somebody else writes the same subjects. Going on would fork history, so the writer stops."""

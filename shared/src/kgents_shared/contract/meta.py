@@ -1,0 +1,86 @@
+"""What a service says of itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
+
+Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and messages that were set aside
+(`<instance>` = `dead-letter-<slot>`).
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from kgents_shared.contract.wire import Time, Wire
+
+LEASE: Final = "lease"
+DEAD_LETTER: Final = "dead-letter"
+HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
+HEARTBEAT_INTERVAL_S: Final = 5.0
+HEARTBEAT_TTL_S: Final = 15
+"""Three missed heartbeats: then the server itself drops the message and says so with a marker."""
+
+
+class Cost(Wire):
+    """What the observer itself uses."""
+
+    cpu_percent: float
+    """Of one core, over the last interval."""
+    memory_bytes: int
+
+
+class Heartbeat(Wire, tag_field="type", tag="heartbeat"):
+    """An instance that lives, and how far it has come."""
+
+    text: str
+    service: str
+    instance: str
+    version: str
+    started_at: Time
+    state: str
+    """One of HEARTBEAT_STATES."""
+    reason: str = ""
+    """Why it is not in sync."""
+    source: str = ""
+    """The source whose entities this instance vouches for; empty for what is no collector."""
+    watermark: dict[str, int] = {}
+    """Stream → sequence up to which everything read has also been published."""
+    lag_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Age of the oldest news not yet published."""
+    published: int = 0
+    """Messages published since the start."""
+    rows: int = 0
+    """Subjects whose last value this instance keeps."""
+    conflicts: int = 0
+    dead_letters: int = 0
+    spilled: int = 0
+    """Messages waiting in the on-disk buffer."""
+    evicted: int = 0
+    """Messages the on-disk buffer had to give up since the start."""
+    publishes: list[str] = []
+    """Subject filters it writes, and …"""
+    consumes: list[str] = []
+    """… streams it reads: what a NATS server does not tell of its clients."""
+    cost: Cost | None = None
+
+
+class Lease(Wire, tag_field="type", tag="lease"):
+    """Who writes for a service and cluster just now. Expires by its message's TTL unless renewed."""
+
+    text: str
+    holder: str
+    """The instance."""
+    acquired_at: Time
+
+
+class DeadLetter(Wire, tag_field="type", tag="dead_letter"):
+    """A message that could not be read, kept with its reason instead of stopping a service."""
+
+    text: str
+    subject: str
+    reason: str
+    evidence: str
+    """`<stream>:<sequence>` of the message itself."""
+    payload_base64: str = ""
+    """The first 4 KiB of it."""
+    size_bytes: int = 0
+
+
+Meta = Heartbeat | Lease | DeadLetter

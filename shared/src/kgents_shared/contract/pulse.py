@@ -1,0 +1,94 @@
+"""A sample of vitality: `kgents.pulse.<cluster>.<source>.<kind>.<namespace>.<name>`. A log: old ones go.
+
+`null`, or a field left out, is "not known"; it is never zero.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.wire import Time, Wire
+
+PHASES: Final = ("starting", "healthy", "degraded", "overloaded", "failing")
+
+Ratio = Annotated[float, msgspec.Meta(description="0..1")]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class ResourcePulse(Wire, tag_field="type", tag="RESOURCE_PULSE"):
+    """What a thing uses. `custom` holds what has no field, its units in its names (`pending_messages`)."""
+
+    ref: Ref
+    source: str
+    timestamp: Time
+    """When it was measured, which is not when it was sent."""
+    interval_s: Seconds
+    """When to expect the next one: three missed are no data, and no data is never health."""
+    uid: str = ""
+    cpu_percent: float | None = None
+    """Of one core: 150 is one and a half cores."""
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    """None: no limit is known; there is no ratio then."""
+    network_rx_bytes: float | None = None
+    """Per second since the last pulse."""
+    network_tx_bytes: float | None = None
+    """Per second since the last pulse."""
+    custom: dict[str, float | None] = {}
+
+
+class Pool(Wire):
+    """Connections of a database, as its server counts them."""
+
+    active: int | None = None
+    idle: int | None = None
+    waiting: int | None = None
+    max: int | None = None
+    utilization: Ratio | None = None
+
+
+class Memory(Wire):
+    """Memory of a store that lives in it."""
+
+    used_mb: float | None = None
+    max_mb: float | None = None
+    utilization: Ratio | None = None
+    fragmentation: float | None = None
+
+
+class Collections(Wire):
+    """Vector collections."""
+
+    count: int | None = None
+    vectors: int | None = None
+
+
+class DatabasePulse(Wire, tag_field="type", tag="DB_PULSE"):
+    """A database's vitality in one layout for every backend; a section that does not apply is left out."""
+
+    ref: Ref
+    source: str
+    backend: str
+    """`postgres`, `redis`, `qdrant`, …"""
+    timestamp: Time
+    interval_s: Seconds
+    phase: str
+    """One of PHASES."""
+    uid: str = ""
+    cause: str = ""
+    """Why the phase is what it is: `refused`, `saturated`, `wrong credentials`."""
+    pool: Pool | None = None
+    memory: Memory | None = None
+    collections: Collections | None = None
+    performance: dict[str, float | None] = {}
+    storage: dict[str, float | None] = {}
+    pubsub: dict[str, int | None] = {}
+    replication: dict[str, float | None] = {}
+    morphisms: int | None = None
+    """Statements or commands carried out since the server started."""
+    custom: dict[str, float | None] = {}
+    """Every further figure under its metric name (`postgres_locks`), the observer's own cost among them."""
+
+
+Pulse = ResourcePulse | DatabasePulse

@@ -1,0 +1,85 @@
+"""The JetStream streams, as data. `kgents provision` makes the server match them."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from kgents_shared.contract.subjects import FIELDS, ROOT
+
+DAY_S: Final = 86_400
+REMOVAL_TTL_S: Final = 7 * DAY_S
+"""How long a removal stays readable: a consumer may be away that long and still learn of it."""
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class StreamsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may choose about the streams."""
+
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    """1 on a single server; 3 on a cluster."""
+    history: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
+    """Messages kept for each subject of topology, health and alert: how far back `--at` can look."""
+    pulse_max_age_s: Positive = 3_600
+    """An hour: pulses feed health and live views, a time-series store keeps the rest."""
+    event_max_age_s: Positive = 7 * DAY_S
+    """A week: Kubernetes itself forgets its events after an hour."""
+    pulse_max_bytes: Positive = 256 * 1024**2
+    """Cap of the pulse log; the oldest go first. JetStream reserves it, so it must fit the server's disk limit."""
+    event_max_bytes: Positive = 256 * 1024**2
+    """Cap of the event log; the oldest go first."""
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream; the names are JetStream's."""
+
+    name: str
+    signal: str
+    description: str
+    replicas: int
+    max_msgs_per_subject: int = -1
+    max_age_s: int = 0
+    """0: messages never age out."""
+    max_bytes: int = -1
+    delete_marker_ttl_s: int = DAY_S
+    """How long the server's own word that a message expired stays readable."""
+    duplicate_window_s: int = 60
+    """How long a message id is remembered. Ids cost memory, so no longer than a publisher retries blindly."""
+
+    @property
+    def subject(self) -> str:
+        """The one filter it captures. No two streams may overlap."""
+        return f"{ROOT}.{self.signal}." + ".".join("*" for _ in FIELDS[self.signal])
+
+
+def streams(config: StreamsConfig) -> tuple[Stream, ...]:
+    """Every stream of the pipeline, in the order in which data flows."""
+    state = {"replicas": config.replicas, "max_msgs_per_subject": 1}
+    history = {"replicas": config.replicas, "max_msgs_per_subject": config.history}
+    return (
+        Stream(name="KGENTS_ENTITY", signal="entity", description="what each collector sees now", **state),
+        Stream(
+            name="KGENTS_PULSE",
+            signal="pulse",
+            description="samples of vitality",
+            replicas=config.replicas,
+            max_age_s=config.pulse_max_age_s,
+            max_bytes=config.pulse_max_bytes,
+        ),
+        Stream(
+            name="KGENTS_EVENT",
+            signal="event",
+            description="things that happened",
+            replicas=config.replicas,
+            max_age_s=config.event_max_age_s,
+            max_bytes=config.event_max_bytes,
+        ),
+        Stream(name="KGENTS_TOPOLOGY", signal="topology", description="the merged topology, with history", **history),
+        Stream(name="KGENTS_HEALTH", signal="health", description="health with its reasons, with history", **history),
+        Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history),
+        Stream(name="KGENTS_META", signal="meta", description="heartbeats, leases, set-aside messages", **state),
+    )
+
+
+NAME_BY_SIGNAL: Final[dict[str, str]] = {stream.signal: stream.name for stream in streams(StreamsConfig())}
+"""Signal → stream name."""

@@ -1,0 +1,27 @@
+"""What every message on the wire has in common.
+
+Readers tolerate unknown fields and unknown kinds, since a newer peer may have written them; that is msgspec's
+default and must stay so. Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+Time = Annotated[datetime, msgspec.Meta(tz=True, description="RFC 3339, UTC")]
+
+UPSERT = "upsert"
+REMOVE = "remove"
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message or a part of one. Fields at their default are left out of the bytes."""
+
+
+def stated(value: str) -> str:
+    """A default that is written out all the same: people reading the stream should not have to know it.
+
+    msgspec omits a field whose value equals its `default`, but never calls a `default_factory` to compare.
+    """
+    return msgspec.field(default_factory=lambda: value)  # type: ignore[no-any-return]
