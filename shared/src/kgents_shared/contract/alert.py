@@ -8,7 +8,7 @@ from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 STATES: Final = ("pending", "firing", "resolved")
 
 
-class Alert(Wire):
+class Alert(Wire, frozen=True):
     """One check that fails on one thing: pending while it may be a blip, firing, then resolved."""
 
     text: str

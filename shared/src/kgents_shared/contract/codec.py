@@ -49,7 +49,7 @@ class Codec(Generic[T]):
     def __init__(self, signal: str, type_: object) -> None:
         self.signal: Final = signal
         self.type: Final = type_
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)  # type: ignore[arg-type]
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
 
     def decode(self, payload: bytes) -> T:
         """The message of these bytes.

@@ -45,7 +45,7 @@ class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-class Traffic(Wire):
+class Traffic(Wire, frozen=True):
     """What flows over a connection now. None is not known, which is not zero."""
 
     requests_per_sec: float | None = None
@@ -55,7 +55,7 @@ class Traffic(Wire):
     latency_ms: float | None = None
 
 
-class Connection(Wire):
+class Connection(Wire, frozen=True):
     """An edge, carried by its shorter-lived side (the pod names its node), so that one entity is one message."""
 
     kind: str
@@ -70,7 +70,7 @@ class Connection(Wire):
     traffic: Traffic | None = None
 
 
-class Entity(Wire):
+class Entity(Wire, frozen=True):
     """One thing as one source sees it now, or (`op: remove`) the word that it is gone.
 
     It holds state only, nothing that changes by itself: no sample, no age, no time of observation. Otherwise an

@@ -8,7 +8,7 @@ from kgents_shared.contract.wire import Time, Wire
 SEVERITIES: Final = ("info", "warning", "error", "critical")
 
 
-class Event(Wire):
+class Event(Wire, frozen=True):
     """One thing that happened to one entity, or `count` of the same."""
 
     text: str

@@ -14,7 +14,7 @@ WARNING_FROM: Final = 0.5
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Reason(Wire):
+class Reason(Wire, frozen=True):
     """One check that found something, worst first."""
 
     check: str
@@ -31,7 +31,7 @@ class Reason(Wire):
     """`<stream>:<sequence>` of the message that shows it."""
 
 
-class KindHealth(Wire):
+class KindHealth(Wire, frozen=True):
     """All things of one kind."""
 
     count: int
@@ -44,7 +44,7 @@ class KindHealth(Wire):
     unknown: int = 0
 
 
-class Aggregate(Wire):
+class Aggregate(Wire, frozen=True):
     """All things of one cluster. Alert on `status`, never on `overall`."""
 
     status: str
@@ -56,7 +56,7 @@ class Aggregate(Wire):
     by_kind: dict[str, KindHealth] = {}
 
 
-class Health(Wire):
+class Health(Wire, frozen=True):
     """`score = 1 − the worst severity`: a thing is as well as its worst finding, and every finding is named."""
 
     text: str

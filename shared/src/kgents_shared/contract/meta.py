@@ -18,7 +18,7 @@ HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server itself drops the message and says so with a marker."""
 
 
-class Cost(Wire):
+class Cost(Wire, frozen=True):
     """What the observer itself uses."""
 
     cpu_percent: float
@@ -26,7 +26,7 @@ class Cost(Wire):
     memory_bytes: int
 
 
-class Heartbeat(Wire, tag_field="type", tag="heartbeat"):
+class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     """An instance that lives, and how far it has come."""
 
     text: str
@@ -61,7 +61,7 @@ class Heartbeat(Wire, tag_field="type", tag="heartbeat"):
     cost: Cost | None = None
 
 
-class Lease(Wire, tag_field="type", tag="lease"):
+class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
     """Who writes for a service and cluster just now. Expires by its message's TTL unless renewed."""
 
     text: str
@@ -70,7 +70,7 @@ class Lease(Wire, tag_field="type", tag="lease"):
     acquired_at: Time
 
 
-class DeadLetter(Wire, tag_field="type", tag="dead_letter"):
+class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     """A message that could not be read, kept with its reason instead of stopping a service."""
 
     text: str

@@ -16,7 +16,7 @@ Ratio = Annotated[float, msgspec.Meta(description="0..1")]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class ResourcePulse(Wire, tag_field="type", tag="RESOURCE_PULSE"):
+class ResourcePulse(Wire, frozen=True, tag_field="type", tag="RESOURCE_PULSE"):
     """What a thing uses. `custom` holds what has no field, its units in its names (`pending_messages`)."""
 
     ref: Ref
@@ -38,7 +38,7 @@ class ResourcePulse(Wire, tag_field="type", tag="RESOURCE_PULSE"):
     custom: dict[str, float | None] = {}
 
 
-class Pool(Wire):
+class Pool(Wire, frozen=True):
     """Connections of a database, as its server counts them."""
 
     active: int | None = None
@@ -48,7 +48,7 @@ class Pool(Wire):
     utilization: Ratio | None = None
 
 
-class Memory(Wire):
+class Memory(Wire, frozen=True):
     """Memory of a store that lives in it."""
 
     used_mb: float | None = None
@@ -57,14 +57,14 @@ class Memory(Wire):
     fragmentation: float | None = None
 
 
-class Collections(Wire):
+class Collections(Wire, frozen=True):
     """Vector collections."""
 
     count: int | None = None
     vectors: int | None = None
 
 
-class DatabasePulse(Wire, tag_field="type", tag="DB_PULSE"):
+class DatabasePulse(Wire, frozen=True, tag_field="type", tag="DB_PULSE"):
     """A database's vitality in one layout for every backend; a section that does not apply is left out."""
 
     ref: Ref

@@ -4,7 +4,7 @@ from kgents_shared.contract.entity import Ref, Traffic, Value
 from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 
-class Difference(Wire):
+class Difference(Wire, frozen=True):
     """One field that changed; None is "was not there" or "is not there any more"."""
 
     field: str
@@ -13,7 +13,7 @@ class Difference(Wire):
     new: Value = None
 
 
-class ResolvedConnection(Wire):
+class ResolvedConnection(Wire, frozen=True):
     """An edge whose both ends exist."""
 
     kind: str
@@ -26,7 +26,7 @@ class ResolvedConnection(Wire):
     traffic: Traffic | None = None
 
 
-class TopologyEntity(Wire):
+class TopologyEntity(Wire, frozen=True):
     """Everything that is known of one thing, and what changed since the message before."""
 
     text: str

@@ -15,7 +15,7 @@ UPSERT = "upsert"
 REMOVE = "remove"
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Wire(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message or a part of one. Fields at their default are left out of the bytes."""
 
 
@@ -24,4 +24,4 @@ def stated(value: str) -> str:
 
     msgspec omits a field whose value equals its `default`, but never calls a `default_factory` to compare.
     """
-    return msgspec.field(default_factory=lambda: value)  # type: ignore[no-any-return]
+    return msgspec.field(default_factory=lambda: value)

@@ -1,0 +1,310 @@
+"""A connection to NATS that is replaced for ever: config → Bus → Session, Session, … until the bus is closed.
+
+nats-py's own reconnect is off. It gives up for good on several errors (expired or revoked credentials, too many
+connections), may leave a dead reader behind a client that calls itself connected, and sends from its buffer what
+its caller has long given up on. So each loss, whatever its cause, takes one path here: the session ends, everything
+that hung on it ends with it, and a new client is made with credentials read anew.
+"""
+
+import asyncio
+import itertools
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.contract.errors import BusError, BusTimeoutError
+
+T = TypeVar("T")
+Handler = Callable[[Msg], Awaitable[None]]
+
+PING_INTERVAL_S: Final = 10.0
+"""How often the round trip is tried. Two missed in a row end a session that only looks alive."""
+BACKOFF_FIRST_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+STABLE_AFTER_S: Final = 10.0
+"""A session that lived that long resets the backoff."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SessionLostError(BusError):
+    """The connection ended; take the next session and begin again."""
+
+
+class ApiFault(msgspec.Struct):
+    """How JetStream says no."""
+
+    code: int
+    err_code: int = 0
+    description: str = ""
+
+
+class _Fault(msgspec.Struct):
+    error: ApiFault | None = None
+
+
+class Session:
+    """One connection's life. Everything subscribed on it ends with it."""
+
+    def __init__(self, client: Client, config: NatsConfig) -> None:
+        self._client = client
+        self._timeout_s = config.request_timeout_s
+        self._api = f"$JS.{config.jetstream_domain}.API." if config.jetstream_domain else "$JS.API."
+        self.lost = asyncio.Event()
+        self.refusal = ""
+        """The server's last word on a missing permission; it comes apart from the request that it refuses."""
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """The server's version."""
+        version = self._client.connected_server_version
+        return version.major, version.minor, version.patch
+
+    @property
+    def server_name(self) -> str:
+        """The server's name, as it calls itself."""
+        info: dict[str, Any] = self._client._server_info  # noqa: SLF001 - nats-py shows its version only
+        return str(info.get("server_name", ""))
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest message that this server takes."""
+        return self._client.max_payload
+
+    def new_inbox(self) -> str:
+        """A subject for replies to this client alone."""
+        return self._client.new_inbox()
+
+    async def subscribe(self, subject: str, handler: Handler) -> Callable[[], Awaitable[None]]:
+        """Hand every message on the subject to the handler, in order; returns what ends it.
+
+        nats-py's own limits are off: what we subscribe to is bounded by what we asked for (pulls, acks, requests).
+        """
+        subscription = await self._guard(
+            self._client.subscribe(subject, cb=handler, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        )
+
+        async def unsubscribe() -> None:
+            with suppress(nats.errors.Error, OSError):
+                await subscription.unsubscribe()
+
+        return unsubscribe
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Hand a message to the connection. That it was stored, only an ack on `reply` says."""
+        await self._guard(self._client.publish(subject, payload, reply=reply, headers=headers))
+
+    async def request(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
+        """Ask and wait for one answer."""
+        asked = self._client.request(subject, payload, timeout=self._timeout_s, headers=headers)
+        try:
+            return await self._guard(asked)
+        except nats.errors.NoRespondersError as error:
+            raise BusError(f"nobody answers on {subject}: is JetStream enabled, and is the name right?") from error
+        except (nats.errors.TimeoutError, TimeoutError) as error:
+            refusal = f"; the server said: {self.refusal}" if self.refusal else ""
+            raise BusTimeoutError(f"no answer on {subject} within {self._timeout_s:g} s{refusal}") from error
+
+    async def api(self, name: str, body: object, type_: type[T]) -> T:
+        """A JetStream API request, e.g. `STREAM.INFO.KGENTS_META`."""
+        answer = await self.request(self.api_subject(name), msgspec.json.encode(body) if body is not None else b"")
+        if (fault := msgspec.json.decode(answer.data, type=_Fault).error) is not None:
+            raise BusError(f"{name}: {fault.description} ({fault.err_code or fault.code})", code=fault.err_code)
+        return msgspec.json.decode(answer.data, type=type_)
+
+    def api_subject(self, name: str) -> str:
+        """The subject of an API request, in the configured JetStream domain."""
+        return self._api + name
+
+    async def _guard(self, call: Awaitable[T]) -> T:
+        """Turn "the connection is gone" into one error, whatever nats-py calls it."""
+        try:
+            return await call
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError, TimeoutError):
+            raise
+        except nats.errors.MaxPayloadError as error:
+            raise BusError(
+                f"message exceeds the server's max_payload of {self.max_payload_bytes} bytes; "
+                "raise max_payload in the server's configuration"
+            ) from error
+        except (nats.errors.Error, OSError) as error:
+            self.lost.set()
+            raise SessionLostError(f"connection lost: {error}") from error
+
+
+class Bus:
+    """The way to NATS for one service: `async with Bus(config, name="collector-nats") as bus`.
+
+    Entering does not wait for the server: it may come later, and `session()` waits.
+    """
+
+    def __init__(self, config: NatsConfig, *, name: str, connection_name: str = "") -> None:
+        self._config = config
+        self.name = name
+        self._connection_name = connection_name or name
+        self._session: Session | None = None
+        self._changed = asyncio.Condition()
+        self._supervisor: asyncio.Task[None] | None = None
+        self.reconnects = 0
+        self.last_error = ""
+        """Why there is no session now; empty while there is one."""
+
+    async def __aenter__(self) -> Self:
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"bus {self.name}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._supervisor
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session just now."""
+        return self._session is not None and not self._session.lost.is_set()
+
+    async def session(self, *, timeout_s: float | None = None) -> Session:
+        """The living session; waits for one (for ever unless told otherwise).
+
+        Raises:
+            BusTimeoutError: none within `timeout_s`; the text says why.
+        """
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                while (session := self._session) is None or session.lost.is_set():
+                    await self._changed.wait()
+                return session
+        except TimeoutError as error:
+            raise BusTimeoutError(
+                f"no NATS server at {self._config.url} within {timeout_s:g} s: {self.last_error or 'no answer'}"
+            ) from error
+
+    async def sessions(self) -> AsyncIterator[Session]:
+        """Every session, one after the other, each only once; never ends by itself."""
+        seen: Session | None = None
+        while True:
+            session = await self.session()
+            if session is seen:  # our user noticed the loss before the supervisor did
+                await session.lost.wait()
+                await asyncio.sleep(0)
+                continue
+            seen = session
+            yield session
+
+    async def _supervise(self) -> None:
+        loop = asyncio.get_running_loop()
+        backoff_s = BACKOFF_FIRST_S
+        for url in itertools.cycle(self._config.urls):
+            started = loop.time()
+            client = Client()
+            try:
+                session = await self._connect(client, url)
+                await self._live(client, session)
+            except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+                self.last_error = f"{url}: {_words(error)}"
+                _log.warning("cannot connect to NATS", url=url, error=_words(error), retry_in_s=round(backoff_s, 2))
+            finally:
+                await _close(client)
+            backoff_s = BACKOFF_FIRST_S if loop.time() - started > STABLE_AFTER_S else backoff_s
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, guards nothing
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+
+    async def _connect(self, client: Client, url: str) -> Session:
+        config = self._config
+        session = Session(client, config)
+
+        async def on_error(error: Exception) -> None:
+            if "permissions violation" in str(error).lower():
+                session.refusal = str(error).removeprefix("nats: ")
+                _log.error("NATS refused a subject: the account's permissions must allow it", refusal=session.refusal)
+            else:
+                self.last_error = f"{url}: {_words(error)}"
+
+        async def on_closed() -> None:
+            session.lost.set()
+
+        await client.connect(
+            url,
+            name=self._connection_name,
+            allow_reconnect=False,
+            connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
+            ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
+            max_outstanding_pings=2,
+            error_cb=on_error,
+            closed_cb=on_closed,
+            inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
+            **_credentials(config),
+        )
+        return session
+
+    async def _live(self, client: Client, session: Session) -> None:
+        self.last_error = ""
+        await self._announce(session)
+        _log.info("connected to NATS", server=session.server_name, version=".".join(map(str, session.server_version)))
+        try:
+            while not session.lost.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PING_INTERVAL_S):
+                        await session.lost.wait()
+                if not session.lost.is_set():
+                    # A dead reader behind an open socket answers no ping, though nats-py calls it connected.
+                    await client.flush(timeout=int(PING_INTERVAL_S))
+        finally:
+            session.lost.set()
+            self.reconnects += 1
+            await self._announce(None)
+        self.last_error = f"connection lost: {_words(client.last_error)}"
+        _log.warning("lost the connection to NATS", error=_words(client.last_error))
+
+    async def _announce(self, session: Session | None) -> None:
+        async with self._changed:
+            self._session = session
+            self._changed.notify_all()
+
+
+def _credentials(config: NatsConfig) -> dict[str, Any]:
+    """What proves who we are, read anew for each connection so that rotated files are taken up."""
+    options: dict[str, Any] = {}
+    if config.credentials_file is not None:
+        options["user_credentials"] = config.credentials_file
+    if config.nkey_seed is not None:
+        options["nkeys_seed_str"] = config.nkey_seed.reveal()
+    if config.user is not None:
+        options["user"] = config.user
+    if config.password is not None:
+        options["password"] = config.password.reveal()
+    if config.token is not None:
+        options["token"] = config.token.reveal()
+    if config.tls is not None:
+        context = ssl.create_default_context(cafile=config.tls.ca_file)
+        if config.tls.cert_file is not None:
+            context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
+        options["tls"] = context
+        options["tls_handshake_first"] = config.tls.handshake_first
+    return options
+
+
+async def _close(client: Client) -> None:
+    with suppress(nats.errors.Error, OSError, TimeoutError):
+        async with asyncio.timeout(PING_INTERVAL_S):
+            await client.close()
+
+
+def _words(error: BaseException | None) -> str:
+    """What an error says, or at least what it is."""
+    return (str(error) or type(error).__name__) if error is not None else "closed by the server"

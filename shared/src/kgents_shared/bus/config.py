@@ -1,0 +1,177 @@
+"""What the bus must know of its NATS server: read by `runtime.config` at the start, used by the connection.
+
+Nothing here opens a socket, and the only file ever read is a secret's own.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from msgspec import Struct
+
+SECRET_BYTES_MAX = 64 * 1024
+"""The most a secret's file may hold: no credential is larger, and a wrong path (a log, a device) ends here."""
+
+_SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+class Secret:
+    """A value that must never be printed: given literally (a `str`), or as the file that holds it (a `Path`).
+
+    A file is read at every `reveal`, so a rotated secret is taken up by the next connection without a restart.
+    It is a plain class and no Struct or dataclass, since msgspec would encode those, and so would every log line.
+    """
+
+    __slots__ = ("_source",)
+    _source: str | Path
+
+    def __init__(self, source: str | Path) -> None:
+        object.__setattr__(self, "_source", source)
+
+    def reveal(self) -> str:
+        """Return the value itself; call it as late as possible and keep the answer nowhere.
+
+        Returns:
+            The literal, or the text of the file without one trailing newline (editors and `echo` add it).
+
+        Raises:
+            OSError: the file cannot be read, is larger than `SECRET_BYTES_MAX`, or is not UTF-8 text.
+        """
+        return self._source if isinstance(self._source, str) else _text_of(self._source)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Secret cannot be changed (setting {name}); make a new one")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._source == other._source
+
+    def __hash__(self) -> int:
+        return hash(self._source)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+def _text_of(path: Path) -> str:
+    advice = "check the path, its mount and its permissions"
+    try:
+        with path.open("rb") as file:
+            # One byte over the limit is enough to know, and an endless device is never read to its end.
+            content = file.read(SECRET_BYTES_MAX + 1)
+    except OSError as error:
+        raise OSError(f"secret file {path}: expected a readable file, found: {error.strerror}; {advice}") from error
+    if len(content) > SECRET_BYTES_MAX:
+        raise OSError(f"secret file {path}: expected at most {SECRET_BYTES_MAX} bytes, found more; {advice}")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        # `from None`: the original error carries the bytes of the secret.
+        raise OSError(f"secret file {path}: expected UTF-8 text, found other bytes; {advice}") from None
+    return re.sub(r"\r?\n\Z", "", text)
+
+
+class TlsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to speak TLS to the server. Its mere presence demands TLS; the server's certificate is always verified."""
+
+    ca_file: str | None = None
+    """PEM file of the authorities to trust. null: those of the operating system."""
+
+    cert_file: str | None = None
+    """PEM file of our own certificate, for servers that verify clients. null: we show none."""
+
+    key_file: str | None = None
+    """PEM file of the key of `cert_file`; the two are given together or not at all."""
+
+    handshake_first: bool = False
+    """Whether TLS begins before the server's INFO line. It must equal the server's own `handshake_first`,
+    which is off by default; so is this."""
+
+    def __post_init__(self) -> None:
+        if (self.cert_file is None) != (self.key_file is None):
+            given, missing = ("cert_file", "key_file") if self.key_file is None else ("key_file", "cert_file")
+            raise ValueError(f"expected cert_file and key_file together, found only {given}; set {missing} too")
+
+
+class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the NATS server is, and who we are to it. At most one way to authenticate may be given."""
+
+    url: str = "nats://127.0.0.1:4222"
+    """One or more server urls, separated by commas; any server of the cluster will do. Without user or password:
+    urls are logged. The default is the server of `make up` and of a bare `nats-server`."""
+
+    credentials_file: str | None = None
+    """A `.creds` file (JWT and seed) as `nsc` writes it. null: another way to authenticate, or none."""
+
+    nkey_seed: Secret | None = None
+    """The seed of an NKey user (`SU…`). null: another way to authenticate, or none."""
+
+    user: str | None = None
+    """The user's name; `password` must then be given too. null: another way to authenticate, or none."""
+
+    password: Secret | None = None
+    """The password of `user`."""
+
+    token: Secret | None = None
+    """A token shared by all clients. null: another way to authenticate, or none."""
+
+    tls: TlsConfig | None = None
+    """How to speak TLS. null: plain text, unless a url begins with `tls://` or the server demands TLS."""
+
+    inbox_prefix: str | None = None
+    """The subject under which replies to us arrive. null: `_INBOX_<service>`, so that permissions can give each
+    service its own; a shared `_INBOX.>` would let every client read every reply."""
+
+    connect_timeout_s: float = 5.0
+    """Seconds for one attempt to connect to one server. Five outlast a lost SYN and its first two retries."""
+
+    request_timeout_s: float = 5.0
+    """Seconds to wait for a JetStream answer. Five is the usual default of NATS clients, and
+    longer than a stream takes to elect a new leader."""
+
+    jetstream_domain: str | None = None
+    """The JetStream domain to use, as on leaf nodes. null: the domain of the server we connect to."""
+
+    def __post_init__(self) -> None:
+        problems = [*self._url_problems(), *self._auth_problems(), *self._timeout_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers of `url`, one by one."""
+        return tuple(url.strip() for url in self.url.split(",") if url.strip())
+
+    def _url_problems(self) -> Iterator[str]:
+        if not self.urls:
+            yield "url: expected nats://host:port, found nothing; set at least one server"
+        if "@" in self.url:
+            # Nothing of it is quoted: a comma in a password would make half of it look like a url.
+            yield (
+                "url: expected servers without user or password, found an @; urls are logged: use user and password, "
+                "or token"
+            )
+            return
+        for url in self.urls:
+            if not url.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
+                yield f'url: expected one of {", ".join(_SCHEMES)} before "://", found "{url}"; try nats://host:4222'
+
+    def _auth_problems(self) -> Iterator[str]:
+        methods = {
+            "credentials_file": self.credentials_file,
+            "nkey_seed": self.nkey_seed,
+            "user": self.user,
+            "token": self.token,
+        }
+        given = [name for name, value in methods.items() if value is not None]
+        if len(given) > 1:
+            yield f"expected at most one way to authenticate, found {' and '.join(given)}; keep one"
+        if (self.user is None) != (self.password is None):
+            found, missing = ("user", "password") if self.password is None else ("password", "user")
+            yield f"expected user and password together, found only {found}; set {missing} too"
+
+    def _timeout_problems(self) -> Iterator[str]:
+        for name in ("connect_timeout_s", "request_timeout_s"):
+            seconds: float = getattr(self, name)
+            if not seconds > 0:
+                yield f"{name}: expected more than 0 seconds, found {seconds:g}; the default is 5"

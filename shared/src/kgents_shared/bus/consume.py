@@ -1,0 +1,224 @@
+"""Reading a stream: `follow` for state (snapshot, then changes), `consume` for work that must not be lost.
+
+`follow` acknowledges nothing and keeps its own position: after any loss it makes a new consumer from there. That is
+exact, while a restarted durable consumer delivers newer messages before those it still waits to have acknowledged.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.pull import (
+    ConsumerGoneError,
+    ConsumerInfo,
+    Delivery,
+    create_consumer,
+    delete_consumer,
+    filters_config,
+    pulling,
+    stream_info,
+)
+from kgents_shared.contract.errors import BusError, MalformedMessageError
+from kgents_shared.contract.streams import REMOVAL_TTL_S
+
+RETRY_S: Final = 1.0
+"""Pause before the next try when the server refuses a consumer."""
+NO_CONSUMER_CODES: Final = frozenset({10014})
+
+_log = structlog.get_logger(__name__)
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a reader has come; keep it, and `follow` goes on from there after a restart."""
+
+    stream_created: str
+    """Which incarnation of the stream: a stream made anew counts from one again."""
+    seq: int
+    time_ns: int
+    """When the message at `seq` was stored."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """News, in the order in which the stream holds it."""
+
+    deliveries: list[Delivery]
+    caught_up: bool = False
+    """With this batch the reader has everything that was there when it began: the snapshot is complete."""
+    reset: bool = False
+    """Forget what you hold: this batch begins a new snapshot."""
+    position: Position | None = None
+    """To resume behind this batch; None until the snapshot is complete."""
+
+
+class _Reader:
+    """Where one `follow` stands."""
+
+    def __init__(self, position: Position | None, started_ns: int) -> None:
+        usable = position is not None and started_ns - position.time_ns < REMOVAL_TTL_S * 1e9
+        self.created = position.stream_created if usable and position else ""
+        self.seq = position.seq if usable and position else 0
+        self.time_ns = position.time_ns if usable and position else started_ns
+        self.in_snapshot = not usable
+        self.reset_due = position is not None and not usable
+
+    def attach(self, created: str, last_seq: int) -> None:
+        """A new consumer begins. If the stream is not the one we know, begin with a snapshot."""
+        if self.created and (created != self.created or last_seq < self.seq):
+            self.seq, self.in_snapshot, self.reset_due = 0, True, True
+        self.created = created
+
+    def consumer_config(self) -> dict[str, Any]:
+        """Last values while the snapshot lasts, in order of their sequence; afterwards all that follows ours."""
+        if self.in_snapshot:
+            return {"deliver_policy": "last_per_subject"}
+        return {"deliver_policy": "by_start_sequence", "opt_start_seq": self.seq + 1}
+
+    def batch(self, deliveries: list[Delivery], *, caught_up: bool) -> Batch:
+        """The next batch to hand out; what an interrupted snapshot already delivered is left out."""
+        news = [each for each in deliveries if each.seq > self.seq]
+        if news:
+            self.seq, self.time_ns = news[-1].seq, news[-1].time_ns
+        reset, self.reset_due = self.reset_due, False
+        self.in_snapshot = self.in_snapshot and not caught_up
+        position = None if self.in_snapshot else Position(self.created, self.seq, self.time_ns)
+        return Batch(news, caught_up, reset, position)
+
+
+async def follow(
+    bus: Bus, stream: str, filters: Sequence[str], *, now_ns: int, position: Position | None = None
+) -> AsyncGenerator[Batch, None]:
+    """The last value of every subject that the filters take, then every change, for ever.
+
+    Each message comes once and in order, over any number of reconnects. Exactly one batch after the start (and one
+    after each reset) is `caught_up`; from a `position`, that is the batch with which the reader holds all that was
+    missed. A position that is too old, or of another stream, gives a reset and a snapshot.
+    """
+    reader = _Reader(position, now_ns)
+    caught_up = False
+    async for session in bus.sessions():
+        while not session.lost.is_set():
+            try:
+                batches = _attached(session, stream, filters, reader, caught_up=caught_up)
+                async with aclosing(batches):  # so that the consumer is deleted when our reader leaves
+                    async for batch in batches:
+                        caught_up = (caught_up and not batch.reset) or batch.caught_up
+                        yield batch
+            except SessionLostError:
+                break
+            except ConsumerGoneError as error:
+                _log.info("reading again from the last position", stream=stream, why=str(error), seq=reader.seq)
+            except BusError as error:
+                _log.warning("cannot read the stream", stream=stream, error=str(error), retry_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+
+async def _attached(
+    session: Session, stream: str, filters: Sequence[str], reader: _Reader, *, caught_up: bool
+) -> AsyncGenerator[Batch, None]:
+    """What one consumer delivers."""
+    info = await stream_info(session, stream)
+    reader.attach(info.created, info.last_seq)
+    caught_up = caught_up and not reader.reset_due
+    name = f"follow-{secrets.token_hex(8)}"
+    config = {"ack_policy": "none", "mem_storage": True, **filters_config(filters), **reader.consumer_config()}
+    consumer = await create_consumer(session, stream, name, config)
+    try:
+        if not caught_up and consumer.num_pending == 0:
+            caught_up = True
+            yield reader.batch([], caught_up=True)
+        async with pulling(session, stream, name) as pull:
+            async for deliveries in pull.batches():
+                last = deliveries[-1]
+                # Under constant writing `pending` may never be seen at zero, but as many messages as were waiting
+                # at the start, in order, hold the whole snapshot.
+                complete = last.pending == 0 or last.consumer_seq >= consumer.num_pending
+                batch = reader.batch(deliveries, caught_up=complete and not caught_up)
+                caught_up = caught_up or complete
+                if batch.deliveries or batch.caught_up or batch.reset:
+                    yield batch
+    finally:
+        if not session.lost.is_set():
+            await delete_consumer(session, stream, name)
+
+
+class DurableConsumer(msgspec.Struct, frozen=True):
+    """A consumer whose place the server keeps, so that work goes on where it stopped."""
+
+    stream: str
+    name: str
+    filters: tuple[str, ...]
+    ack_wait_s: float = 30.0
+
+
+async def consume(
+    bus: Bus,
+    durable: DurableConsumer,
+    handle: Callable[[Delivery], Awaitable[None]],
+    *,
+    set_aside: Callable[[Delivery, str], Awaitable[None]],
+) -> None:
+    """Hand every message to `handle`, in order, and acknowledge it when `handle` has returned. Never returns.
+
+    `handle` publishes first and returns then: a crash in between delivers the message again. One that raises
+    MalformedMessageError is set aside with its reason and passed over; any other error ends `consume`, and the
+    message is delivered again at the next start.
+    """
+    async for session in bus.sessions():
+        while not session.lost.is_set():
+            try:
+                await _resume(session, durable)
+                async with pulling(session, durable.stream, durable.name) as pull:
+                    async for deliveries in pull.batches():
+                        for each in deliveries:
+                            await _handle_one(each, handle, set_aside)
+                        await session.publish(deliveries[-1].reply, b"+ACK")
+            except SessionLostError:
+                break
+            except ConsumerGoneError as error:
+                _log.info("consuming again from the last ack", consumer=durable.name, why=str(error))
+            except BusError as error:
+                _log.warning("cannot consume", consumer=durable.name, error=str(error), retry_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+
+async def _handle_one(
+    each: Delivery,
+    handle: Callable[[Delivery], Awaitable[None]],
+    set_aside: Callable[[Delivery, str], Awaitable[None]],
+) -> None:
+    try:
+        await handle(each)
+    except MalformedMessageError as error:
+        await set_aside(each, str(error))
+
+
+async def _resume(session: Session, durable: DurableConsumer) -> None:
+    """Make the consumer anew behind its last ack.
+
+    Left as it is, a consumer whose reader died would first deliver newer messages, and those in between only when
+    `ack_wait_s` is over.
+    """
+    start: dict[str, Any] = {"deliver_policy": "all"}
+    try:
+        known = await session.api(f"CONSUMER.INFO.{durable.stream}.{durable.name}", None, ConsumerInfo)
+        start = {"deliver_policy": "by_start_sequence", "opt_start_seq": known.ack_floor.stream_seq + 1}
+        await session.api(f"CONSUMER.DELETE.{durable.stream}.{durable.name}", None, msgspec.Raw)
+    except BusError as error:
+        if error.code not in NO_CONSUMER_CODES:
+            raise
+    config = {
+        "durable_name": durable.name,
+        "ack_policy": "all",
+        "ack_wait": int(durable.ack_wait_s * 1e9),
+        "max_ack_pending": -1,
+        "inactive_threshold": 0,
+        **filters_config(durable.filters),
+        **start,
+    }
+    await create_consumer(session, durable.stream, durable.name, config)

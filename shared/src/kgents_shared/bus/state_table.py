@@ -1,0 +1,387 @@
+"""The one idea: desired rows → the difference to what is published → JetStream; and, read back, JetStream → rows.
+
+A state stream holds the last message of each subject. Whoever writes a part of it puts what it wants there and this
+table publishes only what differs from what the stream holds, each message guarded by the sequence it replaces. What
+was published is not remembered in a file but read back from the stream, so a restart, a replay or a second instance
+never publishes a spurious change. While NATS is slow or away, a subject's wanted message is simply replaced by a newer
+one: memory is bounded by the number of subjects.
+
+The same class is how everybody else reads such a stream: `follow` gives the rows, a mark when they are complete, and
+every later change.
+"""
+
+import asyncio
+import operator
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from kgents_shared.bus.client import Bus, SessionLostError
+from kgents_shared.bus.consume import RETRY_S, Position, follow
+from kgents_shared.bus.publish import (
+    EXPECTED_SEQUENCE,
+    TTL,
+    WRONG_SEQUENCE_CODES,
+    Lost,
+    Outcome,
+    Publisher,
+    Refused,
+    Stored,
+)
+from kgents_shared.bus.pull import Delivery, last_message
+from kgents_shared.contract.codec import Codec, encode, is_removal
+from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
+from kgents_shared.contract.streams import REMOVAL_TTL_S
+from kgents_shared.contract.wire import Wire
+
+T = TypeVar("T", bound=Wire)
+
+AUDIT_INTERVAL_S: Final = 30.0
+"""How often a writer looks whether the newest message under its subjects is one it knows."""
+TOMBSTONES_MAX: Final = 10_000
+"""Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Row(msgspec.Struct, Generic[T], gc=False):
+    """The last message of one subject."""
+
+    message: T
+    seq: int
+    time_ns: int
+    """When the server stored it; 0 for a row that this table itself has just published."""
+
+
+class Change(msgspec.Struct, Generic[T], frozen=True):
+    """One subject's news."""
+
+    subject: str
+    old: T | None
+    """The row before; None if there was none, or if it lies before a resumed position."""
+    new: T | None
+    """The row now; None when it is gone."""
+    removal: T | None
+    """The writer's word on why it is gone; None when the server dropped it because its time to live was over."""
+    seq: int
+    time_ns: int
+    headers: dict[str, str] | None = None
+
+
+class Changes(msgspec.Struct, Generic[T], frozen=True):
+    """News in order; `caught_up` and `position` mean what they mean in `consume.Batch`."""
+
+    changes: list[Change[T]]
+    caught_up: bool
+    position: Position | None
+    malformed: list[tuple[Delivery, str]]
+    """What could not be read, with the reason; its row stays as it was. Set it aside."""
+
+
+class _Wish(msgspec.Struct, Generic[T]):
+    """What a subject shall hold."""
+
+    message: T
+    is_removal: bool
+    ttl_s: int
+    trace: dict[str, str]
+
+
+class StateTable(Generic[T]):
+    """The rows under some filters of one state stream. Reader, or reader and only writer.
+
+    `rows` is what the stream holds as far as this table knows: for a writer, what the server has acknowledged.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        codec: Codec[T],
+        stream: str,
+        filters: Sequence[str],
+        *,
+        publisher: Publisher | None = None,
+        same: Callable[[T, T], bool] = operator.eq,
+        render: Callable[[T | None, T], T] = lambda _, new: new,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Without a `publisher` the table only reads.
+
+        `same` decides whether a wish differs from the published row; `render` completes a message that is about to
+        replace a row (None: a new one); `may_write` is asked before each message (a lease that still holds).
+        """
+        self.rows: dict[str, Row[T]] = {}
+        self.failure = ""
+        """Why the last message was not stored; empty when all is well."""
+        self._bus = bus
+        self._codec = codec
+        self._stream = stream
+        self._filters = tuple(filters)
+        self._publisher = publisher
+        self._same = same
+        self._render = render
+        self._may_write = may_write
+        self._wishes: dict[str, _Wish[T]] = {}  # not yet published, oldest first
+        self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
+        self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
+        self._tombstones: dict[str, int] = {}  # removed subject → the sequence of what says so
+        self._newest_seq = 0
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    # Reading
+
+    async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
+        """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
+
+        After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
+        """
+        unseen: set[str] = set()
+        batches = follow(self._bus, self._stream, self._filters, now_ns=now_ns, position=position)
+        async with aclosing(batches):
+            async for batch in batches:
+                if batch.reset:
+                    unseen = set(self.rows)
+                changes: list[Change[T]] = []
+                malformed: list[tuple[Delivery, str]] = []
+                for each in batch.deliveries:
+                    unseen.discard(each.subject)
+                    try:
+                        if (change := self._apply(each)) is not None:
+                            changes.append(change)
+                    except MalformedMessageError as error:
+                        malformed.append((each, str(error)))
+                if batch.caught_up:
+                    changes += [self._vanished(subject) for subject in unseen]
+                    unseen = set()
+                yield Changes(changes, batch.caught_up, batch.position, malformed)
+
+    async def load(self, *, now_ns: int) -> None:
+        """Read what the stream holds now. What cannot be read counts as absent, and will be replaced."""
+        self.rows.clear()
+        self._tombstones.clear()
+        news = self.follow(now_ns=now_ns)
+        async with aclosing(news):
+            async for changes in news:
+                for each, reason in changes.malformed:
+                    _log.warning("a published message cannot be read", subject=each.subject, why=reason)
+                    self._remember_removal(each.subject, each.seq)
+                if changes.caught_up:
+                    return
+
+    def _apply(self, each: Delivery) -> Change[T] | None:
+        """Bring one row up to date; None when it was gone already."""
+        self._newest_seq = max(self._newest_seq, each.seq)
+        message = removal = None
+        if each.marker:
+            pass
+        elif is_removal(each.payload):
+            removal = self._codec.decode(each.payload)
+        else:
+            message = self._codec.decode(each.payload)
+        old = self.rows.get(each.subject)
+        self._accept(each.subject, message, each.seq, each.time_ns)
+        if old is None and message is None:
+            return None
+        return Change(
+            each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
+        )
+
+    def _vanished(self, subject: str) -> Change[T]:
+        row = self.rows.pop(subject)
+        return Change(subject, row.message, None, None, row.seq, row.time_ns)
+
+    def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
+        """Take over what the stream holds for one subject."""
+        self._newest_seq = max(self._newest_seq, seq)
+        if message is None:
+            self.rows.pop(subject, None)
+            self._remember_removal(subject, seq)
+        else:
+            self.rows[subject] = Row(message, seq, time_ns)
+            self._tombstones.pop(subject, None)
+
+    def _remember_removal(self, subject: str, seq: int) -> None:
+        if self._publisher is None:
+            return
+        self._tombstones[subject] = seq
+        if len(self._tombstones) > TOMBSTONES_MAX:
+            del self._tombstones[next(iter(self._tombstones))]
+
+    # Writing
+
+    def put(self, subject: str, message: T, *, ttl_s: int = 0, trace: dict[str, str] | None = None) -> None:
+        """Wish that the subject hold this message (for `ttl_s` seconds; 0: for good)."""
+        self._wish(subject, _Wish(message, False, ttl_s, trace or {}))
+
+    def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
+        """Wish the subject gone; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
+        self._wish(subject, _Wish(message, True, REMOVAL_TTL_S, trace or {}))
+
+    def replace_all(self, messages: Mapping[str, T], removal: Callable[[T], T]) -> None:
+        """Wish that the table hold these messages and nothing else; `removal` says why a row is gone."""
+        for subject, message in messages.items():
+            self.put(subject, message)
+        for subject in {*self.rows, *self._wishes} - messages.keys():
+            if (current := self.wanted(subject)) is not None:
+                self.remove(subject, removal(current))
+
+    def wanted(self, subject: str) -> T | None:
+        """What the subject will hold when everything wished for is published."""
+        if (wish := self._wishes.get(subject)) is not None:
+            return None if wish.is_removal else wish.message
+        row = self.rows.get(subject)
+        return row.message if row is not None else None
+
+    @property
+    def backlog(self) -> int:
+        """How many subjects wait to be published."""
+        return len(self._wishes)
+
+    async def flush(self) -> None:
+        """Return when everything wished for, also meanwhile, is published. Needs `run`; put a deadline around it."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Publish what differs, as fast as the server takes it. `load` comes first. Never returns.
+
+        Raises:
+            SteppedDownError: somebody else writes these subjects, or `may_write` says no. To go on, begin anew with
+                `load`: what the other wrote is then replaced.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write())
+            tasks.create_task(self._audit())
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for subject in [*self._doubtful, *self._wishes]:
+                if subject in self._doubtful:
+                    await self._read_back(subject)
+                if subject not in self._in_flight:
+                    await self._send(subject)
+            self._note_settled()
+
+    async def _send(self, subject: str) -> None:
+        if self._publisher is None:
+            raise ValueError(f"this table of {self._stream} was made to read only")
+        await self._publisher.ready()  # first: the wish may be replaced or fulfilled while we wait
+        if (wish := self._wishes.get(subject)) is None:
+            return
+        row = self.rows.get(subject)
+        if self._is_fulfilled(wish, row):
+            del self._wishes[subject]
+            return
+        if not self._may_write():
+            raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
+        message = self._render(row.message if row else None, wish.message)
+        payload = encode(message)
+        expected = row.seq if row else self._tombstones.get(subject, 0)
+        headers = {EXPECTED_SEQUENCE: str(expected), **wish.trace}
+        if wish.ttl_s:
+            headers[TTL] = f"{wish.ttl_s}s"
+        self._in_flight[subject] = payload
+        await self._publisher.send(
+            subject, payload, headers, lambda outcome: self._on_outcome(subject, wish, message, outcome)
+        )
+
+    def _is_fulfilled(self, wish: _Wish[T], row: Row[T] | None) -> bool:
+        if row is None or wish.is_removal:
+            return row is None and wish.is_removal
+        return self._same(row.message, wish.message)
+
+    def _wish(self, subject: str, wish: _Wish[T]) -> None:
+        in_doubt = subject in self._in_flight or subject in self._doubtful
+        if not in_doubt and self._is_fulfilled(wish, self.rows.get(subject)):
+            self._wishes.pop(subject, None)
+            self._note_settled()
+            return
+        self._wishes[subject] = wish
+        self._settled.clear()
+        self._wake.set()
+
+    def _on_outcome(self, subject: str, wish: _Wish[T], message: T, outcome: Outcome) -> None:
+        payload = self._in_flight.pop(subject)
+        match outcome:
+            case Stored(seq=seq):
+                self.failure = ""
+                self._accept(subject, None if wish.is_removal else message, seq)
+                if self._wishes.get(subject) is wish:
+                    del self._wishes[subject]
+                self._note_settled()
+            case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
+                self.failure = f"{subject}: {text}"
+                _log.error("NATS refused a message", subject=subject, why=text)
+                asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
+                return
+            case Refused():
+                self._doubtful[subject] = payload
+            case Lost():
+                self.failure = f"{subject}: no ack"
+                self._doubtful[subject] = payload
+        if subject in self._wishes or self._doubtful:
+            self._wake.set()
+
+    def _note_settled(self) -> None:
+        if not (self._wishes or self._in_flight or self._doubtful):
+            self._settled.set()
+
+    # Finding out what the stream really holds
+
+    async def _read_back(self, subject: str) -> None:
+        """Make one row what the stream holds, after a conflict or when no ack came.
+
+        Raises:
+            SteppedDownError: the stream holds what neither this table nor its last message put there.
+        """
+        last = await self._last(subject)
+        ours = self._doubtful.pop(subject)
+        row = self.rows.get(subject)
+        if last is None:
+            self.rows.pop(subject, None)
+            self._tombstones.pop(subject, None)
+            return
+        gone = last.marker or is_removal(last.payload)
+        is_known = last.payload == ours or (row.seq == last.seq if row else gone)
+        if not is_known and not last.marker:
+            raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}")
+        self._accept(subject, None if gone else self._codec.decode(last.payload), last.seq)
+
+    async def _audit(self) -> None:
+        """Find what others wrote to subjects that this table has no reason to touch, and what the server lost."""
+        async for session in self._bus.sessions():
+            while not session.lost.is_set():
+                await self.flush()
+                known = self._newest_seq
+                newest = [await self._last(filter_) for filter_ in self._filters]
+                found = max(newest, key=lambda last: last.seq if last else 0)
+                is_quiet = self._settled.is_set() and known == self._newest_seq
+                if is_quiet and found is not None and found.marker:
+                    self._newest_seq = found.seq
+                elif is_quiet and (found.seq if found else 0) != known:
+                    where = f"{found.subject} at {self._stream}:{found.seq}" if found else f"nothing in {self._stream}"
+                    raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
+                try:
+                    async with asyncio.timeout(AUDIT_INTERVAL_S):
+                        await session.lost.wait()
+                except TimeoutError:
+                    pass
+
+    async def _last(self, subject: str) -> Delivery | None:
+        """The newest message of a subject or filter, from the stream's leader; waits for as long as it takes."""
+        while True:
+            session = await self._bus.session()
+            try:
+                return await last_message(session, self._stream, subject)
+            except SessionLostError:
+                continue
+            except BusError as error:
+                self.failure = str(error)
+                _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
