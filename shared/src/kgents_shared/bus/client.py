@@ -60,6 +60,9 @@ class Session:
         self._client = client
         self._timeout_s = config.request_timeout_s
         self._api = f"$JS.{config.jetstream_domain}.API." if config.jetstream_domain else "$JS.API."
+        self._replies: dict[str, asyncio.Future[Msg | None]] = {}
+        self._reply_inbox = ""
+        self._reply_count = itertools.count()
         self.lost = asyncio.Event()
         self.refusal = ""
         """The server's last word on a missing permission; it comes apart from the request that it refuses."""
@@ -107,15 +110,45 @@ class Session:
         await self._guard(self._client.publish(subject, payload, reply=reply, headers=headers))
 
     async def request(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
-        """Ask and wait for one answer."""
-        asked = self._client.request(subject, payload, timeout=self._timeout_s, headers=headers)
+        """Ask and wait for one answer.
+
+        nats-py's own `request` rests on `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
+        comes together with the answer: a service told to stop would go on.
+        """
+        token = str(next(self._reply_count))
+        reply: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
+        self._replies[token] = reply
         try:
-            return await self._guard(asked)
-        except nats.errors.NoRespondersError as error:
-            raise BusError(f"nobody answers on {subject}: is JetStream enabled, and is the name right?") from error
-        except (nats.errors.TimeoutError, TimeoutError) as error:
+            async with asyncio.timeout(self._timeout_s):
+                await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
+                answer = await reply
+        except TimeoutError as error:
             refusal = f"; the server said: {self.refusal}" if self.refusal else ""
             raise BusTimeoutError(f"no answer on {subject} within {self._timeout_s:g} s{refusal}") from error
+        finally:
+            del self._replies[token]
+        if answer is None:
+            raise SessionLostError(f"connection lost while waiting for {subject}")
+        if not answer.data and answer.headers and answer.headers.get("Status") == "503":
+            raise BusError(f"nobody answers on {subject}: is JetStream enabled, and is the name right?")
+        return answer
+
+    async def open(self) -> None:
+        """Make ready to receive answers."""
+        self._reply_inbox = self.new_inbox()
+        await self.subscribe(f"{self._reply_inbox}.*", self._on_reply)
+
+    def end(self) -> None:
+        """The connection is gone: nobody waits for its answers any longer."""
+        self.lost.set()
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_result(None)
+
+    async def _on_reply(self, message: Msg) -> None:
+        reply = self._replies.get(message.subject.rpartition(".")[2])
+        if reply is not None and not reply.done():
+            reply.set_result(message)
 
     async def api(self, name: str, body: object, type_: type[T]) -> T:
         """A JetStream API request, e.g. `STREAM.INFO.KGENTS_META`."""
@@ -132,15 +165,13 @@ class Session:
         """Turn "the connection is gone" into one error, whatever nats-py calls it."""
         try:
             return await call
-        except (nats.errors.NoRespondersError, nats.errors.TimeoutError, TimeoutError):
-            raise
         except nats.errors.MaxPayloadError as error:
             raise BusError(
                 f"message exceeds the server's max_payload of {self.max_payload_bytes} bytes; "
                 "raise max_payload in the server's configuration"
             ) from error
         except (nats.errors.Error, OSError) as error:
-            self.lost.set()
+            self.end()
             raise SessionLostError(f"connection lost: {error}") from error
 
 
@@ -157,6 +188,7 @@ class Bus:
         self._session: Session | None = None
         self._changed = asyncio.Condition()
         self._supervisor: asyncio.Task[None] | None = None
+        self._is_closing = False
         self.reconnects = 0
         self.last_error = ""
         """Why there is no session now; empty while there is one."""
@@ -168,6 +200,7 @@ class Bus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closing = True
         if self._supervisor is not None:
             self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
@@ -210,6 +243,8 @@ class Bus:
         loop = asyncio.get_running_loop()
         backoff_s = BACKOFF_FIRST_S
         for url in itertools.cycle(self._config.urls):
+            if self._is_closing:  # nats-py may have swallowed our cancellation, see Session.request
+                return
             started = loop.time()
             client = Client()
             try:
@@ -236,7 +271,7 @@ class Bus:
                 self.last_error = f"{url}: {_words(error)}"
 
         async def on_closed() -> None:
-            session.lost.set()
+            session.end()
 
         await client.connect(
             url,
@@ -250,6 +285,7 @@ class Bus:
             inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
             **_credentials(config),
         )
+        await session.open()
         return session
 
     async def _live(self, client: Client, session: Session) -> None:
@@ -257,15 +293,15 @@ class Bus:
         await self._announce(session)
         _log.info("connected to NATS", server=session.server_name, version=".".join(map(str, session.server_version)))
         try:
-            while not session.lost.is_set():
+            while not session.lost.is_set() and not self._is_closing:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PING_INTERVAL_S):
                         await session.lost.wait()
-                if not session.lost.is_set():
+                if not session.lost.is_set() and not self._is_closing:
                     # A dead reader behind an open socket answers no ping, though nats-py calls it connected.
                     await client.flush(timeout=int(PING_INTERVAL_S))
         finally:
-            session.lost.set()
+            session.end()
             self.reconnects += 1
             await self._announce(None)
         self.last_error = f"connection lost: {_words(client.last_error)}"

@@ -1,0 +1,10 @@
+"""The process around a service, from its start to its end; the outermost layer, over `bus` and `contract`.
+
+In the order in which a start uses them:
+
+    config     defaults, YAML and environment become typed values, or one list of every fault
+    logging    every line, ours or a library's, becomes one JSON object (or coloured text) on stderr
+    telemetry  metrics for Prometheus to fetch, spans for an OpenTelemetry collector
+    probes     /livez, /readyz and /metrics over HTTP, while the service runs
+    clock      time as an argument, so that tests own it
+"""

@@ -1,0 +1,140 @@
+"""topology-builder at work: entity and meta streams → Reducer → the topology's state table."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+from kgents_shared.bus.consume import Position
+from kgents_shared.bus.state_table import Changes, StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.meta import Heartbeat, Meta
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime.service import Context, Service, cluster_filters
+from kgents_topology_builder.config import Config
+from kgents_topology_builder.difference import describe, same
+from kgents_topology_builder.reducer import News, Reducer, removal
+
+TICK_S: Final = 1.0
+"""How often the time is looked at: expiry and staleness count in tens of seconds."""
+TRACE_HEADER: Final = "traceparent"
+
+
+async def run(context: Context[Config]) -> None:
+    """Build the topology for as long as this instance holds the lease."""
+    builder = _Builder(context)
+    await builder.table.load(now_ns=context.now_ns())
+    builder.reducer.restore(row.message for row in builder.table.rows.values())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(builder.table.run())
+        tasks.create_task(builder.follow_heartbeats())
+        await builder.heartbeats_known.wait()  # first: whoever is alive vouches for its entities from the start
+        tasks.create_task(builder.follow_entities())
+        await builder.entities_known.wait()
+        tasks.create_task(builder.watch_time())
+
+
+class _Builder:
+    """The reducer with its two inputs and its output."""
+
+    def __init__(self, context: Context[Config]) -> None:
+        clusters = context.config.clusters
+        self.context = context
+        self.reducer = Reducer(context.config.source_priority, now_ns=context.now_ns())
+        self.entities: StateTable[Entity] = context.reader(ENTITY, cluster_filters("entity", clusters))
+        self.heartbeats: StateTable[Meta] = context.reader(META, cluster_filters("meta", clusters))
+        self.table: StateTable[TopologyEntity] = context.writer(
+            TOPOLOGY, cluster_filters("topology", clusters), same=same, render=describe
+        )
+        self.heartbeats_known = asyncio.Event()
+        self.entities_known = asyncio.Event()
+        self._read: Position | None = None
+        self._published_ns = context.now_ns()
+
+    async def follow_entities(self) -> None:
+        """Publish what each batch of entity messages changes; the first time, also what is gone since our last run."""
+        async with aclosing(self.entities.follow(now_ns=self.context.now_ns())) as news:
+            async for changes in news:
+                self._reduce(changes)
+                await self._set_aside(changes)
+                if changes.caught_up and not self.entities_known.is_set():
+                    self._publish_everything()
+                    self.entities_known.set()
+                if self.entities_known.is_set():
+                    self._publish(self.reducer.take())
+                    self._note_read(changes)
+
+    async def follow_heartbeats(self) -> None:
+        """Keep track of which collectors vouch for their entities."""
+        async with aclosing(self.heartbeats.follow(now_ns=self.context.now_ns())) as news:
+            async for changes in news:
+                for change in changes.changes:
+                    parsed = subjects.parse(change.subject)
+                    cluster, instance = parsed.value("cluster"), parsed.tokens["instance"]
+                    if isinstance(change.new, Heartbeat):
+                        self.reducer.heartbeat(cluster, instance, change.new, time_ns=change.time_ns)
+                    elif change.new is None and isinstance(change.old, Heartbeat) and change.old.source:
+                        self.reducer.silence(cluster, change.old.source, instance, time_ns=change.time_ns)
+                if changes.caught_up:
+                    self.heartbeats_known.set()
+                if self.entities_known.is_set():
+                    self._publish(self.reducer.take())
+
+    async def watch_time(self) -> None:
+        """Publish what the passing of time changes."""
+        while True:
+            await self.context.clock.sleep(TICK_S)
+            self.reducer.tick(self.context.now_ns())
+            self._publish(self.reducer.take())
+            self._note_published()
+
+    def _reduce(self, changes: Changes[Entity]) -> None:
+        for change in changes.changes:
+            trace = _trace(change.headers)
+            if change.new is not None:
+                self.reducer.upsert(change.new, time_ns=change.time_ns, trace=trace)
+            elif change.removal is not None:
+                self.reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
+            elif change.old is not None:
+                self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
+
+    def _publish_everything(self) -> None:
+        """Make the table exactly what the facts say now."""
+        pictures = {news.ref.subject("topology"): news.entity for news in self.reducer.take() if news.entity}
+        self.table.replace_all(pictures, lambda gone: removal(gone.ref, gone.uid, "deleted"))
+        self.context.status.set("in_sync")
+
+    def _publish(self, pictures: Sequence[News]) -> None:
+        for news in pictures:
+            subject = news.ref.subject("topology")
+            if news.entity is not None:
+                self.table.put(subject, news.entity, trace=news.trace)
+            elif (gone := self.table.wanted(subject)) is not None:
+                self.table.remove(subject, removal(news.ref, gone.uid, news.reason), trace=news.trace)
+
+    async def _set_aside(self, changes: Changes[Entity]) -> None:
+        for delivery, reason in changes.malformed:
+            await self.context.dead_letters.set_aside(delivery, reason)
+
+    def _note_read(self, changes: Changes[Entity]) -> None:
+        if changes.position is not None:
+            self._read = changes.position
+
+    def _note_published(self) -> None:
+        """What was read is published once nothing waits any more; until then the lag grows."""
+        status, now_ns = self.context.status, self.context.now_ns()
+        if self.table.backlog == 0:
+            self._published_ns = now_ns
+            if self._read is not None:
+                status.watermark["KGENTS_ENTITY"] = self._read.seq
+        status.lag_s = (now_ns - self._published_ns) / 1e9
+
+
+def _trace(headers: dict[str, str] | None) -> dict[str, str]:
+    """The trace context of a message, to be handed on."""
+    return {TRACE_HEADER: headers[TRACE_HEADER]} if headers and TRACE_HEADER in headers else {}
+
+
+SERVICE = Service(name="topology-builder", config=Config, run=run)

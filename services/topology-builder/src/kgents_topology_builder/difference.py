@@ -1,0 +1,133 @@
+"""What changed between two pictures of one thing, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from kgents_shared.contract.entity import Traffic, Value
+from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
+
+LISTED_MAX: Final = 32
+"""Differences spelled out in one message; `changed_count` tells when there are more."""
+TRAFFIC_TOLERANCE_RATIO: Final = 0.2
+"""Rates within a fifth of the *published* value are no news; so slow drift is told in the end, and noise never."""
+TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
+"""Below this, a change of that size is noise whatever its ratio."""
+
+_SCALARS: Final = ("status", "reason", "uid", "created_at")
+_LISTS: Final = ("stale", "sources", "addresses", "aliases")
+_MAPPINGS: Final = ("labels", "annotations", "attributes")
+
+
+def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
+    """Whether a subscriber would learn nothing new. Compared with what was published, not with what was seen last."""
+    return (
+        all(getattr(published, field) == getattr(wanted, field) for field in _SCALARS)
+        and all(getattr(published, field) == getattr(wanted, field) for field in _LISTS)
+        and all(getattr(published, field) == getattr(wanted, field) for field in _MAPPINGS)
+        and _same_connections(published.connections, wanted.connections)
+    )
+
+
+def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
+    """The message that replaces `old` on the stream: `new` with its sentence and its differences."""
+    if new.is_removal:
+        return msgspec.structs.replace(new, text=f"{new.ref} is gone ({new.reason or 'deleted'})")
+    if old is None:
+        return msgspec.structs.replace(new, text=f"{new.ref} appeared: {_condition(new)}")
+    changed = list(differences(old, new))
+    return msgspec.structs.replace(
+        new, text=_sentence(old, new, changed), changed=changed[:LISTED_MAX], changed_count=len(changed)
+    )
+
+
+def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference]:
+    """Every field that differs, the most telling first."""
+    for field in _SCALARS:
+        if (before := getattr(old, field)) != (after := getattr(new, field)):
+            yield Difference(field=field, old=_plain(before), new=_plain(after))
+    for field in _LISTS:
+        if (before := getattr(old, field)) != (after := getattr(new, field)):
+            yield Difference(field=field, old=before, new=after)
+    for field in _MAPPINGS:
+        yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
+    yield from _connection_differences(old.connections, new.connections)
+
+
+def _plain(value: object) -> Value:
+    return None if value is None else str(value)
+
+
+def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
+
+
+def _connection_differences(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> Iterator[Difference]:
+    before = {_path(connection): connection for connection in old}
+    after = {_path(connection): connection for connection in new}
+    for path in sorted(before.keys() | after.keys()):
+        was, is_ = before.get(path), after.get(path)
+        if was is None or is_ is None:
+            yield Difference(field=path, old=_presence(was), new=_presence(is_))
+        elif not _same_connection(was, is_):
+            yield Difference(field=path, old=_details(was), new=_details(is_))
+
+
+def _path(connection: ResolvedConnection) -> str:
+    arrow = "→" if connection.direction == "out" else "←"
+    return f"connections.{connection.kind} {arrow} {connection.peer}"
+
+
+def _presence(connection: ResolvedConnection | None) -> Value:
+    return None if connection is None else "connected"
+
+
+def _details(connection: ResolvedConnection) -> Value:
+    return msgspec.json.encode([connection.attributes, connection.traffic]).decode()
+
+
+def _same_connections(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> bool:
+    return len(old) == len(new) and all(map(_same_connection, old, new))
+
+
+def _same_connection(old: ResolvedConnection, new: ResolvedConnection) -> bool:
+    if old == new:
+        return True
+    return (
+        (old.kind, old.peer, old.direction) == (new.kind, new.peer, new.direction)
+        and old.attributes == new.attributes
+        and old.evidence == new.evidence
+        and old.source == new.source
+        and _same_traffic(old.traffic, new.traffic)
+    )
+
+
+def _same_traffic(old: Traffic | None, new: Traffic | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return all(_close(getattr(old, field), getattr(new, field), floor) for field, floor in TRAFFIC_FLOOR.items())
+
+
+def _close(old: float | None, new: float | None, floor: float) -> bool:
+    if old is None or new is None:
+        return old is new
+    return abs(old - new) <= max(floor, TRAFFIC_TOLERANCE_RATIO * abs(old))
+
+
+def _condition(entity: TopologyEntity) -> str:
+    return f"{entity.status} ({entity.reason})" if entity.reason else entity.status
+
+
+def _sentence(old: TopologyEntity, new: TopologyEntity, changed: list[Difference]) -> str:
+    if new.stale != old.stale:
+        if new.stale:
+            return f"{new.ref} is stale: nothing heard from {', '.join(new.stale)}; last known {_condition(new)}"
+        return f"{new.ref} is fresh again: {_condition(new)}"
+    if (old.status, old.reason) != (new.status, new.reason):
+        return f"{new.ref} is {_condition(new)}, was {_condition(old)}"
+    fields = ", ".join(difference.field for difference in changed[:3])
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"{new.ref} ({new.status}) changed: {fields}{more}"

@@ -1,0 +1,83 @@
+"""One picture out of what several sources say of one thing: facts by source → TopologyEntity. Pure.
+
+The result depends on the facts alone, never on the order in which they came.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from kgents_shared.contract.entity import STATUSES, Connection, Entity, Ref
+from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+
+V = TypeVar("V")
+
+
+def by_priority(facts: Mapping[str, Entity], priority: Sequence[str]) -> list[Entity]:
+    """The sources' words, the most trusted first; sources that `priority` does not name come last, by name."""
+    rank = {source: position for position, source in enumerate(priority)}
+    return [facts[source] for source in sorted(facts, key=lambda source: (rank.get(source, len(rank)), source))]
+
+
+def merge(
+    ref: Ref,
+    facts: Sequence[Entity],
+    stale: Collection[str],
+    resolve: Callable[[Connection, Ref], Ref | None],
+    *,
+    time_ns: int,
+) -> TopologyEntity:
+    """The merged picture after the news of `time_ns`, without `text` and `changed`.
+
+    Facts come the most trusted first, at least one.
+    Where sources disagree the first one counts; what only one of them knows is kept.
+    """
+    judge = next((fact for fact in facts if fact.status in STATUSES and fact.status != "unknown"), facts[0])
+    return TopologyEntity(
+        text="",
+        ref=ref,
+        uid=next((fact.uid for fact in facts if fact.uid), ""),
+        status=judge.status if judge.status in STATUSES else "unknown",
+        reason=judge.reason,
+        stale=sorted(fact.source for fact in facts if fact.source in stale),
+        sources=sorted(fact.source for fact in facts),
+        labels=_union([fact.labels for fact in facts]),
+        annotations=_union([fact.annotations for fact in facts]),
+        attributes=_union([fact.attributes for fact in facts]),
+        addresses=sorted({address for fact in facts for address in fact.addresses}),
+        aliases=sorted({alias for fact in facts for alias in fact.aliases}),
+        connections=_connections(ref, facts, resolve),
+        created_at=next((fact.created_at for fact in facts if fact.created_at is not None), None),
+        at=datetime.fromtimestamp(time_ns / 1e9, UTC),
+    )
+
+
+def _union(mappings: Sequence[dict[str, V]]) -> dict[str, V]:
+    if len(mappings) == 1:
+        return mappings[0]
+    return {key: value for mapping in reversed(mappings) for key, value in mapping.items()}
+
+
+def _connections(
+    ref: Ref, facts: Sequence[Entity], resolve: Callable[[Connection, Ref], Ref | None]
+) -> list[ResolvedConnection]:
+    """Connections whose other end exists; one for each kind, peer and direction."""
+    found: dict[tuple[str, Ref, str], ResolvedConnection] = {}
+    for fact in facts:
+        for connection in fact.connections:
+            peer = resolve(connection, ref)
+            if peer is None:
+                continue
+            found.setdefault(
+                (connection.kind, peer, connection.direction),
+                ResolvedConnection(
+                    kind=connection.kind,
+                    peer=peer,
+                    direction=connection.direction,
+                    attributes=connection.attributes,
+                    evidence=connection.evidence,
+                    source=fact.source,
+                    traffic=connection.traffic,
+                ),
+            )
+    return [found[key] for key in sorted(found)]

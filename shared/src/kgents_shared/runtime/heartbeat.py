@@ -1,0 +1,186 @@
+"""What a service knows of itself → a heartbeat on `kgents.meta.>`, metrics, and readiness: one source for all three."""
+
+import asyncio
+import resource
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.dead_letters import DeadLetters
+from kgents_shared.bus.log import LogPublisher
+from kgents_shared.bus.publish import TTL, Publisher
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_STATES, HEARTBEAT_TTL_S, Cost, Heartbeat
+
+READY_STATES: Final = ("in_sync", "standby")
+
+
+class Status:
+    """One instance's account of itself. The service sets `state` and `watermark`; the rest is counted."""
+
+    def __init__(self, service: str, instance: str, version: str, started_at: datetime, *, source: str) -> None:
+        self.service = service
+        self.instance = instance
+        self.state = "starting"
+        self.reason = ""
+        self.watermark: dict[str, int] = {}
+        """Stream → sequence up to which everything read has also been published."""
+        self.lag_s: float | None = None
+        """Age of the oldest news not yet published; None while it is not known."""
+        self.conflicts = 0
+        self._version = version
+        self._started_at = started_at
+        self._source = source
+        self._tables: dict[str, StateTable[Any]] = {}
+        self._filters: list[str] = []
+        self._streams: list[str] = []
+        self._log: LogPublisher | None = None
+        self._dead_letters: DeadLetters | None = None
+        self._cost = _CostMeter()
+        self._changed = asyncio.Event()
+
+    def set(self, state: str, reason: str = "") -> None:
+        """Change the state; a change is told at once, not only at the next heartbeat."""
+        if state not in HEARTBEAT_STATES:
+            raise ValueError(f"expected one of {', '.join(HEARTBEAT_STATES)}, found {state!r}")
+        if (state, reason) != (self.state, self.reason):
+            self.state, self.reason = state, reason
+            self._changed.set()
+
+    def writes(self, name: str, table: StateTable[Any], filters: Sequence[str]) -> None:
+        """Count a table's rows, and tell what is written."""
+        self._tables[name] = table
+        self._filters += [filter_ for filter_ in filters if filter_ not in self._filters]
+
+    def writes_log(self, filters: Sequence[str]) -> None:
+        """Tell which logs are written."""
+        self._filters += [filter_ for filter_ in filters if filter_ not in self._filters]
+
+    def reads(self, stream: str) -> None:
+        """Tell what is read."""
+        if stream not in self._streams:
+            self._streams.append(stream)
+
+    def forget_tables(self) -> None:
+        """The tables of a run that is over."""
+        self._tables.clear()
+
+    def not_ready(self) -> str | None:
+        """Why the service is not doing its work; None when it is, or stands by to do it."""
+        failures = [table.failure for table in self._tables.values() if table.failure]
+        if self.state not in READY_STATES:
+            return f"{self.state}: {self.reason}" if self.reason else self.state
+        return failures[0] if failures else None
+
+    async def due(self) -> AsyncIterator[None]:
+        """Each time a heartbeat is due: at a change, and every HEARTBEAT_INTERVAL_S."""
+        while True:
+            self._changed.clear()
+            yield
+            try:
+                async with asyncio.timeout(HEARTBEAT_INTERVAL_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    def heartbeat(self, published: int, monotonic_s: float) -> Heartbeat:
+        """The account as a message."""
+        reason = f": {self.reason}" if self.reason else ""
+        return Heartbeat(
+            text=f"{self.service} {self.instance} is {self.state.replace('_', ' ')}{reason}",
+            service=self.service,
+            instance=self.instance,
+            version=self._version,
+            started_at=self._started_at,
+            state=self.state,
+            reason=self.reason,
+            # A standby watches nothing, so it must not vouch for anything.
+            source="" if self.state == "standby" else self._source,
+            watermark=dict(self.watermark),
+            lag_s=self.lag_s,
+            published=published,
+            rows=self._rows(),
+            conflicts=self.conflicts,
+            dead_letters=self._dead_letters.count if self._dead_letters else 0,
+            spilled=self._log.spilled if self._log else 0,
+            evicted=self._log.evicted if self._log else 0,
+            publishes=self._filters,
+            consumes=self._streams,
+            cost=self._cost.read(monotonic_s),
+        )
+
+    def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:
+        """Show the same account as metrics."""
+        self._log, self._dead_letters = log, dead_letters
+        shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
+            ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
+            ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
+            ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: float(self.state == "in_sync")),
+            ("kgents.lag", "s", "age of the oldest news not yet published", lambda: self.lag_s),
+            ("kgents.table.rows", "{subject}", "subjects whose last value is held", self._rows),
+            ("kgents.table.backlog", "{subject}", "subjects waiting to be published", self._backlog),
+            ("kgents.conflicts", "{conflict}", "times another writer was found", lambda: self.conflicts),
+            ("kgents.dead_letters", "{message}", "messages set aside", lambda: dead_letters.count),
+            ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
+            ("kgents.outbox.evicted", "{message}", "messages given up on disk", lambda: log.evicted),
+        ]
+        for name, unit, description, read in shown:
+            meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
+
+    def _rows(self) -> int:
+        return sum(len(table.rows) for table in self._tables.values())
+
+    def _backlog(self) -> int:
+        return sum(table.backlog for table in self._tables.values())
+
+
+async def beat(publisher: Publisher, cluster: str, status: Status, now: datetime) -> None:
+    """Publish one heartbeat.
+
+    Raises:
+        BusError: it did not arrive; the next one may.
+    """
+    subject = subjects.build("meta", cluster=cluster, service=status.service, instance=status.instance)
+    message = status.heartbeat(publisher.stored, asyncio.get_running_loop().time())
+    await publisher.send_one(subject, encode(message), {TTL: f"{HEARTBEAT_TTL_S}s"})
+
+
+def _observer(read: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        value = read()
+        return [] if value is None else [Observation(value)]
+
+    return observe
+
+
+class _CostMeter:
+    """CPU since the last reading, and memory now: what the observer costs the machine it observes."""
+
+    def __init__(self) -> None:
+        self._cpu_s = 0.0
+        self._at_s: float | None = None
+        self._percent = 0.0
+
+    def read(self, monotonic_s: float) -> Cost:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        if self._at_s is not None and monotonic_s - self._at_s > HEARTBEAT_INTERVAL_S / 2:
+            self._percent = 100 * (cpu_s - self._cpu_s) / (monotonic_s - self._at_s)
+        if self._at_s is None or monotonic_s - self._at_s > HEARTBEAT_INTERVAL_S / 2:
+            self._cpu_s, self._at_s = cpu_s, monotonic_s
+        return Cost(cpu_percent=round(self._percent, 2), memory_bytes=_memory_bytes(usage.ru_maxrss))
+
+
+def _memory_bytes(peak: int) -> int:
+    """Resident memory now; where /proc does not tell, its peak (in KiB, on macOS in bytes)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,124 @@
+"""What a service tells of itself while it runs: metrics that `probes` hands to Prometheus, spans sent over OTLP.
+
+Nothing global is set: two services in one process (`kgents up`, tests) each have their own `Telemetry`. Only the
+current span is ambient, as OpenTelemetry keeps it in a context variable; `inject` and `extract` carry it from one
+service to the next in the headers of NATS messages.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Tracer, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import CollectorRegistry, generate_latest
+
+SHUTDOWN_S = 3.0
+"""Seconds that `Telemetry.shutdown` may take: time for one healthy export, and far below the thirty seconds that
+Kubernetes leaves a stopping pod, most of which belong to the service's own messages."""
+
+_SCOPE = "kgents"
+_W3C = TraceContextTextMapPropagator()
+
+
+class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where spans go, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
+
+    otlp_endpoint: str | None = None
+    """Base url of an OpenTelemetry collector that speaks OTLP over HTTP, such as `http://localhost:4318`; spans go to
+    `/v1/traces` under it. When unset, the standard variable OTEL_EXPORTER_OTLP_ENDPOINT is taken. null: no spans.
+    Headers with credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which the exporter reads itself."""
+
+    trace_sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    """The share of new traces that is recorded, from 0 to 1; a trace begun elsewhere keeps its beginner's decision.
+    One in a hundred shows where time goes at thousands of messages a second, for about no cost."""
+
+    def __post_init__(self) -> None:
+        endpoint = self.otlp_endpoint
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError(
+                f'otlp_endpoint: expected a url that begins with http:// or https://, found "{endpoint}"; '
+                "try http://localhost:4318 (only OTLP over HTTP is spoken, not gRPC)"
+            )
+
+
+class Telemetry:
+    """One service's instruments: ask `meter` and `tracer` for them once at the start, and `shutdown` at the end.
+
+    Metric names follow OpenTelemetry (`kgents.bus.published`, its unit given to the instrument); Prometheus sees
+    them as `kgents_bus_published_total`.
+    """
+
+    meter: Meter
+    tracer: Tracer
+
+    def __init__(self, config: TelemetryConfig, *, service: str, version: str, instance: str) -> None:
+        """Build the instruments of one instance of a service; the three names become the resource's attributes."""
+        resource = Resource.create(
+            {"service.name": service, "service.version": version, "service.instance.id": instance}
+        )
+        # A registry of our own: the default one is global, and a second Telemetry would collide with the first.
+        self._registry = CollectorRegistry()
+        # One scope only, so its label would say the same on every series.
+        reader = PrometheusMetricReader(scope_info_enabled=False, registry=self._registry)
+        self._meters = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+        self._tracers = _tracer_provider(config, resource)
+        self.meter = self._meters.get_meter(_SCOPE, version)
+        self.tracer = self._tracers.get_tracer(_SCOPE, version)
+
+    def render(self) -> bytes:
+        """Return all metrics, as of now, in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+    def shutdown(self, deadline_s: float = SHUTDOWN_S) -> bool:
+        """Send the spans that wait, and end. It blocks, so it comes last.
+
+        Args:
+            deadline_s: seconds after which spans not yet sent are given up.
+
+        Returns:
+            Whether everything was handed over in time.
+        """
+        # The SDK's own shutdown waits up to thirty seconds for a dead collector and takes no deadline. A daemon
+        # thread can be left behind: it does not keep the process alive.
+        sender = threading.Thread(target=self._tracers.shutdown, name="telemetry-shutdown", daemon=True)
+        sender.start()
+        sender.join(deadline_s)
+        self._meters.shutdown()
+        return not sender.is_alive()
+
+
+def _tracer_provider(config: TelemetryConfig, resource: Resource) -> TracerProvider:
+    if config.otlp_endpoint is None:
+        # Nobody would see a recorded span, so none is recorded, and `inject` adds no header.
+        return TracerProvider(sampler=ALWAYS_OFF, resource=resource, shutdown_on_exit=False)
+    sampler = ParentBased(TraceIdRatioBased(config.trace_sample_ratio))
+    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+    # Given as an argument, the exporter takes the url as it is; only from its variable would it add the path.
+    exporter = OTLPSpanExporter(endpoint=f"{config.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def inject(headers: dict[str, str]) -> None:
+    """Add the current span to a message's headers as W3C `traceparent`; add nothing while no span is recording."""
+    if get_current_span().is_recording():
+        _W3C.inject(headers)
+
+
+def extract(headers: Mapping[str, str]) -> Context:
+    """Return the context that a message's headers carry, for `tracer.start_span(context=…)`.
+
+    Headers without `traceparent`, or with a malformed one, give an empty context: the span begins a new trace.
+    """
+    return _W3C.extract(headers)

@@ -1,0 +1,161 @@
+"""The law of the state table: whatever happens, the stream's fold ends as the writer wants it, and nothing is said twice."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kgents_shared.bus import state_table
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, encode
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.errors import SteppedDownError
+from support.build import NOW_NS, make_entity, make_removal
+from support.nats_server import NatsServer
+from support.running import running
+from support.streams import provision_streams
+
+KEYS = ("a", "b", "c.d")
+STATUSES = ("running", "failed", "pending")
+
+keys = st.sampled_from(KEYS)
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), keys, st.sampled_from(STATUSES)),
+        st.tuples(st.just("remove"), keys),
+        st.tuples(st.just("settle")),
+        st.tuples(st.just("restart")),
+        st.tuples(st.just("cut")),
+        st.tuples(st.just("foreign"), keys, st.sampled_from(STATUSES)),
+    ),
+    max_size=20,
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    server = NatsServer(Path(tmp_path_factory.mktemp("nats")))
+
+    async def start() -> None:
+        await server.start()
+        async with Bus(NatsConfig(url=server.url), name="setup") as bus:
+            await provision_streams(bus)
+
+    asyncio.run(start())
+    yield server
+    server.kill()
+
+
+clusters = (f"example-{number}" for number in itertools.count())
+
+
+class Writer:
+    """A service as small as can be: it wants `model` on the stream, and begins anew when somebody else writes."""
+
+    def __init__(self, bus: Bus, outside: Bus, cluster: str) -> None:
+        self.bus = bus
+        self.outside = outside  # whose connection nobody cuts
+        self.cluster = cluster
+        self.filters = [subjects.pattern("entity", cluster=cluster, source="k8s")]
+        self.publisher = Publisher(bus)
+        self.model: dict[str, Entity] = {}
+        self.table = self.new_table()
+        self.task: asyncio.Task[None] | None = None
+
+    def new_table(self) -> StateTable[Entity]:
+        return StateTable(self.bus, ENTITY, "KGENTS_ENTITY", self.filters, publisher=self.publisher)
+
+    def entity(self, key: str, status: str) -> Entity:
+        return make_entity(key, status=status, ref=Ref(self.cluster, "pod", key, "shop"))
+
+    def subject(self, key: str) -> str:
+        return Ref(self.cluster, "pod", key, "shop").subject("entity", source="k8s")
+
+    async def serve(self) -> None:
+        while True:
+            table = self.new_table()
+            await table.load(now_ns=NOW_NS)
+            table.replace_all(self.model, make_removal)
+            self.table = table
+            try:
+                await table.run()
+            except* SteppedDownError:
+                pass
+
+    async def restart(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait([self.task])
+        self.task = asyncio.create_task(self.serve())
+
+    async def fold(self) -> dict[str, Entity]:
+        reader = StateTable(self.outside, ENTITY, "KGENTS_ENTITY", self.filters)
+        await reader.load(now_ns=NOW_NS)
+        return {subject: row.message for subject, row in reader.rows.items()}
+
+    async def converge(self) -> None:
+        deadline = asyncio.get_running_loop().time() + 20
+        while await self.fold() != self.model:
+            assert asyncio.get_running_loop().time() < deadline, "the stream's fold does not become the model"
+            await asyncio.sleep(0.02)
+
+
+async def carry_out(writer: Writer, operation: tuple[str, ...]) -> None:
+    match operation:
+        case ("put", key, status):
+            entity = writer.entity(key, status)
+            writer.model[writer.subject(key)] = entity
+            writer.table.put(writer.subject(key), entity)
+        case ("remove", key):
+            gone = writer.model.pop(writer.subject(key), None)
+            if gone is not None:
+                writer.table.remove(writer.subject(key), make_removal(gone))
+        case ("settle",):
+            await writer.converge()
+        case ("restart",):
+            await writer.restart()
+        case ("cut",):
+            session = await writer.bus.session()
+            session._client._transport.close()
+        case ("foreign", key, status):
+            session = await writer.outside.session()
+            await session.request(writer.subject(key), encode(writer.entity(key, f"{status}-by-a-stranger")))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=operations)
+@pytest.mark.timeout(300)
+def test_any_interleaving_ends_in_the_model(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch, operations: list[tuple[str, ...]]
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+
+    async def scenario() -> None:
+        async with (
+            Bus(NatsConfig(url=server.url), name="writer") as bus,
+            Bus(NatsConfig(url=server.url), name="outside") as outside,
+        ):
+            writer = Writer(bus, outside, next(clusters))
+            async with running(writer.publisher.run()):
+                await writer.restart()
+                for operation in operations:
+                    await carry_out(writer, operation)
+                await writer.converge()
+                stored = writer.publisher.stored
+                await writer.restart()
+                await asyncio.sleep(0.05)
+                await writer.converge()
+                assert writer.publisher.stored == stored, "a restart without news published something"
+                assert writer.task is not None
+                writer.task.cancel()
+                await asyncio.wait([writer.task])
+
+    asyncio.run(scenario())

@@ -1,0 +1,25 @@
+"""A clock that tests own: time moves only when somebody sleeps or a test says so."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """A `runtime.clock.Clock` whose sleeps take no time: each one moves the clock and lets the others run."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def monotonic_s(self) -> float:
+        return self._elapsed_s
+
+    def advance(self, seconds: float) -> None:
+        self._elapsed_s += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
