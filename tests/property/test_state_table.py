@@ -1,4 +1,4 @@
-"""The law of the state table: whatever happens, the stream's fold ends as the writer wants it, and nothing is said twice."""
+"""The law of the state table: whatever happens, the stream ends as the writer wants it, and nothing is said twice."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A real nats-server for one test: on free ports, in its own directory, ready in milliseconds, made to suffer on demand."""
+"""A real nats-server for one test: free ports, its own directory, ready in milliseconds, made to suffer on demand."""
 
 import asyncio
 import re

@@ -1,20 +1,10 @@
+"""The pipeline's streams on a test's server."""
+
+from kgents_shared.bus import provision
+from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig, streams
 
 
-async def provision_streams(bus, config=None):
+async def provision_streams(bus: Bus, config: StreamsConfig | None = None) -> None:
     session = await bus.session(timeout_s=10)
-    for s in streams(StreamsConfig()):
-        await session.api(
-            "STREAM.CREATE." + s.name,
-            {
-                "name": s.name,
-                "subjects": [s.subject],
-                "max_msgs_per_subject": s.max_msgs_per_subject,
-                "allow_direct": True,
-                "allow_msg_ttl": True,
-                "subject_delete_marker_ttl": int(60e9),
-                "storage": "file",
-                "compression": "s2",
-            },
-            dict,
-        )
+    await provision.apply(session, await provision.plan(session, streams(config or StreamsConfig())))

@@ -141,17 +141,19 @@ class StateTable(Generic[T]):
         After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
         """
         unseen: set[str] = set()
+        is_resumed = position is not None  # then rows we never saw may go, and that is news
         batches = follow(self._bus, self._stream, self._filters, now_ns=now_ns, position=position)
         async with aclosing(batches):
             async for batch in batches:
                 if batch.reset:
-                    unseen = set(self.rows)
+                    unseen, is_resumed = set(self.rows), False
                 changes: list[Change[T]] = []
                 malformed: list[tuple[Delivery, str]] = []
                 for each in batch.deliveries:
                     unseen.discard(each.subject)
                     try:
-                        if (change := self._apply(each)) is not None:
+                        change = self._apply(each)
+                        if change.old is not None or change.new is not None or is_resumed:
                             changes.append(change)
                     except MalformedMessageError as error:
                         malformed.append((each, str(error)))
@@ -173,8 +175,8 @@ class StateTable(Generic[T]):
                 if changes.caught_up:
                     return
 
-    def _apply(self, each: Delivery) -> Change[T] | None:
-        """Bring one row up to date; None when it was gone already."""
+    def _apply(self, each: Delivery) -> Change[T]:
+        """Bring one row up to date."""
         self._newest_seq = max(self._newest_seq, each.seq)
         message = removal = None
         if each.marker:
@@ -185,8 +187,6 @@ class StateTable(Generic[T]):
             message = self._codec.decode(each.payload)
         old = self.rows.get(each.subject)
         self._accept(each.subject, message, each.seq, each.time_ns)
-        if old is None and message is None:
-            return None
         return Change(
             each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
         )

@@ -73,9 +73,22 @@ class Context(Generic[C]):
         self.telemetry = telemetry
         self.clock: Clock = SystemClock()
         self.publisher = Publisher(bus)
-        self.log = LogPublisher(self.publisher, outbox, prefix=f"{common.cluster}:{service.name}:{common.instance}")
+        self.log = LogPublisher(
+            bus,
+            self.publisher,
+            outbox,
+            prefix=f"{common.cluster}:{service.name}:{common.instance}",
+            started_ms=self.now_ns() // 1_000_000,
+        )
         self.dead_letters = DeadLetters(self.publisher, common.cluster, service.name)
-        self.lease = Lease(bus, self.publisher, common.cluster, service.name, common.instance)
+        self.lease = Lease(
+            bus,
+            self.publisher,
+            cluster=common.cluster,
+            service=service.name,
+            instance=common.instance,
+            now=self.clock.now,
+        )
         self.status = Status(service.name, common.instance, service.version, self.clock.now(), source=service.source)
 
     @property
@@ -152,15 +165,16 @@ def serve(service: Service[C], *, config_file: Path | None, services: Collection
         print(error, file=sys.stderr)  # noqa: T201 - the logs are not set up yet, and a person must read this
         return EXIT_CONFIG
     setup_logging(common.log, service=service.name, no_color=bool(environ.get("NO_COLOR")))
+    exit_code = EXIT_FAILED
     try:
-        return uvloop.run(_serve(service, common, section))
+        exit_code = uvloop.run(_serve(service, common, section))
     except* ConfigError as group:
         for fault in _leaves(group):
             _log.error("cannot start", fault=str(fault))
-        return EXIT_CONFIG
-    except* Exception:  # noqa: BLE001 - the last line of defence: log it as everything else, and let the process end
+        exit_code = EXIT_CONFIG
+    except* Exception:  # noqa: BLE001 - the last line of defence: log it like everything else, and let the process end
         _log.exception("the service failed")
-        return EXIT_FAILED
+    return exit_code
 
 
 async def _serve(service: Service[C], common: configuration.CommonConfig, section: C) -> int:

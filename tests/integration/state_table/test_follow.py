@@ -1,0 +1,245 @@
+"""Following a state stream: snapshot, the mark that it is complete, then every change once and in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.consume import Position
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import Changes, StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY
+from kgents_shared.contract.entity import Entity
+from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.nats_server import NatsServer
+from support.running import running
+from support.streams import provision_streams
+
+FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(server: NatsServer) -> AsyncIterator[Bus]:
+    async with Bus(NatsConfig(url=server.url), name="test") as bus:
+        await provision_streams(bus)
+        yield bus
+
+
+@pytest.fixture
+async def writer(bus: Bus) -> AsyncIterator[StateTable[Entity]]:
+    publisher = Publisher(bus)
+    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
+    async with running(publisher.run()):
+        await table.load(now_ns=NOW_NS)
+        async with running(table.run()):
+            yield table
+
+
+async def put(table: StateTable[Entity], *entities: Entity) -> None:
+    for entity in entities:
+        table.put(subject_of(entity), entity)
+    async with asyncio.timeout(20):
+        await table.flush()
+
+
+class Follower:
+    """Follows in the background and keeps what it is given."""
+
+    def __init__(self, bus: Bus, position: Position | None = None) -> None:
+        self.table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
+        self.batches: list[Changes[Entity]] = []
+        self._start = position
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        async with aclosing(self.table.follow(now_ns=NOW_NS, position=self._start)) as news:
+            async for changes in news:
+                self.batches.append(changes)
+                self._news.set()
+
+    async def until_caught_up(self) -> None:
+        await self.until(lambda: any(batch.caught_up for batch in self.batches))
+
+    async def until(self, claim: Callable[[], bool], within_s: float = 20) -> None:
+        async with asyncio.timeout(within_s):
+            while not claim():
+                self._news.clear()
+                await self._news.wait()
+
+    @property
+    def told(self) -> list[tuple[str, str | None]]:
+        return [
+            (change.subject.rpartition(".")[2], change.new.status if change.new else None)
+            for batch in self.batches
+            for change in batch.changes
+        ]
+
+    @property
+    def position(self) -> Position:
+        position = self.batches[-1].position
+        assert position is not None
+        return position
+
+
+async def test_an_empty_stream_is_caught_up_at_once(bus: Bus) -> None:
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+
+    assert follower.told == []
+
+
+async def test_a_snapshot_holds_the_last_value_of_each_subject_and_changes_follow(
+    bus: Bus, writer: StateTable[Entity]
+) -> None:
+    await put(writer, make_entity("a"), make_entity("b"))
+    await put(writer, make_entity("a", status="failed"))
+
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+        snapshot = list(follower.told)
+        await put(writer, make_entity("b", status="pending"))
+        writer.remove(subject_of(make_entity("a")), make_removal(make_entity("a")))
+        await follower.until(lambda: len(follower.told) == 4)
+
+    assert snapshot == [("b", "running"), ("a", "failed")]
+    assert follower.told[2:] == [("b", "pending"), ("a", None)]
+    assert list(follower.table.rows) == [subject_of(make_entity("b"))]
+
+
+async def test_exactly_one_batch_is_the_mark(bus: Bus, writer: StateTable[Entity]) -> None:
+    await put(writer, *(make_entity(f"p{number}") for number in range(1200)))
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+        assert len(follower.told) == 1200
+        await put(writer, make_entity("later"))
+        await follower.until(lambda: len(follower.told) == 1201)
+
+    assert sum(batch.caught_up for batch in follower.batches) == 1
+
+
+async def test_resuming_gives_what_was_missed_and_nothing_twice(bus: Bus, writer: StateTable[Entity]) -> None:
+    await put(writer, make_entity("a"), make_entity("b"))
+    first = Follower(bus)
+    async with running(first.run()):
+        await first.until_caught_up()
+    writer.remove(subject_of(make_entity("a")), make_removal(make_entity("a")))
+    await put(writer, make_entity("c"))
+
+    position = msgspec.json.decode(msgspec.json.encode(first.position), type=Position)
+    second = Follower(bus, position)
+    async with running(second.run()):
+        await second.until_caught_up()
+
+    assert sorted(second.told) == [("a", None), ("c", "running")]
+
+
+async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus, writer: StateTable[Entity]) -> None:
+    await put(writer, make_entity("a"))
+    follower = Follower(bus, Position(stream_created="whatever", seq=5, time_ns=NOW_NS - 8 * 86_400 * 10**9))
+    async with running(follower.run()):
+        await follower.until_caught_up()
+
+    assert follower.told == [("a", "running")]
+
+
+async def test_a_stream_made_anew_is_a_reset_and_what_is_gone_is_removed(
+    bus: Bus, writer: StateTable[Entity], server: NatsServer
+) -> None:
+    await put(writer, make_entity("a"), make_entity("b"))
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+        session = await bus.session()
+        await session.api("STREAM.DELETE.KGENTS_ENTITY", None, msgspec.Raw)
+        await provision_streams(bus)
+        publisher = Publisher(bus)
+        fresh = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
+        async with running(publisher.run()):
+            await fresh.load(now_ns=NOW_NS)
+            async with running(fresh.run()):
+                await put(fresh, make_entity("b", status="failed"))
+        await follower.until(lambda: ("a", None) in follower.told, within_s=30)
+
+    assert list(follower.table.rows) == [subject_of(make_entity("b"))]
+    assert sum(batch.caught_up for batch in follower.batches) == 2
+
+
+async def test_kill_and_restart_of_the_server_lose_and_repeat_nothing(
+    bus: Bus, writer: StateTable[Entity], server: NatsServer
+) -> None:
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+        for round_ in range(3):
+            await put(writer, *(make_entity(f"p{number}", status=f"s{round_}") for number in range(300)))
+            server.kill()
+            for number in range(300, 400):
+                writer.put(subject_of(make_entity(f"p{number}")), make_entity(f"p{number}", status=f"s{round_}"))
+            await server.start()
+        await put(writer, make_entity("last"))
+        await follower.until(lambda: ("last", "running") in follower.told, within_s=30)
+
+    assert {subject: row.message for subject, row in follower.table.rows.items()} == {
+        subject: row.message for subject, row in writer.rows.items()
+    }
+    seqs = [change.seq for batch in follower.batches for change in batch.changes]
+    assert seqs == sorted(set(seqs))
+
+
+async def test_a_message_that_cannot_be_read_is_reported_and_the_rest_goes_on(
+    bus: Bus, writer: StateTable[Entity]
+) -> None:
+    await put(writer, make_entity("a"))
+    session = await bus.session()
+    await session.request("kgents.entity.test.k8s.pod.shop.poison", b'{"ref": 5, "password": "hunter2"}')
+    await put(writer, make_entity("b"))
+
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+
+    ((delivery, reason),) = [each for batch in follower.batches for each in batch.malformed]
+    assert follower.told == [("a", "running"), ("b", "running")]
+    assert delivery.subject.endswith(".poison")
+    assert "hunter2" not in reason
+
+
+async def test_a_reader_that_leaves_takes_its_consumer_with_it(bus: Bus, writer: StateTable[Entity]) -> None:
+    await put(writer, make_entity("a"))
+    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
+    for _ in range(3):
+        await table.load(now_ns=NOW_NS)
+
+    session = await bus.session()
+    info = await session.api("CONSUMER.NAMES.KGENTS_ENTITY", None, dict)
+    assert info["consumers"] in (None, [])
+
+
+async def test_a_paused_server_is_noticed_and_nothing_is_lost(
+    bus: Bus, writer: StateTable[Entity], server: NatsServer
+) -> None:
+    follower = Follower(bus)
+    async with running(follower.run()):
+        await follower.until_caught_up()
+        server.pause()
+        writer.put(subject_of(make_entity("a")), make_entity("a"))
+        await asyncio.sleep(7)
+        server.resume()
+        await follower.until(lambda: ("a", "running") in follower.told, within_s=30)
+
+    assert follower.told == [("a", "running")]

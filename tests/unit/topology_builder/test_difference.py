@@ -1,0 +1,91 @@
+"""What counts as news, and how it is told."""
+
+import pytest
+
+from kgents_shared.contract.entity import Traffic
+from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+from kgents_topology_builder.difference import LISTED_MAX, describe, same
+from kgents_topology_builder.reducer import removal
+from support.build import make_ref
+
+
+def make_picture(**fields: object) -> TopologyEntity:
+    return TopologyEntity(**{"text": "", "ref": make_ref(), "status": "running", **fields})  # type: ignore[arg-type]
+
+
+def with_traffic(**figures: float) -> TopologyEntity:
+    connection = ResolvedConnection(kind="http", peer=make_ref("pg"), traffic=Traffic(**figures))
+    return make_picture(connections=[connection])
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted", "expected"),
+    [
+        pytest.param(100.0, 119.0, True, id="within a fifth"),
+        pytest.param(100.0, 121.0, False, id="beyond a fifth"),
+        pytest.param(0.0, 0.9, True, id="below the floor"),
+        pytest.param(0.0, 1.1, False, id="above the floor"),
+    ],
+)
+def test_traffic_counts_as_news_against_the_published_value(published: float, wanted: float, expected: bool) -> None:
+    assert same(with_traffic(requests_per_sec=published), with_traffic(requests_per_sec=wanted)) is expected
+
+
+def test_slow_drift_is_told_in_the_end() -> None:
+    published = with_traffic(requests_per_sec=100.0)
+    told = 0
+    for step in range(1, 11):
+        wanted = with_traffic(requests_per_sec=100.0 * 1.09**step)
+        if not same(published, wanted):
+            published, told = wanted, told + 1
+
+    assert told >= 3
+
+
+def test_a_figure_that_becomes_unknown_is_news() -> None:
+    assert not same(with_traffic(requests_per_sec=5.0), with_traffic())
+
+
+def test_sentence_and_time_alone_are_no_news() -> None:
+    assert same(make_picture(text="one"), make_picture(text="two"))
+
+
+def test_a_new_thing_appears() -> None:
+    assert describe(None, make_picture()).text == "pod shop/cart-7f appeared: running"
+
+
+def test_a_changed_status_is_told_with_its_reason_and_the_one_before() -> None:
+    told = describe(make_picture(), make_picture(status="failed", reason="OOMKilled"))
+
+    assert told.text == "pod shop/cart-7f is failed (OOMKilled), was running"
+    assert [(each.field, each.old, each.new) for each in told.changed] == [
+        ("status", "running", "failed"),
+        ("reason", "", "OOMKilled"),
+    ]
+
+
+def test_connections_that_come_and_go_are_told() -> None:
+    before = make_picture(connections=[ResolvedConnection(kind="runs_on", peer=make_ref("n1", kind="node", namespace=""))])
+    after = make_picture(connections=[ResolvedConnection(kind="runs_on", peer=make_ref("n2", kind="node", namespace=""))])
+
+    told = {each.field: (each.old, each.new) for each in describe(before, after).changed}
+
+    assert told == {
+        "connections.runs_on → node n1": ("connected", None),
+        "connections.runs_on → node n2": (None, "connected"),
+    }
+
+
+def test_a_removal_says_why() -> None:
+    assert describe(make_picture(), removal(make_ref(), "u", "expired")).text == "pod shop/cart-7f is gone (expired)"
+
+
+def test_many_differences_are_counted_and_the_first_are_listed() -> None:
+    told = describe(make_picture(), make_picture(labels={f"label-{n}": "x" for n in range(100)}))
+
+    assert (len(told.changed), told.changed_count) == (LISTED_MAX, 100)
+
+
+def test_stale_and_fresh_again_are_said_in_words() -> None:
+    assert "nothing heard from k8s" in describe(make_picture(), make_picture(stale=["k8s"])).text
+    assert "fresh again" in describe(make_picture(stale=["k8s"]), make_picture()).text

@@ -1,0 +1,243 @@
+"""What the topology says, for what the collectors said."""
+
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_topology_builder.reducer import STALE_AFTER_NS, Reducer
+from support.build import NOW, NOW_NS, connect_to, make_entity, make_ref, make_removal
+
+SECOND_NS = 1_000_000_000
+
+
+def make_reducer(*priority: str) -> Reducer:
+    return Reducer(priority or ("k8s", "docker"), now_ns=NOW_NS)
+
+
+def pictures(reducer: Reducer) -> dict[Ref, TopologyEntity | None]:
+    return {news.ref: news.entity for news in reducer.take()}
+
+
+def peers(reducer: Reducer, name: str) -> list[str]:
+    entity = pictures(reducer)[make_ref(name)]
+    assert entity is not None
+    return [connection.peer.name for connection in entity.connections]
+
+
+def beat(state: str = "in_sync", source: str = "k8s") -> Heartbeat:
+    return Heartbeat(
+        text="", service=f"collector-{source}", instance="one", version="1", started_at=NOW, state=state, source=source
+    )
+
+
+def test_a_peer_that_arrives_later_is_connected_when_it_arrives() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web", connections=[connect_to("pg.svc:5432")]), time_ns=NOW_NS)
+    assert peers(reducer, "web") == []
+
+    reducer.upsert(make_entity("pg", addresses=["pg.svc:5432"]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["pg"]
+
+
+def test_a_peer_that_is_already_there_is_connected_at_once() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("pg", aliases=["pg.svc"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg"))]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["pg"]
+
+
+def test_an_address_with_a_port_falls_back_to_its_host() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web", connections=[connect_to("10.0.3.7:51234")]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("pg", addresses=["10.0.3.7"]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["pg"]
+
+
+def test_the_exact_address_wins_over_its_host() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("node", addresses=["10.0.3.7"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("pg", addresses=["10.0.3.7:5432"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to("10.0.3.7:5432")]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["pg"]
+
+
+def test_a_connection_is_dropped_when_its_peer_goes() -> None:
+    reducer = make_reducer()
+    database = make_entity("pg", aliases=["pg.svc"])
+    reducer.upsert(database, time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to("pg.svc")]), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.remove(make_removal(database), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == []
+
+
+def test_an_alias_of_another_cluster_is_no_peer() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("pg", ref=make_ref("pg", cluster="other"), addresses=["10.0.0.1"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == []
+
+
+def test_a_thing_is_never_its_own_peer_by_alias() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web", addresses=["10.0.0.1"], connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == []
+
+
+def test_a_late_removal_of_the_old_incarnation_removes_nothing() -> None:
+    reducer = make_reducer()
+    old = make_entity("web", uid="first")
+    reducer.upsert(old, time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", uid="second"), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.remove(make_removal(old), time_ns=NOW_NS)
+
+    assert pictures(reducer) == {}
+    assert make_ref("web") in reducer.graph.facts
+
+
+def test_a_redelivered_message_touches_nothing() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS + SECOND_NS)
+
+    assert reducer.take() == []
+
+
+def test_sources_are_merged_and_the_first_in_priority_judges() -> None:
+    reducer = make_reducer("k8s", "docker")
+    reducer.upsert(
+        make_entity("web", source="docker", status="failed", labels={"tier": "docker", "only": "docker"}), time_ns=NOW_NS
+    )
+    reducer.upsert(make_entity("web", source="k8s", status="running", labels={"tier": "k8s"}), time_ns=NOW_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+
+    assert entity is not None
+    assert (entity.status, entity.sources) == ("running", ["docker", "k8s"])
+    assert entity.labels == {"tier": "k8s", "only": "docker"}
+
+
+def test_a_thing_stays_while_one_source_still_sees_it() -> None:
+    reducer = make_reducer()
+    seen_by_docker = make_entity("web", source="docker")
+    reducer.upsert(make_entity("web", source="k8s"), time_ns=NOW_NS)
+    reducer.upsert(seen_by_docker, time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.remove(make_removal(seen_by_docker), time_ns=NOW_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+    assert entity is not None
+    assert entity.sources == ["k8s"]
+
+
+def test_a_source_that_falls_silent_makes_its_facts_stale_and_keeps_them() -> None:
+    reducer = make_reducer()
+    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
+    reducer.tick(NOW_NS + STALE_AFTER_NS - 1)
+    assert reducer.take() == []
+    reducer.tick(NOW_NS + STALE_AFTER_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+    assert entity is not None
+    assert (entity.stale, entity.status) == (["k8s"], "running")
+
+
+def test_a_collector_that_lives_but_cannot_see_does_not_vouch() -> None:
+    reducer = make_reducer()
+    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.heartbeat("test", "one", beat("degraded"), time_ns=NOW_NS)
+    reducer.tick(NOW_NS + STALE_AFTER_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+    assert entity is not None
+    assert entity.stale == ["k8s"]
+
+
+def test_a_restart_within_the_grace_is_not_noticed() -> None:
+    reducer = make_reducer()
+    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
+    reducer.heartbeat("test", "two", beat(), time_ns=NOW_NS + SECOND_NS)
+    reducer.tick(NOW_NS + 10 * STALE_AFTER_NS)
+
+    assert reducer.take() == []
+
+
+def test_facts_are_fresh_again_when_the_source_is_back() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    reducer.tick(NOW_NS + STALE_AFTER_NS)
+    reducer.take()
+
+    reducer.heartbeat("test", "two", beat(), time_ns=NOW_NS + 2 * STALE_AFTER_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+    assert entity is not None
+    assert entity.stale == []
+
+
+def test_what_was_published_as_stale_stays_so_over_a_restart_of_the_builder() -> None:
+    reducer = make_reducer()
+    reducer.restore([TopologyEntity(text="", ref=make_ref("web"), stale=["k8s"])])
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+
+    assert entity is not None
+    assert entity.stale == ["k8s"]
+
+
+def test_a_custom_entity_expires_after_three_missed_reports() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=10.0), time_ns=NOW_NS)
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=10.0), time_ns=NOW_NS + 5 * SECOND_NS)
+    reducer.take()
+
+    reducer.tick(NOW_NS + 30 * SECOND_NS)
+    assert reducer.take() == []
+    reducer.tick(NOW_NS + 35 * SECOND_NS)
+
+    (news,) = reducer.take()
+    assert (news.entity, news.reason) == (None, "expired")
+
+
+def test_a_custom_entity_with_an_interval_needs_no_heartbeat() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=3600.0), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.tick(NOW_NS + 10 * STALE_AFTER_NS)
+
+    assert reducer.take() == []
+
+
+def test_the_trace_goes_to_the_thing_itself_and_not_to_its_neighbours() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg"))]), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.upsert(make_entity("pg"), time_ns=NOW_NS, trace={"traceparent": "00-1-2-01"})
+
+    assert {news.ref.name: news.trace for news in reducer.take()} == {"pg": {"traceparent": "00-1-2-01"}, "web": {}}
