@@ -1,6 +1,7 @@
 """Laws of health that hold for any figures, in any order, across any restart."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,10 +16,12 @@ from kgents_shared.contract.entity import STATUSES, Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
-from support.health_inputs import INTERVAL_S, POD, Published, at, entity, pulse
+from support.health_inputs import POD, Published, at, entity, pulse
 
 pytestmark = pytest.mark.property
 
+END_S = 10_000.0
+"""Later than anything that happens."""
 CONSUMER = Ref("c1", "nats_consumer", "ORDERS.billing")
 REFS = (POD, CONSUMER, Ref("c1", "pod", "pay-1", "shop"))
 GRADED = [check for check in CATALOGUE if isinstance(check, GradedCheck)]
@@ -43,23 +46,52 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
 )
 
 
-def feed(scorer: Scorer, happened: list[Step], published: Published | None = None) -> float:
-    """Play the steps, five seconds apart, and publish after each if asked to; the time at their end."""
+Input = tuple[float, Ref, ResourcePulse | TopologyEntity | None]
+"""When, of what, and what; None: it has gone."""
+
+
+def inputs_of(happened: list[Step]) -> list[Input]:
+    """The messages of these steps, five seconds apart. What comes back after it has gone is another incarnation."""
+    inputs: list[Input] = []
     at_s = 0.0
-    for index, (what, ref, figure, status) in enumerate(happened):
+    incarnation = dict.fromkeys(REFS, 0)
+    for what, ref, figure, status in happened:
         at_s += 5 if what != "wait" else 200
-        evidence = f"S:{index}"
+        uid = str(incarnation[ref])
         if what == "pulse":
-            sample = pulse(at_s, ref, custom={"error_rate": figure, "pending_messages": figure})
-            scorer.on_pulse(sample, now=at(at_s), evidence=evidence)
+            custom = {"error_rate": figure, "pending_messages": figure}
+            inputs.append((at_s, ref, pulse(at_s, ref, uid=uid, custom=custom)))
         elif what == "entity":
-            scorer.on_topology(entity(ref, status=status, at_s=at_s), ref, now=at(at_s), evidence=evidence)
+            inputs.append((at_s, ref, entity(ref, status=status, uid=uid, at_s=at_s)))
         elif what == "gone":
-            scorer.on_topology(None, ref, now=at(at_s), evidence=evidence)
-        scorer.tick(at(at_s))
-        if published is not None:
-            published.write(scorer.take())
-    return at_s
+            incarnation[ref] += 1
+            inputs.append((at_s, ref, None))
+    return inputs
+
+
+def give(scorer: Scorer, one: Input) -> None:
+    at_s, ref, what = one
+    if isinstance(what, ResourcePulse):
+        scorer.on_pulse(what, now=at(at_s), evidence=f"S:{at_s}")
+    else:
+        scorer.on_topology(what, ref, now=at(at_s), evidence=f"S:{at_s}")
+
+
+def play(inputs: list[Input]) -> tuple[Scorer, Published]:
+    """Give them one after another, time passing, and publish after each."""
+    scorer, published = Scorer(CATALOGUE), Published()
+    for one in inputs:
+        scorer.tick(at(one[0]))
+        give(scorer, one)
+        published.write(scorer.take())
+    scorer.tick(at(END_S))
+    published.write(scorer.take())
+    return scorer, published
+
+
+def last_of(inputs: list[Input]) -> list[Input]:
+    """The last message of each subject, which is what a state stream holds."""
+    return list({(ref, isinstance(what, ResourcePulse)): (at_s, ref, what) for at_s, ref, what in inputs}.values())
 
 
 class Judge:
@@ -120,94 +152,58 @@ def test_no_figure_makes_a_failed_thing_look_better(samples: list[dict[str, floa
 
 @given(steps)
 def test_missing_samples_never_raise_a_score_and_are_never_health(happened: list[Step]) -> None:
+    samples = [one for one in inputs_of(happened) if isinstance(one[2], ResourcePulse)]
     scorer = Scorer(CATALOGUE)
-    scorer.on_topology(entity(), POD, now=at(0), evidence="T:1")
-    end_s = feed(scorer, [step for step in happened if step[0] == "pulse"])
+    for ref in REFS:
+        scorer.on_topology(entity(ref), ref, now=at(0), evidence="T:1")
+    for one in samples:
+        give(scorer, one)
     before = {health.ref: health for health in scorer.take().health}
-    scorer.tick(at(end_s + 10 * INTERVAL_S))
-    for after in scorer.take().health:
-        if after.ref == POD:
-            assert after.score <= before[POD].score
-            assert after.level != "healthy"
+    scorer.tick(at(END_S))
+    after = {health.ref: health for health in scorer.take().health if health.aggregate is None}
+    assert after.keys() == {ref for _, ref, _ in samples}
+    for ref, health in after.items():
+        assert health.score <= before[ref].score
+        assert health.level != "healthy"
 
 
 @given(steps, st.permutations(REFS))
 def test_order_of_independent_inputs_does_not_matter(happened: list[Step], order: list[Ref]) -> None:
-    inputs: list[tuple[Ref, ResourcePulse | TopologyEntity | None, float]] = []
-    for index, (what, ref, figure, status) in enumerate(happened):
-        if what == "pulse":
-            inputs.append((ref, pulse(index, ref, custom={"error_rate": figure}), index))
-        elif what != "wait":
-            inputs.append((ref, entity(ref, status=status) if what == "entity" else None, index))
+    inputs = inputs_of(happened)
     rows = []
-    for arranged in (inputs, sorted(inputs, key=lambda each: order.index(each[0]))):
-        scorer = Scorer(CATALOGUE)
-        for ref, what_it_is, at_s in arranged:
-            if isinstance(what_it_is, ResourcePulse):
-                scorer.on_pulse(what_it_is, now=at(at_s), evidence=f"S:{at_s}")
-            else:
-                scorer.on_topology(what_it_is, ref, now=at(at_s), evidence=f"S:{at_s}")
-        scorer.tick(at(1_000))
-        published = Published()
+    for arranged in (inputs, sorted(inputs, key=lambda one: order.index(one[1]))):
+        scorer, published = Scorer(CATALOGUE), Published()
+        for one in arranged:
+            give(scorer, one)
+        scorer.tick(at(END_S))
         published.write(scorer.take())
         rows.append((published.health, published.alerts))
     assert rows[0] == rows[1]
 
 
-@given(steps, st.integers(0, 40))
-def test_redelivered_input_changes_nothing(happened: list[Step], which: int) -> None:
-    scorer, published = Scorer(CATALOGUE), Published()
-    feed(scorer, happened, published)
-    at_s, latest = 0.0, {}
-    pulses = []
-    for what, ref, figure, status in happened:
-        at_s += 5 if what != "wait" else 200
-        if what == "pulse":
-            sample = pulse(at_s, ref, custom={"error_rate": figure, "pending_messages": figure})
-            pulses.append(sample)
-        elif what != "wait":
-            latest[ref] = (entity(ref, status=status, at_s=at_s) if what == "entity" else None, at_s)
-    for sample in pulses[which : which + 3]:
-        scorer.on_pulse(sample, now=sample.timestamp, evidence="again")
-    for ref, (what_it_is, stored_s) in latest.items():
-        scorer.on_topology(what_it_is, ref, now=at(stored_s), evidence="again")
+@given(steps, st.integers(0, 40), st.integers(1, 5))
+def test_redelivered_input_changes_nothing(happened: list[Step], first: int, number: int) -> None:
+    inputs = inputs_of(happened)
+    scorer, published = play(inputs)
+    pulses = [one for one in inputs if isinstance(one[2], ResourcePulse)]
+    states = [one for one in last_of(inputs) if not isinstance(one[2], ResourcePulse)]
+    for one in pulses[first : first + number] + states:
+        give(scorer, one)
     assert published.write(scorer.take()) == []
 
 
-def restored(published: Published) -> Scorer:
+@given(steps, st.sampled_from([list, last_of]))
+def test_restart_says_nothing_whether_it_reads_everything_again_or_only_last_messages(
+    happened: list[Step], read: Callable[[list[Input]], list[Input]]
+) -> None:
+    inputs = inputs_of(happened)
+    _, published = play(inputs)
     scorer = Scorer(CATALOGUE)
     scorer.restore(
         [HEALTH.decode(encode(row)) for row in published.health.values()],
         [ALERT.decode(encode(alert)) for alert in published.alerts.values()],
     )
-    return scorer
-
-
-@given(steps)
-def test_restart_that_reads_everything_again_says_nothing(happened: list[Step]) -> None:
-    published = Published()
-    end_s = feed(Scorer(CATALOGUE), happened, published)
-    scorer = restored(published)
-    feed(scorer, happened)
-    scorer.caught_up(at(end_s))
-    assert published.write(scorer.take()) == []
-
-
-@given(steps)
-def test_restart_that_reads_only_last_messages_says_nothing(happened: list[Step]) -> None:
-    published = Published()
-    end_s = feed(Scorer(CATALOGUE), happened, published)
-    scorer = restored(published)
-    at_s, entities, pulses = 0.0, {}, {}
-    for what, ref, figure, status in happened:
-        at_s += 5 if what != "wait" else 200
-        if what == "pulse":
-            pulses[ref] = pulse(at_s, ref, custom={"error_rate": figure, "pending_messages": figure})
-        elif what != "wait":
-            entities[ref] = (entity(ref, status=status, at_s=at_s) if what == "entity" else None, at_s)
-    for ref, (what_it_is, stored_s) in entities.items():
-        scorer.on_topology(what_it_is, ref, now=at(stored_s), evidence="S:0")
-    for sample in pulses.values():
-        scorer.on_pulse(sample, now=sample.timestamp, evidence="S:1")
-    scorer.caught_up(at(end_s))
+    for one in read(inputs):
+        give(scorer, one)
+    scorer.caught_up(at(END_S))
     assert published.write(scorer.take()) == []

@@ -1,0 +1,64 @@
+"""What this collector is told: read by `runtime.config` before source.py opens anything."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from kgents_collector_nats.mapping.caps import Caps
+from kgents_shared.bus.config import NatsConfig
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which servers to look at, how often, and how much of them to show."""
+
+    monitor_urls: list[str] = field(default_factory=lambda: ["http://127.0.0.1:8222"])
+    """HTTP monitoring endpoints, one for each server: a server only tells of itself. Unused when `system` is set.
+    The default is the port of `nats-server -m 8222`."""
+
+    system: NatsConfig | None = None
+    """A login of the system account. Then all servers of the cluster are asked over NATS, those that join later too,
+    and no monitoring port is needed. null: HTTP."""
+
+    poll_interval_s: Annotated[float, Meta(ge=1)] = 5.0
+    """Seconds from one look to the next. Each look costs the server a walk over its connections and consumers; five
+    is what `nats-top` users call live, and less than one is not allowed for the server's sake."""
+
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
+    """Seconds to wait for one answer. Below `poll_interval_s`, so that a dead server does not delay the living."""
+
+    max_streams: Count = 500
+    """Streams shown. Beyond each of these caps one entity named `overflow` says how many are left out."""
+
+    max_consumers: Count = 2000
+    """Durable consumers shown; the ephemeral ones of a stream count as one."""
+
+    max_clients: Count = 500
+    """Clients shown, where connections of one name are one client: enough for services, too few for devices."""
+
+    max_subjects: Count = 100
+    """Subjects shown, the busiest first. Applications make subjects without end, so this is the smallest cap."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f'monitor_urls: expected http:// or https://, found "{url}"; try http://host:8222'
+            for url in self.monitor_urls
+            if not url.startswith(("http://", "https://"))
+        ]
+        if not self.monitor_urls and self.system is None:
+            problems.append("expected monitor_urls or system, found neither; try monitor_urls: [http://host:8222]")
+        if any("@" in url for url in self.monitor_urls):
+            problems = ["monitor_urls: expected urls without user or password, found an @; urls are logged"]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def caps(self) -> Caps:
+        """The caps by kind, as mapping takes them."""
+        return Caps(
+            nats_stream=self.max_streams,
+            nats_consumer=self.max_consumers,
+            nats_client=self.max_clients,
+            nats_subject=self.max_subjects,
+        )

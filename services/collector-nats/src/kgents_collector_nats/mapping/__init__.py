@@ -1,0 +1,107 @@
+"""Samples → what there is (entities), how it does (pulses), what happened (events). Pure: no I/O, no clock, no log.
+
+    source → Sample → server, asset → stream, consumer, subject, client → caps → observe → app
+                                                        Advisory → advisory → app
+
+What must not change without reason is decided here against what is published, so a restart of the collector changes
+nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_nats.mapping import client, consumer, server, stream, subject
+from kgents_collector_nats.mapping.asset import consumers, streams
+from kgents_collector_nats.mapping.caps import Caps, limited
+from kgents_collector_nats.mapping.scope import Fact, Scope
+from kgents_collector_nats.sample import Endpoint, Sample
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.contract.pulse import ResourcePulse
+
+_NEEDS: Final[dict[str, frozenset[Endpoint]]] = {
+    server.KIND: frozenset({"varz"}),
+    stream.KIND: frozenset({"jsz"}),
+    consumer.KIND: frozenset({"jsz"}),
+    subject.KIND: frozenset({"jsz", "connz"}),
+    client.KIND: frozenset({"connz"}),
+}
+"""Kind → the endpoints that all must have been read before something of this kind may be called gone."""
+
+
+class Facts(Struct, frozen=True):
+    """Everything that one look tells."""
+
+    entities: list[Entity]
+    """All that there is: what is published and not in here is gone."""
+    pulses: list[ResourcePulse]
+    events: list[Event]
+
+
+def observe(
+    previous: Sample | None,
+    current: Sample,
+    *,
+    cluster: str,
+    interval_s: float,
+    caps: Caps,
+    heartbeats: Mapping[str, Heartbeat],
+    published: Mapping[Ref, Entity],
+) -> Facts:
+    """Put two samples into the words of the contract.
+
+    Args:
+        previous: the sample before, for rates; None at the start.
+        current: the sample now, through `sample.remember`.
+        cluster: the name of what is observed.
+        interval_s: seconds from sample to sample.
+        caps: how many of each kind are shown.
+        heartbeats: connection name (`<service>/<instance>`) → what it says of itself.
+        published: our entities as they are published now.
+
+    Returns:
+        Entities that an idle system gives again byte for byte, and the figures that change.
+    """
+    scope = Scope(cluster, interval_s, current.at, published)
+    now_streams = streams(current)
+    uses = subject.uses(previous, current, scope)
+    shown = subject.shown_among(uses, caps.nats_subject, scope)
+    is_connz_fresh = not any("connz" in each.stale for each in current.servers)
+    by_kind = {
+        server.KIND: server.facts(previous, current, scope),
+        stream.KIND: limited(
+            stream.KIND, stream.facts(streams(previous), now_streams, shown, scope), caps.nats_stream, scope
+        ),
+        consumer.KIND: limited(
+            consumer.KIND,
+            consumer.facts(consumers(previous), consumers(current), scope),
+            caps.nats_consumer,
+            scope,
+        ),
+        subject.KIND: subject.facts(uses, shown, scope, is_measured=is_connz_fresh),
+        client.KIND: limited(
+            client.KIND,
+            client.facts(previous, current, now_streams, shown, heartbeats, scope),
+            caps.nats_client,
+            scope,
+        ),
+    }
+    entities: list[Entity] = []
+    pulses: list[ResourcePulse] = []
+    for kind, facts in by_kind.items():
+        has_gaps = bool(_NEEDS[kind] & current.unseen)
+        entities += _with_gaps(kind, facts, caps, published) if has_gaps else [fact.entity for fact in facts]
+        if not (has_gaps and "connz" in _NEEDS[kind]):  # what is summed over servers must have all of them
+            pulses += [fact.pulse for fact in facts if fact.pulse is not None]
+    return Facts(entities, pulses, server.events(previous, current, scope))
+
+
+def _with_gaps(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:
+    """What is published stays as it is, since it may be in the part that was not read; what is new is added."""
+    kept = [entity for ref, entity in published.items() if ref.kind == kind]
+    new = [fact.entity for fact in facts if fact.entity.ref not in published]
+    limit: int = getattr(caps, kind, len(kept) + len(new))
+    return kept + new[: max(0, limit - len(kept))]

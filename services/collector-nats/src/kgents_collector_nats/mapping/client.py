@@ -1,0 +1,195 @@
+"""Clients: `/connz` of two samples and heartbeats → nats_client entities and pulses, connections of one name as one."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_nats.mapping import server, stream, subject
+from kgents_collector_nats.mapping.rate import calm, elapsed_s, per_second, published_traffic
+from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
+from kgents_collector_nats.mapping.stream import Streams
+from kgents_collector_nats.sample import ClientConnection, Sample, Server
+from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
+from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.contract.pulse import ResourcePulse
+
+KIND: Final = "nats_client"
+
+
+class Flow(Struct, frozen=True):
+    """What some connections carried, each per second. `in` is what the clients send, as `/connz` counts."""
+
+    in_msgs: float = 0.0
+    out_msgs: float = 0.0
+    in_bytes: float = 0.0
+    out_bytes: float = 0.0
+
+
+class Share(Struct, frozen=True):
+    """A client's connections to one server."""
+
+    server: str
+    connections: list[ClientConnection]
+    flow: Flow | None
+    """None: not measured (the first sample of this server's start)."""
+    is_stale: bool
+
+
+Shares = list[Share]
+
+
+def facts(
+    before: Sample | None,
+    now: Sample,
+    streams: Streams,
+    shown_subjects: Collection[Ref],
+    heartbeats: Mapping[str, Heartbeat],
+    scope: Scope,
+) -> list[Fact]:
+    """One fact for each connection name of an account, those with the most connections first."""
+    groups = _groups(before, now)
+    ranked = sorted(groups, key=lambda key: (-sum(len(share.connections) for share in groups[key]), key))
+    links = _Links(streams, shown_subjects, heartbeats, scope)
+    return [_fact(account, name, groups[account, name], links, scope) for account, name in ranked]
+
+
+def name_of(connection: ClientConnection) -> str:
+    """What a connection calls itself, or what those that say no name are called together."""
+    return connection.name or f"anonymous-{connection.lang or 'unknown'}"
+
+
+def _groups(before: Sample | None, now: Sample) -> dict[tuple[str, str], Shares]:
+    groups: defaultdict[tuple[str, str], Shares] = defaultdict(list)
+    earlier = {each.name: each for each in before.named} if before is not None else {}
+    for each in sorted(now.named, key=lambda server: server.name):
+        for key, share in _shares(earlier.get(each.name), each):
+            groups[key].append(share)
+    return groups
+
+
+def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str], Share]]:
+    if now.connz is None:
+        return
+    old = before.connz if before is not None else None
+    is_same_start = old is not None and old.server_id == now.connz.server_id
+    seconds = elapsed_s(old.now, now.connz.now) if old is not None and is_same_start else None
+    known = {each.cid: each for each in old.connections} if old is not None and is_same_start else {}
+    by_name: defaultdict[tuple[str, str], list[ClientConnection]] = defaultdict(list)
+    for connection in now.connz.connections:
+        by_name[connection.account, name_of(connection)].append(connection)
+    for key, connections in by_name.items():
+        flow = _flow(known, connections, seconds) if seconds is not None else None
+        yield key, Share(now.name, connections, flow, "connz" in now.stale)
+
+
+def _flow(known: Mapping[int, ClientConnection], now: Iterable[ClientConnection], seconds: float) -> Flow:
+    """The sum over connections. One that was not there before has carried all its traffic since."""
+    totals = [0.0, 0.0, 0.0, 0.0]
+    for each in now:
+        old = known.get(each.cid) or ClientConnection(each.cid)
+        pairs = (
+            (old.in_msgs, each.in_msgs),
+            (old.out_msgs, each.out_msgs),
+            (old.in_bytes, each.in_bytes),
+            (old.out_bytes, each.out_bytes),
+        )
+        for index, (was, is_now) in enumerate(pairs):
+            totals[index] += per_second(was, is_now, seconds) or 0.0
+    return Flow(*totals)
+
+
+def _fact(account: str, name: str, shares: Shares, links: "_Links", scope: Scope) -> Fact:
+    ref = scope.ref(KIND, name, account)
+    connections = [each for share in shares for each in share.connections]
+    entity = Entity(
+        ref=ref,
+        source=SOURCE,
+        status="running",
+        attributes=_attributes(connections),
+        connections=[
+            *(_to_server(ref, share, scope) for share in shares),
+            *links.subscribed(account, connections),
+            *links.declared(account, name),
+        ],
+    )
+    if any(share.is_stale for share in shares):
+        return Fact(entity)
+    return Fact(entity, _pulse(entity, connections, shares, scope))
+
+
+def _attributes(connections: Iterable[ClientConnection]) -> dict[str, Value]:
+    libraries = sorted({f"{each.lang} {each.version}".strip() for each in connections} - {""})
+    return {"nats.client_libraries": libraries} if libraries else {}
+
+
+def _pulse(entity: Entity, connections: Collection[ClientConnection], shares: Shares, scope: Scope) -> ResourcePulse:
+    flows = [share.flow for share in shares if share.flow is not None]
+    is_known = len(flows) == len(shares)
+    figures: Figures = {
+        "connections": float(len(connections)),
+        "in_msgs_per_sec": sum(flow.in_msgs for flow in flows) if is_known else None,
+        "out_msgs_per_sec": sum(flow.out_msgs for flow in flows) if is_known else None,
+        "pending_bytes": float(sum(each.pending_bytes for each in connections)),
+        "subscriptions": float(sum(each.subscriptions for each in connections)),
+    }
+    return scope.pulse(
+        entity,
+        figures,
+        rx_bytes=sum(flow.out_bytes for flow in flows) if is_known else None,
+        tx_bytes=sum(flow.in_bytes for flow in flows) if is_known else None,
+    )
+
+
+def _to_server(ref: Ref, share: Share, scope: Scope) -> Connection:
+    peer = scope.ref(server.KIND, share.server)
+    flow = None if share.is_stale else share.flow
+    measured = Traffic(requests_per_sec=flow.in_msgs, bytes_per_sec=flow.in_bytes) if flow is not None else None
+    before = published_traffic(scope.published.get(ref), "network", peer)
+    return Connection(kind="network", peer=peer, evidence="connz.server_id", traffic=calm(measured, before))
+
+
+class _Links:
+    """What clients have to do with subjects and streams."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        shown_subjects: Collection[Ref],
+        heartbeats: Mapping[str, Heartbeat],
+        scope: Scope,
+    ) -> None:
+        self._streams = streams
+        self._shown = shown_subjects
+        self._heartbeats = heartbeats
+        self._scope = scope
+
+    def subscribed(self, account: str, connections: Iterable[ClientConnection]) -> Iterator[Connection]:
+        """What comes in from the subjects it subscribes to, as far as these are shown."""
+        queues: defaultdict[Ref, set[str]] = defaultdict(set)
+        for connection in connections:
+            for each in connection.subscriptions_list_detail:
+                ref = self._scope.ref(subject.KIND, each.subject, account)
+                if subject.is_shown(each.subject) and ref in self._shown:
+                    queues[ref].add(each.qgroup)
+        for ref in sorted(queues):
+            names = sorted(queues[ref] - {""})
+            attributes: dict[str, Value] = {"nats.queue_groups": names} if names else {}
+            evidence = "connz.subscriptions"
+            yield Connection(kind="nats", peer=ref, direction="in", attributes=attributes, evidence=evidence)
+
+    def declared(self, account: str, name: str) -> Iterator[Connection]:
+        """What it says of itself in its heartbeat: the streams it writes and reads. No server tells who publishes."""
+        heartbeat = self._heartbeats.get(name)
+        if heartbeat is None:
+            return
+        for asset in self._streams.values():
+            if asset.account != account:
+                continue
+            peer = self._scope.ref(stream.KIND, asset.detail.name, account)
+            captured = asset.detail.config.subjects
+            if any(subject.overlap(one, other) for one in heartbeat.publishes for other in captured):
+                yield Connection(kind="nats", peer=peer, evidence="heartbeat")
+            if asset.detail.name in heartbeat.consumes:
+                yield Connection(kind="depends", peer=peer, evidence="heartbeat")

@@ -1,0 +1,113 @@
+"""Consumers: `/jsz` of two samples → nats_consumer entities and pulses, the ephemeral ones of a stream as one."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from kgents_collector_nats.mapping import stream
+from kgents_collector_nats.mapping.asset import Asset, Key
+from kgents_collector_nats.mapping.rate import per_second, ratio
+from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
+from kgents_collector_nats.sample import ConsumerConfig, ConsumerDetail
+from kgents_shared.contract.entity import Connection, Entity, Value
+
+KIND: Final = "nats_consumer"
+EPHEMERAL: Final = "ephemeral"
+"""What the ephemeral consumers of a stream are called together: each by itself comes, and goes, with a client."""
+
+Consumers = dict[Key, Asset[ConsumerDetail]]
+
+
+def facts(before: Consumers, now: Consumers, scope: Scope) -> list[Fact]:
+    """One fact for each durable consumer, and one for all others of a stream, in the order of their names."""
+    ephemerals: defaultdict[tuple[str, str], list[Asset[ConsumerDetail]]] = defaultdict(list)
+    found: list[Fact] = []
+    for key, asset in now.items():
+        if _is_ephemeral(asset.detail.config):
+            ephemerals[key[:2]].append(asset)
+        else:
+            found.append(_durable(key[1], before.get(key), asset, scope))
+    return found + [_ephemeral(name, group, scope) for (_, name), group in ephemerals.items()]
+
+
+def name_of(stream_name: str, consumer: str) -> str:
+    """The entity's name: a consumer's own is unique within its stream only."""
+    return f"{stream_name}/{consumer}"
+
+
+def _is_ephemeral(config: ConsumerConfig) -> bool:
+    # A durable with a threshold is one too: the server deletes it when its client stays away.
+    return not config.durable_name or config.inactive_threshold > 0
+
+
+def _durable(stream_name: str, before: Asset[ConsumerDetail] | None, now: Asset[ConsumerDetail], scope: Scope) -> Fact:
+    status, reason = _status(now)
+    entity = Entity(
+        ref=scope.ref(KIND, name_of(stream_name, now.detail.name), now.account),
+        source=SOURCE,
+        uid=now.uid,
+        status=status,
+        reason=reason,
+        attributes=_attributes(now.detail.config),
+        connections=[_to_stream(stream_name, now.account, scope), *stream.runs_on(now.leader, scope)],
+        created_at=now.detail.created,
+    )
+    return Fact(entity, scope.pulse(entity, _figures(before, now)) if now.is_measured else None)
+
+
+def _ephemeral(stream_name: str, group: Sequence[Asset[ConsumerDetail]], scope: Scope) -> Fact:
+    account = group[0].account
+    entity = Entity(
+        ref=scope.ref(KIND, name_of(stream_name, EPHEMERAL), account),
+        source=SOURCE,
+        status="running",
+        attributes={"nats.ephemeral": True},
+        connections=[_to_stream(stream_name, account, scope)],
+    )
+    if not all(asset.is_measured for asset in group):
+        return Fact(entity)
+    details = [asset.detail for asset in group]
+    figures: Figures = {
+        "consumers": float(len(details)),
+        "pending_messages": float(sum(each.num_pending for each in details)),
+        "ack_pending": float(sum(each.num_ack_pending for each in details)),
+        "redelivered": float(sum(each.num_redelivered for each in details)),
+        "waiting_pulls": float(sum(each.num_waiting for each in details)),
+    }
+    return Fact(entity, scope.pulse(entity, figures))
+
+
+def _status(asset: Asset[ConsumerDetail]) -> tuple[str, str]:
+    if not asset.leader:
+        return "failed", "NoLeader"
+    return ("pending", "Paused") if asset.detail.paused else ("running", "")
+
+
+def _attributes(config: ConsumerConfig) -> dict[str, Value]:
+    filters = sorted({*config.filter_subjects, config.filter_subject} - {""})
+    given: dict[str, Value] = {
+        "nats.ack_policy": config.ack_policy,
+        "nats.deliver_policy": config.deliver_policy,
+        "nats.filter_subjects": filters or None,
+        "nats.max_ack_pending": config.max_ack_pending if config.max_ack_pending > 0 else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _to_stream(name: str, account: str, scope: Scope) -> Connection:
+    return Connection(kind="depends", peer=scope.ref(stream.KIND, name, account), evidence="stream_name")
+
+
+def _figures(before: Asset[ConsumerDetail] | None, now: Asset[ConsumerDetail]) -> Figures:
+    detail = now.detail
+    old = before.detail if before is not None else detail
+    return {
+        "pending_messages": float(detail.num_pending),
+        "ack_pending": float(detail.num_ack_pending),
+        "ack_pending_ratio": ratio(detail.num_ack_pending, detail.config.max_ack_pending),
+        "redelivered": float(detail.num_redelivered),
+        "waiting_pulls": float(detail.num_waiting),
+        "delivered_per_sec": per_second(
+            old.delivered.consumer_seq, detail.delivered.consumer_seq, now.seconds_since(before)
+        ),
+    }

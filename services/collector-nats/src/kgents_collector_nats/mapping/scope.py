@@ -1,0 +1,60 @@
+"""What every kind's mapping is told besides the samples: names, times, and what is published → refs and pulses."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.pulse import ResourcePulse
+
+SOURCE: Final = "nats"
+_DEFAULT_ACCOUNT: Final = "$G"
+
+Figures = dict[str, float | None]
+
+
+class Fact(Struct, frozen=True):
+    """One thing: what it is, and how it does (None: not measured this time)."""
+
+    entity: Entity
+    pulse: ResourcePulse | None = None
+
+
+class Scope(Struct, frozen=True):
+    """The frame of one observation."""
+
+    cluster: str
+    interval_s: float
+    at: datetime
+    published: Mapping[Ref, Entity]
+    """Our entities as they stand in the stream: the memory of what must not change without reason."""
+
+    def ref(self, kind: str, name: str, account: str = "") -> Ref:
+        """The ref of a thing in an account: accounts are NATS's namespaces, and the default one has no name."""
+        return Ref(self.cluster, kind, name, "" if account == _DEFAULT_ACCOUNT else account)
+
+    def pulse(
+        self,
+        entity: Entity,
+        figures: Figures,
+        *,
+        cpu_percent: float | None = None,
+        memory_bytes: int | None = None,
+        rx_bytes: float | None = None,
+        tx_bytes: float | None = None,
+    ) -> ResourcePulse:
+        """The entity's pulse; a figure that is None is not known and left out."""
+        return ResourcePulse(
+            ref=entity.ref,
+            source=SOURCE,
+            timestamp=self.at,
+            interval_s=self.interval_s,
+            uid=entity.uid,
+            cpu_percent=cpu_percent,
+            memory_bytes=memory_bytes,
+            network_rx_bytes=rx_bytes,
+            network_tx_bytes=tx_bytes,
+            custom={name: value for name, value in figures.items() if value is not None},
+        )

@@ -1,0 +1,123 @@
+"""Subjects: subscriptions of `/connz` and filters of `/jsz` → which subjects are shown → entities and pulses.
+
+Subjects are what clients and streams have in common, so the selection made here is what client.py and stream.py may
+connect to.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_nats.mapping.asset import streams
+from kgents_collector_nats.mapping.caps import overflow, select
+from kgents_collector_nats.mapping.rate import elapsed_s, per_second
+from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
+from kgents_collector_nats.sample import ClientConnection, Sample, Server, Subscription
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+KIND: Final = "nats_subject"
+
+_PLUMBING: Final = ("_INBOX", "$", "_R_")
+"""How the subjects begin that replies, the servers themselves and account gateways use: names made up as they go."""
+
+
+class Use(Struct):
+    """What one subject is used for."""
+
+    is_captured: bool = False
+    """Whether a stream stores it."""
+    subscriptions: int = 0
+    delivered: int = 0
+    """Messages handed to its living subscriptions, ever: the measure of busy, since a rate would reorder each time."""
+    delivered_per_sec: float = 0.0
+    is_timed: bool = True
+    """Whether every server that has subscriptions to it was read twice in one start."""
+
+
+def is_shown(subject: str) -> bool:
+    """Whether a subject is an application's own."""
+    return not subject.startswith(_PLUMBING)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some subject matches both filters."""
+    left, right = one.split("."), other.split(".")
+    for mine, theirs in zip(left, right, strict=False):
+        if ">" in (mine, theirs):
+            return True
+        if mine != theirs and "*" not in (mine, theirs):
+            return False
+    return len(left) == len(right)
+
+
+def connections(subjects: Collection[str], account: str, shown: Collection[Ref], scope: Scope) -> list[Connection]:
+    """What a stream takes from the subjects it captures, as far as these are shown."""
+    refs = [scope.ref(KIND, subject, account) for subject in sorted(set(subjects))]
+    return [
+        Connection(kind="nats", peer=ref, direction="in", evidence="config.subjects") for ref in refs if ref in shown
+    ]
+
+
+def uses(before: Sample | None, now: Sample, scope: Scope) -> dict[Ref, Use]:
+    """Every subject that somebody subscribes to or a stream captures."""
+    found: defaultdict[Ref, Use] = defaultdict(Use)
+    for asset in streams(now).values():
+        for subject in filter(is_shown, asset.detail.config.subjects):
+            found[scope.ref(KIND, subject, asset.account)].is_captured = True
+    earlier = {server.name: server for server in before.named} if before is not None else {}
+    for server in now.named:
+        _add(found, earlier.get(server.name), server, scope)
+    return dict(found)
+
+
+def shown_among(found: dict[Ref, Use], limit: int, scope: Scope) -> frozenset[Ref]:
+    """The subjects shown: those shown already, then what streams capture, then the busiest."""
+    ranked = sorted(found, key=lambda ref: (not found[ref].is_captured, -found[ref].delivered, ref))
+    return select(ranked, limit, scope.published)
+
+
+def facts(found: dict[Ref, Use], shown: Collection[Ref], scope: Scope, *, is_measured: bool) -> list[Fact]:
+    """One fact for each shown subject. Sums are only given if all servers were read (`is_measured`)."""
+    kept = [_fact(ref, found[ref], scope, is_measured=is_measured) for ref in sorted(shown)]
+    return kept + overflow(KIND, len(found) - len(kept), scope)
+
+
+def _fact(ref: Ref, use: Use, scope: Scope, *, is_measured: bool) -> Fact:
+    wildcard: dict[str, Value] = {"nats.wildcard": True}
+    is_pattern = "*" in ref.name.split(".") or ref.name.endswith(">")
+    entity = Entity(ref=ref, source=SOURCE, status="running", attributes=wildcard if is_pattern else {})
+    if not is_measured:
+        return Fact(entity)
+    figures: Figures = {
+        "delivered_msgs_per_sec": use.delivered_per_sec if use.is_timed else None,
+        "subscriptions": float(use.subscriptions),
+    }
+    return Fact(entity, scope.pulse(entity, figures))
+
+
+def _add(found: defaultdict[Ref, Use], before: Server | None, now: Server, scope: Scope) -> None:
+    """Add what the subscriptions on one server use."""
+    if now.connz is None:
+        return
+    old = before.connz if before is not None else None
+    is_same_start = old is not None and old.server_id == now.connz.server_id
+    seconds = elapsed_s(old.now, now.connz.now) if old is not None and is_same_start else None
+    counted = {key: each.msgs for key, _, each in _subscriptions(old.connections)} if old is not None else {}
+    for key, connection, each in _subscriptions(now.connz.connections):
+        use = found[scope.ref(KIND, each.subject, connection.account)]
+        use.subscriptions += 1
+        use.delivered += each.msgs
+        use.is_timed = use.is_timed and seconds is not None
+        # One that was not there before has had all its messages since.
+        use.delivered_per_sec += per_second(counted.get(key, 0), each.msgs, seconds) or 0.0
+
+
+def _subscriptions(
+    found: Collection[ClientConnection],
+) -> Iterator[tuple[tuple[int, str], ClientConnection, Subscription]]:
+    for connection in found:
+        for each in connection.subscriptions_list_detail:
+            if is_shown(each.subject):
+                yield (connection.cid, each.sid), connection, each

@@ -1,0 +1,325 @@
+"""What servers answered, as they answered it: source.py → Sample → mapping. Pure.
+
+The Structs name only what the mapping reads; all else a server says is skipped while decoding. Names, units and
+meaning are the endpoints' own (`/varz`, `/connz`, `/jsz`, `/healthz`): times in nanoseconds, -1 for "no limit".
+"""
+
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from msgspec import Struct, structs
+
+Endpoint = Literal["varz", "connz", "jsz"]
+ENDPOINTS: Final[tuple[Endpoint, ...]] = ("varz", "connz", "jsz")
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+"""Stands for a time that a server did not tell."""
+
+
+class ClusterOptions(Struct, frozen=True):
+    """`varz.cluster`; empty on a single server."""
+
+    name: str = ""
+    addr: str = ""
+    cluster_port: int = 0
+
+
+class JetStreamLimits(Struct, frozen=True):
+    """`varz.jetstream.config`, in bytes; absent while JetStream is off."""
+
+    max_memory: int = -1
+    max_storage: int = -1
+
+
+class JetStreamUsage(Struct, frozen=True):
+    """`varz.jetstream.stats`, in bytes."""
+
+    memory: int = 0
+    storage: int = 0
+
+
+class JetStreamState(Struct, frozen=True):
+    """`varz.jetstream`."""
+
+    config: JetStreamLimits | None = None
+    stats: JetStreamUsage = JetStreamUsage()
+
+
+class Varz(Struct, frozen=True):
+    """`/varz`: one server. All message and byte figures count from its start."""
+
+    server_id: str
+    """New at every start."""
+    server_name: str
+    now: datetime = EPOCH
+    """The server's own clock when it answered: what rates are reckoned by."""
+    start: datetime = EPOCH
+    config_load_time: datetime = EPOCH
+    version: str = ""
+    git_commit: str = ""
+    go: str = ""
+    host: str = ""
+    port: int = 0
+    max_payload: int = 0
+    max_connections: int = 0
+    cluster: ClusterOptions = ClusterOptions()
+    jetstream: JetStreamState = JetStreamState()
+    cpu: float = 0.0
+    """Percent of one core."""
+    mem: int = 0
+    """Resident bytes."""
+    connections: int = 0
+    subscriptions: int = 0
+    slow_consumers: int = 0
+    """Clients thrown out since the start because they did not read fast enough."""
+    in_msgs: int = 0
+    out_msgs: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class Subscription(Struct, frozen=True, gc=False):
+    """`connz.connections[].subscriptions_list_detail[]`."""
+
+    subject: str
+    sid: str = ""
+    qgroup: str = ""
+    msgs: int = 0
+    """Messages delivered to it since it was made."""
+
+
+class ClientConnection(Struct, frozen=True):
+    """`connz.connections[]`. `in` is what the client sends, `out` what it gets."""
+
+    cid: int
+    """Unique within one start of one server."""
+    name: str = ""
+    lang: str = ""
+    version: str = ""
+    account: str = "$G"
+    """Told only with `auth=true`."""
+    pending_bytes: int = 0
+    in_msgs: int = 0
+    out_msgs: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    subscriptions: int = 0
+    subscriptions_list_detail: list[Subscription] = []
+
+
+class Connz(Struct, frozen=True):
+    """`/connz`: the open client connections of one server."""
+
+    server_id: str
+    now: datetime = EPOCH
+    total: int = 0
+    connections: list[ClientConnection] = []
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """What the server sorts its pages by."""
+        return frozenset(connection.cid for connection in self.connections)
+
+    def plus(self, page: "Connz") -> "Connz":
+        """This with a later page."""
+        merged = {connection.cid: connection for connection in (*self.connections, *page.connections)}
+        return structs.replace(self, connections=list(merged.values()))
+
+
+class RaftGroup(Struct, frozen=True):
+    """Where a stream or consumer lives; without `leader` it has none now and takes nothing."""
+
+    leader: str = ""
+    """A server's name."""
+
+
+class Origin(Struct, frozen=True):
+    """A stream that another one copies: `config.mirror`, `config.sources[]`."""
+
+    name: str
+
+
+class StreamConfig(Struct, frozen=True):
+    """`stream_detail[].config`."""
+
+    subjects: list[str] = []
+    retention: str = ""
+    storage: str = ""
+    num_replicas: int = 1
+    max_bytes: int = -1
+    max_msgs: int = -1
+    max_age: int = 0
+    max_msgs_per_subject: int = -1
+    mirror: Origin | None = None
+    sources: list[Origin] = []
+
+
+class StreamState(Struct, frozen=True):
+    """`stream_detail[].state`."""
+
+    messages: int = 0
+    bytes: int = 0
+    last_seq: int = 0
+    consumer_count: int = 0
+
+
+class ConsumerConfig(Struct, frozen=True):
+    """`consumer_detail[].config`."""
+
+    durable_name: str = ""
+    inactive_threshold: int = 0
+    ack_policy: str = ""
+    deliver_policy: str = ""
+    filter_subject: str = ""
+    filter_subjects: list[str] = []
+    max_ack_pending: int = 0
+
+
+class Delivered(Struct, frozen=True):
+    """`consumer_detail[].delivered`."""
+
+    consumer_seq: int = 0
+
+
+class ConsumerDetail(Struct, frozen=True):
+    """`consumer_detail[]`. Only the leader's figures are true; a follower answers with zeros."""
+
+    name: str
+    stream_name: str = ""
+    created: datetime = EPOCH
+    config: ConsumerConfig = ConsumerConfig()
+    cluster: RaftGroup | None = None
+    delivered: Delivered = Delivered()
+    num_pending: int = 0
+    num_ack_pending: int = 0
+    num_redelivered: int = 0
+    num_waiting: int = 0
+    paused: bool = False
+
+
+class StreamDetail(Struct, frozen=True):
+    """`account_details[].stream_detail[]`."""
+
+    name: str
+    created: datetime = EPOCH
+    config: StreamConfig = StreamConfig()
+    cluster: RaftGroup | None = None
+    state: StreamState = StreamState()
+    consumer_detail: list[ConsumerDetail] = []
+
+
+class AccountDetail(Struct, frozen=True):
+    """`account_details[]`."""
+
+    name: str
+    stream_detail: list[StreamDetail] = []
+
+
+class Jsz(Struct, frozen=True):
+    """`/jsz`: the streams and consumers that have a copy on one server."""
+
+    server_id: str
+    now: datetime = EPOCH
+    disabled: bool = False
+    total: int = 0
+    """Accounts."""
+    account_details: list[AccountDetail] = []
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """What the server sorts its pages by."""
+        return frozenset(account.name for account in self.account_details)
+
+    def plus(self, page: "Jsz") -> "Jsz":
+        """This with a later page."""
+        merged = {account.name: account for account in (*self.account_details, *page.account_details)}
+        return structs.replace(self, account_details=list(merged.values()))
+
+
+class Healthz(Struct, frozen=True):
+    """`/healthz?js-server-only=true`.
+
+    `error` while the server starts or leaves (it then takes no connection, and lists only some of its streams),
+    `unavailable` while JetStream lacks its cluster, else `ok`.
+    """
+
+    status: str = "ok"
+    error: str = ""
+
+
+class Server(Struct, frozen=True):
+    """One server's answers. None: it gave none, and a Fault says why."""
+
+    origin: str
+    """How it was reached: its url, or, over the system account, its name."""
+    varz: Varz | None = None
+    connz: Connz | None = None
+    jsz: Jsz | None = None
+    healthz: Healthz | None = None
+    stale: frozenset[Endpoint] = frozenset()
+    """Answers taken over from an earlier sample: good to know what there is, not how it does."""
+
+    @property
+    def name(self) -> str:
+        """The server's name; empty while it has never been told."""
+        return self.varz.server_name if self.varz is not None else ""
+
+
+class Fault(Struct, frozen=True):
+    """One thing that could not be read."""
+
+    origin: str
+    text: str
+    """What happened and what to try, in one sentence."""
+
+
+class Sample(Struct, frozen=True):
+    """One look at all servers."""
+
+    at: datetime
+    """When it was taken, by our clock: the pulses' time."""
+    servers: tuple[Server, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    expected: int = 1
+    """How many servers there are, whether they answered or not."""
+
+    @property
+    def named(self) -> tuple[Server, ...]:
+        """The servers of which at least the name is known; nothing can be said of another."""
+        return tuple(server for server in self.servers if server.varz is not None)
+
+    @property
+    def unseen(self) -> frozenset[Endpoint]:
+        """Endpoints of which some server's answer is neither here nor remembered: their lists have gaps."""
+        if len(self.named) < self.expected:
+            return frozenset(ENDPOINTS)
+        return frozenset(
+            endpoint for server in self.servers for endpoint in ENDPOINTS if getattr(server, endpoint) is None
+        )
+
+
+def remember(previous: Sample | None, current: Sample) -> Sample:
+    """The sample with its gaps filled from the one before, so that a silent server's things do not seem gone."""
+    if previous is None:
+        return current
+    before = {server.origin: server for server in previous.servers}
+    servers = [_filled(server, before.pop(server.origin, None)) for server in current.servers]
+    if len(current.servers) < current.expected:
+        servers += [structs.replace(server, stale=frozenset(ENDPOINTS), healthz=None) for server in before.values()]
+    return structs.replace(current, servers=tuple(servers))
+
+
+def _filled(server: Server, before: Server | None) -> Server:
+    if before is None:
+        return server
+    # While a server leaves, or after a disk error, it calls JetStream off; its streams still exist.
+    was_on = server.jsz is not None and before.jsz is not None and not before.jsz.disabled
+    is_off = was_on and server.jsz is not None and server.jsz.disabled and _is_same_start(server, before)
+    missing: set[Endpoint] = {endpoint for endpoint in ENDPOINTS if getattr(server, endpoint) is None}
+    if is_off:
+        missing.add("jsz")
+    kept = {endpoint: getattr(before, endpoint) for endpoint in missing}
+    return structs.replace(server, stale=frozenset(missing), **kept)
+
+
+def _is_same_start(server: Server, before: Server) -> bool:
+    return server.jsz is not None and before.jsz is not None and server.jsz.server_id == before.jsz.server_id

@@ -1,0 +1,135 @@
+"""health-scorer at work: topology and pulse streams → Scorer → the state tables of health and alerts."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Final
+
+from kgents_health_scorer.alerts import alert_same
+from kgents_health_scorer.config import Config
+from kgents_health_scorer.reducer import Scorer, health_same
+from kgents_shared.bus.consume import Position, follow
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.streams import DAY_S
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime.service import Context, Service, cluster_filters
+
+RESOLVED_TTL_S: Final = DAY_S
+"""How long a resolved alert stays readable before it is forgotten."""
+
+
+async def run(context: Context[Config]) -> None:
+    """Judge for as long as this instance holds the lease."""
+    scoring = _Scoring(context)
+    await scoring.health.load(now_ns=context.now_ns())
+    await scoring.alerts.load(now_ns=context.now_ns())
+    scoring.scorer.restore(
+        [row.message for row in scoring.health.rows.values()], [row.message for row in scoring.alerts.rows.values()]
+    )
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(scoring.health.run())
+        tasks.create_task(scoring.alerts.run())
+        tasks.create_task(scoring.follow_topology())
+        await scoring.topology_known.wait()
+        # Pulses are samples: the last one of each thing, and every later one, are all that counts. So their log is
+        # read like a state stream, and nothing has to be acknowledged or remembered between two runs.
+        tasks.create_task(scoring.follow_pulses())
+        await scoring.pulses_known.wait()
+        scoring.begin()
+        tasks.create_task(scoring.watch_time())
+
+
+class _Scoring:
+    """The scorer with its two inputs and its two outputs."""
+
+    def __init__(self, context: Context[Config]) -> None:
+        clusters = context.config.clusters
+        self.context = context
+        self.scorer = Scorer(context.config.checks())
+        self.topology: StateTable[TopologyEntity] = context.reader(TOPOLOGY, cluster_filters("topology", clusters))
+        context.status.reads("KGENTS_PULSE")
+        self.health: StateTable[Health] = context.writer(HEALTH, cluster_filters("health", clusters), same=health_same)
+        self.alerts: StateTable[Alert] = context.writer(ALERT, cluster_filters("alert", clusters), same=alert_same)
+        self.topology_known = asyncio.Event()
+        self.pulses_known = asyncio.Event()
+        self._is_live = False
+
+    async def follow_topology(self) -> None:
+        """Feed the scorer what changes in the topology."""
+        async with aclosing(self.topology.follow(now_ns=self.context.now_ns())) as news:
+            async for changes in news:
+                for change in changes.changes:
+                    known = change.new or change.old or change.removal
+                    if known is not None:
+                        self.scorer.on_topology(
+                            change.new, known.ref, now=_time(change.time_ns), evidence=f"KGENTS_TOPOLOGY:{change.seq}"
+                        )
+                for delivery, reason in changes.malformed:
+                    await self.context.dead_letters.set_aside(delivery, reason)
+                self._after(
+                    self.topology_known, "KGENTS_TOPOLOGY", caught_up=changes.caught_up, position=changes.position
+                )
+
+    async def follow_pulses(self) -> None:
+        """Feed the scorer samples. No table of them is kept: a log never says that one of its subjects is gone."""
+        filters = cluster_filters("pulse", self.context.config.clusters)
+        batches = follow(self.context.bus, "KGENTS_PULSE", filters, now_ns=self.context.now_ns())
+        async with aclosing(batches):
+            async for batch in batches:
+                for each in batch.deliveries:
+                    try:
+                        pulse = PULSE.decode(each.payload)
+                    except MalformedMessageError as error:
+                        await self.context.dead_letters.set_aside(each, str(error))
+                        continue
+                    self.scorer.on_pulse(pulse, now=_time(each.time_ns), evidence=f"KGENTS_PULSE:{each.seq}")
+                self._after(self.pulses_known, "KGENTS_PULSE", caught_up=batch.caught_up, position=batch.position)
+
+    def begin(self) -> None:
+        """Everything that was there is known: judge it, and from now on publish what changes."""
+        self.scorer.caught_up(self.context.clock.now())
+        self._is_live = True
+        self._publish()
+        self.context.status.set("in_sync")
+
+    async def watch_time(self) -> None:
+        """Let the scorer notice what is missing."""
+        while True:
+            await self.context.clock.sleep(self.context.config.tick_interval_s)
+            self.scorer.tick(self.context.clock.now())
+            self._publish()
+
+    def _after(self, known: asyncio.Event, stream: str, *, caught_up: bool, position: Position | None) -> None:
+        """A batch has been taken in."""
+        if caught_up:
+            known.set()
+        if self._is_live:
+            self._publish()
+        if position is not None and self.health.backlog == 0 and self.alerts.backlog == 0:
+            self.context.status.watermark[stream] = position.seq
+
+    def _publish(self) -> None:
+        output = self.scorer.take()
+        for health in output.health:
+            subject = health.ref.subject("health")
+            if health.is_removal:
+                self.health.remove(subject, health)
+            else:
+                self.health.put(subject, health)
+        for alert in output.alerts:
+            subject = alert.ref.subject("alert", check=alert.check)
+            if alert.is_removal:
+                self.alerts.remove(subject, alert)
+            else:
+                self.alerts.put(subject, alert, ttl_s=RESOLVED_TTL_S if alert.state == "resolved" else 0)
+
+
+def _time(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
+
+
+SERVICE = Service(name="health-scorer", config=Config, run=run)

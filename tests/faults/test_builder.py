@@ -1,0 +1,171 @@
+"""topology-builder under kill -9, pauses and a dying server: G1, G2, G4, G5, G7."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import META
+from kgents_shared.contract.meta import DeadLetter
+from kgents_topology_builder.reducer import Reducer
+from support.build import NOW_NS, connect_to, make_entity, make_ref, subject_of
+from support.nats_server import NatsServer
+from support.service_process import ServiceProcess
+from support.truth import Truth, heartbeat, in_sync, last_seq, topology, until
+
+pytestmark = pytest.mark.timeout(180)
+BUILDER = "topology-builder"
+
+
+async def equals_truth(bus: Bus, truth: Truth) -> bool:
+    """Whether the published topology is the fold of the truth, edges included."""
+    reducer = Reducer((), now_ns=NOW_NS)
+    for entity in truth.entities.values():
+        reducer.upsert(entity, time_ns=NOW_NS)
+    wanted = {
+        news.ref: (news.entity.status, [edge.peer for edge in news.entity.connections])
+        for news in reducer.take()
+        if news.entity
+    }
+    found = {
+        ref: (entity.status, [edge.peer for edge in entity.connections])
+        for ref, entity in (await topology(bus)).items()
+    }
+    return wanted == found
+
+
+@pytest.mark.parametrize("death", ["stop", "kill"])
+async def test_a_restart_while_nothing_changes_publishes_nothing(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path, death: str
+) -> None:
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
+        await truth.say(make_entity("a", connections=[connect_to(make_ref("b"))]), make_entity("b"))
+        await until(lambda: equals_truth(bus, truth))
+        await in_sync(bus, BUILDER)
+        published = await last_seq(bus, "KGENTS_TOPOLOGY")
+        if death == "stop":
+            assert await builder.stop() == 0
+        else:
+            builder.kill()
+        first = await heartbeat(bus, BUILDER)
+        builder.start()
+
+        async def is_back() -> bool:
+            beat = await heartbeat(bus, BUILDER)
+            return (
+                beat is not None and beat.state == "in_sync" and (first is None or beat.started_at != first.started_at)
+            )
+
+        await until(is_back)
+        await truth.say(make_entity("marker"))  # everything before the marker has been dealt with
+        await until(lambda: equals_truth(bus, truth))
+
+    assert await last_seq(bus, "KGENTS_TOPOLOGY") == published + 1
+
+
+async def test_what_vanishes_while_the_builder_is_down_is_removed_when_it_is_back(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
+) -> None:
+    ghost = make_entity("ghost")
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
+        await truth.say(ghost, make_entity("stays"))
+        await until(lambda: equals_truth(bus, truth))
+        builder.kill()
+        await truth.unsay(ghost)
+        await truth.say(make_entity("newcomer"))
+        builder.start()
+        await until(lambda: equals_truth(bus, truth))
+
+    assert make_ref("ghost") not in await topology(bus)
+
+
+async def test_a_second_instance_stands_by_and_takes_over_without_doubling(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
+) -> None:
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as active:
+        await in_sync(bus, BUILDER)
+        async with ServiceProcess(BUILDER, server.url, tmp_path, instance="two") as standby:
+
+            async def stands_by() -> bool:
+                beat = await heartbeat(bus, BUILDER, "two")
+                return beat is not None and beat.state == "standby"
+
+            await until(stands_by)
+            await truth.say(make_entity("a"))
+            await until(lambda: equals_truth(bus, truth))
+            assert await last_seq(bus, "KGENTS_TOPOLOGY") == 1
+
+            active.pause()
+            await in_sync(bus, BUILDER, "two")
+            await truth.say(make_entity("a", status="failed"), make_entity("b"))
+            await until(lambda: equals_truth(bus, truth))
+            active.resume()  # a zombie: it wakes up believing that it still writes
+            await truth.say(make_entity("c"))
+            await until(lambda: equals_truth(bus, truth))
+            await asyncio.sleep(2)
+
+            assert await last_seq(bus, "KGENTS_TOPOLOGY") == 4
+            assert await standby.stop() == 0
+
+
+async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
+) -> None:
+    async with ServiceProcess(BUILDER, server.url, tmp_path):
+        await in_sync(bus, BUILDER)
+        session = await bus.session()
+        await session.request("kgents.entity.test.custom.pod.shop.poison", b'{"ref": "hunter2"}')
+        await session.request("kgents.entity.test.custom.pod.shop.rubbish", b"\xff\x00")
+        await truth.say(make_entity("a"))
+        await until(lambda: equals_truth(bus, truth))
+
+        async def two_letters() -> bool:
+            letters = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=BUILDER)])
+            await letters.load(now_ns=NOW_NS)
+            found = [row.message for row in letters.rows.values() if isinstance(row.message, DeadLetter)]
+            return len(found) == 2 and all("hunter2" not in letter.text for letter in found)
+
+        await until(two_letters)
+
+
+async def test_the_topology_converges_after_any_sequence_of_faults(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
+) -> None:
+    dice = random.Random(7)
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
+        await in_sync(bus, BUILDER)
+        for round_ in range(8):
+            for _ in range(200):
+                name = f"p{dice.randrange(60)}"
+                entity = make_entity(
+                    name,
+                    status=dice.choice(["running", "failed"]),
+                    connections=[connect_to(make_ref(f"p{dice.randrange(60)}"))],
+                )
+                if dice.random() < 0.3 and subject_of(entity) in truth.entities:
+                    truth.unsay_soon(truth.entities[subject_of(entity)])
+                else:
+                    truth.say_soon(entity)
+                if dice.random() < 0.05:
+                    await asyncio.sleep(0.01)
+            match round_ % 4:
+                case 0:
+                    server.kill()
+                    await server.start()
+                case 1:
+                    builder.kill()
+                    builder.start()
+                case 2:
+                    await server.stop()
+                    await asyncio.sleep(0.3)
+                    await server.start()
+                case _:
+                    builder.pause()
+                    await asyncio.sleep(0.3)
+                    builder.resume()
+        await truth.settle()
+        await until(lambda: equals_truth(bus, truth), within_s=60)

@@ -1,0 +1,220 @@
+"""What real servers answer, and what becomes of it when they do not."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from kgents_collector_nats.config import Config
+from kgents_collector_nats.mapping import Facts
+from kgents_collector_nats.mapping.advisory import event
+from kgents_collector_nats.mapping.scope import Scope
+from kgents_collector_nats.sample import Sample, remember
+from kgents_collector_nats.source import Advisories, Source
+from kgents_collector_nats.source.advisories import WAITING_MAX
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
+from support.nats_observed import ACCOUNTS, configured, connect_raw, login, look_at
+from support.nats_samples import AT, edges, look, named, names, pulse
+from support.nats_server import NatsServer
+from support.running import eventually, running
+
+WAYS = ("http", "system")
+
+
+async def polls(source: Source, count: int) -> list[Facts]:
+    """As app.py polls: each look remembers the one before."""
+    seen: list[Facts] = []
+    previous: Sample | None = None
+    for _ in range(count):
+        sample = remember(previous, await source.read())
+        assert sample.faults == ()
+        seen.append(look(sample, previous, published=seen[-1] if seen else None))
+        previous = sample
+    return seen
+
+
+def but_ours(facts: Facts) -> list[Entity]:
+    """Without our own connection, which is the one that is not idle."""
+    return [each for each in facts.entities if each.ref.name != "collector-nats/test"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_server_is_seen_whole(server: NatsServer, app: Bus, way: str) -> None:
+    async with look_at(configured(way, server)) as source:
+        first, second = await polls(source, 2)
+    assert but_ours(first) == but_ours(second)
+    assert names(second, "nats_server") == {"test"}
+    assert names(second, "nats_stream") == {"ORDERS", "COPY"}
+    assert names(second, "nats_consumer") == {"ORDERS/billing", "ORDERS/ephemeral"}
+    assert names(second, "nats_subject") == {"orders.>", "jobs.*"}
+    assert names(second, "nats_client") - {"collector-nats/test"} == {"shop/cart-1", "anonymous-c"}
+    assert edges(named(second, "nats_client", "anonymous-c")) == {
+        ("network", "out", "nats_server test"),
+        ("nats", "in", "nats_subject APP/jobs.*"),
+    }
+    assert ("depends", "out", "nats_stream APP/ORDERS") in edges(named(second, "nats_stream", "COPY"))
+    assert named(second, "nats_server", "test").addresses == [f"127.0.0.1:{server.port}"]
+    figures = pulse(second, "nats_stream", "ORDERS").custom
+    assert (figures["messages"], figures["messages_per_sec"], figures["messages_fill_ratio"]) == (2, 0, 0.2)
+    assert pulse(second, "nats_consumer", "ORDERS/billing").custom["pending_messages"] == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_idle_server_gives_the_same_bytes_at_every_look(server: NatsServer, app: Bus, way: str) -> None:
+    async with look_at(configured(way, server)) as source:
+        looks = [[encode(each) for each in but_ours(facts)] for facts in await polls(source, 3)]
+    assert looks[0] == looks[1] == looks[2]
+
+
+async def test_traffic_is_measured_between_two_looks(server: NatsServer, app: Bus) -> None:
+    session = await app.session()
+    async with look_at(configured("http", server)) as source:
+        first = await source.read()
+        for _ in range(20):
+            await session.request("orders.new", b"x")
+        await asyncio.sleep(0.1)
+        facts = look(await source.read(), first)
+    now = pulse(facts, "nats_client", "shop/cart-1")
+    assert (now.custom["in_msgs_per_sec"] or 0) > 0
+    assert (pulse(facts, "nats_stream", "ORDERS").custom["messages_per_sec"] or 0) > 0
+    (network,) = [each for each in named(facts, "nats_client", "shop/cart-1").connections if each.kind == "network"]
+    assert network.traffic is not None
+
+
+async def test_a_port_where_nobody_listens_is_a_fault_that_says_what_to_do(server: NatsServer, app: Bus) -> None:
+    async with look_at(configured("http", server)) as source:
+        published = look(await source.read())
+        server.kill()
+        sample = await source.read()
+    (fault,) = sample.faults
+    assert fault.text.startswith(f"monitoring endpoint {server.monitor_url} refused (")
+    assert "start nats-server with -m 8222" in fault.text
+    assert look(sample, published=published).entities == published.entities
+
+
+async def test_a_client_port_is_no_monitoring_port(server: NatsServer) -> None:
+    async with look_at(Config(monitor_urls=[f"http://127.0.0.1:{server.port}"])) as source:
+        (fault,) = (await source.read()).faults
+    assert "monitor_urls must name the http port of a nats-server" in fault.text
+
+
+async def test_one_server_under_two_urls_is_one_server(server: NatsServer, app: Bus) -> None:
+    urls = [server.monitor_url, server.monitor_url.replace("127.0.0.1", "localhost")]
+    async with look_at(Config(monitor_urls=urls)) as source:
+        sample = await source.read()
+    assert "remove one of them from monitor_urls" in sample.faults[0].text
+    assert sample.unseen == frozenset()
+    assert pulse(look(sample), "nats_client", "shop/cart-1").custom["connections"] == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_stopped_server_is_a_fault_within_the_deadline(server: NatsServer, app: Bus, way: str) -> None:
+    async with look_at(configured(way, server, timeout_s=0.5)) as source:
+        first = await source.read()
+        server.pause()
+        started = time.monotonic()
+        sample = await source.read()
+        assert time.monotonic() - started < 1.0
+        server.resume()
+    assert "within 0.5 s" in sample.faults[0].text
+    published = look(first)
+    assert look(remember(first, sample), first, published=published).entities == published.entities
+
+
+async def test_a_login_outside_the_system_account_is_told_so(server: NatsServer) -> None:
+    async with look_at(Config(system=login(server, "app"))) as source:
+        (fault,) = (await source.read()).faults
+    assert "`system` must be a login of the system account" in fault.text
+
+
+async def test_a_server_that_cannot_be_reached_is_a_fault(server: NatsServer) -> None:
+    config = configured("system", server, timeout_s=0.3)
+    server.kill()
+    async with look_at(config) as source:
+        (fault,) = (await source.read()).faults
+    assert "no NATS server at" in fault.text
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_more_connections_than_a_page_holds(server: NatsServer, way: str) -> None:
+    clients = [
+        await connect_raw(server, f'CONNECT {{"user":"app","pass":"app","verbose":false,"name":"device-{number}"}}')
+        for number in range(1100)
+    ]
+    async with look_at(configured(way, server)) as source:
+        sample = await source.read()
+    assert sample.faults == ()
+    (seen,) = sample.servers
+    assert seen.connz is not None
+    devices = [each.name for each in seen.connz.connections if each.name.startswith("device-")]
+    assert len(devices) == len(set(devices)) == 1100
+    facts = look(sample)
+    assert len(names(facts, "nats_client")) == 51
+    assert (pulse(facts, "nats_client", "overflow").custom["entities_left_out"] or 0) >= 1050
+    for client in clients:
+        client.close()
+
+
+async def test_a_server_in_lame_duck_mode_leaves_with_all_its_streams(tmp_path: Path) -> None:
+    config = "lame_duck_duration: 30s\nlame_duck_grace_period: 10s\n" + ACCOUNTS
+    async with (
+        NatsServer(tmp_path / "nats", config=config) as server,
+        look_at(configured("http", server)) as source,
+        Bus(login(server, "app"), name="shop") as bus,
+    ):
+        session = await bus.session(timeout_s=10)
+        await session.api("STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]}, dict)
+        first = await source.read()
+        published = look(first)
+        os.kill(server.pid, signal.SIGUSR2)
+        sample = first
+        while not sample.faults:
+            sample = remember(first, await source.read())
+        facts = look(sample, first, published=published)
+    assert "is not ready" in sample.faults[0].text
+    assert named(facts, "nats_server", "test").status == "terminating"
+    assert names(facts, "nats_stream") == {"S"}
+
+
+async def test_advisories_tell_their_account_and_what_is_too_many_is_counted(server: NatsServer, app: Bus) -> None:
+    heard = Advisories(app)
+    session = await app.session()
+    async with running(heard.run()):
+        found = None
+        while found is None:  # until the subscription stands
+            await session.api("STREAM.UPDATE.COPY", {"name": "COPY", "description": str(time.monotonic())}, dict)
+            try:
+                async with asyncio.timeout(0.1):
+                    found = await heard.next()
+            except TimeoutError:
+                continue
+        told = event(found, Scope("test", 5.0, AT, {}))
+        assert told is not None
+        assert (told.reason, str(told.ref)) == ("StreamModify", "nats_stream APP/COPY")
+        for _ in range(WAITING_MAX + 5):
+            await session.publish("$JS.EVENT.ADVISORY.STREAM.TEST", b"{}")
+        await eventually(lambda: heard.dropped == 5)
+
+
+async def test_advisories_go_on_after_a_restart_of_the_server(server: NatsServer, app: Bus) -> None:
+    heard = Advisories(app)
+    async with running(heard.run()):
+        old = await app.session()
+        server.kill()
+        await server.start()
+        await old.lost.wait()
+        session = await app.session(timeout_s=10)
+        for number in range(100):
+            await session.publish("$JS.EVENT.ADVISORY.STREAM.TEST", str(number).encode())
+            try:
+                async with asyncio.timeout(0.1):
+                    assert (await heard.next()).account == "APP"
+                    return
+            except TimeoutError:
+                continue
+    pytest.fail("no advisory came")

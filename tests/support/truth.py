@@ -1,0 +1,142 @@
+"""A collector whose truth a test decides, and what the pipeline made of it: for tests of the guarantees."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.publish import TTL, Publisher
+from kgents_shared.bus.pull import stream_info
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, HEALTH, META, TOPOLOGY, encode
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat
+from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.topology import TopologyEntity
+from support.build import NOW, NOW_NS, make_removal, subject_of
+
+
+class Truth:
+    """Publishes entities of source `k8s` in cluster `test` through a state table, and heartbeats while it vouches."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.publisher = Publisher(bus)
+        self.entities: dict[str, Entity] = {}
+        self.vouches = True
+        self.table = StateTable(
+            bus,
+            ENTITY,
+            "KGENTS_ENTITY",
+            [subjects.pattern("entity", cluster="test", source="k8s")],
+            publisher=self.publisher,
+        )
+        self._loaded = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.publisher.run())
+            await self.table.load(now_ns=NOW_NS)
+            self._loaded.set()
+            tasks.create_task(self.table.run())
+            tasks.create_task(self._beat())
+
+    async def say(self, *entities: Entity) -> None:
+        """These things are so now; returns when the stream holds it."""
+        self.say_soon(*entities)
+        await self.settle()
+
+    def say_soon(self, *entities: Entity) -> None:
+        for entity in entities:
+            self.entities[subject_of(entity)] = entity
+            self.table.put(subject_of(entity), entity)
+
+    async def unsay(self, *entities: Entity) -> None:
+        """These things are gone now."""
+        self.unsay_soon(*entities)
+        await self.settle()
+
+    def unsay_soon(self, *entities: Entity) -> None:
+        for entity in entities:
+            del self.entities[subject_of(entity)]
+            self.table.remove(subject_of(entity), make_removal(entity))
+
+    async def settle(self) -> None:
+        await self._loaded.wait()
+        async with asyncio.timeout(30):
+            await self.table.flush()
+
+    async def pulse(self, entity: Entity, **figures: object) -> None:
+        """One sample of a thing, now."""
+        sample = ResourcePulse(
+            ref=entity.ref,
+            source="k8s",
+            timestamp=datetime.now(UTC),
+            interval_s=5.0,
+            uid=entity.uid,
+            **figures,  # type: ignore[arg-type]
+        )
+        await self.publisher.send_one(entity.ref.subject("pulse", source="k8s"), encode(sample), {})
+
+    async def _beat(self) -> None:
+        subject = subjects.build("meta", cluster="test", service="collector-k8s", instance="truth")
+        for number in itertools.count():
+            if self.vouches:
+                beat = Heartbeat(
+                    text="", service="collector-k8s", instance="truth", version="0", started_at=NOW,
+                    state="in_sync", source="k8s", published=number,
+                )  # fmt: skip
+                with contextlib.suppress(BusError):
+                    await self.publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+            await asyncio.sleep(2)
+
+
+async def topology(bus: Bus) -> dict[Ref, TopologyEntity]:
+    """What the topology stream says now."""
+    table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref: row.message for row in table.rows.values()}
+
+
+async def health(bus: Bus) -> dict[Ref, Health]:
+    """What the health stream says now."""
+    table = StateTable(bus, HEALTH, "KGENTS_HEALTH", [subjects.pattern("health")])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref: row.message for row in table.rows.values()}
+
+
+async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat | None:
+    """What an instance says of itself now."""
+    filter_ = subjects.pattern("meta", cluster="test", service=service, instance=instance)
+    table = StateTable(bus, META, "KGENTS_META", [filter_])
+    await table.load(now_ns=NOW_NS)
+    found = [row.message for row in table.rows.values() if isinstance(row.message, Heartbeat)]
+    return found[0] if found else None
+
+
+async def last_seq(bus: Bus, stream: str) -> int:
+    """How many messages were ever stored in a stream."""
+    return (await stream_info(await bus.session(), stream)).last_seq
+
+
+async def until(claim: Callable[[], Awaitable[bool]], within_s: float = 30) -> None:
+    """Wait until an asynchronous claim comes true."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not await claim():
+        assert asyncio.get_running_loop().time() < deadline, f"did not come true within {within_s:g} s"
+        await asyncio.sleep(0.1)
+
+
+async def in_sync(bus: Bus, service: str, instance: str = "one") -> None:
+    """Wait until an instance says that it is in sync."""
+
+    async def claim() -> bool:
+        beat = await heartbeat(bus, service, instance)
+        return beat is not None and beat.state == "in_sync"
+
+    await until(claim)
