@@ -20,10 +20,8 @@ def test_what_a_server_really_sends() -> None:
     found = [heard(each["body"]) for each in advisories()]
     assert [(each.reason, each.severity, str(each.ref)) for each in found if each is not None] == [
         ("StreamCreate", "info", "nats_stream APP/ORDERS"),
-        ("ConsumerCreate", "info", "nats_consumer APP/ORDERS/billing"),
         ("MaxDeliver", "error", "nats_consumer APP/ORDERS/billing"),
         ("ConsumerPause", "info", "nats_consumer APP/ORDERS/billing"),
-        ("ConsumerDelete", "info", "nats_consumer APP/ORDERS/billing"),
         ("StreamDelete", "info", "nats_stream APP/ORDERS"),
     ]
 

@@ -106,7 +106,19 @@ class Session:
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
-        """Hand a message to the connection. That it was stored, only an ack on `reply` says."""
+        """Hand a message to the connection. That it was stored, only an ack on `reply` says.
+
+        Raises:
+            BusError: the message itself cannot be sent, now or later.
+            SessionLostError: the connection is gone.
+        """
+        # nats-py leaves the headers out of its own check, and the server ends the connection of who sends too much.
+        size_bytes = len(payload) + (_headers_bytes(headers) if headers else 0)
+        if size_bytes > self.max_payload_bytes:
+            raise BusError(
+                f"message of {size_bytes} bytes exceeds the server's max_payload of {self.max_payload_bytes}; "
+                "raise max_payload in the server's configuration"
+            )
         await self._guard(self._client.publish(subject, payload, reply=reply, headers=headers))
 
     async def request(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
@@ -165,11 +177,8 @@ class Session:
         """Turn "the connection is gone" into one error, whatever nats-py calls it."""
         try:
             return await call
-        except nats.errors.MaxPayloadError as error:
-            raise BusError(
-                f"message exceeds the server's max_payload of {self.max_payload_bytes} bytes; "
-                "raise max_payload in the server's configuration"
-            ) from error
+        except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as error:
+            raise BusError(f"not a legal subject or header: {error}") from error
         except (nats.errors.Error, OSError) as error:
             self.end()
             raise SessionLostError(f"connection lost: {error}") from error
@@ -333,6 +342,11 @@ def _credentials(config: NatsConfig) -> dict[str, Any]:
         options["tls"] = context
         options["tls_handshake_first"] = config.tls.handshake_first
     return options
+
+
+def _headers_bytes(headers: dict[str, str]) -> int:
+    """Bytes of a header block: `NATS/1.0`, a line for each header, an empty line."""
+    return 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
 
 
 async def _close(client: Client) -> None:

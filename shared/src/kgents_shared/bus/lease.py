@@ -1,0 +1,184 @@
+"""One writer for each (cluster, service): standby → acquire → hold (renew, renew, …) → released, or stepped down.
+
+The lease is one message in KGENTS_META: it expires on the server by its TTL, and every write of it is a compare-and-set
+on the sequence it replaces, so of two instances only one gets through. `is_valid` is what the holder asks before it
+writes anything: its deadline counts from *before* the successful request was sent, so it passes earlier than the
+server's.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Final, NoReturn
+
+import structlog
+from nats.aio.msg import Msg
+
+from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
+from kgents_shared.bus.pull import Delivery, last_message
+from kgents_shared.contract import codec, meta, subjects
+from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+
+TTL_S: Final = 10
+MARGIN_S: Final = 1.0
+"""How much earlier than the server the holder takes its lease for expired: time for a write on its way to arrive."""
+RENEW_INTERVAL_S: Final = 3.0
+"""Three tries before the lease runs out."""
+RETRY_S: Final = 0.5
+"""Pause after a renewal that failed."""
+POLL_INTERVAL_S: Final = 2.0
+"""How often a standby looks; a release it hears at once."""
+RELEASE_TIMEOUT_S: Final = 2.0
+NOBODY: Final = ""
+"""Holder of a lease that was released."""
+
+_STREAM: Final = NAME_BY_SIGNAL["meta"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Lease:
+    """The right of one instance to write: `await acquire()`, then `await hold()` beside the writing.
+
+    Needs the publisher's `run`.
+    """
+
+    def __init__(
+        self, bus: Bus, publisher: Publisher, *, cluster: str, service: str, instance: str, now: Callable[[], datetime]
+    ) -> None:
+        self.holder: Final = f"{instance}/{secrets.token_hex(4)}"
+        """This instance in this life: after a restart under the same name, the old process may still run."""
+        self._bus = bus
+        self._publisher = publisher
+        self._now = now
+        self._service = service
+        self._subject = subjects.build("meta", cluster=cluster, service=service, instance=meta.LEASE)
+        self._acquired_at: datetime | None = None
+        self._seq = 0  # of our last message
+        self._deadline = 0.0  # by time.monotonic(), since uvloop's own clock stands still within an iteration
+        self._news = asyncio.Event()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether this instance may write now. False in time even if the process was stopped meanwhile."""
+        return time.monotonic() < self._deadline
+
+    async def acquire(self) -> None:
+        """Return when this instance holds the lease; until then it is a standby."""
+        async for session in self._bus.sessions():
+            with suppress(SessionLostError):
+                unsubscribe = await session.subscribe(self._subject, self._on_news)
+                if await self._acquire_on(session):
+                    await unsubscribe()
+                    _log.info("holds the lease", service=self._service, holder=self.holder)
+                    return
+
+    async def hold(self) -> NoReturn:
+        """Renew the lease for as long as that works. Never returns.
+
+        Raises:
+            SteppedDownError: another instance holds it, or it could not be renewed in time. `acquire` begins anew.
+        """
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL_S)
+            try:
+                async with asyncio.timeout(self._deadline - time.monotonic()):
+                    await self._renew()
+            except TimeoutError:
+                raise self._stepped_down("it could not be renewed in time") from None
+
+    async def release(self) -> None:
+        """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before."""
+        was_valid, self._deadline = self.is_valid, 0.0
+        if was_valid:
+            with suppress(BusError, TimeoutError):
+                async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                    await self._write(NOBODY, expected=self._seq, ttl_s=1)
+
+    async def _acquire_on(self, session: Session) -> bool:
+        """Try until it is ours (True) or the session is lost (False)."""
+        standby_of = NOBODY
+        while not session.lost.is_set():
+            self._news.clear()
+            try:
+                holder, seq = await self._look(session)
+                if holder in (NOBODY, self.holder):  # ours: an earlier try got through, and its ack did not
+                    await self._claim(seq)
+                    if self.is_valid:  # not if the claim itself took as long as the lease lasts
+                        return True
+                elif holder != standby_of:
+                    _log.info("standby: another instance holds the lease", service=self._service, holder=holder)
+                    standby_of = holder
+            except BusError as error:
+                if error.code not in WRONG_SEQUENCE_CODES:  # else another standby was quicker
+                    _log.warning("cannot acquire the lease", service=self._service, error=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_INTERVAL_S):
+                    await self._news.wait()
+        return False
+
+    async def _renew(self) -> None:
+        while True:
+            try:
+                await self._claim(self._seq)
+            except BusError as error:
+                _log.warning("cannot renew the lease", service=self._service, error=str(error), retry_in_s=RETRY_S)
+            else:
+                return
+            await asyncio.sleep(RETRY_S)
+            await self._find_own()
+
+    async def _find_own(self) -> None:
+        """After a renewal without an ack: where our message is now, if it is there at all."""
+        try:
+            holder, seq = await self._look(await self._bus.session())
+        except BusError:
+            return
+        if holder != self.holder:
+            raise self._stepped_down(f"{holder} holds it" if holder else "it ran out")
+        self._seq = seq
+
+    async def _claim(self, expected: int) -> None:
+        """Make the lease ours for another TTL_S."""
+        asked_at = time.monotonic()
+        self._acquired_at = self._acquired_at if self.is_valid else self._now()
+        self._seq = await self._write(self.holder, expected=expected, ttl_s=TTL_S)
+        self._deadline = asked_at + TTL_S - MARGIN_S
+
+    async def _write(self, holder: str, *, expected: int, ttl_s: int) -> int:
+        verb = "holds" if holder else "released"
+        lease = meta.Lease(
+            text=f"{self.holder} {verb} the lease to write for {self._service}",
+            holder=holder,
+            acquired_at=self._acquired_at or self._now(),
+        )
+        headers = {EXPECTED_SEQUENCE: str(expected), TTL: f"{ttl_s}s"}
+        return (await self._publisher.send_one(self._subject, codec.encode(lease), headers)).seq
+
+    async def _look(self, session: Session) -> tuple[str, int]:
+        """Who holds the lease, and the sequence that a claim has to replace."""
+        last = await last_message(session, _STREAM, self._subject)
+        return (_holder(last), last.seq) if last is not None else (NOBODY, 0)
+
+    async def _on_news(self, _: Msg) -> None:
+        self._news.set()
+
+    def _stepped_down(self, reason: str) -> SteppedDownError:
+        self._deadline = 0.0
+        return SteppedDownError(f"{self.holder} lost the lease to write for {self._service}: {reason}")
+
+
+def _holder(last: Delivery) -> str:
+    if last.marker:  # the server's word that the lease ran out
+        return NOBODY
+    try:
+        message = codec.META.decode(last.payload)
+    except MalformedMessageError as error:
+        _log.warning("a lease that cannot be read counts as released", subject=last.subject, why=str(error))
+        return NOBODY
+    return message.holder if isinstance(message, meta.Lease) else NOBODY

@@ -1,0 +1,228 @@
+"""Publishing samples and events: publish → a queue in memory → NATS, by way of the disk while NATS cannot take them.
+
+Order is by id, and what is on disk is always older than what is in memory. A batch stays where it is until the server
+has stored it, so nothing needs to be put back after a loss: the next batch simply begins with the same messages,
+under the same message ids, and the server drops those it has stored already. Samples replace nothing, so there is no
+compare-and-set here.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.outbox import Message, Outbox
+from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
+
+QUEUE_MESSAGES: Final = 10_000
+"""Messages in memory: a collector's burst of one sample for each of its things."""
+QUEUE_BYTES: Final = 8 * 1024**2
+SPILL_MESSAGES: Final = 250
+"""Messages moved to disk at once: some 1 ms, so the event loop is never held up for long."""
+RETRY_S: Final = 1.0
+"""Pause before the next try when the server refuses a message."""
+TOO_LARGE_CODE: Final = 10054
+"""How JetStream says that a message will never fit its stream."""
+
+_log = structlog.get_logger(__name__)
+
+
+class LogPublisher:
+    """Publishes messages that are kept, each once and in order. `run` must be running for anything to be sent.
+
+    With NATS in doubt for longer than the stream's duplicate window, a message may be stored twice.
+    """
+
+    def __init__(self, bus: Bus, publisher: Publisher, outbox: Outbox, *, prefix: str, started_ms: int) -> None:
+        """Continue what the outbox holds.
+
+        Args:
+            bus: tells whether NATS is there.
+            publisher: sends; may be shared.
+            outbox: on disk; remains its owner's to close, after `run` has ended.
+            prefix: with `started_ms` no other publisher's: e.g. `<cluster>.<source>.<instance>`. Message ids are
+                unique in a stream, not in a subject.
+            started_ms: when this process started, in Unix milliseconds.
+        """
+        self.published = 0
+        """Messages stored by the server since the start."""
+        self.duplicates = 0
+        """Those among them that were sent again and turned out to be stored already."""
+        self.refused = 0
+        """Refusals by the server since the start; a message that is tried again counts each time."""
+        self._bus = bus
+        self._publisher = publisher
+        self._outbox = outbox
+        self._id_prefix = f"{prefix}:{started_ms}:"
+        self._next_id = outbox.last_id + 1
+        self._memory: dict[int, Message] = {}  # oldest first
+        self._memory_bytes = 0
+        self._is_closing = False
+        self._spill_is_due = False
+        self._wake = asyncio.Event()
+        self._memory_empty = asyncio.Event()
+        self._memory_empty.set()
+
+    @property
+    def spilled(self) -> int:
+        """Messages on disk now."""
+        return len(self._outbox)
+
+    @property
+    def evicted(self) -> int:
+        """Messages the disk had to give up since the start."""
+        return self._outbox.evicted
+
+    def publish(self, subject: str, payload: bytes, *, trace: dict[str, str] | None = None) -> None:
+        """Take a message; never waits and never fails. `trace` is headers that go with it."""
+        id_ = self._next_id
+        self._next_id += 1
+        message = Message(id_, subject, {MESSAGE_ID: f"{self._id_prefix}{id_}", **(trace or {})}, payload)
+        self._memory[id_] = message
+        self._memory_bytes += message.bytes
+        self._memory_empty.clear()
+        if len(self._memory) > QUEUE_MESSAGES or self._memory_bytes > QUEUE_BYTES:
+            self._spill()
+        elif self._must_spill():
+            self._spill_soon()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send what is on disk, then what is in memory, for ever. Never returns."""
+        while True:
+            await self._publisher.ready()
+            if batch := self._oldest():
+                await self._deliver(batch)
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    async def close(self, deadline_s: float) -> None:
+        """Wait at most so long for acks of what is in memory, then put the rest on disk. Needs `run`.
+
+        Publishing goes on to work, by way of the disk.
+        """
+        if not self._must_spill():
+            try:
+                async with asyncio.timeout(deadline_s):
+                    await self._memory_empty.wait()
+            except TimeoutError:
+                pass
+        self._is_closing = True
+        while self._memory:
+            self._spill()
+
+    def _must_spill(self) -> bool:
+        return self._is_closing or len(self._outbox) > 0 or not self._bus.is_connected
+
+    def _spill_soon(self) -> None:
+        """Move memory to disk when the caller is done, so that a burst is one transaction instead of a thousand."""
+        if not self._spill_is_due:
+            self._spill_is_due = True
+            asyncio.get_running_loop().call_soon(self._spill_on)
+
+    def _spill_on(self) -> None:
+        self._spill_is_due = False
+        self._spill()
+        if self._memory:
+            self._spill_soon()
+
+    def _spill(self) -> None:
+        """Move the oldest of memory behind the newest on disk."""
+        oldest = list(islice(self._memory.values(), SPILL_MESSAGES))
+        self._outbox.append(oldest)
+        self._drop_from_memory(message.id for message in oldest)
+
+    def _drop_from_memory(self, ids: Iterable[int]) -> None:
+        for id_ in ids:
+            if (message := self._memory.pop(id_, None)) is not None:
+                self._memory_bytes -= message.bytes
+        if not self._memory:
+            self._memory_empty.set()
+
+    def _oldest(self) -> list[Message]:
+        """The next batch, left where it is."""
+        if len(self._outbox):
+            return self._outbox.first(WINDOW)
+        return list(islice(self._memory.values(), WINDOW))
+
+    async def _deliver(self, batch: list[Message]) -> None:
+        """Send a batch and forget what needs no further try."""
+        done: list[int] = []
+        pause = False
+        for id_, outcome in (await self._send(batch)).items():
+            match outcome:
+                case Stored(duplicate=duplicate):
+                    self.published += 1
+                    self.duplicates += duplicate
+                    done.append(id_)
+                case Refused(code=code) if code == TOO_LARGE_CODE:
+                    self.refused += 1
+                    done.append(id_)
+                case Refused():
+                    self.refused += 1
+                    pause = True
+                case Lost():
+                    self._spill_soon()  # in doubt is safest on disk
+        if not self._forget(done) or pause:
+            await asyncio.sleep(RETRY_S)
+
+    async def _send(self, batch: list[Message]) -> dict[int, Outcome]:
+        """Send one after the other until one is lost, since those behind it must not overtake it; wait for the acks."""
+        max_payload = (await self._bus.session()).max_payload_bytes
+        attempt = _Attempt()
+        for message in batch:
+            await self._publisher.ready()
+            if attempt.is_broken:
+                break
+            settle = attempt.begin(message)
+            if message.bytes > max_payload:  # the server would end the connection, and nats-py does not count headers
+                settle(
+                    Refused(
+                        TOO_LARGE_CODE, f"expected at most max_payload = {max_payload} bytes, found {message.bytes}"
+                    )
+                )
+            else:
+                await self._publisher.send(message.subject, message.payload, message.headers, settle)
+        return await attempt.outcomes()
+
+    def _forget(self, ids: list[int]) -> bool:
+        """Drop messages from wherever they are by now; False if the disk kept them."""
+        on_disk = [id_ for id_ in ids if id_ not in self._memory]
+        self._drop_from_memory(ids)
+        return not on_disk or self._outbox.delete(on_disk)
+
+
+class _Attempt:
+    """One try at sending a batch."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+        """Whether a message is in doubt or refused: those behind it have to wait."""
+        self._begun = 0
+        self._outcomes: dict[int, Outcome] = {}
+        self._settled = asyncio.Event()
+
+    def begin(self, message: Message) -> Callable[[Outcome], None]:
+        """Account for one message; what is returned takes its outcome."""
+        self._begun += 1
+        self._settled.clear()
+        return partial(self._on_outcome, message)
+
+    async def outcomes(self) -> dict[int, Outcome]:
+        """By message id, when all that was begun is settled."""
+        if self._begun:
+            await self._settled.wait()
+        return self._outcomes
+
+    def _on_outcome(self, message: Message, outcome: Outcome) -> None:
+        self._outcomes[message.id] = outcome
+        self.is_broken = self.is_broken or not isinstance(outcome, Stored)
+        if isinstance(outcome, Refused):
+            _log.error("NATS refused a message", subject=message.subject, why=outcome.text)
+        if len(self._outcomes) == self._begun:
+            self._settled.set()

@@ -1,0 +1,350 @@
+"""Making the server match `contract.streams`: streams → plan (what would change, what is refused) → apply.
+
+A stream's configuration is taken from the server as it is, only the fields named here are changed, and the whole is
+sent back: whatever else an operator has set survives. What would lose messages is never done; the plan says which
+command does it by hand.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from kgents_shared.bus.client import Session, SessionLostError
+from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
+from kgents_shared.contract.streams import Stream
+
+T = TypeVar("T")
+
+SCHEMA_KEY: Final = "kgents.schema"
+SCHEMA: Final = "1"
+"""Version of the streams' layout, kept in each stream's metadata."""
+
+OLDEST_SERVER: Final = "2.11"
+_OLDEST_API_LEVEL: Final = 1  # JetStream counts its API levels since 2.11; older servers give none
+
+_NS: Final = 1_000_000_000
+_DURATIONS: Final = frozenset({"max_age", "duplicate_window", "subject_delete_marker_ttl"})  # JetStream's are in ns
+_FIXED: Final = ("storage", "retention", "subjects")
+_LIMIT_FLAGS: Final = {
+    "max_age": "--max-age",
+    "max_bytes": "--max-bytes",
+    "max_msgs_per_subject": "--max-msgs-per-subject",
+}
+
+_NO_STREAM: Final = 10059
+_NO_ANSWER: Final = 0  # nobody listens on the API's subjects
+_NO_JETSTREAM: Final = frozenset({_NO_ANSWER, 10039, 10076})
+_ADVICE: Final = {
+    10005: "use at most as many replicas as there are servers with JetStream",
+    10074: "use 1 replica, or a cluster of servers",
+    10023: "give the server more storage, or the streams a smaller max_bytes",
+    10047: "max_bytes is reserved up front: raise the server's max_file_store, or lower the streams' max_bytes",
+    10002: "raise the account's storage limit, or lower the streams' max_bytes",
+}
+"""JetStream's error code → what a person can do about it."""
+
+
+class Create(msgspec.Struct, frozen=True):
+    """A stream that is not there yet."""
+
+    stream: str
+    config: dict[str, Any]
+
+    def __str__(self) -> str:
+        subjects = ", ".join(self.config["subjects"])
+        return f"create {self.stream}: {subjects}, {self.config['num_replicas']} replica(s)"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field that differs; None for one that the server leaves out."""
+
+    field: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.field}: {_shown(self.field, self.old)} → {_shown(self.field, self.new)}"
+
+
+class Update(msgspec.Struct, frozen=True):
+    """A stream that differs where changing it loses nothing."""
+
+    stream: str
+    changes: tuple[Change, ...]
+    config: dict[str, Any]
+    """The server's own configuration with the changes in it."""
+
+    def __str__(self) -> str:
+        return f"update {self.stream}: " + ", ".join(map(str, self.changes))
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """A stream that is as it should be."""
+
+    stream: str
+
+    def __str__(self) -> str:
+        return f"unchanged {self.stream}"
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """A stream that only a person may change."""
+
+    stream: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"refuse {self.stream}: {self.reason}"
+
+
+Step = Create | Update | Unchanged | Refuse
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One step for each stream; `apply` carries all of them out, or none if one is refused."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def refusals(self) -> tuple[Refuse, ...]:
+        """What stands in the way."""
+        return tuple(step for step in self.steps if isinstance(step, Refuse))
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to do, or to refuse."""
+        return not all(isinstance(step, Unchanged) for step in self.steps)
+
+
+class _State(msgspec.Struct):
+    messages: int = 0
+    bytes: int = 0
+    first_ts: datetime | None = None
+    num_subjects: int = 0
+
+
+class _Found(msgspec.Struct):
+    """A stream as the server describes it."""
+
+    config: dict[str, Any]
+    state: _State
+    ts: datetime
+    """The server's own clock."""
+
+
+async def plan(session: Session, streams: Sequence[Stream]) -> Plan:
+    """Compare the server with the streams; changes nothing.
+
+    Raises:
+        ProvisionError: this server cannot carry the streams at all.
+    """
+    await _require_jetstream(session)
+    return Plan(tuple([await _step(session, stream) for stream in streams]))
+
+
+async def apply(session: Session, plan: Plan) -> None:
+    """Carry a plan out. Interrupted half-way, a new plan does the rest.
+
+    Raises:
+        ProvisionError: the plan holds refusals (then nothing was done), or the server refused a step.
+    """
+    if plan.refusals:
+        raise ProvisionError("\n".join(map(str, plan.refusals)))
+    for step in plan.steps:
+        match step:
+            case Create():
+                await _carry_out(session, f"STREAM.CREATE.{step.stream}", step)
+            case Update():
+                await _carry_out(session, f"STREAM.UPDATE.{step.stream}", step)
+            case Unchanged() | Refuse():
+                pass
+
+
+async def require_streams(session: Session, streams: Sequence[Stream]) -> None:
+    """What a service asks at its start. It needs no permission but STREAM.INFO of these streams.
+
+    Raises:
+        ProvisionError: streams are missing; the text names them.
+    """
+    missing = [stream.name for stream in streams if await _find(session, stream.name) is None]
+    if missing:
+        raise ProvisionError(f"expected streams {', '.join(missing)}, found none of them; run `kgents provision`")
+
+
+async def _require_jetstream(session: Session) -> None:
+    level = (await _ask(session, "INFO", None, _Account)).api.level
+    if level < _OLDEST_API_LEVEL:
+        version = ".".join(map(str, session.server_version))
+        raise ProvisionError(f"expected nats-server {OLDEST_SERVER} or later, found {version}; upgrade the server")
+
+
+class _Api(msgspec.Struct):
+    level: int = 0
+
+
+class _Account(msgspec.Struct):
+    api: _Api = msgspec.field(default_factory=_Api)
+
+
+async def _step(session: Session, stream: Stream) -> Step:
+    found = await _find(session, stream.name)
+    wanted = _config(stream)
+    if found is None:
+        if rival := await _rival(session, stream):
+            return Refuse(stream.name, rival)
+        return Create(stream.name, {"name": stream.name, **wanted})
+    changes = _changes(found.config, wanted)
+    for change in changes:
+        if reason := await _loss(session, stream.name, found, change):
+            return Refuse(stream.name, reason)
+    if not changes:
+        return Unchanged(stream.name)
+    return Update(stream.name, changes, {**found.config, **{change.field: change.new for change in changes}})
+
+
+def _config(stream: Stream) -> dict[str, Any]:
+    """The fields of a stream's configuration that are ours to decide, in JetStream's names and units."""
+    return {
+        "subjects": [stream.subject],
+        "description": stream.description,
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "compression": "s2",
+        "num_replicas": stream.replicas,
+        "max_msgs_per_subject": stream.max_msgs_per_subject,
+        "max_age": stream.max_age_s * _NS,
+        "max_bytes": stream.max_bytes,
+        "duplicate_window": stream.duplicate_window_s * _NS,
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "subject_delete_marker_ttl": stream.delete_marker_ttl_s * _NS,
+        "metadata": {SCHEMA_KEY: SCHEMA},
+    }
+
+
+def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[Change, ...]:
+    # The server and operators keep keys of their own in a stream's metadata.
+    wanted = {**wanted, "metadata": {**found.get("metadata", {}), **wanted["metadata"]}}
+    return tuple(Change(field, found.get(field), new) for field, new in wanted.items() if found.get(field) != new)
+
+
+async def _rival(session: Session, stream: Stream) -> str:
+    """Why the stream cannot be created: another one captures some of its subjects. Empty if none does."""
+    names = (await _ask(session, "STREAM.NAMES", {"subject": stream.subject}, _Names)).streams or []
+    if not names:
+        return ""
+    return (
+        f"expected nobody else to capture {stream.subject}, found stream {names[0]}; "
+        f"free the subjects with `nats stream edit {names[0]} --subjects=…`"
+    )
+
+
+class _Names(msgspec.Struct):
+    streams: list[str] | None = None
+
+
+async def _loss(session: Session, name: str, found: _Found, change: Change) -> str:
+    """Why a person must make this change: it would drop messages, now or from now on. Empty if it is harmless."""
+    field = change.field
+    expected = f"{field}: expected {_shown(field, change.new)}, found {_shown(field, change.old)}"
+    if field == "subjects":
+        subjects = ",".join(change.new)
+        return f"{expected}; if nobody else needs them, `nats stream edit {name} --subjects='{subjects}'`"
+    if field in _FIXED:
+        return (
+            f"{expected}, which JetStream cannot change; copy what you need (`nats stream backup {name} …`), "
+            f"`nats stream rm {name}`, and run `kgents provision` again"
+        )
+    if field in _LIMIT_FLAGS and _is_lower(field, change) and (held := await _beyond(session, name, found, change)):
+        by_hand = f"nats stream edit {name} {_LIMIT_FLAGS[field]}={_shown(field, change.new)}"
+        return f"{expected}, and the stream holds {held}; to drop what is beyond it, `{by_hand}`"
+    return ""
+
+
+def _is_lower(field: str, change: Change) -> bool:
+    unlimited = 0 if field in _DURATIONS else -1
+    return bool(change.new != unlimited and (change.old == unlimited or change.new < change.old))
+
+
+async def _beyond(session: Session, name: str, found: _Found, change: Change) -> str:
+    """What a lowered limit would drop; empty if nothing."""
+    state = found.state
+    match change.field:
+        case "max_bytes" if state.bytes > change.new:
+            return f"{state.bytes} bytes"
+        case "max_age" if state.messages and state.first_ts is not None:
+            age_s = (found.ts - state.first_ts).total_seconds()
+            return f"messages {age_s:.0f} s old" if age_s * _NS > change.new else ""
+        case "max_msgs_per_subject" if state.messages > state.num_subjects:
+            async for subject, count in _counts(session, name):
+                if count > change.new:
+                    return f"{count} messages of {subject}"
+    return ""
+
+
+async def _counts(session: Session, name: str) -> AsyncIterator[tuple[str, int]]:
+    """Messages of each subject; the server gives them in pages."""
+    seen = 0
+    while True:
+        body = {"subjects_filter": ">", "offset": seen}
+        page = (await _ask(session, f"STREAM.INFO.{name}", body, _Counted)).state.subjects or {}
+        for subject, count in page.items():
+            yield subject, count
+        seen += len(page)
+        if not page:
+            return
+
+
+class _Subjects(msgspec.Struct):
+    subjects: dict[str, int] | None = None
+
+
+class _Counted(msgspec.Struct):
+    state: _Subjects
+
+
+async def _find(session: Session, name: str) -> _Found | None:
+    try:
+        return await _ask(session, f"STREAM.INFO.{name}", None, _Found)
+    except BusError as error:
+        if error.code == _NO_STREAM:
+            return None
+        raise
+
+
+async def _carry_out(session: Session, name: str, step: Create | Update) -> None:
+    try:
+        await _ask(session, name, step.config, msgspec.Raw)
+    except (SessionLostError, BusTimeoutError):
+        raise
+    except BusError as error:
+        advice = f"; {_ADVICE[error.code]}" if error.code in _ADVICE else ""
+        raise ProvisionError(f"cannot {step}: {error}{advice}", code=error.code) from error
+
+
+async def _ask(session: Session, name: str, body: object, type_: type[T]) -> T:
+    """A JetStream API request to a server that may have no JetStream."""
+    try:
+        return await session.api(name, body, type_)
+    except (SessionLostError, BusTimeoutError):
+        raise
+    except BusError as error:
+        if error.code in _NO_JETSTREAM:
+            raise ProvisionError(
+                f"expected JetStream on server {session.server_name}, found: {error}; "
+                "enable it in the server's configuration and for this account",
+                code=error.code,
+            ) from error
+        raise
+
+
+def _shown(field: str, value: Any) -> str:
+    """A value as a person writes it, and as the `nats` command takes it."""
+    if field in _DURATIONS and value is not None:
+        return f"{value / _NS:g}s"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value)

@@ -1,0 +1,177 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.lease import MARGIN_S, TTL_S, Lease
+from kgents_shared.bus.provision import apply, plan
+from kgents_shared.bus.publish import EXPECTED_SEQUENCE, Publisher
+from kgents_shared.bus.pull import last_message
+from kgents_shared.contract import meta
+from kgents_shared.contract.codec import META, encode
+from kgents_shared.contract.errors import SteppedDownError
+from kgents_shared.contract.streams import StreamsConfig, streams
+from support.build import NOW
+from support.nats_server import NatsServer
+from support.running import running
+
+SUBJECT = "kgents.meta.test.topology-builder.lease"
+Connect = Callable[[str], AbstractAsyncContextManager[Bus]]
+
+
+@asynccontextmanager
+async def instance(connect: Connect, name: str) -> AsyncIterator[Lease]:
+    """A process of its own, as far as NATS can tell; at its end it vanishes without a word."""
+    async with connect(name) as bus:
+        publisher = Publisher(bus)
+        async with running(publisher.run()):
+            yield Lease(bus, publisher, cluster="test", service="topology-builder", instance=name, now=lambda: NOW)
+
+
+async def current(bus: Bus) -> meta.Lease:
+    last = await last_message(await bus.session(), "KGENTS_META", SUBJECT)
+    assert last is not None
+    lease = META.decode(last.payload)
+    assert isinstance(lease, meta.Lease)
+    return lease
+
+
+async def test_the_first_instance_gets_the_lease(provisioned: Bus, connect: Connect) -> None:
+    async with instance(connect, "a") as lease:
+        assert not lease.is_valid
+        await lease.acquire()
+        assert lease.is_valid
+        found = await current(provisioned)
+    assert found == meta.Lease(
+        text=f"{lease.holder} holds the lease to write for topology-builder", holder=lease.holder, acquired_at=NOW
+    )
+    assert lease.holder.startswith("a/")
+
+
+async def test_two_lives_of_one_instance_differ(provisioned: Bus, connect: Connect) -> None:
+    async with instance(connect, "a") as first, instance(connect, "a") as second:
+        await first.acquire()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await second.acquire()
+
+
+@pytest.mark.usefixtures("provisioned")
+async def test_the_second_waits_and_says_so_once_and_a_release_hands_over_at_once(connect: Connect) -> None:
+    async with instance(connect, "a") as first, instance(connect, "b") as second:
+        await first.acquire()
+        with capture_logs() as lines:
+            async with running(first.hold(), second.acquire()) as (holding, waiting):
+                await asyncio.sleep(5)
+                assert first.is_valid
+                assert not second.is_valid
+                assert not waiting.done()
+                holding.cancel()
+                started = time.monotonic()
+                await first.release()
+                assert not first.is_valid
+                await waiting
+                assert time.monotonic() - started < 0.5
+                assert second.is_valid
+    standby = [line for line in lines if line["event"].startswith("standby")]
+    assert [line["holder"] for line in standby] == [first.holder]
+
+
+@pytest.mark.usefixtures("provisioned")
+async def test_a_holder_that_vanishes_is_replaced_when_its_lease_runs_out(connect: Connect) -> None:
+    async with instance(connect, "b") as second:
+        async with instance(connect, "a") as first:
+            await first.acquire()
+            started = time.monotonic()
+        await second.acquire()
+        waited_s = time.monotonic() - started
+        assert TTL_S - MARGIN_S < waited_s < TTL_S + 3
+        assert second.is_valid
+        assert not first.is_valid
+
+
+@pytest.mark.usefixtures("provisioned")
+async def test_a_paused_holder_knows_it_before_another_takes_over_and_steps_down(connect: Connect) -> None:
+    async with instance(connect, "a") as first, instance(connect, "b") as second:
+        await first.acquire()
+        async with running(second.acquire()) as (waiting,):
+            while not waiting.done():
+                assert first.is_valid + second.is_valid <= 1
+                await asyncio.sleep(0.01)
+            assert second.is_valid
+        with pytest.raises(SteppedDownError, match="could not be renewed in time"):
+            await first.hold()
+
+
+async def test_a_holder_that_finds_another_one_steps_down(provisioned: Bus, connect: Connect) -> None:
+    async with instance(connect, "a") as first:
+        await first.acquire()
+        lease = meta.Lease(text="mine", holder="b/1", acquired_at=NOW)
+        await (await provisioned.session()).request(SUBJECT, encode(lease))
+        with pytest.raises(SteppedDownError, match="b/1 holds it"):
+            await first.hold()
+        assert not first.is_valid
+
+
+@pytest.mark.usefixtures("provisioned")
+async def test_a_holder_steps_down_while_nats_is_away_and_comes_back(connect: Connect, nats: NatsServer) -> None:
+    async with instance(connect, "a") as first:
+        await first.acquire()
+        started = time.monotonic()
+        nats.kill()
+        with pytest.raises(SteppedDownError, match="could not be renewed in time"):
+            await first.hold()
+        assert time.monotonic() - started < TTL_S
+        assert not first.is_valid
+        await nats.start()
+        await first.acquire()
+        assert first.is_valid
+
+
+@pytest.mark.usefixtures("provisioned")
+async def test_a_short_outage_costs_the_holder_nothing(connect: Connect, nats: NatsServer) -> None:
+    async with instance(connect, "a") as first:
+        await first.acquire()
+        async with running(first.hold()) as (holding,):
+            nats.kill()
+            await asyncio.sleep(3.5)  # over a renewal
+            await nats.start()
+            for _ in range(90):  # longer than the lease without that renewal would last
+                await asyncio.sleep(0.1)
+                assert first.is_valid
+            assert not holding.done()
+
+
+async def test_a_renewal_whose_ack_was_lost_is_found_again(provisioned: Bus, connect: Connect) -> None:
+    async with instance(connect, "a") as first:
+        await first.acquire()
+        lease = await current(provisioned)
+        session = await provisioned.session()
+        last = await last_message(session, "KGENTS_META", SUBJECT)
+        assert last is not None
+        await session.request(SUBJECT, encode(lease), headers={EXPECTED_SEQUENCE: str(last.seq)})
+        async with running(first.hold()) as (holding,):
+            await asyncio.sleep(4)
+            assert not holding.done()
+            assert first.is_valid
+
+
+async def test_what_is_no_lease_does_not_keep_everybody_out(provisioned: Bus, connect: Connect) -> None:
+    await (await provisioned.session()).request(SUBJECT, b"not a lease")
+    async with instance(connect, "a") as first:
+        await first.acquire()
+        assert first.is_valid
+
+
+async def test_the_lease_waits_for_its_stream(bus: Bus, connect: Connect) -> None:
+    async with instance(connect, "a") as first, running(first.acquire()) as (waiting,):
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        session = await bus.session()
+        await apply(session, await plan(session, streams(StreamsConfig())))
+        await waiting
+        assert first.is_valid
