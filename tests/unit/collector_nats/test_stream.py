@@ -10,6 +10,7 @@ def test_a_stream_with_its_limits() -> None:
     assert entity.attributes == {
         "nats.retention": "limits",
         "nats.storage": "file",
+        "nats.discard": "old",
         "nats.replicas": 1,
         "nats.subjects": ["ord.*", "orders.>"],
         "nats.max_bytes": 1048576,

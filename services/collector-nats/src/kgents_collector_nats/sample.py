@@ -63,6 +63,7 @@ class Varz(Struct, frozen=True):
     max_connections: int = 0
     cluster: ClusterOptions = ClusterOptions()
     jetstream: JetStreamState = JetStreamState()
+    cores: int = 0
     cpu: float = 0.0
     """Percent of one core."""
     mem: int = 0
@@ -144,6 +145,7 @@ class StreamConfig(Struct, frozen=True):
     subjects: list[str] = []
     retention: str = ""
     storage: str = ""
+    discard: str = "old"
     num_replicas: int = 1
     max_bytes: int = -1
     max_msgs: int = -1

@@ -57,6 +57,7 @@ class _Scoring:
         self.topology_known = asyncio.Event()
         self.pulses_known = asyncio.Event()
         self._is_live = False
+        self._is_behind = False
 
     async def follow_topology(self) -> None:
         """Feed the scorer what changes in the topology."""
@@ -87,6 +88,7 @@ class _Scoring:
                         await self.context.dead_letters.set_aside(each, str(error))
                         continue
                     self.scorer.on_pulse(pulse, now=_time(each.time_ns), evidence=f"KGENTS_PULSE:{each.seq}")
+                self._is_behind = bool(batch.deliveries) and batch.deliveries[-1].pending > 0
                 self._after(self.pulses_known, "KGENTS_PULSE", caught_up=batch.caught_up, position=batch.position)
 
     def begin(self) -> None:
@@ -100,8 +102,9 @@ class _Scoring:
         """Let the scorer notice what is missing."""
         while True:
             await self.context.clock.sleep(self.context.config.tick_interval_s)
-            self.scorer.tick(self.context.clock.now())
-            self._publish()
+            if not self._is_behind:  # samples that wait to be read are not missing
+                self.scorer.tick(self.context.clock.now())
+                self._publish()
 
     def _after(self, known: asyncio.Event, stream: str, *, caught_up: bool, position: Position | None) -> None:
         """A batch has been taken in."""

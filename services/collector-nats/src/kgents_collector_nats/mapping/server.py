@@ -98,6 +98,7 @@ def _figures(old: Varz, varz: Varz, seconds: float | None) -> Figures:
     slow_per_sec = per_second(old.slow_consumers, varz.slow_consumers, seconds)
     limits, usage = varz.jetstream.config, varz.jetstream.stats
     return {
+        "cpu_limit_percent": 100.0 * varz.cores if varz.cores > 0 else None,
         "in_msgs_per_sec": per_second(old.in_msgs, varz.in_msgs, seconds),
         "out_msgs_per_sec": per_second(old.out_msgs, varz.out_msgs, seconds),
         "connections": float(varz.connections),

@@ -55,6 +55,7 @@ def _attributes(config: StreamConfig) -> dict[str, Value]:
     given: dict[str, Value] = {
         "nats.retention": config.retention,
         "nats.storage": config.storage,
+        "nats.discard": config.discard,
         "nats.replicas": config.num_replicas,
         "nats.subjects": sorted(config.subjects) or None,
         "nats.mirror": config.mirror.name if config.mirror is not None else None,

@@ -1,0 +1,155 @@
+"""All things of a cluster in one message: level and score of each → counts → `kgents.health.<cluster>.cluster._.…`.
+
+Counts are kept up to date as things change, so one change among a hundred thousand things costs what it costs among
+ten. Scores are hundredths, so a hundred counters hold them all and no rounding error adds up.
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from kgents_health_scorer.sentences import of_cluster
+from kgents_health_scorer.thing import LONG_AGO
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth
+from kgents_shared.contract.wire import REMOVE
+
+KIND: Final = "cluster"
+
+_LEVEL_BY_STATUS: Final = {"critical": "critical", "moderate": "warning", "healthy": "healthy"}
+
+
+class Tally:
+    """How many things have which level, and which score."""
+
+    __slots__ = ("_hundredths", "levels")
+
+    def __init__(self) -> None:
+        self.levels: Counter[str] = Counter()
+        self._hundredths: Counter[int] = Counter()
+
+    def add(self, level: str, score: float, number: int) -> None:
+        """Count `number` more such things; −1 takes one back."""
+        hundredths = round(score * 100)
+        self.levels[level] += number
+        self._hundredths[hundredths] += number
+        if not self._hundredths[hundredths]:
+            del self._hundredths[hundredths]
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether anything is known of at least one thing."""
+        return self.levels.total() > self.levels["unknown"]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score, things that nobody can judge being 0.5; None when that is all of them."""
+        if not self.is_observed:
+            return None
+        return round(sum(score * number for score, number in self._hundredths.items()) / self.levels.total() / 100, 4)
+
+    @property
+    def worst(self) -> float:
+        """The lowest score; 1 of nothing."""
+        return min(self._hundredths, default=100) / 100
+
+    def kind_health(self) -> KindHealth:
+        """As part of a message."""
+        return KindHealth(
+            count=self.levels.total(),
+            health=self.mean,
+            worst=self.worst if self.is_observed else None,
+            **{level: self.levels[level] for level in LEVELS},
+        )
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One thing's level and score, before and after; None: it did not or does not exist."""
+
+    kind: str
+    before: tuple[str, float] | None
+    after: tuple[str, float] | None
+    now: datetime
+
+
+class Cluster:
+    """The sum of one cluster."""
+
+    def __init__(self, name: str) -> None:
+        self._ref = Ref(cluster=name, kind=KIND, name=name)
+        self._all = Tally()
+        self._kinds: dict[str, Tally] = {}
+        self._level = ""
+        self._since = LONG_AGO
+        self._now = LONG_AGO
+
+    def restore(self, published: Health) -> None:
+        """Go on from the message that was published before a restart."""
+        self._level = published.level
+        self._since = published.since or LONG_AGO
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no thing at all."""
+        return not self._all.levels.total()
+
+    def count(self, change: Change) -> None:
+        """Take a thing's new level and score instead of its old ones."""
+        kind = self._kinds.setdefault(change.kind, Tally())
+        for counted, number in ((change.before, -1), (change.after, 1)):
+            if counted is not None:
+                self._all.add(*counted, number)
+                kind.add(*counted, number)
+        if not kind.levels.total():
+            del self._kinds[change.kind]
+        self._now = max(self._now, change.now)
+
+    def message(self) -> Health:
+        """What to publish; a removal when nothing is left, since nothing observed is not health."""
+        if self.is_empty:
+            return Health(text=f"{self._ref} has nothing in it any more.", ref=self._ref, op=REMOVE)
+        breakdown = {level: self._all.levels[level] for level in LEVELS}
+        status = _status(breakdown)
+        if (level := _LEVEL_BY_STATUS[status]) != self._level:
+            self._level = level
+            self._since = self._now
+        return Health(
+            text=of_cluster(self._ref, status, breakdown),
+            ref=self._ref,
+            score=self._all.worst,
+            level=level,
+            since=self._since,
+            aggregate=Aggregate(
+                status,
+                breakdown,
+                self._all.mean,
+                {name: tally.kind_health() for name, tally in self._kinds.items()},
+            ),
+        )
+
+
+def aggregate_same(published: Aggregate, wanted: Aggregate) -> bool:
+    """Whether the published sum still tells the truth: every count, and the mean to a hundredth."""
+    if published.overall is None or wanted.overall is None:
+        is_mean_same = published.overall is wanted.overall
+    else:
+        is_mean_same = abs(published.overall - wanted.overall) < 0.01
+    return (
+        is_mean_same
+        and published.status == wanted.status
+        and published.status_breakdown == wanted.status_breakdown
+        and {kind: _counts(each) for kind, each in published.by_kind.items()}
+        == {kind: _counts(each) for kind, each in wanted.by_kind.items()}
+    )
+
+
+def _counts(kind: KindHealth) -> tuple[int, ...]:
+    return (kind.healthy, kind.warning, kind.critical, kind.unknown)
+
+
+def _status(breakdown: dict[str, int]) -> str:
+    if breakdown["critical"]:
+        return "critical"
+    return "moderate" if breakdown["warning"] or breakdown["unknown"] else "healthy"

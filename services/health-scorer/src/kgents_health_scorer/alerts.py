@@ -1,0 +1,92 @@
+"""The life of an alert: the verdict of one check, one after another → pending → firing → resolved → `kgents.alert.>`.
+
+An alert that was only ever pending was a blip, and is taken back without a word.
+"""
+
+import hashlib
+from datetime import datetime
+
+from kgents_health_scorer.score import CRITICAL
+from kgents_health_scorer.thing import Finding
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.wire import REMOVE
+
+
+def alert_same(published: Alert, wanted: Alert) -> bool:
+    """Whether the published alert still tells the truth: its value may sway, its state may not."""
+    return (published.state, published.severity, published.started_at) == (
+        wanted.state,
+        wanted.severity,
+        wanted.started_at,
+    )
+
+
+def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: datetime) -> Alert | None:
+    """The alert of one check after the next verdict.
+
+    Args:
+        ref: the thing.
+        finding: what the check says now; None when it has nothing to say.
+        before: the alert so far.
+        now: when.
+
+    Returns:
+        The alert; `before` itself when nothing has changed; None when there is no alert (any more).
+    """
+    if finding is None or (finding.is_suspect and before is not None and before.state == "firing"):
+        return _ended(before, now)
+    reason = finding.reason
+    is_the_same_one = before is not None and before.state != "resolved"
+    return Alert(
+        text=f"Not sure yet: {reason.text}" if finding.is_suspect else reason.text,
+        ref=ref,
+        check=reason.check,
+        state="pending" if finding.is_suspect else "firing",
+        severity="critical" if reason.severity >= CRITICAL else "warning",
+        dedup_key=dedup_key(ref, reason.check),
+        started_at=before.started_at if before is not None and is_the_same_one else finding.began or now,
+        value=reason.value,
+        threshold=reason.threshold,
+        unit=reason.unit,
+        evidence=reason.evidence,
+    )
+
+
+def _ended(before: Alert | None, now: datetime) -> Alert | None:
+    if before is None or before.state == "pending":
+        return None
+    if before.state == "resolved":
+        return before
+    return Alert(
+        text=f"Over: {before.text}",
+        ref=before.ref,
+        check=before.check,
+        state="resolved",
+        severity=before.severity,
+        dedup_key=before.dedup_key,
+        started_at=before.started_at,
+        ended_at=now,
+        value=before.value,
+        threshold=before.threshold,
+        unit=before.unit,
+        evidence=before.evidence,
+    )
+
+
+def removal(before: Alert) -> Alert:
+    """The word that an alert is forgotten."""
+    return Alert(
+        text=f"Forgotten: {before.text}",
+        ref=before.ref,
+        check=before.check,
+        state=before.state,
+        severity=before.severity,
+        op=REMOVE,
+        dedup_key=before.dedup_key,
+    )
+
+
+def dedup_key(ref: Ref, check_id: str) -> str:
+    """The same for the same thing and check, today and in a year."""
+    return hashlib.blake2b(ref.subject("alert", check=check_id).encode(), digest_size=8).hexdigest()

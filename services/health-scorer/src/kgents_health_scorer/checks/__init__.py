@@ -1,0 +1,11 @@
+"""The numbered catalogue of checks, as data: one module for each area → `CATALOGUE` → `Config.checks` → reducer.
+
+KG-0xx state of any thing, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
+"""
+
+from typing import Final
+
+from kgents_health_scorer.checks import nats, resource, status
+from kgents_health_scorer.checks.check import Check
+
+CATALOGUE: Final[tuple[Check, ...]] = (*status.CHECKS, *resource.CHECKS, *nats.CHECKS)

@@ -1,0 +1,128 @@
+"""What a check is: catalogue modules fill these Structs → `thing.py` asks them → a Reason in a Health message.
+
+Three sorts, by what they look at:
+
+- `StateCheck`: a fact that either holds or not (a status, a reason). Acts at once: its source has already made sure.
+- `AgeCheck`: how long a fact has held. Acts as soon as the time is over.
+- `SampleCheck`: one figure of a pulse. Needs two of the last three samples, since a single one may be a blip.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.topology import TopologyEntity
+
+
+class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From where on a value is bad, in the check's own unit; a threshold that is None is never passed."""
+
+    warn: float | None = None
+    """Somebody should look within days."""
+    crit: float | None = None
+    """Somebody should look now."""
+    fatal: float | None = None
+    """It cannot be worse. Needs `crit`, for the way there is critical."""
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.given)):
+            raise ValueError(f"expected finite thresholds, found {self.given}")
+        if not self.given:
+            raise ValueError("expected warn or crit, found neither; list the check in disabled_checks instead")
+        if self.fatal is not None and self.crit is None:
+            raise ValueError("expected crit beside fatal, found none")
+
+    @property
+    def given(self) -> tuple[float, ...]:
+        """Those that are set, mildest first."""
+        return tuple(each for each in (self.warn, self.crit, self.fatal) if each is not None)
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """What is known of one thing beside its figures."""
+
+    entity: TopologyEntity
+    status_age_s: float
+    """How long its status has been what it is."""
+    silent: tuple[str, ...]
+    """Sources that used to send samples and have missed three in a row."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it stops as somebody wished: then nothing of it is a failure."""
+        return self.entity.status in ("terminating", "succeeded")
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One numbered check."""
+
+    id: str
+    """`KG-101`. A number is never given to another check, since alerts and settings name it."""
+    name: str
+    """A few words, for a table."""
+    applies_to: frozenset[str] = frozenset()
+    """Kinds; empty: any kind."""
+    text: str
+    """One plain sentence about a finding, with `{thing}`, `{value}` and, where there is one, `{threshold}`."""
+    why: str
+    """What a finding means, and what to do about it."""
+    source: str
+    """Where its thresholds come from."""
+    alerts: bool = True
+    """Whether a finding is an alert, too."""
+
+
+class StateCheck(Check, frozen=True, kw_only=True):
+    """A fact: it holds or it does not."""
+
+    find: Callable[[Standing], str | None]
+    """What was found; None when all is well."""
+    severity: float
+    """How bad that is, as in `contract.health.Reason`."""
+    means_unknown: bool = False
+    """Whether a finding says that something is not known, rather than that it is bad."""
+
+
+class GradedCheck(Check, frozen=True, kw_only=True):
+    """A number, the worse the farther it is beyond its thresholds."""
+
+    thresholds: Thresholds
+    unit: str
+    """UCUM, as in `contract.health.Reason`."""
+    worse: Literal["higher", "lower"] = "higher"
+    """Which way is bad."""
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds out of order: whoever mistyped one would hear of it from an alert that never came.
+
+        Raises:
+            ValueError: with the check's number.
+        """
+        given = [self.badness(each) for each in self.thresholds.given]
+        if any(mild >= bad for mild, bad in pairwise(given)):
+            order = "warn < crit < fatal" if self.worse == "higher" else "warn > crit > fatal"
+            raise ValueError(f"{self.id}: expected {order}, found {self.thresholds}")
+
+    def badness(self, value: float) -> float:
+        """The value, mirrored if need be, so that higher is worse."""
+        return value if self.worse == "higher" else -value
+
+
+class AgeCheck(GradedCheck, frozen=True, kw_only=True):
+    """How long something has been so."""
+
+    age_s: Callable[[Standing], float]
+    """Seconds; 0 when it is not so."""
+
+
+class SampleCheck(GradedCheck, frozen=True, kw_only=True):
+    """One figure out of a pulse."""
+
+    value: Callable[[Pulse], float | None]
+    """None, or NaN: this pulse does not say. That never ends a finding, and never makes one."""
+    when: Callable[[TopologyEntity], bool] = lambda _: True
+    """Whether a thing of these kinds is judged at all, by its settings."""

@@ -1,0 +1,118 @@
+"""KG-0xx, the state of any thing: topology entity → failed, stuck, or not known. Part of the catalogue."""
+
+from typing import Final
+
+from kgents_health_scorer.checks.check import AgeCheck, Check, Standing, StateCheck, Thresholds
+
+STALE: Final = "KG-003"
+PENDING: Final = "KG-004"
+SILENT: Final = "KG-006"
+
+FAILURES: Final = frozenset(
+    {
+        "CrashLoopBackOff", "OOMKilled", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
+        "ImageInspectError", "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+    }
+)  # fmt: skip
+"""Reasons of a container that does not get better by waiting."""
+
+NOT_KNOWN: Final = 0.2
+"""As bad as a warning: not knowing is not a failure, and it is never health."""
+
+
+def _failed(standing: Standing) -> str | None:
+    if standing.entity.status != "failed":
+        return None
+    return standing.entity.reason or "failed"
+
+
+def _failing(standing: Standing) -> str | None:
+    reason = standing.entity.reason
+    return reason if reason in FAILURES and not standing.is_ending else None
+
+
+def _stale(standing: Standing) -> str | None:
+    return ", ".join(standing.entity.stale) or None
+
+
+def _pending_s(standing: Standing) -> float:
+    entity = standing.entity
+    is_waiting = entity.status == "pending" and entity.reason.lower() != "paused"  # paused: somebody wished it so
+    return standing.status_age_s if is_waiting else 0.0
+
+
+def _unknown(standing: Standing) -> str | None:
+    # The wire's set of statuses is open: one that a newer peer invented says nothing to us.
+    known = ("running", "pending", "failed", "terminating", "succeeded")
+    return None if standing.entity.status in known else standing.entity.status or "unknown"
+
+
+def _silent(standing: Standing) -> str | None:
+    return None if standing.is_ending else ", ".join(standing.silent) or None
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    StateCheck(
+        id="KG-001",
+        name="failed",
+        find=_failed,
+        severity=1.0,
+        text="{thing} has failed: {value}.",
+        why="It does not run, whatever its last figures say. Its logs and events tell why.",
+        source="The platform itself says so; no threshold is involved.",
+    ),
+    StateCheck(
+        id="KG-002",
+        name="cannot run properly",
+        find=_failing,
+        severity=0.7,
+        text="{thing} cannot run properly: {value}.",
+        why="It is started again and again, or cannot be started. CrashLoopBackOff: read its last log. OOMKilled: "
+        "give it more memory or find the leak. ImagePullBackOff: check the image's name and the pull secret.",
+        source="Waiting and termination reasons of the kubelet. 0.7: a crash loop serves nobody for most of its time, "
+        "yet it may recover, which a failed thing does not.",
+    ),
+    StateCheck(
+        id=STALE,
+        name="observer silent",
+        find=_stale,
+        severity=NOT_KNOWN,
+        means_unknown=True,
+        text="Nobody hears from {value} any more, so what is known of {thing} may be out of date.",
+        why="The collector of this source is down or cut off. The thing itself may be well. Look at the collector.",
+        source="Three missed heartbeats of the collector, as topology-builder counts them.",
+    ),
+    AgeCheck(
+        id=PENDING,
+        name="pending for too long",
+        age_s=_pending_s,
+        thresholds=Thresholds(warn=300.0, crit=900.0),
+        unit="s",
+        text="{thing} has been pending for {value} (threshold {threshold}).",
+        why="It waits for something that does not come: room on a node, a volume, an image. Its events tell which.",
+        source="Five minutes: pulling a large image takes that long. Fifteen: Prometheus' kubernetes-mixin, "
+        "KubePodNotReady.",
+    ),
+    StateCheck(
+        id="KG-005",
+        name="status not known",
+        find=_unknown,
+        severity=NOT_KNOWN,
+        means_unknown=True,
+        alerts=False,
+        text="The status of {thing} is not known: {value}.",
+        why="Its source cannot tell, such as for a pod on a node that is lost. If the cause is ours, KG-003 says so.",
+        source="No threshold is involved.",
+    ),
+    StateCheck(
+        id=SILENT,
+        name="no samples",
+        find=_silent,
+        severity=NOT_KNOWN,
+        means_unknown=True,
+        alerts=False,
+        text="{thing} has missed three samples from {value}.",
+        why="Its figures are no longer measured. What they said last still counts, but they no longer prove health.",
+        source="Three intervals, as the pulse's contract says: one sample late is jitter, three are an outage.",
+    ),
+)

@@ -1,0 +1,69 @@
+"""The last three samples of one figure → which threshold counts as passed. Pulse → here → `thing.py`.
+
+A threshold is passed when two of the last three samples are beyond it, so that a single blip rings no bell; it is left
+when three samples in a row are better than it by five per cent of it, so that a figure swaying around a threshold is
+one alert and not twenty.
+"""
+
+from typing import Final
+
+from kgents_health_scorer.checks.check import GradedCheck
+from kgents_health_scorer.score import Band
+
+SAMPLES: Final = 3
+MARGIN: Final = 0.05
+"""Of the threshold: how much better a figure must be before the finding is over."""
+
+
+class Window:
+    """The last samples of one figure of one thing from one source. Two windows never share samples."""
+
+    __slots__ = ("_crit_passed", "_samples", "_suspect", "_warn_passed", "last", "last_beyond")
+
+    def __init__(
+        self, value: float = 0.0, *, band: Band = Band.FINE, is_suspect: bool = False, evidence: str = ""
+    ) -> None:
+        """A new window has no samples; one restored after a restart starts from the band that was published.
+
+        Args:
+            value: the last sample, for a restored window.
+            band: what it had passed.
+            is_suspect: whether a sample was beyond a threshold without having passed it.
+            evidence: the message of that last sample.
+        """
+        self.last = self.last_beyond = (value, evidence)
+        self._samples: tuple[float, ...] = ()  # mirrored so that higher is worse, newest last
+        self._warn_passed = band >= Band.WARNING
+        self._crit_passed = band >= Band.CRITICAL
+        self._suspect = is_suspect
+
+    def push(self, check: GradedCheck, value: float, evidence: str) -> None:
+        """Take the next sample; NaN is none."""
+        self.last = (value, evidence)
+        self._samples = (*self._samples[1 - SAMPLES :], check.badness(value))
+        limits = check.thresholds
+        warn = check.badness(limits.given[0])
+        if self._samples[-1] >= warn:
+            self.last_beyond = self.last
+        self._warn_passed = self._is_passed(self._warn_passed, warn)
+        self._crit_passed = limits.crit is not None and self._is_passed(self._crit_passed, check.badness(limits.crit))
+        self._suspect = max(self._samples) >= warn or (self._suspect and len(self._samples) < SAMPLES)
+
+    def _is_passed(self, was_passed: bool, at: float) -> bool:
+        *_, second, worst = (float("-inf"), *sorted(self._samples))
+        if second >= at:
+            return True
+        is_left = len(self._samples) == SAMPLES and worst < at - MARGIN * abs(at)
+        return was_passed and not is_left
+
+    @property
+    def band(self) -> Band:
+        """What counts as passed."""
+        if self._crit_passed:
+            return Band.CRITICAL
+        return Band.WARNING if self._warn_passed else Band.FINE
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a sample of the last three is beyond a threshold that does not count as passed."""
+        return self._suspect and not self._warn_passed

@@ -1,0 +1,254 @@
+"""One thing: its topology entity and the last samples of its pulses → checks → a verdict → `reducer.py`.
+
+Nothing a source said is forgotten because it falls silent: a finding stays until a sample or the topology says better.
+So what goes missing can only make a thing look worse.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from kgents_health_scorer import score
+from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, SampleCheck, Standing, StateCheck
+from kgents_health_scorer.checks.status import SILENT
+from kgents_health_scorer.debounce import Window
+from kgents_health_scorer.score import Band
+from kgents_health_scorer.sentences import shown
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Reason
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.topology import TopologyEntity
+
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+MISSED: Final = 3
+"""Samples that must be late in a row before a source counts as silent."""
+INTERVAL_MAX_S: Final = 86_400.0
+"""A source that promises a sample less than daily is held to daily."""
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """The checks that apply to one kind, by sort."""
+
+    states: tuple[StateCheck, ...]
+    ages: tuple[AgeCheck, ...]
+    samples: tuple[SampleCheck, ...]
+
+
+def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
+    """Those out of a catalogue that apply to a kind."""
+    fitting = [check for check in checks if not check.applies_to or kind in check.applies_to]
+    return Checks(
+        tuple(check for check in fitting if isinstance(check, StateCheck)),
+        tuple(check for check in fitting if isinstance(check, AgeCheck)),
+        tuple(check for check in fitting if isinstance(check, SampleCheck)),
+    )
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check that has something to say."""
+
+    check: Check
+    reason: Reason
+    is_suspect: bool = False
+    """Beyond a threshold, but it may be a blip: no reason for the level, only a pending alert."""
+    began: datetime | None = None
+    """When it began, if that is known better than "now"."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What all checks together say."""
+
+    score: float
+    level: str
+    findings: list[Finding]
+    """Suspects among them."""
+    reasons: list[Reason]
+    """Worst first."""
+    evaluated: int
+    applicable: int
+
+
+class _Source:
+    """Who sends pulses of a thing, and the last of them."""
+
+    __slots__ = ("deadline", "evidence", "timestamp", "uid", "windows")
+
+    def __init__(self, uid: str, evidence: str) -> None:
+        self.uid = uid
+        self.evidence = evidence  # of the last pulse
+        self.timestamp = LONG_AGO
+        self.deadline = LONG_AGO  # silent from then on
+        self.windows: dict[str, Window] = {}  # by check
+
+
+class Thing:
+    """One thing. Its owner feeds it and reads verdicts; `level`, `since` and `alerts` are its owner's memory."""
+
+    __slots__ = (
+        "_entity_evidence",
+        "_pending_since",
+        "_remembered",
+        "_sources",
+        "_status_since",
+        "alerts",
+        "counted",
+        "due",
+        "entity",
+        "level",
+        "now",
+        "ref",
+        "since",
+        "uid",
+    )
+
+    def __init__(self, ref: Ref) -> None:
+        self.ref = ref
+        self.entity: TopologyEntity | None = None
+        self.uid = ""
+        self.now = LONG_AGO
+        """The latest moment that this thing knows of."""
+        self.due: datetime | None = None
+        """When its verdict may change by time alone."""
+        self.level = ""
+        self.since = LONG_AGO
+        self.counted: tuple[str, float] | None = None
+        """Level and score as its cluster's sum holds them."""
+        self.alerts: dict[str, Alert] = {}
+        """By check; resolved ones too, since their messages still stand."""
+        self._entity_evidence = ""
+        self._status_since = LONG_AGO
+        self._sources: dict[str, _Source] = {}
+        self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
+        self._pending_since: datetime | None = None  # restored
+
+    # What comes in
+
+    def take_entity(self, entity: TopologyEntity, now: datetime, evidence: str) -> None:
+        """Take over what the topology says. Another uid is another incarnation: old samples say nothing of it."""
+        is_renewed = bool(self.uid and entity.uid and self.uid != entity.uid)
+        if is_renewed:
+            self._remembered.clear()
+            self._pending_since = None
+            self._sources = {name: each for name, each in self._sources.items() if each.uid == entity.uid}
+        if self.entity is None or is_renewed or self.entity.status != entity.status:
+            self._status_since = entity.at or now
+            if self._pending_since and entity.status == "pending":
+                self._status_since = min(self._status_since, self._pending_since)
+            self._pending_since = None
+        self.entity = entity
+        self.uid = entity.uid or self.uid
+        self._entity_evidence = evidence
+        self.now = max(self.now, now)
+
+    def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str) -> None:
+        """Take the next sample; one that is not newer than the last of its source changes nothing."""
+        source = self._sources.get(pulse.source)
+        if source is not None and pulse.timestamp <= source.timestamp:
+            return
+        if source is None or source.uid != pulse.uid:
+            source = self._sources[pulse.source] = _Source(pulse.uid, evidence)
+        source.timestamp = pulse.timestamp
+        source.deadline = now + MISSED * timedelta(seconds=min(pulse.interval_s, INTERVAL_MAX_S))
+        source.evidence = evidence
+        self.now = max(self.now, now)
+        for check in checks.samples:
+            value = check.value(pulse)
+            if value is None or math.isnan(value):
+                continue
+            if check.id not in source.windows:
+                source.windows[check.id] = self._remembered.pop(check.id, Window())
+            source.windows[check.id].push(check, value, evidence)
+
+    def succeed(self, before: "Thing") -> None:
+        """Take the place of a gone thing of the same name: what was said of it still stands, its facts do not."""
+        self.level, self.since, self.counted, self.alerts = before.level, before.since, before.counted, before.alerts
+
+    def remember_window(self, check_id: str, window: Window) -> None:
+        """Go on from a finding that was published before a restart."""
+        self._remembered.setdefault(check_id, window)
+
+    def remember_silence(self, source: str, evidence: str) -> None:
+        """Go on from a source that was silent before a restart; `evidence` is its last message."""
+        self._sources[source] = _Source(self.uid, evidence)
+
+    def remember_pending(self, since: datetime) -> None:
+        """Go on from a thing that was pending before a restart."""
+        self._pending_since = since
+
+    # What comes out
+
+    def judge(self, entity: TopologyEntity, checks: Checks) -> Verdict:
+        """The verdict now; also sets `due`."""
+        sources = self._sources_of_this_incarnation()
+        silent = tuple(sorted(name for name, each in sources.items() if each.deadline <= self.now))
+        standing = Standing(entity, (self.now - self._status_since).total_seconds(), silent)
+        self.due = self._next_change(entity, sources.values())
+        findings = [*self._states(standing, checks), *self._ages(standing, checks)]
+        evaluated = applicable = len(checks.states) + len(checks.ages)
+        for check in () if standing.is_ending else checks.samples:
+            if not check.when(entity):
+                continue
+            applicable += 1
+            evaluated += any(check.id in each.windows and each.deadline > self.now for each in sources.values())
+            if (finding := self._sample(check, sources.values())) is not None:
+                findings.append(finding)
+        return _verdict(findings, evaluated, applicable)
+
+    def _sources_of_this_incarnation(self) -> dict[str, _Source]:
+        """Those whose last pulse does not speak of another one: late of the old one, or ahead of the topology."""
+        return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
+
+    def _next_change(self, entity: TopologyEntity, sources: Iterable[_Source]) -> datetime | None:
+        if entity.status == "pending":
+            return self.now  # whenever somebody looks
+        return min((each.deadline for each in sources if each.deadline > self.now), default=None)
+
+    def _states(self, standing: Standing, checks: Checks) -> Iterator[Finding]:
+        for check in checks.states:
+            if (found := check.find(standing)) is not None:
+                text = check.text.format(thing=self.ref, value=found)
+                # What shows a silence is the last message before it.
+                evidence = self._sources[standing.silent[0]].evidence if check.id == SILENT else self._entity_evidence
+                reason = Reason(check.id, text, check.severity, value=found, evidence=evidence)
+                yield Finding(check, reason)
+
+    def _ages(self, standing: Standing, checks: Checks) -> Iterator[Finding]:
+        for check in checks.ages:
+            age_s = check.age_s(standing)
+            how_bad = score.severity(check, age_s)
+            if (band := score.band_of(how_bad)) != Band.FINE:
+                began = self._status_since + timedelta(seconds=check.thresholds.given[0])
+                reason = self._reason(check, age_s, score.within(band, how_bad), self._entity_evidence)
+                yield Finding(check, reason, began=began)
+
+    def _sample(self, check: SampleCheck, sources: Iterable[_Source]) -> Finding | None:
+        """The finding of a check, or its suspicion; the worst one if several sources measure the same."""
+        windows = [each.windows[check.id] for each in sources if check.id in each.windows]
+        if check.id in self._remembered:
+            windows.append(self._remembered[check.id])
+        found = [self._finding(check, each) for each in windows if each.band or each.is_suspect]
+        return max(found, key=lambda each: (not each.is_suspect, each.reason.severity), default=None)
+
+    def _finding(self, check: SampleCheck, window: Window) -> Finding:
+        value, evidence = window.last_beyond if window.is_suspect else window.last
+        how_bad = score.severity(check, value)
+        band = window.band or max(score.band_of(how_bad), Band.WARNING)
+        reason = self._reason(check, value, score.within(band, how_bad), evidence)
+        return Finding(check, reason, is_suspect=window.is_suspect)
+
+    def _reason(self, check: GradedCheck, value: float, how_bad: float, evidence: str) -> Reason:
+        threshold = score.threshold_passed(check, how_bad)
+        text = check.text.format(thing=self.ref, value=shown(value, check.unit), threshold=shown(threshold, check.unit))
+        return Reason(check.id, text, how_bad, value, threshold, check.unit, evidence)
+
+
+def _verdict(findings: list[Finding], evaluated: int, applicable: int) -> Verdict:
+    firm = [each for each in findings if not each.is_suspect]
+    reasons = sorted((each.reason for each in firm), key=lambda reason: (-reason.severity, reason.check))
+    all_known = not any(isinstance(each.check, StateCheck) and each.check.means_unknown for each in firm)
+    number, level = score.judge([reason.severity for reason in reasons], all_known=all_known)
+    return Verdict(number, level, findings, reasons, evaluated, applicable)

@@ -1,0 +1,154 @@
+"""Every check of the catalogue finds what it is for, and stays quiet otherwise."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
+from kgents_health_scorer.score import severity
+from kgents_shared.contract.entity import Ref, Value
+from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
+from support.health_inputs import START, Watch, entity, pulse
+
+pytestmark = pytest.mark.unit
+
+BY_ID = {check.id: check for check in CATALOGUE}
+DISCARD_NEW = {"nats.discard": "new"}
+
+# check → (a standing in which it finds something, one in which it does not)
+STANDINGS = {
+    "KG-001": (Standing(entity(status="failed", reason="Error"), 0, ()), Standing(entity(), 0, ())),
+    "KG-002": (
+        Standing(entity(reason="CrashLoopBackOff"), 0, ()),
+        Standing(entity(status="terminating", reason="OOMKilled"), 0, ()),
+    ),
+    "KG-003": (Standing(entity(stale=["k8s"]), 0, ()), Standing(entity(), 0, ())),
+    "KG-004": (Standing(entity(status="pending"), 300, ()), Standing(entity(status="pending"), 299, ())),
+    "KG-005": (Standing(entity(status="unknown"), 0, ()), Standing(entity(status="succeeded"), 0, ())),
+    "KG-006": (Standing(entity(), 0, ("k8s",)), Standing(entity(status="succeeded"), 0, ("k8s",))),
+}
+# check → (a pulse beyond its first threshold, one short of it)
+PULSES = {
+    "KG-101": (pulse(0, memory=0.85), pulse(0, memory=0.84)),
+    "KG-102": (pulse(0, cpu=0.9), pulse(0, cpu=0.89)),
+    "KG-103": (pulse(0, custom={"error_rate": 0.01}), pulse(0, custom={"error_rate": 0.009})),
+    "KG-201": (pulse(0, custom={"connections_ratio": 0.8}), pulse(0, custom={"connections_ratio": 0.79})),
+    "KG-202": (pulse(0, custom={"slow_consumers_per_min": 1}), pulse(0, custom={"slow_consumers_per_min": 0})),
+    "KG-203": (pulse(0, custom={"jetstream_storage_ratio": 0.75}), pulse(0, custom={"jetstream_storage_ratio": 0.7})),
+    "KG-204": (pulse(0, custom={"jetstream_memory_ratio": 0.75}), pulse(0, custom={"jetstream_memory_ratio": 0.7})),
+    "KG-211": (pulse(0, custom={"bytes_fill_ratio": 0.8}), pulse(0, custom={"bytes_fill_ratio": 0.79})),
+    "KG-212": (pulse(0, custom={"messages_fill_ratio": 0.8}), pulse(0, custom={"messages_fill_ratio": 0.79})),
+    "KG-221": (pulse(0, custom={"pending_messages": 10_000}), pulse(0, custom={"pending_messages": 9_999})),
+    "KG-222": (pulse(0, custom={"ack_pending_ratio": 0.8}), pulse(0, custom={"ack_pending_ratio": 0.79})),
+    "KG-223": (pulse(0, custom={"redelivered": 100}), pulse(0, custom={"redelivered": 99})),
+    "KG-231": (pulse(0, custom={"pending_bytes": 8 * 1024**2}), pulse(0, custom={"pending_bytes": 8 * 1024**2 - 1})),
+}
+
+
+def finds(check_id: str, case: int) -> bool:
+    match BY_ID[check_id]:
+        case StateCheck() as check:
+            return check.find(STANDINGS[check_id][case]) is not None
+        case AgeCheck() as check:
+            return severity(check, check.age_s(STANDINGS[check_id][case])) > 0
+        case SampleCheck() as check:
+            value = check.value(PULSES[check_id][case])
+            assert value is not None
+            return severity(check, value) > 0
+        case other:
+            raise AssertionError(f"{other.id} is of no sort")
+
+
+def test_every_check_has_a_failing_and_a_passing_case() -> None:
+    assert STANDINGS.keys() | PULSES.keys() == BY_ID.keys()
+
+
+@pytest.mark.parametrize("check_id", BY_ID)
+def test_check_finds_what_it_is_for(check_id: str) -> None:
+    assert finds(check_id, 0)
+
+
+@pytest.mark.parametrize("check_id", BY_ID)
+def test_check_stays_quiet_otherwise(check_id: str) -> None:
+    assert not finds(check_id, 1)
+
+
+def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
+    assert len(BY_ID) == len(CATALOGUE)
+    for check in CATALOGUE:
+        assert re.fullmatch(r"KG-[0-9]\d\d", check.id)
+        text = check.text.format(thing="pod shop/cart", value="96 %", threshold="95 %")
+        assert text.endswith(".")
+        assert "{" not in text
+        assert check.why
+        assert check.source
+
+
+SERVER = Ref("c1", "nats_server", "n1")
+STREAM = Ref("c1", "nats_stream", "ORDERS")
+CONSUMER = Ref("c1", "nats_consumer", "ORDERS.billing")
+CLIENT = Ref("c1", "nats_client", "billing")
+
+
+@pytest.mark.parametrize(
+    ("ref", "custom", "attributes", "check_id", "text"),
+    [
+        (SERVER, {"connections_ratio": 0.93}, {}, "KG-201", "nats_server n1 has 93 % of the connections it allows"),
+        (STREAM, {"bytes_fill_ratio": 1.0}, DISCARD_NEW, "KG-211", "holds 100 % of the bytes it may hold"),
+        (CONSUMER, {"pending_messages": 12_345}, {}, "KG-221", "has 12,345 messages still to be delivered"),
+        (CLIENT, {"pending_bytes": 9 * 1024**2}, {}, "KG-231", "holds 9 MiB that nats_client billing has not read"),
+    ],
+)
+def test_figure_of_a_collector_reaches_its_check_and_is_told_in_words(
+    ref: Ref, custom: Mapping[str, float], attributes: Mapping[str, Value], check_id: str, text: str
+) -> None:
+    watch = Watch()
+    watch.entity(entity(ref, attributes=attributes))
+    for at_s in (0, 10):
+        watch.pulse(pulse(at_s, ref, custom=custom))
+    assert watch.checks(ref) == [check_id]
+    assert text in watch.health(ref).text
+
+
+@pytest.mark.parametrize("attributes", [{}, {"nats.discard": "old"}])
+def test_full_stream_that_forgets_its_oldest_is_healthy(attributes: Mapping[str, Value]) -> None:
+    watch = Watch()
+    watch.entity(entity(STREAM, attributes=attributes))
+    for at_s in (0, 10, 20):
+        watch.pulse(pulse(at_s, STREAM, custom={"bytes_fill_ratio": 1.0, "messages_fill_ratio": 1.0}))
+    assert watch.health(STREAM).level == "healthy"
+
+
+def test_nats_figures_of_another_kind_mean_nothing() -> None:
+    watch = Watch()
+    watch.entity(entity())
+    for at_s in (0, 10, 20):
+        watch.pulse(pulse(at_s, custom={"pending_messages": 1e9}))
+    assert watch.health().level == "healthy"
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        pulse(0),
+        ResourcePulse(ref=entity().ref, source="k8s", timestamp=START, interval_s=1, memory_bytes=5),
+        ResourcePulse(
+            ref=entity().ref, source="k8s", timestamp=START, interval_s=1, memory_bytes=5, memory_limit_bytes=0
+        ),
+        ResourcePulse(
+            ref=entity().ref, source="k8s", timestamp=START, interval_s=1, memory_bytes=10**400, memory_limit_bytes=1
+        ),
+        DatabasePulse(ref=entity().ref, source="db", backend="redis", timestamp=START, interval_s=1, phase="healthy"),
+    ],
+)
+def test_figure_that_is_left_out_is_not_known(sample: ResourcePulse | DatabasePulse) -> None:
+    assert [check.value(sample) for check in CATALOGUE if isinstance(check, SampleCheck)] == [None] * len(PULSES)
+
+
+def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
+    check = BY_ID["KG-103"]
+    assert isinstance(check, SampleCheck)
+    assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 0.1})) is None
+    assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 1.0})) == 1.0

@@ -1,0 +1,63 @@
+"""Settings that would silently do nothing are refused, with the way out."""
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks.check import GradedCheck, Thresholds
+from kgents_health_scorer.config import Config
+from kgents_shared.runtime.config import load
+
+pytestmark = pytest.mark.unit
+
+
+def test_defaults_are_the_whole_catalogue() -> None:
+    assert Config().checks() == CATALOGUE
+
+
+def test_disabled_check_is_not_asked_and_a_threshold_is_replaced() -> None:
+    checks = {
+        check.id: check
+        for check in Config(disabled_checks=["KG-102"], thresholds={"KG-221": Thresholds(warn=5.0)}).checks()
+    }
+    assert "KG-102" not in checks
+    lag = checks["KG-221"]
+    assert isinstance(lag, GradedCheck)
+    assert lag.thresholds == Thresholds(warn=5.0)
+    assert len(checks) == len(CATALOGUE) - 1
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ({"disabled_checks": ["KG101"]}, "did you mean KG-101?"),
+        ({"disabled_checks": ["kg-101"]}, "did you mean KG-101?"),
+        ({"disabled_checks": ["memory"]}, "known: KG-001, KG-002"),
+        ({"thresholds": {"KG-999": {"warn": 1}}}, "unknown check 'KG-999'"),
+        ({"thresholds": {"KG-001": {"warn": 1}}}, "looks at a fact, which has no thresholds"),
+        ({"thresholds": {"KG-101": {"warn": 0.9, "crit": 0.8}}}, "KG-101: expected warn < crit < fatal"),
+        ({"thresholds": {"KG-101": {"warn": 0.9, "crit": 0.9}}}, "KG-101: expected warn < crit < fatal"),
+        ({"thresholds": {"KG-101": {"warn": 0.9, "fatal": 1}}}, "expected crit beside fatal"),
+        ({"thresholds": {"KG-101": {}}}, "expected warn or crit, found neither"),
+        ({"thresholds": {"KG-101": {"warn": float("nan")}}}, "expected finite thresholds"),
+        ({"thresholds": {"KG-101": {"warning": 0.9}}}, "unknown field"),
+        ({"tick_interval_s": 0}, "Expected `float` > 0"),
+        ({"cluster": ["a"]}, "unknown field"),
+    ],
+)
+def test_unusable_settings_are_refused(section: dict[str, object], why: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=re.escape(why)):
+        msgspec.convert(section, Config)
+
+
+def test_settings_come_from_the_common_file(tmp_path: Path) -> None:
+    path = tmp_path / "kgents.yaml"
+    section = {"clusters": ["prod"], "thresholds": {"KG-221": {"warn": 5, "crit": 50}}}
+    path.write_text(json.dumps({"health-scorer": section}))
+    _, config = load("health-scorer", Config, path=path, environ={"HOME": "/"})
+    assert config.thresholds == {"KG-221": Thresholds(warn=5.0, crit=50.0)}
+    assert config.clusters == ["prod"]

@@ -1,0 +1,388 @@
+"""Inputs over time: debouncing, missing data, the life of alerts, restarts, and the sum of a cluster."""
+
+from datetime import timedelta
+
+import pytest
+
+from kgents_health_scorer import reducer
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.reducer import Scorer
+from kgents_shared.contract.codec import ALERT, HEALTH, encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Health
+from support.health_inputs import POD, START, Watch, at, entity, pulse
+
+pytestmark = pytest.mark.unit
+
+CLUSTER = Ref("c1", "cluster", "c1")
+
+
+@pytest.fixture
+def watch() -> Watch:
+    watch = Watch()
+    watch.entity(entity())
+    return watch
+
+
+# Debouncing
+
+
+def test_one_blip_is_a_pending_alert_that_is_taken_back(watch: Watch) -> None:
+    assert watch.memory(0.99, start_s=0) == ["healthy"]
+    assert watch.states() == {"KG-101": "pending"}
+    assert watch.memory(0.5, 0.5, 0.5, start_s=10) == ["healthy"] * 3
+    assert watch.states() == {}
+
+
+def test_two_of_three_samples_enter_and_three_clearly_better_ones_leave(watch: Watch) -> None:
+    assert watch.memory(0.9, 0.5, 0.9, start_s=0) == ["healthy", "healthy", "warning"]
+    # 0.84 is below the threshold of 0.85, but not by five per cent of it.
+    assert watch.memory(0.84, 0.84, 0.84, 0.84, start_s=30) == ["warning"] * 4
+    assert watch.memory(0.5, 0.5, 0.84, 0.5, 0.5, 0.5, start_s=70) == ["warning"] * 5 + ["healthy"]
+    assert watch.states() == {"KG-101": "resolved"}
+
+
+def test_figure_swaying_around_a_threshold_is_one_alert(watch: Watch) -> None:
+    seen = [
+        message
+        for index in range(60)
+        for message in watch.pulse(pulse(index * 10, memory=0.86 if index % 2 else 0.84))
+        if message.ref == POD
+    ]
+    # The first figures are evaluated, the alert is pending, then firing beside the new level.
+    assert len(seen) == 4
+
+
+def test_critical_is_entered_and_left_by_its_own_threshold(watch: Watch) -> None:
+    assert watch.memory(0.96, 0.96, start_s=0) == ["healthy", "critical"]
+    assert watch.memory(0.89, 0.89, 0.89, start_s=20) == ["critical", "critical", "warning"]
+    assert watch.states() == {"KG-101": "firing"}
+    assert watch.published.alerts[POD, "KG-101"].severity == "warning"
+
+
+def test_status_acts_at_once(watch: Watch) -> None:
+    watch.entity(entity(status="failed", reason="OOMKilled"), 5)
+    assert watch.checks() == ["KG-001", "KG-002"]
+    assert watch.health().text == "Critical: pod shop/cart-7f has failed: OOMKilled. And 1 more."
+    assert watch.health().reasons[0].evidence == "KGENTS_TOPOLOGY:5"
+    assert watch.health().since == at(5)
+    assert watch.states() == {"KG-001": "firing", "KG-002": "firing"}
+
+
+def test_worst_of_two_sources_that_measure_the_same_counts(watch: Watch) -> None:
+    for at_s in (0, 10):
+        watch.pulse(pulse(at_s, memory=0.99, source="docker"))
+        watch.pulse(pulse(at_s, memory=0.1, source="k8s"))
+    assert watch.checks() == ["KG-101"]
+
+
+def test_figure_that_a_pulse_leaves_out_ends_no_finding(watch: Watch) -> None:
+    watch.memory(0.99, 0.99, start_s=0)
+    for at_s in range(20, 100, 10):
+        watch.pulse(pulse(at_s))
+    assert watch.states() == {"KG-101": "firing"}
+
+
+# Time
+
+
+def test_three_missed_samples_are_unknown_and_the_next_one_is_healthy_again(watch: Watch) -> None:
+    watch.memory(0.5, start_s=0)
+    assert watch.tick(29.9) == []
+    watch.tick(30)
+    assert (watch.health().level, watch.health().score, watch.checks()) == ("unknown", 0.5, ["KG-006"])
+    assert watch.health().text == "Unknown: pod shop/cart-7f has missed three samples from k8s."
+    assert watch.health().reasons[0].evidence == "KGENTS_PULSE:000000"
+    assert watch.states() == {}
+    assert watch.memory(0.5, start_s=40) == ["healthy"]
+
+
+def test_finding_outlives_the_samples_that_showed_it(watch: Watch) -> None:
+    watch.memory(0.99, 0.99, start_s=0)
+    watch.tick(1_000)
+    assert watch.health().level == "critical"
+    assert watch.checks() == ["KG-101", "KG-006"]
+    assert watch.states() == {"KG-101": "firing"}
+
+
+def test_thing_that_never_sent_samples_is_judged_by_its_status(watch: Watch) -> None:
+    watch.tick(1_000_000)
+    assert (watch.health().level, watch.health().evaluated, watch.health().applicable) == ("healthy", 6, 9)
+
+
+def test_pending_is_fine_for_five_minutes_and_critical_after_fifteen() -> None:
+    watch = Watch()
+    watch.entity(entity(status="pending", at_s=0), 1)
+    levels = {}
+    for at_s in (299, 300, 899, 900):
+        watch.tick(at_s)
+        levels[at_s] = watch.health().level
+    assert levels == {299: "healthy", 300: "warning", 899: "warning", 900: "critical"}
+    assert watch.published.alerts[POD, "KG-004"].started_at == at(300)
+    watch.entity(entity(at_s=910), 910)
+    assert (watch.health().level, watch.states()) == ("healthy", {"KG-004": "resolved"})
+
+
+def test_thing_that_somebody_paused_may_wait_for_ever() -> None:
+    watch = Watch()
+    watch.entity(entity(status="pending", reason="Paused"))
+    watch.tick(1_000_000)
+    assert watch.health().level == "healthy"
+
+
+def test_stale_thing_is_unknown_with_an_alert_and_recovers(watch: Watch) -> None:
+    watch.entity(entity(stale=["k8s"]), 5)
+    assert (watch.health().level, watch.states()) == ("unknown", {"KG-003": "firing"})
+    assert watch.published.alerts[POD, "KG-003"].severity == "warning"
+    watch.entity(entity(), 9)
+    assert (watch.health().level, watch.states()) == ("healthy", {"KG-003": "resolved"})
+
+
+def test_failed_thing_stays_critical_when_its_observer_falls_silent(watch: Watch) -> None:
+    watch.entity(entity(status="failed", stale=["k8s"]), 5)
+    assert (watch.health().level, watch.health().score) == ("critical", 0.0)
+
+
+@pytest.mark.parametrize("status", ["terminating", "succeeded"])
+def test_thing_that_ends_as_wished_is_healthy_whatever_its_figures(watch: Watch, status: str) -> None:
+    watch.memory(0.99, 0.99, start_s=0)
+    watch.entity(entity(status=status), 15)
+    watch.tick(1_000)
+    assert watch.health().level == "healthy"
+    assert watch.health().text == f"pod shop/cart-7f is healthy: it is {status}, as expected."
+    assert watch.states() == {"KG-101": "resolved"}
+
+
+# Order and identity
+
+
+def test_sample_that_is_not_newer_changes_nothing(watch: Watch) -> None:
+    watch.memory(0.99, start_s=10)
+    for at_s in (10, 10, 5):
+        assert watch.pulse(pulse(at_s, memory=0.99)) == []
+
+
+def test_samples_that_came_before_the_topology_count() -> None:
+    watch = Watch()
+    for at_s in (0, 10):
+        assert watch.pulse(pulse(at_s, memory=0.99)) == []
+    watch.entity(entity(), 11)
+    assert watch.health().level == "critical"
+
+
+def test_samples_of_things_that_are_not_in_the_topology_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reducer, "STRANGERS_MAX", 2)
+    watch = Watch()
+    refs = [Ref("c1", "pod", f"p{index}") for index in range(3)]
+    for ref in refs:
+        for at_s in (0, 10):
+            watch.pulse(pulse(at_s, ref, memory=0.99))
+    for ref in refs:
+        watch.entity(entity(ref), 11)
+    assert [watch.health(ref).level for ref in refs] == ["healthy", "critical", "critical"]
+
+
+def test_new_incarnation_begins_without_the_samples_of_the_old_one() -> None:
+    watch = Watch()
+    watch.entity(entity(uid="a"))
+    for at_s in (0, 10):
+        watch.pulse(pulse(at_s, memory=0.99, uid="a"))
+    assert watch.health().level == "critical"
+    watch.entity(entity(uid="b"), 15)
+    assert (watch.health().level, watch.states()) == ("healthy", {"KG-101": "resolved"})
+    watch.pulse(pulse(20, memory=0.99, uid="b"))
+    assert watch.health().level == "healthy"
+
+
+def test_removal_takes_health_and_alerts_away(watch: Watch) -> None:
+    watch.entity(entity(status="failed"), 5)
+    seen = watch.gone(at_s=6)
+    assert all(message.is_removal for message in seen)
+    assert {message.ref for message in seen} == {POD, CLUSTER}
+    assert watch.published.health == {}
+    assert watch.published.alerts == {}
+
+
+def test_thing_that_is_gone_and_back_between_two_takes_starts_afresh(watch: Watch) -> None:
+    watch.memory(0.99, 0.99, start_s=0)
+    watch.scorer.on_topology(None, POD, now=at(20), evidence="KGENTS_TOPOLOGY:8")
+    watch.entity(entity(), 21)
+    assert (watch.health().level, watch.states()) == ("healthy", {"KG-101": "resolved"})
+
+
+def test_dedup_key_is_the_same_the_next_time_and_differs_by_check(watch: Watch) -> None:
+    watch.entity(entity(status="failed", reason="OOMKilled"), 5)
+    first = watch.published.alerts[POD, "KG-001"]
+    watch.entity(entity(), 6)
+    watch.entity(entity(status="failed"), 7)
+    again = watch.published.alerts[POD, "KG-001"]
+    assert (again.dedup_key, again.started_at) == (first.dedup_key, at(7))
+    assert again.dedup_key != watch.published.alerts[POD, "KG-002"].dedup_key
+
+
+# Restart
+
+
+def restarted(watch: Watch) -> Watch:
+    """A new process that has read what the old one published."""
+    again = Watch()
+    rows = [HEALTH.decode(encode(row)) for row in watch.published.health.values()]
+    alerts = [ALERT.decode(encode(alert)) for alert in watch.published.alerts.values()]
+    again.scorer.restore(rows, alerts)
+    again.published.health = {row.ref: row for row in rows}
+    again.published.alerts = {(alert.ref, alert.check): alert for alert in alerts}
+    return again
+
+
+def begin(watch: Watch, at_s: float) -> list[object]:
+    watch.scorer.caught_up(at(at_s))
+    return list(watch.published.write(watch.scorer.take()))
+
+
+def test_restart_with_the_last_sample_only_is_silent_and_keeps_what_was_found(watch: Watch) -> None:
+    watch.memory(0.99, 0.99, start_s=0)
+    again = restarted(watch)
+    again.scorer.on_topology(entity(), POD, now=at(0), evidence="KGENTS_TOPOLOGY:0")
+    again.scorer.on_pulse(pulse(10, memory=0.99), now=at(10), evidence="KGENTS_PULSE:000010")
+    assert begin(again, 12) == []
+    assert again.health().since == at(10)
+    assert again.memory(0.5, 0.5, 0.5, start_s=20) == ["critical", "critical", "healthy"]
+
+
+def test_restart_does_not_count_the_sample_of_a_pending_alert_twice(watch: Watch) -> None:
+    watch.memory(0.5, 0.99, start_s=0)
+    again = restarted(watch)
+    again.scorer.on_topology(entity(), POD, now=at(0), evidence="KGENTS_TOPOLOGY:0")
+    again.scorer.on_pulse(pulse(10, memory=0.99), now=at(10), evidence="KGENTS_PULSE:000010")
+    assert begin(again, 12) == []
+    assert again.states() == {"KG-101": "pending"}
+
+
+def test_restart_keeps_a_silent_source_silent_although_the_pulse_log_has_forgotten_it(watch: Watch) -> None:
+    watch.memory(0.5, start_s=0)
+    watch.tick(30)
+    again = restarted(watch)
+    again.scorer.on_topology(entity(), POD, now=at(0), evidence="KGENTS_TOPOLOGY:0")
+    assert begin(again, 10_000) == []
+    assert again.memory(0.5, start_s=10_010) == ["healthy"]
+
+
+def test_restart_keeps_waiting_from_when_the_wait_began(watch: Watch) -> None:
+    watch.entity(entity(status="pending", at_s=100), 100)
+    watch.tick(400)
+    watch.tick(1_000)
+    again = restarted(watch)
+    # A label has changed since: the last message says nothing of when it became pending.
+    again.scorer.on_topology(entity(status="pending", at_s=950), POD, now=at(950), evidence="KGENTS_TOPOLOGY:3")
+    assert begin(again, 1_001) == []
+
+
+def test_restart_removes_what_has_gone_meanwhile(watch: Watch) -> None:
+    watch.entity(entity(status="failed"), 5)
+    again = restarted(watch)
+    assert len(begin(again, 10)) == 3  # the thing, its alert, its cluster
+    assert (again.published.health, again.published.alerts) == ({}, {})
+
+
+def test_restart_after_a_crash_between_alert_and_health_loses_neither(watch: Watch) -> None:
+    before = watch.health()
+    watch.memory(0.99, 0.99, start_s=0)
+    watch.published.health[POD] = before  # the alert was stored, the health was not
+    again = restarted(watch)
+    again.scorer.on_topology(entity(), POD, now=at(0), evidence="KGENTS_TOPOLOGY:0")
+    again.scorer.on_pulse(pulse(10, memory=0.99), now=at(10), evidence="KGENTS_PULSE:000010")
+    begin(again, 12)
+    assert (again.health().level, again.states()) == ("critical", {"KG-101": "firing"})
+
+
+def test_restart_with_another_incarnation_forgets_the_findings_of_the_old_one() -> None:
+    watch = Watch()
+    watch.entity(entity(uid="a"))
+    for at_s in (0, 10):
+        watch.pulse(pulse(at_s, memory=0.99, uid="a"))
+    again = restarted(watch)
+    again.scorer.on_topology(entity(uid="b"), POD, now=at(20), evidence="KGENTS_TOPOLOGY:1")
+    begin(again, 21)
+    assert (again.health().level, again.states()) == ("healthy", {"KG-101": "resolved"})
+
+
+# The sum of a cluster
+
+
+def test_one_failure_among_a_hundred_makes_the_cluster_critical() -> None:
+    watch = Watch()
+    for index in range(99):
+        watch.entity(entity(Ref("c1", "pod", f"p{index}")))
+    watch.entity(entity(Ref("c1", "database", "pg"), status="failed"), 7)
+    cluster = watch.health(CLUSTER)
+    assert cluster.aggregate is not None
+    assert (cluster.level, cluster.score, cluster.since) == ("critical", 0.0, at(7))
+    assert cluster.aggregate.status == "critical"
+    assert cluster.aggregate.overall == 0.99
+    assert cluster.aggregate.status_breakdown == {"healthy": 99, "warning": 0, "critical": 1, "unknown": 0}
+    pods, databases = cluster.aggregate.by_kind["pod"], cluster.aggregate.by_kind["database"]
+    assert (pods.count, pods.health, pods.worst, pods.healthy) == (99, 1.0, 1.0, 99)
+    assert (databases.count, databases.health, databases.worst, databases.critical) == (1, 0.0, 0.0, 1)
+    assert cluster.text == "cluster c1 is critical: of 100 things 99 healthy, 1 critical."
+
+
+def test_cluster_of_which_nothing_is_known_has_no_mean() -> None:
+    watch = Watch()
+    watch.entity(entity(status="unknown"))
+    aggregate = watch.health(CLUSTER).aggregate
+    assert aggregate is not None
+    assert (aggregate.status, aggregate.overall, aggregate.by_kind["pod"].health) == ("moderate", None, None)
+
+
+def test_kind_that_has_gone_leaves_the_sum_and_clusters_are_apart(watch: Watch) -> None:
+    other = Ref("c2", "node", "n1")
+    watch.entity(entity(other, status="failed"))
+    node = Ref("c1", "node", "n1")
+    watch.entity(entity(node))
+    watch.gone(node)
+    aggregate = watch.health(CLUSTER).aggregate
+    assert aggregate is not None
+    assert (aggregate.status, list(aggregate.by_kind)) == ("healthy", ["pod"])
+    assert watch.health(Ref("c2", "cluster", "c2")).level == "critical"
+
+
+def test_thing_of_kind_cluster_is_not_taken_for_the_sum(watch: Watch) -> None:
+    assert watch.entity(entity(CLUSTER, status="failed")) == []
+
+
+def test_cluster_is_told_only_when_a_count_or_the_mean_moves(watch: Watch) -> None:
+    for index in range(200):
+        watch.entity(entity(Ref("c1", "pod", f"p{index}")))
+    assert [message.ref for message in watch.entity(entity(status="failed"), 5)].count(CLUSTER) == 1
+    assert watch.entity(entity(status="failed", at_s=6), 6) == []
+
+
+# Calm
+
+
+def test_value_that_sways_inside_its_band_is_no_news(watch: Watch) -> None:
+    watch.memory(0.9, 0.9, start_s=0)
+    published = watch.health()
+    watch.pulse(pulse(20, memory=0.905))
+    assert watch.health() is published
+
+
+def test_slow_drift_is_told_in_the_end(watch: Watch) -> None:
+    watch.memory(0.86, 0.86, start_s=0)
+    first = watch.health().score
+    for index in range(8):
+        watch.pulse(pulse(20 + index * 10, memory=0.86 + index * 0.01))
+    assert first - watch.health().score >= 0.05
+
+
+def test_steady_things_are_silent_and_an_untouched_one_is_not_judged_again() -> None:
+    scorer = Scorer(CATALOGUE)
+    others = Ref("c1", "pod", "other")
+    for ref in (POD, others):
+        scorer.on_topology(entity(ref), ref, now=START, evidence="")
+    scorer.take()
+    scorer.on_pulse(pulse(0), now=START, evidence="")
+    scorer.tick(START + timedelta(seconds=5))
+    touched: list[Health] = scorer.take().health
+    assert [health.ref for health in touched] == [POD]
+    assert scorer.take().health == []
