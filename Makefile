@@ -45,12 +45,12 @@ check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m kgents_shared.contract.reference --check
+	$(BIN)/python -m kgents_cli.reference --check
 
 fix: setup ## what the linters can mend by themselves, and the generated documents
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m kgents_shared.contract.reference
+	$(BIN)/python -m kgents_cli.reference
 
 bench: setup ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -124,10 +125,13 @@ async def carry_out(writer: Writer, operation: tuple[str, ...]) -> None:
             await writer.restart()
         case ("cut",):
             session = await writer.bus.session()
-            session._client._transport.close()
+            transport: Any = session._client._transport
+            transport.close()
         case ("foreign", key, status):
             session = await writer.outside.session()
             await session.request(writer.subject(key), encode(writer.entity(key, f"{status}-by-a-stranger")))
+        case _:
+            raise AssertionError(operation)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -23,7 +23,7 @@ from kgents_shared.contract.subjects import (
 LEGAL_TOKEN = re.compile(r"[^\s.*>\x00]+\Z")
 """What NATS takes as one token."""
 SUBJECT_BYTES_MAX = 1024
-"""Half of what the server allows for a whole protocol line less its payload, so headers and reply subject have room."""
+"""A quarter of the server's default `max_control_line`, which has to hold a reply subject and sizes beside it."""
 
 texts = st.text()  # Hypothesis leaves surrogates out: no JSON document can hold one
 tricky = st.text(alphabet="a_-.=*> 25EFef\u00e9\x00\n", max_size=12)
@@ -190,6 +190,7 @@ def test_the_tail_wildcard_takes_at_least_one_token(thing: tuple[str, dict[str, 
     found = build(thing[0], **thing[1]).split(".")
     assert matches(".".join(found), ".".join([*found[:depth], ">"])) is (depth < len(found))
     assert not matches(".".join(found), ".".join([*found, ">"]))
+    assert matches(".".join(found), ".".join(found[:depth])) is (depth >= len(found)), "without it, every token counts"
 
 
 # Mistakes of a caller

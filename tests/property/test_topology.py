@@ -1,4 +1,4 @@
-"""The law of the topology: whatever came in whatever order, it is the merged picture of the last facts, and no other."""
+"""The law of the topology: whatever came in whatever order, it is the merged picture of the last facts."""
 
 from random import Random
 

@@ -90,7 +90,14 @@ def look(
 ) -> Facts:
     rows = {entity.ref: entity for entity in published.entities} if published is not None else {}
     return observe(
-        previous, current, cluster="test", interval_s=5.0, caps=caps, heartbeats=heartbeats or {}, published=rows
+        previous,
+        current,
+        cluster="test",
+        interval_s=5.0,
+        caps=caps,
+        heartbeats=heartbeats or {},
+        published=rows,
+        traffic_since=previous,
     )
 
 

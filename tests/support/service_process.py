@@ -35,7 +35,7 @@ class ServiceProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "/tmp/svc.py", self._service],
+                [sys.executable, "-m", "kgents_cli", "run", self._service],
                 env=self._environment,
                 stdout=log,
                 stderr=log,

@@ -65,8 +65,8 @@ def test_a_changed_status_is_told_with_its_reason_and_the_one_before() -> None:
 
 
 def test_connections_that_come_and_go_are_told() -> None:
-    before = make_picture(connections=[ResolvedConnection(kind="runs_on", peer=make_ref("n1", kind="node", namespace=""))])
-    after = make_picture(connections=[ResolvedConnection(kind="runs_on", peer=make_ref("n2", kind="node", namespace=""))])
+    nodes = [make_ref(name, kind="node", namespace="") for name in ("n1", "n2")]
+    before, after = (make_picture(connections=[ResolvedConnection(kind="runs_on", peer=node)]) for node in nodes)
 
     told = {each.field: (each.old, each.new) for each in describe(before, after).changed}
 

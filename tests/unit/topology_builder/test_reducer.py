@@ -116,9 +116,8 @@ def test_a_redelivered_message_touches_nothing() -> None:
 
 def test_sources_are_merged_and_the_first_in_priority_judges() -> None:
     reducer = make_reducer("k8s", "docker")
-    reducer.upsert(
-        make_entity("web", source="docker", status="failed", labels={"tier": "docker", "only": "docker"}), time_ns=NOW_NS
-    )
+    labels = {"tier": "docker", "only": "docker"}
+    reducer.upsert(make_entity("web", source="docker", status="failed", labels=labels), time_ns=NOW_NS)
     reducer.upsert(make_entity("web", source="k8s", status="running", labels={"tier": "k8s"}), time_ns=NOW_NS)
 
     entity = pictures(reducer)[make_ref("web")]

@@ -22,6 +22,9 @@ from kgents_shared.contract.wire import REMOVE
 from kgents_shared.runtime.service import Context, Service
 
 SOURCE: Final = "nats"
+TRAFFIC_WINDOW_S: Final = 60.0
+"""What a connection's traffic is averaged over. From one poll to the next it jumps with every burst, and each jump
+would be news to every subscriber; the figures of each poll are in the pulses."""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,11 +62,13 @@ class _Collector:
         """Look, tell, and wait for the next time."""
         interval_s = self.context.config.poll_interval_s
         previous: Sample | None = None
+        window: Sample | None = None  # where the window of the connections' traffic begins
         # Before the first look, what the stream holds is what was last said; afterwards the stream may lag behind us.
         said = [row.message for row in self.entities.rows.values()]
         while True:
             started_s = self.context.clock.monotonic_s()
             current = remember(previous, await source.read())
+            is_over = window is not None and (current.at - window.at).total_seconds() >= TRAFFIC_WINDOW_S
             facts = observe(
                 previous,
                 current,
@@ -72,7 +77,9 @@ class _Collector:
                 caps=self.context.config.caps,
                 heartbeats=self.heartbeats,
                 published={entity.ref: entity for entity in said},
+                traffic_since=window if is_over else None,
             )
+            window = current if is_over or window is None else window
             said = facts.entities
             self._publish(facts)
             self._tell_state(current)

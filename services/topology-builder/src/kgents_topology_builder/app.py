@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
+import structlog
+
 from kgents_shared.bus.consume import Position
-from kgents_shared.bus.state_table import Changes, StateTable
+from kgents_shared.bus.state_table import Change, Changes, StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import Heartbeat, Meta
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.service import Context, Service, cluster_filters
@@ -20,6 +23,8 @@ from kgents_topology_builder.reducer import News, Reducer, removal
 TICK_S: Final = 1.0
 """How often the time is looked at: expiry and staleness count in tens of seconds."""
 TRACE_HEADER: Final = "traceparent"
+
+_log = structlog.get_logger(__name__)
 
 
 async def run(context: Context[Config]) -> None:
@@ -71,16 +76,23 @@ class _Builder:
         async with aclosing(self.heartbeats.follow(now_ns=self.context.now_ns())) as news:
             async for changes in news:
                 for change in changes.changes:
-                    parsed = subjects.parse(change.subject)
-                    cluster, instance = parsed.value("cluster"), parsed.tokens["instance"]
-                    if isinstance(change.new, Heartbeat):
-                        self.reducer.heartbeat(cluster, instance, change.new, time_ns=change.time_ns)
-                    elif change.new is None and isinstance(change.old, Heartbeat) and change.old.source:
-                        self.reducer.silence(cluster, change.old.source, instance, time_ns=change.time_ns)
+                    self._reduce_heartbeat(change)
                 if changes.caught_up:
                     self.heartbeats_known.set()
                 if self.entities_known.is_set():
                     self._publish(self.reducer.take())
+
+    def _reduce_heartbeat(self, change: Change[Meta]) -> None:
+        try:
+            subject = subjects.parse(change.subject)
+            cluster, instance = subject.value("cluster"), subject.tokens["instance"]
+        except MalformedMessageError as error:  # the stream takes whatever has the right number of tokens
+            _log.warning("passed over a heartbeat", why=str(error))
+            return
+        if isinstance(change.new, Heartbeat):
+            self.reducer.heartbeat(cluster, instance, change.new, time_ns=change.time_ns)
+        elif change.new is None and isinstance(change.old, Heartbeat) and change.old.source:
+            self.reducer.silence(cluster, change.old.source, instance, time_ns=change.time_ns)
 
     async def watch_time(self) -> None:
         """Publish what the passing of time changes."""

@@ -1,5 +1,6 @@
 """Bytes ↔ messages, with one place for what is malformed. The only module that knows the wire is JSON."""
 
+import re
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -17,6 +18,10 @@ from kgents_shared.contract.wire import REMOVE, Wire
 T = TypeVar("T", bound=Wire)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+_MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises; the last for a document nested too deeply to follow, which a stranger may well send."""
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -39,8 +44,8 @@ def is_removal(payload: bytes) -> bool:
     """
     try:
         return _OP_DECODER.decode(payload).op == REMOVE
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessageError(f"expected a JSON object: {error}") from error
+    except _MALFORMED as error:
+        raise MalformedMessageError(f"expected a JSON object: {_told(error)}") from None
 
 
 class Codec(Generic[T]):
@@ -60,8 +65,13 @@ class Codec(Generic[T]):
         """
         try:
             return self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedMessageError(f"not a valid {self.signal} message: {error}") from error
+        except _MALFORMED as error:
+            raise MalformedMessageError(f"not a valid {self.signal} message: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """The error without the one value that msgspec quotes, an unknown tag: it may be anything, a secret too."""
+    return re.sub(r"^Invalid value '.*'", "Unknown value", str(error), flags=re.DOTALL)
 
 
 ENTITY: Final = Codec[Entity]("entity", Entity)

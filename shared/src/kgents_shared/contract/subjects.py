@@ -138,7 +138,14 @@ def matches(subject: str, filter_: str) -> bool:
 
 
 def _is_token(token: str) -> bool:
-    return token == EMPTY or bool(_ESCAPED.match(token.replace(_HASH_MARK, "", 1)))
+    """Whether `escape` may have made it. A hashed one is taken at its word: only its reader can compare the name."""
+    if is_hashed(token):
+        return bool(_ESCAPED.match(token.replace(_HASH_MARK, "", 1)))
+    try:
+        unescape(token)
+    except MalformedMessageError:
+        return False
+    return True
 
 
 def _fields(signal: str, values: dict[str, str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What every message on the wire has in common.
 
 Readers tolerate unknown fields and unknown kinds, since a newer peer may have written them; that is msgspec's
-default and must stay so. Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
+default and must stay so. (Not so a new `type` of pulse or meta message: a reader cannot guess its fields, so a new type
+wants a new signal.) Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
 """
 
 from datetime import datetime

@@ -21,6 +21,7 @@ from msgspec import NODEFAULT, Struct, structs
 
 from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.streams import StreamsConfig
 from kgents_shared.runtime.logging import LogConfig
 from kgents_shared.runtime.probes import ProbesConfig
 from kgents_shared.runtime.settings import (
@@ -62,6 +63,9 @@ class CommonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     nats: NatsConfig = NatsConfig()
     """The NATS server, and who we are to it."""
+
+    streams: StreamsConfig = StreamsConfig()
+    """How the streams are kept; `kgents provision` makes the server match."""
 
     log: LogConfig = LogConfig()
     """What is logged, and how it looks."""

@@ -30,7 +30,7 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import BusError, ConfigError, SteppedDownError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.clock import Clock, SystemClock
@@ -257,7 +257,7 @@ async def _until_provisioned(context: Context[C]) -> None:
     while True:
         session = await context.bus.session()
         try:
-            await require_streams(session, streams(StreamsConfig()))
+            await require_streams(session, streams(context.common.streams))
         except BusError as error:
             context.status.set("starting", str(error))
             _log.warning("waiting for the streams", why=str(error), retry_in_s=RETRY_FIRST_S)

@@ -50,6 +50,7 @@ def observe(
     caps: Caps,
     heartbeats: Mapping[str, Heartbeat],
     published: Mapping[Ref, Entity],
+    traffic_since: Sample | None,
 ) -> Facts:
     """Put two samples into the words of the contract.
 
@@ -61,6 +62,8 @@ def observe(
         caps: how many of each kind are shown.
         heartbeats: connection name (`<service>/<instance>`) → what it says of itself.
         published: our entities as they are published now.
+        traffic_since: the sample at which the window of the connections' traffic began, when that window is over;
+            None while it lasts: the published traffic stays.
 
     Returns:
         Entities that an idle system gives again byte for byte, and the figures that change.
@@ -84,7 +87,7 @@ def observe(
         subject.KIND: subject.facts(uses, shown, scope, is_measured=is_connz_fresh),
         client.KIND: limited(
             client.KIND,
-            client.facts(previous, current, now_streams, shown, heartbeats, scope),
+            client.facts(previous, current, now_streams, shown, heartbeats, scope, traffic_since=traffic_since),
             caps.nats_client,
             scope,
         ),

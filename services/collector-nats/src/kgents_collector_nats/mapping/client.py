@@ -37,6 +37,10 @@ class Share(Struct, frozen=True):
     is_stale: bool
 
 
+Flows = Mapping[tuple[str, str, str], Flow]
+"""(account, client name, server) → what flowed over the traffic window; empty while the window is not over."""
+
+
 Shares = list[Share]
 
 
@@ -47,12 +51,15 @@ def facts(
     shown_subjects: Collection[Ref],
     heartbeats: Mapping[str, Heartbeat],
     scope: Scope,
+    *,
+    traffic_since: Sample | None,
 ) -> list[Fact]:
     """One fact for each connection name of an account, those with the most connections first."""
     groups = _groups(before, now)
+    flows = _flows(traffic_since, now)
     ranked = sorted(groups, key=lambda key: (-sum(len(share.connections) for share in groups[key]), key))
     links = _Links(streams, shown_subjects, heartbeats, scope)
-    return [_fact(account, name, groups[account, name], links, scope) for account, name in ranked]
+    return [_fact(account, name, groups[account, name], flows, links, scope) for account, name in ranked]
 
 
 def name_of(connection: ClientConnection) -> str:
@@ -67,6 +74,17 @@ def _groups(before: Sample | None, now: Sample) -> dict[tuple[str, str], Shares]
         for key, share in _shares(earlier.get(each.name), each):
             groups[key].append(share)
     return groups
+
+
+def _flows(since: Sample | None, now: Sample) -> Flows:
+    if since is None:
+        return {}
+    return {
+        (account, name, share.server): share.flow
+        for (account, name), shares in _groups(since, now).items()
+        for share in shares
+        if share.flow is not None and not share.is_stale
+    }
 
 
 def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str], Share]]:
@@ -100,7 +118,7 @@ def _flow(known: Mapping[int, ClientConnection], now: Iterable[ClientConnection]
     return Flow(*totals)
 
 
-def _fact(account: str, name: str, shares: Shares, links: "_Links", scope: Scope) -> Fact:
+def _fact(account: str, name: str, shares: Shares, flows: Flows, links: "_Links", scope: Scope) -> Fact:
     ref = scope.ref(KIND, name, account)
     connections = [each for share in shares for each in share.connections]
     entity = Entity(
@@ -109,7 +127,7 @@ def _fact(account: str, name: str, shares: Shares, links: "_Links", scope: Scope
         status="running",
         attributes=_attributes(connections),
         connections=[
-            *(_to_server(ref, share, scope) for share in shares),
+            *(_to_server(ref, share.server, flows.get((account, name, share.server)), scope) for share in shares),
             *links.subscribed(account, connections),
             *links.declared(account, name),
         ],
@@ -142,9 +160,8 @@ def _pulse(entity: Entity, connections: Collection[ClientConnection], shares: Sh
     )
 
 
-def _to_server(ref: Ref, share: Share, scope: Scope) -> Connection:
-    peer = scope.ref(server.KIND, share.server)
-    flow = None if share.is_stale else share.flow
+def _to_server(ref: Ref, server_name: str, flow: Flow | None, scope: Scope) -> Connection:
+    peer = scope.ref(server.KIND, server_name)
     measured = Traffic(requests_per_sec=flow.in_msgs, bytes_per_sec=flow.in_bytes) if flow is not None else None
     before = published_traffic(scope.published.get(ref), "network", peer)
     return Connection(kind="network", peer=peer, evidence="connz.server_id", traffic=calm(measured, before))

@@ -1,0 +1,109 @@
+"""Child processes that never outlive us: a process group with a keeper → services in it, restarted when they die.
+
+The keeper is a shell that reads a pipe whose other end only this process holds. However this process ends, kill -9
+included, the kernel closes that end; the keeper then kills its group, which is itself and all our children. The group
+is not the terminal's, so Ctrl-C reaches us alone and we end our children in order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+
+from kgents_shared.contract.errors import ConfigError
+
+KEEPER: Final = "read _; kill -KILL 0"
+STOP_S: Final = 10.0
+"""Time for a stop in good order, above a service's own deadline for it; then it is killed."""
+BACKOFF_FIRST_S: Final = 1.0
+BACKOFF_MAX_S: Final = 30.0
+STABLE_AFTER_S: Final = 60.0
+"""A process that lived that long is restarted at once again."""
+LINE_BYTES: Final = 1024**2
+"""A log line longer than that is dropped."""
+EXIT_CONFIG: Final = 78
+
+Show = Callable[[str, bytes], None]
+"""Takes the name of a process and a line that it wrote."""
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def process_group() -> AsyncIterator[int]:
+    """A process group that ends with the block, or with this process."""
+    keeper = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", KEEPER, stdin=asyncio.subprocess.PIPE, process_group=0
+    )
+    try:
+        yield keeper.pid
+    finally:
+        if keeper.stdin is not None:
+            keeper.stdin.close()
+        await keeper.wait()
+
+
+async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, show: Show) -> None:
+    """Run a program, show what it writes, and start it again whenever it ends. Never returns.
+
+    Raises:
+        ConfigError: it refused its configuration; starting it again cannot help.
+    """
+    loop = asyncio.get_running_loop()
+    backoff_s = BACKOFF_FIRST_S
+    while True:
+        started = loop.time()
+        code = await _run(name, command, environ, group, show)
+        if code == EXIT_CONFIG:
+            raise ConfigError([f"{name} cannot use its configuration; what is wrong, it said above"])
+        if loop.time() - started > STABLE_AFTER_S:
+            backoff_s = BACKOFF_FIRST_S
+        _log.warning("a service ended; starting it again", child=name, exit_code=code, retry_in_s=backoff_s)
+        await asyncio.sleep(backoff_s)
+        backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+
+
+async def _run(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, show: Show) -> int:
+    """Run a program to its end, and end it in good order when we are cancelled. Returns its exit code."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=LINE_BYTES,
+        process_group=group,
+    )
+    reading = asyncio.create_task(_read(name, process.stdout, show))
+    try:
+        return await process.wait()
+    finally:
+        await stop(process)
+        await reading
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a process: with a word, and after STOP_S without one."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _read(name: str, lines: asyncio.StreamReader | None, show: Show) -> None:
+    while lines is not None:
+        try:
+            if not (line := await lines.readline()):
+                return
+        except ValueError:  # longer than LINE_BYTES; the reader has dropped it
+            continue
+        show(name, line.rstrip(b"\n"))

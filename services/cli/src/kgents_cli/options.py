@@ -1,0 +1,94 @@
+"""Flags → environment → configuration: what the command line says is laid over the variables, so flags win.
+
+The flags are the variables' short forms, and so they are checked by the same rules.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from kgents_cli.installed import service_names
+from kgents_shared.runtime import config as configuration
+from kgents_shared.runtime.config import CommonConfig
+
+NATS_URL: Final = "KGENTS__NATS__URL"
+CREDENTIALS: Final = "KGENTS__NATS__CREDENTIALS_FILE"
+CLUSTER: Final = "KGENTS__CLUSTER"
+DATA_DIR: Final = "KGENTS__DATA_DIR"
+CONFIG_FILE: Final = "KGENTS_CONFIG"
+
+Command = Callable[..., int | None]
+
+
+class _NoSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The command line has no settings of its own."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What the common flags say."""
+
+    overrides: dict[str, str]
+    """Variable → its value from a flag."""
+    config_file: Path | None
+    cluster: str | None
+    """The one cluster asked for; None: every cluster, when reading."""
+
+    def environ(self) -> dict[str, str]:
+        """This process's variables with the flags laid over them."""
+        return overlaid(configuration.process_environ(), self.overrides)
+
+    def load(self) -> CommonConfig:
+        """The settings that all commands share.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        services = service_names()
+        common, _ = configuration.load(
+            "cli", _NoSection, path=self.config_file, environ=self.environ(), services=services
+        )
+        return common
+
+
+def overlaid(environ: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
+    """Variables with others in their place; the loader takes both cases, so neither may be left beside ours."""
+    return {**{name: value for name, value in environ.items() if name.upper() not in overrides}, **overrides}
+
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    envvar=CONFIG_FILE,
+    metavar="FILE",
+    help=f"YAML configuration, the one the services use.  [env: {CONFIG_FILE}]",
+)
+
+
+def target_options(command: Command) -> Command:
+    """Give a command the flags that say which NATS server and cluster; it receives them as `target`."""
+
+    @config_option
+    @click.option("--cluster", metavar="NAME", help="Only this cluster.")
+    @click.option("--creds", metavar="FILE", help="NATS credentials file (.creds).")
+    @click.option("--nats", metavar="URL", help=f"NATS server, such as nats://host:4222.  [env: {NATS_URL}]")
+    @functools.wraps(command)
+    def with_target(
+        *args: Any, nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None, **others: Any
+    ) -> int | None:
+        flags = {NATS_URL: nats, CREDENTIALS: creds, CLUSTER: cluster}
+        overrides = {name: value for name, value in flags.items() if value is not None}
+        return command(*args, target=Target(overrides, config_file, cluster), **others)
+
+    return with_target
+
+
+def output_option(*formats: str) -> Callable[[Command], Command]:
+    """The flag `-o`; the first format is the default."""
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print it."
+    )

@@ -1,0 +1,54 @@
+"""Lines → stdout, notes → stderr; colour only for people."""
+
+import sys
+from typing import Final, TextIO
+
+from kgents_cli.sentence import Line
+from kgents_shared.runtime.config import process_environ
+
+OK, WRONG, NEUTRAL = "✔", "✘", "·"
+
+_ANSI: Final = {
+    "healthy": "32",
+    "warning": "33",
+    "critical": "31",
+    "unknown": "35",
+    "dim": "2",
+    "": "",
+}
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether colour is wanted there."""
+    return stream.isatty() and not process_environ().get("NO_COLOR")
+
+
+def painted(text: str, style: str, stream: TextIO) -> str:
+    """The text in the colour of a level, if the stream shows colours."""
+    code = _ANSI.get(style, "")
+    return f"\x1b[{code}m{text}\x1b[0m" if code and is_coloured(stream) else text
+
+
+def say(line: str) -> None:
+    """Print a line of data, at once: a reader downstream may be waiting for it."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def say_record(record: bytes) -> None:
+    """Print a message as it is, on a line of its own."""
+    sys.stdout.buffer.write(record + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def say_line(line: Line) -> None:
+    """Print what happened, with its time where we are."""
+    at = line.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    level = painted(f"{line.level:<8}", line.level, sys.stdout)
+    say(f"{painted(at, 'dim', sys.stdout)}  {level}  {line.text}")
+
+
+def note(line: str) -> None:
+    """Tell a person something that is no data."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,51 @@
+"""`kgents provision`: contract.streams → the difference to the server → the server."""
+
+import asyncio
+
+import click
+import msgspec
+
+from kgents_cli.connection import connected
+from kgents_cli.options import Target, output_option, target_options
+from kgents_cli.output import say, say_record
+from kgents_shared.bus import provision
+from kgents_shared.bus.provision import Change, Plan, Step, Update
+from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.runtime.config import CommonConfig
+
+
+@click.command("provision")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@output_option("text", "json")
+@target_options
+def command(dry_run: bool, output: str, target: Target) -> None:
+    """Make the server's streams match this version; what would lose messages is refused.
+
+    \b
+    Examples:
+      kgents provision --dry-run
+      kgents provision --nats nats://nats:4222 --creds admin.creds
+    """  # noqa: D301
+    asyncio.run(_provision(target.load(), dry_run=dry_run, as_json=output == "json"))
+
+
+async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> None:
+    async with connected(common) as bus:
+        session = await bus.session()
+        plan = await provision.plan(session, streams(StreamsConfig()))
+        _show(plan, as_json=as_json)
+        if not dry_run:
+            await provision.apply(session, plan)
+
+
+def _show(plan: Plan, *, as_json: bool) -> None:
+    for step in plan.steps:
+        if as_json:
+            say_record(msgspec.json.encode(_record(step)))
+        else:
+            say(str(step))
+
+
+def _record(step: Step) -> dict[str, object]:
+    changes: tuple[Change, ...] = step.changes if isinstance(step, Update) else ()
+    return {"action": type(step).__name__.lower(), "stream": step.stream, "text": str(step), "changes": changes}

@@ -1,0 +1,47 @@
+"""`python -m kgents_cli.reference`: documents → files of this checkout. With `--check`: both → exit code."""
+
+import difflib
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kgents_cli.reference.documents import DOCUMENTS
+
+FOLDER: Final = Path(__file__).parents[5] / "docs" / "reference"
+"""Of the checkout this module is part of: the documents live beside their source, never in an installed package."""
+_EXCERPT_LINES: Final = 20
+"""Enough to see which change was not carried over."""
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file is not what it should be.")
+def main(*, check: bool) -> None:
+    """Write docs/reference from the code."""
+    wanted = {FOLDER / path: generate() for path, generate in DOCUMENTS.items()}
+    if check:
+        stale = [line for path, text in wanted.items() for line in _difference(path, text)]
+        if stale:
+            click.echo("\n".join([*stale, "docs/reference is not what the code says: run `make fix`"]), err=True)
+            sys.exit(1)
+        return
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _difference(path: Path, wanted: str) -> Iterator[str]:
+    """The beginning of what would change in a file."""
+    found = path.read_text(encoding="utf-8") if path.exists() else ""
+    name = path.relative_to(FOLDER.parents[1])
+    lines = difflib.unified_diff(
+        found.splitlines(), wanted.splitlines(), f"{name} (found)", f"{name} (expected)", lineterm=""
+    )
+    return islice(lines, _EXCERPT_LINES)
+
+
+if __name__ == "__main__":
+    main()

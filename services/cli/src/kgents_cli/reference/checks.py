@@ -1,0 +1,60 @@
+"""The numbered catalogue of health-scorer → docs/reference/checks.md."""
+
+from kgents_cli.reference.markdown import code, page, table
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks.check import Check, GradedCheck, StateCheck, Thresholds
+
+
+def document() -> str:
+    """A table to find a check in, then each check with what a finding means and where its thresholds come from."""
+    return page(
+        "Checks",
+        "What health-scorer asks of every thing. The score of a thing is 1 minus the severity of its worst finding: "
+        "0.2 at `warn`, 0.5 at `crit`, 1 at `fatal`. Change thresholds with `health-scorer.thresholds`, switch a check "
+        "off with `health-scorer.disabled_checks` (see [config.md](config.md)).",
+        table(("check", "name", "applies to", "warn", "crit", "fatal", "unit"), (_row(check) for check in CATALOGUE)),
+        *(_section(check) for check in CATALOGUE),
+    )
+
+
+def _row(check: Check) -> tuple[str, ...]:
+    limits = check.thresholds if isinstance(check, GradedCheck) else None
+    unit = check.unit if isinstance(check, GradedCheck) else ""
+    return (
+        f"[{check.id}](#{check.id.lower()})",
+        check.name,
+        _kinds(check),
+        *(_number(getattr(limits, name, None)) for name in Thresholds.__struct_fields__),
+        code(unit),
+    )
+
+
+def _section(check: Check) -> str:
+    facts = (
+        f"*{check.name}*, for {_kinds(check)}. {_rule(check)}",
+        f"- says: {check.text}\n- means: {check.why}\n- thresholds: {check.source}",
+    )
+    return "\n\n".join((f"## {check.id}", *facts))
+
+
+def _rule(check: Check) -> str:
+    alert = "A finding is an alert, too." if check.alerts else "A finding is no alert."
+    match check:
+        case StateCheck(means_unknown=True):
+            return f"It holds or it does not; if it does, the level is `unknown`. {alert}"
+        case StateCheck():
+            return f"It holds or it does not; its severity is {_number(check.severity)}. {alert}"
+        case GradedCheck(worse="lower"):
+            return f"The lower the worse. {alert}"
+        case _:
+            return f"The higher the worse. {alert}"
+
+
+def _kinds(check: Check) -> str:
+    return ", ".join(code(kind) for kind in sorted(check.applies_to)) or "any kind"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value.is_integer() else f"{value:g}"

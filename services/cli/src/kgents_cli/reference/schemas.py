@@ -1,0 +1,60 @@
+"""A signal's Structs → its JSON Schema (2020-12), with the meanings that only the source holds."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import NODEFAULT, Struct, inspect, structs
+
+from kgents_cli.reference import GENERATED
+from kgents_cli.reference.docstrings import meanings
+from kgents_shared.contract.codec import BY_SIGNAL
+
+VERSION: Final = 1
+"""Of the wire contract. It only rises with a change that readers of the older one cannot take."""
+
+
+def schema(signal: str) -> dict[str, Any]:
+    """The schema of one signal's messages. Unknown fields stay allowed, as every reader has to tolerate them."""
+    type_ = BY_SIGNAL[signal].type
+    generated = msgspec.json.schema(type_)
+    for struct in _structs(inspect.type_info(type_)):
+        _explain(struct, generated["$defs"][struct.__name__]["properties"])
+    return {
+        "$comment": GENERATED,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:kgents:schema:{signal}:v{VERSION}",
+        **generated,
+    }
+
+
+def _explain(struct: type[Struct], properties: dict[str, dict[str, Any]]) -> None:
+    """Add what msgspec does not know: a field's docstring, and what its default factory gives."""
+    texts = meanings(struct)
+    for field in structs.fields(struct):
+        shown = properties[field.encode_name]
+        if field.default_factory is not NODEFAULT:
+            shown["default"] = msgspec.to_builtins(field.default_factory())
+        if meaning := texts.get(field.name):
+            of_type = shown.get("description")  # of the annotated type: the format or the range
+            shown["description"] = f"{meaning} {of_type}." if of_type else meaning
+
+
+def _structs(info: inspect.Type) -> Iterator[type[Struct]]:
+    """Every Struct within a type; one that is met twice is given once for each place."""
+    match info:
+        case inspect.StructType():
+            yield info.cls
+            for field in info.fields:
+                yield from _structs(field.type)
+        case inspect.Metadata():
+            yield from _structs(info.type)
+        case inspect.UnionType():
+            for member in info.types:
+                yield from _structs(member)
+        case inspect.DictType():
+            yield from _structs(info.value_type)
+        case inspect.CollectionType():
+            yield from _structs(info.item_type)
+        case _:
+            pass  # a scalar holds none

@@ -1,0 +1,74 @@
+"""Config Structs of all services → docs/reference/config.md: every key, its variable, type, default and meaning."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import NODEFAULT, Struct, structs
+
+from kgents_cli.installed import load_service, service_names
+from kgents_cli.reference.docstrings import meanings, summary
+from kgents_cli.reference.markdown import code, page, table
+from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.config import PREFIX, CommonConfig
+from kgents_shared.runtime.settings import Key, Setting, expectation, section_in, settings_of
+
+_COLUMNS: Final = ("key", "variable", "type", "default", "meaning")
+
+
+def document() -> str:
+    """The common settings, then one part for each installed service."""
+    return page(
+        "Configuration",
+        "Defaults < YAML file < environment. One file may serve all services: each reads the common keys and the "
+        f"section of its own name. A variable is the key with `{PREFIX}` before it and `__` between levels. An unknown "
+        "key stops the start.",
+        "## Every service",
+        *_tables(CommonConfig, ()),
+        *(block for name in service_names() for block in (f"## {name}", *_tables(load_service(name).config, (name,)))),
+    )
+
+
+def _tables(struct: type[Struct], at: Key) -> Iterator[str]:
+    """The keys of one Struct as a table, then each section within it under a heading of its own."""
+    owners: dict[Key, type[Struct]] = {at: struct}
+    intros: dict[Key, str] = {at: summary(struct)}
+    rows: dict[Key, list[tuple[str, ...]]] = {at: []}
+    for key, setting in settings_of(struct, at):
+        parent = key[:-1]
+        if section := section_in(setting.type):
+            owners[key], rows[key] = section, []
+            intros[key] = meanings(owners[parent]).get(key[-1], summary(section))
+        else:
+            rows[parent].append(_row(key, setting, owners[parent]))
+    for key, intro in intros.items():
+        if key != at:
+            yield f"### {'.'.join(key)}"
+        yield intro
+        if rows[key]:
+            yield table(_COLUMNS, rows[key])
+
+
+def _row(key: Key, setting: Setting, owner: type[Struct]) -> tuple[str, ...]:
+    if setting.from_file:
+        secret = setting.target[-1]
+        return (*_names(key), "path", code("null"), f"The file that holds `{secret}`, instead of {secret} itself.")
+    field = next(field for field in structs.fields(owner) if field.name == key[-1])
+    return (*_names(key), _type(setting.type), _default(field), meanings(owner).get(field.name, ""))
+
+
+def _names(key: Key) -> tuple[str, str]:
+    variable = PREFIX + "__".join(key).upper().replace("-", "_")
+    return code(".".join(key)), code(variable)
+
+
+def _type(annotation: Any) -> str:
+    return "secret or null" if Secret in get_args(annotation) else expectation(annotation)
+
+
+def _default(field: structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+    return code(json.dumps(msgspec.to_builtins(default), ensure_ascii=False))

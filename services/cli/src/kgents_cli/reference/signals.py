@@ -1,0 +1,70 @@
+"""What the contract says nowhere in one place: signal → who writes it, who reads it; token → what it stands for."""
+
+from typing import Final, NamedTuple, get_args
+
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import BY_SIGNAL
+from kgents_shared.contract.streams import Stream, StreamsConfig, streams
+from kgents_shared.contract.wire import Wire
+
+ANYBODY: Final = "subscriber"
+"""Whoever reads the stream: no part of kgents."""
+
+
+class Signal(NamedTuple):
+    """One signal's place in the flow."""
+
+    says: str
+    writers: tuple[str, ...]
+    """Services; `collector` is the one collector of the source named in the subject."""
+    readers: tuple[str, ...]
+
+
+class Token(NamedTuple):
+    """One part of a subject."""
+
+    meaning: str
+    example: str
+
+
+SIGNALS: Final[dict[str, Signal]] = {
+    "entity": Signal("one thing as one source sees it now", ("collector",), ("topology-builder",)),
+    "pulse": Signal("a sample of one thing's vitality", ("collector",), ("health-scorer", ANYBODY)),
+    "event": Signal("something that happened to one thing", ("collector",), (ANYBODY,)),
+    "topology": Signal(
+        "everything known of one thing, and what changed", ("topology-builder",), ("health-scorer", ANYBODY)
+    ),
+    "health": Signal("how well one thing is, and why", ("health-scorer",), (ANYBODY,)),
+    "alert": Signal("the life of one alert", ("health-scorer",), (ANYBODY,)),
+    "meta": Signal("what a service says of itself", ("any-service",), ("topology-builder", ANYBODY)),
+}
+
+TOKENS: Final[dict[str, Token]] = {
+    "cluster": Token("the name of what is observed", "prod"),
+    "source": Token("who says it: the collector's source", "k8s"),
+    "kind": Token("what sort of thing it is", "pod"),
+    "namespace": Token("where it lives; `_` for what lives in no namespace", "shop"),
+    "name": Token("what it is called; escaped, and over 120 characters cut and hashed", "cart-7f"),
+    "check": Token("the check's number in the catalogue", "KG-101"),
+    "service": Token("the service that speaks", "health-scorer"),
+    "instance": Token("its process; or `lease`, or `dead-letter-<slot>`", "node-1"),
+}
+
+STREAMS: Final[dict[str, Stream]] = {stream.signal: stream for stream in streams(StreamsConfig())}
+"""Signal → its stream as it is by default."""
+
+
+def messages(signal: str) -> tuple[type[Wire], ...]:
+    """The Structs that a signal carries: the members of a union, or the one type."""
+    type_ = BY_SIGNAL[signal].type
+    return get_args(type_) or (type_,)
+
+
+def address(signal: str) -> str:
+    """The signal's subjects with a name for each token: `kgents.health.{cluster}.{kind}.{namespace}.{name}`."""
+    return ".".join((subjects.ROOT, signal, *(f"{{{field}}}" for field in subjects.FIELDS[signal])))
+
+
+def example(signal: str) -> str:
+    """One subject of this signal."""
+    return subjects.build(signal, **{field: TOKENS[field].example for field in subjects.FIELDS[signal]})

@@ -1,0 +1,158 @@
+"""`kgents up`: nats-server → streams → every service as a process → what they say, until Ctrl-C."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from kgents_cli import screen
+from kgents_cli.children import keep_running, process_group
+from kgents_cli.connection import connected
+from kgents_cli.discovery import look
+from kgents_cli.embedded import EmbeddedServer, embedded_server, owned
+from kgents_cli.installed import entry_point, service_names
+from kgents_cli.options import CLUSTER, CONFIG_FILE, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
+from kgents_cli.output import NEUTRAL, OK, say
+from kgents_cli.relay import relay
+from kgents_shared.bus import provision
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.service import unix_ns
+
+MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to start."""
+
+    target: Target
+    has_own_server: bool
+    services: tuple[str, ...]
+    duration_s: float | None
+    """None: until Ctrl-C or SIGTERM."""
+    as_json: bool
+
+
+@click.command("up")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds.")
+@click.option("--only", metavar="A,B", help="Start only these services.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep all data there.")
+@output_option("text", "json")
+@target_options
+def command(duration: float | None, only: str | None, data: Path | None, output: str, target: Target) -> None:
+    """Start everything on this machine and show it live, until Ctrl-C.
+
+    Without --nats it starts a nats-server too, on 127.0.0.1 alone; its data survive. With -o json only messages are
+    printed, one JSON object per line.
+
+    \b
+    Examples:
+      kgents up
+      kgents up --only collector-nats,topology-builder --nats nats://host:4222
+      kgents up --duration 60 -o json > topology.jsonl
+    """  # noqa: D301
+    names = [name.strip() for name in only.split(",")] if only is not None else service_names()
+    for name in names:
+        entry_point(name)
+    overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}
+    target = msgspec.structs.replace(target, overrides=overrides)
+    has_own_server = NATS_URL not in map(str.upper, target.environ())
+    plan = Plan(target, has_own_server, tuple(names), duration, output == "json")
+    asyncio.run(_up(plan, target.load()))
+
+
+async def _up(plan: Plan, common: CommonConfig) -> None:
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    directory = Path(common.data_dir)
+    with owned(directory):
+        async with process_group() as group, _server(plan, directory, group) as server:
+            if server is not None:
+                common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
+            async with connected(common, log_level="warning") as bus:
+                changes = await _provision(bus)
+                if not plan.as_json:
+                    await _introduce(plan, common, server, changes, bus)
+                await _live(plan, common, group, server, bus, stopping)
+
+
+@asynccontextmanager
+async def _server(plan: Plan, directory: Path, group: int) -> AsyncIterator[EmbeddedServer | None]:
+    """Our own nats-server; None when another one is to be used."""
+    if not plan.has_own_server:
+        yield None
+        return
+    async with embedded_server(directory, group) as server:
+        yield server
+
+
+async def _provision(bus: Bus) -> int:
+    """Make the streams; returns how many were made or changed."""
+    session = await bus.session()
+    plan = await provision.plan(session, streams(StreamsConfig()))
+    await provision.apply(session, plan)
+    return sum(not isinstance(step, provision.Unchanged) for step in plan.steps)
+
+
+async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | None, changes: int, bus: Bus) -> None:
+    """Say what was started, and what else is on this machine."""
+    session = await bus.session()
+    version = ".".join(map(str, session.server_version))
+    kind = "embedded" if server is not None else "yours"
+    say(f"{OK} nats-server {version} ({kind})  {common.nats.url}  data: {common.data_dir}")
+    say(f"{OK} {len(streams(StreamsConfig()))} streams ({changes} made or changed)")
+    say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
+    say("")
+    say("on this machine")
+    for finding in await asyncio.to_thread(look, plan.target.environ(), service_names()):
+        say(f"  {OK if finding.where else NEUTRAL} {finding.name:<13} {finding.text}")
+    say("")
+
+
+async def _live(
+    plan: Plan,
+    common: CommonConfig,
+    group: int,
+    server: EmbeddedServer | None,
+    bus: Bus,
+    stopping: asyncio.Event,
+) -> None:
+    """Run everything until it is time to stop."""
+    environ, show_log = _environ(plan, common, server), relay(list(plan.services))
+    show = screen.show_records if plan.as_json else screen.show_picture
+    async with asyncio.TaskGroup() as tasks:
+        work = [
+            tasks.create_task(keep_running(name, _command(name), environ, group, show_log)) for name in plan.services
+        ]
+        work.append(tasks.create_task(show(bus, unix_ns(SystemClock().now()))))
+        if server is not None:
+            work.append(tasks.create_task(server.keep_running()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(plan.duration_s):
+                await stopping.wait()
+        for task in work:
+            task.cancel()
+
+
+def _command(service: str) -> Sequence[str]:
+    """What starts a service: the same as in production."""
+    return (sys.executable, "-m", "kgents_cli", "run", service)
+
+
+def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) -> dict[str, str]:
+    """What the services are told."""
+    told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
+    if plan.target.config_file is not None:
+        told[CONFIG_FILE] = str(plan.target.config_file)
+    if server is not None:
+        told[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
+    return overlaid(plan.target.environ(), told)

@@ -1,0 +1,92 @@
+"""`kgents watch`: a filter → the messages of every stream it spans, one line each."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import click
+
+from kgents_cli import selection
+from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.feed import feed
+from kgents_cli.moment import duration_s
+from kgents_cli.options import Target, output_option, target_options
+from kgents_cli.output import say_line, say_record
+from kgents_cli.sentence import line_of, record_of
+from kgents_shared.bus.consume import Batch
+from kgents_shared.bus.pull import Delivery
+from kgents_shared.contract import subjects
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.service import unix_ns
+
+
+@click.command("watch")
+@click.argument("subject", default="kgents.topology.>")
+@click.option("--since", metavar="DURATION", help="Begin with everything stored since then, such as 10m or 2h.")
+@output_option("text", "json")
+@target_options
+def command(subject: str, since: str | None, output: str, target: Target) -> None:
+    """Print messages as they come, until Ctrl-C.
+
+    SUBJECT is any NATS filter below `kgents.`. Of a state stream (entity, topology, health, alert, meta) the present
+    state comes first; of a log (pulse, event) only what is new. With -o json each line is one message as it is stored.
+
+    \b
+    Examples:
+      kgents watch                                   the topology
+      kgents watch 'kgents.alert.>' -o json          alerts, for another program
+      kgents watch 'kgents.event.prod.>' --since 2h  what happened while I was away
+    """  # noqa: D301
+    selected = _selection(subject, target.cluster)
+    now = SystemClock().now()
+    asyncio.run(_watch(target.load(), selected, _since(since, now), now, as_json=output == "json"))
+
+
+def _selection(filter_: str, cluster: str | None) -> dict[str, str]:
+    """Signal → filter, narrowed to one cluster if one is named."""
+    try:
+        found = selection.signals(filter_)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if cluster is None:
+        return found
+    return {signal: _in_cluster(part, cluster) for signal, part in found.items()}
+
+
+def _in_cluster(filter_: str, cluster: str) -> str:
+    root, signal, asked, *rest = filter_.split(".")
+    token = subjects.escape(cluster)
+    if asked not in ("*", token):
+        raise click.UsageError(f"expected --cluster {cluster} to fit the subject, found {filter_!r}; leave one out")
+    return ".".join((root, signal, token, *rest))
+
+
+def _since(text: str | None, now: datetime) -> datetime | None:
+    try:
+        return now - timedelta(seconds=duration_s(text)) if text is not None else None
+    except ValueError as error:
+        raise click.UsageError(f"--since: {error}") from None
+
+
+async def _watch(
+    common: CommonConfig, selected: dict[str, str], since: datetime | None, now: datetime, *, as_json: bool
+) -> None:
+    show = _show_record if as_json else _show_line
+
+    def take(_: str, batch: Batch) -> None:
+        for each in batch.deliveries:
+            show(each)
+
+    async with connected(common, log_level="warning") as bus:
+        await require(bus, [STREAMS[signal] for signal in selected])
+        filters = {NAME_BY_SIGNAL[signal]: filter_ for signal, filter_ in selected.items()}
+        await feed(bus, filters, take, now_ns=unix_ns(now), since=since)
+
+
+def _show_line(delivery: Delivery) -> None:
+    say_line(line_of(delivery))
+
+
+def _show_record(delivery: Delivery) -> None:
+    say_record(record_of(delivery))

@@ -1,0 +1,175 @@
+"""`kgents up`: everything on one machine, and nothing of it left behind."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import nats
+
+from support.build import make_entity
+from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
+from support.nats_server import NatsServer
+from support.running import eventually
+
+ONLY_BUILDER = ("--only", "topology-builder")
+
+
+class Up:
+    """A running `kgents up`, as seen from outside."""
+
+    def __init__(self, process: asyncio.subprocess.Process, first_line: str) -> None:
+        self.process = process
+        self.first_line = first_line
+        self.url = next(word for word in first_line.split() if word.startswith("nats://"))
+
+    def children(self, program: str = "") -> list[int]:
+        """The processes that it started, as far as their command lines name this program."""
+        return [pid for pid in descendants(self.process.pid) if program in command_line(pid)]
+
+    async def end(self, number: signal.Signals) -> Result:
+        self.process.send_signal(number)
+        return await result_of(self.process)
+
+
+@asynccontextmanager
+async def running_up(directory: Path, *args: str) -> AsyncIterator[Up]:
+    process = await start_kgents("up", "--data", str(directory), *args)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            yield Up(process, (await process.stdout.readline()).decode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) -> None:
+    async with running_up(tmp_path, "--duration", "12") as up:
+        started = up.children()
+        client = await nats.connect(up.url)
+        subscription = await client.jetstream().subscribe(
+            "kgents.topology.local.*.*.*", stream="KGENTS_TOPOLOGY", ordered_consumer=True
+        )
+        seen: set[tuple[str, str]] = set()
+        while not {("nats_server", "kgents"), ("nats_stream", "KGENTS_TOPOLOGY")} <= seen:
+            ref = json.loads((await subscription.next_msg(timeout=10)).data)["ref"]
+            seen.add((ref["kind"], ref["name"]))
+        await client.close()
+        code, out, err = await result_of(up.process)
+    assert code == 0, err
+    assert "on this machine\n" in out
+    assert any(line.endswith("● nats_server kgents  running  healthy 1.00") for line in out.splitlines())
+    assert "→ runs_on nats_server kgents" in out
+    assert {json.loads(line)["service"] for line in err.splitlines()} >= {"collector-nats", "health-scorer"}
+    assert not [pid for pid in started if is_alive(pid)]
+
+
+async def test_json_is_nothing_but_messages(server: NatsServer, tmp_path: Path) -> None:
+    process = await start_kgents(
+        "up", "--data", str(tmp_path), *ONLY_BUILDER, "--nats", server.url, "--duration", "5", "-o", "json"
+    )
+    async with asyncio.timeout(10):
+        while not (tmp_path / "topology-builder.local.outbox").exists():
+            await asyncio.sleep(0.1)
+    client = await nats.connect(server.url)
+    await publish(client, make_entity())
+    await client.close()
+    code, out, _ = await result_of(process)
+    assert code == 0
+    assert [json.loads(line)["ref"]["name"] for line in out.splitlines()] == ["cart-7f"]
+    assert not (tmp_path / "nats.conf").exists()
+
+
+async def test_kill_9_leaves_nothing_running(tmp_path: Path) -> None:
+    async with running_up(tmp_path, *ONLY_BUILDER) as up:
+        await eventually(lambda: bool(up.children("run topology-builder")))
+        started = up.children()
+        up.process.kill()
+        await up.process.communicate()
+    assert len(started) >= 3  # the keeper, nats-server, topology-builder
+    await eventually(lambda: not [pid for pid in started if is_alive(pid)], within_s=5)
+
+
+async def test_a_second_one_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    async with running_up(tmp_path, *ONLY_BUILDER) as up:
+        code, out, err = await run_kgents("up", "--data", str(tmp_path))
+        assert (code, out) == (1, "")
+        assert err.startswith(f"kgents: another `kgents up` uses {tmp_path}")
+        assert (await up.end(signal.SIGTERM)).code == 0
+
+
+async def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
+    async with running_up(tmp_path, *ONLY_BUILDER) as up:
+        await eventually(lambda: bool(up.children("run topology-builder")))
+        started = up.children()
+        code, _, err = await up.end(signal.SIGINT)
+    assert code == 130
+    assert "Traceback" not in err
+    assert not [pid for pid in started if is_alive(pid)]
+
+
+async def test_whoever_dies_is_started_again(tmp_path: Path) -> None:
+    async with running_up(tmp_path, *ONLY_BUILDER) as up:
+        await eventually(lambda: bool(up.children("run topology-builder")))
+        (builder,) = up.children("run topology-builder")
+        (server,) = up.children("nats-server")
+        os.kill(builder, signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
+        await eventually(lambda: [builder] != up.children("run topology-builder") != [])
+        await eventually(lambda: [server] != up.children("nats-server") != [])
+        client = await nats.connect(up.url, max_reconnect_attempts=50, reconnect_time_wait=0.1)  # on the same port
+        await client.close()
+        _, _, err = await up.end(signal.SIGTERM)
+    assert "a service ended; starting it again" in err
+    assert "nats-server ended; starting it again" in err
+
+
+async def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
+    async with running_up(tmp_path, *ONLY_BUILDER) as up:
+        started = up.children()
+        assert up.process.stdout is not None
+        up.process.stdout._transport.close()  # type: ignore[attr-defined]
+        assert await up.process.wait() == 0
+    assert not [pid for pid in started if is_alive(pid)]
+
+
+async def test_a_service_that_refuses_its_configuration_ends_it(tmp_path: Path) -> None:
+    file = tmp_path / "kgents.yaml"
+    file.write_text("topology-builder: {clusterz: []}\n")
+    code, _, err = await run_kgents("up", "--data", str(tmp_path / "data"), *ONLY_BUILDER, "--config", str(file))
+    assert code == 78
+    assert "topology-builder.clusterz: unknown key" in err
+    assert "topology-builder cannot use its configuration" in err
+
+
+async def test_an_unknown_service_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    code, _, err = await run_kgents("up", "--data", str(tmp_path), "--only", "topolgy-builder")
+    assert code == 1
+    assert "did you mean topology-builder?" in err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,63 @@
+"""The `kgents` command as a user runs it: a real process, and a bare client to publish what it shall show."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from nats.aio.client import Client
+
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.topology import TopologyEntity
+
+PROGRAM = str(Path(sys.executable).with_name("kgents"))
+TIMEOUT_S = 30.0
+
+
+class Result(NamedTuple):
+    code: int | None
+    out: str
+    err: str
+
+
+Kgents = Callable[..., Awaitable[Result]]
+"""`await kgents("topology", "-o", "json")`."""
+
+
+async def start_kgents(*args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        PROGRAM, *args, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def result_of(process: asyncio.subprocess.Process) -> Result:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+async def run_kgents(*args: str) -> Result:
+    return await result_of(await start_kgents(*args))
+
+
+async def publish(client: Client, message: Entity | TopologyEntity | Health | Alert) -> int:
+    """Store a message as any client would; returns its sequence."""
+    match message:
+        case Entity():
+            subject = message.ref.subject("entity", source=message.source)
+        case TopologyEntity():
+            subject = message.ref.subject("topology")
+        case Health():
+            subject = message.ref.subject("health")
+        case Alert():
+            subject = message.ref.subject("alert", check=message.check)
+    return (await client.jetstream().publish(subject, encode(message))).seq
