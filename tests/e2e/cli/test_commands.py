@@ -89,7 +89,7 @@ async def test_config_check_prints_what_is_in_use_and_hides_secrets(
     assert code == 0
     settings = json.loads(out)
     assert (settings["cluster"], settings["topology-builder"]["clusters"]) == ("prod", ["prod"])
-    assert settings["nats"]["token"] == "***"
+    assert set(settings["nats"]["token"]) == {"*"}
     assert "canary" not in out + err
 
 

@@ -126,6 +126,14 @@ async def test_at_reaches_beyond_what_one_request_may_answer(client: Client, kge
     assert (code, len(json.loads(out))) == (0, 1_501)
 
 
+async def test_at_reaches_beyond_the_bytes_of_one_answer(client: Client, kgents: Kgents) -> None:
+    text = "x" * 500_000
+    for number in range(20):
+        await publish(client, TopologyEntity(text=text, ref=Ref("prod", "pod", f"p{number}", "shop")))
+    code, out, err = await kgents("topology", "-o", "json", "--at", "-0s")
+    assert (code, len(json.loads(out)), err) == (0, 20, "")
+
+
 @pytest.mark.parametrize("time", ["yesterday", "2026-11-21T09:00:00", "2999-01-01T00:00:00Z", "-10"])
 async def test_a_time_that_is_none_is_a_usage_error(time: str, kgents: Kgents) -> None:
     code, out, err = await kgents("topology", "--at", time)

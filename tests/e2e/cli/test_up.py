@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import nats
+from nats.aio.client import Client
 
 from support.build import make_entity
 from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
@@ -90,20 +91,18 @@ async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) ->
     assert not [pid for pid in started if is_alive(pid)]
 
 
-async def test_json_is_nothing_but_messages(server: NatsServer, tmp_path: Path) -> None:
-    process = await start_kgents(
-        "up", "--data", str(tmp_path), *ONLY_BUILDER, "--nats", server.url, "--duration", "5", "-o", "json"
-    )
-    async with asyncio.timeout(10):
-        while not (tmp_path / "topology-builder.local.outbox").exists():
-            await asyncio.sleep(0.1)
-    client = await nats.connect(server.url)
+async def test_json_is_nothing_but_messages(server: NatsServer, client: Client, tmp_path: Path) -> None:
     await publish(client, make_entity())
-    await client.close()
-    code, out, _ = await result_of(process)
-    assert code == 0
-    assert [json.loads(line)["ref"]["name"] for line in out.splitlines()] == ["cart-7f"]
-    assert not (tmp_path / "nats.conf").exists()
+    data = tmp_path / "data"
+    process = await start_kgents("up", "--data", str(data), *ONLY_BUILDER, "--nats", server.url, "-o", "json")
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        first = await process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    code, rest, _ = await result_of(process)
+    assert (code, rest) == (0, "")
+    assert json.loads(first)["text"] == "pod shop/cart-7f appeared: running"
+    assert not (data / "nats.conf").exists()
 
 
 async def test_kill_9_leaves_nothing_running(tmp_path: Path) -> None:

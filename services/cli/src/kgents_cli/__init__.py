@@ -6,7 +6,9 @@ app.py finds the command; options.py turns its flags into configuration; each co
     watch      selection.py (which streams) → feed.py (their messages, live) → sentence.py (one line each)
     topology   snapshot.py (the state now, or then) → picture.py (tree, table)
     health     snapshot.py
-    doctor     examination.py
+    doctor     snapshot.py + discovery.py
+    run        the service itself, through its entry point (installed.py)
 
+reference/ writes the documents under docs/reference; no command needs it.
 Data goes to stdout, everything else to stderr.
 """

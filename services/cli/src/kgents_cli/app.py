@@ -41,6 +41,15 @@ class _Commands(click.Group):
         command: click.Command = import_module(f"kgents_cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command; returns the exit code, also of what it raises (click would end a closed pipe with 1)."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader that went away can still be dealt with
+        except (KgentsError, BrokenPipeError, BaseExceptionGroup) as error:
+            return _report(_leaf(error))
+        return code if isinstance(code, int) else EXIT_OK
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -66,16 +75,13 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
-        code = kgents.main(standalone_mode=False)
-        sys.stdout.flush()  # here, where a reader that went away can still be dealt with
+        code: int = kgents.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         return EXIT_INTERRUPTED
-    except (KgentsError, BrokenPipeError, BaseExceptionGroup) as error:
-        return _report(_leaf(error))
-    return code if isinstance(code, int) else EXIT_OK
+    return code
 
 
 def _leaf(error: BaseException) -> BaseException:

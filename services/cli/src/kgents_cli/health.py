@@ -100,7 +100,7 @@ def summary(health: Iterable[Health], now: datetime) -> Iterator[str]:
     things = [each for each in everything if each.aggregate is None]
     unwell = [each for each in things if each.level != "healthy"]
     if things and not unwell:
-        yield f"all {len(things)} things are healthy"
+        yield f"everything is healthy ({len(things)})"
     for each in sorted(unwell, key=lambda each: (_BADNESS.get(each.level, len(_BADNESS)), each.score)):
         yield ""
         yield _headline(each, now)

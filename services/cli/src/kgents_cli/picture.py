@@ -1,17 +1,17 @@
 """Topology and health → a tree or a table. Pure, but for the width of the terminal."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from kgents_cli.moment import span
+from kgents_cli.output import is_coloured, painted
 from kgents_cli.sentence import clean
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
@@ -20,6 +20,8 @@ from kgents_shared.contract.topology import TopologyEntity
 MARKS: Final = {"healthy": "●", "warning": "▲", "critical": "✖", "unknown": "?"}
 STYLES: Final = {"healthy": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
 _NOT_SCORED: Final = "○"
+_HEADING: Final = ("CLUSTER", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "AGE", "WHY")
+_HEALTH: Final = _HEADING.index("HEALTH")
 
 _UNBOUNDED_COLUMNS: Final = 10_000
 """Off a terminal nothing is wrapped or cut: a line is a record."""
@@ -74,30 +76,30 @@ def tree(shown: Iterable[Thing]) -> Tree:
     return root
 
 
-def table(shown: Iterable[Thing], now: datetime) -> Table:
-    """One line for each thing."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("CLUSTER", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "AGE", "WHY"):
-        grid.add_column(column, overflow="fold")
-    for thing in shown:
-        ref, created = thing.ref, thing.entity.created_at
-        grid.add_row(
-            clean(ref.cluster),
-            clean(ref.kind),
-            clean(ref.namespace),
-            clean(ref.name),
-            clean(thing.entity.status),
-            Text(_health(thing), style=STYLES.get(thing.level, "")),
-            span((now - created).total_seconds()) if created is not None else "",
-            thing.why,
-        )
-    return grid
+def table(shown: Iterable[Thing], now: datetime) -> Iterator[str]:
+    """A heading, and one line for each thing."""
+    listed = list(shown)
+    rows = [_HEADING, *(_cells(thing, now) for thing in listed)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    levels = ["", *(thing.level for thing in listed)]
+    for row, level in zip(rows, levels, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[_HEALTH] = painted(cells[_HEALTH], level, sys.stdout)
+        yield "  ".join(cells).rstrip()
 
 
-def show(picture: RenderableType) -> None:
-    """Print it: as wide as the terminal, and off one as wide as it needs."""
+def _cells(thing: Thing, now: datetime) -> tuple[str, ...]:
+    ref, created = thing.ref, thing.entity.created_at
+    names = (ref.cluster, ref.kind, ref.namespace, ref.name, thing.entity.status)
+    age = span((now - created).total_seconds()) if created is not None else ""
+    return (*map(clean, names), _health(thing), age, thing.why)
+
+
+def show(picture: Tree) -> None:
+    """Print a tree: as wide as the terminal, and off one as wide as it needs."""
     width = None if sys.stdout.isatty() else _UNBOUNDED_COLUMNS
-    console = Console(file=sys.stdout, width=width, highlight=False, markup=False)
+    color_system: Literal["auto"] | None = "auto" if is_coloured(sys.stdout) else None
+    console = Console(file=sys.stdout, width=width, color_system=color_system, highlight=False, markup=False)
     console.print(picture)
     sys.stdout.flush()
 

@@ -24,9 +24,13 @@ Payloads = dict[str, bytes]
 """Subject → message."""
 
 TIMEOUT_S: Final = 30.0
-"""For the whole of it; a hundred thousand subjects take some two seconds."""
+"""For the present state as a whole; a hundred thousand subjects take some two seconds."""
+SILENCE_S: Final = 5.0
+"""For the next message of a past state."""
 SUBJECTS_PER_REQUEST: Final = 512
 """The server answers for at most 1,024 subjects; half of that keeps a request of long subjects below max_payload."""
+BYTES_PER_REQUEST: Final = 8 * 1024**2
+"""The answers come as fast as the server can send; beyond its max_pending (64 MiB) it would drop us as too slow."""
 
 _MARKER: Final = "Nats-Marker-Reason"
 _NO_RESULTS: Final = "404"
@@ -72,7 +76,7 @@ async def then(bus: Bus, signal: str, filter_: str, time: datetime) -> Past:
     """What was there at a time.
 
     Raises:
-        BusTimeoutError: it could not be read in time.
+        BusTimeoutError: the server fell silent.
         BusError: the server refused.
     """
     stream = NAME_BY_SIGNAL[signal]
@@ -81,17 +85,13 @@ async def then(bus: Bus, signal: str, filter_: str, time: datetime) -> Past:
     counts = await _counts(session, stream, filter_)
     seen: set[str] = set()
     payloads: Payloads = {}
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            subjects = list(counts)
-            for at in range(0, len(subjects), SUBJECTS_PER_REQUEST):
-                chunk = subjects[at : at + SUBJECTS_PER_REQUEST]
-                async for subject, payload in _last_of(session, stream, chunk, time):
-                    seen.add(subject)
-                    if payload and not is_gone(payload):
-                        payloads[subject] = payload
-    except TimeoutError:
-        raise BusTimeoutError(f"{stream} at {rfc3339(time)} could not be read within {TIMEOUT_S:g} s") from None
+    subjects = list(counts)
+    for at in range(0, len(subjects), SUBJECTS_PER_REQUEST):
+        chunk = subjects[at : at + SUBJECTS_PER_REQUEST]
+        async for subject, payload in _last_of(session, stream, chunk, time):
+            seen.add(subject)
+            if payload and not is_gone(payload):
+                payloads[subject] = payload
     # A subject with room for more messages has lost none: if it has none from before, it was not there.
     full = info.config.max_msgs_per_subject
     forgotten = tuple(subject for subject, count in counts.items() if count >= full > 0 and subject not in seen)
@@ -142,22 +142,30 @@ async def _last_of(
     session: Session, stream: str, subjects: Sequence[str], time: datetime
 ) -> AsyncIterator[tuple[str, bytes]]:
     """The last message of each subject at a time; empty where the server itself had removed it."""
-    body: dict[str, Any] = {"multi_last": subjects, "up_to_time": rfc3339(time)}
+    body: dict[str, Any] = {"multi_last": subjects, "up_to_time": rfc3339(time), "max_bytes": BYTES_PER_REQUEST}
     inbox = session.new_inbox()
     answers: asyncio.Queue[Any] = asyncio.Queue()
     unsubscribe = await session.subscribe(inbox, answers.put)
     try:
         while body:
             await session.publish(session.api_subject(f"DIRECT.GET.{stream}"), msgspec.json.encode(body), reply=inbox)
-            while "Status" not in (answer := await answers.get()).headers:
+            while "Status" not in (answer := await _next(answers)).headers:
                 yield answer.headers["Nats-Subject"], b"" if _MARKER in answer.headers else answer.data
             body = _rest(body, answer.headers)
     finally:
         await unsubscribe()
 
 
+async def _next(answers: asyncio.Queue[Any]) -> Any:
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            return await answers.get()
+    except TimeoutError:
+        raise BusTimeoutError(f"the server fell silent for {SILENCE_S:g} s while it was read") from None
+
+
 def _rest(body: dict[str, Any], end: Mapping[str, str]) -> dict[str, Any]:
-    """What is still to be asked for; the server cuts an answer that is too large for one go.
+    """What is still to be asked for: the server ends an answer at BYTES_PER_REQUEST and says how much is left.
 
     Raises:
         BusError: the server refused.

@@ -66,7 +66,8 @@ async def _topology(common: CommonConfig, query: Query, output: str) -> None:
     if not shown:
         note("nothing is there; see who observes with `kgents doctor`")
     elif output == "table":
-        picture.show(picture.table(shown, query.at or query.asked_at))
+        for line in picture.table(shown, query.at or query.asked_at):
+            say(line)
     else:
         picture.show(picture.tree(shown))
 

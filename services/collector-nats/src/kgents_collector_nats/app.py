@@ -67,23 +67,23 @@ class _Collector:
         said = [row.message for row in self.entities.rows.values()]
         while True:
             started_s = self.context.clock.monotonic_s()
-            current = remember(previous, await source.read())
-            is_over = window is not None and (current.at - window.at).total_seconds() >= TRAFFIC_WINDOW_S
-            facts = observe(
-                previous,
-                current,
-                cluster=self.context.cluster,
-                interval_s=interval_s,
-                caps=self.context.config.caps,
-                heartbeats=self.heartbeats,
-                published={entity.ref: entity for entity in said},
-                traffic_since=window if is_over else None,
-            )
-            window = current if is_over or window is None else window
-            said = facts.entities
-            self._publish(facts)
+            with self.context.telemetry.span("collector-nats poll") as trace:
+                current = remember(previous, await source.read())
+                is_over = window is not None and (current.at - window.at).total_seconds() >= TRAFFIC_WINDOW_S
+                facts = observe(
+                    previous,
+                    current,
+                    cluster=self.context.cluster,
+                    interval_s=interval_s,
+                    caps=self.context.config.caps,
+                    heartbeats=self.heartbeats,
+                    published={entity.ref: entity for entity in said},
+                    traffic_since=window if is_over else None,
+                )
+                self._publish(facts, trace)
             self._tell_state(current)
-            previous = current
+            window = current if is_over or window is None else window
+            previous, said = current, facts.entities
             elapsed_s = self.context.clock.monotonic_s() - started_s
             await self.context.clock.sleep(max(0.0, interval_s - elapsed_s))
 
@@ -113,11 +113,11 @@ class _Collector:
             if event is not None:
                 self._publish_event(event)
 
-    def _publish(self, facts: Facts) -> None:
+    def _publish(self, facts: Facts, trace: dict[str, str]) -> None:
         wanted = {entity.ref.subject("entity", source=SOURCE): entity for entity in facts.entities}
-        self.entities.replace_all(wanted, _removal)
+        self.entities.replace_all(wanted, _removal, trace=trace)
         for pulse in facts.pulses:
-            self.context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+            self.context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse), trace=trace)
         for event in facts.events:
             self._publish_event(event)
 

@@ -104,13 +104,20 @@ class _Builder:
 
     def _reduce(self, changes: Changes[Entity]) -> None:
         for change in changes.changes:
-            trace = _trace(change.headers)
-            if change.new is not None:
-                self.reducer.upsert(change.new, time_ns=change.time_ns, trace=trace)
-            elif change.removal is not None:
-                self.reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
-            elif change.old is not None:
-                self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
+            # A snapshot's messages were traced when they were news; only what is news now goes on.
+            if change.headers is not None and TRACE_HEADER in change.headers and self.entities_known.is_set():
+                with self.context.telemetry.span("topology-builder reduce", change.headers) as trace:
+                    self._reduce_one(change, trace)
+            else:
+                self._reduce_one(change, {})
+
+    def _reduce_one(self, change: Change[Entity], trace: dict[str, str]) -> None:
+        if change.new is not None:
+            self.reducer.upsert(change.new, time_ns=change.time_ns, trace=trace)
+        elif change.removal is not None:
+            self.reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
+        elif change.old is not None:
+            self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
 
     def _publish_everything(self) -> None:
         """Make the table exactly what the facts say now."""
@@ -142,11 +149,6 @@ class _Builder:
             if self._read is not None:
                 status.watermark["KGENTS_ENTITY"] = self._read.seq
         status.lag_s = (now_ns - self._published_ns) / 1e9
-
-
-def _trace(headers: dict[str, str] | None) -> dict[str, str]:
-    """The trace context of a message, to be handed on."""
-    return {TRACE_HEADER: headers[TRACE_HEADER]} if headers and TRACE_HEADER in headers else {}
 
 
 SERVICE = Service(name="topology-builder", config=Config, run=run)

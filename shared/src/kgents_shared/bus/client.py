@@ -17,11 +17,11 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 import nats.errors
-import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ BACKOFF_MAX_S: Final = 5.0
 STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class SessionLostError(BusError):

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import (
     ConsumerGoneError,
     ConsumerInfo,
@@ -31,7 +31,7 @@ RETRY_S: Final = 1.0
 """Pause before the next try when the server refuses a consumer."""
 NO_CONSUMER_CODES: Final = frozenset({10014})
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -7,8 +7,7 @@ again overwrites itself, and however many there are, the server keeps no more th
 import base64
 from typing import Final
 
-import structlog
-
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import TTL, Lost, Outcome, Publisher, Refused, Stored
 from kgents_shared.bus.pull import Delivery
 from kgents_shared.contract import meta, subjects
@@ -20,7 +19,7 @@ TTL_S: Final = 7 * DAY_S
 PAYLOAD_BYTES: Final = 4 * 1024
 """How much of the message is kept: enough to see what it is."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class DeadLetters:

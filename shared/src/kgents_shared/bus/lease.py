@@ -14,10 +14,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final, NoReturn
 
-import structlog
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
 from kgents_shared.bus.pull import Delivery, last_message
 from kgents_shared.contract import codec, meta, subjects
@@ -39,7 +39,7 @@ NOBODY: Final = ""
 
 _STREAM: Final = NAME_BY_SIGNAL["meta"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Lease:

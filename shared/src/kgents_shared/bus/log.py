@@ -12,9 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-import structlog
-
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
 
@@ -28,7 +27,7 @@ RETRY_S: Final = 1.0
 TOO_LARGE_CODE: Final = 10054
 """How JetStream says that a message will never fit its stream."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class LogPublisher:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import msgspec
-import structlog
 
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.contract.errors import ConfigError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS message (
 
 _encode = msgspec.json.Encoder().encode
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -17,10 +17,10 @@ from contextlib import aclosing
 from typing import Final, Generic, TypeVar
 
 import msgspec
-import structlog
 
 from kgents_shared.bus.client import Bus, SessionLostError
 from kgents_shared.bus.consume import RETRY_S, Position, follow
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import (
     EXPECTED_SEQUENCE,
     TTL,
@@ -44,7 +44,7 @@ AUDIT_INTERVAL_S: Final = 30.0
 TOMBSTONES_MAX: Final = 10_000
 """Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Row(msgspec.Struct, Generic[T], gc=False):
@@ -222,13 +222,15 @@ class StateTable(Generic[T]):
         """Wish the subject gone; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
         self._wish(subject, _Wish(message, True, REMOVAL_TTL_S, trace or {}))
 
-    def replace_all(self, messages: Mapping[str, T], removal: Callable[[T], T]) -> None:
+    def replace_all(
+        self, messages: Mapping[str, T], removal: Callable[[T], T], *, trace: dict[str, str] | None = None
+    ) -> None:
         """Wish that the table hold these messages and nothing else; `removal` says why a row is gone."""
         for subject, message in messages.items():
-            self.put(subject, message)
+            self.put(subject, message, trace=trace)
         for subject in {*self.rows, *self._wishes} - messages.keys():
             if (current := self.wanted(subject)) is not None:
-                self.remove(subject, removal(current))
+                self.remove(subject, removal(current), trace=trace)
 
     def wanted(self, subject: str) -> T | None:
         """What the subject will hold when everything wished for is published."""

@@ -4,6 +4,7 @@ This is the state table behind a smaller door: the first changes are the snapsho
 run goes on where this one stopped.
 """
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -62,7 +63,6 @@ class TopologyStream:
 async def topology(
     nats: str | NatsConfig = "nats://127.0.0.1:4222",
     *,
-    now_ns: int,
     position_file: Path | None = None,
     **filter_: str,
 ) -> AsyncIterator[TopologyStream]:
@@ -70,8 +70,8 @@ async def topology(
 
     Args:
         nats: where NATS is, with credentials if it wants some.
-        now_ns: the time, `time.time_ns()`: a position older than removals are kept is not resumed from.
-        position_file: remembers how far this consumer has come; without it every start begins with the snapshot.
+        position_file: remembers how far this consumer has come; without it every start begins with the snapshot. A
+            position older than removals are kept (seven days) is not resumed from either.
         filter_: fields of the subject.
 
     Raises:
@@ -80,7 +80,7 @@ async def topology(
     config = nats if isinstance(nats, NatsConfig) else NatsConfig(url=nats)
     async with Bus(config, name="topology-consumer") as bus:
         await bus.session(timeout_s=CONNECT_TIMEOUT_S)
-        yield TopologyStream(bus, subjects.pattern("topology", **filter_), now_ns, position_file)
+        yield TopologyStream(bus, subjects.pattern("topology", **filter_), time.time_ns(), position_file)
 
 
 def _read(file: Path | None) -> Position | None:

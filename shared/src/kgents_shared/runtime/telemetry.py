@@ -6,7 +6,8 @@ service to the next in the headers of NATS messages.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -75,6 +76,19 @@ class Telemetry:
         self._tracers = _tracer_provider(config, resource)
         self.meter = self._meters.get_meter(_SCOPE, version)
         self.tracer = self._tracers.get_tracer(_SCOPE, version)
+
+    @contextmanager
+    def span(self, name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+        """Trace a piece of work; yields the headers that hand its context on, empty while it is not recorded.
+
+        Args:
+            name: what is done, such as `topology-builder reduce`.
+            carried: the headers of the message that led here; None begins a trace.
+        """
+        with self.tracer.start_as_current_span(name, context=extract(carried) if carried is not None else None):
+            headers: dict[str, str] = {}
+            inject(headers)
+            yield headers
 
     def render(self) -> bytes:
         """Return all metrics, as of now, in the text format of Prometheus."""

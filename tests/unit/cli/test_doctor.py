@@ -1,0 +1,41 @@
+from kgents_cli.doctor import services
+from kgents_shared.contract.meta import Cost, Heartbeat, Lease
+from support.build import NOW
+
+
+def beat(state: str, **fields: object) -> Heartbeat:
+    given: dict[str, object] = {
+        "text": f"topology-builder n1 is {state}",
+        "service": "topology-builder",
+        "instance": "n1",
+        "version": "1.2",
+        "started_at": NOW,
+        "state": state,
+    }
+    return Heartbeat(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def test_a_service_that_works_gives_an_account_of_itself() -> None:
+    message = beat("in_sync", lag_s=0.25, rows=7, dead_letters=2, cost=Cost(cpu_percent=1.5, memory_bytes=64 << 20))
+    (verdict,) = services({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.is_well
+    assert verdict.text == (
+        "prod: topology-builder n1 is in_sync (version 1.2, lag 0.2 s, 7 rows, 2 messages set aside, "
+        "1.5 % of a core, 64 MiB)"
+    )
+
+
+def test_a_service_in_trouble_is_wrong_and_leads_on() -> None:
+    (verdict,) = services({"kgents.meta.prod.topology-builder.n1": beat("degraded")}, ["topology-builder"])
+    assert (verdict.is_well, verdict.next_step) == (False, "kgents run topology-builder")
+
+
+def test_a_standby_is_well() -> None:
+    (verdict,) = services({"kgents.meta.prod.topology-builder.n2": beat("standby")}, [])
+    assert verdict.is_well
+
+
+def test_a_lease_is_no_sign_of_life() -> None:
+    lease = Lease(text="", holder="n1", acquired_at=NOW)
+    (verdict,) = services({"kgents.meta.prod.topology-builder.lease": lease}, ["topology-builder"])
+    assert (verdict.is_well, verdict.text) == (False, "topology-builder is installed, but does not report")

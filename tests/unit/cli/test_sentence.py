@@ -1,0 +1,62 @@
+import pytest
+
+from kgents_cli.sentence import clean, line_of, record_of
+from kgents_shared.bus.pull import Delivery
+from support.build import NOW, NOW_NS
+
+SUBJECT = "kgents.topology.prod.pod.shop.cart"
+
+
+def delivered(payload: bytes, headers: dict[str, str] | None = None) -> Delivery:
+    return Delivery(SUBJECT, payload, headers, seq=1, consumer_seq=1, time_ns=NOW_NS, pending=0, reply="")
+
+
+@pytest.mark.parametrize(
+    ("payload", "level"),
+    [
+        (b'{"text":"t","status":"running"}', "healthy"),
+        (b'{"text":"t","status":"failed"}', "critical"),
+        (b'{"text":"t","status":"failed","op":"remove"}', ""),
+        (b'{"text":"t","level":"unknown","score":0.5}', "unknown"),
+        (b'{"text":"t","state":"firing","severity":"critical"}', "critical"),
+        (b'{"text":"t","state":"resolved","severity":"critical"}', "healthy"),
+        (b'{"text":"t","state":"degraded"}', "critical"),
+        (b'{"text":"t","severity":"error"}', "critical"),
+        (b'{"text":"t","status":"of a newer version"}', ""),
+    ],
+)
+def test_a_line_has_the_time_the_level_and_the_text(payload: bytes, level: str) -> None:
+    line = line_of(delivered(payload))
+    assert (line.at, line.level, line.text) == (NOW, level, "t")
+
+
+REF = b'"ref":{"cluster":"prod","kind":"pod","name":"cart","namespace":"shop"}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b'{"type":"RESOURCE_PULSE","cpu_percent":12.5,%b}' % REF, "pod shop/cart: RESOURCE_PULSE cpu_percent=12.5"),
+        (b'{"type":"DB_PULSE","phase":"failing",%b}' % REF, "pod shop/cart: DB_PULSE failing"),
+        (b'{"op":"remove","reason":"expired",%b}' % REF, "pod shop/cart is gone (expired)"),
+        (b"{}", SUBJECT),
+        (b"[1]", f"{SUBJECT} holds something that is no message of ours"),
+        (b"\xff", f"{SUBJECT} holds something that is no message of ours"),
+    ],
+)
+def test_what_has_no_text_is_summed_up(payload: bytes, text: str) -> None:
+    assert line_of(delivered(payload)).text == text
+
+
+def test_the_servers_own_word_has_a_line_and_a_record() -> None:
+    marker = delivered(b"", {"Nats-Marker-Reason": "MaxAge"})
+    assert line_of(marker).text == f"{SUBJECT} expired"
+    assert record_of(marker) == b'{"op":"remove","reason":"MaxAge","subject":"%b"}' % SUBJECT.encode()
+
+
+def test_a_record_is_one_line() -> None:
+    assert record_of(delivered(b'{\n  "text": "t"\n}')) == b'{   "text": "t" }'
+
+
+def test_nothing_observed_can_steer_the_terminal() -> None:
+    assert clean("pod \x1b[2Jshop\n") == "pod �[2Jshop�"
