@@ -76,7 +76,7 @@ async def _nats(bus: Bus, common: CommonConfig, cluster: str | None) -> AsyncIte
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
-    streams_verdict = await _streams(session)
+    streams_verdict = await _streams(session, common.streams)
     yield streams_verdict
     if streams_verdict.is_well:
         fields = {"cluster": cluster} if cluster is not None else {}
@@ -87,13 +87,13 @@ async def _nats(bus: Bus, common: CommonConfig, cluster: str | None) -> AsyncIte
             yield verdict
 
 
-async def _streams(session: Session) -> Verdict:
+async def _streams(session: Session, config: StreamsConfig) -> Verdict:
     """Whether JetStream is there, and the streams are as they should be.
 
     Raises:
         ProvisionError: this server cannot carry them at all; the text says why.
     """
-    plan = await provision.plan(session, streams(StreamsConfig()))
+    plan = await provision.plan(session, streams(config))
     if not plan.has_changes:
         return Verdict(True, f"JetStream holds all {len(plan.steps)} streams as they should be")
     differing = [str(step) for step in plan.steps if not isinstance(step, provision.Unchanged)]

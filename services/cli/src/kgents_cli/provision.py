@@ -10,7 +10,7 @@ from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say, say_record
 from kgents_shared.bus import provision
 from kgents_shared.bus.provision import Change, Plan, Step, Update
-from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.contract.streams import streams
 from kgents_shared.runtime.config import CommonConfig
 
 
@@ -32,7 +32,7 @@ def command(dry_run: bool, output: str, target: Target) -> None:
 async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> None:
     async with connected(common) as bus:
         session = await bus.session()
-        plan = await provision.plan(session, streams(StreamsConfig()))
+        plan = await provision.plan(session, streams(common.streams))
         _show(plan, as_json=as_json)
         if not dry_run:
             await provision.apply(session, plan)

@@ -79,7 +79,7 @@ async def _up(plan: Plan, common: CommonConfig) -> None:
             if server is not None:
                 common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
             async with connected(common, log_level="warning") as bus:
-                changes = await _provision(bus)
+                changes = await _provision(bus, common.streams)
                 if not plan.as_json:
                     await _introduce(plan, common, server, changes, bus)
                 await _live(plan, common, group, server, bus, stopping)
@@ -95,10 +95,10 @@ async def _server(plan: Plan, directory: Path, group: int) -> AsyncIterator[Embe
         yield server
 
 
-async def _provision(bus: Bus) -> int:
+async def _provision(bus: Bus, config: StreamsConfig) -> int:
     """Make the streams; returns how many were made or changed."""
     session = await bus.session()
-    plan = await provision.plan(session, streams(StreamsConfig()))
+    plan = await provision.plan(session, streams(config))
     await provision.apply(session, plan)
     return sum(not isinstance(step, provision.Unchanged) for step in plan.steps)
 
@@ -109,7 +109,7 @@ async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | 
     version = ".".join(map(str, session.server_version))
     kind = "embedded" if server is not None else "yours"
     say(f"{OK} nats-server {version} ({kind})  {common.nats.url}  data: {common.data_dir}")
-    say(f"{OK} {len(streams(StreamsConfig()))} streams ({changes} made or changed)")
+    say(f"{OK} {len(streams(common.streams))} streams ({changes} made or changed)")
     say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
     say("")
     say("on this machine")
