@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # Built here, so that the tools below find it and nothing global is touched.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
+# The machine's own certificates: behind a company's proxy uv's bundled ones are not enough.
+export UV_SYSTEM_CERTS ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
