@@ -1,15 +1,12 @@
 """Following a state stream: snapshot, the mark that it is complete, then every change once and in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import Changes, StateTable
@@ -22,29 +19,6 @@ from support.running import running
 from support.streams import provision_streams
 
 FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def bus(server: NatsServer) -> AsyncIterator[Bus]:
-    async with Bus(NatsConfig(url=server.url), name="test") as bus:
-        await provision_streams(bus)
-        yield bus
-
-
-@pytest.fixture
-async def writer(bus: Bus) -> AsyncIterator[StateTable[Entity]]:
-    publisher = Publisher(bus)
-    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
-    async with running(publisher.run()):
-        await table.load(now_ns=NOW_NS)
-        async with running(table.run()):
-            yield table
 
 
 async def put(table: StateTable[Entity], *entities: Entity) -> None:

@@ -114,8 +114,6 @@ class StateTable(Generic[T]):
         replace a row (None: a new one); `may_write` is asked before each message (a lease that still holds).
         """
         self.rows: dict[str, Row[T]] = {}
-        self.failure = ""
-        """Why the last message was not stored; empty when all is well."""
         self._bus = bus
         self._codec = codec
         self._stream = stream
@@ -127,6 +125,7 @@ class StateTable(Generic[T]):
         self._wishes: dict[str, _Wish[T]] = {}  # not yet published, oldest first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
+        self._failures: dict[str, str] = {}  # subject → why its message is not stored
         self._tombstones: dict[str, int] = {}  # removed subject → the sequence of what says so
         self._newest_seq = 0
         self._wake = asyncio.Event()
@@ -240,6 +239,11 @@ class StateTable(Generic[T]):
         return row.message if row is not None else None
 
     @property
+    def failure(self) -> str:
+        """Why a message could not be stored, the first of several; empty when all is well."""
+        return next((f"{subject}: {why}" for subject, why in self._failures.items()), "")
+
+    @property
     def backlog(self) -> int:
         """How many subjects wait to be published."""
         return len(self._wishes)
@@ -279,6 +283,7 @@ class StateTable(Generic[T]):
         row = self.rows.get(subject)
         if self._is_fulfilled(wish, row):
             del self._wishes[subject]
+            self._failures.pop(subject, None)
             return
         if not self._may_write():
             raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
@@ -302,6 +307,7 @@ class StateTable(Generic[T]):
         in_doubt = subject in self._in_flight or subject in self._doubtful
         if not in_doubt and self._is_fulfilled(wish, self.rows.get(subject)):
             self._wishes.pop(subject, None)
+            self._failures.pop(subject, None)
             self._note_settled()
             return
         self._wishes[subject] = wish
@@ -312,20 +318,20 @@ class StateTable(Generic[T]):
         payload = self._in_flight.pop(subject)
         match outcome:
             case Stored(seq=seq):
-                self.failure = ""
+                self._failures.pop(subject, None)
                 self._accept(subject, None if wish.is_removal else message, seq)
                 if self._wishes.get(subject) is wish:
                     del self._wishes[subject]
                 self._note_settled()
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
-                self.failure = f"{subject}: {text}"
+                self._failures[subject] = text
                 _log.error("NATS refused a message", subject=subject, why=text)
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 return
             case Refused():
                 self._doubtful[subject] = payload
             case Lost():
-                self.failure = f"{subject}: no ack"
+                self._failures[subject] = "no ack"
                 self._doubtful[subject] = payload
         if subject in self._wishes or self._doubtful:
             self._wake.set()
@@ -380,10 +386,13 @@ class StateTable(Generic[T]):
         while True:
             session = await self._bus.session()
             try:
-                return await last_message(session, self._stream, subject)
+                last = await last_message(session, self._stream, subject)
             except SessionLostError:
                 continue
             except BusError as error:
-                self.failure = str(error)
+                self._failures[subject] = str(error)
                 _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
+            else:
+                self._failures.pop(subject, None)
+                return last

@@ -1,0 +1,190 @@
+"""Writing a state stream: only differences, guarded, coalesced; and who else writes is noticed."""
+
+import asyncio
+
+import pytest
+
+from kgents_shared.bus import state_table
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.errors import SteppedDownError
+from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.nats_server import NatsServer
+from support.running import running
+
+A = make_entity("a")
+Table = StateTable[Entity]
+
+
+async def flushed(table: Table) -> None:
+    async with asyncio.timeout(20):
+        await table.flush()
+
+
+async def test_the_same_again_is_not_published(writer: Table, publisher: Publisher) -> None:
+    for _ in range(5):
+        writer.put(subject_of(A), make_entity("a"))
+        await flushed(writer)
+
+    assert publisher.stored == 1
+
+
+async def test_there_and_back_again_before_anything_was_sent_publishes_nothing(
+    writer: Table, publisher: Publisher
+) -> None:
+    writer.put(subject_of(A), A)
+    await flushed(writer)
+
+    writer.put(subject_of(A), make_entity("a", status="failed"))
+    writer.put(subject_of(A), A)
+    await flushed(writer)
+
+    assert publisher.stored == 1
+
+
+async def test_while_nats_is_away_only_the_latest_of_each_subject_waits(
+    writer: Table, publisher: Publisher, server: NatsServer
+) -> None:
+    server.kill()
+    await asyncio.sleep(0.2)
+    for number in range(10_000):
+        entity = make_entity(f"p{number % 10}", reason=str(number))
+        writer.put(subject_of(entity), entity)
+    assert writer.backlog == 10
+
+    await server.start()
+    await flushed(writer)
+
+    assert publisher.stored <= 20  # the ten that waited, and what was on its way when the connection broke
+    assert {row.message.reason for row in writer.rows.values()} == {str(number) for number in range(9_990, 10_000)}
+
+
+async def test_a_thing_that_comes_back_after_its_removal_is_published(writer: Table, publisher: Publisher) -> None:
+    writer.put(subject_of(A), A)
+    writer.remove(subject_of(A), make_removal(A))
+    writer.put(subject_of(A), A)
+    await flushed(writer)
+    writer.remove(subject_of(A), make_removal(A))
+    await flushed(writer)
+    writer.put(subject_of(A), A)
+    await flushed(writer)
+
+    assert publisher.stored == 3
+    assert writer.rows[subject_of(A)].message == A
+
+
+async def test_a_row_that_the_server_dropped_in_time_is_published_anew(
+    writer: Table, publisher: Publisher, bus: Bus
+) -> None:
+    writer.put(subject_of(A), A, ttl_s=1)
+    await flushed(writer)
+    await asyncio.sleep(2.5)
+
+    writer.put(subject_of(A), make_entity("a", status="failed"))
+    await flushed(writer)
+
+    assert writer.rows[subject_of(A)].message.status == "failed"
+
+
+async def test_a_message_that_is_too_large_holds_up_no_other(writer: Table) -> None:
+    large = make_entity("large", labels={"blob": "x" * 2_000_000})
+    writer.put(subject_of(large), large)
+    writer.put(subject_of(A), A)
+
+    async with asyncio.timeout(10):
+        while subject_of(A) not in writer.rows:
+            await asyncio.sleep(0.01)
+
+    assert "max_payload" in writer.failure
+
+
+async def test_a_foreign_write_makes_the_writer_step_down_when_it_touches_the_subject(table: Table, bus: Bus) -> None:
+    task = asyncio.create_task(table.run())
+    table.put(subject_of(A), A)
+    await flushed(table)
+    session = await bus.session()
+    await session.request(subject_of(A), encode(make_entity("a", status="pending")))
+
+    table.put(subject_of(A), make_entity("a", status="failed"))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError)
+
+
+async def test_a_foreign_write_elsewhere_under_our_subjects_is_found_by_the_audit(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    task = asyncio.create_task(table.run())
+    table.put(subject_of(A), A)
+    await flushed(table)
+
+    session = await bus.session()
+    await session.request(subject_of(make_entity("b")), encode(make_entity("b")))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError)
+
+
+async def test_the_writing_of_another_source_is_no_foreign_write(
+    writer: Table, bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.05)
+    session = await bus.session()
+    for number in range(20):
+        other = make_entity("a", source="docker", reason=str(number))
+        await session.request(subject_of(other), encode(other))
+        writer.put(subject_of(A), make_entity("a", reason=str(number)))
+        await flushed(writer)
+        await asyncio.sleep(0.02)
+
+    assert publisher.stored == 20
+
+
+async def test_without_the_lease_nothing_is_sent(bus: Bus, publisher: Publisher, table: Table) -> None:
+    zombie = StateTable(
+        bus, table._codec, "KGENTS_ENTITY", table._filters, publisher=publisher, may_write=lambda: False
+    )
+    await zombie.load(now_ns=NOW_NS)
+    task = asyncio.create_task(zombie.run())
+    zombie.put(subject_of(A), A)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError)
+    assert publisher.stored == 0
+
+
+async def test_replacing_everything_removes_what_is_not_named(writer: Table) -> None:
+    entities = {subject_of(entity): entity for entity in (make_entity(f"p{number}") for number in range(5))}
+    writer.replace_all(entities, make_removal)
+    await flushed(writer)
+    del entities[subject_of(make_entity("p3"))]
+
+    writer.replace_all(entities, make_removal)
+    await flushed(writer)
+
+    assert writer.rows.keys() == entities.keys()
+
+
+async def test_a_flush_waits_for_what_is_wished_while_it_waits(writer: Table) -> None:
+    async def keep_wishing() -> None:
+        for number in range(50):
+            writer.put(subject_of(A), make_entity("a", reason=str(number)))
+            await asyncio.sleep(0)
+
+    async with running(keep_wishing()) as (task,):
+        await flushed(writer)
+        await task
+        await flushed(writer)
+
+    assert writer.rows[subject_of(A)].message.reason == "49"
