@@ -1,7 +1,5 @@
 """`kgents run SERVICE`: an entry point → `runtime.service.serve`: what containers and `kgents up` start."""
 
-import os
-
 import click
 
 from kgents_cli.installed import load_service, service_names
@@ -20,5 +18,4 @@ def command(service: str, target: Target) -> int:
       kgents run topology-builder --nats nats://nats:4222
     """  # noqa: D301
     found = load_service(service)
-    os.environ.update(target.overrides)  # noqa: TID251 - flags win over variables, and `serve` reads those
-    return serve(found, config_file=target.config_file, services=service_names())
+    return serve(found, config_file=target.config_file, environ=target.environ(), services=service_names())

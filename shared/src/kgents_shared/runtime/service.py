@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -154,9 +154,17 @@ def unix_ns(time: datetime) -> int:
     return int(time.timestamp() * 1_000_000) * 1000
 
 
-def serve(service: Service[C], *, config_file: Path | None, services: Collection[str] = ()) -> int:
-    """Run until a signal says stop; returns the process's exit code."""
-    environ = configuration.process_environ()
+def serve(
+    service: Service[C], *, config_file: Path | None, environ: Mapping[str, str], services: Collection[str]
+) -> int:
+    """Run until a signal says stop; returns the process's exit code.
+
+    Args:
+        service: what to run.
+        config_file: the YAML file, if there is one.
+        environ: the variables, see `config.process_environ`.
+        services: every installed service, whose sections of the file are none of ours.
+    """
     try:
         common, section = configuration.load(
             service.name, service.config, path=config_file, environ=environ, services=services
