@@ -147,7 +147,7 @@ def test_a_bottomless_document_is_malformed(signal: str, payload: bytes) -> None
     with pytest.raises(MalformedMessageError):
         BY_SIGNAL[signal].decode(payload)
     with pytest.raises(MalformedMessageError):
-        is_removal(payload)
+        is_removal(payload + b'"remove"')
 
 
 @pytest.mark.parametrize(("signal", "payload"), EXAMPLES.values(), ids=EXAMPLES)

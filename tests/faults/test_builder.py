@@ -9,7 +9,7 @@ import pytest
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import META
+from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.meta import DeadLetter
 from kgents_topology_builder.reducer import Reducer
 from support.build import NOW_NS, connect_to, make_entity, make_ref, subject_of
@@ -120,16 +120,22 @@ async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
         session = await bus.session()
         await session.request("kgents.entity.test.custom.pod.shop.poison", b'{"ref": "hunter2"}')
         await session.request("kgents.entity.test.custom.pod.shop.rubbish", b"\xff\x00")
+        stranger = make_entity("x", source="custom", ref=make_ref("x", cluster="another"), report_interval_s=60.0)
+        await session.request("kgents.entity.test.custom.pod.shop.x", encode(stranger))
+        for_ever = (
+            b'{"ref": {"cluster": "test", "kind": "pod", "name": "f"}, "source": "s", "report_interval_s": 1e308}'
+        )
+        await session.request("kgents.entity.test.s.pod._.f", for_ever)
         await truth.say(make_entity("a"))
         await until(lambda: equals_truth(bus, truth))
 
-        async def two_letters() -> bool:
+        async def four_letters() -> bool:
             letters = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=BUILDER)])
             await letters.load(now_ns=NOW_NS)
             found = [row.message for row in letters.rows.values() if isinstance(row.message, DeadLetter)]
-            return len(found) == 2 and all("hunter2" not in letter.text for letter in found)
+            return len(found) == 4 and all("hunter2" not in letter.text for letter in found)
 
-        await until(two_letters)
+        await until(four_letters)
 
 
 async def test_the_topology_converges_after_any_sequence_of_faults(

@@ -9,7 +9,8 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.state_table import Changes, StateTable
+from kgents_shared.bus.rows import Changes
+from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity
@@ -132,21 +133,20 @@ async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus
 
 
 async def test_a_stream_made_anew_is_a_reset_and_what_is_gone_is_removed(
-    bus: Bus, writer: StateTable[Entity], server: NatsServer
+    bus: Bus, table: StateTable[Entity], publisher: Publisher
 ) -> None:
-    await put(writer, make_entity("a"), make_entity("b"))
+    async with running(table.run()):
+        await put(table, make_entity("a"), make_entity("b"))
     follower = Follower(bus)
     async with running(follower.run()):
         await follower.until_caught_up()
         session = await bus.session()
         await session.api("STREAM.DELETE.KGENTS_ENTITY", None, msgspec.Raw)
         await provision_streams(bus)
-        publisher = Publisher(bus)
         fresh = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
-        async with running(publisher.run()):
-            await fresh.load(now_ns=NOW_NS)
-            async with running(fresh.run()):
-                await put(fresh, make_entity("b", status="failed"))
+        await fresh.load(now_ns=NOW_NS)
+        async with running(fresh.run()):
+            await put(fresh, make_entity("b", status="failed"))
         await follower.until(lambda: ("a", None) in follower.told, within_s=30)
 
     assert list(follower.table.rows) == [subject_of(make_entity("b"))]

@@ -7,10 +7,14 @@ import pytest
 from kgents_shared.bus import state_table
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.pull import last_message, stream_info
 from kgents_shared.bus.state_table import StateTable
-from kgents_shared.contract.codec import encode
+from kgents_shared.contract import subjects
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import ALERT, ENTITY, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import SteppedDownError
+from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
@@ -188,3 +192,115 @@ async def test_a_flush_waits_for_what_is_wished_while_it_waits(writer: Table) ->
         await flushed(writer)
 
     assert writer.rows[subject_of(A)].message.reason == "49"
+
+
+async def test_garbage_on_our_subject_makes_the_writer_step_down(table: Table, bus: Bus) -> None:
+    task = asyncio.create_task(table.run())
+    table.put(subject_of(A), A)
+    await flushed(table)
+    session = await bus.session()
+    await session.request(subject_of(A), b"garbage")
+
+    table.put(subject_of(A), make_entity("a", status="failed"))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError)
+
+
+async def test_a_message_that_never_fits_does_not_blind_the_audit(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    task = asyncio.create_task(table.run())
+    large = make_entity("large", labels={"blob": "x" * 2_000_000})
+    table.put(subject_of(large), large)
+    await asyncio.sleep(0.3)
+
+    session = await bus.session()
+    await session.request(subject_of(A), encode(A))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError)
+
+
+async def test_a_newest_message_that_ends_by_itself_is_no_foreign_write(
+    writer: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    writer.put(subject_of(make_entity("b")), make_entity("b"))
+    await flushed(writer)
+    writer.put(subject_of(A), A, ttl_s=1)
+    await flushed(writer)
+
+    await asyncio.sleep(3)
+
+    writer.put(subject_of(make_entity("c")), make_entity("c"))
+    await flushed(writer)
+
+
+async def test_a_removal_names_the_incarnation_that_is_published(writer: Table, bus: Bus, server: NatsServer) -> None:
+    writer.put(subject_of(A), make_entity("a", uid="first"))
+    await flushed(writer)
+    server.pause()
+    writer.put(subject_of(A), make_entity("a", uid="second"))
+    writer.replace_all({}, make_removal)
+    server.resume()
+    await flushed(writer)
+
+    last = await last_message(await bus.session(), "KGENTS_ENTITY", subject_of(A))
+    assert last is not None
+    removal = ENTITY.decode(last.payload)
+    stream = await stream_info(await bus.session(), "KGENTS_ENTITY")
+    assert (removal.op, removal.uid) == ("remove", "first" if stream.last_seq == 2 else "second")
+
+
+async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
+    bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_table, "HISTORY_OF_REMOVED_S", 0)
+    thing = TopologyEntity(text="", ref=A.ref, status="running")
+    subject = A.ref.subject("topology")
+    topology = StateTable(
+        bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology", cluster="test")], publisher=publisher
+    )
+    await topology.load(now_ns=NOW_NS)
+    async with running(topology.run()):
+        for status in ("running", "failed", "pending"):
+            topology.put(subject, TopologyEntity(text="", ref=A.ref, status=status))
+            async with asyncio.timeout(10):
+                await topology.flush()
+        topology.remove(subject, TopologyEntity(text="", ref=thing.ref, op="remove"))
+        session = await bus.session()
+
+        async def messages() -> int:
+            info = await session.api("STREAM.INFO.KGENTS_TOPOLOGY", {"subjects_filter": subject}, dict)
+            return int(info["state"]["subjects"][subject])
+
+        async with asyncio.timeout(10):
+            while await messages() != 1:
+                await asyncio.sleep(0.05)
+
+        topology.put(subject, thing)  # and its return is no conflict
+        async with asyncio.timeout(10):
+            await topology.flush()
+
+
+async def test_what_has_a_time_to_live_leaves_nothing_older_behind(bus: Bus, publisher: Publisher) -> None:
+    filters = [subjects.pattern("alert", cluster="test")]
+    alerts = StateTable(bus, ALERT, "KGENTS_ALERT", filters, publisher=publisher)
+    await alerts.load(now_ns=NOW_NS)
+    subject = A.ref.subject("alert", check="KG-101")
+    async with running(alerts.run()):
+        for state, ttl_s in (("firing", 0), ("resolved", 1)):
+            alert = Alert(text="", ref=A.ref, check="KG-101", state=state, severity="critical")
+            alerts.put(subject, alert, ttl_s=ttl_s)
+            async with asyncio.timeout(10):
+                await alerts.flush()
+    session = await bus.session()
+    info = await session.api("STREAM.INFO.KGENTS_ALERT", {"subjects_filter": subject}, dict)
+    assert info["state"]["subjects"] == {subject: 1}

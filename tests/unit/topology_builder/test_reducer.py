@@ -240,3 +240,23 @@ def test_the_trace_goes_to_the_thing_itself_and_not_to_its_neighbours() -> None:
     reducer.upsert(make_entity("pg"), time_ns=NOW_NS, trace={"traceparent": "00-1-2-01"})
 
     assert {news.ref.name: news.trace for news in reducer.take()} == {"pg": {"traceparent": "00-1-2-01"}, "web": {}}
+
+
+def test_many_reports_of_one_thing_take_no_more_memory_than_one() -> None:
+    reducer = make_reducer()
+    for number in range(1000):
+        entity = make_entity("ledger", source="billing", report_interval_s=60.0, reason=str(number))
+        reducer.upsert(entity, time_ns=NOW_NS + number)
+
+    assert len(reducer._expiries) == 1
+
+
+def test_a_shorter_interval_counts_from_the_next_report() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=3600.0), time_ns=NOW_NS)
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=1.0), time_ns=NOW_NS)
+    reducer.take()
+
+    reducer.tick(NOW_NS + 3 * SECOND_NS)
+
+    assert [news.reason for news in reducer.take()] == ["expired"]

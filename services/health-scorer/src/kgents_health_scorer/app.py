@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
 from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.bus.consume import Position, follow
+from kgents_shared.bus.pull import Delivery
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
@@ -58,6 +59,8 @@ class _Scoring:
         self.pulses_known = asyncio.Event()
         self._is_live = False
         self._is_behind = False
+        # Samples are missing or not by the clock of the server that stored them.
+        self._server_ahead = timedelta()
 
     async def follow_topology(self) -> None:
         """Feed the scorer what changes in the topology."""
@@ -88,12 +91,13 @@ class _Scoring:
                         await self.context.dead_letters.set_aside(each, str(error))
                         continue
                     self.scorer.on_pulse(pulse, now=_time(each.time_ns), evidence=f"KGENTS_PULSE:{each.seq}")
-                self._is_behind = bool(batch.deliveries) and batch.deliveries[-1].pending > 0
+                if batch.deliveries:
+                    self._note_clock(batch.deliveries[-1])
                 self._after(self.pulses_known, "KGENTS_PULSE", caught_up=batch.caught_up, position=batch.position)
 
     def begin(self) -> None:
         """Everything that was there is known: judge it, and from now on publish what changes."""
-        self.scorer.caught_up(self.context.clock.now())
+        self.scorer.caught_up(self.context.clock.now() + self._server_ahead)
         self._is_live = True
         self._publish()
         self.context.status.set("in_sync")
@@ -103,8 +107,13 @@ class _Scoring:
         while True:
             await self.context.clock.sleep(self.context.config.tick_interval_s)
             if not self._is_behind:  # samples that wait to be read are not missing
-                self.scorer.tick(self.context.clock.now())
+                self.scorer.tick(self.context.clock.now() + self._server_ahead)
                 self._publish()
+
+    def _note_clock(self, last: Delivery) -> None:
+        self._is_behind = last.pending > 0
+        if self._is_live and not self._is_behind:
+            self._server_ahead = _time(last.time_ns) - self.context.clock.now()
 
     def _after(self, known: asyncio.Event, stream: str, *, caught_up: bool, position: Position | None) -> None:
         """A batch has been taken in."""

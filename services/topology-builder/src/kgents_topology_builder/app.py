@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from kgents_shared.bus.consume import Position
-from kgents_shared.bus.state_table import Change, Changes, StateTable
+from kgents_shared.bus.rows import Change, Changes
+from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
@@ -57,6 +58,8 @@ class _Builder:
         self.entities_known = asyncio.Event()
         self._read: Position | None = None
         self._published_ns = context.now_ns()
+        # Whatever counts here was stored by the server's clock, so that is the clock to compare with.
+        self._server_ahead_ns = 0
 
     async def follow_entities(self) -> None:
         """Publish what each batch of entity messages changes; the first time, also what is gone since our last run."""
@@ -77,6 +80,8 @@ class _Builder:
             async for changes in news:
                 for change in changes.changes:
                     self._reduce_heartbeat(change)
+                if changes.changes and self.heartbeats_known.is_set():
+                    self._server_ahead_ns = changes.changes[-1].time_ns - self.context.now_ns()
                 if changes.caught_up:
                     self.heartbeats_known.set()
                 if self.entities_known.is_set():
@@ -89,16 +94,18 @@ class _Builder:
         except MalformedMessageError as error:  # the stream takes whatever has the right number of tokens
             _log.warning("passed over a heartbeat", why=str(error))
             return
+        vouched_for = change.old.source if isinstance(change.old, Heartbeat) else ""
+        vouches_for = change.new.source if isinstance(change.new, Heartbeat) else ""
+        if vouched_for and vouched_for != vouches_for:  # it is gone, or stands by now
+            self.reducer.silence(cluster, vouched_for, instance, time_ns=change.time_ns)
         if isinstance(change.new, Heartbeat):
             self.reducer.heartbeat(cluster, instance, change.new, time_ns=change.time_ns)
-        elif change.new is None and isinstance(change.old, Heartbeat) and change.old.source:
-            self.reducer.silence(cluster, change.old.source, instance, time_ns=change.time_ns)
 
     async def watch_time(self) -> None:
         """Publish what the passing of time changes."""
         while True:
             await self.context.clock.sleep(TICK_S)
-            self.reducer.tick(self.context.now_ns())
+            self.reducer.tick(self.context.now_ns() + self._server_ahead_ns)
             self._publish(self.reducer.take())
             self._note_published()
 

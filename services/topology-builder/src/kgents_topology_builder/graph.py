@@ -58,6 +58,8 @@ class Graph:
             return set()
         by_source[entity.source] = entity
         touched = {entity.ref}
+        if old is not None and _same_names(old, entity):  # most changes: a status, an attribute
+            return touched
         # First what is added, then what is dropped: a name in both is never free in between.
         for name in _claims(entity):
             if self._claims.add(name, entity.ref):
@@ -84,9 +86,9 @@ class Graph:
 
     def resolve(self, connection: Connection, of: Ref) -> Ref | None:
         """The ref at the other end; None while nothing of that name is there."""
+        if isinstance(connection.peer, Ref):
+            return connection.peer if connection.peer in self.facts else None
         for name in _names(connection, of.cluster):
-            if isinstance(name, Ref):
-                return name if name in self.facts else None
             # Two claimants are a fault of the world (a reused address); every builder picks the same one.
             claimants = [ref for ref in self._claims.get(name, ()) if ref != of]
             if claimants:
@@ -101,6 +103,10 @@ class Graph:
         for name in _peers(entity):
             self._waiting.discard(name, entity.ref)
         return touched
+
+
+def _same_names(old: Entity, new: Entity) -> bool:
+    return old.connections == new.connections and old.addresses == new.addresses and old.aliases == new.aliases
 
 
 def _claims(entity: Entity) -> Iterator[Name]:

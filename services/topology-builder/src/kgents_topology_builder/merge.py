@@ -44,8 +44,8 @@ def merge(
         labels=_union([fact.labels for fact in facts]),
         annotations=_union([fact.annotations for fact in facts]),
         attributes=_union([fact.attributes for fact in facts]),
-        addresses=sorted({address for fact in facts for address in fact.addresses}),
-        aliases=sorted({alias for fact in facts for alias in fact.aliases}),
+        addresses=_all([fact.addresses for fact in facts]),
+        aliases=_all([fact.aliases for fact in facts]),
         connections=_connections(ref, facts, resolve),
         created_at=next((fact.created_at for fact in facts if fact.created_at is not None), None),
         at=datetime.fromtimestamp(time_ns / 1e9, UTC),
@@ -56,6 +56,10 @@ def _union(mappings: Sequence[dict[str, V]]) -> dict[str, V]:
     if len(mappings) == 1:
         return mappings[0]
     return {key: value for mapping in reversed(mappings) for key, value in mapping.items()}
+
+
+def _all(lists: Sequence[list[str]]) -> list[str]:
+    return sorted({value for values in lists for value in values}) if any(lists) else []
 
 
 def _connections(

@@ -57,8 +57,8 @@ class Reducer:
         self._priority = tuple(source_priority)
         self._started_ns = now_ns
         self._dirty: dict[Ref, _Cause] = {}
-        self._reported_ns: dict[tuple[Ref, str], int] = {}
-        self._expiries: list[tuple[int, Ref, str]] = []  # a heap; entries may be outdated
+        self._expiry_ns: dict[tuple[Ref, str], int] = {}
+        self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
         self._alive: dict[Observer, set[str]] = {}
         self._silent_since_ns: dict[Observer, int] = {}
         self._stale: set[Observer] = set()
@@ -71,8 +71,7 @@ class Reducer:
         """A source says that a thing is so."""
         observer = (entity.ref.cluster, entity.source)
         if entity.report_interval_s is not None:
-            self._reported_ns[entity.ref, entity.source] = time_ns
-            heapq.heappush(self._expiries, (self._expiry_ns(entity, time_ns), entity.ref, entity.source))
+            self._note_report(entity, entity.report_interval_s, time_ns)
         elif not self._alive.get(observer):
             self._silent_since_ns.setdefault(observer, max(self._started_ns, time_ns))
         self._touch(self.graph.put(entity), entity.ref, _Cause(time_ns, trace or {}))
@@ -114,12 +113,11 @@ class Reducer:
         """What time alone changes: reports that are missing, sources that are silent."""
         while self._expiries and self._expiries[0][0] <= now_ns:
             _, ref, source = heapq.heappop(self._expiries)
-            entity = self.graph.facts.get(ref, {}).get(source)
-            reported_ns = self._reported_ns.get((ref, source))
-            if entity is None or reported_ns is None or entity.report_interval_s is None:
-                continue
-            if self._expiry_ns(entity, reported_ns) <= now_ns:
+            expiry_ns = self._expiry_ns.get((ref, source))
+            if expiry_ns is not None and expiry_ns <= now_ns:
                 self._drop(ref, source, _Cause(now_ns, reason="expired"))
+            elif expiry_ns is not None:  # it has reported since
+                heapq.heappush(self._expiries, (expiry_ns, ref, source))
         for observer, since_ns in list(self._silent_since_ns.items()):
             if now_ns - since_ns >= STALE_AFTER_NS:
                 del self._silent_since_ns[observer]
@@ -152,7 +150,7 @@ class Reducer:
         }
 
     def _drop(self, ref: Ref, source: str, cause: _Cause) -> None:
-        self._reported_ns.pop((ref, source), None)
+        self._expiry_ns.pop((ref, source), None)
         self._touch(self.graph.drop(ref, source), ref, cause)
 
     def _touch(self, refs: set[Ref], own: Ref, cause: _Cause) -> None:
@@ -166,9 +164,12 @@ class Reducer:
             if ref.cluster == cluster and source in facts:
                 self._dirty.setdefault(ref, _Cause(time_ns))
 
-    @staticmethod
-    def _expiry_ns(entity: Entity, reported_ns: int) -> int:
-        return reported_ns + int((entity.report_interval_s or 0) * MISSED_REPORTS * 1e9)
+    def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
+        key = entity.ref, entity.source
+        before_ns = self._expiry_ns.get(key)
+        expiry_ns = self._expiry_ns[key] = reported_ns + int(interval_s * MISSED_REPORTS * 1e9)
+        if before_ns is None or expiry_ns < before_ns:
+            heapq.heappush(self._expiries, (expiry_ns, *key))
 
 
 def removal(ref: Ref, uid: str, reason: str) -> TopologyEntity:

@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -67,11 +68,18 @@ class StreamInfo(msgspec.Struct):
 
     created: str
     state: _State
+    ts: datetime
+    """The server's clock when it answered."""
 
     @property
     def last_seq(self) -> int:
         """The sequence of its newest message ever."""
         return self.state.last_seq
+
+    @property
+    def now_ns(self) -> int:
+        """The server's clock in Unix nanoseconds."""
+        return int(self.ts.timestamp() * 1e9)
 
 
 class ConsumerInfo(msgspec.Struct):
@@ -157,6 +165,11 @@ async def last_message(session: Session, stream: str, subject: str) -> Delivery 
     )
 
 
+async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
+    """Drop every message of a subject that is older than a sequence."""
+    await session.api(f"STREAM.PURGE.{stream}", {"filter": subject, "seq": seq}, msgspec.Raw)
+
+
 def _headers(block: str) -> dict[str, str]:
     """Headers of a `NATS/1.0` block."""
     pairs = (line.partition(":") for line in block.split("\r\n")[1:] if ":" in line)
@@ -175,6 +188,10 @@ class Pull:
         self._asked = 0  # messages that open requests may still deliver
         self._last_seq = 0
         self._fault = ""
+
+    def wake(self) -> None:
+        """Look around at once: the session has ended."""
+        self._wake.set()
 
     async def on_message(self, message: Msg) -> None:
         """Take what the server sends to our inbox."""
@@ -201,13 +218,15 @@ class Pull:
             ConsumerGoneError, SessionLostError: begin again from the last position.
         """
         while True:
-            if self._asked < BATCH // 2:
+            if self._asked < BATCH // 2:  # before the batch is handed out: the server delivers while it is dealt with
                 await self._ask()
             if not self._arrived:
                 await self._wait()
                 continue
             arrived, self._arrived = self._arrived, []
             self._asked -= len(arrived)
+            if self._asked < BATCH // 2:
+                await self._ask()
             deliveries = [delivery(message) for message in arrived]
             self._check(deliveries)
             yield deliveries
@@ -247,9 +266,11 @@ async def pulling(session: Session, stream: str, consumer: str) -> AsyncIterator
     inbox = session.new_inbox()
     pull = Pull(session, stream, consumer, inbox)
     unsubscribe = await session.subscribe(inbox, pull.on_message)
+    session.on_end.add(pull.wake)
     try:
         yield pull
     finally:
+        session.on_end.discard(pull.wake)
         await unsubscribe()
 
 

@@ -13,12 +13,10 @@ every later change.
 import asyncio
 import operator
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final, Generic, TypeVar
 
-import msgspec
-
-from kgents_shared.bus.client import Bus, SessionLostError
+from kgents_shared.bus.client import Bus, Session, SessionLostError
 from kgents_shared.bus.consume import RETRY_S, Position, follow
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import (
@@ -31,63 +29,26 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
-from kgents_shared.bus.pull import Delivery, last_message
+from kgents_shared.bus.pull import Delivery, last_message, purge_before, stream_info
+from kgents_shared.bus.rows import Change, Changes, Row, Tombstone, Wish
 from kgents_shared.contract.codec import Codec, encode, is_removal
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
-from kgents_shared.contract.streams import REMOVAL_TTL_S
+from kgents_shared.contract.streams import HISTORY_STREAMS, REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
+_NS_PER_S: Final = 1_000_000_000
 
 AUDIT_INTERVAL_S: Final = 30.0
 """How often a writer looks whether the newest message under its subjects is one it knows."""
 TOMBSTONES_MAX: Final = 10_000
 """Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
+HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
+"""How long the history of a removed subject is kept. Only the removal itself has a time to live: were older messages
+still there when it ends, the server would show the last of them as if the thing were back."""
+ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
-
-
-class Row(msgspec.Struct, Generic[T], gc=False):
-    """The last message of one subject."""
-
-    message: T
-    seq: int
-    time_ns: int
-    """When the server stored it; 0 for a row that this table itself has just published."""
-
-
-class Change(msgspec.Struct, Generic[T], frozen=True):
-    """One subject's news."""
-
-    subject: str
-    old: T | None
-    """The row before; None if there was none, or if it lies before a resumed position."""
-    new: T | None
-    """The row now; None when it is gone."""
-    removal: T | None
-    """The writer's word on why it is gone; None when the server dropped it because its time to live was over."""
-    seq: int
-    time_ns: int
-    headers: dict[str, str] | None = None
-
-
-class Changes(msgspec.Struct, Generic[T], frozen=True):
-    """News in order; `caught_up` and `position` mean what they mean in `consume.Batch`."""
-
-    changes: list[Change[T]]
-    caught_up: bool
-    position: Position | None
-    malformed: list[tuple[Delivery, str]]
-    """What could not be read, with the reason; its row stays as it was. Set it aside."""
-
-
-class _Wish(msgspec.Struct, Generic[T]):
-    """What a subject shall hold."""
-
-    message: T
-    is_removal: bool
-    ttl_s: int
-    trace: dict[str, str]
 
 
 class StateTable(Generic[T]):
@@ -122,17 +83,17 @@ class StateTable(Generic[T]):
         self._same = same
         self._render = render
         self._may_write = may_write
-        self._wishes: dict[str, _Wish[T]] = {}  # not yet published, oldest first
+        self._wishes: dict[str, Wish[T]] = {}  # not yet published, oldest first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
-        self._tombstones: dict[str, int] = {}  # removed subject → the sequence of what says so
+        self._tombstones: dict[str, Tombstone] = {}
+        self._outlived: dict[str, int] = {}  # removed subject → the sequence before which its history may go
         self._newest_seq = 0
+        self._fleeting_seq = 0  # of a newest message that the server will drop by itself
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
-
-    # Reading
 
     async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
         """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
@@ -170,20 +131,20 @@ class StateTable(Generic[T]):
             async for changes in news:
                 for each, reason in changes.malformed:
                     _log.warning("a published message cannot be read", subject=each.subject, why=reason)
-                    self._remember_removal(each.subject, each.seq)
+                    self._remember_removal(each.subject, each.seq, each.time_ns)
                 if changes.caught_up:
                     return
 
     def _apply(self, each: Delivery) -> Change[T]:
         """Bring one row up to date."""
-        self._newest_seq = max(self._newest_seq, each.seq)
+        self._note_newest(each.seq, is_fleeting=bool(each.marker) or TTL in (each.headers or {}))
         message = removal = None
         if each.marker:
             pass
         elif is_removal(each.payload):
-            removal = self._codec.decode(each.payload)
+            removal = self._codec.decode(each.payload, subject=each.subject)
         else:
-            message = self._codec.decode(each.payload)
+            message = self._codec.decode(each.payload, subject=each.subject)
         old = self.rows.get(each.subject)
         self._accept(each.subject, message, each.seq, each.time_ns)
         return Change(
@@ -196,30 +157,33 @@ class StateTable(Generic[T]):
 
     def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
         """Take over what the stream holds for one subject."""
-        self._newest_seq = max(self._newest_seq, seq)
         if message is None:
             self.rows.pop(subject, None)
-            self._remember_removal(subject, seq)
+            self._remember_removal(subject, seq, time_ns)
         else:
             self.rows[subject] = Row(message, seq, time_ns)
             self._tombstones.pop(subject, None)
 
-    def _remember_removal(self, subject: str, seq: int) -> None:
+    def _remember_removal(self, subject: str, seq: int, time_ns: int) -> None:
         if self._publisher is None:
             return
-        self._tombstones[subject] = seq
+        self._tombstones[subject] = Tombstone(seq, time_ns)
         if len(self._tombstones) > TOMBSTONES_MAX:
-            del self._tombstones[next(iter(self._tombstones))]
+            oldest = next(iter(self._tombstones))
+            self._outlived[oldest] = self._tombstones.pop(oldest).seq
 
-    # Writing
+    def _note_newest(self, seq: int, *, is_fleeting: bool) -> None:
+        if seq > self._newest_seq:
+            self._newest_seq = seq
+            self._fleeting_seq = seq if is_fleeting else 0
 
     def put(self, subject: str, message: T, *, ttl_s: int = 0, trace: dict[str, str] | None = None) -> None:
         """Wish that the subject hold this message (for `ttl_s` seconds; 0: for good)."""
-        self._wish(subject, _Wish(message, False, ttl_s, trace or {}))
+        self._wish(subject, Wish(message, False, ttl_s, trace or {}))
 
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
         """Wish the subject gone; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
-        self._wish(subject, _Wish(message, True, REMOVAL_TTL_S, trace or {}))
+        self._wish(subject, Wish(message, True, REMOVAL_TTL_S, trace or {}))
 
     def replace_all(
         self, messages: Mapping[str, T], removal: Callable[[T], T], *, trace: dict[str, str] | None = None
@@ -287,23 +251,30 @@ class StateTable(Generic[T]):
             return
         if not self._may_write():
             raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
-        message = self._render(row.message if row else None, wish.message)
+        message = self._render(row.message if row else None, wish.against(row))
         payload = encode(message)
-        expected = row.seq if row else self._tombstones.get(subject, 0)
-        headers = {EXPECTED_SEQUENCE: str(expected), **wish.trace}
+        headers = {EXPECTED_SEQUENCE: str(self._expected_seq(subject)), **wish.trace}
         if wish.ttl_s:
             headers[TTL] = f"{wish.ttl_s}s"
+            if not wish.is_removal:
+                headers[ROLLUP] = "sub"  # or an older message would be the last again when this one's time is over
         self._in_flight[subject] = payload
         await self._publisher.send(
             subject, payload, headers, lambda outcome: self._on_outcome(subject, wish, message, outcome)
         )
 
-    def _is_fulfilled(self, wish: _Wish[T], row: Row[T] | None) -> bool:
+    def _expected_seq(self, subject: str) -> int:
+        """The sequence of what the next message on the subject replaces."""
+        if (row := self.rows.get(subject)) is not None:
+            return row.seq
+        return tombstone.seq if (tombstone := self._tombstones.get(subject)) is not None else 0
+
+    def _is_fulfilled(self, wish: Wish[T], row: Row[T] | None) -> bool:
         if row is None or wish.is_removal:
             return row is None and wish.is_removal
         return self._same(row.message, wish.message)
 
-    def _wish(self, subject: str, wish: _Wish[T]) -> None:
+    def _wish(self, subject: str, wish: Wish[T]) -> None:
         in_doubt = subject in self._in_flight or subject in self._doubtful
         if not in_doubt and self._is_fulfilled(wish, self.rows.get(subject)):
             self._wishes.pop(subject, None)
@@ -314,18 +285,20 @@ class StateTable(Generic[T]):
         self._settled.clear()
         self._wake.set()
 
-    def _on_outcome(self, subject: str, wish: _Wish[T], message: T, outcome: Outcome) -> None:
+    def _on_outcome(self, subject: str, wish: Wish[T], message: T, outcome: Outcome) -> None:
         payload = self._in_flight.pop(subject)
         match outcome:
             case Stored(seq=seq):
                 self._failures.pop(subject, None)
+                self._note_newest(seq, is_fleeting=wish.ttl_s > 0)
                 self._accept(subject, None if wish.is_removal else message, seq)
                 if self._wishes.get(subject) is wish:
                     del self._wishes[subject]
                 self._note_settled()
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
+                if self._failures.get(subject) != text:
+                    _log.error("NATS refused a message", subject=subject, why=text)
                 self._failures[subject] = text
-                _log.error("NATS refused a message", subject=subject, why=text)
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 return
             case Refused():
@@ -355,31 +328,58 @@ class StateTable(Generic[T]):
             self.rows.pop(subject, None)
             self._tombstones.pop(subject, None)
             return
-        gone = last.marker or is_removal(last.payload)
+        try:
+            gone = bool(last.marker) or is_removal(last.payload)
+            message = None if gone else self._codec.decode(last.payload)
+        except MalformedMessageError as error:
+            raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}: {error}") from error
         is_known = last.payload == ours or (row.seq == last.seq if row else gone)
         if not is_known and not last.marker:
             raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}")
-        self._accept(subject, None if gone else self._codec.decode(last.payload), last.seq)
+        self._note_newest(last.seq, is_fleeting=bool(last.marker) or TTL in (last.headers or {}))
+        self._accept(subject, message, last.seq)
 
     async def _audit(self) -> None:
         """Find what others wrote to subjects that this table has no reason to touch, and what the server lost."""
         async for session in self._bus.sessions():
             while not session.lost.is_set():
-                await self.flush()
+                if self._stream in HISTORY_STREAMS:
+                    await self._let_history_go(session)
                 known = self._newest_seq
                 newest = [await self._last(filter_) for filter_ in self._filters]
                 found = max(newest, key=lambda last: last.seq if last else 0)
-                is_quiet = self._settled.is_set() and known == self._newest_seq
-                if is_quiet and found is not None and found.marker:
-                    self._newest_seq = found.seq
-                elif is_quiet and (found.seq if found else 0) != known:
-                    where = f"{found.subject} at {self._stream}:{found.seq}" if found else f"nothing in {self._stream}"
-                    raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
-                try:
-                    async with asyncio.timeout(AUDIT_INTERVAL_S):
+                is_quiet = not (self._in_flight or self._doubtful) and known == self._newest_seq
+                if is_quiet:
+                    self._judge(found, known)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AUDIT_INTERVAL_S if is_quiet else AUDIT_INTERVAL_S / 30):
                         await session.lost.wait()
-                except TimeoutError:
-                    pass
+
+    def _judge(self, found: Delivery | None, known: int) -> None:
+        """Compare the newest message under our subjects with the newest that we know."""
+        seq = found.seq if found is not None else 0
+        was_dropped_in_time = seq < known == self._fleeting_seq
+        if seq == known or was_dropped_in_time or (found is not None and found.marker):
+            self._newest_seq = seq
+            is_fleeting = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
+            self._fleeting_seq = seq if is_fleeting else 0
+            return
+        where = f"{found.subject} at {self._stream}:{seq}" if found else f"nothing in {self._stream}"
+        raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
+
+    async def _let_history_go(self, session: Session) -> None:
+        """Drop what lies before removals that are older than HISTORY_OF_REMOVED_S; the removals end by themselves."""
+        try:
+            now_ns = (await stream_info(session, self._stream)).now_ns
+            for subject, tombstone in list(self._tombstones.items()):
+                tombstone.time_ns = tombstone.time_ns or now_ns
+                if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
+                    self._outlived[subject] = self._tombstones.pop(subject).seq
+            for subject, seq in list(self._outlived.items()):
+                await purge_before(session, self._stream, subject, seq)
+                del self._outlived[subject]
+        except BusError as error:
+            _log.warning("cannot let the history of removed things go", stream=self._stream, error=str(error))
 
     async def _last(self, subject: str) -> Delivery | None:
         """The newest message of a subject or filter, from the stream's leader; waits for as long as it takes."""

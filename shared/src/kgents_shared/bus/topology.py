@@ -16,7 +16,8 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
-from kgents_shared.bus.state_table import Change, Changes, StateTable
+from kgents_shared.bus.rows import Change, Changes
+from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import TOPOLOGY
 from kgents_shared.contract.errors import ConfigError

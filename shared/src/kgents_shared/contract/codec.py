@@ -1,6 +1,7 @@
 """Bytes ↔ messages, with one place for what is malformed. The only module that knows the wire is JSON."""
 
 import re
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -40,8 +41,10 @@ def is_removal(payload: bytes) -> bool:
     """Whether a state message says `op: remove`, whatever else it holds.
 
     Raises:
-        MalformedMessageError: the payload is not a JSON object with a textual `op`.
+        MalformedMessageError: it may be one, and is not a JSON object with a textual `op`.
     """
+    if b"remove" not in payload and b"\\u" not in payload:  # nearly always; an escape may spell it, too
+        return False
     try:
         return _OP_DECODER.decode(payload).op == REMOVE
     except _MALFORMED as error:
@@ -51,22 +54,27 @@ def is_removal(payload: bytes) -> bool:
 class Codec(Generic[T]):
     """Decodes one signal's messages."""
 
-    def __init__(self, signal: str, type_: object) -> None:
+    def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T], str] | None = None) -> None:
+        """`subject_of` tells on which subject a message belongs, where strangers may publish."""
         self.signal: Final = signal
         self.type: Final = type_
+        self._subject_of = subject_of
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
 
-    def decode(self, payload: bytes) -> T:
-        """The message of these bytes.
+    def decode(self, payload: bytes, *, subject: str = "") -> T:
+        """The message of these bytes; with a `subject`, it must be about the thing that the subject names.
 
         Raises:
             MalformedMessageError: the contract does not allow them. The text says where, never what was found there,
                 since the payload of a stranger may hold a secret.
         """
         try:
-            return self._decoder.decode(payload)
+            message = self._decoder.decode(payload)
         except _MALFORMED as error:
             raise MalformedMessageError(f"not a valid {self.signal} message: {_told(error)}") from None
+        if subject and self._subject_of is not None and self._subject_of(message) != subject:
+            raise MalformedMessageError(f"not a valid {self.signal} message: it names another thing than its subject")
+        return message
 
 
 def _told(error: Exception) -> str:
@@ -74,7 +82,9 @@ def _told(error: Exception) -> str:
     return re.sub(r"^Invalid value '.*'", "Unknown value", str(error), flags=re.DOTALL)
 
 
-ENTITY: Final = Codec[Entity]("entity", Entity)
+ENTITY: Final = Codec[Entity](
+    "entity", Entity, subject_of=lambda entity: entity.ref.subject("entity", source=entity.source)
+)
 PULSE: Final = Codec[Pulse]("pulse", Pulse)
 EVENT: Final = Codec[Event]("event", Event)
 TOPOLOGY: Final = Codec[TopologyEntity]("topology", TopologyEntity)

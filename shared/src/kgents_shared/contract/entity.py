@@ -97,7 +97,7 @@ class Entity(Wire, frozen=True):
     """What else it is called: `pg.shop.svc`, `container-id:4f…`. Same use as addresses."""
     connections: list[Connection] = []
     created_at: Time | None = None
-    report_interval_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    report_interval_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] | None = None
     """For a source without a heartbeat of its own: it expires after three missed reports. None: it never does."""
 
     @property

@@ -81,5 +81,10 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
     )
 
 
+HISTORY_STREAMS: Final[frozenset[str]] = frozenset(
+    stream.name for stream in streams(StreamsConfig()) if stream.max_msgs_per_subject > 1
+)
+"""State streams that keep more than the last message of a subject."""
+
 NAME_BY_SIGNAL: Final[dict[str, str]] = {stream.signal: stream.name for stream in streams(StreamsConfig())}
 """Signal → stream name."""

@@ -39,15 +39,19 @@ _ESCAPED: Final = re.compile(r"(?:[A-Za-z0-9_-]|=[0-9A-F]{2})+\Z")
 _DIRTY_BYTE: Final = re.compile(rb"[^A-Za-z0-9_-]")
 
 
-@lru_cache(maxsize=65_536)
 def escape(value: str) -> str:
     """The token that stands for `value`: legal in any subject, and shared with no other value."""
+    if len(value) <= MAX_TOKEN_CHARS and value != EMPTY and _CLEAN.match(value):
+        return value
+    return _escape_slowly(value)
+
+
+@lru_cache(maxsize=65_536)
+def _escape_slowly(value: str) -> str:
     if value == "":
         return EMPTY
     if value == EMPTY:
         return "=5F"
-    if _CLEAN.match(value) and len(value) <= MAX_TOKEN_CHARS:
-        return value
     raw = value.encode()
     token = _DIRTY_BYTE.sub(lambda byte: b"=%02X" % byte.group()[0], raw).decode("ascii")
     if len(token) <= MAX_TOKEN_CHARS:
