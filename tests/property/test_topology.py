@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_topology_builder.merge import merge
 from kgents_topology_builder.reducer import Reducer
 from support.build import NOW_NS, make_entity, make_ref, make_removal
 
@@ -113,3 +114,15 @@ def test_names_nobody_uses_any_more_take_no_memory(messages: list[tuple[bool, En
     assert not reducer.graph.facts
     assert not reducer.graph._claims
     assert not reducer.graph._waiting
+
+
+@given(entity=entities)
+def test_one_source_alone_is_merged_like_several(entity: Entity) -> None:
+    """The short way for a single fact says what the long way would."""
+    silent = make_entity(entity.ref.name, source="zz", status="unknown", uid="", ref=entity.ref)
+
+    def picture(facts: list[Entity]) -> TopologyEntity:
+        merged = merge(entity.ref, facts, {"k8s"}, lambda connection, _: make_ref("b"), time_ns=NOW_NS)
+        return msgspec.structs.replace(merged, sources=[], reason="")
+
+    assert picture([entity]) == picture([entity, silent])

@@ -32,6 +32,10 @@ def merge(
     Facts come the most trusted first, at least one.
     Where sources disagree the first one counts; what only one of them knows is kept.
     """
+    at = datetime.fromtimestamp(time_ns / 1e9, UTC)
+    connections = _connections(ref, facts, resolve)
+    if len(facts) == 1:  # nearly every thing has one source
+        return _only(facts[0], stale, connections, at)
     judge = next((fact for fact in facts if fact.status in STATUSES and fact.status != "unknown"), facts[0])
     return TopologyEntity(
         text="",
@@ -46,15 +50,34 @@ def merge(
         attributes=_union([fact.attributes for fact in facts]),
         addresses=_all([fact.addresses for fact in facts]),
         aliases=_all([fact.aliases for fact in facts]),
-        connections=_connections(ref, facts, resolve),
+        connections=connections,
         created_at=next((fact.created_at for fact in facts if fact.created_at is not None), None),
-        at=datetime.fromtimestamp(time_ns / 1e9, UTC),
+        at=at,
+    )
+
+
+def _only(fact: Entity, stale: Collection[str], connections: list[ResolvedConnection], at: datetime) -> TopologyEntity:
+    """The picture when there is nothing to merge: the same as `merge` gives, at a third of its cost."""
+    return TopologyEntity(
+        text="",
+        ref=fact.ref,
+        uid=fact.uid,
+        status=fact.status if fact.status in STATUSES else "unknown",
+        reason=fact.reason,
+        stale=[fact.source] if fact.source in stale else [],
+        sources=[fact.source],
+        labels=fact.labels,
+        annotations=fact.annotations,
+        attributes=fact.attributes,
+        addresses=_all([fact.addresses]),
+        aliases=_all([fact.aliases]),
+        connections=connections,
+        created_at=fact.created_at,
+        at=at,
     )
 
 
 def _union(mappings: Sequence[dict[str, V]]) -> dict[str, V]:
-    if len(mappings) == 1:
-        return mappings[0]
     return {key: value for mapping in reversed(mappings) for key, value in mapping.items()}
 
 
@@ -66,6 +89,8 @@ def _connections(
     ref: Ref, facts: Sequence[Entity], resolve: Callable[[Connection, Ref], Ref | None]
 ) -> list[ResolvedConnection]:
     """Connections whose other end exists; one for each kind, peer and direction."""
+    if not any(fact.connections for fact in facts):
+        return []
     found: dict[tuple[str, Ref, str], ResolvedConnection] = {}
     for fact in facts:
         for connection in fact.connections:

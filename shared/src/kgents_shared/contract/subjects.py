@@ -100,10 +100,12 @@ class Subject(msgspec.Struct, frozen=True):
 
 def build(signal: str, **values: str) -> str:
     """The subject of one thing; every field of the signal must be given."""
-    fields = _fields(signal, values)
-    if missing := [field for field in fields if field not in values]:
+    fields = FIELDS.get(signal, ())
+    if values.keys() != frozenset(fields):
+        fields = _fields(signal, values)
+        missing = [field for field in fields if field not in values]
         raise ValueError(f"subject of {signal!r} needs {', '.join(fields)}; missing {', '.join(missing)}")
-    return ".".join((ROOT, signal, *(escape(values[field]) for field in fields)))
+    return ".".join([ROOT, signal, *[escape(values[field]) for field in fields]])
 
 
 def pattern(signal: str, **values: str) -> str:
