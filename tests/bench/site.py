@@ -1,0 +1,159 @@
+"""A place to measure at: a nats-server of its own with the pipeline's streams, ways to fill it, processes beside it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench.fleet import CLUSTER, SOURCE
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.publish import TTL, Publisher
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat
+from support.build import NOW
+from support.nats_server import NatsServer
+from support.running import running
+from support.streams import provision_streams
+from support.truth import last_seq
+
+TESTS: Final = Path(__file__).parents[1]
+FLOOD_MESSAGES: Final = 20_000
+"""Sent at once without waiting; the server drops what exceeds 100,000 messages not yet stored."""
+POLL_S: Final = 0.005
+DEADLINE_S: Final = 120.0
+STOP_S: Final = 15.0
+"""After that a worker that was told to stop is killed."""
+
+Messages = Sequence[tuple[str, bytes]]
+
+
+class Site:
+    """One server, and a bus to look at it. `open_site` makes it."""
+
+    def __init__(self, server: NatsServer, bus: Bus, directory: Path) -> None:
+        self.server = server
+        self.bus = bus
+        self.directory = directory
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def flood(self, messages: Messages, stream: str = "KGENTS_ENTITY") -> None:
+        """Put messages into a stream at next to no cost: raw protocol, and one wait for each 20,000."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        await reader.readline()
+        writer.write(b'CONNECT {"verbose":false}\r\n')
+        for start in range(0, len(messages), FLOOD_MESSAGES):
+            part = messages[start : start + FLOOD_MESSAGES]
+            before = await last_seq(self.bus, stream)
+            writer.write(_protocol(part))
+            await writer.drain()
+            await self.until_stored(stream, before + len(part))
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def until_stored(self, stream: str, seq: int) -> None:
+        """Wait until the stream has stored so many messages since it was made."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                if (found := await last_seq(self.bus, stream)) >= seq:
+                    break
+                await asyncio.sleep(POLL_S)
+        if found > seq:
+            raise RuntimeError(f"expected {seq} messages in {stream}, found {found}: somebody else publishes")
+
+
+def _protocol(messages: Iterable[tuple[str, bytes]]) -> bytes:
+    return b"".join(b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(data), data) for subject, data in messages)
+
+
+@asynccontextmanager
+async def open_site(directory: Path, name: str) -> AsyncIterator[Site]:
+    """A site with streams, and a collector's heartbeat, so that nothing becomes stale meanwhile."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(NatsServer(directory / name, name=name))
+        bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="bench"))
+        await provision_streams(bus)
+        publisher = Publisher(bus)
+        await stack.enter_async_context(running(publisher.run(), _vouch(publisher)))
+        yield Site(server, bus, directory / name)
+
+
+async def _vouch(publisher: Publisher) -> None:
+    beat = Heartbeat(
+        text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state="in_sync", source=SOURCE
+    )
+    subject = subjects.build("meta", cluster=CLUSTER, service=beat.service, instance=beat.instance)
+    while True:
+        with contextlib.suppress(BusError):
+            await publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+        await asyncio.sleep(HEARTBEAT_TTL_S / 4)
+
+
+class Worker:
+    """One of worker.py's roles in a process of its own."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def cpu_s(self) -> float:
+        """Processor time of all its threads so far, to the nanosecond."""
+        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    async def line(self) -> str:
+        """Its next line on stdout."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            found = await self._process.stdout.readline()
+        if not found:
+            raise RuntimeError(f"worker {self._process.pid} ended early with {await self._process.wait()}; see above")
+        return found.decode()
+
+    async def report(self) -> dict[str, Any]:
+        """What it measured; it has ended then."""
+        line = await self.line()
+        async with asyncio.timeout(STOP_S):
+            await self._process.wait()
+        try:
+            found: dict[str, Any] = msgspec.json.decode(line)
+        except msgspec.DecodeError as error:
+            raise RuntimeError(f"expected a report, found: {line}") from error
+        return found
+
+
+@asynccontextmanager
+async def worker(role: str, url: str, *arguments: str, profile: Path | None = None) -> AsyncIterator[Worker]:
+    """`python -m bench.worker <role> <url> …` for as long as the block lasts; SIGTERM at its end."""
+    options = ["--profile", str(profile)] if profile else []
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.worker", *options, role, url, *arguments,
+        env={**_clean_environment(), "PYTHONPATH": str(TESTS)}, stdout=PIPE,
+    )  # fmt: skip
+    try:
+        yield Worker(process)
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("KGENTS", "OTEL_"))}

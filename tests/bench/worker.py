@@ -1,0 +1,199 @@
+"""The processes beside the server: `python -m bench.worker [--profile FILE] ROLE URL …`.
+
+builder and relay run until SIGTERM; the others measure one thing once and print it as a line of JSON. Each in a
+fresh process, so that neither memory nor the garbage collector remembers what was measured before.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import gc
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from nats.aio.msg import Msg
+
+from bench import bare
+from bench.fleet import CLUSTER
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.outbox import Outbox
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.logging import LogConfig
+from kgents_shared.runtime.logging import setup as setup_logging
+from kgents_shared.runtime.service import Context, _calm_collector, serve
+from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig
+from kgents_topology_builder.app import SERVICE, run
+from kgents_topology_builder.config import Config
+from support.build import NOW_NS
+from support.running import running
+
+INSTANCE = "one"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--profile", type=Path)
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("url")
+    parser.add_argument("more", nargs="*")
+    arguments = parser.parse_args()
+    setup_logging(LogConfig(level="warning"), service="bench")
+    _calm_collector()  # as `serve` does; the bare clients have the benefit of it, too
+    profile = cProfile.Profile(time.process_time)  # waiting is nobody's time
+    if arguments.profile:
+        profile.enable()
+    try:
+        ROLES[arguments.role](arguments.url, *arguments.more)
+    finally:
+        if arguments.profile:
+            profile.disable()
+            profile.dump_stats(arguments.profile)
+
+
+def builder(url: str) -> None:
+    """topology-builder as production runs it."""
+    with tempfile.TemporaryDirectory() as directory:
+        environ = {
+            **os.environ,
+            "KGENTS__NATS__URL": url,
+            "KGENTS__CLUSTER": CLUSTER,
+            "KGENTS__INSTANCE": INSTANCE,
+            "KGENTS__DATA_DIR": directory,
+            "KGENTS__LOG__LEVEL": "warning",
+        }
+        serve(SERVICE, config_file=None, environ=environ, services=[SERVICE.name])
+
+
+def relay(url: str) -> None:
+    """The bare relay."""
+    uvloop.run(_terminable(bare.relay(url, lambda: print("ready", flush=True))))
+
+
+def count(url: str, stream: str) -> None:
+    """Read a stream's last values and drop them."""
+    _measure(lambda clock: _bare_read(url, stream, lambda _: None, clock))
+
+
+def keep_dicts(url: str, stream: str) -> None:
+    """Read a stream's last values, decode each to plain dicts and keep them by subject."""
+    rows: dict[str, Any] = {}
+    decode = msgspec.json.Decoder().decode
+
+    def take(message: Msg) -> None:
+        rows[message.subject] = decode(message.data)
+
+    _measure(lambda clock: _bare_read(url, stream, take, clock))
+
+
+def keep_table(url: str) -> None:
+    """Read the entities by StateTable."""
+
+    async def load(clock: "_Clock") -> int:
+        async with Bus(NatsConfig(url=url), name="bench") as bus:
+            await bus.session(timeout_s=10)
+            table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
+            clock.start()
+            await table.load(now_ns=NOW_NS)
+            clock.stop()
+            return len(table.rows)
+
+    _measure(load)
+
+
+def cold_start(url: str) -> None:
+    """topology-builder's `run` from its first read until it is in sync. It holds no lease, so it must not publish."""
+    _measure(lambda clock: _cold_start(url, clock))
+
+
+async def _cold_start(url: str, clock: "_Clock") -> int:
+    nats = NatsConfig(url=url)
+    telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="bench")
+    with tempfile.TemporaryDirectory() as directory, Outbox(Path(directory) / "outbox") as outbox:
+        async with Bus(nats, name="bench") as bus:
+            await bus.session(timeout_s=10)
+            common = CommonConfig(cluster=CLUSTER, instance="bench", nats=nats)
+            context = Context(SERVICE, common, Config(), bus, telemetry, outbox)
+            clock.start()
+            async with running(run(context), context.publisher.run()) as tasks:
+                async for _ in context.status.due():
+                    if context.status.state == "in_sync" or tasks[0].done():
+                        break
+                clock.stop()
+                await asyncio.sleep(0.2)  # were there anything to publish, it would have failed by now
+                table = next(iter(context.status._tables.values()))
+                return len(table.rows)
+
+
+class _Clock:
+    """Wall time, processor time and memory of this process between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._begin = self._end = (0.0, 0.0, 0)
+
+    def start(self) -> None:
+        self._begin = self._now()
+
+    def stop(self) -> None:
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        self._end = wall_s, cpu_s, self._now()[2]
+
+    def read(self) -> dict[str, float]:
+        wall_s, cpu_s, rss_bytes = (end - begin for begin, end in zip(self._begin, self._end, strict=True))
+        return {"wall_s": wall_s, "cpu_s": cpu_s, "rss_bytes": rss_bytes}
+
+    @staticmethod
+    def _now() -> tuple[float, float, int]:
+        gc.collect()
+        rss_bytes = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        return time.perf_counter(), time.process_time(), rss_bytes
+
+
+def _measure(work: Callable[[_Clock], Awaitable[int]]) -> None:
+    """Run the work and print what it took and how many rows it found."""
+
+    async def measured() -> None:
+        clock = _Clock()
+        rows = await work(clock)
+        print(msgspec.json.encode({"rows": rows, **clock.read()}).decode(), flush=True)
+
+    uvloop.run(measured())
+
+
+async def _bare_read(url: str, stream: str, take: Callable[[Msg], None], clock: _Clock) -> int:
+    client = await bare.connect(url)
+    clock.start()
+    found = await bare.read(client, stream, take)
+    clock.stop()
+    await client.close()
+    return found
+
+
+async def _terminable(work: Awaitable[None]) -> None:
+    """SIGTERM ends the process in order, so that a profile is written."""
+    asyncio.get_running_loop().add_signal_handler(15, sys.exit, 0)
+    await work
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    "builder": builder,
+    "relay": relay,
+    "count": count,
+    "keep-dicts": keep_dicts,
+    "keep-table": keep_table,
+    "cold-start": cold_start,
+}
+
+if __name__ == "__main__":
+    main()
