@@ -1,12 +1,16 @@
 """The folder of a test is its marker, and no test sees the developer's own settings."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 MARKERS = ("unit", "property", "contract", "integration", "faults", "e2e")
 ROOT = Path(__file__).parent
+
+# Started in the background by a shell without job control, we and the commands that tests start would ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

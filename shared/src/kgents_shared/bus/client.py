@@ -9,7 +9,6 @@ that hung on it ends with it, and a new client is made with credentials read ane
 import asyncio
 import itertools
 import random
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -22,6 +21,7 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.login import credentials
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 T = TypeVar("T")
@@ -31,6 +31,8 @@ PING_INTERVAL_S: Final = 10.0
 """How often the round trip is tried. Two missed in a row end a session that only looks alive."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
+REFUSALS_MAX: Final = 100
+"""Refused subjects that are remembered for the sake of error texts."""
 HEADERS_MAX_BYTES: Final = 4096
 """More than any headers of ours: a payload that leaves so much room below max_payload needs no closer look."""
 STABLE_AFTER_S: Final = 10.0
@@ -68,8 +70,25 @@ class Session:
         self.lost = asyncio.Event()
         self.on_end: set[Callable[[], None]] = set()
         """Called when the session ends, by whoever waits for something else at that moment."""
-        self.refusal = ""
+        self._refusals: dict[str, None] = {}  # the server's words, newest last
+
+    @property
+    def refusal(self) -> str:
         """The server's last word on a missing permission; it comes apart from the request that it refuses."""
+        return next(reversed(self._refusals), "")
+
+    def refusal_of(self, *subjects: str) -> str:
+        """What the server said of one of these subjects, put so that it can end a sentence; mostly nothing."""
+        names = [subject.lower() for subject in subjects]  # nats-py hands the server's words on in lower case
+        said = [words for words in self._refusals if any(name in words.lower() for name in names)]
+        return f"; the server said: {said[-1]}" if said else ""
+
+    def note_refusal(self, words: str) -> None:
+        """The server refuses a subject."""
+        self._refusals.pop(words, None)
+        self._refusals[words] = None
+        if len(self._refusals) > REFUSALS_MAX:
+            del self._refusals[next(iter(self._refusals))]
 
     @property
     def server_version(self) -> tuple[int, int, int]:
@@ -143,7 +162,7 @@ class Session:
                 await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
                 answer = await reply
         except TimeoutError as error:
-            refusal = f"; the server said: {self.refusal}" if self.refusal else ""
+            refusal = self.refusal_of(subject, self._reply_inbox)
             raise BusTimeoutError(f"no answer on {subject} within {self._timeout_s:g} s{refusal}") from error
         finally:
             del self._replies[token]
@@ -284,7 +303,7 @@ class Bus:
 
         async def on_error(error: Exception) -> None:
             if "permissions violation" in str(error).lower():
-                session.refusal = str(error).removeprefix("nats: ")
+                session.note_refusal(str(error).removeprefix("nats: "))
                 _log.error("NATS refused a subject: the account's permissions must allow it", refusal=session.refusal)
             else:
                 self.last_error = f"{url}: {_words(error)}"
@@ -304,7 +323,7 @@ class Bus:
             # Subjects come from contract.subjects, which builds no illegal one; checking each again costs a tenth.
             skip_subject_validation=True,
             inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
-            **_credentials(config),
+            **credentials(config),
         )
         await session.open()
         return session
@@ -318,9 +337,12 @@ class Bus:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PING_INTERVAL_S):
                         await session.lost.wait()
-                if not session.lost.is_set() and not self._is_closing:
-                    # A dead reader behind an open socket answers no ping, though nats-py calls it connected.
-                    await client.flush(timeout=int(PING_INTERVAL_S))
+                if session.lost.is_set() or self._is_closing:
+                    break
+                if _has_dead_task(client):
+                    raise SessionLostError("a task of the client has died behind an open socket")
+                # A server that is stuck answers no ping, though nats-py calls it connected.
+                await client.flush(timeout=int(PING_INTERVAL_S))
         finally:
             session.end()
             self.reconnects += 1
@@ -334,31 +356,15 @@ class Bus:
             self._changed.notify_all()
 
 
-def _credentials(config: NatsConfig) -> dict[str, Any]:
-    """What proves who we are, read anew for each connection so that rotated files are taken up."""
-    options: dict[str, Any] = {}
-    if config.credentials_file is not None:
-        options["user_credentials"] = config.credentials_file
-    if config.nkey_seed is not None:
-        options["nkeys_seed_str"] = config.nkey_seed.reveal()
-    if config.user is not None:
-        options["user"] = config.user
-    if config.password is not None:
-        options["password"] = config.password.reveal()
-    if config.token is not None:
-        options["token"] = config.token.reveal()
-    if config.tls is not None:
-        context = ssl.create_default_context(cafile=config.tls.ca_file)
-        if config.tls.cert_file is not None:
-            context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
-        options["tls"] = context
-        options["tls_handshake_first"] = config.tls.handshake_first
-    return options
-
-
 def _headers_bytes(headers: dict[str, str]) -> int:
     """Bytes of a header block: `NATS/1.0`, a line for each header, an empty line."""
     return 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+
+
+def _has_dead_task(client: Client) -> bool:
+    """Whether nats-py reads or writes no more: it catches whatever goes wrong there, and tells nobody."""
+    tasks = (getattr(client, name, None) for name in ("_reading_task", "_flusher_task"))
+    return any(task is not None and task.done() for task in tasks)
 
 
 async def _close(client: Client) -> None:

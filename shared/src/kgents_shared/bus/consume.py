@@ -169,14 +169,17 @@ async def consume(
     MalformedMessageError is set aside with its reason and passed over; any other error ends `consume`, and the
     message is delivered again at the next start.
     """
+    done = _Done()
     async for session in bus.sessions():
         while not session.lost.is_set():
             try:
-                await _resume(session, durable)
+                await _resume(session, durable, done)
                 async with pulling(session, durable.stream, durable.name) as pull:
                     async for deliveries in pull.batches():
                         for each in deliveries:
-                            await _handle_one(each, handle, set_aside)
+                            if each.seq > done.seq:  # else the ack wait ran out while it waited behind others
+                                await _handle_one(each, handle, set_aside)
+                                done.seq = each.seq
                         await session.publish(deliveries[-1].reply, b"+ACK")
             except SessionLostError:
                 break
@@ -185,6 +188,13 @@ async def consume(
             except BusError as error:
                 _log.warning("cannot consume", consumer=durable.name, error=str(error), retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
+
+
+class _Done(msgspec.Struct):
+    """What this run of `consume` has handled, whether the server knows of it or not."""
+
+    stream_created: str = ""
+    seq: int = 0
 
 
 async def _handle_one(
@@ -198,16 +208,18 @@ async def _handle_one(
         await set_aside(each, str(error))
 
 
-async def _resume(session: Session, durable: DurableConsumer) -> None:
-    """Make the consumer anew behind its last ack.
+async def _resume(session: Session, durable: DurableConsumer, done: _Done) -> None:
+    """Make the consumer anew behind its last ack, and behind what we have handled since.
 
     Left as it is, a consumer whose reader died would first deliver newer messages, and those in between only when
     `ack_wait_s` is over.
     """
-    start: dict[str, Any] = {"deliver_policy": "all"}
+    created = (await stream_info(session, durable.stream)).created
+    if created != done.stream_created:  # of another incarnation our sequence says nothing
+        done.stream_created, done.seq = created, 0
     try:
         known = await session.api(f"CONSUMER.INFO.{durable.stream}.{durable.name}", None, ConsumerInfo)
-        start = {"deliver_policy": "by_start_sequence", "opt_start_seq": known.ack_floor.stream_seq + 1}
+        done.seq = max(done.seq, known.ack_floor.stream_seq)
         await session.api(f"CONSUMER.DELETE.{durable.stream}.{durable.name}", None, msgspec.Raw)
     except BusError as error:
         if error.code not in NO_CONSUMER_CODES:
@@ -219,6 +231,7 @@ async def _resume(session: Session, durable: DurableConsumer) -> None:
         "max_ack_pending": -1,
         "inactive_threshold": 0,
         **filters_config(durable.filters),
-        **start,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": done.seq + 1,
     }
     await create_consumer(session, durable.stream, durable.name, config)

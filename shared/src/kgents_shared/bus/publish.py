@@ -44,6 +44,9 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 class Lost(msgspec.Struct, frozen=True, gc=False):
     """No word came: it may be stored or not."""
 
+    why: str = "no ack"
+    """What is known of the reason."""
+
 
 Outcome = Stored | Refused | Lost
 Settle = Callable[[Outcome], None]
@@ -66,7 +69,7 @@ class Publisher:
         self._session: Session | None = None
         self._inbox = ""
         self._next = 0
-        self._in_flight: dict[str, tuple[float, Settle]] = {}  # token → (deadline, settle), oldest first
+        self._in_flight: dict[str, tuple[float, str, Settle]] = {}  # token → (deadline, subject, settle), oldest first
         self._room = asyncio.Event()
         self._connected = asyncio.Event()
         self.stored = 0
@@ -102,7 +105,7 @@ class Publisher:
             await self.ready()
         token = str(self._next)
         self._next += 1
-        self._in_flight[token] = (asyncio.get_running_loop().time() + ACK_TIMEOUT_S, settle)
+        self._in_flight[token] = (asyncio.get_running_loop().time() + ACK_TIMEOUT_S, subject, settle)
         try:
             await session.publish(subject, payload, reply=f"{self._inbox}.{token}", headers=headers or None)
         except SessionLostError:
@@ -124,8 +127,8 @@ class Publisher:
                 return stored
             case Refused(code=code, text=text):
                 raise BusError(f"{subject}: {text}", code=code)
-            case Lost():
-                raise BusTimeoutError(f"no ack for {subject}")
+            case Lost(why=why):
+                raise BusTimeoutError(f"{subject}: {why}")
 
     async def _on_ack(self, message: Msg) -> None:
         token = message.subject.rpartition(".")[2]
@@ -151,9 +154,9 @@ class Publisher:
                     await session.lost.wait()
             except TimeoutError:
                 now = loop.time()
-                late = [token for token, (deadline, _) in self._in_flight.items() if deadline <= now]
-                for token in late:
-                    self._settle(token, Lost())
+                late = [(token, sent[1]) for token, sent in self._in_flight.items() if sent[0] <= now]
+                for token, subject in late:
+                    self._settle(token, Lost(f"no ack{session.refusal_of(subject)}"))
 
     def _settle(self, token: str, outcome: Outcome) -> None:
         entry = self._in_flight.pop(token, None)
@@ -161,7 +164,7 @@ class Publisher:
             return
         self.stored += isinstance(outcome, Stored)
         self._room.set()
-        entry[1](outcome)
+        entry[2](outcome)
 
     def _settle_all(self, outcome: Outcome) -> None:
         for token in list(self._in_flight):

@@ -303,8 +303,8 @@ class StateTable(Generic[T]):
                 return
             case Refused():
                 self._doubtful[subject] = payload
-            case Lost():
-                self._failures[subject] = "no ack"
+            case Lost(why=why):
+                self._failures[subject] = why
                 self._doubtful[subject] = payload
         if subject in self._wishes or self._doubtful:
             self._wake.set()
@@ -386,13 +386,9 @@ class StateTable(Generic[T]):
         while True:
             session = await self._bus.session()
             try:
-                last = await last_message(session, self._stream, subject)
+                return await last_message(session, self._stream, subject)
             except SessionLostError:
                 continue
             except BusError as error:
-                self._failures[subject] = str(error)
                 _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
-            else:
-                self._failures.pop(subject, None)
-                return last
