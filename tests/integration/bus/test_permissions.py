@@ -193,12 +193,26 @@ async def test_an_old_refusal_is_not_blamed_for_a_new_silence(writing: Bus) -> N
     session = await writing.session()
     await session.publish(subject_of(DENIED), b"{}")
     await eventually(lambda: bool(session.refusal))
-    inbox = session.new_inbox()
     await session.subscribe("silent.service", ignore)
     with pytest.raises(BusTimeoutError, match=r"silent\.service") as caught:
-        await session.request("silent.service", inbox.encode())
+        await session.request("silent.service")
 
     assert subject_of(DENIED) not in str(caught.value)
+
+
+async def test_a_refused_subject_is_not_blamed_for_one_that_it_begins_with(tmp_path: Path) -> None:
+    async with (
+        serve(tmp_path, 'publish: { deny: "silent.service.more" }') as server,
+        Bus(login(server, "limited"), name="limited") as bus,
+    ):
+        session = await bus.session(timeout_s=5)
+        await session.publish("silent.service.more", b"{}")
+        await eventually(lambda: bool(session.refusal))
+        await session.subscribe("silent.service", ignore)
+        with pytest.raises(BusTimeoutError) as caught:
+            await session.request("silent.service")
+
+    assert "permissions violation" not in str(caught.value).lower()
 
 
 async def ignore(_: object) -> None:

@@ -79,7 +79,7 @@ class Session:
 
     def refusal_of(self, *subjects: str) -> str:
         """What the server said of one of these subjects, put so that it can end a sentence; mostly nothing."""
-        names = [subject.lower() for subject in subjects]  # nats-py hands the server's words on in lower case
+        names = [f'"{subject.lower()}"' for subject in subjects]  # nats-py hands the server's words on in lower case
         said = [words for words in self._refusals if any(name in words.lower() for name in names)]
         return f"; the server said: {said[-1]}" if said else ""
 
@@ -162,7 +162,7 @@ class Session:
                 await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
                 answer = await reply
         except TimeoutError as error:
-            refusal = self.refusal_of(subject, self._reply_inbox)
+            refusal = self.refusal_of(subject, f"{self._reply_inbox}.*")
             raise BusTimeoutError(f"no answer on {subject} within {self._timeout_s:g} s{refusal}") from error
         finally:
             del self._replies[token]
