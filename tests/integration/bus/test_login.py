@@ -342,15 +342,6 @@ async def test_a_certificate_of_an_unknown_authority_is_named_and_mended(
     assert "certificate verify failed" in words.lower()
 
 
-async def test_a_failed_handshake_is_tried_again_soon(
-    start: Start, certificates: Certificates, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with start(certificates.server_config()) as server, Bus(NatsConfig(url=server.url), name="test") as bus:
-        await refusal(bus, within_s=3.0)
-
-    assert len([each for each in caplog.records if each.getMessage() == "cannot connect to NATS"]) >= 3
-
-
 async def test_a_certificate_for_another_host_is_named(start: Start, certificates: Certificates) -> None:
     certificates.issue("server", "elsewhere.test")
     async with start(certificates.server_config()) as server:

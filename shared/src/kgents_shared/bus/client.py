@@ -35,6 +35,8 @@ REFUSALS_MAX: Final = 100
 """Refused subjects that are remembered for the sake of error texts."""
 HEADERS_MAX_BYTES: Final = 4096
 """More than any headers of ours: a payload that leaves so much room below max_payload needs no closer look."""
+LOGIN_S: Final = 1.0
+"""A session that ends sooner was most likely not admitted."""
 STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
 
@@ -311,24 +313,31 @@ class Bus:
         async def on_closed() -> None:
             session.end()
 
-        await client.connect(
-            url,
-            name=self._connection_name,
-            allow_reconnect=False,
-            connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
-            ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
-            max_outstanding_pings=2,
-            error_cb=on_error,
-            closed_cb=on_closed,
-            # Subjects come from contract.subjects, which builds no illegal one; checking each again costs a tenth.
-            skip_subject_validation=True,
-            inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
-            **credentials(config),
-        )
-        await session.open()
+        try:
+            await client.connect(
+                url,
+                name=self._connection_name,
+                allow_reconnect=False,
+                connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
+                ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
+                max_outstanding_pings=2,
+                error_cb=on_error,
+                closed_cb=on_closed,
+                # Subjects come from contract.subjects, which builds no illegal one; checking each again costs a tenth.
+                skip_subject_validation=True,
+                inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
+                **credentials(config),
+            )
+            await session.open()
+        except (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError) as error:
+            if isinstance(error, ConnectionRefusedError):
+                raise
+            # A server that refuses a login closes at once, and the end may outrun its word on why.
+            raise BusError(f"the server ended the connection while we logged in: {_words(error)}") from error
         return session
 
     async def _live(self, client: Client, session: Session) -> None:
+        started = asyncio.get_running_loop().time()
         self.last_error = ""
         await self._announce(session)
         _log.info("connected to NATS", server=session.server_name, version=".".join(map(str, session.server_version)))
@@ -347,7 +356,10 @@ class Bus:
             session.end()
             self.reconnects += 1
             await self._announce(None)
-        self.last_error = f"connection lost: {_words(client.last_error)}"
+        # A server that refuses a login closes at once, and the end may outrun its word on why.
+        is_young = asyncio.get_running_loop().time() - started < LOGIN_S
+        when = " while we logged in" if is_young else ""
+        self.last_error = f"connection lost{when}: {_words(client.last_error)}"
         _log.warning("lost the connection to NATS", error=_words(client.last_error))
 
     async def _announce(self, session: Session | None) -> None:
