@@ -89,7 +89,8 @@ class Writer:
             try:
                 await table.run()
             except* SteppedDownError:
-                pass
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError from None  # a group that fails while cancelled tells of that alone
 
     async def restart(self) -> None:
         if self.task is not None:

@@ -266,6 +266,8 @@ async def _work(context: Context[C]) -> None:
                 context.status.conflicts += 1
                 context.status.set("degraded", str(error))
                 _log.error("stepped down", why=str(error), retry_in_s=retry_s)
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError  # a group that fails while it is cancelled tells of the failure alone
         context.status.forget_tables()
         if context.clock.monotonic_s() - started_s > RETRY_MAX_S:
             retry_s = RETRY_FIRST_S
