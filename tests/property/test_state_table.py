@@ -86,11 +86,13 @@ class Writer:
             await table.load(now_ns=NOW_NS)
             table.replace_all(self.model, make_removal)
             self.table = table
+            writing = asyncio.create_task(table.run())
             try:
-                await table.run()
-            except* SteppedDownError:
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise asyncio.CancelledError from None  # a group that fails while cancelled tells of that alone
+                await asyncio.wait([writing])  # not `await writing`: a group that fails while cancelled hides that
+            finally:
+                writing.cancel()
+            with pytest.RaisesGroup(SteppedDownError):
+                writing.result()
 
     async def restart(self) -> None:
         if self.task is not None:
