@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from bench.bare import BarePublisher, connect
+from bench.fleet import ENTITY_PREFIX
 from bench.site import DEADLINE_S, POLL_S, TESTS, Site, Worker, worker
 from kgents_collector_k8s.mapping import CATALOGUE
 from support.kube_api.cluster import TOKEN
@@ -99,8 +100,8 @@ async def bare_publish(nats_url: str, pods: int) -> None:
     publisher = BarePublisher(client)
     await publisher.open()
     for number in range(pods):
-        for kind, payload in zip("pc", PAYLOADS, strict=True):
-            await publisher.publish(f"kgents.entity.bare.bench.{kind}.x.web-{number}", payload)
+        for kind, payload in zip(("pod", "container"), PAYLOADS, strict=True):
+            await publisher.publish(f"{ENTITY_PREFIX}{kind}.bench.bare-{number}", payload)
     await publisher.drain()
     await client.close()
 
@@ -120,7 +121,7 @@ async def bare_watch(url: str, nats_url: str, on_ready: Callable[[], None]) -> N
             on_ready()
             async for line in answer.content:
                 found = decoder.decode(line_decoder.decode(line).object)
-                await publisher.publish(f"kgents.entity.bare.bench.p.x.{found.metadata.name}", PAYLOADS[0])
+                await publisher.publish(f"{ENTITY_PREFIX}pod.bench.{found.metadata.name}", PAYLOADS[0])
 
 
 class _Line(msgspec.Struct):

@@ -10,16 +10,26 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
+from nats.aio.msg import Msg
+
+from bench.bare import connect
 from bench.cluster import ApiServer, api_server, collector
 from bench.figures import Figure
+from bench.fleet import TOPOLOGY_PREFIX
+from bench.latency import percentiles
 from bench.run import Run, Took
 from bench.site import POLL_S, Site, Worker, open_site, worker
+from support.kube_api import KubeApi
+from support.kube_api.__main__ import fill
 from support.truth import last_seq
 
 SIZES: Final = (5_000, 100_000)
 CHANGES: Final = 10_000
 WATCHED: Final = 5_000
 """Pods of the cluster whose changes are measured."""
+RATE: Final = 50
+"""Changes a second while the latency is measured."""
+SECONDS: Final = 20
 QUIET_S: Final = 1.0
 """After so long without a new message all are stored."""
 
@@ -33,6 +43,7 @@ async def bench(run: Run) -> None:
     for pods in SIZES:
         await _begin(run, pods, base_s)
     await _change(run)
+    await _latency(run)
 
 
 async def _begin(run: Run, pods: int, base_s: float) -> None:
@@ -73,10 +84,10 @@ async def _bare(site: Site, role: str, api: ApiServer) -> _Bare:
     return _Bare(found["wall_s"], found["cpu_s"], found["rss_bytes"])
 
 
-async def _quiet(site: Site) -> None:
-    """Wait until nothing new is stored."""
+async def _quiet(site: Site, stream: str = "KGENTS_ENTITY", at_least: int = 0) -> None:
+    """Wait until so much is stored, and nothing new."""
     seq = -1
-    while (newest := await last_seq(site.bus, "KGENTS_ENTITY")) != seq:
+    while (newest := await last_seq(site.bus, stream)) != seq or newest < at_least:
         seq = newest
         await asyncio.sleep(QUIET_S)
 
@@ -111,3 +122,52 @@ async def _passed_on(site: Site, api: ApiServer, process: Worker) -> Took:
             newest, newest_at = found, time.perf_counter()
         await asyncio.sleep(POLL_S)
     return Took(newest_at - wall_s, process.cpu_s() - cpu_s)
+
+
+async def _latency(run: Run) -> None:
+    """From a pod's change in the API server to the topology message at a core subscriber, at a steady rate."""
+    run.progress(f"{RATE} changes a second for {SECONDS} s")
+    found: dict[str, dict[int, float]] = {}
+    for who, watch, relay in (("ours", "collector-k8s", "builder"), ("bare", "watch-cluster", "relay")):
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(KubeApi())
+            fill(api, RATE * SECONDS)
+            kubeconfig = api.kubeconfig(run.directory / f"kubeconfig-{who}")
+            site = await stack.enter_async_context(open_site(run.directory, f"latency-{who}"))
+            passes_on = await stack.enter_async_context(worker(relay, site.url))
+            arguments = (str(kubeconfig), who) if who == "ours" else (api.url,)
+            watches = await stack.enter_async_context(worker(watch, site.url, *arguments))
+            if who == "ours":
+                await _quiet(site, "KGENTS_TOPOLOGY", RATE * SECONDS)
+            else:
+                await passes_on.line()
+                await watches.line()
+            found[who] = percentiles(await _delays(site, api))
+    report = partial(Figure, bench=run.name, unit="ms")
+    for percent in (50, 99):
+        ours, bare = found["ours"][percent], found["bare"][percent]
+        run.report(report(name=f"change → topology, p{percent}", ours=ours, bare=bare))
+
+
+async def _delays(site: Site, api: KubeApi) -> list[float]:
+    """Seconds that each change took."""
+    client = await connect(site.url)
+    sent: dict[str, float] = {}
+    delays: list[float] = []
+
+    async def on_topology(message: Msg) -> None:
+        if (at := sent.pop(message.subject.rpartition(".")[2], None)) is not None:
+            delays.append(time.perf_counter() - at)
+
+    await client.subscribe(f"{TOPOLOGY_PREFIX}pod.>", cb=on_topology)
+    await client.flush()
+    for each in api.objects("pods"):
+        name = each["metadata"]["name"]
+        sent[name] = time.perf_counter()
+        api.patch_status("pods", "bench", name, {"reason": "Changed"})
+        await asyncio.sleep(1 / RATE)
+    async with asyncio.timeout(QUIET_S * 5):
+        while sent:
+            await asyncio.sleep(POLL_S)
+    await client.close()
+    return delays

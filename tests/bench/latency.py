@@ -67,7 +67,7 @@ async def bench(run: Run) -> None:
     if run.profile:
         return
     report = partial(Figure, bench=run.name, unit="ms")
-    ours, bare = (_percentiles(probe.seconds) for probe in probes)
+    ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="builder, p50", ours=ours[50], bare=bare[50]))
     run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.5))
 
@@ -93,7 +93,7 @@ async def _drive(probes: list[_Probe]) -> None:
         await probe.finish()
 
 
-def _percentiles(seconds: list[float]) -> dict[int, float]:
+def percentiles(seconds: list[float]) -> dict[int, float]:
     """Percentile → milliseconds."""
     cuts = statistics.quantiles(seconds, n=100)
     return {percent: cuts[percent - 1] * 1000 for percent in (50, 99)}
