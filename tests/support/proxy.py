@@ -30,7 +30,7 @@ class Proxy:
         return f"nats://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = await self._listen()
         return self
 
     async def __aexit__(
@@ -71,6 +71,12 @@ class Proxy:
         self._break_at, self._broken = words, asyncio.Event()
         return self._broken
 
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._server_port)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.ensure_future(self._serve(reader, writer))
@@ -82,7 +88,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+            to_reader, to_writer = await self._dial()
         except OSError:
             writer.transport.abort()
             return

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_cli.discovery import Finding, look
+from kgents_cli.discovery import Finding, look, useful
 
 CANARY = "canary-7c1"
 
@@ -35,6 +35,28 @@ def test_the_default_kubeconfig_is_in_the_home_directory(tmp_path: Path) -> None
     assert "context lab" in found("Kubernetes", {"HOME": str(tmp_path)}).where
 
 
-def test_a_docker_host_is_shown_without_its_user() -> None:
-    finding = found("Docker", {"DOCKER_HOST": f"ssh://{CANARY}@build-1"}, "collector-docker")
+def test_a_docker_host_is_shown_without_its_user(tmp_path: Path) -> None:
+    environ = {"DOCKER_HOST": f"ssh://{CANARY}@build-1", "HOME": str(tmp_path)}
+    finding = found("Docker", environ, "collector-docker")
     assert finding.text == "found: DOCKER_HOST at build-1; collector-docker is installed"
+
+
+def test_a_docker_context_is_shown_without_what_else_is_in_its_file(tmp_path: Path) -> None:
+    (tmp_path / ".docker").mkdir()
+    config, environ = tmp_path / ".docker" / "config.json", {"DOCKER_HOST": "tcp://b:2375", "HOME": str(tmp_path)}
+    for content, where in (
+        (
+            f'{{"auths": {{"x": {{"auth": "{CANARY}"}}}}, "currentContext": "prod"}}',
+            "context prod of the docker command",
+        ),
+        ('{"currentContext": "default"}', "DOCKER_HOST at tcp://b:2375"),
+        (CANARY, "DOCKER_HOST at tcp://b:2375"),
+    ):
+        config.write_text(content)
+        assert found("Docker", environ).where == where
+    assert found("Docker", {**environ, "DOCKER_CONTEXT": "lab"}).where == "context lab of the docker command"
+
+
+def test_a_collector_is_useful_when_there_is_something_for_it(tmp_path: Path) -> None:
+    installed = ("collector-docker", "topology-builder")
+    assert useful({"DOCKER_HOST": "tcp://b:2375", "HOME": str(tmp_path)}, installed) == list(installed)

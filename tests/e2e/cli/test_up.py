@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import nats
+import pytest
 from nats.aio.client import Client
 
 from support.build import make_entity
+from support.docker_watched import engine_or_skip
 from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
 from support.nats_server import NatsServer
 from support.running import eventually
@@ -172,3 +174,24 @@ async def test_an_unknown_service_is_refused_before_anything_starts(tmp_path: Pa
     assert code == 1
     assert "did you mean topology-builder?" in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.timeout(300)  # it may have to install the engine
+async def test_a_docker_engine_is_found_by_itself_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_or_skip()
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with engine.api() as api:
+        await api.run("up-web")
+        try:
+            async with running_up(tmp_path / "data", "--duration", "25") as up:
+                client = await nats.connect(up.url)
+                subscription = await client.jetstream().subscribe(
+                    "kgents.topology.local.container.*.up-web", stream="KGENTS_TOPOLOGY", ordered_consumer=True
+                )
+                message = await subscription.next_msg(timeout=20)
+                assert json.loads(message.data)["status"] == "running"
+                await client.close()
+                assert up.children("collector-docker")
+        finally:
+            await api.remove("up-web")

@@ -53,10 +53,25 @@ def useful(environ: Mapping[str, str], installed: Collection[str]) -> list[str]:
 
 
 def _docker(environ: Mapping[str, str]) -> str:
+    """In the order in which collector-docker looks."""
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    context = environ.get("DOCKER_CONTEXT") or _docker_context(home / ".docker" / "config.json")
+    if context not in ("", "default"):
+        return f"context {context} of the docker command"
     if host := environ.get("DOCKER_HOST"):
         # It may hold a user's name, as in ssh://me@host; that is not ours to print.
         return f"DOCKER_HOST at {host.rpartition('@')[2].removeprefix('ssh://')}"
-    return _unix_socket("/var/run/docker.sock")
+    return _unix_socket("/var/run/docker.sock") or _unix_socket(str(home / ".docker" / "run" / "docker.sock"))
+
+
+def _docker_context(path: Path) -> str:
+    """The name of the context in use; empty without one. The rest of the file may be logins."""
+    try:
+        document: Any = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return ""
+    context = document.get("currentContext") if isinstance(document, dict) else None
+    return context if isinstance(context, str) else ""
 
 
 def _kubernetes(environ: Mapping[str, str]) -> str:

@@ -1,0 +1,1 @@
+"""A Docker engine (`/events`, `/containers`, …) → source → Inventory → mapping → entities, pulses, events → NATS."""

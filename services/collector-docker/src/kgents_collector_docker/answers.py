@@ -1,0 +1,344 @@
+"""What an engine answers, as it answers it: source/ → Inventory, Stats, EngineEvent → mapping. Pure.
+
+The Structs name only what the mapping reads. All else is skipped while decoding: environment, command line, options,
+health check output and build arguments never become objects of this process at all.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct, field
+
+NEVER: Final = 1
+"""The year of Go's zero time, which the engine writes for what has not happened."""
+FAULTS_TOLD: Final = 3
+"""How many reasons fit into one sentence."""
+
+
+class Version(Struct, frozen=True):
+    """`GET /version`."""
+
+    api: str = field(name="ApiVersion")
+    min_api: str = field(name="MinAPIVersion", default="")
+
+
+class Info(Struct, frozen=True, rename="pascal"):
+    """`GET /info`: the engine and the machine it runs on."""
+
+    id: str = field(name="ID", default="")
+    """The engine's own, kept in its data directory; older than 20.10 and Podman give none."""
+    name: str = ""
+    """The machine's host name."""
+    server_version: str = ""
+    operating_system: str = ""
+    os_type: str = field(name="OSType", default="")
+    architecture: str = ""
+    kernel_version: str = ""
+    driver: str = ""
+    cgroup_version: str = ""
+    ncpu: int = field(name="NCPU", default=0)
+    mem_total: int = 0
+    system_time: datetime | None = None
+    """The engine's own clock."""
+
+
+class Health(Struct, frozen=True, rename="pascal"):
+    """`State.Health`; absent without a health check."""
+
+    status: str = ""
+
+
+class State(Struct, frozen=True, rename="pascal"):
+    """`State` of a container."""
+
+    status: str = ""
+    exit_code: int = 0
+    oom_killed: bool = field(name="OOMKilled", default=False)
+    """Whether the kernel killed a process of it for want of memory, since its last start."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    health: Health | None = None
+
+
+class Settings(Struct, frozen=True, rename="pascal"):
+    """`Config` of a container: of everything in there, these two."""
+
+    image: str = ""
+    labels: dict[str, str] | None = None
+
+
+class RestartPolicy(Struct, frozen=True, rename="pascal"):
+    """`HostConfig.RestartPolicy`."""
+
+    name: str = ""
+
+
+class HostConfig(Struct, frozen=True, rename="pascal"):
+    """`HostConfig`: the limits, 0 for none."""
+
+    network_mode: str = ""
+    nano_cpus: int = 0
+    cpu_quota: int = 0
+    cpu_period: int = 0
+    cpuset_cpus: str = ""
+    """`0-3,7`; empty: all there are."""
+    memory: int = 0
+    pids_limit: int | None = None
+    restart_policy: RestartPolicy | None = None
+
+
+class PortBinding(Struct, frozen=True, rename="pascal"):
+    """Where a port of a container is published on the host."""
+
+    host_ip: str = ""
+    host_port: str = ""
+
+
+class Endpoint(Struct, frozen=True, rename="pascal"):
+    """A container in one network; without addresses while it does not run."""
+
+    network_id: str = field(name="NetworkID", default="")
+    ip_address: str = field(name="IPAddress", default="")
+    global_ipv6_address: str = field(name="GlobalIPv6Address", default="")
+    aliases: list[str] | None = None
+
+
+class NetworkSettings(Struct, frozen=True, rename="pascal"):
+    """`NetworkSettings`: network name → endpoint, `80/tcp` → where it is published (null: only exposed)."""
+
+    networks: dict[str, Endpoint | None] | None = None
+    ports: dict[str, list[PortBinding] | None] | None = None
+
+
+class Mount(Struct, frozen=True, rename="pascal"):
+    """One mount."""
+
+    type: str = ""
+    name: str = ""
+    source: str = ""
+    destination: str = ""
+    rw: bool = field(name="RW", default=True)
+
+
+class ContainerId(Struct, frozen=True, rename="pascal"):
+    """One entry of `GET /containers/json`: only who there is."""
+
+    id: str
+
+
+class Container(Struct, frozen=True, rename="pascal"):
+    """`GET /containers/<id>/json`."""
+
+    id: str
+    name: str
+    """With a slash before it."""
+    image: str = ""
+    """The image's id."""
+    created: datetime | None = None
+    restart_count: int = 0
+    """Restarts by its restart policy since a person last started it."""
+    state: State = State()
+    config: Settings = Settings()
+    host_config: HostConfig = HostConfig()
+    network_settings: NetworkSettings = NetworkSettings()
+    mounts: list[Mount] | None = None
+
+    @property
+    def own_name(self) -> str:
+        """Its name without the slash."""
+        return self.name.removeprefix("/")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """All its labels, none of them filtered yet."""
+        return self.config.labels or {}
+
+
+class Network(Struct, frozen=True, rename="pascal"):
+    """One entry of `GET /networks`."""
+
+    id: str
+    name: str
+    created: datetime | None = None
+    scope: str = ""
+    driver: str = ""
+    internal: bool = False
+    ipam: "Ipam | None" = field(name="IPAM", default=None)
+    labels: dict[str, str] | None = None
+
+
+class Ipam(Struct, frozen=True, rename="pascal"):
+    """`IPAM` of a network."""
+
+    config: "list[IpamConfig] | None" = None
+
+
+class IpamConfig(Struct, frozen=True, rename="pascal"):
+    """One range of addresses."""
+
+    subnet: str = ""
+
+
+class Volume(Struct, frozen=True, rename="pascal"):
+    """One entry of `GET /volumes`. Its options are not named: they may hold the password of a network share."""
+
+    name: str
+    driver: str = ""
+    scope: str = ""
+    created_at: str = ""
+    labels: dict[str, str] | None = None
+
+
+class Volumes(Struct, frozen=True, rename="pascal"):
+    """`GET /volumes`."""
+
+    volumes: list[Volume] | None = None
+    warnings: list[str] | None = None
+    """Not empty: a volume driver did not answer, and its volumes are missing from the list."""
+
+
+class Image(Struct, frozen=True, rename="pascal"):
+    """`GET /images/<id>/json`."""
+
+    id: str
+    repo_tags: list[str] | None = None
+    repo_digests: list[str] | None = None
+    architecture: str = ""
+    os: str = ""
+    size: int = 0
+
+
+class Inventory(Struct, frozen=True):
+    """Everything on one engine, as it was read last."""
+
+    info: Info
+    containers: dict[str, Container]
+    """By id."""
+    networks: dict[str, Network]
+    """By id."""
+    volumes: dict[str, Volume]
+    """By name."""
+    images: dict[str, Image]
+    """By id; those that a container was made from."""
+    unread: dict[str, str] = {}
+    """Kind → why not all of it could be listed: nothing of it may be called gone."""
+    unknown: dict[str, str] = {}
+    """Id of a container or image → why it could not be read, ever: it is there, and nothing else is known of it."""
+
+    @property
+    def fault(self) -> str:
+        """What is missing, and why; empty when nothing is."""
+        return "; ".join([*self.unread.values(), *self.unknown.values()][:FAULTS_TOLD])
+
+
+class Attributes(Struct, frozen=True):
+    """What an event says of its actor. A container's labels are mixed into it, and win over all but `name`."""
+
+    name: str = ""
+    exit_code: str = field(name="exitCode", default="")
+    signal: str = ""
+    container: str = ""
+    """In network events, the id of the container."""
+    project: str = field(name="com.docker.compose.project", default="")
+
+
+class Actor(Struct, frozen=True):
+    """Who an event is about."""
+
+    id: str = field(name="ID", default="")
+    attributes: Attributes | None = field(name="Attributes", default=None)
+
+
+class EngineEvent(Struct, frozen=True):
+    """One line of `GET /events`."""
+
+    type: str = field(name="Type", default="")
+    action: str = field(name="Action", default="")
+    actor: Actor = field(name="Actor", default=Actor())
+    time_ns: int = field(name="timeNano", default=0)
+
+    @property
+    def attributes(self) -> Attributes:
+        """What it says, also when that is nothing."""
+        return self.actor.attributes or Attributes()
+
+    @property
+    def key(self) -> str:
+        """The same for the same happening, however often it is told."""
+        # Of a container's event this would be a label of that name, with whatever somebody wrote into it.
+        container = self.attributes.container if self.type == "network" else ""
+        return f"{self.type}:{self.actor.id[:12]}:{container[:12]}:{self.action}:{self.time_ns}"
+
+
+class CpuUsage(Struct, frozen=True):
+    """Nanoseconds since the start."""
+
+    total_usage: int = 0
+
+
+class Throttling(Struct, frozen=True):
+    """Periods of the CPU limit, and in how many of them it was reached."""
+
+    periods: int = 0
+    throttled_periods: int = 0
+
+
+class CpuStats(Struct, frozen=True):
+    """`cpu_stats`."""
+
+    cpu_usage: CpuUsage = CpuUsage()
+    throttling_data: Throttling = Throttling()
+
+
+class MemoryParts(Struct, frozen=True):
+    """`memory_stats.stats`: what of it is cache that the kernel gives back at once."""
+
+    total_inactive_file: int | None = None
+    """With cgroup v1."""
+    inactive_file: int | None = None
+    """With cgroup v2; with v1 without the cgroup's children."""
+
+
+class MemoryStats(Struct, frozen=True):
+    """`memory_stats`."""
+
+    usage: int | None = None
+    stats: MemoryParts = MemoryParts()
+
+
+class Traffic(Struct, frozen=True):
+    """One interface."""
+
+    rx_bytes: int = 0
+    tx_bytes: int = 0
+
+
+class BlockEntry(Struct, frozen=True):
+    """One device and operation."""
+
+    op: str = ""
+    value: int = 0
+
+
+class BlockStats(Struct, frozen=True):
+    """`blkio_stats`."""
+
+    io_service_bytes_recursive: list[BlockEntry] | None = None
+
+
+class PidsStats(Struct, frozen=True):
+    """`pids_stats`."""
+
+    current: int | None = None
+
+
+class Stats(Struct, frozen=True):
+    """`GET /containers/<id>/stats?stream=false&one-shot=true`: counters since the container's start."""
+
+    read: datetime
+    """The engine's own clock; the zero time when the container does not run."""
+    cpu_stats: CpuStats = CpuStats()
+    memory_stats: MemoryStats = MemoryStats()
+    networks: dict[str, Traffic] | None = None
+    blkio_stats: BlockStats = BlockStats()
+    pids_stats: PidsStats = PidsStats()

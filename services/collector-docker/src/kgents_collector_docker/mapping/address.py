@@ -1,0 +1,90 @@
+"""Where a container answers and what others call it: networks and published ports → addresses and aliases."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kgents_collector_docker.answers import Container, Endpoint
+from kgents_collector_docker.mapping.frame import Frame
+from kgents_collector_docker.mapping.network import ACROSS_HOSTS
+from kgents_collector_docker.mapping.status import is_looping
+
+_EVERYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 - what an engine says when a port is open on all addresses
+_LOOPBACK: Final = ("127.0.0.1", "localhost")
+_NAMELESS: Final = ("bridge", "host", "none", "podman")
+"""Networks in which an engine resolves no names."""
+
+Names = frozenset[str]
+
+
+def endpoints(container: Container) -> list[tuple[str, Endpoint]]:
+    """The networks that it is in, by name."""
+    found = container.network_settings.networks or {}
+    return [(name, found[name] or Endpoint()) for name in sorted(found)]
+
+
+def aliases(container: Container) -> list[str]:
+    """What other containers of its networks may call it: `db`, `db.shop_default`.
+
+    Only those that no other container claims may be told: a name that means two things is nobody's.
+    """
+    found: list[str] = []
+    for network, endpoint in endpoints(container):
+        if network in _NAMELESS:
+            continue
+        for name in {container.own_name, *(endpoint.aliases or ())} - {container.id[:12]}:
+            found += (name, f"{name}.{network}")
+    return found
+
+
+def addresses(container: Container, drivers: Mapping[str, str], frame: Frame) -> list[str]:
+    """Where it answers: its own addresses, alone and with each of its ports, and the ports published on the host.
+
+    Nowhere, while it does not run or is in a crash loop.
+    """
+    if container.state.status not in ("running", "paused") or is_looping(container, frame.at):
+        return []
+    return list(dict.fromkeys([*_own(container, drivers, frame), *_published(container, frame)]))
+
+
+def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iterator[str]:
+    ports = sorted({_number(port) for port in container.network_settings.ports or {} if port.endswith("/tcp")})
+    for _, endpoint in endpoints(container):
+        if not frame.is_local and drivers.get(endpoint.network_id, "") not in ACROSS_HOSTS:
+            continue
+        for ip in (endpoint.ip_address, endpoint.global_ipv6_address):
+            if ip:
+                yield ip
+                yield from (_join(ip, port) for port in ports)
+
+
+def _published(container: Container, frame: Frame) -> Iterator[str]:
+    bindings = container.network_settings.ports or {}
+    for port in sorted(bindings, key=_number):
+        for binding in bindings[port] or () if port.endswith("/tcp") else ():
+            number = _number(binding.host_port)
+            if not number:
+                continue
+            for host in _hosts(binding.host_ip, frame):
+                yield _join(host, number)
+
+
+def _hosts(ip: str, frame: Frame) -> Iterator[str]:
+    """Under which hosts a port published on this address is reached."""
+    if ip in _EVERYWHERE:
+        if frame.reached_at and frame.reached_at not in _LOOPBACK:
+            yield frame.reached_at
+        if frame.is_local:
+            yield from _LOOPBACK
+            if frame.host:
+                yield frame.host
+    elif frame.is_local or not (ip.startswith("127.") or ip == "::1"):
+        yield ip
+
+
+def _number(port: str) -> int:
+    digits = port.partition("/")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

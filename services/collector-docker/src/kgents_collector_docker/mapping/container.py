@@ -1,0 +1,202 @@
+"""Containers: inspections → container entities and all they are connected with."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from kgents_collector_docker.answers import Container, HostConfig, Inventory, Mount
+from kgents_collector_docker.mapping import image, network, volume
+from kgents_collector_docker.mapping.address import Names, addresses, aliases, endpoints
+from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
+from kgents_collector_docker.mapping.status import is_looping, status_of
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+KIND: Final = "container"
+SERVICE_LABEL: Final = "com.docker.compose.service"
+DEPENDS_LABEL: Final = "com.docker.compose.depends_on"
+CONDITIONS: Final = ("service_started", "service_healthy", "service_completed_successfully")
+ONE_OFF_LABEL: Final = "com.docker.compose.oneoff"
+POD_LABEL: Final = "io.kubernetes.pod.name"
+POD_NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
+
+
+def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+    """One for each container, running or not."""
+    index = _Index(inventory, frame)
+    return [_entity(container, index) for container in inventory.containers.values()]
+
+
+def ref_of(container: Container, frame: Frame) -> Ref:
+    """What a container is called."""
+    return frame.container_ref(container.own_name, container.labels.get(PROJECT_LABEL, ""))
+
+
+def cpu_limit(limits: HostConfig) -> float | None:
+    """Cores it may use; None for all there are."""
+    given = [float(_count(limits.cpuset_cpus))]
+    if limits.nano_cpus > 0:
+        given.append(limits.nano_cpus / 1e9)
+    elif limits.cpu_quota > 0:
+        given.append(limits.cpu_quota / (limits.cpu_period or 100_000))
+    return min(filter(None, given), default=None)
+
+
+def _count(cpus: str) -> int:
+    """How many `0-3,7` are: 5."""
+    ends = (part.partition("-")[::2] for part in cpus.split(","))
+    return sum(int(last or first) - int(first) + 1 for first, last in ends if (first + last).isdecimal())
+
+
+class _Index:
+    """What containers need to know of each other and of the engine's other things."""
+
+    def __init__(self, inventory: Inventory, frame: Frame) -> None:
+        self.frame = frame
+        self.drivers = {each.id: each.driver for each in inventory.networks.values()}
+        self.networks = network.names_of(inventory.networks)
+        self.images = image.names_of(inventory.images)
+        self.refs = {each.id: ref_of(each, frame) for each in inventory.containers.values()}
+        self.services: defaultdict[tuple[str, str], list[Ref]] = defaultdict(list)
+        said: Counter[str] = Counter()
+        for each in inventory.containers.values():
+            said.update(set(aliases(each)))
+            if each.labels.get(ONE_OFF_LABEL) != "True":
+                key = (each.labels.get(PROJECT_LABEL, ""), each.labels.get(SERVICE_LABEL, ""))
+                self.services[key].append(self.refs[each.id])
+        self.names: Names = frozenset(name for name, count in said.items() if count == 1)
+
+
+def _entity(container: Container, index: _Index) -> Entity:
+    frame = index.frame
+    status, reason = status_of(container, frame.at)
+    return Entity(
+        ref=index.refs[container.id],
+        source=SOURCE,
+        uid=container.id,
+        status=status,
+        reason=reason,
+        labels=frame.labels(container.labels),
+        attributes=_attributes(container, frame),
+        addresses=addresses(container, index.drivers, frame),
+        aliases=[
+            f"container-id:{container.id}",
+            *(sorted(index.names.intersection(aliases(container))) if frame.is_local else ()),
+        ],
+        connections=[
+            frame.runs_on("containers"),
+            *frame.owned(container.labels),
+            *_pod(container, frame),
+            *_image(container, index),
+            *_networks(container, index),
+            *_mounts(container, frame),
+            *_dependencies(container, index),
+        ],
+        created_at=container.created,
+    )
+
+
+def _attributes(container: Container, frame: Frame) -> dict[str, Value]:
+    state, limits = container.state, container.host_config
+    name, tag = image.split(container.config.image)
+    is_id = container.config.image.startswith("sha256:")
+    ended = state.status in ("exited", "dead")
+    policy = limits.restart_policy.name if limits.restart_policy is not None else ""
+    given: dict[str, Value] = {
+        "container.id": container.id,
+        "container.name": container.own_name,
+        "container.runtime.name": "docker",
+        "container.image.id": container.image or None,
+        "container.image.name": None if is_id else name or None,
+        "container.image.tags": [tag] if tag and not is_id else None,
+        "docker.state": None if is_looping(container, frame.at) else state.status or None,
+        "docker.health": _health(container, frame),
+        "docker.exit_code": state.exit_code if ended else None,
+        "docker.oom_killed": True if ended and state.oom_killed else None,
+        "docker.restart_policy": policy if policy not in ("", "no") else None,
+        "docker.cpu_limit_cores": cpu_limit(limits),
+        "docker.memory_limit_bytes": limits.memory if limits.memory > 0 else None,
+        "docker.compose.project": container.labels.get(PROJECT_LABEL) or None,
+        "docker.compose.service": container.labels.get(SERVICE_LABEL) or None,
+        "k8s.pod.name": container.labels.get(POD_LABEL) or None,
+        "k8s.pod.uid": container.labels.get("io.kubernetes.pod.uid") or None,
+        "k8s.namespace.name": container.labels.get(POD_NAMESPACE_LABEL) or None,
+        "k8s.container.name": container.labels.get("io.kubernetes.container.name") or None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _health(container: Container, frame: Frame) -> str | None:
+    health = container.state.health
+    if health is None or health.status in ("", "none") or container.state.status != "running":
+        return None
+    return None if is_looping(container, frame.at) else health.status
+
+
+def _pod(container: Container, frame: Frame) -> Iterator[Connection]:
+    """The pod whose container this is: what the kubelet's labels say."""
+    if pod := container.labels.get(POD_LABEL):
+        peer = Ref(frame.cluster, "pod", pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
+        yield Connection(kind="owns", peer=peer, direction="in", evidence=POD_LABEL)
+
+
+def _image(container: Container, index: _Index) -> Iterator[Connection]:
+    if container.image:
+        name = index.images.get(container.image, image.short(container.image))
+        yield Connection(kind="depends", peer=index.frame.ref(image.KIND, name), evidence="Image")
+
+
+def _networks(container: Container, index: _Index) -> Iterator[Connection]:
+    is_settled = not is_looping(container, index.frame.at)
+    for own, endpoint in endpoints(container):
+        found = [each for each in (endpoint.ip_address, endpoint.global_ipv6_address) if each and is_settled]
+        known = sorted(set(endpoint.aliases or ()) - {container.id[:12]})
+        given: dict[str, Value] = {
+            "network.local.address": found[0] if found else None,
+            "docker.network.addresses": found if len(found) > 1 else None,
+            "docker.network.aliases": known or None,
+        }
+        yield Connection(
+            kind="network",
+            peer=index.frame.ref(network.KIND, index.networks.get(endpoint.network_id, own)),
+            attributes={key: value for key, value in given.items() if value is not None},
+            evidence="NetworkSettings.Networks",
+        )
+    mode, _, other = container.host_config.network_mode.partition(":")
+    if mode == "container" and other in index.refs:
+        yield Connection(kind="network", peer=index.refs[other], evidence="HostConfig.NetworkMode")
+
+
+def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
+    """One connection for each volume, and one to the host for all of its directories that are mounted."""
+    volumes: defaultdict[str, list[str]] = defaultdict(list)
+    binds: list[str] = []
+    for mount in container.mounts or ():
+        if mount.type == "volume" and mount.name:
+            volumes[mount.name].append(_target(mount))
+        elif mount.type == "bind":
+            binds.append(f"{mount.source}:{_target(mount)}")
+    for name in sorted(volumes):
+        mounted: dict[str, Value] = {"docker.mounts": sorted(volumes[name])}
+        yield Connection(kind="volume", peer=frame.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
+    if binds:
+        bound: dict[str, Value] = {"docker.binds": sorted(binds)}
+        yield Connection(kind="volume", peer=frame.host_ref, attributes=bound, evidence="Mounts")
+
+
+def _target(mount: Mount) -> str:
+    return mount.destination if mount.rw else f"{mount.destination}:ro"
+
+
+def _dependencies(container: Container, index: _Index) -> Iterator[Connection]:
+    """Compose's `depends_on`, as it stands in a label: `db:service_healthy:false,cache:service_started:true`."""
+    project = container.labels.get(PROJECT_LABEL, "")
+    own = index.refs[container.id]
+    conditions: dict[Ref, str] = {}
+    for entry in container.labels.get(DEPENDS_LABEL, "").split(","):
+        service, _, rest = entry.strip().partition(":")
+        for peer in index.services.get((project, service), ()) if service else ():
+            conditions[peer] = rest.partition(":")[0]
+    for peer in sorted(conditions.keys() - {own}):
+        condition = conditions[peer]
+        given: dict[str, Value] = {"docker.compose.condition": condition} if condition in CONDITIONS else {}
+        yield Connection(kind="depends", peer=peer, attributes=given, evidence=DEPENDS_LABEL)

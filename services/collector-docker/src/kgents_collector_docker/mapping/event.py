@@ -1,0 +1,101 @@
+"""What happens on an engine: EngineEvent → Event. Names, codes and signals only: no label, no health check output."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from kgents_collector_docker.answers import EngineEvent
+from kgents_collector_docker.mapping import image, network, volume
+from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.event import Event
+
+_CONTAINER: Final = {
+    "create": ("Created", "was created"),
+    "start": ("Started", "was started"),
+    "die": ("Died", "ended with exit code {code}"),
+    "destroy": ("Removed", "was removed"),
+    "oom": ("OOM", "ran out of memory: the kernel killed a process of it"),
+    "kill": ("Killed", "was sent signal {signal}"),
+    "pause": ("Paused", "was paused"),
+    "unpause": ("Unpaused", "goes on after a pause"),
+    "rename": ("Renamed", "was renamed{old}"),
+    "update": ("Updated", "has other limits now"),
+    "restart": ("Restarted", "was restarted"),
+    "stop": ("Stopped", "was stopped"),
+    "health_status": ("Health{health}", "is {health} by its health check"),
+}
+_OTHERS: Final = {
+    ("network", "create"): ("NetworkCreated", "was created"),
+    ("network", "destroy"): ("NetworkRemoved", "was removed"),
+    ("network", "remove"): ("NetworkRemoved", "was removed"),
+    ("network", "connect"): ("NetworkConnected", "was connected to {container}"),
+    ("network", "disconnect"): ("NetworkDisconnected", "was disconnected from {container}"),
+    ("volume", "create"): ("VolumeCreated", "was created"),
+    ("volume", "destroy"): ("VolumeRemoved", "was removed"),
+}
+"""Type and action → reason, and what the thing did. Of images only the state is told: a tag is an attribute."""
+
+
+def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) -> Event | None:
+    """The event; None for what is no news.
+
+    Args:
+        found: as the engine told it.
+        frame: whose it is.
+        container_names: container id → name before the event: networks tell ids only, and what a container's event
+            says of its old name may be a label that is called so.
+    """
+    action, _, health = found.action.partition(": ")
+    words = _CONTAINER.get(action) if found.type == "container" else _OTHERS.get((found.type, action))
+    ref = _ref(found, frame)
+    if words is None or ref is None:
+        return None
+    told = found.attributes
+    old = container_names.get(found.actor.id, told.name)
+    given = {
+        "code": told.exit_code if told.exit_code.isdecimal() else "unknown",  # it, too, may be a label in truth
+        "signal": told.signal if told.signal.isdecimal() else "unknown",
+        "old": f", it was {old} before" if old != told.name else "",
+        "health": health.capitalize() if health.isalpha() else "Unknown",
+        "container": f"container {container_names.get(told.container, told.container[:12])}",
+    }
+    reason = words[0].format(**given)
+    did = words[1].format(**{**given, "health": given["health"].lower()})
+    at = datetime.fromtimestamp(found.time_ns / 1e9, UTC)
+    severity = _severity(action, health, told.exit_code)
+    return Event(
+        text=f"{ref} {did}.",
+        id=f"{frame.engine}:{found.key}",
+        ref=ref,
+        source=SOURCE,
+        type="Normal" if severity == "info" else "Warning",
+        reason=reason,
+        severity=severity,
+        first_at=at,
+        last_at=at,
+        uid=found.actor.id if found.type != "volume" else "",
+    )
+
+
+def _ref(found: EngineEvent, frame: Frame) -> Ref | None:
+    told = found.attributes
+    match found.type:
+        case "container":
+            return frame.container_ref(told.name, told.project) if told.name else None
+        case "network":
+            return frame.ref(network.KIND, told.name or found.actor.id[:12])
+        case "volume":
+            return frame.ref(volume.KIND, found.actor.id)
+        case "image":
+            return frame.ref(image.KIND, image.short(found.actor.id))
+        case _:
+            return None
+
+
+def _severity(action: str, health: str, exit_code: str) -> str:
+    if action == "oom":
+        return "error"
+    if health == "unhealthy" or (action == "die" and exit_code not in ("0", "130", "143")):
+        return "warning"
+    return "info"

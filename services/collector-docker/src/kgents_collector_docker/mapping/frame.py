@@ -1,0 +1,80 @@
+"""What every kind's mapping is told besides what the engine says: whose things these are, and what they are called."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_docker.mapping import labels
+from kgents_shared.contract.entity import Connection, Entity, Ref
+
+SOURCE: Final = "docker"
+PROJECT_LABEL: Final = "com.docker.compose.project"
+
+
+class Frame(Struct, frozen=True):
+    """One engine in its cluster."""
+
+    cluster: str
+    engine: str
+    """The configured name; empty for the one engine that may have none."""
+    host: str
+    """The machine's own name, which an unnamed engine is shown by."""
+    at: datetime
+    """Now."""
+    allowed_labels: tuple[str, ...] = ()
+    """Labels to show beyond the default ones."""
+    is_only_one: bool = True
+    """Whether no other engine is watched. Then names and addresses that mean something on this engine's machine alone
+    may be claimed; among several, only the unnamed one does, or 172.17.0.2 would be as many containers."""
+    reached_at: str = ""
+    """The host part of the engine's url; empty for a socket."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether names and addresses of this machine alone are meant when somebody says them."""
+        return self.is_only_one or not self.engine
+
+    def name(self, own: str) -> str:
+        """What a thing is called in the cluster."""
+        return f"{self.engine}/{own}" if self.engine else own
+
+    def ref(self, kind: str, own: str) -> Ref:
+        """A thing outside of projects."""
+        return Ref(self.cluster, kind, self.name(own))
+
+    @property
+    def host_ref(self) -> Ref:
+        """The engine."""
+        return Ref(self.cluster, "host", self.engine or self.host or "docker")
+
+    def project_ref(self, project: str) -> Ref:
+        """A Compose project."""
+        return self.ref("namespace", project)
+
+    def container_ref(self, own: str, project: str) -> Ref:
+        """A container, in its project if it has one."""
+        return Ref(self.cluster, "container", self.name(own), self.name(project) if project else "")
+
+    def runs_on(self, evidence: str) -> Connection:
+        """The connection of everything to its engine."""
+        return Connection(kind="runs_on", peer=self.host_ref, evidence=evidence)
+
+    def owned(self, given: Mapping[str, str] | None) -> list[Connection]:
+        """The connection to the project that a label names; none without."""
+        project = (given or {}).get(PROJECT_LABEL, "")
+        if not project:
+            return []
+        return [Connection(kind="owns", peer=self.project_ref(project), direction="in", evidence=PROJECT_LABEL)]
+
+    def labels(self, given: Mapping[str, str] | None) -> dict[str, str]:
+        """Those that may be seen."""
+        return labels.shown(given or {}, self.allowed_labels)
+
+
+def owner(entity: Entity, engines: Iterable[str]) -> str:
+    """The engine that a published entity is of: the one whose name it begins with, or the unnamed one."""
+    first = entity.ref.name.partition("/")[0]
+    is_prefixed = entity.ref.kind == "host" or "/" in entity.ref.name
+    return first if is_prefixed and first in set(engines) else ""

@@ -1,0 +1,58 @@
+"""Images: those that containers were made from → image entities, and what containers call them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from kgents_collector_docker.answers import Image, Inventory
+from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_shared.contract.entity import Entity, Value
+
+KIND: Final = "image"
+
+
+def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+    """One for each image in use."""
+    names = names_of(inventory.images)
+    return [_entity(image, names[image.id], frame) for image in inventory.images.values()]
+
+
+def names_of(images: Mapping[str, Image]) -> dict[str, str]:
+    """Id → name: its first tag; the short id of one whose tag a newer image has taken over, or is just taking over."""
+    first = {id_: min(image.repo_tags or [short(id_)]) for id_, image in images.items()}
+    counted = Counter(first.values())
+    return {id_: name if counted[name] == 1 else short(id_) for id_, name in first.items()}
+
+
+def short(id_: str) -> str:
+    """The first twelve digits, as the `docker` command shows them."""
+    algorithm, colon, digits = id_.rpartition(":")
+    return f"{algorithm}{colon}{digits[:12]}"
+
+
+def split(reference: str) -> tuple[str, str]:
+    """An image reference → repository and tag: `registry:5000/shop/cart:1.2@sha256:…` → (`registry:5000/…`, `1.2`)."""
+    reference = reference.partition("@")[0]
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, "")
+
+
+def _entity(image: Image, name: str, frame: Frame) -> Entity:
+    tags = sorted(image.repo_tags or [])
+    given: dict[str, Value] = {
+        "container.image.id": image.id,
+        "container.image.name": split(tags[0])[0] if tags else None,
+        "container.image.tags": sorted({split(tag)[1] for tag in tags} - {""}) or None,
+        "container.image.repo_digests": sorted(image.repo_digests or []) or None,
+        "host.arch": image.architecture or None,
+        "os.type": image.os or None,
+        "docker.image.size_bytes": image.size or None,
+    }
+    return Entity(
+        ref=frame.ref(KIND, name),
+        source=SOURCE,
+        uid=image.id,
+        status="running",
+        attributes={key: value for key, value in given.items() if value is not None},
+        connections=[frame.runs_on("images")],
+    )

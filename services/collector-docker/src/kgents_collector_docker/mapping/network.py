@@ -1,0 +1,49 @@
+"""Networks: `/networks` → network entities, and what containers call them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from kgents_collector_docker.answers import Inventory, Network
+from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_shared.contract.entity import Entity, Value
+
+KIND: Final = "network"
+ACROSS_HOSTS: Final = ("overlay", "macvlan", "ipvlan")
+"""Drivers whose addresses mean the same on every machine."""
+
+
+def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+    """One for each network."""
+    names = names_of(inventory.networks)
+    return [_entity(network, names[network.id], frame) for network in inventory.networks.values()]
+
+
+def names_of(networks: Mapping[str, Network]) -> dict[str, str]:
+    """Id → name. Docker allows several networks of one name; then each has the beginning of its id behind it."""
+    counted = Counter(network.name for network in networks.values())
+    return {
+        id_: network.name if counted[network.name] == 1 else f"{network.name}@{id_[:12]}"
+        for id_, network in networks.items()
+    }
+
+
+def _entity(network: Network, name: str, frame: Frame) -> Entity:
+    ranges = [each.subnet for each in (network.ipam.config if network.ipam is not None else None) or ()]
+    given: dict[str, Value] = {
+        "docker.network.driver": network.driver or None,
+        "docker.network.scope": network.scope or None,
+        "docker.network.internal": network.internal or None,
+        "docker.network.subnets": sorted(filter(None, ranges)) or None,
+    }
+    return Entity(
+        ref=frame.ref(KIND, name),
+        source=SOURCE,
+        uid=network.id,
+        status="running",
+        labels=frame.labels(network.labels),
+        attributes={key: value for key, value in given.items() if value is not None},
+        aliases=[f"network-id:{network.id}"],
+        connections=[frame.runs_on("networks"), *frame.owned(network.labels)],
+        created_at=network.created,
+    )

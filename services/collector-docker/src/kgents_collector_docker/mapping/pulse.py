@@ -1,0 +1,176 @@
+"""What containers use: two samples of counters → resource pulses; their sum and our own cost → the engine's pulse."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_docker.answers import NEVER, Container, Info, Inventory, Stats
+from kgents_collector_docker.mapping.container import cpu_limit, ref_of
+from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_shared.contract.pulse import ResourcePulse
+
+_NS_PER_S: Final = 1_000_000_000
+MEASURED: Final = ("running", "paused")
+"""States in which a container uses anything."""
+
+
+class Sample(Struct, frozen=True):
+    """One container's counters, and when it was started: after that they began anew."""
+
+    started_at: str
+    stats: Stats
+
+
+class Effort(Struct, frozen=True):
+    """What one round of measuring, and all else since the round before, cost."""
+
+    seconds: float
+    """How long that was."""
+    requests: int
+    bytes: int
+    busy_s: float
+    """Seconds waited for answers, summed over requests that waited side by side."""
+    engine_cpu_s: float | None
+    """Processor time of the engine's process, whoever caused it; None where it cannot be seen."""
+    failed: int
+    """Containers that gave no answer in time."""
+
+
+def measured(inventory: Inventory) -> list[str]:
+    """The ids of the containers worth asking."""
+    return [each.id for each in inventory.containers.values() if each.state.status in MEASURED]
+
+
+def samples(stats: Mapping[str, Stats], inventory: Inventory) -> dict[str, Sample]:
+    """The answers of containers that run."""
+    return {
+        id_: Sample(str(inventory.containers[id_].state.started_at), each)
+        for id_, each in stats.items()
+        if id_ in inventory.containers and each.read.year > NEVER
+    }
+
+
+def pulses(
+    before: Mapping[str, Sample], now: Mapping[str, Sample], inventory: Inventory, frame: Frame, *, interval_s: float
+) -> list[ResourcePulse]:
+    """One for each container that was measured. Rates need the sample before; without it they are not known."""
+    return [
+        _pulse(before.get(id_), sample, inventory.containers[id_], inventory.info, frame, interval_s)
+        for id_, sample in now.items()
+        if id_ in inventory.containers
+    ]
+
+
+def of_engine(
+    found: Iterable[ResourcePulse], inventory: Inventory, effort: Effort | None, frame: Frame, *, interval_s: float
+) -> ResourcePulse:
+    """The engine's own pulse: how many containers, what they use together, and what watching them costs it."""
+    pulses_ = list(found)
+    states = [each.state.status for each in inventory.containers.values()]
+    cpu = [each.cpu_percent for each in pulses_ if each.cpu_percent is not None]
+    figures: dict[str, float | None] = {
+        "containers": float(len(states)),
+        "containers_running": float(states.count("running")),
+        "containers_paused": float(states.count("paused")),
+        "containers_cpu_percent": float(sum(cpu)) if len(cpu) == len(pulses_) else None,
+        "containers_memory_bytes": float(sum(each.memory_bytes or 0 for each in pulses_)),
+    }
+    if effort is not None and effort.seconds > 0:
+        cpu_s = effort.engine_cpu_s
+        figures |= {
+            "engine_cpu_percent": 100 * cpu_s / effort.seconds if cpu_s is not None else None,
+            "observer_requests_per_sec": effort.requests / effort.seconds,
+            "observer_bytes_per_sec": effort.bytes / effort.seconds,
+            "observer_waiting_ratio": effort.busy_s / effort.seconds,
+            "observer_failed_samples": float(effort.failed),
+        }
+    return ResourcePulse(
+        ref=frame.host_ref,
+        source=SOURCE,
+        timestamp=frame.at,
+        interval_s=interval_s,
+        uid=inventory.info.id,
+        custom={name: value for name, value in figures.items() if value is not None},
+    )
+
+
+def _pulse(
+    before: Sample | None, now: Sample, container: Container, info: Info, frame: Frame, interval_s: float
+) -> ResourcePulse:
+    stats, old = now.stats, before.stats if before is not None and before.started_at == now.started_at else None
+    seconds = (stats.read - old.read).total_seconds() if old is not None else None
+    cores = _rate(_cpu_ns(old), _cpu_ns(stats), seconds)
+    cpu_percent = 100 * cores / _NS_PER_S if cores is not None else None
+    limit = cpu_limit(container.host_config)
+    limits = container.host_config
+    memory_limit = limits.memory if limits.memory > 0 and limits.memory != info.mem_total else None
+    pids, pids_max = stats.pids_stats.current, limits.pids_limit
+    figures: dict[str, float | None] = {
+        "cpu_limit_percent": 100 * limit if limit is not None else None,
+        "cpu_of_limit_percent": cpu_percent / limit if cpu_percent is not None and limit else None,
+        "cpu_of_host_percent": cpu_percent / info.ncpu if cpu_percent is not None and info.ncpu else None,
+        "cpu_throttled_ratio": _throttled(old, stats),
+        "block_read_bytes_per_sec": _rate(_block(old, "read"), _block(stats, "read"), seconds),
+        "block_write_bytes_per_sec": _rate(_block(old, "write"), _block(stats, "write"), seconds),
+        "pids": float(pids) if pids is not None else None,
+        "pids_ratio": pids / pids_max if pids is not None and pids_max is not None and pids_max > 0 else None,
+        "restarts": float(container.restart_count),
+    }
+    return ResourcePulse(
+        ref=ref_of(container, frame),
+        source=SOURCE,
+        timestamp=stats.read,
+        interval_s=interval_s,
+        uid=container.id,
+        cpu_percent=cpu_percent,
+        memory_bytes=_memory(stats),
+        memory_limit_bytes=memory_limit,
+        network_rx_bytes=_rate(_network(old, "rx"), _network(stats, "rx"), seconds),
+        network_tx_bytes=_rate(_network(old, "tx"), _network(stats, "tx"), seconds),
+        custom={name: value for name, value in figures.items() if value is not None},
+    )
+
+
+def _rate(before: float | None, now: float | None, seconds: float | None) -> float | None:
+    """Per second; None without two readings, or when the counter began anew."""
+    if before is None or now is None or seconds is None or seconds <= 0 or now < before:
+        return None
+    return (now - before) / seconds
+
+
+def _cpu_ns(stats: Stats | None) -> float | None:
+    return stats.cpu_stats.cpu_usage.total_usage if stats is not None else None
+
+
+def _throttled(old: Stats | None, now: Stats) -> float | None:
+    """In which share of its periods the CPU limit was reached since the sample before."""
+    if old is None:
+        return None
+    before, after = old.cpu_stats.throttling_data, now.cpu_stats.throttling_data
+    periods, throttled = after.periods - before.periods, after.throttled_periods - before.throttled_periods
+    return throttled / periods if periods > 0 and throttled >= 0 else None
+
+
+def _memory(stats: Stats) -> int | None:
+    """What it uses without the cache that the kernel gives back at once, as `docker stats` shows it."""
+    memory = stats.memory_stats
+    if memory.usage is None:
+        return None
+    cache = memory.stats.total_inactive_file
+    if cache is None:
+        cache = memory.stats.inactive_file or 0
+    return memory.usage - cache if cache < memory.usage else memory.usage
+
+
+def _network(stats: Stats | None, way: str) -> float | None:
+    if stats is None or stats.networks is None:  # it uses the host's network, or another container's
+        return None
+    return sum(each.rx_bytes if way == "rx" else each.tx_bytes for each in stats.networks.values())
+
+
+def _block(stats: Stats | None, operation: str) -> float | None:
+    if stats is None:
+        return None
+    entries = stats.blkio_stats.io_service_bytes_recursive or ()
+    return sum(each.value for each in entries if each.op.lower() == operation)

@@ -1,0 +1,43 @@
+"""Which events are news: an engine tells some twice, and those of before a reconnect once more."""
+
+from collections import OrderedDict
+from typing import Final
+
+from kgents_collector_docker.answers import EngineEvent, Inventory
+
+REMEMBERED_MAX: Final = 4096
+"""Events, and things with their last event, that are known; an engine repeats 256 events at most."""
+
+_STATES: Final = {("network", "connect"), ("network", "disconnect"), ("volume", "create"), ("volume", "destroy")}
+"""What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
+with every container that uses it, and of a disconnection once more when its network is looked at next."""
+
+
+class Repeats:
+    """What has been told."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._states: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+
+    def is_news(self, event: EngineEvent, inventory: Inventory | None) -> bool:
+        """Whether this has not been told yet; from now on it has."""
+        if event.key in self._told:
+            return False
+        self._told[event.key] = None
+        _bound(self._told)
+        if (event.type, event.action) not in _STATES:
+            return True
+        thing = (event.type, event.actor.id, event.attributes.container)
+        before = self._states.pop(thing, None)
+        if before is None and event.type == "volume" and inventory is not None:
+            is_there = event.actor.id in inventory.volumes
+            before = "create" if is_there else "destroy"
+        self._states[thing] = event.action
+        _bound(self._states)
+        return before != event.action
+
+
+def _bound(known: "OrderedDict[str, None] | OrderedDict[tuple[str, str, str], str]") -> None:
+    if len(known) > REMEMBERED_MAX:
+        known.popitem(last=False)

@@ -1,0 +1,273 @@
+"""One engine kept in view: subscribe → read everything → apply what happened meanwhile → go on applying, for ever.
+
+An event only says *where* to look. What is published is always read from the engine, after the event, so it does not
+matter whether an event comes twice, late, or out of order. Subscribing first leaves no moment unseen; and since an
+engine forgets its events when it is restarted, and drops those of a slow reader, each new subscription begins with
+everything, and none is older than `resync_interval_s`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+import structlog
+
+from kgents_collector_docker.answers import (
+    Container,
+    ContainerId,
+    EngineEvent,
+    Image,
+    Info,
+    Inventory,
+    Network,
+    Volume,
+    Volumes,
+)
+from kgents_collector_docker.source.client import Client
+from kgents_collector_docker.source.fault import EngineError, GarbledError, GoneError, RefusedError
+from kgents_collector_docker.source.repeats import Repeats
+from kgents_shared.runtime.clock import Clock
+
+T = TypeVar("T")
+
+SETTLE_S: Final = 0.02
+"""What a look waits for after an event: a start makes three, and each of them would read the same container."""
+SPACING_S: Final = 0.2
+"""From one look to the next while events keep coming: a storm costs the engine five looks a second, not hundreds."""
+PROBE_INTERVAL_S: Final = 3.0
+"""How often a silent engine is asked whether it lives: an event stream is silent in health and in death."""
+RETRY_FIRST_S: Final = 0.5
+RETRY_MAX_S: Final = 10.0
+"""The pause before the next try doubles, until a subscription has held for longer than the pause before it: to read
+everything is dear, and who answers but breaks off at once shall not be asked for it twice a second."""
+NOTHING: Final = Inventory(Info(), {}, {}, {}, {})
+
+_log = structlog.get_logger(__name__)
+
+
+class _Marks:
+    """What has to be looked at again."""
+
+    def __init__(self) -> None:
+        self.containers: set[str] = set()
+        self.images = False
+        self.networks = False
+        self.volumes = False
+        self.some = asyncio.Event()
+
+    def add(self, event: EngineEvent) -> None:
+        match event.type:
+            case "container":
+                self.containers.add(event.actor.id)
+            case "network":
+                self.networks = True
+                if event.attributes.container:
+                    self.containers.add(event.attributes.container)
+            case "volume":
+                self.volumes = True
+            case "image":
+                self.images = True  # a tag that one image gets, another loses without a word
+            case _:
+                return
+        self.some.set()
+
+
+class Watch:
+    """One engine. `inventory` is what is on it, `fault` why it cannot be seen just now."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        *,
+        resync_interval_s: float,
+        on_look: Callable[[], None],
+        on_event: Callable[[EngineEvent], None],
+    ) -> None:
+        """`on_look` is called whenever `inventory` or `fault` is new, `on_event` once for each thing that happened."""
+        self.inventory: Inventory | None = None
+        """None: not seen yet."""
+        self.fault = ""
+        """Why the engine, or a part of what is on it, cannot be seen; empty while the inventory is true and whole."""
+        self.is_seen = False
+        """Whether the inventory is of now."""
+        self.ahead = timedelta()
+        """How far the engine's clock is ahead of ours."""
+        self._client = client
+        self._clock = clock
+        self._resync_interval_s = resync_interval_s
+        self._on_look = on_look
+        self._on_event = on_event
+        self._marks = _Marks()
+        self._since_ns: int | None = None
+        self._repeats = Repeats()
+        self._retry_s = RETRY_FIRST_S
+
+    async def run(self) -> NoReturn:
+        """Watch. Never returns; whatever the engine does ends up in `fault`."""
+        while True:
+            started_s = self._clock.monotonic_s()
+            # In a task of its own: a TaskGroup of Python 3.11 may leave its task marked as cancelled when it fails.
+            session = asyncio.create_task(self._session())
+            try:
+                await asyncio.wait([session])
+            except asyncio.CancelledError:
+                session.cancel()
+                await asyncio.wait([session])
+                raise
+            fault = _fault_of(session)
+            if fault is None or self._clock.monotonic_s() - started_s > self._retry_s:
+                self._retry_s = RETRY_FIRST_S
+            if fault is not None:
+                if self.fault != str(fault):
+                    _log.warning("cannot watch an engine", why=str(fault))
+                self.fault, self.is_seen = str(fault), False
+                self._on_look()
+                await self._client.close()
+                await self._clock.sleep(self._retry_s)
+                self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
+
+    async def _session(self) -> None:
+        """One subscription, until it is old enough to be replaced."""
+        ends_at_s = self._clock.monotonic_s() + self._resync_interval_s
+        self._marks = _Marks()
+        async with self._client.events(self._since_ns) as events, asyncio.TaskGroup() as tasks:
+            listening = [tasks.create_task(self._listen(events)), tasks.create_task(self._probe())]
+            self._show(await self._read_all(self.inventory or NOTHING))
+            await self._apply_until(ends_at_s)
+            for task in listening:
+                task.cancel()
+
+    async def _listen(self, events: AsyncIterator[EngineEvent]) -> None:
+        """Only take note: an engine drops the events of a reader that lets it wait for a tenth of a second."""
+        async for event in events:
+            self._marks.add(event)
+            if self._since_ns is None or event.time_ns > self._since_ns:
+                self._since_ns = event.time_ns
+            if self._repeats.is_news(event, self.inventory):
+                self._on_event(event)
+
+    async def _probe(self) -> None:
+        while True:
+            await self._clock.sleep(PROBE_INTERVAL_S)
+            # Not `version`, for which an engine starts two programs to ask them for theirs.
+            await self._client.get("containers/json", msgspec.Raw, limit="1")
+
+    async def _apply_until(self, ends_at_s: float) -> None:
+        looked_at_s = self._clock.monotonic_s()
+        while (left_s := ends_at_s - self._clock.monotonic_s()) > 0:
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._marks.some.wait()
+            except TimeoutError:
+                return
+            rest_s = looked_at_s + SPACING_S - self._clock.monotonic_s()
+            await self._clock.sleep(max(SETTLE_S, rest_s))
+            marks, self._marks = self._marks, _Marks()
+            self._show(await self._read_again(self.inventory or NOTHING, marks))
+            looked_at_s = self._clock.monotonic_s()
+
+    def _show(self, inventory: Inventory) -> None:
+        self.inventory, self.fault, self.is_seen = inventory, inventory.fault, True
+        self._on_look()
+
+    # Reading
+
+    async def _read_all(self, old: Inventory) -> Inventory:
+        unread: dict[str, str] = {}
+        info = await self._client.get("info", Info)
+        if info.system_time is not None:
+            self.ahead = info.system_time - self._clock.now()
+            if self._since_ns is None:  # nothing was told yet; what happens from here on must not get lost
+                self._since_ns = _ns(info.system_time)
+        networks = await self._networks(old.networks, unread)
+        volumes = await self._volumes(old.volumes, unread)
+        ids = [each.id for each in await self._client.get("containers/json", list[ContainerId], all="1")]
+        containers, unknown = await self._inspect("containers/{}/json", ids, Container, old.containers)
+        images, more = await self._inspect("images/{}/json", _images_of(containers), Image, old.images)
+        return Inventory(info, containers, networks, volumes, images, unread, unknown | more)
+
+    async def _read_again(self, old: Inventory, marks: _Marks) -> Inventory:
+        """The inventory, what is marked read anew."""
+        unread = dict(old.unread)
+        networks = await self._networks(old.networks, unread) if marks.networks else old.networks
+        volumes = await self._volumes(old.volumes, unread) if marks.volumes else old.volumes
+        found, unknown = await self._inspect("containers/{}/json", marks.containers, Container, old.containers)
+        containers = {id_: each for id_, each in old.containers.items() if id_ not in marks.containers} | found
+        used = _images_of(containers)
+        known = {} if marks.images else {id_: old.images[id_] for id_ in used & old.images.keys() - old.unknown.keys()}
+        images, more = await self._inspect("images/{}/json", used - known.keys(), Image, old.images)
+        asked = marks.containers | _images_of(old.containers)
+        still = {id_: why for id_, why in old.unknown.items() if id_ not in asked}
+        return Inventory(old.info, containers, networks, volumes, known | images, unread, still | unknown | more)
+
+    async def _networks(self, old: dict[str, Network], unread: dict[str, str]) -> dict[str, Network]:
+        """Those that there are; the old ones, and a reason, when that alone is refused."""
+        try:
+            found = await self._client.get("networks", list[Network])
+        except (RefusedError, GarbledError) as error:
+            unread["network"] = str(error)
+            return old
+        unread.pop("network", None)
+        return {each.id: each for each in found}
+
+    async def _volumes(self, old: dict[str, Volume], unread: dict[str, str]) -> dict[str, Volume]:
+        try:
+            found = await self._client.get("volumes", Volumes)
+        except (RefusedError, GarbledError) as error:
+            unread["volume"] = str(error)
+            return old
+        volumes = {each.name: each for each in found.volumes or ()}
+        if found.warnings:
+            unread["volume"] = (
+                f"{self._client.where} did not list all volumes: a volume driver did not answer; look into its log"
+            )
+            return old | volumes
+        unread.pop("volume", None)
+        return volumes
+
+    async def _inspect(
+        self, path: str, ids: Iterable[str], type_: type[T], old: Mapping[str, T]
+    ) -> tuple[dict[str, T], dict[str, str]]:
+        """Those of the ids that are there; and why some could not be read, of which the old reading stands."""
+        found: dict[str, T] = {}
+        unknown: dict[str, str] = {}
+
+        async def inspect(id_: str) -> None:
+            try:
+                found[id_] = await self._client.get(path.format(id_), type_)
+            except GoneError:
+                pass
+            except (RefusedError, GarbledError) as error:
+                unknown[id_] = str(error)
+                if id_ in old:
+                    found[id_] = old[id_]
+
+        async with asyncio.TaskGroup() as tasks:
+            for id_ in sorted(ids):
+                tasks.create_task(inspect(id_))
+        return {id_: found[id_] for id_ in sorted(found)}, unknown
+
+
+def _images_of(containers: Mapping[str, Container]) -> set[str]:
+    return {each.image for each in containers.values() if each.image}
+
+
+def _ns(time: datetime) -> int:
+    return int(time.timestamp()) * 1_000_000_000 + time.microsecond * 1000
+
+
+def _fault_of(session: "asyncio.Task[None]") -> EngineError | None:
+    """Why a session ended; None when it was merely old enough. Anything but an EngineError is a bug, and is raised."""
+    if session.cancelled():
+        return None
+    error = session.exception()
+    if isinstance(error, BaseExceptionGroup):
+        _, bugs = error.split(EngineError)
+        while isinstance(error, BaseExceptionGroup) and bugs is None:
+            error = error.exceptions[0]
+    if error is not None and not isinstance(error, EngineError):
+        raise error
+    return error

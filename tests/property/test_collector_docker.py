@@ -1,0 +1,53 @@
+"""Whatever happens on an engine, and to the way there: the watch ends with the engine's own list."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgents_collector_docker.source.watch import Watch
+from support.clock import FakeClock
+from support.docker_model import IDS, Model
+from support.running import eventually, running
+
+VERBS = ("set", "set", "remove", "network", "volume", "retag", "cut", "restart")
+STEPS = st.lists(
+    st.tuples(st.sampled_from(VERBS), st.sampled_from(IDS), st.integers(0, 9), st.integers(0, 6)), max_size=30
+)
+
+
+async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync_interval_s: float) -> None:
+    model, told = Model(), list[str]()
+    watch = Watch(
+        model,  # type: ignore[arg-type]
+        FakeClock(),
+        resync_interval_s=resync_interval_s,
+        on_look=lambda: None,
+        on_event=lambda event: told.append(event.key),
+    )
+    async with running(watch.run()):
+        model.pauses = pauses
+        for verb, id_, number, turns in steps:
+            model.do(verb, id_, number)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        model.is_down = False
+
+        def agrees() -> bool:
+            found = watch.inventory
+            return (
+                found is not None
+                and watch.is_seen
+                and (found.containers, found.networks, found.volumes, found.images) == model.listed
+            )
+
+        await eventually(agrees, within_s=20)
+        assert len(told) == len(set(told))
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS, st.lists(st.integers(0, 4), max_size=40), st.sampled_from([1e9, 2.0]))
+def test_any_interleaving_of_events_and_reconnects_ends_in_the_engines_own_list(
+    steps: list[tuple[str, str, int, int]], pauses: list[int], resync_interval_s: float
+) -> None:
+    asyncio.run(play(steps, pauses, resync_interval_s))

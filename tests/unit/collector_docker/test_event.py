@@ -1,0 +1,67 @@
+import pytest
+
+from kgents_collector_docker.answers import EngineEvent
+from kgents_collector_docker.mapping.event import event
+from kgents_collector_docker.source.repeats import Repeats
+from kgents_shared.contract.codec import encode
+from support.docker_answers import make_event, make_frame, make_inventory
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "reason", "severity"),
+    [
+        (make_event("container", "die", name="web", exit_code="3", project="shop"),
+         "container shop/web ended with exit code 3.", "Died", "warning"),
+        (make_event("container", "die", name="web", exit_code="0"),
+         "container web ended with exit code 0.", "Died", "info"),
+        (make_event("container", "oom", name="web"),
+         "container web ran out of memory: the kernel killed a process of it.", "OOM", "error"),
+        (make_event("container", "kill", name="web", signal="15"),
+         "container web was sent signal 15.", "Killed", "info"),
+        (make_event("container", "health_status: unhealthy", name="web"),
+         "container web is unhealthy by its health check.", "HealthUnhealthy", "warning"),
+        (make_event("container", "rename", name="new"),
+         "container new was renamed, it was web before.", "Renamed", "info"),
+        (make_event("container", "rename", "other", name="new"), "container new was renamed.", "Renamed", "info"),
+        (make_event("network", "connect", name="blue", container="web-id"),
+         "network blue was connected to container web.", "NetworkConnected", "info"),
+        (make_event("volume", "destroy", "data"), "volume data was removed.", "VolumeRemoved", "info"),
+    ],
+)  # fmt: skip
+def test_what_happens_is_told_in_a_sentence(found: EngineEvent, text: str, reason: str, severity: str) -> None:
+    told = event(found, make_frame(), {"web-id": "web"})
+    assert told is not None
+    assert (told.text, told.reason, told.severity) == (text, reason, severity)
+
+
+def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
+    found = make_event("container", "die", name="web", exit_code="canary", signal="canary", container="canary")
+    told = event(found, make_frame(), {})
+    assert told is not None
+    assert told.text == "container web ended with exit code unknown."
+    assert b"canary" not in encode(told)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        make_event("container", "exec_start: sh", name="web"),
+        make_event("image", "tag"),
+        make_event("daemon", "reload"),
+        make_event("container", "start"),
+    ],
+)  # fmt: skip
+def test_what_is_no_news_is_not_told(found: EngineEvent) -> None:
+    assert event(found, make_frame(), {}) is None
+
+
+def test_what_an_engine_repeats_is_told_once() -> None:
+    repeats = Repeats()
+    inventory = make_inventory()
+    used = make_event("volume", "create", "data", time_ns=1)
+    again = make_event("volume", "create", "data", time_ns=2)
+    gone = make_event("volume", "destroy", "data", time_ns=3)
+    anew = make_event("volume", "create", "data", time_ns=4)
+    start = [make_event("container", "start", time_ns=time_ns) for time_ns in (5, 5, 6)]
+    told = [each for each in (used, used, again, gone, anew, *start) if repeats.is_news(each, inventory)]
+    assert told == [used, gone, anew, start[0], start[2]]

@@ -1,0 +1,149 @@
+from typing import Any
+
+from kgents_collector_docker.answers import (
+    Endpoint,
+    HostConfig,
+    Image,
+    Mount,
+    Network,
+    NetworkSettings,
+    PortBinding,
+    Settings,
+    Volume,
+)
+from kgents_collector_docker.mapping.frame import owner
+from support.docker_answers import IMAGE_ID, look, make_container, make_frame, make_inventory, make_state
+from support.docker_watched import connection, edges
+
+ANYWHERE = "0.0.0.0"  # noqa: S104 - as an engine writes it
+BLUE = Network("n1", "blue", driver="bridge")
+
+
+def in_blue(ip: str = "172.20.0.2", *aliases: str, **ports: list[PortBinding] | None) -> dict[str, Any]:
+    given = {name.replace("_", "/"): bindings for name, bindings in ports.items()}
+    return {"network_settings": NetworkSettings({"blue": Endpoint("n1", ip, aliases=list(aliases))}, given)}
+
+
+def test_the_same_inventory_gives_the_same_entities_whatever_the_time() -> None:
+    inventory = make_inventory(make_container(**in_blue()), networks=[BLUE])
+    later = make_frame(at=make_frame().at.replace(year=2027))
+    assert look(inventory) == look(inventory, later)
+
+
+def test_names_and_addresses_are_claimed_by_the_one_that_they_mean() -> None:
+    found = look(make_inventory(
+        make_container("a", **in_blue("172.20.0.2", "db", "web")),
+        make_container("b", **in_blue("172.20.0.3", "web")),
+        networks=[BLUE],
+    ))  # fmt: skip
+    a, b = found["container a"], found["container b"]
+    assert set(a.aliases) == {f"container-id:{a.uid}", "a", "a.blue", "db", "db.blue"}
+    assert set(b.aliases) == {f"container-id:{b.uid}", "b", "b.blue"}
+    assert (a.addresses, b.addresses) == (["172.20.0.2"], ["172.20.0.3"])
+
+
+def test_published_ports_are_addresses_of_the_container() -> None:
+    ports = in_blue("172.20.0.2", **{
+        "80_tcp": [PortBinding(ANYWHERE, "8080"), PortBinding("::", "8080")],
+        "443_tcp": [PortBinding("10.0.0.5", "443")],
+        "53_udp": [PortBinding(ANYWHERE, "53")], "9000_tcp": None,
+    })  # fmt: skip
+    inventory = make_inventory(make_container(**ports), networks=[BLUE])
+    own = ["172.20.0.2", "172.20.0.2:80", "172.20.0.2:443", "172.20.0.2:9000"]
+    assert look(inventory)["container web"].addresses == [
+        *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
+    ]  # fmt: skip
+    far = look(inventory, make_frame(engine="far", is_only_one=False, reached_at="far.example"))["container far/web"]
+    assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
+    assert far.aliases == [f"container-id:{far.uid}"]
+
+
+def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:
+    inventory = make_inventory(make_container(**in_blue()), networks=[Network("n1", "blue", driver="overlay")])
+    far = look(inventory, make_frame(engine="far", is_only_one=False))["container far/web"]
+    assert far.addresses == ["172.20.0.2"]
+
+
+def test_what_does_not_run_answers_nowhere() -> None:
+    inventory = make_inventory(make_container(**in_blue(), state=make_state("exited")), networks=[BLUE])
+    assert look(inventory)["container web"].addresses == []
+
+
+def test_mounts_of_one_volume_are_one_connection() -> None:
+    mounts = [
+        Mount("volume", "data", "", "/b"), Mount("volume", "data", "", "/a", rw=False), Mount("tmpfs", "", "", "/t"),
+        Mount("bind", "", "/etc/x", "/x"),
+    ]  # fmt: skip
+    web = look(make_inventory(make_container(mounts=mounts), volumes=[Volume("data")]))["container web"]
+    assert connection(web, "volume data").attributes == {"docker.mounts": ["/a:ro", "/b"]}
+    assert [each.attributes for each in web.connections if each.attributes.get("docker.binds")] == [
+        {"docker.binds": ["/etc/x:/x"]}
+    ]
+
+
+def test_dependencies_are_to_every_container_of_the_service_but_no_one_off() -> None:
+    def of(service: str, **more: str) -> dict[str, str]:
+        return {"com.docker.compose.project": "shop", "com.docker.compose.service": service, **more}
+
+    depends = {"com.docker.compose.depends_on": "db:service_healthy:false, cache,gone:service_started:true"}
+    found = look(make_inventory(
+        make_container("db-1", labels=of("db")), make_container("db-2", labels=of("db")),
+        make_container("db-run", labels=of("db", **{"com.docker.compose.oneoff": "True"})),
+        make_container("cache-1", labels=of("cache")), make_container("web-1", labels=of("web", **depends)),
+        make_container("other", labels={"com.docker.compose.project": "y", "com.docker.compose.service": "db"}),
+    ))  # fmt: skip
+    web = found["container shop/web-1"]
+    assert {each for each in edges(web) if each[2].startswith("container")} == {
+        ("depends", "out", "container shop/db-1"), ("depends", "out", "container shop/db-2"),
+        ("depends", "out", "container shop/cache-1"),
+    }  # fmt: skip
+    assert {"namespace shop", "namespace y"} <= found.keys()
+    assert "depends_on" not in str(web.labels)
+
+
+def test_a_named_engine_is_in_front_of_every_name() -> None:
+    labels = {"com.docker.compose.project": "shop"}
+    inventory = make_inventory(make_container(labels=labels, **in_blue()), networks=[BLUE], volumes=[Volume("data")])
+    found = look(inventory, make_frame(engine="prod"))
+    assert found.keys() == {
+        "host prod", "namespace prod/shop", "image prod/shop/cart:1.2", "network prod/blue", "volume prod/data",
+        "container prod/shop/prod/web",
+    }  # fmt: skip
+    assert {owner(each, ["prod", ""]) for each in found.values()} == {"prod"}
+    assert {owner(each, ["", "other"]) for each in found.values()} == {""}
+
+
+def test_networks_and_images_that_share_a_name_are_told_apart() -> None:
+    networks = [Network("1" * 64, "blue"), Network("2" * 64, "blue")]
+    settings = NetworkSettings({"blue": Endpoint("2" * 64)})
+    old = Image(f"sha256:{'cd' * 32}", [])
+    web = make_container(image=old.id, network_settings=settings)
+    found = look(make_inventory(web, networks=networks, images=[Image(IMAGE_ID, ["x:2", "x:1"]), old]))
+    assert {"network blue@111111111111", "network blue@222222222222", "image x:1", "image sha256:cdcdcdcdcdcd"} <= (
+        found.keys()
+    )
+    assert {("network", "out", "network blue@222222222222"), ("depends", "out", "image sha256:cdcdcdcdcdcd")} <= edges(
+        found["container web"]
+    )
+
+
+def test_a_network_borrowed_from_a_container_connects_to_it() -> None:
+    vpn = make_container("vpn")
+    web = make_container("web", host_config=HostConfig(network_mode=f"container:{vpn.id}"))
+    assert ("network", "out", "container vpn") in edges(look(make_inventory(vpn, web))["container web"])
+
+
+def test_what_could_not_be_read_stays_as_it_is_published() -> None:
+    labels = {"com.docker.compose.project": "shop"}
+    whole = look(make_inventory(make_container(labels=labels), volumes=[Volume("data")], networks=[BLUE]))
+    partial = make_inventory(volumes=[Volume("new")], unread={"container": "refused", "volume": "refused"})
+    found = look(partial, published=list(whole.values()))
+    assert {"container shop/web", "namespace shop", "volume data", "volume new"} <= found.keys()
+    assert "network blue" not in found
+
+
+def test_the_reference_of_an_image_is_taken_apart() -> None:
+    config = Settings("registry:5000/shop/cart@sha256:00")
+    attributes = look(make_inventory(make_container(config=config)))["container web"].attributes
+    assert attributes["container.image.name"] == "registry:5000/shop/cart"
+    assert "container.image.tags" not in attributes

@@ -1,0 +1,79 @@
+"""What an engine does not tell, or tells by halves, on a modelled engine."""
+
+from kgents_collector_docker.answers import EngineEvent, Inventory
+from kgents_collector_docker.source.watch import Watch
+from support.clock import FakeClock
+from support.docker_model import Model
+from support.running import eventually, running
+
+
+def watch_of(model: Model, told: list[EngineEvent] | None = None) -> Watch:
+    return Watch(
+        model,  # type: ignore[arg-type]
+        FakeClock(),
+        resync_interval_s=1e9,
+        on_look=lambda: None,
+        on_event=(told if told is not None else []).append,
+    )
+
+
+def seen(watch: Watch) -> Inventory:
+    assert watch.inventory is not None
+    return watch.inventory
+
+
+async def test_one_container_that_cannot_be_read_holds_up_none_of_the_others() -> None:
+    model = Model()
+    for id_ in ("a", "b"):
+        model.do("set", id_, 1)
+    model.refused = {"containers/a/json"}
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        assert seen(watch).containers.keys() == {"b"}
+        assert seen(watch).unknown.keys() == {"a"}
+        assert watch.fault == "refused containers/a/json"
+        model.do("remove", "b", 0)
+        await eventually(lambda: not seen(watch).containers)
+        assert watch.fault
+        model.refused = set()
+        model.do("set", "a", 1)
+        await eventually(lambda: not watch.fault)
+        assert seen(watch).containers == model.containers
+
+
+async def test_what_was_read_once_stands_while_it_is_refused() -> None:
+    model = Model()
+    model.do("set", "a", 1)
+    model.do("network", "n", 1)
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        before = seen(watch)
+        model.refused = {"containers/a/json", "networks"}
+        model.do("set", "a", 2)
+        model.do("network", "m", 1)
+        await eventually(lambda: watch.fault == "refused networks; refused containers/a/json")
+        assert (seen(watch).containers, seen(watch).networks) == (before.containers, before.networks)
+        model.do("remove", "a", 0)
+        model.refused = set()
+        model.do("network", "k", 1)
+        await eventually(lambda: not watch.fault)
+        assert (seen(watch).containers, seen(watch).networks) == ({}, model.networks)
+
+
+async def test_a_volume_whose_driver_does_not_answer_stays() -> None:
+    model = Model()
+    for id_ in ("a", "b"):
+        model.do("volume", id_, 1)
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        model.silent_volumes = {"a"}
+        model.do("volume", "c", 1)
+        await eventually(lambda: "a volume driver did not answer" in watch.fault)
+        assert seen(watch).volumes.keys() == {"a", "b", "c"}
+        model.silent_volumes = set()
+        model.do("volume", "b", 1)
+        await eventually(lambda: not watch.fault)
+        assert seen(watch).volumes.keys() == {"a", "c"}
