@@ -101,10 +101,11 @@ class _Collector:
         except (ApiError, TimeoutError):
             return  # the reflectors will say why
         if found.metadata.uid != published.uid:
-            raise ConfigError(
+            fault = (
                 f"cluster: expected the cluster whose kube-system is {published.uid}, as published under the name "
                 f"{self.context.cluster!r}, found {found.metadata.uid}; try another `cluster`, or another context"
             )
+            raise ConfigError([fault])
 
     async def publish(self) -> None:
         """Tell what is new, once everything has been looked at."""
