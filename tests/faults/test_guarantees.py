@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import nats as nats_py
@@ -30,7 +31,7 @@ CANARY = "s3cr3t-canary-7f"
 class Pipeline:
     """All three services as processes."""
 
-    def __init__(self, server: NatsServer, directory: Path, **settings: str) -> None:
+    def __init__(self, server: NatsServer, directory: Path, **settings: Any) -> None:
         self.processes = {
             name: ServiceProcess(
                 name,
