@@ -100,10 +100,9 @@ class ApiClient:
         self._kubeconfig = kubeconfig
         self._context = context
         self._clock = clock
-        self._configuration = Configuration()
-        self._rest: RESTClientObject | None = None
+        self._login: _Login | None = None
         self._tried_s = 0.0
-        self._login = asyncio.Lock()
+        self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._log_in()
@@ -112,13 +111,13 @@ class ApiClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._rest is not None:
-            await self._rest.close()
+        if self._login is not None:
+            await self._login.retire()
 
     @property
     def url(self) -> str:
         """The server that is asked."""
-        return _server(self._configuration)
+        return _server(self._current().configuration)
 
     async def get(self, path: str, params: Mapping[str, str], type_: type[T]) -> T:
         """One answer.
@@ -164,47 +163,56 @@ class ApiClient:
                     if line:
                         yield line
 
+    def _current(self) -> "_Login":
+        if self._login is None:
+            raise RuntimeError("expected a client that was entered, found one before `async with`")
+        return self._login
+
     @asynccontextmanager
     async def _answer(self, path: str, params: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        try:
-            response = await self._request(path, params)
-        except (aiohttp.ClientError, OSError) as error:
-            if not _is_of_tls(error):
-                raise
+        for may_log_in in (True, False):
+            async with self._current().used() as login:
+                response = await self._request(login, path, params, may_fail=may_log_in)
+                if response is not None:
+                    try:
+                        if response.status != 200:
+                            raise await _refusal(path, response)
+                        yield response
+                    finally:
+                        response.close()
+                    return
             await self._log_in_again()
-            response = await self._request(path, params)
-        if response.status == 401:
-            response.close()
-            await self._log_in_again()
-            response = await self._request(path, params)
-        try:
-            if response.status != 200:
-                raise await _refusal(path, response)
-            yield response
-        finally:
-            response.close()
 
-    async def _request(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _request(
+        self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
+    ) -> aiohttp.ClientResponse | None:
+        """The head of the answer; None, if that is allowed, when the login is not good any more."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "kgents-collector-k8s"}
         try:
-            for setting in (await self._configuration.auth_settings()).values():
+            for setting in (await login.configuration.auth_settings()).values():
                 headers[setting["key"]] = setting["value"].strip()  # files of tokens end in a newline
         except ConfigException:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
-        rest, configuration = self._rest, self._configuration
-        if rest is None:
-            raise ApiError(0, "not logged in")
-        async with asyncio.timeout(CONNECT_S):
-            return await rest.pool_manager.get(
-                f"{configuration.host}{path}",
-                params=params,
-                headers=headers,
-                proxy=rest.proxy,
-                proxy_headers=rest.proxy_headers,
-                server_hostname=rest.server_hostname,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            )
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                response = await login.rest.pool_manager.get(
+                    f"{login.configuration.host}{path}",
+                    params=params,
+                    headers=headers,
+                    proxy=login.rest.proxy,
+                    proxy_headers=login.rest.proxy_headers,
+                    server_hostname=login.rest.server_hostname,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            if may_fail and _is_of_tls(error):
+                return None
+            raise
+        if may_fail and response.status == 401:
+            response.close()
+            return None
+        return response
 
     @asynccontextmanager
     async def _errors(self, path: str) -> AsyncIterator[None]:
@@ -233,22 +241,50 @@ class ApiClient:
         Raises:
             ConfigError: there is none, or it cannot be read.
         """
-        async with self._login:
-            if self._rest is not None and self._clock.monotonic_s() - self._tried_s < RELOGIN_S:
+        async with self._logging_in:
+            old = self._login
+            if old is not None and self._clock.monotonic_s() - self._tried_s < RELOGIN_S:
                 return
             try:
                 configuration, self._context = await _configuration(self._kubeconfig, self._context)
-                if self._rest is not None and _server(configuration) != self.url:
+                if old is not None and _server(configuration) != self.url:
                     fault = f"kubeconfig: expected the server {self.url}, found {_server(configuration)}; try a restart"
                     raise ConfigError([fault])
-                # A connection for each watch: their number is ours.
                 with _usable_login(self._kubeconfig):
-                    rest = RESTClientObject(configuration, maxsize=0)
+                    self._login = _Login(configuration)
             finally:
                 self._tried_s = self._clock.monotonic_s()
-            old, self._rest, self._configuration = self._rest, rest, configuration
             if old is not None:
-                await old.close()
+                await old.retire()
+
+
+class _Login:
+    """One login and its connections. A newer one takes its place, but what is being answered is answered."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.rest = RESTClientObject(configuration, maxsize=0)  # a connection for each watch: their number is ours
+        self._users = 0
+        self._is_retired = False
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Self]:
+        """Keep the connections open for a request."""
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            await self._close_when_unused()
+
+    async def retire(self) -> None:
+        """Close the connections after the last request."""
+        self._is_retired = True
+        await self._close_when_unused()
+
+    async def _close_when_unused(self) -> None:
+        if self._is_retired and not self._users:
+            await self.rest.close()
 
 
 async def _configuration(kubeconfig: Path | None, context: str) -> tuple[Configuration, str]:
