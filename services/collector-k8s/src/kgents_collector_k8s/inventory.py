@@ -13,6 +13,7 @@ import msgspec
 
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
+from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
 Key = tuple[str, str]
@@ -42,6 +43,7 @@ class Inventory:
         self._owned: defaultdict[str, set[tuple[str, Key]]] = defaultdict(set)  # by the uid of a ReplicaSet
         self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
         self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
+        self._behind: defaultdict[Ref, dict[Key, list[Endpoint | ExternalEndpoint]]] = defaultdict(dict)  # by Service
         self._policies: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)  # by namespace
         self._named: Counter[Ref] = Counter()
         self._primary: dict[Ref, tuple[str, Key]] = {}
@@ -121,6 +123,15 @@ class Inventory:
             self._mark(self._owned.get(fragment.uid, ()))
 
     def _change_endpoints(self, slice_: Key, fragment: Fragment, *, is_new: bool) -> None:
+        if fragment.service is not None:
+            slices = self._behind[fragment.service]
+            if is_new:
+                slices[slice_] = [*fragment.endpoints, *fragment.external_endpoints]
+            else:
+                slices.pop(slice_, None)
+            if not slices:
+                del self._behind[fragment.service]
+            self._dirty[fragment.service] = None
         for endpoint in fragment.endpoints:
             by_slice = self._endpoints[endpoint.pod]
             if is_new:
@@ -162,6 +173,8 @@ class Inventory:
         if fragment.entities[0].ref != ref:
             return next((entity for entity in fragment.entities if entity.ref == ref), None)
         entity = fragment.entities[0]
+        if resource == "services":
+            entity = self._backed(entity)
         joined = [*self._owner(ref, fragment.owner), *self._others(resource, entity), *self._kept(ref)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
@@ -200,6 +213,16 @@ class Inventory:
                 "k8s.service.endpoint.ports": sorted({port for each in found for port in each.ports}),
             }
             yield Connection(kind="routes", peer=service, direction="in", attributes=attributes, evidence=ROUTED)
+
+    def _backed(self, service: Entity) -> Entity:
+        if "endpointslices" in self.unseen:
+            known = self._published(service.ref)
+            is_said = known is not None and known.uid == service.uid and known.reason in (NOT_READY, NONE)
+            if known is None or not is_said or service.status != "running":
+                return service
+            return msgspec.structs.replace(service, status=known.status, reason=known.reason)
+        slices = self._behind.get(service.ref)
+        return backed(service, [each for found in slices.values() for each in found]) if slices else service
 
     def _outside(self, service: Ref) -> Iterator[Connection]:
         by_address: defaultdict[str, list[ExternalEndpoint]] = defaultdict(list)
