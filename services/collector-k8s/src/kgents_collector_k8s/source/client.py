@@ -26,6 +26,7 @@ from kubernetes_asyncio.config import (
 )
 from yarl import URL
 
+from kgents_collector_k8s.source.plugin import install as install_plugins
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
@@ -42,12 +43,15 @@ LINE_BYTES_MAX: Final = 8 * 1024**2
 """etcd takes objects of at most 1.5 MiB."""
 RELOGIN_S: Final = 10.0
 """At least so long between two logins: a server that refuses every token must not be flooded with them."""
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""How decoding fails: not JSON or not what was expected, not UTF-8 in a part that was skipped at first, too deep."""
 TEXT_CHARS_MAX: Final = 300
 """As much of a server's words as is passed on: they end in logs and heartbeats."""
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _log = structlog.get_logger(__name__)
 
+install_plugins()
 # It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
 logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
 
@@ -128,7 +132,7 @@ class ApiClient:
         body = await self.get_bytes(path, params)
         try:
             return msgspec.json.decode(body, type=type_)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise ApiError(0, f"{path}: unreadable answer: {error}") from error
 
     async def get_bytes(self, path: str, params: Mapping[str, str]) -> bytes:

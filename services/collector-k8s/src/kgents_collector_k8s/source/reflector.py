@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.source.client import ApiClient, ApiError, Status
+from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError, Status
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -264,7 +264,7 @@ class Reflector(Generic[O]):
                 try:
                     found = msgspec.json.decode(line, type=_Line)
                     refusal = msgspec.json.decode(found.object, type=Status) if found.type == "ERROR" else None
-                except (msgspec.DecodeError, RecursionError) as error:
+                except UNREADABLE as error:
                     raise self._unreadable("line of a watch", error) from None
                 if refusal is not None:
                     raise refusal.error()
@@ -292,7 +292,7 @@ class Reflector(Generic[O]):
     def _head(self, raw: msgspec.Raw) -> _Head:
         try:
             return msgspec.json.decode(raw, type=_Headed).metadata
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise self._unreadable("object", error) from None
 
     def _unreadable(self, what: str, why: object) -> ApiError:
@@ -339,6 +339,6 @@ def path_of(kind: Kind[Any], namespace: str = "") -> str:
 def _ends_initial_events(raw: msgspec.Raw) -> bool:
     try:
         found = msgspec.json.decode(raw, type=_Marked).metadata.annotations
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return (found or {}).get(_INITIAL_EVENTS_END) == "true"
