@@ -50,6 +50,7 @@ class Told:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "IDLE_S", 1.0)
     monkeypatch.setattr(client, "CONNECT_S", 1.0)
+    monkeypatch.setattr(client, "HEAD_S", 1.0)
     monkeypatch.setattr(client, "ANSWER_S", 5.0)
     monkeypatch.setattr(client, "RELOGIN_S", 0.0)
     monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)
@@ -134,6 +135,7 @@ def deep(levels: int) -> bytes:
         b'{"type":"MODIFIED","object":{}}',
         b'{"type":"MODIFIED","object":{"metadata":{"name":"\xff\xfe","namespace":"shop"}}}',
         deep(100_000),
+        b'{"type":"DELETED"}',
         line("ERROR", {"code": 410, "reason": "Expired"}),
         line("ERROR", {"code": 504, "reason": "Timeout", "message": "Too large resource version: 9, current: 5"}),
     ],
@@ -152,6 +154,23 @@ async def test_a_line_that_cannot_be_used_leads_to_a_new_list(tmp_path: Path, od
 
     async with reflecting(tmp_path, answer, told):
         await eventually(lambda: told.names == {"b"})
+
+
+@pytest.mark.parametrize("bookmark", [b'{"type":"BOOKMARK"}', line("BOOKMARK", {"metadata": {}})])
+async def test_a_bookmark_that_marks_nothing_is_passed_over(tmp_path: Path, bookmark: bytes) -> None:
+    told, lists = Told(), []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request, bookmark, line("ADDED", pod("b")))
+        lists.append(request)
+        return listed("a")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"a", "b"})
+        assert len(lists) == 1
 
 
 async def test_a_fault_of_the_server_is_told_in_few_words(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 CONNECT_S: Final = 10.0
-"""To reach the server, and to get the head of an answer."""
+"""To reach the server."""
+HEAD_S: Final = 30.0
+"""To get the head of an answer: a server that is short of room lets requests wait for up to 15 s."""
 ANSWER_S: Final = 60.0
 """For one whole answer; a page of a list takes well under a second."""
 IDLE_S: Final = 90.0
@@ -198,7 +200,7 @@ class ApiClient:
         except ConfigException:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(HEAD_S):
                 response = await login.rest.pool_manager.get(
                     f"{login.configuration.host}{path}",
                     params=params,

@@ -95,7 +95,7 @@ class _Marked(msgspec.Struct, frozen=True):
 
 class _Line(msgspec.Struct, frozen=True):
     type: str
-    object: msgspec.Raw
+    object: msgspec.Raw = _NOTHING
 
 
 class _PageMetadata(msgspec.Struct, rename="camel", frozen=True):
@@ -120,6 +120,7 @@ class Reflector(Generic[O]):
     ) -> None:
         """`namespace`: this one only; `selector`: objects with these labels only."""
         self.kind = kind
+        self.namespace = namespace
         self.is_synced = False
         self.fault = ""
         """Why the resource cannot be seen just now; empty when it can."""
@@ -206,7 +207,7 @@ class Reflector(Generic[O]):
                         raise _NoStreamedListError
                     return keys, self._version_of_all(self._head(raw).resource_version)
                 if type_ == "DELETED":
-                    head = self._head(raw)
+                    head = self._named(raw)
                     keys.discard((head.namespace, head.name))
                 else:
                     keys.add(self._put(raw))
@@ -244,7 +245,7 @@ class Reflector(Generic[O]):
         if type_ == "BOOKMARK":
             self._version = self._head(raw).resource_version or self._version
             return
-        head = self._head(raw)
+        head = self._named(raw)
         if type_ == "DELETED":
             self._sink.drop((head.namespace, head.name), head.uid)
         else:
@@ -278,16 +279,20 @@ class Reflector(Generic[O]):
         Raises:
             ApiError: it does not even say which object it is.
         """
-        head = self._head(raw)
+        head = self._named(raw)
         key = head.namespace, head.name
-        if not head.name:
-            raise self._unreadable("object", "no name")
         try:
             self._sink.put(key, self._decoder.decode(raw))
         except Exception as error:  # noqa: BLE001 - one object that we cannot map must not hide all others
             why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
             _log.warning("cannot read an object", resource=self.kind.resource, name="/".join(key), why=why)
         return key
+
+    def _named(self, raw: msgspec.Raw) -> _Head:
+        head = self._head(raw)
+        if not head.name:
+            raise self._unreadable("object", "no name")
+        return head
 
     def _head(self, raw: msgspec.Raw) -> _Head:
         try:
