@@ -96,6 +96,13 @@ async def test_a_namespace_without_a_role_is_told_and_hides_no_other(
             return {ref.namespace for ref in await entities(bus)} == {"back"}
 
         await until(shows_the_other)
+        pod = busy.objects("pods", "back")[0]["metadata"]["name"]
+        busy.delete("pods", "back", pod)
+
+        async def has_gone() -> bool:
+            return f"pod back/{pod}" not in await shown(bus)
+
+        await until(has_gone)
 
 
 @pytest.mark.parametrize("refusal", ["403", "404"])

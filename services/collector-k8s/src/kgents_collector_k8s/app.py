@@ -149,7 +149,10 @@ class _Collector:
             return not self.inventory.unseen
         kind = WITHIN.get(ref.kind, ref.kind)
         return not any(
-            each.kind.kind == kind and not each.is_synced and each.kind.is_namespaced == bool(ref.namespace)
+            each.kind.kind == kind
+            and not each.is_synced
+            and each.kind.is_namespaced == bool(ref.namespace)
+            and each.namespace in ("", ref.namespace)
             for each in self._reflectors
         )
 
@@ -179,7 +182,7 @@ class _Collector:
             for ref in (row.message.ref for row in self.table.rows.values())
             if ref.kind == kind.kind
             and bool(ref.namespace) == kind.is_namespaced
-            and ref.namespace.startswith(namespace)
+            and namespace in ("", ref.namespace)
         ]
 
     def beyond_cap(self, kind: Kind[Any], key: Key) -> bool:
