@@ -47,7 +47,7 @@ class World:
     def unsee(self, *resources: str) -> None:
         """A new process that may not look at these, told of nothing yet."""
         self.inventory = Inventory("prod", self.published.get)
-        self.inventory.unseen = set(resources)
+        self.inventory.unseen = {(resource, "") for resource in resources}
 
 
 @pytest.fixture
@@ -142,6 +142,27 @@ def test_edges_from_services_stay_while_slices_cannot_be_seen_and_go_when_they_c
     assert world.one("pod", "db-0") == before
     world.inventory.unseen = set()
     world.inventory.mark_all()
+    assert routes(world.one("pod", "db-0")) == {}
+
+
+def test_what_is_seen_in_part_is_not_told_twice(world: World) -> None:
+    pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
+    world.put(pod, service, slice_of(service, [pod]))
+    before = world.one("pod", "db-0")
+    world.unsee("endpointslices")
+    world.put(pod, service, slice_of(service, [pod]))
+    for _ in range(3):
+        assert world.one("pod", "db-0") == before
+        world.inventory.mark_all()
+
+
+def test_a_namespace_that_cannot_be_seen_holds_up_no_other(world: World) -> None:
+    pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
+    world.put(pod, service, slice_of(service, [pod]))
+    world.look()
+    world.unsee()
+    world.inventory.unseen = {("endpointslices", "other")}
+    world.put(pod, service)
     assert routes(world.one("pod", "db-0")) == {}
 
 

@@ -71,7 +71,7 @@ class _Collector:
         self.inventory = Inventory(context.cluster, self._published)
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
-        self._swept: set[str] | None = None  # what was unseen when the rows were last swept
+        self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
         self._overflow: dict[str, int] = {}  # resource → objects beyond the cap, since its last list
 
     def reflectors(self, client: ApiClient) -> list[Reflector[Any]]:
@@ -120,7 +120,7 @@ class _Collector:
             await self.news.wait()
 
     def _note_unseen(self) -> None:
-        unseen = {each.kind.resource for each in self._reflectors if not each.is_synced}
+        unseen = {(each.kind.resource, each.namespace) for each in self._reflectors if not each.is_synced}
         if unseen != self.inventory.unseen:
             self.inventory.unseen = unseen
             self.inventory.mark_all()
@@ -180,9 +180,7 @@ class _Collector:
         return [
             (ref.namespace, ref.name)
             for ref in (row.message.ref for row in self.table.rows.values())
-            if ref.kind == kind.kind
-            and bool(ref.namespace) == kind.is_namespaced
-            and namespace in ("", ref.namespace)
+            if ref.kind == kind.kind and bool(ref.namespace) == kind.is_namespaced and namespace in ("", ref.namespace)
         ]
 
     def beyond_cap(self, kind: Kind[Any], key: Key) -> bool:

@@ -34,8 +34,8 @@ class Inventory:
         """`published` gives an entity as it was last published, for edges whose resource was never seen."""
         self.entities: dict[Ref, Entity] = {}
         """What should be published."""
-        self.unseen: set[str] = set()
-        """Resources that could not be seen since the start."""
+        self.unseen: set[tuple[str, str]] = set()
+        """Resources that could not be seen since the start, each with its namespace; empty: in all of them."""
         self._cluster = cluster
         self._published = published
         self._fragments: defaultdict[str, dict[Key, Fragment]] = defaultdict(dict)
@@ -175,7 +175,10 @@ class Inventory:
         entity = fragment.entities[0]
         if resource == "services":
             entity = self._backed(entity)
-        joined = [*self._owner(ref, fragment.owner), *self._others(resource, entity), *self._kept(ref)]
+        kept = {evidence for name, evidence in EVIDENCE.items() if self._is_unseen(name, ref.namespace)}
+        joined = [*self._owner(ref, fragment.owner), *self._others(resource, entity)]
+        if kept:
+            joined = [*(each for each in joined if each.evidence not in kept), *self._as_published(ref, kept)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
     def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
@@ -184,7 +187,7 @@ class Inventory:
             return
         evidence, attributes = OWNED, dict[str, Value]()
         if owner.api_kind == "ReplicaSet" and owner.api_group == "apps":
-            if "replicasets" in self.unseen:
+            if self._is_unseen("replicasets", ref.namespace):
                 return
             through = self._fragments["replicasets"].get((ref.namespace, owner.name))
             if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
@@ -215,7 +218,7 @@ class Inventory:
             yield Connection(kind="routes", peer=service, direction="in", attributes=attributes, evidence=ROUTED)
 
     def _backed(self, service: Entity) -> Entity:
-        if "endpointslices" in self.unseen:
+        if self._is_unseen("endpointslices", service.ref.namespace):
             known = self._published(service.ref)
             is_said = known is not None and known.uid == service.uid and known.reason in (NOT_READY, NONE)
             if known is None or not is_said or service.status != "running":
@@ -241,12 +244,14 @@ class Inventory:
             if not is_for_all and selects(selector, pod.labels):
                 yield Connection(kind="selects", peer=selector.policy, direction="in", evidence=SELECTED)
 
-    def _kept(self, ref: Ref) -> Iterator[Connection]:
-        """Edges whose resource was never seen since the start: who cannot see must not say that they are gone."""
-        unseen = {evidence for resource, evidence in EVIDENCE.items() if resource in self.unseen}
-        published = self._published(ref) if unseen else None
+    def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:
+        """Edges whose resource was not seen since the start: who cannot see must not say that they are gone."""
+        published = self._published(ref)
         if published is not None:
-            yield from (each for each in published.connections if each.evidence in unseen)
+            yield from (each for each in published.connections if each.evidence in evidence)
+
+    def _is_unseen(self, resource: str, namespace: str) -> bool:
+        return (resource, "") in self.unseen or (resource, namespace) in self.unseen
 
 
 def selects(selector: Selector, labels: dict[str, str]) -> bool:
