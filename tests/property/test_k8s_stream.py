@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from kgents_collector_k8s.config import Config
+from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.source import client, reflector
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -39,6 +40,7 @@ CHANGES = 120
 RESOURCES = [
     "namespaces", "nodes", "deployments", "replicasets", "pods", "services", "endpointslices", "networkpolicies",
 ]  # fmt: skip
+NAMES = [f"{kind.resource}.{kind.group}".rstrip(".") for kind in CATALOGUE if kind.resource in RESOURCES]
 PODS = [f"db-{number}" for number in range(12)]
 WORKLOADS = ["cart", "pay"]
 
@@ -161,6 +163,27 @@ def check_log(messages: list[Delivery]) -> None:
         assert ENTITY.decode(said[0].payload).op != REMOVE, f"removed what never was: {subject}"
 
 
+async def live(world: Cluster, proxy: Proxy, changes: int) -> None:
+    """Let things happen: to the objects, to rights, to versions, and to the connection to NATS."""
+    api, dice = world.api, world.dice
+    for _ in range(changes):
+        world.change()
+        if dice.random() < 0.05:
+            api.compact()
+        if dice.random() < 0.03:
+            proxy.cut()
+        if dice.random() < 0.05:
+            api.forbid(dice.choice(NAMES))
+        if dice.random() < 0.1:
+            permit_all(api)
+        await asyncio.sleep(dice.uniform(0, 0.02))
+
+
+def permit_all(api: KubeApi) -> None:
+    for name in NAMES:
+        api.permit(name)
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 async def test_any_schedule_of_faults_ends_in_the_mapping_of_what_there_is(
     server: NatsServer, tmp_path: Path, seed: int
@@ -171,18 +194,10 @@ async def test_any_schedule_of_faults_ends_in_the_mapping_of_what_there_is(
         proxy = await stack.enter_async_context(Proxy(server.port))
         bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="test"))
         api.watch_list = seed % 3 > 0
+        api.bookmark_interval_s = dice.choice([0.05, 60])
         world = Cluster(api, dice)
         config = Config(kubeconfig=str(api.kubeconfig(tmp_path / "kubeconfig")), resources=RESOURCES)
         place: dict[str, Any] = {"url": proxy.url, "cluster": cluster, "directory": tmp_path}
-
-        async def live(changes: int) -> None:
-            for _ in range(changes):
-                world.change()
-                if dice.random() < 0.05:
-                    api.compact()
-                if dice.random() < 0.03:
-                    proxy.cut()
-                await asyncio.sleep(dice.uniform(0, 0.02))
 
         async def is_so() -> bool:
             return await entities(bus, cluster) == pure(api, list(config.kinds), cluster)
@@ -190,15 +205,17 @@ async def test_any_schedule_of_faults_ends_in_the_mapping_of_what_there_is(
         for life in range(3):
             async with collecting(config, **place):
                 api.faults = Faults.mixed(3 * seed + life)
-                await live(CHANGES // 3)
+                await live(world, proxy, CHANGES // 3)
                 if life == 1:
                     api.faults = None
+                    permit_all(api)
                     await until(is_so, within_s=20)
             for _ in range(dice.randrange(10)):
                 world.change()  # while nobody looks
         async with collecting(config, **place):
-            await live(CHANGES // 6)
+            await live(world, proxy, CHANGES // 6)
             api.faults = None
+            permit_all(api)
             await until(is_so, within_s=20)
             world.change()
             await until(is_so)

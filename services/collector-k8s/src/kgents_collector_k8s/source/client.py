@@ -297,7 +297,7 @@ async def _configuration(kubeconfig: Path | None, context: str) -> tuple[Configu
     """The login, and the context that it is of."""
     configuration = Configuration()
     if kubeconfig is None and SERVICE_ACCOUNT.exists():
-        with _usable_login(kubeconfig):
+        with _usable_login(SERVICE_ACCOUNT):
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return configuration, ""
     path = str(kubeconfig) if kubeconfig is not None else None
