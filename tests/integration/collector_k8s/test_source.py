@@ -105,13 +105,13 @@ def listed(*names: str, version: str = "10") -> web.Response:
     return web.json_response({"metadata": {"resourceVersion": version}, "items": [pod(name) for name in names]})
 
 
-async def streamed(request: web.Request, *lines: bytes, hold: bool = True) -> web.StreamResponse:
+async def streamed(request: web.Request, *lines: bytes, after_s: float = 0) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
+    await asyncio.sleep(after_s)
     for line in lines:
         await response.write(line + b"\n")
-    if hold:
-        await asyncio.Event().wait()
+    await asyncio.Event().wait()
     return response
 
 
@@ -258,6 +258,41 @@ async def test_a_server_cannot_send_us_to_sleep_for_ever(tmp_path: Path) -> None
 
     async with reflecting(tmp_path, answer, told):
         await eventually(lambda: told.names == {"a"})
+
+
+async def test_a_server_that_does_not_answer_any_more_is_told_until_it_does(tmp_path: Path) -> None:
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        api.create(kube_objects.pod("a", "shop"))
+        async with ApiClient(api.kubeconfig(tmp_path / "kubeconfig"), "", SystemClock()) as connection:
+            told = Told()
+            watcher = Reflector(connection, PODS, told, SystemClock())
+            async with running(watcher.run()):
+                await eventually(lambda: told.names == {"a"})
+                api.hang()
+                await eventually(lambda: bool(watcher.fault))
+                api.flow()
+                api.create(kube_objects.pod("b", "shop"))
+                await eventually(lambda: told.names == {"a", "b"} and not watcher.fault)
+
+
+async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "SHORT_S", 1.0)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request, line("ERROR", {"code": 500}), after_s=0.02)
+        return listed("a")
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: bool(watcher.fault))
+        for _ in range(300):
+            assert watcher.fault
+            await asyncio.sleep(0.001)
 
 
 # Logins

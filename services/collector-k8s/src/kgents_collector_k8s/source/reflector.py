@@ -224,19 +224,24 @@ class Reflector(Generic[O]):
     async def _watch(self) -> None:
         """Tell every change behind the version, until the watch ends."""
         started_s, count = self._clock.monotonic_s(), 0
+        opened: asyncio.TimerHandle | None = None
         async with aclosing(self._lines({"resourceVersion": self._version})) as lines:
             try:
                 async for type_, raw in lines:
                     if type_ == _OPEN:
-                        self._visible()
+                        # Not at once: a server in trouble opens a watch only to fail in its first line.
+                        opened = asyncio.get_running_loop().call_later(SHORT_S, self._visible)
                         continue
                     count += 1
                     self._on_change(type_, raw)
                     self._well()
             except TimeoutError:
-                if self._clock.monotonic_s() - started_s < SHORT_S:
-                    raise
+                if opened is None:
+                    raise  # nobody answered, which is not the silence of a resource that rests
                 _log.debug("a watch fell silent", resource=self.kind.resource)
+            finally:
+                if opened is not None:
+                    opened.cancel()
         if not count and self._clock.monotonic_s() - started_s < SHORT_S:
             raise ApiError(0, f"{self._path}: the watch ended at once")
         self._well()
