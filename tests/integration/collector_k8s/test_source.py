@@ -246,6 +246,24 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
         await eventually(lambda: told.names == {"a", "long"})
 
 
+async def test_a_server_that_knows_its_roles_a_moment_later_is_not_left_alone_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "PARK_S", 300.0)
+    told, refusals = Told(), 3
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            return web.Response(status=403)
+        return await streamed(request) if "watch" in request.query else listed("a")
+
+    async with reflecting(tmp_path, answer, told) as watcher:
+        await eventually(lambda: watcher.fault.startswith("pods: 403"))
+        await eventually(lambda: told.names == {"a"} and not watcher.fault)
+
+
 async def test_a_server_cannot_send_us_to_sleep_for_ever(tmp_path: Path) -> None:
     told, count = Told(), 0
 

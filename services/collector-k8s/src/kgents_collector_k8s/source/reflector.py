@@ -31,6 +31,8 @@ BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0
 PARK_S: Final = 300.0
 """Until the next try when the server does not serve the resource, or does not let us see it."""
+PARK_AFTER: Final = 3
+"""Refusals in a row that are tried again soon: a server that has just started does not know its roles yet."""
 WATCH_MIN_S: Final = 300.0
 WATCH_MAX_S: Final = 600.0
 """A watch is asked to end after a time between these, so that not all begin anew at once."""
@@ -335,7 +337,8 @@ class Reflector(Generic[O]):
             self.settled.set()
             self.changed.set()
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))
-        seconds = PARK_S if is_parked else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
+        is_final = is_parked and self._failures > PARK_AFTER
+        seconds = PARK_S if is_final else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
         asked_s = min(error.retry_after_s or 0.0, PARK_S)
         await self._clock.sleep(max(seconds, asked_s))
 
