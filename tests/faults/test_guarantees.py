@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import nats as nats_py
@@ -12,14 +12,12 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret
-from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.pull import stream_info
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.streams import StreamsConfig, streams
-from support.build import NOW_NS, make_entity, make_ref
+from support.build import make_entity, make_ref
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
-from support.streams import provision_streams
+from support.streams import provision_streams, stored
 from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -30,7 +28,7 @@ CANARY = "s3cr3t-canary-7f"
 class Pipeline:
     """All three services as processes."""
 
-    def __init__(self, server: NatsServer, directory: Path, **settings: str) -> None:
+    def __init__(self, server: NatsServer, directory: Path, **settings: Any) -> None:
         self.processes = {
             name: ServiceProcess(
                 name,
@@ -268,15 +266,7 @@ async def test_no_secret_of_an_observed_client_is_published(tmp_path: Path) -> N
 
 async def raw(bus: Bus, stream: str, *, after: int = 0) -> list[bytes]:
     """Every payload that a stream holds, behind a sequence."""
-    found: list[bytes] = []
-    start = Position(stream_created=(await stream_info(await bus.session(), stream)).created, seq=after, time_ns=NOW_NS)
-    batches = follow(bus, stream, [">"], now_ns=NOW_NS, position=start)
-    async with aclosing(batches):
-        async for batch in batches:
-            found += [each.payload for each in batch.deliveries]
-            if batch.caught_up:
-                return found
-    return found
+    return [each.payload for each in await stored(bus, stream, after=after)]
 
 
 async def messages(bus: Bus, stream: str, *, after: int) -> list[str]:

@@ -69,6 +69,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same program, with less patience."""
     monkeypatch.setattr(client, "IDLE_S", 0.3)
     monkeypatch.setattr(client, "CONNECT_S", 0.3)
+    monkeypatch.setattr(client, "HEAD_S", 0.3)
     monkeypatch.setattr(client, "ANSWER_S", 1.0)
     monkeypatch.setattr(client, "RELOGIN_S", 0.0)
     monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)

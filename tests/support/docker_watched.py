@@ -67,12 +67,8 @@ class Watched:
     def collector(self, *engines: dict[str, Any], **settings: object) -> ServiceProcess:
         """A collector of these engines; none given: of the one that there is."""
         given = {"engines": json.dumps(engines or [{"url": self.engine.url}]), "poll_interval_s": 1, **settings}
-        return ServiceProcess(
-            SERVICE,
-            self.server.url,
-            self._directory,
-            **{f"collector_docker__{name}": str(value) for name, value in given.items()},
-        )
+        environment: dict[str, Any] = {f"collector_docker__{name}": str(value) for name, value in given.items()}
+        return ServiceProcess(SERVICE, self.server.url, self._directory, **environment)
 
     async def entities(self) -> dict[tuple[str, str], Entity]:
         """What is published, by kind and name."""

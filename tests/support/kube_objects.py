@@ -231,7 +231,7 @@ def pod(
                 "restartCount": restarts,
                 "image": image,
                 "imageID": f"{image.rpartition(':')[0]}@sha256:{'5d' * 32}",
-                "containerID": f"containerd://{'c0' * 32}",
+                "containerID": f"containerd://{uuid.uuid4().hex * 2}",
                 "started": is_ready,
             }
         ],

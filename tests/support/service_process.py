@@ -11,9 +11,18 @@ from pathlib import Path
 class ServiceProcess:
     """`async with ServiceProcess("topology-builder", url, tmp_path)`; its log is in `log`."""
 
-    def __init__(self, service: str, url: str, directory: Path, *, instance: str = "one", **settings: str) -> None:
+    def __init__(
+        self,
+        service: str,
+        url: str,
+        directory: Path,
+        *,
+        instance: str = "one",
+        config: Path | None = None,
+        **settings: str,
+    ) -> None:
         self.log = directory / f"{service}.{instance}.log"
-        self._service = service
+        self._arguments = ["run", service, *(["--config", str(config)] if config else [])]
         self._environment = {
             **os.environ,
             "KGENTS__NATS__URL": url,
@@ -40,7 +49,7 @@ class ServiceProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "kgents_cli", "run", self._service],
+                [sys.executable, "-m", "kgents_cli", *self._arguments],
                 env=self._environment,
                 stdout=log,
                 stderr=log,
@@ -57,6 +66,11 @@ class ServiceProcess:
         """SIGTERM; returns the exit code."""
         assert self._process is not None
         self._process.terminate()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself; returns the exit code."""
+        assert self._process is not None
         code = await asyncio.to_thread(self._process.wait, 30)
         self._process = None
         return code

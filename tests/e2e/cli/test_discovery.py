@@ -26,10 +26,13 @@ def test_a_kubeconfig_that_is_none_is_told_without_its_content(tmp_path: Path, c
     path = tmp_path / "config"
     path.write_text(content)
     assert found("Kubernetes", {"KUBECONFIG": str(path)}).where == f"{path} ({told})"
+    assert useful({"KUBECONFIG": str(path)}, ["collector-k8s", "topology-builder"]) == ["topology-builder"]
 
 
 def test_the_default_kubeconfig_is_in_the_home_directory(tmp_path: Path) -> None:
-    assert found("Kubernetes", {"HOME": str(tmp_path)}).text == "not found: needs ~/.kube/config, or KUBECONFIG"
+    assert found("Kubernetes", {"HOME": str(tmp_path)}).text == (
+        "not found: needs ~/.kube/config, or KUBECONFIG, with a current context"
+    )
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text("current-context: lab\n")
     assert "context lab" in found("Kubernetes", {"HOME": str(tmp_path)}).where

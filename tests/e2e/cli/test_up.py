@@ -12,9 +12,11 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from support import kube_objects
 from support.build import make_entity
 from support.docker_watched import engine_or_skip
 from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
+from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.running import eventually
 
@@ -91,6 +93,51 @@ async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) ->
     assert "→ runs_on nats_server kgents" in out
     assert {json.loads(line)["service"] for line in err.splitlines()} >= {"collector-nats", "health-scorer"}
     assert not [pid for pid in started if is_alive(pid)]
+
+
+@pytest.mark.parametrize("named_by", ["KUBECONFIG", "HOME"])
+async def test_the_cluster_of_a_kubeconfig_is_named_before_it_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
+    home = tmp_path / "home"
+    (home / ".kube").mkdir(parents=True)
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        for content in kube_objects.deployment("cart", "shop", replicas=2):
+            api.create(content)
+        kubeconfig = api.kubeconfig(home / ".kube" / "config")
+        if named_by == "KUBECONFIG":
+            monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        else:
+            monkeypatch.delenv("KUBECONFIG")
+            monkeypatch.setenv("HOME", str(home))
+        services = "collector-k8s,topology-builder"
+        async with running_up(tmp_path / "data", "--only", services) as up:
+            assert up.process.stdout is not None
+            said = ""
+            while f"{kubeconfig} (context test)" not in said:
+                said = (await up.process.stdout.readline()).decode()
+            assert not api.calls  # it was said first
+            wanted = {pod["metadata"]["name"] for pod in api.objects("pods")}
+            while wanted:
+                said = (await up.process.stdout.readline()).decode()
+                wanted -= {name for name in wanted if f"pod shop/{name}" in said}
+            code, _, err = await up.end(signal.SIGTERM)
+    assert code == 0, err
+
+
+async def test_a_kubeconfig_without_a_context_is_told_and_hinders_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("users: [{name: me, user: {token: canary-7c1}}]\n")
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    async with running_up(tmp_path / "data", "--duration", "6") as up:
+        code, out, err = await result_of(up.process)
+    assert code == 0, err
+    assert f"found: {kubeconfig} (no current context); needs" in out
+    assert "collector-k8s" not in err
+    assert "canary-7c1" not in out + err
 
 
 async def test_json_is_nothing_but_messages(server: NatsServer, client: Client, tmp_path: Path) -> None:

@@ -1,75 +1,15 @@
 """collector-k8s as a process, between an API server and a real NATS: the stream says what the server holds."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import NatsConfig
-from kgents_shared.bus.state_table import StateTable
-from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY
-from kgents_shared.contract.entity import Entity, Ref
-from support import kube_objects
-from support.build import NOW_NS
+from kgents_shared.contract.entity import Ref
 from support.kube_api import KubeApi
-from support.nats_server import NatsServer
+from support.published import entities, pods, shows_what_is_there
 from support.service_process import ServiceProcess
-from support.streams import provision_streams
 from support.truth import heartbeat, in_sync, last_seq, until
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "nats") as server:
-        yield server
-
-
-@pytest.fixture
-async def bus(server: NatsServer) -> AsyncIterator[Bus]:
-    async with Bus(NatsConfig(url=server.url), name="test") as bus:
-        await provision_streams(bus)
-        yield bus
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[KubeApi]:
-    async with KubeApi() as api:
-        api.create(kube_objects.namespace("shop"))
-        api.create(kube_objects.node("node-1"))
-        for content in kube_objects.deployment("cart", "shop", replicas=3):
-            api.create(content)
-        yield api
-
-
-@pytest.fixture
-def collector(server: NatsServer, api: KubeApi, tmp_path: Path) -> ServiceProcess:
-    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
-    return ServiceProcess("collector-k8s", server.url, tmp_path, collector_k8s__kubeconfig=str(kubeconfig))
-
-
-async def entities(bus: Bus) -> dict[Ref, Entity]:
-    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", cluster="test", source="k8s")])
-    await table.load(now_ns=NOW_NS)
-    return {row.message.ref: row.message for row in table.rows.values()}
-
-
-async def of_kind(bus: Bus, kind: str) -> set[str]:
-    return {ref.name for ref in await entities(bus) if ref.kind == kind}
-
-
-def pods(api: KubeApi) -> set[str]:
-    return {pod["metadata"]["name"] for pod in api.objects("pods")}
-
-
-async def shows_what_is_there(bus: Bus, api: KubeApi) -> None:
-    async def claim() -> bool:
-        return await of_kind(bus, "pod") == pods(api)
-
-    await until(claim)
 
 
 async def test_the_stream_shows_what_the_server_holds(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:

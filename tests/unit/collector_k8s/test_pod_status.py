@@ -152,3 +152,36 @@ def test_a_container_has_its_own_status(state: Raw, status: str, reason: str) ->
 def test_on_a_lost_node_nothing_is_known_of_containers() -> None:
     found = look(load("pod_node_lost")).entities[1]
     assert (found.status, found.reason) == ("unknown", "NodeLost")
+
+
+LAST_OOM = {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+
+
+@pytest.mark.parametrize(
+    ("found", "word", "status", "reason"),
+    [
+        (pod(waiting("CrashLoopBackOff") | LAST_OOM), "CrashLoopBackOff", "failed", "OOMKilled"),
+        (pod(running(), waiting("CrashLoopBackOff") | LAST_OOM), "CrashLoopBackOff", "failed", "OOMKilled"),
+        (pod(waiting("CrashLoopBackOff"), running(**LAST_OOM)), "CrashLoopBackOff", "failed", "CrashLoopBackOff"),
+        (
+            pod(running(), init=(waiting("CrashLoopBackOff") | LAST_OOM,)),
+            "Init:CrashLoopBackOff",
+            "failed",
+            "OOMKilled",
+        ),
+        (pod(running(**LAST_OOM)), "Running", "running", ""),
+    ],
+)
+def test_a_container_held_back_after_it_was_killed_for_memory_says_that(
+    found: Any, word: str, status: str, reason: str
+) -> None:
+    assert word_of(found) == word
+    assert status_of(found, word) == (status, reason)
+
+
+def test_the_container_says_it_too() -> None:
+    raw = load("pod_crash_loop")
+    status = raw["status"]["containerStatuses"][0]
+    status |= waiting("CrashLoopBackOff") | LAST_OOM
+    found = next(each for each in look(raw).entities if each.ref.name.endswith(f"/{status['name']}"))
+    assert (found.status, found.reason) == ("failed", "OOMKilled")

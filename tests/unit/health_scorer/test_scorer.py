@@ -123,9 +123,10 @@ def test_pending_is_fine_for_five_minutes_and_critical_after_fifteen() -> None:
     assert (watch.health().level, watch.states()) == ("healthy", {"KG-004": "resolved"})
 
 
-def test_thing_that_somebody_paused_may_wait_for_ever() -> None:
+@pytest.mark.parametrize("reason", ["Paused", "Suspended", "SchedulingGated"])
+def test_thing_that_waits_by_somebodys_wish_may_wait_for_ever(reason: str) -> None:
     watch = Watch()
-    watch.entity(entity(status="pending", reason="Paused"))
+    watch.entity(entity(status="pending", reason=reason))
     watch.tick(1_000_000)
     assert watch.health().level == "healthy"
 

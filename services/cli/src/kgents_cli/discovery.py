@@ -13,6 +13,12 @@ CONNECT_S: Final = 0.3
 """A listener on this machine answers in well under a millisecond."""
 
 
+class Unusable(str):
+    """A place where there is something, but not as a collector needs it."""
+
+    __slots__ = ()
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One kind of thing that a collector may observe."""
 
@@ -31,6 +37,8 @@ class Finding(msgspec.Struct, frozen=True):
         """What a person needs to know of it."""
         if not self.where:
             return f"not found: {self.needs}"
+        if isinstance(self.where, Unusable):
+            return f"found: {self.where}; {self.needs}"
         if self.is_installed:
             return f"found: {self.where}; {self.collector} is installed"
         return f"found: {self.where}; {self.collector} is not installed in this version"
@@ -45,9 +53,9 @@ def look(environ: Mapping[str, str], installed: Collection[str]) -> list[Finding
 
 
 def useful(environ: Mapping[str, str], installed: Collection[str]) -> list[str]:
-    """The services that have something to do here: all but collectors of what was looked for and not found."""
+    """The services that have something to do here: all but collectors of what was looked for and is not usable."""
     findings = look(environ, installed)
-    present = {finding.collector for finding in findings if finding.where}
+    present = {finding.collector for finding in findings if finding.where and not isinstance(finding.where, Unusable)}
     absent = {finding.collector for finding in findings} - present
     return [name for name in installed if name not in absent]
 
@@ -80,18 +88,20 @@ def _kubernetes(environ: Mapping[str, str]) -> str:
     paths = [Path(path) for path in given.split(os.pathsep) if path] or [home / ".kube" / "config"]
     for path in paths:
         if path.is_file():
-            return f"{path} ({_current_context(path)})"
+            return _kubeconfig(path)
     return ""
 
 
-def _current_context(path: Path) -> str:
-    """The name of the context in use; the rest of the file is secrets."""
+def _kubeconfig(path: Path) -> str:
+    """Its path and the name of the context in use; the rest of the file is secrets."""
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        return "it cannot be read"
+        return Unusable(f"{path} (it cannot be read)")
     context = document.get("current-context") if isinstance(document, dict) else None
-    return f"context {context}" if isinstance(context, str) and context else "no current context"
+    if not isinstance(context, str) or not context:
+        return Unusable(f"{path} (no current context)")
+    return f"{path} (context {context})"
 
 
 def _postgresql(_: Mapping[str, str]) -> str:
@@ -132,7 +142,7 @@ def _unix_socket(path: str) -> str:
 
 _PLACES: Final[tuple[tuple[str, Callable[[Mapping[str, str]], str], str, str], ...]] = (
     ("Docker", _docker, "collector-docker", "needs /var/run/docker.sock, or DOCKER_HOST"),
-    ("Kubernetes", _kubernetes, "collector-k8s", "needs ~/.kube/config, or KUBECONFIG"),
+    ("Kubernetes", _kubernetes, "collector-k8s", "needs ~/.kube/config, or KUBECONFIG, with a current context"),
     ("PostgreSQL", _postgresql, "collector-db", "needs a server on 127.0.0.1:5432 or in /var/run/postgresql"),
     ("Redis", _redis, "collector-db", "needs a server on 127.0.0.1:6379"),
     ("Qdrant", _qdrant, "collector-db", "needs a server on 127.0.0.1:6333"),

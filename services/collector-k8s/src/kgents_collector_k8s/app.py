@@ -77,7 +77,7 @@ class _Collector:
         self.inventory = Inventory(context.cluster, self._published)
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
-        self._swept: set[str] | None = None  # what was unseen when the rows were last swept
+        self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
         self.overflow = Overflow(context.cluster, context.config.max_objects)
 
@@ -119,10 +119,11 @@ class _Collector:
         except (ApiError, TimeoutError):
             return  # the reflectors will say why
         if found.metadata.uid != published.uid:
-            raise ConfigError(
+            fault = (
                 f"cluster: expected the cluster whose kube-system is {published.uid}, as published under the name "
                 f"{self.context.cluster!r}, found {found.metadata.uid}; try another `cluster`, or another context"
             )
+            raise ConfigError([fault])
 
     async def publish(self) -> None:
         """Tell what is new, once everything has been looked at."""
@@ -138,13 +139,12 @@ class _Collector:
             await self.news.wait()
 
     def _note_unseen(self) -> None:
-        unseen = {each.kind.resource for each in self._reflectors if not each.is_synced}
+        unseen = {(each.kind.resource, each.namespace) for each in self._reflectors if not each.is_synced}
         if unseen != self.inventory.unseen:
             self.inventory.unseen = unseen
             self.inventory.mark_all()
-            for each in self._reflectors:
-                if each.kind.resource not in unseen:
-                    self._before.pop(each.kind.kind, None)
+            for kind in self._before.keys() - {each.kind.kind for each in self._reflectors if not each.is_synced}:
+                del self._before[kind]
 
     async def _put_changes(self) -> None:
         """Wish for what may have changed, as fast as the server takes it."""
@@ -199,7 +199,10 @@ class _Collector:
             return not self.inventory.unseen
         kind = WITHIN.get(ref.kind, ref.kind)
         return not any(
-            each.kind.kind == kind and not each.is_synced and each.kind.is_namespaced == bool(ref.namespace)
+            each.kind.kind == kind
+            and not each.is_synced
+            and each.kind.is_namespaced == bool(ref.namespace)
+            and each.namespace in ("", ref.namespace)
             for each in self._reflectors
         )
 

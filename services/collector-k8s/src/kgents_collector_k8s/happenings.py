@@ -3,28 +3,40 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
-from contextlib import aclosing
-from datetime import datetime
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import event
 from kgents_collector_k8s.mapping.fragment import SOURCE, Fragment, Kind, Scope
 from kgents_collector_k8s.objects.event import Event as ApiEvent
 from kgents_collector_k8s.source import ApiClient, Key, Reflector
-from kgents_shared.bus.consume import follow
+from kgents_shared.bus.consume import Position, follow
+from kgents_shared.bus.pull import stream_info
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import EVENT, encode
-from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.service import Context
 
 KIND: Final = Kind("event", "Event", "events.k8s.io", "v1", "events", ApiEvent, lambda *_: Fragment(""))
 REMEMBERED_MAX: Final = 200_000
-"""Happenings whose report is remembered; a cluster keeps its Events for an hour."""
+"""Happenings whose report is remembered, also over a restart; a cluster keeps its Events for an hour."""
+RETRY_S: Final = 1.0
+
+
+_LOG: Final = NAME_BY_SIGNAL["event"]
+_log = structlog.get_logger(__name__)
+
+
+class _Reported(msgspec.Struct, frozen=True, gc=False):
+    """What is read of our own reports."""
+
+    id: str
 
 
 class Happenings:
@@ -34,7 +46,7 @@ class Happenings:
         self._context = context
         self._scope = scope
         self._reported: OrderedDict[str, None] = OrderedDict()
-        self._newest: dict[Ref, datetime] = {}  # what the log's last report on a thing was about, at our start
+        self._horizon = datetime.min.replace(tzinfo=UTC)  # what happened before is older than what was read back
         self._reflectors = [
             Reflector(client, KIND, self, context.clock, namespace=namespace)
             for namespace in context.config.namespaces or [""]
@@ -48,20 +60,31 @@ class Happenings:
                 tasks.create_task(reflector.run())
 
     async def _remember(self) -> None:
-        """The last report on each thing: an Event that is not newer has been reported."""
-        filter_ = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
-        news = follow(self._context.bus, NAME_BY_SIGNAL["event"], [filter_], now_ns=self._context.now_ns())
+        """What the log holds: Kubernetes lists its Events of the last hour anew to whoever asks."""
+        pattern = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
+        start = await self._start()
+        news = follow(self._context.bus, _LOG, [pattern], now_ns=self._context.now_ns(), position=start)
         async with aclosing(news):
             async for batch in news:
+                if start.seq and batch.deliveries and not self._reported:
+                    self._horizon = datetime.fromtimestamp(batch.deliveries[0].time_ns / 1e9, UTC)
                 for each in batch.deliveries:
-                    try:
-                        last = EVENT.decode(each.payload, subject=each.subject)
-                    except (MalformedMessageError, msgspec.DecodeError):
-                        continue
-                    self._note(last.id)
-                    self._newest[last.ref] = last.last_at
+                    with suppress(msgspec.DecodeError):
+                        self._note(msgspec.json.decode(each.payload, type=_Reported).id)
                 if batch.caught_up:
                     return
+
+    async def _start(self) -> Position:
+        """As far back in the log as is remembered at all."""
+        while True:
+            try:
+                info = await stream_info(await self._context.bus.session(), _LOG)
+            except BusError as error:
+                _log.warning("cannot read the stream", stream=_LOG, error=str(error), retry_in_s=RETRY_S)
+                await self._context.clock.sleep(RETRY_S)
+            else:
+                seq = max(0, info.last_seq - REMEMBERED_MAX)
+                return Position(stream_created=info.created, seq=seq, time_ns=self._context.now_ns())
 
     def known(self) -> Collection[Key]:
         return ()
@@ -71,9 +94,8 @@ class Happenings:
         if happened is None or happened.id in self._reported:
             return
         self._note(happened.id)
-        newest = self._newest.get(happened.ref)
-        if newest is not None and happened.last_at <= newest:
-            return  # reported before our start
+        if happened.last_at < self._horizon:
+            return  # reported so long ago that nobody remembers
         self._context.log.publish(happened.ref.subject("event", source=SOURCE), encode(happened))
 
     def drop(self, key: Key, uid: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
+from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
 from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
@@ -62,8 +63,8 @@ class Inventory:
 
     def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
         """`published` gives an entity as it was last published, for edges whose resource was never seen."""
-        self.unseen: set[str] = set()
-        """Resources that could not be seen since the start."""
+        self.unseen: set[tuple[str, str]] = set()
+        """Resources that could not be seen since the start, each with its namespace; empty: in all of them."""
         self._cluster = cluster
         self._published = published
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # by resource
@@ -71,6 +72,7 @@ class Inventory:
         self._owned: defaultdict[str, set[tuple[str, Key]]] = defaultdict(set)  # by the uid of a ReplicaSet
         self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
         self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
+        self._behind: defaultdict[Ref, dict[Key, list[Endpoint | ExternalEndpoint]]] = defaultdict(dict)  # by Service
         self._policies: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)  # by namespace
         self._named: Counter[Ref] = Counter()
         self._primary: dict[Ref, tuple[str, Key]] = {}
@@ -155,6 +157,15 @@ class Inventory:
             self._mark(self._owned.get(fragment.uid, ()))
 
     def _change_endpoints(self, slice_: Key, fragment: Fragment, *, is_new: bool) -> None:
+        if fragment.service is not None:
+            slices = self._behind[fragment.service]
+            if is_new:
+                slices[slice_] = [*fragment.endpoints, *fragment.external_endpoints]
+            else:
+                slices.pop(slice_, None)
+            if not slices:
+                del self._behind[fragment.service]
+            self._dirty[fragment.service] = None
         for endpoint in fragment.endpoints:
             by_slice = self._endpoints[endpoint.pod]
             if is_new:
@@ -199,7 +210,12 @@ class Inventory:
         entity = fragment.entities[0]
         if entity.ref != ref:  # it is inside the object
             return self.entity(ref)
-        joined = [*self._owner(ref, fragment.owner), *self._others(entity), *self._kept(ref)]
+        if ref.kind == "service":
+            entity = self._backed(entity)
+        kept = {evidence for name, evidence in EVIDENCE.items() if self._is_unseen(name, ref.namespace)}
+        joined = [*self._owner(ref, fragment.owner), *self._others(entity)]
+        if kept:
+            joined = [*(each for each in joined if each.evidence not in kept), *self._as_published(ref, kept)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
     def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
@@ -208,7 +224,7 @@ class Inventory:
             return
         evidence, attributes = OWNED, dict[str, Value]()
         if owner.api_kind == "ReplicaSet" and owner.api_group == "apps":
-            if "replicasets" in self.unseen:
+            if self._is_unseen("replicasets", ref.namespace):
                 return
             through = self._shelves["replicasets"].get((ref.namespace, owner.name))
             if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
@@ -238,6 +254,16 @@ class Inventory:
             }
             yield Connection(kind="routes", peer=service, direction="in", attributes=attributes, evidence=ROUTED)
 
+    def _backed(self, service: Entity) -> Entity:
+        if self._is_unseen("endpointslices", service.ref.namespace):
+            known = self._published(service.ref)
+            is_said = known is not None and known.uid == service.uid and known.reason in (NOT_READY, NONE)
+            if known is None or not is_said or service.status != "running":
+                return service
+            return msgspec.structs.replace(service, status=known.status, reason=known.reason)
+        slices = self._behind.get(service.ref)
+        return backed(service, [each for found in slices.values() for each in found]) if slices else service
+
     def _outside(self, service: Ref) -> Iterator[Connection]:
         by_address: defaultdict[str, list[ExternalEndpoint]] = defaultdict(list)
         for endpoints in self._external.get(service, {}).values():
@@ -255,12 +281,14 @@ class Inventory:
             if not is_for_all and selects(selector, pod.labels):
                 yield Connection(kind="selects", peer=selector.policy, direction="in", evidence=SELECTED)
 
-    def _kept(self, ref: Ref) -> Iterator[Connection]:
-        """Edges whose resource was never seen since the start: who cannot see must not say that they are gone."""
-        unseen = {evidence for resource, evidence in EVIDENCE.items() if resource in self.unseen}
-        published = self._published(ref) if unseen else None
+    def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:
+        """Edges whose resource was not seen since the start: who cannot see must not say that they are gone."""
+        published = self._published(ref)
         if published is not None:
-            yield from (each for each in published.connections if each.evidence in unseen)
+            yield from (each for each in published.connections if each.evidence in evidence)
+
+    def _is_unseen(self, resource: str, namespace: str) -> bool:
+        return (resource, "") in self.unseen or (resource, namespace) in self.unseen
 
 
 def selects(selector: Selector, labels: dict[str, str]) -> bool:

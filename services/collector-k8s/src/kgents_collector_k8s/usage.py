@@ -12,7 +12,7 @@ from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping import metrics
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
-from kgents_collector_k8s.source import ApiClient, ApiError
+from kgents_collector_k8s.source import UNREADABLE, ApiClient, ApiError
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.runtime.service import Context
@@ -71,6 +71,6 @@ async def _items(client: ApiClient, path: str, type_: type[T]) -> list[T]:
     for raw in answer.items or ():
         try:
             found.append(msgspec.json.decode(raw, type=type_))
-        except msgspec.ValidationError as error:
+        except UNREADABLE as error:
             _log.debug("cannot read an item of usage", path=path, why=str(error))
     return found

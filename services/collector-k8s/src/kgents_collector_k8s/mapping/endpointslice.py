@@ -29,7 +29,7 @@ def fragment(slice_: EndpointSlice, scope: Scope) -> Fragment:
         else:
             addresses = _addresses(each, slice_.ports)
             outside += [ExternalEndpoint(one, service, ready, serving, terminating) for one in addresses]
-    return Fragment(metadata.uid, endpoints=pods, external_endpoints=outside)
+    return Fragment(metadata.uid, service=service, endpoints=pods, external_endpoints=outside)
 
 
 def _conditions(endpoint: SliceEndpoint) -> tuple[bool, bool, bool]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.mapping.kinds import group_of, kind_of
+from kgents_collector_k8s.mapping.masking import masked
 from kgents_collector_k8s.objects import event as objects
 from kgents_collector_k8s.objects.metadata import ObjectReference
 from kgents_shared.contract.entity import Ref
@@ -19,6 +20,9 @@ _TEXT_CHARS_MAX: Final = 240
 
 _MESSAGE_CHARS_MAX: Final = 1_024
 """As much as the API server takes for a note; legacy events may be longer."""
+
+_NOTE_CHARS_MAX: Final = 4 * _MESSAGE_CHARS_MAX
+"""As much as is looked at for credentials, before it is cut: half a token is one still."""
 
 _CRITICAL: Final = frozenset({"SystemOOM", "KernelDeadlock", "NodeNotReady", "KubeletIsDown", "ContainerRuntimeIsDown"})
 """A node is in danger, and all that runs on it."""
@@ -50,8 +54,9 @@ def event(found: objects.Event, scope: Scope) -> Event | None:
     first_at = found.deprecated_first_timestamp or found.event_time or created_at or last_at
     count = max(1, series.count if series is not None else 0, found.deprecated_count)
     ref = _ref(found.regarding, scope)
+    note = masked(found.note[:_NOTE_CHARS_MAX])
     return Event(
-        text=_text(ref, found, count),
+        text=_text(ref, found.reason, note, count),
         id=f"{found.metadata.uid}-{count}",
         ref=ref,
         source=SOURCE,
@@ -60,7 +65,7 @@ def event(found: objects.Event, scope: Scope) -> Event | None:
         severity=_severity(found),
         first_at=min(first_at, last_at),
         last_at=last_at,
-        message=found.note[:_MESSAGE_CHARS_MAX],
+        message=note[:_MESSAGE_CHARS_MAX],
         count=count,
         uid=_uid(found.regarding, ref),
     )
@@ -90,10 +95,10 @@ def _uid(regarding: ObjectReference, ref: Ref) -> str:
     return "" if ref.kind == "container" or regarding.uid == regarding.name else regarding.uid
 
 
-def _text(ref: Ref, found: objects.Event, count: int) -> str:
+def _text(ref: Ref, reason: str, note: str, count: int) -> str:
     """One sentence, e.g. `container shop/cart-7f/app: Back-off restarting failed container (7 times).`."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found.reason).lower()
-    said = " ".join(found.note.split()) or words or "something happened"
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", reason).lower()
+    said = " ".join(note.split()) or words or "something happened"
     if len(said) > _TEXT_CHARS_MAX:
         said = said[: _TEXT_CHARS_MAX - 1] + "…"
     times = f" ({count} times)" if count > 1 else ""

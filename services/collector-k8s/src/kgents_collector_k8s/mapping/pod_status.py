@@ -10,9 +10,11 @@
 | `Completed` of a pod that is started again | pending | `Completed` |
 | `Terminating` | terminating | |
 | `Unknown`, `NodeLost` | unknown | the word |
+| `CrashLoopBackOff` of a container that was last killed for its memory | failed | `OOMKilled` |
 | `CrashLoopBackOff`, `ImagePullBackOff`, `OOMKilled`, `Init:Error`, `ExitCode:3`, `Evicted`, … | failed | the word |
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from kgents_collector_k8s.mapping.thing import Status
@@ -35,6 +37,8 @@ _STATUS: Final = {
 _SAYS_NO_MORE: Final = frozenset({"Running", "Pending", "Completed", "Succeeded", "Terminating", "Failed"})
 """Words that only repeat the status."""
 
+_CRASH_LOOP: Final = "CrashLoopBackOff"
+_OOM_KILLED: Final = "OOMKilled"
 _NODE_LOST: Final = "NodeLost"
 _ALWAYS: Final = "Always"
 _NOTHING: Final = ContainerState()
@@ -61,15 +65,9 @@ def word_of(pod: Pod) -> str:
 
 def status_of(pod: Pod, word: str) -> Status:
     """Our status and reason for kubectl's word: see the table above."""
-    status = _status(word)
     if word == "Completed" and pod.status.phase == "Running" and pod.spec.restart_policy == _ALWAYS:
         return "pending", word
-    if word == "Running" and not holds(pod.status.conditions, "Ready"):
-        return status, "NotReady"
-    if word == "Pending":
-        scheduled = condition(pod.status.conditions, "PodScheduled")
-        return status, scheduled.reason if scheduled is not None and scheduled.status == "False" else ""
-    return status, "" if word in _SAYS_NO_MORE else word
+    return _status(word), _reason(pod, word)
 
 
 def container_status(status: ContainerStatus | None, *, is_node_lost: bool) -> tuple[str, str, str]:
@@ -87,7 +85,34 @@ def container_status(status: ContainerStatus | None, *, is_node_lost: bool) -> t
     if state.running is not None:
         return "running", "running", "" if status.ready else "NotReady"
     reason = state.waiting.reason if state.waiting is not None else ""
+    reason = _OOM_KILLED if _is_out_of_memory(status) else reason
     return "waiting", _status(reason) if reason else "pending", reason
+
+
+def _reason(pod: Pod, word: str) -> str:
+    """What the status does not say yet."""
+    if word.removeprefix("Init:") == _CRASH_LOOP and any(map(_is_out_of_memory, _containers(pod))):
+        return _OOM_KILLED
+    if word == "Running" and not holds(pod.status.conditions, "Ready"):
+        return "NotReady"
+    if word == "Pending":
+        scheduled = condition(pod.status.conditions, "PodScheduled")
+        return scheduled.reason if scheduled is not None and scheduled.status == "False" else ""
+    return "" if word in _SAYS_NO_MORE else word
+
+
+def _containers(pod: Pod) -> Iterable[ContainerStatus]:
+    return (*(pod.status.container_statuses or ()), *(pod.status.init_container_statuses or ()))
+
+
+def _is_out_of_memory(status: ContainerStatus) -> bool:
+    """Whether it is not started again because it was killed for its memory: kubectl says only that it is not started.
+
+    One that runs again runs: how it ended before is an attribute of it.
+    """
+    state, last = status.state or _NOTHING, status.last_state or _NOTHING
+    is_held_back = state.waiting is not None and state.waiting.reason == _CRASH_LOOP
+    return is_held_back and last.terminated is not None and last.terminated.reason == _OOM_KILLED
 
 
 def ended(how: Terminated) -> str:

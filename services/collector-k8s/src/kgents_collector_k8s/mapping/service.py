@@ -1,14 +1,18 @@
 """Services: a Service → the service entity, with every name and address under which it is called."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
+import msgspec
+
 from kgents_collector_k8s.mapping.address import host_port
-from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.network import Service, ServicePort
-from kgents_shared.contract.entity import Connection
+from kgents_shared.contract.entity import Connection, Entity
 
+NOT_READY: Final = "NoReadyEndpoints"
+NONE: Final = "NoEndpoints"
 _HEADLESS: Final = "None"
 
 
@@ -26,6 +30,19 @@ def fragment(service: Service, scope: Scope) -> Fragment:
         connections=[Connection(kind="routes", peer=external, evidence="spec.externalName")] if external else [],
     )
     return Fragment(service.metadata.uid, [itself])
+
+
+def backed(service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint]) -> Entity:
+    """The Service with what its EndpointSlices say of it; one without a slice has nobody to say anything.
+
+    With endpoints of which none takes requests it waits for them. Without any endpoint it may be meant so, by who
+    scaled its pods to zero or has not made them yet: that is said, and no fault. An endpoint that is about to go is
+    still used when there is no better one.
+    """
+    if service.status != "running" or any(each.is_ready or each.is_serving for each in endpoints):
+        return service
+    status, reason = ("pending", NOT_READY) if endpoints else ("running", NONE)
+    return msgspec.structs.replace(service, status=status, reason=reason)
 
 
 def _status(service: Service) -> Status:

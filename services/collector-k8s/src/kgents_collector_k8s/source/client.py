@@ -5,8 +5,10 @@ models and its watch are not used: they cost a hundred times the time, and pass 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import logging
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -16,15 +18,24 @@ import msgspec
 import structlog
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.client.rest import RESTClientObject
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes_asyncio.config import (
+    ConfigException,
+    list_kube_config_contexts,
+    load_incluster_config,
+    load_kube_config,
+)
+from yarl import URL
 
+from kgents_collector_k8s.source.plugin import install as install_plugins
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")
 
 CONNECT_S: Final = 10.0
-"""To reach the server, and to get the head of an answer."""
+"""To reach the server."""
+HEAD_S: Final = 30.0
+"""To get the head of an answer: a server that is short of room lets requests wait for up to 15 s."""
 ANSWER_S: Final = 60.0
 """For one whole answer; a page of a list takes well under a second."""
 IDLE_S: Final = 90.0
@@ -34,9 +45,17 @@ LINE_BYTES_MAX: Final = 8 * 1024**2
 """etcd takes objects of at most 1.5 MiB."""
 RELOGIN_S: Final = 10.0
 """At least so long between two logins: a server that refuses every token must not be flooded with them."""
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""How decoding fails: not JSON or not what was expected, not UTF-8 in a part that was skipped at first, too deep."""
+TEXT_CHARS_MAX: Final = 300
+"""As much of a server's words as is passed on: they end in logs and heartbeats."""
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _log = structlog.get_logger(__name__)
+
+install_plugins()
+# It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
+logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
 
 
 class ApiError(Exception):
@@ -50,8 +69,11 @@ class ApiError(Exception):
 
     @property
     def is_expired(self) -> bool:
-        """Whether the version or page that was asked for is compacted: only a new list helps."""
-        return self.status == 410
+        """Whether the version or page that was asked for is compacted, or not this server's: only a new list helps.
+
+        A version too large is one from before the server's store was restored from a backup.
+        """
+        return self.status in (400, 410) or "Too large resource version" in str(self)
 
 
 class _Details(msgspec.Struct, rename="camel", frozen=True):
@@ -69,21 +91,24 @@ class Status(msgspec.Struct, frozen=True):
     def error(self, status: int = 0) -> ApiError:
         """As an exception; `status` is HTTP's, where there is one."""
         retry_after_s = self.details.retry_after_seconds if self.details is not None else None
-        return ApiError(status or self.code, self.message, reason=self.reason, retry_after_s=retry_after_s)
+        text = self.message[:TEXT_CHARS_MAX]
+        return ApiError(status or self.code, text, reason=self.reason, retry_after_s=retry_after_s)
 
 
 class ApiClient:
     """`async with ApiClient(kubeconfig, context, clock) as client`; every call has a deadline."""
 
     def __init__(self, kubeconfig: Path | None, context: str, clock: Clock) -> None:
-        """No kubeconfig: the pod's service account, or where there is none, the user's own kubeconfig."""
+        """No kubeconfig: the pod's service account, or where there is none, the user's own kubeconfig.
+
+        No context: the one that is current when the client begins. It stays, whatever is made the current one later.
+        """
         self._kubeconfig = kubeconfig
         self._context = context
         self._clock = clock
-        self._configuration = Configuration()
-        self._rest: RESTClientObject | None = None
-        self._logged_in_s = 0.0
-        self._login = asyncio.Lock()
+        self._login: _Login | None = None
+        self._tried_s = 0.0
+        self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._log_in()
@@ -92,13 +117,13 @@ class ApiClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._rest is not None:
-            await self._rest.close()
+        if self._login is not None:
+            await self._login.retire()
 
     @property
     def url(self) -> str:
         """The server that is asked."""
-        return str(self._configuration.host)
+        return _server(self._current().configuration)
 
     async def get(self, path: str, params: Mapping[str, str], type_: type[T]) -> T:
         """One answer.
@@ -109,7 +134,7 @@ class ApiClient:
         body = await self.get_bytes(path, params)
         try:
             return msgspec.json.decode(body, type=type_)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ApiError(0, f"{path}: unreadable answer: {error}") from error
 
     async def get_bytes(self, path: str, params: Mapping[str, str]) -> bytes:
@@ -144,48 +169,77 @@ class ApiClient:
                     if line:
                         yield line
 
+    def _current(self) -> "_Login":
+        if self._login is None:
+            raise RuntimeError("expected a client that was entered, found one before `async with`")
+        return self._login
+
     @asynccontextmanager
     async def _answer(self, path: str, params: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        response = await self._request(path, params)
-        if response.status == 401:  # a token or certificate may have been rotated since it was read
-            response.close()
-            await self._log_in()
-            response = await self._request(path, params)
-        try:
-            if response.status != 200:
-                raise await _refusal(path, response)
-            yield response
-        finally:
-            response.close()
+        for may_log_in in (True, False):
+            async with self._current().used() as login:
+                response = await self._request(login, path, params, may_fail=may_log_in)
+                if response is not None:
+                    try:
+                        if response.status != 200:
+                            raise await _refusal(path, response)
+                        yield response
+                    finally:
+                        response.close()
+                    return
+            await self._log_in_again()
 
-    async def _request(self, path: str, params: Mapping[str, str]) -> aiohttp.ClientResponse:
-        rest, configuration = self._rest, self._configuration
-        if rest is None:
-            raise ApiError(0, "not logged in")
+    async def _request(
+        self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
+    ) -> aiohttp.ClientResponse | None:
+        """The head of the answer; None, if that is allowed, when the login is not good any more."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "kgents-collector-k8s"}
-        for setting in (await configuration.auth_settings()).values():
-            headers[setting["key"]] = setting["value"]
-        async with asyncio.timeout(CONNECT_S):
-            return await rest.pool_manager.get(
-                f"{configuration.host}{path}",
-                params=params,
-                headers=headers,
-                proxy=rest.proxy,
-                proxy_headers=rest.proxy_headers,
-                server_hostname=rest.server_hostname,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            )
+        try:
+            for setting in (await login.configuration.auth_settings()).values():
+                headers[setting["key"]] = setting["value"].strip()  # files of tokens end in a newline
+        except ConfigException:
+            raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
+        try:
+            async with asyncio.timeout(HEAD_S):
+                response = await login.rest.pool_manager.get(
+                    f"{login.configuration.host}{path}",
+                    params=params,
+                    headers=headers,
+                    proxy=login.rest.proxy,
+                    proxy_headers=login.rest.proxy_headers,
+                    server_hostname=login.rest.server_hostname,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            if may_fail and _is_of_tls(error):
+                return None
+            raise
+        if may_fail and response.status == 401:
+            response.close()
+            return None
+        return response
 
     @asynccontextmanager
     async def _errors(self, path: str) -> AsyncIterator[None]:
         """Turn what the network does into one error."""
         try:
             yield
-        except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error, TimeoutError):
-                raise
-            raise ApiError(0, f"{path}: {type(error).__name__}: {error}") from error
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(0, f"{path}: {_why(error)}") from None
+
+    async def _log_in_again(self) -> None:
+        """A token or certificate may have been renewed since it was read.
+
+        Raises:
+            ApiError: it cannot be read now. That is no reason to end: it may be about to be written.
+        """
+        try:
+            await self._log_in()
+        except ConfigError as error:
+            raise ApiError(401, str(error)) from None
 
     async def _log_in(self) -> None:
         """Read the login anew, unless somebody has just done so.
@@ -193,37 +247,97 @@ class ApiClient:
         Raises:
             ConfigError: there is none, or it cannot be read.
         """
-        async with self._login:
-            now_s = self._clock.monotonic_s()
-            if self._rest is not None and now_s - self._logged_in_s < RELOGIN_S:
+        async with self._logging_in:
+            old = self._login
+            if old is not None and self._clock.monotonic_s() - self._tried_s < RELOGIN_S:
                 return
-            configuration = await _configuration(self._kubeconfig, self._context)
-            rest = RESTClientObject(configuration, maxsize=0)  # a connection for each watch: their number is ours
-            old, self._rest = self._rest, rest
-            self._configuration, self._logged_in_s = configuration, now_s
+            try:
+                configuration, self._context = await _configuration(self._kubeconfig, self._context)
+                if old is not None and _server(configuration) != self.url:
+                    fault = f"kubeconfig: expected the server {self.url}, found {_server(configuration)}; try a restart"
+                    raise ConfigError([fault])
+                with _usable_login(self._kubeconfig):
+                    self._login = _Login(configuration)
+            finally:
+                self._tried_s = self._clock.monotonic_s()
             if old is not None:
-                await old.close()
+                await old.retire()
 
 
-async def _configuration(kubeconfig: Path | None, context: str) -> Configuration:
+class _Login:
+    """One login and its connections. A newer one takes its place, but what is being answered is answered."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.rest = RESTClientObject(configuration, maxsize=0)  # a connection for each watch: their number is ours
+        self._users = 0
+        self._is_retired = False
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Self]:
+        """Keep the connections open for a request."""
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            await self._close_when_unused()
+
+    async def retire(self) -> None:
+        """Close the connections after the last request."""
+        self._is_retired = True
+        await self._close_when_unused()
+
+    async def _close_when_unused(self) -> None:
+        if self._is_retired and not self._users:
+            await self.rest.close()
+
+
+async def _configuration(kubeconfig: Path | None, context: str) -> tuple[Configuration, str]:
+    """The login, and the context that it is of."""
     configuration = Configuration()
-    try:
+    if kubeconfig is None and SERVICE_ACCOUNT.exists():
+        with _usable_login(SERVICE_ACCOUNT):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return configuration, ""
+    path = str(kubeconfig) if kubeconfig is not None else None
+    with _usable_login(kubeconfig):
+        _, current = list_kube_config_contexts(config_file=path)
+        context = context or (current or {})["name"]
         async with asyncio.timeout(ANSWER_S):  # an exec plugin may ask somebody
-            if kubeconfig is None and SERVICE_ACCOUNT.exists():
-                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                await load_kube_config(
-                    config_file=str(kubeconfig) if kubeconfig is not None else None,
-                    context=context or None,
-                    client_configuration=configuration,
-                    persist_config=False,
-                )
-    except (ConfigException, OSError, ValueError, TypeError, AssertionError) as error:
+            await load_kube_config(
+                config_file=path, context=context, client_configuration=configuration, persist_config=False
+            )
+    return configuration, context
+
+
+@contextmanager
+def _usable_login(kubeconfig: Path | None) -> Iterator[None]:
+    """Name the file, whatever the library makes of one that is not as it should be; its own words hold tokens."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - there is no end of what it raises: KeyError, YAMLError, SSLError, …
         where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-        raise ConfigError(
-            f"kubeconfig: expected a usable login in {where}, found: {type(error).__name__}; try `kubectl config view`"
-        ) from error
-    return configuration
+        found = type(error).__name__
+        fault = f"kubeconfig: expected a usable login in {where}, found: {found}; try `kubectl config view`"
+        raise ConfigError([fault]) from None
+
+
+def _server(configuration: Configuration) -> str:
+    """Its URL, without a password in it."""
+    return str(URL(str(configuration.host)).with_user(None)).rstrip("/")
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without a URL: that of a proxy may hold a password."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{type(error).__name__}: {error.status}"
+    return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def _is_of_tls(error: Exception) -> bool:
+    """Whether it is about certificates, theirs or ours."""
+    return isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "[SSL" in str(error)
 
 
 async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
@@ -238,6 +352,6 @@ async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
             _log.debug("an error without a Status", path=path, status=response.status)
     error = status.error(response.status)
     header = response.headers.get("Retry-After", "")
-    error.retry_after_s = error.retry_after_s or (float(header) if header.isdigit() else None)
+    error.retry_after_s = error.retry_after_s or (float(header) if header.isascii() and header.isdigit() else None)
     error.args = (f"{response.status} {error.reason or response.reason}: {status.message or path}",)
     return error

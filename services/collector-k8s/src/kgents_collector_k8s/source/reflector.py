@@ -14,8 +14,7 @@ import msgspec
 import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.source.client import ApiClient, ApiError, Status
+from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError, Status
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -32,6 +31,8 @@ BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0
 PARK_S: Final = 300.0
 """Until the next try when the server does not serve the resource, or does not let us see it."""
+PARK_AFTER: Final = 3
+"""Refusals in a row that are tried again soon: a server that has just started does not know its roles yet."""
 WATCH_MIN_S: Final = 300.0
 WATCH_MAX_S: Final = 600.0
 """A watch is asked to end after a time between these, so that not all begin anew at once."""
@@ -42,6 +43,9 @@ SHORT_S: Final = 1.0
 MASS_RATIO: Final = 0.3
 MASS_MIN: Final = 10
 """When more than this part of what is known, and more than that many, are missing in a list, a second list decides."""
+
+STREAM_TRIES: Final = 2
+"""After so many failures in a row a plain list is asked for, whatever the reason."""
 
 _OPEN: Final = "OPEN"
 """Ours: the server has taken up the watch, though there may be nothing to tell for long."""
@@ -70,13 +74,30 @@ class Sink(Protocol[O_contra]):
         ...
 
 
+class _Head(msgspec.Struct, rename="camel", frozen=True):
+    """What must be readable of any object."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
 class _Headed(msgspec.Struct, frozen=True):
-    metadata: Metadata = Metadata()
+    metadata: _Head = _Head()
+
+
+class _Marks(msgspec.Struct, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
+class _Marked(msgspec.Struct, frozen=True):
+    metadata: _Marks = _Marks()
 
 
 class _Line(msgspec.Struct, frozen=True):
     type: str
-    object: msgspec.Raw
+    object: msgspec.Raw = _NOTHING
 
 
 class _PageMetadata(msgspec.Struct, rename="camel", frozen=True):
@@ -89,6 +110,10 @@ class _Page(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw] | None = None
 
 
+class _NoStreamedListError(Exception):
+    """The server does not know that a watch can begin with everything, and did not say so."""
+
+
 class Reflector(Generic[O]):
     """`run` never returns. `settled` is set when the first list is complete, or has failed."""
 
@@ -97,6 +122,7 @@ class Reflector(Generic[O]):
     ) -> None:
         """`namespace`: this one only; `selector`: objects with these labels only."""
         self.kind = kind
+        self.namespace = namespace
         self.is_synced = False
         self.fault = ""
         """Why the resource cannot be seen just now; empty when it can."""
@@ -140,9 +166,11 @@ class Reflector(Generic[O]):
         self._well()
 
     async def _read_all(self) -> tuple[set[Key], str]:
-        if self._streams_lists:
+        if self._streams_lists and self._failures < STREAM_TRIES:
             try:
                 return await self._stream_list()
+            except (_NoStreamedListError, TimeoutError):
+                self._streams_lists = False
             except ApiError as error:
                 if error.status not in (400, 406, 422):
                     raise
@@ -158,12 +186,11 @@ class Reflector(Generic[O]):
             params = {"limit": str(PAGE), **self._selector, **following}
             page = await self._client.get(self._path, params, _Page)
             for number, raw in enumerate(page.items or ()):
-                if (key := self._put(raw)) is not None:
-                    keys.add(key)
+                keys.add(self._put(raw))
                 if number % BREATH == BREATH - 1:
                     await asyncio.sleep(0)
             if not page.metadata.continue_:
-                return keys, page.metadata.resource_version
+                return keys, self._version_of_all(page.metadata.resource_version)
 
     async def _stream_list(self) -> tuple[set[Key], str]:
         """As a watch that begins with everything: the server need not hold the list, nor we."""
@@ -178,43 +205,54 @@ class Reflector(Generic[O]):
                 if type_ == _OPEN:
                     continue
                 if type_ == "BOOKMARK":
-                    metadata = _head(raw)
-                    if (metadata.annotations or {}).get(_INITIAL_EVENTS_END) == "true":
-                        return keys, metadata.resource_version
-                elif type_ == "DELETED":
-                    head = _head(raw)
+                    if not _ends_initial_events(raw):
+                        raise _NoStreamedListError
+                    return keys, self._version_of_all(self._head(raw).resource_version)
+                if type_ == "DELETED":
+                    head = self._named(raw)
                     keys.discard((head.namespace, head.name))
-                elif (key := self._put(raw)) is not None:
-                    keys.add(key)
+                else:
+                    keys.add(self._put(raw))
         raise ApiError(0, f"{self._path}: the stream ended before the list was complete")
+
+    def _version_of_all(self, version: str) -> str:
+        """The version of a list: without one it is none, and that it is empty says nothing."""
+        if not version:
+            raise ApiError(0, f"{self._path}: expected a list with a resourceVersion, found none")
+        return version
 
     # Watches
 
     async def _watch(self) -> None:
         """Tell every change behind the version, until the watch ends."""
         started_s, count = self._clock.monotonic_s(), 0
+        opened: asyncio.TimerHandle | None = None
         async with aclosing(self._lines({"resourceVersion": self._version})) as lines:
             try:
                 async for type_, raw in lines:
                     if type_ == _OPEN:
-                        self._visible()
+                        # Not at once: a server in trouble opens a watch only to fail in its first line.
+                        opened = asyncio.get_running_loop().call_later(SHORT_S, self._visible)
                         continue
                     count += 1
                     self._on_change(type_, raw)
                     self._well()
             except TimeoutError:
-                if self._clock.monotonic_s() - started_s < SHORT_S:
-                    raise
+                if opened is None:
+                    raise  # nobody answered, which is not the silence of a resource that rests
                 _log.debug("a watch fell silent", resource=self.kind.resource)
+            finally:
+                if opened is not None:
+                    opened.cancel()
         if not count and self._clock.monotonic_s() - started_s < SHORT_S:
             raise ApiError(0, f"{self._path}: the watch ended at once")
         self._well()
 
     def _on_change(self, type_: str, raw: msgspec.Raw) -> None:
         if type_ == "BOOKMARK":
-            self._version = _head(raw).resource_version or self._version
+            self._version = self._head(raw).resource_version or self._version
             return
-        head = _head(raw)
+        head = self._named(raw)
         if type_ == "DELETED":
             self._sink.drop((head.namespace, head.name), head.uid)
         else:
@@ -233,27 +271,46 @@ class Reflector(Generic[O]):
                     continue
                 try:
                     found = msgspec.json.decode(line, type=_Line)
-                except msgspec.DecodeError as error:
-                    raise ApiError(0, f"{self._path}: unreadable line of a watch: {error}") from error
-                if found.type == "ERROR":
-                    raise msgspec.json.decode(found.object, type=Status).error()
+                    refusal = msgspec.json.decode(found.object, type=Status) if found.type == "ERROR" else None
+                except UNREADABLE as error:
+                    raise self._unreadable("line of a watch", error) from None
+                if refusal is not None:
+                    raise refusal.error()
                 yield found.type, found.object
 
     # Both
 
-    def _put(self, raw: msgspec.Raw) -> Key | None:
-        """Hand an object over. One that cannot be read still exists: what was known of it stays."""
+    def _put(self, raw: msgspec.Raw) -> Key:
+        """Hand an object over. One that cannot be read still exists: what was known of it stays.
+
+        Raises:
+            ApiError: it does not even say which object it is.
+        """
+        head = self._named(raw)
+        key = head.namespace, head.name
         try:
-            found = self._decoder.decode(raw)
-            metadata: Metadata = found.metadata  # type: ignore[attr-defined]  # every object of the API has it
-        except msgspec.ValidationError as error:
-            metadata = _head(raw)
-            name = f"{metadata.namespace}/{metadata.name}"
-            _log.warning("cannot read an object", resource=self.kind.resource, name=name, why=str(error))
-            return (metadata.namespace, metadata.name) if metadata.name else None
-        key = metadata.namespace, metadata.name
-        self._sink.put(key, found)
+            self._sink.put(key, self._decoder.decode(raw))
+        except Exception as error:  # noqa: BLE001 - one object that we cannot map must not hide all others
+            why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
+            _log.warning("cannot read an object", resource=self.kind.resource, name="/".join(key), why=why)
         return key
+
+    def _named(self, raw: msgspec.Raw) -> _Head:
+        head = self._head(raw)
+        if not head.name:
+            raise self._unreadable("object", "no name")
+        return head
+
+    def _head(self, raw: msgspec.Raw) -> _Head:
+        try:
+            return msgspec.json.decode(raw, type=_Headed).metadata
+        except UNREADABLE as error:
+            raise self._unreadable("object", error) from None
+
+    def _unreadable(self, what: str, why: object) -> ApiError:
+        """Whatever it was, it would come again from the same version; a list does without it."""
+        self._version = ""
+        return ApiError(0, f"{self._path}: unreadable {what}: {why}")
 
     def _well(self) -> None:
         self._failures = 0
@@ -280,8 +337,10 @@ class Reflector(Generic[O]):
             self.settled.set()
             self.changed.set()
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))
-        seconds = PARK_S if is_parked else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
-        await self._clock.sleep(max(seconds, error.retry_after_s or 0.0))
+        is_final = is_parked and self._failures > PARK_AFTER
+        seconds = PARK_S if is_final else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
+        asked_s = min(error.retry_after_s or 0.0, PARK_S)
+        await self._clock.sleep(max(seconds, asked_s))
 
 
 def path_of(kind: Kind[Any], namespace: str = "") -> str:
@@ -290,8 +349,9 @@ def path_of(kind: Kind[Any], namespace: str = "") -> str:
     return f"{root}/namespaces/{namespace}/{kind.resource}" if namespace else f"{root}/{kind.resource}"
 
 
-def _head(raw: msgspec.Raw) -> Metadata:
+def _ends_initial_events(raw: msgspec.Raw) -> bool:
     try:
-        return msgspec.json.decode(raw, type=_Headed).metadata
-    except msgspec.ValidationError:
-        return Metadata()
+        found = msgspec.json.decode(raw, type=_Marked).metadata.annotations
+    except UNREADABLE:
+        return False
+    return (found or {}).get(_INITIAL_EVENTS_END) == "true"

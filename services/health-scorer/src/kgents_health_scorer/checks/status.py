@@ -16,6 +16,9 @@ FAILURES: Final = frozenset(
 )  # fmt: skip
 """Reasons of a container that does not get better by waiting."""
 
+WISHED: Final = frozenset({"paused", "suspended", "schedulinggated"})
+"""Reasons, in lower case, of a thing that waits because somebody wished it so."""
+
 NOT_KNOWN: Final = 0.2
 """As bad as a warning: not knowing is not a failure, and it is never health."""
 
@@ -37,7 +40,7 @@ def _stale(standing: Standing) -> str | None:
 
 def _pending_s(standing: Standing) -> float:
     entity = standing.entity
-    is_waiting = entity.status == "pending" and entity.reason.lower() != "paused"  # paused: somebody wished it so
+    is_waiting = entity.status == "pending" and entity.reason.lower() not in WISHED
     return standing.status_age_s if is_waiting else 0.0
 
 

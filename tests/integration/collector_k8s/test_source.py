@@ -1,0 +1,432 @@
+"""The client and the reflector against servers, proxies and logins that are not as they should be."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from kgents_collector_k8s.mapping import CATALOGUE
+from kgents_collector_k8s.objects.pod import Pod
+from kgents_collector_k8s.source import ApiClient, ApiError, Key, Reflector, client, plugin, reflector
+from kgents_shared.contract.errors import ConfigError
+from kgents_shared.runtime.clock import SystemClock
+from support import kube_objects
+from support.kube_api import KubeApi
+from support.running import eventually, running
+
+PODS = next(kind for kind in CATALOGUE if kind.resource == "pods")
+Json = dict[str, Any]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Told:
+    """What a reflector says, folded."""
+
+    def __init__(self, *known: str) -> None:
+        self.names = set(known)
+        self.is_complete = False
+
+    def known(self) -> Collection[Key]:
+        return {("shop", name) for name in self.names}
+
+    def put(self, key: Key, found: Pod) -> None:
+        self.names.add(key[1])
+
+    def drop(self, key: Key, uid: str) -> None:
+        self.names.discard(key[1])
+
+    def complete(self, keys: Collection[Key]) -> None:
+        self.names = {name for _, name in keys}
+        self.is_complete = True
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "IDLE_S", 1.0)
+    monkeypatch.setattr(client, "CONNECT_S", 1.0)
+    monkeypatch.setattr(client, "HEAD_S", 1.0)
+    monkeypatch.setattr(client, "ANSWER_S", 5.0)
+    monkeypatch.setattr(client, "RELOGIN_S", 0.0)
+    monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(reflector, "PARK_S", 0.2)
+    monkeypatch.setattr(reflector, "SHORT_S", 0.01)
+
+
+def kubeconfig(path: Path, url: str, *, user: Json | None = None, **cluster: Any) -> Path:
+    content = {
+        "clusters": [{"name": "c", "cluster": {"server": url} | cluster}],
+        "users": [{"name": "u", "user": user or {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[str]:
+    """A server with one answer to everything."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def reflecting(directory: Path, answer: Answer, told: Told) -> AsyncIterator[Reflector[Any]]:
+    async with (
+        serving(answer) as url,
+        ApiClient(kubeconfig(directory / "kubeconfig", url), "", SystemClock()) as connection,
+    ):
+        watcher = Reflector(connection, PODS, told, SystemClock())
+        async with running(watcher.run()):
+            yield watcher
+
+
+def pod(name: str) -> Json:
+    made = kube_objects.pod(name, "shop")
+    made["metadata"]["resourceVersion"] = "5"
+    return made
+
+
+def listed(*names: str, version: str = "10") -> web.Response:
+    return web.json_response({"metadata": {"resourceVersion": version}, "items": [pod(name) for name in names]})
+
+
+async def streamed(request: web.Request, *lines: bytes, after_s: float = 0) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    await asyncio.sleep(after_s)
+    for line in lines:
+        await response.write(line + b"\n")
+    await asyncio.Event().wait()
+    return response
+
+
+def line(type_: str, content: Any) -> bytes:
+    return json.dumps({"type": type_, "object": content}).encode()
+
+
+def deep(levels: int) -> bytes:
+    return b'{"type":"MODIFIED","object":{"metadata":{"name":"a"},"x":' + b"[" * levels + b"]" * levels + b"}}"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"<html>a proxy</html>",
+        b'{"type":"MODIFIED"}',
+        b'{"type":"ERROR","object":{"code":"x"}}',
+        b'{"type":"ERROR","object":null}',
+        b'{"type":"MODIFIED","object":{"metadata":{"name":7}}}',
+        b'{"type":"DELETED","object":{"metadata":{"name":"a","namespace":["shop"]}}}',
+        b'{"type":"MODIFIED","object":{}}',
+        b'{"type":"MODIFIED","object":{"metadata":{"name":"\xff\xfe","namespace":"shop"}}}',
+        deep(100_000),
+        b'{"type":"DELETED"}',
+        line("ERROR", {"code": 410, "reason": "Expired"}),
+        line("ERROR", {"code": 504, "reason": "Timeout", "message": "Too large resource version: 9, current: 5"}),
+    ],
+    ids=str,
+)
+async def test_a_line_that_cannot_be_used_leads_to_a_new_list(tmp_path: Path, odd: bytes) -> None:
+    lists, told = [], Told()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" not in request.query:
+            lists.append(request)
+            return listed("a", "b") if len(lists) == 1 else listed("b")
+        return await (streamed(request, odd) if len(lists) == 1 else streamed(request))
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"b"})
+
+
+@pytest.mark.parametrize("bookmark", [b'{"type":"BOOKMARK"}', line("BOOKMARK", {"metadata": {}})])
+async def test_a_bookmark_that_marks_nothing_is_passed_over(tmp_path: Path, bookmark: bytes) -> None:
+    told, lists = Told(), []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request, bookmark, line("ADDED", pod("b")))
+        lists.append(request)
+        return listed("a")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"a", "b"})
+        assert len(lists) == 1
+
+
+async def test_a_fault_of_the_server_is_told_in_few_words(tmp_path: Path) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        error = {"code": 500, "message": "x" * 10_000}
+        return await streamed(request, line("ERROR", error)) if "watch" in request.query else listed("a")
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: "xxx" in watcher.fault)
+        assert len(watcher.fault) < 500
+
+
+async def test_an_object_that_cannot_be_read_stays_and_hides_no_other(tmp_path: Path) -> None:
+    told = Told("a")
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request)
+        odd = pod("a") | {"spec": {"containers": "none"}}
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": [odd, pod("b")]})
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"metadata": {}, "items": None}, {"metadata": {}, "items": []}, {"kind": "Status", "metadata": {}},
+     {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {}}]}],
+    ids=str,
+)  # fmt: skip
+async def test_an_answer_that_is_no_list_says_nothing_about_what_there_is(tmp_path: Path, body: Json) -> None:
+    told = Told("a")
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(body)
+
+    async with reflecting(tmp_path, answer, told) as watcher:
+        await eventually(lambda: bool(watcher.fault))
+        assert told.names == {"a"}
+        assert not watcher.is_synced
+
+
+@pytest.mark.parametrize("bookmark", [b"", line("BOOKMARK", {"metadata": {"resourceVersion": "7"}})])
+async def test_a_server_that_never_ends_the_initial_events_is_asked_for_a_list(tmp_path: Path, bookmark: bytes) -> None:
+    told = Told()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await streamed(request, line("ADDED", pod("a")), *([bookmark] if bookmark else []))
+        return listed("a", "b")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.is_complete)
+        assert told.names == {"a", "b"}
+
+
+async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
+    told, long = Told(), pod("long")
+    long["metadata"]["annotations"] = {"note": "x" * 6_000_000}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=400)
+        if "watch" in request.query:
+            return await streamed(request, line("ADDED", long))
+        body = gzip.compress(json.dumps({"metadata": {"resourceVersion": "1"}, "items": [pod("a")]}).encode())
+        return web.Response(body=body, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"a", "long"})
+
+
+async def test_a_server_that_knows_its_roles_a_moment_later_is_not_left_alone_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "PARK_S", 300.0)
+    told, refusals = Told(), 3
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            return web.Response(status=403)
+        return await streamed(request) if "watch" in request.query else listed("a")
+
+    async with reflecting(tmp_path, answer, told) as watcher:
+        await eventually(lambda: watcher.fault.startswith("pods: 403"))
+        await eventually(lambda: told.names == {"a"} and not watcher.fault)
+
+
+async def test_a_server_cannot_send_us_to_sleep_for_ever(tmp_path: Path) -> None:
+    told, count = Told(), 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        if count < 4:
+            return web.Response(status=429, headers={"Retry-After": "99999999" if count < 3 else "²"})
+        return await streamed(request) if "watch" in request.query else listed("a")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"a"})
+
+
+async def test_a_server_that_does_not_answer_any_more_is_told_until_it_does(tmp_path: Path) -> None:
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        api.create(kube_objects.pod("a", "shop"))
+        async with ApiClient(api.kubeconfig(tmp_path / "kubeconfig"), "", SystemClock()) as connection:
+            told = Told()
+            watcher = Reflector(connection, PODS, told, SystemClock())
+            async with running(watcher.run()):
+                await eventually(lambda: told.names == {"a"})
+                api.hang()
+                await eventually(lambda: bool(watcher.fault))
+                api.flow()
+                api.create(kube_objects.pod("b", "shop"))
+                await eventually(lambda: told.names == {"a", "b"} and not watcher.fault)
+
+
+async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "SHORT_S", 1.0)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request, line("ERROR", {"code": 500}), after_s=0.02)
+        return listed("a")
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: bool(watcher.fault))
+        for _ in range(300):
+            assert watcher.fault
+            await asyncio.sleep(0.001)
+
+
+# Logins
+
+
+async def test_a_renewed_token_is_read_and_cuts_no_watch_of_the_old_one(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    async with KubeApi() as api:
+        api.token = "one"
+        token.write_text("one\n")
+        path = kubeconfig(tmp_path / "kubeconfig", api.url, user={"tokenFile": str(token)})
+        async with ApiClient(path, "", SystemClock()) as connection:
+            lines = connection.lines("/api/v1/pods", {"watch": "1"}, deadline_s=30)
+            assert await anext(lines) == b""
+            api.token = "two"
+            token.write_text("two\n")
+            await connection.get_bytes("/api/v1/pods", {})
+            api.create(kube_objects.namespace("shop"))
+            api.create(kube_objects.pod("a", "shop"))
+            assert b'"ADDED"' in await anext(lines)
+            await lines.aclose()
+
+
+async def test_a_login_that_cannot_be_renewed_is_a_fault_until_it_can(tmp_path: Path) -> None:
+    async with KubeApi() as api:
+        path = api.kubeconfig(tmp_path / "kubeconfig")
+        async with ApiClient(path, "", SystemClock()) as connection:
+            whole = path.read_text()
+            api.token = "new"
+            for content in ("", "]:", whole.replace("test", "other"), whole.replace(api.url, "http://127.0.0.1:9")):
+                path.write_text(content)
+                with pytest.raises(ApiError) as refused:
+                    await connection.get_bytes("/api/v1/pods", {})
+                assert refused.value.status == 401
+            api.kubeconfig(path)
+            await connection.get_bytes("/api/v1/pods", {})
+
+
+async def test_another_current_context_is_not_followed(tmp_path: Path) -> None:
+    async with KubeApi() as api, KubeApi() as other:
+        path = api.kubeconfig(tmp_path / "kubeconfig")
+        async with ApiClient(path, "", SystemClock()) as connection:
+            api.token = "new"
+            api.kubeconfig(path)
+            content = json.loads(path.read_text())
+            content["clusters"].append({"name": "other", "cluster": {"server": other.url}})
+            content["contexts"].append({"name": "other", "context": {"cluster": "other", "user": "collector"}})
+            path.write_text(json.dumps(content | {"current-context": "other"}))
+            await connection.get_bytes("/api/v1/pods", {})
+            assert not other.calls
+
+
+async def test_a_certificate_that_is_not_trusted_any_more_is_read_anew(tmp_path: Path) -> None:
+    async with KubeApi(is_tls=True) as old:
+        path = old.kubeconfig(tmp_path / "kubeconfig")
+        port = int(old.url.rpartition(":")[2])
+        client_ = ApiClient(path, "", SystemClock())
+        await client_.__aenter__()
+        await client_.get_bytes("/api/v1/pods", {})
+    try:
+        async with KubeApi(is_tls=True, port=port) as new:
+            new.kubeconfig(path)
+            await client_.get_bytes("/api/v1/pods", {})
+    finally:
+        await client_.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("place", ["server", "proxy-url"])
+async def test_a_password_in_a_url_is_not_told(tmp_path: Path, place: str) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=407)
+
+    async with serving(answer) as url:
+        with_password = url.replace("//", "//me:CANARY@")
+        if place == "server":
+            path = kubeconfig(tmp_path / "kubeconfig", with_password)
+        else:
+            proxy: Json = {"proxy-url": with_password}
+            path = kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:9", **proxy)
+        async with ApiClient(path, "", SystemClock()) as connection:
+            assert "CANARY" not in connection.url
+            with pytest.raises(ApiError) as refused:
+                await connection.get_bytes("/api/v1/pods", {})
+    assert "CANARY" not in str(refused.value)
+
+
+SHOUTING = "head -c 1000000 /dev/zero >&2; "
+CREDENTIAL = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t2"}}
+
+
+def exec_plugin(script: str) -> Json:
+    return {"exec": {"apiVersion": CREDENTIAL["apiVersion"], "command": "sh", "args": ["-c", script]}}
+
+
+async def test_a_login_plugin_gives_a_token_however_much_it_talks(tmp_path: Path) -> None:
+    async with KubeApi() as api:
+        api.token = "t2"
+        user = exec_plugin(f"{SHOUTING} echo '{json.dumps(CREDENTIAL)}'")
+        async with ApiClient(kubeconfig(tmp_path / "k", api.url, user=user), "", SystemClock()) as connection:
+            await connection.get_bytes("/api/v1/pods", {})
+
+
+async def test_a_login_plugin_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "DEADLINE_S", 0.3)
+    pid = tmp_path / "pid"
+    path = kubeconfig(tmp_path / "k", "http://127.0.0.1:9", user=exec_plugin(f"sleep 99 & echo $! > {pid}; wait"))
+    with pytest.raises(ConfigError, match="TimeoutError"):
+        async with ApiClient(path, "", SystemClock()):
+            pass
+    await eventually(lambda: is_over(int(pid.read_text())))
+
+
+def is_over(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
