@@ -115,7 +115,8 @@ async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, mon
         async with ApiClient(kubeconfig, "", SystemClock()) as connection:
             watcher = Reflector(connection, PODS, Told(), SystemClock())
             async with running(watcher.run()):
-                await eventually(watcher.settled.is_set)
+                # Until the watch is open: a connection that rests between two requests would outlive the server.
+                await eventually(lambda: watcher.settled.is_set() and bool(api.watches))
                 await api.down()
                 await asyncio.sleep(1.5)
                 assert watcher._failures <= 15
