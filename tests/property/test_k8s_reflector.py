@@ -110,12 +110,17 @@ async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, mon
     monkeypatch.setattr(client, "IDLE_S", 30.0)
     monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.1)
     monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.4)
+    told = Told()
     async with KubeApi() as api:
         kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
         async with ApiClient(kubeconfig, "", SystemClock()) as connection:
-            watcher = Reflector(connection, PODS, Told(), SystemClock())
+            watcher = Reflector(connection, PODS, told, SystemClock())
             async with running(watcher.run()):
                 await eventually(watcher.settled.is_set)
+                # Until the watch is open: a connection that rests between two requests would outlive the server.
+                api.create(kube_objects.namespace("shop"))
+                api.create(kube_objects.pod("cart-1", "shop"))
+                await eventually(lambda: told.equals(api))
                 await api.down()
                 await asyncio.sleep(1.5)
                 assert watcher._failures <= 15
