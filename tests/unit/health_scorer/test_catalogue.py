@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
@@ -14,7 +14,8 @@ from support.health_inputs import START, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
 
-BY_ID = {check.id: check for check in CATALOGUE}
+ALL = [*CATALOGUE, *(check for profile in PROFILES.values() for check in profile)]
+BY_ID = {check.id: check for check in ALL}
 DISCARD_NEW = {"nats.discard": "new"}
 
 # check → (a standing in which it finds something, one in which it does not)
@@ -47,6 +48,54 @@ PULSES = {
 }
 
 
+def database(
+    *, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: float
+) -> DatabasePulse:
+    return DatabasePulse(
+        ref=Ref("c1", "database", "orders"), source="db", backend="postgres", timestamp=START, interval_s=10,
+        phase=phase, replication=dict(replication or {}), custom=dict(custom),
+    )  # fmt: skip
+
+
+def two(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    """A pulse with this figure beyond the first threshold, and one short of it."""
+    return database(**{name: beyond}), database(**{name: short})
+
+
+def two_of_replication(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    return database(replication={name: beyond}), database(replication={name: short})
+
+
+STANDINGS |= {
+    "KG-316": (Standing(entity(reason="wrong credentials"), 0, ()), Standing(entity(reason="refused"), 0, ())),
+}
+PULSES |= {
+    "KG-300": two("postgres_up", 0, 1),
+    "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
+    "KG-302": two("postgres_blocked_seconds", 30, 29),
+    "KG-303": two("postgres_blocked_sessions", 5, 4),
+    "KG-304": two("postgres_transaction_duration_seconds", 900, 899),
+    "KG-305": two("postgres_idle_in_transaction_seconds", 60, 59),
+    "KG-306": two("postgres_wraparound_ratio", 0.5, 0.49),
+    "KG-307": two_of_replication("lag_s", 30, 29),
+    "KG-308": two_of_replication("link_down_s", 5, 4),
+    "KG-309": two_of_replication("slots_lost", 1, 0),
+    "KG-310": two_of_replication("slot_safe_bytes", 1024**3, 1024**3 + 1),
+    "KG-311": two("postgres_archiving_failing", 1, 0),
+    "KG-312": two("postgres_deadlocks", 1, 0),
+    "KG-313": two("postgres_checksum_failures", 1, 0),
+    "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
+    "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
+    "KG-320": two("pgbouncer_maxwait_seconds", 1, 0.9),
+    "KG-321": two("pgbouncer_clients_ratio", 0.8, 0.79),
+    "KG-322": two("pgbouncer_up", 0, 1),
+    "KG-325": two("postgres_connections", 800, 799),
+    "KG-326": two("postgres_locks", 200, 199),
+    "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
+    "KG-328": two("postgres_transaction_rate", 5000, 4999),
+}
+
+
 def finds(check_id: str, case: int) -> bool:
     match BY_ID[check_id]:
         case StateCheck() as check:
@@ -76,14 +125,20 @@ def test_check_stays_quiet_otherwise(check_id: str) -> None:
 
 
 def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
-    assert len(BY_ID) == len(CATALOGUE)
-    for check in CATALOGUE:
+    assert len(BY_ID) == len(ALL)
+    for check in ALL:
         assert re.fullmatch(r"KG-[0-9]\d\d", check.id)
         text = check.text.format(thing="pod shop/cart", value="96 %", threshold="95 %")
         assert text.endswith(".")
         assert "{" not in text
         assert check.why
         assert check.source
+
+
+def test_a_server_that_starts_is_not_down() -> None:
+    check = BY_ID["KG-300"]
+    assert isinstance(check, SampleCheck)
+    assert check.value(database(phase="starting", postgres_up=0)) is None
 
 
 SERVER = Ref("c1", "nats_server", "n1")
@@ -144,7 +199,7 @@ def test_nats_figures_of_another_kind_mean_nothing() -> None:
     ],
 )
 def test_figure_that_is_left_out_is_not_known(sample: ResourcePulse | DatabasePulse) -> None:
-    assert [check.value(sample) for check in CATALOGUE if isinstance(check, SampleCheck)] == [None] * len(PULSES)
+    assert [check.value(sample) for check in ALL if isinstance(check, SampleCheck)] == [None] * len(PULSES)
 
 
 def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
