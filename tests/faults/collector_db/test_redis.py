@@ -119,18 +119,20 @@ async def test_full_server_that_refuses_writes_is_overloaded(tmp_path: Path) -> 
 
 
 async def test_full_cache_that_evicts_is_healthy(tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", "maxmemory 20mb", "maxmemory-policy allkeys-lru") as server:
-        async with looks_at(server) as looks:
-            await looks.look()
-            for _ in range(3):
-                server.benchmark("-t", "set", "-n", "40000", "-d", "1000", "-r", "1000000", "-c", "1", "-P", "16")
-                look = await looks.look()
-                assert look.phase == ("healthy", "")
-            assert look.pulse.memory is not None
-            assert look.pulse.memory.utilization == pytest.approx(1, abs=0.05)
-            assert (look.pulse.custom["redis_evicted_keys_per_second"] or 0) > 0
-            assert "redis_memory_hard_ratio" not in look.pulse.custom
-            assert look.health.level == "healthy"
+    async with (
+        RedisServer(tmp_path / "redis", "maxmemory 20mb", "maxmemory-policy allkeys-lru") as server,
+        looks_at(server) as looks,
+    ):
+        await looks.look()
+        for _ in range(3):
+            server.benchmark("-t", "set", "-n", "40000", "-d", "1000", "-r", "1000000", "-c", "1", "-P", "16")
+            look = await looks.look()
+            assert look.phase == ("healthy", "")
+        assert look.pulse.memory is not None
+        assert look.pulse.memory.utilization == pytest.approx(1, abs=0.05)
+        assert (look.pulse.custom["redis_evicted_keys_per_second"] or 0) > 0
+        assert "redis_memory_hard_ratio" not in look.pulse.custom
+        assert look.health.level == "healthy"
 
 
 async def test_limit_of_the_container_is_a_ceiling_even_where_maxmemory_is_none(server: RedisServer) -> None:
@@ -165,24 +167,26 @@ async def test_reset_of_the_statistics_gives_no_nonsense_and_is_told(server: Red
 
 
 async def test_save_that_fails_is_degraded_and_told_once(tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", "save 900 1", "enable-protected-configs yes") as server:
-        async with looks_at(server) as looks:
-            await looks.look()
-            # Root may write anywhere; but not into a file whose name is a folder.
-            (server.directory / "folder.rdb").mkdir()
-            server.cli("config", "set", "dbfilename", "folder.rdb")
-            server.cli("set", "x", "1")
-            server.cli("bgsave")
-            look = await until(looks, ("degraded", "snapshot failed"))
-            assert look.events == ["SnapshotFailed"]
-            assert look.pulse.custom["redis_rdb_last_save_ok"] == 0
-            assert look.entity.reason == "snapshot failed"
-            assert "KG-337" in look.checks
-            assert not (await looks.look()).facts.events
-            server.cli("config", "set", "dbfilename", "good.rdb")
-            server.cli("bgsave")
-            await until(looks, ("healthy", ""))
-            assert (await looks.look()).pulse.custom["redis_rdb_last_save_ok"] == 1
+    async with (
+        RedisServer(tmp_path / "redis", "save 900 1", "enable-protected-configs yes") as server,
+        looks_at(server) as looks,
+    ):
+        await looks.look()
+        # Root may write anywhere; but not into a file whose name is a folder.
+        (server.directory / "folder.rdb").mkdir()
+        server.cli("config", "set", "dbfilename", "folder.rdb")
+        server.cli("set", "x", "1")
+        server.cli("bgsave")
+        look = await until(looks, ("degraded", "snapshot failed"))
+        assert look.events == ["SnapshotFailed"]
+        assert look.pulse.custom["redis_rdb_last_save_ok"] == 0
+        assert look.entity.reason == "snapshot failed"
+        assert "KG-337" in look.checks
+        assert not (await looks.look()).facts.events
+        server.cli("config", "set", "dbfilename", "good.rdb")
+        server.cli("bgsave")
+        await until(looks, ("healthy", ""))
+        assert (await looks.look()).pulse.custom["redis_rdb_last_save_ok"] == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -247,9 +251,8 @@ async def test_loading_server_is_starting(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [Secret("wrong"), None])
 async def test_wrong_password_is_not_known_and_never_down(given: Secret | None, tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", password=CANARY) as server:
-        async with looks_at(server, password=given) as looks:
-            look = await looks.looks(3)
+    async with RedisServer(tmp_path / "redis", password=CANARY) as server, looks_at(server, password=given) as looks:
+        look = await looks.looks(3)
     assert look.phase == ("degraded", "wrong credentials")
     assert (look.entity.status, look.entity.reason) == ("unknown", "wrong credentials")
     assert "redis_up" not in look.pulse.custom
@@ -263,9 +266,11 @@ async def test_password_where_none_is_asked_for_is_wrong_credentials(server: Red
 
 
 async def test_user_without_rights_is_a_missing_privilege(tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", "user watcher on >pw -@all") as server:
-        async with looks_at(server, user="watcher", password=Secret("pw")) as looks:
-            look = await looks.looks(2)
+    async with (
+        RedisServer(tmp_path / "redis", "user watcher on >pw -@all") as server,
+        looks_at(server, user="watcher", password=Secret("pw")) as looks,
+    ):
+        look = await looks.looks(2)
     assert look.phase == ("degraded", "missing privilege")
     assert look.sample.blindness.text.endswith("grant +info.")
     assert look.health.level == "unknown"

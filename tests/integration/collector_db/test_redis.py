@@ -54,12 +54,11 @@ async def looks(server: RedisServer) -> AsyncIterator[Looks]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 async def test_every_kind_of_server_is_told_apart_and_healthy(variant: str, tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", "maxmemory 100mb", variant=variant) as server:
-        async with looks_at(server) as looks:
-            await looks.looks(2)
-            server.cli("get", "x")
-            look = await looks.look()
-            truth = server.info()
+    async with RedisServer(tmp_path / "redis", "maxmemory 100mb", variant=variant) as server, looks_at(server) as looks:
+        await looks.looks(2)
+        server.cli("get", "x")
+        look = await looks.look()
+        truth = server.info()
     assert look.phase == ("healthy", "")
     assert not look.sample.faults
     assert look.health.level == "healthy"
@@ -182,9 +181,11 @@ async def test_awkward_password_works_and_is_never_said(
     user: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     acl = [f"user watcher on {quoted('>' + AWKWARD)} {LEAST}"] if user else []
-    async with RedisServer(tmp_path / "redis", *acl, password="" if user else AWKWARD) as server:
-        async with looks_at(server, user=user, password=Secret(AWKWARD)) as looks:
-            look = await looks.looks(2)
+    async with (
+        RedisServer(tmp_path / "redis", *acl, password="" if user else AWKWARD) as server,
+        looks_at(server, user=user, password=Secret(AWKWARD)) as looks,
+    ):
+        look = await looks.looks(2)
     assert look.phase == ("healthy", "")
     assert not look.sample.faults
     assert AWKWARD.encode() not in looks.said
@@ -192,9 +193,11 @@ async def test_awkward_password_works_and_is_never_said(
 
 
 async def test_least_rights_give_everything_and_allow_nothing_else(tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", f"user watcher on >pw {LEAST}") as server:
-        async with looks_at(server, user="watcher", password=Secret("pw")) as looks:
-            look = await looks.looks(2)
+    async with (
+        RedisServer(tmp_path / "redis", f"user watcher on >pw {LEAST}") as server,
+        looks_at(server, user="watcher", password=Secret("pw")) as looks,
+    ):
+        look = await looks.looks(2)
         assert look.phase == ("healthy", "")
         assert not look.sample.faults
         for command in (
@@ -209,9 +212,11 @@ async def test_least_rights_give_everything_and_allow_nothing_else(tmp_path: Pat
 
 
 async def test_missing_right_loses_one_section_and_says_which_to_grant(tmp_path: Path) -> None:
-    async with RedisServer(tmp_path / "redis", "user watcher on >pw -@all +info +ping") as server:
-        async with looks_at(server, user="watcher", password=Secret("pw")) as looks:
-            look = await looks.looks(2)
+    async with (
+        RedisServer(tmp_path / "redis", "user watcher on >pw -@all +info +ping") as server,
+        looks_at(server, user="watcher", password=Secret("pw")) as looks,
+    ):
+        look = await looks.looks(2)
     assert look.phase == ("healthy", "")
     assert [fault.rsplit(" ", 1)[-1] for fault in look.sample.faults] == [
         "+slowlog|get",
@@ -225,22 +230,24 @@ async def test_missing_right_loses_one_section_and_says_which_to_grant(tmp_path:
 async def test_password_that_is_rotated_in_its_file_is_taken_up(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("old\n")
-    async with RedisServer(tmp_path / "redis", password=file.read_text().strip()) as server:
-        async with looks_at(server, password=Secret(file)) as looks:
-            assert (await looks.look()).phase == ("healthy", "")
-            server.password = NEW
-            server.kill()
-            await server.start()
-            await looks.look()  # the connection is lost, or the old password is refused
-            file.write_text(NEW)
-            assert (await looks.look()).phase == ("healthy", "")
-            file.unlink()
-            server.kill()
-            await server.start()
-            await looks.look()
-            look = await looks.look()
-            assert look.phase == ("degraded", "wrong credentials")
-            assert "file" in look.sample.blindness.text
+    async with (
+        RedisServer(tmp_path / "redis", password=file.read_text().strip()) as server,
+        looks_at(server, password=Secret(file)) as looks,
+    ):
+        assert (await looks.look()).phase == ("healthy", "")
+        server.password = NEW
+        server.kill()
+        await server.start()
+        await looks.look()  # the connection is lost, or the old password is refused
+        file.write_text(NEW)
+        assert (await looks.look()).phase == ("healthy", "")
+        file.unlink()
+        server.kill()
+        await server.start()
+        await looks.look()
+        look = await looks.look()
+        assert look.phase == ("degraded", "wrong credentials")
+        assert "file" in look.sample.blindness.text
 
 
 async def test_cluster_is_seen_from_each_node(tmp_path: Path, stack: AsyncExitStack) -> None:

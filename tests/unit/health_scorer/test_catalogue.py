@@ -9,7 +9,7 @@ from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
-from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
 from support.health_inputs import START, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
@@ -31,7 +31,7 @@ STANDINGS = {
     "KG-006": (Standing(entity(), 0, ("k8s",)), Standing(entity(status="succeeded"), 0, ("k8s",))),
 }
 # check → (a pulse beyond its first threshold, one short of it)
-PULSES = {
+PULSES: dict[str, tuple[Pulse, Pulse]] = {
     "KG-101": (pulse(0, memory=0.85), pulse(0, memory=0.84)),
     "KG-102": (pulse(0, cpu=0.9), pulse(0, cpu=0.89)),
     "KG-103": (pulse(0, custom={"error_rate": 0.01}), pulse(0, custom={"error_rate": 0.009})),

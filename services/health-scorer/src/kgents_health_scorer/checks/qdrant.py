@@ -10,7 +10,7 @@ _DATABASE: Final = frozenset({"database"})
 REQUESTS_MIN: Final = 20.0
 """Fewer requests in a window are no verdict on how it answers."""
 
-_MISSION: Final = "The absolute threshold of the platform's first runbook."
+_MISSION: Final = "The absolute profile."
 
 
 def _figure(name: str) -> Callable[[Pulse], float | None]:
@@ -40,6 +40,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="The pulse's cause tells how: refused, frozen, unreachable. A key that is refused is not this: then it is "
         "not known.",
         source="qdrant_up < 1.",
+        alerts=False,  # KG-001 is the alert
     ),
     SampleCheck(
         id="KG-361",
@@ -84,7 +85,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         unit="s",
         text="{thing} takes {value} for a request on average (threshold {threshold}).",
         why="Look for unindexed filters, optimizers at work, or a working set that no longer fits into memory.",
-        source=f"0.5 s: the platform's first runbook; judged of at least {REQUESTS_MIN:.0f} requests.",
+        source=f"0.5 s: as in the absolute profile; judged of at least {REQUESTS_MIN:.0f} requests.",
     ),
     SampleCheck(
         id="KG-365",

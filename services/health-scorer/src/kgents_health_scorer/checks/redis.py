@@ -9,7 +9,7 @@ from kgents_shared.contract.pulse import DatabasePulse, Pulse
 _DATABASE: Final = frozenset({"database"})
 _BACKENDS: Final = ("redis", "valkey")
 
-_MISSION: Final = "The absolute threshold of the platform's first runbook; the ratios above are what we advise."
+_MISSION: Final = "The absolute profile."
 
 
 def _figure(name: str) -> Callable[[Pulse], float | None]:
@@ -48,6 +48,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="The pulse's cause tells how: refused (nothing listens), frozen (it listens and does not answer), "
         "unreachable (the network). A login that is refused is not this: then it is not known.",
         source="redis_up < 1, as every exporter has it; full and starting servers count as up.",
+        alerts=False,  # KG-001 is the alert
     ),
     SampleCheck(
         id="KG-331",

@@ -23,8 +23,10 @@ STATUS_OF: Final = {
 }
 """What a blind look says of the server itself. Where only we are kept out, its status is not known."""
 LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
+CALM_MS: Final = 1000.0
+"""A lag below this is none, to an entity: it jumps about with every commit. The exact figures are in the pulses."""
 CALM_RATIO: Final = 0.5
-"""How far a lag must move from the published one to be news; the exact figures are in the pulses."""
+"""How far a longer one must move from the published one to be news."""
 
 
 def ref(scope: Scope) -> Ref:
@@ -143,7 +145,9 @@ def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: En
 
 def _calm(lag_ms: float, published: Traffic | None) -> Traffic:
     """The lag to one digit, moving only when the published one is clearly wrong."""
+    if lag_ms < CALM_MS:
+        return Traffic(latency_ms=0.0)
     old = published.latency_ms if published is not None else None
-    if published is not None and old is not None and abs(lag_ms - old) <= CALM_RATIO * old:
+    if published is not None and old and abs(lag_ms - old) <= CALM_RATIO * old:
         return published
-    return Traffic(latency_ms=round(lag_ms, -floor(log10(lag_ms))) if lag_ms > 0 else 0.0)
+    return Traffic(latency_ms=round(lag_ms, -floor(log10(lag_ms))))

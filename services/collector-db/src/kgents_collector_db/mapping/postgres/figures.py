@@ -139,7 +139,7 @@ def _sessions(sample: PostgresSample) -> Figures:
     usable = usable_slots(sample)
     return {
         "postgres_connections": float(used),
-        "postgres_connections_ratio": used / usable if usable else None,
+        "postgres_connections_ratio": min(1.0, used / usable) if usable else None,
         "postgres_idle_in_transaction": float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
         "postgres_idle_in_transaction_seconds": greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
         # Clients only: a walsender or an autovacuum worker is in a transaction for as long as it pleases.

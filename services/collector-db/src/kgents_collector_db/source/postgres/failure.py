@@ -19,6 +19,7 @@ _LOST: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
 )
 
@@ -43,23 +44,26 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
     where, kind = target.address, type(error).__name__
     match error:
         case ssl.SSLError() | ssl.CertificateError():
-            return Blindness(
-                "degraded",
-                "tls",
-                f"expected TLS as `tls: {target.tls}` says at {where}, found {kind}; check tls, tls_ca_file and the "
-                "server's certificate",
-            )
+            return _of_tls(target, kind)
         case socket.gaierror():
             found, remedy = f"that the name {target.host} is unknown", "correct host, or mend DNS"
-        case ConnectionRefusedError() | FileNotFoundError():
-            return refused(target, "nobody listens")
-        case ConnectionResetError() | BrokenPipeError():
-            return refused(target, "it closes connections at once")
+        case ConnectionRefusedError() | FileNotFoundError() | ConnectionResetError() | BrokenPipeError():
+            is_there = isinstance(error, ConnectionResetError | BrokenPipeError)
+            return refused(target, "it closes connections at once" if is_there else "nobody listens")
+        case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
+            return _of_tls(target, "that the server does not speak it")
         case OSError(strerror=str(reason)):
             found, remedy = reason, "check the network between us"
         case _:
             return refused(target, f"it does not speak as expected ({kind})")
     return Blindness("failing", "unreachable", f"expected to reach {where}, found {found}; {remedy}")
+
+
+def _of_tls(target: PostgresTarget, found: str) -> Blindness:
+    text = (
+        f"expected TLS as `tls: {target.tls}` says at {target.address}, found {found}; check tls, tls_ca_file and the "
+    )
+    return Blindness("degraded", "tls", f"{text}server's certificate")
 
 
 def refused(target: PostgresTarget, why: str) -> Blindness:

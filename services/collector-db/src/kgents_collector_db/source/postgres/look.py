@@ -45,7 +45,7 @@ class Look:
             return await answer
         except TimeoutError:
             raise BlindError(await failure.of_silence(self._target)) from None
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except Exception as error:
             if failure.is_lost(error):
                 raise BlindError(failure.refused(self._target, "the connection was lost")) from None
             raise

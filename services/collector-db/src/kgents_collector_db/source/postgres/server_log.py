@@ -40,8 +40,8 @@ class ServerLog:
                 self._open(newest)
             self._read_on()
         except OSError as error:
-            self.fault = f"log: expected a readable log at {self._path}, found: {error.strerror}; correct log_path, or "
-            self.fault += "let this process read it"
+            self.fault = f"expected a readable log at {self._path}, found: {error.strerror}; correct log_path, or let "
+            self.fault += "this process read it"
             return None
         self.fault = ""
         by_severity = {severity.lower(): self._counts[severity] for severity in SEVERITIES}

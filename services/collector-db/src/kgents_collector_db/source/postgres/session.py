@@ -91,7 +91,7 @@ async def open_session(target: PostgresTarget, *, database: str | None = None) -
         raise BlindError(await failure.of_silence(target)) from None
     except _SecretError as error:
         raise BlindError(Blindness("degraded", "wrong credentials", str(error))) from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
         raise BlindError(failure.of_connecting(error, target)) from None
     session = Session(connection, target)
     try:
@@ -100,7 +100,7 @@ async def open_session(target: PostgresTarget, *, database: str | None = None) -
         session.drop()
         if isinstance(error, TimeoutError):
             raise BlindError(await failure.of_silence(target)) from None
-        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        if isinstance(error, Exception) and (isinstance(error, asyncpg.PostgresError) or failure.is_lost(error)):
             raise BlindError(failure.of_connecting(error, target)) from None
         raise
     if (objection := _objection(session, identity, target)) is not None:

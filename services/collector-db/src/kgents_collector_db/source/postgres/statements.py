@@ -21,14 +21,15 @@ class StatementsReader:
         self.before: Statements | None = None
         self.last: Statements | None = None
         self._view: StatementsView | None = None
+        self._is_due = True  # to look for the extension
 
     def forget(self) -> None:
         """There is another session now, perhaps with another server."""
-        self.state, self._view = "unknown", None
+        self.state, self._view, self._is_due = "unknown", None, True
 
     async def read_sum(self, look: Look, session: Session) -> StatementSum | None:
         """The fast section."""
-        if self.state == "unknown":
+        if self._is_due:
             await self._discover(look, session)
         if self._view is None:
             return None
@@ -49,9 +50,8 @@ class StatementsReader:
 
     async def read_all(self, look: Look, session: Session, identity: Identity, total: StatementSum | None) -> None:
         """The medium section: `last` becomes `before`."""
-        if self._view is None:
-            self.state = "unknown"  # look for the extension again: it may have been created meanwhile
         if self._view is None or total is None:
+            self._is_due = True  # it may have been created meanwhile
             return
         rows: list[dict[str, Any]] | None = await look.rows(session, "statements", self._view.rows)
         if rows is not None:
@@ -66,6 +66,8 @@ class StatementsReader:
         found = await look.rows(session, "statements", queries.STATEMENTS_COLUMNS)
         if found is None:
             return
-        self.state = "available" if found else "absent"
-        if found:
+        self._is_due = False
+        if not found:
+            self.state = "absent"
+        else:
             self._view = StatementsView(found[0]["schema"], found[0]["columns"], has_info=found[0]["has_info"])
