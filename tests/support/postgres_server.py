@@ -290,7 +290,7 @@ class PostgresServer:
             await other.__aexit__()
 
     def run(self, program: str, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self._programs / program), *arguments], capture_output=True, text=True, check=False,
             env={**self.environment, "PGPASSWORD": "root"}, timeout=120, **self.identity(),
         )  # fmt: skip

@@ -12,7 +12,8 @@ import functools
 import json
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -166,21 +167,23 @@ class QdrantStub:
             return web.Response(text=text, status=200 if self.is_ready else 503)
         if path == "/metrics":
             return web.Response(text=self._metrics())
-        parts = path.strip("/").split("/")
-        if parts[0] == "collections" and len(parts) > 1 and parts[1] not in self.collections:
-            return self._error(404, f"Not found: Collection `{parts[1]}` doesn't exist!")
-        match parts:
-            case ["collections"]:
-                return self._said("/collections", {"collections": [{"name": name} for name in self.collections]})
-            case ["collections", name]:
-                return self._said("/collections/{collection_name}", self._info(name))
-            case ["collections", name, "cluster"]:
-                return self._said("/collections/{collection_name}/cluster", self._spread(name))
-            case ["cluster"]:
-                return self._said("/cluster", self.cluster)
-            case ["telemetry"]:
-                return self._said("/telemetry", self._telemetry(int(request.query.get("details_level", "0"))))
-        return self._error(404, "Not found")
+        if path == "/telemetry":
+            return self._said(path, self._telemetry(int(request.query.get("details_level", "0"))))
+        return self._described(path)
+
+    def _described(self, path: str) -> web.Response:
+        known: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+            "/cluster": ("/cluster", lambda: self.cluster),
+            "/collections": ("/collections", lambda: {"collections": [{"name": name} for name in self.collections]}),
+        }
+        for name in self.collections:
+            known[f"/collections/{name}"] = ("/collections/{collection_name}", partial(self._info, name))
+            spread = partial(self._spread, name)
+            known[f"/collections/{name}/cluster"] = ("/collections/{collection_name}/cluster", spread)
+        if path not in known:
+            return self._error(404, "Not found")
+        documented, result = known[path]
+        return self._said(documented, result())
 
     async def _change(self, request: web.Request) -> web.Response:
         """What tests do through Qdrant's own client; the answers' shapes are the client's affair."""
@@ -198,7 +201,8 @@ class QdrantStub:
             case "POST", ["collections", _, "points", "query"]:
                 self.request("/collections/{name}/points/query", 1)
                 return self._result({"points": []})
-        return self._error(404, "Not found")
+            case _:
+                return self._error(404, "Not found")
 
     def _info(self, name: str) -> dict[str, Any]:
         info = {**self.collections[name], "config": _CONFIG, "payload_schema": {}}

@@ -316,7 +316,7 @@ async def test_cut_replication_is_told_by_the_replica_and_the_lag_is_not_zero(tm
             assert look.events == ["ReplicationLinkDown"]
             assert look.pulse.replication["link_up"] == 0
             assert "lag_bytes" not in look.pulse.replication  # nobody here knows how far the master has gone
-            down_s = (await replicas.look()).pulse.replication["link_down_s"]
+            down_s = (await replicas.look()).pulse.replication["master_link_down_s"]
             assert down_s is not None
             while "KG-335" not in look.checks:
                 look = await replicas.look()

@@ -1,4 +1,4 @@
-"""What Qdrant tells, and what becomes of it. With QDRANT_URL the first tests ask that server instead of the stand-in."""
+"""What Qdrant tells, and what becomes of it. With QDRANT_URL the first tests ask that server, not the stand-in."""
 
 import os
 from collections.abc import AsyncIterator

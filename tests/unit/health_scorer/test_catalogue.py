@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,7 @@ PULSES: dict[str, tuple[Pulse, Pulse]] = {
 }
 
 
-def database(
-    *, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: float
-) -> DatabasePulse:
+def database(*, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: Any) -> DatabasePulse:
     return DatabasePulse(
         ref=Ref("c1", "database", "orders"), source="db", backend="postgres", timestamp=START, interval_s=10,
         phase=phase, replication=dict(replication or {}), custom=dict(custom),
@@ -59,7 +58,8 @@ def database(
 
 def two(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
     """A pulse with this figure beyond the first threshold, and one short of it."""
-    return database(**{name: beyond}), database(**{name: short})
+    given: tuple[dict[str, Any], ...] = ({name: beyond}, {name: short})
+    return database(**given[0]), database(**given[1])
 
 
 def two_of_replication(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from kgents_collector_db.backend import Backend
 from kgents_collector_db.config import Config
-from kgents_collector_db.mapping import postgres, redis
+from kgents_collector_db.mapping import pgbouncer, postgres, redis
 from kgents_collector_db.mapping.facts import Facts, Scope
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
+from kgents_collector_db.source.pgbouncer import PgbouncerSource
 from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.source.redis import RedisSource
 from kgents_shared.runtime.clock import Clock
@@ -19,6 +20,8 @@ def backends(config: Config, clock: Clock) -> Iterator[Backend[Any]]:
     primaries = _Primaries()
     for name, target in config.postgres.items():
         yield Backend(name, target, partial(PostgresSource, target, clock), primaries.observe)
+    for name, pooler in config.pgbouncer.items():
+        yield Backend(name, pooler, partial(PgbouncerSource, pooler, clock), pgbouncer.observe)
     for name, each in config.redis.items():
         yield Backend(name, each, partial(RedisSource, each, clock), redis.observe)
 

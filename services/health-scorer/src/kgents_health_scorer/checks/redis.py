@@ -7,7 +7,6 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, Stat
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 
 _DATABASE: Final = frozenset({"database"})
-_BACKENDS: Final = ("redis", "valkey")
 
 _MISSION: Final = "The absolute profile."
 
@@ -17,17 +16,12 @@ def _figure(name: str) -> Callable[[Pulse], float | None]:
 
 
 def _replication(name: str) -> Callable[[Pulse], float | None]:
-    def value(pulse: Pulse) -> float | None:
-        if not isinstance(pulse, DatabasePulse) or pulse.backend not in _BACKENDS:
-            return None
-        return pulse.replication.get(name)
-
-    return value
+    return lambda pulse: pulse.replication.get(name) if isinstance(pulse, DatabasePulse) else None
 
 
 def _link_down_s(pulse: Pulse) -> float | None:
     """How long a replica has been without its master; 0 while the link is up."""
-    return 0.0 if _replication("link_up")(pulse) == 1.0 else _replication("link_down_s")(pulse)
+    return 0.0 if _replication("link_up")(pulse) == 1.0 else _replication("master_link_down_s")(pulse)
 
 
 def _snapshot_failed(standing: Standing) -> str | None:
@@ -111,7 +105,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-336",
         name="replica lags",
         applies_to=_DATABASE,
-        value=_replication("lag_s"),
+        value=_replication("ack_age_s"),
         thresholds=Thresholds(warn=10.0, crit=60.0),
         unit="s",
         text="A replica of {thing} last acknowledged {value} ago (threshold {threshold}).",

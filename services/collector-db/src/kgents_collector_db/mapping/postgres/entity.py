@@ -7,21 +7,9 @@ from typing import Final
 from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 
-STATUS_OF: Final = {
-    "refused": "failed",
-    "unreachable": "failed",
-    "frozen": "failed",
-    "starting": "pending",
-    "saturated": "running",
-    "own limit": "unknown",
-    "wrong credentials": "unknown",
-    "missing privilege": "unknown",
-    "pooler": "unknown",
-    "tls": "unknown",
-}
-"""What a blind look says of the server itself. Where only we are kept out, its status is not known."""
 LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
 CALM_MS: Final = 1000.0
 """A lag below this is none, to an entity: it jumps about with every commit. The exact figures are in the pulses."""
@@ -35,33 +23,15 @@ def ref(scope: Scope) -> Ref:
 
 
 def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, is_confirmed: bool) -> Entity:
-    """What stays said while nothing is seen; a status only when two looks in a row agree, since one may be a blip."""
-    known = scope.published.get(ref(scope))
-    status, reason = STATUS_OF.get(blindness.cause, "unknown"), blindness.cause
-    if not is_confirmed:
-        status, reason = (known.status, known.reason) if known is not None else ("unknown", blindness.cause)
-    if known is None:
-        return Entity(
-            ref=ref(scope),
-            source=SOURCE,
-            status=status,
-            reason=reason,
-            attributes={"db.system.name": "postgresql", "server.address": sample.address},
-            addresses=[sample.address],
-            connections=_runs_on(sample.address, None),
-        )
-    return Entity(
-        ref=known.ref,
+    """What stays said while nothing is seen."""
+    first = Entity(
+        ref=ref(scope),
         source=SOURCE,
-        uid=known.uid,
-        status=status,
-        reason=reason,
-        attributes=known.attributes,
-        addresses=known.addresses,
-        aliases=known.aliases,
-        connections=known.connections,
-        created_at=known.created_at,
+        attributes={"db.system.name": "postgresql", "server.address": sample.address},
+        addresses=[sample.address],
+        connections=_runs_on(sample.address, None),
     )
+    return kept(scope.published.get(ref(scope)), first, blindness, is_confirmed=is_confirmed)
 
 
 def seen_entity(

@@ -27,7 +27,7 @@ class Line(Struct, frozen=True):
 
 def parse(text: str, prefix: str = "") -> tuple[Line, ...]:
     """The samples, without the server's prefix; what is no sample, or no finite number, is passed over."""
-    found = (_LINE.match(line.strip()) for line in text.splitlines() if line and not line.startswith("#"))
+    found = (_LINE.match(line.strip()) for line in text.split("\n") if line and not line.startswith("#"))
     lines = (_line(match, prefix) for match in found if match is not None)
     return tuple(line for line in lines if math.isfinite(line.value))
 

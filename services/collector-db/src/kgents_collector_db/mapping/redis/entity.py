@@ -137,7 +137,10 @@ def _started(info: Info, published: Entity | None) -> datetime | None:
     now_us, uptime_s = info.number("server_time_usec"), info.number("uptime_in_seconds")
     if now_us is None or uptime_s is None:
         return None
-    return datetime.fromtimestamp(now_us // 1e6, UTC) - timedelta(seconds=uptime_s)
+    try:
+        return datetime.fromtimestamp(now_us // 1e6, UTC) - timedelta(seconds=uptime_s)
+    except (OverflowError, OSError, ValueError):  # a clock that was never set
+        return None
 
 
 def _node_id(sample: RedisSample, published: Entity | None) -> Value:

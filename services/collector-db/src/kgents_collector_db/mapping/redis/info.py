@@ -15,7 +15,7 @@ class Info(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the lines; headings (`# Memory`) and what has no colon are passed over."""
-        pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
+        pairs = (line.partition(":") for line in text.split("\n") if not line.startswith("#"))
         return cls({name: value.strip() for name, colon, value in pairs if colon})
 
     def text(self, name: str) -> str:

@@ -99,7 +99,7 @@ def _replication(info: Info) -> Figures:
                 # While the link is down nobody here knows how far the master has gone.
                 "lag_bytes": read - applied if is_up and read is not None and applied is not None else None,
                 "last_io_s": _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
-                "link_down_s": _natural(info.number("master_link_down_since_seconds")) if not is_up else None,
+                "master_link_down_s": _natural(info.number("master_link_down_since_seconds")) if not is_up else None,
             }
         )
     offset = info.number("master_repl_offset")
@@ -111,7 +111,7 @@ def _replication(info: Info) -> Figures:
             "replicas": info.number("connected_slaves"),
             "replicas_not_online": float(len(replicas) - len(online)) if info.role == "master" else None,
             "lag_bytes": max(0.0, *behind, 0.0) if behind else None,
-            "lag_s": max((figure(each, "lag") or 0.0 for each in online), default=None),
+            "ack_age_s": max((figure(each, "lag") or 0.0 for each in online), default=None),
         }
     )
 

@@ -23,6 +23,9 @@ _LOST: Final = (
     OSError,
 )
 
+_CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.ConnectionDoesNotExistError})
+"""What asyncpg raises by itself, without a word of the server."""
+
 
 class BlindError(Exception):
     """A look that sees nothing."""
@@ -39,7 +42,7 @@ def is_lost(error: BaseException) -> bool:
 
 def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
     """Why there is no connection. Of a timeout `of_silence` tells more."""
-    if isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.PostgresConnectionError):
+    if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
     where, kind = target.address, type(error).__name__
     match error:
@@ -90,7 +93,7 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindnes
         case asyncpg.CannotConnectNowError():
             return _of_transition(error, target)
         case asyncpg.ProtocolViolationError():
-            return pooler(target)
+            return pooler(target)  # PostgreSQL itself has no complaint about how we speak
         case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
             phase, cause = "degraded", "wrong credentials"
             text = f"to log in at {where} as {target.user}, found the login refused (SQLSTATE {code}); check user, "

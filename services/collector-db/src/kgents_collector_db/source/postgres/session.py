@@ -18,7 +18,7 @@ SESSIONS_MAX: Final = 5
 GRACE_S: Final = 1.0
 """How much later than the server's own our deadline for a query is: then it is the server that does not answer."""
 
-_LIMITS: Final = {
+LIMITS: Final = {
     "application_name": queries.APPLICATION,
     "lock_timeout": "100",
     "idle_in_transaction_session_timeout": "10000",
@@ -132,7 +132,7 @@ async def _connect(target: PostgresTarget, database: str) -> "asyncpg.Connection
         database=database,
         ssl=_ssl(target),
         timeout=target.connect_timeout_s,
-        server_settings={**_LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
+        server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
 
 
