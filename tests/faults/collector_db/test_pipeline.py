@@ -1,46 +1,31 @@
 """From a real PostgreSQL to what subscribers see: entity, pulse and health through real NATS and the real services."""
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.pull import last_message
-from kgents_shared.contract.codec import PULSE
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, PULSE
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import DatabasePulse
+from support.build import NOW_NS, make_entity
+from support.db_service import configuration, last_pulse, stored, watching
 from support.nats_server import NatsServer
 from support.postgres_server import PASSWORD, PostgresServer
 from support.service_process import ServiceProcess
-from support.truth import health, heartbeat, in_sync, topology, until
+from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology, until
 
 pytestmark = pytest.mark.timeout(180)
 
 ORDERS = Ref("test", "database", "orders", "shop")
 QUERY_CANARY = "canary_in_a_statement"
-
-
-def configuration(directory: Path, port: int) -> str:
-    """The path of a file that watches one server; its password is in a file of its own."""
-    password = directory / "password"
-    password.write_text(PASSWORD)
-    path = directory / "kgents.yaml"
-    path.write_text(
-        "collector-db:\n  postgres:\n"
-        f"    orders: {{namespace: shop, port: {port}, interval_s: 1, password_file: {password}, breaker_pause_s: 2}}\n"
-    )
-    return str(path)
-
-
-async def last_pulse(bus: Bus, ref: Ref) -> DatabasePulse | None:
-    subject = ref.subject("pulse", source="db")
-    found = await last_message(await bus.session(), "KGENTS_PULSE", subject)
-    pulse = PULSE.decode(found.payload, subject=subject) if found is not None else None
-    assert pulse is None or isinstance(pulse, DatabasePulse)
-    return pulse
 
 
 async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
@@ -53,7 +38,8 @@ async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
 
     await (await bus.session()).subscribe("kgents.>", keep)
     async with PostgresServer(tmp_path / "pg") as postgres, AsyncExitStack() as stack:
-        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, postgres.port))
+        target = watching(tmp_path, postgres.port, namespace="shop")
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, postgres={"orders": target}))
         collector = ServiceProcess("collector-db", server.url, tmp_path)
         processes = [
             collector,
@@ -106,3 +92,98 @@ async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
         for secret in (PASSWORD, json.dumps(PASSWORD), QUERY_CANARY):
             assert secret.strip().encode() not in published
             assert secret.strip().encode() not in logs
+
+
+async def test_a_marked_service_is_found_on_the_stream_and_watched_until_it_is_gone(
+    server: NatsServer, bus: Bus, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        template = watching(tmp_path, 1)
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, discovery={"postgres": template}))
+        address = f"127.0.0.1:{postgres.port}"
+        marks = {"kgents.io/database": "postgres", "kgents.io/database-port": str(postgres.port)}
+        pg = make_entity("pg", ref=Ref("test", "service", "pg", "shop"), addresses=[address], annotations=marks)
+        web = make_entity("web", ref=Ref("test", "service", "web", "shop"), addresses=["127.0.0.1:80"])
+        await truth.say(pg, web)
+        async with (
+            ServiceProcess("collector-db", server.url, tmp_path),
+            ServiceProcess("topology-builder", server.url, tmp_path),
+        ):
+            found = Ref("test", "database", "pg", "shop")
+
+            async def is_seen() -> bool:
+                entity = (await topology(bus)).get(found)
+                return entity is not None and entity.status == "running" and bool(entity.uid)
+
+            await until(is_seen)
+            edges = {(edge.kind, edge.peer) for edge in (await topology(bus))[found].connections}
+            assert ("runs_on", pg.ref) in edges
+            assert [ref for ref in await topology(bus) if ref.kind == "database"] == [found]
+            await truth.unsay(pg)
+
+            async def is_gone() -> bool:
+                return found not in await topology(bus)
+
+            await until(is_gone)
+
+
+async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_new(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        target = watching(tmp_path, postgres.port)
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, postgres={"one": target, "two": target}))
+        one, two = Ref("test", "database", "one"), Ref("test", "database", "two")
+        collector = ServiceProcess("collector-db", server.url, tmp_path)
+        async with collector:
+            await in_sync(bus, "collector-db")
+            await until(lambda: are(bus, {one, two}))
+            collector.kill()
+            said = await last_seq(bus, "KGENTS_ENTITY")
+            before = await last_pulse(bus, two)
+            collector.start()
+
+            async def looks_again() -> bool:
+                return await last_pulse(bus, two) != before
+
+            await until(looks_again)
+            assert await last_seq(bus, "KGENTS_ENTITY") == said
+            assert await collector.stop() == 0
+        configuration(tmp_path, postgres={"one": target})
+        async with ServiceProcess("collector-db", server.url, tmp_path):
+            await until(lambda: are(bus, {one}))
+
+
+async def are(bus: Bus, refs: set[Ref]) -> bool:
+    """Whether these are the databases that the collector says there are."""
+    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref for row in table.rows.values()} == refs
+
+
+async def test_pulses_of_a_time_without_nats_arrive_later_and_in_order(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        monkeypatch.setenv(
+            "KGENTS_CONFIG", configuration(tmp_path, postgres={"one": watching(tmp_path, postgres.port)})
+        )
+        one = Ref("test", "database", "one")
+        async with ServiceProcess("collector-db", server.url, tmp_path) as collector:
+            await in_sync(bus, "collector-db")
+            server.kill()
+            await asyncio.sleep(4)  # the time without NATS
+            gone_until = datetime.now(UTC)
+            await server.start()
+
+            async def is_back() -> bool:
+                pulse = await last_pulse(bus, one)
+                return pulse is not None and pulse.timestamp > gone_until
+
+            await until(is_back)
+            assert await collector.stop() == 0
+        payloads = await stored(bus, "KGENTS_PULSE")
+    times = [PULSE.decode(payload).timestamp for payload in payloads]
+    assert times == sorted(times)
+    assert len(times) == len(set(times))
+    assert max((after - before).total_seconds() for before, after in pairwise(times)) < 2.5

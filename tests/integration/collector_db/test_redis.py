@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 from redis.asyncio import Redis
 
 from kgents_collector_db.mapping import redis
@@ -14,7 +15,7 @@ from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Looks
-from support.redis_server import VARIANTS, RedisServer, exporter, quoted
+from support.redis_server import VARIANTS, RedisServer, exporter, free_port, quoted
 from support.running import eventually
 
 LEAST = (
@@ -248,6 +249,23 @@ async def test_password_that_is_rotated_in_its_file_is_taken_up(tmp_path: Path) 
         look = await looks.look()
         assert look.phase == ("degraded", "wrong credentials")
         assert "file" in look.sample.blindness.text
+
+
+async def test_only_the_right_authority_is_trusted(tmp_path: Path) -> None:
+    authority, stranger, port = trustme.CA(), trustme.CA(), free_port()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    for name, each in (("ca", authority), ("stranger", stranger)):
+        each.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    options = (f"tls-port {port}", f"tls-cert-file {tmp_path}/cert.pem", f"tls-key-file {tmp_path}/key.pem")
+    async with RedisServer(tmp_path / "redis", *options, "tls-auth-clients no", f"tls-ca-cert-file {tmp_path}/ca.pem"):
+        for file, phase in (("ca", ("healthy", "")), ("stranger", ("degraded", "tls"))):
+            settings = RedisTarget(port=port, tls="verify-full", tls_ca_file=str(tmp_path / f"{file}.pem"))
+            async with Looks(RedisSource(settings, SystemClock()), redis.observe) as looks:
+                assert (await looks.look()).phase == phase
+        async with Looks(RedisSource(RedisTarget(port=port, tls="require"), SystemClock()), redis.observe) as looks:
+            assert (await looks.look()).phase == ("healthy", "")
 
 
 async def test_cluster_is_seen_from_each_node(tmp_path: Path, stack: AsyncExitStack) -> None:

@@ -11,6 +11,7 @@ from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, S
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from support import db_check_cases
 from support.health_inputs import START, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
@@ -66,10 +67,10 @@ def two_of_replication(name: str, beyond: float, short: float) -> tuple[Database
     return database(replication={name: beyond}), database(replication={name: short})
 
 
-STANDINGS |= {
+STANDINGS |= db_check_cases.STANDINGS | {
     "KG-316": (Standing(entity(reason="wrong credentials"), 0, ()), Standing(entity(reason="refused"), 0, ())),
 }
-PULSES |= {
+PULSES |= db_check_cases.PULSES | {
     "KG-300": two("postgres_up", 0, 1),
     "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
     "KG-302": two("postgres_blocked_seconds", 30, 29),

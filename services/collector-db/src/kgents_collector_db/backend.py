@@ -26,6 +26,9 @@ class Sample(Protocol):
 
 S = TypeVar("S", bound=Sample)
 
+Owner = tuple[str, str]
+"""A target among all: its namespace and its name."""
+
 
 class Backend(Struct, Generic[S], frozen=True):
     """How one target is watched."""
@@ -34,3 +37,8 @@ class Backend(Struct, Generic[S], frozen=True):
     target: Target
     open: Callable[[], Source[S]]
     observe: Callable[[S | None, S, Scope], Facts]
+
+    @property
+    def owner(self) -> Owner:
+        """Whose its entities are."""
+        return self.target.namespace, self.name

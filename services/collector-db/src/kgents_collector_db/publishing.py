@@ -6,6 +6,7 @@ stream is, also before its target is looked at for the first time, and when its 
 
 from collections.abc import Collection
 
+from kgents_collector_db.backend import Owner
 from kgents_collector_db.config import Config
 from kgents_collector_db.mapping.facts import SOURCE, Facts
 from kgents_shared.bus.state_table import StateTable
@@ -14,9 +15,6 @@ from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.wire import REMOVE
 from kgents_shared.runtime.service import Context
-
-Owner = tuple[str, str]
-"""A target: its namespace and its name."""
 
 
 class Publishing:

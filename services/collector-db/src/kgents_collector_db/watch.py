@@ -7,10 +7,10 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from kgents_collector_db.backend import Backend, Sample
+from kgents_collector_db.backend import Backend, Owner, Sample
 from kgents_collector_db.breaker import Breaker
 from kgents_collector_db.mapping.facts import Scope
-from kgents_collector_db.publishing import Owner, Publishing
+from kgents_collector_db.publishing import Publishing
 from kgents_collector_db.source import Source, Tier
 from kgents_collector_db.targets.target import Target
 from kgents_shared.runtime.clock import Clock
@@ -46,8 +46,8 @@ class Watch(Generic[S]):
 
     def __init__(self, backend: Backend[S], cluster: str, clock: Clock, random: Random) -> None:
         self.name = backend.name
-        self.owner: Owner = (backend.target.namespace, backend.name)
-        self.interval_s = backend.target.interval_s
+        self.owner: Owner = backend.owner
+        self.target = backend.target
         self.vouches = False
         """Whether what is published of it is what the last look told, be it that it cannot be seen."""
         self.fault = f"{self.name}: not looked at yet"
@@ -78,7 +78,7 @@ class Watch(Generic[S]):
                 with telemetry.span("collector-db look") as trace:
                     await self._look_and_tell(source, publishing, trace)
                 on_look()
-                next_s = started_s + self.interval_s * (1 + self._random.uniform(-JITTER, JITTER))
+                next_s = started_s + self.target.interval_s * (1 + self._random.uniform(-JITTER, JITTER))
                 await self._clock.sleep(max(0.0, next_s - self._clock.monotonic_s()))
 
     async def _look_and_tell(self, source: Source[S], publishing: Publishing, trace: dict[str, str]) -> None:
@@ -87,8 +87,8 @@ class Watch(Generic[S]):
             scope = Scope(
                 self._cluster,
                 self.name,
-                self._backend.target.namespace,
-                self.interval_s * (1 + JITTER),
+                self.target.namespace,
+                self.target.interval_s * (1 + JITTER),
                 self._clock.now(),
                 publishing.said(self.owner),
             )

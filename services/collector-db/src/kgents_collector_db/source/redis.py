@@ -7,6 +7,7 @@ seconds to be noticed), and introduces itself by commands that old servers count
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
@@ -256,6 +257,8 @@ def _broken(error: Exception, words: str, where: str) -> Blindness:
         root = deeper
     if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in words:
         return Blindness("failing", "refused", f"{where} refused the connection; is the server running there?")
+    if isinstance(root, ssl.SSLError):
+        return Blindness("degraded", "tls", f"{where} cannot be spoken to over TLS; check its certificate and `tls`.")
     if isinstance(root, socket.gaierror):
         return Blindness("failing", "unreachable", f"{where}: the name is not known; check `host` and the DNS.")
     return Blindness("failing", "unreachable", f"{where} broke off ({_kind(root)}); check `port`, `tls` and its log.")

@@ -1,0 +1,82 @@
+"""Where targets come from that nobody configured: marked entities on the stream, and servers on this very machine."""
+
+import os
+import pwd
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from kgents_collector_db.backend import Backend
+from kgents_collector_db.backends import Backends
+from kgents_collector_db.config import Config, DiscoveryConfig
+from kgents_collector_db.mapping.discovery import Found, found
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_collector_db.targets.redis import RedisTarget
+from kgents_collector_db.targets.target import Target
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY
+from kgents_shared.runtime.service import Context
+
+FOUND_MAX: Final = 200
+"""Databases followed from the stream: each is a connection to a database, and a mark is quickly copied."""
+
+_SOCKETS: Final = Path("/var/run/postgresql")
+
+_log = structlog.get_logger(__name__)
+
+
+async def discovered(context: Context[Config], config: DiscoveryConfig) -> AsyncGenerator[list[Found], None]:
+    """The databases that are marked, first when the stream is read to its end and then after every change."""
+    patterns = [subjects.pattern("entity", cluster=context.cluster, source=source) for source in config.sources]
+    marked: dict[str, Found] = {}
+    is_known = False
+    news = context.reader(ENTITY, patterns).follow(now_ns=context.now_ns())
+    async with aclosing(news):
+        async for changes in news:
+            before = dict(marked)
+            for change in changes.changes:
+                seen = found(change.new) if change.new is not None else None
+                if isinstance(seen, Found):
+                    marked[change.subject] = seen
+                else:
+                    marked.pop(change.subject, None)
+                    if seen is not None:
+                        _log.warning("cannot watch a marked database", why=seen)
+            if changes.caught_up or (is_known and marked != before):
+                is_known = True
+                yield _limited(marked)
+
+
+def _limited(marked: dict[str, Found]) -> list[Found]:
+    if len(marked) > FOUND_MAX:
+        _log.warning("too many marked databases", expected_at_most=FOUND_MAX, found=len(marked))
+    return [marked[subject] for subject in sorted(marked)[:FOUND_MAX]]
+
+
+async def on_this_machine(backends: Backends, taken: set[str]) -> list[Backend[Any]]:
+    """What serves here and lets us in as we are, by a name that is still free."""
+    welcoming: list[Backend[Any]] = []
+    for name, target in _usual_places():
+        if name in taken:
+            continue
+        backend = backends.of(name, target)
+        async with aclosing(backend.open()) as source:
+            sample = await source.read(frozenset({"fast"}))
+        if sample.blindness is None:
+            welcoming.append(backend)
+    return welcoming
+
+
+def _usual_places() -> Iterator[tuple[str, Target]]:
+    user = pwd.getpwuid(os.geteuid()).pw_name  # the server asks the kernel who we are, not us
+    if _SOCKETS.is_dir():
+        for socket in sorted(_SOCKETS.glob(".s.PGSQL.*[0-9]")):
+            port = int(socket.suffix.removeprefix("."))
+            name = "postgres" if port == 5432 else f"postgres-{port}"
+            yield name, PostgresTarget(host=str(_SOCKETS), port=port, user=user, connect_timeout_s=1)
+    yield "redis", RedisTarget(connect_timeout_s=1, timeout_s=1)
+    yield "qdrant", QdrantTarget(connect_timeout_s=1, timeout_s=1)
