@@ -43,7 +43,7 @@ class RedisServer:
         self.port = free_port()
         self.options = list(options)
         self.password = password
-        self._program = program or program_of(variant)
+        self._program = tool(program) if program else program_of(variant)
         self._sentinel = ["--sentinel"] if "sentinel" in program else []
         self._process: subprocess.Popen[bytes] | None = None
 
