@@ -95,6 +95,12 @@ class RedisServer:
         except OSError:
             return b""
 
+    @property
+    def resident_bytes(self) -> int:
+        """What the kernel says of the process."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def cli(self, *words: str) -> str:
         """What redis-cli prints: the test's own, independent way to ask and to command."""
         command = [tool("redis-cli"), "-p", str(self.port), *words]
