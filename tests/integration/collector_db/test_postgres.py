@@ -1,13 +1,18 @@
 """What real servers of every major version tell, against what programs beside us count."""
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kgents_collector_db.backends import Backends
+from kgents_collector_db.discovering import on_this_machine
 from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Look, Looks
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
@@ -265,3 +270,18 @@ async def test_tables_of_every_database_are_looked_into_one_after_the_other(post
     assert look.pulse.custom["postgres_dead_tuples"] == pytest.approx(15_000, rel=0.01)
     assert look.pulse.custom["postgres_dead_tuples_worst_ratio"] == pytest.approx(0.75, rel=0.01)
     assert look.entity.attributes["postgresql.databases"] == ["postgres", "shop"]
+
+
+@pytest.mark.skipif(not os.access("/var/run/postgresql", os.W_OK), reason="/var/run/postgresql is not ours to use")
+async def test_a_server_of_this_machine_is_found_if_it_lets_us_in_as_we_are(tmp_path: Path) -> None:
+    sockets = f"{tmp_path}/pg,/var/run/postgresql"
+    async with PostgresServer(tmp_path / "pg", unix_socket_directories=sockets) as server:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        if user != "root":
+            await server.sql(f"create role {user} login")
+        name = f"postgres-{server.port}"
+        found = await on_this_machine(Backends(SystemClock()), set())
+        assert name in {backend.name for backend in found}
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), {name})}
+        await server.sql(f"alter role {user} connection limit 0; alter role {user} nosuperuser")
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), set())}

@@ -29,6 +29,8 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.service import unix_ns
 
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
+LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"
+"""Watch the databases of this machine that let us in without a password; a file says itself what to watch."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -153,6 +155,8 @@ def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) ->
     told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
     if plan.target.config_file is not None:
         told[CONFIG_FILE] = str(plan.target.config_file)
+    elif LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
+        told[LOCAL_DATABASES] = "true"
     if server is not None:
         told[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
     return overlaid(plan.target.environ(), told)
