@@ -155,7 +155,7 @@ def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) ->
     told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
     if plan.target.config_file is not None:
         told[CONFIG_FILE] = str(plan.target.config_file)
-    elif LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
+    elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
         told[LOCAL_DATABASES] = "true"
     if server is not None:
         told[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
