@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kgents_shared.bus.client import Bus
 from support.nats_server import NatsServer
-from support.truth import in_sync
+from support.truth import heartbeat, in_sync
 
 pytestmark = pytest.mark.timeout(120)
 
-LOSES_ITS_SUBJECTS_WHILE_IT_STOPS = """
+PROGRAM = """
 import asyncio, os, sys
 from msgspec import Struct
 from kgents_shared.contract.errors import SteppedDownError
@@ -24,30 +26,67 @@ from kgents_shared.runtime.service import Context, Service, serve
 class Config(Struct):
     pass
 
-async def run(context: Context[Config]) -> None:
-    context.status.set("in_sync")
-    try:
-        await asyncio.Event().wait()
-    finally:
-        raise SteppedDownError("somebody else wrote at this very moment")
+async def conflict() -> None:
+    raise SteppedDownError("somebody else wrote at this very moment")
+
+{run}
 
 service = Service(name="topology-builder", config=Config, run=run)
 sys.exit(serve(service, config_file=None, environ=os.environ, services=["topology-builder"]))
 """
 
+LOSES_ITS_SUBJECTS_WHILE_IT_STOPS = """
+async def run(context: Context[Config]) -> None:
+    context.status.set("in_sync")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await conflict()
+"""
 
-async def test_a_conflict_while_stopping_does_not_keep_it_running(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+LOSES_ITS_SUBJECTS_ONCE = """
+async def run(context: Context[Config]) -> None:
+    if not context.status.conflicts:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.Event().wait())
+            tasks.create_task(conflict())
+    context.status.set("in_sync")
+    await asyncio.Event().wait()
+"""
+
+
+@contextmanager
+def started(run: str, server: NatsServer, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
         "KGENTS__NATS__URL": server.url,
         "KGENTS__CLUSTER": "test",
         "KGENTS__INSTANCE": "one",
-        "KGENTS__DATA_DIR": str(tmp_path / "one"),
+        "KGENTS__DATA_DIR": str(directory / "one"),
     }
-    process = subprocess.Popen([sys.executable, "-c", LOSES_ITS_SUBJECTS_WHILE_IT_STOPS], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(run=run)], env=environment)
     try:
-        await in_sync(bus, "topology-builder")
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        yield process
     finally:
         process.kill()
+        process.wait()
+
+
+async def stop(process: subprocess.Popen[bytes]) -> int:
+    process.send_signal(signal.SIGTERM)
+    return await asyncio.to_thread(process.wait, 20)
+
+
+async def test_a_conflict_while_stopping_does_not_keep_it_running(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+    with started(LOSES_ITS_SUBJECTS_WHILE_IT_STOPS, server, tmp_path) as process:
+        await in_sync(bus, "topology-builder")
+        assert await stop(process) == 0
+
+
+async def test_after_a_conflict_it_begins_anew(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+    with started(LOSES_ITS_SUBJECTS_ONCE, server, tmp_path) as process:
+        await in_sync(bus, "topology-builder")
+        beat = await heartbeat(bus, "topology-builder")
+        assert beat is not None
+        assert beat.conflicts == 1
+        assert await stop(process) == 0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kgents_shared.bus import state_table
+from kgents_shared.bus import state_table, tombstones
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.pull import last_message, stream_info
@@ -262,7 +262,7 @@ async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
     bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
-    monkeypatch.setattr(state_table, "HISTORY_OF_REMOVED_S", 0)
+    monkeypatch.setattr(tombstones, "HISTORY_OF_REMOVED_S", 0)
     thing = TopologyEntity(text="", ref=A.ref, status="running")
     subject = A.ref.subject("topology")
     topology = StateTable(

@@ -44,6 +44,14 @@ def look(environ: Mapping[str, str], installed: Collection[str]) -> list[Finding
     ]
 
 
+def useful(environ: Mapping[str, str], installed: Collection[str]) -> list[str]:
+    """The services that have something to do here: all but collectors of what was looked for and not found."""
+    findings = look(environ, installed)
+    present = {finding.collector for finding in findings if finding.where}
+    absent = {finding.collector for finding in findings} - present
+    return [name for name in installed if name not in absent]
+
+
 def _docker(environ: Mapping[str, str]) -> str:
     if host := environ.get("DOCKER_HOST"):
         # It may hold a user's name, as in ssh://me@host; that is not ours to print.

@@ -9,7 +9,7 @@ import msgspec
 
 from kgents_cli import snapshot
 from kgents_cli.connection import connected
-from kgents_cli.discovery import look
+from kgents_cli.discovery import look, useful
 from kgents_cli.installed import service_names
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
@@ -62,9 +62,10 @@ async def _doctor(target: Target, common: CommonConfig, *, as_json: bool) -> int
 
 
 async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdict]:
+    expected = await asyncio.to_thread(useful, target.environ(), service_names())
     try:
         async with connected(common) as bus:
-            async for verdict in _nats(bus, common, target.cluster):
+            async for verdict in _nats(bus, common, target.cluster, expected):
                 yield verdict
     except BusError as error:
         yield Verdict(False, str(error))
@@ -72,7 +73,9 @@ async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdi
         yield Verdict(None, f"{finding.name}: {finding.text}")
 
 
-async def _nats(bus: Bus, common: CommonConfig, cluster: str | None) -> AsyncIterator[Verdict]:
+async def _nats(
+    bus: Bus, common: CommonConfig, cluster: str | None, expected: Collection[str]
+) -> AsyncIterator[Verdict]:
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
@@ -83,7 +86,7 @@ async def _nats(bus: Bus, common: CommonConfig, cluster: str | None) -> AsyncIte
         filter_ = subjects.pattern("meta", **fields)
         payloads = await snapshot.now(bus, "meta", filter_, unix_ns(SystemClock().now()))
         found = snapshot.decoded(codec.META, payloads)
-        for verdict in services(found, service_names()):
+        for verdict in services(found, expected):
             yield verdict
 
 

@@ -14,7 +14,7 @@ import msgspec
 from kgents_cli import screen
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
-from kgents_cli.discovery import look
+from kgents_cli.discovery import look, useful
 from kgents_cli.embedded import EmbeddedServer, embedded_server, owned
 from kgents_cli.installed import entry_point, service_names
 from kgents_cli.options import CLUSTER, CONFIG_FILE, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
@@ -62,7 +62,9 @@ def command(duration: float | None, only: str | None, data: Path | None, output:
       kgents up --only collector-nats,topology-builder --nats nats://host:4222
       kgents up --duration 60 -o json > topology.jsonl
     """  # noqa: D301
-    names = [name.strip() for name in only.split(",")] if only is not None else service_names()
+    names = (
+        [name.strip() for name in only.split(",")] if only is not None else useful(target.environ(), service_names())
+    )
     for name in names:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}

@@ -1,1 +1,1 @@
-"""collector-k8s."""
+"""A Kubernetes cluster as it sees itself: reflectors → objects → mapping → inventory → entities, pulses, events."""

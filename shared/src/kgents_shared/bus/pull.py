@@ -7,8 +7,9 @@ own count; a hole in it means that messages were lost with a connection, and end
 
 import asyncio
 import base64
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ HEARTBEAT_S: Final = 2.0
 """The server says that often that it still knows our request. Silence of twice that means it does not."""
 INACTIVE_S: Final = 60.0
 """An abandoned consumer is removed by the server after that."""
+
+READ_MAX: Final = 10_000
+"""Messages that one look at a stretch of a stream reads."""
 
 NO_MESSAGE_CODES: Final = frozenset({10037})
 
@@ -277,3 +281,28 @@ async def pulling(session: Session, stream: str, consumer: str) -> AsyncIterator
 def filters_config(filters: Sequence[str]) -> dict[str, Any]:
     """The filter part of a consumer's configuration."""
     return {"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}
+
+
+async def headers_since(session: Session, stream: str, filters: Sequence[str], seq: int) -> list[Delivery]:
+    """What is stored behind a sequence under some filters, oldest first and without the payloads; READ_MAX at most."""
+    name = f"since-{secrets.token_hex(8)}"
+    config = {
+        "ack_policy": "none",
+        "mem_storage": True,
+        "headers_only": True,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": seq + 1,
+        **filters_config(filters),
+    }
+    found: list[Delivery] = []
+    try:
+        if not (await create_consumer(session, stream, name, config)).num_pending:
+            return found
+        async with pulling(session, stream, name) as pull, aclosing(pull.batches()) as batches:
+            async for batch in batches:
+                found += batch
+                if not batch[-1].pending or len(found) >= READ_MAX:
+                    break
+    finally:
+        await delete_consumer(session, stream, name)
+    return found

@@ -29,23 +29,18 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
-from kgents_shared.bus.pull import Delivery, last_message, purge_before, stream_info
-from kgents_shared.bus.rows import Change, Changes, Row, Tombstone, Wish
+from kgents_shared.bus.pull import Delivery, headers_since, last_message, purge_before, stream_info
+from kgents_shared.bus.rows import Change, Changes, Row, Wish
+from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, is_removal
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import HISTORY_STREAMS, REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
-_NS_PER_S: Final = 1_000_000_000
 
 AUDIT_INTERVAL_S: Final = 30.0
-"""How often a writer looks whether the newest message under its subjects is one it knows."""
-TOMBSTONES_MAX: Final = 10_000
-"""Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
-HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
-"""How long the history of a removed subject is kept. Only the removal itself has a time to live: were older messages
-still there when it ends, the server would show the last of them as if the thing were back."""
+"""How often a writer looks whether everything new under its subjects is its own."""
 ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
@@ -87,8 +82,7 @@ class StateTable(Generic[T]):
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
-        self._tombstones: dict[str, Tombstone] = {}
-        self._outlived: dict[str, int] = {}  # removed subject → the sequence before which its history may go
+        self._tombstones = Tombstones()
         self._newest_seq = 0
         self._fleeting_seq = 0  # of a newest message that the server will drop by itself
         self._wake = asyncio.Event()
@@ -162,15 +156,12 @@ class StateTable(Generic[T]):
             self._remember_removal(subject, seq, time_ns)
         else:
             self.rows[subject] = Row(message, seq, time_ns)
-            self._tombstones.pop(subject, None)
+            self._tombstones.forget(subject)
 
     def _remember_removal(self, subject: str, seq: int, time_ns: int) -> None:
         if self._publisher is None:
             return
-        self._tombstones[subject] = Tombstone(seq, time_ns)
-        if len(self._tombstones) > TOMBSTONES_MAX:
-            oldest = next(iter(self._tombstones))
-            self._outlived[oldest] = self._tombstones.pop(oldest).seq
+        self._tombstones.note(subject, seq, time_ns)
 
     def _note_newest(self, seq: int, *, is_fleeting: bool) -> None:
         if seq > self._newest_seq:
@@ -267,7 +258,7 @@ class StateTable(Generic[T]):
         """The sequence of what the next message on the subject replaces."""
         if (row := self.rows.get(subject)) is not None:
             return row.seq
-        return tombstone.seq if (tombstone := self._tombstones.get(subject)) is not None else 0
+        return self._tombstones.seq(subject)
 
     def _is_fulfilled(self, wish: Wish[T], row: Row[T] | None) -> bool:
         if row is None or wish.is_removal:
@@ -326,7 +317,7 @@ class StateTable(Generic[T]):
         row = self.rows.get(subject)
         if last is None:
             self.rows.pop(subject, None)
-            self._tombstones.pop(subject, None)
+            self._tombstones.forget(subject)
             return
         try:
             gone = bool(last.marker) or is_removal(last.payload)
@@ -341,6 +332,7 @@ class StateTable(Generic[T]):
 
     async def _audit(self) -> None:
         """Find what others wrote to subjects that this table has no reason to touch, and what the server lost."""
+        audited = self._newest_seq
         async for session in self._bus.sessions():
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
@@ -348,36 +340,48 @@ class StateTable(Generic[T]):
                 known = self._newest_seq
                 newest = [await self._last(filter_) for filter_ in self._filters]
                 found = max(newest, key=lambda last: last.seq if last else 0)
-                is_quiet = not (self._in_flight or self._doubtful) and known == self._newest_seq
-                if is_quiet:
-                    self._judge(found, known)
+                if found is not None and found.seq > audited:
+                    audited = await self._audited_until(session, audited)
+                elif not (self._in_flight or self._doubtful) and known == self._newest_seq:
+                    self._judge_loss(found, known)
+                    audited = self._newest_seq
+                is_done = found is None or found.seq <= audited
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(AUDIT_INTERVAL_S if is_quiet else AUDIT_INTERVAL_S / 30):
+                    async with asyncio.timeout(AUDIT_INTERVAL_S if is_done else AUDIT_INTERVAL_S / 30):
                         await session.lost.wait()
 
-    def _judge(self, found: Delivery | None, known: int) -> None:
-        """Compare the newest message under our subjects with the newest that we know."""
+    async def _audited_until(self, session: Session, audited: int) -> int:
+        """Look at everything behind a sequence, up to what is still on its way to us; returns how far that is."""
+        try:
+            written = await headers_since(session, self._stream, self._filters, audited)
+        except BusError as error:
+            _log.warning("cannot audit the stream", stream=self._stream, error=str(error))
+            return audited
+        for each in written:
+            if each.subject in self._in_flight or each.subject in self._doubtful:
+                return each.seq - 1
+            is_forgotten = self._tombstones.is_full and TTL in (each.headers or {})
+            if each.seq > self._expected_seq(each.subject) and not (each.marker or is_forgotten):
+                raise SteppedDownError(f"somebody else wrote {each.subject} at {self._stream}:{each.seq}")
+        return written[-1].seq if written else audited
+
+    def _judge_loss(self, found: Delivery | None, known: int) -> None:
+        """Compare the newest message under our subjects, which is none we have not seen, with the newest we know."""
         seq = found.seq if found is not None else 0
         was_dropped_in_time = seq < known == self._fleeting_seq
-        if seq == known or was_dropped_in_time or (found is not None and found.marker):
-            self._newest_seq = seq
-            is_fleeting = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
-            self._fleeting_seq = seq if is_fleeting else 0
-            return
-        where = f"{found.subject} at {self._stream}:{seq}" if found else f"nothing in {self._stream}"
-        raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
+        if seq != known and not was_dropped_in_time and not (found is not None and found.marker):
+            where = f"{found.subject} at {self._stream}:{seq}" if found else f"nothing in {self._stream}"
+            raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
+        is_fleeting = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
+        self._newest_seq, self._fleeting_seq = seq, seq if is_fleeting else 0
 
     async def _let_history_go(self, session: Session) -> None:
-        """Drop what lies before removals that are older than HISTORY_OF_REMOVED_S; the removals end by themselves."""
+        """Drop what lies before removals that are old enough."""
         try:
-            now_ns = (await stream_info(session, self._stream)).now_ns
-            for subject, tombstone in list(self._tombstones.items()):
-                tombstone.time_ns = tombstone.time_ns or now_ns
-                if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
-                    self._outlived[subject] = self._tombstones.pop(subject).seq
-            for subject, seq in list(self._outlived.items()):
+            self._tombstones.retire((await stream_info(session, self._stream)).now_ns)
+            for subject, seq in list(self._tombstones.outlived.items()):
                 await purge_before(session, self._stream, subject, seq)
-                del self._outlived[subject]
+                del self._tombstones.outlived[subject]
         except BusError as error:
             _log.warning("cannot let the history of removed things go", stream=self._stream, error=str(error))
 

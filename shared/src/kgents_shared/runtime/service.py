@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -258,21 +258,36 @@ async def _work(context: Context[C]) -> None:
         context.status.set("syncing")
         started_s = context.clock.monotonic_s()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(context.lease.hold())
-                tasks.create_task(_run(context))
+            await _first_to_end(context.lease.hold(), _run(context))
         except* SteppedDownError as group:
             for error in _leaves(group):
                 context.status.conflicts += 1
                 context.status.set("degraded", str(error))
                 _log.error("stepped down", why=str(error), retry_in_s=retry_s)
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError  # a group that fails while it is cancelled tells of the failure alone
         context.status.forget_tables()
         if context.clock.monotonic_s() - started_s > RETRY_MAX_S:
             retry_s = RETRY_FIRST_S
         await context.clock.sleep(retry_s)
         retry_s = min(2 * retry_s, RETRY_MAX_S)
+
+
+async def _first_to_end(*calls: Coroutine[Any, Any, None]) -> None:
+    """Run calls together until one of them ends; how they failed is raised as a group.
+
+    No `TaskGroup`: one that fails at the moment it is cancelled reports the failure alone, and before Python 3.13 its
+    task cannot tell afterwards that it was cancelled. A service that lost its subjects while it was told to stop would
+    then begin anew.
+    """
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if errors:
+        raise BaseExceptionGroup("ended", errors)
 
 
 async def _run(context: Context[C]) -> None:

@@ -1,0 +1,256 @@
+"""All objects of a cluster → entities: fragments of objects, joined with what other objects decide of them. Pure.
+
+A pod's owner stands in a ReplicaSet, its Services in EndpointSlices, its policies in NetworkPolicies; ConfigMaps and
+Secrets exist here for as long as somebody names them. Each object that changes marks the entities it may have changed,
+and `take` gives those.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from kgents_collector_k8s.mapping import kind_of, referenced
+from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+OWNED: Final = "metadata.ownerReferences"
+OWNED_THROUGH: Final = "metadata.ownerReferences of the ReplicaSet"
+ROUTED: Final = "EndpointSlice.endpoints"
+SELECTED: Final = "NetworkPolicy.spec.podSelector"
+EVIDENCE: Final = {"replicasets": OWNED_THROUGH, "endpointslices": ROUTED, "networkpolicies": SELECTED}
+"""Resource → the evidence of the edges that rest on it. While it cannot be seen, these edges stay as published."""
+
+
+class Inventory:
+    """What one cluster holds. Resources are named as in paths: `pods`."""
+
+    def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
+        """`published` gives an entity as it was last published, for edges whose resource was never seen."""
+        self.entities: dict[Ref, Entity] = {}
+        """What should be published."""
+        self.unseen: set[str] = set()
+        """Resources that could not be seen since the start."""
+        self._cluster = cluster
+        self._published = published
+        self._fragments: defaultdict[str, dict[Key, Fragment]] = defaultdict(dict)
+        self._pods: defaultdict[str, set[Key]] = defaultdict(set)  # by namespace
+        self._owned: defaultdict[str, set[tuple[str, Key]]] = defaultdict(set)  # by the uid of a ReplicaSet
+        self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
+        self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
+        self._policies: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)  # by namespace
+        self._named: Counter[Ref] = Counter()
+        self._primary: dict[Ref, tuple[str, Key]] = {}
+        self._dirty: dict[Ref, None] = {}
+
+    def keys(self, resource: str) -> Collection[Key]:
+        """The objects that are known."""
+        return self._fragments[resource].keys()
+
+    def put(self, resource: str, key: Key, fragment: Fragment) -> None:
+        """An object is so."""
+        old = self._fragments[resource].get(key)
+        if old == fragment:
+            return
+        self._fragments[resource][key] = fragment
+        self._change(resource, key, old, fragment)
+
+    def drop(self, resource: str, key: Key, uid: str = "") -> None:
+        """An object is gone; if a uid is given, only this incarnation."""
+        old = self._fragments[resource].get(key)
+        if old is None or (uid and old.uid != uid):
+            return
+        del self._fragments[resource][key]
+        self._change(resource, key, old, None)
+
+    def keep_only(self, resource: str, keys: Collection[Key]) -> None:
+        """These objects exist and no others."""
+        for key in [key for key in self._fragments[resource] if key not in keys]:
+            self.drop(resource, key)
+
+    def mark_all(self) -> None:
+        """Look at everything again: what can be seen has changed."""
+        self._dirty.update(dict.fromkeys(self._primary))
+
+    def take(self) -> Iterator[tuple[Ref, Entity | None]]:
+        """What may have changed since the last time; None: it is gone."""
+        dirty, self._dirty = self._dirty, {}
+        for ref in dirty:
+            entity = self._made(ref)
+            if entity is None:
+                self.entities.pop(ref, None)
+            else:
+                self.entities[ref] = entity
+            yield ref, entity
+
+    # What a change touches
+
+    def _change(self, resource: str, key: Key, old: Fragment | None, new: Fragment | None) -> None:
+        for fragment, is_new in ((old, False), (new, True)):
+            if fragment is None:
+                continue
+            for entity in fragment.entities:
+                self._dirty[entity.ref] = None
+                if is_new:
+                    self._primary[entity.ref] = resource, key
+                else:
+                    self._primary.pop(entity.ref, None)
+            self._change_references(fragment.references, 1 if is_new else -1)
+            self._change_owner(resource, key, fragment, is_new=is_new)
+            self._change_endpoints(key, fragment, is_new=is_new)
+            self._change_policy(key, fragment, is_new=is_new)
+        if resource == "pods":
+            (self._pods[key[0]].add if new is not None else self._pods[key[0]].discard)(key)
+
+    def _change_references(self, refs: Iterable[Ref], by: int) -> None:
+        for ref in refs:
+            self._named[ref] += by
+            if not self._named[ref]:
+                del self._named[ref]
+            self._dirty[ref] = None
+
+    def _change_owner(self, resource: str, key: Key, fragment: Fragment, *, is_new: bool) -> None:
+        if fragment.owner is not None and fragment.owner.api_kind == "ReplicaSet":
+            owned = self._owned[fragment.owner.uid]
+            (owned.add if is_new else owned.discard)((resource, key))
+        if resource == "replicasets":
+            self._mark(self._owned.get(fragment.uid, ()))
+
+    def _change_endpoints(self, slice_: Key, fragment: Fragment, *, is_new: bool) -> None:
+        for endpoint in fragment.endpoints:
+            by_slice = self._endpoints[endpoint.pod]
+            if is_new:
+                by_slice.setdefault(slice_, []).append(endpoint)
+            else:
+                by_slice.pop(slice_, None)
+            self._dirty[endpoint.pod] = None
+        for external in fragment.external_endpoints:
+            by_slice_ = self._external[external.service]
+            if is_new:
+                by_slice_.setdefault(slice_, []).append(external)
+            else:
+                by_slice_.pop(slice_, None)
+            self._dirty[external.service] = None
+
+    def _change_policy(self, key: Key, fragment: Fragment, *, is_new: bool) -> None:
+        if fragment.selector is None:
+            return
+        if is_new:
+            self._policies[key[0]][key] = fragment.selector
+        else:
+            self._policies[key[0]].pop(key, None)
+        self._mark(("pods", pod) for pod in self._pods[key[0]])
+
+    def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
+        for resource, key in objects:
+            fragment = self._fragments[resource].get(key)
+            if fragment is not None and fragment.entities:
+                self._dirty[fragment.entities[0].ref] = None
+
+    # What an entity is
+
+    def _made(self, ref: Ref) -> Entity | None:
+        place = self._primary.get(ref)
+        if place is None:
+            return referenced(ref) if ref in self._named else None
+        resource, key = place
+        fragment = self._fragments[resource][key]
+        if fragment.entities[0].ref != ref:
+            return next((entity for entity in fragment.entities if entity.ref == ref), None)
+        entity = fragment.entities[0]
+        joined = [*self._owner(ref, fragment.owner), *self._others(resource, entity), *self._kept(ref)]
+        return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
+
+    def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
+        """The nearest owner that is shown: of a Deployment's pods the Deployment, not its ReplicaSet."""
+        if owner is None:
+            return
+        evidence, attributes = OWNED, dict[str, Value]()
+        if owner.api_kind == "ReplicaSet" and owner.api_group == "apps":
+            if "replicasets" in self.unseen:
+                return
+            through = self._fragments["replicasets"].get((ref.namespace, owner.name))
+            if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
+                evidence, attributes = OWNED_THROUGH, {"k8s.replicaset.name": owner.name}
+                owner = through.owner
+        namespace = "" if owner.api_kind in ("Node", "Namespace") else ref.namespace
+        peer = Ref(self._cluster, kind_of(owner.api_kind, owner.api_group), owner.name, namespace)
+        yield Connection(kind="owns", peer=peer, direction="in", attributes=attributes, evidence=evidence)
+
+    def _others(self, resource: str, entity: Entity) -> Iterator[Connection]:
+        if resource == "pods":
+            yield from self._routed(entity.ref)
+            yield from self._selected(entity)
+        elif resource == "services":
+            yield from self._outside(entity.ref)
+
+    def _routed(self, pod: Ref) -> Iterator[Connection]:
+        by_service: defaultdict[Ref, list[Endpoint]] = defaultdict(list)
+        for endpoints in self._endpoints.get(pod, {}).values():
+            for endpoint in endpoints:
+                by_service[endpoint.service].append(endpoint)
+        for service in sorted(by_service):
+            found = by_service[service]
+            attributes: dict[str, Value] = {
+                **_conditions(found),
+                "k8s.service.endpoint.ports": sorted({port for each in found for port in each.ports}),
+            }
+            yield Connection(kind="routes", peer=service, direction="in", attributes=attributes, evidence=ROUTED)
+
+    def _outside(self, service: Ref) -> Iterator[Connection]:
+        by_address: defaultdict[str, list[ExternalEndpoint]] = defaultdict(list)
+        for endpoints in self._external.get(service, {}).values():
+            for endpoint in endpoints:
+                by_address[endpoint.address].append(endpoint)
+        for address in sorted(by_address):
+            attributes = _conditions(by_address[address])
+            yield Connection(kind="routes", peer=address, attributes=attributes, evidence=ROUTED)
+
+    def _selected(self, pod: Entity) -> Iterator[Connection]:
+        policies = self._policies.get(pod.ref.namespace, {})
+        for key in sorted(policies):
+            selector = policies[key]
+            is_for_all = not selector.match_labels and not selector.match_expressions
+            if not is_for_all and selects(selector, pod.labels):
+                yield Connection(kind="selects", peer=selector.policy, direction="in", evidence=SELECTED)
+
+    def _kept(self, ref: Ref) -> Iterator[Connection]:
+        """Edges whose resource was never seen since the start: who cannot see must not say that they are gone."""
+        unseen = {evidence for resource, evidence in EVIDENCE.items() if resource in self.unseen}
+        published = self._published(ref) if unseen else None
+        if published is not None:
+            yield from (each for each in published.connections if each.evidence in unseen)
+
+
+def selects(selector: Selector, labels: dict[str, str]) -> bool:
+    """Whether a selector takes a pod with these labels."""
+    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+        return False
+    return all(_holds(labels.get(key), operator, values) for key, operator, values in selector.match_expressions)
+
+
+def _holds(value: str | None, operator: str, values: tuple[str, ...]) -> bool:
+    match operator:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case _:  # a newer API's: to claim nothing is the smaller error
+            return False
+
+
+def _conditions(endpoints: Collection[Endpoint | ExternalEndpoint]) -> dict[str, Value]:
+    """One endpoint may stand in several slices (IPv4 and IPv6): it is ready when any says so."""
+    return {
+        "k8s.service.endpoint.ready": any(each.is_ready for each in endpoints),
+        "k8s.service.endpoint.serving": any(each.is_serving for each in endpoints),
+        "k8s.service.endpoint.terminating": any(each.is_terminating for each in endpoints),
+    }

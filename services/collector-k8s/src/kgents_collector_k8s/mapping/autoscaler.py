@@ -1,0 +1,58 @@
+"""Autoscalers: a HorizontalPodAutoscaler → its entity, and what it scales."""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.kinds import group_of, kind_of
+from kgents_collector_k8s.mapping.thing import Status, entity
+from kgents_collector_k8s.objects.autoscaling import HorizontalPodAutoscaler
+from kgents_collector_k8s.objects.metadata import condition, holds
+from kgents_shared.contract.entity import Connection, Ref
+
+
+def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
+    """A HorizontalPodAutoscaler. Its current figures move by themselves and are not read."""
+    spec, metadata = found.spec, found.metadata
+    target = spec.scale_target_ref
+    kind = kind_of(target.kind, group_of(target.api_version))
+    peer = Ref(scope.cluster, kind, target.name, metadata.namespace)
+    itself = entity(
+        metadata,
+        "horizontalpodautoscaler",
+        scope,
+        status=_status(found),
+        attributes={
+            "k8s.hpa.uid": metadata.uid,
+            "k8s.hpa.min_pods": spec.min_replicas,
+            "k8s.hpa.max_pods": spec.max_replicas,
+            "k8s.hpa.current_pods": found.status.current_replicas,
+            "k8s.hpa.desired_pods": found.status.desired_replicas,
+        },
+        connections=[Connection(kind="scales", peer=peer, evidence="spec.scaleTargetRef")] if target.name else [],
+    )
+    return Fragment(metadata.uid, [itself])
+
+
+def _status(found: HorizontalPodAutoscaler) -> Status:
+    """Pending while it cannot scale, most often for want of metrics; at its maximum it says so."""
+    conditions = found.status.conditions
+    for type_ in ("AbleToScale", "ScalingActive"):
+        stated = condition(conditions, type_)
+        if stated is not None and stated.status == "False":
+            is_switched_off = stated.reason == "ScalingDisabled"  # its target has no replicas
+            return ("running" if is_switched_off else "pending"), stated.reason
+    limited = condition(conditions, "ScalingLimited")
+    if limited is not None and holds(conditions, "ScalingLimited") and limited.reason == "TooManyReplicas":
+        return "running", limited.reason
+    return "running", ""
+
+
+KIND: Final = Kind(
+    "horizontalpodautoscaler",
+    "HorizontalPodAutoscaler",
+    "autoscaling",
+    "v2",
+    "horizontalpodautoscalers",
+    HorizontalPodAutoscaler,
+    fragment,
+)

@@ -1,0 +1,105 @@
+"""Containers of a pod: spec and status of each → a container entity, named `<pod>/<container>`."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from sys import intern
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
+from kgents_collector_k8s.mapping.pod_status import container_status, ended
+from kgents_collector_k8s.mapping.resources import container_resources
+from kgents_collector_k8s.mapping.thing import Attributes, given
+from kgents_collector_k8s.objects.pod import Container, ContainerStatus, Pod
+from kgents_shared.contract.entity import Connection, Entity, Ref
+
+KIND: Final = "container"
+
+
+def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
+    """One entity for each container, init and ephemeral ones too, in the order of the spec.
+
+    A container lives as long as its id; before it has one, as long as its pod.
+    """
+    is_node_lost = pod.status.reason == "NodeLost"
+    found = []
+    for role, field, container, status in _all(pod):
+        state, word, reason = container_status(status, is_node_lost=is_node_lost)
+        runtime, id_ = _id(status)
+        attributes: Attributes = {
+            "k8s.pod.uid": pod.metadata.uid,
+            "k8s.container.name": container.name,
+            "k8s.container.type": role,
+            "k8s.container.status.state": state,
+            "k8s.container.status.reason": reason,
+            "container.id": id_,
+            "container.runtime.name": runtime,
+            **_image(intern(container.image)),
+            **_history(status),
+            **container_resources(container),
+        }
+        found.append(
+            Entity(
+                ref=Ref(scope.cluster, KIND, f"{owner.name}/{container.name}", owner.namespace),
+                source=SOURCE,
+                uid=id_ or pod.metadata.uid,
+                status=word,
+                reason=reason,
+                attributes=given(attributes),
+                aliases=[f"container-id:{id_}"] if id_ else [],
+                connections=[Connection(kind="owns", peer=owner, direction="in", evidence=field)],
+                created_at=pod.metadata.creation_timestamp,
+            )
+        )
+    return found
+
+
+def _all(pod: Pod) -> Iterator[tuple[str, str, Container, ContainerStatus | None]]:
+    """Role, field of the spec, container, and its status if the kubelet has stated one."""
+    spec, status = pod.spec, pod.status
+    found = {each.name: each for each in status.container_statuses or ()}
+    for each in spec.containers or ():
+        yield "app", "spec.containers", each, found.get(each.name)
+    if spec.init_containers:
+        found = {each.name: each for each in status.init_container_statuses or ()}
+        for each in spec.init_containers:
+            role = "sidecar" if each.restart_policy == "Always" else "init"
+            yield role, "spec.initContainers", each, found.get(each.name)
+    if spec.ephemeral_containers:
+        found = {each.name: each for each in status.ephemeral_container_statuses or ()}
+        for each in spec.ephemeral_containers:
+            yield "ephemeral", "spec.ephemeralContainers", each, found.get(each.name)
+
+
+def _id(status: ContainerStatus | None) -> tuple[str, str]:
+    """`containerd://4f…` → its runtime and its id."""
+    if status is None or not status.container_id:
+        return "", ""
+    runtime, scheme, id_ = status.container_id.partition("://")
+    return (intern(runtime), id_) if scheme else ("", runtime)
+
+
+def _history(status: ContainerStatus | None) -> Attributes:
+    """What the past of a container tells. kubectl hides an OOM kill as soon as the container runs again; we do not."""
+    if status is None:
+        return {}
+    last = status.last_state.terminated if status.last_state is not None else None
+    return {
+        "k8s.container.restart_count": status.restart_count,
+        "k8s.container.status.last_terminated_reason": ended(last) if last is not None else None,
+        "k8s.container.status.last_terminated_exit_code": last.exit_code if last is not None else None,
+        "container.image.id": status.image_id,
+    }
+
+
+@lru_cache(maxsize=4_096)
+def _image(image: str) -> Attributes:
+    """`registry:5000/shop/cart:2.4.1@sha256:…` → name, tag and digest."""
+    name, _, digest = image.partition("@")
+    path, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:  # the colon of a registry's port
+        path, tag = name, ""
+    return {
+        "container.image.name": path,
+        "container.image.tags": [tag] if tag else None,
+        "container.image.repo_digests": [f"{path}@{digest}"] if digest else None,
+    }

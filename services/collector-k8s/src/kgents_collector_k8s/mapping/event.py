@@ -1,0 +1,100 @@
+"""Kubernetes Events: an Event as it is added or updated → an event of the contract on the object it is about. Pure.
+
+An Event that happens again is updated, not added anew, so its id is its uid and its count. That it is deleted means
+that its time to live is over, and is no news.
+"""
+
+import re
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
+from kgents_collector_k8s.mapping.kinds import group_of, kind_of
+from kgents_collector_k8s.objects import event as objects
+from kgents_collector_k8s.objects.metadata import ObjectReference
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.event import Event
+
+_TEXT_CHARS_MAX: Final = 240
+"""As much of a note as belongs into one sentence."""
+
+_MESSAGE_CHARS_MAX: Final = 1_024
+"""As much as the API server takes for a note; legacy events may be longer."""
+
+_CRITICAL: Final = frozenset({"SystemOOM", "KernelDeadlock", "NodeNotReady", "KubeletIsDown", "ContainerRuntimeIsDown"})
+"""A node is in danger, and all that runs on it."""
+
+_ERROR: Final = frozenset(
+    {
+        "Failed", "FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedBinding",
+        "FailedCreatePodSandBox", "FailedPostStartHook", "OOMKilling", "Evicted", "InvalidDiskCapacity",
+        "ProvisioningFailed", "VolumeFailedDelete", "BackoffLimitExceeded", "DeadlineExceeded", "NetworkNotReady",
+        "FailedGetScale", "TaintManagerEviction", "ErrImageNeverPull", "InspectFailed",
+    }
+)  # fmt: skip
+"""Something did not work that was to work. Warnings that pass by themselves (`Unhealthy`, `BackOff`) are not here."""
+
+_WITHOUT_NAMESPACE: Final = ("Node", "Namespace", "PersistentVolume")
+"""Their Events stand in the namespace `default`, which some reporters put into the reference too."""
+
+_FIELD: Final = re.compile(r"spec\.(?:containers|initContainers|ephemeralContainers)\{([^}]+)\}")
+
+
+def event(found: objects.Event, scope: Scope) -> Event | None:
+    """The event; None for one that does not say when it happened, or on what."""
+    series = found.series
+    repeated_at = series.last_observed_time if series is not None else None
+    created_at = found.metadata.creation_timestamp
+    last_at = repeated_at or found.event_time or found.deprecated_last_timestamp or created_at
+    if last_at is None or not found.regarding.name:
+        return None
+    first_at = found.deprecated_first_timestamp or found.event_time or created_at or last_at
+    count = max(1, series.count if series is not None else 0, found.deprecated_count)
+    ref = _ref(found.regarding, scope)
+    return Event(
+        text=_text(ref, found, count),
+        id=f"{found.metadata.uid}-{count}",
+        ref=ref,
+        source=SOURCE,
+        type=found.type,
+        reason=found.reason,
+        severity=_severity(found),
+        first_at=min(first_at, last_at),
+        last_at=last_at,
+        message=found.note[:_MESSAGE_CHARS_MAX],
+        count=count,
+        uid=_uid(found.regarding, ref),
+    )
+
+
+def _ref(regarding: ObjectReference, scope: Scope) -> Ref:
+    """The thing it is about: of an event on a container of a pod, the container."""
+    kind = kind_of(regarding.kind, group_of(regarding.api_version))
+    inside = _FIELD.fullmatch(regarding.field_path) if kind == "pod" else None
+    if inside is not None:
+        return Ref(scope.cluster, "container", f"{regarding.name}/{inside[1]}", regarding.namespace)
+    namespace = "" if regarding.kind in _WITHOUT_NAMESPACE else regarding.namespace
+    return Ref(scope.cluster, kind, regarding.name, namespace)
+
+
+def _severity(found: objects.Event) -> str:
+    """By its reason, whatever its type: that a node is not ready is an event of the type Normal."""
+    if found.reason in _CRITICAL:
+        return "critical"
+    if found.reason in _ERROR:
+        return "error"
+    return "warning" if found.type == "Warning" else "info"
+
+
+def _uid(regarding: ObjectReference, ref: Ref) -> str:
+    """The incarnation, as far as it is told: a container's is not, and kubelets put a node's name in its place."""
+    return "" if ref.kind == "container" or regarding.uid == regarding.name else regarding.uid
+
+
+def _text(ref: Ref, found: objects.Event, count: int) -> str:
+    """One sentence, e.g. `container shop/cart-7f/app: Back-off restarting failed container (7 times).`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found.reason).lower()
+    said = " ".join(found.note.split()) or words or "something happened"
+    if len(said) > _TEXT_CHARS_MAX:
+        said = said[: _TEXT_CHARS_MAX - 1] + "…"
+    times = f" ({count} times)" if count > 1 else ""
+    return f"{ref}: {said.rstrip('. ')}{times}."

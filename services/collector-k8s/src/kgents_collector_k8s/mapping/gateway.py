@@ -1,0 +1,139 @@
+"""Gateway API: Gateway, HTTPRoute, GRPCRoute → entities; a route carries both ends, its Gateways and its backends."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from kgents_collector_k8s.mapping.address import host_port
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.kinds import kind_of
+from kgents_collector_k8s.mapping.reference import Mention, configured, named
+from kgents_collector_k8s.mapping.thing import Status, entity
+from kgents_collector_k8s.objects.gateway import Gateway, MethodMatch, Reference, Route, RouteMatch, RouteRule
+from kgents_collector_k8s.objects.metadata import Condition, condition
+from kgents_shared.contract.entity import Connection, Ref, Value
+
+GROUP: Final = "gateway.networking.k8s.io"
+
+
+def gateway(found: Gateway, scope: Scope) -> Fragment:
+    """A Gateway."""
+    metadata, spec, status = found.metadata, found.spec, found.status
+    configures = configured(_certificates(found), metadata.namespace, scope)
+    addresses = [each.value for each in status.addresses or ()]
+    itself = entity(
+        metadata,
+        "gateway",
+        scope,
+        status=_standing(status.conditions, ("Accepted", "Programmed")),
+        attributes={
+            "k8s.gateway.uid": metadata.uid,
+            "k8s.gateway.class": spec.gateway_class_name,
+            "k8s.gateway.listeners": [f"{each.name}:{each.port}/{each.protocol}" for each in spec.listeners or ()],
+        },
+        addresses=[*addresses, *(host_port(host, each.port) for host in addresses for each in spec.listeners or ())],
+        connections=configures,
+    )
+    return Fragment(metadata.uid, [itself], references=named(configures))
+
+
+def httproute(found: Route, scope: Scope) -> Fragment:
+    """An HTTPRoute."""
+    return _route(found, "httproute", scope)
+
+
+def grpcroute(found: Route, scope: Scope) -> Fragment:
+    """A GRPCRoute."""
+    return _route(found, "grpcroute", scope)
+
+
+def _route(found: Route, kind: str, scope: Scope) -> Fragment:
+    metadata = found.metadata
+    hostnames = found.spec.hostnames or []
+    itself = entity(
+        metadata,
+        kind,
+        scope,
+        status=_route_status(found),
+        attributes={f"k8s.{kind}.uid": metadata.uid, f"k8s.{kind}.hostnames": hostnames},
+        aliases=(host for host in hostnames if "*" not in host),
+        connections=[*_parents(found, scope), *_backends(found, scope)],
+    )
+    return Fragment(metadata.uid, [itself])
+
+
+def _parents(found: Route, scope: Scope) -> list[Connection]:
+    """What routes through it: Gateways, or in a mesh the Service itself."""
+    sections: dict[Ref, list[str]] = {}
+    for each in found.spec.parent_refs or ():
+        ref = _ref(each, found, scope, kind="Gateway", group=GROUP)
+        sections.setdefault(ref, []).append(each.section_name)
+    return [_connection(ref, names, "in", "k8s.gateway.listeners") for ref, names in sections.items()]
+
+
+def _backends(found: Route, scope: Scope) -> list[Connection]:
+    matches: dict[Ref, list[str]] = {}
+    for rule in found.spec.rules or ():
+        for each in rule.backend_refs or ():
+            ref = _ref(each, found, scope, kind="Service", group="")
+            matches.setdefault(ref, []).extend(_matches(rule))
+    return [_connection(ref, texts, "out", "k8s.route.matches") for ref, texts in matches.items()]
+
+
+def _connection(peer: Ref, texts: Iterable[str], direction: str, attribute: str) -> Connection:
+    found = sorted({text for text in texts if text})
+    attributes: dict[str, Value] = {attribute: found} if found else {}
+    evidence = "spec.parentRefs[]" if direction == "in" else "spec.rules[].backendRefs[]"
+    return Connection(kind="routes", peer=peer, direction=direction, attributes=attributes, evidence=evidence)
+
+
+def _ref(reference: Reference, found: Route, scope: Scope, *, kind: str, group: str) -> Ref:
+    """The ref of a reference in a route; kind and group are what it means if it does not say."""
+    stated = group if reference.group is None else reference.group
+    namespace = reference.namespace or found.metadata.namespace
+    return Ref(scope.cluster, kind_of(reference.kind or kind, stated), reference.name, namespace)
+
+
+def _matches(rule: RouteRule) -> Iterator[str]:
+    for each in rule.matches or ():
+        yield _match(each)
+    if not rule.matches:
+        yield "/"
+
+
+def _match(match: RouteMatch) -> str:
+    """`/cart`, or `shop.Cart/Add`."""
+    if isinstance(match.method, MethodMatch):
+        return f"{match.method.service or '*'}/{match.method.method or '*'}"
+    return match.path.value if match.path is not None else "/"
+
+
+def _certificates(found: Gateway) -> Iterator[Mention]:
+    for listener in found.spec.listeners or ():
+        for each in (listener.tls.certificate_refs if listener.tls is not None else None) or ():
+            if each.kind in ("", "Secret") and not each.group:
+                path = "spec.listeners[].tls.certificateRefs[]"
+                yield Mention("secret", each.name, "tls", path, namespace=each.namespace)
+
+
+def _route_status(found: Route) -> Status:
+    """As good as the worst that one of its parents says; pending while none has said anything."""
+    verdicts = [_standing(each.conditions, ("Accepted", "ResolvedRefs")) for each in found.status.parents or ()]
+    if not verdicts:
+        return "pending", "NotAccepted"
+    return max(verdicts, key=lambda verdict: ("running", "pending", "failed").index(verdict[0]))
+
+
+def _standing(conditions: list[Condition] | None, needed: tuple[str, ...]) -> Status:
+    """Failed by the first condition that is denied, pending until all are stated."""
+    stated = [condition(conditions, each) for each in needed]
+    for each in stated:
+        if each is not None and each.status == "False":
+            return ("pending" if each.reason == "Pending" else "failed"), each.reason
+    if all(each is not None and each.status == "True" for each in stated):
+        return "running", ""
+    return "pending", "Pending"
+
+
+GATEWAY: Final = Kind("gateway", "Gateway", GROUP, "v1", "gateways", Gateway, gateway, is_optional=True)
+HTTPROUTE: Final = Kind("httproute", "HTTPRoute", GROUP, "v1", "httproutes", Route, httproute, is_optional=True)
+GRPCROUTE: Final = Kind("grpcroute", "GRPCRoute", GROUP, "v1", "grpcroutes", Route, grpcroute, is_optional=True)

@@ -1,0 +1,64 @@
+"""Ingresses: an Ingress → the ingress entity, with the Services it leads to and the certificates it shows."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.reference import Mention, configured, named
+from kgents_collector_k8s.mapping.thing import entity
+from kgents_collector_k8s.objects.network import Ingress, IngressBackend
+from kgents_shared.contract.entity import Connection, Ref
+
+_ALL_HOSTS: Final = "*"
+_PATHS: Final = "spec.rules[].http.paths[].backend"
+_DEFAULT: Final = "spec.defaultBackend"
+
+
+def fragment(ingress: Ingress, scope: Scope) -> Fragment:
+    """An Ingress. Its addresses are its controller's, which many share, so it goes by its hosts."""
+    spec = ingress.spec
+    secrets = (Mention("secret", each.secret_name, "tls", "spec.tls[]") for each in spec.tls or ())
+    configures = configured(secrets, ingress.metadata.namespace, scope)
+    itself = entity(
+        ingress.metadata,
+        "ingress",
+        scope,
+        status=("running", ""),
+        attributes={"k8s.ingress.uid": ingress.metadata.uid, "k8s.ingress.class": spec.ingress_class_name},
+        aliases=(each.host for each in spec.rules or () if _ALL_HOSTS not in each.host),
+        connections=[*_routes(ingress, scope), *configures],
+    )
+    return Fragment(ingress.metadata.uid, [itself], references=named(configures))
+
+
+def _routes(ingress: Ingress, scope: Scope) -> list[Connection]:
+    """One connection for each Service, with all that leads there: `shop.example.com/cart`, `*` for the rest."""
+    found: dict[str, dict[str, str]] = {}
+    for service, rule, path in _rules(ingress):
+        found.setdefault(service, {}).setdefault(rule, path)
+    return [
+        Connection(
+            kind="routes",
+            peer=Ref(scope.cluster, "service", service, ingress.metadata.namespace),
+            attributes={"k8s.ingress.rules": list(rules)},
+            evidence=", ".join(dict.fromkeys(rules.values())),
+        )
+        for service, rules in found.items()
+    ]
+
+
+def _rules(ingress: Ingress) -> Iterator[tuple[str, str, str]]:
+    """Service, rule, and the field that says so."""
+    for rule in ingress.spec.rules or ():
+        for path in (rule.http.paths if rule.http is not None else None) or ():
+            if name := _service(path.backend):
+                yield name, f"{rule.host or _ALL_HOSTS}{path.path}", _PATHS
+    if name := _service(ingress.spec.default_backend):
+        yield name, _ALL_HOSTS, _DEFAULT
+
+
+def _service(backend: IngressBackend | None) -> str:
+    return backend.service.name if backend is not None and backend.service is not None else ""
+
+
+KIND: Final = Kind("ingress", "Ingress", "networking.k8s.io", "v1", "ingresses", Ingress, fragment)

@@ -1,0 +1,116 @@
+"""Usage: answers of metrics.k8s.io and what pods may use → pulses of pods, containers and nodes. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
+from kgents_collector_k8s.mapping.quantity import integer, number
+from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.pulse import ResourcePulse
+
+Usage = tuple[float | None, int | None]
+"""CPU in cores, memory in bytes."""
+
+
+def pod_pulses(
+    found: PodMetrics, entities: Mapping[Ref, Entity], scope: Scope, *, interval_s: float
+) -> list[ResourcePulse]:
+    """The pulses of a pod and its containers.
+
+    Args:
+        found: one item of the answer.
+        entities: our entities; their attributes hold requests and limits. What is not among them gets no pulse: it is
+            not known yet, or no longer.
+        scope: the cluster.
+        interval_s: when to expect the next answer.
+    """
+    name, namespace = found.metadata.name, found.metadata.namespace
+    usages = {each.name: _usage(each.usage) for each in found.containers or ()}
+    pulses = [
+        _pulse(entity, usage, "k8s.container", found.timestamp, interval_s)
+        for container, usage in usages.items()
+        if (entity := entities.get(Ref(scope.cluster, "container", f"{name}/{container}", namespace))) is not None
+    ]
+    pod = entities.get(Ref(scope.cluster, "pod", name, namespace))
+    if pod is not None and usages:
+        pulses.insert(0, _pulse(pod, _total(usages), "k8s.pod", found.timestamp, interval_s))
+    return pulses
+
+
+def node_pulse(
+    found: NodeMetrics, entities: Mapping[Ref, Entity], scope: Scope, *, interval_s: float
+) -> ResourcePulse | None:
+    """The pulse of a node, against what the machine has; None for a node that is not among our entities."""
+    entity = entities.get(Ref(scope.cluster, "node", found.metadata.name))
+    if entity is None:
+        return None
+    cpu, memory_bytes = _usage(found.usage)
+    cores, room_bytes = (_figure(entity, f"k8s.node.{each}.capacity") for each in ("cpu", "memory"))
+    custom = {
+        "cpu_limit_percent": cores * 100 if cores else None,
+        "cpu_allocatable_ratio": _ratio(cpu, _figure(entity, "k8s.node.cpu.allocatable")),
+        "memory_allocatable_ratio": _ratio(memory_bytes, _figure(entity, "k8s.node.memory.allocatable")),
+    }
+    limit_bytes = int(room_bytes) if room_bytes else None
+    return _made(entity, (cpu, memory_bytes), limit_bytes, custom, found.timestamp, interval_s)
+
+
+def _pulse(entity: Entity, usage: Usage, prefix: str, at: datetime, interval_s: float) -> ResourcePulse:
+    cpu, memory_bytes = usage
+    cpu_request, cpu_limit = (_figure(entity, f"{prefix}.cpu.{each}") for each in ("request", "limit"))
+    memory_request, memory_limit = (_figure(entity, f"{prefix}.memory.{each}") for each in ("request", "limit"))
+    custom = {
+        "cpu_limit_percent": cpu_limit * 100 if cpu_limit else None,
+        "cpu_request_ratio": _ratio(cpu, cpu_request),
+        "cpu_limit_ratio": _ratio(cpu, cpu_limit),
+        "memory_request_ratio": _ratio(memory_bytes, memory_request),
+        "memory_limit_ratio": _ratio(memory_bytes, memory_limit),
+    }
+    return _made(entity, usage, int(memory_limit) if memory_limit else None, custom, at, interval_s)
+
+
+def _made(
+    entity: Entity,
+    usage: Usage,
+    memory_limit_bytes: int | None,
+    custom: Mapping[str, float | None],
+    at: datetime,
+    interval_s: float,
+) -> ResourcePulse:
+    cpu, memory_bytes = usage
+    return ResourcePulse(
+        ref=entity.ref,
+        source=SOURCE,
+        timestamp=at,
+        interval_s=interval_s,
+        uid=entity.uid,
+        cpu_percent=round(cpu * 100, 4) if cpu is not None else None,
+        memory_bytes=memory_bytes,
+        memory_limit_bytes=memory_limit_bytes,
+        custom={name: value for name, value in custom.items() if value is not None},
+    )
+
+
+def _usage(quantities: Mapping[str, str] | None) -> Usage:
+    found = quantities or {}
+    return number(found.get("cpu")), integer(found.get("memory"))
+
+
+def _total(usages: Mapping[str, Usage]) -> Usage:
+    """The sum over containers; not known if it is not known of one of them."""
+    cpus = [cpu for cpu, _ in usages.values() if cpu is not None]
+    memories = [memory for _, memory in usages.values() if memory is not None]
+    return (
+        round(sum(cpus), 9) if len(cpus) == len(usages) else None,
+        sum(memories) if len(memories) == len(usages) else None,
+    )
+
+
+def _figure(entity: Entity, attribute: str) -> float | None:
+    value = entity.attributes.get(attribute)
+    return value if isinstance(value, int | float) else None
+
+
+def _ratio(used: float | None, of: float | None) -> float | None:
+    return round(used / of, 6) if used is not None and of else None

@@ -1,0 +1,25 @@
+"""Namespaces: a Namespace → the namespace entity."""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.thing import entity
+from kgents_collector_k8s.objects.cluster import Namespace
+
+_STATUS: Final = {"Active": "running", "Terminating": "terminating"}
+
+
+def fragment(namespace: Namespace, scope: Scope) -> Fragment:
+    """A namespace. What lives in it says so in its ref."""
+    phase = namespace.status.phase
+    itself = entity(
+        namespace.metadata,
+        "namespace",
+        scope,
+        status=(_STATUS.get(phase, "unknown"), ""),
+        attributes={"k8s.namespace.uid": namespace.metadata.uid, "k8s.namespace.phase": phase.lower()},
+    )
+    return Fragment(namespace.metadata.uid, [itself])
+
+
+KIND: Final = Kind("namespace", "Namespace", "", "v1", "namespaces", Namespace, fragment, is_namespaced=False)

@@ -1,0 +1,39 @@
+"""NetworkPolicies: a NetworkPolicy → its entity, and the selector of the pods it is about."""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope, Selector
+from kgents_collector_k8s.mapping.thing import entity
+from kgents_collector_k8s.objects.network import NetworkPolicy
+from kgents_shared.contract.entity import Connection, Ref
+
+
+def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
+    """A NetworkPolicy. One for all pods of its namespace has one connection to that, not one to each pod."""
+    metadata, chosen = policy.metadata, policy.spec.pod_selector
+    is_for_all = not chosen.match_labels and not chosen.match_expressions
+    namespace = Ref(scope.cluster, "namespace", metadata.namespace)
+    itself = entity(
+        metadata,
+        "networkpolicy",
+        scope,
+        status=("running", ""),
+        attributes={
+            "k8s.networkpolicy.uid": metadata.uid,
+            "k8s.networkpolicy.policy_types": sorted(policy.spec.policy_types or ()),
+        },
+        connections=[Connection(kind="selects", peer=namespace, evidence="spec.podSelector")] if is_for_all else [],
+    )
+    if is_for_all:
+        return Fragment(metadata.uid, [itself])
+    expressions = sorted(
+        (each.key, each.operator, tuple(sorted(each.values or ()))) for each in chosen.match_expressions or ()
+    )
+    return Fragment(
+        metadata.uid, [itself], selector=Selector(itself.ref, chosen.match_labels or {}, tuple(expressions))
+    )
+
+
+KIND: Final = Kind(
+    "networkpolicy", "NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", NetworkPolicy, fragment
+)

@@ -1,0 +1,122 @@
+"""Pods: a Pod → the pod entity, its containers, and the name of its controlling owner."""
+
+from collections.abc import Iterator
+from sys import intern
+from typing import Final
+
+from kgents_collector_k8s.mapping import container
+from kgents_collector_k8s.mapping.address import host_port
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
+from kgents_collector_k8s.mapping.pod_status import status_of, word_of
+from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
+from kgents_collector_k8s.mapping.resources import pod_resources
+from kgents_collector_k8s.mapping.thing import Attributes, entity, owner_of, ref_of
+from kgents_collector_k8s.objects.pod import Pod
+from kgents_shared.contract.entity import Connection, Entity, Ref
+
+_WORKLOADS: Final = frozenset(
+    {("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")}
+)
+"""Owners whose template says what configures their pods."""
+
+_OVER: Final = ("Succeeded", "Failed")
+_LAST_REASON: Final = "k8s.container.status.last_terminated_reason"
+_OOM_KILLED: Final = "OOMKilled"
+
+
+def fragment(pod: Pod, scope: Scope) -> Fragment:
+    """The pod and its containers. Its owner's edge, its Services and its policies are joined by the inventory.
+
+    What configures it is carried by its workload, since all its pods are configured alike. A pod that has none carries
+    it itself: a bare one, one of the node's own (its owner is the Node), one of an operator's.
+    """
+    ref = ref_of(pod.metadata, "pod", scope)
+    owner = owner_of(pod.metadata)
+    word = word_of(pod)
+    containers = container.entities(pod, ref, scope)
+    configures = [] if _has_workload(owner) else configured(mentions(pod.spec, "spec"), ref.namespace, scope)
+    itself = entity(
+        pod.metadata,
+        "pod",
+        scope,
+        status=status_of(pod, word),
+        attributes=_attributes(pod, word, containers),
+        addresses=_addresses(pod),
+        aliases=_aliases(pod),
+        connections=[*_runs_on(pod, scope), *_claims(pod, scope), *configures],
+    )
+    return Fragment(pod.metadata.uid, [itself, *containers], owner, named(configures))
+
+
+def _has_workload(owner: Owner | None) -> bool:
+    return owner is not None and (owner.api_group, owner.api_kind) in _WORKLOADS
+
+
+def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
+    spec, status = pod.spec, pod.status
+    start = status.start_time
+    return {
+        "k8s.pod.uid": pod.metadata.uid,
+        "k8s.pod.ip": status.pod_ip,
+        "k8s.pod.start_time": start.isoformat().replace("+00:00", "Z") if start is not None else None,
+        "k8s.pod.status.phase": intern(status.phase),
+        "k8s.pod.status.reason": intern(word),
+        "k8s.pod.status.last_terminated_reason": _last_reason(containers),
+        "k8s.pod.restart_count": sum(
+            each.restart_count for each in (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
+        ),
+        "k8s.pod.qos_class": intern(status.qos_class),
+        "k8s.pod.host_network": spec.host_network or None,
+        "k8s.pod.priority_class.name": intern(spec.priority_class_name),
+        "k8s.service_account.name": intern(spec.service_account_name),
+        "k8s.node.name": intern(spec.node_name),
+        **pod_resources(spec),
+    }
+
+
+def _last_reason(containers: list[Entity]) -> str | None:
+    """How containers of the pod ended before they were started again; a kill for memory before all others."""
+    reasons = {str(each.attributes[_LAST_REASON]) for each in containers if _LAST_REASON in each.attributes}
+    return _OOM_KILLED if _OOM_KILLED in reasons else min(reasons, default=None)
+
+
+def _addresses(pod: Pod) -> Iterator[str]:
+    """Its own IPs, and the ports that it occupies on its node.
+
+    The IPs of a pod that is over belong to others soon; those of one on the host network belong to the node.
+    """
+    spec, status = pod.spec, pod.status
+    if status.phase in _OVER:
+        return
+    if not spec.host_network:
+        yield status.pod_ip
+        for each in status.pod_ips or ():
+            yield each.ip
+    for one in spec.containers or ():
+        for port in one.ports or ():
+            if port.host_port and status.host_ip:
+                yield host_port(status.host_ip, port.host_port)
+
+
+def _aliases(pod: Pod) -> Iterator[str]:
+    """Its name in the cluster's DNS, which a pod of a StatefulSet has: `db-0.db.shop.svc`."""
+    spec = pod.spec
+    if spec.hostname and spec.subdomain and pod.status.phase not in _OVER:
+        name = f"{spec.hostname}.{spec.subdomain}.{pod.metadata.namespace}"
+        yield from (name, f"{name}.svc", f"{name}.svc.cluster.local")
+
+
+def _runs_on(pod: Pod, scope: Scope) -> list[Connection]:
+    if not pod.spec.node_name:
+        return []
+    peer = Ref(scope.cluster, "node", intern(pod.spec.node_name))
+    return [Connection(kind="runs_on", peer=peer, evidence="spec.nodeName")]
+
+
+def _claims(pod: Pod, scope: Scope) -> list[Connection]:
+    if not pod.spec.volumes:
+        return []
+    return claims(pod.spec, "spec", pod.metadata.namespace, scope, pod=pod.metadata.name)
+
+
+KIND: Final = Kind("pod", "Pod", "", "v1", "pods", Pod, fragment)

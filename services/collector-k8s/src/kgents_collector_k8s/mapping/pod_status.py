@@ -1,0 +1,141 @@
+"""The word that `kubectl get pods` shows under STATUS: a pod → its word → our status and reason. Pure.
+
+| kubectl's word | status | reason |
+|---|---|---|
+| `Running`, all ready | running | |
+| `Running` without the condition Ready, `NotReady` | running | `NotReady` |
+| `Pending` | pending | `Unschedulable` if no node takes it, or none |
+| `ContainerCreating`, `PodInitializing`, `Init:1/3`, `SchedulingGated` | pending | the word |
+| `Completed`, `Succeeded` | succeeded | |
+| `Completed` of a pod that is started again | pending | `Completed` |
+| `Terminating` | terminating | |
+| `Unknown`, `NodeLost` | unknown | the word |
+| `CrashLoopBackOff`, `ImagePullBackOff`, `OOMKilled`, `Init:Error`, `ExitCode:3`, `Evicted`, … | failed | the word |
+"""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping.thing import Status
+from kgents_collector_k8s.objects.metadata import condition, holds
+from kgents_collector_k8s.objects.pod import ContainerState, ContainerStatus, Pod, Terminated
+
+_STATUS: Final = {
+    "Running": "running",
+    "NotReady": "running",
+    "Pending": "pending",
+    "ContainerCreating": "pending",
+    "PodInitializing": "pending",
+    "SchedulingGated": "pending",
+    "Completed": "succeeded",
+    "Succeeded": "succeeded",
+    "Terminating": "terminating",
+    "Unknown": "unknown",
+    "NodeLost": "unknown",
+}
+_SAYS_NO_MORE: Final = frozenset({"Running", "Pending", "Completed", "Succeeded", "Terminating", "Failed"})
+"""Words that only repeat the status."""
+
+_NODE_LOST: Final = "NodeLost"
+_ALWAYS: Final = "Always"
+_NOTHING: Final = ContainerState()
+
+
+def word_of(pod: Pod) -> str:
+    """The word, by kubectl's own algorithm (`printPod`), so that both say the same."""
+    status = pod.status
+    word = status.reason or status.phase
+    if any(each.type == "PodScheduled" and each.reason == "SchedulingGated" for each in status.conditions or ()):
+        word = "SchedulingGated"
+    initializing = _initializing(pod)
+    if initializing is None or holds(status.conditions, "Initialized"):
+        word = _running(pod, initializing or word)
+    else:
+        word = initializing
+    if pod.metadata.deletion_timestamp is not None:
+        if status.reason == _NODE_LOST:
+            return "Unknown"
+        if status.phase not in ("Succeeded", "Failed"):
+            return "Terminating"
+    return word or "Unknown"
+
+
+def status_of(pod: Pod, word: str) -> Status:
+    """Our status and reason for kubectl's word: see the table above."""
+    status = _status(word)
+    if word == "Completed" and pod.status.phase == "Running" and pod.spec.restart_policy == _ALWAYS:
+        return "pending", word
+    if word == "Running" and not holds(pod.status.conditions, "Ready"):
+        return status, "NotReady"
+    if word == "Pending":
+        scheduled = condition(pod.status.conditions, "PodScheduled")
+        return status, scheduled.reason if scheduled is not None and scheduled.status == "False" else ""
+    return status, "" if word in _SAYS_NO_MORE else word
+
+
+def container_status(status: ContainerStatus | None, *, is_node_lost: bool) -> tuple[str, str, str]:
+    """The state (`waiting`, `running`, `terminated`, or not known) of one container, our status, and the reason."""
+    if status is None:
+        return "waiting", "pending", ""
+    if is_node_lost:
+        return "", "unknown", _NODE_LOST
+    state = status.state or _NOTHING
+    if state.terminated is not None:
+        word = ended(state.terminated)
+        if state.terminated.exit_code == 0:
+            return "terminated", "succeeded", "" if word in _SAYS_NO_MORE else word
+        return "terminated", "failed", word
+    if state.running is not None:
+        return "running", "running", "" if status.ready else "NotReady"
+    reason = state.waiting.reason if state.waiting is not None else ""
+    return "waiting", _status(reason) if reason else "pending", reason
+
+
+def ended(how: Terminated) -> str:
+    """How a container ended, in one word: `OOMKilled`, `Error`, `Signal:9`, `ExitCode:3`."""
+    if how.reason:
+        return how.reason
+    return f"Signal:{how.signal}" if how.signal else f"ExitCode:{how.exit_code}"
+
+
+def _status(word: str) -> str:
+    init = word.removeprefix("Init:")
+    if init != word and "/" in init:
+        return "pending"
+    return _STATUS.get(init, "failed")
+
+
+def _initializing(pod: Pod) -> str | None:
+    """The word of the first init container that is not over; None when all are."""
+    wished = pod.spec.init_containers or ()
+    sidecars = {each.name for each in wished if each.restart_policy == _ALWAYS}
+    for done, each in enumerate(pod.status.init_container_statuses or ()):
+        state = each.state or _NOTHING
+        if state.terminated is not None and state.terminated.exit_code == 0:
+            continue
+        if each.name in sidecars and each.started:
+            continue
+        if state.terminated is not None:
+            return f"Init:{ended(state.terminated)}"
+        if state.waiting is not None and state.waiting.reason not in ("", "PodInitializing"):
+            return f"Init:{state.waiting.reason}"
+        return f"Init:{done}/{len(wished)}"
+    return None
+
+
+def _running(pod: Pod, word: str) -> str:
+    """The word of the first container that has one to say; a running one says none."""
+    failure, has_running = "", False
+    for each in reversed(pod.status.container_statuses or ()):
+        state = each.state or _NOTHING
+        if state.waiting is not None and state.waiting.reason:
+            word = state.waiting.reason
+        elif state.terminated is not None:
+            word = ended(state.terminated)
+            failure = word if word != "Completed" else failure
+        elif each.ready and state.running is not None:
+            has_running = True
+    if word != "Completed":
+        return word
+    if has_running and holds(pod.status.conditions, "Ready"):
+        return "Running"
+    return failure or ("NotReady" if has_running else word)

@@ -1,0 +1,140 @@
+"""References of a pod or pod template: its spec → connections to ConfigMaps, Secrets and claims, each with evidence.
+
+Every place where a spec can name one counts: the environment of all containers (init and ephemeral too), volumes,
+projected volumes, volume drivers that log in, image pull secrets. Only names are read.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_k8s.mapping.fragment import Scope
+from kgents_collector_k8s.objects.metadata import Named
+from kgents_collector_k8s.objects.pod import Container, PodSpec, Volume
+from kgents_shared.contract.entity import Connection, Ref
+
+_EVERYWHERE: Final = "kube-root-ca.crt"
+"""Mounted into every pod of every cluster: an edge from it to everything tells nothing."""
+
+
+class Mention(Struct, frozen=True, gc=False):
+    """One place that names a ConfigMap or Secret."""
+
+    kind: str
+    name: str
+    how: str
+    """`env`, `envFrom`, `volume`, `projected`, `imagePullSecret`; `tls` in an Ingress or Gateway."""
+    path: str
+    is_optional: bool = False
+    namespace: str = ""
+    """Empty: that of the object."""
+
+
+def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> list[Connection]:
+    """One `configures` connection for each object that is mentioned, however often, in the order of their names."""
+    by_ref: dict[Ref, list[Mention]] = {}
+    for each in mentions:
+        if each.name and each.name != _EVERYWHERE:
+            ref = Ref(scope.cluster, each.kind, each.name, each.namespace or namespace)
+            by_ref.setdefault(ref, []).append(each)
+    return [
+        Connection(
+            kind="configures",
+            peer=ref,
+            direction="in",
+            attributes={
+                "k8s.reference": sorted({each.how for each in by_ref[ref]}),
+                "k8s.reference.optional": all(each.is_optional for each in by_ref[ref]),
+            },
+            evidence=", ".join(sorted({each.path for each in by_ref[ref]})),
+        )
+        for ref in sorted(by_ref)
+    ]
+
+
+def named(connections: list[Connection]) -> list[Ref]:
+    """The ConfigMaps and Secrets among the peers: they are shown for as long as somebody names them."""
+    return [each.peer for each in connections if each.kind == "configures" and isinstance(each.peer, Ref)]
+
+
+def mentions(spec: PodSpec, at: str) -> Iterator[Mention]:
+    """All that a spec names; `at` is the spec's own path (`spec.template.spec`)."""
+    groups = (
+        ("containers", spec.containers),
+        ("initContainers", spec.init_containers),
+        ("ephemeralContainers", spec.ephemeral_containers),
+    )
+    for field, containers in groups:
+        for container in containers or ():
+            yield from _environment(container, f"{at}.{field}[]")
+    for volume in spec.volumes or ():
+        yield from _volume(volume, f"{at}.volumes[]")
+    for secret in spec.image_pull_secrets or ():
+        yield Mention("secret", secret.name, "imagePullSecret", f"{at}.imagePullSecrets[]")
+
+
+def claims(spec: PodSpec, at: str, namespace: str, scope: Scope, *, pod: str = "") -> list[Connection]:
+    """One `volume` connection for each claim; those made for a pod only when the pod's name is given."""
+    volumes: dict[str, tuple[str, str]] = {}
+    for each in spec.volumes or ():
+        if each.persistent_volume_claim is not None:
+            volumes.setdefault(each.persistent_volume_claim.claim_name, (each.name, "persistentVolumeClaim"))
+        elif each.ephemeral is not None and pod:
+            volumes.setdefault(f"{pod}-{each.name}", (each.name, "ephemeral"))
+    return [
+        Connection(
+            kind="volume",
+            peer=Ref(scope.cluster, "volume", claim, namespace),
+            attributes={"k8s.volume.name": name},
+            evidence=f"{at}.volumes[].{how}",
+        )
+        for claim, (name, how) in sorted(volumes.items())
+    ]
+
+
+def _environment(container: Container, at: str) -> Iterator[Mention]:
+    for variable in container.env or ():
+        if variable.value_from is not None:
+            yield from _pair(
+                variable.value_from.config_map_key_ref, variable.value_from.secret_key_ref, "env", f"{at}.env"
+            )
+    for each in container.env_from or ():
+        yield from _pair(each.config_map_ref, each.secret_ref, "envFrom", f"{at}.envFrom")
+
+
+def _volume(volume: Volume, at: str) -> Iterator[Mention]:
+    if volume.config_map is not None:
+        yield from _pair(volume.config_map, None, "volume", f"{at}.configMap")
+    elif volume.secret is not None:
+        yield Mention("secret", volume.secret.secret_name, "volume", f"{at}.secret", bool(volume.secret.optional))
+    elif volume.projected is not None:
+        for source in volume.projected.sources or ():
+            yield from _pair(source.config_map, source.secret, "projected", f"{at}.projected")
+    else:
+        yield from _login(volume, at)
+
+
+def _login(volume: Volume, at: str) -> Iterator[Mention]:
+    """The secret with which a volume's driver logs in."""
+    if volume.azure_file is not None:
+        yield Mention("secret", volume.azure_file.secret_name, "volume", f"{at}.azureFile")
+    drivers = {
+        "csi": volume.csi,
+        "flexVolume": volume.flex_volume,
+        "cephfs": volume.cephfs,
+        "rbd": volume.rbd,
+        "iscsi": volume.iscsi,
+        "scaleIO": volume.scale_io,
+        "storageos": volume.storageos,
+    }
+    for field, driver in drivers.items():
+        if driver is not None:
+            for secret in (driver.secret_ref, driver.node_publish_secret_ref):
+                yield from _pair(None, secret, "volume", f"{at}.{field}")
+
+
+def _pair(config_map: Named | None, secret: Named | None, how: str, at: str) -> Iterator[Mention]:
+    for kind, found in (("configmap", config_map), ("secret", secret)):
+        if found is not None:
+            yield Mention(kind, found.name, how, at, bool(found.optional))

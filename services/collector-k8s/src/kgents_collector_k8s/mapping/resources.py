@@ -1,0 +1,61 @@
+"""Requests and limits: quantities of a container → attributes as numbers, and their sum over a pod."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from kgents_collector_k8s.mapping.quantity import integer, number
+from kgents_collector_k8s.mapping.thing import Attributes
+from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
+
+_NAMES: Final = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral-storage", "ephemeral_storage"))
+"""The API's name of a resource → the name in attributes. `cpu` counts cores, the others bytes."""
+
+
+def container_resources(container: Container) -> Attributes:
+    """`k8s.container.cpu.request` and the like."""
+    resources = container.resources
+    return _attributes("k8s.container", resources.requests, resources.limits) if resources is not None else {}
+
+
+def pod_resources(spec: PodSpec) -> Attributes:
+    """`k8s.pod.cpu.request` and the like: stated for the pod as a whole, or else the sum over what runs side by side.
+
+    That is all containers and the sidecars among the init containers; the other init containers are over by then. The
+    limit is left out unless each of them has one: without one, a container may take what the node has.
+    """
+    side_by_side = [
+        *(spec.containers or ()),
+        *(each for each in spec.init_containers or () if each.restart_policy == "Always"),
+    ]
+    stated = spec.resources or Resources()
+    wished = [each.resources.requests if each.resources is not None else None for each in side_by_side]
+    capped = [each.resources.limits if each.resources is not None else None for each in side_by_side]
+    found: Attributes = {}
+    for resource, name in _NAMES:
+        found[f"k8s.pod.{name}.request"] = _read(stated.requests, resource) or _sum(wished, resource, all_needed=False)
+        found[f"k8s.pod.{name}.limit"] = _read(stated.limits, resource) or _sum(capped, resource, all_needed=True)
+    return found
+
+
+def _attributes(prefix: str, requests: Mapping[str, str] | None, limits: Mapping[str, str] | None) -> Attributes:
+    found: Attributes = {}
+    for resource, name in _NAMES:
+        found[f"{prefix}.{name}.request"] = _read(requests, resource)
+        found[f"{prefix}.{name}.limit"] = _read(limits, resource)
+    return found
+
+
+def _read(quantities: Mapping[str, str] | None, resource: str) -> float | None:
+    if not quantities:
+        return None
+    quantity = quantities.get(resource)
+    return number(quantity) if resource == "cpu" else integer(quantity)
+
+
+def _sum(each: Iterable[Mapping[str, str] | None], resource: str, *, all_needed: bool) -> float | None:
+    values = [_read(one, resource) for one in each]
+    known = [value for value in values if value is not None]
+    if not known or (all_needed and len(known) < len(values)):
+        return None
+    total = sum(known)
+    return round(total, 9) if isinstance(total, float) else total

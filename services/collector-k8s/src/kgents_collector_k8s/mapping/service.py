@@ -1,0 +1,72 @@
+"""Services: a Service → the service entity, with every name and address under which it is called."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kgents_collector_k8s.mapping.address import host_port
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
+from kgents_collector_k8s.objects.network import Service, ServicePort
+from kgents_shared.contract.entity import Connection
+
+_HEADLESS: Final = "None"
+
+
+def fragment(service: Service, scope: Scope) -> Fragment:
+    """A Service. Which pods are behind it, its EndpointSlices tell, not its selector."""
+    external = service.spec.external_name
+    itself = entity(
+        service.metadata,
+        "service",
+        scope,
+        status=_status(service),
+        attributes=_attributes(service),
+        addresses=_addresses(service),
+        aliases=_aliases(service),
+        connections=[Connection(kind="routes", peer=external, evidence="spec.externalName")] if external else [],
+    )
+    return Fragment(service.metadata.uid, [itself])
+
+
+def _status(service: Service) -> Status:
+    """It runs even while its load balancer is not there: inside the cluster it is reached without."""
+    is_waiting = service.spec.type == "LoadBalancer" and not service.status.load_balancer.ingress
+    return "running", "LoadBalancerPending" if is_waiting else ""
+
+
+def _attributes(service: Service) -> Attributes:
+    spec = service.spec
+    return {
+        "k8s.service.uid": service.metadata.uid,
+        "k8s.service.type": spec.type,
+        "k8s.service.ports": [_port(each) for each in spec.ports or ()],
+        **{f"k8s.service.selector.{key}": value for key, value in (spec.selector or {}).items()},
+    }
+
+
+def _port(port: ServicePort) -> str:
+    """`http:80→8080/TCP`; the name and the target only where they are given."""
+    name = f"{port.name}:" if port.name else ""
+    target = f"→{port.target_port}" if port.target_port not in (0, "", port.port) else ""
+    return f"{name}{port.port}{target}/{port.protocol}"
+
+
+def _addresses(service: Service) -> Iterator[str]:
+    spec = service.spec
+    for ip in (spec.cluster_ip, *(spec.cluster_ips or ())):
+        if ip and ip != _HEADLESS:
+            yield ip
+            yield from (host_port(ip, port.port) for port in spec.ports or ())
+    for each in service.status.load_balancer.ingress or ():
+        yield each.ip
+        yield each.hostname
+    yield from spec.external_ips or ()
+
+
+def _aliases(service: Service) -> Iterator[str]:
+    """Its names in the cluster's DNS. The bare name is left out: it means another Service in each namespace."""
+    name = f"{service.metadata.name}.{service.metadata.namespace}"
+    yield from (name, f"{name}.svc", f"{name}.svc.cluster.local")
+
+
+KIND: Final = Kind("service", "Service", "", "v1", "services", Service, fragment)

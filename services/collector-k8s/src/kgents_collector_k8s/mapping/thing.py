@@ -1,0 +1,99 @@
+"""What all objects have in common: metadata → the entity's name, labels, owner. The mapping of each kind builds on it.
+
+Own attribute names, where OpenTelemetry's semantic conventions have none, are made in their style: `k8s.<kind>.<what>`.
+"""
+
+from collections.abc import Iterable, Mapping
+from sys import intern
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import SOURCE, Owner, Scope
+from kgents_collector_k8s.mapping.kinds import group_of
+from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+Attributes = dict[str, Value]
+
+Status = tuple[str, str]
+"""Status and reason."""
+
+_HASHES: Final = frozenset(
+    {
+        "pod-template-hash",
+        "controller-revision-hash",
+        "pod-template-generation",
+        "controller-uid",
+        "batch.kubernetes.io/controller-uid",
+    }
+)
+"""Labels by which controllers recognise what is theirs. They tell nobody else anything and differ at every rollout."""
+
+_ANNOTATIONS: Final = ("kgents.io/", "resource.opentelemetry.io/")
+"""All other annotations stay where they are: `last-applied-configuration` holds whole objects with all their values."""
+
+_TERMINATING: Final = ("terminating", "")
+
+
+def ref_of(metadata: Metadata, kind: str, scope: Scope) -> Ref:
+    """The object's ref. What repeats in thousands of objects is one string in memory."""
+    return Ref(scope.cluster, kind, metadata.name, intern(metadata.namespace))
+
+
+def entity(
+    metadata: Metadata,
+    kind: str,
+    scope: Scope,
+    *,
+    status: Status,
+    attributes: Attributes,
+    addresses: Iterable[str] = (),
+    aliases: Iterable[str] = (),
+    connections: Iterable[Connection] = (),
+) -> Entity:
+    """The entity of an object. One that waits for its finalizers is terminating, whatever else it is."""
+    if metadata.deletion_timestamp is not None and status[0] not in ("failed", "succeeded", "unknown"):
+        status = _TERMINATING
+    return Entity(
+        ref=ref_of(metadata, kind, scope),
+        source=SOURCE,
+        uid=metadata.uid,
+        status=status[0],
+        reason=status[1],
+        labels=labels_of(metadata),
+        annotations=annotations_of(metadata),
+        attributes=given(attributes),
+        addresses=distinct(addresses),
+        aliases=distinct(aliases),
+        connections=list(connections),
+        created_at=metadata.creation_timestamp,
+    )
+
+
+def labels_of(metadata: Metadata) -> dict[str, str]:
+    """All labels but the hashes."""
+    labels = metadata.labels
+    return {intern(key): intern(labels[key]) for key in labels if key not in _HASHES} if labels else {}
+
+
+def annotations_of(metadata: Metadata) -> dict[str, str]:
+    """Only what was annotated for us, or for OpenTelemetry."""
+    found = metadata.annotations
+    return {key: found[key] for key in found if key.startswith(_ANNOTATIONS)} if found else {}
+
+
+def owner_of(metadata: Metadata) -> Owner | None:
+    """The controlling owner."""
+    for each in metadata.owner_references or ():
+        if each.controller:
+            return Owner(intern(each.kind), intern(group_of(each.api_version)), each.name, each.uid)
+    return None
+
+
+def given(attributes: Mapping[str, Value]) -> Attributes:
+    """The attributes that have a value. Zero and `false` are values; nothing, an empty text or list are not."""
+    return {key: value for key, value in attributes.items() if value is not None and value not in ("", [])}
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    """Each once, in the order in which they came, without empty ones."""
+    return [value for value in dict.fromkeys(values) if value]

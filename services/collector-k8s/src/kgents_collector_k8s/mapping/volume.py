@@ -1,0 +1,85 @@
+"""Volumes: PersistentVolumeClaim (has a namespace) and PersistentVolume (has none) → volume entities."""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.quantity import integer
+from kgents_collector_k8s.mapping.thing import Attributes, entity
+from kgents_collector_k8s.objects.metadata import holds
+from kgents_collector_k8s.objects.storage import PersistentVolume, PersistentVolumeClaim, VolumeSpec
+from kgents_shared.contract.entity import Connection, Ref
+
+_CLAIM: Final = {"Bound": "running", "Pending": "pending", "Lost": "failed"}
+_VOLUME: Final = {
+    "Available": "running",
+    "Bound": "running",
+    "Released": "running",
+    "Pending": "pending",
+    "Failed": "failed",
+}
+_RESIZING: Final = ("ControllerResizeError", "NodeResizeError", "FileSystemResizePending", "Resizing")
+"""Conditions of a claim that is growing, or fails to."""
+
+
+def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:
+    """A claim, with its volume once it has one."""
+    metadata, spec, phase = found.metadata, found.spec, found.status.phase
+    resizing = next((each for each in _RESIZING if holds(found.status.conditions, each)), "")
+    attributes: Attributes = {
+        "k8s.persistentvolumeclaim.uid": metadata.uid,
+        "k8s.persistentvolumeclaim.name": metadata.name,
+        "k8s.persistentvolumeclaim.status.phase": phase,
+        "k8s.persistentvolumeclaim.access_modes": sorted(spec.access_modes or ()),
+        "k8s.persistentvolumeclaim.volume_mode": spec.volume_mode,
+        "k8s.persistentvolumeclaim.storage.request": integer((spec.resources.requests or {}).get("storage")),
+        "k8s.persistentvolumeclaim.storage.capacity": integer((found.status.capacity or {}).get("storage")),
+        "k8s.storageclass.name": spec.storage_class_name,
+    }
+    itself = entity(
+        metadata,
+        "volume",
+        scope,
+        status=(_CLAIM.get(phase, "unknown"), "Lost" if phase == "Lost" else resizing),
+        attributes=attributes,
+        connections=[_bound(spec.volume_name, scope)] if spec.volume_name else [],
+    )
+    return Fragment(metadata.uid, [itself])
+
+
+def _bound(volume: str, scope: Scope) -> Connection:
+    return Connection(kind="volume", peer=Ref(scope.cluster, "volume", volume), evidence="spec.volumeName")
+
+
+def volume(found: PersistentVolume, scope: Scope) -> Fragment:
+    """A volume. Its claim names it, so it does not name its claim."""
+    metadata, spec, status = found.metadata, found.spec, found.status
+    attributes: Attributes = {
+        "k8s.persistentvolume.uid": metadata.uid,
+        "k8s.persistentvolume.name": metadata.name,
+        "k8s.persistentvolume.status.phase": status.phase,
+        "k8s.persistentvolume.access_modes": sorted(spec.access_modes or ()),
+        "k8s.persistentvolume.volume_mode": spec.volume_mode,
+        "k8s.persistentvolume.reclaim_policy": spec.persistent_volume_reclaim_policy,
+        "k8s.persistentvolume.storage.capacity": integer((spec.capacity or {}).get("storage")),
+        "k8s.persistentvolume.csi.driver": spec.csi.driver if spec.csi is not None else None,
+        "k8s.persistentvolume.csi.volume_handle": spec.csi.volume_handle if spec.csi is not None else None,
+        "k8s.volume.type": _type(spec),
+        "k8s.storageclass.name": spec.storage_class_name,
+    }
+    word = status.reason or status.phase
+    reason = word if status.phase in ("Released", "Failed") else ""
+    itself = entity(
+        metadata, "volume", scope, status=(_VOLUME.get(status.phase, "unknown"), reason), attributes=attributes
+    )
+    return Fragment(metadata.uid, [itself])
+
+
+def _type(spec: VolumeSpec) -> str | None:
+    backings = {"csi": spec.csi, "nfs": spec.nfs, "local": spec.local, "hostPath": spec.host_path}
+    return next((name for name, found in backings.items() if found is not None), None)
+
+
+CLAIM: Final = Kind("volume", "PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", PersistentVolumeClaim, claim)
+VOLUME: Final = Kind(
+    "volume", "PersistentVolume", "", "v1", "persistentvolumes", PersistentVolume, volume, is_namespaced=False
+)

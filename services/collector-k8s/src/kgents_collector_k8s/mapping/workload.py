@@ -1,0 +1,95 @@
+"""Workloads with replicas: Deployment, ReplicaSet, StatefulSet, DaemonSet → entities, by `kubectl rollout status`."""
+
+from typing import Final
+
+from kgents_collector_k8s.mapping import rollout
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
+from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner_of
+from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_collector_k8s.objects.pod import PodSpec
+from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
+
+TEMPLATE: Final = "spec.template.spec"
+
+
+def workload(
+    metadata: Metadata,
+    kind: str,
+    scope: Scope,
+    template: PodSpec,
+    *,
+    status: Status,
+    attributes: Attributes,
+    at: str = TEMPLATE,
+) -> Fragment:
+    """The fragment of anything that makes pods: it carries what configures them and the claims they share."""
+    owner = owner_of(metadata)
+    configures = configured(mentions(template, at), metadata.namespace, scope)
+    itself = entity(
+        metadata,
+        kind,
+        scope,
+        status=status,
+        attributes={f"k8s.{kind}.uid": metadata.uid, **attributes},
+        connections=[*claims(template, at, metadata.namespace, scope), *configures],
+    )
+    return Fragment(metadata.uid, [itself], owner, named(configures))
+
+
+def deployment(found: Deployment, scope: Scope) -> Fragment:
+    """A Deployment."""
+    attributes: Attributes = {
+        "k8s.deployment.desired_pods": found.spec.replicas,
+        "k8s.deployment.updated_pods": found.status.updated_replicas,
+        "k8s.deployment.ready_pods": found.status.ready_replicas,
+        "k8s.deployment.available_pods": found.status.available_replicas,
+    }
+    status = rollout.deployment(found)
+    return workload(found.metadata, "deployment", scope, found.spec.template.spec, status=status, attributes=attributes)
+
+
+def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
+    """A ReplicaSet. One of a Deployment is not shown: its pods are the Deployment's, and most are old revisions."""
+    owner = owner_of(found.metadata)
+    if owner is not None and (owner.api_kind, owner.api_group) == ("Deployment", "apps"):
+        return Fragment(found.metadata.uid, owner=owner)
+    attributes: Attributes = {
+        "k8s.replicaset.desired_pods": found.spec.replicas,
+        "k8s.replicaset.ready_pods": found.status.ready_replicas,
+        "k8s.replicaset.available_pods": found.status.available_replicas,
+    }
+    status = rollout.replicaset(found)
+    return workload(found.metadata, "replicaset", scope, found.spec.template.spec, status=status, attributes=attributes)
+
+
+def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
+    """A StatefulSet. The claims of its `volumeClaimTemplates` are carried by its pods: each has its own."""
+    attributes: Attributes = {
+        "k8s.statefulset.desired_pods": found.spec.replicas,
+        "k8s.statefulset.updated_pods": found.status.updated_replicas,
+        "k8s.statefulset.ready_pods": found.status.ready_replicas,
+        "k8s.service.name": found.spec.service_name,
+    }
+    status = rollout.statefulset(found)
+    return workload(
+        found.metadata, "statefulset", scope, found.spec.template.spec, status=status, attributes=attributes
+    )
+
+
+def daemonset(found: DaemonSet, scope: Scope) -> Fragment:
+    """A DaemonSet."""
+    attributes: Attributes = {
+        "k8s.daemonset.desired_scheduled_nodes": found.status.desired_number_scheduled,
+        "k8s.daemonset.current_scheduled_nodes": found.status.current_number_scheduled,
+        "k8s.daemonset.ready_nodes": found.status.number_ready,
+        "k8s.daemonset.misscheduled_nodes": found.status.number_misscheduled,
+    }
+    status = rollout.daemonset(found)
+    return workload(found.metadata, "daemonset", scope, found.spec.template.spec, status=status, attributes=attributes)
+
+
+DEPLOYMENT: Final = Kind("deployment", "Deployment", "apps", "v1", "deployments", Deployment, deployment)
+REPLICASET: Final = Kind("replicaset", "ReplicaSet", "apps", "v1", "replicasets", ReplicaSet, replicaset)
+STATEFULSET: Final = Kind("statefulset", "StatefulSet", "apps", "v1", "statefulsets", StatefulSet, statefulset)
+DAEMONSET: Final = Kind("daemonset", "DaemonSet", "apps", "v1", "daemonsets", DaemonSet, daemonset)

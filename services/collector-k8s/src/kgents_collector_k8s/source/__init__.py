@@ -1,0 +1,6 @@
+"""How the collector reads a cluster: login → client (HTTP) → reflector (list and watch) → whoever keeps objects."""
+
+from kgents_collector_k8s.source.client import ApiClient, ApiError
+from kgents_collector_k8s.source.reflector import Key, Reflector, Sink
+
+__all__ = ["ApiClient", "ApiError", "Key", "Reflector", "Sink"]

@@ -1,0 +1,297 @@
+"""One resource of one cluster, kept up with: list or WatchList → watch → list again only when the watch cannot go on.
+
+What is told is level-based: objects as they are now, and at the end of each list all that exist. So it does not matter
+what was missed in between; and a look that failed never says that something is gone.
+"""
+
+import asyncio
+import random
+from collections.abc import Collection
+from contextlib import aclosing
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from kgents_collector_k8s.mapping.fragment import Kind
+from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_collector_k8s.source.client import ApiClient, ApiError, Status
+from kgents_shared.runtime.clock import Clock
+
+O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
+O_contra = TypeVar("O_contra", contravariant=True)
+
+Key = tuple[str, str]
+"""Namespace (empty: none) and name."""
+
+PAGE: Final = 500
+"""Objects a page: larger ones block the event loop for too long."""
+BREATH: Final = 100
+"""Objects dealt with before others get their turn."""
+BACKOFF_FIRST_S: Final = 0.8
+BACKOFF_MAX_S: Final = 30.0
+PARK_S: Final = 300.0
+"""Until the next try when the server does not serve the resource, or does not let us see it."""
+WATCH_MIN_S: Final = 300.0
+WATCH_MAX_S: Final = 600.0
+"""A watch is asked to end after a time between these, so that not all begin anew at once."""
+GRACE_S: Final = 30.0
+"""How much later we end it ourselves."""
+SHORT_S: Final = 1.0
+"""A watch that ends sooner without a word is a failure, and must not be repeated at once."""
+MASS_RATIO: Final = 0.3
+MASS_MIN: Final = 10
+"""When more than this part of what is known, and more than that many, are missing in a list, a second list decides."""
+
+_OPEN: Final = "OPEN"
+"""Ours: the server has taken up the watch, though there may be nothing to tell for long."""
+_NOTHING: Final = msgspec.Raw(b"{}")
+_INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+_log = structlog.get_logger(__name__)
+
+
+class Sink(Protocol[O_contra]):
+    """Who keeps the objects of one reflector."""
+
+    def known(self) -> Collection[Key]:
+        """What is taken to exist now, also from before this process began."""
+        ...
+
+    def put(self, key: Key, found: O_contra) -> None:
+        """This exists, and is so."""
+        ...
+
+    def drop(self, key: Key, uid: str) -> None:
+        """This incarnation is gone."""
+        ...
+
+    def complete(self, keys: Collection[Key]) -> None:
+        """These exist and nothing else."""
+        ...
+
+
+class _Headed(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
+
+
+class _Line(msgspec.Struct, frozen=True):
+    type: str
+    object: msgspec.Raw
+
+
+class _PageMetadata(msgspec.Struct, rename="camel", frozen=True):
+    resource_version: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct, frozen=True):
+    metadata: _PageMetadata
+    items: list[msgspec.Raw] | None = None
+
+
+class Reflector(Generic[O]):
+    """`run` never returns. `settled` is set when the first list is complete, or has failed."""
+
+    def __init__(
+        self, client: ApiClient, kind: Kind[O], sink: Sink[O], clock: Clock, *, namespace: str = "", selector: str = ""
+    ) -> None:
+        """`namespace`: this one only; `selector`: objects with these labels only."""
+        self.kind = kind
+        self.is_synced = False
+        self.fault = ""
+        """Why the resource cannot be seen just now; empty when it can."""
+        self.settled = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set whenever `fault` or `is_synced` changes."""
+        self._client = client
+        self._sink = sink
+        self._clock = clock
+        self._path = path_of(kind, namespace)
+        self._selector = {"labelSelector": selector} if selector else {}
+        self._decoder = msgspec.json.Decoder(kind.type)
+        self._version = ""  # where a watch goes on; empty: a list is due
+        self._streams_lists = True  # until the server says that it cannot
+        self._failures = 0
+
+    async def run(self) -> None:
+        """List, watch, and begin again where it broke."""
+        while True:
+            try:
+                if not self._version:
+                    await self._sync()
+                await self._watch()
+            except TimeoutError:
+                await self._pause(ApiError(0, f"{self._path}: no answer in time"))
+            except ApiError as error:
+                await self._pause(error)
+
+    # Lists
+
+    async def _sync(self) -> None:
+        """Tell all that exists; a mass disappearance only when two lists agree on it."""
+        known = set(self._sink.known())
+        keys, version = await self._read_all()
+        missing = len(known - keys)
+        if missing > max(MASS_MIN, MASS_RATIO * len(known)):
+            _log.warning("much is missing in a list, asking again", resource=self.kind.resource, missing=missing)
+            keys, version = await self._list()
+        self._sink.complete(keys)
+        self._version, self.is_synced = version, True
+        self._well()
+
+    async def _read_all(self) -> tuple[set[Key], str]:
+        if self._streams_lists:
+            try:
+                return await self._stream_list()
+            except ApiError as error:
+                if error.status not in (400, 406, 422):
+                    raise
+                self._streams_lists = False
+        return await self._list()
+
+    async def _list(self) -> tuple[set[Key], str]:
+        """Page by page, as of one moment: always the newest state, so that it never goes back in time."""
+        keys: set[Key] = set()
+        page = _Page(_PageMetadata())
+        while True:
+            following = {"continue": page.metadata.continue_} if page.metadata.continue_ else {}
+            params = {"limit": str(PAGE), **self._selector, **following}
+            page = await self._client.get(self._path, params, _Page)
+            for number, raw in enumerate(page.items or ()):
+                if (key := self._put(raw)) is not None:
+                    keys.add(key)
+                if number % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)
+            if not page.metadata.continue_:
+                return keys, page.metadata.resource_version
+
+    async def _stream_list(self) -> tuple[set[Key], str]:
+        """As a watch that begins with everything: the server need not hold the list, nor we."""
+        keys: set[Key] = set()
+        params = {
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "resourceVersion": "",
+        }
+        async with aclosing(self._lines(params)) as lines:
+            async for type_, raw in lines:
+                if type_ == _OPEN:
+                    continue
+                if type_ == "BOOKMARK":
+                    metadata = _head(raw)
+                    if (metadata.annotations or {}).get(_INITIAL_EVENTS_END) == "true":
+                        return keys, metadata.resource_version
+                elif type_ == "DELETED":
+                    head = _head(raw)
+                    keys.discard((head.namespace, head.name))
+                elif (key := self._put(raw)) is not None:
+                    keys.add(key)
+        raise ApiError(0, f"{self._path}: the stream ended before the list was complete")
+
+    # Watches
+
+    async def _watch(self) -> None:
+        """Tell every change behind the version, until the watch ends."""
+        started_s, count = self._clock.monotonic_s(), 0
+        async with aclosing(self._lines({"resourceVersion": self._version})) as lines:
+            try:
+                async for type_, raw in lines:
+                    if type_ == _OPEN:
+                        self._visible()
+                        continue
+                    count += 1
+                    self._on_change(type_, raw)
+                    self._well()
+            except TimeoutError:
+                if self._clock.monotonic_s() - started_s < SHORT_S:
+                    raise
+                _log.debug("a watch fell silent", resource=self.kind.resource)
+        if not count and self._clock.monotonic_s() - started_s < SHORT_S:
+            raise ApiError(0, f"{self._path}: the watch ended at once")
+        self._well()
+
+    def _on_change(self, type_: str, raw: msgspec.Raw) -> None:
+        if type_ == "BOOKMARK":
+            self._version = _head(raw).resource_version or self._version
+            return
+        head = _head(raw)
+        if type_ == "DELETED":
+            self._sink.drop((head.namespace, head.name), head.uid)
+        else:
+            self._put(raw)
+        self._version = head.resource_version or self._version
+
+    async def _lines(self, params: dict[str, str]) -> Any:
+        """(type, object) of each line of a watch."""
+        seconds = random.uniform(WATCH_MIN_S, WATCH_MAX_S)  # noqa: S311 - spread, not secrecy
+        every = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(seconds)), **self._selector}
+        lines = self._client.lines(self._path, every | params, deadline_s=seconds + GRACE_S)
+        async with aclosing(lines):
+            async for line in lines:
+                if not line:
+                    yield _OPEN, _NOTHING
+                    continue
+                try:
+                    found = msgspec.json.decode(line, type=_Line)
+                except msgspec.DecodeError as error:
+                    raise ApiError(0, f"{self._path}: unreadable line of a watch: {error}") from error
+                if found.type == "ERROR":
+                    raise msgspec.json.decode(found.object, type=Status).error()
+                yield found.type, found.object
+
+    # Both
+
+    def _put(self, raw: msgspec.Raw) -> Key | None:
+        """Hand an object over. One that cannot be read still exists: what was known of it stays."""
+        try:
+            found = self._decoder.decode(raw)
+            metadata: Metadata = found.metadata  # type: ignore[attr-defined]  # every object of the API has it
+        except msgspec.ValidationError as error:
+            metadata = _head(raw)
+            name = f"{metadata.namespace}/{metadata.name}"
+            _log.warning("cannot read an object", resource=self.kind.resource, name=name, why=str(error))
+            return (metadata.namespace, metadata.name) if metadata.name else None
+        key = metadata.namespace, metadata.name
+        self._sink.put(key, found)
+        return key
+
+    def _well(self) -> None:
+        self._failures = 0
+        self._visible()
+
+    def _visible(self) -> None:
+        if self.fault or not self.settled.is_set():
+            self.fault = ""
+            self.settled.set()
+            self.changed.set()
+
+    async def _pause(self, error: ApiError) -> None:
+        """Wait as long as the fault deserves; the second in a row is worth telling."""
+        self._failures += 1
+        if error.is_expired:
+            self._version = ""
+        is_parked = error.status in (403, 404)
+        is_absent = error.status == 404 and self.kind.is_optional
+        if is_parked or self._failures > 1:
+            fault = "" if is_absent else f"{self.kind.resource}: {error}"
+            if fault != self.fault:
+                self.fault = fault
+                _log.warning("cannot see a resource", resource=self.kind.resource, why=fault)
+            self.settled.set()
+            self.changed.set()
+        longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))
+        seconds = PARK_S if is_parked else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
+        await self._clock.sleep(max(seconds, error.retry_after_s or 0.0))
+
+
+def path_of(kind: Kind[Any], namespace: str = "") -> str:
+    """The path of a resource: `/apis/apps/v1/namespaces/shop/deployments`."""
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    return f"{root}/namespaces/{namespace}/{kind.resource}" if namespace else f"{root}/{kind.resource}"
+
+
+def _head(raw: msgspec.Raw) -> Metadata:
+    try:
+        return msgspec.json.decode(raw, type=_Headed).metadata
+    except msgspec.ValidationError:
+        return Metadata()

@@ -1,0 +1,55 @@
+"""What a writer remembers of subjects whose row is gone: the sequence that says so, until its history may go too."""
+
+from typing import Final
+
+from kgents_shared.bus.rows import Tombstone
+from kgents_shared.contract.streams import REMOVAL_TTL_S
+
+_NS_PER_S: Final = 1_000_000_000
+
+TOMBSTONES_MAX: Final = 10_000
+"""Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
+HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
+"""How long the history of a removed subject is kept. Only the removal itself has a time to live: were older messages
+still there when it ends, the server would show the last of them as if the thing were back."""
+
+
+class Tombstones:
+    """The removed subjects of one table, the oldest removal first."""
+
+    def __init__(self) -> None:
+        self.outlived: dict[str, int] = {}
+        """Removed subject → the sequence before which its history may go."""
+        self._by_subject: dict[str, Tombstone] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether some may have been forgotten."""
+        return len(self._by_subject) >= TOMBSTONES_MAX
+
+    def seq(self, subject: str) -> int:
+        """The sequence of a removal; 0: none is known."""
+        tombstone = self._by_subject.get(subject)
+        return tombstone.seq if tombstone is not None else 0
+
+    def note(self, subject: str, seq: int, time_ns: int) -> None:
+        """A subject's row is gone (at a server's time; 0: not known yet)."""
+        self._by_subject[subject] = Tombstone(seq, time_ns)
+        if len(self._by_subject) > TOMBSTONES_MAX:
+            oldest = next(iter(self._by_subject))
+            self.outlived[oldest] = self._by_subject.pop(oldest).seq
+
+    def forget(self, subject: str) -> None:
+        """A subject has a row again, or never had one."""
+        self._by_subject.pop(subject, None)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._by_subject.clear()
+
+    def retire(self, now_ns: int) -> None:
+        """Let the history of those go that are older than HISTORY_OF_REMOVED_S; removals end by themselves."""
+        for subject, tombstone in list(self._by_subject.items()):
+            tombstone.time_ns = tombstone.time_ns or now_ns
+            if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
+                self.outlived[subject] = self._by_subject.pop(subject).seq

@@ -1,0 +1,152 @@
+"""collector-k8s as a process, between an API server and a real NATS: the stream says what the server holds."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY
+from kgents_shared.contract.entity import Entity, Ref
+from support import kube_objects
+from support.build import NOW_NS
+from support.kube_api import KubeApi
+from support.nats_server import NatsServer
+from support.service_process import ServiceProcess
+from support.streams import provision_streams
+from support.truth import heartbeat, in_sync, last_seq, until
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with NatsServer(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(server: NatsServer) -> AsyncIterator[Bus]:
+    async with Bus(NatsConfig(url=server.url), name="test") as bus:
+        await provision_streams(bus)
+        yield bus
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[KubeApi]:
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        api.create(kube_objects.node("node-1"))
+        for content in kube_objects.deployment("cart", "shop", replicas=3):
+            api.create(content)
+        yield api
+
+
+@pytest.fixture
+def collector(server: NatsServer, api: KubeApi, tmp_path: Path) -> ServiceProcess:
+    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+    return ServiceProcess("collector-k8s", server.url, tmp_path, collector_k8s__kubeconfig=str(kubeconfig))
+
+
+async def entities(bus: Bus) -> dict[Ref, Entity]:
+    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", cluster="test", source="k8s")])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref: row.message for row in table.rows.values()}
+
+
+async def of_kind(bus: Bus, kind: str) -> set[str]:
+    return {ref.name for ref in await entities(bus) if ref.kind == kind}
+
+
+def pods(api: KubeApi) -> set[str]:
+    return {pod["metadata"]["name"] for pod in api.objects("pods")}
+
+
+async def shows_what_is_there(bus: Bus, api: KubeApi) -> None:
+    async def claim() -> bool:
+        return await of_kind(bus, "pod") == pods(api)
+
+    await until(claim)
+
+
+async def test_the_stream_shows_what_the_server_holds(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await shows_what_is_there(bus, api)
+        found = await entities(bus)
+    pod = next(entity for ref, entity in found.items() if ref.kind == "pod")
+    owners = [each for each in pod.connections if each.kind == "owns"]
+    assert [owner.peer for owner in owners] == [Ref("test", "deployment", "cart", "shop")]
+    assert owners[0].attributes["k8s.replicaset.name"]
+    assert Ref("test", "container", f"{pod.ref.name}/main", "shop") in found
+    assert {each.peer for each in pod.connections if each.kind == "runs_on"} == {Ref("test", "node", "node-1")}
+
+
+async def test_a_restart_without_news_publishes_nothing(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await shows_what_is_there(bus, api)
+        assert await collector.stop() == 0
+        before, beat = await last_seq(bus, "KGENTS_ENTITY"), await heartbeat(bus, "collector-k8s")
+        collector.start()
+
+        async def is_new() -> bool:
+            now = await heartbeat(bus, "collector-k8s")
+            return now is not None and now.state == "in_sync" and (beat is None or now.started_at != beat.started_at)
+
+        await until(is_new)
+        assert await last_seq(bus, "KGENTS_ENTITY") == before
+
+
+async def test_what_vanished_while_it_was_down_is_removed(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await shows_what_is_there(bus, api)
+        collector.kill()
+        api.delete("pods", "shop", min(pods(api)))
+        collector.start()
+        await shows_what_is_there(bus, api)
+        found = await entities(bus)
+        assert {ref.name.partition("/")[0] for ref in found if ref.kind == "container"} == pods(api)
+
+
+async def test_a_change_is_seen_at_once(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        api.delete("pods", "shop", min(pods(api)))
+        await shows_what_is_there(bus, api)
+
+
+@pytest.mark.parametrize("breaks", ["cut", "compact"])
+async def test_a_broken_watch_goes_on_without_a_gap(
+    bus: Bus, api: KubeApi, collector: ServiceProcess, breaks: str
+) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await api.down()
+        api.delete("pods", "shop", min(pods(api)))
+        if breaks == "compact":
+            api.compact()
+        await api.up()
+        await shows_what_is_there(bus, api)
+
+
+async def test_what_it_may_not_see_is_never_removed(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await shows_what_is_there(bus, api)
+        published = await entities(bus)
+        assert await collector.stop() == 0
+        for resource in ("pods", "replicasets.apps"):
+            api.forbid(resource)
+        collector.start()
+
+        async def is_degraded() -> bool:
+            beat = await heartbeat(bus, "collector-k8s")
+            return beat is not None and beat.state == "degraded" and "pods: 403" in beat.reason
+
+        await until(is_degraded)
+        assert await entities(bus) == published

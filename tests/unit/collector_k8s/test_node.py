@@ -1,0 +1,60 @@
+import pytest
+
+from support.k8s_objects import load, look
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("node", "running", ""),
+        ("node_lost", "failed", "NotReady"),
+        ("node_cordoned", "running", "MemoryPressure,SchedulingDisabled"),
+    ],
+)
+def test_a_node_is_what_its_conditions_say(name: str, status: str, reason: str) -> None:
+    found = look(load(name)).entities[0]
+    assert (found.status, found.reason) == (status, reason)
+
+
+def test_a_node_that_says_nothing_is_unknown() -> None:
+    raw = load("node")
+    raw["status"]["conditions"] = []
+    assert look(raw).entities[0].status == "unknown"
+
+
+def test_a_heartbeat_is_no_news() -> None:
+    before, after = load("node"), load("node")
+    for each in after["status"]["conditions"]:
+        each["lastHeartbeatTime"] = "2026-11-21T09:05:00Z"
+    after["metadata"]["resourceVersion"] = "999999"
+    after["status"]["images"] = []
+    assert look(before) == look(after)
+
+
+def test_a_node_has_addresses_and_names() -> None:
+    found = look(load("node")).entities[0]
+    assert found.addresses == ["192.168.10.21"]
+    assert found.aliases == ["ip-192-168-10-21", "ip-192-168-10-21.eu-central-1.compute.internal"]
+
+
+def test_a_node_says_what_it_is_and_has() -> None:
+    attributes = look(load("node")).entities[0].attributes
+    assert attributes["k8s.node.cpu.allocatable"] == 3.92
+    assert attributes["k8s.node.memory.capacity"] == 16073528 * 1024
+    assert attributes["k8s.node.pod.allocatable"] == 110
+    assert attributes["k8s.node.roles"] == ["worker"]
+    assert attributes["cloud.availability_zone"] == "eu-central-1a"
+    assert attributes["container.runtime.name"] == "containerd"
+    assert attributes["host.id"] == "ec2b1a9f0c2f4d8cb4d2a3f1e5c60718"
+
+
+def test_taints_are_told() -> None:
+    assert look(load("node_lost")).entities[0].attributes["k8s.node.taints"] == [
+        "dedicated=gpu:NoSchedule",
+        "node.kubernetes.io/unreachable:NoExecute",
+    ]
+
+
+def test_a_namespace_that_goes_is_terminating() -> None:
+    assert look(load("namespace")).entities[0].status == "running"
+    assert look(load("namespace_terminating")).entities[0].status == "terminating"

@@ -1,0 +1,154 @@
+from typing import Any
+
+import pytest
+
+from kgents_collector_k8s.mapping.pod_status import status_of, word_of
+from support.k8s_objects import Raw, decode, load, look
+
+
+def running(**more: object) -> Raw:
+    return {"state": {"running": {}}, "ready": True, "started": True, **more}
+
+
+def waiting(reason: str = "") -> Raw:
+    return {"state": {"waiting": {"reason": reason}}}
+
+
+def ended(code: int, reason: str = "", signal: int = 0) -> Raw:
+    return {"state": {"terminated": {"exitCode": code, "reason": reason, "signal": signal}}}
+
+
+def pod(
+    *containers: Raw,
+    phase: str = "Running",
+    init: tuple[Raw, ...] = (),
+    sidecars: tuple[int, ...] = (),
+    ready: bool = True,
+    restart: str = "Always",
+    conditions: tuple[Raw, ...] = (),
+    reason: str = "",
+    deleted: bool = False,
+) -> Any:
+    """A pod whose containers `c0`, `c1`, … and `i0`, `i1`, … are in these states."""
+    raw = load("pod")
+    raw["spec"]["containers"] = [{"name": f"c{index}", "image": "x"} for index in range(len(containers))]
+    raw["spec"]["initContainers"] = [
+        {"name": f"i{index}", "image": "x", **({"restartPolicy": "Always"} if index in sidecars else {})}
+        for index in range(len(init))
+    ]
+    raw["spec"]["restartPolicy"] = restart
+    raw["status"] = {
+        "phase": phase,
+        "reason": reason,
+        "conditions": [{"type": "Ready", "status": str(ready)}, *conditions],
+        "containerStatuses": [{"name": f"c{index}", **state} for index, state in enumerate(containers)],
+        "initContainerStatuses": [{"name": f"i{index}", **state} for index, state in enumerate(init)],
+    }
+    if deleted:
+        raw["metadata"]["deletionTimestamp"] = "2026-11-21T09:00:00Z"
+    return decode(raw)
+
+
+INITIALIZED = ({"type": "Initialized", "status": "True"},)
+GATED = ({"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"},)
+UNSCHEDULABLE = ({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"},)
+
+
+@pytest.mark.parametrize(
+    ("found", "word", "status", "reason"),
+    [
+        (pod(running()), "Running", "running", ""),
+        (pod(running(ready=False), ready=False), "Running", "running", "NotReady"),
+        (pod(running(), ended(0, "Completed")), "Running", "running", ""),
+        (pod(running(), ended(0, "Completed"), ready=False), "NotReady", "running", "NotReady"),
+        (pod(running(), ended(1, "Error"), ready=False), "Error", "failed", "Error"),
+        (pod(ended(0, "Completed"), ended(1, "Error"), ready=False), "Error", "failed", "Error"),
+        (pod(ended(1, "Error"), ended(0, "Completed"), phase="Failed"), "Error", "failed", "Error"),
+        (pod(waiting("CrashLoopBackOff"), running()), "CrashLoopBackOff", "failed", "CrashLoopBackOff"),
+        (pod(waiting("ContainerCreating"), phase="Pending"), "ContainerCreating", "pending", "ContainerCreating"),
+        (pod(waiting("ErrImagePull"), phase="Pending"), "ErrImagePull", "failed", "ErrImagePull"),
+        (pod(ended(137, "OOMKilled")), "OOMKilled", "failed", "OOMKilled"),
+        (pod(ended(137, signal=9)), "Signal:9", "failed", "Signal:9"),
+        (pod(ended(3)), "ExitCode:3", "failed", "ExitCode:3"),
+        (pod(ended(0, "Completed"), phase="Succeeded", restart="Never"), "Completed", "succeeded", ""),
+        (pod(ended(0, "Completed")), "Completed", "pending", "Completed"),
+        (pod(phase="Pending"), "Pending", "pending", ""),
+        (pod(phase="Pending", conditions=UNSCHEDULABLE), "Pending", "pending", "Unschedulable"),
+        (pod(phase="Pending", conditions=GATED), "SchedulingGated", "pending", "SchedulingGated"),
+        (pod(phase="Failed", reason="Evicted"), "Evicted", "failed", "Evicted"),
+        (pod(phase="Failed"), "Failed", "failed", ""),
+        (pod(phase=""), "Unknown", "unknown", "Unknown"),
+        (pod(running(), deleted=True), "Terminating", "terminating", ""),
+        (pod(ended(0, "Completed"), phase="Succeeded", deleted=True), "Completed", "succeeded", ""),
+        (pod(running(), reason="NodeLost", deleted=True), "Unknown", "unknown", "Unknown"),
+        (pod(phase="Running", reason="NodeLost"), "NodeLost", "unknown", "NodeLost"),
+        (pod(waiting(), phase="Pending", init=(running(), waiting())), "Init:0/2", "pending", "Init:0/2"),
+        (pod(phase="Pending", init=(ended(0, "Completed"), waiting())), "Init:1/2", "pending", "Init:1/2"),
+        (pod(phase="Pending", init=(waiting("PodInitializing"),)), "Init:0/1", "pending", "Init:0/1"),
+        (pod(phase="Pending", init=(ended(1, "Error"),)), "Init:Error", "failed", "Init:Error"),
+        (pod(phase="Pending", init=(ended(1),)), "Init:ExitCode:1", "failed", "Init:ExitCode:1"),
+        (pod(phase="Pending", init=(ended(1, signal=9),)), "Init:Signal:9", "failed", "Init:Signal:9"),
+        (
+            pod(phase="Pending", init=(waiting("CrashLoopBackOff"),)),
+            "Init:CrashLoopBackOff",
+            "failed",
+            "Init:CrashLoopBackOff",
+        ),
+        (pod(running(), init=(running(),), sidecars=(0,)), "Running", "running", ""),
+        (
+            pod(phase="Pending", init=(running(started=False), waiting()), sidecars=(0,)),
+            "Init:0/2",
+            "pending",
+            "Init:0/2",
+        ),
+        (pod(running(), init=(waiting("CrashLoopBackOff"),), sidecars=(0,)), "Init:CrashLoopBackOff", "failed", None),
+        (
+            pod(running(), init=(waiting("X"),), sidecars=(0,), conditions=INITIALIZED),
+            "Init:X",
+            "failed",
+            "Init:X",
+        ),
+        (
+            pod(waiting("CrashLoopBackOff"), init=(waiting("X"),), sidecars=(0,), conditions=INITIALIZED),
+            "CrashLoopBackOff",
+            "failed",
+            "CrashLoopBackOff",
+        ),
+    ],
+)
+def test_a_pod_is_what_kubectl_says(found: Any, word: str, status: str, reason: str | None) -> None:
+    assert word_of(found) == word
+    assert status_of(found, word) == (status, word if reason is None else reason)
+
+
+def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
+    entities = look(load("pod")).entities
+    assert (entities[0].status, entities[0].reason) == ("running", "")
+    assert entities[0].attributes["k8s.pod.status.last_terminated_reason"] == "OOMKilled"
+    assert entities[1].attributes["k8s.container.status.last_terminated_reason"] == "OOMKilled"
+    assert entities[1].attributes["k8s.container.status.last_terminated_exit_code"] == 137
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reason"),
+    [
+        (running(), "running", ""),
+        (running(ready=False), "running", "NotReady"),
+        (waiting("ContainerCreating"), "pending", "ContainerCreating"),
+        (waiting(), "pending", ""),
+        (waiting("ImagePullBackOff"), "failed", "ImagePullBackOff"),
+        (ended(0, "Completed"), "succeeded", ""),
+        (ended(2), "failed", "ExitCode:2"),
+        ({"state": {}}, "pending", ""),
+    ],
+)
+def test_a_container_has_its_own_status(state: Raw, status: str, reason: str) -> None:
+    raw = load("pod_crash_loop")
+    raw["status"]["containerStatuses"] = [{"name": "cart", **state}]
+    found = look(raw).entities[1]
+    assert (found.status, found.reason) == (status, reason)
+
+
+def test_on_a_lost_node_nothing_is_known_of_containers() -> None:
+    found = look(load("pod_node_lost")).entities[1]
+    assert (found.status, found.reason) == ("unknown", "NodeLost")

@@ -1,0 +1,138 @@
+import pytest
+
+from support.k8s_objects import Raw, edges, load, look
+
+AVAILABLE = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
+UNAVAILABLE = {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable"}
+LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+REFUSED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+
+
+def standing(name: str, spec: Raw | None = None, status: Raw | None = None, **metadata: object) -> tuple[str, str]:
+    raw = load(name)
+    raw["metadata"].update(metadata)
+    raw["spec"].update(spec or {})
+    raw["status"].update(status or {})
+    found = look(raw).entities[0]
+    return found.status, found.reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({}, {}, ("running", "")),
+        ({}, {"observedGeneration": 3}, ("running", "SpecNotObserved")),
+        ({}, {"observedGeneration": 3, "conditions": []}, ("running", "SpecNotObserved")),
+        ({}, {"observedGeneration": 3, "conditions": [UNAVAILABLE]}, ("pending", "SpecNotObserved")),
+        ({}, {"conditions": [AVAILABLE, LATE], "updatedReplicas": 1}, ("failed", "ProgressDeadlineExceeded")),
+        ({}, {"observedGeneration": 3, "conditions": [AVAILABLE, LATE]}, ("running", "SpecNotObserved")),
+        ({}, {"updatedReplicas": 1}, ("running", "Updating")),
+        ({}, {"updatedReplicas": 0, "availableReplicas": 0, "conditions": [UNAVAILABLE]}, ("pending", "Updating")),
+        ({}, {"replicas": 4}, ("running", "TerminatingOldPods")),
+        ({}, {"availableReplicas": 2}, ("running", "WaitingForPods")),
+        ({}, {"availableReplicas": 0, "conditions": []}, ("pending", "WaitingForPods")),
+        ({"paused": True}, {"updatedReplicas": 1}, ("running", "Paused")),
+        ({}, {"conditions": [UNAVAILABLE, REFUSED], "updatedReplicas": 1}, ("pending", "ReplicaFailure")),
+        (
+            {"replicas": 0},
+            {"replicas": 0, "updatedReplicas": 0, "availableReplicas": 0, "readyReplicas": 0},
+            ("running", "ScaledToZero"),
+        ),
+    ],
+)
+def test_a_deployment_is_as_far_as_kubectl_says(spec: Raw, status: Raw, expected: tuple[str, str]) -> None:
+    assert standing("deployment", spec, status) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({}, {"updatedReplicas": 2, "currentRevision": "db-2"}, ("running", "")),
+        ({}, {"updatedReplicas": 1}, ("running", "Updating")),
+        ({}, {"readyReplicas": 1, "updatedReplicas": 2}, ("running", "WaitingForPods")),
+        ({}, {"readyReplicas": 0}, ("pending", "WaitingForPods")),
+        ({}, {"observedGeneration": 0}, ("running", "SpecNotObserved")),
+        ({"updateStrategy": {"rollingUpdate": {"partition": 1}}}, {"updatedReplicas": 1}, ("running", "")),
+        ({"updateStrategy": {"type": "RollingUpdate"}}, {"updatedReplicas": 2}, ("running", "Updating")),
+        ({"updateStrategy": {"type": "OnDelete"}}, {"updatedReplicas": 0}, ("running", "")),
+        ({"replicas": 0}, {"readyReplicas": 0, "updatedReplicas": 0}, ("running", "ScaledToZero")),
+    ],
+)
+def test_a_statefulset_is_as_far_as_kubectl_says(spec: Raw, status: Raw, expected: tuple[str, str]) -> None:
+    assert standing("statefulset", spec, status) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({}, {"numberMisscheduled": 0}, ("running", "")),
+        ({}, {}, ("running", "Misscheduled")),
+        ({}, {"updatedNumberScheduled": 2}, ("running", "Updating")),
+        ({"updateStrategy": {"type": "OnDelete"}}, {"updatedNumberScheduled": 2}, ("running", "Misscheduled")),
+        ({}, {"numberAvailable": 2}, ("running", "WaitingForPods")),
+        ({}, {"numberAvailable": 0}, ("pending", "WaitingForPods")),
+        ({}, {"observedGeneration": 0}, ("running", "SpecNotObserved")),
+        ({}, {"desiredNumberScheduled": 0, "numberAvailable": 0, "numberMisscheduled": 0}, ("running", "")),
+    ],
+)
+def test_a_daemonset_is_as_far_as_kubectl_says(spec: Raw, status: Raw, expected: tuple[str, str]) -> None:
+    assert standing("daemonset", spec, status) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({}, {}, ("running", "")),
+        ({}, {"active": 0}, ("pending", "")),
+        ({}, {"conditions": [{"type": "Complete", "status": "True"}]}, ("succeeded", "")),
+        ({}, {"conditions": [{"type": "Suspended", "status": "True"}]}, ("pending", "Suspended")),
+        ({}, {"conditions": [{"type": "FailureTarget", "status": "True"}]}, ("running", "FailureTarget")),
+        ({}, {"conditions": [{"type": "Failed", "status": "False"}]}, ("running", "")),
+    ],
+)
+def test_a_job_is_what_kubectl_says(spec: Raw, status: Raw, expected: tuple[str, str]) -> None:
+    assert standing("job", spec, status) == expected
+
+
+def test_a_failed_job_says_why() -> None:
+    assert standing("job_failed") == ("failed", "BackoffLimitExceeded")
+
+
+def test_a_suspended_cronjob_says_so() -> None:
+    assert standing("cronjob") == ("running", "")
+    assert standing("cronjob", {"suspend": True}) == ("running", "Suspended")
+
+
+@pytest.mark.parametrize("name", ["deployment", "statefulset", "daemonset", "job", "cronjob"])
+def test_a_workload_that_waits_for_its_finalizers_is_terminating(name: str) -> None:
+    assert standing(name, deletionTimestamp="2026-11-21T09:00:00Z") == ("terminating", "")
+
+
+def test_a_failed_job_stays_failed_while_it_is_deleted() -> None:
+    assert standing("job_failed", deletionTimestamp="2026-11-21T09:00:00Z")[0] == "failed"
+
+
+def test_the_replicaset_of_a_deployment_is_only_a_step_to_it() -> None:
+    fragment = look(load("replicaset"))
+    assert fragment.entities == []
+    assert fragment.owner is not None
+    assert (fragment.owner.api_kind, fragment.owner.name) == ("Deployment", "cart")
+
+
+def test_the_replicaset_of_anything_else_is_shown() -> None:
+    fragment = look(load("replicaset_rollout"))
+    assert fragment.entities[0].ref.kind == "replicaset"
+    assert (fragment.entities[0].status, fragment.entities[0].reason) == ("running", "WaitingForPods")
+    assert fragment.owner is not None
+    assert (fragment.owner.api_kind, fragment.owner.api_group) == ("Rollout", "argoproj.io")
+
+
+def test_a_shared_claim_is_a_workloads_own() -> None:
+    assert ("volume", "out", "volume shop/shared") in edges(look(load("statefulset")).entities[0])
+
+
+def test_a_run_of_a_cronjob_is_no_news_of_it() -> None:
+    before, after = load("cronjob"), load("cronjob")
+    after["status"] = {"lastScheduleTime": "2026-11-22T04:00:00Z", "active": []}
+    after["metadata"]["resourceVersion"] = "999999"
+    assert look(before) == look(after)
