@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -54,7 +54,7 @@ class Cost(msgspec.Struct, frozen=True):
 async def bench(run: Run) -> None:
     if shutil.which(EXPORTER) is None and (why := apt_install(EXPORTER)):
         raise RuntimeError(why)
-    settings = {
+    settings: dict[str, Any] = {
         "max_connections": CLIENTS + 20, "max_locks_per_transaction": 256, "shared_buffers": "256MB",
         "pg_stat_statements.max": STATEMENTS + 1000,
     }  # fmt: skip
@@ -96,7 +96,7 @@ async def _fill(run: Run, server: PostgresServer) -> None:
         )
     async with clients(server, 1) as (connection,):
         for number in range(STATEMENTS):
-            await connection.execute(f"select {', '.join(['1'] * (number % 50 + 1))} as c{number}")  # noqa: S608
+            await connection.execute(f"select {', '.join(['1'] * (number % 50 + 1))} as c{number}")
     await server.sql("create role exporter login password 'exporter' in role pg_monitor; analyze; checkpoint")
 
 
@@ -168,8 +168,8 @@ def _thread_cpu_s(task: Path) -> float:
 
 
 def _report(run: Run, found: dict[str, list[Cost]]) -> None:
-    def median(name: str, figure: str) -> float:
-        return statistics.median(getattr(cost, figure) for cost in found[name])
+    def median(name: str, figure: str) -> float:  # in milliseconds
+        return float(statistics.median(getattr(cost, figure) for cost in found[name])) * 1000
 
     for name in TIERS:
         for figure, words in (("server_s", "server's CPU"), ("observer_s", "observer's CPU"), ("wall_s", "time")):
@@ -181,5 +181,5 @@ def _report(run: Run, found: dict[str, list[Cost]]) -> None:
     fast = median("fast tier", "server_s")
     medium = max(0.0, median("fast and medium tier", "server_s") - fast)
     slow = max(0.0, median("all tiers", "server_s") - fast - medium)
-    share = fast / target.interval_s + medium / target.medium_interval_s + slow / target.slow_interval_s
+    share = (fast / target.interval_s + medium / target.medium_interval_s + slow / target.slow_interval_s) / 1000
     print(f"{run.name}: as scheduled by default, {share:.3%} of one core of the server", file=sys.stderr, flush=True)

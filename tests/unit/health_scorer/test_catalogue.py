@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
@@ -208,3 +209,15 @@ def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
     assert isinstance(check, SampleCheck)
     assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 0.1})) is None
     assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 1.0})) == 1.0
+
+
+@pytest.mark.parametrize("backend", ["postgres", "redis", "valkey", "qdrant"])
+def test_figures_of_one_name_are_judged_by_the_checks_of_their_own_backend(backend: str) -> None:
+    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_bytes", "link_up", "master_link_down_s", "ack_age_s")
+    pulse = structs.replace(database(replication=dict.fromkeys(names, 1.0)), backend=backend)
+    asked = {check.id for check in ALL if isinstance(check, SampleCheck) and check.value(pulse) is not None}
+    own = {
+        "postgres": {"KG-307", "KG-308", "KG-309", "KG-310"}, "redis": {"KG-335", "KG-336"},
+        "valkey": {"KG-335", "KG-336"}, "qdrant": set(),
+    }  # fmt: skip
+    assert asked == own[backend]

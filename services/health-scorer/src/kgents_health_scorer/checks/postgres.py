@@ -24,7 +24,14 @@ def _figure(name: str) -> Callable[[Pulse], float | None]:
 
 
 def _replication(name: str) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.replication.get(name) if isinstance(pulse, DatabasePulse) else None
+    """Other backends have figures of the same name, which mean the like and are judged by checks of their own."""
+
+    def figure(pulse: Pulse) -> float | None:
+        if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres":
+            return None
+        return pulse.replication.get(name)
+
+    return figure
 
 
 def _up(pulse: Pulse) -> float | None:

@@ -16,7 +16,14 @@ def _figure(name: str) -> Callable[[Pulse], float | None]:
 
 
 def _replication(name: str) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.replication.get(name) if isinstance(pulse, DatabasePulse) else None
+    """PostgreSQL has figures of the same name, which are judged by checks of its own."""
+
+    def figure(pulse: Pulse) -> float | None:
+        if not isinstance(pulse, DatabasePulse) or pulse.backend not in ("redis", "valkey"):
+            return None
+        return pulse.replication.get(name)
+
+    return figure
 
 
 def _link_down_s(pulse: Pulse) -> float | None:

@@ -83,10 +83,7 @@ def _blind_pulse(
         custom["postgres_up"] = 0.0
     if blindness.cause == "saturated":  # it answers, and it says that it is full
         custom |= {"postgres_up": 1.0, "postgres_connections_ratio": 1.0}
-    if sample.messages is not None:
-        before = previous.messages.by_severity if previous and previous.messages else {}
-        for severity, count in sample.messages.by_severity.items():
-            custom[f"postgres_log_{severity}s"] = float(max(0, count - before.get(severity, 0)))
+    custom |= figures.messages(previous, sample)
     return DatabasePulse(
         ref=ref(scope),
         source=SOURCE,

@@ -1,5 +1,8 @@
 """A sample and the one before it → the figures of a pulse, in the contract's layout. Pure."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from kgents_collector_db.mapping.postgres.blocking import trees
@@ -12,6 +15,8 @@ Figures = dict[str, float | None]
 CLIENT: Final = "client backend"
 STATEMENTS_SHOWN: Final = 5
 """The busiest ones, by id: who wants the text asks the server."""
+WAITS: Final = {"Lock": "lock", "LWLock": "lwlock", "IO": "io", "IPC": "ipc", "BufferPin": "buffer_pin"}
+"""Kinds of waits that tell what active sessions lack; waiting for their client or a timer is nobody's fault."""
 WRAPAROUND_AT: Final = 2_000_000_000
 """Where the server stops taking writes, but for the last millions that it keeps for its rescue."""
 
@@ -137,7 +142,9 @@ def _sessions(sample: PostgresSample) -> Figures:
     clients = _clients(sample)
     used = sum(each.n for each in clients) + sample.connections
     usable = usable_slots(sample)
+    waits = _sums((each.wait_event_type, each.n) for each in clients if each.state == "active")
     return {
+        **{f"postgres_active_waiting_{name}": float(waits.get(kind, 0)) for kind, name in WAITS.items()},
         "postgres_connections": float(used),
         "postgres_connections_ratio": min(1.0, used / usable) if usable else None,
         "postgres_idle_in_transaction": float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
@@ -148,10 +155,24 @@ def _sessions(sample: PostgresSample) -> Figures:
     }
 
 
+def _sums(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name, count in pairs:
+        counts[name] += count
+    return counts
+
+
+def _snake(words: str) -> str:
+    """`AccessExclusive` → `access_exclusive`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", words).lower()
+
+
 def _locks(sample: PostgresSample) -> Figures:
     found: Figures = {}
     if sample.locks is not None:
         found["postgres_locks"] = float(sum(each.n for each in sample.locks))
+        for mode, count in sorted(_sums((each.mode, each.n) for each in sample.locks).items()):
+            found[f"postgres_locks_{_snake(mode.removesuffix('Lock'))}"] = float(count)
         found["postgres_locks_waiting"] = float(sum(each.n for each in sample.locks if not each.granted))
     if sample.blocking is not None and sees_all(sample):
         forest = trees(sample.blocking)
@@ -212,6 +233,8 @@ def _maintenance(span: Span, previous: PostgresSample | None, sample: PostgresSa
             "postgres_dead_tuples": float(sum(each.dead_tuples for each in tables)),
             "postgres_dead_tuples_worst_ratio": greatest(each.worst_dead_ratio for each in tables),
             "postgres_tables_never_analyzed": float(sum(each.never_analyzed for each in tables)),
+            "postgres_tables_vacuum_due": float(sum(each.vacuum_due for each in tables)),
+            "postgres_tables_analyze_due": float(sum(each.analyze_due for each in tables)),
         }
     return found
 
@@ -234,14 +257,25 @@ def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample
     }
     if archiver and sample.identity and sample.identity.archive_mode != "off":
         found["postgres_archiving_failing"] = float(is_archiving_failing(sample))
+        found["postgres_archived_age_seconds"] = archiver.since_archived_s
         found["postgres_archived_segments"] = (
             span.difference(archived_before.archived_count, archiver.archived_count) if archived_before else None
         )
-    if sample.messages:
-        before = previous.messages.by_severity if previous and previous.messages else {}
-        for severity, count in sample.messages.by_severity.items():
-            found[f"postgres_log_{severity}s"] = float(max(0, count - before.get(severity, 0)))
-    return found
+    return found | messages(previous, sample)
+
+
+def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    """What the server's log says since the look before: the one thing that is also seen of a server that is down."""
+    if sample.messages is None:
+        return {}
+    before = previous.messages if previous else None
+    counts = before.by_severity if before else {}
+    found: Figures = {
+        f"postgres_log_{severity}s": float(max(0, count - counts.get(severity, 0)))
+        for severity, count in sample.messages.by_severity.items()
+    }
+    skipped = sample.messages.skipped_bytes - (before.skipped_bytes if before else 0)
+    return found | ({"postgres_log_skipped_bytes": float(skipped)} if skipped > 0 else {})
 
 
 def is_archiving_failing(sample: PostgresSample) -> bool:

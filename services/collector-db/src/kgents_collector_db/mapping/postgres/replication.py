@@ -68,6 +68,8 @@ def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: dateti
             "standbys_streaming": sum(each.state == "streaming" for each in senders),
             "standby_lag_bytes": greatest(each.lag_bytes for each in senders),
             # Null at an idle primary with nothing to report: there is no lag then.
+            "standby_write_lag_s": greatest(_seconds(each.write_lag_s, each.lag_bytes) for each in senders),
+            "standby_flush_lag_s": greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
             "standby_lag_s": greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
         }
     return found | _of_slots(sample.slots)

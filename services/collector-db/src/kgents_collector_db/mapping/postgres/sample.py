@@ -232,6 +232,10 @@ class Tables(Struct, frozen=True):
     """Of tables with ten thousand rows or more."""
     never_analyzed: int
     """Tables of that size without any statistics for the planner."""
+    vacuum_due: int
+    """Tables with more dead rows than autovacuum waits for by the server's settings; a table's own do not count."""
+    analyze_due: int
+    """Tables that changed more than autovacuum waits for before it gathers statistics."""
 
 
 class WalDirectory(Struct, frozen=True):

@@ -4,10 +4,11 @@ For what only the databases themselves tell (their tables) there is a second con
 look, closed again at once.
 """
 
+import asyncio
 from collections.abc import Collection
 from typing import Final, TypeVar
 
-import msgspec
+import asyncpg  # type: ignore[import-untyped]
 
 from kgents_collector_db.mapping.postgres import sample as rows
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
@@ -23,6 +24,8 @@ from kgents_shared.runtime.clock import Clock
 
 V = TypeVar("V")
 
+LOG_S: Final = 1.0
+"""Time for reading the log: a look waits for its disk no longer than this."""
 SIZES_S: Final = 1.0
 """Time for measuring databases in one slow look: each costs one stat for each file. The rest comes next time."""
 
@@ -37,6 +40,7 @@ class PostgresSource:
         self._system_id: str | None = None
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
+        self._log_reading: asyncio.Task[rows.Messages | None] | None = None
         self._kept: dict[str, object] = {}  # the sections of the dearer tiers, as last read
         self._tables: dict[str, rows.Tables] = {}
         self._sizes: dict[str, int] = {}
@@ -44,7 +48,7 @@ class PostgresSource:
     async def read(self, tiers: Collection[Tier]) -> PostgresSample:
         """One look."""
         look = Look(self._target, self._clock)
-        messages = self._read_log(look)
+        messages = await self._read_log(look)
         try:
             session, identity = await self._login(look)
             total = await self._read_fast(look, session, identity)
@@ -63,6 +67,8 @@ class PostgresSource:
         """Log out."""
         if self._log is not None:
             self._log.close()
+        if self._log_reading is not None:
+            self._log_reading.cancel()
         if self._session is not None:
             await self._session.aclose()
             self._session = None
@@ -72,19 +78,27 @@ class PostgresSource:
             self._session.drop()
             self._session = None
 
-    def _read_log(self, look: Look) -> rows.Messages | None:
+    async def _read_log(self, look: Look) -> rows.Messages | None:
         if self._log is None:
             return None
-        messages = self._log.read()
+        if self._log_reading is None:
+            self._log_reading = asyncio.create_task(asyncio.to_thread(self._log.read))
+        done, _ = await asyncio.wait({self._log_reading}, timeout=LOG_S)
+        if not done:  # its thread cannot be ended, so there is never a second one
+            look.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; see whether its disk hangs")
+            return None
+        messages, self._log_reading = self._log_reading.result(), None
         if messages is None:
             look.fault("log", self._log.fault)
         return messages
 
     async def _login(self, look: Look) -> tuple[Session, Identity]:
-        """The session of the last look, or a new one if it was lost meanwhile."""
+        """The session of the last look, or a new one if it is lost, or of no use any more."""
         if self._session is not None:
             try:
                 return self._session, await look.ask(identify(self._session))
+            except asyncpg.PostgresError:
+                self._drop()
             except BlindError as error:
                 self._drop()
                 if error.blindness.cause != "refused":
@@ -120,7 +134,7 @@ class PostgresSource:
         await self._statements.read_all(look, session, identity, total)
         look.dear |= {"statements": self._statements.last, "statements_before": self._statements.before}
         vacuums = await look.rows(session, "vacuums", queries.VACUUMS)
-        look.dear["vacuums"] = vacuums and msgspec.convert(vacuums, tuple[rows.Vacuum, ...])
+        look.dear["vacuums"] = look.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
         names = look.databases()
         if names:
             name = _longest_unseen(self._tables, names)
@@ -143,7 +157,7 @@ class PostgresSource:
                 found = await look.rows(guest, "tables", queries.TABLES)
             finally:
                 await guest.aclose()
-        return msgspec.convert(found[0], rows.Tables) if found else None
+        return look.converted("tables", found[0] if found else None, rows.Tables)
 
     async def _read_slow(self, look: Look, session: Session) -> None:
         for name, sql, kind in (
@@ -151,7 +165,7 @@ class PostgresSource:
             ("settings", queries.SETTINGS, rows.Settings),
         ):
             found = await look.rows(session, name, sql)
-            look.dear[name] = msgspec.convert(found[0], kind) if found else None
+            look.dear[name] = look.converted(name, found[0] if found else None, kind)
         names = look.databases()
         self._sizes = _only(self._sizes, names)
         until_s = self._clock.monotonic_s() + SIZES_S

@@ -131,10 +131,8 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness
 def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
     if "shutting down" in str(error):
         return refused(target, "it is shutting down")
-    text = (
-        f"expected a server at {target.address} that accepts connections, found it starting or recovering; wait, and "
-    )
-    text += "read its log if it does not end"
+    text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
+    text += "on its way down; wait, and read its log if it does not end"
     return Blindness("starting", "starting", text)
 
 

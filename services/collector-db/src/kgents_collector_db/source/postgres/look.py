@@ -63,17 +63,25 @@ class Look:
 
     async def many(self, session: Session, section: str, sql: str, row: type[T], *arguments: object) -> None:
         """Read a section of any number of rows."""
-        if (found := await self.rows(session, section, sql, *arguments)) is not None:
-            self.sections[section] = msgspec.convert(found, tuple[row, ...])  # type: ignore[valid-type]
+        found = await self.rows(session, section, sql, *arguments)
+        if (read := self.converted(section, found, tuple[row, ...])) is not None:  # type: ignore[valid-type]
+            self.sections[section] = read
 
-    async def one(self, session: Session, section: str, sql: str, row: type[T]) -> T | None:
+    async def one(self, session: Session, section: str, sql: str, row: type[T]) -> None:
         """Read a section of one row."""
         found = await self.rows(session, section, sql)
-        if not found:
+        if (read := self.converted(section, found[0] if found else None, row)) is not None:
+            self.sections[section] = read
+
+    def converted(self, section: str, found: object, kind: type[T]) -> T | None:
+        """What was found as what it should be; None, and a fault, when it is something else."""
+        if found is None:
             return None
-        converted = msgspec.convert(found[0], row)
-        self.sections[section] = converted
-        return converted
+        try:
+            return msgspec.convert(found, kind)
+        except msgspec.ValidationError as error:
+            self.fault(section, f"the server's answer is not what we know it to be ({error})")
+            return None
 
     def fault(self, section: str, text: str) -> None:
         """Note what could not be read."""

@@ -97,7 +97,12 @@ TABLES: Final = """select count(*)::int as n, coalesce(sum(n_live_tup), 0)::int8
     max(n_dead_tup::float8 / (n_live_tup + n_dead_tup)) filter (where n_live_tup + n_dead_tup >= 10000)
       as worst_dead_ratio,
     count(*) filter (where n_live_tup >= 10000 and last_analyze is null and last_autoanalyze is null)::int
-      as never_analyzed from pg_stat_user_tables"""
+      as never_analyzed,
+    count(*) filter (where n_dead_tup > current_setting('autovacuum_vacuum_threshold')::float8
+      + current_setting('autovacuum_vacuum_scale_factor')::float8 * n_live_tup)::int as vacuum_due,
+    count(*) filter (where n_mod_since_analyze > current_setting('autovacuum_analyze_threshold')::float8
+      + current_setting('autovacuum_analyze_scale_factor')::float8 * n_live_tup)::int as analyze_due
+    from pg_stat_user_tables"""
 
 SIZE: Final = "select pg_database_size($1::name)"
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-import msgspec
 
 from kgents_collector_db.mapping.postgres.sample import Identity, Statement, Statements, StatementSum
 from kgents_collector_db.source.postgres import queries
@@ -45,7 +44,7 @@ class StatementsReader:
             look.fault("statements", "pg_stat_statements could not be read in time")
         else:
             self.state = "available"
-            return msgspec.convert(row, StatementSum)
+            return look.converted("statements", row, StatementSum)
         return None
 
     async def read_all(self, look: Look, session: Session, identity: Identity, total: StatementSum | None) -> None:
@@ -54,8 +53,8 @@ class StatementsReader:
             self._is_due = True  # it may have been created meanwhile
             return
         rows: list[dict[str, Any]] | None = await look.rows(session, "statements", self._view.rows)
-        if rows is not None:
-            statements = msgspec.convert(rows, tuple[Statement, ...])
+        statements = look.converted("statements", rows, tuple[Statement, ...])
+        if statements is not None:
             now = Statements(identity.now, identity.started, total.dealloc, total.stats_reset, statements)
             self.before, self.last = self.last, now
 
