@@ -5,9 +5,7 @@ Both are counted alike: processor time of the server's sessions that serve the o
 
 import asyncio
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +13,6 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import msgspec
 
 from bench.figures import Figure
@@ -25,7 +22,8 @@ from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
-from support.postgres_server import PASSWORD, PostgresServer, apt_install, free_port
+from support.postgres_exporter import EXPORTER, exporter, missing
+from support.postgres_server import PASSWORD, PostgresServer
 from support.postgres_watched import clients
 
 TABLES: Final = 10_000
@@ -33,7 +31,6 @@ TABLES: Final = 10_000
 CLIENTS: Final = 150
 STATEMENTS: Final = 4_000
 ROUNDS: Final = 20
-EXPORTER: Final = "prometheus-postgres-exporter"
 
 TIERS: Final[dict[str, tuple[Tier, ...]]] = {
     "fast tier": ("fast",),
@@ -52,7 +49,7 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 async def bench(run: Run) -> None:
-    if shutil.which(EXPORTER) is None and (why := apt_install(EXPORTER)):
+    if why := missing():
         raise RuntimeError(why)
     settings: dict[str, Any] = {
         "max_connections": CLIENTS + 20, "max_locks_per_transaction": 256, "shared_buffers": "256MB",
@@ -63,7 +60,7 @@ async def bench(run: Run) -> None:
         login = {"user": "root", "password": "root"}
         async with (
             clients(server, CLIENTS, **login),
-            _exporter(server) as (exporter, scrape),
+            exporter(server) as theirs,
             _source(server) as source,
         ):
             found: dict[str, list[Cost]] = defaultdict(list)
@@ -73,7 +70,7 @@ async def bench(run: Run) -> None:
                     look = _looking(source, tiers)
                     cost = await _cost(server, "kgents", os.getpid(), look)
                     found[name] += [cost] if round_ else []
-                cost = await _cost(server, "exporter", exporter, scrape)
+                cost = await _cost(server, "exporter", theirs.pid, theirs.scrape)
                 found[EXPORTER] += [cost] if round_ else []
     _report(run, found)
 
@@ -97,7 +94,7 @@ async def _fill(run: Run, server: PostgresServer) -> None:
     async with clients(server, 1) as (connection,):
         for number in range(STATEMENTS):
             await connection.execute(f"select {', '.join(['1'] * (number % 50 + 1))} as c{number}")
-    await server.sql("create role exporter login password 'exporter' in role pg_monitor; analyze; checkpoint")
+    await server.sql("analyze; checkpoint")
 
 
 @asynccontextmanager
@@ -107,37 +104,7 @@ async def _source(server: PostgresServer) -> AsyncIterator[PostgresSource]:
         yield source
 
 
-@asynccontextmanager
-async def _exporter(server: PostgresServer) -> AsyncIterator[tuple[int, Callable[[], Awaitable[None]]]]:
-    """Its process, and one scrape."""
-    port = free_port()
-    name = f"postgresql://exporter:exporter@127.0.0.1:{server.port}/postgres?sslmode=disable"
-    process = subprocess.Popen(
-        [EXPORTER, f"--web.listen-address=127.0.0.1:{port}"],
-        env={**os.environ, "DATA_SOURCE_NAME": name}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        async with httpx.AsyncClient(timeout=30) as client:
-
-            async def scrape() -> None:
-                answer = await client.get(f"http://127.0.0.1:{port}/metrics")
-                if "pg_up 1" not in answer.text:
-                    raise RuntimeError("the exporter does not reach the server")
-
-            while True:
-                try:
-                    await scrape()
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-                else:
-                    break
-            yield process.pid, scrape
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def _cost(server: PostgresServer, user: str, observer: int, work: Callable[[], Awaitable[None]]) -> Cost:
+async def _cost(server: PostgresServer, user: str, observer: int, work: Callable[[], Awaitable[object]]) -> Cost:
     loop = asyncio.get_running_loop()
     query = "select pid from pg_stat_activity where usename = $1"
     sessions = [row["pid"] for row in await server.sql(query, user)]

@@ -13,7 +13,7 @@ import pytest
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Connection
 from support.db_looks import Look, Looks
-from support.postgres_server import PASSWORD, PostgresServer
+from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, make_application, watched
 from support.proxy import Proxy
 from support.truth import until
@@ -221,8 +221,10 @@ async def test_a_stalled_link_hangs_nobody_and_a_cut_one_is_mended_in_the_same_l
             assert (await looks.look()).phase == ("healthy", "")
 
 
-async def test_a_severed_standby_does_not_claim_to_be_up_to_date(postgres: PostgresServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path, version: int) -> None:
     async with (
+        PostgresServer(tmp_path / "pg", version=version) as postgres,
         postgres.standby(tmp_path / "standby", "replica") as standby,
         watched(postgres, "primary") as primary,
         watched(standby, "replica", primary=primary) as looks,
@@ -276,6 +278,37 @@ async def is_streamed(primary: Looks) -> bool:
 
 async def replayed_all(standby: Looks) -> bool:
     return (await standby.look("fast")).pulse.replication["lag_s"] == 0
+
+
+async def test_a_base_backup_is_no_standby(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with watched(postgres) as looks:
+        await looks.look()
+        backup = asyncio.create_task(
+            asyncio.to_thread(
+                postgres.run, "pg_basebackup", "-D", str(postgres.directory / "copy"), "-h", "127.0.0.1", "-p",
+                str(postgres.port), "-U", "root", "-c", "fast", "--max-rate=2M", check=False,
+            )
+        )  # fmt: skip
+        while await postgres.value("select count(*) from pg_stat_replication where state = 'streaming'") == 0:
+            await asyncio.sleep(0.01)
+        during = await looks.look("fast")
+        await postgres.sql("select pg_terminate_backend(pid) from pg_stat_replication")
+        await backup
+        after = await looks.look("fast")
+    assert during.pulse.replication["standbys"] == 0
+    assert "postgresql.standbys" not in during.entity.attributes
+    assert after.events == []
+
+
+async def test_a_right_lost_while_we_look_is_named_and_the_pulse_keeps_coming(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await looks.look()
+        await postgres.sql("revoke execute on function pg_postmaster_start_time() from public")
+        look = await looks.looks(2)
+        assert look.phase == ("degraded", "missing privilege")
+        await postgres.sql("grant execute on function pg_postmaster_start_time() to public")
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
 
 
 async def test_a_promoted_standby_is_the_primary_now(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kgents_collector_db.discovering import on_this_machine
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Look, Looks
+from support.postgres_exporter import exporter, missing
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
 
@@ -91,6 +92,41 @@ async def test_the_connections_are_counted_by_the_server_and_as_a_share_of_the_u
     assert full.phase == ("overloaded", "connections")
     assert full.health.level == "critical"
     assert "KG-301" in full.checks
+
+
+async def test_figures_agree_with_the_prometheus_exporter(postgres: PostgresServer) -> None:
+    if why := missing():
+        pytest.skip(why)
+    async with watched(postgres) as looks, exporter(postgres) as theirs, clients(postgres, 6) as opened:
+        await opened[0].execute("begin")
+        await looks.look()
+        for _ in range(200):
+            await opened[1].execute("select 1")
+        await opened[1].close()  # an ended session tells its statistics at once
+        before = await theirs.figures()
+        look = await later(looks)
+        after = await theirs.figures()
+    custom, storage = look.pulse.custom, look.pulse.storage
+    sessions = {name: value for name, value in after.items() if name.startswith("pg_stat_activity_count")}
+    in_transaction = sum(value for name, value in sessions.items() if 'state="idle in transaction"' in name)
+    assert custom["postgres_idle_in_transaction"] == in_transaction == 1
+    assert look.pulse.pool is not None
+    assert look.pulse.pool.max == value_of(after, "pg_settings_max_connections") - 3
+    assert storage["databases_bytes"] == pytest.approx(after['pg_database_size_bytes{datname="postgres"}'], rel=0.01)
+    commits = [value_of(scrape, "pg_stat_database_xact_commit") for scrape in (before, after)]
+    ours = sum(each.xact_commit for each in look.sample.databases)
+    assert commits[0] <= ours <= commits[1]
+    assert commits[0] > 200
+    assert custom["postgres_checkpoints_requested"] == 0
+    requested = value_of(after, "pg_stat_bgwriter_checkpoints_req")
+    assert look.sample.checkpoints.requested == requested
+
+
+def value_of(figures: dict[str, float], name: str) -> float:
+    """The sum over all labels."""
+    found = [value for each, value in figures.items() if each.partition("{")[0] in (name, f"{name}_total")]
+    assert found, name
+    return sum(found)
 
 
 async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres: PostgresServer) -> None:
@@ -280,8 +316,10 @@ async def test_a_server_of_this_machine_is_found_if_it_lets_us_in_as_we_are(tmp_
         if user != "root":
             await server.sql(f"create role {user} login")
         name = f"postgres-{server.port}"
-        found = await on_this_machine(Backends(SystemClock()), set())
+        found = await on_this_machine(Backends(SystemClock()), (), ())
         assert name in {backend.name for backend in found}
-        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), {name})}
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), {name}, ())}
         await server.sql(f"alter role {user} connection limit 0; alter role {user} nosuperuser")
-        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), set())}
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), (), ())}
+        await server.stop()
+        assert name in {each.name for each in await on_this_machine(Backends(SystemClock()), (), {name})}

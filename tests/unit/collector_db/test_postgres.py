@@ -1,5 +1,6 @@
 """What a PostgreSQL look means, where a real server cannot be brought to show it."""
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_db.mapping import postgres
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
 from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
     Activity,
     Database,
     Identity,
+    Lock,
     PostgresSample,
     Sender,
     Slot,
@@ -25,9 +27,11 @@ from kgents_collector_db.mapping.postgres.sample import (
     Statements,
 )
 from kgents_collector_db.source.postgres.failure import of_connecting
+from kgents_collector_db.source.postgres.look import Look
 from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.contract.pulse import DatabasePulse
+from kgents_shared.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.unit
 
@@ -164,7 +168,7 @@ def test_who_holds_vacuum_back_is_told_by_holder() -> None:
         look(
             None,
             sample(
-                activity=(Activity("client backend", "active", "", 1, 0, 0, 5.0, 5.0, None, 1000),),
+                activity=(Activity("client backend", "active", "", 1, 0, 5.0, 5.0, None, 1000),),
                 senders=(Sender("a", "streaming", "async", 0, None, None, None, 2000),),
                 slots=(Slot("s", "logical", True, "reserved", None, 1, 3000, 4000, None, None),),
                 databases=(database(xid_age=1_500_000_000, mxid_age=10),),
@@ -267,6 +271,51 @@ def test_log_gone_wild_is_read_in_part_and_that_is_counted(tmp_path: Path) -> No
     assert found is not None
     assert found.by_severity["fatal"] == 1
     assert found.skipped_bytes > READ_BYTES
+
+
+def test_only_what_a_line_is_counts_and_not_what_it_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "postgresql.log"
+    path.touch()
+    log = ServerLog(str(path))
+    log.read()
+    path.write_text(
+        "2026-01-01 00:00:00 UTC [1] LOG:  statement: select 'ERROR:  no'\n"
+        "\tFATAL:  still that statement\n"
+        "2026-01-01 00:00:00 UTC [1] app@shop ERROR:  relation does not exist\n"
+        "2026-01-01 00:00:00 UTC [1] app@shop STATEMENT:  select 'PANIC:  no'\n"
+    )
+    found = log.read()
+    log.close()
+    assert found is not None
+    assert found.by_severity == {"warning": 0, "error": 1, "fatal": 0, "panic": 0}
+
+
+def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_ended(tmp_path: Path) -> None:
+    error = "2026-01-01 00:00:00 UTC [1] ERROR:  no\n"
+    monday, tuesday = tmp_path / "postgresql-Mon.log", tmp_path / "postgresql-Tue.log"
+    for path in (monday, tuesday):
+        path.write_text(error * 5)
+    log = ServerLog(str(tmp_path))
+    counted = []
+    for turn, path in enumerate((monday, tuesday, monday, tuesday, tuesday)):
+        with path.open("a") as file:
+            file.write(error * turn)
+        os.utime(path, (turn, 2e9 + turn))
+        found = log.read()
+        assert found is not None
+        counted.append(found.by_severity["error"])
+    log.close()
+    assert counted == [0, 1, 3, 6, 10]
+
+
+def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
+    look = Look(TARGET, SystemClock())
+    assert look.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
+    assert look.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
+    blind = look.blind(Blindness("failing", "refused", ""), None)
+    assert blind.faults == ()
+    (fault,) = look.sample(identity(), {}, "absent").faults
+    assert fault.startswith("locks: the server's answer is not what we know it to be")
 
 
 def test_span_between_two_servers_is_void() -> None:

@@ -28,7 +28,9 @@ async def run(context: Context[Config]) -> None:
     backends = Backends(context.clock)
     configured = list(backends.configured(context.config))
     if context.config.local:
-        configured += await on_this_machine(backends, {backend.name for backend in configured})
+        taken = {backend.name for backend in configured}
+        known = {name for namespace, name in publishing.owners if not namespace}
+        configured += await on_this_machine(backends, taken, known)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(publishing.entities.run())
         watches = _Watches(context, publishing, tasks)

@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
@@ -57,26 +57,35 @@ def _limited(marked: dict[str, Found]) -> list[Found]:
     return [marked[subject] for subject in sorted(marked)[:FOUND_MAX]]
 
 
-async def on_this_machine(backends: Backends, taken: set[str]) -> list[Backend[Any]]:
-    """What serves here and lets us in as we are, by a name that is still free."""
+async def on_this_machine(backends: Backends, taken: Collection[str], known: Collection[str]) -> list[Backend[Any]]:
+    """What serves here and lets us in as we are.
+
+    Args:
+        backends: makes them.
+        taken: names that are configured: these are somebody else's.
+        known: names that are published: what is down while we start is not gone.
+    """
     welcoming: list[Backend[Any]] = []
-    for name, target in _usual_places():
+    for name, target in _usual_places(known):
         if name in taken:
             continue
         backend = backends.of(name, target)
-        async with aclosing(backend.open()) as source:
-            sample = await source.read(frozenset({"fast"}))
-        if sample.blindness is None:
-            welcoming.append(backend)
+        if name not in known:
+            async with aclosing(backend.open()) as source:
+                sample = await source.read(frozenset({"fast"}))
+            if sample.blindness is not None:
+                continue
+        welcoming.append(backend)
     return welcoming
 
 
-def _usual_places() -> Iterator[tuple[str, Target]]:
+def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
     user = pwd.getpwuid(os.geteuid()).pw_name  # the server asks the kernel who we are, not us
-    if _SOCKETS.is_dir():
-        for socket in sorted(_SOCKETS.glob(".s.PGSQL.*[0-9]")):
-            port = int(socket.suffix.removeprefix("."))
-            name = "postgres" if port == 5432 else f"postgres-{port}"
-            yield name, PostgresTarget(host=str(_SOCKETS), port=port, user=user, connect_timeout_s=1)
+    names = {f"postgres-{socket.suffix.removeprefix('.')}" for socket in _SOCKETS.glob(".s.PGSQL.*")}  # and lock files
+    names |= {"postgres-5432" if name == "postgres" else name for name in known}
+    numbers = (name.removeprefix("postgres-") for name in names)
+    for port in sorted(int(number) for number in numbers if number.isdecimal()):
+        name = "postgres" if port == 5432 else f"postgres-{port}"
+        yield name, PostgresTarget(host=str(_SOCKETS), port=port, user=user, connect_timeout_s=1)
     yield "redis", RedisTarget(connect_timeout_s=1, timeout_s=1)
     yield "qdrant", QdrantTarget(connect_timeout_s=1, timeout_s=1)

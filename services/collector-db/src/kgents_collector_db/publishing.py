@@ -36,6 +36,11 @@ class Publishing:
         for row in self.entities.rows.values():
             self._said.setdefault(_owner(row.message.ref), {})[row.message.ref] = row.message
 
+    @property
+    def owners(self) -> Collection[Owner]:
+        """The targets that have something on the stream."""
+        return self._said.keys()
+
     def said(self, owner: Owner) -> dict[Ref, Entity]:
         """The entities of a target, as they are or will be on the stream."""
         return self._said.get(owner, {})

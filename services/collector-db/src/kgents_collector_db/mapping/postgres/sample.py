@@ -47,7 +47,6 @@ class Activity(Struct, frozen=True):
     state: str
     wait_event_type: str
     n: int
-    hidden: int
     slow: int
     oldest_xact_s: float | None
     oldest_query_s: float | None

@@ -37,10 +37,15 @@ def pulse(
 
 
 def _standing(sample: RedisSample, now: state.State) -> Figures:
-    """What is told even by a look that saw nothing; the time that the look took is its cost."""
+    """What is told even by a look that saw nothing, and what the look cost."""
     up = _up(sample)
     overloaded = float(now.phase == "overloaded") if up is not None else None
-    return {"redis_up": up, "redis_overloaded": overloaded, "collector_look_s": sample.look_s}
+    return {
+        "redis_up": up,
+        "redis_overloaded": overloaded,
+        "collector_look_s": sample.look_s,
+        "collector_connections": float(sample.blindness is None),
+    }
 
 
 def _up(sample: RedisSample) -> float | None:
@@ -132,6 +137,7 @@ def _load(info: Info, delta: Delta | None) -> Figures:
         "redis_net_input_bytes_per_second": delta.rate("total_net_input_bytes") if delta else None,
         "redis_net_output_bytes_per_second": delta.rate("total_net_output_bytes") if delta else None,
         "redis_uptime_s": info.number("uptime_in_seconds"),
+        "collector_commands": float(delta.own_commands) if delta else None,
         "redis_keys": _keys(info, "keys"),
         "redis_keys_with_expiry": _keys(info, "expires"),
     }

@@ -98,6 +98,10 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindnes
             phase, cause = "degraded", "wrong credentials"
             text = f"to log in at {where} as {target.user}, found the login refused (SQLSTATE {code}); check user, "
             text += "password and pg_hba.conf"
+        case asyncpg.QueryCanceledError():
+            phase, cause = "failing", "frozen"
+            text = f"{where} to say who it is within statement_timeout_s ({target.statement_timeout_s:g} s), found it "
+            text += "too busy for that; look for what starves it"
         case asyncpg.InvalidCatalogNameError():
             phase, cause = "degraded", "wrong credentials"
             text = f"a database {target.database} at {where}, found none of that name; correct `database`"

@@ -42,7 +42,6 @@ SYSTEM_ID: Final = "select system_identifier::text from pg_control_system()"
 
 ACTIVITY: Final = f"""select coalesce(backend_type, '') as backend_type, coalesce(state, '') as state,
     coalesce(wait_event_type, '') as wait_event_type, count(*)::int as n,
-    count(*) filter (where usesysid is not null and state is null and backend_type is null)::int as hidden,
     count(*) filter (where state = 'active' and query_start < clock_timestamp() - $1::float8 * interval '1 second')::int
       as slow,
     {_age_s("min(xact_start)")} as oldest_xact_s,
@@ -128,11 +127,12 @@ def _position(*, in_recovery: bool) -> str:
 
 
 def senders(*, in_recovery: bool) -> str:
-    """The standbys below this server."""
+    """The standbys below this server; a base backup looks like one, and its end like a loss."""
     return f"""select coalesce(application_name, '') as application_name, state, sync_state,
     pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, replay_lsn)::int8 as lag_bytes,
     extract(epoch from write_lag)::float8 as write_lag_s, extract(epoch from flush_lag)::float8 as flush_lag_s,
-    extract(epoch from replay_lag)::float8 as replay_lag_s, age(backend_xmin) as xmin_age from pg_stat_replication"""
+    extract(epoch from replay_lag)::float8 as replay_lag_s, age(backend_xmin) as xmin_age from pg_stat_replication
+    where state is distinct from 'backup' and application_name is distinct from 'pg_basebackup'"""
 
 
 def slots(version: int, *, in_recovery: bool) -> str:
