@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.postgres_server import PASSWORD, PostgresServer, apt_install, free_port, owner
+from support.postgres_server import PASSWORD, PostgresServer, apt_install, free_port, own_directory, owner
 
 PROGRAM = Path("/usr/sbin/pgbouncer")
 START_S = 10.0
@@ -28,7 +28,7 @@ class PgbouncerServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> "PgbouncerServer":
-        self.directory.mkdir()
+        self.directory = own_directory(self.directory)
         self._write()
         await self.start()
         return self

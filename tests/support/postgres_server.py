@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import tarfile
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -122,6 +123,19 @@ def need(version: int) -> Path:
     return found
 
 
+def own_directory(wanted: Path) -> Path:
+    """A directory of the server's owner: the one wanted, unless root's tests must let another user in.
+
+    That may not be within pytest's: every session of pytest shuts its directory to all others again.
+    """
+    if os.geteuid() != 0:
+        wanted.mkdir(parents=True)
+        return wanted
+    made = Path(tempfile.mkdtemp(prefix=f"kgents-{wanted.name}-"))
+    os.chown(made, owner().pw_uid, owner().pw_gid)
+    return made
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -134,18 +148,26 @@ class PostgresServer:
     It has a role `kgents` with `pg_monitor` and the awkward PASSWORD, asked for over TCP.
     """
 
-    def __init__(self, directory: Path, *, version: int = 15, statements: bool = True, **settings: object) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        version: int = 15,
+        statements: bool = True,
+        sockets: Sequence[str] = (),
+        **settings: Any,
+    ) -> None:
         self.version = version
         self.port = free_port()
         self.directory = directory
-        self.log = directory / "log"
         self._programs = need(version)
         self._statements = statements and self.has("pg_stat_statements")
         self._settings = settings
+        self._sockets = sockets  # directories for its unix socket beside its own
         self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> "PostgresServer":
-        self._make_directory()
+        self.directory = own_directory(self.directory)
         (self.directory / "password").write_text("root")
         self.run("initdb", "-D", str(self.data), "-U", "root", "-A", "scram-sha-256", "--pwfile",
                  str(self.directory / "password"), "--no-sync", "-E", "UTF8", "--no-locale")  # fmt: skip
@@ -171,6 +193,10 @@ class PostgresServer:
         return self.directory / "data"
 
     @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -185,7 +211,8 @@ class PostgresServer:
         self._settings |= settings
         preload = {"shared_preload_libraries": "pg_stat_statements"} if self._statements else {}
         chosen = {
-            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": str(self.directory),
+            "port": self.port, "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": ",".join([str(self.directory), *self._sockets]),
             "fsync": "off", "shared_buffers": "16MB", "wal_level": "replica", "max_wal_senders": 4,
             "hot_standby": "on", "autovacuum": "off", "lc_messages": "C", **preload, **self._settings,
         }  # fmt: skip
@@ -277,7 +304,7 @@ class PostgresServer:
         It is copied while this server is down: not every package has pg_basebackup.
         """
         other = PostgresServer(directory, version=self.version, statements=self._statements, **self._settings)
-        other._make_directory()
+        other.directory = own_directory(directory)
         await self.stop()
         await asyncio.to_thread(subprocess.run, ["cp", "-a", str(self.data), str(other.data)], check=True)
         await self.start()
@@ -316,14 +343,6 @@ class PostgresServer:
         if os.geteuid() == 0:
             for path in paths:
                 os.chown(path, owner().pw_uid, owner().pw_gid)
-
-    def _make_directory(self) -> None:
-        self.directory.mkdir(parents=True)
-        self.give(self.directory)
-        # Where pytest keeps a test's files, only their owner may pass.
-        for parent in self.directory.parents:
-            if os.geteuid() == 0 and parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def tell(pid: int, number: signal.Signals) -> None:
