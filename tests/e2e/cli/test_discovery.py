@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_cli.discovery import Finding, look
+from kgents_cli.discovery import Finding, look, useful
 
 CANARY = "canary-7c1"
 
@@ -38,3 +38,12 @@ def test_the_default_kubeconfig_is_in_the_home_directory(tmp_path: Path) -> None
 def test_a_docker_host_is_shown_without_its_user() -> None:
     finding = found("Docker", {"DOCKER_HOST": f"ssh://{CANARY}@build-1"}, "collector-docker")
     assert finding.text == "found: DOCKER_HOST at build-1; collector-docker is installed"
+
+
+def test_a_collector_is_useful_where_it_finds_something_or_is_told_of_it(tmp_path: Path) -> None:
+    environ, installed = {"HOME": str(tmp_path)}, ["collector-k8s", "collector-nats", "topology-builder"]
+    assert useful(environ, installed, ()) == ["collector-nats", "topology-builder"]
+    assert useful(environ, installed, {"collector-k8s"}) == installed
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").touch()
+    assert useful(environ, installed, ()) == installed

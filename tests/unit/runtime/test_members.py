@@ -7,7 +7,7 @@ import pytest
 
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
-from kgents_shared.runtime.config import load
+from kgents_shared.runtime.config import load, sections_given
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +88,14 @@ def test_a_fault_is_told_with_its_place_and_never_quotes_the_file(
 def test_an_ini_file_that_is_named_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a readable file"):
         load("svc", Section, path=tmp_path / "none.ini", environ={"HOME": "/root"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.yaml", "svc: {note: x}\nnats: {}\nother:"), ("a.ini", "[svc.db.orders]\nhost = x\n"), ("a.yaml", "[broken")],
+)
+def test_services_that_are_spoken_to_are_known_by_file_and_variables(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    services = ["svc", "other", "from-env", "silent"]
+    found = sections_given(tmp_path / name, {"kgents__from_env__x": "1", "KGENTS__SILENT": ""}, services)
+    assert found == ({"from-env"} if "broken" in text else {"svc", "from-env"})

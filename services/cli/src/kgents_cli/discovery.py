@@ -44,10 +44,16 @@ def look(environ: Mapping[str, str], installed: Collection[str]) -> list[Finding
     ]
 
 
-def useful(environ: Mapping[str, str], installed: Collection[str]) -> list[str]:
-    """The services that have something to do here: all but collectors of what was looked for and not found."""
+def useful(environ: Mapping[str, str], installed: Collection[str], addressed: Collection[str]) -> list[str]:
+    """The services that have something to do here: all but collectors of what was looked for and not found.
+
+    Args:
+        environ: the variables.
+        installed: the services there are.
+        addressed: those that the configuration says something to: what they observe may be elsewhere.
+    """
     findings = look(environ, installed)
-    present = {finding.collector for finding in findings if finding.where}
+    present = {finding.collector for finding in findings if finding.where} | set(addressed)
     absent = {finding.collector for finding in findings} - present
     return [name for name in installed if name not in absent]
 

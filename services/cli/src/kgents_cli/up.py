@@ -62,9 +62,10 @@ def command(duration: float | None, only: str | None, data: Path | None, output:
       kgents up --only collector-nats,topology-builder --nats nats://host:4222
       kgents up --duration 60 -o json > topology.jsonl
     """  # noqa: D301
-    names = (
-        [name.strip() for name in only.split(",")] if only is not None else useful(target.environ(), service_names())
-    )
+    if only is not None:
+        names = [name.strip() for name in only.split(",")]
+    else:
+        names = useful(target.environ(), service_names(), target.addressed())
     for name in names:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}

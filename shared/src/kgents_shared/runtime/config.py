@@ -12,6 +12,7 @@ import os
 import re
 import socket
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,6 +116,20 @@ def load(
     if common is None or own is None or loader.faults:
         raise ConfigError(loader.faults)
     return _resolved(common, environ), own
+
+
+def sections_given(path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> set[str]:
+    """Return the services that the file or a variable says something to. What is wrong with the file `load` tells."""
+    document: Mapping[object, object] = {}
+    if path is not None:
+        with suppress(_UnusableFileError, UnusableIniError):
+            document = read_ini(path) if is_ini(path) else _document(path)
+    variables = {name.upper() for name in environ}
+    return {
+        name
+        for name in services
+        if document.get(name) is not None or any(each.startswith(f"{_variable((name,))}__") for each in variables)
+    }
 
 
 def effective(common: CommonConfig, section: Struct, name: str) -> dict[str, Any]:
