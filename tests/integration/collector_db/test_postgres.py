@@ -35,7 +35,7 @@ async def test_every_version_is_seen_whole_and_an_idle_one_gives_the_same_bytes(
     assert third.phase == ("healthy", "")
     assert first.entity_bytes == second.entity_bytes == third.entity_bytes
     assert third.entity.attributes["postgresql.role"] == "primary"
-    assert str(third.entity.attributes["postgresql.version"]).startswith(f"{version}.")
+    assert str(third.entity.attributes["db.system.version"]).startswith(f"{version}.")
     unknown = [name for name, value in third.pulse.custom.items() if value is None and "xmin" not in name]
     assert unknown in ([], ["postgres_dead_tuples_worst_ratio"])
     assert third.pulse.pool is not None

@@ -5,6 +5,7 @@ from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
+from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
@@ -47,8 +48,6 @@ def _entity(previous: PgbouncerSample | None, sample: PgbouncerSample, scope: Sc
 def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
     behind = sorted({(each.host, each.port) for each in sample.databases if each.host and each.name != CONSOLE})
     connections = [Connection("depends", _address(host, port), evidence="SHOW DATABASES") for host, port in behind]
-    if not sample.address.startswith("/"):
-        connections.append(Connection("runs_on", sample.address, evidence="target"))
     names = sorted(each.name for each in sample.databases if each.name != CONSOLE)
     return Entity(
         ref=ref,
@@ -56,13 +55,13 @@ def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
         status="running",
         attributes={
             "db.system.name": "pgbouncer",
-            "server.address": sample.address,
-            "pgbouncer.version": sample.version,
+            "db.system.version": sample.version,
+            **place(sample.address),
             "pgbouncer.databases": names,
             "pgbouncer.max_client_conn": sample.max_clients,
         },
         addresses=[sample.address],
-        connections=connections,
+        connections=[*connections, *runs_on(sample.address)],
     )
 
 

@@ -5,6 +5,7 @@ from math import floor, log10
 from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.mapping.seen import kept
@@ -27,9 +28,9 @@ def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, 
     first = Entity(
         ref=ref(scope),
         source=SOURCE,
-        attributes={"db.system.name": "postgresql", "server.address": sample.address},
+        attributes={"db.system.name": "postgresql", **place(sample.address)},
         addresses=[sample.address],
-        connections=_runs_on(sample.address, None),
+        connections=runs_on(sample.address),
     )
     return kept(scope.published.get(ref(scope)), first, blindness, is_confirmed=is_confirmed)
 
@@ -40,6 +41,9 @@ def seen_entity(
     """What the server says of itself."""
     known = scope.published.get(ref(scope))
     own_address = _own_address(identity)
+    own = []
+    if own_address is not None and own_address != sample.address:
+        own.append(Connection("runs_on", own_address, evidence="inet_server_addr"))
     system_id = sample.system_id or (known.uid if known is not None else "")
     return Entity(
         ref=ref(scope),
@@ -50,15 +54,16 @@ def seen_entity(
         attributes=_attributes(sample, identity, link_down_since),
         addresses=list(dict.fromkeys(filter(None, (sample.address, own_address)))),
         aliases=[_primary_alias(system_id)] if system_id and not identity.in_recovery else [],
-        connections=[*_runs_on(sample.address, own_address), *_upstream(sample, system_id, lag, known)],
+        # A Service by the configured name; the pod or container by the address that the server has.
+        connections=[*runs_on(sample.address), *own, *_upstream(sample, system_id, lag, known)],
     )
 
 
 def _attributes(sample: PostgresSample, identity: Identity, link_down_since: datetime | None) -> dict[str, Value]:
     found: dict[str, Value] = {
         "db.system.name": "postgresql",
-        "server.address": sample.address,
-        "postgresql.version": identity.version.partition(" ")[0],
+        "db.system.version": identity.version.partition(" ")[0],
+        **place(sample.address),
         "postgresql.role": "standby" if identity.in_recovery else "primary",
         "postgresql.max_connections": identity.max_connections,
         "postgresql.started_at": identity.started.isoformat(),
@@ -86,14 +91,6 @@ def _own_address(identity: Identity) -> str | None:
         return None
     host = f"[{identity.server_addr}]" if ":" in identity.server_addr else identity.server_addr
     return f"{host}:{identity.server_port}"
-
-
-def _runs_on(configured: str, own: str | None) -> list[Connection]:
-    """What serves there: a Service by the configured name, the pod or container by the address the server has."""
-    found = [] if configured.startswith("/") else [Connection("runs_on", configured, evidence="target")]
-    if own is not None and own != configured:
-        found.append(Connection("runs_on", own, evidence="inet_server_addr"))
-    return found
 
 
 def _primary_alias(system_id: str) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.qdrant import state
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
@@ -61,9 +62,9 @@ def _stranger(sample: QdrantSample, scope: Scope) -> Entity:
     return Entity(
         ref=database_ref(scope),
         source=SOURCE,
-        attributes={"db.system.name": "qdrant", **_place(sample)},
+        attributes={"db.system.name": "qdrant", **place(sample.address)},
         addresses=[sample.address],
-        connections=[_runs_on(sample)],
+        connections=runs_on(sample.address),
     )
 
 
@@ -80,7 +81,7 @@ def _database(sample: QdrantSample, collections: list[Entity], scope: Scope) -> 
         attributes=_attributes(sample, published),
         addresses=[sample.address],
         connections=[
-            _runs_on(sample),
+            *runs_on(sample.address),
             *_peers(sample, published),
             *(Connection("owns", each.ref, evidence="GET /collections") for each in collections),
         ],
@@ -94,7 +95,7 @@ def _attributes(sample: QdrantSample, published: Entity | None) -> dict[str, Val
     given: dict[str, Value] = {
         "db.system.name": "qdrant",
         "db.system.version": process.version if process is not None else kept.get("db.system.version"),
-        **_place(sample),
+        **place(sample.address),
         "qdrant.peer_id": str(raft.peer) if raft is not None else kept.get("qdrant.peer_id"),
         "qdrant.raft.leader": _leader(raft) if raft is not None else kept.get("qdrant.raft.leader"),
     }
@@ -103,15 +104,6 @@ def _attributes(sample: QdrantSample, published: Entity | None) -> dict[str, Val
 
 def _leader(raft: Raft) -> str:
     return str(raft.leader) if raft.leader is not None else "none"
-
-
-def _place(sample: QdrantSample) -> dict[str, Value]:
-    host, _, port = sample.address.rpartition(":")
-    return {"server.address": host.strip("[]"), "server.port": int(port)}
-
-
-def _runs_on(sample: QdrantSample) -> Connection:
-    return Connection("runs_on", sample.address, evidence="configured address")
 
 
 def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import structs
 
 from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.memory import evicts
@@ -67,22 +68,17 @@ def _stranger(sample: RedisSample, scope: Scope) -> Entity:
     return Entity(
         ref=Ref(scope.cluster, KIND, scope.name, scope.namespace),
         source=SOURCE,
-        attributes={"db.system.name": "redis", **_place(sample)},
+        attributes={"db.system.name": "redis", **place(sample.address)},
         addresses=[sample.address],
-        connections=[_runs_on(sample)],
+        connections=runs_on(sample.address),
     )
-
-
-def _place(sample: RedisSample) -> dict[str, Value]:
-    host, _, port = sample.address.rpartition(":")
-    return {"server.address": host.strip("[]"), "server.port": int(port)}
 
 
 def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> dict[str, Value]:
     given: dict[str, Value] = {
         "db.system.name": info.system,
         "db.system.version": info.version,
-        **_place(sample),
+        **place(sample.address),
         "redis.mode": info.mode,
         ROLE: info.role,
         LINK: state.link(info),
@@ -99,7 +95,7 @@ def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> di
 
 
 def _connections(sample: RedisSample, info: Info) -> list[Connection]:
-    connections = [_runs_on(sample)]
+    connections = runs_on(sample.address)
     if info.role == "replica" and info.text("master_host"):
         master = f"{info.text('master_host')}:{info.text('master_port')}"
         connections.append(
@@ -124,10 +120,6 @@ def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Co
         Connection("network", node.address, attributes={"redis.relation": "cluster"}, evidence="CLUSTER NODES")
         for node in peers[:PEERS_MAX]
     ]
-
-
-def _runs_on(sample: RedisSample) -> Connection:
-    return Connection("runs_on", sample.address, evidence="configured address")
 
 
 def _started(info: Info, published: Entity | None) -> datetime | None:
