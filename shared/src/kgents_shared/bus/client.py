@@ -47,6 +47,9 @@ class SessionLostError(BusError):
     """The connection ended; take the next session and begin again."""
 
 
+CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError)
+
+
 class ApiFault(msgspec.Struct):
     """How JetStream says no."""
 
@@ -302,13 +305,15 @@ class Bus:
     async def _connect(self, client: Client, url: str) -> Session:
         config = self._config
         session = Session(client, config)
+        started = asyncio.get_running_loop().time()
 
         async def on_error(error: Exception) -> None:
             if "permissions violation" in str(error).lower():
                 session.note_refusal(str(error).removeprefix("nats: "))
                 _log.error("NATS refused a subject: the account's permissions must allow it", refusal=session.refusal)
             else:
-                self.last_error = f"{url}: {_words(error)}"
+                is_young = asyncio.get_running_loop().time() - started < LOGIN_S
+                self.last_error = f"{url}: {_words(_of_login(error) if is_young else error)}"
 
         async def on_closed() -> None:
             session.end()
@@ -329,11 +334,8 @@ class Bus:
                 **credentials(config),
             )
             await session.open()
-        except (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError) as error:
-            if isinstance(error, ConnectionRefusedError):
-                raise
-            # A server that refuses a login closes at once, and the end may outrun its word on why.
-            raise BusError(f"the server ended the connection while we logged in: {_words(error)}") from error
+        except CUT_OFF as error:
+            raise _of_login(error) from error
         return session
 
     async def _live(self, client: Client, session: Session) -> None:
@@ -356,9 +358,7 @@ class Bus:
             session.end()
             self.reconnects += 1
             await self._announce(None)
-        # A server that refuses a login closes at once, and the end may outrun its word on why.
-        is_young = asyncio.get_running_loop().time() - started < LOGIN_S
-        when = " while we logged in" if is_young else ""
+        when = " while we logged in" if asyncio.get_running_loop().time() - started < LOGIN_S else ""
         self.last_error = f"connection lost{when}: {_words(client.last_error)}"
         _log.warning("lost the connection to NATS", error=_words(client.last_error))
 
@@ -366,6 +366,13 @@ class Bus:
         async with self._changed:
             self._session = session
             self._changed.notify_all()
+
+
+def _of_login(error: Exception) -> Exception:
+    """What an error means early on: a server that refuses a login closes at once, maybe before it says why."""
+    if not isinstance(error, CUT_OFF) or isinstance(error, ConnectionRefusedError):
+        return error
+    return BusError(f"the server ended the connection while we logged in: {_words(error)}")
 
 
 def _headers_bytes(headers: dict[str, str]) -> int:
