@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+import struct
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +21,13 @@ CONSOLE: Final = "pgbouncer"
 
 class SecretError(Exception):
     """The password's file cannot be read."""
+
+
+FAILURES: Final = (
+    OSError, EOFError, ProtocolError, RefusedError, SecretError,
+    ValueError, LookupError, struct.error, msgspec.MsgspecError,
+)  # fmt: skip
+"""What a look may raise; those of the second line when something else answers than a PgBouncer."""
 
 
 class PgbouncerSource:
@@ -41,7 +50,7 @@ class PgbouncerSource:
                     raise
                 self._drop()  # lost since the last look: it may have been restarted
                 sections = await self._sections()
-        except (OSError, EOFError, TimeoutError, ProtocolError, RefusedError, SecretError) as error:
+        except FAILURES as error:
             self._drop()
             sections = {"blindness": _blindness(error, self._target)}
         return PgbouncerSample(
@@ -88,15 +97,16 @@ class PgbouncerSource:
     async def _login(self) -> SimpleConnection:
         target = self._target
         try:
-            password = target.password.reveal() if target.password is not None else ""
+            password = await asyncio.to_thread(target.password.reveal) if target.password is not None else ""
         except OSError as error:
             raise SecretError(str(error)) from None
         async with asyncio.timeout(target.connect_timeout_s):
             connection = await SimpleConnection.open(target.host, target.port)
             try:
                 if target.tls != "disable" and not target.host.startswith("/"):
-                    speaks = await connection.start_tls(_context(target), target.host)
-                    if not speaks and target.tls != "prefer":
+                    if await connection.offers_tls():
+                        await connection.start_tls(_context(target), target.host)
+                    elif target.tls != "prefer":
                         raise ssl.SSLError("the server does not speak it")  # noqa: TRY301 - closed below
                 await connection.login(target.user, password, CONSOLE)
             except BaseException:
@@ -118,13 +128,15 @@ def _blindness(error: Exception, target: PgbouncerTarget) -> Blindness:
             text = f"TLS as `tls: {target.tls}` says at {where}, found none to trust; check tls and client_tls_sslmode"
         case SecretError():
             phase, cause, text = "degraded", "wrong credentials", f"a readable password, found: {error}"
-        case ConnectionError() | FileNotFoundError() | EOFError() | ProtocolError():
+        case FileNotFoundError() if target.tls_ca_file is not None and not Path(target.tls_ca_file).exists():
+            phase, cause = "degraded", "tls"
+            text = f"a file at {target.tls_ca_file}, found none; correct tls_ca_file"
+        case OSError() if not isinstance(error, ConnectionError | FileNotFoundError):
+            phase, cause = "failing", "unreachable"
+            text = f"to reach {where}, found {error.strerror or type(error).__name__}; check the network, and DNS"
+        case _:
             phase, cause = "failing", "refused"
             text = f"a PgBouncer at {where}, found none; start it, or correct host and port"
-        case _:
-            phase, cause = "failing", "unreachable"
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            text = f"to reach {where}, found {reason}; check the network between us, and DNS"
     return Blindness(phase, cause, f"expected {text}")
 
 
@@ -137,6 +149,9 @@ def _refusal(error: RefusedError, target: PgbouncerTarget) -> Blindness:
     if "not allowed" in error.words or "admin access needed" in error.words:
         text = f"expected that {target.user} may use the console of {where}, found not; name it in stats_users"
         return Blindness("degraded", "missing privilege", text)
+    if error.sqlstate == "3D000":  # PostgreSQL itself: it has no such database
+        text = f"expected PgBouncer's console at {where}, found another server; name it as a target of `postgres`"
+        return Blindness("failing", "refused", text)
     if "shutting down" in error.words:
         return Blindness("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
     text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password, auth_file"

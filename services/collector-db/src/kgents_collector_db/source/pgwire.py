@@ -56,13 +56,21 @@ class SimpleConnection:
             return cls(*await asyncio.open_unix_connection(f"{host.rstrip('/')}/.s.PGSQL.{port}"))
         return cls(*await asyncio.open_connection(host, port))
 
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> bool:
-        """Ask for TLS; whether the server speaks it."""
+    async def offers_tls(self) -> bool:
+        """Ask whether the server speaks TLS: the one question that can be put before any other.
+
+        Raises:
+            ProtocolError: it is something else.
+        """
         self._writer.write(struct.pack("!ii", 8, _SSL_REQUEST))
         answer = await self._reader.readexactly(1)
-        if answer == b"S":
-            await self._writer.start_tls(context, server_hostname=host)
+        if answer not in (b"S", b"N"):
+            raise ProtocolError("neither yes nor no")
         return answer == b"S"
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on encrypted, if it was offered."""
+        await self._writer.start_tls(context, server_hostname=host)
 
     async def login(self, user: str, password: str, database: str) -> None:
         """Log in, with whatever proof the server asks for.
@@ -125,6 +133,10 @@ class SimpleConnection:
                 if refusal is not None:
                     raise refusal
                 return rows
+
+    def close(self) -> None:
+        """Hang up, after what was sent."""
+        self._writer.close()
 
     def drop(self) -> None:
         """Let go at once."""

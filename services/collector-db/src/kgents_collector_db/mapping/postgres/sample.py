@@ -80,7 +80,8 @@ class Database(Struct, frozen=True):
 
     datname: str
     is_guestless: bool
-    """Whether we stay out: it takes no connections, or is a template, of which nobody can make a database meanwhile."""
+    """Whether we stay out: it takes no connections, not ours, or is a template, of which nobody can make a database
+    meanwhile."""
     xact_commit: int
     xact_rollback: int
     blks_hit: int

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Final, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
+from msgspec import structs
 
 from kgents_collector_db.mapping.postgres import sample as rows
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
@@ -149,7 +150,7 @@ class PostgresSource:
         else:
             look.connections = 2
             try:
-                guest, _ = await open_session(self._target, database=database)
+                guest, _ = await open_session(structs.replace(self._target, database=database))
             except BlindError as error:  # of this one alone: it may be closed to us
                 look.fault("tables", error.blindness.text)
                 return None

@@ -62,7 +62,8 @@ BLOCKING: Final = f"""with waiting as materialized (
 
 LOCKS: Final = "select coalesce(mode, '') as mode, granted, count(*)::int as n from pg_locks group by 1, 2"
 
-DATABASES: Final = """select d.datname, not d.datallowconn or d.datistemplate as is_guestless,
+DATABASES: Final = """select d.datname,
+    not d.datallowconn or d.datistemplate or not has_database_privilege(d.oid, 'CONNECT') as is_guestless,
     coalesce(s.xact_commit, 0) as xact_commit, coalesce(s.xact_rollback, 0) as xact_rollback,
     coalesce(s.blks_hit, 0) as blks_hit, coalesce(s.blks_read, 0) as blks_read,
     coalesce(s.tup_returned, 0) as tup_returned, coalesce(s.tup_fetched, 0) as tup_fetched,

@@ -9,6 +9,7 @@ import msgspec
 
 from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.postgres.sample import Identity
+from kgents_collector_db.source.pgwire import ProtocolError, SimpleConnection
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import BlindError
 from kgents_collector_db.targets.postgres import PostgresTarget
@@ -78,7 +79,7 @@ class Session:
             self.drop()
 
 
-async def open_session(target: PostgresTarget, *, database: str | None = None) -> tuple[Session, Identity]:
+async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
     """Log in, and make sure that it is the server itself.
 
     Raises:
@@ -86,7 +87,7 @@ async def open_session(target: PostgresTarget, *, database: str | None = None) -
     """
     try:
         async with asyncio.timeout(target.connect_timeout_s):
-            connection = await _connect(target, database or target.database)
+            connection = await _connect(target)
     except TimeoutError:
         raise BlindError(await failure.of_silence(target)) from None
     except _SecretError as error:
@@ -119,28 +120,47 @@ class _SecretError(Exception):
     """The password's file cannot be read."""
 
 
-async def _connect(target: PostgresTarget, database: str) -> "asyncpg.Connection[Any]":
+async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
     try:
-        password = target.password.reveal() if target.password is not None else None
+        password = await asyncio.to_thread(target.password.reveal) if target.password is not None else None
     except OSError as error:
         raise _SecretError(str(error)) from None
+    if target.tls == "disable" or target.host.startswith("/"):
+        await _ask_who(target)
     return await asyncpg.connect(
         host=target.host,
         port=target.port,
         user=target.user,
         password=password,
-        database=database,
+        database=target.database,
         ssl=_ssl(target),
         timeout=target.connect_timeout_s,
         server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
 
 
+async def _ask_who(target: PostgresTarget) -> None:
+    """Make sure that it is no other kind of server: from some, asyncpg's parser never returns, and all of us hangs.
+
+    Where TLS is not ruled out asyncpg asks the same question itself.
+    """
+    connection = await SimpleConnection.open(target.host, target.port)
+    try:
+        await connection.offers_tls()
+    except (EOFError, ProtocolError):
+        raise ConnectionError from None
+    finally:
+        connection.close()
+
+
 def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
     if target.host.startswith("/"):
         return False
     if target.tls == "verify-full":
-        return ssl.create_default_context(cafile=target.tls_ca_file)
+        try:
+            return ssl.create_default_context(cafile=target.tls_ca_file)
+        except FileNotFoundError as error:
+            raise ssl.SSLError(error.strerror) from None
     return target.tls
 
 

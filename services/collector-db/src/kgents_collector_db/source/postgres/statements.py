@@ -38,7 +38,7 @@ class StatementsReader:
             self._lose("not preloaded")
         except asyncpg.InsufficientPrivilegeError:
             self._lose("not permitted")
-        except asyncpg.UndefinedTableError:
+        except (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError):  # dropped, moved, or another version now
             self._lose("absent")
         except asyncpg.PostgresError:
             look.fault("statements", "pg_stat_statements could not be read in time")
