@@ -102,6 +102,8 @@ async def test_each_way_to_be_kept_out_is_named(postgres: PostgresServer, tmp_pa
             ({"user": "stranger"}, ("degraded", "wrong credentials")),
             ({"user": "other", "password": Secret("other")}, ("degraded", "missing privilege")),
             ({"tls": "require"}, ("degraded", "tls")),
+            ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls")),
+            ({"port": postgres.port}, ("failing", "refused")),
             ({"port": 1}, ("failing", "refused")),
         ):
             async with looking(server, **settings) as looks:

@@ -177,6 +177,7 @@ async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
         ({"database": "nope"}, ("degraded", "wrong credentials"), "correct `database`"),
         ({"user": "nobody-i-know"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
         ({"tls": "require"}, ("degraded", "tls"), "tls"),
+        ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls"), "tls_ca_file"),
     ],
 )
 async def test_each_way_to_miss_a_server_is_named(

@@ -148,7 +148,11 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
             tasks.append(asyncio.create_task(connection.execute(statement)))
             await waits(postgres, len(tasks))
         await looks.look("fast")
+        newest = "select max(waitstart) + interval '5.1 s' > now() from pg_locks where not granted"
+        while await postgres.value(newest):
+            await asyncio.sleep(0.1)
         look = await looks.look("fast")
+        again = await looks.look("fast")
         pids = {name: each.get_server_pid() for name, each in zip("rh", (root, holder), strict=True)}
         await root.execute("rollback")
         await holder.execute("select pg_advisory_unlock(7)")
@@ -163,6 +167,7 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
     assert {f"pid {pids['r']}" in each.text or f"pid {pids['h']}" in each.text for each in told} == {True}
     assert sorted(each.count for each in told) == [1, 3]
     assert any("idle in transaction" in each.message for each in told)
+    assert again.events == []
     assert after.pulse.custom["postgres_blocked_sessions"] == 0
     assert b"update" not in looks.said
     assert b"advisory_lock" not in looks.said
@@ -189,6 +194,23 @@ async def test_an_absent_extension_is_a_stated_capability_and_not_a_zero(tmp_pat
         assert look.pulse.performance["latency_ms"] is None
         assert look.pulse.performance["tps"] is not None
         assert look.phase == ("healthy", "")
+
+
+async def test_an_extension_that_is_dropped_is_missed_and_found_again(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await looks.looks(2)
+        await postgres.sql("drop extension pg_stat_statements")
+        dropped = await later(looks)
+        await postgres.sql("create schema extensions; create extension pg_stat_statements schema extensions")
+        hidden = await looks.looks(3)
+        await postgres.sql("grant usage on schema extensions to kgents")
+        found = await looks.looks(3)
+    assert dropped.sample.faults == ()
+    assert dropped.entity.attributes["postgresql.pg_stat_statements"] == "absent"
+    assert dropped.pulse.performance["qps"] is None
+    assert hidden.entity.attributes["postgresql.pg_stat_statements"] == "not permitted"
+    assert hidden.sample.faults == ()
+    assert found.entity.attributes["postgresql.pg_stat_statements"] == "available"
 
 
 async def test_a_reset_of_statistics_makes_rates_unknown_and_never_wrong(postgres: PostgresServer) -> None:

@@ -92,13 +92,12 @@ class Watch(Generic[S]):
                 self._clock.now(),
                 publishing.said(self.owner),
             )
-            facts = self._backend.observe(self._last, sample, scope)
+            publishing.say(self.owner, self._backend.observe(self._last, sample, scope), trace)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
             _log.exception("a look failed", target=self.name)
             self.vouches = False
             self.fault = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
             return
-        publishing.say(self.owner, facts, trace)
         self._last, self.vouches = sample, True
         why = [sample.blindness.text] if sample.blindness else sample.faults
         self.fault = "; ".join(f"{self.name}: {text}" for text in why)

@@ -1,5 +1,7 @@
 """What happened between two looks: restarts, role changes, blockings, losses → events. Pure."""
 
+from typing import Final
+
 from kgents_collector_db.mapping.facts import SOURCE, Scope
 from kgents_collector_db.mapping.postgres import blocking, replication
 from kgents_collector_db.mapping.postgres.entity import ref
@@ -9,6 +11,9 @@ from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+
+TOLD_S: Final = 5.0
+"""A session that waits so long for a lock is news."""
 
 
 def events(
@@ -22,10 +27,10 @@ def events(
     if identity is None:
         return told.events
     _of_identity(told, identity, known, current.system_id)
+    _of_blocking(told, previous, current)
     if previous is None or previous.identity is None:
         return told.events
     _of_statistics(told, previous, current)
-    _of_blocking(told, previous, current)
     _of_replication(told, previous, current, known, lag)
     if deadlocks := span.of_databases(lambda each: each.deadlocks):
         told.say(
@@ -108,14 +113,13 @@ def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSam
         told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))
 
 
-def _of_blocking(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
-    """Once for each root that keeps others waiting from one look to the next: shorter waits are normal work."""
+def _of_blocking(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
+    """Once for each root, when the first behind it has waited for longer than in normal work."""
     if not sees_all(current):
         return
-    before = {_root(tree) for tree in blocking.trees(previous.blocking or ())}
-    earlier = before if previous.blocking else set()
+    waited_s = {_root(tree): tree.longest_wait_s for tree in blocking.trees((previous and previous.blocking) or ())}
     for tree in blocking.trees(current.blocking or ()):
-        if _root(tree) not in earlier:
+        if not waited_s.get(_root(tree), 0.0) < TOLD_S <= tree.longest_wait_s:
             continue
         waiting = f"{len(tree.blocked)} session{'s' if len(tree.blocked) > 1 else ''}"
         text = f"has {waiting} waiting behind {blocking.described(tree.root)}"

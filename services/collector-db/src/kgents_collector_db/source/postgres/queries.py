@@ -147,11 +147,11 @@ def slots(version: int, *, in_recovery: bool) -> str:
 
 
 STATEMENTS_COLUMNS: Final = """select n.nspname::text as schema, array_agg(a.attname::text) as columns,
-    to_regclass(quote_ident(n.nspname) || '.pg_stat_statements_info') is not null as has_info
+    exists (select from pg_class i where i.relnamespace = n.oid and i.relname = 'pg_stat_statements_info') as has_info
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace
     join pg_class c on c.relnamespace = n.oid and c.relname = 'pg_stat_statements'
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where e.extname = 'pg_stat_statements' group by 1, 3"""
+    where e.extname = 'pg_stat_statements' group by n.oid, 1"""
 """Which columns there are is the extension's version, which may be older than the server's."""
 
 
