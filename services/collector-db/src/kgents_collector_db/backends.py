@@ -13,9 +13,10 @@ from kgents_collector_db.mapping import pgbouncer, postgres, qdrant, redis
 from kgents_collector_db.mapping.discovery import Found
 from kgents_collector_db.mapping.facts import Facts, Scope
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
+from kgents_collector_db.mapping.qdrant.sample import QdrantSample
+from kgents_collector_db.source import Source
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
 from kgents_collector_db.source.postgres import PostgresSource
-from kgents_collector_db.source.qdrant import QdrantSource
 from kgents_collector_db.source.redis import RedisSource
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
@@ -59,7 +60,7 @@ class Backends:
             case RedisTarget():
                 return Backend(name, target, partial(RedisSource, target, self._clock), redis.observe)
             case QdrantTarget():
-                return Backend(name, target, partial(QdrantSource, target, self._clock), qdrant.observe)
+                return Backend(name, target, partial(_open_qdrant, target, self._clock), qdrant.observe)
             case _:
                 raise TypeError(f"expected a target of a known backend, found {type(target).__name__}")
 
@@ -68,3 +69,10 @@ class Backends:
         if identity is not None and system_id and not identity.in_recovery:
             self._positions[system_id] = identity.position
         return postgres.observe(previous, current, scope, self._positions.get(system_id))
+
+
+def _open_qdrant(target: QdrantTarget, clock: Clock) -> Source[QdrantSample]:
+    """Its client library takes a second of processor time and 60 MiB to import: only who has a Qdrant pays for it."""
+    from kgents_collector_db.source.qdrant import QdrantSource  # noqa: PLC0415
+
+    return QdrantSource(target, clock)

@@ -1,5 +1,6 @@
 """Where targets come from that nobody configured: marked entities on the stream, and servers on this very machine."""
 
+import asyncio
 import os
 import pwd
 from collections.abc import AsyncGenerator, Collection, Iterator
@@ -70,13 +71,23 @@ async def on_this_machine(backends: Backends, taken: Collection[str], known: Col
         if name in taken:
             continue
         backend = backends.of(name, target)
-        if name not in known:
-            async with aclosing(backend.open()) as source:
-                sample = await source.read(frozenset({"fast"}))
-            if sample.blindness is not None:
-                continue
-        welcoming.append(backend)
+        if name in known or await _lets_us_in(backend):
+            welcoming.append(backend)
     return welcoming
+
+
+async def _lets_us_in(backend: Backend[Any]) -> bool:
+    host, _, port = backend.target.address.rpartition(":")
+    if host:  # otherwise a socket, which is there
+        try:
+            async with asyncio.timeout(backend.target.connect_timeout_s):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+    async with aclosing(backend.open()) as source:
+        sample = await source.read(frozenset({"fast"}))
+    return sample.blindness is None
 
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
