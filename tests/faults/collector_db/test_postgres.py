@@ -245,7 +245,7 @@ async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path,
         await until(lambda: replayed_all(looks))
         idle = [(await looks.look()).entity_bytes for _ in range(3)]
         assert idle[0] == idle[1] == idle[2]
-        assert (await looks.look()).pulse.replication["lag_s"] == 0
+        await until(lambda: replayed_all(looks))  # an idle primary too writes a record now and then
 
         senders = await postgres.sql("select pid from pg_stat_replication where $1", True)
         await standby.sql("alter system set primary_conninfo = 'host=127.0.0.1 port=1'")

@@ -13,6 +13,8 @@ from kgents_shared.contract.pulse import Pool
 Figures = dict[str, float | None]
 
 CLIENT: Final = "client backend"
+OURS: Final = 1
+"""The session that asks does not see itself."""
 STATEMENTS_SHOWN: Final = 5
 """The busiest ones, by id: who wants the text asks the server."""
 WAITS: Final = {"Lock": "lock", "LWLock": "lwlock", "IO": "io", "IPC": "ipc", "BufferPin": "buffer_pin"}
@@ -36,7 +38,7 @@ def pool(sample: PostgresSample) -> Pool | None:
     if sample.activity is None or not sees_all(sample):
         return Pool(max=usable)
     clients = [each for each in sample.activity if each.backend_type == CLIENT]
-    used = sum(each.n for each in clients) + sample.connections
+    used = sum(each.n for each in clients) + OURS
     return Pool(
         active=sum(each.n for each in clients if each.state == "active"),
         idle=sum(each.n for each in clients if each.state == "idle"),
@@ -140,7 +142,7 @@ def _sessions(sample: PostgresSample) -> Figures:
     if not _has_activity(sample):
         return {}
     clients = _clients(sample)
-    used = sum(each.n for each in clients) + sample.connections
+    used = sum(each.n for each in clients) + OURS
     usable = usable_slots(sample)
     waits = _sums((each.wait_event_type, each.n) for each in clients if each.state == "active")
     return {
