@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from bench import databases, latency, publish, relay, snapshot
+from bench import databases, kubernetes, latency, publish, relay, snapshot
 from bench.figures import Figure, as_json, as_table
 from bench.run import Run
 from kgents_shared.runtime.logging import LogConfig
@@ -27,6 +27,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "relay": relay.bench,
     "latency": latency.bench,
     "snapshot": snapshot.bench,
+    "kubernetes": kubernetes.bench,
     "databases": databases.bench,
 }
 HOTTEST: Final = 15

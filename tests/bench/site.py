@@ -113,6 +113,11 @@ class Worker:
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
+    def peak_rss_bytes(self) -> int:
+        """The most memory that it ever held."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
     async def line(self) -> str:
         """Its next line on stdout."""
         assert self._process.stdout is not None

@@ -21,8 +21,9 @@ import msgspec
 import uvloop
 from nats.aio.msg import Msg
 
-from bench import bare
+from bench import bare, cluster
 from bench.fleet import CLUSTER
+from kgents_collector_k8s import app as collector_k8s_app
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
@@ -74,6 +75,56 @@ def builder(url: str) -> None:
             "KGENTS__LOG__LEVEL": "warning",
         }
         serve(SERVICE, config_file=None, environ=environ, services=[SERVICE.name])
+
+
+def collector_k8s(url: str, kubeconfig: str, instance: str) -> None:
+    """collector-k8s as production runs it."""
+    with tempfile.TemporaryDirectory() as directory:
+        environ = {
+            **os.environ,
+            "KGENTS__NATS__URL": url,
+            "KGENTS__CLUSTER": CLUSTER,
+            "KGENTS__INSTANCE": instance,
+            "KGENTS__DATA_DIR": directory,
+            "KGENTS__LOG__LEVEL": "warning",
+            "KGENTS__COLLECTOR_K8S__KUBECONFIG": kubeconfig,
+        }
+        serve(collector_k8s_app.SERVICE, config_file=None, environ=environ, services=["collector-k8s"])
+
+
+def list_cluster(_: str, api_url: str) -> None:
+    """All pods, decoded and dropped."""
+    _measure(lambda clock: _list_cluster(clock, api_url, None))
+
+
+def keep_cluster(_: str, api_url: str) -> None:
+    """All pods, decoded and kept."""
+    _measure(lambda clock: _list_cluster(clock, api_url, []))
+
+
+def publish_cluster(url: str, api_url: str) -> None:
+    """All pods, decoded and dropped; and as many messages as they give."""
+
+    async def work(clock: "_Clock") -> int:
+        clock.start()
+        count = await cluster.bare_list(api_url)
+        await cluster.bare_publish(url, count)
+        clock.stop()
+        return count
+
+    _measure(work)
+
+
+async def _list_cluster(clock: "_Clock", api_url: str, kept: list[Any] | None) -> int:
+    clock.start()
+    count = await cluster.bare_list(api_url, kept)
+    clock.stop()
+    return count
+
+
+def watch_cluster(url: str, api_url: str) -> None:
+    """The bare watch."""
+    uvloop.run(_terminable(cluster.bare_watch(api_url, url, lambda: print("ready", flush=True))))
 
 
 def relay(url: str) -> None:
@@ -189,6 +240,11 @@ async def _terminable(work: Awaitable[None]) -> None:
 ROLES: dict[str, Callable[..., None]] = {
     "builder": builder,
     "relay": relay,
+    "collector-k8s": collector_k8s,
+    "list-cluster": list_cluster,
+    "keep-cluster": keep_cluster,
+    "publish-cluster": publish_cluster,
+    "watch-cluster": watch_cluster,
     "count": count,
     "keep-dicts": keep_dicts,
     "keep-table": keep_table,

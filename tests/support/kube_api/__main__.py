@@ -1,4 +1,7 @@
-"""`python -m support.kube_api --pods 100000`: a server in its own process, for benches; prints kubeconfig and URL."""
+"""`python -m support.kube_api --pods 100000`: a server in its own process, for benches; prints kubeconfig and URL.
+
+A number on its standard input lets so many pods change; it answers with a line when all of them have.
+"""
 
 import argparse
 import asyncio
@@ -10,6 +13,8 @@ from support import kube_objects
 from support.kube_api.server import KubeApi
 
 PODS_PER_DEPLOYMENT = 100
+BREATH = 20
+"""Changes before the watches get their turn."""
 
 
 def fill(api: KubeApi, pods: int) -> None:
@@ -26,8 +31,20 @@ async def serve(pods: int, port: int, kubeconfig: Path) -> None:
     async with KubeApi(port=port) as api:
         fill(api, pods)
         print(api.kubeconfig(kubeconfig), api.url, flush=True)
+        names = [each["metadata"]["name"] for each in api.objects("pods")]
         # Until the bench that started us closes our standard input, or dies.
-        await asyncio.to_thread(sys.stdin.read)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            await change(api, names, int(line))
+            print("changed", flush=True)
+
+
+async def change(api: KubeApi, names: list[str], count: int) -> None:
+    """One pod after the other gets another reason, which is another status."""
+    for number in range(count):
+        lap, index = divmod(number, len(names))
+        api.patch_status("pods", "bench", names[index], {"reason": f"Change{lap}"})
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ class Call:
     accept: str
 
 
+TOKEN = "kube-test-token"
+
+
 class Cluster:
     """Resources are named as RBAC names them: `pods`, `deployments.apps`, `pods.metrics.k8s.io`.
 
@@ -44,7 +47,7 @@ class Cluster:
         self.bookmark_interval_s = 60.0
         self.gone_in_stream = True
         """Whether a watch from before the compaction learns it from an ERROR line, or from HTTP status 410."""
-        self.token = "kube-test-token"
+        self.token = TOKEN
         """What clients must present; another one gets 401."""
         self.calls: deque[Call] = deque(maxlen=CALLS_MAX)
         self.access = Access(USER)

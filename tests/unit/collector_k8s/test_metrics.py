@@ -12,7 +12,7 @@ ENTITIES = {entity.ref: entity for name in ("pod", "node") for entity in look(lo
 
 
 def pods(raw: Raw) -> list[ResourcePulse]:
-    return pod_pulses(msgspec.json.decode(json.dumps(raw), type=PodMetrics), ENTITIES, SCOPE, interval_s=30)
+    return pod_pulses(msgspec.json.decode(json.dumps(raw), type=PodMetrics), ENTITIES.get, SCOPE, interval_s=30)
 
 
 def test_a_pod_and_its_containers_are_measured_against_what_they_may_use() -> None:
@@ -55,7 +55,7 @@ def test_what_is_not_among_our_entities_has_no_pulse() -> None:
 
 def test_a_node_is_measured_against_its_machine() -> None:
     raw = load("node_metrics")
-    found = node_pulse(msgspec.json.decode(json.dumps(raw), type=NodeMetrics), ENTITIES, SCOPE, interval_s=30)
+    found = node_pulse(msgspec.json.decode(json.dumps(raw), type=NodeMetrics), ENTITIES.get, SCOPE, interval_s=30)
     assert found is not None
     assert (found.cpu_percent, found.memory_limit_bytes) == (196.0, 16073528 * 1024)
     assert found.custom == {
@@ -67,4 +67,6 @@ def test_a_node_is_measured_against_its_machine() -> None:
 
 def test_a_node_that_is_not_known_has_no_pulse() -> None:
     raw = {**load("node_metrics"), "metadata": {"name": "gone"}}
-    assert node_pulse(msgspec.json.decode(json.dumps(raw), type=NodeMetrics), ENTITIES, SCOPE, interval_s=30) is None
+    assert (
+        node_pulse(msgspec.json.decode(json.dumps(raw), type=NodeMetrics), ENTITIES.get, SCOPE, interval_s=30) is None
+    )

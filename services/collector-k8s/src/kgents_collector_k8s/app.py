@@ -1,6 +1,7 @@
 """collector-k8s at work: reflectors → inventory → the entity state table; Events → log; usage → pulses."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from kgents_collector_k8s.happenings import Happenings
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_collector_k8s.overflow import Overflow
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Reflector
 from kgents_collector_k8s.usage import poll_usage
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY
+from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.wire import REMOVE
@@ -30,6 +32,8 @@ WITHIN: Final = {"container": "pod"}
 """Kinds that live inside the object of another kind."""
 NAMED: Final = ("configmap", "secret")
 """Kinds that are only named by others."""
+BREATH: Final = 100
+"""Entities dealt with before others get their turn."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +42,7 @@ async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
     config = context.config
     collector = _Collector(context)
-    await collector.table.load(now_ns=context.now_ns())
+    await collector.load()
     async with ApiClient(config.kubeconfig_path, config.context, context.clock) as client, asyncio.TaskGroup() as tasks:
         _log.info("watching a cluster", server=client.url, cluster=context.cluster)
         await collector.check_identity(client)
@@ -46,6 +50,7 @@ async def run(context: Context[Config]) -> None:
         for reflector in collector.reflectors(client):
             tasks.create_task(reflector.run())
         tasks.create_task(collector.publish())
+        tasks.create_task(collector.count_overflow())
         tasks.create_task(poll_usage(context, client, collector.inventory, collector.scope))
         if config.events:
             happenings = Happenings(context, client, collector.scope)
@@ -65,6 +70,7 @@ class _Collector:
         self.table: StateTable[Entity] = context.writer(
             ENTITY, [subjects.pattern("entity", cluster=context.cluster, source=SOURCE)]
         )
+        self.table.pack(lambda entity: entity.ref.kind)
         context.status.writes_log(
             [subjects.pattern(signal, cluster=context.cluster, source=SOURCE) for signal in ("pulse", "event")]
         )
@@ -72,7 +78,19 @@ class _Collector:
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
         self._swept: set[str] | None = None  # what was unseen when the rows were last swept
-        self._overflow: dict[str, int] = {}  # resource → objects beyond the cap, since its last list
+        self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
+        self.overflow = Overflow(context.cluster, context.config.max_objects)
+
+    async def load(self) -> None:
+        """Read what is published."""
+        await self.table.load(now_ns=self.context.now_ns())
+        watched = {kind.kind for kind in self.context.config.kinds}
+        for number, row in enumerate(self.table.rows.values()):
+            ref = row.message.ref
+            if ref.kind in watched:
+                self._before[ref.kind].add((ref.namespace, ref.name))
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
 
     def reflectors(self, client: ApiClient) -> list[Reflector[Any]]:
         """One for each resource, and for each namespace if only some are watched."""
@@ -113,8 +131,9 @@ class _Collector:
         while True:
             self.news.clear()
             self._note_unseen()
-            self._put_changes()
-            self._sweep()
+            await self._put_changes()
+            self._put_overflow()
+            await self._sweep()
             self._tell_state()
             await self.news.wait()
 
@@ -123,24 +142,56 @@ class _Collector:
         if unseen != self.inventory.unseen:
             self.inventory.unseen = unseen
             self.inventory.mark_all()
+            for each in self._reflectors:
+                if each.kind.resource not in unseen:
+                    self._before.pop(each.kind.kind, None)
 
-    def _put_changes(self) -> None:
+    async def _put_changes(self) -> None:
+        """Wish for what may have changed, as fast as the server takes it."""
         with self.context.telemetry.span("collector-k8s change") as trace:
-            for ref, entity in self.inventory.take():
+            for number, (ref, entity) in enumerate(self.inventory.take()):
+                if number % BREATH == 0:
+                    await self.table.room()
+                    await asyncio.sleep(0)
                 if entity is not None:
                     self.table.put(ref.subject("entity", source=SOURCE), entity, trace=trace)
                 elif (known := self._wanted(ref)) is not None and self._may_remove(ref):
                     self.table.remove(ref.subject("entity", source=SOURCE), _removal(known), trace=trace)
 
-    def _sweep(self) -> None:
+    def _put_overflow(self) -> None:
+        for kind, count in self.overflow.counts().items():
+            entity = self.overflow.entity(kind)
+            subject = entity.ref.subject("entity", source=SOURCE)
+            if count:
+                self.table.put(subject, entity)
+            elif self.table.wanted(subject) is not None:
+                self.table.remove(subject, _removal(entity))
+
+    async def count_overflow(self) -> None:
+        """Tell every `metrics_interval_s` how much is left out. Never returns."""
+        interval_s = self.context.config.metrics_interval_s
+        while True:
+            for pulse in self.overflow.pulses(self.context.clock.now(), interval_s):
+                self.context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+            await self.context.clock.sleep(interval_s)
+
+    async def _sweep(self) -> None:
         """Remove what was published before this process began, and is no more."""
         if self.inventory.unseen == self._swept:
             return
         self._swept = set(self.inventory.unseen)
-        for subject, row in list(self.table.rows.items()):
-            ref = row.message.ref
-            if ref not in self.inventory.entities and self._may_remove(ref):
-                self.table.remove(subject, _removal(row.message))
+        for number, (subject, row) in enumerate(list(self.table.rows.items())):
+            published = row.message
+            if self._is_over(published.ref):
+                self.table.remove(subject, _removal(published))
+            if number % BREATH == BREATH - 1:
+                await self.table.room()
+                await asyncio.sleep(0)
+
+    def _is_over(self, ref: Ref) -> bool:
+        is_overflow = ref == self.overflow.entity(ref.kind).ref
+        is_shown = self.overflow.counts()[ref.kind] if is_overflow else self.inventory.is_shown(ref)
+        return not is_shown and self._may_remove(ref)
 
     def _may_remove(self, ref: Ref) -> bool:
         """Whether everything that could tell of this thing has been seen."""
@@ -155,7 +206,6 @@ class _Collector:
     def _tell_state(self) -> None:
         """Only who sees everything vouches for what is published."""
         faults = [each.fault for each in self._reflectors if each.fault]
-        faults += [f"{name}: {count} objects beyond max_objects" for name, count in self._overflow.items() if count]
         if faults:
             self.context.status.set("degraded", "; ".join(faults[:3]))
         else:
@@ -170,24 +220,10 @@ class _Collector:
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
         """Objects of a kind that are taken to exist: those seen, and before the first list those published."""
-        is_in = [key for key in self.inventory.keys(kind.resource) if not namespace or key[0] == namespace]
-        if is_in:
-            return is_in
-        return [
-            (ref.namespace, ref.name)
-            for ref in (row.message.ref for row in self.table.rows.values())
-            if ref.kind == kind.kind
-            and bool(ref.namespace) == kind.is_namespaced
-            and ref.namespace.startswith(namespace)
+        is_in = [key for key in self.inventory.keys(kind.resource) if namespace in ("", key[0])]
+        return is_in or [
+            key for key in self._before[kind.kind] if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced
         ]
-
-    def beyond_cap(self, kind: Kind[Any], key: Key) -> bool:
-        """Whether there is no room for a further object; it is counted."""
-        keys = self.inventory.keys(kind.resource)
-        if key in keys or len(keys) < self.context.config.max_objects:
-            return False
-        self._overflow[kind.resource] = self._overflow.get(kind.resource, 0) + 1
-        return True
 
 
 class _Sink:
@@ -202,12 +238,13 @@ class _Sink:
         return self._collector.known(self._kind, self._namespace)
 
     def put(self, key: Key, found: Any) -> None:
-        if not self._collector.beyond_cap(self._kind, key):
-            fragment = self._kind.fragment(found, self._collector.scope)
-            self._collector.inventory.put(self._kind.resource, key, fragment)
-            self._collector.news.set()
+        inventory, resource = self._collector.inventory, self._kind.resource
+        if self._collector.overflow.admits(self._kind.kind, self._namespace, key, inventory.keys(resource)):
+            inventory.put(resource, key, self._kind.fragment(found, self._collector.scope))
+        self._collector.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
+        self._collector.overflow.drop(self._kind.kind, self._namespace, key)
         self._collector.inventory.drop(self._kind.resource, key, uid)
         self._collector.news.set()
 
@@ -215,6 +252,7 @@ class _Sink:
         inventory = self._collector.inventory
         elsewhere = [key for key in inventory.keys(self._kind.resource) if self._namespace not in ("", key[0])]
         inventory.keep_only(self._kind.resource, {*keys, *elsewhere})
+        self._collector.overflow.keep_only(self._kind.kind, self._namespace, keys)
         self._collector.news.set()
 
 

@@ -35,7 +35,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Custom resources, and how they are shown."""
 
     max_objects: Count = 200_000
-    """Objects of one resource. What is beyond is not shown, and the heartbeat says how many that are."""
+    """Objects of one resource. For what is beyond stands one entity named `overflow`; its pulse says how many."""
 
     events: bool = True
     """Whether Kubernetes Events are published."""

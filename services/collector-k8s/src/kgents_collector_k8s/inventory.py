@@ -2,7 +2,7 @@
 
 A pod's owner stands in a ReplicaSet, its Services in EndpointSlices, its policies in NetworkPolicies; ConfigMaps and
 Secrets exist here for as long as somebody names them. Each object that changes marks the entities it may have changed,
-and `take` gives those.
+and `take` gives those. What objects say is kept packed, so that 100,000 pods fit into the memory of a small container.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +13,7 @@ import msgspec
 
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
+from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
 Key = tuple[str, str]
@@ -26,18 +27,46 @@ EVIDENCE: Final = {"replicasets": OWNED_THROUGH, "endpointslices": ROUTED, "netw
 """Resource → the evidence of the edges that rest on it. While it cannot be seen, these edges stay as published."""
 
 
+class _Shelf:
+    """What the objects of one resource say, packed."""
+
+    def __init__(self) -> None:
+        self._packing: Packing[Fragment] = Packing(Fragment)
+        self._packed: dict[Key, bytes] = {}
+        self._last: tuple[Key, Fragment] | None = None  # who looks at one often looks at it again at once
+
+    def keys(self) -> Collection[Key]:
+        return self._packed.keys()
+
+    def get(self, key: Key) -> Fragment | None:
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        packed = self._packed.get(key)
+        if packed is None:
+            return None
+        fragment = self._packing.unpack(packed)
+        self._last = key, fragment
+        return fragment
+
+    def put(self, key: Key, fragment: Fragment) -> None:
+        self._packed[key] = self._packing.pack(fragment)
+        self._last = key, fragment
+
+    def drop(self, key: Key) -> None:
+        del self._packed[key]
+        self._last = None
+
+
 class Inventory:
     """What one cluster holds. Resources are named as in paths: `pods`."""
 
     def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
         """`published` gives an entity as it was last published, for edges whose resource was never seen."""
-        self.entities: dict[Ref, Entity] = {}
-        """What should be published."""
         self.unseen: set[str] = set()
         """Resources that could not be seen since the start."""
         self._cluster = cluster
         self._published = published
-        self._fragments: defaultdict[str, dict[Key, Fragment]] = defaultdict(dict)
+        self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # by resource
         self._pods: defaultdict[str, set[Key]] = defaultdict(set)  # by namespace
         self._owned: defaultdict[str, set[tuple[str, Key]]] = defaultdict(set)  # by the uid of a ReplicaSet
         self._endpoints: defaultdict[Ref, dict[Key, list[Endpoint]]] = defaultdict(dict)  # by pod and slice
@@ -49,27 +78,37 @@ class Inventory:
 
     def keys(self, resource: str) -> Collection[Key]:
         """The objects that are known."""
-        return self._fragments[resource].keys()
+        return self._shelves[resource].keys()
+
+    def entity(self, ref: Ref) -> Entity | None:
+        """What the thing's own object says of it; None: there is none."""
+        fragment = self._fragment(ref)
+        return next((each for each in fragment.entities if each.ref == ref), None) if fragment is not None else None
+
+    def is_shown(self, ref: Ref) -> bool:
+        """Whether there is such a thing."""
+        return ref in self._primary or ref in self._named
 
     def put(self, resource: str, key: Key, fragment: Fragment) -> None:
         """An object is so."""
-        old = self._fragments[resource].get(key)
+        shelf = self._shelves[resource]
+        old = shelf.get(key)
         if old == fragment:
             return
-        self._fragments[resource][key] = fragment
+        shelf.put(key, fragment)
         self._change(resource, key, old, fragment)
 
     def drop(self, resource: str, key: Key, uid: str = "") -> None:
         """An object is gone; if a uid is given, only this incarnation."""
-        old = self._fragments[resource].get(key)
+        old = self._shelves[resource].get(key)
         if old is None or (uid and old.uid != uid):
             return
-        del self._fragments[resource][key]
+        self._shelves[resource].drop(key)
         self._change(resource, key, old, None)
 
     def keep_only(self, resource: str, keys: Collection[Key]) -> None:
         """These objects exist and no others."""
-        for key in [key for key in self._fragments[resource] if key not in keys]:
+        for key in [key for key in self.keys(resource) if key not in keys]:
             self.drop(resource, key)
 
     def mark_all(self) -> None:
@@ -80,12 +119,7 @@ class Inventory:
         """What may have changed since the last time; None: it is gone."""
         dirty, self._dirty = self._dirty, {}
         for ref in dirty:
-            entity = self._made(ref)
-            if entity is None:
-                self.entities.pop(ref, None)
-            else:
-                self.entities[ref] = entity
-            yield ref, entity
+            yield ref, self._made(ref)
 
     # What a change touches
 
@@ -147,22 +181,25 @@ class Inventory:
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
-            fragment = self._fragments[resource].get(key)
+            fragment = self._shelves[resource].get(key)
             if fragment is not None and fragment.entities:
                 self._dirty[fragment.entities[0].ref] = None
 
     # What an entity is
 
-    def _made(self, ref: Ref) -> Entity | None:
+    def _fragment(self, ref: Ref) -> Fragment | None:
+        """What the object says that a thing is, or is inside of."""
         place = self._primary.get(ref)
-        if place is None:
+        return self._shelves[place[0]].get(place[1]) if place is not None else None
+
+    def _made(self, ref: Ref) -> Entity | None:
+        fragment = self._fragment(ref)
+        if fragment is None:
             return referenced(ref) if ref in self._named else None
-        resource, key = place
-        fragment = self._fragments[resource][key]
-        if fragment.entities[0].ref != ref:
-            return next((entity for entity in fragment.entities if entity.ref == ref), None)
         entity = fragment.entities[0]
-        joined = [*self._owner(ref, fragment.owner), *self._others(resource, entity), *self._kept(ref)]
+        if entity.ref != ref:  # it is inside the object
+            return self.entity(ref)
+        joined = [*self._owner(ref, fragment.owner), *self._others(entity), *self._kept(ref)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
     def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
@@ -173,7 +210,7 @@ class Inventory:
         if owner.api_kind == "ReplicaSet" and owner.api_group == "apps":
             if "replicasets" in self.unseen:
                 return
-            through = self._fragments["replicasets"].get((ref.namespace, owner.name))
+            through = self._shelves["replicasets"].get((ref.namespace, owner.name))
             if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
                 evidence, attributes = OWNED_THROUGH, {"k8s.replicaset.name": owner.name}
                 owner = through.owner
@@ -181,11 +218,11 @@ class Inventory:
         peer = Ref(self._cluster, kind_of(owner.api_kind, owner.api_group), owner.name, namespace)
         yield Connection(kind="owns", peer=peer, direction="in", attributes=attributes, evidence=evidence)
 
-    def _others(self, resource: str, entity: Entity) -> Iterator[Connection]:
-        if resource == "pods":
+    def _others(self, entity: Entity) -> Iterator[Connection]:
+        if entity.ref.kind == "pod":
             yield from self._routed(entity.ref)
             yield from self._selected(entity)
-        elif resource == "services":
+        elif entity.ref.kind == "service":
             yield from self._outside(entity.ref)
 
     def _routed(self, pod: Ref) -> Iterator[Connection]:

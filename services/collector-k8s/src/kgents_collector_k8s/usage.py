@@ -54,13 +54,13 @@ async def _pulses(
     interval_s = config.metrics_interval_s
     if not config.namespaces:
         for node in await _items(client, f"{ROOT}/nodes", NodeMetrics):
-            pulse = metrics.node_pulse(node, inventory.entities, scope, interval_s=interval_s)
+            pulse = metrics.node_pulse(node, inventory.entity, scope, interval_s=interval_s)
             if pulse is not None:
                 yield pulse
     for namespace in config.namespaces or [""]:
         path = f"{ROOT}/namespaces/{namespace}/pods" if namespace else f"{ROOT}/pods"
         for pod in await _items(client, path, PodMetrics):
-            for each in metrics.pod_pulses(pod, inventory.entities, scope, interval_s=interval_s):
+            for each in metrics.pod_pulses(pod, inventory.entity, scope, interval_s=interval_s):
                 yield each
 
 

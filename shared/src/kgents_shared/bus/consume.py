@@ -21,6 +21,7 @@ from kgents_shared.bus.pull import (
     create_consumer,
     delete_consumer,
     filters_config,
+    last_message,
     pulling,
     stream_info,
 )
@@ -235,3 +236,16 @@ async def _resume(session: Session, durable: DurableConsumer, done: _Done) -> No
         "opt_start_seq": done.seq + 1,
     }
     await create_consumer(session, durable.stream, durable.name, config)
+
+
+async def newest(bus: Bus, stream: str, subject: str) -> Delivery | None:
+    """The newest message of a subject or filter, from the stream's leader; waits for as long as it takes."""
+    while True:
+        session = await bus.session()
+        try:
+            return await last_message(session, stream, subject)
+        except SessionLostError:
+            continue
+        except BusError as error:
+            _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
+            await asyncio.sleep(RETRY_S)

@@ -1,10 +1,11 @@
 """What a state table is made of: rows as the stream holds them, changes as they are told, wishes not yet published."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from kgents_shared.bus.consume import Position
+from kgents_shared.bus.packing import Packing
 from kgents_shared.bus.pull import Delivery
 from kgents_shared.contract.wire import Wire
 
@@ -14,10 +15,18 @@ T = TypeVar("T", bound=Wire)
 class Row(msgspec.Struct, Generic[T], gc=False):
     """The last message of one subject."""
 
-    message: T
+    kept: Any
+    """The message or, if there is a `packing`, its packed form."""
     seq: int
     time_ns: int
     """When the server stored it; 0 for a row that this table itself has just published."""
+    packing: Packing[T] | None = None
+
+    @property
+    def message(self) -> T:
+        """What it says; made anew each time if the table keeps its rows packed."""
+        found: T = self.kept if self.packing is None else self.packing.unpack(self.kept)
+        return found
 
 
 class Change(msgspec.Struct, Generic[T], frozen=True):

@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final, Generic, TypeVar
 
-from kgents_shared.bus.client import Bus, Session, SessionLostError
-from kgents_shared.bus.consume import RETRY_S, Position, follow
+from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.consume import RETRY_S, Position, follow, newest
 from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.packing import Packing
 from kgents_shared.bus.publish import (
     EXPECTED_SEQUENCE,
     TTL,
@@ -29,7 +30,7 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
-from kgents_shared.bus.pull import Delivery, headers_since, last_message, purge_before, stream_info
+from kgents_shared.bus.pull import Delivery, headers_since
 from kgents_shared.bus.rows import Change, Changes, Row, Wish
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, is_removal
@@ -41,6 +42,8 @@ T = TypeVar("T", bound=Wire)
 
 AUDIT_INTERVAL_S: Final = 30.0
 """How often a writer looks whether everything new under its subjects is its own."""
+WISHES_MAX: Final = 1_024
+"""Subjects that may wait for the server before `room` says so: enough to keep the publisher's window full."""
 ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
@@ -78,6 +81,7 @@ class StateTable(Generic[T]):
         self._same = same
         self._render = render
         self._may_write = may_write
+        self._packing: Packing[T] | None = None
         self._wishes: dict[str, Wish[T]] = {}  # not yet published, oldest first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
@@ -88,6 +92,12 @@ class StateTable(Generic[T]):
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+
+    def pack(self, alike: Callable[[T], str]) -> None:
+        """Keep the rows to come in a tenth of the memory; each look at one then takes as long as decoding it."""
+        self._packing = Packing(self._codec.type, alike=alike)
 
     async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
         """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
@@ -155,7 +165,8 @@ class StateTable(Generic[T]):
             self.rows.pop(subject, None)
             self._remember_removal(subject, seq, time_ns)
         else:
-            self.rows[subject] = Row(message, seq, time_ns)
+            kept = self._packing.pack(message) if self._packing else message
+            self.rows[subject] = Row(kept, seq, time_ns, self._packing)
             self._tombstones.forget(subject)
 
     def _remember_removal(self, subject: str, seq: int, time_ns: int) -> None:
@@ -202,6 +213,13 @@ class StateTable(Generic[T]):
     def backlog(self) -> int:
         """How many subjects wait to be published."""
         return len(self._wishes)
+
+    async def room(self) -> None:
+        """Return when fewer than WISHES_MAX subjects wait for the server, not counting those that it refused.
+
+        For who has very many things to say: without it, all that is wished for is held in memory.
+        """
+        await self._roomy.wait()
 
     async def flush(self) -> None:
         """Return when everything wished for, also meanwhile, is published. Needs `run`; put a deadline around it."""
@@ -274,6 +292,8 @@ class StateTable(Generic[T]):
             return
         self._wishes[subject] = wish
         self._settled.clear()
+        if self.backlog - len(self._failures) >= WISHES_MAX:
+            self._roomy.clear()
         self._wake.set()
 
     def _on_outcome(self, subject: str, wish: Wish[T], message: T, outcome: Outcome) -> None:
@@ -290,6 +310,7 @@ class StateTable(Generic[T]):
                 if self._failures.get(subject) != text:
                     _log.error("NATS refused a message", subject=subject, why=text)
                 self._failures[subject] = text
+                self._note_settled()
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 return
             case Refused():
@@ -301,6 +322,8 @@ class StateTable(Generic[T]):
             self._wake.set()
 
     def _note_settled(self) -> None:
+        if self.backlog - len(self._failures) < WISHES_MAX:
+            self._roomy.set()
         if not (self._wishes or self._in_flight or self._doubtful):
             self._settled.set()
 
@@ -312,7 +335,7 @@ class StateTable(Generic[T]):
         Raises:
             SteppedDownError: the stream holds what neither this table nor its last message put there.
         """
-        last = await self._last(subject)
+        last = await newest(self._bus, self._stream, subject)
         ours = self._doubtful.pop(subject)
         row = self.rows.get(subject)
         if last is None:
@@ -336,10 +359,10 @@ class StateTable(Generic[T]):
         async for session in self._bus.sessions():
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
-                    await self._let_history_go(session)
+                    await self._tombstones.let_history_go(session, self._stream)
                 known = self._newest_seq
-                newest = [await self._last(filter_) for filter_ in self._filters]
-                found = max(newest, key=lambda last: last.seq if last else 0)
+                lasts = [await newest(self._bus, self._stream, each) for each in self._filters]
+                found = max(lasts, key=lambda last: last.seq if last else 0)
                 if found is not None and found.seq > audited:
                     audited = await self._audited_until(session, audited)
                 elif not (self._in_flight or self._doubtful) and known == self._newest_seq:
@@ -374,25 +397,3 @@ class StateTable(Generic[T]):
             raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
         is_fleeting = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
         self._newest_seq, self._fleeting_seq = seq, seq if is_fleeting else 0
-
-    async def _let_history_go(self, session: Session) -> None:
-        """Drop what lies before removals that are old enough."""
-        try:
-            self._tombstones.retire((await stream_info(session, self._stream)).now_ns)
-            for subject, seq in list(self._tombstones.outlived.items()):
-                await purge_before(session, self._stream, subject, seq)
-                del self._tombstones.outlived[subject]
-        except BusError as error:
-            _log.warning("cannot let the history of removed things go", stream=self._stream, error=str(error))
-
-    async def _last(self, subject: str) -> Delivery | None:
-        """The newest message of a subject or filter, from the stream's leader; waits for as long as it takes."""
-        while True:
-            session = await self._bus.session()
-            try:
-                return await last_message(session, self._stream, subject)
-            except SessionLostError:
-                continue
-            except BusError as error:
-                _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
-                await asyncio.sleep(RETRY_S)

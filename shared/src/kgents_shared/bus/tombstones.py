@@ -2,7 +2,11 @@
 
 from typing import Final
 
+from kgents_shared.bus.client import Session
+from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.pull import purge_before, stream_info
 from kgents_shared.bus.rows import Tombstone
+from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import REMOVAL_TTL_S
 
 _NS_PER_S: Final = 1_000_000_000
@@ -12,6 +16,8 @@ TOMBSTONES_MAX: Final = 10_000
 HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
 """How long the history of a removed subject is kept. Only the removal itself has a time to live: were older messages
 still there when it ends, the server would show the last of them as if the thing were back."""
+
+_log = get_logger(__name__)
 
 
 class Tombstones:
@@ -53,3 +59,13 @@ class Tombstones:
             tombstone.time_ns = tombstone.time_ns or now_ns
             if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
                 self.outlived[subject] = self._by_subject.pop(subject).seq
+
+    async def let_history_go(self, session: Session, stream: str) -> None:
+        """Drop what lies before removals that are old enough."""
+        try:
+            self.retire((await stream_info(session, stream)).now_ns)
+            for subject, seq in list(self.outlived.items()):
+                await purge_before(session, stream, subject, seq)
+                del self.outlived[subject]
+        except BusError as error:
+            _log.warning("cannot let the history of removed things go", stream=stream, error=str(error))

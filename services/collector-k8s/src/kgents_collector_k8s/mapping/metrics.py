@@ -1,6 +1,6 @@
 """Usage: answers of metrics.k8s.io and what pods may use → pulses of pods, containers and nodes. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
@@ -14,14 +14,14 @@ Usage = tuple[float | None, int | None]
 
 
 def pod_pulses(
-    found: PodMetrics, entities: Mapping[Ref, Entity], scope: Scope, *, interval_s: float
+    found: PodMetrics, entity_of: Callable[[Ref], Entity | None], scope: Scope, *, interval_s: float
 ) -> list[ResourcePulse]:
     """The pulses of a pod and its containers.
 
     Args:
         found: one item of the answer.
-        entities: our entities; their attributes hold requests and limits. What is not among them gets no pulse: it is
-            not known yet, or no longer.
+        entity_of: gives our entities; their attributes hold requests and limits. What is not among them gets no pulse:
+            it is not known yet, or no longer.
         scope: the cluster.
         interval_s: when to expect the next answer.
     """
@@ -30,19 +30,19 @@ def pod_pulses(
     pulses = [
         _pulse(entity, usage, "k8s.container", found.timestamp, interval_s)
         for container, usage in usages.items()
-        if (entity := entities.get(Ref(scope.cluster, "container", f"{name}/{container}", namespace))) is not None
+        if (entity := entity_of(Ref(scope.cluster, "container", f"{name}/{container}", namespace))) is not None
     ]
-    pod = entities.get(Ref(scope.cluster, "pod", name, namespace))
+    pod = entity_of(Ref(scope.cluster, "pod", name, namespace))
     if pod is not None and usages:
         pulses.insert(0, _pulse(pod, _total(usages), "k8s.pod", found.timestamp, interval_s))
     return pulses
 
 
 def node_pulse(
-    found: NodeMetrics, entities: Mapping[Ref, Entity], scope: Scope, *, interval_s: float
+    found: NodeMetrics, entity_of: Callable[[Ref], Entity | None], scope: Scope, *, interval_s: float
 ) -> ResourcePulse | None:
     """The pulse of a node, against what the machine has; None for a node that is not among our entities."""
-    entity = entities.get(Ref(scope.cluster, "node", found.metadata.name))
+    entity = entity_of(Ref(scope.cluster, "node", found.metadata.name))
     if entity is None:
         return None
     cpu, memory_bytes = _usage(found.usage)

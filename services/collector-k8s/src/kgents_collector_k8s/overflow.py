@@ -1,0 +1,71 @@
+"""What there is no room for: one entity for each kind, so that whoever looks sees that there is more.
+
+It is named `overflow`; its pulse says how many are left out. What is left out takes a few bytes each. It is shown when
+it changes while there is room, or with the next list.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from kgents_collector_k8s.inventory import Key
+from kgents_collector_k8s.mapping.fragment import SOURCE
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.pulse import ResourcePulse
+
+NAME: Final = "overflow"
+
+
+class Overflow:
+    """How many objects of each kind are left out."""
+
+    def __init__(self, cluster: str, max_objects: int) -> None:
+        self._cluster = cluster
+        self._max_objects = max_objects
+        self._left_out: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # by kind and watched namespace
+
+    def admits(self, kind: str, namespace: str, key: Key, shown: Collection[Key]) -> bool:
+        """Whether there is room for an object; if not, it is counted."""
+        is_admitted = key in shown or len(shown) < self._max_objects
+        (self._left_out[kind, namespace].discard if is_admitted else self._left_out[kind, namespace].add)(hash(key))
+        return is_admitted
+
+    def drop(self, kind: str, namespace: str, key: Key) -> None:
+        """An object is gone."""
+        self._left_out[kind, namespace].discard(hash(key))
+
+    def keep_only(self, kind: str, namespace: str, keys: Collection[Key]) -> None:
+        """These objects exist and no others."""
+        if left_out := self._left_out[kind, namespace]:
+            left_out.intersection_update(hash(key) for key in keys)
+
+    def counts(self) -> Counter[str]:
+        """Kind → objects left out."""
+        found = Counter[str]()
+        for (kind, _), left_out in self._left_out.items():
+            found[kind] += len(left_out)
+        return found
+
+    def entity(self, kind: str) -> Entity:
+        """What stands for those left out. It stays the same however many they are."""
+        return Entity(
+            ref=Ref(self._cluster, kind, NAME),
+            source=SOURCE,
+            reason="MaxObjects",
+            attributes={"kgents.overflow": True},
+        )
+
+    def pulses(self, at: datetime, interval_s: float) -> list[ResourcePulse]:
+        """How many they are now."""
+        return [
+            ResourcePulse(
+                ref=self.entity(kind).ref,
+                source=SOURCE,
+                timestamp=at,
+                interval_s=interval_s,
+                custom={"entities_left_out": float(count)},
+            )
+            for kind, count in self.counts().items()
+            if count
+        ]

@@ -1,0 +1,113 @@
+"""collector-k8s beside bare watching: beginning with 5,000 and 100,000 pods, changes a second, latency.
+
+The collector's own start (imports, login, an empty cluster) is measured too and subtracted, since the bare client does
+without most of it; not so for memory, which is what `ps` would show.
+"""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Final
+
+from bench.cluster import ApiServer, api_server, collector
+from bench.figures import Figure
+from bench.run import Run, Took
+from bench.site import POLL_S, Site, Worker, open_site, worker
+from support.truth import last_seq
+
+SIZES: Final = (5_000, 100_000)
+CHANGES: Final = 10_000
+WATCHED: Final = 5_000
+"""Pods of the cluster whose changes are measured."""
+QUIET_S: Final = 1.0
+"""After so long without a new message all are stored."""
+
+
+async def bench(run: Run) -> None:
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site(run.directory, "empty"))
+        api = await stack.enter_async_context(api_server(1, run.directory / "cluster-empty"))
+        async with collector(site, api, "cold") as process:
+            base_s = process.cpu_s()
+    for pods in SIZES:
+        await _begin(run, pods, base_s)
+    await _change(run)
+
+
+async def _begin(run: Run, pods: int, base_s: float) -> None:
+    """A start that publishes everything, and one that finds everything published."""
+    run.progress(f"a cluster of {pods:,} pods")
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site(run.directory, f"site-{pods}"))
+        api = await stack.enter_async_context(api_server(pods, run.directory / f"cluster-{pods}"))
+        found: dict[str, tuple[float, int]] = {}
+        for start in ("cold", "restart"):
+            run.progress(f"{start} start of the collector")
+            async with collector(site, api, start) as process:
+                await _quiet(site)
+                found[start] = process.cpu_s() - base_s, process.peak_rss_bytes()
+        run.progress("bare clients")
+        bare = {role: await _bare(site, role, api) for role in ("list-cluster", "publish-cluster", "keep-cluster")}
+    report = partial(Figure, bench=run.name)
+    cold_s, restart_s = found["cold"][0], found["restart"][0]
+    listed, published, kept = (bare[role] for role in ("list-cluster", "publish-cluster", "keep-cluster"))
+    name = f"{pods:,} pods, "
+    run.report(report(name=f"{name}restart, CPU vs decoding", ours=restart_s, bare=listed.cpu_s, unit="s", at_most=3))
+    run.report(
+        report(name=f"{name}first start, CPU vs decoding, publishing", ours=cold_s, bare=published.cpu_s, unit="s")
+    )
+    peak_bytes = max(rss_bytes for _, rss_bytes in found.values())
+    run.report(
+        report(name=f"{name}peak memory vs keeping them decoded", ours=peak_bytes, bare=kept.rss_bytes, unit="B")
+    )
+
+
+class _Bare(Took, frozen=True):
+    rss_bytes: float
+
+
+async def _bare(site: Site, role: str, api: ApiServer) -> _Bare:
+    async with worker(role, site.url, api.url) as process:
+        found = await process.report()
+    return _Bare(found["wall_s"], found["cpu_s"], found["rss_bytes"])
+
+
+async def _quiet(site: Site) -> None:
+    """Wait until nothing new is stored."""
+    seq = -1
+    while (newest := await last_seq(site.bus, "KGENTS_ENTITY")) != seq:
+        seq = newest
+        await asyncio.sleep(QUIET_S)
+
+
+async def _change(run: Run) -> None:
+    """Pods change as fast as the server tells of it."""
+    run.progress(f"{CHANGES:,} changes")
+    found: dict[str, Took] = {}
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(api_server(WATCHED, run.directory / "cluster-changes"))
+        ours = await stack.enter_async_context(open_site(run.directory, "changes"))
+        bare = await stack.enter_async_context(open_site(run.directory, "changes-bare"))
+        async with collector(ours, api, "changes") as process:
+            await _quiet(ours)
+            found["ours"] = await _passed_on(ours, api, process)
+        async with worker("watch-cluster", bare.url, api.url) as process:
+            await process.line()
+            found["bare"] = await _passed_on(bare, api, process)
+    rates = [CHANGES / found[who].wall_s for who in ("ours", "bare")]
+    run.report(Figure(bench=run.name, name="changes, /s", ours=rates[0], bare=rates[1], unit="/s"))
+    cpu = [found[who].cpu_s / CHANGES * 1e6 for who in ("ours", "bare")]
+    run.report(Figure(bench=run.name, name="CPU a change", ours=cpu[0], bare=cpu[1], unit="µs"))
+
+
+async def _passed_on(site: Site, api: ApiServer, process: Worker) -> Took:
+    before = await last_seq(site.bus, "KGENTS_ENTITY")
+    cpu_s, wall_s = process.cpu_s(), time.perf_counter()
+    await api.change(CHANGES)
+    newest, newest_at = before, wall_s
+    while newest == before or time.perf_counter() - newest_at < QUIET_S:
+        if (found := await last_seq(site.bus, "KGENTS_ENTITY")) != newest:
+            newest, newest_at = found, time.perf_counter()
+        await asyncio.sleep(POLL_S)
+    return Took(newest_at - wall_s, process.cpu_s() - cpu_s)

@@ -1,0 +1,75 @@
+"""A table with very many rows: packed, and filled no faster than the server takes it."""
+
+import asyncio
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import WISHES_MAX, StateTable
+from kgents_shared.contract.entity import Entity
+from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.nats_server import NatsServer
+from support.running import running
+
+COUNT = 3_000
+Table = StateTable[Entity]
+
+
+def pod(number: int, reason: str = "") -> Entity:
+    return make_entity(f"p{number}", reason=reason, labels={"app": f"shop-{number % 7}"})
+
+
+async def fill(table: Table, reason: str = "") -> None:
+    for number in range(COUNT):
+        table.put(subject_of(pod(number)), pod(number, reason))
+    async with asyncio.timeout(30):
+        await table.flush()
+
+
+async def test_a_packed_table_says_the_same_and_publishes_no_more(table: Table, publisher: Publisher) -> None:
+    table.pack(lambda entity: entity.ref.kind)
+    async with running(table.run()):
+        await fill(table)
+        await fill(table)
+        assert publisher.stored == COUNT
+        assert {row.message.ref: row.message for row in table.rows.values()} == {
+            pod(number).ref: pod(number) for number in range(COUNT)
+        }
+        await fill(table, reason="Evicted")
+        assert publisher.stored == 2 * COUNT
+
+
+async def test_a_packed_table_that_was_loaded_publishes_nothing_that_is_published(
+    table: Table, publisher: Publisher
+) -> None:
+    async with running(table.run()):
+        await fill(table)
+    table.pack(lambda entity: entity.ref.kind)
+    await table.load(now_ns=NOW_NS)
+    async with running(table.run()):
+        await fill(table)
+        table.remove(subject_of(pod(1)), make_removal(pod(1)))
+        async with asyncio.timeout(10):
+            await table.flush()
+    assert publisher.stored == COUNT + 1
+    assert subject_of(pod(1)) not in table.rows
+
+
+async def test_there_is_no_room_while_nats_is_away(writer: Table, server: NatsServer, bus: Bus) -> None:
+    server.kill()
+    put = 0
+
+    async def say_much() -> None:
+        nonlocal put
+        for put in range(COUNT):
+            await writer.room()
+            writer.put(subject_of(pod(put)), pod(put))
+
+    async with running(say_much()) as (task,):
+        await asyncio.sleep(1)
+        assert writer.backlog <= WISHES_MAX
+        assert put < COUNT - 1
+        await server.start()
+        async with asyncio.timeout(30):
+            await task
+            await writer.flush()
+    assert len(writer.rows) == COUNT
