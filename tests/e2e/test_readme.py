@@ -168,7 +168,8 @@ def test_a_thing_of_your_own_as_printed_appears(pipeline: Pipeline) -> None:
 def test_the_configuration_as_printed_is_valid_but_for_its_files(tmp_path: Path) -> None:
     (text,) = blocks("yaml")
     file = tmp_path / "kgents.yaml"
-    file.write_text(text)
+    file.write_text(text.replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "pg").write_text("a password")
 
     checked = subprocess.run(
         [str(BIN / "kgents"), "config", "check", "--config", str(file)], capture_output=True, text=True, check=False

@@ -26,7 +26,7 @@ def test_a_kubeconfig_that_is_none_is_told_without_its_content(tmp_path: Path, c
     path = tmp_path / "config"
     path.write_text(content)
     assert found("Kubernetes", {"KUBECONFIG": str(path)}).where == f"{path} ({told})"
-    assert useful({"KUBECONFIG": str(path)}, ["collector-k8s", "topology-builder"]) == ["topology-builder"]
+    assert useful({"KUBECONFIG": str(path)}, ["collector-k8s", "topology-builder"], ()) == ["topology-builder"]
 
 
 def test_the_default_kubeconfig_is_in_the_home_directory(tmp_path: Path) -> None:
@@ -60,6 +60,8 @@ def test_a_docker_context_is_shown_without_what_else_is_in_its_file(tmp_path: Pa
     assert found("Docker", {**environ, "DOCKER_CONTEXT": "lab"}).where == "context lab of the docker command"
 
 
-def test_a_collector_is_useful_when_there_is_something_for_it(tmp_path: Path) -> None:
-    installed = ("collector-docker", "topology-builder")
-    assert useful({"DOCKER_HOST": "tcp://b:2375", "HOME": str(tmp_path)}, installed) == list(installed)
+def test_a_collector_is_useful_where_it_finds_something_or_is_told_of_it(tmp_path: Path) -> None:
+    environ, installed = {"HOME": str(tmp_path)}, ["collector-k8s", "collector-nats", "topology-builder"]
+    assert useful(environ, installed, ()) == ["collector-nats", "topology-builder"]
+    assert useful(environ, installed, {"collector-k8s"}) == installed
+    assert useful({**environ, "DOCKER_HOST": "tcp://b:2375"}, ["collector-docker"], ()) == ["collector-docker"]

@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+from msgspec import structs
 
-from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
-from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from support import db_check_cases
 from support.health_inputs import START, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
 
-BY_ID = {check.id: check for check in CATALOGUE}
+ALL = [*CATALOGUE, *(check for profile in PROFILES.values() for check in profile)]
+BY_ID = {check.id: check for check in ALL}
 DISCARD_NEW = {"nats.discard": "new"}
 
 # check → (a standing in which it finds something, one in which it does not)
@@ -30,7 +34,7 @@ STANDINGS = {
     "KG-006": (Standing(entity(), 0, ("k8s",)), Standing(entity(status="succeeded"), 0, ("k8s",))),
 }
 # check → (a pulse beyond its first threshold, one short of it)
-PULSES = {
+PULSES: dict[str, tuple[Pulse, Pulse]] = {
     "KG-101": (pulse(0, memory=0.85), pulse(0, memory=0.84)),
     "KG-102": (pulse(0, cpu=0.9), pulse(0, cpu=0.89)),
     "KG-103": (pulse(0, custom={"error_rate": 0.01}), pulse(0, custom={"error_rate": 0.009})),
@@ -44,6 +48,53 @@ PULSES = {
     "KG-222": (pulse(0, custom={"ack_pending_ratio": 0.8}), pulse(0, custom={"ack_pending_ratio": 0.79})),
     "KG-223": (pulse(0, custom={"redelivered": 100}), pulse(0, custom={"redelivered": 99})),
     "KG-231": (pulse(0, custom={"pending_bytes": 8 * 1024**2}), pulse(0, custom={"pending_bytes": 8 * 1024**2 - 1})),
+}
+
+
+def database(*, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: Any) -> DatabasePulse:
+    return DatabasePulse(
+        ref=Ref("c1", "database", "orders"), source="db", backend="postgres", timestamp=START, interval_s=10,
+        phase=phase, replication=dict(replication or {}), custom=dict(custom),
+    )  # fmt: skip
+
+
+def two(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    """A pulse with this figure beyond the first threshold, and one short of it."""
+    given: tuple[dict[str, Any], ...] = ({name: beyond}, {name: short})
+    return database(**given[0]), database(**given[1])
+
+
+def two_of_replication(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    return database(replication={name: beyond}), database(replication={name: short})
+
+
+STANDINGS |= db_check_cases.STANDINGS | {
+    "KG-316": (Standing(entity(reason="wrong credentials"), 0, ()), Standing(entity(reason="refused"), 0, ())),
+}
+PULSES |= db_check_cases.PULSES | {
+    "KG-300": two("postgres_up", 0, 1),
+    "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
+    "KG-302": two("postgres_blocked_seconds", 30, 29),
+    "KG-303": two("postgres_blocked_sessions", 5, 4),
+    "KG-304": two("postgres_transaction_duration_seconds", 900, 899),
+    "KG-305": two("postgres_idle_in_transaction_seconds", 60, 59),
+    "KG-306": two("postgres_wraparound_ratio", 0.5, 0.49),
+    "KG-307": two_of_replication("lag_s", 30, 29),
+    "KG-308": two_of_replication("link_down_s", 5, 4),
+    "KG-309": two_of_replication("slots_lost", 1, 0),
+    "KG-310": two_of_replication("slot_safe_bytes", 1024**3, 1024**3 + 1),
+    "KG-311": two("postgres_archiving_failing", 1, 0),
+    "KG-312": two("postgres_deadlocks", 1, 0),
+    "KG-313": two("postgres_checksum_failures", 1, 0),
+    "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
+    "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
+    "KG-320": two("pgbouncer_maxwait_seconds", 1, 0.9),
+    "KG-321": two("pgbouncer_clients_ratio", 0.8, 0.79),
+    "KG-322": two("pgbouncer_up", 0, 1),
+    "KG-325": two("postgres_connections", 800, 799),
+    "KG-326": two("postgres_locks", 200, 199),
+    "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
+    "KG-328": two("postgres_transaction_rate", 5000, 4999),
 }
 
 
@@ -76,14 +127,20 @@ def test_check_stays_quiet_otherwise(check_id: str) -> None:
 
 
 def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
-    assert len(BY_ID) == len(CATALOGUE)
-    for check in CATALOGUE:
+    assert len(BY_ID) == len(ALL)
+    for check in ALL:
         assert re.fullmatch(r"KG-[0-9]\d\d", check.id)
         text = check.text.format(thing="pod shop/cart", value="96 %", threshold="95 %")
         assert text.endswith(".")
         assert "{" not in text
         assert check.why
         assert check.source
+
+
+def test_a_server_that_starts_is_not_down() -> None:
+    check = BY_ID["KG-300"]
+    assert isinstance(check, SampleCheck)
+    assert check.value(database(phase="starting", postgres_up=0)) is None
 
 
 SERVER = Ref("c1", "nats_server", "n1")
@@ -144,7 +201,7 @@ def test_nats_figures_of_another_kind_mean_nothing() -> None:
     ],
 )
 def test_figure_that_is_left_out_is_not_known(sample: ResourcePulse | DatabasePulse) -> None:
-    assert [check.value(sample) for check in CATALOGUE if isinstance(check, SampleCheck)] == [None] * len(PULSES)
+    assert [check.value(sample) for check in ALL if isinstance(check, SampleCheck)] == [None] * len(PULSES)
 
 
 def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
@@ -152,3 +209,15 @@ def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
     assert isinstance(check, SampleCheck)
     assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 0.1})) is None
     assert check.value(pulse(0, custom={"error_rate": 1.0, "requests_per_sec": 1.0})) == 1.0
+
+
+@pytest.mark.parametrize("backend", ["postgres", "redis", "valkey", "qdrant"])
+def test_figures_of_one_name_are_judged_by_the_checks_of_their_own_backend(backend: str) -> None:
+    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_bytes", "link_up", "master_link_down_s", "ack_age_s")
+    pulse = structs.replace(database(replication=dict.fromkeys(names, 1.0)), backend=backend)
+    asked = {check.id for check in ALL if isinstance(check, SampleCheck) and check.value(pulse) is not None}
+    own = {
+        "postgres": {"KG-307", "KG-308", "KG-309", "KG-310"}, "redis": {"KG-335", "KG-336"},
+        "valkey": {"KG-335", "KG-336"}, "qdrant": set(),
+    }  # fmt: skip
+    assert asked == own[backend]

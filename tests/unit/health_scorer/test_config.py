@@ -31,9 +31,21 @@ def test_disabled_check_is_not_asked_and_a_threshold_is_replaced() -> None:
     assert len(checks) == len(CATALOGUE) - 1
 
 
+def test_profile_is_asked_beside_the_catalogue_and_only_by_those_who_want_it() -> None:
+    checks = Config(
+        profiles=["absolute"], disabled_checks=["KG-326"], thresholds={"KG-325": Thresholds(warn=100)}
+    ).checks()
+    assert checks[: len(CATALOGUE)] == CATALOGUE
+    more = {check.id: check for check in checks[len(CATALOGUE) :]}
+    assert "KG-326" not in more
+    assert isinstance(more["KG-325"], GradedCheck)
+    assert more["KG-325"].thresholds == Thresholds(warn=100)
+
+
 @pytest.mark.parametrize(
     ("section", "why"),
     [
+        ({"profiles": ["mission"]}, "unknown profile 'mission'; known: absolute"),
         ({"disabled_checks": ["KG101"]}, "did you mean KG-101?"),
         ({"disabled_checks": ["kg-101"]}, "did you mean KG-101?"),
         ({"disabled_checks": ["memory"]}, "known: KG-001, KG-002"),

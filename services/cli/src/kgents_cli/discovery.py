@@ -52,10 +52,17 @@ def look(environ: Mapping[str, str], installed: Collection[str]) -> list[Finding
     ]
 
 
-def useful(environ: Mapping[str, str], installed: Collection[str]) -> list[str]:
-    """The services that have something to do here: all but collectors of what was looked for and is not usable."""
+def useful(environ: Mapping[str, str], installed: Collection[str], addressed: Collection[str]) -> list[str]:
+    """The services that have something to do here: all but collectors of what was looked for and not usable.
+
+    Args:
+        environ: the variables.
+        installed: the services there are.
+        addressed: those that the configuration says something to: what they observe may be elsewhere.
+    """
     findings = look(environ, installed)
     present = {finding.collector for finding in findings if finding.where and not isinstance(finding.where, Unusable)}
+    present |= set(addressed)
     absent = {finding.collector for finding in findings} - present
     return [name for name in installed if name not in absent]
 

@@ -62,7 +62,7 @@ async def _doctor(target: Target, common: CommonConfig, *, as_json: bool) -> int
 
 
 async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdict]:
-    expected = await asyncio.to_thread(useful, target.environ(), service_names())
+    expected = await asyncio.to_thread(useful, target.environ(), service_names(), target.addressed())
     try:
         async with connected(common) as bus:
             async for verdict in _nats(bus, common, target.cluster, expected):

@@ -53,6 +53,10 @@ class Target(msgspec.Struct, frozen=True):
         )
         return common
 
+    def addressed(self) -> set[str]:
+        """The services that the configuration says something to."""
+        return configuration.sections_given(self.config_file, self.environ(), service_names())
+
 
 def overlaid(environ: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
     """Variables with others in their place; the loader takes both cases, so neither may be left beside ours."""

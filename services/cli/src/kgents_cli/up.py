@@ -29,6 +29,8 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.service import unix_ns
 
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
+LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"
+"""Watch the databases of this machine that let us in without a password; a file says itself what to watch."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -60,9 +62,10 @@ def command(duration: float | None, only: str | None, data: Path | None, output:
       kgents up --only collector-nats,topology-builder --nats nats://host:4222
       kgents up --duration 60 -o json > topology.jsonl
     """  # noqa: D301
-    names = (
-        [name.strip() for name in only.split(",")] if only is not None else useful(target.environ(), service_names())
-    )
+    if only is not None:
+        names = [name.strip() for name in only.split(",")]
+    else:
+        names = useful(target.environ(), service_names(), target.addressed())
     for name in names:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}
@@ -155,6 +158,8 @@ def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) ->
     told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
     if plan.target.config_file is not None:
         told[CONFIG_FILE] = str(plan.target.config_file)
+    elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
+        told[LOCAL_DATABASES] = "true"
     if server is not None:
         told[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
     return overlaid(plan.target.environ(), told)

@@ -1,7 +1,7 @@
 """Settings, from their three sources to typed values: before anything else of a service runs.
 
-Defaults < YAML file < environment. Every fault is collected, so that one run is enough to mend them all. This is the
-only module that reads the environment.
+Defaults < file (YAML or INI) < environment. Every fault is collected, so that one run is enough to mend them all.
+This is the only module that reads the environment.
 
 The walk: the Structs say which settings there are; each source becomes a layer, a value by the key of its field; the
 layers are laid over each other; each value is converted alone; the Structs are built from the innermost outwards.
@@ -12,6 +12,7 @@ import os
 import re
 import socket
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,14 +23,19 @@ from msgspec import NODEFAULT, Struct, structs
 from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.streams import StreamsConfig
+from kgents_shared.runtime.ini import UnusableIniError, is_ini, read_ini
 from kgents_shared.runtime.logging import LogConfig
 from kgents_shared.runtime.probes import ProbesConfig
 from kgents_shared.runtime.settings import (
+    ANY,
     Given,
     Key,
     Setting,
     admits_none,
     expectation,
+    find,
+    is_section,
+    member_in,
     section_in,
     settings_of,
     value_of,
@@ -90,7 +96,7 @@ def load(
     Args:
         name: the service, such as `collector-nats`: also the name of its section.
         section: the Struct of its own settings.
-        path: the YAML file; None for none.
+        path: the file, INI if it is named so and else YAML; None for none.
         environ: the variables, see `process_environ`.
         services: the names of all services. One file may serve all, so their sections are not unknown keys.
 
@@ -103,13 +109,27 @@ def load(
     loader = _Loader(name, section, skipped=set(services) - {name})
     loader.take(_standard_layer(environ))
     if path is not None:
-        loader.take(loader.yaml_layer(path))
+        loader.take(loader.file_layer(path))
     loader.take(loader.environment_layer(environ))
     common = loader.build(CommonConfig, (), CommonConfig())
     own = loader.build(section, (name,), None)
     if common is None or own is None or loader.faults:
         raise ConfigError(loader.faults)
     return _resolved(common, environ), own
+
+
+def sections_given(path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> set[str]:
+    """Return the services that the file or a variable says something to. What is wrong with the file `load` tells."""
+    document: Mapping[object, object] = {}
+    if path is not None:
+        with suppress(_UnusableFileError, UnusableIniError):
+            document = read_ini(path) if is_ini(path) else _document(path)
+    variables = {name.upper() for name in environ}
+    return {
+        name
+        for name in services
+        if document.get(name) is not None or any(each.startswith(f"{_variable((name,))}__") for each in variables)
+    }
 
 
 def effective(common: CommonConfig, section: Struct, name: str) -> dict[str, Any]:
@@ -149,6 +169,9 @@ def _standard_layer(environ: Mapping[str, str]) -> Layer:
     return {setting.target: Given(setting, endpoint, _ENVIRONMENT, _OTLP_VARIABLE, textual=True)}
 
 
+_NOTHING = Setting((), None)
+
+
 def _variable(key: Key) -> str:
     return PREFIX + "__".join(key).upper().replace("-", "_")
 
@@ -177,36 +200,40 @@ class _Loader:
         kept = {key: given for key, given in self._given.items() if not any(key[: len(top)] == top for top in cleared)}
         self._given = {**kept, **above}
 
-    def yaml_layer(self, path: Path) -> Layer:
+    def file_layer(self, path: Path) -> Layer:
         """Return what the file gives."""
         layer: Layer = {}
         try:
-            document = _document(path)
-        except _UnusableFileError as error:
+            document = read_ini(path) if is_ini(path) else _document(path)
+        except (_UnusableFileError, UnusableIniError) as error:
             self.faults.append(f"{path}: {error}")
         else:
-            self._read_section(document, (), str(path), layer)
+            self._read_section(document, (), path, layer)
         return layer
 
-    def _read_section(self, node: Mapping[object, object], at: Key, source: str, layer: Layer) -> None:
+    def _read_section(self, node: Mapping[object, object], at: Key, path: Path, layer: Layer) -> None:
+        source = str(path)
         for name, value in node.items():
             key = (*at, str(name))
             if len(key) == 1 and name in self._skipped:
                 continue
-            setting = self._settings.get(key)
+            setting = find(self._settings, key)
             if setting is None:
-                siblings = [".".join(known) for known in self._settings if known[:-1] == at]
+                siblings = [".".join((*at, known)) for known in self._names_beneath(at)]
                 self._refuse(source, ".".join(key), "key", siblings)
                 continue
-            given = Given(setting, value, source, ".".join(key), textual=False)
-            if section_in(setting.type) is None or value is None:
+            given = Given(setting, value, source, ".".join(key), textual=is_ini(path))
+            if not is_section(setting.type) or value is None:
                 self._put(layer, given)
             elif isinstance(value, Mapping):
                 self._put(layer, given)
-                self._read_section(value, key, source, layer)
+                self._read_section(value, key, path, layer)
             else:
                 # The value is not shown: it may be a secret one level too high.
                 self.faults.append(f"{source}: {given.name}: expected a mapping, found {type(value).__name__}")
+
+    def _names_beneath(self, at: Key) -> list[str]:
+        return [known[-1] for known in self._settings if len(known) == len(at) + 1 and find({known[:-1]: _NOTHING}, at)]
 
     def environment_layer(self, environ: Mapping[str, str]) -> Layer:
         """Return what our variables give, upper or lower case."""
@@ -216,10 +243,10 @@ class _Loader:
             variable = name.upper()
             if not variable.startswith(PREFIX) or variable.startswith(foreign):
                 continue
-            setting = self._variables.get(variable)
+            setting = self._variables.get(variable) or self._member_setting(variable)
             if setting is None:
                 self._refuse(_ENVIRONMENT, name, "variable", self._variables)
-            elif section_in(setting.type) is None:
+            elif not is_section(setting.type):
                 self._put(layer, Given(setting, text, _ENVIRONMENT, name, textual=True))
             elif text == "null":
                 self._put(layer, Given(setting, None, _ENVIRONMENT, name, textual=True))
@@ -229,6 +256,24 @@ class _Loader:
                     f"a text; set {name}__… instead"
                 )
         return layer
+
+    def _member_setting(self, variable: str) -> Setting | None:
+        """Return the setting of a variable that names a member: `KGENTS__COLLECTOR_DB__POSTGRES__ORDERS__HOST`.
+
+        A member that the file names is meant however its name is written there; a new one is in lower case, with a
+        dash for each underscore.
+        """
+        parts = variable.removeprefix(PREFIX).split("__")
+        for pattern in self._settings:
+            if ANY not in pattern or len(pattern) != len(parts):
+                continue
+            at = pattern.index(ANY)
+            if _variable(pattern) == _variable((*parts[:at], ANY, *parts[at + 1 :])):
+                known = [key[at] for key in self._given if len(key) > at and key[:at] == pattern[:at]]
+                name = next((each for each in known if _variable((each,)) == _variable((parts[at],))), None)
+                name = name or parts[at].lower().replace("_", "-")
+                return find(self._settings, (*pattern[:at], name, *pattern[at + 1 :]))
+        return None
 
     def _put(self, layer: Layer, given: Given) -> None:
         other = layer.setdefault(given.setting.target, given)
@@ -259,7 +304,10 @@ class _Loader:
         for field in structs.fields(struct):
             key = (*at, field.name)
             default = values.get(field.name, _default(field))
-            if section := section_in(field.type):
+            if member := member_in(field.type):
+                names = dict.fromkeys(given[len(key)] for given in self._given if given[:-1][: len(key)] == key)
+                values[field.name] = {name: self.build(member, (*key, name), None) for name in names}
+            elif section := section_in(field.type):
                 if not admits_none(field.type) or self._has_section(key):
                     values[field.name] = self.build(section, key, default if isinstance(default, Struct) else None)
                 elif key in self._given:

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -15,6 +15,9 @@ from kgents_shared.bus.config import Secret
 
 Key = tuple[str, ...]
 """Where a field stands: `("nats", "tls", "ca_file")`."""
+
+ANY = "*"
+"""Stands for the name of a member in the key of a setting: `("collector-db", "postgres", "*", "host")`."""
 
 _NULL = "null"
 """What stands for None in an environment variable, which can only hold text."""
@@ -58,6 +61,9 @@ def settings_of(struct: type[Struct], at: Key = ()) -> Iterator[tuple[Key, Setti
         yield key, Setting(key, field.type)
         if section := section_in(field.type):
             yield from settings_of(section, key)
+        if member := member_in(field.type):
+            yield (*key, ANY), Setting((*key, ANY), member)
+            yield from settings_of(member, (*key, ANY))
         if _is_secret(field.type):
             yield (*at, f"{field.name}_file"), Setting(key, field.type, from_file=True)
 
@@ -67,6 +73,28 @@ def section_in(annotation: Any) -> type[Struct] | None:
     for part in _alternatives(annotation):
         if isinstance(part, type) and issubclass(part, Struct):
             return part
+    return None
+
+
+def member_in(annotation: Any) -> type[Struct] | None:
+    """Return the Struct that a field holds by names of the user's choice (`dict[str, Target]`), else None."""
+    if get_origin(annotation) is not dict:
+        return None
+    return section_in(get_args(annotation)[1])
+
+
+def is_section(annotation: Any) -> bool:
+    """Whether a field has settings beneath it instead of a value."""
+    return section_in(annotation) is not None or member_in(annotation) is not None
+
+
+def find(settings: Mapping[Key, Setting], key: Key) -> Setting | None:
+    """Return the setting of a key, which may name a member: `("collector-db", "postgres", "orders", "host")`."""
+    if (exact := settings.get(key)) is not None:
+        return exact
+    for at, name in enumerate(key):
+        if (setting := settings.get((*key[:at], ANY, *key[at + 1 :]))) is not None:
+            return replace(setting, target=tuple(name if part == ANY else part for part in setting.target))
     return None
 
 

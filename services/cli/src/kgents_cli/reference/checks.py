@@ -1,7 +1,9 @@
 """The numbered catalogue of health-scorer → docs/reference/checks.md."""
 
+from collections.abc import Iterable
+
 from kgents_cli.reference.markdown import code, page, table
-from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, StateCheck, Thresholds
 
 
@@ -12,9 +14,14 @@ def document() -> str:
         "What health-scorer asks of every thing. The score of a thing is 1 minus the severity of its worst finding: "
         "0.2 at `warn`, 0.5 at `crit`, 1 at `fatal`. Change thresholds with `health-scorer.thresholds`, switch a check "
         "off with `health-scorer.disabled_checks` (see [config.md](config.md)).",
-        table(("check", "name", "applies to", "warn", "crit", "fatal", "unit"), (_row(check) for check in CATALOGUE)),
-        *(_section(check) for check in CATALOGUE),
+        _table(CATALOGUE),
+        *(f"Only with `health-scorer.profiles: [{name}]`:\n\n{_table(checks)}" for name, checks in PROFILES.items()),
+        *(_section(check) for checks in (CATALOGUE, *PROFILES.values()) for check in checks),
     )
+
+
+def _table(checks: Iterable[Check]) -> str:
+    return table(("check", "name", "applies to", "warn", "crit", "fatal", "unit"), (_row(check) for check in checks))
 
 
 def _row(check: Check) -> tuple[str, ...]:

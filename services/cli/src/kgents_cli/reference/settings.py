@@ -12,7 +12,7 @@ from kgents_cli.reference.docstrings import meanings, summary
 from kgents_cli.reference.markdown import code, page, table
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.config import PREFIX, CommonConfig
-from kgents_shared.runtime.settings import Key, Setting, expectation, section_in, settings_of
+from kgents_shared.runtime.settings import ANY, Key, Setting, expectation, member_in, section_in, settings_of
 
 _COLUMNS: Final = ("key", "variable", "type", "default", "meaning")
 
@@ -21,9 +21,11 @@ def document() -> str:
     """The common settings, then one part for each installed service."""
     return page(
         "Configuration",
-        "Defaults < YAML file < environment. One file may serve all services: each reads the common keys and the "
-        f"section of its own name. A variable is the key with `{PREFIX}` before it and `__` between levels. An unknown "
-        "key stops the start.",
+        "Defaults < file < environment. The file is YAML, or INI if its name ends in `.ini`: a section is a dotted "
+        "key, `[collector-nats]`, and what stands at the top in YAML stands in `[kgents]`. One file may serve all "
+        "services: each reads the common keys and the section of its own name. A variable is the key with "
+        f"`{PREFIX}` before it and `__` between levels; `<name>` is a name of your choice. An unknown key stops the "
+        "start.",
         "## Every service",
         *_tables(CommonConfig, ()),
         *(block for name in service_names() for block in (f"## {name}", *_tables(load_service(name).config, (name,)))),
@@ -37,14 +39,17 @@ def _tables(struct: type[Struct], at: Key) -> Iterator[str]:
     rows: dict[Key, list[tuple[str, ...]]] = {at: []}
     for key, setting in settings_of(struct, at):
         parent = key[:-1]
-        if section := section_in(setting.type):
+        if member_in(setting.type):  # its members follow
+            intros[key], rows[key] = meanings(owners[parent])[key[-1]], []
+        elif section := section_in(setting.type):
             owners[key], rows[key] = section, []
-            intros[key] = meanings(owners[parent]).get(key[-1], summary(section))
+            known = {} if key[-1] == ANY else meanings(owners[parent])
+            intros[key] = known.get(key[-1], summary(section))
         else:
             rows[parent].append(_row(key, setting, owners[parent]))
     for key, intro in intros.items():
         if key != at:
-            yield f"### {'.'.join(key)}"
+            yield f"### {_dotted(key)}"
         yield intro
         if rows[key]:
             yield table(_COLUMNS, rows[key])
@@ -59,8 +64,12 @@ def _row(key: Key, setting: Setting, owner: type[Struct]) -> tuple[str, ...]:
 
 
 def _names(key: Key) -> tuple[str, str]:
-    variable = PREFIX + "__".join(key).upper().replace("-", "_")
-    return code(".".join(key)), code(variable)
+    variable = PREFIX + "__".join(key).upper().replace("-", "_").replace(ANY, "<NAME>")
+    return code(_dotted(key)), code(variable)
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(key).replace(ANY, "<name>")
 
 
 def _type(annotation: Any) -> str:

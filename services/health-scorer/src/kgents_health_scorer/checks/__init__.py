@@ -5,7 +5,20 @@ KG-0xx state of any thing, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
 
 from typing import Final
 
-from kgents_health_scorer.checks import nats, resource, status
+from kgents_health_scorer.checks import nats, postgres, qdrant, redis, resource, status
 from kgents_health_scorer.checks.check import Check
 
-CATALOGUE: Final[tuple[Check, ...]] = (*status.CHECKS, *resource.CHECKS, *nats.CHECKS)
+CATALOGUE: Final[tuple[Check, ...]] = (
+    *status.CHECKS,
+    *resource.CHECKS,
+    *nats.CHECKS,
+    *postgres.CHECKS,
+    *redis.CHECKS,
+    *qdrant.CHECKS,
+)
+"""What is asked unless it is disabled."""
+
+PROFILES: Final[dict[str, tuple[Check, ...]]] = {
+    "absolute": (*postgres.ABSOLUTE, *redis.ABSOLUTE, *qdrant.ABSOLUTE),
+}
+"""What is asked only of those who want it: thresholds in absolute numbers, which suit one system and no other."""

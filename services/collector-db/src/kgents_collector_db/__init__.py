@@ -1,0 +1,1 @@
+"""Databases as they see themselves: source → Sample → mapping.observe → entities, pulses, events → stream."""

@@ -1,0 +1,78 @@
+"""Targets → how they are looked at: the one place that knows every kind of database."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import structs
+
+from kgents_collector_db.backend import Backend
+from kgents_collector_db.config import Config, DiscoveryConfig
+from kgents_collector_db.mapping import pgbouncer, postgres, qdrant, redis
+from kgents_collector_db.mapping.discovery import Found
+from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.postgres.sample import PostgresSample
+from kgents_collector_db.mapping.qdrant.sample import QdrantSample
+from kgents_collector_db.source import Source
+from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.postgres import PostgresSource
+from kgents_collector_db.source.redis import RedisSource
+from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_collector_db.targets.redis import RedisTarget
+from kgents_collector_db.targets.target import Target
+from kgents_shared.runtime.clock import Clock
+
+
+class Backends:
+    """Makes what watches a target. One for all of them, so that standbys know of their primaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._positions: dict[str, int] = {}  # how far each primary's log is, by system identifier
+
+    def configured(self, config: Config) -> Iterator[Backend[Any]]:
+        """One for each target of the configuration."""
+        for group in config.targets().values():
+            for name, target in group.items():
+                yield self.of(name, target)
+
+    def discovered(self, found: Found, config: DiscoveryConfig) -> Backend[Any]:
+        """One for a database that was found on the stream, with the settings that all such have in common."""
+        template: PostgresTarget | PgbouncerTarget | RedisTarget | QdrantTarget = getattr(config, found.backend)
+        if isinstance(template, QdrantTarget):
+            host = f"[{found.host}]" if ":" in found.host else found.host
+            url = f"{urlsplit(template.url).scheme}://{host}:{found.port}"
+            target: Target = structs.replace(template, url=url, namespace=found.namespace)
+        else:
+            target = structs.replace(template, host=found.host, port=found.port, namespace=found.namespace)
+        return self.of(found.name, target)
+
+    def of(self, name: str, target: Target) -> Backend[Any]:
+        """What watches this target under this name."""
+        match target:
+            case PostgresTarget():
+                return Backend(name, target, partial(PostgresSource, target, self._clock), self._observe_postgres)
+            case PgbouncerTarget():
+                return Backend(name, target, partial(PgbouncerSource, target, self._clock), pgbouncer.observe)
+            case RedisTarget():
+                return Backend(name, target, partial(RedisSource, target, self._clock), redis.observe)
+            case QdrantTarget():
+                return Backend(name, target, partial(_open_qdrant, target, self._clock), qdrant.observe)
+            case _:
+                raise TypeError(f"expected a target of a known backend, found {type(target).__name__}")
+
+    def _observe_postgres(self, previous: PostgresSample | None, current: PostgresSample, scope: Scope) -> Facts:
+        identity, system_id = current.identity, current.system_id or ""
+        if identity is not None and system_id and not identity.in_recovery:
+            self._positions[system_id] = identity.position
+        return postgres.observe(previous, current, scope, self._positions.get(system_id))
+
+
+def _open_qdrant(target: QdrantTarget, clock: Clock) -> Source[QdrantSample]:
+    """Its client library takes a second of processor time and 60 MiB to import: only who has a Qdrant pays for it."""
+    from kgents_collector_db.source.qdrant import QdrantSource  # noqa: PLC0415
+
+    return QdrantSource(target, clock)

@@ -1,0 +1,102 @@
+"""Where targets come from that nobody configured: marked entities on the stream, and servers on this very machine."""
+
+import asyncio
+import os
+import pwd
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from kgents_collector_db.backend import Backend
+from kgents_collector_db.backends import Backends
+from kgents_collector_db.config import Config, DiscoveryConfig
+from kgents_collector_db.mapping.discovery import Found, found
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_collector_db.targets.redis import RedisTarget
+from kgents_collector_db.targets.target import Target
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY
+from kgents_shared.runtime.service import Context
+
+FOUND_MAX: Final = 200
+"""Databases followed from the stream: each is a connection to a database, and a mark is quickly copied."""
+
+_SOCKETS: Final = Path("/var/run/postgresql")
+
+_log = structlog.get_logger(__name__)
+
+
+async def discovered(context: Context[Config], config: DiscoveryConfig) -> AsyncGenerator[list[Found], None]:
+    """The databases that are marked, first when the stream is read to its end and then after every change."""
+    patterns = [subjects.pattern("entity", cluster=context.cluster, source=source) for source in config.sources]
+    marked: dict[str, Found] = {}
+    is_known = False
+    news = context.reader(ENTITY, patterns).follow(now_ns=context.now_ns())
+    async with aclosing(news):
+        async for changes in news:
+            before = dict(marked)
+            for change in changes.changes:
+                seen = found(change.new) if change.new is not None else None
+                if isinstance(seen, Found):
+                    marked[change.subject] = seen
+                else:
+                    marked.pop(change.subject, None)
+                    if seen is not None:
+                        _log.warning("cannot watch a marked database", why=seen)
+            if changes.caught_up or (is_known and marked != before):
+                is_known = True
+                yield _limited(marked)
+
+
+def _limited(marked: dict[str, Found]) -> list[Found]:
+    if len(marked) > FOUND_MAX:
+        _log.warning("too many marked databases", expected_at_most=FOUND_MAX, found=len(marked))
+    return [marked[subject] for subject in sorted(marked)[:FOUND_MAX]]
+
+
+async def on_this_machine(backends: Backends, taken: Collection[str], known: Collection[str]) -> list[Backend[Any]]:
+    """What serves here and lets us in as we are.
+
+    Args:
+        backends: makes them.
+        taken: names that are configured: these are somebody else's.
+        known: names that are published: what is down while we start is not gone.
+    """
+    welcoming: list[Backend[Any]] = []
+    for name, target in _usual_places(known):
+        if name in taken:
+            continue
+        backend = backends.of(name, target)
+        if name in known or await _lets_us_in(backend):
+            welcoming.append(backend)
+    return welcoming
+
+
+async def _lets_us_in(backend: Backend[Any]) -> bool:
+    host, _, port = backend.target.address.rpartition(":")
+    if host:  # otherwise a socket, which is there
+        try:
+            async with asyncio.timeout(backend.target.connect_timeout_s):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+    async with aclosing(backend.open()) as source:
+        sample = await source.read(frozenset({"fast"}))
+    return sample.blindness is None
+
+
+def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
+    user = pwd.getpwuid(os.geteuid()).pw_name  # the server asks the kernel who we are, not us
+    names = {f"postgres-{socket.suffix.removeprefix('.')}" for socket in _SOCKETS.glob(".s.PGSQL.*")}  # and lock files
+    names |= {"postgres-5432" if name == "postgres" else name for name in known}
+    numbers = (name.removeprefix("postgres-") for name in names)
+    for port in sorted(int(number) for number in numbers if number.isdecimal()):
+        name = "postgres" if port == 5432 else f"postgres-{port}"
+        yield name, PostgresTarget(host=str(_SOCKETS), port=port, user=user, connect_timeout_s=1)
+    yield "redis", RedisTarget(connect_timeout_s=1, timeout_s=1)
+    yield "qdrant", QdrantTarget(connect_timeout_s=1, timeout_s=1)

@@ -1,0 +1,61 @@
+"""Databases that other collectors see and somebody has marked: entity of source k8s or docker → where to look. Pure."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_shared.contract.entity import Entity
+
+MARK: Final = "kgents.io/database"
+"""The label or annotation that asks for a database to be watched; its value is the backend."""
+PORT_MARK: Final = "kgents.io/database-port"
+"""Where its port is not the usual one."""
+PORTS: Final = {"postgres": 5432, "pgbouncer": 6432, "redis": 6379, "qdrant": 6333}
+
+
+class Found(Struct, frozen=True):
+    """A database to watch."""
+
+    backend: str
+    name: str
+    namespace: str
+    host: str
+    port: int
+
+
+def found(entity: Entity) -> Found | str | None:
+    """Where a marked entity can be reached.
+
+    Returns:
+        None for one without the mark; a text where the mark cannot be followed, to be told to whoever set it.
+    """
+    marks = {**entity.labels, **entity.annotations}
+    backend = marks.get(MARK)
+    if backend is None or entity.status in ("terminating", "succeeded"):
+        return None
+    if backend not in PORTS:
+        return f"{entity.ref}: expected {MARK} to be one of {', '.join(PORTS)}, found another value; correct it"
+    port = marks.get(PORT_MARK, str(PORTS[backend]))
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        return f"{entity.ref}: expected {PORT_MARK} to be a port, found another value; correct it"
+    host = _host(entity, port)
+    if host is None:
+        return f"{entity.ref}: expected an address beside {MARK}, found none; it may have no network of its own"
+    return Found(backend, entity.ref.name.replace("/", "-"), entity.ref.namespace, host, int(port))
+
+
+def _host(entity: Entity, port: str) -> str | None:
+    """Where it answers on this port, else anywhere, else a name that it goes by."""
+    addresses = [_split(address) for address in entity.addresses]
+    names = [alias for alias in entity.aliases if ":" not in alias and "/" not in alias]
+    exact = [host for host, its_port in addresses if its_port == port]
+    loose = [host for host, its_port in addresses if not its_port]
+    return next(iter([*exact, *loose, *names]), None)
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Host and port of `10.0.3.7:5432`, `[fd00::7]:5432` or `10.0.3.7`."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or (":" in host and not host.endswith("]")):
+        return address.strip("[]"), ""
+    return host.strip("[]"), port

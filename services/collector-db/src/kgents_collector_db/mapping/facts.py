@@ -1,0 +1,47 @@
+"""What every backend's mapping is given besides its samples, and what it gives back: names and times → Facts. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
+
+SOURCE = "db"
+
+
+class Blindness(Struct, frozen=True):
+    """Why a look at a database gave nothing. Blind is not healthy, and full is not down."""
+
+    phase: str
+    """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (we may not look)."""
+    cause: str
+    """Short and countable: `refused`, `unreachable`, `frozen`, `saturated`, `own limit`, `starting`,
+    `wrong credentials`, `missing privilege`, `pooler`."""
+    text: str
+    """One plain sentence: what was expected, what was found, what to try. Never a secret."""
+
+
+class Scope(Struct, frozen=True):
+    """The frame of one look at one target."""
+
+    cluster: str
+    name: str
+    """The database entity's name, as configured: stable across restarts."""
+    namespace: str
+    interval_s: float
+    """Seconds from pulse to pulse."""
+    at: datetime
+    published: Mapping[Ref, Entity]
+    """This target's entities as they are published now: the memory of what must not change without reason."""
+
+
+class Facts(Struct, frozen=True):
+    """Everything that one look at one target tells."""
+
+    entities: list[Entity]
+    """All that there is of this target; byte for byte the same while nothing changes."""
+    pulses: list[DatabasePulse | ResourcePulse]
+    events: list[Event]

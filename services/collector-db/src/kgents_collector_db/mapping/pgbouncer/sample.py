@@ -1,0 +1,65 @@
+"""What one look at a PgBouncer gave: source/pgbouncer → PgbouncerSample → `observe`. Pure."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kgents_collector_db.mapping.facts import Blindness
+
+
+class Pooled(Struct, frozen=True):
+    """`SHOW POOLS`: one database and user. Clients (`cl_`) wait for servers (`sv_`)."""
+
+    database: str
+    user: str
+    cl_active: int = 0
+    cl_waiting: int = 0
+    sv_active: int = 0
+    sv_idle: int = 0
+    sv_used: int = 0
+    sv_tested: int = 0
+    sv_login: int = 0
+    maxwait: int = 0
+    maxwait_us: int = 0
+    """How long the first in the queue has waited: whole seconds, and the microseconds beside them."""
+
+
+class Fronted(Struct, frozen=True):
+    """`SHOW DATABASES`: a database behind it."""
+
+    name: str
+    host: str | None = None
+    """None: a unix socket."""
+    port: int = 5432
+    paused: int = 0
+    disabled: int = 0
+
+
+class Totals(Struct, frozen=True):
+    """`SHOW STATS`, summed: counted since the start."""
+
+    total_xact_count: int = 0
+    total_query_count: int = 0
+    total_query_time: int = 0
+    """Microseconds."""
+    total_wait_time: int = 0
+    """Microseconds that clients waited for a server."""
+
+
+class PgbouncerSample(Struct, frozen=True, kw_only=True):
+    """One look."""
+
+    at: datetime
+    at_s: float
+    """By a clock that only rises: what rates are reckoned by."""
+    address: str
+    blindness: Blindness | None = None
+    faults: tuple[str, ...] = ()
+    version: str = ""
+    pools: tuple[Pooled, ...] = ()
+    databases: tuple[Fronted, ...] = ()
+    totals: Totals = Totals()
+    max_clients: int | None = None
+    connections: int = 0
+    queries: int = 0
+    look_s: float = 0.0

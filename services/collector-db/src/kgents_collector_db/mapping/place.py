@@ -1,0 +1,16 @@
+"""Where a target is: its configured address → attributes, and the edge to what serves there. Pure."""
+
+from kgents_shared.contract.entity import Connection, Value
+
+
+def place(address: str) -> dict[str, Value]:
+    """`server.address` and `server.port`, as OpenTelemetry has them; a unix socket is its path alone."""
+    if address.startswith("/"):
+        return {"server.address": address}
+    host, _, port = address.rpartition(":")
+    return {"server.address": host.strip("[]"), "server.port": int(port)}
+
+
+def runs_on(address: str) -> list[Connection]:
+    """The Service, pod or container that answers there; nobody else can reach a unix socket."""
+    return [] if address.startswith("/") else [Connection("runs_on", address, evidence="configured address")]

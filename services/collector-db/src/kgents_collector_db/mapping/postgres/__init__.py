@@ -1,0 +1,107 @@
+"""PostgreSQL: two samples and what is published → entity, pulse, events. Pure."""
+
+from datetime import datetime
+from typing import Final
+
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope
+from kgents_collector_db.mapping.postgres import figures, replication
+from kgents_collector_db.mapping.postgres.entity import LINK_DOWN_SINCE, blind_entity, ref, seen_entity
+from kgents_collector_db.mapping.postgres.events import events
+from kgents_collector_db.mapping.postgres.rates import Span
+from kgents_collector_db.mapping.postgres.replication import Lag
+from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_shared.contract.pulse import DatabasePulse
+
+BACKEND: Final = "postgres"
+FULL_RATIO: Final = 0.95
+"""Of the usable connections: the last slots go within seconds."""
+BLOCKED_S: Final = 30.0
+"""Sessions that wait this long do not wait for normal work."""
+
+
+def observe(
+    previous: PostgresSample | None, current: PostgresSample, scope: Scope, primary_position: int | None = None
+) -> Facts:
+    """Everything that one look tells.
+
+    Args:
+        previous: the look before; None at the first one.
+        current: this look.
+        scope: the frame.
+        primary_position: for a standby, how far its primary's log is, if that is watched too.
+    """
+    span = Span(previous, current)
+    if current.blindness is not None or current.identity is None:
+        blindness = current.blindness or Blindness("failing", "refused", "")
+        is_confirmed = previous is not None and previous.blindness is not None
+        entity = blind_entity(current, blindness, scope, is_confirmed=is_confirmed)
+        pulse = _blind_pulse(previous, current, blindness, scope, entity.uid)
+        return Facts([entity], [pulse], events(previous, current, scope, None, span))
+    lag = replication.lag(current, primary_position)
+    link_down_since = _link_down_since(lag, scope)
+    entity = seen_entity(current, current.identity, scope, lag, link_down_since)
+    phase, cause = _phase(current, current.identity, lag)
+    pulse = DatabasePulse(
+        ref=ref(scope),
+        source=SOURCE,
+        backend=BACKEND,
+        timestamp=scope.at,
+        interval_s=scope.interval_s,
+        phase=phase,
+        uid=entity.uid,
+        cause=cause,
+        pool=figures.pool(current),
+        performance=figures.performance(span, previous, current),
+        storage=figures.storage(span, previous, current),
+        replication=replication.figures(current, lag, link_down_since),
+        morphisms=figures.morphisms(current),
+        custom=figures.custom(span, previous, current),
+    )
+    return Facts([entity], [pulse], events(previous, current, scope, lag, span))
+
+
+def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple[str, str]:
+    """How the server is, in one word and its cause, the worst first."""
+    pool = figures.pool(sample)
+    if pool is not None and pool.utilization is not None and pool.utilization >= FULL_RATIO:
+        return "overloaded", "connections"
+    if not identity.sees_all:
+        return "degraded", "missing privilege"
+    if lag is not None and not lag.link_up:
+        return "degraded", "replication link down"
+    if any((each.wait_s or 0.0) >= BLOCKED_S for each in sample.blocking or ()):
+        return "degraded", "blocked sessions"
+    return "healthy", ""
+
+
+def _blind_pulse(
+    previous: PostgresSample | None, sample: PostgresSample, blindness: Blindness, scope: Scope, uid: str
+) -> DatabasePulse:
+    """The pulse keeps coming: what is known is the cause."""
+    custom = figures.own_cost(sample)
+    if blindness.phase in ("failing", "starting"):
+        custom["postgres_up"] = 0.0
+    if blindness.cause == "saturated":  # it answers, and it says that it is full
+        custom |= {"postgres_up": 1.0, "postgres_connections_ratio": 1.0}
+    custom |= figures.messages(previous, sample)
+    return DatabasePulse(
+        ref=ref(scope),
+        source=SOURCE,
+        backend=BACKEND,
+        timestamp=scope.at,
+        interval_s=scope.interval_s,
+        phase=blindness.phase,
+        uid=uid,
+        cause=blindness.cause,
+        pool=figures.pool(sample),
+        custom=custom,
+    )
+
+
+def _link_down_since(lag: Lag | None, scope: Scope) -> datetime | None:
+    """Since when nothing comes from the primary: kept in the entity, so that a restart of ours does not forget it."""
+    if lag is None or lag.link_up:
+        return None
+    known = scope.published.get(ref(scope))
+    since = known.attributes.get(LINK_DOWN_SINCE) if known is not None else None
+    return datetime.fromisoformat(since) if isinstance(since, str) else scope.at

@@ -1,0 +1,120 @@
+"""A sample and what was said before → the one entity of a server: state only, the same bytes while nothing changes."""
+
+from datetime import datetime
+from math import floor, log10
+from typing import Final
+
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
+from kgents_collector_db.mapping.postgres.replication import Lag
+from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.mapping.seen import kept
+from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
+
+LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
+CALM_MS: Final = 1000.0
+"""A lag below this is none, to an entity: it jumps about with every commit. The exact figures are in the pulses."""
+CALM_RATIO: Final = 0.5
+"""How far a longer one must move from the published one to be news."""
+
+
+def ref(scope: Scope) -> Ref:
+    """The server's name."""
+    return Ref(scope.cluster, "database", scope.name, scope.namespace)
+
+
+def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, is_confirmed: bool) -> Entity:
+    """What stays said while nothing is seen."""
+    first = Entity(
+        ref=ref(scope),
+        source=SOURCE,
+        attributes={"db.system.name": "postgresql", **place(sample.address)},
+        addresses=[sample.address],
+        connections=runs_on(sample.address),
+    )
+    return kept(scope.published.get(ref(scope)), first, blindness, is_confirmed=is_confirmed)
+
+
+def seen_entity(
+    sample: PostgresSample, identity: Identity, scope: Scope, lag: Lag | None, link_down_since: datetime | None
+) -> Entity:
+    """What the server says of itself."""
+    known = scope.published.get(ref(scope))
+    own_address = _own_address(identity)
+    own = []
+    if own_address is not None and own_address != sample.address:
+        own.append(Connection("runs_on", own_address, evidence="inet_server_addr"))
+    system_id = sample.system_id or (known.uid if known is not None else "")
+    return Entity(
+        ref=ref(scope),
+        source=SOURCE,
+        uid=system_id,
+        status="running",
+        reason="" if identity.sees_all else "missing privilege",
+        attributes=_attributes(sample, identity, link_down_since),
+        addresses=list(dict.fromkeys(filter(None, (sample.address, own_address)))),
+        aliases=[_primary_alias(system_id)] if system_id and not identity.in_recovery else [],
+        # A Service by the configured name; the pod or container by the address that the server has.
+        connections=[*runs_on(sample.address), *own, *_upstream(sample, system_id, lag, known)],
+    )
+
+
+def _attributes(sample: PostgresSample, identity: Identity, link_down_since: datetime | None) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        "db.system.name": "postgresql",
+        "db.system.version": identity.version.partition(" ")[0],
+        **place(sample.address),
+        "postgresql.role": "standby" if identity.in_recovery else "primary",
+        "postgresql.max_connections": identity.max_connections,
+        "postgresql.started_at": identity.started.isoformat(),
+        "postgresql.visibility": "full" if identity.sees_all else "partial",
+        "postgresql.pg_stat_statements": sample.statements_state,
+    }
+    if sample.databases is not None:
+        found["postgresql.databases"] = sorted(each.datname for each in sample.databases if not each.is_guestless)
+    if sample.settings is not None:
+        found["postgresql.autovacuum"] = sample.settings.autovacuum == "on"
+        found["postgresql.shared_buffers_bytes"] = sample.settings.shared_buffers_bytes
+        found["postgresql.max_wal_size_bytes"] = sample.settings.max_wal_bytes
+        found["postgresql.settings_pending_restart"] = sample.settings.pending_restart
+    if sample.senders:
+        found["postgresql.standbys"] = sorted({each.application_name for each in sample.senders})
+    if sample.slots:
+        found["postgresql.slots"] = sorted(each.slot_name for each in sample.slots)
+    if link_down_since is not None:
+        found[LINK_DOWN_SINCE] = link_down_since.isoformat()
+    return found
+
+
+def _own_address(identity: Identity) -> str | None:
+    if identity.server_addr is None:
+        return None
+    host = f"[{identity.server_addr}]" if ":" in identity.server_addr else identity.server_addr
+    return f"{host}:{identity.server_port}"
+
+
+def _primary_alias(system_id: str) -> str:
+    return f"postgresql-primary:{system_id}"
+
+
+def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: Entity | None) -> list[Connection]:
+    """A standby's edge to its primary, whatever address either is known by: they share the system identifier."""
+    if lag is None or not system_id:
+        return []
+    peer = _primary_alias(system_id)
+    old = next((each.traffic for each in (known.connections if known else []) if each.peer == peer), None)
+    attributes: dict[str, Value] = {"postgresql.replication.link": "up" if lag.link_up else "down"}
+    if sample.standby is not None and sample.standby.sender_host:
+        attributes["postgresql.replication.sender"] = f"{sample.standby.sender_host}:{sample.standby.sender_port}"
+    traffic = _calm(lag.seconds * 1000, old) if lag.seconds is not None else None
+    return [Connection("depends", peer, attributes=attributes, evidence="pg_stat_wal_receiver", traffic=traffic)]
+
+
+def _calm(lag_ms: float, published: Traffic | None) -> Traffic:
+    """The lag to one digit, moving only when the published one is clearly wrong."""
+    if lag_ms < CALM_MS:
+        return Traffic(latency_ms=0.0)
+    old = published.latency_ms if published is not None else None
+    if published is not None and old and abs(lag_ms - old) <= CALM_RATIO * old:
+        return published
+    return Traffic(latency_ms=round(lag_ms, -floor(log10(lag_ms))))

@@ -1,0 +1,154 @@
+"""What happened between two looks: restarts, role changes, blockings, losses → events. Pure."""
+
+from typing import Final
+
+from kgents_collector_db.mapping.facts import SOURCE, Scope
+from kgents_collector_db.mapping.postgres import blocking, replication
+from kgents_collector_db.mapping.postgres.entity import ref
+from kgents_collector_db.mapping.postgres.figures import is_archiving_failing, sees_all
+from kgents_collector_db.mapping.postgres.rates import Span
+from kgents_collector_db.mapping.postgres.replication import Lag
+from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.event import Event
+
+TOLD_S: Final = 5.0
+"""A session that waits so long for a lock is news."""
+
+
+def events(
+    previous: PostgresSample | None, current: PostgresSample, scope: Scope, lag: Lag | None, span: Span
+) -> list[Event]:
+    """Everything that this look tells as news; nothing at the first look but what is bad now."""
+    told = _Teller(scope)
+    known = scope.published.get(ref(scope))
+    _of_sight(told, previous, current)
+    identity = current.identity
+    if identity is None:
+        return told.events
+    _of_identity(told, identity, known, current.system_id)
+    _of_blocking(told, previous, current)
+    if previous is None or previous.identity is None:
+        return told.events
+    _of_statistics(told, previous, current)
+    _of_replication(told, previous, current, known, lag)
+    if deadlocks := span.of_databases(lambda each: each.deadlocks):
+        told.say(
+            "Deadlock", "warning", f"broke {deadlocks:.0f} deadlock{'s' if deadlocks > 1 else ''}", count=deadlocks
+        )
+    if broken := span.of_databases(lambda each: each.checksum_failures):
+        told.say("ChecksumFailure", "critical", f"found {broken:.0f} damaged pages", count=broken)
+    if is_archiving_failing(current) and not is_archiving_failing(previous):
+        told.say("ArchivingFailed", "error", "cannot archive its write-ahead log; it fills the disk until it can")
+    return told.events
+
+
+class _Teller:
+    """Collects events of one server."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.events: list[Event] = []
+        self._scope = scope
+
+    def say(
+        self, reason: str, severity: str, text: str, *, key: object = "", message: str = "", count: float = 1
+    ) -> None:
+        """`key` makes two events of one reason and moment different, and the same one the same over restarts."""
+        thing, at = ref(self._scope), self._scope.at
+        known = self._scope.published.get(thing)
+        self.events.append(
+            Event(
+                text=f"{thing} {text}.",
+                id=f"{thing.namespace}/{thing.name}:{reason}:{key or at.isoformat()}",
+                ref=thing,
+                source=SOURCE,
+                type="PostgreSQL",
+                reason=reason,
+                severity=severity,
+                first_at=at,
+                last_at=at,
+                message=message,
+                count=max(1, round(count)),
+                uid=known.uid if known is not None else "",
+            )
+        )
+
+
+def _of_sight(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
+    before = previous.blindness if previous is not None else None
+    now = current.blindness
+    if now is not None and (before is None or before.cause != now.cause):
+        severity = {"failing": "critical", "overloaded": "critical", "starting": "warning"}.get(now.phase, "error")
+        told.say(_camel(now.cause), severity, f"cannot be looked at: {now.cause}", message=now.text)
+    if now is None and before is not None:
+        told.say("SeenAgain", "info", f"is seen again after: {before.cause}")
+
+
+def _camel(cause: str) -> str:
+    return "".join(word.capitalize() for word in cause.split())
+
+
+def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system_id: str | None) -> None:
+    """By what was published, so that nothing is missed or told twice over a restart of ours."""
+    if known is None:
+        return
+    started, role = known.attributes.get("postgresql.started_at"), known.attributes.get("postgresql.role")
+    if system_id and known.uid and known.uid != system_id:
+        told.say("Replaced", "warning", "is another database now: its system identifier changed", key=system_id)
+    elif started is not None and started != identity.started.isoformat():
+        told.say("Restarted", "warning", "was restarted", key=identity.started.isoformat())
+    now = "standby" if identity.in_recovery else "primary"
+    if role is not None and role != now:
+        told.say("Promoted" if now == "primary" else "Demoted", "warning", f"is a {now} now; it was a {role}")
+
+
+def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
+    before = {each.datname: each.stats_reset for each in previous.databases or ()}
+    reset = [
+        each.datname
+        for each in current.databases or ()
+        if before.get(each.datname, each.stats_reset) != each.stats_reset
+    ]
+    if reset:
+        told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))
+
+
+def _of_blocking(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
+    """Once for each root, when the first behind it has waited for longer than in normal work."""
+    if not sees_all(current):
+        return
+    waited_s = {_root(tree): tree.longest_wait_s for tree in blocking.trees((previous and previous.blocking) or ())}
+    for tree in blocking.trees(current.blocking or ()):
+        if not waited_s.get(_root(tree), 0.0) < TOLD_S <= tree.longest_wait_s:
+            continue
+        waiting = f"{len(tree.blocked)} session{'s' if len(tree.blocked) > 1 else ''}"
+        text = f"has {waiting} waiting behind {blocking.described(tree.root)}"
+        message = "\n".join(blocking.lines(tree))
+        told.say("SessionsBlocked", "warning", text, key=_root(tree), message=message, count=len(tree.blocked))
+
+
+def _root(tree: blocking.Tree) -> str:
+    begun = tree.root.xact_start.isoformat() if tree.root.xact_start else "idle"
+    return f"{tree.root.pid}@{begun}"
+
+
+def _of_replication(
+    told: _Teller, previous: PostgresSample, current: PostgresSample, known: Entity | None, lag: Lag | None
+) -> None:
+    before = replication.lag(previous, None)
+    if before is not None and lag is not None and before.link_up != lag.link_up:
+        if lag.link_up:
+            told.say("ReplicationRestored", "info", "receives from its primary again")
+        else:
+            told.say("ReplicationLost", "error", "receives nothing from its primary any more; it falls behind")
+    lost = {each.slot_name for each in previous.slots or () if replication.is_lost(each)}
+    for slot in current.slots or ():
+        if replication.is_lost(slot) and slot.slot_name not in lost:
+            text = f"gave up the log that slot {slot.slot_name} still needs; its reader must be made anew"
+            told.say("SlotLost", "error", text, key=slot.slot_name)
+    if previous.senders is not None and current.senders is not None:
+        gone = {each.application_name for each in previous.senders} - {
+            each.application_name for each in current.senders
+        }
+        for name in sorted(gone):
+            told.say("StandbyLost", "warning", f"lost its standby {name or 'without a name'}", key="")

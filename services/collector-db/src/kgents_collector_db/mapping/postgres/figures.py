@@ -1,0 +1,288 @@
+"""A sample and the one before it → the figures of a pulse, in the contract's layout. Pure."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from kgents_collector_db.mapping.postgres.blocking import trees
+from kgents_collector_db.mapping.postgres.rates import Span, busiest, greatest, ratio
+from kgents_collector_db.mapping.postgres.sample import Activity, PostgresSample
+from kgents_shared.contract.pulse import Pool
+
+Figures = dict[str, float | None]
+
+CLIENT: Final = "client backend"
+OURS: Final = 1
+"""The session that asks does not see itself."""
+STATEMENTS_SHOWN: Final = 5
+"""The busiest ones, by id: who wants the text asks the server."""
+WAITS: Final = {"Lock": "lock", "LWLock": "lwlock", "IO": "io", "IPC": "ipc", "BufferPin": "buffer_pin"}
+"""Kinds of waits that tell what active sessions lack; waiting for their client or a timer is nobody's fault."""
+WRAPAROUND_AT: Final = 2_000_000_000
+"""Where the server stops taking writes, but for the last millions that it keeps for its rescue."""
+
+
+def usable_slots(sample: PostgresSample) -> int | None:
+    """Connections that users without privileges may have in all."""
+    if (identity := sample.identity) is None:
+        return None
+    return identity.max_connections - identity.superuser_reserved - identity.reserved
+
+
+def pool(sample: PostgresSample) -> Pool | None:
+    """Who is connected, ourselves included. Full and down are not the same: full is known to be full."""
+    if sample.blindness is not None:
+        return Pool(utilization=1.0) if sample.blindness.cause == "saturated" else None
+    usable = usable_slots(sample)
+    if sample.activity is None or not sees_all(sample):
+        return Pool(max=usable)
+    clients = [each for each in sample.activity if each.backend_type == CLIENT]
+    used = sum(each.n for each in clients) + OURS
+    return Pool(
+        active=sum(each.n for each in clients if each.state == "active"),
+        idle=sum(each.n for each in clients if each.state == "idle"),
+        waiting=sum(each.n for each in clients if each.wait_event_type == "Lock"),
+        max=usable,
+        utilization=min(1.0, used / usable) if usable else None,
+    )
+
+
+def sees_all(sample: PostgresSample) -> bool:
+    """Whether the server shows us the others' sessions."""
+    return sample.identity is not None and sample.identity.sees_all
+
+
+def performance(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    """The pulse's section `performance`."""
+    hits = span.of_databases(lambda each: each.blks_hit)
+    reads = span.of_databases(lambda each: each.blks_read)
+    commits = span.rate_of_databases(lambda each: each.xact_commit)
+    rollbacks = span.rate_of_databases(lambda each: each.xact_rollback)
+    calls, exec_ms = _statements(span, previous, sample)
+    return {
+        "qps": calls / span.seconds if calls is not None and span.seconds else None,
+        "tps": commits + rollbacks if commits is not None and rollbacks is not None else None,
+        "latency_ms": exec_ms / calls if calls and exec_ms is not None else None,
+        "slow_queries": sum(each.slow for each in _clients(sample)) if _has_activity(sample) else None,
+        "cache_hit_ratio": ratio(hits, reads),
+        "rollback_ratio": ratio(rollbacks, commits),
+    }
+
+
+def _statements(
+    span: Span, previous: PostgresSample | None, sample: PostgresSample
+) -> tuple[float | None, float | None]:
+    """Calls and milliseconds between two looks; nothing is said across a reset or an eviction of rows."""
+    before, now = (previous.statement_sum if previous else None), sample.statement_sum
+    if before is None or now is None or (before.stats_reset, before.dealloc) != (now.stats_reset, now.dealloc):
+        return None, None
+    return span.difference(before.calls, now.calls), span.difference(before.exec_ms, now.exec_ms)
+
+
+def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    """The pulse's section `storage`."""
+    position = sample.identity.position if sample.identity else None
+    before = previous.identity.position if previous and previous.identity else None
+    return {
+        "databases_bytes": sum(sample.sizes.values()) if sample.sizes else None,
+        "wal_directory_bytes": sample.wal_directory.bytes if sample.wal_directory else None,
+        "wal_bytes_per_s": span.rate(before, position),
+        "temp_bytes_per_s": span.rate_of_databases(lambda each: each.temp_bytes),
+    }
+
+
+def morphisms(sample: PostgresSample) -> int | None:
+    """Statements, or without the extension transactions, that the server has counted so far."""
+    if sample.statement_sum is not None:
+        return sample.statement_sum.calls
+    if sample.databases is None:
+        return None
+    return sum(each.xact_commit + each.xact_rollback for each in sample.databases)
+
+
+def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    """Every further figure by its metric name."""
+    found = {
+        **_sessions(sample),
+        **_locks(sample),
+        **_horizon(sample),
+        **_maintenance(span, previous, sample),
+        **_mishaps(span, previous, sample),
+        **own_cost(sample),
+    }
+    commits = span.rate_of_databases(lambda each: each.xact_commit + each.xact_rollback)
+    found |= {"postgres_up": 1.0, "postgres_transaction_rate": commits}
+    for number, (queryid, calls, seconds) in enumerate(busiest(sample, STATEMENTS_SHOWN)):
+        found[f"postgres_statement_{queryid}_calls_per_s"] = calls
+        found[f"postgres_statement_{queryid}_busy_ratio"] = seconds
+        if number == 0:
+            found["postgres_busiest_statement_ratio"] = seconds
+    return found
+
+
+def own_cost(sample: PostgresSample) -> Figures:
+    """What looking costs."""
+    return {
+        "collector_look_s": sample.look_s,
+        "collector_queries": float(sample.queries),
+        "collector_connections": float(sample.connections),
+    }
+
+
+def _has_activity(sample: PostgresSample) -> bool:
+    return sample.activity is not None and sees_all(sample)
+
+
+def _clients(sample: PostgresSample) -> list[Activity]:
+    return [each for each in sample.activity or () if each.backend_type == CLIENT]
+
+
+def _sessions(sample: PostgresSample) -> Figures:
+    if not _has_activity(sample):
+        return {}
+    clients = _clients(sample)
+    used = sum(each.n for each in clients) + OURS
+    usable = usable_slots(sample)
+    waits = _sums((each.wait_event_type, each.n) for each in clients if each.state == "active")
+    return {
+        **{f"postgres_active_waiting_{name}": float(waits.get(kind, 0)) for kind, name in WAITS.items()},
+        "postgres_connections": float(used),
+        "postgres_connections_ratio": min(1.0, used / usable) if usable else None,
+        "postgres_idle_in_transaction": float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
+        "postgres_idle_in_transaction_seconds": greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
+        # Clients only: a walsender or an autovacuum worker is in a transaction for as long as it pleases.
+        "postgres_transaction_duration_seconds": greatest(each.oldest_xact_s for each in clients) or 0.0,
+        "postgres_query_duration_seconds": greatest(each.oldest_query_s for each in clients) or 0.0,
+    }
+
+
+def _sums(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name, count in pairs:
+        counts[name] += count
+    return counts
+
+
+def _snake(words: str) -> str:
+    """`AccessExclusive` → `access_exclusive`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", words).lower()
+
+
+def _locks(sample: PostgresSample) -> Figures:
+    found: Figures = {}
+    if sample.locks is not None:
+        found["postgres_locks"] = float(sum(each.n for each in sample.locks))
+        for mode, count in sorted(_sums((each.mode, each.n) for each in sample.locks).items()):
+            found[f"postgres_locks_{_snake(mode.removesuffix('Lock'))}"] = float(count)
+        found["postgres_locks_waiting"] = float(sum(each.n for each in sample.locks if not each.granted))
+    if sample.blocking is not None and sees_all(sample):
+        forest = trees(sample.blocking)
+        found |= {
+            "postgres_blocked_sessions": float(len({each.pid for tree in forest for each in tree.blocked})),
+            "postgres_blocking_roots": float(len(forest)),
+            "postgres_blocked_seconds": greatest(tree.longest_wait_s for tree in forest) or 0.0,
+        }
+    return found
+
+
+def _horizon(sample: PostgresSample) -> Figures:
+    """How far vacuum is held back and by whom, in transactions; and how near the wraparound is."""
+    prepared, slots = sample.prepared, sample.slots or ()
+    found: Figures = {
+        "postgres_xmin_age_sessions": greatest(each.xmin_age for each in sample.activity or ()),
+        "postgres_xmin_age_standbys": greatest(each.xmin_age for each in sample.senders or ()),
+        "postgres_xmin_age_slots": greatest(each.xmin_age for each in slots),
+        "postgres_catalog_xmin_age_slots": greatest(each.catalog_xmin_age for each in slots),
+        "postgres_xmin_age_prepared": prepared.xid_age if prepared else None,
+        "postgres_prepared_transactions": float(prepared.n) if prepared else None,
+        "postgres_prepared_transaction_seconds": (prepared.oldest_s or 0.0) if prepared else None,
+    }
+    if sample.databases and sample.identity:
+        xid = max(each.xid_age for each in sample.databases)
+        mxid = max(each.mxid_age for each in sample.databases)
+        found |= {
+            "postgres_xid_age": float(xid),
+            "postgres_mxid_age": float(mxid),
+            "postgres_wraparound_ratio": max(xid, mxid) / WRAPAROUND_AT,
+            "postgres_freeze_ratio": max(
+                xid / sample.identity.freeze_max_age, mxid / sample.identity.multixact_freeze_max_age
+            ),
+        }
+    return found
+
+
+def _maintenance(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    before, now = (previous.checkpoints if previous else None), sample.checkpoints
+    found: Figures = {}
+    if before and now and before.stats_reset == now.stats_reset:
+        found |= {
+            "postgres_checkpoints_timed": span.difference(before.timed, now.timed),
+            "postgres_checkpoints_requested": span.difference(before.requested, now.requested),
+            "postgres_checkpoint_write_ratio": _share(span, before.write_ms, now.write_ms),
+            "postgres_checkpoint_sync_ratio": _share(span, before.sync_ms, now.sync_ms),
+            "postgres_checkpoint_buffers_per_s": span.rate(before.buffers_written, now.buffers_written),
+        }
+    if previous and previous.wal and sample.wal and previous.wal.stats_reset == sample.wal.stats_reset:
+        found["postgres_wal_records_per_s"] = span.rate(previous.wal.wal_records, sample.wal.wal_records)
+        found["postgres_wal_full_page_images_per_s"] = span.rate(previous.wal.wal_fpi, sample.wal.wal_fpi)
+        found["postgres_wal_buffers_full_per_s"] = span.rate(previous.wal.wal_buffers_full, sample.wal.wal_buffers_full)
+    if sample.vacuums is not None:
+        found["postgres_vacuums_running"] = float(len(sample.vacuums))
+    if sample.tables:
+        tables = sample.tables.values()
+        found |= {
+            "postgres_dead_tuples": float(sum(each.dead_tuples for each in tables)),
+            "postgres_dead_tuples_worst_ratio": greatest(each.worst_dead_ratio for each in tables),
+            "postgres_tables_never_analyzed": float(sum(each.never_analyzed for each in tables)),
+            "postgres_tables_vacuum_due": float(sum(each.vacuum_due for each in tables)),
+            "postgres_tables_analyze_due": float(sum(each.analyze_due for each in tables)),
+        }
+    return found
+
+
+def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
+    rate = span.rate(before_ms, now_ms)
+    return rate / 1000 if rate is not None else None
+
+
+def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    archiver, archived_before = sample.archiver, previous.archiver if previous else None
+    found: Figures = {
+        "postgres_deadlocks": span.of_databases(lambda each: each.deadlocks),
+        "postgres_conflicts": span.of_databases(lambda each: each.conflicts),
+        "postgres_temp_files_per_s": span.rate_of_databases(lambda each: each.temp_files),
+        "postgres_checksum_failures": span.of_databases(lambda each: each.checksum_failures),
+        "postgres_sessions_abandoned": span.of_databases(lambda each: each.sessions_abandoned),
+        "postgres_sessions_fatal": span.of_databases(lambda each: each.sessions_fatal),
+        "postgres_sessions_killed": span.of_databases(lambda each: each.sessions_killed),
+    }
+    if archiver and sample.identity and sample.identity.archive_mode != "off":
+        found["postgres_archiving_failing"] = float(is_archiving_failing(sample))
+        found["postgres_archived_age_seconds"] = archiver.since_archived_s
+        found["postgres_archived_segments"] = (
+            span.difference(archived_before.archived_count, archiver.archived_count) if archived_before else None
+        )
+    return found | messages(previous, sample)
+
+
+def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    """What the server's log says since the look before: the one thing that is also seen of a server that is down."""
+    if sample.messages is None:
+        return {}
+    before = previous.messages if previous else None
+    counts = before.by_severity if before else {}
+    found: Figures = {
+        f"postgres_log_{severity}s": float(max(0, count - counts.get(severity, 0)))
+        for severity, count in sample.messages.by_severity.items()
+    }
+    skipped = sample.messages.skipped_bytes - (before.skipped_bytes if before else 0)
+    return found | ({"postgres_log_skipped_bytes": float(skipped)} if skipped > 0 else {})
+
+
+def is_archiving_failing(sample: PostgresSample) -> bool:
+    """Whether the last try to archive a segment failed."""
+    archiver = sample.archiver
+    if archiver is None or archiver.since_failed_s is None:
+        return False
+    return archiver.since_archived_s is None or archiver.since_failed_s < archiver.since_archived_s

@@ -1,0 +1,101 @@
+"""Lag that tells the truth: senders, slots and the standby's own account → figures. Pure.
+
+The usual query says 0 on a standby whose link is cut, for everything received is replayed; and it rises on an idle
+primary, where nothing comes. So the link is judged first, and without one there is no lag in seconds but the time
+since it is down.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_db.mapping.postgres.rates import greatest
+from kgents_collector_db.mapping.postgres.sample import PostgresSample, Slot
+
+LATE_S: Final = 5.0
+"""Beyond the half of `wal_receiver_timeout`, after which the receiver asks its upstream whether it still lives."""
+
+
+class Lag(Struct, frozen=True):
+    """How far a standby is behind."""
+
+    link_up: bool
+    bytes: int | None
+    """Behind the primary where that is known, else behind what it received; None: not known."""
+    seconds: float | None
+    """Age of what it shows; an upper bound while it replays. None: not known."""
+
+
+def lag(sample: PostgresSample, primary_position: int | None) -> Lag | None:
+    """The standby's lag; None on a primary.
+
+    Args:
+        sample: the look at the standby.
+        primary_position: how far the log of its primary is, if that is watched too.
+    """
+    identity, standby = sample.identity, sample.standby
+    if identity is None or standby is None or standby.replayed is None:
+        return None
+    patience_s = identity.receiver_timeout_s / 2 + LATE_S
+    is_fresh = standby.msg_age_s is not None and (identity.receiver_timeout_s == 0 or standby.msg_age_s < patience_s)
+    link_up = standby.status == "streaming" and is_fresh
+    known = [each for each in (primary_position, standby.received if link_up else None) if each is not None]
+    behind = max(0, max(known) - standby.replayed) if known else None
+    if not link_up:
+        return Lag(False, behind, None)
+    if standby.received is not None and standby.received <= standby.replayed:
+        return Lag(True, behind, 0.0)
+    return Lag(True, behind, standby.since_last_xact_s)
+
+
+def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: datetime | None) -> dict[str, float | None]:
+    """The pulse's section `replication`."""
+    found: dict[str, float | None] = {}
+    if own_lag is not None and sample.standby is not None:
+        found |= {
+            "link_up": float(own_lag.link_up),
+            "link_down_s": (sample.at - link_down_since).total_seconds() if link_down_since else 0.0,
+            "lag_bytes": own_lag.bytes,
+            "lag_s": own_lag.seconds,
+            "replay_paused": float(sample.standby.paused),
+        }
+    senders = sample.senders or ()
+    if sample.senders is not None:
+        found["standbys"] = len(senders)
+    if senders:
+        found |= {
+            "standbys_streaming": sum(each.state == "streaming" for each in senders),
+            "standby_lag_bytes": greatest(each.lag_bytes for each in senders),
+            # Null at an idle primary with nothing to report: there is no lag then.
+            "standby_write_lag_s": greatest(_seconds(each.write_lag_s, each.lag_bytes) for each in senders),
+            "standby_flush_lag_s": greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
+            "standby_lag_s": greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
+        }
+    return found | _of_slots(sample.slots)
+
+
+def _seconds(lag_s: float | None, lag_bytes: int | None) -> float | None:
+    return lag_s if lag_s is not None or lag_bytes != 0 else 0.0
+
+
+def _of_slots(slots: tuple[Slot, ...] | None) -> dict[str, float | None]:
+    if slots is None:
+        return {}
+    found: dict[str, float | None] = {"slots": len(slots)}
+    if slots:
+        found |= {
+            "slots_inactive": sum(not each.active for each in slots),
+            "slots_lost": sum(is_lost(each) for each in slots),
+            "slot_retained_bytes": greatest(each.retained_bytes for each in slots),
+            "slot_safe_bytes": min(
+                (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
+            ),
+            "slot_inactive_s": greatest(each.inactive_s for each in slots if not each.active),
+        }
+    return found
+
+
+def is_lost(slot: Slot) -> bool:
+    """Whether the log that its reader still needs is gone."""
+    return slot.wal_status == "lost" or bool(slot.invalidation_reason)

@@ -1,0 +1,303 @@
+"""What one look at a PostgreSQL server gave: source/postgres → PostgresSample → the other modules here. Pure.
+
+Rows are named after the view they come from, their fields after its columns, with units where the column has none.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from kgents_collector_db.mapping.facts import Blindness
+
+
+class Identity(Struct, frozen=True):
+    """Who answers."""
+
+    now: datetime
+    """The server's clock: what rates are reckoned by."""
+    version_num: int
+    version: str
+    in_recovery: bool
+    started: datetime
+    backend_pid: int
+    """Of our own session."""
+    max_connections: int
+    superuser_reserved: int
+    reserved: int
+    sees_all: bool
+    """Whether we have `pg_read_all_stats`; without it the server hides the others' sessions, and calls that success."""
+    own_sessions: int
+    """Sessions that collectors hold here, this one among them."""
+    server_addr: str | None
+    """Where the server itself took our connection; None over a unix socket."""
+    server_port: int | None
+    freeze_max_age: int
+    multixact_freeze_max_age: int
+    receiver_timeout_s: float
+    archive_mode: str
+    position: int
+    """How far the write-ahead log is: written on a primary, replayed on a standby. Bytes since the beginning."""
+
+
+class Activity(Struct, frozen=True):
+    """Sessions alike: `pg_stat_activity` by type, state and wait, without our own."""
+
+    backend_type: str
+    state: str
+    wait_event_type: str
+    n: int
+    slow: int
+    oldest_xact_s: float | None
+    oldest_query_s: float | None
+    oldest_idle_in_xact_s: float | None
+    xmin_age: int | None
+
+
+class Blocked(Struct, frozen=True):
+    """A session that waits for a lock, or that such a one waits for."""
+
+    pid: int
+    application_name: str
+    state: str
+    wait_event: str
+    xact_s: float | None
+    xact_start: datetime | None
+    wait_s: float | None
+    blocked_by: list[int]
+
+
+class Lock(Struct, frozen=True):
+    """Locks of one mode."""
+
+    mode: str
+    granted: bool
+    n: int
+
+
+class Database(Struct, frozen=True):
+    """`pg_stat_database` and the ages of its oldest transaction ids."""
+
+    datname: str
+    is_guestless: bool
+    """Whether we stay out: it takes no connections, not ours, or is a template, of which nobody can make a database
+    meanwhile."""
+    xact_commit: int
+    xact_rollback: int
+    blks_hit: int
+    blks_read: int
+    tup_returned: int
+    tup_fetched: int
+    tup_inserted: int
+    tup_updated: int
+    tup_deleted: int
+    conflicts: int
+    temp_files: int
+    temp_bytes: int
+    deadlocks: int
+    checksum_failures: int
+    sessions_abandoned: int
+    sessions_fatal: int
+    sessions_killed: int
+    stats_reset: datetime | None
+    xid_age: int
+    mxid_age: int
+
+
+class Checkpoints(Struct, frozen=True):
+    """`pg_stat_checkpointer` (17 and later) or `pg_stat_bgwriter`."""
+
+    timed: int
+    requested: int
+    write_ms: float
+    sync_ms: float
+    buffers_written: int
+    stats_reset: datetime | None
+
+
+class Wal(Struct, frozen=True):
+    """`pg_stat_wal`."""
+
+    wal_records: int
+    wal_fpi: int
+    wal_buffers_full: int
+    stats_reset: datetime | None
+
+
+class Archiver(Struct, frozen=True):
+    """`pg_stat_archiver`."""
+
+    archived_count: int
+    failed_count: int
+    since_archived_s: float | None
+    since_failed_s: float | None
+
+
+class Sender(Struct, frozen=True):
+    """`pg_stat_replication`: one standby, as its upstream sees it. None: hidden from us, or not known to it."""
+
+    application_name: str
+    state: str | None
+    sync_state: str | None
+    lag_bytes: int | None
+    write_lag_s: float | None
+    flush_lag_s: float | None
+    replay_lag_s: float | None
+    xmin_age: int | None
+
+
+class Slot(Struct, frozen=True):
+    """`pg_replication_slots`."""
+
+    slot_name: str
+    slot_type: str
+    active: bool
+    wal_status: str | None
+    safe_wal_bytes: int | None
+    retained_bytes: int | None
+    xmin_age: int | None
+    catalog_xmin_age: int | None
+    inactive_s: float | None
+    invalidation_reason: str | None
+
+
+class Standby(Struct, frozen=True):
+    """A standby's own account: `pg_stat_wal_receiver` and its replay."""
+
+    status: str | None
+    """None: there is no receiver, so the link to the upstream is down."""
+    msg_age_s: float | None
+    sender_host: str | None
+    sender_port: int | None
+    received: int | None
+    replayed: int | None
+    since_last_xact_s: float | None
+    paused: bool
+
+
+class Prepared(Struct, frozen=True):
+    """`pg_prepared_xacts`."""
+
+    n: int
+    oldest_s: float | None
+    xid_age: int | None
+
+
+class StatementSum(Struct, frozen=True):
+    """`pg_stat_statements`, all rows but our own."""
+
+    calls: int
+    exec_ms: float
+    entries: int
+    dealloc: int
+    stats_reset: datetime | None
+
+
+class Statement(Struct, frozen=True):
+    """One row of `pg_stat_statements`: its ids and counters, never its text."""
+
+    dbid: int
+    userid: int
+    queryid: int
+    calls: int
+    exec_ms: float
+    rows: int
+
+
+class Statements(Struct, frozen=True):
+    """All rows at one moment."""
+
+    at: datetime
+    started: datetime
+    dealloc: int
+    stats_reset: datetime | None
+    rows: tuple[Statement, ...]
+
+
+class Vacuum(Struct, frozen=True):
+    """`pg_stat_progress_vacuum`."""
+
+    phase: str
+    heap_blks_total: int
+    heap_blks_scanned: int
+
+
+class Tables(Struct, frozen=True):
+    """`pg_stat_user_tables` of one database."""
+
+    n: int
+    live_tuples: int
+    dead_tuples: int
+    worst_dead_ratio: float | None
+    """Of tables with ten thousand rows or more."""
+    never_analyzed: int
+    """Tables of that size without any statistics for the planner."""
+    vacuum_due: int
+    """Tables with more dead rows than autovacuum waits for by the server's settings; a table's own do not count."""
+    analyze_due: int
+    """Tables that changed more than autovacuum waits for before it gathers statistics."""
+
+
+class WalDirectory(Struct, frozen=True):
+    """`pg_ls_waldir`."""
+
+    files: int
+    bytes: int
+
+
+class Settings(Struct, frozen=True):
+    """What of `pg_settings` an operator asks first."""
+
+    pending_restart: int
+    """Settings that are changed in the file and wait for a restart."""
+    autovacuum: str
+    track_io_timing: str
+    shared_buffers_bytes: int
+    max_wal_bytes: int
+
+
+class Messages(Struct, frozen=True):
+    """Messages in the server's log since the collector began to read it."""
+
+    by_severity: Mapping[str, int]
+    skipped_bytes: int
+    """Not read: the log grew faster than it may be read."""
+
+
+class PostgresSample(Struct, frozen=True, kw_only=True):
+    """One look. `None`: not known; `faults` says why if it was asked for. The dearer sections are those last read."""
+
+    at: datetime
+    address: str
+    blindness: Blindness | None = None
+    faults: tuple[str, ...] = ()
+    connections: int = 0
+    """That this collector holds to the server."""
+    queries: int = 0
+    look_s: float = 0.0
+    statements_state: str = "unknown"
+    """`available`, or why not: `absent`, `not preloaded`, `not permitted`."""
+    identity: Identity | None = None
+    system_id: str | None = None
+    activity: tuple[Activity, ...] | None = None
+    blocking: tuple[Blocked, ...] | None = None
+    locks: tuple[Lock, ...] | None = None
+    databases: tuple[Database, ...] | None = None
+    checkpoints: Checkpoints | None = None
+    wal: Wal | None = None
+    archiver: Archiver | None = None
+    senders: tuple[Sender, ...] | None = None
+    slots: tuple[Slot, ...] | None = None
+    standby: Standby | None = None
+    prepared: Prepared | None = None
+    statement_sum: StatementSum | None = None
+    statements: Statements | None = None
+    statements_before: Statements | None = None
+    vacuums: tuple[Vacuum, ...] | None = None
+    tables: Mapping[str, Tables] | None = None
+    """By database, for those looked into so far: one more at each medium look."""
+    sizes: Mapping[str, int] | None = None
+    """Bytes by database, once all were measured."""
+    wal_directory: WalDirectory | None = None
+    settings: Settings | None = None
+    messages: Messages | None = None

@@ -1,0 +1,137 @@
+"""One sample → the entity of a Qdrant peer, and one for each of its collections: state, and no figure. Pure."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import structs
+
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
+from kgents_collector_db.mapping.qdrant import state
+from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+KIND: Final = "database"
+COLLECTION: Final = "collection"
+STATUS: Final = "qdrant.status"
+REST: Final = "*"
+"""Stands for the collections that are not shown; no collection can be named so."""
+REASON_CHARS_MAX: Final = 200
+
+_BLIND_STATUS: Final = {"failing": "failed", "starting": "pending", "overloaded": "running", "degraded": "unknown"}
+"""What a blind look says of the status: a server that is full runs; one that refuses our key may or may not."""
+
+
+def database_ref(scope: Scope) -> Ref:
+    """The peer's name."""
+    return Ref(scope.cluster, KIND, scope.name, scope.namespace)
+
+
+def collection_ref(name: str, scope: Scope) -> Ref:
+    """A collection's name is under its database's: two databases may well have the same collections."""
+    return Ref(scope.cluster, COLLECTION, f"{scope.name}/{name}", scope.namespace)
+
+
+def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) -> list[Entity]:
+    """The database first. What could not be read this time stays as it is published."""
+    if sample.blindness is not None:
+        return _unseen(previous, sample, sample.blindness, scope)
+    known = [each for ref, each in scope.published.items() if ref.kind == COLLECTION]
+    if sample.names is None:
+        collections = known
+    else:
+        seen = {collection_ref(each.name, scope): _collection(each, scope) for each in sample.collections}
+        kept = {each.ref: each for each in known if each.ref in {collection_ref(name, scope) for name in sample.shown}}
+        collections = [*{**kept, **seen}.values(), *_rest(sample, scope)]
+    collections = sorted(collections, key=lambda each: each.ref)
+    return [_database(sample, collections, scope), *collections]
+
+
+def _unseen(previous: QdrantSample | None, sample: QdrantSample, blindness: Blindness, scope: Scope) -> list[Entity]:
+    """As it is published, with a status once two looks in a row agree: one may be a blip."""
+    known = dict(scope.published)
+    database = known.pop(database_ref(scope), None) or _stranger(sample, scope)
+    if previous is not None and previous.blindness is not None:
+        status = _BLIND_STATUS.get(blindness.phase, "unknown")
+        database = structs.replace(database, status=status, reason=blindness.cause)
+    return [database, *known.values()]
+
+
+def _stranger(sample: QdrantSample, scope: Scope) -> Entity:
+    """A server that was never seen: all that is known is where it should be."""
+    return Entity(
+        ref=database_ref(scope),
+        source=SOURCE,
+        attributes={"db.system.name": "qdrant", **place(sample.address)},
+        addresses=[sample.address],
+        connections=runs_on(sample.address),
+    )
+
+
+def _database(sample: QdrantSample, collections: list[Entity], scope: Scope) -> Entity:
+    published = scope.published.get(database_ref(scope))
+    now, process = state.database(sample), sample.process
+    return Entity(
+        ref=database_ref(scope),
+        source=SOURCE,
+        # The id that the process gives itself at its start; a key that may not read it leaves the last one known.
+        uid=process.id if process is not None else published.uid if published is not None else "",
+        status="pending" if now.phase == "starting" else "running",
+        reason=now.cause,
+        attributes=_attributes(sample, published),
+        addresses=[sample.address],
+        connections=[
+            *runs_on(sample.address),
+            *_peers(sample, published),
+            *(Connection("owns", each.ref, evidence="GET /collections") for each in collections),
+        ],
+        created_at=process.started if process is not None else published.created_at if published is not None else None,
+    )
+
+
+def _attributes(sample: QdrantSample, published: Entity | None) -> dict[str, Value]:
+    kept = published.attributes if published is not None else {}
+    raft, process = sample.raft, sample.process
+    given: dict[str, Value] = {
+        "db.system.name": "qdrant",
+        "db.system.version": process.version if process is not None else kept.get("db.system.version"),
+        **place(sample.address),
+        "qdrant.peer_id": str(raft.peer) if raft is not None else kept.get("qdrant.peer_id"),
+        "qdrant.raft.leader": _leader(raft) if raft is not None else kept.get("qdrant.raft.leader"),
+    }
+    return {name: each for name, each in given.items() if each not in (None, "")}
+
+
+def _leader(raft: Raft) -> str:
+    return str(raft.leader) if raft.leader is not None else "none"
+
+
+def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:
+    raft = sample.raft
+    if raft is None:
+        return [each for each in (published.connections if published is not None else []) if each.kind == "network"]
+    places = sorted(urlsplit(uri).netloc for peer, uri in raft.peers.items() if peer != raft.peer)
+    attributes: dict[str, Value] = {"qdrant.relation": "cluster"}
+    return [Connection("network", place, attributes=attributes, evidence="GET /cluster") for place in places if place]
+
+
+def _collection(seen: Collection, scope: Scope) -> Entity:
+    """Green and yellow are one here: each write would be news otherwise. The pulses tell them apart."""
+    status = "green" if seen.status == "yellow" else seen.status
+    now = state.collection(seen)
+    return Entity(
+        ref=collection_ref(seen.name, scope),
+        source=SOURCE,
+        uid=seen.created,
+        status="failed" if now.phase == "failing" else "running",
+        reason=(seen.optimizer_error[:REASON_CHARS_MAX] or now.cause) if now.phase != "healthy" else "",
+        attributes={"db.system.name": "qdrant", "db.collection.name": seen.name, STATUS: status},
+    )
+
+
+def _rest(sample: QdrantSample, scope: Scope) -> list[Entity]:
+    if sample.names is None or len(sample.names) == len(sample.shown):
+        return []
+    return [
+        Entity(ref=collection_ref(REST, scope), source=SOURCE, status="unknown", attributes={"kgents.overflow": True})
+    ]

@@ -1,0 +1,145 @@
+"""One sample → the database entity of a Redis server: what holds until somebody changes it, and no figure. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec import structs
+
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.place import place, runs_on
+from kgents_collector_db.mapping.redis import state
+from kgents_collector_db.mapping.redis.info import Info
+from kgents_collector_db.mapping.redis.memory import evicts
+from kgents_collector_db.mapping.redis.sample import RedisSample
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+
+KIND: Final = "database"
+ROLE: Final = "redis.role"
+LINK: Final = "redis.replication.link"
+SNAPSHOT: Final = "redis.rdb.last_save"
+NODE_ID: Final = "redis.cluster.node_id"
+PEERS_MAX: Final = 100
+"""Nodes of a cluster that are named as peers; a reader of more of them looks at the cluster's own tools."""
+
+_STATUS: Final = {"failing": "failed", "starting": "pending", "overloaded": "running", "degraded": "unknown"}
+"""What a blind look says of the status: a server that is full runs; one that refuses our login may or may not."""
+
+
+def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> Entity:
+    """The entity; while nothing is seen, the one that is published, with a status once two looks in a row agree.
+
+    The uid is `run_id`: it names one start of one process. The replication id would not do, since a failover gives
+    the same process another one, and a restarted replica takes over its master's.
+    """
+    ref = Ref(scope.cluster, KIND, scope.name, scope.namespace)
+    published = scope.published.get(ref)
+    info = sample.info
+    if info is None:
+        blindness = sample.blindness or Blindness("degraded", "unreadable", "")
+        is_confirmed = previous is not None and previous.blindness is not None
+        return _unseen(sample, blindness, published, scope, is_confirmed=is_confirmed)
+    lasting = [each for each in state.states(sample, None) if each.lasts]
+    now = state.worst(lasting) if lasting else state.HEALTHY
+    return Entity(
+        ref=ref,
+        source=SOURCE,
+        uid=info.run_id,
+        status={"failing": "failed", "starting": "pending"}.get(now.phase, "running"),
+        reason=now.cause,
+        attributes=_attributes(sample, info, published),
+        addresses=[sample.address],
+        connections=_connections(sample, info) + _peers(sample, info, published),
+        created_at=_started(info, published),
+    )
+
+
+def _unseen(
+    sample: RedisSample, blindness: Blindness, published: Entity | None, scope: Scope, *, is_confirmed: bool
+) -> Entity:
+    status = _STATUS.get(blindness.phase, "unknown")
+    known = published or _stranger(sample, scope)
+    if is_confirmed:
+        return structs.replace(known, status=status, reason=blindness.cause)
+    return known
+
+
+def _stranger(sample: RedisSample, scope: Scope) -> Entity:
+    """A server that was never seen: all that is known is where it should be."""
+    return Entity(
+        ref=Ref(scope.cluster, KIND, scope.name, scope.namespace),
+        source=SOURCE,
+        attributes={"db.system.name": "redis", **place(sample.address)},
+        addresses=[sample.address],
+        connections=runs_on(sample.address),
+    )
+
+
+def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> dict[str, Value]:
+    given: dict[str, Value] = {
+        "db.system.name": info.system,
+        "db.system.version": info.version,
+        **place(sample.address),
+        "redis.mode": info.mode,
+        ROLE: info.role,
+        LINK: state.link(info),
+        "redis.maxmemory_bytes": info.count("maxmemory"),
+        "redis.maxmemory_policy": info.text("maxmemory_policy"),
+        "redis.evicts": evicts(info),
+        "redis.maxclients": info.count("maxclients"),
+        SNAPSHOT: info.text("rdb_last_bgsave_status"),
+        "redis.aof": info.flag("aof_enabled"),
+        NODE_ID: _node_id(sample, published),
+        "redis.sentinel.masters": _watched(info),
+    }
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
+
+
+def _connections(sample: RedisSample, info: Info) -> list[Connection]:
+    connections = runs_on(sample.address)
+    if info.role == "replica" and info.text("master_host"):
+        master = f"{info.text('master_host')}:{info.text('master_port')}"
+        connections.append(
+            Connection("depends", master, attributes={"redis.relation": "replicates"}, evidence="INFO master_host")
+        )
+    for watched in sorted(info.group("master").values(), key=lambda each: each.get("name", "")):
+        if watched.get("address"):
+            attributes: dict[str, Value] = {"redis.relation": "watches", "redis.master": watched.get("name", "")}
+            connections.append(
+                Connection("depends", watched["address"], attributes=attributes, evidence="INFO sentinel")
+            )
+    return connections
+
+
+def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Connection]:
+    """The other nodes of a cluster; if they could not be read this time, those that were last named."""
+    if sample.nodes is None:
+        named = published.connections if published is not None and info.flag("cluster_enabled") else []
+        return [each for each in named if each.attributes.get("redis.relation") == "cluster"]
+    peers = [node for node in sample.nodes if "myself" not in node.flags and node.address and not node.is_gone]
+    return [
+        Connection("network", node.address, attributes={"redis.relation": "cluster"}, evidence="CLUSTER NODES")
+        for node in peers[:PEERS_MAX]
+    ]
+
+
+def _started(info: Info, published: Entity | None) -> datetime | None:
+    """The start, which the server only tells as an age in whole seconds: what was once said of it stays said."""
+    if published is not None and published.uid == info.run_id and published.created_at is not None:
+        return published.created_at
+    now_us, uptime_s = info.number("server_time_usec"), info.number("uptime_in_seconds")
+    if now_us is None or uptime_s is None:
+        return None
+    try:
+        return datetime.fromtimestamp(now_us // 1e6, UTC) - timedelta(seconds=uptime_s)
+    except (OverflowError, OSError, ValueError):  # a clock that was never set
+        return None
+
+
+def _node_id(sample: RedisSample, published: Entity | None) -> Value:
+    if sample.nodes is None:
+        return published.attributes.get(NODE_ID) if published is not None else None
+    return next((node.id for node in sample.nodes if "myself" in node.flags), "")
+
+
+def _watched(info: Info) -> list[str]:
+    return sorted(each.get("name", "") for each in info.group("master").values())

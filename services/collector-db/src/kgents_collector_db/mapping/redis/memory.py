@@ -1,0 +1,63 @@
+"""How full the memory is, against the ceiling that really holds: INFO and the configured limit → Fill. Pure."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_db.mapping.redis.info import Info
+from kgents_collector_db.mapping.redis.sample import RedisSample
+
+MIB: Final = 1024.0**2
+FRAGMENTATION_FROM_BYTES: Final = 256 * MIB
+"""Below, the ratio measures the fixed costs of a process: an empty server states 7 or 13."""
+
+
+class Fill(Struct, frozen=True):
+    """Use and ceiling, both in bytes; None: the server does not say, or nothing limits it that we know of."""
+
+    used_bytes: float | None = None
+    ceiling_bytes: float | None = None
+    evicts: bool = False
+    """Whether reaching the ceiling makes it forget old keys, rather than refuse writes or be killed."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Use by ceiling; may exceed 1."""
+        if self.used_bytes is None or not self.ceiling_bytes:
+            return None
+        return self.used_bytes / self.ceiling_bytes
+
+    @property
+    def hard_ratio(self) -> float | None:
+        """The same, where reaching the ceiling is a fault: a cache that evicts is full by design."""
+        return None if self.evicts else self.ratio
+
+
+def fill(sample: RedisSample) -> Fill:
+    """The ceiling that is reached first.
+
+    `maxmemory` counts what was allocated, without the buffers that replicas are served from; a container's limit
+    counts what is resident, fragmentation included. `total_system_memory` is the host's and no ceiling of anything.
+    """
+    info = sample.info
+    if info is None:
+        return Fill()
+    used, resident = info.number("used_memory"), info.number("used_memory_rss")
+    counted = None if used is None else used - (info.number("mem_not_counted_for_evict") or 0.0)
+    own = Fill(counted, info.number("maxmemory") or None, evicts=evicts(info))
+    granted = Fill(resident, float(sample.memory_limit_bytes)) if sample.memory_limit_bytes is not None else Fill()
+    if own.ratio is None:
+        return granted if granted.ratio is not None else Fill(used)
+    return granted if granted.ratio is not None and granted.ratio > own.ratio else own
+
+
+def evicts(info: Info) -> bool:
+    """Whether a full server makes room by itself."""
+    return bool(info.number("maxmemory")) and info.text("maxmemory_policy") not in ("", "noeviction")
+
+
+def fragmentation(info: Info) -> float | None:
+    """Of the allocator, by which one byte costs more than one; None while it would say nothing."""
+    if (info.number("used_memory") or 0.0) < FRAGMENTATION_FROM_BYTES:
+        return None
+    return info.number("allocator_frag_ratio") or info.number("mem_fragmentation_ratio")

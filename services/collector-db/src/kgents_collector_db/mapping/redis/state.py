@@ -1,0 +1,85 @@
+"""Two samples → the phase, and why it is that one: what an operator would call the server's condition. Pure."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from kgents_collector_db.mapping.redis.delta import Delta
+from kgents_collector_db.mapping.redis.info import Info
+from kgents_collector_db.mapping.redis.memory import fill
+from kgents_collector_db.mapping.redis.sample import RedisSample
+
+
+class State(Struct, frozen=True):
+    """One thing that is not as it should be."""
+
+    phase: str
+    cause: str = ""
+    lasts: bool = True
+    """Whether it holds until somebody acts, so that the entity may say it; a burst is left to the pulse."""
+
+
+HEALTHY = State("healthy")
+
+
+def states(sample: RedisSample, delta: Delta | None) -> list[State]:
+    """Everything that is wrong, the worst first; just HEALTHY when nothing is."""
+    if sample.blindness is not None:
+        return [State(sample.blindness.phase, sample.blindness.cause)]
+    info = sample.info
+    if info is None:
+        return [HEALTHY]
+    return [*_lasting(info, sample.cluster), *_passing(sample, info, delta)] or [HEALTHY]
+
+
+def worst(found: list[State]) -> State:
+    """The one that the pulse names: not serving at all, then not taking more, then limping."""
+    order = ("failing", "starting", "overloaded", "degraded", "healthy")
+    return min(found, key=lambda state: order.index(state.phase))
+
+
+def link(info: Info) -> str:
+    """A replica's link to its master: `up`, `down`, `syncing`; empty for a server that has none."""
+    if info.role != "replica":
+        return ""
+    if info.text("master_link_status") == "up":
+        return "up"
+    return "syncing" if info.flag("master_sync_in_progress") else "down"
+
+
+def clients(info: Info) -> float | None:
+    """Connections as `maxclients` counts them: INFO's clients leave out replicas and the cluster's own links."""
+    connected = info.number("connected_clients")
+    if connected is None:
+        return None
+    return connected + (info.number("connected_slaves") or 0.0) + (info.number("cluster_connections") or 0.0)
+
+
+def clients_ratio(info: Info) -> float | None:
+    """Of the connections that it allows; None before Redis 6.2.2, which does not tell the limit."""
+    used, allowed = clients(info), info.number("maxclients")
+    return used / allowed if used is not None and allowed else None
+
+
+def _lasting(info: Info, cluster: Info | None) -> Iterator[State]:
+    if info.flag("loading"):
+        yield State("starting", "loading")
+    if cluster is not None and cluster.text("cluster_state") == "fail":
+        yield State("failing", "cluster down")
+    if any(master.get("status") not in ("ok", None) for master in info.group("master").values()):
+        yield State("degraded", "watched master down")
+    if (how := link(info)) in ("down", "syncing"):
+        yield State("degraded", "replication link down" if how == "down" else "replica synchronising")
+    if info.text("rdb_last_bgsave_status") == "err":
+        yield State("degraded", "snapshot failed")
+    if info.text("aof_last_write_status") == "err" or info.text("aof_last_bgrewrite_status") == "err":
+        yield State("degraded", "append-only file failed")
+
+
+def _passing(sample: RedisSample, info: Info, delta: Delta | None) -> Iterator[State]:
+    hard_ratio, oom = fill(sample).hard_ratio, delta.errors("OOM") if delta is not None else None
+    if (hard_ratio or 0.0) >= 1 or oom:
+        yield State("overloaded", "memory full", lasts=False)
+    rejected = delta.count("rejected_connections") if delta is not None else None
+    if (clients_ratio(info) or 0.0) >= 1 or rejected:
+        yield State("overloaded", "saturated", lasts=False)

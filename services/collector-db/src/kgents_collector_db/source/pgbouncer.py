@@ -1,0 +1,166 @@
+"""A PgBouncer → PgbouncerSample, through its admin console: one connection, SHOW and nothing else."""
+
+import asyncio
+import ssl
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.pgbouncer.sample import Fronted, PgbouncerSample, Pooled, Totals
+from kgents_collector_db.source import Tier
+from kgents_collector_db.source.pgwire import ProtocolError, RefusedError, Row, SimpleConnection
+from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_shared.runtime.clock import Clock
+
+CONSOLE: Final = "pgbouncer"
+
+
+class SecretError(Exception):
+    """The password's file cannot be read."""
+
+
+FAILURES: Final = (
+    OSError, EOFError, ProtocolError, RefusedError, SecretError,
+    ValueError, LookupError, struct.error, msgspec.MsgspecError,
+)  # fmt: skip
+"""What a look may raise; those of the second line when something else answers than a PgBouncer."""
+
+
+class PgbouncerSource:
+    """One PgBouncer."""
+
+    def __init__(self, target: PgbouncerTarget, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+        self._connection: SimpleConnection | None = None
+        self._queries = 0
+
+    async def read(self, tiers: Collection[Tier]) -> PgbouncerSample:
+        """One look; all of it is cheap, so the tiers make no difference."""
+        started_s, self._queries = self._clock.monotonic_s(), 0
+        try:
+            try:
+                sections = await self._sections()
+            except (OSError, EOFError) as error:
+                if self._connection is None or isinstance(error, TimeoutError):
+                    raise
+                self._drop()  # lost since the last look: it may have been restarted
+                sections = await self._sections()
+        except FAILURES as error:
+            self._drop()
+            sections = {"blindness": _blindness(error, self._target)}
+        return PgbouncerSample(
+            at=self._clock.now(),
+            at_s=self._clock.monotonic_s(),
+            address=self._target.address,
+            connections=int(self._connection is not None),
+            queries=self._queries,
+            look_s=self._clock.monotonic_s() - started_s,
+            **sections,
+        )
+
+    async def aclose(self) -> None:
+        """Let go."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+
+    async def _sections(self) -> dict[str, Any]:
+        if self._connection is None:
+            self._connection = await self._login()
+        (version,) = await self._ask("SHOW VERSION")
+        stats = await self._ask("SHOW STATS")
+        config = {row["key"]: row["value"] for row in await self._ask("SHOW CONFIG")}
+        totals = {name: sum(int(row.get(name) or 0) for row in stats) for name in Totals.__struct_fields__}
+        return {
+            "version": (version.get("version") or "").removeprefix("PgBouncer ").partition(" ")[0],
+            "pools": msgspec.convert(await self._ask("SHOW POOLS"), tuple[Pooled, ...], strict=False),
+            "databases": msgspec.convert(await self._ask("SHOW DATABASES"), tuple[Fronted, ...], strict=False),
+            "totals": Totals(**totals),
+            "max_clients": int(config.get("max_client_conn") or 0) or None,
+        }
+
+    async def _ask(self, command: str) -> list[Row]:
+        if self._connection is None:
+            raise ConnectionResetError
+        self._queries += 1
+        async with asyncio.timeout(self._target.timeout_s):
+            return await self._connection.query(command)
+
+    async def _login(self) -> SimpleConnection:
+        target = self._target
+        try:
+            password = await asyncio.to_thread(target.password.reveal) if target.password is not None else ""
+        except OSError as error:
+            raise SecretError(str(error)) from None
+        async with asyncio.timeout(target.connect_timeout_s):
+            connection = await SimpleConnection.open(target.host, target.port)
+            try:
+                if target.tls != "disable" and not target.host.startswith("/"):
+                    if await connection.offers_tls():
+                        await connection.start_tls(_context(target), target.host)
+                    elif target.tls != "prefer":
+                        raise ssl.SSLError("the server does not speak it")  # noqa: TRY301 - closed below
+                await connection.login(target.user, password, CONSOLE)
+            except BaseException:
+                connection.drop()
+                raise
+        return connection
+
+
+def _blindness(error: Exception, target: PgbouncerTarget) -> Blindness:
+    where = target.address
+    match error:
+        case RefusedError():
+            return _refusal(error, target)
+        case TimeoutError():
+            phase, cause = "failing", "frozen"
+            text = f"an answer from {where} in time, found silence; see whether it hangs, and whether it can be reached"
+        case ssl.SSLError():
+            phase, cause = "degraded", "tls"
+            text = f"TLS as `tls: {target.tls}` says at {where}, found none to trust; check tls and client_tls_sslmode"
+        case SecretError():
+            phase, cause, text = "degraded", "wrong credentials", f"a readable password, found: {error}"
+        case FileNotFoundError() if target.tls_ca_file is not None and not Path(target.tls_ca_file).exists():
+            phase, cause = "degraded", "tls"
+            text = f"a file at {target.tls_ca_file}, found none; correct tls_ca_file"
+        case OSError() if not isinstance(error, ConnectionError | FileNotFoundError):
+            phase, cause = "failing", "unreachable"
+            text = f"to reach {where}, found {error.strerror or type(error).__name__}; check the network, and DNS"
+        case _:
+            phase, cause = "failing", "refused"
+            text = f"a PgBouncer at {where}, found none; start it, or correct host and port"
+    return Blindness(phase, cause, f"expected {text}")
+
+
+def _refusal(error: RefusedError, target: PgbouncerTarget) -> Blindness:
+    """PgBouncer's own words, which it has in English only; its SQLSTATEs are few."""
+    where = target.address
+    if "no more connections allowed" in error.words:
+        text = f"expected room for a client at {where}, found max_client_conn used up; find who holds them, or raise it"
+        return Blindness("overloaded", "saturated", text)
+    if "not allowed" in error.words or "admin access needed" in error.words:
+        text = f"expected that {target.user} may use the console of {where}, found not; name it in stats_users"
+        return Blindness("degraded", "missing privilege", text)
+    if error.sqlstate == "3D000":  # PostgreSQL itself: it has no such database
+        text = f"expected PgBouncer's console at {where}, found another server; name it as a target of `postgres`"
+        return Blindness("failing", "refused", text)
+    if "shutting down" in error.words:
+        return Blindness("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
+    text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password, auth_file"
+    return Blindness("degraded", "wrong credentials", text)
+
+
+def _context(target: PgbouncerTarget) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=target.tls_ca_file)
+    if target.tls != "verify-full":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

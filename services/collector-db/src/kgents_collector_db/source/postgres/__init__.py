@@ -1,0 +1,190 @@
+"""A PostgreSQL server → PostgresSample: one steady connection, one query at a time, every one with a deadline.
+
+For what only the databases themselves tell (their tables) there is a second connection, to one database at a medium
+look, closed again at once.
+"""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]
+from msgspec import structs
+
+from kgents_collector_db.mapping.postgres import sample as rows
+from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.source import Tier
+from kgents_collector_db.source.postgres import queries
+from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.look import Look
+from kgents_collector_db.source.postgres.server_log import ServerLog
+from kgents_collector_db.source.postgres.session import Session, identify, open_session
+from kgents_collector_db.source.postgres.statements import StatementsReader
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.runtime.clock import Clock
+
+V = TypeVar("V")
+
+LOG_S: Final = 1.0
+"""Time for reading the log: a look waits for its disk no longer than this."""
+SIZES_S: Final = 1.0
+"""Time for measuring databases in one slow look: each costs one stat for each file. The rest comes next time."""
+
+
+class PostgresSource:
+    """One server."""
+
+    def __init__(self, target: PostgresTarget, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+        self._session: Session | None = None
+        self._system_id: str | None = None
+        self._statements = StatementsReader()
+        self._log = ServerLog(target.log_path) if target.log_path is not None else None
+        self._log_reading: asyncio.Task[rows.Messages | None] | None = None
+        self._kept: dict[str, object] = {}  # the sections of the dearer tiers, as last read
+        self._tables: dict[str, rows.Tables] = {}
+        self._sizes: dict[str, int] = {}
+
+    async def read(self, tiers: Collection[Tier]) -> PostgresSample:
+        """One look."""
+        look = Look(self._target, self._clock)
+        messages = await self._read_log(look)
+        try:
+            session, identity = await self._login(look)
+            total = await self._read_fast(look, session, identity)
+            if "medium" in tiers:
+                await self._read_medium(look, session, identity, total)
+            if "slow" in tiers:
+                await self._read_slow(look, session)
+        except BlindError as error:
+            self._drop()
+            return look.blind(error.blindness, messages)
+        look.sections |= {"system_id": self._system_id, "messages": messages}
+        self._kept |= look.dear
+        return look.sample(identity, self._kept, self._statements.state)
+
+    async def aclose(self) -> None:
+        """Log out."""
+        if self._log is not None:
+            self._log.close()
+        if self._log_reading is not None:
+            self._log_reading.cancel()
+        if self._session is not None:
+            await self._session.aclose()
+            self._session = None
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.drop()
+            self._session = None
+
+    async def _read_log(self, look: Look) -> rows.Messages | None:
+        if self._log is None:
+            return None
+        if self._log_reading is None:
+            self._log_reading = asyncio.create_task(asyncio.to_thread(self._log.read))
+        done, _ = await asyncio.wait({self._log_reading}, timeout=LOG_S)
+        if not done:  # its thread cannot be ended, so there is never a second one
+            look.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; see whether its disk hangs")
+            return None
+        messages, self._log_reading = self._log_reading.result(), None
+        if messages is None:
+            look.fault("log", self._log.fault)
+        return messages
+
+    async def _login(self, look: Look) -> tuple[Session, Identity]:
+        """The session of the last look, or a new one if it is lost, or of no use any more."""
+        if self._session is not None:
+            try:
+                return self._session, await look.ask(identify(self._session))
+            except asyncpg.PostgresError:
+                self._drop()
+            except BlindError as error:
+                self._drop()
+                if error.blindness.cause != "refused":
+                    raise
+        self._session, identity = await open_session(self._target)
+        self._system_id = None
+        self._statements.forget()
+        return self._session, identity
+
+    async def _read_fast(self, look: Look, session: Session, identity: Identity) -> rows.StatementSum | None:
+        version, in_recovery = identity.version_num // 10000, identity.in_recovery
+        if self._system_id is None and (found := await look.rows(session, "system_id", queries.SYSTEM_ID)):
+            self._system_id = found[0]["system_identifier"]
+        await look.many(session, "activity", queries.ACTIVITY, rows.Activity, self._target.slow_query_s)
+        await look.many(session, "blocking", queries.BLOCKING, rows.Blocked)
+        await look.many(session, "locks", queries.LOCKS, rows.Lock)
+        await look.many(session, "databases", queries.DATABASES, rows.Database)
+        await look.one(session, "checkpoints", queries.checkpoints(version), rows.Checkpoints)
+        await look.one(session, "wal", queries.WAL, rows.Wal)
+        await look.one(session, "archiver", queries.ARCHIVER, rows.Archiver)
+        await look.many(session, "senders", queries.senders(in_recovery=in_recovery), rows.Sender)
+        await look.many(session, "slots", queries.slots(version, in_recovery=in_recovery), rows.Slot)
+        await look.one(session, "prepared", queries.PREPARED, rows.Prepared)
+        if in_recovery:
+            await look.one(session, "standby", queries.STANDBY, rows.Standby)
+        total = await self._statements.read_sum(look, session)
+        look.sections["statement_sum"] = total
+        return total
+
+    async def _read_medium(
+        self, look: Look, session: Session, identity: Identity, total: rows.StatementSum | None
+    ) -> None:
+        await self._statements.read_all(look, session, identity, total)
+        look.dear |= {"statements": self._statements.last, "statements_before": self._statements.before}
+        vacuums = await look.rows(session, "vacuums", queries.VACUUMS)
+        look.dear["vacuums"] = look.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
+        names = look.databases()
+        if names:
+            name = _longest_unseen(self._tables, names)
+            self._tables = _only(self._tables, names)
+            if (tables := await self._read_tables(look, session, name)) is not None:
+                self._tables[name] = tables
+        look.dear["tables"] = dict(self._tables)
+
+    async def _read_tables(self, look: Look, session: Session, database: str) -> rows.Tables | None:
+        if database == self._target.database:
+            found = await look.rows(session, "tables", queries.TABLES)
+        else:
+            look.connections = 2
+            try:
+                guest, _ = await open_session(structs.replace(self._target, database=database))
+            except BlindError as error:  # of this one alone: it may be closed to us
+                look.fault("tables", error.blindness.text)
+                return None
+            try:
+                found = await look.rows(guest, "tables", queries.TABLES)
+            finally:
+                await guest.aclose()
+        return look.converted("tables", found[0] if found else None, rows.Tables)
+
+    async def _read_slow(self, look: Look, session: Session) -> None:
+        for name, sql, kind in (
+            ("wal_directory", queries.WAL_DIRECTORY, rows.WalDirectory),
+            ("settings", queries.SETTINGS, rows.Settings),
+        ):
+            found = await look.rows(session, name, sql)
+            look.dear[name] = look.converted(name, found[0] if found else None, kind)
+        names = look.databases()
+        self._sizes = _only(self._sizes, names)
+        until_s = self._clock.monotonic_s() + SIZES_S
+        for _ in names:
+            if self._clock.monotonic_s() > until_s:
+                break
+            name = _longest_unseen(self._sizes, names)
+            measured = await look.rows(session, "sizes", queries.SIZE, name)
+            self._sizes.pop(name, None)
+            if measured:
+                self._sizes[name] = measured[0]["pg_database_size"]
+        look.dear["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
+
+
+def _longest_unseen(seen: dict[str, V], names: Collection[str]) -> str:
+    """The name to look at next: one never seen, else the first in what was seen, where the newest stand last."""
+    return next((name for name in names if name not in seen), next(name for name in [*seen, *names] if name in names))
+
+
+def _only(seen: dict[str, V], names: Collection[str]) -> dict[str, V]:
+    return {name: value for name, value in seen.items() if name in names}

@@ -1,0 +1,157 @@
+"""What went wrong, in the words of the contract: exceptions of asyncpg and the socket → Blindness."""
+
+import asyncio
+import socket
+import ssl
+from typing import Final
+
+import asyncpg  # type: ignore[import-untyped]
+
+from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.targets.postgres import PostgresTarget
+
+PROBE_S: Final = 1.0
+"""Enough for a handshake with a machine that is there."""
+
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
+_CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.ConnectionDoesNotExistError})
+"""What asyncpg raises by itself, without a word of the server."""
+
+
+class BlindError(Exception):
+    """A look that sees nothing."""
+
+    def __init__(self, blindness: Blindness) -> None:
+        super().__init__(blindness.text)
+        self.blindness = blindness
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, rather than one query refused."""
+    return isinstance(error, _LOST)
+
+
+def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
+    """Why there is no connection. Of a timeout `of_silence` tells more."""
+    if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
+        return _of_server(error, target)
+    where, kind = target.address, type(error).__name__
+    match error:
+        case ssl.SSLError() | ssl.CertificateError():
+            return _of_tls(target, kind)
+        case socket.gaierror():
+            found, remedy = f"that the name {target.host} is unknown", "correct host, or mend DNS"
+        case ConnectionRefusedError() | FileNotFoundError() | ConnectionResetError() | BrokenPipeError():
+            is_there = isinstance(error, ConnectionResetError | BrokenPipeError)
+            return refused(target, "it closes connections at once" if is_there else "nobody listens")
+        case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
+            return _of_tls(target, "that the server does not speak it")
+        case OSError(strerror=str(reason)):
+            found, remedy = reason, "check the network between us"
+        case _:
+            return refused(target, f"it does not speak as expected ({kind})")
+    return Blindness("failing", "unreachable", f"expected to reach {where}, found {found}; {remedy}")
+
+
+def _of_tls(target: PostgresTarget, found: str) -> Blindness:
+    text = (
+        f"expected TLS as `tls: {target.tls}` says at {target.address}, found {found}; check tls, tls_ca_file and the "
+    )
+    return Blindness("degraded", "tls", f"{text}server's certificate")
+
+
+def refused(target: PostgresTarget, why: str) -> Blindness:
+    """Nobody serves there."""
+    text = f"expected a PostgreSQL server at {target.address}, found that {why}; start it, or correct host and port"
+    return Blindness("failing", "refused", text)
+
+
+def pooler(target: PostgresTarget) -> Blindness:
+    """We were led to something that stands before the server; what it answers may come from several sessions."""
+    text = (
+        f"expected PostgreSQL itself at {target.address}, found a connection pooler; name the server's own address, "
+        "and the pooler as a target of `pgbouncer`"
+    )
+    return Blindness("degraded", "pooler", text)
+
+
+def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
+    """What the server itself says by its SQLSTATE."""
+    where, code = target.address, getattr(error, "sqlstate", None) or "none"
+    match error:
+        case asyncpg.TooManyConnectionsError():
+            return _of_limit(error, target)
+        case asyncpg.CannotConnectNowError():
+            return _of_transition(error, target)
+        case asyncpg.ProtocolViolationError():
+            return pooler(target)  # PostgreSQL itself has no complaint about how we speak
+        case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
+            phase, cause = "degraded", "wrong credentials"
+            text = f"to log in at {where} as {target.user}, found the login refused (SQLSTATE {code}); check user, "
+            text += "password and pg_hba.conf"
+        case asyncpg.QueryCanceledError():
+            phase, cause = "failing", "frozen"
+            text = f"{where} to say who it is within statement_timeout_s ({target.statement_timeout_s:g} s), found it "
+            text += "too busy for that; look for what starves it"
+        case asyncpg.InvalidCatalogNameError():
+            phase, cause = "degraded", "wrong credentials"
+            text = f"a database {target.database} at {where}, found none of that name; correct `database`"
+        case asyncpg.InsufficientPrivilegeError():
+            phase, cause = "degraded", "missing privilege"
+            text = f"that {target.user} may connect to {target.database} at {where}, found no such right; GRANT "
+            text += "CONNECT, or name another database"
+        case _:
+            phase, cause = "failing", "refused"
+            text = f"to log in at {where}, found SQLSTATE {code}; see the server's log"
+    return Blindness(phase, cause, f"expected {text}")
+
+
+def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
+    """SQLSTATE 53300 has several meanings; the function that raised it tells which, in any language."""
+    where = target.address
+    match getattr(error, "server_source_function", None):
+        case "InitializeSessionUserId":
+            text = f"expected room for user {target.user} at {where}, found its own connection limit used up; look who "
+            text += "else logs in as this user, or raise its CONNECTION LIMIT"
+        case "CheckMyDatabase":
+            text = f"expected room in database {target.database} at {where}, found that database's connection limit "
+            text += "used up; name another database to log in to"
+        case _:
+            text = f"expected a free connection slot at {where}, found all in use; find who holds them, or raise "
+            text += f"max_connections; from 16 on grant pg_use_reserved_connections to {target.user} to see even then"
+            return Blindness("overloaded", "saturated", text)
+    return Blindness("degraded", "own limit", text)
+
+
+def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
+    if "shutting down" in str(error):
+        return refused(target, "it is shutting down")
+    text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
+    text += "on its way down; wait, and read its log if it does not end"
+    return Blindness("starting", "starting", text)
+
+
+async def of_silence(target: PostgresTarget) -> Blindness:
+    """After a deadline: whether the machine is out of reach, or the server is there and does not answer."""
+    try:
+        async with asyncio.timeout(PROBE_S):
+            if target.host.startswith("/"):
+                _, writer = await asyncio.open_unix_connection(target.address)
+            else:
+                _, writer = await asyncio.open_connection(target.host, target.port)
+        writer.close()
+    except (OSError, TimeoutError):
+        text = f"expected to reach {target.address}, found no answer at all; check the network between us"
+        return Blindness("failing", "unreachable", text)
+    text = f"expected an answer from {target.address} within its deadline, found an open connection and silence; the "
+    text += "server is stopped, starved, or its disk hangs"
+    return Blindness("failing", "frozen", text)

@@ -1,0 +1,128 @@
+"""One look in the making: what was read so far, what could not be, and what it cost → PostgresSample."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]
+import msgspec
+
+from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.postgres.sample import Database, Identity, Messages, PostgresSample
+from kgents_collector_db.source.postgres import failure
+from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.session import Session
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.runtime.clock import Clock
+
+T = TypeVar("T")
+
+
+class Look:
+    """Sections fail one by one; a server that falls silent, or is gone, ends the look."""
+
+    def __init__(self, target: PostgresTarget, clock: Clock) -> None:
+        self.sections: dict[str, object] = {}
+        """By field of the sample."""
+        self.dear: dict[str, object] = {}
+        """Those of the dearer tiers, worth keeping until they are read again."""
+        self.connections = 1
+        self._faults: list[str] = []
+        self._queries = 0
+        self._target = target
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+        self._budget_s = max(target.interval_s, target.statement_timeout_s)
+
+    async def ask(self, answer: Awaitable[T]) -> T:
+        """Wait for an answer.
+
+        Raises:
+            BlindError: there is none, and the session is of no use any more.
+            asyncpg.PostgresError: the server refuses this query alone.
+        """
+        self._queries += 1
+        try:
+            return await answer
+        except TimeoutError:
+            raise BlindError(await failure.of_silence(self._target)) from None
+        except Exception as error:
+            if failure.is_lost(error):
+                raise BlindError(failure.refused(self._target, "the connection was lost")) from None
+            raise
+
+    async def rows(self, session: Session, section: str, sql: str, *arguments: object) -> list[dict[str, Any]] | None:
+        """The rows of one section; None when it cannot be read, which is then among the faults."""
+        if self._clock.monotonic_s() - self._started_s > self._budget_s:
+            self.fault(section, f"not asked for, since the look already took {self._budget_s:g} s")
+            return None
+        try:
+            return await self.ask(session.fetch(sql, *arguments))
+        except asyncpg.PostgresError as error:
+            self.fault(section, _explained(error, self._target))
+            return None
+
+    async def many(self, session: Session, section: str, sql: str, row: type[T], *arguments: object) -> None:
+        """Read a section of any number of rows."""
+        found = await self.rows(session, section, sql, *arguments)
+        if (read := self.converted(section, found, tuple[row, ...])) is not None:  # type: ignore[valid-type]
+            self.sections[section] = read
+
+    async def one(self, session: Session, section: str, sql: str, row: type[T]) -> None:
+        """Read a section of one row."""
+        found = await self.rows(session, section, sql)
+        if (read := self.converted(section, found[0] if found else None, row)) is not None:
+            self.sections[section] = read
+
+    def converted(self, section: str, found: object, kind: type[T]) -> T | None:
+        """What was found as what it should be; None, and a fault, when it is something else."""
+        if found is None:
+            return None
+        try:
+            return msgspec.convert(found, kind)
+        except msgspec.ValidationError as error:
+            self.fault(section, f"the server's answer is not what we know it to be ({error})")
+            return None
+
+    def fault(self, section: str, text: str) -> None:
+        """Note what could not be read."""
+        self._faults.append(f"{section}: {text}")
+
+    def databases(self) -> list[str]:
+        """The databases that may be looked into, as far as this look knows them."""
+        databases: tuple[Database, ...] = self.sections.get("databases", ())  # type: ignore[assignment]
+        return [each.datname for each in databases if not each.is_guestless]
+
+    def sample(self, identity: Identity, kept: Mapping[str, object], statements_state: str) -> PostgresSample:
+        """What was seen."""
+        return self._sample(
+            identity=identity,
+            statements_state=statements_state,
+            faults=tuple(self._faults),
+            **{**kept, **self.sections},
+        )
+
+    def blind(self, blindness: Blindness, messages: Messages | None) -> PostgresSample:
+        """That nothing was seen, but for what the log file tells."""
+        return self._sample(blindness=blindness, messages=messages)
+
+    def _sample(self, **fields: Any) -> PostgresSample:
+        return PostgresSample(
+            at=self._clock.now(),
+            address=self._target.address,
+            connections=0 if fields.get("blindness") else self.connections,
+            queries=self._queries,
+            look_s=self._clock.monotonic_s() - self._started_s,
+            **fields,
+        )
+
+
+def _explained(error: asyncpg.PostgresError, target: PostgresTarget) -> str:
+    match error:
+        case asyncpg.QueryCanceledError():
+            return f"the server gave up after statement_timeout_s ({target.statement_timeout_s:g} s); it is busy"
+        case asyncpg.InsufficientPrivilegeError():
+            return f"{target.user} may not read it; GRANT pg_monitor TO {target.user}"
+        case asyncpg.LockNotAvailableError():
+            return "somebody holds an exclusive lock on it; it is tried again at the next look"
+        case _:
+            return f"the server refused the query (SQLSTATE {getattr(error, 'sqlstate', None) or 'none'})"

@@ -1,0 +1,111 @@
+"""The server's own log → how many messages of each severity came since the last look. No text leaves this module."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from kgents_collector_db.mapping.postgres.sample import Messages
+
+READ_BYTES: Final = 4 * 1024**2
+"""In one look, so that a log gone wild does not hold us up."""
+SEVERITIES: Final = ("WARNING", "ERROR", "FATAL", "PANIC")
+
+# Of a line the first severity counts, since what a statement or a message quotes may look like one; a line that begins
+# with a tab continues the one before it.
+_PLAIN: Final = re.compile(
+    rb"^(?!\t)[^\n]*?\b(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY):  ",
+    re.MULTILINE,
+)
+_CSV: Final = re.compile(rb"^\d{4}-\d\d-\d\d [^\n]*?,(WARNING|ERROR|FATAL|PANIC),[0-9A-Z]{5},", re.MULTILINE)
+_JSON: Final = re.compile(rb'^\{[^\n]*?"error_severity":"(WARNING|ERROR|FATAL|PANIC)"', re.MULTILINE)
+_BY_SUFFIX: Final = {".csv": _CSV, ".json": _JSON}
+
+_Place = tuple[int, int, int]
+"""A file as it was: device, inode, size."""
+
+
+class ServerLog:
+    """Follows a log file, or the newest one of a directory, over rotation. Give it a thread: a disk may hang.
+
+    A file is read from where it ended at the look before, also one that is written to again after others were: a name
+    of the weekday comes back each week, and a server may write several formats side by side. What was there before the
+    first look is not counted.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.fault = ""
+        """Why it cannot be read; empty when all is well."""
+        self._path = Path(path)
+        self._file: BinaryIO | None = None
+        self._name: Path | None = None
+        self._counts: Counter[str] = Counter()
+        self._skipped_bytes = 0
+        self._seen: dict[Path, _Place] | None = None
+
+    def read(self) -> Messages | None:
+        """The counts since the start; None while nothing could be read."""
+        try:
+            found = self._look()
+            newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+            if self._file is None or self._is_replaced(newest):
+                self._read_on()
+                self._open(newest)
+            self._read_on()
+            self._seen = found
+        except OSError as error:
+            self.fault = f"expected a readable log at {self._path}, found: {error.strerror}; correct log_path, or let "
+            self.fault += "this process read it"
+            return None
+        self.fault = ""
+        by_severity = {severity.lower(): self._counts[severity] for severity in SEVERITIES}
+        return Messages(by_severity, self._skipped_bytes)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _look(self) -> dict[Path, _Place]:
+        """The log files there are now."""
+        if not self._path.is_dir():
+            return {self._path: _place(self._path.stat())}
+        paths = [path for path in self._path.iterdir() if path.suffix in (".log", ".csv", ".json")]
+        if not paths:
+            raise FileNotFoundError(2, "no file that ends in .log, .csv or .json")
+        return {path: _place(path.stat()) for path in paths}
+
+    def _is_replaced(self, newest: Path) -> bool:
+        if self._file is None or newest != self._name:
+            return True
+        device, inode, size = _place(newest.stat())
+        return (device, inode) != _place(os.fstat(self._file.fileno()))[:2] or size < self._file.tell()
+
+    def _open(self, path: Path) -> None:
+        """Go on where this file ended at the look before; a file that was not there then is new from its beginning."""
+        self.close()
+        self._file = path.open("rb")
+        self._name = path
+        now = _place(os.fstat(self._file.fileno()))
+        before = now if self._seen is None else self._seen.get(path)
+        is_same = before is not None and before[:2] == now[:2] and before[2] <= now[2]
+        self._file.seek(before[2] if before is not None and is_same else 0)
+
+    def _read_on(self) -> None:
+        if self._file is None or self._name is None:
+            return
+        behind = os.fstat(self._file.fileno()).st_size - self._file.tell() - READ_BYTES
+        if behind > 0:
+            self._skipped_bytes += behind
+            self._file.seek(behind, 1)
+        block = self._file.read(READ_BYTES)
+        whole = block.rfind(b"\n") + 1
+        self._file.seek(whole - len(block), 1)  # half a line is read with its other half
+        pattern = _BY_SUFFIX.get(self._name.suffix, _PLAIN)
+        self._counts.update(hit.group(1).decode() for hit in pattern.finditer(block[:whole]))
+
+
+def _place(status: os.stat_result) -> _Place:
+    return status.st_dev, status.st_ino, status.st_size

@@ -1,0 +1,241 @@
+"""A Qdrant peer → QdrantSample: a few GETs over kept connections, one after the other, a deadline over each look.
+
+Collections and the cluster are read with Qdrant's own client. It cannot read what is no JSON (`/metrics`, `/readyz`),
+and its model of `/telemetry` asks for more than we do, so these are read as they come.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Generator
+from datetime import datetime
+from functools import partial
+from math import ceil
+from typing import Any, Final, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+from qdrant_client import AsyncQdrantClient
+
+from kgents_collector_db.mapping.qdrant.exposition import parse
+from kgents_collector_db.mapping.qdrant.sample import Collection as SeenCollection
+from kgents_collector_db.mapping.qdrant.sample import Metrics, Process, QdrantSample, Raft, Shards
+from kgents_collector_db.source import Tier, qdrant_answer, qdrant_failure
+from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
+from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.clock import Clock
+
+T = TypeVar("T")
+
+CONNECTIONS_MAX: Final = 2
+"""Kept open: one for the client library, one for what it cannot read."""
+ANSWER_BYTES_MAX: Final = 16 * 1024**2
+"""The largest answer: metrics of thousands of collections."""
+
+
+class QdrantSource:
+    """One peer."""
+
+    def __init__(self, target: QdrantTarget, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+        self._key = _Key()
+        options: dict[str, Any] = {
+            "auth": self._key,
+            "limits": httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+            "trust_env": False,  # a proxy of the environment is for the world, not for the database next door
+        }
+        timeout = httpx.Timeout(target.timeout_s, connect=target.connect_timeout_s)
+        self._http = httpx.AsyncClient(base_url=target.url, timeout=timeout, **options)
+        # Without `check_compatibility=False` it starts a thread that asks on its own.
+        self._client = AsyncQdrantClient(
+            url=target.url, timeout=ceil(target.timeout_s), check_compatibility=False, **options
+        )
+        self._process = ""  # which start the readings below are of
+        self._shown: tuple[str, ...] = ()
+        self._shards: dict[str, Shards] = {}
+        self._metrics: Metrics | None = None
+        self._metrics_before: Metrics | None = None
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._client.close()
+        await self._http.aclose()
+
+    async def read(self, tiers: Collection[Tier]) -> QdrantSample:
+        """One look. What the database does to us is told in the sample."""
+        started_s = self._clock.monotonic_s()
+        faults: list[str] = []
+        found: dict[str, Any]
+        try:
+            async with asyncio.timeout(self._target.timeout_s):
+                self._key.value = await _revealed(self._target.api_key)
+                found = await self._first()
+        except (*FAILURES, TimeoutError) as error:
+            found = {"blindness": qdrant_failure.blindness(error, self._target)}
+        else:
+            if found["ready"] is not False:  # what it says of itself while it starts is not the whole
+                found |= await self._sections(tiers, faults)
+                found |= {"metrics": self._metrics, "metrics_before": self._metrics_before}
+        look_s = self._clock.monotonic_s() - started_s
+        return QdrantSample(
+            at=self._clock.now(), address=self._target.address, look_s=look_s, faults=tuple(faults), **found
+        )
+
+    async def _first(self) -> dict[str, Any]:
+        """What must be answered, or the look is blind: whether it is ready, and which collections there are."""
+        sent_s = self._clock.monotonic_s()
+        response = await self._http.get("/readyz")
+        ping_s = self._clock.monotonic_s() - sent_s
+        ready = {200: True, 503: False}.get(response.status_code)  # a version before 1.5 does not tell
+        if ready is False:
+            return {"ready": ready, "ping_s": ping_s}
+        names = qdrant_answer.names(await self._client.get_collections())
+        self._shown = _chosen(names, self._shown, self._target.max_collections)
+        return {"ready": ready, "ping_s": ping_s, "names": names, "shown": self._shown}
+
+    async def _sections(self, tiers: Collection[Tier], faults: list[str]) -> dict[str, Any]:
+        """The rest, as far as it comes in time; what is late is a fault and waits for the next look."""
+        found: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(self._target.timeout_s):
+                found["process"] = await self._tried("GET /telemetry", self._telemetry, faults)
+                self._note_start(found["process"])
+                found["raft"] = await self._tried("GET /cluster", self._cluster, faults)
+                found["collections"] = ()
+                for name in self._shown:
+                    found["collections"] += await self._collections(name, faults)
+                if found["raft"] is not None and "medium" in tiers:
+                    await self._spread_all(faults)
+        except TimeoutError:
+            done = f"{len(found.get('collections', ()))} of {len(self._shown)} collections"
+            faults.append(f"{self._target.address}: only {done} were read in {self._target.timeout_s:g} s; it is slow")
+        if found.get("raft") is not None:
+            found["shards"] = {name: each for name, each in self._shards.items() if name in self._shown}
+        if "medium" in tiers:
+            await self._read_metrics(faults)
+        return found
+
+    async def _tried(self, what: str, read: Callable[[], Awaitable[T]], faults: list[str]) -> T | None:
+        """One section; its failure costs nothing but itself. A deadline is the whole look's."""
+        try:
+            return await read()
+        except FAILURES as error:
+            if qdrant_failure.is_gone(error):  # a collection was removed since it was listed
+                return None
+            text = f"{self._target.address}: {what} {qdrant_failure.sentence(error)}"
+            if text not in faults:
+                faults.append(text)
+            return None
+
+    async def _collections(self, name: str, faults: list[str]) -> tuple[SeenCollection, ...]:
+        answer = await self._tried("GET /collections/…", partial(self._client.get_collection, name), faults)
+        return () if answer is None else (qdrant_answer.collection(name, answer),)
+
+    async def _spread_all(self, faults: list[str]) -> None:
+        """Where the copies are: a request for each collection, of which the last answers are kept."""
+        shards: dict[str, Shards] = {}
+        for name in self._shown:
+            ask = partial(self._client.collection_cluster_info, name)
+            answer = await self._tried("GET /collections/…/cluster", ask, faults)
+            if answer is not None:
+                shards[name] = qdrant_answer.shards(answer)
+        self._shards = shards
+
+    async def _cluster(self) -> Raft | None:
+        return qdrant_answer.raft(await self._client.cluster_status())
+
+    async def _telemetry(self) -> Process:
+        body = await self._get("/telemetry", {"details_level": "1"}, timeout_s=self._target.timeout_s)
+        result = msgspec.json.decode(body, type=_Telemetry).result
+        memory = result.memory
+        return Process(
+            id=result.id,
+            version=result.app.version if result.app is not None else "",
+            started=result.app.startup if result.app is not None else None,
+            resident_bytes=memory.resident_bytes if memory is not None else None,
+            allocated_bytes=memory.allocated_bytes if memory is not None else None,
+        )
+
+    async def _read_metrics(self, faults: list[str]) -> None:
+        """What the server has to work for. It has its own deadline, so that the rest is never lost with it."""
+        try:
+            async with asyncio.timeout(self._target.metrics_timeout_s):
+                body = await self._tried("GET /metrics", self._metrics_text, faults)
+        except TimeoutError:
+            faults.append(f"{self._target.address}: GET /metrics had no answer in {self._target.metrics_timeout_s:g} s")
+            body = None
+        if body is None:
+            self._metrics = self._metrics_before = None
+            return
+        now = Metrics(self._clock.monotonic_s(), parse(body.decode("utf-8", "replace"), self._target.metrics_prefix))
+        self._metrics_before, self._metrics = self._metrics, now
+
+    async def _metrics_text(self) -> bytes:
+        timeout_s = self._target.metrics_timeout_s
+        return await self._get("/metrics", {"timeout": str(max(1, int(timeout_s)))}, timeout_s=timeout_s)
+
+    async def _get(self, path: str, parameters: dict[str, str], *, timeout_s: float) -> bytes:
+        body = bytearray()
+        async with self._http.stream("GET", path, params=parameters, timeout=timeout_s) as response:
+            if response.status_code != 200:
+                raise StatusError(response.status_code)
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise StatusError(200, f"answers more than {ANSWER_BYTES_MAX} bytes")
+        return bytes(body)
+
+    def _note_start(self, process: Process | None) -> None:
+        """Readings of an earlier start are nothing to compare with."""
+        if process is not None and process.id != self._process:
+            self._process = process.id
+            self._metrics = self._metrics_before = None
+
+
+class _App(Struct, frozen=True):
+    version: str = ""
+    startup: datetime | None = None
+
+
+class _Memory(Struct, frozen=True):
+    resident_bytes: int | None = None
+    allocated_bytes: int | None = None
+
+
+class _Result(Struct, frozen=True):
+    id: str
+    app: _App | None = None
+    memory: _Memory | None = None
+
+
+class _Telemetry(Struct, frozen=True):
+    result: _Result
+
+
+class _Key(httpx.Auth):
+    """The API key of this moment, as a header. It may hold whatever a header can carry."""
+
+    def __init__(self) -> None:
+        self.value: str | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self.value is not None:
+            request.headers["api-key"] = self.value
+        yield request
+
+
+async def _revealed(secret: Secret | None) -> str | None:
+    try:
+        value = None if secret is None else await asyncio.to_thread(secret.reveal)
+    except OSError as error:
+        raise UnusableKeyError("cannot be read from its file; check its path and permissions") from error
+    if value is not None and not value.isprintable():
+        raise UnusableKeyError("has line breaks or control characters, which no HTTP header can carry")
+    return value
+
+
+def _chosen(names: tuple[str, ...], shown: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    """What is shown stays until it is gone; otherwise a new name would push another one out."""
+    before = frozenset(shown)
+    return tuple(sorted(sorted(names, key=lambda name: (name not in before, name))[:limit]))

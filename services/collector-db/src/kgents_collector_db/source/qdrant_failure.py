@@ -1,0 +1,117 @@
+"""How a request to Qdrant can fail → the phase and cause that an operator acts on. Bodies are never quoted."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+import msgspec
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.targets.qdrant import QdrantTarget
+
+
+class StatusError(Exception):
+    """An answer with another status than expected, or one that is too large."""
+
+    def __init__(self, status: int, text: str = "") -> None:
+        super().__init__(text or f"answers HTTP {status}")
+        self.status = status
+
+
+class UnusableKeyError(Exception):
+    """The API key cannot be had or sent. The text never holds it."""
+
+
+FAILURES: Final = (
+    httpx.HTTPError, StatusError, UnusableKeyError, ResponseHandlingException, UnexpectedResponse,
+    ResourceExhaustedResponse, msgspec.MsgspecError, AssertionError, ValueError,
+)  # fmt: skip
+"""What one request may raise; the client library asserts that a result is there, and refuses `.` as a name."""
+
+_BY_STATUS: Final = {
+    401: ("degraded", "wrong credentials", "refuses our key; check `api_key`"),
+    403: ("degraded", "missing privilege", "does not let our key read; use a read-only key for all collections"),
+    429: ("overloaded", "saturated", "has no room for more requests; see its rate limits"),
+    503: ("starting", "starting", "is not ready yet, or shuts down"),
+}
+_BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (
+    (ConnectionRefusedError, "failing", "refused", "refused the connection; is the server running there"),
+    (socket.gaierror, "failing", "unreachable", "has a name that is not known; check `url` and the DNS"),
+    (ssl.SSLError, "degraded", "tls", "cannot be spoken to over TLS; check its certificate"),
+)
+
+
+def blindness(error: BaseException, target: QdrantTarget) -> Blindness:
+    """Why a look saw nothing."""
+    where = target.address
+    if (status := _status(error)) is not None:
+        phase, cause, text = _BY_STATUS.get(status, ("failing", "errors", f"answers HTTP {status}; see its log"))
+        return Blindness(phase, cause, f"{where} {text}.")
+    if isinstance(error, UnusableKeyError):
+        return Blindness("degraded", "wrong credentials", f"The key for {where} {error}.")
+    if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.HTTPError):
+        return _unanswered(error, target)
+    return Blindness("degraded", "unreadable", f"{where} answered what is no Qdrant ({_kind(error)}); check `url`.")
+
+
+def _unanswered(error: BaseException, target: QdrantTarget) -> Blindness:
+    where, sources = target.address, list(_sources(_http(error)))
+    if isinstance(_http(error), httpx.ConnectTimeout):
+        text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `url` and the network."
+        return Blindness("failing", "unreachable", text)
+    if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.TimeoutException):
+        text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
+        return Blindness("failing", "frozen", text)
+    for kind, phase, cause, text in _BY_SOURCE:
+        if any(isinstance(source, kind) for source in sources):
+            return Blindness(phase, cause, f"{where} {text}.")
+    return Blindness("failing", "unreachable", f"{where} broke off ({_kind(error)}); see its log.")
+
+
+def sentence(error: BaseException) -> str:
+    """Why one section could not be read: the rest of a sentence that begins with the request."""
+    status = _status(error)
+    if status in (401, 403):
+        return "is not allowed; use a read-only key for all collections"
+    if status is not None:
+        return str(error) if isinstance(error, StatusError) else f"answers HTTP {status}"
+    if isinstance(_http(error), httpx.HTTPError):
+        return f"failed ({_kind(error)})"
+    return f"was not understood ({_kind(error)}); is the server newer than qdrant-client?"
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether there is no such thing."""
+    return _status(error) == 404
+
+
+def _status(error: BaseException) -> int | None:
+    if isinstance(error, ResourceExhaustedResponse):
+        return 429
+    return error.status if isinstance(error, StatusError) else getattr(error, "status_code", None)
+
+
+def _http(error: BaseException) -> BaseException:
+    """What the client library wraps."""
+    if isinstance(error, ResponseHandlingException):
+        source: BaseException = error.source
+        return source
+    return error
+
+
+def _sources(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and all that led to it: the attempts on several addresses of one name are a group."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from _sources(each)
+        error = error.__cause__ or error.__context__
+
+
+def _kind(error: BaseException) -> str:
+    return type(_http(error)).__name__

@@ -1,0 +1,272 @@
+"""A Redis or Valkey server → RedisSample: one connection, a deadline over each look, nothing that writes or blocks.
+
+The client library's connection is used without its pool: the pool retries (a frozen server then takes fourteen
+seconds to be noticed), and introduces itself by commands that old servers count as errors of their own.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+from msgspec import structs
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.redis.info import Info
+from kgents_collector_db.mapping.redis.sample import RedisSample
+from kgents_collector_db.source import Tier, redis_answer
+from kgents_collector_db.targets.redis import RedisTarget
+from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.clock import Clock
+
+CLIENT_NAME: Final = "kgents-collector-db"
+"""How CLIENT LIST shows us."""
+SLOWLOG_ENTRIES: Final = 32
+"""Slow commands looked at: their count comes from the ids, so these are only for the slowest one."""
+_GREETING_S: Final = 0.5
+"""A server that turns a client away says so at once."""
+
+_Section = tuple[str, tuple[str, ...], Callable[[Any], object]]
+"""The sample's field, the command, and how its answer is read."""
+
+_ALWAYS: Final[tuple[_Section, ...]] = (
+    ("slow", ("SLOWLOG", "GET", str(SLOWLOG_ENTRIES)), redis_answer.slow_commands),
+    ("histograms", ("LATENCY", "HISTOGRAM"), redis_answer.histograms),
+    ("spikes", ("LATENCY", "LATEST"), redis_answer.spikes),
+)
+_CLUSTER: Final[tuple[_Section, ...]] = (
+    ("cluster", ("CLUSTER", "INFO"), redis_answer.info),
+    ("nodes", ("CLUSTER", "NODES"), redis_answer.nodes),
+)
+_SINCE: Final = {"histograms": (7, 0)}
+"""Field → the first version that knows its command."""
+
+
+class RedisSource:
+    """One server, sentinel or cluster node."""
+
+    def __init__(self, target: RedisTarget, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._is_reached = False
+        self._own_commands = 0
+
+    async def aclose(self) -> None:
+        """Hang up without waiting for the server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    async def read(self, tiers: Collection[Tier]) -> RedisSample:
+        """One look, whatever the tiers: no section here is dear. What the database does to us is told in the sample."""
+        started_s = self._clock.monotonic_s()
+        sample = RedisSample(
+            at=self._clock.now(),
+            address=self._target.address,
+            memory_limit_bytes=self._target.memory_limit_bytes,
+        )
+        found: dict[str, Any] = {}
+        try:
+            found = await self._look()
+        except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
+            found = {"blindness": await self._blindness(error)}
+            await self.aclose()
+        return structs.replace(sample, **found, look_s=self._clock.monotonic_s() - started_s)
+
+    async def _look(self) -> dict[str, Any]:
+        self._is_reached = False
+        connection = await self._connected()
+        async with asyncio.timeout(self._target.timeout_s):
+            sent_s = self._clock.monotonic_s()
+            pong = (await self._ask(connection, [("PING",)]))[0]
+            ping_s = None if isinstance(pong, RedisError) else self._clock.monotonic_s() - sent_s
+            own_commands = self._own_commands
+            answer = (await self._ask(connection, [("INFO", "all")]))[0]
+            if isinstance(answer, RedisError):
+                raise answer
+            info = redis_answer.info(answer)
+            found: dict[str, Any] = {
+                "info": info,
+                "info_at_s": self._clock.monotonic_s(),
+                "own_commands": own_commands,
+                "ping_s": ping_s,
+            }
+            return found | await self._sections(connection, _sections(info))
+
+    async def _sections(self, connection: Connection, sections: Sequence[_Section]) -> dict[str, Any]:
+        """What INFO does not tell; a section that is refused is left out alone."""
+        found: dict[str, Any] = {}
+        faults: list[str] = []
+        answers = await self._ask(connection, [command for _, command, _ in sections])
+        for (field, command, read), answer in zip(sections, answers, strict=True):
+            try:
+                if isinstance(answer, RedisError):
+                    raise answer
+                found[field] = read(answer)
+            except BusyLoadingError:
+                continue  # it starts: the phase says so
+            except NoPermissionError:
+                right = "+" + "|".join(command[:2]).lower()
+                faults.append(f"{self._target.address}: {' '.join(command[:2])} is not allowed; grant {right}")
+            except (RedisError, ValueError, LookupError, TypeError) as error:
+                faults.append(f"{self._target.address}: {' '.join(command[:2])} was not understood ({_kind(error)})")
+        return {**found, "faults": tuple(faults)}
+
+    async def _ask(self, connection: Connection, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Send commands together; an answer that is an error stands among the others."""
+        answers: list[Any] = []
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+                self._own_commands += 1  # what is refused is not counted by the server either
+            except (ResponseError, BusyLoadingError) as error:
+                answers.append(error)
+        return answers
+
+    async def _connected(self) -> Connection:
+        connection = self._connection
+        if connection is not None and connection.is_connected:
+            self._is_reached = True
+            return connection
+        target = self._target
+        password = await _revealed(target.password)
+        options: dict[str, Any] = {
+            "host": target.host,
+            "port": target.port,
+            "username": target.user or None,
+            "password": password,
+            "protocol": 2,  # the one that every version and every sentinel speaks
+            "socket_timeout": target.timeout_s,
+            "socket_connect_timeout": target.connect_timeout_s,
+            "driver_info": None,
+            "redis_connect_func": self._introduce,
+        }
+        made = Connection(**options) if target.tls == "disable" else SSLConnection(**options, **_tls(target))
+        self._connection = made
+        async with asyncio.timeout(target.connect_timeout_s):
+            await made.connect()  # type: ignore[no-untyped-call]
+        return made
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Log in, and say who we are to those who list clients."""
+        self._is_reached = True
+        await connection.on_connect()
+        self._own_commands += self._target.password is not None
+        await self._ask(connection, [("CLIENT", "SETNAME", CLIENT_NAME)])
+
+    async def _blindness(self, error: Exception) -> Blindness:
+        """What is the matter. Servers' own words are never quoted: one may repeat what it was sent."""
+        words = str(error).lower()
+        if type(error) is RedisConnectionError and self._is_reached and self._target.tls == "disable":
+            words += await self._refusal()
+        return _told(error, words, self._target, is_reached=self._is_reached)
+
+    async def _refusal(self) -> str:
+        """The one line by which a full or protected server turns a new client away.
+
+        It may be lost when the server hangs up while we send. So it is listened for once more, without sending.
+        """
+        try:
+            async with asyncio.timeout(_GREETING_S):
+                reader, writer = await asyncio.open_connection(self._target.host, self._target.port)
+                try:
+                    return " " + (await reader.readline()).decode("utf-8", "replace").lower()
+                finally:
+                    writer.transport.abort()
+        except (OSError, ValueError):
+            return ""
+
+
+def _sections(info: Info) -> list[_Section]:
+    if info.mode == "sentinel":
+        return []
+    wanted = [*_ALWAYS, *(_CLUSTER if info.flag("cluster_enabled") else ())]
+    major, minor = (int(part) if part.isdigit() else 0 for part in (info.text("redis_version") + ".0").split(".")[:2])
+    return [section for section in wanted if (major, minor) >= _SINCE.get(section[0], (0, 0))]
+
+
+async def _revealed(secret: Secret | None) -> str | None:
+    try:
+        return None if secret is None else await asyncio.to_thread(secret.reveal)
+    except OSError as error:
+        raise _UnreadableSecretError from error
+
+
+def _tls(target: RedisTarget) -> dict[str, Any]:
+    is_verified = target.tls == "verify-full"
+    return {
+        "ssl_cert_reqs": "required" if is_verified else "none",
+        "ssl_check_hostname": is_verified,
+        "ssl_ca_certs": target.tls_ca_file,
+    }
+
+
+_REFUSALS: Final = (
+    ("max number of clients", "overloaded", "saturated", "it has as many clients as it allows; raise maxclients"),
+    ("protected mode", "degraded", "missing privilege", "it is in protected mode; give it a password, or bind it"),
+    ("busy running a script", "overloaded", "busy script", "a script runs and blocks all others; SCRIPT KILL ends it"),
+)
+"""Words of the server → phase, cause, advice."""
+
+
+def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool) -> Blindness:
+    where = target.address
+    for sign, phase, cause, advice in _REFUSALS:
+        if sign in words:
+            return Blindness(phase, cause, f"{where} turns us away: {advice}.")
+    if isinstance(error, AuthenticationError | _UnreadableSecretError):
+        text = f"{where} refuses our login; check `user`, `password` and the server's ACL."
+        if isinstance(error, _UnreadableSecretError):
+            text = f"The file of the password for {where} cannot be read; check its path and permissions."
+        return Blindness("degraded", "wrong credentials", text)
+    if isinstance(error, NoPermissionError):
+        return Blindness("degraded", "missing privilege", f"{where} does not allow INFO; grant +info.")
+    if isinstance(error, BusyLoadingError):
+        return Blindness("starting", "starting", f"{where} is loading its data.")
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        return _silent(target, is_reached=is_reached)
+    return _broken(error, words, where)
+
+
+def _silent(target: RedisTarget, *, is_reached: bool) -> Blindness:
+    where = target.address
+    if is_reached:
+        text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
+        return Blindness("failing", "frozen", text)
+    text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `host` and the network."
+    return Blindness("failing", "unreachable", text)
+
+
+def _broken(error: Exception, words: str, where: str) -> Blindness:
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in words:
+        return Blindness("failing", "refused", f"{where} refused the connection; is the server running there?")
+    if isinstance(root, ssl.SSLError):
+        return Blindness("degraded", "tls", f"{where} cannot be spoken to over TLS; check its certificate and `tls`.")
+    if isinstance(root, socket.gaierror):
+        return Blindness("failing", "unreachable", f"{where}: the name is not known; check `host` and the DNS.")
+    return Blindness("failing", "unreachable", f"{where} broke off ({_kind(root)}); check `port`, `tls` and its log.")
+
+
+class _UnreadableSecretError(Exception):
+    """The password's file is gone, or is not ours to read."""
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__

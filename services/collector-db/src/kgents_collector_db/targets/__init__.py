@@ -1,0 +1,1 @@
+"""What the collector is told of each database: one Struct for each backend, all of them `target.Target`s."""

@@ -1,0 +1,44 @@
+"""A Qdrant server to look at: settings → source/qdrant."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta
+
+from kgents_collector_db.targets.target import Target
+from kgents_shared.bus.config import Secret
+
+
+class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One peer: `/metrics` and `/telemetry` tell of the peer that answers, so each one is a target of its own."""
+
+    url: str = "http://127.0.0.1:6333"
+    """The REST port of this very peer, not of something that balances between several."""
+
+    api_key: Secret | None = None
+    """A read-only key; from a file it is read again for every connection. null: the server asks for none."""
+
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    """Seconds to wait for one answer, and for all answers of one look."""
+
+    metrics_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    """Seconds to wait for `/metrics`, for which the server walks through every segment of every collection."""
+
+    metrics_prefix: str = ""
+    """The server's `service.metrics_prefix`."""
+
+    max_collections: Annotated[int, Meta(ge=1)] = 100
+    """Collections shown, each of which costs a request. Beyond, one entity `overflow` stands for those left out."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url: expected http:// or https:// and a host; try http://host:6333")
+        if "@" in self.url:
+            raise ValueError("url: expected no user or password, found an @; urls are logged, so use api_key")
+
+    @property
+    def address(self) -> str:
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"[{parts.hostname}]:{port}" if ":" in (parts.hostname or "") else f"{parts.hostname}:{port}"

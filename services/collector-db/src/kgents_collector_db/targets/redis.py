@@ -1,0 +1,47 @@
+"""A Redis or Valkey server, or a sentinel, to look at: settings → source/redis."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from kgents_collector_db.targets.postgres import Port
+from kgents_collector_db.targets.target import Target
+from kgents_shared.bus.config import Secret
+
+
+class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One server process: of a replicated or sharded database, each node is a target of its own."""
+
+    host: str = "127.0.0.1"
+    """A name or an address of this very server, not of something that balances between several."""
+
+    port: Port = 6379
+
+    user: str = ""
+    """A user with the rights in the README. Empty: the server's default user."""
+
+    password: Secret | None = None
+    """Its password; from a file it is read again for every connection. null: the server asks for none."""
+
+    tls: Literal["disable", "require", "verify-full"] = "disable"
+    """As libpq's `sslmode`. Only `verify-full` knows whom it talks to."""
+
+    tls_ca_file: str | None = None
+    """PEM file of the authorities for `verify-full`. null: those of the operating system."""
+
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    """Seconds to wait for all answers of one look."""
+
+    memory_limit_bytes: Annotated[int, Meta(ge=1)] | None = None
+    """What its container or machine lets it use. INFO only tells of `maxmemory` and of the whole host, so without
+    either of the two no share of memory is published."""
+
+    def __post_init__(self) -> None:
+        if self.tls_ca_file is not None and self.tls != "verify-full":
+            raise ValueError(f"tls_ca_file: expected tls: verify-full beside it, found {self.tls}; set both or none")
+        if self.user and self.password is None:
+            raise ValueError("password: expected one beside user, found none; set both, or none for the default user")
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -1,0 +1,116 @@
+"""One target, looked at for as long as it is configured: schedule → source → mapping → `publishing`."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from random import Random
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from kgents_collector_db.backend import Backend, Owner, Sample
+from kgents_collector_db.breaker import Breaker
+from kgents_collector_db.mapping.facts import Scope
+from kgents_collector_db.publishing import Publishing
+from kgents_collector_db.source import Source, Tier
+from kgents_collector_db.targets.target import Target
+from kgents_shared.runtime.clock import Clock
+from kgents_shared.runtime.telemetry import Telemetry
+
+JITTER: Final = 0.1
+"""Of the interval: no two collectors stay in step."""
+
+S = TypeVar("S", bound=Sample)
+
+_log = structlog.get_logger(__name__)
+
+
+class Schedule:
+    """Which tiers a look at a given moment includes: the dearer ones are due less often."""
+
+    def __init__(self, target: Target) -> None:
+        self._every_s: dict[Tier, float] = {"medium": target.medium_interval_s, "slow": target.slow_interval_s}
+        self._done_s: dict[Tier, float] = {}
+
+    def due(self, now_s: float) -> frozenset[Tier]:
+        """The tiers to ask for now."""
+        late = {tier for tier, every_s in self._every_s.items() if self._done_s.get(tier, -every_s) + every_s <= now_s}
+        return frozenset({"fast", *late})
+
+    def note(self, tiers: frozenset[Tier], now_s: float) -> None:
+        """These tiers were seen at this moment."""
+        self._done_s.update(dict.fromkeys(tiers, now_s))
+
+
+class Watch(Generic[S]):
+    """The looks at one target."""
+
+    def __init__(self, backend: Backend[S], cluster: str, clock: Clock, random: Random) -> None:
+        self.name = backend.name
+        self.owner: Owner = backend.owner
+        self.target = backend.target
+        self.vouches = False
+        """Whether what is published of it is what the last look told, be it that it cannot be seen."""
+        self.fault = f"{self.name}: not looked at yet"
+        """What the last look could not see; empty when it saw all."""
+        self._backend = backend
+        self._cluster = cluster
+        self._clock = clock
+        self._random = random
+        self._breaker = Breaker(backend.target.breaker_failures, backend.target.breaker_pause_s)
+        self._schedule = Schedule(backend.target)
+        self._last: S | None = None
+
+    async def run(
+        self, publishing: Publishing, telemetry: Telemetry, on_look: Callable[[], None], *, delay_s: float
+    ) -> None:
+        """Look, tell, wait; never returns.
+
+        Args:
+            publishing: where what is seen goes.
+            telemetry: traces each look.
+            on_look: called after each look, when `fault` is up to date.
+            delay_s: before the first look, so that the looks at many targets are spread.
+        """
+        await self._clock.sleep(delay_s)
+        async with aclosing(self._backend.open()) as source:
+            while True:
+                started_s = self._clock.monotonic_s()
+                with telemetry.span("collector-db look") as trace:
+                    await self._look_and_tell(source, publishing, trace)
+                on_look()
+                next_s = started_s + self.target.interval_s * (1 + self._random.uniform(-JITTER, JITTER))
+                await self._clock.sleep(max(0.0, next_s - self._clock.monotonic_s()))
+
+    async def _look_and_tell(self, source: Source[S], publishing: Publishing, trace: dict[str, str]) -> None:
+        try:
+            sample = await self._look(source)
+            scope = Scope(
+                self._cluster,
+                self.name,
+                self.target.namespace,
+                self.target.interval_s * (1 + JITTER),
+                self._clock.now(),
+                publishing.said(self.owner),
+            )
+            publishing.say(self.owner, self._backend.observe(self._last, sample, scope), trace)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
+            _log.exception("a look failed", target=self.name)
+            self.vouches = False
+            self.fault = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
+            return
+        self._last, self.vouches = sample, True
+        why = [sample.blindness.text] if sample.blindness else sample.faults
+        self.fault = "; ".join(f"{self.name}: {text}" for text in why)
+
+    async def _look(self, source: Source[S]) -> S:
+        """One look; while the breaker is open, what the last one gave."""
+        now_s = self._clock.monotonic_s()
+        if self._last is not None and self._breaker.is_open(now_s):
+            return self._last
+        tiers = self._schedule.due(now_s)
+        sample = await source.read(tiers)
+        cause = sample.blindness.cause if sample.blindness is not None else None
+        self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
+        if sample.blindness is None:
+            self._schedule.note(tiers, now_s)
+        return sample

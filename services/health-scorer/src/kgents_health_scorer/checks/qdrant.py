@@ -1,0 +1,228 @@
+"""KG-360 to KG-379, Qdrant: what collector-db measures → collections, optimizers, answers, replicas, consensus."""
+
+from collections.abc import Callable
+from typing import Final
+
+from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
+from kgents_shared.contract.pulse import Pulse
+
+_DATABASE: Final = frozenset({"database"})
+REQUESTS_MIN: Final = 20.0
+"""Fewer requests in a window are no verdict on how it answers."""
+
+_MISSION: Final = "The absolute profile."
+
+
+def _figure(name: str) -> Callable[[Pulse], float | None]:
+    return lambda pulse: pulse.custom.get(name)
+
+
+def _of_many(name: str) -> Callable[[Pulse], float | None]:
+    """A figure about requests, unless there were hardly any."""
+
+    def value(pulse: Pulse) -> float | None:
+        requests = pulse.custom.get("qdrant_window_requests")
+        return pulse.custom.get(name) if requests is not None and requests >= REQUESTS_MIN else None
+
+    return value
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    SampleCheck(
+        id="KG-360",
+        name="Qdrant does not answer",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_up"),
+        thresholds=Thresholds(crit=0.5, fatal=0.0),
+        unit="{answer}",
+        worse="lower",
+        text="Nobody answers for {thing}.",
+        why="The pulse's cause tells how: refused, frozen, unreachable. A key that is refused is not this: then it is "
+        "not known.",
+        source="qdrant_up < 1.",
+        alerts=False,  # KG-001 is the alert
+    ),
+    SampleCheck(
+        id="KG-361",
+        name="collections red",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_collections_red"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{collection}",
+        text="{thing} has {value} red collections.",
+        why="An engine of it failed for good: its entity's reason is what the server says. Restore it from a replica "
+        "or a snapshot.",
+        source="The server's own status; no threshold is involved.",
+    ),
+    SampleCheck(
+        id="KG-362",
+        name="collections grey",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_collections_grey"),
+        thresholds=Thresholds(warn=1.0),
+        unit="{collection}",
+        text="{thing} has {value} grey collections.",
+        why="Optimizations wait since a restart and nothing sets them off. Any update of the collection does.",
+        source="The server's own status. A warning: it answers, only more slowly.",
+    ),
+    SampleCheck(
+        id="KG-363",
+        name="optimizers fail",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_optimizer_errors"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{collection}",
+        text="The optimizers of {value} collections of {thing} fail.",
+        why="Segments are no longer merged or indexed, so searches slow down and disk fills. Its log tells why.",
+        source="The server's own `optimizer_status`.",
+    ),
+    SampleCheck(
+        id="KG-364",
+        name="Qdrant answers slowly",
+        applies_to=_DATABASE,
+        value=_of_many("qdrant_request_duration_seconds"),
+        thresholds=Thresholds(warn=0.5, crit=2.0),
+        unit="s",
+        text="{thing} takes {value} for a request on average (threshold {threshold}).",
+        why="Look for unindexed filters, optimizers at work, or a working set that no longer fits into memory.",
+        source=f"0.5 s: as in the absolute profile; judged of at least {REQUESTS_MIN:.0f} requests.",
+    ),
+    SampleCheck(
+        id="KG-365",
+        name="Qdrant requests fail",
+        applies_to=_DATABASE,
+        value=_of_many("qdrant_request_failure_ratio"),
+        thresholds=Thresholds(warn=0.01, crit=0.05, fatal=0.5),
+        unit="1",
+        text="{thing} fails {value} of its requests (threshold {threshold}).",
+        why="Its users see errors. Look at red collections and dead replicas first.",
+        source=f"As KG-103; judged of at least {REQUESTS_MIN:.0f} requests.",
+    ),
+    SampleCheck(
+        id="KG-366",
+        name="replicas not active",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_dead_replicas"),
+        thresholds=Thresholds(warn=1.0),
+        unit="{replica}",
+        text="{thing} knows of {value} dead replicas of shards.",
+        why="Redundancy is lost. The peer that holds them is down, or they could not catch up.",
+        source="Ours: searches still answer from the others, so it is a warning.",
+    ),
+    SampleCheck(
+        id="KG-367",
+        name="shards without a replica",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_shards_without_active_replica"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{shard}",
+        text="{thing} has {value} shards with no active replica.",
+        why="What they hold cannot be found. Bring their peers back, or restore a snapshot.",
+        source="Ours: one shard is a share of every answer.",
+    ),
+    SampleCheck(
+        id="KG-368",
+        name="Qdrant has no leader",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_raft_has_leader"),
+        thresholds=Thresholds(crit=0.5),
+        unit="{answer}",
+        worse="lower",
+        text="{thing} knows no leader of its cluster.",
+        why="No collection can be made, changed or moved: a majority of the peers does not hear each other.",
+        source="Raft; two samples in a row, since an election takes a second.",
+    ),
+    SampleCheck(
+        id="KG-369",
+        name="Qdrant consensus stopped",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_consensus_working"),
+        thresholds=Thresholds(crit=0.5),
+        unit="{answer}",
+        worse="lower",
+        text="The consensus of {thing} has stopped.",
+        why="This peer takes no part in decisions any more until it is started anew. Its log tells why.",
+        source="`consensus_thread_status` of `/cluster`.",
+    ),
+    SampleCheck(
+        id="KG-370",
+        name="Qdrant cannot reach its peers",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_unreachable_peers_ratio"),
+        thresholds=Thresholds(warn=0.01, crit=0.5, fatal=1.0),
+        unit="1",
+        text="{thing} cannot send to {value} of its peers (threshold {threshold}).",
+        why="They are down or cut off. From half on there is no majority.",
+        source="Ours: any one is worth a look, half of them is an outage of the cluster.",
+    ),
+    SampleCheck(
+        id="KG-371",
+        name="Qdrant short of memory maps",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_mmaps_ratio"),
+        thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
+        unit="1",
+        text="{thing} has {value} of the memory maps that the system allows (threshold {threshold}).",
+        why="At the limit segments cannot be opened. Raise `vm.max_map_count`, or have fewer segments.",
+        source="Ours.",
+    ),
+    SampleCheck(
+        id="KG-372",
+        name="Qdrant short of file descriptors",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_fds_ratio"),
+        thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
+        unit="1",
+        text="{thing} has {value} of the file descriptors that it may have (threshold {threshold}).",
+        why="At the limit it fails to open segments and to accept connections. Raise its limit.",
+        source="Ours.",
+    ),
+    SampleCheck(
+        id="KG-373",
+        name="Qdrant in recovery mode",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_recovery_mode"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{answer}",
+        text="{thing} is in recovery mode.",
+        why="It was started so, mostly since it ran out of memory while loading: collections can only be deleted.",
+        source="No threshold is involved.",
+    ),
+)
+
+ABSOLUTE: Final[tuple[Check, ...]] = (
+    SampleCheck(
+        id="KG-377",
+        name="many collections",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_collections_count"),
+        thresholds=Thresholds(warn=20.0),
+        unit="{collection}",
+        text="{thing} has {value} collections (threshold {threshold}).",
+        why="More than the platform was planned for: one collection with a payload field for tenants does with less.",
+        source=_MISSION,
+    ),
+    SampleCheck(
+        id="KG-378",
+        name="slow requests, however few",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_request_duration_seconds"),
+        thresholds=Thresholds(warn=0.5),
+        unit="s",
+        text="{thing} takes {value} for a request on average (threshold {threshold}).",
+        why="As KG-364, but also judged of a single request.",
+        source=_MISSION,
+    ),
+    SampleCheck(
+        id="KG-379",
+        name="many queries",
+        applies_to=_DATABASE,
+        value=_figure("qdrant_queries_per_second"),
+        thresholds=Thresholds(warn=5_000.0),
+        unit="{query}/s",
+        text="{thing} answers {value} queries a second (threshold {threshold}).",
+        why="More than the platform was planned for. KG-364 tells whether it keeps up.",
+        source=_MISSION,
+    ),
+)
+"""Opt-in: absolute figures that mean trouble on one platform and health on another."""

@@ -1,0 +1,238 @@
+"""KG-330 to KG-359, Redis and Valkey: what collector-db measures → room left, replication, writes refused."""
+
+from collections.abc import Callable
+from typing import Final
+
+from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+
+_DATABASE: Final = frozenset({"database"})
+
+_MISSION: Final = "The absolute profile."
+
+
+def _figure(name: str) -> Callable[[Pulse], float | None]:
+    return lambda pulse: pulse.custom.get(name)
+
+
+def _replication(name: str) -> Callable[[Pulse], float | None]:
+    """PostgreSQL has figures of the same name, which are judged by checks of its own."""
+
+    def figure(pulse: Pulse) -> float | None:
+        if not isinstance(pulse, DatabasePulse) or pulse.backend not in ("redis", "valkey"):
+            return None
+        return pulse.replication.get(name)
+
+    return figure
+
+
+def _link_down_s(pulse: Pulse) -> float | None:
+    """How long a replica has been without its master; 0 while the link is up."""
+    return 0.0 if _replication("link_up")(pulse) == 1.0 else _replication("master_link_down_s")(pulse)
+
+
+def _snapshot_failed(standing: Standing) -> str | None:
+    failed = standing.entity.attributes.get("redis.rdb.last_save") == "err"
+    return "the last background save failed" if failed else None
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    SampleCheck(
+        id="KG-330",
+        name="Redis does not answer",
+        applies_to=_DATABASE,
+        value=_figure("redis_up"),
+        thresholds=Thresholds(crit=0.5, fatal=0.0),
+        unit="{answer}",
+        worse="lower",
+        text="Nobody answers for {thing}.",
+        why="The pulse's cause tells how: refused (nothing listens), frozen (it listens and does not answer), "
+        "unreachable (the network). A login that is refused is not this: then it is not known.",
+        source="redis_up < 1, as every exporter has it; full and starting servers count as up.",
+        alerts=False,  # KG-001 is the alert
+    ),
+    SampleCheck(
+        id="KG-331",
+        name="Redis near its connection limit",
+        applies_to=_DATABASE,
+        value=_figure("redis_clients_ratio"),
+        thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
+        unit="1",
+        text="{thing} has {value} of the connections it allows (threshold {threshold}).",
+        why="At `maxclients` it turns everybody away. Look for a client that reconnects without closing.",
+        source="Ratios in place of the fixed 500: a server may allow 100 or 100,000.",
+    ),
+    SampleCheck(
+        id="KG-332",
+        name="Redis turns clients away",
+        applies_to=_DATABASE,
+        value=_figure("redis_rejected_connections"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{connection}",
+        text="{thing} turned {value} connections away since the last look.",
+        why="It has reached `maxclients`: each one is an application that could not connect.",
+        source="Ours: a single one is an error somebody saw.",
+    ),
+    SampleCheck(
+        id="KG-333",
+        name="Redis short of memory",
+        applies_to=_DATABASE,
+        value=_figure("redis_memory_hard_ratio"),
+        thresholds=Thresholds(warn=0.85, crit=0.95, fatal=1.0),
+        unit="1",
+        text="{thing} uses {value} of the memory it may use (threshold {threshold}).",
+        why="At the ceiling it refuses writes (`noeviction`), or the kernel kills it. A cache that evicts is full by "
+        "design and is not judged here.",
+        source="Ratios of the real ceiling, `maxmemory` or the container's, in place of the fixed 3 GB.",
+    ),
+    SampleCheck(
+        id="KG-334",
+        name="Redis refuses writes for want of memory",
+        applies_to=_DATABASE,
+        value=_figure("redis_oom_errors"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{error}",
+        text="{thing} refused {value} commands since the last look because its memory is full.",
+        why="Writers get `OOM command not allowed`. Raise `maxmemory`, let keys expire, or have it evict.",
+        source="Ours: the server itself says that it fails its writers.",
+    ),
+    SampleCheck(
+        id="KG-335",
+        name="replica without its master",
+        applies_to=_DATABASE,
+        value=_link_down_s,
+        thresholds=Thresholds(warn=1.0, crit=60.0),
+        unit="s",
+        text="{thing} has been without its master for {value} (threshold {threshold}).",
+        why="It serves what it knew then, older by the minute, and must not be promoted. Look at the master and the "
+        "network between them.",
+        source="`repl-timeout` is 60 s by default: by then it is no hiccup.",
+    ),
+    SampleCheck(
+        id="KG-336",
+        name="replica lags",
+        applies_to=_DATABASE,
+        value=_replication("ack_age_s"),
+        thresholds=Thresholds(warn=10.0, crit=60.0),
+        unit="s",
+        text="A replica of {thing} last acknowledged {value} ago (threshold {threshold}).",
+        why="What is written since then is lost if the master dies. The replica or its network is too slow.",
+        source="Replicas acknowledge each second; at 60 s the master gives one up (`repl-timeout`).",
+    ),
+    StateCheck(
+        id="KG-337",
+        name="Redis cannot save",
+        applies_to=_DATABASE,
+        find=_snapshot_failed,
+        severity=0.6,
+        text="{thing} cannot save its data: {value}.",
+        why="By default it refuses writes until a save succeeds (`stop-writes-on-bgsave-error`). Its log tells why: "
+        "mostly the disk is full, not writable, or there is no memory to fork.",
+        source="No threshold is involved.",
+    ),
+    SampleCheck(
+        id="KG-338",
+        name="Redis cannot append",
+        applies_to=_DATABASE,
+        value=_figure("redis_aof_last_write_ok"),
+        thresholds=Thresholds(crit=0.5),
+        unit="{answer}",
+        worse="lower",
+        text="{thing} cannot write its append-only file.",
+        why="It refuses writes until it can. Mostly the disk is full.",
+        source="No threshold is involved.",
+    ),
+    SampleCheck(
+        id="KG-339",
+        name="cluster down",
+        applies_to=_DATABASE,
+        value=_figure("redis_cluster_ok"),
+        thresholds=Thresholds(crit=0.5, fatal=0.0),
+        unit="{answer}",
+        worse="lower",
+        text="{thing} says that its cluster is down.",
+        why="Some slots have no master that answers, or this node is cut off from the majority: it refuses all keys.",
+        source="`cluster_state` of CLUSTER INFO.",
+    ),
+    SampleCheck(
+        id="KG-340",
+        name="slots without a master",
+        applies_to=_DATABASE,
+        value=_figure("redis_cluster_slots_fail"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{slot}",
+        text="{thing} knows of {value} slots whose master has failed.",
+        why="Keys in them cannot be read or written. Promote a replica, or bring the master back.",
+        source="Ours: one slot is a share of everybody's keys.",
+    ),
+    SampleCheck(
+        id="KG-341",
+        name="sentinel sees masters down",
+        applies_to=_DATABASE,
+        value=_figure("redis_sentinel_masters_down"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{master}",
+        text="{thing} watches {value} masters that are down.",
+        why="If it lasts, the sentinels do not agree, or there is no replica to promote.",
+        source="Ours: the sentinel's own judgement (`sdown`, `odown`).",
+    ),
+    SampleCheck(
+        id="KG-342",
+        name="Redis near one core",
+        applies_to=_DATABASE,
+        value=_figure("redis_main_thread_cpu_ratio"),
+        thresholds=Thresholds(warn=0.8, crit=0.95),
+        unit="1",
+        text="The thread that carries out the commands of {thing} is busy {value} of the time (threshold {threshold}).",
+        why="More cores do not help. Look into the slow log, or share the keys out over more servers.",
+        source="Ours: a queue of one server grows without end as its use nears 1.",
+    ),
+    SampleCheck(
+        id="KG-343",
+        name="Redis takes no more",
+        applies_to=_DATABASE,
+        value=_figure("redis_overloaded"),
+        thresholds=Thresholds(crit=1.0),
+        unit="{answer}",
+        text="{thing} takes no more.",
+        why="The pulse's cause tells of what: connections (saturated), memory, or a script that blocks all others.",
+        source="No threshold is involved: it runs, and it turns work away.",
+    ),
+)
+
+ABSOLUTE: Final[tuple[Check, ...]] = (
+    SampleCheck(
+        id="KG-357",
+        name="many Redis clients",
+        applies_to=_DATABASE,
+        value=_figure("redis_connected_clients"),
+        thresholds=Thresholds(warn=500.0),
+        unit="{client}",
+        text="{thing} has {value} clients (threshold {threshold}).",
+        why="More than the platform was planned for. KG-331 tells whether it is near its limit.",
+        source=_MISSION,
+    ),
+    SampleCheck(
+        id="KG-358",
+        name="much Redis memory",
+        applies_to=_DATABASE,
+        value=_figure("redis_memory_used_bytes"),
+        thresholds=Thresholds(warn=3.0 * 1024**3),
+        unit="By",
+        text="{thing} uses {value} of memory (threshold {threshold}).",
+        why="More than the platform was planned for. KG-333 tells whether it is near its limit.",
+        source=_MISSION,
+    ),
+    SampleCheck(
+        id="KG-359",
+        name="many Redis commands",
+        applies_to=_DATABASE,
+        value=_figure("redis_commands_per_second"),
+        thresholds=Thresholds(warn=50_000.0),
+        unit="{command}/s",
+        text="{thing} carries out {value} commands a second (threshold {threshold}).",
+        why="More than the platform was planned for. KG-342 tells whether it is near its limit.",
+        source=_MISSION,
+    ),
+)
+"""Opt-in: absolute figures that mean trouble on one platform and health on another."""

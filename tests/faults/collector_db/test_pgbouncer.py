@@ -1,0 +1,155 @@
+"""A real PgBouncer, well and suffering; and a PostgreSQL collector that is led to one by mistake."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+
+from kgents_collector_db.mapping import pgbouncer
+from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.postgres.session import LIMITS
+from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.entity import Ref
+from kgents_shared.runtime.clock import SystemClock
+from support.db_looks import Looks
+from support.pgbouncer_server import PgbouncerServer
+from support.postgres_server import PASSWORD, PostgresServer
+from support.postgres_watched import known, watched
+
+
+class PoolerLooks(Looks):
+    @property
+    def ref(self) -> Ref:
+        return Ref("c1", "pooler", self._name, self._namespace)
+
+
+@pytest.fixture
+async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
+    async with PostgresServer(tmp_path / "pg") as server:
+        yield server
+
+
+@asynccontextmanager
+async def looking(server: PgbouncerServer, **settings: Any) -> AsyncIterator[Looks]:
+    given = {"port": server.port, "password": Secret(PASSWORD), **settings}
+    async with aclosing(PgbouncerSource(PgbouncerTarget(**given), SystemClock())) as source:
+        yield PoolerLooks(source, pgbouncer.observe, name="front")
+
+
+async def client(server: PgbouncerServer) -> Any:
+    return await asyncpg.connect(f"postgresql://root:root@127.0.0.1:{server.port}/postgres", statement_cache_size=0)
+
+
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain", "trust"])
+async def test_pools_are_read_with_every_kind_of_login(
+    postgres: PostgresServer, tmp_path: Path, auth_type: str
+) -> None:
+    async with PgbouncerServer(tmp_path / "bouncer", postgres, auth_type=auth_type) as server, looking(server) as looks:
+        first = await looks.look()
+        connection = await client(server)
+        for _ in range(10):
+            await connection.execute("select 1")
+        await asyncio.sleep(0.1)
+        look = await looks.look()
+        idle = await looks.look()
+        await connection.close()
+    assert look.sample.faults == ()
+    assert look.phase == ("healthy", "")
+    assert first.entity_bytes == look.entity_bytes == idle.entity_bytes
+    assert look.sample.totals.total_query_count - first.sample.totals.total_query_count >= 10
+    assert known(look.pulse.performance["qps"]) > 10
+    assert look.pulse.pool is not None
+    assert look.pulse.pool.max == 100
+    assert look.entity.attributes["pgbouncer.databases"] == ["postgres"]
+    assert {(each.kind, each.peer) for each in look.entity.connections} == {
+        ("depends", f"127.0.0.1:{postgres.port}"), ("runs_on", f"127.0.0.1:{server.port}")
+    }  # fmt: skip
+
+
+async def test_clients_that_wait_for_a_connection_are_told(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres, default_pool_size=1) as server,
+        looking(server) as looks,
+        AsyncExitStack() as stack,
+    ):
+        holder = await client(server)
+        stack.callback(holder.terminate)
+        await holder.execute("begin")
+        other = await client(server)
+        stack.callback(other.terminate)
+        waiting = asyncio.create_task(other.execute("select 1"))
+        async with asyncio.timeout(10):
+            while (look := await looks.look()).pulse.custom["pgbouncer_maxwait_seconds"] < 1.1:  # type: ignore[operator]
+                await asyncio.sleep(0.1)
+        look = await looks.looks(2)
+        await holder.execute("rollback")
+        await waiting
+    assert look.phase == ("degraded", "clients waiting")
+    assert look.pulse.custom["pgbouncer_clients_waiting"] == 1
+    assert "KG-320" in look.checks
+
+
+async def test_each_way_to_be_kept_out_is_named(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with PgbouncerServer(tmp_path / "bouncer", postgres, max_client_conn=2) as server:
+        for settings, phase in (
+            ({"password": Secret("wrong")}, ("degraded", "wrong credentials")),
+            ({"user": "stranger"}, ("degraded", "wrong credentials")),
+            ({"user": "other", "password": Secret("other")}, ("degraded", "missing privilege")),
+            ({"tls": "require"}, ("degraded", "tls")),
+            ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls")),
+            ({"port": postgres.port}, ("failing", "refused")),
+            ({"port": 1}, ("failing", "refused")),
+        ):
+            async with looking(server, **settings) as looks:
+                assert (await looks.looks(2)).phase == phase
+        async with AsyncExitStack() as stack, looking(server) as looks:
+            for _ in range(2):
+                stack.callback((await client(server)).terminate)
+            full = await looks.looks(2)
+        assert full.phase == ("overloaded", "connections")  # its stats users are let in all the same
+        assert full.health.level == "critical"
+    assert PASSWORD.strip().encode() not in looks.said
+
+
+async def test_a_frozen_or_dead_pooler_is_failing_and_is_seen_again(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with PgbouncerServer(tmp_path / "bouncer", postgres) as server, looking(server, timeout_s=1) as looks:
+        await looks.look()
+        server.pause()
+        started = time.monotonic()
+        frozen = await looks.look()
+        assert time.monotonic() - started < 2
+        server.kill()
+        dead = await looks.looks(2)
+        await server.start()
+        back = await looks.look()
+    assert frozen.phase == ("failing", "frozen")
+    assert dead.phase == ("failing", "refused")
+    assert dead.entity.status == "failed"
+    assert dead.health.level == "critical"
+    assert back.phase == ("healthy", "")
+    assert back.events == ["SeenAgain"]
+
+
+IGNORED = ",".join(name for name in LIMITS if name != "application_name") + ",statement_timeout"
+
+
+@pytest.mark.parametrize("ignored", ["", IGNORED], ids=["strict", "lenient"])
+async def test_a_postgres_target_that_is_a_pooler_is_detected_and_said(
+    postgres: PostgresServer, tmp_path: Path, ignored: str
+) -> None:
+    settings = {"ignore_startup_parameters": ignored, "pool_mode": "session"} if ignored else {}
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres, **settings) as server,
+        watched(postgres, port=server.port) as looks,
+    ):
+        look = await looks.looks(2)
+    assert look.phase == ("degraded", "pooler")
+    assert look.entity.status == "unknown"
+    assert "connection pooler" in look.sample.blindness.text
+    assert look.health.level == "unknown"

@@ -1,0 +1,189 @@
+"""From a real PostgreSQL to what subscribers see: entity, pulse and health through real NATS and the real services."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, PULSE
+from kgents_shared.contract.entity import Ref
+from support.build import NOW_NS, make_entity
+from support.db_service import configuration, last_pulse, stored, watching
+from support.nats_server import NatsServer
+from support.postgres_server import PASSWORD, PostgresServer
+from support.service_process import ServiceProcess
+from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology, until
+
+pytestmark = pytest.mark.timeout(180)
+
+ORDERS = Ref("test", "database", "orders", "shop")
+QUERY_CANARY = "canary_in_a_statement"
+
+
+async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = bytearray()
+
+    async def keep(message: Msg) -> None:
+        published.extend(message.data)
+
+    await (await bus.session()).subscribe("kgents.>", keep)
+    async with PostgresServer(tmp_path / "pg") as postgres, AsyncExitStack() as stack:
+        target = watching(tmp_path, postgres.port, namespace="shop")
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, postgres={"orders": target}))
+        collector = ServiceProcess("collector-db", server.url, tmp_path)
+        processes = [
+            collector,
+            ServiceProcess("topology-builder", server.url, tmp_path),
+            ServiceProcess("health-scorer", server.url, tmp_path, health_scorer__tick_interval_s="0.5"),
+        ]
+        for process in processes:
+            await stack.enter_async_context(process)
+        await in_sync(bus, "collector-db")
+        await postgres.sql(f"select '{QUERY_CANARY}'")
+
+        async def is_well() -> bool:
+            found = (await health(bus)).get(ORDERS)
+            return found is not None and found.level == "healthy" and found.evaluated > 5
+
+        await until(is_well)
+        entity = (await topology(bus))[ORDERS]
+        assert entity.status == "running"
+        assert entity.uid == str(await postgres.value("select system_identifier from pg_control_system()"))
+        assert entity.attributes["db.system.name"] == "postgresql"
+        assert f"127.0.0.1:{postgres.port}" in entity.addresses
+        pulse = await last_pulse(bus, ORDERS)
+        assert pulse is not None
+        assert (pulse.phase, pulse.backend, pulse.uid) == ("healthy", "postgres", entity.uid)
+
+        postgres.kill()
+
+        async def is_dead() -> bool:
+            found = (await health(bus)).get(ORDERS)
+            return found is not None and found.level == "critical" and "refused" in found.text
+
+        await until(is_dead)
+        before = await last_pulse(bus, ORDERS)
+        assert before is not None
+
+        async def pulse_keeps_coming() -> bool:
+            now = await last_pulse(bus, ORDERS)
+            return now is not None and now.timestamp > before.timestamp and now.cause == "refused"
+
+        await until(pulse_keeps_coming)
+        beat = await heartbeat(bus, "collector-db")
+        assert beat is not None
+        assert beat.state == "in_sync"
+        assert (await topology(bus))[ORDERS].status == "failed"
+
+        await postgres.start()
+        await until(is_well)
+        assert await collector.stop() == 0
+        logs = b"".join(process.log.read_bytes() for process in processes)
+        for secret in (PASSWORD, json.dumps(PASSWORD), QUERY_CANARY):
+            assert secret.strip().encode() not in published
+            assert secret.strip().encode() not in logs
+
+
+async def test_a_marked_service_is_found_on_the_stream_and_watched_until_it_is_gone(
+    server: NatsServer, bus: Bus, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        template = watching(tmp_path, 1)
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, discovery={"postgres": template}))
+        address = f"127.0.0.1:{postgres.port}"
+        marks = {"kgents.io/database": "postgres", "kgents.io/database-port": str(postgres.port)}
+        pg = make_entity("pg", ref=Ref("test", "service", "pg", "shop"), addresses=[address], annotations=marks)
+        web = make_entity("web", ref=Ref("test", "service", "web", "shop"), addresses=["127.0.0.1:80"])
+        await truth.say(pg, web)
+        async with (
+            ServiceProcess("collector-db", server.url, tmp_path),
+            ServiceProcess("topology-builder", server.url, tmp_path),
+        ):
+            found = Ref("test", "database", "pg", "shop")
+
+            async def is_seen() -> bool:
+                entity = (await topology(bus)).get(found)
+                return entity is not None and entity.status == "running" and bool(entity.uid)
+
+            await until(is_seen)
+            edges = {(edge.kind, edge.peer) for edge in (await topology(bus))[found].connections}
+            assert ("runs_on", pg.ref) in edges
+            assert [ref for ref in await topology(bus) if ref.kind == "database"] == [found]
+            await truth.unsay(pg)
+
+            async def is_gone() -> bool:
+                return found not in await topology(bus)
+
+            await until(is_gone)
+
+
+async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_new(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        target = watching(tmp_path, postgres.port)
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, postgres={"one": target, "two": target}))
+        one, two = Ref("test", "database", "one"), Ref("test", "database", "two")
+        collector = ServiceProcess("collector-db", server.url, tmp_path)
+        async with collector:
+            await in_sync(bus, "collector-db")
+            await until(lambda: are(bus, {one, two}))
+            collector.kill()
+            said = await last_seq(bus, "KGENTS_ENTITY")
+            before = await last_pulse(bus, two)
+            collector.start()
+
+            async def looks_again() -> bool:
+                return await last_pulse(bus, two) != before
+
+            await until(looks_again)
+            assert await last_seq(bus, "KGENTS_ENTITY") == said
+            assert await collector.stop() == 0
+        configuration(tmp_path, postgres={"one": target})
+        async with ServiceProcess("collector-db", server.url, tmp_path):
+            await until(lambda: are(bus, {one}))
+
+
+async def are(bus: Bus, refs: set[Ref]) -> bool:
+    """Whether these are the databases that the collector says there are."""
+    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref for row in table.rows.values()} == refs
+
+
+async def test_pulses_of_a_time_without_nats_arrive_later_and_in_order(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PostgresServer(tmp_path / "pg") as postgres:
+        monkeypatch.setenv(
+            "KGENTS_CONFIG", configuration(tmp_path, postgres={"one": watching(tmp_path, postgres.port)})
+        )
+        one = Ref("test", "database", "one")
+        async with ServiceProcess("collector-db", server.url, tmp_path) as collector:
+            await in_sync(bus, "collector-db")
+            server.kill()
+            await asyncio.sleep(4)  # the time without NATS
+            gone_until = datetime.now(UTC)
+            await server.start()
+
+            async def is_back() -> bool:
+                pulse = await last_pulse(bus, one)
+                return pulse is not None and pulse.timestamp > gone_until
+
+            await until(is_back)
+            assert await collector.stop() == 0
+        payloads = await stored(bus, "KGENTS_PULSE")
+    times = [PULSE.decode(payload).timestamp for payload in payloads]
+    assert times == sorted(times)
+    assert len(times) == len(set(times))
+    assert max((after - before).total_seconds() for before, after in pairwise(times)) < 2.5

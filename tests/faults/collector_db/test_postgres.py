@@ -1,0 +1,374 @@
+"""A suffering PostgreSQL: each fault has its phase and cause, within a deadline, and health says so."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.entity import Connection
+from support.db_looks import Look, Looks
+from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
+from support.postgres_watched import clients, make_application, watched
+from support.proxy import Proxy
+from support.truth import until
+
+
+@pytest.fixture
+async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
+    async with PostgresServer(tmp_path / "pg") as server:
+        yield server
+
+
+async def sees(looks: Looks, cause: str) -> Look:
+    """Look until the cause is this one, and once more: two looks that agree make a status."""
+
+    async def claim() -> bool:
+        return (await looks.look("fast")).pulse.cause == cause
+
+    await until(claim)
+    return await looks.look("fast")
+
+
+async def test_a_killed_server_is_refused_and_after_its_recovery_seen_again(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        healthy = await looks.looks(2)
+        postgres.kill()
+        blip = await looks.look()
+        dead = await looks.look()
+        assert blip.phase == dead.phase == ("failing", "refused")
+        assert (blip.entity.status, dead.entity.status) == ("running", "failed")
+        assert dead.entity.reason == "refused"
+        assert dead.pulse.custom["postgres_up"] == 0
+        assert dead.entity.uid == dead.pulse.uid == healthy.entity.uid
+        assert dead.entity.attributes == healthy.entity.attributes
+        assert dead.health.level == "critical"
+        assert dead.checks[:2] == ["KG-001", "KG-300"]
+        assert blip.events == ["Refused"]
+        assert dead.events == []
+        await postgres.start()
+        back = await looks.looks(3)
+    assert back.phase == ("healthy", "")
+    assert back.entity.uid == healthy.entity.uid
+    assert back.health.level in ("healthy", "critical")  # three samples better than the threshold, then it is over
+
+
+async def test_a_restart_is_told_once_and_rates_do_not_leap(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await looks.looks(2)
+        await postgres.stop()
+        await postgres.start()
+        look = await looks.look()
+        after = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert look.events == ["Restarted"]
+    assert look.pulse.performance["tps"] is None
+    assert after.events == []
+
+
+@pytest.mark.parametrize("who", ["everything", "our backend"])
+async def test_a_frozen_server_is_told_within_the_deadline(postgres: PostgresServer, who: str) -> None:
+    async with watched(postgres, statement_timeout_s=1, connect_timeout_s=1) as looks:
+        await looks.look()
+        ours = await postgres.value("select pid from pg_stat_activity where usename = 'kgents'")
+        if who == "everything":
+            postgres.pause()
+        else:
+            os.kill(ours, signal.SIGSTOP)
+        started = time.monotonic()
+        look = await looks.look()
+        assert time.monotonic() - started < 4
+        assert look.phase == ("failing", "frozen")
+        assert look.sample.connections == 0
+        if who == "everything":
+            look = await looks.look()
+            assert look.phase == ("failing", "frozen")
+            assert look.entity.status == "failed"
+            assert look.health.level == "critical"
+            postgres.resume()
+        else:
+            os.kill(ours, signal.SIGCONT)
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
+
+
+async def test_a_full_server_is_overloaded_and_not_down(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "max_connections": 8,
+        "superuser_reserved_connections": 2,
+        "max_wal_senders": 0,
+        "wal_level": "minimal",
+    }
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+        await looks.look()
+        ours = await server.value("select pid from pg_stat_activity where usename = 'kgents'")
+        login = await make_application(server)
+        async with clients(server, 5, **login) as opened:
+            await server.sql(f"select pg_terminate_backend({ours})")
+            opened.append(await server.connect(**login))  # the last slot for users without privileges
+            look = await looks.looks(2)
+            assert look.phase == ("overloaded", "saturated")
+            assert look.entity.status == "running"
+            assert look.pulse.custom["postgres_up"] == 1
+            assert look.pulse.pool is not None
+            assert look.pulse.pool.utilization == 1
+            assert look.health.level == "critical"
+            assert look.checks == ["KG-301"]
+            opened.pop().terminate()
+        assert (await sees(looks, "")).phase == ("healthy", "")
+
+
+async def test_from_16_on_the_reserved_connections_let_us_see_a_full_server(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"max_connections": 9, "superuser_reserved_connections": 2, "reserved_connections": 2}
+    async with PostgresServer(
+        tmp_path / "pg", version=18, max_wal_senders=0, wal_level="minimal", **settings
+    ) as server:
+        await server.sql("grant pg_use_reserved_connections to kgents")
+        login = await make_application(server)
+        async with clients(server, 5, **login), watched(server) as looks:
+            look = await looks.looks(2)
+    assert look.phase == ("overloaded", "connections")
+    assert look.pulse.custom["postgres_connections_ratio"] == 1
+    assert look.health.level == "critical"
+
+
+async def test_our_own_limit_is_not_the_servers(postgres: PostgresServer) -> None:
+    await postgres.sql("alter role kgents connection limit 1")
+    async with clients(postgres, 1, user="kgents", password=PASSWORD), watched(postgres) as looks:
+        look = await looks.looks(2)
+    assert look.phase == ("degraded", "own limit")
+    assert (look.entity.status, look.entity.reason) == ("unknown", "own limit")
+    assert "postgres_up" not in look.pulse.custom
+    assert look.health.level == "unknown"
+    assert "KG-316" in look.checks
+
+
+async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong")
+    async with watched(postgres, password=Secret(file)) as looks:
+        look = await looks.looks(2)
+        assert look.phase == ("degraded", "wrong credentials")
+        assert look.entity.status == "unknown"
+        assert look.health.level == "unknown"
+        file.write_text(PASSWORD + "\n")
+        assert (await looks.look()).phase == ("healthy", "")
+        file.unlink()
+        await postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kgents'")
+        look = await looks.look()
+    assert look.phase == ("degraded", "wrong credentials")
+    assert str(file) in look.sample.blindness.text
+    assert b"wrong\x22" not in looks.said
+
+
+@pytest.mark.parametrize(
+    ("settings", "phase", "words"),
+    [
+        ({"host": "no-such-host.invalid"}, ("failing", "unreachable"), "mend DNS"),
+        ({"port": 1}, ("failing", "refused"), "nobody listens"),
+        ({"host": "/nowhere"}, ("failing", "refused"), "nobody listens"),
+        ({"database": "nope"}, ("degraded", "wrong credentials"), "correct `database`"),
+        ({"user": "nobody-i-know"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
+        ({"tls": "require"}, ("degraded", "tls"), "tls"),
+        ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls"), "tls_ca_file"),
+    ],
+)
+async def test_each_way_to_miss_a_server_is_named(
+    postgres: PostgresServer, settings: dict[str, Any], phase: tuple[str, str], words: str
+) -> None:
+    async with watched(postgres, **settings) as looks:
+        look = await looks.looks(2)
+    assert look.phase == phase
+    assert words in look.sample.blindness.text
+    assert look.health.level in ("critical", "unknown")
+
+
+async def test_a_recovering_server_is_starting(postgres: PostgresServer) -> None:
+    """An archive recovery that waits for its log accepts nobody, for as long as the test wishes."""
+    async with watched(postgres) as looks:
+        await looks.look()
+        await postgres.stop()
+        postgres.configure(restore_command="sleep 30", hot_standby="off")
+        (postgres.data / "recovery.signal").touch()
+        postgres.give(postgres.data / "recovery.signal")
+        await postgres.start(wait=False)
+        look = await sees(looks, "starting")
+    assert look.phase == ("starting", "starting")
+    assert (look.entity.status, look.entity.reason) == ("pending", "starting")
+    assert look.health.level != "healthy" or look.health.reasons == []
+    assert "KG-300" not in look.checks
+
+
+async def test_a_stalled_link_hangs_nobody_and_a_cut_one_is_mended_in_the_same_look(postgres: PostgresServer) -> None:
+    async with Proxy(postgres.port) as proxy:
+        port = int(proxy.url.rpartition(":")[2])
+        async with watched(postgres, port=port, statement_timeout_s=1, connect_timeout_s=1) as looks:
+            assert (await looks.look()).phase == ("healthy", "")
+            proxy.stall()
+            started = time.monotonic()
+            look = await looks.look()
+            assert look.phase == ("failing", "frozen")
+            assert time.monotonic() - started < 4
+            proxy.flow()
+            assert (await looks.look()).phase == ("healthy", "")
+            proxy.cut()
+            assert (await looks.look()).phase == ("healthy", "")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path, version: int) -> None:
+    async with (
+        PostgresServer(tmp_path / "pg", version=version) as postgres,
+        postgres.standby(tmp_path / "standby", "replica") as standby,
+        watched(postgres, "primary") as primary,
+        watched(standby, "replica", primary=primary) as looks,
+    ):
+        await postgres.sql("create table t as select generate_series(1, 1000) as n")
+        await until(lambda: is_streamed(primary))
+        joined, upstream = await looks.look(), await primary.look()
+        assert joined.phase == ("healthy", "")
+        assert joined.entity.uid == upstream.entity.uid
+        assert (joined.entity.attributes["postgresql.role"], upstream.entity.attributes["postgresql.role"]) == (
+            "standby", "primary"
+        )  # fmt: skip
+        (edge,) = [each for each in joined.entity.connections if each.kind == "depends"]
+        assert edge.peer in upstream.entity.aliases
+        assert edge.attributes["postgresql.replication.link"] == "up"
+        assert upstream.entity.attributes["postgresql.standbys"] == ["replica"]
+        await until(lambda: replayed_all(looks))
+        idle = [(await looks.look()).entity_bytes for _ in range(3)]
+        assert idle[0] == idle[1] == idle[2]
+        await until(lambda: replayed_all(looks))  # an idle primary too writes a record now and then
+
+        senders = await postgres.sql("select pid from pg_stat_replication where $1", True)
+        await standby.sql("alter system set primary_conninfo = 'host=127.0.0.1 port=1'")
+        await standby.sql("select pg_reload_conf()")
+        assert senders
+        look = await sees(looks, "replication link down")
+        await postgres.sql("create table more as select generate_series(1, 100000) as n")
+        cut = await primary.looks(2)
+        look = await looks.look()
+        wal = await postgres.value("select pg_current_wal_lsn() - '0/0'::pg_lsn")
+        replayed = await standby.value("select pg_last_wal_replay_lsn() - '0/0'::pg_lsn")
+        for _ in range(4):
+            look = await looks.look()
+    assert look.phase == ("degraded", "replication link down")
+    assert look.pulse.replication["lag_s"] is None
+    assert look.pulse.replication["lag_bytes"] == pytest.approx(int(wal) - int(replayed), rel=0.2)
+    assert (look.pulse.replication["link_down_s"] or 0) > 30
+    assert "KG-308" in look.checks
+    assert edge_of(look).attributes["postgresql.replication.link"] == "down"
+    assert cut.pulse.replication["slots_inactive"] == 1
+    assert (cut.pulse.replication["slot_retained_bytes"] or 0) > 3_000_000
+
+
+def edge_of(look: Look) -> Connection:
+    return next(each for each in look.entity.connections if each.kind == "depends")
+
+
+async def is_streamed(primary: Looks) -> bool:
+    return bool((await primary.look("fast")).pulse.replication.get("standbys_streaming"))
+
+
+async def replayed_all(standby: Looks) -> bool:
+    return (await standby.look("fast")).pulse.replication["lag_s"] == 0
+
+
+async def test_a_base_backup_is_no_standby(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with watched(postgres) as looks:
+        await looks.look()
+        backup = asyncio.create_task(
+            asyncio.to_thread(
+                postgres.run, "pg_basebackup", "-D", str(postgres.directory / "copy"), "-h", "127.0.0.1", "-p",
+                str(postgres.port), "-U", "root", "-c", "fast", "--max-rate=2M", check=False,
+            )
+        )  # fmt: skip
+        while await postgres.value("select count(*) from pg_stat_replication where state = 'streaming'") == 0:
+            await asyncio.sleep(0.01)
+        during = await looks.look("fast")
+        await postgres.sql("select pg_terminate_backend(pid) from pg_stat_replication")
+        await backup
+        after = await looks.look("fast")
+    assert during.pulse.replication["standbys"] == 0
+    assert "postgresql.standbys" not in during.entity.attributes
+    assert after.events == []
+
+
+async def test_a_right_lost_while_we_look_is_named_and_the_pulse_keeps_coming(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await looks.look()
+        await postgres.sql("revoke execute on function pg_postmaster_start_time() from public")
+        look = await looks.looks(2)
+        assert look.phase == ("degraded", "missing privilege")
+        await postgres.sql("grant execute on function pg_postmaster_start_time() to public")
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
+
+
+async def test_a_promoted_standby_is_the_primary_now(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as looks:
+        await looks.look()
+        postgres.kill()
+        await standby.sql("select pg_promote()")
+        look = await looks.look()
+    assert look.events == ["Promoted"]
+    assert look.entity.attributes["postgresql.role"] == "primary"
+    assert look.entity.aliases == [f"postgresql-primary:{look.entity.uid}"]
+    assert not [each for each in look.entity.connections if each.kind == "depends"]
+
+
+async def test_a_slot_that_was_given_up_is_told(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+        await server.sql("select pg_create_physical_replication_slot('away', true)")
+        first = await looks.look()
+        assert first.pulse.replication["slots_inactive"] == 1
+        for _ in range(4):
+            await server.sql("select pg_switch_wal()")
+            await server.sql("create table if not exists t (n int); insert into t select generate_series(1, 1000)")
+        await server.sql("checkpoint")
+        look = await looks.looks(2)
+    assert look.pulse.replication["slots_lost"] == 1
+    assert "KG-309" in look.checks
+    assert b"SlotLost" in looks.said
+
+
+async def test_failing_archiving_is_told(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"archive_mode": "on", "archive_command": "false"}
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+        await looks.look()
+        await server.sql("select pg_switch_wal()")
+        while not await server.value("select failed_count from pg_stat_archiver"):
+            await asyncio.sleep(0.05)
+        look = await looks.looks(2)
+    assert look.pulse.custom["postgres_archiving_failing"] == 1
+    assert "KG-311" in look.checks
+
+
+async def test_a_deadlock_is_counted_and_told(postgres: PostgresServer) -> None:
+    await postgres.sql("create table t (n int primary key); insert into t values (1), (2)")
+    async with watched(postgres) as looks, clients(postgres, 2) as (one, two):
+        await looks.look()
+        await one.execute("begin; set deadlock_timeout = '10ms'; update t set n = 1 where n = 1")
+        await two.execute("begin; set deadlock_timeout = '10ms'; update t set n = 2 where n = 2")
+        crossing = asyncio.create_task(one.execute("update t set n = 2 where n = 2"))
+        try:
+            await two.execute("update t set n = 1 where n = 1")
+        except Exception:  # noqa: BLE001 - either of the two is the victim
+            await two.execute("rollback")
+        await asyncio.wait([crossing])
+        one.terminate()
+        two.terminate()  # an ended session tells its statistics at once
+        while not await postgres.value("select sum(deadlocks) from pg_stat_database"):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
+        look = await looks.look()
+    assert look.pulse.custom["postgres_deadlocks"] == 1
+    assert "Deadlock" in look.events

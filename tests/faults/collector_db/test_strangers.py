@@ -1,0 +1,79 @@
+"""Something else answers where a database should be: each look says so in time, and nothing hangs or breaks."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from kgents_collector_db.source import Source
+from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.postgres import PostgresSource
+from kgents_collector_db.source.qdrant import QdrantSource
+from kgents_collector_db.source.redis import RedisSource
+from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_collector_db.targets.redis import RedisTarget
+from kgents_shared.runtime.clock import SystemClock
+
+LOGGED_IN = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+WORDS = {
+    "silence and goodbye": b"",
+    "zeros": bytes(100),
+    "MySQL": b"J\0\0\0\n8.0.33\0\x08\0\0\0abcdefgh\0\xff\xf7\xff\x02\0\xff\xdf\x15" + bytes(10) + b"abc\0caching\0",
+    "SSH": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "a login without rows": LOGGED_IN + b"C\0\0\0\x09SHOW\0Z\0\0\0\x05I" * 6,
+    "a login and half a row": LOGGED_IN + b"T\0\0\0\x06\0\x01D\0\0\0\x06\0\x05",
+    "huge lengths": b"*-5\r\n$5000000000\r\n" + b"\xff" * 40,
+}
+CLOCK = SystemClock()
+SHORT: dict[str, Any] = {"connect_timeout_s": 0.5}
+SOURCES: dict[str, Callable[[int], Source[Any]]] = {
+    "postgres": lambda port: PostgresSource(
+        PostgresTarget(port=port, tls="disable", statement_timeout_s=1, **SHORT), CLOCK
+    ),
+    "postgres, TLS preferred": lambda port: PostgresSource(
+        PostgresTarget(port=port, statement_timeout_s=1, **SHORT), CLOCK
+    ),
+    "pgbouncer": lambda port: PgbouncerSource(PgbouncerTarget(port=port, tls="disable", timeout_s=0.5, **SHORT), CLOCK),
+    "redis": lambda port: RedisSource(RedisTarget(port=port, timeout_s=0.5, **SHORT), CLOCK),
+    "qdrant": lambda port: QdrantSource(QdrantTarget(url=f"http://127.0.0.1:{port}", timeout_s=0.5, **SHORT), CLOCK),
+}
+
+
+@asynccontextmanager
+async def stranger(words: bytes) -> AsyncIterator[int]:
+    """It says this at once, and again at whatever it is sent; the port it listens on."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(words)
+            while words and await reader.read(65536):
+                writer.write(words)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("words", WORDS)
+async def test_a_stranger_is_told_in_time(words: str, name: str) -> None:
+    async with stranger(WORDS[words]) as port, aclosing(SOURCES[name](port)) as source:
+        started = time.monotonic()
+        sample = await source.read({"fast", "medium", "slow"})
+        assert time.monotonic() - started < 5
+    assert sample.blindness is not None
+    assert sample.blindness.phase in ("failing", "degraded")
+    assert "SSH-2" not in sample.blindness.text

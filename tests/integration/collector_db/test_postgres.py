@@ -1,0 +1,350 @@
+"""What real servers of every major version tell, against what programs beside us count."""
+
+import asyncio
+import os
+import pwd
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_collector_db.backends import Backends
+from kgents_collector_db.discovering import on_this_machine
+from kgents_shared.bus.config import Secret
+from kgents_shared.runtime.clock import SystemClock
+from support.db_looks import Look, Looks
+from support.postgres_exporter import exporter, missing
+from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
+from support.postgres_watched import clients, known, make_application, pgbench, watched
+
+
+@pytest.fixture
+async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
+    async with PostgresServer(tmp_path / "pg") as server:
+        yield server
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_every_version_is_seen_whole_and_an_idle_one_gives_the_same_bytes(tmp_path: Path, version: int) -> None:
+    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as looks:
+        await server.sql("create table t as select generate_series(1, 20000) as n; delete from t where n > 15000")
+        await server.sql("analyze t; select pg_stat_reset_shared('archiver')")
+        first, second, third = [await later(looks) for _ in range(3)]
+    assert third.sample.faults == ()
+    assert third.phase == ("healthy", "")
+    assert first.entity_bytes == second.entity_bytes == third.entity_bytes
+    assert third.entity.attributes["postgresql.role"] == "primary"
+    assert str(third.entity.attributes["db.system.version"]).startswith(f"{version}.")
+    unknown = [name for name, value in third.pulse.custom.items() if value is None and "xmin" not in name]
+    assert unknown in ([], ["postgres_dead_tuples_worst_ratio"])
+    assert third.pulse.pool is not None
+    assert (third.pulse.pool.max, third.pulse.pool.active) == (97, 0)
+    assert known(third.pulse.storage["databases_bytes"]) == sum(third.sample.sizes.values()) > 1e6
+    assert known(third.pulse.storage["wal_directory_bytes"]) >= 16 * 1024**2
+    assert third.events == []
+    assert third.health.level == "healthy"
+
+
+async def later(looks: Looks) -> Look:
+    """A look that is far enough from the one before for a rate."""
+    await asyncio.sleep(0.1)
+    return await looks.look()
+
+
+async def test_rates_are_those_that_pgbench_counts(postgres: PostgresServer) -> None:
+    await asyncio.to_thread(
+        postgres.run, "pgbench", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "root", "-i", "-q", "postgres"
+    )
+    async with watched(postgres) as looks:
+        first = await looks.look()
+        counted, latency_ms = await pgbench(postgres, 2, "-c", "4", "-N")
+        await asyncio.sleep(1.1)  # the statistics of an ended session come at once, those of a running one after 1 s
+        busy = await looks.look()
+        seconds = (busy.sample.identity.now - first.sample.identity.now).total_seconds()
+        await asyncio.sleep(0.5)
+        idle = await looks.look()
+    assert known(busy.pulse.performance["tps"]) * seconds == pytest.approx(counted, rel=0.05, abs=60)
+    assert busy.pulse.custom["postgres_transaction_rate"] == busy.pulse.performance["tps"]
+    assert 4 * counted < known(busy.pulse.performance["qps"]) * seconds < 9 * counted
+    assert 0 < known(busy.pulse.performance["latency_ms"]) < latency_ms
+    assert 0.5 < known(busy.pulse.performance["cache_hit_ratio"]) <= 1
+    assert known(busy.pulse.storage["wal_bytes_per_s"]) * seconds > 100 * counted
+    assert known(idle.pulse.performance["tps"]) < 30
+    assert idle.pulse.performance["qps"] == 0
+    assert idle.pulse.performance["latency_ms"] is None
+
+
+async def test_the_connections_are_counted_by_the_server_and_as_a_share_of_the_usable(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"max_connections": 20, "superuser_reserved_connections": 3}
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+        async with clients(server, 9) as opened:
+            await opened[0].execute("begin")
+            look = await looks.look("fast")
+        pool = look.pulse.pool
+        assert pool is not None
+        assert (pool.active, pool.idle, pool.max) == (0, 8, 17)
+        assert pool.utilization == pytest.approx(10 / 17)
+        assert look.pulse.custom["postgres_connections"] == 10
+        assert look.pulse.custom["postgres_idle_in_transaction"] == 1
+        async with clients(server, 16):
+            full = await looks.looks(2)
+    assert full.phase == ("overloaded", "connections")
+    assert full.health.level == "critical"
+    assert "KG-301" in full.checks
+
+
+async def test_figures_agree_with_the_prometheus_exporter(postgres: PostgresServer) -> None:
+    if why := missing():
+        pytest.skip(why)
+    async with watched(postgres) as looks, exporter(postgres) as theirs, clients(postgres, 6) as opened:
+        await opened[0].execute("begin")
+        await looks.look()
+        for _ in range(200):
+            await opened[1].execute("select 1")
+        await opened[1].close()  # an ended session tells its statistics at once
+        before = await theirs.figures()
+        look = await later(looks)
+        after = await theirs.figures()
+    custom, storage = look.pulse.custom, look.pulse.storage
+    sessions = {name: value for name, value in after.items() if name.startswith("pg_stat_activity_count")}
+    in_transaction = sum(value for name, value in sessions.items() if 'state="idle in transaction"' in name)
+    assert custom["postgres_idle_in_transaction"] == in_transaction == 1
+    assert look.pulse.pool is not None
+    assert look.pulse.pool.max == value_of(after, "pg_settings_max_connections") - 3
+    size = value_of({name: value for name, value in after.items() if 'datname="postgres"' in name}, DATABASE_SIZE)
+    assert storage["databases_bytes"] == pytest.approx(size, rel=0.01)
+    commits = [value_of(scrape, "pg_stat_database_xact_commit") for scrape in (before, after)]
+    ours = sum(each.xact_commit for each in look.sample.databases)
+    assert commits[0] <= ours <= commits[1]
+    assert commits[0] > 200
+    assert custom["postgres_checkpoints_requested"] == 0
+    requested = value_of(after, "pg_stat_bgwriter_checkpoints_req")
+    assert look.sample.checkpoints.requested == requested
+
+
+DATABASE_SIZE = "pg_database_size_bytes"
+
+
+def value_of(figures: dict[str, float], name: str) -> float:
+    """The sum over all labels."""
+    found = [value for each, value in figures.items() if each.partition("{")[0] in (name, f"{name}_total")]
+    assert found, name
+    return sum(found)
+
+
+async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres: PostgresServer) -> None:
+    await postgres.sql("create table t (n int); insert into t values (1)")
+    async with watched(postgres) as looks, clients(postgres, 6) as (root, update, alter, select, holder, advisory):
+        await root.execute("begin; update t set n = 2")
+        await holder.execute("select pg_advisory_lock(7)")
+        tasks = []
+        for connection, statement in (
+            (update, "update t set n = 3"),
+            (alter, "alter table t add m int"),
+            (select, "select * from t"),
+            (advisory, "select pg_advisory_lock(7)"),
+        ):
+            tasks.append(asyncio.create_task(connection.execute(statement)))
+            await waits(postgres, len(tasks))
+        await looks.look("fast")
+        newest = "select max(waitstart) + interval '5.1 s' > now() from pg_locks where not granted"
+        while await postgres.value(newest):
+            await asyncio.sleep(0.1)
+        look = await looks.look("fast")
+        again = await looks.look("fast")
+        pids = {name: each.get_server_pid() for name, each in zip("rh", (root, holder), strict=True)}
+        await root.execute("rollback")
+        await holder.execute("select pg_advisory_unlock(7)")
+        await asyncio.wait(tasks, timeout=10)
+        after = await looks.look("fast")
+    assert look.pulse.custom["postgres_blocked_sessions"] == 4
+    assert look.pulse.custom["postgres_blocking_roots"] == 2
+    assert look.pulse.custom["postgres_locks_waiting"] == 4
+    assert look.pulse.pool is not None
+    assert look.pulse.pool.waiting == 4
+    told = [each for each in look.facts.events if each.reason == "SessionsBlocked"]
+    assert {f"pid {pids['r']}" in each.text or f"pid {pids['h']}" in each.text for each in told} == {True}
+    assert sorted(each.count for each in told) == [1, 3]
+    assert any("idle in transaction" in each.message for each in told)
+    assert again.events == []
+    assert after.pulse.custom["postgres_blocked_sessions"] == 0
+    assert b"update" not in looks.said
+    assert b"advisory_lock" not in looks.said
+
+
+async def waits(server: PostgresServer, count: int) -> None:
+    while await server.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock'") < count:
+        await asyncio.sleep(0.01)
+
+
+async def test_an_absent_extension_is_a_stated_capability_and_not_a_zero(tmp_path: Path) -> None:
+    async with PostgresServer(tmp_path / "pg", statements=False) as server, watched(server) as looks:
+        await server.sql("create extension if not exists plpgsql")
+        await looks.look()
+        absent = await later(looks)
+        await server.sql("create extension pg_stat_statements")
+        await looks.look()
+        unloaded = await later(looks)
+    assert absent.entity.attributes["postgresql.pg_stat_statements"] == "absent"
+    assert unloaded.entity.attributes["postgresql.pg_stat_statements"] == "not preloaded"
+    for look in (absent, unloaded):
+        assert look.sample.faults == ()
+        assert look.pulse.performance["qps"] is None
+        assert look.pulse.performance["latency_ms"] is None
+        assert look.pulse.performance["tps"] is not None
+        assert look.phase == ("healthy", "")
+
+
+async def test_an_extension_that_is_dropped_is_missed_and_found_again(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await looks.looks(2)
+        await postgres.sql("drop extension pg_stat_statements")
+        dropped = await later(looks)
+        await postgres.sql("create schema extensions; create extension pg_stat_statements schema extensions")
+        hidden = await looks.looks(3)
+        await postgres.sql("grant usage on schema extensions to kgents")
+        found = await looks.looks(3)
+    assert dropped.sample.faults == ()
+    assert dropped.entity.attributes["postgresql.pg_stat_statements"] == "absent"
+    assert dropped.pulse.performance["qps"] is None
+    assert hidden.entity.attributes["postgresql.pg_stat_statements"] == "not permitted"
+    assert hidden.sample.faults == ()
+    assert found.entity.attributes["postgresql.pg_stat_statements"] == "available"
+
+
+async def test_a_reset_of_statistics_makes_rates_unknown_and_never_wrong(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        await postgres.sql("select count(*) from pg_class")
+        await looks.looks(2)
+        await postgres.sql("select pg_stat_reset(), pg_stat_statements_reset()")
+        reset = await later(looks)
+        again = await later(looks)
+    assert reset.pulse.performance["tps"] is None
+    assert reset.pulse.performance["qps"] is None
+    assert reset.events == ["StatisticsReset"]
+    assert again.pulse.performance["tps"] is not None
+
+
+async def test_statements_are_told_by_their_ids_alone(postgres: PostgresServer) -> None:
+    await postgres.sql("create table secrets (n int)")
+    async with watched(postgres) as looks:
+        await looks.look()
+        async with clients(postgres, 1) as (client,):
+            for _ in range(3):
+                await client.execute("select pg_sleep(0.05), 'swordfish'")
+        look = await looks.look()
+    busy = {name: value for name, value in look.pulse.custom.items() if name.endswith("_busy_ratio")}
+    assert busy
+    assert known(look.pulse.custom["postgres_busiest_statement_ratio"]) > 0.01
+    assert b"swordfish" not in looks.said
+    assert b"pg_sleep" not in looks.said
+    assert PASSWORD.strip().encode() not in looks.said
+
+
+async def test_a_login_without_the_right_to_see_is_told_as_blind_and_never_as_zero(postgres: PostgresServer) -> None:
+    login = await make_application(postgres)
+    async with (
+        watched(postgres, user="app", password=Secret("app")) as looks,
+        clients(postgres, 5),
+    ):
+        look = await looks.looks(2)
+    assert login["user"] == "app"
+    assert look.phase == ("degraded", "missing privilege")
+    assert look.pulse.pool is not None
+    assert (look.pulse.pool.active, look.pulse.pool.utilization) == (None, None)
+    assert "postgres_connections" not in look.pulse.custom
+    assert "postgres_blocked_sessions" not in look.pulse.custom
+    assert look.entity.attributes["postgresql.visibility"] == "partial"
+    assert look.health.level == "unknown"
+    assert "KG-316" in look.checks
+
+
+async def test_the_collector_stays_within_one_connection_and_its_limits(postgres: PostgresServer) -> None:
+    async with watched(postgres) as looks:
+        for _ in range(4):
+            look = await looks.look()
+        sessions = await postgres.sql("select pid from pg_stat_activity where usename = $1", "kgents")
+        name = await postgres.value("select application_name from pg_stat_activity where usename = 'kgents'")
+        session = looks.source._session  # type: ignore[attr-defined]
+        shown = {
+            setting: (await session.fetch(f"show {setting}"))[0][setting]
+            for setting in ("statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path", "jit")
+        }
+        with pytest.raises(Exception, match="read-only"):
+            await session.fetch("create table t (n int)")
+    assert len(sessions) == 1
+    assert name == "kgents-collector-db"
+    assert shown == {
+        "statement_timeout": "5s", "lock_timeout": "100ms", "default_transaction_read_only": "on",
+        "search_path": "pg_catalog", "jit": "off",
+    }  # fmt: skip
+    assert look.pulse.custom["collector_connections"] == 1
+    assert 0 < known(look.pulse.custom["collector_look_s"]) < 2
+    assert 10 < known(look.pulse.custom["collector_queries"]) < 30
+    async with watched(postgres) as after:
+        await after.look()
+    while await postgres.sql("select pid from pg_stat_activity where usename = $1", "kgents"):
+        await asyncio.sleep(0.02)
+
+
+async def test_more_collectors_than_five_stay_out(postgres: PostgresServer) -> None:
+    login: dict[str, Any] = {
+        "user": "kgents", "password": PASSWORD, "server_settings": {"application_name": "kgents-collector-db"}
+    }  # fmt: skip
+    async with clients(postgres, 5, **login), watched(postgres) as looks:
+        look = await looks.looks(2)
+    assert look.phase == ("degraded", "own limit")
+    assert look.sample.connections == 0
+
+
+async def test_messages_of_the_log_are_counted_by_severity_over_rotation(postgres: PostgresServer) -> None:
+    async with watched(postgres, log_path=str(postgres.log)) as looks:
+        await looks.look()
+        for _ in range(3):
+            with pytest.raises(Exception, match="division"):
+                await postgres.sql("select 1/0")
+        look = await looks.look("fast")
+        quiet = await looks.look("fast")
+        postgres.log.rename(postgres.log.with_suffix(".1"))
+        postgres.log.write_text("2026-01-01 00:00:00 UTC [1] FATAL:  too many\n")
+        rotated = await looks.look("fast")
+    assert look.pulse.custom["postgres_log_errors"] == 3
+    assert quiet.pulse.custom["postgres_log_errors"] == 0
+    assert rotated.pulse.custom["postgres_log_fatals"] == 1
+    assert b"division" not in looks.said
+
+
+async def test_a_log_that_cannot_be_read_is_a_fault_of_its_own(postgres: PostgresServer) -> None:
+    async with watched(postgres, log_path="/nowhere/postgresql.log") as looks:
+        look: Look = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert any(fault.startswith("log: expected a readable log at /nowhere") for fault in look.sample.faults)
+
+
+async def test_tables_of_every_database_are_looked_into_one_after_the_other(postgres: PostgresServer) -> None:
+    await postgres.sql("create database shop")
+    filled = "create table t as select generate_series(1, 20000) as n; delete from t where n > 5000; analyze t"
+    await postgres.sql(filled, database="shop")
+    async with watched(postgres) as looks:
+        look = await looks.looks(2)
+        await postgres.sql("create database copy template template1")  # nobody of ours is in the way
+    assert look.pulse.custom["postgres_dead_tuples"] == pytest.approx(15_000, rel=0.01)
+    assert look.pulse.custom["postgres_dead_tuples_worst_ratio"] == pytest.approx(0.75, rel=0.01)
+    assert look.entity.attributes["postgresql.databases"] == ["postgres", "shop"]
+
+
+@pytest.mark.skipif(not os.access("/var/run/postgresql", os.W_OK), reason="/var/run/postgresql is not ours to use")
+async def test_a_server_of_this_machine_is_found_if_it_lets_us_in_as_we_are(tmp_path: Path) -> None:
+    async with PostgresServer(tmp_path / "pg", sockets=["/var/run/postgresql"]) as server:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        if user != "root":
+            await server.sql(f"create role {user} login")
+        name = f"postgres-{server.port}"
+        found = await on_this_machine(Backends(SystemClock()), (), ())
+        assert name in {backend.name for backend in found}
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), {name}, ())}
+        await server.sql(f"alter role {user} connection limit 0; alter role {user} nosuperuser")
+        assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), (), ())}
+        await server.stop()
+        assert name in {each.name for each in await on_this_machine(Backends(SystemClock()), (), {name})}

@@ -1,0 +1,87 @@
+"""A real PgBouncer before a test's PostgreSQL."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.postgres_server import PASSWORD, PostgresServer, apt_install, free_port, own_directory, owner
+
+PROGRAM = Path("/usr/sbin/pgbouncer")
+START_S = 10.0
+
+
+class PgbouncerServer:
+    """`async with PgbouncerServer(directory, postgres) as pooler`; user `kgents` may read its console."""
+
+    def __init__(self, directory: Path, postgres: PostgresServer, **settings: object) -> None:
+        if not PROGRAM.exists() and (why := apt_install("pgbouncer")):
+            pytest.skip(why)
+        self.port = free_port()
+        self.directory = directory
+        self._postgres = postgres
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> "PgbouncerServer":
+        self.directory = own_directory(self.directory)
+        self._write()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _write(self) -> None:
+        settings = {
+            "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "", "auth_type": "scram-sha-256",
+            "auth_file": self.directory / "users", "stats_users": "kgents", "pool_mode": "transaction",
+            "logfile": self.directory / "log", "server_tls_sslmode": "disable", **self._settings,
+        }  # fmt: skip
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        (self.directory / "pgbouncer.ini").write_text(
+            f"[databases]\npostgres = host=127.0.0.1 port={self._postgres.port}\n[pgbouncer]\n" + "\n".join(lines)
+        )
+        users = {"kgents": PASSWORD, "root": "root", "other": "other"}
+        quoted = [f'"{name}" "{password.replace(chr(34), chr(34) * 2)}"' for name, password in users.items()]
+        (self.directory / "users").write_text("\n".join(quoted) + "\n")
+        if os.geteuid() == 0:
+            for path in (self.directory, *self.directory.iterdir()):
+                os.chown(path, owner().pw_uid, owner().pw_gid)
+
+    async def start(self) -> None:
+        self._process = subprocess.Popen(
+            [str(PROGRAM), str(self.directory / "pgbouncer.ini")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._postgres.identity(),
+        )  # fmt: skip
+        deadline = asyncio.get_running_loop().time() + START_S
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                assert asyncio.get_running_loop().time() < deadline, (self.directory / "log").read_text()
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)

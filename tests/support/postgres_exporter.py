@@ -1,0 +1,69 @@
+"""Debian's prometheus-postgres-exporter looking at a server: what others read there."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from support.postgres_server import PostgresServer, apt_install, free_port
+
+EXPORTER = "prometheus-postgres-exporter"
+START_S = 20.0
+
+
+def missing() -> str:
+    """Why it cannot be run; empty when it can."""
+    return apt_install(EXPORTER) if shutil.which(EXPORTER) is None else ""
+
+
+class Exporter:
+    """One that runs."""
+
+    def __init__(self, pid: int, port: int, client: httpx.AsyncClient) -> None:
+        self.pid = pid
+        self._url = f"http://127.0.0.1:{port}/metrics"
+        self._client = client
+
+    async def scrape(self) -> str:
+        """What it says now."""
+        answer = await self._client.get(self._url)
+        if "pg_up 1" not in answer.text:
+            raise RuntimeError("the exporter does not reach the server")
+        return answer.text
+
+    async def figures(self) -> dict[str, float]:
+        """By name and labels, as they are written."""
+        lines = (line.rsplit(" ", 1) for line in (await self.scrape()).splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in lines}
+
+
+@asynccontextmanager
+async def exporter(server: PostgresServer) -> AsyncIterator[Exporter]:
+    """It logs in as a role `exporter` of its own."""
+    await server.sql("create role exporter login password 'exporter' in role pg_monitor")
+    port = free_port()
+    name = f"postgresql://exporter:exporter@127.0.0.1:{server.port}/postgres?sslmode=disable"
+    process = subprocess.Popen(
+        [EXPORTER, f"--web.listen-address=127.0.0.1:{port}"], cwd=Path("/"),
+        env={**os.environ, "DATA_SOURCE_NAME": name}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as client, asyncio.timeout(START_S) as deadline:
+            running = Exporter(process.pid, port, client)
+            while True:
+                try:
+                    await running.scrape()
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+                else:
+                    break
+            deadline.reschedule(None)
+            yield running
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,322 @@
+"""What a PostgreSQL look means, where a real server cannot be brought to show it."""
+
+import os
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+from msgspec import structs
+
+from kgents_collector_db.mapping import postgres
+from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
+from kgents_collector_db.mapping.postgres.rates import Span, busiest
+from kgents_collector_db.mapping.postgres.replication import lag
+from kgents_collector_db.mapping.postgres.sample import (
+    Activity,
+    Database,
+    Identity,
+    Lock,
+    PostgresSample,
+    Sender,
+    Slot,
+    Standby,
+    Statement,
+    Statements,
+)
+from kgents_collector_db.source.postgres.failure import of_connecting
+from kgents_collector_db.source.postgres.look import Look
+from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
+from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.contract.pulse import DatabasePulse
+from kgents_shared.runtime.clock import SystemClock
+
+pytestmark = pytest.mark.unit
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TARGET = PostgresTarget(host="db", user="kgents")
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def identity(seconds: float = 0, **fields: Any) -> Identity:
+    given = {
+        "now": at(seconds), "version_num": 150018, "version": "15.18 (Debian)", "in_recovery": False, "started": START,
+        "backend_pid": 1, "max_connections": 100, "superuser_reserved": 3, "reserved": 0, "sees_all": True,
+        "own_sessions": 1, "server_addr": "10.0.0.7", "server_port": 5432, "freeze_max_age": 200_000_000,
+        "multixact_freeze_max_age": 400_000_000, "receiver_timeout_s": 60.0, "archive_mode": "off", "position": 1000,
+        **fields,
+    }  # fmt: skip
+    return Identity(**given)
+
+
+def database(name: str = "shop", **fields: Any) -> Database:
+    counters = {
+        field: 0 for field in Database.__struct_fields__ if field not in ("datname", "is_guestless", "stats_reset")
+    }
+    return Database(**{"datname": name, "is_guestless": False, "stats_reset": None, **counters, **fields})
+
+
+def sample(seconds: float = 0, who: Identity | None = None, **fields: Any) -> PostgresSample:
+    return PostgresSample(
+        at=at(seconds), address="db:5432", connections=1, system_id="7", identity=who or identity(seconds), **fields
+    )
+
+
+def look(previous: PostgresSample | None, current: PostgresSample, published: Facts | None = None) -> Facts:
+    entities = {entity.ref: entity for entity in (published.entities if published else [])}
+    return postgres.observe(previous, current, Scope("c1", "orders", "shop", 10.0, current.at, entities))
+
+
+def pulse(facts: Facts) -> DatabasePulse:
+    (found,) = facts.pulses
+    assert isinstance(found, DatabasePulse)
+    return found
+
+
+def commits(*numbers: int, reset: datetime | None = None) -> tuple[Database, ...]:
+    return tuple(database(f"d{i}", xact_commit=number, stats_reset=reset) for i, number in enumerate(numbers))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (sample(0, databases=commits(10, 20)), sample(10, databases=commits(60, 70)), 10.0),
+        (sample(0, databases=commits(10)), sample(10, databases=commits(10, 50)), 5.0),  # made since
+        (sample(0, databases=commits(10, 20)), sample(10, databases=commits(60)), 5.0),  # dropped since
+        (sample(0, databases=commits(10)), sample(10, databases=commits(5)), None),  # began anew
+        (sample(0, databases=commits(10)), sample(10, databases=commits(60, reset=at(5))), None),
+        (sample(0, databases=commits(10)), sample(10, identity(10, started=at(5)), databases=commits(60)), None),
+        (sample(0, databases=commits(10)), sample(0, databases=commits(60)), None),
+        (sample(0), sample(10, databases=commits(60)), None),
+        (sample(0, databases=commits(10)), sample(10), None),
+    ],
+)
+def test_rate_is_that_of_the_time_between_or_it_is_not_known(
+    before: PostgresSample, now: PostgresSample, expected: float | None
+) -> None:
+    assert pulse(look(before, now)).performance["tps"] == expected
+
+
+def statements(seconds: float, *rows: tuple[int, int, float], dealloc: int = 0) -> Statements:
+    return Statements(at(seconds), START, dealloc, START, tuple(Statement(1, 2, *row, rows=0) for row in rows))
+
+
+def test_busiest_statements_are_those_of_the_time_between() -> None:
+    before = statements(0, (11, 1_000_000, 9e9), (12, 5, 100.0))
+    now = statements(10, (11, 1_000_000, 9e9), (12, 15, 1100.0), (13, 2, 500.0))
+    assert busiest(sample(statements=now, statements_before=before), 5) == [(12, 1.0, 0.1), (13, 0.2, 0.05)]
+
+
+@pytest.mark.parametrize(
+    "now", [statements(10, (12, 9, 9.0), dealloc=1), structs.replace(statements(10), started=at(1))]
+)
+def test_busiest_statements_are_not_known_across_an_eviction_or_a_restart(now: Statements) -> None:
+    assert busiest(sample(statements=now, statements_before=statements(0, (12, 5, 1.0))), 5) == []
+
+
+def standby(**fields: Any) -> PostgresSample:
+    given = {
+        "status": "streaming", "msg_age_s": 1.0, "sender_host": "10.0.0.7", "sender_port": 5432, "received": 500,
+        "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, **fields,
+    }  # fmt: skip
+    return sample(0, identity(in_recovery=True), standby=Standby(**given))
+
+
+@pytest.mark.parametrize(
+    ("fields", "primary", "expected"),
+    [
+        ({}, None, (True, 0, 0.0)),  # idle for an hour, and up to date
+        ({}, 700, (True, 200, 0.0)),
+        ({"received": 800}, None, (True, 300, 3600.0)),
+        ({"status": None, "msg_age_s": None}, None, (False, None, None)),  # everything received is replayed: no proof
+        ({"status": None, "msg_age_s": None}, 314_000_500, (False, 314_000_000, None)),
+        ({"msg_age_s": 50.0}, None, (False, None, None)),  # the socket is open, and nothing comes
+        ({"status": "waiting"}, None, (False, None, None)),
+        ({}, 400, (True, 0, 0.0)),  # the primary was looked at before the standby
+    ],
+)
+def test_lag_is_known_only_over_a_link_that_lives(
+    fields: dict[str, Any], primary: int | None, expected: tuple[bool, int | None, float | None]
+) -> None:
+    found = lag(standby(**fields), primary)
+    assert found is not None
+    assert (found.link_up, found.bytes, found.seconds) == expected
+
+
+def test_time_since_the_link_is_down_outlives_a_restart_of_the_collector() -> None:
+    cut = standby(status=None, msg_age_s=None)
+    first = look(None, cut)
+    later = look(None, structs.replace(cut, at=at(90)), first)
+    assert pulse(later).replication["link_down_s"] == 90
+    assert later.entities == first.entities
+
+
+def test_standby_that_reports_nothing_has_no_lag_only_if_it_is_not_behind() -> None:
+    idle = Sender("a", "streaming", "async", 0, None, None, None, None)
+    behind = Sender("b", "streaming", "async", 5000, None, None, None, None)
+    assert pulse(look(None, sample(senders=(idle,)))).replication["standby_lag_s"] == 0
+    assert pulse(look(None, sample(senders=(behind,)))).replication["standby_lag_s"] is None
+
+
+def test_who_holds_vacuum_back_is_told_by_holder() -> None:
+    figures = pulse(
+        look(
+            None,
+            sample(
+                activity=(Activity("client backend", "active", "", 1, 0, 5.0, 5.0, None, 1000),),
+                senders=(Sender("a", "streaming", "async", 0, None, None, None, 2000),),
+                slots=(Slot("s", "logical", True, "reserved", None, 1, 3000, 4000, None, None),),
+                databases=(database(xid_age=1_500_000_000, mxid_age=10),),
+            ),
+        )
+    ).custom
+    assert figures["postgres_xmin_age_sessions"] == 1000
+    assert figures["postgres_xmin_age_standbys"] == 2000
+    assert figures["postgres_xmin_age_slots"] == 3000
+    assert figures["postgres_catalog_xmin_age_slots"] == 4000
+    assert figures["postgres_wraparound_ratio"] == 0.75
+    assert figures["postgres_freeze_ratio"] == 7.5
+
+
+def test_another_database_under_the_same_name_is_told() -> None:
+    first = look(None, sample())
+    second = look(sample(), structs.replace(sample(10), system_id="8"), first)
+    assert [event.reason for event in second.events] == ["Replaced"]
+    assert second.entities[0].uid == "8"
+
+
+def test_restart_while_the_collector_was_away_is_told_and_at_most_once() -> None:
+    first = look(None, sample())
+    restarted = sample(60, identity(60, started=at(50)))
+    second = look(None, restarted, first)
+    assert [event.reason for event in second.events] == ["Restarted"]
+    assert look(restarted, restarted, second).events == []
+
+
+def error_of(kind: type[Exception], routine: str = "") -> Exception:
+    error = kind("in welcher Sprache auch immer")
+    error.server_source_function = routine  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (error_of(asyncpg.TooManyConnectionsError, "InitializeSessionUserId"), ("degraded", "own limit")),
+        (error_of(asyncpg.TooManyConnectionsError, "CheckMyDatabase"), ("degraded", "own limit")),
+        (error_of(asyncpg.TooManyConnectionsError, "InitProcess"), ("overloaded", "saturated")),
+        (error_of(asyncpg.TooManyConnectionsError, "InitPostgres"), ("overloaded", "saturated")),
+        (error_of(asyncpg.CannotConnectNowError), ("starting", "starting")),
+        (asyncpg.CannotConnectNowError("the database system is shutting down"), ("failing", "refused")),
+        (error_of(asyncpg.ProtocolViolationError), ("degraded", "pooler")),
+        (error_of(asyncpg.InsufficientPrivilegeError), ("degraded", "missing privilege")),
+        (error_of(asyncpg.OutOfMemoryError), ("failing", "refused")),
+        (OSError(113, "No route to host"), ("failing", "unreachable")),
+        (ConnectionResetError(104, "Connection reset by peer"), ("failing", "refused")),
+        (asyncpg.ConnectionDoesNotExistError("closed"), ("failing", "refused")),
+        (ssl.SSLCertVerificationError("bad"), ("degraded", "tls")),
+        (ValueError("anything"), ("failing", "refused")),
+    ],
+)
+def test_failure_to_connect_has_its_phase_and_cause(error: Exception, expected: tuple[str, str]) -> None:
+    blindness = of_connecting(error, TARGET)
+    assert (blindness.phase, blindness.cause) == expected
+    assert "expected" in blindness.text
+    assert "found" in blindness.text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line"),
+    [
+        (".log", "2026-01-01 00:00:00.000 UTC [1] app@shop ERROR:  division by zero"),
+        (".csv", '2026-01-01 00:00:00.000 UTC,"app","shop",1,"[local]",6,1,"SELECT",2026-01-01,3/2,0,ERROR,22012,"x"'),
+        (".json", '{"timestamp":"2026-01-01","error_severity":"ERROR","message":"division by zero"}'),
+    ],
+)
+def test_log_is_counted_in_every_format_and_half_a_line_with_its_other_half(
+    tmp_path: Path, suffix: str, line: str
+) -> None:
+    path = tmp_path / f"postgresql{suffix}"
+    path.write_text(f"{line}\n" * 7)
+    log = ServerLog(str(path))
+    first = log.read()
+    assert first is not None
+    assert first.by_severity["error"] == 0
+    with path.open("a") as file:
+        file.write(f"{line}\n{line[:60]}")
+        file.flush()
+        one = log.read()
+        file.write(f"{line[60:]}\n")
+        file.flush()
+        two = log.read()
+    log.close()
+    assert one is not None
+    assert two is not None
+    assert (one.by_severity["error"], two.by_severity["error"]) == (1, 2)
+
+
+def test_log_gone_wild_is_read_in_part_and_that_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "postgresql.log"
+    path.touch()
+    log = ServerLog(str(tmp_path))
+    log.read()
+    path.write_bytes(b"x" * (3 * READ_BYTES) + b"\n 1 FATAL:  enough\n")
+    found = log.read()
+    log.close()
+    assert found is not None
+    assert found.by_severity["fatal"] == 1
+    assert found.skipped_bytes > READ_BYTES
+
+
+def test_only_what_a_line_is_counts_and_not_what_it_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "postgresql.log"
+    path.touch()
+    log = ServerLog(str(path))
+    log.read()
+    path.write_text(
+        "2026-01-01 00:00:00 UTC [1] LOG:  statement: select 'ERROR:  no'\n"
+        "\tFATAL:  still that statement\n"
+        "2026-01-01 00:00:00 UTC [1] app@shop ERROR:  relation does not exist\n"
+        "2026-01-01 00:00:00 UTC [1] app@shop STATEMENT:  select 'PANIC:  no'\n"
+    )
+    found = log.read()
+    log.close()
+    assert found is not None
+    assert found.by_severity == {"warning": 0, "error": 1, "fatal": 0, "panic": 0}
+
+
+def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_ended(tmp_path: Path) -> None:
+    error = "2026-01-01 00:00:00 UTC [1] ERROR:  no\n"
+    monday, tuesday = tmp_path / "postgresql-Mon.log", tmp_path / "postgresql-Tue.log"
+    for path in (monday, tuesday):
+        path.write_text(error * 5)
+    log = ServerLog(str(tmp_path))
+    counted = []
+    for turn, path in enumerate((monday, tuesday, monday, tuesday, tuesday)):
+        with path.open("a") as file:
+            file.write(error * turn)
+        os.utime(path, (turn, 2e9 + turn))
+        found = log.read()
+        assert found is not None
+        counted.append(found.by_severity["error"])
+    log.close()
+    assert counted == [0, 1, 3, 6, 10]
+
+
+def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
+    look = Look(TARGET, SystemClock())
+    assert look.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
+    assert look.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
+    blind = look.blind(Blindness("failing", "refused", ""), None)
+    assert blind.faults == ()
+    (fault,) = look.sample(identity(), {}, "absent").faults
+    assert fault.startswith("locks: the server's answer is not what we know it to be")
+
+
+def test_span_between_two_servers_is_void() -> None:
+    assert Span(sample(0), sample(10, identity(10, started=at(5)))).seconds is None
