@@ -40,9 +40,12 @@ class Told:
         if self.uids.get(key) == uid:
             del self.uids[key], self.labels[key]
 
-    def complete(self, keys: Collection[Key]) -> None:
+    async def complete(self, keys: Collection[Key]) -> None:
         for key in self.uids.keys() - set(keys):
             del self.uids[key], self.labels[key]
+
+    def wants_more(self) -> bool:
+        return False
 
     def equals(self, api: KubeApi) -> bool:
         pods: list[dict[str, Any]] = [pod["metadata"] for pod in api.objects("pods")]

@@ -9,6 +9,7 @@ from kgents_shared.bus.pull import last_message
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from support import kube_objects
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.published import entities
@@ -83,3 +84,60 @@ async def test_what_is_left_out_is_shown_when_it_changes_while_there_is_room(
             return await pods(bus) == {max(shown), hidden}
 
         await until(is_shown)
+
+
+async def test_what_is_left_out_is_shown_with_the_next_watch_when_there_is_room(
+    bus: Bus, api: KubeApi, collector: ServiceProcess
+) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        api.delete("pods", "shop", min(await pods(bus) - {"overflow"}))
+
+        async def is_everything_shown() -> bool:
+            api.cut()
+            return await pods(bus) == {each["metadata"]["name"] for each in api.objects("pods")}
+
+        await until(is_everything_shown)
+
+
+async def test_an_overflow_stays_while_it_cannot_be_seen(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+        await collector.stop()
+        api.forbid("pods")
+        api.create(kube_objects.service("later", "shop"))
+        collector.start()
+
+        async def is_at_work() -> bool:
+            return Ref("test", "service", "later", "shop") in await entities(bus)
+
+        await until(is_at_work)
+        api.delete("services", "shop", "later")
+
+        async def is_gone() -> bool:
+            return not await is_at_work()
+
+        await until(is_gone)  # a whole round later
+        assert len(await pods(bus)) == 3
+
+
+async def test_something_that_is_called_overflow_itself_is_shown(
+    bus: Bus, api: KubeApi, collector: ServiceProcess
+) -> None:
+    api.create(kube_objects.node("overflow"))
+    async with collector:
+        await in_sync(bus, "collector-k8s")
+
+        async def is_shown() -> bool:
+            found = (await entities(bus)).get(Ref("test", "node", "overflow"))
+            return found is not None and found.status == "running"
+
+        await until(is_shown)
+        before = await last_seq(bus, "KGENTS_ENTITY")
+        api.delete("pods", "shop", min(await pods(bus) - {"overflow"}))
+
+        async def has_news() -> bool:
+            return await last_seq(bus, "KGENTS_ENTITY") > before
+
+        await until(has_news)
+        assert await is_shown()

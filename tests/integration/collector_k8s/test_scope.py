@@ -1,5 +1,6 @@
 """What a collector is told to watch, and what it may: only that is shown, and what it cannot see stays as it was."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,13 @@ import pytest
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.rights import role
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
 from support import kube_objects
+from support.k8s_collector import collecting
 from support.kube_api import KubeApi
+from support.kube_api.resources import GATEWAY_API
 from support.nats_server import NatsServer
+from support.proxy import Proxy
 from support.published import entities
 from support.service_process import ServiceProcess
 from support.truth import heartbeat, in_sync, until
@@ -128,3 +133,92 @@ async def test_pods_that_cannot_be_seen_any_more_after_a_restart_stay(
         await until(service_is_gone)
         after = await entities(bus)
         assert after == {ref: entity for ref, entity in before.items() if ref.kind != "service"}
+
+
+async def test_a_secret_that_nobody_names_any_more_goes_where_no_gateways_are_served(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
+) -> None:
+    sources = [{"secretRef": {"name": "login"}}]
+    api.create(kube_objects.pod("db-0", "shop", spec=kube_objects.pod_spec(envFrom=sources)))
+    async with collector(server, api, tmp_path):
+        await in_sync(bus, "collector-k8s")
+
+        async def is_shown() -> bool:
+            return "secret shop/login" in await shown(bus)
+
+        async def has_gone() -> bool:
+            return not await is_shown()
+
+        await until(is_shown)
+        api.delete("pods", "shop", "db-0")
+        await until(has_gone)
+
+
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "front", "namespace": "shop"},
+    "spec": {"gatewayClassName": "x", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+}
+
+
+@pytest.mark.parametrize("is_group_served", [False, True])
+async def test_objects_of_an_api_that_was_taken_away_go_and_those_of_another_version_stay(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path, is_group_served: bool
+) -> None:
+    api.register(*GATEWAY_API)
+    api.create(GATEWAY)
+    async with collector(server, api, tmp_path) as process:
+        await in_sync(bus, "collector-k8s")
+
+        async def is_shown() -> bool:
+            return "gateway shop/front" in await shown(bus)
+
+        async def has_gone() -> bool:
+            return not await is_shown()
+
+        await until(is_shown)
+        assert await process.stop() == 0
+        api.unserve(*(each.name for each in (GATEWAY_API[:1] if is_group_served else GATEWAY_API)))
+        process.start()
+        if is_group_served:
+            await says(bus, "gateways: 404")
+            assert await is_shown()
+        else:
+            await until(has_gone, within_s=30)
+            await in_sync(bus, "collector-k8s")
+
+
+async def test_a_removal_that_waits_for_what_is_not_seen_is_not_forgotten_while_nats_is_away(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
+) -> None:
+    api.forbid("ingresses.networking.k8s.io")
+    async with Proxy(server.port) as proxy:
+        config = Config(kubeconfig=str(api.kubeconfig(tmp_path / "kubeconfig")))
+        async with collecting(config, url=proxy.url, cluster="test", directory=tmp_path) as context:
+
+            async def is_unseen() -> bool:
+                return "ingresses: 403" in context.status.reason
+
+            await until(is_unseen)
+            proxy.stall()
+            sources = [{"secretRef": {"name": "login"}}]
+            api.create(kube_objects.pod("db-0", "shop", spec=kube_objects.pod_spec(envFrom=sources)))
+            wished = Ref("test", "secret", "login", "shop").subject("entity", source="k8s")
+            table = context.status._tables["entity"]
+
+            async def is_wished() -> bool:
+                return table.wanted(wished) is not None
+
+            await until(is_wished)
+            api.delete("pods", "shop", "db-0")
+            api.permit("ingresses.networking.k8s.io")
+
+            async def is_in_sync() -> bool:
+                return context.status.state == "in_sync"
+
+            await until(is_in_sync)
+            proxy.flow()
+            async with asyncio.timeout(30):
+                await table.flush()
+        assert "secret shop/login" not in await shown(bus)

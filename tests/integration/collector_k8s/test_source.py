@@ -41,9 +41,12 @@ class Told:
     def drop(self, key: Key, uid: str) -> None:
         self.names.discard(key[1])
 
-    def complete(self, keys: Collection[Key]) -> None:
+    async def complete(self, keys: Collection[Key]) -> None:
         self.names = {name for _, name in keys}
         self.is_complete = True
+
+    def wants_more(self) -> bool:
+        return False
 
 
 @pytest.fixture(autouse=True)

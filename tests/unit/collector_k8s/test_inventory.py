@@ -266,6 +266,17 @@ def test_a_policy_selects_pods_of_its_namespace_as_their_labels_and_it_change(wo
     assert kinds(world.one("pod", "db-0"), "selects") == []
 
 
+def test_a_policy_is_taken_in_without_a_look_at_each_pod_of_its_namespace(world: World) -> None:
+    world.put(*(kube_objects.pod(f"db-{number}", SHOP) for number in range(3)))
+    world.look()
+    packed = world.inventory._shelves["pods"]._packed
+    kept = dict(packed)
+    packed.update(dict.fromkeys(packed, b"a look at it fails"))
+    world.put(kube_workloads.network_policy("db", SHOP))
+    packed.update(kept)
+    assert {ref.name for ref, _ in world.inventory.take() if ref.kind == "pod"} == {"db-0", "db-1", "db-2"}
+
+
 def test_selections_stay_while_policies_cannot_be_seen(world: World) -> None:
     pod = kube_objects.pod("db-0", SHOP, labels={"app": "db"})
     world.put(pod, kube_workloads.network_policy("db", SHOP, selector={"matchLabels": {"app": "db"}}))
@@ -307,8 +318,32 @@ def test_an_incarnation_that_is_gone_already_takes_nothing_with_it(world: World)
     assert secrets(world) == ["login"]
 
 
-def test_what_a_list_does_not_name_is_gone_with_all_that_it_held(world: World) -> None:
-    world.put(naming("one", "login"), kube_objects.pod("two", SHOP))
+def test_what_is_gone_is_gone_with_all_that_it_held(world: World) -> None:
+    one = naming("one", "login")
+    world.put(one, kube_objects.pod("two", SHOP))
     world.look()
-    world.inventory.keep_only("pods", {(SHOP, "two")})
+    world.drop(one)
     assert sorted(str(ref) for ref in world.look()) == ["container shop/two/main", "pod shop/two"]
+
+
+def test_of_what_is_gone_nothing_is_remembered(world: World) -> None:
+    empty = indices(world)
+    service = kube_objects.service("web", SHOP)
+    deployment, replicaset, *pods = kube_objects.deployment("web", SHOP, replicas=2)
+    outside = slice_of(service, [kube_objects.pod("x", SHOP)], suffix="b")
+    del outside["endpoints"][0]["targetRef"]
+    outside["endpoints"][0]["addresses"] = ["10.9.0.4"]
+    objects = [deployment, replicaset, *pods, service, slice_of(service, [*pods, pods[0]]), outside]
+    objects += [naming("one", "login"), kube_workloads.network_policy("db", SHOP)]
+    world.put(*objects)
+    assert indices(world) != empty
+    for each in objects:
+        world.drop(each)
+    world.look()
+    assert indices(world) == empty
+
+
+def indices(world: World) -> dict[str, int]:
+    """How much an inventory keeps besides the objects themselves."""
+    kept = {name: value for name, value in vars(world.inventory).items() if isinstance(value, dict)}
+    return {name: len(value) for name, value in kept.items() if name != "_shelves"}

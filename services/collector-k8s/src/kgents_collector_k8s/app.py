@@ -53,8 +53,8 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(collector.count_overflow())
         tasks.create_task(poll_usage(context, client, collector.inventory, collector.scope))
         if config.events:
-            happenings = Happenings(context, client, collector.scope)
-            tasks.create_task(happenings.run())
+            collector.happenings = Happenings(context, client, collector.scope, collector.news)
+            tasks.create_task(collector.happenings.run())
 
 
 class _Identified(Struct, frozen=True):
@@ -75,8 +75,10 @@ class _Collector:
             [subjects.pattern(signal, cluster=context.cluster, source=SOURCE) for signal in ("pulse", "event")]
         )
         self.inventory = Inventory(context.cluster, self._published)
+        self.happenings: Happenings | None = None
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
+        self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not seen may still tell of them
         self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
         self.overflow = Overflow(context.cluster, context.config.max_objects)
@@ -143,6 +145,8 @@ class _Collector:
         if unseen != self.inventory.unseen:
             self.inventory.unseen = unseen
             self.inventory.mark_all()
+            self.inventory.mark(self._withheld)
+            self._withheld.clear()
             for kind in self._before.keys() - {each.kind.kind for each in self._reflectors if not each.is_synced}:
                 del self._before[kind]
 
@@ -155,16 +159,21 @@ class _Collector:
                     await asyncio.sleep(0)
                 if entity is not None:
                     self.table.put(ref.subject("entity", source=SOURCE), entity, trace=trace)
-                elif (known := self._wanted(ref)) is not None and self._may_remove(ref):
-                    self.table.remove(ref.subject("entity", source=SOURCE), _removal(known), trace=trace)
+                elif (known := self._wanted(ref)) is not None:
+                    if self._may_remove(ref):
+                        self.table.remove(ref.subject("entity", source=SOURCE), _removal(known), trace=trace)
+                    else:
+                        self._withheld.add(ref)
 
     def _put_overflow(self) -> None:
         for kind, count in self.overflow.counts().items():
             entity = self.overflow.entity(kind)
             subject = entity.ref.subject("entity", source=SOURCE)
+            if self.inventory.is_shown(entity.ref):
+                continue  # something of the cluster is called so itself
             if count:
                 self.table.put(subject, entity)
-            elif self.table.wanted(subject) is not None:
+            elif self.table.wanted(subject) is not None and not self._may_overflow(kind):
                 self.table.remove(subject, _removal(entity))
 
     async def count_overflow(self) -> None:
@@ -189,9 +198,16 @@ class _Collector:
                 await asyncio.sleep(0)
 
     def _is_over(self, ref: Ref) -> bool:
-        is_overflow = ref == self.overflow.entity(ref.kind).ref
-        is_shown = self.overflow.counts()[ref.kind] if is_overflow else self.inventory.is_shown(ref)
-        return not is_shown and self._may_remove(ref)
+        if self.inventory.is_shown(ref):
+            return False
+        if ref == self.overflow.entity(ref.kind).ref:
+            return not self._may_overflow(ref.kind)
+        return self._may_remove(ref)
+
+    def _may_overflow(self, kind: str) -> bool:
+        """Whether objects of a kind are left out, as far as they have been seen."""
+        is_seen = all(each.is_synced for each in self._reflectors if each.kind.kind == kind)
+        return not is_seen or self.overflow.counts()[kind] > 0
 
     def _may_remove(self, ref: Ref) -> bool:
         """Whether everything that could tell of this thing has been seen."""
@@ -207,12 +223,12 @@ class _Collector:
         )
 
     def _tell_state(self) -> None:
-        """Only who sees everything vouches for what is published."""
+        """Only who sees everything vouches for what is published. That Events cannot be seen is told all the same."""
         faults = [each.fault for each in self._reflectors if each.fault]
         if faults:
             self.context.status.set("degraded", "; ".join(faults[:3]))
         else:
-            self.context.status.set("in_sync")
+            self.context.status.set("in_sync", "; ".join(self.happenings.faults[:3]) if self.happenings else "")
 
     def _published(self, ref: Ref) -> Entity | None:
         row = self.table.rows.get(ref.subject("entity", source=SOURCE))
@@ -242,21 +258,26 @@ class _Sink:
 
     def put(self, key: Key, found: Any) -> None:
         inventory, resource = self._collector.inventory, self._kind.resource
-        if self._collector.overflow.admits(self._kind.kind, self._namespace, key, inventory.keys(resource)):
+        if self._collector.overflow.admits(self._kind, self._namespace, key, inventory.keys(resource)):
             inventory.put(resource, key, self._kind.fragment(found, self._collector.scope))
         self._collector.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
-        self._collector.overflow.drop(self._kind.kind, self._namespace, key)
+        self._collector.overflow.drop(self._kind, self._namespace, key)
         self._collector.inventory.drop(self._kind.resource, key, uid)
         self._collector.news.set()
 
-    def complete(self, keys: Collection[Key]) -> None:
-        inventory = self._collector.inventory
-        elsewhere = [key for key in inventory.keys(self._kind.resource) if self._namespace not in ("", key[0])]
-        inventory.keep_only(self._kind.resource, {*keys, *elsewhere})
-        self._collector.overflow.keep_only(self._kind.kind, self._namespace, keys)
+    async def complete(self, keys: Collection[Key]) -> None:
+        self._collector.overflow.keep_only(self._kind, self._namespace, keys)
+        for number, key in enumerate([key for key in self.known() if key not in keys]):
+            self._collector.inventory.drop(self._kind.resource, key)
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
         self._collector.news.set()
+
+    def wants_more(self) -> bool:
+        shown = self._collector.inventory.keys(self._kind.resource)
+        return self._collector.overflow.has_room_again(self._kind, self._namespace, shown)
 
 
 def _removal(entity: Entity) -> Entity:

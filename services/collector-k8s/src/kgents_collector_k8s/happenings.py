@@ -42,7 +42,8 @@ class _Reported(msgspec.Struct, frozen=True, gc=False):
 class Happenings:
     """Reports Events of one cluster. As a sink it knows nothing: that an Event is gone is no news."""
 
-    def __init__(self, context: Context[Config], client: ApiClient, scope: Scope) -> None:
+    def __init__(self, context: Context[Config], client: ApiClient, scope: Scope, changed: asyncio.Event) -> None:
+        """`changed` is set whenever `faults` changes."""
         self._context = context
         self._scope = scope
         self._reported: OrderedDict[str, None] = OrderedDict()
@@ -51,6 +52,13 @@ class Happenings:
             Reflector(client, KIND, self, context.clock, namespace=namespace)
             for namespace in context.config.namespaces or [""]
         ]
+        for each in self._reflectors:
+            each.changed = changed
+
+    @property
+    def faults(self) -> list[str]:
+        """Why Events cannot be seen just now; empty when they can."""
+        return [each.fault for each in self._reflectors if each.fault]
 
     async def run(self) -> None:
         """Read what was reported, then report what is new. Never returns."""
@@ -101,8 +109,11 @@ class Happenings:
     def drop(self, key: Key, uid: str) -> None:
         """Its hour is over."""
 
-    def complete(self, keys: Collection[Key]) -> None:
+    async def complete(self, keys: Collection[Key]) -> None:
         """Nothing follows from it."""
+
+    def wants_more(self) -> bool:
+        return False
 
     def _note(self, id_: str) -> None:
         self._reported[id_] = None

@@ -7,7 +7,7 @@ and `take` gives those. What objects say is kept packed, so that 100,000 pods fi
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
 from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
+E = TypeVar("E", Endpoint, ExternalEndpoint)
 Key = tuple[str, str]
 """Namespace and name."""
 
@@ -108,14 +109,13 @@ class Inventory:
         self._shelves[resource].drop(key)
         self._change(resource, key, old, None)
 
-    def keep_only(self, resource: str, keys: Collection[Key]) -> None:
-        """These objects exist and no others."""
-        for key in [key for key in self.keys(resource) if key not in keys]:
-            self.drop(resource, key)
-
     def mark_all(self) -> None:
         """Look at everything again: what can be seen has changed."""
-        self._dirty.update(dict.fromkeys(self._primary))
+        self.mark(self._primary)
+
+    def mark(self, refs: Iterable[Ref]) -> None:
+        """Look at these again."""
+        self._dirty.update(dict.fromkeys(refs))
 
     def take(self) -> Iterator[tuple[Ref, Entity | None]]:
         """What may have changed since the last time; None: it is gone."""
@@ -141,6 +141,8 @@ class Inventory:
             self._change_policy(key, fragment, is_new=is_new)
         if resource == "pods":
             (self._pods[key[0]].add if new is not None else self._pods[key[0]].discard)(key)
+            if not self._pods[key[0]]:
+                del self._pods[key[0]]
 
     def _change_references(self, refs: Iterable[Ref], by: int) -> None:
         for ref in refs:
@@ -151,8 +153,10 @@ class Inventory:
 
     def _change_owner(self, resource: str, key: Key, fragment: Fragment, *, is_new: bool) -> None:
         if fragment.owner is not None and fragment.owner.api_kind == "ReplicaSet":
-            owned = self._owned[fragment.owner.uid]
-            (owned.add if is_new else owned.discard)((resource, key))
+            uid = fragment.owner.uid
+            (self._owned[uid].add if is_new else self._owned[uid].discard)((resource, key))
+            if not self._owned[uid]:
+                del self._owned[uid]
         if resource == "replicasets":
             self._mark(self._owned.get(fragment.uid, ()))
 
@@ -167,18 +171,10 @@ class Inventory:
                 del self._behind[fragment.service]
             self._dirty[fragment.service] = None
         for endpoint in fragment.endpoints:
-            by_slice = self._endpoints[endpoint.pod]
-            if is_new:
-                by_slice.setdefault(slice_, []).append(endpoint)
-            else:
-                by_slice.pop(slice_, None)
+            _change_slice(self._endpoints, endpoint.pod, slice_, endpoint, is_new=is_new)
             self._dirty[endpoint.pod] = None
         for external in fragment.external_endpoints:
-            by_slice_ = self._external[external.service]
-            if is_new:
-                by_slice_.setdefault(slice_, []).append(external)
-            else:
-                by_slice_.pop(slice_, None)
+            _change_slice(self._external, external.service, slice_, external, is_new=is_new)
             self._dirty[external.service] = None
 
     def _change_policy(self, key: Key, fragment: Fragment, *, is_new: bool) -> None:
@@ -188,7 +184,10 @@ class Inventory:
             self._policies[key[0]][key] = fragment.selector
         else:
             self._policies[key[0]].pop(key, None)
-        self._mark(("pods", pod) for pod in self._pods[key[0]])
+            if not self._policies[key[0]]:
+                del self._policies[key[0]]
+        for namespace, name in self._pods.get(key[0], ()):  # unpacking each of very many would hold up everything
+            self._dirty[Ref(self._cluster, "pod", name, namespace)] = None
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
@@ -289,6 +288,18 @@ class Inventory:
 
     def _is_unseen(self, resource: str, namespace: str) -> bool:
         return (resource, "") in self.unseen or (resource, namespace) in self.unseen
+
+
+def _change_slice(
+    of: defaultdict[Ref, dict[Key, list[E]]], ref: Ref, slice_: Key, endpoint: E, *, is_new: bool
+) -> None:
+    """Add an endpoint to what a slice says of a thing, or forget what it said; nothing stays of what no slice names."""
+    if is_new:
+        of[ref].setdefault(slice_, []).append(endpoint)
+        return
+    of[ref].pop(slice_, None)
+    if not of[ref]:
+        del of[ref]
 
 
 def selects(selector: Selector, labels: dict[str, str]) -> bool:

@@ -1,16 +1,16 @@
 """What there is no room for: one entity for each kind, so that whoever looks sees that there is more.
 
 It is named `overflow`; its pulse says how many are left out. What is left out takes a few bytes each. It is shown when
-it changes while there is room, or with the next list.
+it changes while there is room, or with a new list, which is asked for when a watch ends and there is room.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from kgents_collector_k8s.inventory import Key
-from kgents_collector_k8s.mapping.fragment import SOURCE
+from kgents_collector_k8s.mapping.fragment import SOURCE, Kind
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
 
@@ -23,27 +23,36 @@ class Overflow:
     def __init__(self, cluster: str, max_objects: int) -> None:
         self._cluster = cluster
         self._max_objects = max_objects
-        self._left_out: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # by kind and watched namespace
+        self._left_out: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+        """By kind, resource (volumes and claims are of one kind) and watched namespace."""
 
-    def admits(self, kind: str, namespace: str, key: Key, shown: Collection[Key]) -> bool:
+    def admits(self, kind: Kind[Any], namespace: str, key: Key, shown: Collection[Key]) -> bool:
         """Whether there is room for an object; if not, it is counted."""
         is_admitted = key in shown or len(shown) < self._max_objects
-        (self._left_out[kind, namespace].discard if is_admitted else self._left_out[kind, namespace].add)(hash(key))
+        left_out = self._of(kind, namespace)
+        (left_out.discard if is_admitted else left_out.add)(hash(key))
         return is_admitted
 
-    def drop(self, kind: str, namespace: str, key: Key) -> None:
-        """An object is gone."""
-        self._left_out[kind, namespace].discard(hash(key))
+    def has_room_again(self, kind: Kind[Any], namespace: str, shown: Collection[Key]) -> bool:
+        """Whether some that are left out could be shown now."""
+        return bool(self._of(kind, namespace)) and len(shown) < self._max_objects
 
-    def keep_only(self, kind: str, namespace: str, keys: Collection[Key]) -> None:
+    def drop(self, kind: Kind[Any], namespace: str, key: Key) -> None:
+        """An object is gone."""
+        self._of(kind, namespace).discard(hash(key))
+
+    def keep_only(self, kind: Kind[Any], namespace: str, keys: Collection[Key]) -> None:
         """These objects exist and no others."""
-        if left_out := self._left_out[kind, namespace]:
+        if left_out := self._of(kind, namespace):
             left_out.intersection_update(hash(key) for key in keys)
+
+    def _of(self, kind: Kind[Any], namespace: str) -> set[int]:
+        return self._left_out[kind.kind, kind.resource, namespace]
 
     def counts(self) -> Counter[str]:
         """Kind → objects left out."""
         found = Counter[str]()
-        for (kind, _), left_out in self._left_out.items():
+        for (kind, _, _), left_out in self._left_out.items():
             found[kind] += len(left_out)
         return found
 

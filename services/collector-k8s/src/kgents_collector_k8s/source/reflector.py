@@ -69,8 +69,12 @@ class Sink(Protocol[O_contra]):
         """This incarnation is gone."""
         ...
 
-    def complete(self, keys: Collection[Key]) -> None:
+    async def complete(self, keys: Collection[Key]) -> None:
         """These exist and nothing else."""
+        ...
+
+    def wants_more(self) -> bool:
+        """Whether there is something that only a new list can tell."""
         ...
 
 
@@ -143,7 +147,7 @@ class Reflector(Generic[O]):
         """List, watch, and begin again where it broke."""
         while True:
             try:
-                if not self._version:
+                if not self._version or self._sink.wants_more():
                     await self._sync()
                 await self._watch()
             except TimeoutError:
@@ -161,7 +165,7 @@ class Reflector(Generic[O]):
         if missing > max(MASS_MIN, MASS_RATIO * len(known)):
             _log.warning("much is missing in a list, asking again", resource=self.kind.resource, missing=missing)
             keys, version = await self._list()
-        self._sink.complete(keys)
+        await self._sink.complete(keys)
         self._version, self.is_synced = version, True
         self._well()
 
@@ -328,9 +332,8 @@ class Reflector(Generic[O]):
         if error.is_expired:
             self._version = ""
         is_parked = error.status in (403, 404)
-        is_absent = error.status == 404 and self.kind.is_optional
         if is_parked or self._failures > 1:
-            fault = "" if is_absent else f"{self.kind.resource}: {error}"
+            fault = "" if await self._is_absent(error) else f"{self.kind.resource}: {error}"
             if fault != self.fault:
                 self.fault = fault
                 _log.warning("cannot see a resource", resource=self.kind.resource, why=fault)
@@ -341,6 +344,29 @@ class Reflector(Generic[O]):
         seconds = PARK_S if is_final else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
         asked_s = min(error.retry_after_s or 0.0, PARK_S)
         await self._clock.sleep(max(seconds, asked_s))
+
+    async def _is_absent(self, error: ApiError) -> bool:
+        """Whether the cluster has no such resource, and so no such objects; those that are known are then gone.
+
+        A 404 alone may mean that it serves another version of them. That is a fault as long as some are known.
+        """
+        if error.status != 404 or not self.kind.is_optional:
+            return False
+        if self._sink.known() and not (self._failures > PARK_AFTER and await self._is_group_absent()):
+            return False
+        await self._sink.complete(())
+        self._version = ""
+        self.is_synced = True
+        return True
+
+    async def _is_group_absent(self) -> bool:
+        try:
+            await self._client.get(f"/apis/{self.kind.group}", {}, msgspec.Raw)
+        except ApiError as error:
+            return error.status == 404
+        except TimeoutError:
+            pass
+        return False
 
 
 def path_of(kind: Kind[Any], namespace: str = "") -> str:
