@@ -11,7 +11,7 @@ from support.kube_api import KubeApi
 from support.kube_objects import Json
 from support.service_process import ServiceProcess
 from support.streams import stored
-from support.truth import in_sync, until
+from support.truth import heartbeat, in_sync, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -56,3 +56,23 @@ async def test_each_occurrence_is_reported_once_over_restarts(
         happen("after a new list")
         await are_told(("after a new list", 1))
     assert set((await reported(bus)).values()) == {1}
+
+
+async def test_events_that_may_not_be_seen_are_told_and_nothing_else_is_doubted(
+    bus: Bus, api: KubeApi, collector: ServiceProcess
+) -> None:
+    api.forbid("events.events.k8s.io")
+    async with collector:
+
+        async def is_told() -> bool:
+            beat = await heartbeat(bus, "collector-k8s")
+            return beat is not None and beat.state == "in_sync" and "events: 403" in beat.reason
+
+        await until(is_told)
+        api.permit("events.events.k8s.io")
+
+        async def is_well() -> bool:
+            beat = await heartbeat(bus, "collector-k8s")
+            return beat is not None and (beat.state, beat.reason) == ("in_sync", "")
+
+        await until(is_well)

@@ -37,7 +37,7 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     state: str
     """One of HEARTBEAT_STATES."""
     reason: str = ""
-    """Why it is not in sync."""
+    """Why it is not in sync; in sync, what it cannot see besides that for which it vouches."""
     source: str = ""
     """The source whose entities this instance vouches for; empty for what is no collector."""
     watermark: dict[str, int] = {}
