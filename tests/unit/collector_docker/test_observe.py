@@ -113,6 +113,11 @@ def test_a_named_engine_is_in_front_of_every_name() -> None:
     assert {owner(each, ["", "other"]) for each in found.values()} == {""}
 
 
+def test_an_image_that_is_called_as_if_it_were_of_another_engine_is_not() -> None:
+    found = look(make_inventory(make_container(), images=[Image(IMAGE_ID, ["prod/cart:1"])]), make_frame())
+    assert owner(found["image prod/cart:1"], ["", "prod"]) == ""
+
+
 def test_networks_and_images_that_share_a_name_are_told_apart() -> None:
     networks = [Network("1" * 64, "blue"), Network("2" * 64, "blue")]
     settings = NetworkSettings({"blue": Endpoint("2" * 64)})

@@ -1,5 +1,8 @@
 """What an engine does not tell, or tells by halves, on a modelled engine."""
 
+import asyncio
+import gc
+
 from kgents_collector_docker.answers import EngineEvent, Inventory
 from kgents_collector_docker.source.watch import Watch
 from support.clock import FakeClock
@@ -77,3 +80,18 @@ async def test_a_volume_whose_driver_does_not_answer_stays() -> None:
         model.do("volume", "b", 1)
         await eventually(lambda: not watch.fault)
         assert seen(watch).volumes.keys() == {"a", "c"}
+
+
+async def test_an_engine_that_fails_while_the_watch_ends_leaves_no_trace_in_the_log() -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    for turns in range(20):
+        model = Model()
+        watch = watch_of(model)
+        async with running(watch.run()):
+            await eventually(lambda watch=watch: watch.is_seen)  # type: ignore[misc]
+            model.cut()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+    gc.collect()
+    assert not told

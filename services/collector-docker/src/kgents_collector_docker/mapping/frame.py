@@ -74,7 +74,10 @@ class Frame(Struct, frozen=True):
 
 
 def owner(entity: Entity, engines: Iterable[str]) -> str:
-    """The engine that a published entity is of: the one whose name it begins with, or the unnamed one."""
-    first = entity.ref.name.partition("/")[0]
-    is_prefixed = entity.ref.kind == "host" or "/" in entity.ref.name
-    return first if is_prefixed and first in set(engines) else ""
+    """The engine that a published entity is of: the one that it is or runs on, or else the unnamed one.
+
+    Its name does not tell: an image of the unnamed engine may be called `prod/app` beside an engine called `prod`.
+    """
+    peers = (each.peer for each in entity.connections if each.kind == "runs_on")
+    host = next((peer.name for peer in peers if isinstance(peer, Ref)), entity.ref.name)
+    return host if host in set(engines) else ""

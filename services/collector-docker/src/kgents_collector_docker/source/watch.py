@@ -116,6 +116,7 @@ class Watch:
             except asyncio.CancelledError:
                 session.cancel()
                 await asyncio.wait([session])
+                _fault_of(session)  # of a fault that nobody asks for, asyncio writes a trace into the log
                 raise
             fault = _fault_of(session)
             if fault is None or self._clock.monotonic_s() - started_s > self._retry_s:
