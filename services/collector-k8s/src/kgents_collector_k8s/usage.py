@@ -1,8 +1,8 @@
 """Usage: metrics.k8s.io → mapping.metrics → pulses. A cluster without metrics-server simply has none."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -64,13 +64,15 @@ async def _pulses(
                 yield each
 
 
-async def _items(client: ApiClient, path: str, type_: type[T]) -> list[T]:
-    """The items that can be read."""
-    found: list[T] = []
-    answer: Any = await client.get(path, {}, _Items)
-    for raw in answer.items or ():
+async def _items(client: ApiClient, path: str, type_: type[T]) -> Iterator[T]:
+    """The items that can be read, each read when it is asked for: 100,000 at once would hold up everything."""
+    answer = await client.get(path, {}, _Items)
+    return _readable(answer.items or (), path, type_)
+
+
+def _readable(items: Iterable[msgspec.Raw], path: str, type_: type[T]) -> Iterator[T]:
+    for raw in items:
         try:
-            found.append(msgspec.json.decode(raw, type=type_))
+            yield msgspec.json.decode(raw, type=type_)
         except UNREADABLE as error:
             _log.debug("cannot read an item of usage", path=path, why=str(error))
-    return found
