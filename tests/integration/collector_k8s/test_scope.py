@@ -1,6 +1,7 @@
 """What a collector is told to watch, and what it may: only that is shown, and what it cannot see stays as it was."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kgents_shared.contract.entity import Ref
 from support import kube_objects
 from support.k8s_collector import collecting
 from support.kube_api import KubeApi
-from support.kube_api.resources import GATEWAY_API
+from support.kube_api.resources import GATEWAY_API, Resource
 from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.published import entities
@@ -222,3 +223,28 @@ async def test_a_removal_that_waits_for_what_is_not_seen_is_not_forgotten_while_
             async with asyncio.timeout(30):
                 await table.flush()
         assert "secret shop/login" not in await shown(bus)
+
+
+async def test_a_custom_resource_with_the_plural_of_a_built_in_one_takes_nothing_from_it(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
+) -> None:
+    api.register(Resource("serving.knative.dev", "v1", "services", "Service", is_custom=True))
+    api.create(kube_objects.service("cart", "shop"))
+    api.create(kube_objects.make("serving.knative.dev/v1", "Service", "hello", "shop"))
+    rule = {"group": "serving.knative.dev", "version": "v1", "resource": "services", "api_kind": "Service"}
+    async with collector(server, api, tmp_path, custom=json.dumps([rule])):
+        await in_sync(bus, "collector-k8s")
+
+        async def are_shown() -> bool:
+            return {"service shop/cart", "service.serving.knative.dev shop/hello"} <= await shown(bus)
+
+        await until(are_shown)
+        api.compact()
+        api.cut()  # both are listed anew
+        api.create(kube_objects.make("serving.knative.dev/v1", "Service", "later", "shop"))
+
+        async def has_come() -> bool:
+            return "service.serving.knative.dev shop/later" in await shown(bus)
+
+        await until(has_come)
+        assert await are_shown()

@@ -4,6 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping.custom import ConnectionRule, CustomRule, StatusRule, kind
 from kgents_collector_k8s.mapping.fragment import Fragment
 from support.k8s_objects import SCOPE, edges, load
@@ -129,3 +130,9 @@ def test_a_status_rule_that_cannot_be_meant_is_refused(rule: dict[str, Any], mes
 def test_a_connection_rule_that_cannot_be_meant_is_refused(rule: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ConnectionRule(**{"kind": "depends", "name": "spec.x", **rule})
+
+
+def test_two_rules_may_not_make_one_kind() -> None:
+    rules = [CustomRule(**{**RULE, "kind": "", "group": group}) for group in ("postgresql.cnpg.io", "cluster.x-k8s.io")]
+    with pytest.raises(ValueError, match="a kind of its own for each rule, found cluster twice"):
+        Config(custom=rules)

@@ -98,7 +98,7 @@ class _Collector:
         """One for each resource, and for each namespace if only some are watched."""
         config = self.context.config
         for kind in config.kinds:
-            selector = config.label_selector if kind.resource in SELECTED else ""
+            selector = config.label_selector if kind.place in SELECTED else ""
             for namespace in config.namespaces or [""]:
                 sink = _Sink(self, kind, namespace)
                 made = Reflector(client, kind, sink, self.context.clock, namespace=namespace, selector=selector)
@@ -141,7 +141,7 @@ class _Collector:
             await self.news.wait()
 
     def _note_unseen(self) -> None:
-        unseen = {(each.kind.resource, each.namespace) for each in self._reflectors if not each.is_synced}
+        unseen = {(each.kind.place, each.namespace) for each in self._reflectors if not each.is_synced}
         if unseen != self.inventory.unseen:
             self.inventory.unseen = unseen
             self.inventory.mark_all()
@@ -239,7 +239,7 @@ class _Collector:
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
         """Objects of a kind that are taken to exist: those seen, and before the first list those published."""
-        is_in = [key for key in self.inventory.keys(kind.resource) if namespace in ("", key[0])]
+        is_in = [key for key in self.inventory.keys(kind.place) if namespace in ("", key[0])]
         return is_in or [
             key for key in self._before[kind.kind] if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced
         ]
@@ -257,26 +257,26 @@ class _Sink:
         return self._collector.known(self._kind, self._namespace)
 
     def put(self, key: Key, found: Any) -> None:
-        inventory, resource = self._collector.inventory, self._kind.resource
-        if self._collector.overflow.admits(self._kind, self._namespace, key, inventory.keys(resource)):
-            inventory.put(resource, key, self._kind.fragment(found, self._collector.scope))
+        inventory, place = self._collector.inventory, self._kind.place
+        if self._collector.overflow.admits(self._kind, self._namespace, key, inventory.keys(place)):
+            inventory.put(place, key, self._kind.fragment(found, self._collector.scope))
         self._collector.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
         self._collector.overflow.drop(self._kind, self._namespace, key)
-        self._collector.inventory.drop(self._kind.resource, key, uid)
+        self._collector.inventory.drop(self._kind.place, key, uid)
         self._collector.news.set()
 
     async def complete(self, keys: Collection[Key]) -> None:
         self._collector.overflow.keep_only(self._kind, self._namespace, keys)
         for number, key in enumerate([key for key in self.known() if key not in keys]):
-            self._collector.inventory.drop(self._kind.resource, key)
+            self._collector.inventory.drop(self._kind.place, key)
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
         self._collector.news.set()
 
     def wants_more(self) -> bool:
-        shown = self._collector.inventory.keys(self._kind.resource)
+        shown = self._collector.inventory.keys(self._kind.place)
         return self._collector.overflow.has_room_again(self._kind, self._namespace, shown)
 
 

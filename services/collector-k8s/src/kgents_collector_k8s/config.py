@@ -50,6 +50,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.kubeconfig and not Path(self.kubeconfig).expanduser().is_file():
             raise ValueError(f"kubeconfig: expected a file, found none at {self.kubeconfig}; try an absolute path")
 
+        names = [kind_by(rule).kind for rule in self.custom]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"custom: expected a kind of its own for each rule, found {', '.join(twice)} twice; set kind"
+            )
+
     @property
     def kubeconfig_path(self) -> Path | None:
         """The kubeconfig, if one is named."""

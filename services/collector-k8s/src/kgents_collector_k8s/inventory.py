@@ -60,7 +60,7 @@ class _Shelf:
 
 
 class Inventory:
-    """What one cluster holds. Resources are named as in paths: `pods`."""
+    """What one cluster holds. Resources are named by their `place`: `pods`."""
 
     def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
         """`published` gives an entity as it was last published, for edges whose resource was never seen."""

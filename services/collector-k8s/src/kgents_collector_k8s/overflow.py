@@ -47,7 +47,7 @@ class Overflow:
             left_out.intersection_update(hash(key) for key in keys)
 
     def _of(self, kind: Kind[Any], namespace: str) -> set[int]:
-        return self._left_out[kind.kind, kind.resource, namespace]
+        return self._left_out[kind.kind, kind.place, namespace]
 
     def counts(self) -> Counter[str]:
         """Kind → objects left out."""

@@ -126,6 +126,7 @@ def kind(rule: CustomRule) -> Kind[CustomObject]:
         partial(_fragment, rule, name),
         is_namespaced=rule.is_namespaced,
         is_optional=True,
+        is_custom=True,
     )
 
 

@@ -100,3 +100,9 @@ class Kind(Struct, Generic[O], frozen=True):
     is_namespaced: bool = True
     is_optional: bool = False
     """Whether many clusters do not serve it (Gateway API): then its absence is no fault."""
+    is_custom: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the inventory keeps its objects: `pods`. A custom resource may have the plural of a built-in one."""
+        return f"{self.resource}.{self.group}" if self.is_custom else self.resource
