@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kgents_collector_docker.answers import Container, ContainerId, EngineEvent, Image, Info, Network, Volume, Volumes
-from kgents_collector_docker.source.fault import EngineError, GoneError, RefusedError
+from kgents_collector_docker.source.fault import EngineError, GoneError, RefusedError, SilentError
 from support.docker_answers import make_container, make_event, make_state
 
 IDS = ("a", "b", "c")
@@ -28,6 +28,8 @@ class Model:
         self.images = {"i0": Image("i0", ["x:1"]), "i1": Image("i1", [])}
         self.refused: set[str] = set()
         """Paths that are answered with an error of their own."""
+        self.silent: set[str] = set()
+        """Paths that are not answered in time."""
         self.silent_volumes: set[str] = set()
         """Volumes whose driver does not answer."""
         self.pauses: list[int] = []
@@ -42,6 +44,8 @@ class Model:
             raise EngineError("down")
         if path in self.refused:
             raise RefusedError(f"refused {path}")
+        if path in self.silent:
+            raise SilentError(f"silent {path}")
         answer = self._answer(path.split("/"))  # the state at one moment, which may be past when it arrives
         await self._dawdle()
         return answer

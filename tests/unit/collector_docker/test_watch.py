@@ -95,3 +95,21 @@ async def test_an_engine_that_fails_while_the_watch_ends_leaves_no_trace_in_the_
                 await asyncio.sleep(0)
     gc.collect()
     assert not told
+
+
+async def test_what_hangs_alone_is_told_and_asked_again_and_the_rest_stays_in_view() -> None:
+    model = Model()
+    for id_ in ("a", "b"):
+        model.do("set", id_, 1)
+    model.do("volume", "v", 1)
+    model.silent = {"containers/a/json", "volumes"}
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        assert watch.fault == "silent volumes; silent containers/a/json"
+        model.do("set", "b", 2)
+        await eventually(lambda: seen(watch).containers == {"b": model.containers["b"]})
+        assert watch.fault
+        model.silent = set()  # of which no event tells
+        await eventually(lambda: not watch.fault)
+        assert (seen(watch).containers, seen(watch).volumes) == (model.containers, model.volumes)

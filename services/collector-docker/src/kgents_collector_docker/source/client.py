@@ -28,6 +28,7 @@ from kgents_collector_docker.source.fault import (
     GarbledError,
     GoneError,
     RefusedError,
+    SilentError,
     why_not_connected,
 )
 from kgents_collector_docker.source.process import EngineProcess
@@ -108,7 +109,9 @@ class Client:
         Raises:
             GoneError: there is no such thing (HTTP 404).
             RefusedError: the engine, or what stands before it, answered with another error.
-            EngineError: no answer, or none that can be read.
+            SilentError: no answer in time.
+            GarbledError: none that can be read.
+            EngineError: no connection.
         """
         async with self._slots:
             return await self._get(path, type_, params, self._timeout_s)
@@ -124,7 +127,7 @@ class Client:
             async with asyncio.timeout(timeout_s):
                 body = await self._body(await self._url(path), path, params)
         except TimeoutError as error:
-            raise EngineError(self._silence(path, timeout_s)) from error
+            raise SilentError(self._silence(path, timeout_s)) from error
         finally:
             self.busy_s += loop.time() - started_s
         return self._decoded(body, type_, path)

@@ -21,6 +21,10 @@ class RefusedError(EngineError):
     """The engine, or what stands before it, answers but refuses this one request."""
 
 
+class SilentError(EngineError):
+    """It did not answer this one request in time. Others it may: a container that hangs hangs its inspection alone."""
+
+
 class GarbledError(EngineError):
     """It answers, but not as a Docker engine does."""
 

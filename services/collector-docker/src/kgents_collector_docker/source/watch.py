@@ -26,7 +26,7 @@ from kgents_collector_docker.answers import (
     Volumes,
 )
 from kgents_collector_docker.source.client import Client
-from kgents_collector_docker.source.fault import EngineError, GarbledError, GoneError, RefusedError
+from kgents_collector_docker.source.fault import EngineError, GarbledError, GoneError, RefusedError, SilentError
 from kgents_collector_docker.source.repeats import Repeats
 from kgents_shared.runtime.clock import Clock
 
@@ -38,10 +38,14 @@ SPACING_S: Final = 0.2
 """From one look to the next while events keep coming: a storm costs the engine five looks a second, not hundreds."""
 PROBE_INTERVAL_S: Final = 3.0
 """How often a silent engine is asked whether it lives: an event stream is silent in health and in death."""
+SILENCE_S: Final = 30.0
+"""Until everything is read again after one thing of a living engine gave no answer in time."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 10.0
 """The pause before the next try doubles, until a subscription has held for longer than the pause before it: to read
 everything is dear, and who answers but breaks off at once shall not be asked for it twice a second."""
+PARTIAL: Final = (RefusedError, GarbledError, SilentError)
+"""What one request may meet while others are answered: a plugin, or a container, that hangs."""
 NOTHING: Final = Inventory(Info(), {}, {}, {}, {})
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +108,7 @@ class Watch:
         self._since_ns: int | None = None
         self._repeats = Repeats()
         self._retry_s = RETRY_FIRST_S
+        self._ends_at_s = 0.0
 
     async def run(self) -> NoReturn:
         """Watch. Never returns; whatever the engine does ends up in `fault`."""
@@ -132,12 +137,12 @@ class Watch:
 
     async def _session(self) -> None:
         """One subscription, until it is old enough to be replaced."""
-        ends_at_s = self._clock.monotonic_s() + self._resync_interval_s
+        self._ends_at_s = self._clock.monotonic_s() + self._resync_interval_s
         self._marks = _Marks()
         async with self._client.events(self._since_ns) as events, asyncio.TaskGroup() as tasks:
             listening = [tasks.create_task(self._listen(events)), tasks.create_task(self._probe())]
             self._show(await self._read_all(self.inventory or NOTHING))
-            await self._apply_until(ends_at_s)
+            await self._apply()
             for task in listening:
                 task.cancel()
 
@@ -156,9 +161,9 @@ class Watch:
             # Not `version`, for which an engine starts two programs to ask them for theirs.
             await self._client.get("containers/json", msgspec.Raw, limit="1")
 
-    async def _apply_until(self, ends_at_s: float) -> None:
+    async def _apply(self) -> None:
         looked_at_s = self._clock.monotonic_s()
-        while (left_s := ends_at_s - self._clock.monotonic_s()) > 0:
+        while (left_s := self._ends_at_s - self._clock.monotonic_s()) > 0:
             try:
                 async with asyncio.timeout(left_s):
                     await self._marks.some.wait()
@@ -208,8 +213,8 @@ class Watch:
         """Those that there are; the old ones, and a reason, when that alone is refused."""
         try:
             found = await self._client.get("networks", list[Network])
-        except (RefusedError, GarbledError) as error:
-            unread["network"] = str(error)
+        except PARTIAL as error:
+            unread["network"] = self._told_of(error)
             return old
         unread.pop("network", None)
         return {each.id: each for each in found}
@@ -217,8 +222,8 @@ class Watch:
     async def _volumes(self, old: dict[str, Volume], unread: dict[str, str]) -> dict[str, Volume]:
         try:
             found = await self._client.get("volumes", Volumes)
-        except (RefusedError, GarbledError) as error:
-            unread["volume"] = str(error)
+        except PARTIAL as error:
+            unread["volume"] = self._told_of(error)
             return old
         volumes = {each.name: each for each in found.volumes or ()}
         if found.warnings:
@@ -241,8 +246,8 @@ class Watch:
                 found[id_] = await self._client.get(path.format(id_), type_)
             except GoneError:
                 pass
-            except (RefusedError, GarbledError) as error:
-                unknown[id_] = str(error)
+            except PARTIAL as error:
+                unknown[id_] = self._told_of(error)
                 if id_ in old:
                     found[id_] = old[id_]
 
@@ -250,6 +255,12 @@ class Watch:
             for id_ in sorted(ids):
                 tasks.create_task(inspect(id_))
         return {id_: found[id_] for id_ in sorted(found)}, unknown
+
+    def _told_of(self, error: EngineError) -> str:
+        """The sentence; silence passes, so then everything is read again before long."""
+        if isinstance(error, SilentError):
+            self._ends_at_s = min(self._ends_at_s, self._clock.monotonic_s() + SILENCE_S)
+        return str(error)
 
 
 def _images_of(containers: Mapping[str, Container]) -> set[str]:
