@@ -39,6 +39,16 @@ async def pods(bus: Bus) -> set[str]:
     return {ref.name for ref in await entities(bus) if ref.kind == "pod"}
 
 
+async def shown_pods(bus: Bus) -> set[str]:
+    """The two, as soon as both and the overflow are on the stream."""
+
+    async def are_there() -> bool:
+        return len(await pods(bus)) == 3
+
+    await until(are_there)
+    return await pods(bus) - {"overflow"}
+
+
 async def left_out(bus: Bus) -> float | None:
     """What the newest pulse of the overflow says."""
     found = await last_message(await bus.session(), "KGENTS_PULSE", OVERFLOW.subject("pulse", source="k8s"))
@@ -75,7 +85,7 @@ async def test_what_is_left_out_is_shown_when_it_changes_while_there_is_room(
 ) -> None:
     async with collector:
         await in_sync(bus, "collector-k8s")
-        shown = await pods(bus) - {"overflow"}
+        shown = await shown_pods(bus)
         hidden = next(each["metadata"]["name"] for each in api.objects("pods") if each["metadata"]["name"] not in shown)
         api.delete("pods", "shop", min(shown))
         api.patch_status("pods", "shop", hidden, {"reason": "Changed"})
@@ -91,10 +101,16 @@ async def test_what_is_left_out_is_shown_with_the_next_watch_when_there_is_room(
 ) -> None:
     async with collector:
         await in_sync(bus, "collector-k8s")
-        api.delete("pods", "shop", min(await pods(bus) - {"overflow"}))
+        gone = min(await shown_pods(bus))
+        api.delete("pods", "shop", gone)
+
+        async def has_gone() -> bool:
+            return gone not in await pods(bus)
+
+        await until(has_gone)
+        api.cut()
 
         async def is_everything_shown() -> bool:
-            api.cut()
             return await pods(bus) == {each["metadata"]["name"] for each in api.objects("pods")}
 
         await until(is_everything_shown)
@@ -134,7 +150,7 @@ async def test_something_that_is_called_overflow_itself_is_shown(
 
         await until(is_shown)
         before = await last_seq(bus, "KGENTS_ENTITY")
-        api.delete("pods", "shop", min(await pods(bus) - {"overflow"}))
+        api.delete("pods", "shop", min(await shown_pods(bus)))
 
         async def has_news() -> bool:
             return await last_seq(bus, "KGENTS_ENTITY") > before
