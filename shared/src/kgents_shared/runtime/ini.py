@@ -46,5 +46,7 @@ def read_ini(path: Path) -> dict[object, object]:
         node = document
         for name in [] if section == TOP else section.split("."):
             node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise UnusableIniError(f"expected [{section}] to be a section, found {name} with a value; remove one")
         node.update(parser.items(section))
     return document
