@@ -11,7 +11,7 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, Stat
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 
-KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls"})
+KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: it is us who may not look."""
 
 _DATABASE: Final = frozenset({"database"})

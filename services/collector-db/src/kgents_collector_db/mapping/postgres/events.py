@@ -103,11 +103,9 @@ def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system
 
 
 def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
-    before = {each.datname: each.stats_reset for each in previous.databases or ()}
+    before = {each.oid: each.stats_reset for each in previous.databases or ()}
     reset = [
-        each.datname
-        for each in current.databases or ()
-        if before.get(each.datname, each.stats_reset) != each.stats_reset
+        each.datname for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset
     ]
     if reset:
         told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))

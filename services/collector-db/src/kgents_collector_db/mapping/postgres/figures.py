@@ -82,12 +82,10 @@ def _statements(
 
 def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     """The pulse's section `storage`."""
-    position = sample.identity.position if sample.identity else None
-    before = previous.identity.position if previous and previous.identity else None
     return {
         "databases_bytes": sum(sample.sizes.values()) if sample.sizes else None,
         "wal_directory_bytes": sample.wal_directory.bytes if sample.wal_directory else None,
-        "wal_bytes_per_s": span.rate(before, position),
+        "wal_bytes_per_s": span.rate(previous.position if previous else None, sample.position),
         "temp_bytes_per_s": span.rate_of_databases(lambda each: each.temp_bytes),
     }
 
