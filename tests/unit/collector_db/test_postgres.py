@@ -16,6 +16,7 @@ from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
     Activity,
+    Blocked,
     Database,
     Identity,
     Lock,
@@ -175,6 +176,29 @@ def test_what_could_not_be_read_this_time_stays_said() -> None:
     assert encode(look(seen, sample(10), first).entities[0]) == encode(first.entities[0])
     gone = look(seen, sample(10, databases=(), senders=(), slots=()), first).entities[0]
     assert "postgresql.standbys" not in gone.attributes
+
+
+def test_waiting_for_older_transactions_to_end_is_normal_work() -> None:
+    root = Blocked(1, "pg_dump", "active", "", 7300.0, START, None, [])
+    index = Blocked(2, "psql", "active", "virtualxid", 7200.0, START, 7200.0, [1])
+    facts = look(None, sample(blocking=(root, index)))
+    assert pulse(facts).phase == "healthy"
+    assert pulse(facts).custom["postgres_blocked_seconds"] == 0
+    assert facts.events == []
+    stuck = structs.replace(index, wait_event="relation")
+    assert [event.reason for event in look(None, sample(blocking=(root, stuck))).events] == ["SessionsBlocked"]
+
+
+def test_log_that_is_kept_for_a_slot_is_measured_by_what_the_server_wants_to_keep() -> None:
+    slot = Slot("s", "physical", False, "extended", None, 12 * 1024**3, None, None, None, None)
+    said = pulse(look(None, sample(slots=(slot,), settings=Settings(0, "on", "off", 1, 1024**3))))
+    assert said.replication["slot_retained_ratio"] == 12
+
+
+def test_one_of_two_standbys_of_one_name_is_missed() -> None:
+    one = Sender("walreceiver", "streaming", "async", 0, None, None, None, None)
+    facts = look(sample(senders=(one, one)), sample(10, senders=(one,)))
+    assert [event.reason for event in facts.events] == ["StandbyLost"]
 
 
 def test_renamed_database_has_not_done_all_its_work_just_now() -> None:

@@ -245,6 +245,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         source="The server's own words at the login.",
     ),
     SampleCheck(
+        id="KG-317",
+        name="log piles up for a slot",
+        applies_to=_DATABASE,
+        value=_replication("slot_retained_ratio"),
+        thresholds=Thresholds(warn=10.0),
+        unit="1",
+        text="{thing} keeps {value} times `max_wal_size` of log for a replication slot (threshold {threshold}).",
+        why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, the log is kept "
+        "until the disk is full. Bring the reader back, or drop the slot.",
+        source="Ours: 10 GiB by default. A warning, since only those who see the disk know how much room is left.",
+    ),
+    SampleCheck(
         id="KG-320",
         name="clients wait for the pooler",
         applies_to=_POOLER,

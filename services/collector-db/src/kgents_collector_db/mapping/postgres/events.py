@@ -1,5 +1,6 @@
 """What happened between two looks: restarts, role changes, blockings, losses → events. Pure."""
 
+from collections import Counter
 from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Scope
@@ -145,8 +146,7 @@ def _of_replication(
             text = f"gave up the log that slot {slot.slot_name} still needs; its reader must be made anew"
             told.say("SlotLost", "error", text, key=slot.slot_name)
     if previous.senders is not None and current.senders is not None:
-        gone = {each.application_name for each in previous.senders} - {
-            each.application_name for each in current.senders
-        }
-        for name in sorted(gone):
+        # Several may go by one name: unless told otherwise, each standby is called `walreceiver`.
+        before_by_name = Counter(each.application_name for each in previous.senders)
+        for name in sorted(before_by_name - Counter(each.application_name for each in current.senders)):
             told.say("StandbyLost", "warning", f"lost its standby {name or 'without a name'}", key="")

@@ -86,22 +86,24 @@ def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: dateti
             "standby_flush_lag_s": greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
             "standby_lag_s": greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
         }
-    return found | _of_slots(sample.slots)
+    return found | _of_slots(sample.slots, sample.settings.max_wal_bytes if sample.settings else None)
 
 
 def _seconds(lag_s: float | None, lag_bytes: int | None) -> float | None:
     return lag_s if lag_s is not None or lag_bytes != 0 else 0.0
 
 
-def _of_slots(slots: tuple[Slot, ...] | None) -> dict[str, float | None]:
+def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> dict[str, float | None]:
     if slots is None:
         return {}
     found: dict[str, float | None] = {"slots": len(slots)}
     if slots:
+        retained_bytes = greatest(each.retained_bytes for each in slots)
         found |= {
             "slots_inactive": sum(not each.active for each in slots),
             "slots_lost": sum(is_lost(each) for each in slots),
-            "slot_retained_bytes": greatest(each.retained_bytes for each in slots),
+            "slot_retained_bytes": retained_bytes,
+            "slot_retained_ratio": retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
             "slot_safe_bytes": min(
                 (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
             ),

@@ -64,6 +64,14 @@ class Blocked(Struct, frozen=True):
     wait_s: float | None
     blocked_by: list[int]
 
+    @property
+    def stuck_s(self) -> float:
+        """How long it has waited in a way that is no normal work.
+
+        CREATE INDEX CONCURRENTLY and its like wait for older transactions to end, as long as these take.
+        """
+        return 0.0 if self.wait_event == "virtualxid" else self.wait_s or 0.0
+
 
 class Lock(Struct, frozen=True):
     """Locks of one mode."""
