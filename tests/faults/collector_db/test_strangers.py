@@ -12,6 +12,7 @@ import pytest
 
 from kgents_collector_db.source import Source
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.pgwire import ProtocolError, SimpleConnection
 from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.source.qdrant import QdrantSource
 from kgents_collector_db.source.redis import RedisSource
@@ -81,6 +82,16 @@ async def test_a_stranger_is_told_in_time(words: str, name: str) -> None:
     assert sample.blindness is not None
     assert sample.blindness.phase in ("failing", "degraded")
     assert "SSH-2" not in sample.blindness.text
+
+
+async def test_what_comes_in_the_clear_with_a_yes_to_tls_is_not_taken_for_what_comes_encrypted() -> None:
+    async with stranger(b"S" + LOGGED_IN) as port:
+        connection = await SimpleConnection.open("127.0.0.1", port)
+        try:
+            with pytest.raises(ProtocolError):
+                await connection.offers_tls()
+        finally:
+            connection.drop()
 
 
 def message(kind: bytes, body: bytes) -> bytes:

@@ -16,6 +16,7 @@ from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
     Activity,
+    Archiver,
     Blocked,
     Database,
     Identity,
@@ -199,6 +200,15 @@ def test_one_of_two_standbys_of_one_name_is_missed() -> None:
     one = Sender("walreceiver", "streaming", "async", 0, None, None, None, None)
     facts = look(sample(senders=(one, one)), sample(10, senders=(one,)))
     assert [event.reason for event in facts.events] == ["StandbyLost"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "in_recovery", "expected"), [("on", False, 1.0), ("on", True, None), ("always", True, 1.0)]
+)
+def test_archiving_is_judged_where_it_is_done(mode: str, in_recovery: bool, expected: float | None) -> None:
+    who = identity(archive_mode=mode, in_recovery=in_recovery)
+    facts = look(sample(archiver=Archiver(5, 0, 60.0, None)), sample(10, who, archiver=Archiver(5, 1, 60.0, 5.0)))
+    assert pulse(facts).custom.get("postgres_archiving_failing") == expected
 
 
 def test_renamed_database_has_not_done_all_its_work_just_now() -> None:
