@@ -94,6 +94,12 @@ def test_an_ini_value_where_a_section_stands_is_told_without_quoting_it(tmp_path
     assert "hunter2" not in str(raised.value)
 
 
+def test_an_ini_file_of_windows_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "kgents.ini"
+    path.write_bytes(b"\xef\xbb\xbf[svc]\r\nnote = n\r\n")
+    assert read_ini(path) == {"svc": {"note": "n"}}
+
+
 def test_an_ini_file_that_is_named_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a readable file"):
         load("svc", Section, path=tmp_path / "none.ini", environ={"HOME": "/root"})

@@ -31,7 +31,7 @@ def read_ini(path: Path) -> dict[object, object]:
     parser = configparser.ConfigParser(interpolation=None, default_section="\0", delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark before it
     except OSError as error:
         raise UnusableIniError(f"expected a readable file, found: {error.strerror}; check the path") from error
     except (configparser.Error, ValueError) as error:
