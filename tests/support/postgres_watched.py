@@ -27,7 +27,7 @@ async def watched(server: PostgresServer, name: str = "orders", **settings: Any)
     primary: Looks | None = settings.pop("primary", None)
 
     def observe(previous: PostgresSample | None, current: PostgresSample, scope: Scope) -> Facts:
-        position = primary.last.identity.position if primary is not None and primary.last.identity else None
+        position = primary.last.position if primary is not None else None
         return postgres.observe(previous, current, scope, position)
 
     async with aclosing(PostgresSource(target_of(server, **settings), SystemClock())) as source:

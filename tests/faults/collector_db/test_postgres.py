@@ -372,3 +372,63 @@ async def test_a_deadlock_is_counted_and_told(postgres: PostgresServer) -> None:
         look = await looks.look()
     assert look.pulse.custom["postgres_deadlocks"] == 1
     assert "Deadlock" in look.events
+
+
+async def test_a_server_with_a_log_of_its_own_kind_loses_what_is_about_the_log_alone(postgres: PostgresServer) -> None:
+    """Hosted ones refuse these functions; here a right is missing."""
+    await postgres.sql("revoke execute on function pg_current_wal_lsn() from public")
+    async with watched(postgres) as looks:
+        look = await looks.looks(2)
+    assert look.phase == ("healthy", "")
+    assert {fault.partition(":")[0] for fault in look.sample.faults} == {"position", "senders", "slots"}
+    assert look.pulse.storage["wal_bytes_per_s"] is None
+    assert look.pulse.custom["postgres_connections"] == 1
+
+
+async def test_a_database_that_is_closed_to_us_keeps_no_other_waiting(postgres: PostgresServer) -> None:
+    for name in ("closed", "open"):
+        await postgres.sql(f"create database {name}")
+    await postgres.sql("alter database closed connection limit 0")
+    async with watched(postgres) as looks:
+        look = await looks.looks(3)
+    assert set(look.sample.tables) == {"postgres", "open"}
+    assert look.phase == ("healthy", "")
+
+
+async def test_a_session_that_ends_in_another_database_does_not_blind_us(postgres: PostgresServer) -> None:
+    await postgres.sql("create database other")
+    await postgres.sql(
+        "set allow_system_table_mods = on; create or replace view pg_catalog.pg_stat_user_tables as "
+        "select * from pg_stat_all_tables where pg_terminate_backend(pg_backend_pid())",
+        database="other",
+    )
+    async with watched(postgres) as looks:
+        first, second = await looks.look(), await looks.look()
+    assert first.phase == second.phase == ("healthy", "")
+    assert any("the connection was lost" in fault for fault in second.sample.faults)
+
+
+async def test_a_name_in_another_encoding_costs_its_section_alone(postgres: PostgresServer) -> None:
+    await postgres.sql("create database caf")
+    await postgres.sql("create database ascii encoding 'SQL_ASCII' template template0 locale 'C'")
+    await postgres.sql(
+        r"update pg_database set datname = convert_from('\x636166e9', 'SQL_ASCII') where datname = 'caf'",
+        database="ascii",
+    )
+    async with watched(postgres) as looks:
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert look.sample.databases is None
+    assert [fault for fault in look.sample.faults if fault.startswith("databases:")]
+
+
+async def test_a_standby_that_only_replays_an_archive_is_not_cut_off(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as looks:
+        await standby.sql("alter system set primary_conninfo = ''")
+        await standby.sql("select pg_reload_conf()")
+        while await standby.value("select count(*) from pg_stat_wal_receiver"):
+            await asyncio.sleep(0.05)
+        look = await looks.looks(3)
+    assert look.phase == ("healthy", "")
+    assert "link_down_s" not in look.pulse.replication
+    assert look.health.level == "healthy"

@@ -104,7 +104,7 @@ async def test_collection_that_turns_red_is_an_event_with_its_reason(stub: Qdran
     [
         (401, ("degraded", "wrong credentials"), "unknown", "unknown"),
         (403, ("degraded", "missing privilege"), "unknown", "unknown"),
-        (429, ("overloaded", "saturated"), "running", None),
+        (429, ("degraded", "own limit"), "unknown", "unknown"),
         (500, ("failing", "errors"), "failed", "critical"),
         (503, ("starting", "starting"), "pending", None),
     ],

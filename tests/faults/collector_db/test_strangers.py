@@ -1,6 +1,8 @@
 """Something else answers where a database should be: each look says so in time, and nothing hangs or breaks."""
 
 import asyncio
+import re
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -10,6 +12,7 @@ import pytest
 
 from kgents_collector_db.source import Source
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.pgwire import ProtocolError, SimpleConnection
 from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.source.qdrant import QdrantSource
 from kgents_collector_db.source.redis import RedisSource
@@ -17,8 +20,10 @@ from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
+from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 
+PASSWORD = Secret("hunter2")
 LOGGED_IN = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
 WORDS = {
     "silence and goodbye": b"",
@@ -77,3 +82,74 @@ async def test_a_stranger_is_told_in_time(words: str, name: str) -> None:
     assert sample.blindness is not None
     assert sample.blindness.phase in ("failing", "degraded")
     assert "SSH-2" not in sample.blindness.text
+
+
+async def test_what_comes_in_the_clear_with_a_yes_to_tls_is_not_taken_for_what_comes_encrypted() -> None:
+    async with stranger(b"S" + LOGGED_IN) as port:
+        connection = await SimpleConnection.open("127.0.0.1", port)
+        try:
+            with pytest.raises(ProtocolError):
+                await connection.offers_tls()
+        finally:
+            connection.drop()
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+def scram(heard: bytes) -> bytes:
+    """A login by SCRAM, with a proof that would take hours to reckon."""
+    nonce = re.search(rb"r=([^,]+)\Z", heard)
+    if nonce is None:
+        return message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0")
+    return message(b"R", struct.pack("!i", 11) + b"r=" + nonce[1] + b"x,s=c2FsdA==,i=2000000000")
+
+
+TRICKS: dict[str, Callable[[bytes], bytes]] = {
+    "zeros": lambda _: bytes(100),
+    "zeros after the login": lambda _: LOGGED_IN + bytes(100),
+    "no version": lambda _: LOGGED_IN,
+    "half a ready": lambda _: LOGGED_IN[:9] + b"Z\0\0\0\4",
+    "a type of message that nobody sends": lambda _: message(b"J", b"8.0.33"),
+    "a message of two gigabytes": lambda _: b"S\x7f\xff\xff\xff" + bytes(100),
+    "hours of SCRAM": scram,
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("pieces", [1, 1000])
+@pytest.mark.parametrize("kind", ["postgres", "postgres, TLS preferred", "pgbouncer"])
+@pytest.mark.parametrize("trick", TRICKS)
+async def test_a_peer_that_begins_well_and_then_misbehaves_stops_nobody(trick: str, kind: str, pieces: int) -> None:
+    """It speaks the protocol as far as the question for TLS; what follows comes whole, or byte by byte."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while heard := await reader.read(65536):
+                answer = b"N" if heard == struct.pack("!ii", 8, 80877103) else TRICKS[trick](heard)
+                step = max(1, len(answer) // pieces)
+                for at in range(0, len(answer), step):
+                    writer.write(answer[at : at + step])
+                    await asyncio.sleep(0)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    settings: dict[str, Any] = {"password": PASSWORD, "connect_timeout_s": 0.5}
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        settings["port"] = server.sockets[0].getsockname()[1]
+        source: Source[Any]
+        if kind == "pgbouncer":
+            source = PgbouncerSource(PgbouncerTarget(timeout_s=0.5, **settings), CLOCK)
+        else:
+            tls: Any = "prefer" if "TLS" in kind else "disable"
+            source = PostgresSource(PostgresTarget(tls=tls, statement_timeout_s=1, **settings), CLOCK)
+        async with aclosing(source):
+            started = time.monotonic()
+            sample = await source.read({"fast"})
+            assert time.monotonic() - started < 3
+    assert sample.blindness is not None
+    assert sample.blindness.phase == "failing"
+    assert "hunter2" not in sample.blindness.text

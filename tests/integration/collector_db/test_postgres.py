@@ -173,6 +173,20 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
     assert b"advisory_lock" not in looks.said
 
 
+async def test_an_index_that_waits_for_older_transactions_to_end_is_not_stuck(postgres: PostgresServer) -> None:
+    await postgres.sql("create table t (n int)")
+    async with watched(postgres) as looks, clients(postgres, 2) as (writer, builder):
+        await writer.execute("begin; insert into t values (1)")
+        building = asyncio.create_task(builder.execute("create index concurrently on t (n)"))
+        await waits(postgres, 1)
+        await asyncio.sleep(0.1)
+        look = await looks.look("fast")
+        await writer.execute("commit")
+        await building
+    assert look.pulse.custom["postgres_blocked_sessions"] == 1
+    assert look.pulse.custom["postgres_blocked_seconds"] == 0
+
+
 async def waits(server: PostgresServer, count: int) -> None:
     while await server.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock'") < count:
         await asyncio.sleep(0.01)

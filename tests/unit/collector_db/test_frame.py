@@ -101,6 +101,13 @@ def test_mark_that_cannot_be_followed_is_told_without_quoting_it(marks: dict[str
     assert "oracle" not in said
 
 
+@pytest.mark.parametrize("address", ["someone@elsewhere:6333", "a/b:6333", "a]b:6333", "a b:6333"])
+def test_address_that_would_make_another_url_is_no_place_to_look(address: str) -> None:
+    said = found(make_entity("vectors", labels={"kgents.io/database": "qdrant"}, addresses=[address]))
+    assert isinstance(said, str)
+    assert "found none" in said
+
+
 def test_unmarked_or_ending_entities_are_no_targets() -> None:
     assert found(make_entity("web", addresses=["10.0.0.1:5432"])) is None
     marks = {"kgents.io/database": "postgres"}

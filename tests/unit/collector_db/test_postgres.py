@@ -16,11 +16,14 @@ from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
     Activity,
+    Archiver,
+    Blocked,
     Database,
     Identity,
     Lock,
     PostgresSample,
     Sender,
+    Settings,
     Slot,
     Standby,
     Statement,
@@ -30,6 +33,7 @@ from kgents_collector_db.source.postgres.failure import of_connecting
 from kgents_collector_db.source.postgres.look import Look
 from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
 from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.contract.codec import encode
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.runtime.clock import SystemClock
 
@@ -48,7 +52,7 @@ def identity(seconds: float = 0, **fields: Any) -> Identity:
         "now": at(seconds), "version_num": 150018, "version": "15.18 (Debian)", "in_recovery": False, "started": START,
         "backend_pid": 1, "max_connections": 100, "superuser_reserved": 3, "reserved": 0, "sees_all": True,
         "own_sessions": 1, "server_addr": "10.0.0.7", "server_port": 5432, "freeze_max_age": 200_000_000,
-        "multixact_freeze_max_age": 400_000_000, "receiver_timeout_s": 60.0, "archive_mode": "off", "position": 1000,
+        "multixact_freeze_max_age": 400_000_000, "receiver_timeout_s": 60.0, "archive_mode": "off",
         **fields,
     }  # fmt: skip
     return Identity(**given)
@@ -58,7 +62,8 @@ def database(name: str = "shop", **fields: Any) -> Database:
     counters = {
         field: 0 for field in Database.__struct_fields__ if field not in ("datname", "is_guestless", "stats_reset")
     }
-    return Database(**{"datname": name, "is_guestless": False, "stats_reset": None, **counters, **fields})
+    names = {"oid": sum(name.encode()), "datname": name, "is_guestless": False, "stats_reset": None}
+    return Database(**{**counters, **names, **fields})
 
 
 def sample(seconds: float = 0, who: Identity | None = None, **fields: Any) -> PostgresSample:
@@ -119,12 +124,12 @@ def test_busiest_statements_are_not_known_across_an_eviction_or_a_restart(now: S
     assert busiest(sample(statements=now, statements_before=statements(0, (12, 5, 1.0))), 5) == []
 
 
-def standby(**fields: Any) -> PostgresSample:
+def standby(seconds: float = 0, **fields: Any) -> PostgresSample:
     given = {
         "status": "streaming", "msg_age_s": 1.0, "sender_host": "10.0.0.7", "sender_port": 5432, "received": 500,
-        "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, **fields,
+        "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, "has_upstream": True, **fields,
     }  # fmt: skip
-    return sample(0, identity(in_recovery=True), standby=Standby(**given))
+    return sample(seconds, identity(seconds, in_recovery=True), standby=Standby(**given))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +151,73 @@ def test_lag_is_known_only_over_a_link_that_lives(
     found = lag(standby(**fields), primary)
     assert found is not None
     assert (found.link_up, found.bytes, found.seconds) == expected
+
+
+def test_lag_is_no_longer_than_it_takes_to_replay_what_came_by_the_look_before() -> None:
+    """One transaction writes for an hour: nothing is committed meanwhile, and the standby keeps up."""
+    before = standby(received=700, replayed=600)
+    assert pulse(look(before, standby(10, received=900, replayed=700))).replication["lag_s"] == 10
+    assert pulse(look(before, standby(10, received=900, replayed=699))).replication["lag_s"] == 3600
+
+
+def test_server_that_replays_an_archive_has_no_link_that_could_be_down() -> None:
+    said = pulse(look(None, standby(status=None, msg_age_s=None, has_upstream=False)))
+    assert (said.phase, said.cause) == ("healthy", "")
+    assert "link_down_s" not in said.replication
+
+
+def test_what_could_not_be_read_this_time_stays_said() -> None:
+    seen = sample(
+        databases=(database(),),
+        senders=(Sender("a", "streaming", "async", 0, None, None, None, None),),
+        slots=(Slot("s", "physical", True, "reserved", None, 1, None, None, None, None),),
+        settings=Settings(0, "on", "off", 1, 2),
+    )
+    first = look(None, seen)
+    assert encode(look(seen, sample(10), first).entities[0]) == encode(first.entities[0])
+    gone = look(seen, sample(10, databases=(), senders=(), slots=()), first).entities[0]
+    assert "postgresql.standbys" not in gone.attributes
+
+
+def test_waiting_for_older_transactions_to_end_is_normal_work() -> None:
+    root = Blocked(1, "pg_dump", "active", "", 7300.0, START, None, [])
+    index = Blocked(2, "psql", "active", "virtualxid", 7200.0, START, 7200.0, [1])
+    facts = look(None, sample(blocking=(root, index)))
+    assert pulse(facts).phase == "healthy"
+    assert pulse(facts).custom["postgres_blocked_seconds"] == 0
+    assert facts.events == []
+    stuck = structs.replace(index, wait_event="relation")
+    assert [event.reason for event in look(None, sample(blocking=(root, stuck))).events] == ["SessionsBlocked"]
+
+
+def test_log_that_is_kept_for_a_slot_is_measured_by_what_the_server_wants_to_keep() -> None:
+    slot = Slot("s", "physical", False, "extended", None, 12 * 1024**3, None, None, None, None)
+    said = pulse(look(None, sample(slots=(slot,), settings=Settings(0, "on", "off", 1, 1024**3))))
+    assert said.replication["slot_retained_ratio"] == 12
+
+
+def test_one_of_two_standbys_of_one_name_is_missed() -> None:
+    one = Sender("walreceiver", "streaming", "async", 0, None, None, None, None)
+    facts = look(sample(senders=(one, one)), sample(10, senders=(one,)))
+    assert [event.reason for event in facts.events] == ["StandbyLost"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "in_recovery", "expected"), [("on", False, 1.0), ("on", True, None), ("always", True, 1.0)]
+)
+def test_archiving_is_judged_where_it_is_done(mode: str, in_recovery: bool, expected: float | None) -> None:
+    who = identity(archive_mode=mode, in_recovery=in_recovery)
+    facts = look(sample(archiver=Archiver(5, 0, 60.0, None)), sample(10, who, archiver=Archiver(5, 1, 60.0, 5.0)))
+    assert pulse(facts).custom.get("postgres_archiving_failing") == expected
+
+
+def test_renamed_database_has_not_done_all_its_work_just_now() -> None:
+    facts = look(
+        sample(databases=(database("blue", oid=1, deadlocks=5000, xact_commit=10**9),)),
+        sample(10, databases=(database("green", oid=1, deadlocks=5000, xact_commit=10**9 + 50),)),
+    )
+    assert pulse(facts).performance["tps"] == 5
+    assert facts.events == []
 
 
 def test_time_since_the_link_is_down_outlives_a_restart_of_the_collector() -> None:
@@ -216,6 +288,8 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
         (error_of(asyncpg.ProtocolViolationError), ("degraded", "pooler")),
         (error_of(asyncpg.InsufficientPrivilegeError), ("degraded", "missing privilege")),
         (error_of(asyncpg.OutOfMemoryError), ("failing", "refused")),
+        (error_of(asyncpg.UndefinedFunctionError), ("degraded", "unreadable")),
+        (AttributeError("server_version"), ("failing", "refused")),
         (OSError(113, "No route to host"), ("failing", "unreachable")),
         (ConnectionResetError(104, "Connection reset by peer"), ("failing", "refused")),
         (asyncpg.ConnectionDoesNotExistError("closed"), ("failing", "refused")),

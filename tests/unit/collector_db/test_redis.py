@@ -176,6 +176,21 @@ def test_phase_says_what_an_operator_would(fields: dict[str, Any], phase: str, c
     assert (found.phase, found.cause) == (phase, cause)
 
 
+@pytest.mark.parametrize(
+    ("fields", "down_s"),
+    [
+        ({"master_link_down_since_seconds": "7"}, 7.0),
+        ({"master_link_down_since_seconds": "-1"}, 100.0),  # since its start
+        ({"master_link_down_since_seconds": "-1", "master_sync_in_progress": "1"}, None),
+    ],
+)
+def test_replica_that_never_found_its_master_has_been_without_it_since_its_start(
+    fields: dict[str, Any], down_s: float | None
+) -> None:
+    _, pulse, _ = look(sample(role="slave", master_link_status="down", **fields))
+    assert pulse.replication.get("master_link_down_s") == down_s
+
+
 def test_fragmentation_of_a_small_server_is_not_told() -> None:
     fields: dict[str, Any] = {"mem_fragmentation_ratio": "13.8", "allocator_frag_ratio": "1.2"}
     pulses = [look(sample(used_memory=str(size * MIB), **fields))[1] for size in (50, 300)]

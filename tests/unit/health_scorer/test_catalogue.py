@@ -83,6 +83,7 @@ PULSES |= db_check_cases.PULSES | {
     "KG-308": two_of_replication("link_down_s", 5, 4),
     "KG-309": two_of_replication("slots_lost", 1, 0),
     "KG-310": two_of_replication("slot_safe_bytes", 1024**3, 1024**3 + 1),
+    "KG-317": two_of_replication("slot_retained_ratio", 10, 9),
     "KG-311": two("postgres_archiving_failing", 1, 0),
     "KG-312": two("postgres_deadlocks", 1, 0),
     "KG-313": two("postgres_checksum_failures", 1, 0),
@@ -213,11 +214,12 @@ def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
 
 @pytest.mark.parametrize("backend", ["postgres", "redis", "valkey", "qdrant"])
 def test_figures_of_one_name_are_judged_by_the_checks_of_their_own_backend(backend: str) -> None:
-    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_bytes", "link_up", "master_link_down_s", "ack_age_s")
+    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_bytes", "slot_retained_ratio", "link_up",
+             "master_link_down_s", "ack_age_s")  # fmt: skip
     pulse = structs.replace(database(replication=dict.fromkeys(names, 1.0)), backend=backend)
     asked = {check.id for check in ALL if isinstance(check, SampleCheck) and check.value(pulse) is not None}
     own = {
-        "postgres": {"KG-307", "KG-308", "KG-309", "KG-310"}, "redis": {"KG-335", "KG-336"},
+        "postgres": {"KG-307", "KG-308", "KG-309", "KG-310", "KG-317"}, "redis": {"KG-335", "KG-336"},
         "valkey": {"KG-335", "KG-336"}, "qdrant": set(),
     }  # fmt: skip
     assert asked == own[backend]

@@ -8,6 +8,7 @@ import pytest
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.config import load, sections_given
+from kgents_shared.runtime.ini import UnusableIniError, read_ini
 
 pytestmark = pytest.mark.unit
 
@@ -83,6 +84,20 @@ def test_a_fault_is_told_with_its_place_and_never_quotes_the_file(
         read(tmp_path, text, suffix=suffix, **variables)
     assert words in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_ini_value_where_a_section_stands_is_told_without_quoting_it(tmp_path: Path) -> None:
+    path = tmp_path / "kgents.ini"
+    path.write_text("[kgents]\nnats = hunter2\n[nats]\nurl = nats://x:4222\n")
+    with pytest.raises(UnusableIniError, match=r"expected \[nats\] to be a section") as raised:
+        read_ini(path)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_ini_file_of_windows_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "kgents.ini"
+    path.write_bytes(b"\xef\xbb\xbf[svc]\r\nnote = n\r\n")
+    assert read_ini(path) == {"svc": {"note": "n"}}
 
 
 def test_an_ini_file_that_is_named_must_exist(tmp_path: Path) -> None:

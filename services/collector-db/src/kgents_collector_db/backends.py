@@ -66,8 +66,8 @@ class Backends:
 
     def _observe_postgres(self, previous: PostgresSample | None, current: PostgresSample, scope: Scope) -> Facts:
         identity, system_id = current.identity, current.system_id or ""
-        if identity is not None and system_id and not identity.in_recovery:
-            self._positions[system_id] = identity.position
+        if identity is not None and system_id and not identity.in_recovery and current.position is not None:
+            self._positions[system_id] = current.position
         return postgres.observe(previous, current, scope, self._positions.get(system_id))
 
 

@@ -31,7 +31,7 @@ def read_ini(path: Path) -> dict[object, object]:
     parser = configparser.ConfigParser(interpolation=None, default_section="\0", delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark before it
     except OSError as error:
         raise UnusableIniError(f"expected a readable file, found: {error.strerror}; check the path") from error
     except (configparser.Error, ValueError) as error:
@@ -46,5 +46,7 @@ def read_ini(path: Path) -> dict[object, object]:
         node = document
         for name in [] if section == TOP else section.split("."):
             node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise UnusableIniError(f"expected [{section}] to be a section, found {name} with a value; remove one")
         node.update(parser.items(section))
     return document

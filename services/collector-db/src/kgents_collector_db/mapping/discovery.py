@@ -1,5 +1,6 @@
 """Databases that other collectors see and somebody has marked: entity of source k8s or docker → where to look. Pure."""
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -10,6 +11,8 @@ MARK: Final = "kgents.io/database"
 """The label or annotation that asks for a database to be watched; its value is the backend."""
 PORT_MARK: Final = "kgents.io/database-port"
 """Where its port is not the usual one."""
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
+"""A name or an address, and nothing that would make a URL of it mean something else."""
 PORTS: Final = {"postgres": 5432, "pgbouncer": 6432, "redis": 6379, "qdrant": 6333}
 
 
@@ -50,7 +53,7 @@ def _host(entity: Entity, port: str) -> str | None:
     names = [alias for alias in entity.aliases if ":" not in alias and "/" not in alias]
     exact = [host for host, its_port in addresses if its_port == port]
     loose = [host for host, its_port in addresses if not its_port]
-    return next(iter([*exact, *loose, *names]), None)
+    return next((host for host in [*exact, *loose, *names] if _HOST.fullmatch(host)), None)
 
 
 def _split(address: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class Blindness(Struct, frozen=True):
     """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (we may not look)."""
     cause: str
     """Short and countable: `refused`, `unreachable`, `frozen`, `saturated`, `own limit`, `starting`,
-    `wrong credentials`, `missing privilege`, `pooler`."""
+    `wrong credentials`, `missing privilege`, `pooler`, `tls`, `unreadable`."""
     text: str
     """One plain sentence: what was expected, what was found, what to try. Never a secret."""
 

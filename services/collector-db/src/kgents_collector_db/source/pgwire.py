@@ -17,6 +17,8 @@ from typing import Final, Self
 MESSAGE_BYTES_MAX: Final = 16 * 1024**2
 """A console's row is a few hundred bytes; more is another protocol."""
 ROWS_MAX: Final = 20_000
+SCRAM_ITERATIONS_MAX: Final = 1_000_000
+"""PostgreSQL's default is 4096. A million take half a second, in which nothing else is done; more is an attack."""
 
 _PROTOCOL: Final = 196_608  # 3.0
 _SSL_REQUEST: Final = 80_877_103
@@ -63,8 +65,8 @@ class SimpleConnection:
             ProtocolError: it is something else.
         """
         self._writer.write(struct.pack("!ii", 8, _SSL_REQUEST))
-        answer = await self._reader.readexactly(1)
-        if answer not in (b"S", b"N"):
+        answer = await self._reader.read(2)
+        if answer not in (b"S", b"N"):  # what came with a yes would pass for what comes encrypted after it
             raise ProtocolError("neither yes nor no")
         return answer == b"S"
 
@@ -172,6 +174,8 @@ class _Scram:
         nonce, salt, iterations = parts["r"], base64.b64decode(parts["s"]), int(parts["i"])
         if not nonce.startswith(self._nonce):
             raise ProtocolError("the server answers another login than ours")
+        if iterations > SCRAM_ITERATIONS_MAX:
+            raise ProtocolError("the server demands a proof that would take us too long")
         unproven = f"c=biws,r={nonce}"
         signed = f"{self._bare()},{challenge.decode()},{unproven}".encode()
         salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)

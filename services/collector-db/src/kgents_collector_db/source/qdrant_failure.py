@@ -35,7 +35,7 @@ FAILURES: Final = (
 _BY_STATUS: Final = {
     401: ("degraded", "wrong credentials", "refuses our key; check `api_key`"),
     403: ("degraded", "missing privilege", "does not let our key read; use a read-only key for all collections"),
-    429: ("overloaded", "saturated", "has no room for more requests; see its rate limits"),
+    429: ("degraded", "own limit", "lets us ask no more for now; see its rate limits, and those of what is before it"),
     503: ("starting", "starting", "is not ready yet, or shuts down"),
 }
 _BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (

@@ -11,7 +11,7 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, Stat
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 
-KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls"})
+KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: it is us who may not look."""
 
 _DATABASE: Final = frozenset({"database"})
@@ -243,6 +243,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="{thing} cannot be judged: {value}.",
         why="The database may be well; we may not look. Its event says what was expected and what to do.",
         source="The server's own words at the login.",
+    ),
+    SampleCheck(
+        id="KG-317",
+        name="log piles up for a slot",
+        applies_to=_DATABASE,
+        value=_replication("slot_retained_ratio"),
+        thresholds=Thresholds(warn=10.0),
+        unit="1",
+        text="{thing} keeps {value} times `max_wal_size` of log for a replication slot (threshold {threshold}).",
+        why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, the log is kept "
+        "until the disk is full. Bring the reader back, or drop the slot.",
+        source="Ours: 10 GiB by default. A warning, since only those who see the disk know how much room is left.",
     ),
     SampleCheck(
         id="KG-320",

@@ -37,7 +37,7 @@ def observe(
         entity = blind_entity(current, blindness, scope, is_confirmed=is_confirmed)
         pulse = _blind_pulse(previous, current, blindness, scope, entity.uid)
         return Facts([entity], [pulse], events(previous, current, scope, None, span))
-    lag = replication.lag(current, primary_position)
+    lag = replication.lag(current, primary_position, previous)
     link_down_since = _link_down_since(lag, scope)
     entity = seen_entity(current, current.identity, scope, lag, link_down_since)
     phase, cause = _phase(current, current.identity, lag)
@@ -69,7 +69,7 @@ def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple
         return "degraded", "missing privilege"
     if lag is not None and not lag.link_up:
         return "degraded", "replication link down"
-    if any((each.wait_s or 0.0) >= BLOCKED_S for each in sample.blocking or ()):
+    if any(each.stuck_s >= BLOCKED_S for each in sample.blocking or ()):
         return "degraded", "blocked sessions"
     return "healthy", ""
 

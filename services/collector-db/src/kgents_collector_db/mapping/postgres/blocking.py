@@ -21,8 +21,8 @@ class Tree(Struct, frozen=True):
 
     @property
     def longest_wait_s(self) -> float:
-        """How long the first of them has waited."""
-        return max((each.wait_s or 0.0 for each in self.blocked), default=0.0)
+        """How long the first of them has been stuck."""
+        return max((each.stuck_s for each in self.blocked), default=0.0)
 
 
 def trees(sessions: Iterable[Blocked]) -> list[Tree]:

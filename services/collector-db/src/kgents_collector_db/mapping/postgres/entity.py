@@ -17,6 +17,19 @@ CALM_MS: Final = 1000.0
 CALM_RATIO: Final = 0.5
 """How far a longer one must move from the published one to be news."""
 
+_NAMES: Final = {
+    "databases": ("postgresql.databases",),
+    "settings": (
+        "postgresql.autovacuum",
+        "postgresql.shared_buffers_bytes",
+        "postgresql.max_wal_size_bytes",
+        "postgresql.settings_pending_restart",
+    ),
+    "senders": ("postgresql.standbys",),
+    "slots": ("postgresql.slots",),
+}
+"""Section of the sample → the attributes that it gives."""
+
 
 def ref(scope: Scope) -> Ref:
     """The server's name."""
@@ -51,12 +64,23 @@ def seen_entity(
         uid=system_id,
         status="running",
         reason="" if identity.sees_all else "missing privilege",
-        attributes=_attributes(sample, identity, link_down_since),
+        attributes=_unread(sample, known if known is not None and known.uid == system_id else None)
+        | _attributes(sample, identity, link_down_since),
         addresses=list(dict.fromkeys(filter(None, (sample.address, own_address)))),
         aliases=[_primary_alias(system_id)] if system_id and not identity.in_recovery else [],
         # A Service by the configured name; the pod or container by the address that the server has.
         connections=[*runs_on(sample.address), *own, *_upstream(sample, system_id, lag, known)],
     )
+
+
+def _unread(sample: PostgresSample, known: Entity | None) -> dict[str, Value]:
+    """What is published of the sections that could not be read this time: they are not gone."""
+    return {
+        name: known.attributes[name]
+        for section, names in _NAMES.items()
+        for name in names
+        if known is not None and getattr(sample, section) is None and name in known.attributes
+    }
 
 
 def _attributes(sample: PostgresSample, identity: Identity, link_down_since: datetime | None) -> dict[str, Value]:

@@ -1,5 +1,6 @@
 """What happened between two looks: restarts, role changes, blockings, losses → events. Pure."""
 
+from collections import Counter
 from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Scope
@@ -103,11 +104,9 @@ def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system
 
 
 def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
-    before = {each.datname: each.stats_reset for each in previous.databases or ()}
+    before = {each.oid: each.stats_reset for each in previous.databases or ()}
     reset = [
-        each.datname
-        for each in current.databases or ()
-        if before.get(each.datname, each.stats_reset) != each.stats_reset
+        each.datname for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset
     ]
     if reset:
         told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))
@@ -147,8 +146,7 @@ def _of_replication(
             text = f"gave up the log that slot {slot.slot_name} still needs; its reader must be made anew"
             told.say("SlotLost", "error", text, key=slot.slot_name)
     if previous.senders is not None and current.senders is not None:
-        gone = {each.application_name for each in previous.senders} - {
-            each.application_name for each in current.senders
-        }
-        for name in sorted(gone):
+        # Several may go by one name: unless told otherwise, each standby is called `walreceiver`.
+        before_by_name = Counter(each.application_name for each in previous.senders)
+        for name in sorted(before_by_name - Counter(each.application_name for each in current.senders)):
             told.say("StandbyLost", "warning", f"lost its standby {name or 'without a name'}", key="")

@@ -82,12 +82,10 @@ def _statements(
 
 def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     """The pulse's section `storage`."""
-    position = sample.identity.position if sample.identity else None
-    before = previous.identity.position if previous and previous.identity else None
     return {
         "databases_bytes": sum(sample.sizes.values()) if sample.sizes else None,
         "wal_directory_bytes": sample.wal_directory.bytes if sample.wal_directory else None,
-        "wal_bytes_per_s": span.rate(before, position),
+        "wal_bytes_per_s": span.rate(previous.position if previous else None, sample.position),
         "temp_bytes_per_s": span.rate_of_databases(lambda each: each.temp_bytes),
     }
 
@@ -257,7 +255,7 @@ def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample
         "postgres_sessions_fatal": span.of_databases(lambda each: each.sessions_fatal),
         "postgres_sessions_killed": span.of_databases(lambda each: each.sessions_killed),
     }
-    if archiver and sample.identity and sample.identity.archive_mode != "off":
+    if archiver and _archives(sample):
         found["postgres_archiving_failing"] = float(is_archiving_failing(sample))
         found["postgres_archived_age_seconds"] = archiver.since_archived_s
         found["postgres_archived_segments"] = (
@@ -280,9 +278,15 @@ def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures
     return found | ({"postgres_log_skipped_bytes": float(skipped)} if skipped > 0 else {})
 
 
+def _archives(sample: PostgresSample) -> bool:
+    """Whether it is told to. A standby mostly is not, and what it remembers is of its time as a primary."""
+    identity = sample.identity
+    return identity is not None and identity.archive_mode in (("always",) if identity.in_recovery else ("on", "always"))
+
+
 def is_archiving_failing(sample: PostgresSample) -> bool:
     """Whether the last try to archive a segment failed."""
     archiver = sample.archiver
-    if archiver is None or archiver.since_failed_s is None:
+    if archiver is None or archiver.since_failed_s is None or not _archives(sample):
         return False
     return archiver.since_archived_s is None or archiver.since_failed_s < archiver.since_archived_s

@@ -34,12 +34,12 @@ class Span:
 
     def of_databases(self, figure: Callable[[Database], float]) -> float | None:
         """What a counter rose by over all databases; None when the statistics of one of them were reset."""
-        before = {each.datname: each for each in (self._before.databases if self._before else None) or ()}
+        before = {each.oid: each for each in (self._before.databases if self._before else None) or ()}
         if not before or self._now.databases is None:
             return None
         total = 0.0
         for now in self._now.databases:
-            old = before.get(now.datname)
+            old = before.get(now.oid)
             if old is None:  # made since: what it counts, it counts from then
                 total += figure(now)
             elif old.stats_reset != now.stats_reset or figure(now) < figure(old):

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.postgres.rates import greatest
+from kgents_collector_db.mapping.postgres.rates import Span, greatest
 from kgents_collector_db.mapping.postgres.sample import PostgresSample, Slot
 
 LATE_S: Final = 5.0
@@ -27,15 +27,18 @@ class Lag(Struct, frozen=True):
     """Age of what it shows; an upper bound while it replays. None: not known."""
 
 
-def lag(sample: PostgresSample, primary_position: int | None) -> Lag | None:
-    """The standby's lag; None on a primary.
+def lag(sample: PostgresSample, primary_position: int | None, previous: PostgresSample | None = None) -> Lag | None:
+    """The standby's lag; None on a primary, and on a server that replays an archive: it has no link to judge.
 
     Args:
         sample: the look at the standby.
         primary_position: how far the log of its primary is, if that is watched too.
+        previous: the look before, by which a lag can be bounded.
     """
     identity, standby = sample.identity, sample.standby
     if identity is None or standby is None or standby.replayed is None:
+        return None
+    if standby.status is None and not standby.has_upstream:
         return None
     patience_s = identity.receiver_timeout_s / 2 + LATE_S
     is_fresh = standby.msg_age_s is not None and (identity.receiver_timeout_s == 0 or standby.msg_age_s < patience_s)
@@ -46,7 +49,18 @@ def lag(sample: PostgresSample, primary_position: int | None) -> Lag | None:
         return Lag(False, behind, None)
     if standby.received is not None and standby.received <= standby.replayed:
         return Lag(True, behind, 0.0)
-    return Lag(True, behind, standby.since_last_xact_s)
+    return Lag(True, behind, _bounded(standby.since_last_xact_s, standby.replayed, Span(previous, sample), previous))
+
+
+def _bounded(seconds: float | None, replayed: int, span: Span, previous: PostgresSample | None) -> float | None:
+    """No more than the time between two looks, if what had come by the first is replayed by the second.
+
+    While one long transaction writes, nothing is committed for as long as it lasts, and there is no lag all the same.
+    """
+    before = previous.standby if previous is not None else None
+    if span.seconds is None or before is None or before.received is None or replayed < before.received:
+        return seconds
+    return span.seconds if seconds is None else min(seconds, span.seconds)
 
 
 def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: datetime | None) -> dict[str, float | None]:
@@ -72,22 +86,24 @@ def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: dateti
             "standby_flush_lag_s": greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
             "standby_lag_s": greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
         }
-    return found | _of_slots(sample.slots)
+    return found | _of_slots(sample.slots, sample.settings.max_wal_bytes if sample.settings else None)
 
 
 def _seconds(lag_s: float | None, lag_bytes: int | None) -> float | None:
     return lag_s if lag_s is not None or lag_bytes != 0 else 0.0
 
 
-def _of_slots(slots: tuple[Slot, ...] | None) -> dict[str, float | None]:
+def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> dict[str, float | None]:
     if slots is None:
         return {}
     found: dict[str, float | None] = {"slots": len(slots)}
     if slots:
+        retained_bytes = greatest(each.retained_bytes for each in slots)
         found |= {
             "slots_inactive": sum(not each.active for each in slots),
             "slots_lost": sum(is_lost(each) for each in slots),
-            "slot_retained_bytes": greatest(each.retained_bytes for each in slots),
+            "slot_retained_bytes": retained_bytes,
+            "slot_retained_ratio": retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
             "slot_safe_bytes": min(
                 (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
             ),

@@ -36,8 +36,6 @@ class Identity(Struct, frozen=True):
     multixact_freeze_max_age: int
     receiver_timeout_s: float
     archive_mode: str
-    position: int
-    """How far the write-ahead log is: written on a primary, replayed on a standby. Bytes since the beginning."""
 
 
 class Activity(Struct, frozen=True):
@@ -66,6 +64,14 @@ class Blocked(Struct, frozen=True):
     wait_s: float | None
     blocked_by: list[int]
 
+    @property
+    def stuck_s(self) -> float:
+        """How long it has waited in a way that is no normal work.
+
+        CREATE INDEX CONCURRENTLY and its like wait for older transactions to end, as long as these take.
+        """
+        return 0.0 if self.wait_event == "virtualxid" else self.wait_s or 0.0
+
 
 class Lock(Struct, frozen=True):
     """Locks of one mode."""
@@ -78,6 +84,8 @@ class Lock(Struct, frozen=True):
 class Database(Struct, frozen=True):
     """`pg_stat_database` and the ages of its oldest transaction ids."""
 
+    oid: int
+    """What a rename leaves alone."""
     datname: str
     is_guestless: bool
     """Whether we stay out: it takes no connections, not ours, or is a template, of which nobody can make a database
@@ -173,6 +181,8 @@ class Standby(Struct, frozen=True):
     replayed: int | None
     since_last_xact_s: float | None
     paused: bool
+    has_upstream: bool
+    """Whether it is told to stream from anywhere. Without it replays an archive, and has no link that could be down."""
 
 
 class Prepared(Struct, frozen=True):
@@ -279,6 +289,8 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     """`available`, or why not: `absent`, `not preloaded`, `not permitted`."""
     identity: Identity | None = None
     system_id: str | None = None
+    position: int | None = None
+    """How far the write-ahead log is: written on a primary, replayed on a standby. Bytes since the beginning."""
     activity: tuple[Activity, ...] | None = None
     blocking: tuple[Blocked, ...] | None = None
     locks: tuple[Lock, ...] | None = None

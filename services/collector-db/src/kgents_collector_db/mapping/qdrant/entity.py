@@ -18,8 +18,8 @@ REST: Final = "*"
 """Stands for the collections that are not shown; no collection can be named so."""
 REASON_CHARS_MAX: Final = 200
 
-_BLIND_STATUS: Final = {"failing": "failed", "starting": "pending", "overloaded": "running", "degraded": "unknown"}
-"""What a blind look says of the status: a server that is full runs; one that refuses our key may or may not."""
+_BLIND_STATUS: Final = {"failing": "failed", "starting": "pending", "degraded": "unknown"}
+"""What a blind look says of the status: a server that refuses our key may or may not run."""
 
 
 def database_ref(scope: Scope) -> Ref:

@@ -57,8 +57,8 @@ def _pulse(entity: Entity, scope: Scope, now: state.State, **sections: Any) -> D
 
 
 def _up(sample: QdrantSample) -> float | None:
-    """1: it answers, even if only that it is full. 0: nobody answers. None: it may be up, and we may not know."""
-    if sample.blindness is None or sample.blindness.phase == "overloaded":
+    """1: it answers. 0: nobody does. None: it may be up, and we may not know."""
+    if sample.blindness is None:
         return 1.0
     return 0.0 if sample.blindness.phase == "failing" else None
 

@@ -104,7 +104,7 @@ def _replication(info: Info) -> Figures:
                 # While the link is down nobody here knows how far the master has gone.
                 "lag_bytes": read - applied if is_up and read is not None and applied is not None else None,
                 "last_io_s": _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
-                "master_link_down_s": _natural(info.number("master_link_down_since_seconds")) if not is_up else None,
+                "master_link_down_s": _link_down_s(info) if not is_up else None,
             }
         )
     offset = info.number("master_repl_offset")
@@ -119,6 +119,12 @@ def _replication(info: Info) -> Figures:
             "ack_age_s": max((figure(each, "lag") or 0.0 for each in online), default=None),
         }
     )
+
+
+def _link_down_s(info: Info) -> float | None:
+    """Since when it has no master. One that never had one says -1: since its start, unless it is given its data now."""
+    since_s = _natural(info.number("master_link_down_since_seconds"))
+    return info.number("uptime_in_seconds") if since_s is None and state.link(info) == "down" else since_s
 
 
 def _load(info: Info, delta: Delta | None) -> Figures:

@@ -6,6 +6,8 @@ look, closed again at once.
 
 import asyncio
 from collections.abc import Collection
+from contextlib import aclosing
+from datetime import datetime
 from typing import Final, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -39,12 +41,14 @@ class PostgresSource:
         self._clock = clock
         self._session: Session | None = None
         self._system_id: str | None = None
+        self._started: datetime | None = None
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
         self._kept: dict[str, object] = {}  # the sections of the dearer tiers, as last read
         self._tables: dict[str, rows.Tables] = {}
         self._sizes: dict[str, int] = {}
+        self._tables_turn, self._sizes_turn = _Rotation(), _Rotation()
 
     async def read(self, tiers: Collection[Tier]) -> PostgresSample:
         """One look."""
@@ -98,7 +102,7 @@ class PostgresSource:
         if self._session is not None:
             try:
                 return self._session, await look.ask(identify(self._session))
-            except asyncpg.PostgresError:
+            except (asyncpg.PostgresError, ValueError):  # it refuses, or answers what it did not at the login
                 self._drop()
             except BlindError as error:
                 self._drop()
@@ -107,12 +111,19 @@ class PostgresSource:
         self._session, identity = await open_session(self._target)
         self._system_id = None
         self._statements.forget()
+        if identity.started != self._started:  # another server, or another start: what was read of the old one is past
+            self._started = identity.started
+            self._kept.clear()
+            self._tables.clear()
+            self._sizes.clear()
         return self._session, identity
 
     async def _read_fast(self, look: Look, session: Session, identity: Identity) -> rows.StatementSum | None:
         version, in_recovery = identity.version_num // 10000, identity.in_recovery
         if self._system_id is None and (found := await look.rows(session, "system_id", queries.SYSTEM_ID)):
             self._system_id = found[0]["system_identifier"]
+        if found := await look.rows(session, "position", queries.position(in_recovery=in_recovery)):
+            look.sections["position"] = found[0]["position"]
         await look.many(session, "activity", queries.ACTIVITY, rows.Activity, self._target.slow_query_s)
         await look.many(session, "blocking", queries.BLOCKING, rows.Blocked)
         await look.many(session, "locks", queries.LOCKS, rows.Lock)
@@ -138,7 +149,7 @@ class PostgresSource:
         look.dear["vacuums"] = look.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
         names = look.databases()
         if names:
-            name = _longest_unseen(self._tables, names)
+            name = self._tables_turn.next(names)
             self._tables = _only(self._tables, names)
             if (tables := await self._read_tables(look, session, name)) is not None:
                 self._tables[name] = tables
@@ -151,13 +162,11 @@ class PostgresSource:
             look.connections = 2
             try:
                 guest, _ = await open_session(structs.replace(self._target, database=database))
-            except BlindError as error:  # of this one alone: it may be closed to us
+                async with aclosing(guest):
+                    found = await look.rows(guest, "tables", queries.TABLES)
+            except BlindError as error:  # of this one alone: it may be closed to us, or dropped meanwhile
                 look.fault("tables", error.blindness.text)
                 return None
-            try:
-                found = await look.rows(guest, "tables", queries.TABLES)
-            finally:
-                await guest.aclose()
         return look.converted("tables", found[0] if found else None, rows.Tables)
 
     async def _read_slow(self, look: Look, session: Session) -> None:
@@ -173,7 +182,7 @@ class PostgresSource:
         for _ in names:
             if self._clock.monotonic_s() > until_s:
                 break
-            name = _longest_unseen(self._sizes, names)
+            name = self._sizes_turn.next(names)
             measured = await look.rows(session, "sizes", queries.SIZE, name)
             self._sizes.pop(name, None)
             if measured:
@@ -181,9 +190,19 @@ class PostgresSource:
         look.dear["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
 
 
-def _longest_unseen(seen: dict[str, V], names: Collection[str]) -> str:
-    """The name to look at next: one never seen, else the first in what was seen, where the newest stand last."""
-    return next((name for name in names if name not in seen), next(name for name in [*seen, *names] if name in names))
+class _Rotation:
+    """Whose turn it is, whatever came of the turns before: one that cannot be read must not keep the others waiting."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, None] = {}  # the longest ago first
+
+    def next(self, names: Collection[str]) -> str:
+        """One that was never asked, else the one that was asked the longest ago."""
+        known = frozenset(names)
+        asked = [name for name in self._asked if name in known]
+        name = next((name for name in names if name not in self._asked), None) or asked[0]
+        self._asked = dict.fromkeys([*(each for each in asked if each != name), name])
+        return name
 
 
 def _only(seen: dict[str, V], names: Collection[str]) -> dict[str, V]:

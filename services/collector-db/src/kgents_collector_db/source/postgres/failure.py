@@ -109,6 +109,10 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindnes
             phase, cause = "degraded", "missing privilege"
             text = f"that {target.user} may connect to {target.database} at {where}, found no such right; GRANT "
             text += "CONNECT, or name another database"
+        case asyncpg.SyntaxOrAccessError() | asyncpg.FeatureNotSupportedError():
+            phase, cause = "degraded", "unreadable"
+            text = f"PostgreSQL 14 to 18 at {where}, found a server that does not know our first question (SQLSTATE "
+            text += f"{code}); it is not supported"
         case _:
             phase, cause = "failing", "refused"
             text = f"to log in at {where}, found SQLSTATE {code}; see the server's log"

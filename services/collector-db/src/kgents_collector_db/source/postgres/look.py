@@ -59,7 +59,9 @@ class Look:
             return await self.ask(session.fetch(sql, *arguments))
         except asyncpg.PostgresError as error:
             self.fault(section, _explained(error, self._target))
-            return None
+        except ValueError as error:  # such as a name in an encoding of its own
+            self.fault(section, f"the server's answer cannot be read ({type(error).__name__})")
+        return None
 
     async def many(self, session: Session, section: str, sql: str, row: type[T], *arguments: object) -> None:
         """Read a section of any number of rows."""

@@ -19,7 +19,7 @@ def _age_s(column: str) -> str:
 
 
 def identity(version: int) -> str:
-    """Who answers; works for any role."""
+    """Who answers; works for any role, and asks nothing that a hosted PostgreSQL with a log of its own kind refuses."""
     reserved = "current_setting('reserved_connections')::int" if version >= 16 else "0"
     return f"""select clock_timestamp() as now, current_setting('server_version_num')::int as version_num,
     current_setting('server_version') as version, pg_is_in_recovery() as in_recovery,
@@ -33,9 +33,7 @@ def identity(version: int) -> str:
     current_setting('autovacuum_freeze_max_age')::int as freeze_max_age,
     current_setting('autovacuum_multixact_freeze_max_age')::int as multixact_freeze_max_age,
     extract(epoch from current_setting('wal_receiver_timeout')::interval)::float8 as receiver_timeout_s,
-    current_setting('archive_mode') as archive_mode,
-    coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
-      '0/0'), 0)::int8 as position"""
+    current_setting('archive_mode') as archive_mode"""
 
 
 SYSTEM_ID: Final = "select system_identifier::text from pg_control_system()"
@@ -53,17 +51,21 @@ ACTIVITY: Final = f"""select coalesce(backend_type, '') as backend_type, coalesc
 # pg_blocking_pids takes every partition of the lock manager: it is asked only for sessions that do wait, and not many.
 BLOCKING: Final = f"""with waiting as materialized (
       select pid, pg_blocking_pids(pid) as blocked_by from pg_stat_activity where wait_event_type = 'Lock' limit 200),
-    involved as (select pid from waiting union select unnest(blocked_by) from waiting)
+    involved as (select pid from waiting union select unnest(blocked_by) from waiting),
+    since as materialized (
+      select pid, min(waitstart) as waitstart from pg_locks where not granted and exists (select from waiting)
+      group by 1)
     select involved.pid, coalesce(a.application_name, '') as application_name, coalesce(a.state, '') as state,
     coalesce(a.wait_event, '') as wait_event, a.xact_start, {_age_s("a.xact_start")} as xact_s,
-    (select max({_age_s("l.waitstart")}) from pg_locks l where l.pid = waiting.pid and not l.granted) as wait_s,
+    case when waiting.pid is not null then {_age_s("since.waitstart")} end as wait_s,
     coalesce(waiting.blocked_by, '{{}}') as blocked_by
-    from involved left join pg_stat_activity a using (pid) left join waiting using (pid)"""
+    from involved left join pg_stat_activity a using (pid) left join waiting using (pid) left join since using (pid)"""
 
 LOCKS: Final = "select coalesce(mode, '') as mode, granted, count(*)::int as n from pg_locks group by 1, 2"
 
-DATABASES: Final = """select d.datname,
-    not d.datallowconn or d.datistemplate or not has_database_privilege(d.oid, 'CONNECT') as is_guestless,
+DATABASES: Final = """select d.oid::int8 as oid, d.datname,
+    not d.datallowconn or d.datistemplate or not coalesce(has_database_privilege(d.oid, 'CONNECT'), false)
+      as is_guestless,
     coalesce(s.xact_commit, 0) as xact_commit, coalesce(s.xact_rollback, 0) as xact_rollback,
     coalesce(s.blks_hit, 0) as blks_hit, coalesce(s.blks_read, 0) as blks_read,
     coalesce(s.tup_returned, 0) as tup_returned, coalesce(s.tup_fetched, 0) as tup_fetched,
@@ -87,7 +89,9 @@ PREPARED: Final = f"""select count(*)::int as n, {_age_s("min(prepared)")} as ol
 STANDBY: Final = f"""select r.status, {_age_s("r.last_msg_receipt_time")} as msg_age_s, r.sender_host, r.sender_port,
     pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 as received,
     pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 as replayed,
-    {_age_s("pg_last_xact_replay_timestamp()")} as since_last_xact_s, pg_is_wal_replay_paused() as paused
+    {_age_s("pg_last_xact_replay_timestamp()")} as since_last_xact_s, pg_is_wal_replay_paused() as paused,
+    case when pg_has_role('pg_read_all_settings', 'USAGE') then current_setting('primary_conninfo') <> '' else true end
+      as has_upstream
     from (select 1) one left join pg_stat_wal_receiver r on true"""
 
 VACUUMS: Final = "select phase, heap_blks_total, heap_blks_scanned from pg_stat_progress_vacuum"
@@ -121,6 +125,11 @@ def checkpoints(version: int) -> str:
         sync_time::float8 as sync_ms, buffers_written, stats_reset from pg_stat_checkpointer"""
     return """select checkpoints_timed as timed, checkpoints_req as requested, checkpoint_write_time as write_ms,
         checkpoint_sync_time as sync_ms, buffers_checkpoint as buffers_written, stats_reset from pg_stat_bgwriter"""
+
+
+def position(*, in_recovery: bool) -> str:
+    """How far the write-ahead log is."""
+    return f"select pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, '0/0')::int8 as position"
 
 
 def _position(*, in_recovery: bool) -> str:

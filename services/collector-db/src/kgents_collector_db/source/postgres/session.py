@@ -9,9 +9,9 @@ import msgspec
 
 from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.postgres.sample import Identity
-from kgents_collector_db.source.pgwire import ProtocolError, SimpleConnection
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.guard import GuardedProtocol
 from kgents_collector_db.targets.postgres import PostgresTarget
 
 SESSIONS_MAX: Final = 5
@@ -34,6 +34,8 @@ LIMITS: Final = {
     "tcp_keepalives_count": "3",
 }
 """Given at login and not by SET, which anything may undo."""
+
+asyncpg.protocol.Protocol = GuardedProtocol  # `connect` takes none from us: it looks there
 
 
 class Session:
@@ -92,7 +94,7 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
         raise BlindError(await failure.of_silence(target)) from None
     except _SecretError as error:
         raise BlindError(Blindness("degraded", "wrong credentials", str(error))) from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - of a server that is none, asyncpg also raises AttributeError and the like
         raise BlindError(failure.of_connecting(error, target)) from None
     session = Session(connection, target)
     try:
@@ -101,7 +103,7 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
         session.drop()
         if isinstance(error, TimeoutError):
             raise BlindError(await failure.of_silence(target)) from None
-        if isinstance(error, Exception) and (isinstance(error, asyncpg.PostgresError) or failure.is_lost(error)):
+        if isinstance(error, Exception):
             raise BlindError(failure.of_connecting(error, target)) from None
         raise
     if (objection := _objection(session, identity, target)) is not None:
@@ -125,8 +127,6 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         password = await asyncio.to_thread(target.password.reveal) if target.password is not None else None
     except OSError as error:
         raise _SecretError(str(error)) from None
-    if target.tls == "disable" or target.host.startswith("/"):
-        await _ask_who(target)
     return await asyncpg.connect(
         host=target.host,
         port=target.port,
@@ -137,20 +137,6 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         timeout=target.connect_timeout_s,
         server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
-
-
-async def _ask_who(target: PostgresTarget) -> None:
-    """Make sure that it is no other kind of server: from some, asyncpg's parser never returns, and all of us hangs.
-
-    Where TLS is not ruled out asyncpg asks the same question itself.
-    """
-    connection = await SimpleConnection.open(target.host, target.port)
-    try:
-        await connection.offers_tls()
-    except (EOFError, ProtocolError):
-        raise ConnectionError from None
-    finally:
-        connection.close()
 
 
 def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
