@@ -39,8 +39,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(M
 up: setup ## the whole pipeline on this machine: embedded NATS, every service, a live view (Ctrl-C ends it)
 	@$(BIN)/kgents up
 
+# Tests wait for servers most of the time, so three run at once; a file stays together for the sake of its fixtures.
 test: setup ## every test, against real servers that the tests start themselves
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/ruff check .
