@@ -1,10 +1,12 @@
 """A table with very many rows: packed, and filled no faster than the server takes it."""
 
 import asyncio
+import itertools
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.publish import WINDOW, Publisher
 from kgents_shared.bus.state_table import WISHES_MAX, StateTable
+from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Entity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
@@ -73,3 +75,24 @@ async def test_there_is_no_room_while_nats_is_away(writer: Table, server: NatsSe
             await task
             await writer.flush()
     assert len(writer.rows) == COUNT
+
+
+async def test_a_lease_can_be_renewed_while_very_much_is_published(table: Table, publisher: Publisher) -> None:
+    subject = subjects.build("meta", cluster="test", service="flood", instance="one")
+    is_over = False
+
+    async def say_much() -> None:
+        for number in itertools.count():
+            if is_over:
+                return
+            await table.room()
+            table.put(subject_of(pod(number)), pod(number))
+
+    async with running(table.run(), say_much()):
+        async with asyncio.timeout(10):
+            while table.backlog < WISHES_MAX - 1:
+                await asyncio.sleep(0.01)
+            for _ in range(5):
+                await publisher.send_one(subject, b"{}", {})
+        assert table.backlog > WINDOW
+        is_over = True

@@ -103,6 +103,11 @@ class Publisher:
         """Send as soon as it can be sent; `settle` is called exactly once, later."""
         while (session := self._session) is None or len(self._in_flight) >= WINDOW:
             await self.ready()
+        await self._dispatch(session, subject, payload, headers, settle)
+
+    async def _dispatch(
+        self, session: Session, subject: str, payload: bytes, headers: dict[str, str], settle: Settle
+    ) -> None:
         token = str(self._next)
         self._next += 1
         self._in_flight[token] = (asyncio.get_running_loop().time() + ACK_TIMEOUT_S, subject, settle)
@@ -116,12 +121,22 @@ class Publisher:
     async def send_one(self, subject: str, payload: bytes, headers: dict[str, str]) -> Stored:
         """Send and wait for the ack: for what is rare and must be known at once (leases, heartbeats).
 
+        It does not wait for room in the window: who has much to say fills every place as soon as it is free, and a
+        lease would run out meanwhile.
+
         Raises:
             BusTimeoutError: no ack came; it may be stored or not.
             BusError: the server refused it; `code` says why.
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        await self.send(subject, payload, headers, lambda outcome: None if done.done() else done.set_result(outcome))
+        while (session := self._session) is None:
+            await self._connected.wait()
+
+        def settle(outcome: Outcome) -> None:
+            if not done.done():
+                done.set_result(outcome)
+
+        await self._dispatch(session, subject, payload, headers, settle)
         match await done:
             case Stored() as stored:
                 return stored
