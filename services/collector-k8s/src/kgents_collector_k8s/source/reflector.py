@@ -25,8 +25,8 @@ Key = tuple[str, str]
 
 PAGE: Final = 500
 """Objects a page: larger ones block the event loop for too long."""
-BREATH: Final = 100
-"""Objects dealt with before others get their turn."""
+BREATH: Final = 20
+"""Objects dealt with before others get their turn: a round trip to NATS takes several turns, and the lease waits."""
 BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0
 PARK_S: Final = 300.0
@@ -269,7 +269,11 @@ class Reflector(Generic[O]):
         every = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(seconds)), **self._selector}
         lines = self._client.lines(self._path, every | params, deadline_s=seconds + GRACE_S)
         async with aclosing(lines):
+            number = 0
             async for line in lines:
+                number += 1
+                if number % BREATH == 0:  # while lines keep coming, reading them never waits
+                    await asyncio.sleep(0)
                 if not line:
                     yield _OPEN, _NOTHING
                     continue
