@@ -20,6 +20,8 @@ from support.truth import heartbeat
 
 POD: Final = next(kind.type for kind in CATALOGUE if kind.resource == "pods")
 PAGE: Final = 500
+START_S: Final = 400.0
+"""For a first start beside 100,000 pods, with room for a slow machine."""
 LOGIN: Final = {"Authorization": f"Bearer {TOKEN}"}
 PAYLOADS: Final = (b"p" * 1_000, b"c" * 900)
 """As large as a pod's entity and its container's."""
@@ -69,7 +71,7 @@ async def api_server(pods: int, directory: Path) -> AsyncIterator[ApiServer]:
 async def collector(site: Site, api: ApiServer, instance: str) -> AsyncIterator[Worker]:
     """collector-k8s as production runs it, once it says that it is in sync and has published everything."""
     async with worker("collector-k8s", site.url, api.kubeconfig, instance) as process:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(START_S):
             while True:
                 beat = await heartbeat(site.bus, "collector-k8s", instance)
                 if beat is not None and beat.state == "in_sync":
