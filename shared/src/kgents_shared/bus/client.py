@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.login import credentials
+from kgents_shared.bus.login import credentials, unread_refusal, words_of
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 T = TypeVar("T")
@@ -294,8 +294,8 @@ class Bus:
                 session = await self._connect(client, url)
                 await self._live(client, session)
             except Exception as error:  # noqa: BLE001 - a half-written credentials file raises anything; the next try may succeed
-                self.last_error = f"{url}: {_words(error)}"
-                _log.warning("cannot connect to NATS", url=url, error=_words(error), retry_in_s=round(backoff_s, 2))
+                self.last_error = f"{url}: {words_of(error)}"
+                _log.warning("cannot connect to NATS", url=url, error=words_of(error), retry_in_s=round(backoff_s, 2))
             finally:
                 await _close(client)
             backoff_s = BACKOFF_FIRST_S if loop.time() - started > STABLE_AFTER_S else backoff_s
@@ -311,9 +311,9 @@ class Bus:
             if "permissions violation" in str(error).lower():
                 session.note_refusal(str(error).removeprefix("nats: "))
                 _log.error("NATS refused a subject: the account's permissions must allow it", refusal=session.refusal)
-            else:
+            elif not session.lost.is_set():  # what follows upon the end hides its cause
                 is_young = asyncio.get_running_loop().time() - started < LOGIN_S
-                self.last_error = f"{url}: {_words(_of_login(error) if is_young else error)}"
+                self.last_error = f"{url}: {words_of(_of_login(error) if is_young else error)}"
 
         async def on_closed() -> None:
             session.end()
@@ -334,8 +334,12 @@ class Bus:
                 **credentials(config),
             )
             await session.open()
-        except CUT_OFF as error:
-            raise _of_login(error) from error
+        except Exception as error:
+            session.end()
+            if not isinstance(error, CUT_OFF):
+                raise
+            words = unread_refusal(client)
+            raise BusError(f"the server refused us: {words}") if words else _of_login(error) from error
         return session
 
     async def _live(self, client: Client, session: Session) -> None:
@@ -359,8 +363,8 @@ class Bus:
             self.reconnects += 1
             await self._announce(None)
         when = " while we logged in" if asyncio.get_running_loop().time() - started < LOGIN_S else ""
-        self.last_error = f"connection lost{when}: {_words(client.last_error)}"
-        _log.warning("lost the connection to NATS", error=_words(client.last_error))
+        self.last_error = f"connection lost{when}: {words_of(client.last_error)}"
+        _log.warning("lost the connection to NATS", error=words_of(client.last_error))
 
     async def _announce(self, session: Session | None) -> None:
         async with self._changed:
@@ -372,7 +376,7 @@ def _of_login(error: Exception) -> Exception:
     """What an error means early on: a server that refuses a login closes at once, maybe before it says why."""
     if not isinstance(error, CUT_OFF) or isinstance(error, ConnectionRefusedError):
         return error
-    return BusError(f"the server ended the connection while we logged in: {_words(error)}")
+    return BusError(f"the server ended the connection while we logged in: {words_of(error)}")
 
 
 def _headers_bytes(headers: dict[str, str]) -> int:
@@ -390,11 +394,3 @@ async def _close(client: Client) -> None:
     with suppress(Exception):  # of one that never connected, nats-py cannot even do that
         async with asyncio.timeout(PING_INTERVAL_S):
             await client.close()
-
-
-def _words(error: BaseException | None) -> str:
-    """What an error says, or at least what it is; of errors that may quote a credential, only that."""
-    if error is None:
-        return "closed by the server"
-    is_known = isinstance(error, nats.errors.Error | OSError | TimeoutError | BusError)
-    return (str(error) if is_known else "") or f"{type(error).__name__}: check the credentials and TLS files"

@@ -1,11 +1,20 @@
-"""What proves who we are, and who the server is: NatsConfig → options of the client, read anew for each connection."""
+"""What proves who we are, and who the server is: NatsConfig → options of the client, read anew for each connection.
 
+And what a server says to whom it does not let in.
+"""
+
+import re
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import nats.errors
+from nats.aio.client import Client
 
 from kgents_shared.bus.config import NatsConfig, TlsConfig
 from kgents_shared.contract.errors import BusError
+
+_REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
 
 
 def credentials(config: NatsConfig) -> dict[str, Any]:
@@ -46,3 +55,26 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
         files = ", ".join(file for file in (tls.ca_file, tls.cert_file, tls.key_file) if file)
         raise BusError(f"cannot use the TLS files {files}: {error}") from error
     return context
+
+
+def unread_refusal(client: Client) -> str:
+    """Why a server turned us away at the door; mostly nothing.
+
+    A server that is full says so and closes at once, and one that dislikes our certificate sends an alert when we
+    think ourselves admitted. nats-py then fails to send its own next line, ends with "broken pipe" or "connection
+    lost", and leaves the reason unread where only private names lead to.
+    """
+    reader = getattr(client._transport, "_io_reader", None)  # noqa: SLF001
+    if reader is None:
+        return ""
+    if refusal := _REFUSAL.search(bytes(reader._buffer)):  # noqa: SLF001
+        return refusal[1].decode(errors="replace")
+    return words_of(reader.exception()) if isinstance(reader.exception(), ssl.SSLError) else ""
+
+
+def words_of(error: BaseException | None) -> str:
+    """What an error says, or at least what it is; of errors that may quote a credential, only that."""
+    if error is None:
+        return "closed by the server"
+    is_known = isinstance(error, nats.errors.Error | OSError | TimeoutError | BusError)
+    return (str(error) if is_known else "") or f"{type(error).__name__}: check the credentials and TLS files"
