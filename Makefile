@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up test check fix bench gen lock clean
+.PHONY: help setup up test servers check fix bench gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,11 @@ up: setup ## the whole pipeline on this machine: embedded NATS, every service, a
 	@$(BIN)/kgents up
 
 # Tests wait for servers most of the time, so three run at once; a file stays together for the sake of its fixtures.
-test: setup ## every test, against real servers that the tests start themselves
+test: servers ## every test, against real servers that the tests start themselves
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
+
+servers: setup ## install what the tests and the bench run against and this machine lacks (as root, on Debian)
+	@PYTHONPATH=tests $(BIN)/python -m support.programs
 
 check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/ruff check .
@@ -55,7 +58,7 @@ fix: setup ## what the linters can mend by themselves, and the generated documen
 	$(BIN)/ruff format .
 	$(BIN)/python -m kgents_cli.reference
 
-bench: setup ## figures as ratios to a bare nats-py client doing the same I/O in the same run
+bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench
 
 lock: setup ## requirements.lock anew from the pyproject files

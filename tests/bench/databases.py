@@ -22,7 +22,7 @@ from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
-from support.postgres_exporter import EXPORTER, exporter, missing
+from support.postgres_exporter import EXPORTER, exporter
 from support.postgres_server import PASSWORD, PostgresServer
 from support.postgres_watched import clients
 
@@ -49,8 +49,6 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 async def bench(run: Run) -> None:
-    if why := missing():
-        raise RuntimeError(why)
     settings: dict[str, Any] = {
         "max_connections": CLIENTS + 20, "max_locks_per_transaction": 256, "shared_buffers": "256MB",
         "pg_stat_statements.max": STATEMENTS + 1000,

@@ -20,8 +20,8 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,10 +30,9 @@ import aiohttp
 import trustme
 
 from support import docker_reaper
+from support.ports import free_port
+from support.programs import find, why_missing
 
-PACKAGES = ("docker.io", "busybox-static")
-INSTALL_TIMEOUT_S = 200
-"""For all of it; the first test that asks has 300 s."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 IMAGE = "kgents-test:1"
@@ -55,7 +54,7 @@ class DockerEngine:
         self.directory = directory
         self.socket = directory / "docker.sock"
         self.log = directory / "dockerd.log"
-        self.port = _free_port()
+        self.port = free_port()
         self._driver: list[str] = []
         self._has_run = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -314,7 +313,9 @@ def _engine() -> DockerEngine | NoEngineError:
 def _make_engine() -> DockerEngine:
     if os.geteuid() != 0:
         raise NoEngineError("a private dockerd needs root")
-    _install()
+    for program in ("dockerd", "/bin/busybox"):
+        if find(program) is None:
+            raise NoEngineError(why_missing(program))
     directory = Path(tempfile.mkdtemp(prefix="kgents-docker-"))
     directory.chmod(0o755)  # tests look at the socket as somebody who may not use it
     engine = DockerEngine(directory)
@@ -353,47 +354,3 @@ async def _try_out(engine: DockerEngine) -> None:
         id_ = await api.run("trial", "true")
         await api.call("POST", f"containers/{id_}/wait")
         await api.remove(id_)
-
-
-def _install() -> None:
-    """Debian's packages, where they are missing."""
-    if shutil.which("dockerd") and Path("/bin/busybox").exists():
-        return
-    if not shutil.which("apt-get"):
-        raise NoEngineError("dockerd is not installed, and there is no apt-get to install it with")
-    print(f"installing {' '.join(PACKAGES)}", file=sys.stderr, flush=True)
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    deadline = time.monotonic() + INSTALL_TIMEOUT_S
-    options = ("DPkg::Lock::Timeout=60", "Acquire::Retries=1", "Acquire::http::Timeout=20")
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
-        try:
-            with _no_services():
-                done = subprocess.run(
-                    ["apt-get", *(word for option in options for word in ("-o", option)), *command],
-                    env=environ, capture_output=True, text=True, timeout=deadline - time.monotonic(), check=False,
-                )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise NoEngineError(f"apt-get {command[0]} did not end within {INSTALL_TIMEOUT_S} s") from error
-        if done.returncode:
-            raise NoEngineError(f"apt-get {command[0]} failed: {done.stderr.strip()[-300:]}")
-
-
-@contextmanager
-def _no_services() -> Iterator[None]:
-    """Meanwhile no package starts a service (Debian's policy layer): this machine shall get no other engine."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    try:
-        yield
-    finally:
-        policy.unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,18 +1,16 @@
 """A real nats-server for one test: free ports, its own directory, ready in milliseconds, made to suffer on demand."""
 
 import asyncio
-import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from support.ports import free_port
+
 BINARY = Path(sys.executable).with_name("nats-server")
 READY_TIMEOUT_S = 20.0
-
-_LISTEN = re.compile(r"Listening for client connections on [^:]+:(\d+)")
-_MONITOR = re.compile(r"Starting http monitor on [^:]+:(\d+)")
 
 
 class NatsServer:
@@ -21,8 +19,8 @@ class NatsServer:
     def __init__(self, directory: Path, *, config: str = "", jetstream: bool = True, name: str = "test") -> None:
         self.directory = directory
         self.log = directory / "nats-server.log"
-        self.port = -1
-        self.monitor_port = -1
+        self.port = free_port()
+        self.monitor_port = free_port()
         self._config = config
         self._jetstream = jetstream
         self._name = name
@@ -64,8 +62,6 @@ class NatsServer:
                 self.kill()
                 raise RuntimeError(f"nats-server did not start:\n{text}")
             await asyncio.sleep(0.005)
-        if (listening := _LISTEN.search(text)) and (monitor := _MONITOR.search(text)):
-            self.port, self.monitor_port = int(listening[1]), int(monitor[1])
 
     def _render(self) -> str:
         store = f'jetstream {{ store_dir: "{self.directory / "data"}" }}\n' if self._jetstream else ""

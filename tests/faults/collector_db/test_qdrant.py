@@ -11,8 +11,8 @@ from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Looks
+from support.ports import free_port
 from support.qdrant_stub import QdrantStub
-from support.redis_server import free_port
 
 DOCS = Ref("c1", "collection", "vectors/docs")
 CANARY = "canary-§3cret"

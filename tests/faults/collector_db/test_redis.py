@@ -13,8 +13,9 @@ from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Look, Looks
+from support.ports import free_port
 from support.proxy import Proxy
-from support.redis_server import VARIANTS, RedisServer, free_port
+from support.redis_server import VARIANTS, RedisServer
 from support.running import eventually
 
 CANARY = "canary-§3cret"

@@ -11,7 +11,7 @@ from kgents_collector_docker.source import Client, EngineError
 from support.docker_watched import SocketProxy, Watched
 from support.truth import until
 
-pytestmark = pytest.mark.timeout(300)  # the first test may have to install the engine
+pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
 MORE_THAN_THE_POOL = 120
 """Connections of which aiohttp allows 100 at a time: one lost in each round would stop us for good."""

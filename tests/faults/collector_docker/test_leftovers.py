@@ -11,7 +11,7 @@ from support.docker_reaper import processes_of
 from support.docker_watched import Watched
 from support.truth import until
 
-pytestmark = pytest.mark.timeout(300)  # the first test may have to install the engine
+pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
 PROGRAM = """
 import asyncio, json, os, signal

@@ -8,7 +8,7 @@ import pytest
 from support.docker_watched import SocketProxy, Watched, summary
 from support.truth import last_seq, until
 
-pytestmark = pytest.mark.timeout(300)  # the first test may have to install the engine
+pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
 
 async def test_a_restart_of_the_collector_publishes_nothing_but_what_changed_meanwhile(docker: Watched) -> None:

@@ -14,7 +14,7 @@ from kgents_collector_db.discovering import on_this_machine
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Look, Looks
-from support.postgres_exporter import exporter, missing
+from support.postgres_exporter import exporter
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
 
@@ -95,8 +95,6 @@ async def test_the_connections_are_counted_by_the_server_and_as_a_share_of_the_u
 
 
 async def test_figures_agree_with_the_prometheus_exporter(postgres: PostgresServer) -> None:
-    if why := missing():
-        pytest.skip(why)
     async with watched(postgres) as looks, exporter(postgres) as theirs, clients(postgres, 6) as opened:
         await opened[0].execute("begin")
         await looks.look()

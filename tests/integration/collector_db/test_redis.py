@@ -15,7 +15,8 @@ from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Looks
-from support.redis_server import VARIANTS, RedisServer, exporter, free_port, quoted
+from support.ports import free_port
+from support.redis_server import VARIANTS, RedisServer, exporter, quoted
 from support.running import eventually
 
 LEAST = (

@@ -5,7 +5,7 @@ import pytest
 from support.docker_watched import Watched, connection, edges, ref
 from support.truth import until
 
-pytestmark = pytest.mark.timeout(300)  # the first test may have to install the engine
+pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
 
 async def test_a_container_is_followed_from_its_creation_to_its_end(docker: Watched) -> None:

@@ -18,7 +18,7 @@ from support.docker_gate import Gate
 from support.docker_watched import Watched, edges
 from support.truth import last_seq, until
 
-pytestmark = pytest.mark.timeout(300)  # the first test may have to install the engine
+pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
 CANARIES = tuple(f"canary{letter}f3e1" for letter in "abcdefghijk")
 

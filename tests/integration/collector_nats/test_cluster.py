@@ -1,7 +1,6 @@
 """Three servers over the system account: one login sees all of them, and one that dies takes nothing with it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,21 +14,12 @@ from kgents_shared.contract.errors import BusError
 from support.nats_observed import ACCOUNTS, configured, login, look_at
 from support.nats_samples import edges, look, named, names
 from support.nats_server import NatsServer
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+from support.ports import free_port
 
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[list[NatsServer]]:
-    ports = free_ports(3)
+    ports = [free_port() for _ in range(3)]
     routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports)
     async with AsyncExitStack() as stack:
         started: list[NatsServer] = []

@@ -12,7 +12,7 @@ from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.rows import Changes
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY
+from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
@@ -176,12 +176,12 @@ async def test_kill_and_restart_of_the_server_lose_and_repeat_nothing(
 
 
 async def test_a_message_that_cannot_be_read_is_reported_and_the_rest_goes_on(
-    bus: Bus, writer: StateTable[Entity]
+    bus: Bus,
 ) -> None:
-    await put(writer, make_entity("a"))
     session = await bus.session()
+    await session.request(subject_of(make_entity("a")), encode(make_entity("a")))
     await session.request("kgents.entity.test.k8s.pod.shop.poison", b'{"ref": 5, "password": "hunter2"}')
-    await put(writer, make_entity("b"))
+    await session.request(subject_of(make_entity("b")), encode(make_entity("b")))
 
     follower = Follower(bus)
     async with running(follower.run()):

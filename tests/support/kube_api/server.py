@@ -14,6 +14,7 @@ from support.kube_api.cluster import Cluster
 from support.kube_api.faults import Faults
 from support.kube_api.handler import Handler
 from support.kube_api.wire import Network
+from support.ports import free_port
 
 
 class KubeApi(Cluster):
@@ -25,7 +26,7 @@ class KubeApi(Cluster):
     def __init__(self, *, port: int = 0, is_tls: bool = False) -> None:
         super().__init__()
         self._network = Network()
-        self._port = port
+        self._port = port or free_port()
         self._authority = trustme.CA() if is_tls else None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -65,7 +66,6 @@ class KubeApi(Cluster):
         assert self._runner is not None
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls())
         await self._site.start()
-        self._port = self._runner.addresses[0][1]
 
     async def down(self) -> None:
         """Reset every connection and refuse new ones."""
