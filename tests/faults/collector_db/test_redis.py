@@ -212,7 +212,10 @@ async def test_server_without_room_for_clients_is_full_and_not_down(
                 assert look.pulse.custom["redis_up"] == 1
                 assert look.health.level == "critical"
                 await crowd.pop().aclose()
-                look = await until(late, ("overloaded", "saturated"))  # our own connection takes the last place
+                async with asyncio.timeout(15):  # our own connection takes the last place, once the server let it go
+                    while "redis_clients_ratio" not in (look := await late.look()).pulse.custom:
+                        await asyncio.sleep(0.05)
+                assert look.phase == ("overloaded", "saturated")
                 assert look.pulse.custom["redis_clients_ratio"] == 1
                 assert look.pulse.pool is not None
                 assert (look.pulse.pool.active, look.pulse.pool.max) == (5, 5)
