@@ -35,6 +35,12 @@ def test_a_standby_is_well() -> None:
     assert verdict.is_well
 
 
+def test_a_service_that_works_but_cannot_see_everything_is_not_simply_well() -> None:
+    message = beat("in_sync", reason="orders: the login is refused")
+    (verdict,) = services({"kgents.meta.prod.collector-db.n1": message}, ["topology-builder"])
+    assert (verdict.is_well, verdict.next_step) == (None, "")
+
+
 def test_a_lease_is_no_sign_of_life() -> None:
     lease = Lease(text="", holder="n1", acquired_at=NOW)
     (verdict,) = services({"kgents.meta.prod.topology-builder.lease": lease}, ["topology-builder"])

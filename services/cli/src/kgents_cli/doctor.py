@@ -114,8 +114,10 @@ def services(meta: Mapping[str, object], installed: Collection[str]) -> Iterator
         key=lambda pair: (pair[1].service, pair[0], pair[1].instance),
     )
     for cluster, beat in beats:
-        is_well = beat.state in READY_STATES
-        yield Verdict(is_well, _account(cluster, beat), "" if is_well else f"kgents run {beat.service}")
+        is_ready = beat.state in READY_STATES
+        is_partly_blind = beat.state == "in_sync" and beat.reason != ""
+        next_step = "" if is_ready else f"kgents run {beat.service}"
+        yield Verdict(None if is_partly_blind else is_ready, _account(cluster, beat), next_step)
     for name in sorted(set(installed) - {beat.service for _, beat in beats}):
         yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
 
