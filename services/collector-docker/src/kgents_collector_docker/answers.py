@@ -185,7 +185,6 @@ class Volume(Struct, frozen=True, rename="pascal"):
     name: str
     driver: str = ""
     scope: str = ""
-    created_at: str = ""
     labels: dict[str, str] | None = None
 
 

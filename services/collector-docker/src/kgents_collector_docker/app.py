@@ -161,7 +161,7 @@ class _Engine:
             host=inventory.info.name if inventory is not None else "",
             at=self._context.clock.now() + self.watch.ahead,
             allowed_labels=tuple(config.labels),
-            is_only_one=len(config.engines) == 1,
+            others=frozenset(each.name for each in config.engines) - {self._config.name},
             reached_at="" if where.startswith("unix://") else urlsplit(where).hostname or "",
         )
 
