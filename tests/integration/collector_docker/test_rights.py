@@ -159,14 +159,14 @@ async def test_without_an_address_the_engine_of_the_docker_command_is_watched(
         assert await collector.stop() == 0
     _make_context(tmp_path / ".docker", docker.engine, "prod")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    async with docker.collector({}):  # it is before the current context, as for the `docker` command
+        await docker.state("degraded", "unix:///nowhere/docker.sock: there is no such socket; start Docker")
+    monkeypatch.setenv("DOCKER_HOST", "")
     for engine in ({}, {"context": "prod"}):
         async with docker.collector(engine) as collector:
             await docker.api.run(f"c{len(engine)}")
             await docker.becomes(f"c{len(engine)}", "running")
             assert await collector.stop() == 0
-    (tmp_path / ".docker" / "config.json").unlink()
-    async with docker.collector({}):
-        await docker.state("degraded", "unix:///nowhere/docker.sock: there is no such socket; start Docker")
 
 
 def _make_context(directory: Path, engine: DockerEngine, name: str) -> None:

@@ -56,7 +56,9 @@ def test_published_ports_are_addresses_of_the_container() -> None:
     assert look(inventory)["container web"].addresses == [
         *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
     ]  # fmt: skip
-    far = look(inventory, make_frame(engine="far", others=frozenset({""}), reached_at="far.example"))["container far/web"]
+    far = look(inventory, make_frame(engine="far", others=frozenset({""}), reached_at="far.example"))[
+        "container far/web"
+    ]
     assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
     assert far.aliases == [f"container-id:{far.uid}"]
 

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
-from urllib.parse import urlsplit
 
 from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.config import Config, EngineConfig
@@ -154,7 +153,6 @@ class _Engine:
 
     def _frame(self) -> Frame:
         inventory, config = self.watch.inventory, self._context.config
-        where = self._client.where
         return Frame(
             cluster=self._context.cluster,
             engine=self._config.name,
@@ -162,7 +160,7 @@ class _Engine:
             at=self._context.clock.now() + self.watch.ahead,
             allowed_labels=tuple(config.labels),
             others=frozenset(each.name for each in config.engines) - {self._config.name},
-            reached_at="" if where.startswith("unix://") else urlsplit(where).hostname or "",
+            reached_at=self._client.host,
         )
 
 

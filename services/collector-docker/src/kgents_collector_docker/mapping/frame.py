@@ -30,7 +30,7 @@ class Frame(Struct, frozen=True):
     engine's machine alone may be claimed; among several, only the unnamed one does, or 172.17.0.2 would be as many
     containers."""
     reached_at: str = ""
-    """The host part of the engine's url; empty for a socket."""
+    """The host part of the engine's address; empty for a socket."""
 
     @property
     def is_local(self) -> bool:
