@@ -6,6 +6,7 @@ from kgents_collector_docker.answers import (
     Endpoint,
     HostConfig,
     Image,
+    Info,
     Inventory,
     Mount,
     Network,
@@ -146,6 +147,18 @@ def test_an_image_that_the_engine_knows_by_another_id_than_its_container_does_is
     found = look(asked)
     assert ("depends", "out", "image shop/cart:1.2") in edges(found["container web"])
     assert found["image shop/cart:1.2"].uid == "ab" * 32
+
+
+def test_podman_is_the_same_engine_though_it_calls_itself_otherwise_each_time() -> None:
+    def at(id_: str) -> Inventory:
+        seen = make_inventory(make_container())
+        return Inventory(Info(id_, "vm", buildah_version="1.28.2"), seen.containers, {}, {}, seen.images)
+
+    found = look(at("16075b8d"))
+    assert found == look(at("4555650c"))
+    assert (found["host vm"].uid, found["host vm"].aliases) == ("", [])
+    for name in ("host vm", "container web"):
+        assert found[name].attributes["container.runtime.name"] == "podman"
 
 
 def test_a_volume_is_the_same_whatever_is_written_into_it() -> None:

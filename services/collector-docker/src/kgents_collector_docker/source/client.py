@@ -47,13 +47,16 @@ CONCURRENT_MAX: Final = 16
 EVENTS: Final = {
     "container": (
         "create", "start", "die", "destroy", "oom", "kill", "pause", "unpause", "rename", "update", "restart",
-        "stop", "health_status",
+        "stop", "health_status", "died", "remove",
     ),
     "network": ("create", "connect", "disconnect", "destroy", "remove"),
-    "volume": ("create", "destroy"),
+    "volume": ("create", "destroy", "remove"),
     "image": ("tag", "untag", "delete", "pull", "load", "import"),
 }  # fmt: skip
-"""What the engine shall tell. Its health checks make three `exec_…` events each time; these never leave the engine."""
+"""What the engine shall tell. Its health checks make three `exec_…` events each time; these never leave the engine.
+
+Podman must be asked for `died`, though it then tells `die` as well, and for `remove` instead of `destroy`.
+"""
 _FILTERS: Final = json.dumps(
     {"type": sorted(EVENTS), "event": sorted({action for actions in EVENTS.values() for action in actions})}
 )

@@ -8,7 +8,10 @@ from kgents_collector_docker.answers import EngineEvent, Inventory
 REMEMBERED_MAX: Final = 4096
 """Events, and things with their last event, that are known; an engine repeats 256 events at most."""
 
-_STATES: Final = {("network", "connect"), ("network", "disconnect"), ("volume", "create"), ("volume", "destroy")}
+_STATES: Final = {
+    ("network", "connect"), ("network", "disconnect"),
+    ("volume", "create"), ("volume", "destroy"), ("volume", "remove"),
+}  # fmt: skip
 """What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
 with every container that uses it, and of a disconnection once more when its network is looked at next."""
 
@@ -28,10 +31,10 @@ class Repeats:
         _bound(self._told)
         if (event.type, event.action) not in _STATES:
             return True
-        thing = (event.type, event.actor.id, event.attributes.container)
+        thing = (event.type, event.about, event.attributes.container)
         before = self._states.pop(thing, None)
         if before is None and event.type == "volume" and inventory is not None:
-            is_there = event.actor.id in inventory.volumes
+            is_there = event.about in inventory.volumes
             before = "create" if is_there else "destroy"
         self._states[thing] = event.action
         _bound(self._states)
