@@ -48,6 +48,7 @@ def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
     "found",
     [
         make_event("container", "exec_start: sh", name="web"),
+        make_event("container", "health_status", name="web"),
         make_event("image", "tag"),
         make_event("daemon", "reload"),
         make_event("container", "start"),
@@ -79,3 +80,12 @@ def test_volumes_that_are_told_by_name_alone_are_told_apart() -> None:
     ]
     repeats = Repeats()
     assert [each for each in told if repeats.is_news(each, make_inventory())] == [*told[:4], told[5]]
+
+
+def test_health_is_told_when_it_changes_and_after_each_start() -> None:
+    actions = ["start", "health_status: healthy", "health_status: healthy", "health_status: unhealthy", "die", "start",
+               "health_status: unhealthy"]  # fmt: skip
+    events = [make_event("container", action, time_ns=time_ns) for time_ns, action in enumerate(actions)]
+    repeats = Repeats()
+    told = [each for each in events if repeats.is_news(each, make_inventory())]
+    assert told == [*events[:2], *events[3:]]

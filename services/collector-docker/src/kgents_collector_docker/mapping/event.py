@@ -54,7 +54,7 @@ def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) 
     action, _, health = found.action.partition(": ")
     words = _CONTAINER.get(action) if found.type == "container" else _OTHERS.get((found.type, action))
     ref = _ref(found, frame)
-    if words is None or ref is None:
+    if words is None or ref is None or (action == "health_status" and not health):  # Podman 4 does not say which
         return None
     told = found.attributes
     old = container_names.get(found.actor.id, told.name)

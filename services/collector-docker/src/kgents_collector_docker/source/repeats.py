@@ -14,6 +14,8 @@ _STATES: Final = {
 }  # fmt: skip
 """What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
 with every container that uses it, and of a disconnection once more when its network is looked at next."""
+_HEALTH: Final = "health_status: "
+"""The same holds for a container's health, of which Podman tells after each check; but it begins anew with a start."""
 
 
 class Repeats:
@@ -29,9 +31,12 @@ class Repeats:
             return False
         self._told[event.key] = None
         _bound(self._told)
-        if (event.type, event.action) not in _STATES:
+        # Of a container's event `container` would be a label of that name.
+        thing = (event.type, event.about, event.attributes.container if event.type == "network" else "")
+        if (event.type, event.action) == ("container", "start"):
+            self._states.pop(thing, None)
+        if (event.type, event.action) not in _STATES and not event.action.startswith(_HEALTH):
             return True
-        thing = (event.type, event.about, event.attributes.container)
         before = self._states.pop(thing, None)
         if before is None and event.type == "volume" and inventory is not None:
             is_there = event.about in inventory.volumes
