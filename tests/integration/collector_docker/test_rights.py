@@ -251,6 +251,23 @@ async def test_running_containers_are_measured(docker: Watched) -> None:
     assert engine["custom"]["observer_requests_per_sec"] > 0
 
 
+async def test_a_round_that_takes_longer_than_its_interval_says_when_to_expect_the_next_one(
+    docker: Watched, tmp_path: Path
+) -> None:
+    """Or a large engine's containers would be without data whenever three intervals passed."""
+    await docker.api.run("web")
+    async with Gate(docker.engine.socket, tmp_path / "gate.sock") as gate, docker.collector({"url": gate.url}):
+        gate.delays_s = {"stats": 2.5}
+
+        async def measured() -> bool:
+            return len(await docker.log("pulse")) >= 4
+
+        await until(measured, within_s=30)
+        pulses = await docker.log("pulse")
+    assert {each["ref"]["kind"] for each in pulses} == {"container", "host"}
+    assert all(2.5 <= each["interval_s"] < 10 for each in pulses)
+
+
 async def test_two_hundred_containers_are_seen_whole(docker: Watched) -> None:
     slots = asyncio.Semaphore(8)
 
