@@ -1,6 +1,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from kgents_collector_docker.answers import (
     Endpoint,
@@ -62,6 +63,14 @@ def test_published_ports_are_addresses_of_the_container() -> None:
     ]
     assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
     assert far.aliases == [f"container-id:{far.uid}"]
+
+
+@pytest.mark.parametrize("reached_at", ["127.0.0.1", "127.8.8.8", "localhost", "::1", ""])
+def test_an_engine_reached_by_a_tunnel_does_not_claim_the_ports_of_this_machine(reached_at: str) -> None:
+    ports = in_blue("172.20.0.2", **{"80_tcp": [PortBinding(ANYWHERE, "8080"), PortBinding("127.0.0.1", "81")]})
+    inventory = make_inventory(make_container(**ports), networks=[BLUE])
+    frame = make_frame(engine="far", others=frozenset({"near"}), reached_at=reached_at)
+    assert look(inventory, frame)["container far/web"].addresses == []
 
 
 def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:

@@ -71,14 +71,18 @@ def _published(container: Container, frame: Frame) -> Iterator[str]:
 def _hosts(ip: str, frame: Frame) -> Iterator[str]:
     """Under which hosts a port published on this address is reached."""
     if ip in _EVERYWHERE:
-        if frame.reached_at and frame.reached_at not in _LOOPBACK:
+        if frame.reached_at and not _is_loopback(frame.reached_at):
             yield frame.reached_at
         if frame.is_local:
             yield from _LOOPBACK
             if frame.host:
                 yield frame.host
-    elif frame.is_local or not (ip.startswith("127.") or ip == "::1"):
+    elif frame.is_local or not _is_loopback(ip):
         yield ip
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _number(port: str) -> int:
