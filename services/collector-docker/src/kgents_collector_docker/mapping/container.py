@@ -100,7 +100,7 @@ def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, V
     state, limits = container.state, container.host_config
     name, tag = image.split(container.config.image)
     is_id = container.config.image.startswith("sha256:")
-    ended = state.status in ("exited", "dead")
+    ended = state.status in ("exited", "stopped", "dead")
     policy = limits.restart_policy.name if limits.restart_policy is not None else ""
     given: dict[str, Value] = {
         "container.id": container.id,
