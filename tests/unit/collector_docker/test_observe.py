@@ -16,6 +16,7 @@ from kgents_collector_docker.answers import (
     Settings,
     Volume,
 )
+from kgents_collector_docker.mapping.address import PORTS_MAX
 from kgents_collector_docker.mapping.frame import owner
 from support.docker_answers import IMAGE_ID, look, make_container, make_frame, make_inventory, make_state
 from support.docker_watched import connection, edges
@@ -71,6 +72,15 @@ def test_an_engine_reached_by_a_tunnel_does_not_claim_the_ports_of_this_machine(
     inventory = make_inventory(make_container(**ports), networks=[BLUE])
     frame = make_frame(engine="far", others=frozenset({"near"}), reached_at=reached_at)
     assert look(inventory, frame)["container far/web"].addresses == []
+
+
+def test_a_range_of_ports_is_not_an_address_for_each() -> None:
+    """A TURN server exposes 16,384: in three networks its entity would be too large to be published."""
+    exposed = {f"{port}_tcp": None for port in range(49152, 65536)}
+    published = {f"{port}_tcp": [PortBinding("10.0.0.5", str(port))] for port in range(30000, 40000)}
+    web = make_container(**in_blue("172.20.0.2", **exposed, **published))
+    found = look(make_inventory(web, networks=[BLUE]))["container web"].addresses
+    assert found == ["172.20.0.2", *(f"10.0.0.5:{port}" for port in range(30000, 30000 + PORTS_MAX))]
 
 
 def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:
