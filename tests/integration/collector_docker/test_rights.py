@@ -175,7 +175,7 @@ def _make_context(directory: Path, engine: DockerEngine, name: str) -> None:
     meta, tls = directory / "contexts" / "meta" / id_, directory / "contexts" / "tls" / id_ / "docker"
     meta.mkdir(parents=True)
     tls.mkdir(parents=True)
-    endpoint = {"Host": engine.tls_url, "SkipTLSVerify": False}
+    endpoint = {"Host": f"{engine.tls_url}/", "SkipTLSVerify": False}
     (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": endpoint}}))
     for part in ("ca", "cert", "key"):
         shutil.copy(engine.tls[f"{part}_file"], tls / f"{part}.pem")

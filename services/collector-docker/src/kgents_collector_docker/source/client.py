@@ -190,7 +190,7 @@ class Client:
         return f"{self._base()}/v{self._version}/{path}"
 
     def _base(self) -> str:
-        base = self._connected().docker_host
+        base = self._connected().docker_host.rstrip("/")
         return base.replace("tcp://", "http://", 1)  # as contexts and DOCKER_HOST write it
 
     def _connected(self) -> aiodocker.Docker:
