@@ -64,6 +64,16 @@ async def test_the_environment_is_before_the_current_context_as_for_the_docker_c
     assert await found(EngineConfig()) == ("tcp://prod.example:2375", "prod.example")
 
 
+async def test_the_default_context_is_none_of_the_others(
+    use_context: UseContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_context("tcp://prod.example:2375")
+    where, _ = await found(EngineConfig(context="default"))
+    assert where.startswith("unix:///")  # also where there is no socket
+    monkeypatch.setenv("DOCKER_HOST", "tcp://other.example:2375")
+    assert await found(EngineConfig(context="default")) == ("tcp://other.example:2375", "other.example")
+
+
 async def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "")
     where, name = await found(EngineConfig())

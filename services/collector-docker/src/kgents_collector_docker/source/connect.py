@@ -14,6 +14,8 @@ from kgents_collector_docker.source.fault import EngineError
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
 """What aiodocker makes of a context of another shape, and of a pipe of Windows."""
+_NO_CONTEXT: Final = "default"
+"""What the `docker` command calls it when there is no context: DOCKER_HOST, or a well-known socket."""
 _FORWARD: Final = (
     "forward its socket (ssh -N -L /tmp/docker.sock:/var/run/docker.sock user@host) and set engines[].url to "
     "unix:///tmp/docker.sock"
@@ -29,10 +31,10 @@ def connect(engine: EngineConfig) -> aiodocker.Docker:
     # No deadline here, or aiohttp's own of five minutes would end the event stream.
     timeout = aiohttp.ClientTimeout(total=None)
     try:
-        if engine.context is not None:
+        if engine.context not in (None, _NO_CONTEXT):
             return aiodocker.Docker(context=engine.context, timeout=timeout)
         if engine.url is None:
-            return _default(timeout)
+            return _found(engine.context, timeout)
         url, tls = engine.url, _tls(engine.tls) if engine.tls is not None else None
         if not url.startswith("unix://"):
             scheme = "https" if tls is not None or url.startswith("https://") else "http"
@@ -65,7 +67,7 @@ def _tls(given: TlsConfig) -> ssl.SSLContext:
     return tls
 
 
-def _default(timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
+def _found(context: str | None, timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
     """The engine of the `docker` command: of DOCKER_HOST, its current context, or behind a well-known socket."""
     given = os.environ.get("DOCKER_HOST")  # noqa: TID251 - aiodocker reads it too, but behind the context
     if given:
@@ -73,7 +75,7 @@ def _default(timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
             raise EngineError(f"DOCKER_HOST: expected an address of {', '.join(SCHEMES)}, found another; correct it")
         return aiodocker.Docker(url=given, timeout=timeout)
     try:
-        return aiodocker.Docker(timeout=timeout)
+        return aiodocker.Docker(context=context, timeout=timeout)
     except AssertionError:  # aiodocker's way to say that there is none
         return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)
     except ValueError:
