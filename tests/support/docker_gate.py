@@ -1,5 +1,6 @@
 """A gate before an engine, as docker-socket-proxy is one: it passes GETs, keeps account of them, and refuses some."""
 
+import asyncio
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ class Gate:
         """Path segments: `volumes` denies `/v1.41/volumes`."""
         self.seen: list[tuple[str, str]] = []
         """Method and path of every request."""
+        self.delays_s: dict[str, float] = {}
+        """Path segment → how long its answers take longer."""
         self._server, self._own = server, own
 
     @property
@@ -40,6 +43,8 @@ class Gate:
         self.seen.append((request.method, request.path))
         if request.method != "GET" or set(self.denied) & set(request.path.split("/")):
             return web.Response(status=403, text="not allowed")
+        for segment in self.delays_s.keys() & set(request.path.split("/")):
+            await asyncio.sleep(self.delays_s[segment])
         async with self._http.get(f"http://docker{request.path_qs}") as answer:
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
             await response.prepare(request)

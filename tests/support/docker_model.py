@@ -128,7 +128,7 @@ class Model:
                 del self.volumes[id_]
                 self.tell("volume", "destroy", id_)
             case "volume":
-                self.volumes[id_] = Volume(id_, created_at=str(number))
+                self.volumes[id_] = Volume(id_, driver=str(number))
                 self.tell("volume", "create", id_)
             case "retag":  # one image is told to have the tag, none to have lost it
                 winner, loser = f"i{number % 2}", f"i{1 - number % 2}"

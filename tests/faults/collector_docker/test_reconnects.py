@@ -32,7 +32,9 @@ async def test_a_restart_of_the_collector_publishes_nothing_but_what_changed_mea
 
 async def test_an_idle_engine_is_looked_at_again_without_a_word(docker: Watched) -> None:
     await docker.api.network("blue")
-    await docker.api.run("web", host={"NetworkMode": "blue"})
+    await docker.api.volume("data")
+    write = "while :; do touch /data/a; sleep 0.3; rm /data/a; done"  # what it writes is no change of the volume
+    await docker.api.run("web", "sh", "-c", write, host={"NetworkMode": "blue", "Binds": ["data:/data"]})
     async with docker.collector(resync_interval_s=1):
         await docker.state("in_sync")
         await docker.agrees()

@@ -159,14 +159,14 @@ async def test_without_an_address_the_engine_of_the_docker_command_is_watched(
         assert await collector.stop() == 0
     _make_context(tmp_path / ".docker", docker.engine, "prod")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    async with docker.collector({}):  # it is before the current context, as for the `docker` command
+        await docker.state("degraded", "unix:///nowhere/docker.sock: there is no such socket; start Docker")
+    monkeypatch.setenv("DOCKER_HOST", "")
     for engine in ({}, {"context": "prod"}):
         async with docker.collector(engine) as collector:
             await docker.api.run(f"c{len(engine)}")
             await docker.becomes(f"c{len(engine)}", "running")
             assert await collector.stop() == 0
-    (tmp_path / ".docker" / "config.json").unlink()
-    async with docker.collector({}):
-        await docker.state("degraded", "unix:///nowhere/docker.sock: there is no such socket; start Docker")
 
 
 def _make_context(directory: Path, engine: DockerEngine, name: str) -> None:
@@ -175,7 +175,7 @@ def _make_context(directory: Path, engine: DockerEngine, name: str) -> None:
     meta, tls = directory / "contexts" / "meta" / id_, directory / "contexts" / "tls" / id_ / "docker"
     meta.mkdir(parents=True)
     tls.mkdir(parents=True)
-    endpoint = {"Host": engine.tls_url, "SkipTLSVerify": False}
+    endpoint = {"Host": f"{engine.tls_url}/", "SkipTLSVerify": False}
     (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": endpoint}}))
     for part in ("ca", "cert", "key"):
         shutil.copy(engine.tls[f"{part}_file"], tls / f"{part}.pem")
@@ -249,6 +249,23 @@ async def test_running_containers_are_measured(docker: Watched) -> None:
     assert engine["custom"]["containers_running"] == 2
     assert engine["custom"]["engine_cpu_percent"] >= 0
     assert engine["custom"]["observer_requests_per_sec"] > 0
+
+
+async def test_a_round_that_takes_longer_than_its_interval_says_when_to_expect_the_next_one(
+    docker: Watched, tmp_path: Path
+) -> None:
+    """Or a large engine's containers would be without data whenever three intervals passed."""
+    await docker.api.run("web")
+    async with Gate(docker.engine.socket, tmp_path / "gate.sock") as gate, docker.collector({"url": gate.url}):
+        gate.delays_s = {"stats": 2.5}
+
+        async def measured() -> bool:
+            return len(await docker.log("pulse")) >= 4
+
+        await until(measured, within_s=30)
+        pulses = await docker.log("pulse")
+    assert {each["ref"]["kind"] for each in pulses} == {"container", "host"}
+    assert all(2.5 <= each["interval_s"] < 10 for each in pulses)
 
 
 async def test_two_hundred_containers_are_seen_whole(docker: Watched) -> None:

@@ -20,6 +20,9 @@ from kgents_collector_docker.config import Config
         ({"engines": [{"url": "tcp://me:pw@b:2375"}]}, "without user or password"),
         ({"engines": [{"url": "unix:///x", "tls": {}}]}, "tls: expected with a url of tcp:// only"),
         ({"engines": [{"url": "tcp://b:1", "tls": {"cert_file": "x"}}]}, "found only cert_file; set key_file too"),
+        ({"engines": [{"url": "tcp://b"}]}, 'expected a host and a port, found "tcp://b"; Docker\'s ports are 2375'),
+        ({"engines": [{"url": "tcp://b:99999"}]}, "expected a host and a port"),
+        ({"engines": [{"url": "unix://docker.sock"}]}, "expected an absolute path after unix://"),
         ({"labels": ["a*b"]}, "found another pattern"),
     ],
 )

@@ -25,6 +25,8 @@ from support.docker_answers import make_event, make_frame, make_inventory
         (make_event("container", "rename", "other", name="new"), "container new was renamed.", "Renamed", "info"),
         (make_event("network", "connect", name="blue", container="web-id"),
          "network blue was connected to container web.", "NetworkConnected", "info"),
+        (make_event("container", "remove", name="web"), "container web was removed.", "Removed", "info"),
+        (make_event("volume", "remove", "", name="data"), "volume data was removed.", "VolumeRemoved", "info"),
         (make_event("volume", "destroy", "data"), "volume data was removed.", "VolumeRemoved", "info"),
     ],
 )  # fmt: skip
@@ -46,6 +48,7 @@ def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
     "found",
     [
         make_event("container", "exec_start: sh", name="web"),
+        make_event("container", "health_status", name="web"),
         make_event("image", "tag"),
         make_event("daemon", "reload"),
         make_event("container", "start"),
@@ -65,3 +68,24 @@ def test_what_an_engine_repeats_is_told_once() -> None:
     start = [make_event("container", "start", time_ns=time_ns) for time_ns in (5, 5, 6)]
     told = [each for each in (used, used, again, gone, anew, *start) if repeats.is_news(each, inventory)]
     assert told == [used, gone, anew, start[0], start[2]]
+
+
+def test_volumes_that_are_told_by_name_alone_are_told_apart() -> None:
+    """As Podman does."""
+    told = [
+        make_event("volume", action, "", name=name, time_ns=time_ns)
+        for time_ns, (action, name) in enumerate(
+            [("create", "a"), ("create", "b"), ("remove", "a"), ("create", "a"), ("create", "a"), ("remove", "b")]
+        )
+    ]
+    repeats = Repeats()
+    assert [each for each in told if repeats.is_news(each, make_inventory())] == [*told[:4], told[5]]
+
+
+def test_health_is_told_when_it_changes_and_after_each_start() -> None:
+    actions = ["start", "health_status: healthy", "health_status: healthy", "health_status: unhealthy", "die", "start",
+               "health_status: unhealthy"]  # fmt: skip
+    events = [make_event("container", action, time_ns=time_ns) for time_ns, action in enumerate(actions)]
+    repeats = Repeats()
+    told = [each for each in events if repeats.is_news(each, make_inventory())]
+    assert told == [*events[:2], *events[3:]]

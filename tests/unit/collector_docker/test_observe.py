@@ -1,9 +1,14 @@
 from typing import Any
 
+import msgspec
+import pytest
+
 from kgents_collector_docker.answers import (
     Endpoint,
     HostConfig,
     Image,
+    Info,
+    Inventory,
     Mount,
     Network,
     NetworkSettings,
@@ -11,6 +16,7 @@ from kgents_collector_docker.answers import (
     Settings,
     Volume,
 )
+from kgents_collector_docker.mapping.address import PORTS_MAX
 from kgents_collector_docker.mapping.frame import owner
 from support.docker_answers import IMAGE_ID, look, make_container, make_frame, make_inventory, make_state
 from support.docker_watched import connection, edges
@@ -53,14 +59,33 @@ def test_published_ports_are_addresses_of_the_container() -> None:
     assert look(inventory)["container web"].addresses == [
         *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
     ]  # fmt: skip
-    far = look(inventory, make_frame(engine="far", is_only_one=False, reached_at="far.example"))["container far/web"]
+    far = look(inventory, make_frame(engine="far", others=frozenset({""}), reached_at="far.example"))[
+        "container far/web"
+    ]
     assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
     assert far.aliases == [f"container-id:{far.uid}"]
 
 
+@pytest.mark.parametrize("reached_at", ["127.0.0.1", "127.8.8.8", "localhost", "::1", ""])
+def test_an_engine_reached_by_a_tunnel_does_not_claim_the_ports_of_this_machine(reached_at: str) -> None:
+    ports = in_blue("172.20.0.2", **{"80_tcp": [PortBinding(ANYWHERE, "8080"), PortBinding("127.0.0.1", "81")]})
+    inventory = make_inventory(make_container(**ports), networks=[BLUE])
+    frame = make_frame(engine="far", others=frozenset({"near"}), reached_at=reached_at)
+    assert look(inventory, frame)["container far/web"].addresses == []
+
+
+def test_a_range_of_ports_is_not_an_address_for_each() -> None:
+    """A TURN server exposes 16,384: in three networks its entity would be too large to be published."""
+    exposed = {f"{port}_tcp": None for port in range(49152, 65536)}
+    published = {f"{port}_tcp": [PortBinding("10.0.0.5", str(port))] for port in range(30000, 40000)}
+    web = make_container(**in_blue("172.20.0.2", **exposed, **published))
+    found = look(make_inventory(web, networks=[BLUE]))["container web"].addresses
+    assert found == ["172.20.0.2", *(f"10.0.0.5:{port}" for port in range(30000, 30000 + PORTS_MAX))]
+
+
 def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:
     inventory = make_inventory(make_container(**in_blue()), networks=[Network("n1", "blue", driver="overlay")])
-    far = look(inventory, make_frame(engine="far", is_only_one=False))["container far/web"]
+    far = look(inventory, make_frame(engine="far", others=frozenset({""})))["container far/web"]
     assert far.addresses == ["172.20.0.2"]
 
 
@@ -113,9 +138,53 @@ def test_a_named_engine_is_in_front_of_every_name() -> None:
     assert {owner(each, ["", "other"]) for each in found.values()} == {""}
 
 
-def test_an_image_that_is_called_as_if_it_were_of_another_engine_is_not() -> None:
-    found = look(make_inventory(make_container(), images=[Image(IMAGE_ID, ["prod/cart:1"])]), make_frame())
-    assert owner(found["image prod/cart:1"], ["", "prod"]) == ""
+def test_nothing_of_the_unnamed_engine_is_called_like_something_of_another_one() -> None:
+    """Nor its machine: all of them share one subject space."""
+    inventory = make_inventory(
+        make_container(labels={"com.docker.compose.project": "prod/shop"}),
+        networks=[Network("n1", "prod/blue"), Network("n2", "/prod/blue"), Network("n3", "production/blue")],
+        images=[Image(IMAGE_ID, ["prod/cart:1"])],
+    )
+    found = look(inventory, make_frame(host="prod", others=frozenset({"prod", "test"})))
+    assert found.keys() == {
+        "host /prod", "namespace /prod/shop", "container /prod/shop/web", "image /prod/cart:1",
+        "network /prod/blue", "network //prod/blue", "network production/blue",
+    }  # fmt: skip
+    assert {owner(each, ["", "prod"]) for each in found.values()} == {""}
+    alone = look(inventory, make_frame(host="prod"))
+    assert {"host prod", "image prod/cart:1", "network prod/blue"} <= alone.keys()
+
+
+def test_what_was_published_before_an_engine_got_its_name_is_not_of_another_engine_of_that_name() -> None:
+    found = look(make_inventory(make_container(), networks=[BLUE]), make_frame(host="prod"))
+    assert {owner(each, ["", "prod"]) for each in found.values() if each.ref.kind != "host"} == {""}
+
+
+def test_an_image_that_the_engine_knows_by_another_id_than_its_container_does_is_shown() -> None:
+    inventory = make_inventory(make_container(image="ab" * 32))  # without `sha256:`, as some write it
+    asked = Inventory(inventory.info, inventory.containers, {}, {}, {"ab" * 32: Image(IMAGE_ID, ["shop/cart:1.2"])})
+    found = look(asked)
+    assert ("depends", "out", "image shop/cart:1.2") in edges(found["container web"])
+    assert found["image shop/cart:1.2"].uid == "ab" * 32
+
+
+def test_podman_is_the_same_engine_though_it_calls_itself_otherwise_each_time() -> None:
+    def at(id_: str) -> Inventory:
+        seen = make_inventory(make_container())
+        return Inventory(Info(id_, "vm", buildah_version="1.28.2"), seen.containers, {}, {}, seen.images)
+
+    found = look(at("16075b8d"))
+    assert found == look(at("4555650c"))
+    assert (found["host vm"].uid, found["host vm"].aliases) == ("", [])
+    for name in ("host vm", "container web"):
+        assert found[name].attributes["container.runtime.name"] == "podman"
+
+
+def test_a_volume_is_the_same_whatever_is_written_into_it() -> None:
+    """Engines before 24 call the last change of its directory its creation."""
+    before = look(make_inventory(volumes=[Volume("data", "local")]))
+    raw = b'{"Name": "data", "Driver": "local", "CreatedAt": "2026-11-21T19:46:47Z"}'
+    assert look(make_inventory(volumes=[msgspec.json.decode(raw, type=Volume)])) == before
 
 
 def test_networks_and_images_that_share_a_name_are_told_apart() -> None:

@@ -28,6 +28,7 @@ from support.docker_answers import AT, make_container, make_state
         (make_state("exited", exit_code=1, oom_killed=True), ("failed", "OOMKilled")),
         (make_state("exited", exit_code=143), ("succeeded", "Stopped")),
         (make_state("exited", exit_code=130), ("succeeded", "Stopped")),
+        (make_state("exited", exit_code=143, oom_killed=True), ("succeeded", "Stopped")),  # a child, some time before
         (make_state("hibernating"), ("unknown", "")),
     ],
 )

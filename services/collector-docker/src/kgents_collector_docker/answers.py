@@ -26,7 +26,7 @@ class Info(Struct, frozen=True, rename="pascal"):
     """`GET /info`: the engine and the machine it runs on."""
 
     id: str = field(name="ID", default="")
-    """The engine's own, kept in its data directory; older than 20.10 and Podman give none."""
+    """The engine's own, kept in its data directory; older than 20.10 give none. Podman thinks of another each time."""
     name: str = ""
     """The machine's host name."""
     server_version: str = ""
@@ -40,6 +40,18 @@ class Info(Struct, frozen=True, rename="pascal"):
     mem_total: int = 0
     system_time: datetime | None = None
     """The engine's own clock."""
+    buildah_version: str = ""
+    """Podman's builder; no other engine has it."""
+
+    @property
+    def lasting_id(self) -> str:
+        """The id that is the same at the next look; empty without one."""
+        return "" if self.buildah_version else self.id
+
+    @property
+    def runtime(self) -> str:
+        """Which engine it is."""
+        return "podman" if self.buildah_version else "docker"
 
 
 class Health(Struct, frozen=True, rename="pascal"):
@@ -185,7 +197,6 @@ class Volume(Struct, frozen=True, rename="pascal"):
     name: str
     driver: str = ""
     scope: str = ""
-    created_at: str = ""
     labels: dict[str, str] | None = None
 
 
@@ -263,11 +274,16 @@ class EngineEvent(Struct, frozen=True):
         return self.actor.attributes or Attributes()
 
     @property
+    def about(self) -> str:
+        """The id of what it is about; of a volume the name, which Podman tells elsewhere."""
+        return self.actor.id or self.attributes.name
+
+    @property
     def key(self) -> str:
         """The same for the same happening, however often it is told."""
         # Of a container's event this would be a label of that name, with whatever somebody wrote into it.
         container = self.attributes.container if self.type == "network" else ""
-        return f"{self.type}:{self.actor.id[:12]}:{container[:12]}:{self.action}:{self.time_ns}"
+        return f"{self.type}:{self.about[:12]}:{container[:12]}:{self.action}:{self.time_ns}"
 
 
 class CpuUsage(Struct, frozen=True):

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
-from urllib.parse import urlsplit
 
 from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.config import Config, EngineConfig
@@ -115,16 +114,20 @@ class _Engine:
             if inventory is not None and self.watch.is_seen:
                 round_ = await self._meter.measure(measured(inventory))
                 now = samples(round_.stats, inventory)
-                self._publish_pulses(before, now, _effort(last, (started_s, round_)))
+                took_s = clock.monotonic_s() - started_s  # of a large engine longer than the interval
+                effort = _effort(last, (started_s, round_))
+                self._publish_pulses(before, now, effort, interval_s=max(interval_s, took_s))
                 before, last = now, (started_s, round_)
                 self._on_look()  # a crash loop ends by the clock alone
             await clock.sleep(max(0.0, interval_s - (clock.monotonic_s() - started_s)))
 
-    def _publish_pulses(self, before: Mapping[str, Sample], now: Mapping[str, Sample], effort: Effort | None) -> None:
+    def _publish_pulses(
+        self, before: Mapping[str, Sample], now: Mapping[str, Sample], effort: Effort | None, *, interval_s: float
+    ) -> None:
         inventory = self.watch.inventory
         if inventory is None:
             return
-        frame, interval_s = self._frame(), self._context.config.poll_interval_s
+        frame = self._frame()
         found = pulses(before, now, inventory, frame, interval_s=interval_s)
         found.append(of_engine(found, inventory, effort, frame, interval_s=interval_s))
         for pulse in found:
@@ -154,15 +157,14 @@ class _Engine:
 
     def _frame(self) -> Frame:
         inventory, config = self.watch.inventory, self._context.config
-        where = self._client.where
         return Frame(
             cluster=self._context.cluster,
             engine=self._config.name,
             host=inventory.info.name if inventory is not None else "",
             at=self._context.clock.now() + self.watch.ahead,
             allowed_labels=tuple(config.labels),
-            is_only_one=len(config.engines) == 1,
-            reached_at="" if where.startswith("unix://") else urlsplit(where).hostname or "",
+            others=frozenset(each.name for each in config.engines) - {self._config.name},
+            reached_at=self._client.host,
         )
 
 

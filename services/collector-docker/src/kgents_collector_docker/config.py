@@ -3,12 +3,22 @@
 import re
 from collections.abc import Iterator
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
-_SCHEMES: Final = ("unix://", "tcp://", "http://", "https://")
+SCHEMES: Final = ("unix://", "tcp://", "http://", "https://")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _has_host_and_port(url: str) -> bool:
+    """Whether it says both; a port may be left out where the scheme has one of its own."""
+    try:
+        found = urlsplit(url)
+        return bool(found.hostname) and (found.port is not None or found.scheme != "tcp")
+    except ValueError:
+        return False
 
 
 class TlsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +47,7 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     url: str | None = None
     """`unix:///path/to/docker.sock` or `tcp://host:port`. null: the context's; without one, what is found on
-    this machine: the current context of the `docker` command, DOCKER_HOST, `/var/run/docker.sock`, in this order."""
+    this machine, as for `docker`: DOCKER_HOST, the current context, `/var/run/docker.sock`, in this order."""
 
     context: str | None = None
     """A context of the `docker` command (`docker context ls`): its address and certificates."""
@@ -65,10 +75,18 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return
         if "@" in self.url:
             yield "url: expected an address without user or password, found an @; addresses are logged"
-        elif not self.url.startswith(_SCHEMES) or self.url in _SCHEMES:
+        elif not self.url.startswith(SCHEMES) or self.url in SCHEMES:
             yield (
-                f'url: expected one of {", ".join(_SCHEMES)} and an address, found "{self.url}"; '
+                f'url: expected one of {", ".join(SCHEMES)} and an address, found "{self.url}"; '
                 f"try {DEFAULT_URL} (an engine behind ssh: forward its socket with ssh -L)"
+            )
+        elif self.url.startswith("unix://"):
+            if not self.url.startswith("unix:///"):
+                yield f'url: expected an absolute path after unix://, found "{self.url}"; try {DEFAULT_URL}'
+        elif not _has_host_and_port(self.url):
+            yield (
+                f'url: expected a host and a port, found "{self.url}"; '
+                "Docker's ports are 2375, and 2376 with TLS: try tcp://host:2376"
             )
 
 

@@ -12,6 +12,9 @@ _EVERYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 - what an engine says w
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _NAMELESS: Final = ("bridge", "host", "none", "podman")
 """Networks in which an engine resolves no names."""
+PORTS_MAX: Final = 256
+"""More are a range, as of a TURN or FTP server. An address for each would make the entity too large to be published:
+then its own addresses stand without ports, and of the published ones the first stand for all."""
 
 Names = frozenset[str]
 
@@ -48,6 +51,8 @@ def addresses(container: Container, drivers: Mapping[str, str], frame: Frame) ->
 
 def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iterator[str]:
     ports = sorted({_number(port) for port in container.network_settings.ports or {} if port.endswith("/tcp")})
+    if len(ports) > PORTS_MAX:
+        ports = []
     for _, endpoint in endpoints(container):
         if not frame.is_local and drivers.get(endpoint.network_id, "") not in ACROSS_HOSTS:
             continue
@@ -59,8 +64,9 @@ def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iter
 
 def _published(container: Container, frame: Frame) -> Iterator[str]:
     bindings = container.network_settings.ports or {}
-    for port in sorted(bindings, key=_number):
-        for binding in bindings[port] or () if port.endswith("/tcp") else ():
+    published = sorted((port for port in bindings if bindings[port] and port.endswith("/tcp")), key=_number)
+    for port in published[:PORTS_MAX]:
+        for binding in bindings[port] or ():
             number = _number(binding.host_port)
             if not number:
                 continue
@@ -71,14 +77,18 @@ def _published(container: Container, frame: Frame) -> Iterator[str]:
 def _hosts(ip: str, frame: Frame) -> Iterator[str]:
     """Under which hosts a port published on this address is reached."""
     if ip in _EVERYWHERE:
-        if frame.reached_at and frame.reached_at not in _LOOPBACK:
+        if frame.reached_at and not _is_loopback(frame.reached_at):
             yield frame.reached_at
         if frame.is_local:
             yield from _LOOPBACK
             if frame.host:
                 yield frame.host
-    elif frame.is_local or not (ip.startswith("127.") or ip == "::1"):
+    elif frame.is_local or not _is_loopback(ip):
         yield ip
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _number(port: str) -> int:

@@ -52,6 +52,7 @@ class _Index:
 
     def __init__(self, inventory: Inventory, frame: Frame) -> None:
         self.frame = frame
+        self.runtime = inventory.info.runtime
         self.drivers = {each.id: each.driver for each in inventory.networks.values()}
         self.networks = network.names_of(inventory.networks)
         self.images = image.names_of(inventory.images)
@@ -76,7 +77,7 @@ def _entity(container: Container, index: _Index) -> Entity:
         status=status,
         reason=reason,
         labels=frame.labels(container.labels),
-        attributes=_attributes(container, frame),
+        attributes=_attributes(container, frame, index.runtime),
         addresses=addresses(container, index.drivers, frame),
         aliases=[
             f"container-id:{container.id}",
@@ -95,16 +96,16 @@ def _entity(container: Container, index: _Index) -> Entity:
     )
 
 
-def _attributes(container: Container, frame: Frame) -> dict[str, Value]:
+def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, Value]:
     state, limits = container.state, container.host_config
     name, tag = image.split(container.config.image)
     is_id = container.config.image.startswith("sha256:")
-    ended = state.status in ("exited", "dead")
+    ended = state.status in ("exited", "stopped", "dead")
     policy = limits.restart_policy.name if limits.restart_policy is not None else ""
     given: dict[str, Value] = {
         "container.id": container.id,
         "container.name": container.own_name,
-        "container.runtime.name": "docker",
+        "container.runtime.name": runtime,
         "container.image.id": container.image or None,
         "container.image.name": None if is_id else name or None,
         "container.image.tags": [tag] if tag and not is_id else None,

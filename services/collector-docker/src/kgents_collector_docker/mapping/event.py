@@ -15,6 +15,7 @@ _CONTAINER: Final = {
     "start": ("Started", "was started"),
     "die": ("Died", "ended with exit code {code}"),
     "destroy": ("Removed", "was removed"),
+    "remove": ("Removed", "was removed"),
     "oom": ("OOM", "ran out of memory: the kernel killed a process of it"),
     "kill": ("Killed", "was sent signal {signal}"),
     "pause": ("Paused", "was paused"),
@@ -33,8 +34,12 @@ _OTHERS: Final = {
     ("network", "disconnect"): ("NetworkDisconnected", "was disconnected from {container}"),
     ("volume", "create"): ("VolumeCreated", "was created"),
     ("volume", "destroy"): ("VolumeRemoved", "was removed"),
+    ("volume", "remove"): ("VolumeRemoved", "was removed"),
 }
-"""Type and action → reason, and what the thing did. Of images only the state is told: a tag is an attribute."""
+"""Type and action → reason, and what the thing did. Of images only the state is told: a tag is an attribute.
+
+`remove` is Podman's word for `destroy`, and that of both for networks that are not of this machine alone.
+"""
 
 
 def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) -> Event | None:
@@ -49,7 +54,7 @@ def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) 
     action, _, health = found.action.partition(": ")
     words = _CONTAINER.get(action) if found.type == "container" else _OTHERS.get((found.type, action))
     ref = _ref(found, frame)
-    if words is None or ref is None:
+    if words is None or ref is None or (action == "health_status" and not health):  # Podman 4 does not say which
         return None
     told = found.attributes
     old = container_names.get(found.actor.id, told.name)
@@ -86,7 +91,7 @@ def _ref(found: EngineEvent, frame: Frame) -> Ref | None:
         case "network":
             return frame.ref(network.KIND, told.name or found.actor.id[:12])
         case "volume":
-            return frame.ref(volume.KIND, found.actor.id)
+            return frame.ref(volume.KIND, found.about) if found.about else None
         case "image":
             return frame.ref(image.KIND, image.short(found.actor.id))
         case _:

@@ -25,20 +25,28 @@ class Frame(Struct, frozen=True):
     """Now."""
     allowed_labels: tuple[str, ...] = ()
     """Labels to show beyond the default ones."""
-    is_only_one: bool = True
-    """Whether no other engine is watched. Then names and addresses that mean something on this engine's machine alone
-    may be claimed; among several, only the unnamed one does, or 172.17.0.2 would be as many containers."""
+    others: frozenset[str] = frozenset()
+    """The configured names of the other engines. Without others, names and addresses that mean something on this
+    engine's machine alone may be claimed; among several, only the unnamed one does, or 172.17.0.2 would be as many
+    containers."""
     reached_at: str = ""
-    """The host part of the engine's url; empty for a socket."""
+    """The host part of the engine's address; empty for a socket."""
 
     @property
     def is_local(self) -> bool:
         """Whether names and addresses of this machine alone are meant when somebody says them."""
-        return self.is_only_one or not self.engine
+        return not (self.engine and self.others)
 
     def name(self, own: str) -> str:
-        """What a thing is called in the cluster."""
-        return f"{self.engine}/{own}" if self.engine else own
+        """What a thing is called in the cluster: by no two engines the same.
+
+        An image `prod/app` of the unnamed engine is `/prod/app` beside an engine `prod`, which may have an `app`.
+        """
+        if self.engine:
+            return f"{self.engine}/{own}"
+        first, slash, _ = own.partition("/")
+        is_taken = bool(slash) and (not first or first in self.others)
+        return f"/{own}" if self.others and is_taken else own
 
     def ref(self, kind: str, own: str) -> Ref:
         """A thing outside of projects."""
@@ -46,8 +54,10 @@ class Frame(Struct, frozen=True):
 
     @property
     def host_ref(self) -> Ref:
-        """The engine."""
-        return Ref(self.cluster, "host", self.engine or self.host or "docker")
+        """The engine: by its name, or else its machine's, which may be another engine's name."""
+        machine = self.host or "docker"
+        name = self.engine or (f"/{machine}" if machine in self.others else machine)
+        return Ref(self.cluster, "host", name)
 
     def project_ref(self, project: str) -> Ref:
         """A Compose project."""
@@ -76,8 +86,12 @@ class Frame(Struct, frozen=True):
 def owner(entity: Entity, engines: Iterable[str]) -> str:
     """The engine that a published entity is of: the one that it is or runs on, or else the unnamed one.
 
-    Its name does not tell: an image of the unnamed engine may be called `prod/app` beside an engine called `prod`.
+    Its name alone does not tell: before there was an engine `prod`, the unnamed one's image `prod/app` was called so.
+    Nor does its engine: before, the unnamed one was called by its machine, which may be `prod`.
     """
     peers = (each.peer for each in entity.connections if each.kind == "runs_on")
-    host = next((peer.name for peer in peers if isinstance(peer, Ref)), entity.ref.name)
-    return host if host in set(engines) else ""
+    host = next((peer.name for peer in peers if isinstance(peer, Ref)), "")
+    if host and not entity.ref.name.startswith(f"{host}/"):
+        return ""
+    name = host or entity.ref.name
+    return name if name in set(engines) else ""

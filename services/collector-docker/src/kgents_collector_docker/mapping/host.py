@@ -20,7 +20,7 @@ def entity(inventory: Inventory, frame: Frame) -> Entity:
         "os.type": info.os_type or None,
         "os.description": info.operating_system or None,
         "docker.kernel.version": info.kernel_version or None,
-        "container.runtime.name": "docker",
+        "container.runtime.name": info.runtime,
         "container.runtime.version": info.server_version or None,
         "docker.storage_driver": info.driver or None,
         "docker.cgroup_version": info.cgroup_version or None,
@@ -30,10 +30,10 @@ def entity(inventory: Inventory, frame: Frame) -> Entity:
     return Entity(
         ref=frame.host_ref,
         source=SOURCE,
-        uid=info.id,
+        uid=info.lasting_id,
         status="running",
         attributes={key: value for key, value in given.items() if value is not None},
-        aliases=[f"docker-engine-id:{info.id}"] if info.id else [],
+        aliases=[f"docker-engine-id:{info.lasting_id}"] if info.lasting_id else [],
     )
 
 

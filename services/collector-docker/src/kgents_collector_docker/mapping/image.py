@@ -14,7 +14,7 @@ KIND: Final = "image"
 def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
     """One for each image in use."""
     names = names_of(inventory.images)
-    return [_entity(image, names[image.id], frame) for image in inventory.images.values()]
+    return [_entity(id_, image, names[id_], frame) for id_, image in inventory.images.items()]
 
 
 def names_of(images: Mapping[str, Image]) -> dict[str, str]:
@@ -37,7 +37,7 @@ def split(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "")
 
 
-def _entity(image: Image, name: str, frame: Frame) -> Entity:
+def _entity(id_: str, image: Image, name: str, frame: Frame) -> Entity:
     tags = sorted(image.repo_tags or [])
     given: dict[str, Value] = {
         "container.image.id": image.id,
@@ -51,7 +51,7 @@ def _entity(image: Image, name: str, frame: Frame) -> Entity:
     return Entity(
         ref=frame.ref(KIND, name),
         source=SOURCE,
-        uid=image.id,
+        uid=id_,  # as its containers call it; not every engine gives the same in its answer
         status="running",
         attributes={key: value for key, value in given.items() if value is not None},
         connections=[frame.runs_on("images")],

@@ -90,7 +90,7 @@ def of_engine(
         source=SOURCE,
         timestamp=frame.at,
         interval_s=interval_s,
-        uid=inventory.info.id,
+        uid=inventory.info.lasting_id,
         custom={name: value for name, value in figures.items() if value is not None},
     )
 

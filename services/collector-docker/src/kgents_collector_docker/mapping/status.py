@@ -77,9 +77,9 @@ def _running(state: State) -> tuple[str, str]:
 def _ended(state: State) -> tuple[str, str]:
     if state.exit_code == 0:
         return "succeeded", "Completed"
+    if state.exit_code in _ASKED_TO_END:  # before the flag, which may tell of a child, days ago; that one got a SIGKILL
+        return "succeeded", "Stopped"
     if state.oom_killed:
         return "failed", "OOMKilled"
-    if state.exit_code in _ASKED_TO_END:
-        return "succeeded", "Stopped"
     # 137 alone is a `kill -9` by anybody, `docker stop` after its patience included.
     return "failed", "Killed" if state.exit_code == 137 else "Error"

@@ -15,15 +15,18 @@ def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
 
 
 def _entity(volume: Volume, frame: Frame) -> Entity:
+    """Without a time of creation and, since it has no id either, without a uid.
+
+    What an engine before 24 calls its creation is the last change of its directory: a database that writes a file into
+    it would be a new volume at every look.
+    """
     given: dict[str, Value] = {
         "docker.volume.driver": volume.driver or None,
         "docker.volume.scope": volume.scope or None,
-        "docker.volume.created_at": volume.created_at or None,
     }
     return Entity(
         ref=frame.ref(KIND, volume.name),
         source=SOURCE,
-        uid=f"{volume.created_at}/{volume.name}",  # a volume has no id; one made anew was made at another time
         status="running",
         labels=frame.labels(volume.labels),
         attributes={key: value for key, value in given.items() if value is not None},

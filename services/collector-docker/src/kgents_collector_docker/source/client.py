@@ -7,9 +7,7 @@ objects of everything in an answer, environments with their passwords among it.
 
 import asyncio
 import json
-import os
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -19,10 +17,10 @@ import aiodocker
 import aiohttp
 import msgspec
 import structlog
-from aiodocker.exceptions import DockerError
 
 from kgents_collector_docker.answers import EngineEvent, Version
-from kgents_collector_docker.config import DEFAULT_URL, EngineConfig
+from kgents_collector_docker.config import EngineConfig
+from kgents_collector_docker.source.connect import address, connect, host
 from kgents_collector_docker.source.fault import (
     EngineError,
     GarbledError,
@@ -49,13 +47,16 @@ CONCURRENT_MAX: Final = 16
 EVENTS: Final = {
     "container": (
         "create", "start", "die", "destroy", "oom", "kill", "pause", "unpause", "rename", "update", "restart",
-        "stop", "health_status",
+        "stop", "health_status", "died", "remove",
     ),
     "network": ("create", "connect", "disconnect", "destroy", "remove"),
-    "volume": ("create", "destroy"),
+    "volume": ("create", "destroy", "remove"),
     "image": ("tag", "untag", "delete", "pull", "load", "import"),
 }  # fmt: skip
-"""What the engine shall tell. Its health checks make three `exec_…` events each time; these never leave the engine."""
+"""What the engine shall tell. Its health checks make three `exec_…` events each time; these never leave the engine.
+
+Podman must be asked for `died`, though it then tells `die` as well, and for `remove` instead of `destroy`.
+"""
 _FILTERS: Final = json.dumps(
     {"type": sorted(EVENTS), "event": sorted({action for actions in EVENTS.values() for action in actions})}
 )
@@ -77,6 +78,8 @@ class Client:
     def __init__(self, engine: EngineConfig, *, timeout_s: float) -> None:
         self.where = engine.where
         """The engine as an operator knows it, for sentences; with no url given, what was found."""
+        self.host = ""
+        """The host part of its address, once it is looked for; empty behind a socket."""
         self.process: EngineProcess | None = None
         """The engine's process, when it is one of this machine and ours to see."""
         self.requests = 0
@@ -187,40 +190,16 @@ class Client:
         return f"{self._base()}/v{self._version}/{path}"
 
     def _base(self) -> str:
-        base = self._connected().docker_host
+        base = self._connected().docker_host.rstrip("/")
         return base.replace("tcp://", "http://", 1)  # as contexts and DOCKER_HOST write it
 
     def _connected(self) -> aiodocker.Docker:
         if self._docker is None:
-            self._docker = self._connect()
+            self._docker = connect(self._engine)
+            self.host = host(self._docker)
             if self._engine.url is None and self._engine.context is None:
-                self.where = _found_at(self._docker)
+                self.where = address(self._docker)
         return self._docker
-
-    def _connect(self) -> aiodocker.Docker:
-        engine = self._engine
-        # No deadline here, or aiohttp's own of five minutes would end the event stream.
-        timeout = aiohttp.ClientTimeout(total=None)
-        try:
-            if engine.context is not None:
-                return aiodocker.Docker(context=engine.context, timeout=timeout)
-            if engine.url is None:
-                return _default(timeout)
-            url, tls = engine.url, None
-            if engine.tls is not None:
-                tls = ssl.create_default_context(cafile=engine.tls.ca_file)
-                if engine.tls.cert_file is not None:
-                    tls.load_cert_chain(engine.tls.cert_file, engine.tls.key_file)
-            if not url.startswith("unix://"):
-                scheme = "https" if tls is not None or url.startswith("https://") else "http"
-                url = f"{scheme}://{url.partition('://')[2].rstrip('/')}"
-            return aiodocker.Docker(url=url, ssl_context=tls, timeout=timeout)
-        except (DockerError, ImportError, OSError, ValueError) as error:
-            raise EngineError(
-                f"cannot prepare the connection to {self.where} ({type(error).__name__}: "
-                f"{os.strerror(error.errno) if isinstance(error, OSError) and error.errno else 'unusable'}); "
-                "check the files of `tls`, or the context with `docker context ls` (one with ssh: forward its socket)"
-            ) from error
 
     async def _body(self, url: str, path: str, params: dict[str, str]) -> bytes:
         response = await self._open(url, path, params)
@@ -278,22 +257,6 @@ def _spoken(version: Version) -> str:
     found = tuple(int(part) for part in version.api.split(".") if part.isdigit())
     oldest = tuple(int(part) for part in version.min_api.split(".") if part.isdigit())
     return ".".join(map(str, max(min(found, API_NEWEST), oldest)))
-
-
-def _default(timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
-    """The engine of the `docker` command's current context, of DOCKER_HOST, or behind a well-known socket."""
-    try:
-        return aiodocker.Docker(timeout=timeout)
-    except AssertionError:  # aiodocker's way to say that there is none
-        return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)
-
-
-def _found_at(docker: aiodocker.Docker) -> str:
-    """Its address, without a login."""
-    if isinstance(docker.connector, aiohttp.UnixConnector):
-        return f"unix://{docker.connector.path}"
-    scheme, _, rest = docker.docker_host.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:

@@ -8,9 +8,14 @@ from kgents_collector_docker.answers import EngineEvent, Inventory
 REMEMBERED_MAX: Final = 4096
 """Events, and things with their last event, that are known; an engine repeats 256 events at most."""
 
-_STATES: Final = {("network", "connect"), ("network", "disconnect"), ("volume", "create"), ("volume", "destroy")}
+_STATES: Final = {
+    ("network", "connect"), ("network", "disconnect"),
+    ("volume", "create"), ("volume", "destroy"), ("volume", "remove"),
+}  # fmt: skip
 """What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
 with every container that uses it, and of a disconnection once more when its network is looked at next."""
+_HEALTH: Final = "health_status: "
+"""The same holds for a container's health, of which Podman tells after each check; but it begins anew with a start."""
 
 
 class Repeats:
@@ -26,12 +31,15 @@ class Repeats:
             return False
         self._told[event.key] = None
         _bound(self._told)
-        if (event.type, event.action) not in _STATES:
+        # Of a container's event `container` would be a label of that name.
+        thing = (event.type, event.about, event.attributes.container if event.type == "network" else "")
+        if (event.type, event.action) == ("container", "start"):
+            self._states.pop(thing, None)
+        if (event.type, event.action) not in _STATES and not event.action.startswith(_HEALTH):
             return True
-        thing = (event.type, event.actor.id, event.attributes.container)
         before = self._states.pop(thing, None)
         if before is None and event.type == "volume" and inventory is not None:
-            is_there = event.actor.id in inventory.volumes
+            is_there = event.about in inventory.volumes
             before = "create" if is_there else "destroy"
         self._states[thing] = event.action
         _bound(self._states)

@@ -1,0 +1,107 @@
+"""How to reach an engine: a setting, a context, DOCKER_HOST or a well-known socket → aiodocker's session for it."""
+
+import os
+import ssl
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiodocker
+import aiohttp
+from aiodocker.exceptions import DockerContextInvalidError, DockerError
+
+from kgents_collector_docker.config import DEFAULT_URL, SCHEMES, EngineConfig, TlsConfig
+from kgents_collector_docker.source.fault import EngineError
+
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
+"""What aiodocker makes of a context of another shape, and of a pipe of Windows."""
+_NO_CONTEXT: Final = "default"
+"""What the `docker` command calls it when there is no context: DOCKER_HOST, or a well-known socket."""
+_FORWARD: Final = (
+    "forward its socket (ssh -N -L /tmp/docker.sock:/var/run/docker.sock user@host) and set engines[].url to "
+    "unix:///tmp/docker.sock"
+)
+
+
+def connect(engine: EngineConfig) -> aiodocker.Docker:
+    """The session. Nothing is sent yet.
+
+    Raises:
+        EngineError: a file of it, the context or the address cannot be used.
+    """
+    # No deadline here, or aiohttp's own of five minutes would end the event stream.
+    timeout = aiohttp.ClientTimeout(total=None)
+    try:
+        if engine.context not in (None, _NO_CONTEXT):
+            return aiodocker.Docker(context=engine.context, timeout=timeout)
+        if engine.url is None:
+            return _found(engine.context, timeout)
+        url, tls = engine.url, _tls(engine.tls) if engine.tls is not None else None
+        if not url.startswith("unix://"):
+            scheme = "https" if tls is not None or url.startswith("https://") else "http"
+            url = f"{scheme}://{url.partition('://')[2].rstrip('/')}"
+        return aiodocker.Docker(url=url, ssl_context=tls, timeout=timeout)
+    except (DockerError, ImportError, OSError, ValueError, *_UNREADABLE) as error:
+        raise EngineError(
+            f"cannot prepare the connection to {engine.where}: {_why(error)}; {_advice(engine, error)}"
+        ) from error
+
+
+def address(docker: aiodocker.Docker) -> str:
+    """Where it is, without a login."""
+    if isinstance(docker.connector, aiohttp.UnixConnector):
+        return f"unix://{docker.connector.path}"
+    scheme, _, rest = docker.docker_host.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def host(docker: aiodocker.Docker) -> str:
+    """The machine that it is on, as we say it; empty behind a socket."""
+    found = address(docker)
+    return "" if found.startswith("unix://") else urlsplit(found).hostname or ""
+
+
+def _tls(given: TlsConfig) -> ssl.SSLContext:
+    tls = ssl.create_default_context(cafile=given.ca_file)
+    if given.cert_file is not None:
+        tls.load_cert_chain(given.cert_file, given.key_file, password="")  # or it would ask the terminal for one
+    return tls
+
+
+def _found(context: str | None, timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
+    """The engine of the `docker` command: of DOCKER_HOST, its current context, or behind a well-known socket."""
+    given = os.environ.get("DOCKER_HOST")  # noqa: TID251 - aiodocker reads it too, but behind the context
+    if given:
+        if not given.startswith((*SCHEMES, "ssh://")):
+            raise EngineError(f"DOCKER_HOST: expected an address of {', '.join(SCHEMES)}, found another; correct it")
+        return aiodocker.Docker(url=given, timeout=timeout)
+    try:
+        return aiodocker.Docker(context=context, timeout=timeout)
+    except AssertionError:  # aiodocker's way to say that there is none
+        return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)
+    except ValueError:
+        if given is None:
+            raise
+        return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)  # empty is not set, as for the `docker` command
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a file or an address; never what is in it."""
+    if isinstance(error, DockerContextInvalidError):
+        return error.message
+    if isinstance(error, DockerError):
+        return "it is behind ssh, which is not spoken here"
+    if isinstance(error, ssl.SSLError):  # its number is none of the operating system's
+        return (error.reason or "no PEM file, or a key with a passphrase").lower().replace("_", " ")
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return "an address or file that cannot be used"
+
+
+def _advice(engine: EngineConfig, error: Exception) -> str:
+    if isinstance(error, DockerError) and not isinstance(error, DockerContextInvalidError):
+        return _FORWARD
+    if engine.tls is not None:
+        return "check the files of `tls`: certificate and key in PEM, of one pair, the key without a passphrase"
+    if engine.context is not None:
+        return "check it with `docker context ls`"
+    return "check DOCKER_HOST, with DOCKER_TLS_VERIFY also DOCKER_CERT_PATH, and `docker context ls`"
