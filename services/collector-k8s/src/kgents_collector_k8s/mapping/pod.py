@@ -10,7 +10,7 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
-from kgents_collector_k8s.mapping.thing import Attributes, entity, owner_of, ref_of
+from kgents_collector_k8s.mapping.thing import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
 
@@ -45,7 +45,8 @@ def fragment(pod: Pod, scope: Scope) -> Fragment:
         aliases=_aliases(pod),
         connections=[*_runs_on(pod, scope), *_claims(pod, scope), *configures],
     )
-    return Fragment(pod.metadata.uid, [itself, *containers], owner, named(configures))
+    hashes = hashes_of(pod.metadata)
+    return Fragment(pod.metadata.uid, [itself, *containers], owner, named(configures), hashes=hashes)
 
 
 def _has_workload(owner: Owner | None) -> bool:
