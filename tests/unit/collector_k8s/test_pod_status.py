@@ -185,3 +185,23 @@ def test_the_container_says_it_too() -> None:
     status |= waiting("CrashLoopBackOff") | LAST_OOM
     found = next(each for each in look(raw).entities if each.ref.name.endswith(f"/{status['name']}"))
     assert (found.status, found.reason) == ("failed", "OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("states", "pod_reason", "found"),
+    [
+        ([], "Evicted", ("failed", "Evicted")),
+        ([{"name": "cart", **waiting("PodInitializing")}], "", ("failed", "NeverStarted")),
+        ([{"name": "cart", **waiting("ContainerCreating")}], "DeadlineExceeded", ("failed", "DeadlineExceeded")),
+        ([{"name": "cart", **ended(0, "Completed")}], "", ("succeeded", "")),
+        ([{"name": "cart", **ended(3)}], "Evicted", ("failed", "ExitCode:3")),
+        ([{"name": "cart", **waiting("CrashLoopBackOff")}], "Evicted", ("failed", "CrashLoopBackOff")),
+    ],
+)
+def test_no_container_of_a_pod_that_is_over_is_awaited(
+    states: list[Raw], pod_reason: str, found: tuple[str, str]
+) -> None:
+    raw = load("pod_crash_loop")
+    raw["status"] |= {"phase": "Failed", "reason": pod_reason, "containerStatuses": states}
+    container = look(raw).entities[1]
+    assert (container.status, container.reason) == found
