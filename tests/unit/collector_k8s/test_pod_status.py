@@ -121,6 +121,24 @@ def test_a_pod_is_what_kubectl_says(found: Any, word: str, status: str, reason: 
     assert status_of(found, word) == (status, word if reason is None else reason)
 
 
+@pytest.mark.parametrize(
+    ("found", "word", "reason"),
+    [
+        (pod(ended(0, "Completed"), phase="Failed", reason="Evicted"), "Completed", "Evicted"),
+        (pod(waiting("ContainerCreating"), phase="Failed", reason="DeadlineExceeded"), None, "DeadlineExceeded"),
+        (pod(waiting("PodInitializing"), init=(waiting(),), phase="Failed", reason="Evicted"), "Init:0/1", "Evicted"),
+        (pod(ended(0, "Completed"), phase="Failed"), "Completed", ""),
+        (pod(ended(0, "Completed"), running(), phase="Failed", reason="Terminated"), "Running", "Terminated"),
+        (pod(ended(143, "Error"), phase="Failed", reason="Evicted"), "Error", "Error"),
+    ],
+)
+def test_a_pod_that_has_failed_has_failed_however_its_containers_stand(
+    found: Any, word: str | None, reason: str
+) -> None:
+    assert word_of(found) == (word or "ContainerCreating")
+    assert status_of(found, word_of(found)) == ("failed", reason)
+
+
 def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
     entities = look(load("pod")).entities
     assert (entities[0].status, entities[0].reason) == ("running", "")

@@ -8,6 +8,7 @@
 | `ContainerCreating`, `PodInitializing`, `Init:1/3`, `SchedulingGated` | pending | the word |
 | `Completed`, `Succeeded` | succeeded | |
 | `Completed` of a pod that is started again | pending | `Completed` |
+| any of the above of a pod whose phase is Failed: its containers ended well, or never ran | failed | `Evicted`, … |
 | `Terminating` | terminating | |
 | `Unknown`, `NodeLost` | unknown | the word |
 | `CrashLoopBackOff` of a container that was last killed for its memory | failed | `OOMKilled` |
@@ -69,7 +70,10 @@ def status_of(pod: Pod, word: str) -> Status:
     """Our status and reason for kubectl's word: see the table above."""
     if word == "Completed" and pod.status.phase == "Running" and pod.spec.restart_policy == _ALWAYS:
         return "pending", word
-    return _status(word), _reason(pod, word)
+    status, reason = _status(word), _reason(pod, word)
+    if pod.status.phase == "Failed" and status not in ("failed", "unknown"):
+        return "failed", pod.status.reason or reason
+    return status, reason
 
 
 def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str, str]:
