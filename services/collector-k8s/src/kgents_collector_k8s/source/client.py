@@ -1,14 +1,13 @@
-"""One API server over HTTP: kubeconfig or service account → session → JSON answers, and the lines of a watch.
+"""One API server over HTTP: login → session → JSON answers, and the lines of a watch.
 
-kubernetes-asyncio gives the login (kubeconfig, exec plugins, OIDC, the rotating token of a pod) and the session. Its
-models and its watch are not used: they cost a hundred times the time, and pass errors off as events.
+kubernetes-asyncio gives the session. Its models and its watch are not used: they cost a hundred times the time, and
+pass errors off as events.
 """
 
 import asyncio
-import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -18,15 +17,10 @@ import msgspec
 import structlog
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.client.rest import RESTClientObject
-from kubernetes_asyncio.config import (
-    ConfigException,
-    list_kube_config_contexts,
-    load_incluster_config,
-    load_kube_config,
-)
+from kubernetes_asyncio.config import ConfigException
 from yarl import URL
 
-from kgents_collector_k8s.source.plugin import install as install_plugins
+from kgents_collector_k8s.source.login import Credentials, read_credentials, usable_login
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
@@ -49,13 +43,13 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """How decoding fails: not JSON or not what was expected, not UTF-8 in a part that was skipped at first, too deep."""
 TEXT_CHARS_MAX: Final = 300
 """As much of a server's words as is passed on: they end in logs and heartbeats."""
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", "kgents-collector-k8s"),
+)
 
 _log = structlog.get_logger(__name__)
-
-install_plugins()
-# It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
-logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
 
 
 class ApiError(Exception):
@@ -193,10 +187,10 @@ class ApiClient:
         self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is not good any more."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "kgents-collector-k8s"}
+        headers = [*HEADERS, *login.headers]
         try:
-            for setting in (await login.configuration.auth_settings()).values():
-                headers[setting["key"]] = setting["value"].strip()  # files of tokens end in a newline
+            settings = (await login.configuration.auth_settings()).values()
+            headers += [(each["key"], each["value"].strip()) for each in settings]  # files of tokens end in a newline
         except ConfigException:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
@@ -252,12 +246,13 @@ class ApiClient:
             if old is not None and self._clock.monotonic_s() - self._tried_s < RELOGIN_S:
                 return
             try:
-                configuration, self._context = await _configuration(self._kubeconfig, self._context)
-                if old is not None and _server(configuration) != self.url:
-                    fault = f"kubeconfig: expected the server {self.url}, found {_server(configuration)}; try a restart"
+                found = await read_credentials(self._kubeconfig, self._context)
+                server, self._context = _server(found.configuration), found.context
+                if old is not None and server != self.url:
+                    fault = f"kubeconfig: expected the server {self.url}, found {server}; try a restart"
                     raise ConfigError([fault])
-                with _usable_login(self._kubeconfig):
-                    self._login = _Login(configuration)
+                with usable_login(self._kubeconfig):
+                    self._login = _Login(found)
             finally:
                 self._tried_s = self._clock.monotonic_s()
             if old is not None:
@@ -267,9 +262,10 @@ class ApiClient:
 class _Login:
     """One login and its connections. A newer one takes its place, but what is being answered is answered."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
-        self.rest = RESTClientObject(configuration, maxsize=0)  # a connection for each watch: their number is ours
+    def __init__(self, credentials: Credentials) -> None:
+        self.configuration = credentials.configuration
+        self.headers = credentials.headers
+        self.rest = RESTClientObject(self.configuration, maxsize=0)  # a connection for each watch: their number is ours
         self._users = 0
         self._is_retired = False
 
@@ -291,36 +287,6 @@ class _Login:
     async def _close_when_unused(self) -> None:
         if self._is_retired and not self._users:
             await self.rest.close()
-
-
-async def _configuration(kubeconfig: Path | None, context: str) -> tuple[Configuration, str]:
-    """The login, and the context that it is of."""
-    configuration = Configuration()
-    if kubeconfig is None and SERVICE_ACCOUNT.exists():
-        with _usable_login(SERVICE_ACCOUNT):
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return configuration, ""
-    path = str(kubeconfig) if kubeconfig is not None else None
-    with _usable_login(kubeconfig):
-        _, current = list_kube_config_contexts(config_file=path)
-        context = context or (current or {})["name"]
-        async with asyncio.timeout(ANSWER_S):  # an exec plugin may ask somebody
-            await load_kube_config(
-                config_file=path, context=context, client_configuration=configuration, persist_config=False
-            )
-    return configuration, context
-
-
-@contextmanager
-def _usable_login(kubeconfig: Path | None) -> Iterator[None]:
-    """Name the file, whatever the library makes of one that is not as it should be; its own words hold tokens."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - there is no end of what it raises: KeyError, YAMLError, SSLError, …
-        where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-        found = type(error).__name__
-        fault = f"kubeconfig: expected a usable login in {where}, found: {found}; try `kubectl config view`"
-        raise ConfigError([fault]) from None
 
 
 def _server(configuration: Configuration) -> str:
