@@ -186,6 +186,19 @@ async def test_a_fault_of_the_server_is_told_in_few_words(tmp_path: Path) -> Non
         assert len(watcher.fault) < 500
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"x":' + b"[" * 30_000, b'{"x":"\xff\xfe"}', b'{"message":"\xff\xfe"}', b"<html>"],
+    ids=["deep", "b", "c", "d"],
+)
+async def test_a_refusal_in_odd_words_is_a_refusal_still(tmp_path: Path, body: bytes) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, body=body, headers={"Content-Type": "application/json"})
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: watcher.fault.startswith("pods: 503"))
+
+
 async def test_an_object_that_cannot_be_read_stays_and_hides_no_other(tmp_path: Path) -> None:
     told = Told("a")
 

@@ -314,7 +314,7 @@ async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
     if response.content_type == "application/json":
         try:
             status = msgspec.json.decode(body, type=Status)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             _log.debug("an error without a Status", path=path, status=response.status)
     error = status.error(response.status)
     header = response.headers.get("Retry-After", "")
