@@ -14,7 +14,7 @@ from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.overflow import Overflow
-from kgents_collector_k8s.source import ApiClient, ApiError, Key, Reflector
+from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
 from kgents_collector_k8s.usage import Usage
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
@@ -49,6 +49,8 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(collector.table.run())
         for reflector in collector.reflectors(client):
             tasks.create_task(reflector.run())
+        collector.probe = Probe(client, context.clock, collector.news)
+        tasks.create_task(collector.probe.run())
         tasks.create_task(collector.publish())
         tasks.create_task(collector.count_overflow())
         collector.usage = Usage(context, client, collector.inventory, collector.scope, collector.news)
@@ -78,6 +80,7 @@ class _Collector:
         self.inventory = Inventory(context.cluster, self._published)
         self.happenings: Happenings | None = None
         self.usage: Usage | None = None
+        self.probe: Probe | None = None
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
         self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not seen may still tell of them
@@ -226,7 +229,7 @@ class _Collector:
 
     def _tell_state(self) -> None:
         """Only who sees everything vouches for what is published. That Events or usage are not seen is told as well."""
-        faults = [each.fault for each in self._reflectors if each.fault]
+        faults = [each.fault for each in (self.probe, *self._reflectors) if each is not None and each.fault]
         if faults:
             self.context.status.set("degraded", "; ".join(faults[:3]))
         else:

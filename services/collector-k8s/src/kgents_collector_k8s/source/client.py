@@ -7,7 +7,7 @@ pass errors off as events.
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -34,6 +34,8 @@ ANSWER_S: Final = 60.0
 """For one whole answer; a page of a list takes well under a second."""
 IDLE_S: Final = 90.0
 """How long a watch may say nothing. A server sends bookmarks about every minute; a peer that vanished sends nothing."""
+ALIVE_S: Final = 10.0
+"""For any answer at all to a question that no server lets wait."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 LINE_BYTES_MAX: Final = 8 * 1024**2
 """etcd takes objects of at most 1.5 MiB."""
@@ -102,6 +104,7 @@ class ApiClient:
         self._clock = clock
         self._login: _Login | None = None
         self._tried_s = 0.0
+        self._watches: set[asyncio.Timeout] = set()  # the deadlines of those that are open
         self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -146,22 +149,42 @@ class ApiClient:
 
         Raises:
             ApiError: the server refused it, or the connection broke.
-            TimeoutError: nothing came for IDLE_S, or the deadline passed; what came before is good.
+            TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; what came before is good.
         """
-        async with self._errors(path), asyncio.timeout(deadline_s), self._answer(path, params) as response:
-            rest = b""
-            yield rest
-            while True:
-                async with asyncio.timeout(IDLE_S):
-                    chunk = await response.content.readany()
-                if not chunk:
-                    return  # what is left is a line cut off
-                *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > LINE_BYTES_MAX:
-                    raise ApiError(0, f"{path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
-                for line in lines:
-                    if line:
-                        yield line
+        async with (
+            self._errors(path),
+            asyncio.timeout(deadline_s) as deadline,
+            self._answer(path, params) as response,
+        ):
+            self._watches.add(deadline)
+            try:
+                yield b""
+                async with aclosing(_whole_lines(path, response)) as batches:
+                    async for batch in batches:
+                        for line in batch:
+                            if line:
+                                yield line
+            finally:
+                self._watches.discard(deadline)
+
+    async def is_alive(self) -> bool:
+        """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in anew."""
+        try:
+            async with asyncio.timeout(ALIVE_S), self._current().used() as login:
+                response = await self._request(login, "/livez", {}, may_fail=False)
+                if response is not None:
+                    response.close()
+        except TimeoutError:
+            return False
+        except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
+            _log.debug("no answer to whether it is alive", why=_why(error))  # what the watches are told as well
+        return True
+
+    def end_watches(self) -> None:
+        """End all watches that are open, as if their time were over."""
+        for deadline in self._watches:
+            if not deadline.expired():
+                deadline.reschedule(asyncio.get_running_loop().time())
 
     def _current(self) -> "_Login":
         if self._login is None:
@@ -304,6 +327,20 @@ def _why(error: Exception) -> str:
 def _is_of_tls(error: Exception) -> bool:
     """Whether it is about certificates, theirs or ours."""
     return isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "[SSL" in str(error)
+
+
+async def _whole_lines(path: str, response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
+    """The lines of a stream, as many at once as have come."""
+    rest = b""
+    while True:
+        async with asyncio.timeout(IDLE_S):
+            chunk = await response.content.readany()
+        if not chunk:
+            return  # what is left is a line cut off
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > LINE_BYTES_MAX:
+            raise ApiError(0, f"{path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
+        yield lines
 
 
 async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
