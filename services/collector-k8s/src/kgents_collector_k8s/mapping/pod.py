@@ -19,6 +19,8 @@ _WORKLOADS: Final = frozenset(
 )
 """Owners whose template says what configures their pods."""
 
+_ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")  # noqa: S104 - read, not bound
+_LOOPBACK: Final = ("127.", "::1")
 _OVER: Final = ("Succeeded", "Failed")
 _LAST_REASON: Final = "k8s.container.status.last_terminated_reason"
 _OOM_KILLED: Final = "OOMKilled"
@@ -93,10 +95,12 @@ def _addresses(pod: Pod) -> Iterator[str]:
         yield status.pod_ip
         for each in status.pod_ips or ():
             yield each.ip
-    for one in spec.containers or ():
+    sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
+    for one in (*(spec.containers or ()), *sidecars):
         for port in one.ports or ():
-            if port.host_port and status.host_ip:
-                yield host_port(status.host_ip, port.host_port)
+            host = status.host_ip if port.host_ip in _ALL_ADDRESSES else port.host_ip
+            if port.host_port and host and not host.startswith(_LOOPBACK):
+                yield host_port(host, port.host_port)
 
 
 def _aliases(pod: Pod) -> Iterator[str]:
