@@ -329,6 +329,30 @@ async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
             await asyncio.sleep(0.001)
 
 
+async def test_a_watch_that_is_over_while_lines_keep_coming_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "GRACE_S", 0.0)
+    monkeypatch.setattr(reflector, "WATCH_MIN_S", 0.05)
+    monkeypatch.setattr(reflector, "WATCH_MAX_S", 0.1)
+    watches = []
+    block = b"".join(line("MODIFIED", pod("a")) + b"\n" for _ in range(100))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" not in request.query:
+            return listed("a")
+        watches.append(request)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(block)
+
+    async with reflecting(tmp_path, answer, Told()):
+        await eventually(lambda: len(watches) >= 30)
+
+
 # Logins
 
 

@@ -7,7 +7,7 @@ pass errors off as events.
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -104,7 +104,7 @@ class ApiClient:
         self._clock = clock
         self._login: _Login | None = None
         self._tried_s = 0.0
-        self._watches: set[asyncio.Timeout] = set()  # the deadlines of those that are open
+        self._watches: set[_Watch] = set()
         self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -151,21 +151,17 @@ class ApiClient:
             ApiError: the server refused it, or the connection broke.
             TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; what came before is good.
         """
-        async with (
-            self._errors(path),
-            asyncio.timeout(deadline_s) as deadline,
-            self._answer(path, params) as response,
-        ):
-            self._watches.add(deadline)
+        async with self._errors(path), self._answer(path, params) as response:
+            watch = _Watch(path, response, deadline_s)
+            self._watches.add(watch)
             try:
                 yield b""
-                async with aclosing(_whole_lines(path, response)) as batches:
-                    async for batch in batches:
-                        for line in batch:
-                            if line:
-                                yield line
+                while (lines := await watch.next()) is not None:
+                    for line in lines:
+                        if line:
+                            yield line
             finally:
-                self._watches.discard(deadline)
+                self._watches.discard(watch)
 
     async def is_alive(self) -> bool:
         """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in anew."""
@@ -182,9 +178,8 @@ class ApiClient:
 
     def end_watches(self) -> None:
         """End all watches that are open, as if their time were over."""
-        for deadline in self._watches:
-            if not deadline.expired():
-                deadline.reschedule(asyncio.get_running_loop().time())
+        for watch in self._watches:
+            watch.end()
 
     def _current(self) -> "_Login":
         if self._login is None:
@@ -282,6 +277,45 @@ class ApiClient:
                 await old.retire()
 
 
+class _Watch:
+    """A stream that is open. Its deadline holds while it is read, and only then.
+
+    A timeout around what a generator yields would cancel its reader, in the middle of whatever that does.
+    """
+
+    def __init__(self, path: str, response: aiohttp.ClientResponse, seconds: float) -> None:
+        self._path = path
+        self._response = response
+        self._clock = asyncio.get_running_loop().time
+        self._end_s = self._clock() + seconds
+        self._reading: asyncio.Timeout | None = None
+        self._rest = b""
+
+    async def next(self) -> list[bytes] | None:
+        """The lines that have come since; None when the server has ended the stream.
+
+        Raises:
+            TimeoutError: nothing came for IDLE_S, or the time is over.
+        """
+        if self._clock() >= self._end_s:
+            raise TimeoutError
+        async with asyncio.timeout_at(min(self._clock() + IDLE_S, self._end_s)) as self._reading:
+            chunk = await self._response.content.readany()
+        self._reading = None
+        if not chunk:
+            return None  # what is left is a line cut off
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            raise ApiError(0, f"{self._path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
+        return lines
+
+    def end(self) -> None:
+        """Its time is over now."""
+        self._end_s = self._clock()
+        if self._reading is not None and not self._reading.expired():
+            self._reading.reschedule(self._end_s)
+
+
 class _Login:
     """One login and its connections. A newer one takes its place, but what is being answered is answered."""
 
@@ -327,20 +361,6 @@ def _why(error: Exception) -> str:
 def _is_of_tls(error: Exception) -> bool:
     """Whether it is about certificates, theirs or ours."""
     return isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "[SSL" in str(error)
-
-
-async def _whole_lines(path: str, response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
-    """The lines of a stream, as many at once as have come."""
-    rest = b""
-    while True:
-        async with asyncio.timeout(IDLE_S):
-            chunk = await response.content.readany()
-        if not chunk:
-            return  # what is left is a line cut off
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LINE_BYTES_MAX:
-            raise ApiError(0, f"{path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
-        yield lines
 
 
 async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
