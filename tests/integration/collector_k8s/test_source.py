@@ -186,6 +186,14 @@ async def test_a_fault_of_the_server_is_told_in_few_words(tmp_path: Path) -> Non
         assert len(watcher.fault) < 500
 
 
+async def test_a_page_in_place_of_an_answer_is_called_what_it_is(tmp_path: Path) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>log in</html>", content_type="text/html")
+
+    async with reflecting(tmp_path, answer, Told("a")) as watcher:
+        await eventually(lambda: watcher.fault == "pods: /api/v1/pods: expected JSON of an API server, found text/html")
+
+
 @pytest.mark.parametrize(
     "body",
     [b'{"x":' + b"[" * 30_000, b'{"x":"\xff\xfe"}', b'{"message":"\xff\xfe"}', b"<html>"],

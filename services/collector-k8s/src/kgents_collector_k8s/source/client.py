@@ -195,6 +195,8 @@ class ApiClient:
                     try:
                         if response.status != 200:
                             raise await _refusal(path, response)
+                        if response.content_type == "text/html":  # a login page, of whoever stands before the server
+                            raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
                         yield response
                     finally:
                         response.close()
