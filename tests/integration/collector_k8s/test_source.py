@@ -186,6 +186,27 @@ async def test_a_fault_of_the_server_is_told_in_few_words(tmp_path: Path) -> Non
         assert len(watcher.fault) < 500
 
 
+async def test_a_page_in_place_of_an_answer_is_called_what_it_is(tmp_path: Path) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>log in</html>", content_type="text/html")
+
+    async with reflecting(tmp_path, answer, Told("a")) as watcher:
+        await eventually(lambda: watcher.fault == "pods: /api/v1/pods: expected JSON of an API server, found text/html")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"x":' + b"[" * 30_000, b'{"x":"\xff\xfe"}', b'{"message":"\xff\xfe"}', b"<html>"],
+    ids=["deep", "b", "c", "d"],
+)
+async def test_a_refusal_in_odd_words_is_a_refusal_still(tmp_path: Path, body: bytes) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, body=body, headers={"Content-Type": "application/json"})
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: watcher.fault.startswith("pods: 503"))
+
+
 async def test_an_object_that_cannot_be_read_stays_and_hides_no_other(tmp_path: Path) -> None:
     told = Told("a")
 
@@ -316,6 +337,30 @@ async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
             await asyncio.sleep(0.001)
 
 
+async def test_a_watch_that_is_over_while_lines_keep_coming_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "GRACE_S", 0.0)
+    monkeypatch.setattr(reflector, "WATCH_MIN_S", 0.05)
+    monkeypatch.setattr(reflector, "WATCH_MAX_S", 0.1)
+    watches = []
+    block = b"".join(line("MODIFIED", pod("a")) + b"\n" for _ in range(100))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" not in request.query:
+            return listed("a")
+        watches.append(request)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(block)
+
+    async with reflecting(tmp_path, answer, Told()):
+        await eventually(lambda: len(watches) >= 30)
+
+
 # Logins
 
 
@@ -422,7 +467,7 @@ async def test_a_login_plugin_that_hangs_is_ended_with_all_that_it_started(
     monkeypatch.setattr(plugin, "DEADLINE_S", 0.3)
     pid = tmp_path / "pid"
     path = kubeconfig(tmp_path / "k", "http://127.0.0.1:9", user=exec_plugin(f"sleep 99 & echo $! > {pid}; wait"))
-    with pytest.raises(ConfigError, match="TimeoutError"):
+    with pytest.raises(ConfigError, match="gave no answer within"):
         async with ApiClient(path, "", SystemClock()):
             pass
     await eventually(lambda: is_over(int(pid.read_text())))

@@ -266,6 +266,16 @@ def test_a_policy_selects_pods_of_its_namespace_as_their_labels_and_it_change(wo
     assert kinds(world.one("pod", "db-0"), "selects") == []
 
 
+@pytest.mark.parametrize(("operator", "takes"), [("Exists", True), ("DoesNotExist", False)])
+def test_a_policy_may_choose_by_a_label_that_is_not_shown(world: World, operator: str, takes: bool) -> None:
+    pod = kube_objects.pod("cart-1", SHOP)
+    pod["metadata"]["labels"] = {"pod-template-hash": "7f9c4d6b58"}
+    selector = {"matchExpressions": [{"key": "pod-template-hash", "operator": operator}]}
+    world.put(pod, kube_workloads.network_policy("p", SHOP, selector=selector))
+    assert bool(kinds(world.one("pod", "cart-1"), "selects")) is takes
+    assert "pod-template-hash" not in world.one("pod", "cart-1").labels
+
+
 def test_a_policy_is_taken_in_without_a_look_at_each_pod_of_its_namespace(world: World) -> None:
     world.put(*(kube_objects.pod(f"db-{number}", SHOP) for number in range(3)))
     world.look()

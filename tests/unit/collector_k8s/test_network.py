@@ -160,3 +160,10 @@ def test_a_policy_for_all_pods_is_one_edge_to_their_namespace() -> None:
     fragment = look(load("networkpolicy_all"))
     assert fragment.selector is None
     assert edges(fragment.entities[0]) == [("selects", "out", "namespace shop")]
+
+
+def test_a_name_outside_is_the_same_with_and_without_the_dot_of_its_root() -> None:
+    raw = load("service_external_name")
+    plain = look(raw).entities[0].connections
+    raw["spec"]["externalName"] += "."
+    assert look(raw).entities[0].connections == plain

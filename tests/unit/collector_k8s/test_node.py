@@ -58,3 +58,9 @@ def test_taints_are_told() -> None:
 def test_a_namespace_that_goes_is_terminating() -> None:
     assert look(load("namespace")).entities[0].status == "running"
     assert look(load("namespace_terminating")).entities[0].status == "terminating"
+
+
+def test_a_role_is_also_known_by_the_older_label() -> None:
+    raw = load("node")
+    raw["metadata"]["labels"] = {"kubernetes.io/role": "ingress", "node-role.kubernetes.io/worker": ""}
+    assert look(raw).entities[0].attributes["k8s.node.roles"] == ["ingress", "worker"]

@@ -130,3 +130,20 @@ def test_labels_by_which_controllers_know_their_own_are_left_out() -> None:
 def test_only_annotations_made_for_us_are_kept() -> None:
     assert look(load("pod")).entities[0].annotations == {"resource.opentelemetry.io/service.name": "cart"}
     assert look(load("namespace")).entities[0].annotations == {"kgents.io/criticality": "high"}
+
+
+def test_a_port_of_the_node_is_an_address_where_others_reach_it() -> None:
+    raw = load("pod")
+    ports = [
+        {"containerPort": 80, "hostPort": 8080},
+        {"containerPort": 81, "hostPort": 8081, "hostIP": "0.0.0.0"},  # noqa: S104
+        {"containerPort": 82, "hostPort": 8082, "hostIP": "192.0.2.7"},
+        {"containerPort": 83, "hostPort": 8083, "hostIP": "127.0.0.1"},
+        {"containerPort": 84, "hostPort": 8084, "hostIP": "::1"},
+    ]
+    raw["spec"]["containers"][0]["ports"] = ports
+    sidecar = next(each for each in raw["spec"]["initContainers"] if each.get("restartPolicy") == "Always")
+    sidecar["ports"] = [{"containerPort": 85, "hostPort": 8085}]
+    node = raw["status"]["hostIP"]
+    found = [each for each in look(raw).entities[0].addresses if ":808" in each]
+    assert found == [f"{node}:8080", f"{node}:8081", "192.0.2.7:8082", f"{node}:8085"]

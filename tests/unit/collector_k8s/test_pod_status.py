@@ -121,6 +121,24 @@ def test_a_pod_is_what_kubectl_says(found: Any, word: str, status: str, reason: 
     assert status_of(found, word) == (status, word if reason is None else reason)
 
 
+@pytest.mark.parametrize(
+    ("found", "word", "reason"),
+    [
+        (pod(ended(0, "Completed"), phase="Failed", reason="Evicted"), "Completed", "Evicted"),
+        (pod(waiting("ContainerCreating"), phase="Failed", reason="DeadlineExceeded"), None, "DeadlineExceeded"),
+        (pod(waiting("PodInitializing"), init=(waiting(),), phase="Failed", reason="Evicted"), "Init:0/1", "Evicted"),
+        (pod(ended(0, "Completed"), phase="Failed"), "Completed", ""),
+        (pod(ended(0, "Completed"), running(), phase="Failed", reason="Terminated"), "Running", "Terminated"),
+        (pod(ended(143, "Error"), phase="Failed", reason="Evicted"), "Error", "Error"),
+    ],
+)
+def test_a_pod_that_has_failed_has_failed_however_its_containers_stand(
+    found: Any, word: str | None, reason: str
+) -> None:
+    assert word_of(found) == (word or "ContainerCreating")
+    assert status_of(found, word_of(found)) == ("failed", reason)
+
+
 def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
     entities = look(load("pod")).entities
     assert (entities[0].status, entities[0].reason) == ("running", "")
@@ -185,3 +203,23 @@ def test_the_container_says_it_too() -> None:
     status |= waiting("CrashLoopBackOff") | LAST_OOM
     found = next(each for each in look(raw).entities if each.ref.name.endswith(f"/{status['name']}"))
     assert (found.status, found.reason) == ("failed", "OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("states", "pod_reason", "found"),
+    [
+        ([], "Evicted", ("failed", "Evicted")),
+        ([{"name": "cart", **waiting("PodInitializing")}], "", ("failed", "NeverStarted")),
+        ([{"name": "cart", **waiting("ContainerCreating")}], "DeadlineExceeded", ("failed", "DeadlineExceeded")),
+        ([{"name": "cart", **ended(0, "Completed")}], "", ("succeeded", "")),
+        ([{"name": "cart", **ended(3)}], "Evicted", ("failed", "ExitCode:3")),
+        ([{"name": "cart", **waiting("CrashLoopBackOff")}], "Evicted", ("failed", "CrashLoopBackOff")),
+    ],
+)
+def test_no_container_of_a_pod_that_is_over_is_awaited(
+    states: list[Raw], pod_reason: str, found: tuple[str, str]
+) -> None:
+    raw = load("pod_crash_loop")
+    raw["status"] |= {"phase": "Failed", "reason": pod_reason, "containerStatuses": states}
+    container = look(raw).entities[1]
+    assert (container.status, container.reason) == found

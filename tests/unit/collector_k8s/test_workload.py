@@ -98,6 +98,11 @@ def test_a_failed_job_says_why() -> None:
     assert standing("job_failed") == ("failed", "BackoffLimitExceeded")
 
 
+def test_a_job_whose_success_criteria_are_met_waits_for_nothing_but_its_pods() -> None:
+    status = {"conditions": [{"type": "SuccessCriteriaMet", "status": "True"}], "succeeded": 1}
+    assert standing("job", status=status) == ("running", "SuccessCriteriaMet")
+
+
 def test_a_suspended_cronjob_says_so() -> None:
     assert standing("cronjob") == ("running", "")
     assert standing("cronjob", {"suspend": True}) == ("running", "Suspended")

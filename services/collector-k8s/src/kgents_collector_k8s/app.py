@@ -14,8 +14,8 @@ from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.overflow import Overflow
-from kgents_collector_k8s.source import ApiClient, ApiError, Key, Reflector
-from kgents_collector_k8s.usage import poll_usage
+from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
+from kgents_collector_k8s.usage import Usage
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
@@ -49,9 +49,12 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(collector.table.run())
         for reflector in collector.reflectors(client):
             tasks.create_task(reflector.run())
+        collector.probe = Probe(client, context.clock, collector.news)
+        tasks.create_task(collector.probe.run())
         tasks.create_task(collector.publish())
         tasks.create_task(collector.count_overflow())
-        tasks.create_task(poll_usage(context, client, collector.inventory, collector.scope))
+        collector.usage = Usage(context, client, collector.inventory, collector.scope, collector.news)
+        tasks.create_task(collector.usage.run())
         if config.events:
             collector.happenings = Happenings(context, client, collector.scope, collector.news)
             tasks.create_task(collector.happenings.run())
@@ -76,6 +79,8 @@ class _Collector:
         )
         self.inventory = Inventory(context.cluster, self._published)
         self.happenings: Happenings | None = None
+        self.usage: Usage | None = None
+        self.probe: Probe | None = None
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
         self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not seen may still tell of them
@@ -223,12 +228,13 @@ class _Collector:
         )
 
     def _tell_state(self) -> None:
-        """Only who sees everything vouches for what is published. That Events cannot be seen is told all the same."""
-        faults = [each.fault for each in self._reflectors if each.fault]
+        """Only who sees everything vouches for what is published. That Events or usage are not seen is told as well."""
+        faults = [each.fault for each in (self.probe, *self._reflectors) if each is not None and each.fault]
         if faults:
             self.context.status.set("degraded", "; ".join(faults[:3]))
         else:
-            self.context.status.set("in_sync", "; ".join(self.happenings.faults[:3]) if self.happenings else "")
+            beside = [fault for each in (self.happenings, self.usage) if each is not None for fault in each.faults]
+            self.context.status.set("in_sync", "; ".join(beside[:3]))
 
     def _published(self, ref: Ref) -> Entity | None:
         row = self.table.rows.get(ref.subject("entity", source=SOURCE))

@@ -212,7 +212,7 @@ class Inventory:
         if ref.kind == "service":
             entity = self._backed(entity)
         kept = {evidence for name, evidence in EVIDENCE.items() if self._is_unseen(name, ref.namespace)}
-        joined = [*self._owner(ref, fragment.owner), *self._others(entity)]
+        joined = [*self._owner(ref, fragment.owner), *self._others(entity, fragment.hashes)]
         if kept:
             joined = [*(each for each in joined if each.evidence not in kept), *self._as_published(ref, kept)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
@@ -233,10 +233,10 @@ class Inventory:
         peer = Ref(self._cluster, kind_of(owner.api_kind, owner.api_group), owner.name, namespace)
         yield Connection(kind="owns", peer=peer, direction="in", attributes=attributes, evidence=evidence)
 
-    def _others(self, entity: Entity) -> Iterator[Connection]:
+    def _others(self, entity: Entity, hashes: dict[str, str]) -> Iterator[Connection]:
         if entity.ref.kind == "pod":
             yield from self._routed(entity.ref)
-            yield from self._selected(entity)
+            yield from self._selected(entity.ref, entity.labels | hashes)
         elif entity.ref.kind == "service":
             yield from self._outside(entity.ref)
 
@@ -272,12 +272,12 @@ class Inventory:
             attributes = _conditions(by_address[address])
             yield Connection(kind="routes", peer=address, attributes=attributes, evidence=ROUTED)
 
-    def _selected(self, pod: Entity) -> Iterator[Connection]:
-        policies = self._policies.get(pod.ref.namespace, {})
+    def _selected(self, pod: Ref, labels: dict[str, str]) -> Iterator[Connection]:
+        policies = self._policies.get(pod.namespace, {})
         for key in sorted(policies):
             selector = policies[key]
             is_for_all = not selector.match_labels and not selector.match_expressions
-            if not is_for_all and selects(selector, pod.labels):
+            if not is_for_all and selects(selector, labels):
                 yield Connection(kind="selects", peer=selector.policy, direction="in", evidence=SELECTED)
 
     def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:

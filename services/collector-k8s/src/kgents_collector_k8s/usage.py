@@ -1,8 +1,8 @@
 """Usage: metrics.k8s.io → mapping.metrics → pulses. A cluster without metrics-server simply has none."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from kgents_shared.runtime.service import Context
 
 ROOT: Final = "/apis/metrics.k8s.io/v1beta1"
 ABSENT_S: Final = 300.0
-"""Until the next try when the cluster does not serve it."""
+"""Until the next try when the cluster does not serve it, or does not let us see it."""
 BREATH: Final = 100
 
 T = TypeVar("T")
@@ -30,47 +30,97 @@ class _Items(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw] | None = None
 
 
-async def poll_usage(context: Context[Config], client: ApiClient, inventory: Inventory, scope: Scope) -> None:
-    """Ask every `metrics_interval_s`, and publish what our entities use. Never returns."""
-    interval_s = context.config.metrics_interval_s
-    while True:
-        wait_s = interval_s
-        try:
-            count = 0
-            async for pulse in _pulses(client, inventory, scope, context.config):
-                context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+class _Part(Generic[T]):
+    """What is asked for at once: the usage of all nodes, or of the pods of all namespaces or of one."""
+
+    def __init__(self, what: str, path: str, type_: type[T], pulses: Callable[[T], Iterable[ResourcePulse]]) -> None:
+        self.path = path
+        self.type = type_
+        self.pulses = pulses
+        self.fault = ""
+        """Why it cannot be seen just now; empty when it can, or when there is no metrics-server."""
+        self._what = what
+        self._failures = 0
+
+    def well(self) -> None:
+        self._failures, self.fault = 0, ""
+
+    def failed(self, error: ApiError | TimeoutError) -> None:
+        """Only the second failure in a row is worth telling; that we may not is so from the first."""
+        self._failures += 1
+        status = error.status if isinstance(error, ApiError) else 0
+        if status == 404:
+            self.fault = ""
+        elif status == 403 or self._failures > 1:
+            self.fault = f"usage of {self._what}: {error if isinstance(error, ApiError) else 'no answer in time'}"
+
+
+class Usage:
+    """Pulses of one cluster. That one part cannot be seen takes nothing from the others."""
+
+    def __init__(
+        self, context: Context[Config], client: ApiClient, inventory: Inventory, scope: Scope, changed: asyncio.Event
+    ) -> None:
+        """`changed` is set whenever `faults` changes."""
+        self._context = context
+        self._client = client
+        self._changed = changed
+        self._interval_s = interval_s = context.config.metrics_interval_s
+        entity_of = inventory.entity
+
+        def of_node(found: NodeMetrics) -> list[ResourcePulse]:
+            pulse = metrics.node_pulse(found, entity_of, scope, interval_s=interval_s)
+            return [pulse] if pulse is not None else []
+
+        def of_pod(found: PodMetrics) -> list[ResourcePulse]:
+            return metrics.pod_pulses(found, entity_of, scope, interval_s=interval_s)
+
+        self._parts: list[_Part[Any]] = [
+            _Part("pods", f"{ROOT}/namespaces/{each}/pods", PodMetrics, of_pod) for each in context.config.namespaces
+        ]
+        if not self._parts:
+            nodes = _Part("nodes", f"{ROOT}/nodes", NodeMetrics, of_node)
+            self._parts = [nodes, _Part("pods", f"{ROOT}/pods", PodMetrics, of_pod)]
+
+    @property
+    def faults(self) -> list[str]:
+        """Why usage cannot be seen just now; empty when it can, or when the cluster has no metrics-server."""
+        return [each.fault for each in self._parts if each.fault]
+
+    async def run(self) -> None:
+        """Ask every `metrics_interval_s`, and publish what our entities use. Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            for part in self._parts:
+                tasks.create_task(self._poll(part))
+
+    async def _poll(self, part: _Part[T]) -> None:
+        while True:
+            wait_s, told = self._interval_s, part.fault
+            try:
+                await self._publish(part)
+                part.well()
+            except (ApiError, TimeoutError) as error:
+                part.failed(error)
+                if isinstance(error, ApiError) and error.status in (403, 404):
+                    wait_s = max(wait_s, ABSENT_S)
+            if part.fault != told:
+                _log.warning("cannot see usage", why=part.fault) if part.fault else _log.info("usage is seen again")
+                self._changed.set()
+            await self._context.clock.sleep(wait_s)
+
+    async def _publish(self, part: _Part[T]) -> None:
+        answer = await self._client.get(part.path, {}, _Items)
+        count = 0
+        for item in _readable(answer.items or (), part.path, part.type):
+            for pulse in part.pulses(item):
+                self._context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
                 count += 1
                 if count % BREATH == 0:
                     await asyncio.sleep(0)
-        except (ApiError, TimeoutError) as error:
-            _log.debug("no usage", why=str(error))
-            wait_s = ABSENT_S if isinstance(error, ApiError) and error.status in (403, 404, 503) else interval_s
-        await context.clock.sleep(wait_s)
-
-
-async def _pulses(
-    client: ApiClient, inventory: Inventory, scope: Scope, config: Config
-) -> AsyncIterator[ResourcePulse]:
-    interval_s = config.metrics_interval_s
-    if not config.namespaces:
-        for node in await _items(client, f"{ROOT}/nodes", NodeMetrics):
-            pulse = metrics.node_pulse(node, inventory.entity, scope, interval_s=interval_s)
-            if pulse is not None:
-                yield pulse
-    for namespace in config.namespaces or [""]:
-        path = f"{ROOT}/namespaces/{namespace}/pods" if namespace else f"{ROOT}/pods"
-        for pod in await _items(client, path, PodMetrics):
-            for each in metrics.pod_pulses(pod, inventory.entity, scope, interval_s=interval_s):
-                yield each
-
-
-async def _items(client: ApiClient, path: str, type_: type[T]) -> Iterator[T]:
-    """The items that can be read, each read when it is asked for: 100,000 at once would hold up everything."""
-    answer = await client.get(path, {}, _Items)
-    return _readable(answer.items or (), path, type_)
 
 
 def _readable(items: Iterable[msgspec.Raw], path: str, type_: type[T]) -> Iterator[T]:
+    """The items that can be read, each read when it is asked for: 100,000 at once would hold up everything."""
     for raw in items:
         try:
             yield msgspec.json.decode(raw, type=type_)

@@ -20,10 +20,9 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
 
     A container lives as long as its id; before it has one, as long as its pod.
     """
-    is_node_lost = pod.status.reason == "NodeLost"
     found = []
     for role, field, container, status in _all(pod):
-        state, word, reason = container_status(status, is_node_lost=is_node_lost)
+        state, word, reason = container_status(pod, status)
         runtime, id_ = _id(status)
         attributes: Attributes = {
             "k8s.pod.uid": pod.metadata.uid,

@@ -76,6 +76,8 @@ class Fragment(Struct, frozen=True):
     """The controlling owner, for ownership through objects that are not shown (ReplicaSet → Deployment)."""
     references: list[Ref] = []
     """ConfigMaps and Secrets that it names: they are shown for as long as somebody names them."""
+    hashes: dict[str, str] = {}
+    """A pod's labels that are not shown, by which a selector may still choose it."""
     service: Ref | None = None
     """The Service whose endpoints these are, also when there are none."""
     endpoints: list[Endpoint] = []

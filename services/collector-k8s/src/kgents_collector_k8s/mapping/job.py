@@ -52,8 +52,9 @@ def _status(found: Job) -> Status:
         return "failed", failed.reason if failed is not None else ""
     if holds(status.conditions, "Suspended"):
         return "pending", "Suspended"
-    if holds(status.conditions, "FailureTarget"):
-        return "running", "FailureTarget"
+    for verdict in ("FailureTarget", "SuccessCriteriaMet"):  # reached; the pods that are left come to their end
+        if holds(status.conditions, verdict):
+            return "running", verdict
     return "running" if status.active else "pending", ""
 
 

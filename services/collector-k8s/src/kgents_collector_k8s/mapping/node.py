@@ -1,6 +1,6 @@
 """Nodes: a Node → the node entity, by its conditions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
@@ -13,6 +13,7 @@ _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PID
 """Conditions that should not hold, the worst first."""
 
 _ROLE: Final = "node-role.kubernetes.io/"
+_OLD_ROLE: Final = "kubernetes.io/role"
 _WELL_KNOWN: Final = {
     "topology.kubernetes.io/region": "cloud.region",
     "topology.kubernetes.io/zone": "cloud.availability_zone",
@@ -52,7 +53,7 @@ def _machine(node: Node) -> Attributes:
     labels = node.metadata.labels or {}
     runtime, _, version = info.container_runtime_version.partition("://")
     return {
-        "k8s.node.roles": sorted(key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE)),
+        "k8s.node.roles": _roles(labels),
         "k8s.node.conditions": sorted(each.type for each in node.status.conditions or () if each.status == "True"),
         "k8s.node.taints": sorted(
             f"{each.key}={each.value}:{each.effect}" if each.value else f"{each.key}:{each.effect}"
@@ -70,6 +71,12 @@ def _machine(node: Node) -> Attributes:
         "cloud.resource_id": node.spec.provider_id,
         **{name: labels[label] for label, name in _WELL_KNOWN.items() if label in labels},
     }
+
+
+def _roles(labels: Mapping[str, str]) -> list[str]:
+    """As `kubectl get nodes` finds them."""
+    found = {key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE)}
+    return sorted(found | {labels.get(_OLD_ROLE, "")} - {""})
 
 
 def _room(node: Node) -> Attributes:

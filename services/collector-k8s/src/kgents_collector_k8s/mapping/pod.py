@@ -10,7 +10,7 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
-from kgents_collector_k8s.mapping.thing import Attributes, entity, owner_of, ref_of
+from kgents_collector_k8s.mapping.thing import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
 
@@ -19,6 +19,8 @@ _WORKLOADS: Final = frozenset(
 )
 """Owners whose template says what configures their pods."""
 
+_ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")  # noqa: S104 - read, not bound
+_LOOPBACK: Final = ("127.", "::1")
 _OVER: Final = ("Succeeded", "Failed")
 _LAST_REASON: Final = "k8s.container.status.last_terminated_reason"
 _OOM_KILLED: Final = "OOMKilled"
@@ -45,7 +47,8 @@ def fragment(pod: Pod, scope: Scope) -> Fragment:
         aliases=_aliases(pod),
         connections=[*_runs_on(pod, scope), *_claims(pod, scope), *configures],
     )
-    return Fragment(pod.metadata.uid, [itself, *containers], owner, named(configures))
+    hashes = hashes_of(pod.metadata)
+    return Fragment(pod.metadata.uid, [itself, *containers], owner, named(configures), hashes=hashes)
 
 
 def _has_workload(owner: Owner | None) -> bool:
@@ -92,10 +95,12 @@ def _addresses(pod: Pod) -> Iterator[str]:
         yield status.pod_ip
         for each in status.pod_ips or ():
             yield each.ip
-    for one in spec.containers or ():
+    sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
+    for one in (*(spec.containers or ()), *sidecars):
         for port in one.ports or ():
-            if port.host_port and status.host_ip:
-                yield host_port(status.host_ip, port.host_port)
+            host = status.host_ip if port.host_ip in _ALL_ADDRESSES else port.host_ip
+            if port.host_port and host and not host.startswith(_LOOPBACK):
+                yield host_port(host, port.host_port)
 
 
 def _aliases(pod: Pod) -> Iterator[str]:

@@ -8,6 +8,7 @@
 | `ContainerCreating`, `PodInitializing`, `Init:1/3`, `SchedulingGated` | pending | the word |
 | `Completed`, `Succeeded` | succeeded | |
 | `Completed` of a pod that is started again | pending | `Completed` |
+| any of the above of a pod whose phase is Failed: its containers ended well, or never ran | failed | `Evicted`, … |
 | `Terminating` | terminating | |
 | `Unknown`, `NodeLost` | unknown | the word |
 | `CrashLoopBackOff` of a container that was last killed for its memory | failed | `OOMKilled` |
@@ -40,6 +41,8 @@ _SAYS_NO_MORE: Final = frozenset({"Running", "Pending", "Completed", "Succeeded"
 _CRASH_LOOP: Final = "CrashLoopBackOff"
 _OOM_KILLED: Final = "OOMKilled"
 _NODE_LOST: Final = "NodeLost"
+_NEVER_STARTED: Final = "NeverStarted"
+_OVER: Final = {"Failed": "failed", "Succeeded": "succeeded"}
 _ALWAYS: Final = "Always"
 _NOTHING: Final = ContainerState()
 
@@ -67,14 +70,17 @@ def status_of(pod: Pod, word: str) -> Status:
     """Our status and reason for kubectl's word: see the table above."""
     if word == "Completed" and pod.status.phase == "Running" and pod.spec.restart_policy == _ALWAYS:
         return "pending", word
-    return _status(word), _reason(pod, word)
+    status, reason = _status(word), _reason(pod, word)
+    if pod.status.phase == "Failed" and status not in ("failed", "unknown"):
+        return "failed", pod.status.reason or reason
+    return status, reason
 
 
-def container_status(status: ContainerStatus | None, *, is_node_lost: bool) -> tuple[str, str, str]:
+def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str, str]:
     """The state (`waiting`, `running`, `terminated`, or not known) of one container, our status, and the reason."""
     if status is None:
-        return "waiting", "pending", ""
-    if is_node_lost:
+        return "waiting", *_waiting(pod, "")
+    if pod.status.reason == _NODE_LOST:
         return "", "unknown", _NODE_LOST
     state = status.state or _NOTHING
     if state.terminated is not None:
@@ -86,7 +92,16 @@ def container_status(status: ContainerStatus | None, *, is_node_lost: bool) -> t
         return "running", "running", "" if status.ready else "NotReady"
     reason = state.waiting.reason if state.waiting is not None else ""
     reason = _OOM_KILLED if _is_out_of_memory(status) else reason
-    return "waiting", _status(reason) if reason else "pending", reason
+    return "waiting", *_waiting(pod, reason)
+
+
+def _waiting(pod: Pod, reason: str) -> Status:
+    """Of a container that waits. In a pod that is over it waits for nothing: kubelets leave it as it was."""
+    status = _status(reason) if reason else "pending"
+    over = _OVER.get(pod.status.phase)
+    if status == "pending" and over is not None:
+        return over, pod.status.reason or _NEVER_STARTED
+    return status, reason
 
 
 def _reason(pod: Pod, word: str) -> str:

@@ -18,7 +18,7 @@ _HEADLESS: Final = "None"
 
 def fragment(service: Service, scope: Scope) -> Fragment:
     """A Service. Which pods are behind it, its EndpointSlices tell, not its selector."""
-    external = service.spec.external_name
+    external = service.spec.external_name.rstrip(".")
     itself = entity(
         service.metadata,
         "service",

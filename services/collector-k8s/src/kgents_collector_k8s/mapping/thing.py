@@ -75,6 +75,12 @@ def labels_of(metadata: Metadata) -> dict[str, str]:
     return {intern(key): intern(labels[key]) for key in labels if key not in _HASHES} if labels else {}
 
 
+def hashes_of(metadata: Metadata) -> dict[str, str]:
+    """The hashes among the labels: not shown, but a selector may still choose by them."""
+    labels = metadata.labels
+    return {intern(key): intern(labels[key]) for key in labels if key in _HASHES} if labels else {}
+
+
 def annotations_of(metadata: Metadata) -> dict[str, str]:
     """Only what was annotated for us, or for OpenTelemetry."""
     found = metadata.annotations

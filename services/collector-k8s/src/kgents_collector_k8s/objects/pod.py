@@ -32,6 +32,8 @@ class ContainerPort(Lean, frozen=True, gc=False):
 
     container_port: int = 0
     host_port: int = 0
+    host_ip: str = field(default="", name="hostIP")
+    """The node's address that is bound; empty: all of them."""
     protocol: str = "TCP"
 
 

@@ -1,6 +1,7 @@
 """How the collector reads a cluster: login → client (HTTP) → reflector (list and watch) → whoever keeps objects."""
 
 from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError
+from kgents_collector_k8s.source.probe import Probe
 from kgents_collector_k8s.source.reflector import Key, Reflector, Sink
 
-__all__ = ["UNREADABLE", "ApiClient", "ApiError", "Key", "Reflector", "Sink"]
+__all__ = ["UNREADABLE", "ApiClient", "ApiError", "Key", "Probe", "Reflector", "Sink"]

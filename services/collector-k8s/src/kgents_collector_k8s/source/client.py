@@ -1,14 +1,13 @@
-"""One API server over HTTP: kubeconfig or service account → session → JSON answers, and the lines of a watch.
+"""One API server over HTTP: login → session → JSON answers, and the lines of a watch.
 
-kubernetes-asyncio gives the login (kubeconfig, exec plugins, OIDC, the rotating token of a pod) and the session. Its
-models and its watch are not used: they cost a hundred times the time, and pass errors off as events.
+kubernetes-asyncio gives the session. Its models and its watch are not used: they cost a hundred times the time, and
+pass errors off as events.
 """
 
 import asyncio
-import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -18,15 +17,10 @@ import msgspec
 import structlog
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.client.rest import RESTClientObject
-from kubernetes_asyncio.config import (
-    ConfigException,
-    list_kube_config_contexts,
-    load_incluster_config,
-    load_kube_config,
-)
+from kubernetes_asyncio.config import ConfigException
 from yarl import URL
 
-from kgents_collector_k8s.source.plugin import install as install_plugins
+from kgents_collector_k8s.source.login import Credentials, read_credentials, usable_login
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
@@ -40,6 +34,8 @@ ANSWER_S: Final = 60.0
 """For one whole answer; a page of a list takes well under a second."""
 IDLE_S: Final = 90.0
 """How long a watch may say nothing. A server sends bookmarks about every minute; a peer that vanished sends nothing."""
+ALIVE_S: Final = 10.0
+"""For any answer at all to a question that no server lets wait."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 LINE_BYTES_MAX: Final = 8 * 1024**2
 """etcd takes objects of at most 1.5 MiB."""
@@ -49,13 +45,13 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """How decoding fails: not JSON or not what was expected, not UTF-8 in a part that was skipped at first, too deep."""
 TEXT_CHARS_MAX: Final = 300
 """As much of a server's words as is passed on: they end in logs and heartbeats."""
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", "kgents-collector-k8s"),
+)
 
 _log = structlog.get_logger(__name__)
-
-install_plugins()
-# It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
-logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
 
 
 class ApiError(Exception):
@@ -108,6 +104,7 @@ class ApiClient:
         self._clock = clock
         self._login: _Login | None = None
         self._tried_s = 0.0
+        self._watches: set[_Watch] = set()
         self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -152,22 +149,37 @@ class ApiClient:
 
         Raises:
             ApiError: the server refused it, or the connection broke.
-            TimeoutError: nothing came for IDLE_S, or the deadline passed; what came before is good.
+            TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; what came before is good.
         """
-        async with self._errors(path), asyncio.timeout(deadline_s), self._answer(path, params) as response:
-            rest = b""
-            yield rest
-            while True:
-                async with asyncio.timeout(IDLE_S):
-                    chunk = await response.content.readany()
-                if not chunk:
-                    return  # what is left is a line cut off
-                *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > LINE_BYTES_MAX:
-                    raise ApiError(0, f"{path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
-                for line in lines:
-                    if line:
-                        yield line
+        async with self._errors(path), self._answer(path, params) as response:
+            watch = _Watch(path, response, deadline_s)
+            self._watches.add(watch)
+            try:
+                yield b""
+                while (lines := await watch.next()) is not None:
+                    for line in lines:
+                        if line:
+                            yield line
+            finally:
+                self._watches.discard(watch)
+
+    async def is_alive(self) -> bool:
+        """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in anew."""
+        try:
+            async with asyncio.timeout(ALIVE_S), self._current().used() as login:
+                response = await self._request(login, "/livez", {}, may_fail=False)
+                if response is not None:
+                    response.close()
+        except TimeoutError:
+            return False
+        except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
+            _log.debug("no answer to whether it is alive", why=_why(error))  # what the watches are told as well
+        return True
+
+    def end_watches(self) -> None:
+        """End all watches that are open, as if their time were over."""
+        for watch in self._watches:
+            watch.end()
 
     def _current(self) -> "_Login":
         if self._login is None:
@@ -183,6 +195,8 @@ class ApiClient:
                     try:
                         if response.status != 200:
                             raise await _refusal(path, response)
+                        if response.content_type == "text/html":  # a login page, of whoever stands before the server
+                            raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
                         yield response
                     finally:
                         response.close()
@@ -193,10 +207,10 @@ class ApiClient:
         self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is not good any more."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "kgents-collector-k8s"}
+        headers = [*HEADERS, *login.headers]
         try:
-            for setting in (await login.configuration.auth_settings()).values():
-                headers[setting["key"]] = setting["value"].strip()  # files of tokens end in a newline
+            settings = (await login.configuration.auth_settings()).values()
+            headers += [(each["key"], each["value"].strip()) for each in settings]  # files of tokens end in a newline
         except ConfigException:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
@@ -252,24 +266,65 @@ class ApiClient:
             if old is not None and self._clock.monotonic_s() - self._tried_s < RELOGIN_S:
                 return
             try:
-                configuration, self._context = await _configuration(self._kubeconfig, self._context)
-                if old is not None and _server(configuration) != self.url:
-                    fault = f"kubeconfig: expected the server {self.url}, found {_server(configuration)}; try a restart"
+                found = await read_credentials(self._kubeconfig, self._context)
+                server, self._context = _server(found.configuration), found.context
+                if old is not None and server != self.url:
+                    fault = f"kubeconfig: expected the server {self.url}, found {server}; try a restart"
                     raise ConfigError([fault])
-                with _usable_login(self._kubeconfig):
-                    self._login = _Login(configuration)
+                with usable_login(self._kubeconfig):
+                    self._login = _Login(found)
             finally:
                 self._tried_s = self._clock.monotonic_s()
             if old is not None:
                 await old.retire()
 
 
+class _Watch:
+    """A stream that is open. Its deadline holds while it is read, and only then.
+
+    A timeout around what a generator yields would cancel its reader, in the middle of whatever that does.
+    """
+
+    def __init__(self, path: str, response: aiohttp.ClientResponse, seconds: float) -> None:
+        self._path = path
+        self._response = response
+        self._clock = asyncio.get_running_loop().time
+        self._end_s = self._clock() + seconds
+        self._reading: asyncio.Timeout | None = None
+        self._rest = b""
+
+    async def next(self) -> list[bytes] | None:
+        """The lines that have come since; None when the server has ended the stream.
+
+        Raises:
+            TimeoutError: nothing came for IDLE_S, or the time is over.
+        """
+        if self._clock() >= self._end_s:
+            raise TimeoutError
+        async with asyncio.timeout_at(min(self._clock() + IDLE_S, self._end_s)) as self._reading:
+            chunk = await self._response.content.readany()
+        self._reading = None
+        if not chunk:
+            return None  # what is left is a line cut off
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            raise ApiError(0, f"{self._path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
+        return lines
+
+    def end(self) -> None:
+        """Its time is over now."""
+        self._end_s = self._clock()
+        if self._reading is not None and not self._reading.expired():
+            self._reading.reschedule(self._end_s)
+
+
 class _Login:
     """One login and its connections. A newer one takes its place, but what is being answered is answered."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
-        self.rest = RESTClientObject(configuration, maxsize=0)  # a connection for each watch: their number is ours
+    def __init__(self, credentials: Credentials) -> None:
+        self.configuration = credentials.configuration
+        self.headers = credentials.headers
+        self.rest = RESTClientObject(self.configuration, maxsize=0)  # a connection for each watch: their number is ours
         self._users = 0
         self._is_retired = False
 
@@ -291,36 +346,6 @@ class _Login:
     async def _close_when_unused(self) -> None:
         if self._is_retired and not self._users:
             await self.rest.close()
-
-
-async def _configuration(kubeconfig: Path | None, context: str) -> tuple[Configuration, str]:
-    """The login, and the context that it is of."""
-    configuration = Configuration()
-    if kubeconfig is None and SERVICE_ACCOUNT.exists():
-        with _usable_login(SERVICE_ACCOUNT):
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return configuration, ""
-    path = str(kubeconfig) if kubeconfig is not None else None
-    with _usable_login(kubeconfig):
-        _, current = list_kube_config_contexts(config_file=path)
-        context = context or (current or {})["name"]
-        async with asyncio.timeout(ANSWER_S):  # an exec plugin may ask somebody
-            await load_kube_config(
-                config_file=path, context=context, client_configuration=configuration, persist_config=False
-            )
-    return configuration, context
-
-
-@contextmanager
-def _usable_login(kubeconfig: Path | None) -> Iterator[None]:
-    """Name the file, whatever the library makes of one that is not as it should be; its own words hold tokens."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - there is no end of what it raises: KeyError, YAMLError, SSLError, …
-        where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-        found = type(error).__name__
-        fault = f"kubeconfig: expected a usable login in {where}, found: {found}; try `kubectl config view`"
-        raise ConfigError([fault]) from None
 
 
 def _server(configuration: Configuration) -> str:
@@ -348,7 +373,7 @@ async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
     if response.content_type == "application/json":
         try:
             status = msgspec.json.decode(body, type=Status)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             _log.debug("an error without a Status", path=path, status=response.status)
     error = status.error(response.status)
     header = response.headers.get("Retry-After", "")

@@ -1,0 +1,171 @@
+"""The login: a kubeconfig, or the service account of a pod → what each request must carry.
+
+kubernetes-asyncio reads tokens, certificates, OIDC and the rotating token of a pod. What it does not know is done here,
+as kubectl does it: which of several files names the current context, impersonation, and what login plugins are told.
+"""
+
+import asyncio
+import base64
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from kubernetes_asyncio.client.configuration import Configuration
+from kubernetes_asyncio.config import load_incluster_config
+from kubernetes_asyncio.config.kube_config import (
+    KUBE_CONFIG_DEFAULT_LOCATION,  # that of KUBECONFIG, if it is set
+    ConfigNode,
+    KubeConfigLoader,
+    KubeConfigMerger,
+)
+from msgspec import Struct
+
+from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
+from kgents_collector_k8s.source.plugin import install as install_plugins
+from kgents_shared.contract.errors import ConfigError
+
+LOGIN_S: Final = 60.0
+"""For a login as a whole: an identity provider may be asked, or a plugin."""
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+_TOLD: Final = (
+    "server",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority-data",
+    "proxy-url",
+    "disable-compression",
+)
+"""What a plugin is told of the cluster, if it asks: by the same names in the kubeconfig and in an ExecCredential."""
+_HOME: Final = "~/.kube/config"
+_PLUGIN_EXTENSION: Final = "client.authentication.k8s.io/exec"
+_LEGAL_IN_HEADERS: Final = "!#$&'*+-.^_`|~"
+
+install_plugins()
+# It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
+logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
+
+
+class Credentials(Struct, frozen=True):
+    """A login that was read."""
+
+    configuration: Configuration
+    context: str
+    """The context that it is of; empty: the service account of the pod."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """As whom the server is to see us (impersonation)."""
+
+
+async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials:
+    """Read a login.
+
+    Args:
+        kubeconfig: none: the pod's service account, or where there is none, the user's own kubeconfig.
+        context: empty: the current one.
+
+    Raises:
+        ConfigError: there is none, or it cannot be used.
+    """
+    configuration = Configuration()
+    if kubeconfig is None and SERVICE_ACCOUNT.exists():
+        if context:
+            fault = f"context: expected a kubeconfig beside {context!r}, found the pod's service account alone"
+            raise ConfigError([f"{fault}; try kubeconfig"])
+        with usable_login(SERVICE_ACCOUNT):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return Credentials(configuration, "")
+    with usable_login(kubeconfig):
+        content, current = _merged(str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION or _HOME))
+        context = context or current
+        user, cluster = _chosen(content, context)
+        _prepare_plugin(user, cluster)
+        loader = KubeConfigLoader(content, active_context=context)
+        async with asyncio.timeout(LOGIN_S):
+            await loader.load_and_set(configuration)
+        return Credentials(configuration, context, _impersonation(user.value))
+
+
+@contextmanager
+def usable_login(kubeconfig: Path | None) -> Iterator[None]:
+    """Name the file, whatever the library makes of one that is not as it should be; its own words hold tokens."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - there is no end of what it raises: KeyError, YAMLError, SSLError, …
+        where = kubeconfig or "KUBECONFIG or ~/.kube/config"
+        found = str(error) if isinstance(error, PluginError) else type(error).__name__
+        fault = f"kubeconfig: expected a usable login in {where}, found: {found}; try `kubectl config view`"
+        raise ConfigError([fault]) from None
+
+
+def _merged(paths: str) -> tuple[ConfigNode, str]:
+    """One or several kubeconfigs as one, and its current context: in all things the first file that says it decides."""
+    merger = KubeConfigMerger(paths)
+    if merger.config is None:
+        raise ConfigError([f"kubeconfig: expected a kubeconfig, found none at {paths}; try kubeconfig"])
+    named = (str(merger.config_files[path].get("current-context") or "") for path in merger.paths)
+    return merger.config, next((name for name in named if name), "")
+
+
+def _chosen(content: ConfigNode, context: str) -> tuple[ConfigNode, Any]:
+    """The user and the cluster of a context. A context may have no user."""
+    chosen = content["contexts"].get_with_name(context, safe=True)
+    if chosen is None:
+        names = ", ".join(sorted(str(each["name"]) for each in content.value["contexts"])) or "those in a kubeconfig"
+        raise ConfigError([f"context: expected one of {names}, found {repr(context) if context else 'none'}"])
+    user = content["users"].get_with_name(chosen["context"].safe_get("user"), safe=True)
+    found = ConfigNode("user", user.safe_get("user") or {}, user.path) if user is not None else ConfigNode("user", {})
+    return found, content["clusters"].get_with_name(chosen["context"]["cluster"])
+
+
+def _prepare_plugin(user: ConfigNode, cluster: ConfigNode) -> None:
+    """A command by a relative path stands beside its kubeconfig, and a plugin may ask to be told of the cluster."""
+    plugin = user.value.get("exec")
+    if not plugin:
+        return
+    command = str(plugin["command"])
+    if os.sep in command:
+        plugin["command"] = str(_beside(user.path, command))
+    if plugin.get("provideClusterInfo"):
+        plugin[CLUSTER] = _told(cluster)
+
+
+def _told(cluster: ConfigNode) -> dict[str, Any]:
+    known = cluster.value["cluster"]
+    told = {name: known[name] for name in _TOLD if name in known}
+    if "certificate-authority" in known and "certificate-authority-data" not in known:
+        authority = _beside(cluster.path, known["certificate-authority"]).read_bytes()
+        told["certificate-authority-data"] = base64.b64encode(authority).decode()
+    for each in known.get("extensions") or ():
+        if each["name"] == _PLUGIN_EXTENSION:
+            told["config"] = each["extension"]
+    return told
+
+
+def _beside(kubeconfig: str | None, path: str) -> Path:
+    return Path(kubeconfig or "").absolute().parent / path
+
+
+def _impersonation(user: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The headers by which the server takes us for somebody else.
+
+    Raises:
+        ConfigError: of whom the groups or the rest are is not said.
+    """
+    rest = [name for name in ("as-uid", "as-groups", "as-user-extra") if user.get(name)]
+    if not user.get("as"):
+        if rest:
+            raise ConfigError([f"kubeconfig: expected `as` beside `{rest[0]}`, found no user to impersonate"])
+        return ()
+    headers = [("Impersonate-User", str(user["as"]))]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", str(user["as-uid"])))
+    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        headers += [(f"Impersonate-Extra-{quote(key, safe=_LEGAL_IN_HEADERS)}", str(value)) for value in values]
+    return tuple(headers)

@@ -1,0 +1,42 @@
+"""Whether the server answers at all: a short question every few seconds, since a watch may rest for long.
+
+A server that hangs, or that the network has swallowed, closes nothing: its watches look as if nothing happened.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from kgents_collector_k8s.source.client import ApiClient
+from kgents_shared.runtime.clock import Clock
+
+EVERY_S: Final = 15.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Probe:
+    """`run` never returns."""
+
+    def __init__(self, client: ApiClient, clock: Clock, changed: asyncio.Event) -> None:
+        """`changed` is set whenever `fault` changes."""
+        self.fault = ""
+        """That the server is silent; empty while it says anything, be it that it refuses."""
+        self._client = client
+        self._clock = clock
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Ask, and end the watches of a server that has fallen silent: they go on where it speaks again."""
+        while True:
+            await self._clock.sleep(EVERY_S)
+            fault = "" if await self._client.is_alive() else f"{self._client.url}: no answer in time"
+            if fault != self.fault:
+                self.fault = fault
+                self._changed.set()
+                if fault:
+                    _log.warning("the server is silent", why=fault)
+                    self._client.end_watches()
+                else:
+                    _log.info("the server answers again", server=self._client.url)
