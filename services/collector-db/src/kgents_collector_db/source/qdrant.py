@@ -116,12 +116,14 @@ class QdrantSource:
             await self._read_metrics(faults)
         return found
 
-    async def _tried(self, what: str, read: Callable[[], Awaitable[T]], faults: list[str]) -> T | None:
+    async def _tried(
+        self, what: str, read: Callable[[], Awaitable[T]], faults: list[str], *, may_be_gone: bool = False
+    ) -> T | None:
         """One section; its failure costs nothing but itself. A deadline is the whole look's."""
         try:
             return await read()
         except FAILURES as error:
-            if qdrant_failure.is_gone(error):  # a collection was removed since it was listed
+            if may_be_gone and qdrant_failure.is_gone(error):  # a collection was removed since it was listed
                 return None
             text = f"{self._target.address}: {what} {qdrant_failure.sentence(error)}"
             if text not in faults:
@@ -129,7 +131,8 @@ class QdrantSource:
             return None
 
     async def _collections(self, name: str, faults: list[str]) -> tuple[SeenCollection, ...]:
-        answer = await self._tried("GET /collections/…", partial(self._client.get_collection, name), faults)
+        ask = partial(self._client.get_collection, name)
+        answer = await self._tried("GET /collections/…", ask, faults, may_be_gone=True)
         return () if answer is None else (qdrant_answer.collection(name, answer),)
 
     async def _spread_all(self, faults: list[str]) -> None:
@@ -137,9 +140,11 @@ class QdrantSource:
         shards: dict[str, Shards] = {}
         for name in self._shown:
             ask = partial(self._client.collection_cluster_info, name)
-            answer = await self._tried("GET /collections/…/cluster", ask, faults)
+            answer = await self._tried("GET /collections/…/cluster", ask, faults, may_be_gone=True)
             if answer is not None:
                 shards[name] = qdrant_answer.shards(answer)
+            elif name in self._shards:  # what could not be read this time is not mended for that
+                shards[name] = self._shards[name]
         self._shards = shards
 
     async def _cluster(self) -> Raft | None:
