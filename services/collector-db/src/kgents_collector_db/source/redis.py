@@ -27,6 +27,7 @@ from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_collector_db.source import Tier, redis_answer
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import Clock
@@ -169,6 +170,7 @@ class RedisSource:
         made = Connection(**options) if target.tls == "disable" else SSLConnection(**options, **_tls(target))
         self._connection = made
         async with asyncio.timeout(target.connect_timeout_s):
+            await look_up(target.host)
             await made.connect()  # type: ignore[no-untyped-call]
         return made
 
