@@ -36,6 +36,8 @@ async def refused(looks: Looks) -> Look:
 async def test_a_crash_that_the_server_survives_is_told_as_a_restart(tmp_path: Path, version: int) -> None:
     async with PostgresServer(tmp_path / "pg", version=version) as postgres, watched(postgres) as looks:
         before = await looks.looks(2)
+        while not await postgres.value("select now() > pg_postmaster_start_time() + interval '1.5 s'"):
+            await asyncio.sleep(0.05)
         async with clients(postgres, 1) as (victim,):
             os.kill(victim.get_server_pid(), signal.SIGKILL)  # as the kernel does it when memory runs out
             while not victim.is_closed():
@@ -50,6 +52,16 @@ async def test_a_crash_that_the_server_survives_is_told_as_a_restart(tmp_path: P
     assert before.events == []
     assert after.events == []
     assert after.phase == ("healthy", "")
+
+
+async def test_a_right_that_is_granted_is_no_restart(postgres: PostgresServer) -> None:
+    await postgres.sql("revoke pg_monitor from kgents")
+    async with watched(postgres) as looks:
+        assert (await looks.looks(2)).phase == ("degraded", "missing privilege")
+        await postgres.sql("grant pg_monitor to kgents")
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert "Restarted" not in [each.reason for each in looks.events]
 
 
 async def test_a_server_that_was_told_to_stop_is_not_starting(postgres: PostgresServer) -> None:

@@ -23,8 +23,8 @@ def identity(version: int) -> str:
     reserved = "current_setting('reserved_connections')::int" if version >= 16 else "0"
     return f"""select clock_timestamp() as now, current_setting('server_version_num')::int as version_num,
     current_setting('server_version') as version, pg_is_in_recovery() as in_recovery,
-    greatest(pg_postmaster_start_time(),
-      (select backend_start from pg_stat_activity where backend_type = 'checkpointer')) as started,
+    greatest(pg_postmaster_start_time(), (select max(backend_start) from pg_stat_activity
+      where backend_type = 'checkpointer' and backend_start > pg_postmaster_start_time() + interval '1 s')) as started,
     pg_backend_pid() as backend_pid,
     current_setting('max_connections')::int as max_connections,
     current_setting('superuser_reserved_connections')::int as superuser_reserved, {reserved} as reserved,
