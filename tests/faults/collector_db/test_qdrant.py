@@ -183,6 +183,28 @@ async def test_slow_metrics_cost_only_themselves(stub: QdrantStub) -> None:
         assert "qdrant_window_requests" not in look.pulse.custom
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/telemetry", "/cluster"])
+async def test_what_a_proxy_hides_is_missed(path: str, stub: QdrantStub, looks: Looks) -> None:
+    stub.statuses[path] = 404
+    look = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert [fault for fault in look.sample.faults if f"GET {path} answers HTTP 404" in fault]
+
+
+async def test_replicas_of_a_collection_that_cannot_be_read_are_not_well_for_that(
+    stub: QdrantStub, looks: Looks
+) -> None:
+    stub.add("other")
+    stub.join_cluster()
+    stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Dead")]
+    await looks.look()
+    stub.statuses["/collections/docs/cluster"] = 500
+    look = await looks.look()
+    assert look.pulse.custom["qdrant_dead_replicas"] == 1
+    del stub.collections["docs"]
+    assert (await looks.look()).pulse.custom["qdrant_dead_replicas"] == 0
+
+
 async def test_lost_replicas_shards_leader_and_peers_are_each_told(stub: QdrantStub, looks: Looks) -> None:
     stub.join_cluster()
     stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Active"), (1, 2, "Active"), (1, 3, "Active")]

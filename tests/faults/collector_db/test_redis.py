@@ -94,10 +94,22 @@ async def test_quick_restart_between_two_looks_gives_no_nonsense(server: RedisSe
     await looks.look()
     server.kill()
     await server.start()
-    await looks.look()  # the connection is lost now
-    look = await looks.look()
+    look = await looks.look()  # the connection is lost now
+    assert look.phase == ("healthy", "")
+    assert look.events == ["Restarted"]
     assert look.pulse.performance["ops_per_second"] is None
     assert (await looks.look()).pulse.performance["ops_per_second"] == 0
+
+
+async def test_server_that_closes_idle_connections_is_not_down_at_every_other_look(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path / "redis", "timeout 1") as server, looks_at(server) as looks:
+        ours = (await looks.look()).sample.own_commands
+        while "kgents-collector-db" in server.cli("client", "list"):
+            await asyncio.sleep(0.05)
+        look = await looks.look()
+    assert look.phase == ("healthy", "")
+    assert look.pulse.performance["ops_per_second"] is not None
+    assert look.sample.own_commands > ours
 
 
 async def test_full_server_that_refuses_writes_is_overloaded(tmp_path: Path) -> None:

@@ -75,6 +75,27 @@ async def test_rates_are_those_that_pgbench_counts(postgres: PostgresServer) -> 
     assert idle.pulse.performance["latency_ms"] is None
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_others(
+    tmp_path: Path, version: int
+) -> None:
+    """Two databases, so that ours are also those of a session of our own for the other's tables."""
+    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as looks:
+        await server.sql("create database shop")
+        counted: list[float] = []
+        for number in range(5):
+            if number == 3:
+                async with clients(server, 1) as (client,):
+                    for _ in range(200):
+                        await client.execute("select 1")
+            before, look = looks.last, await looks.look("fast", *(("medium",) if number % 2 else ()))
+            if before is not None:
+                seconds = (look.sample.identity.now - before.identity.now).total_seconds()
+                counted.append(known(look.pulse.performance["tps"]) * seconds)
+            await asyncio.sleep(1.3)
+    assert counted == pytest.approx([0, 0, 200, 0], abs=8)
+
+
 async def test_the_connections_are_counted_by_the_server_and_as_a_share_of_the_usable(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"max_connections": 20, "superuser_reserved_connections": 3}
     async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
@@ -156,8 +177,9 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
         await holder.execute("select pg_advisory_unlock(7)")
         await asyncio.wait(tasks, timeout=10)
         after = await looks.look("fast")
-    assert look.pulse.custom["postgres_blocked_sessions"] == 4
-    assert look.pulse.custom["postgres_blocking_roots"] == 2
+    assert look.pulse.custom["postgres_blocked_sessions"] == 3
+    assert look.pulse.custom["postgres_blocking_roots"] == 1
+    assert look.pulse.custom["postgres_advisory_waiting_sessions"] == 1
     assert look.pulse.custom["postgres_locks_waiting"] == 4
     assert look.pulse.pool is not None
     assert look.pulse.pool.waiting == 4

@@ -44,13 +44,32 @@ def test_breaker_never_opens_for_what_costs_the_database_nothing(cause: str) -> 
 
 def test_dearer_tiers_are_due_at_once_and_then_by_their_interval() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
-    assert schedule.due(5) == {"fast", "medium", "slow"}
-    assert schedule.due(6) == {"fast", "medium", "slow"}  # nothing was seen meanwhile
-    schedule.note(schedule.due(6), 6)
+    assert schedule.due(6) == {"fast", "medium", "slow"}
+    schedule.note(schedule.due(6), 6, sees=True)
     assert schedule.due(65) == {"fast"}
     assert schedule.due(66) == {"fast", "medium"}
-    schedule.note(schedule.due(66), 66)
+    schedule.note(schedule.due(66), 66, sees=True)
     assert schedule.due(606) == {"fast", "medium", "slow"}
+
+
+def test_dearer_tier_that_blinds_a_look_waits_for_its_next_turn() -> None:
+    schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
+    schedule.note(schedule.due(0), 0, sees=True)
+    assert schedule.due(60) == {"fast", "medium"}
+    schedule.note(schedule.due(60), 60, sees=False)
+    assert schedule.due(70) == {"fast"}
+    schedule.note(schedule.due(70), 70, sees=True)  # so it was the other
+    assert schedule.due(80) == {"fast"}
+    assert schedule.due(130) == {"fast", "medium"}
+
+
+def test_server_that_was_down_is_seen_whole_as_soon_as_it_is_back() -> None:
+    schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
+    for now_s in (0, 10, 20):
+        schedule.note(schedule.due(now_s), now_s, sees=False)
+    assert schedule.due(30) == {"fast"}
+    schedule.note(schedule.due(30), 30, sees=True)
+    assert schedule.due(40) == {"fast", "medium", "slow"}
 
 
 def test_one_blind_look_changes_no_status_and_two_do() -> None:
@@ -106,6 +125,12 @@ def test_address_that_would_make_another_url_is_no_place_to_look(address: str) -
     said = found(make_entity("vectors", labels={"kgents.io/database": "qdrant"}, addresses=[address]))
     assert isinstance(said, str)
     assert "found none" in said
+
+
+def test_pod_that_has_no_address_yet_is_nobodys_mistake() -> None:
+    marks = {"kgents.io/database": "postgres"}
+    assert found(make_entity("pg", status="pending", labels=marks)) is None
+    assert isinstance(found(make_entity("pg", status="running", labels=marks)), str)
 
 
 def test_unmarked_or_ending_entities_are_no_targets() -> None:

@@ -111,6 +111,17 @@ def statements(seconds: float, *rows: tuple[int, int, float], dealloc: int = 0) 
     return Statements(at(seconds), START, dealloc, START, tuple(Statement(1, 2, *row, rows=0) for row in rows))
 
 
+def test_first_use_of_a_database_is_no_reset_of_its_statistics() -> None:
+    """Before PostgreSQL 15 they are there from then on, and so is the time of their reset."""
+    facts = look(sample(0, databases=commits(10, 0)), sample(10, databases=(*commits(20), *used_since(at(5)))))
+    assert pulse(facts).performance["tps"] == 6
+    assert facts.events == []
+
+
+def used_since(when: datetime) -> tuple[Database, ...]:
+    return (database("d1", xact_commit=50, stats_reset=when),)
+
+
 def test_busiest_statements_are_those_of_the_time_between() -> None:
     before = statements(0, (11, 1_000_000, 9e9), (12, 5, 100.0))
     now = statements(10, (11, 1_000_000, 9e9), (12, 15, 1100.0), (13, 2, 500.0))
@@ -127,7 +138,8 @@ def test_busiest_statements_are_not_known_across_an_eviction_or_a_restart(now: S
 def standby(seconds: float = 0, **fields: Any) -> PostgresSample:
     given = {
         "status": "streaming", "msg_age_s": 1.0, "sender_host": "10.0.0.7", "sender_port": 5432, "received": 500,
-        "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, "has_upstream": True, **fields,
+        "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, "apply_delay_s": 0.0,
+        "has_upstream": True, **fields,
     }  # fmt: skip
     return sample(seconds, identity(seconds, in_recovery=True), standby=Standby(**given))
 
@@ -170,7 +182,7 @@ def test_what_could_not_be_read_this_time_stays_said() -> None:
     seen = sample(
         databases=(database(),),
         senders=(Sender("a", "streaming", "async", 0, None, None, None, None),),
-        slots=(Slot("s", "physical", True, "reserved", None, 1, None, None, None, None),),
+        slots=(Slot("s", "physical", True, "reserved", None, None, 1, None, None, None, None),),
         settings=Settings(0, "on", "off", 1, 2),
     )
     first = look(None, seen)
@@ -190,8 +202,49 @@ def test_waiting_for_older_transactions_to_end_is_normal_work() -> None:
     assert [event.reason for event in look(None, sample(blocking=(root, stuck))).events] == ["SessionsBlocked"]
 
 
+def test_waiting_to_be_elected_is_normal_work_and_what_waits_behind_it_is_not() -> None:
+    leader = Blocked(1, "worker-0", "idle", "", None, None, None, [])
+    candidates = [
+        Blocked(pid, f"worker-{pid}", "active", "advisory", 7200.0, START, 7200.0, [1]) for pid in range(2, 9)
+    ]
+    facts = look(None, sample(blocking=(leader, *candidates)))
+    said = pulse(facts)
+    assert said.phase == "healthy"
+    assert (said.custom["postgres_blocked_sessions"], said.custom["postgres_blocked_seconds"]) == (0, 0)
+    assert said.custom["postgres_blocking_roots"] == 0
+    assert said.custom["postgres_advisory_waiting_sessions"] == 7
+    assert said.custom["postgres_advisory_waiting_seconds"] == 7200
+    assert [(event.reason, event.severity) for event in facts.events] == [("SessionsBlocked", "info")]
+    user = Blocked(20, "web", "active", "transactionid", 40.0, START, 40.0, [2])
+    facts = look(None, sample(blocking=(leader, *candidates, user)))
+    said = pulse(facts)
+    assert (said.phase, said.cause) == ("degraded", "blocked sessions")
+    assert (said.custom["postgres_blocked_sessions"], said.custom["postgres_blocked_seconds"]) == (1, 40)
+    assert said.custom["postgres_blocking_roots"] == 1
+    assert [(event.reason, event.severity) for event in facts.events] == [("SessionsBlocked", "warning")]
+
+
+def test_our_own_transactions_are_not_the_databases_work() -> None:
+    said = pulse(look(
+        sample(0, databases=commits(100), own_transactions=40),
+        sample(10, databases=commits(160), own_transactions=60),
+    ))  # fmt: skip
+    assert said.performance["tps"] == said.custom["postgres_transaction_rate"] == 4
+    few = pulse(look(
+        sample(0, databases=commits(100), own_transactions=40),
+        sample(10, databases=commits(110), own_transactions=60),
+    ))  # fmt: skip
+    assert few.performance["tps"] == 0
+
+
+def test_clock_of_the_primary_ahead_of_the_standbys_makes_no_lag_below_zero() -> None:
+    found = lag(standby(received=20, replayed=10, since_last_xact_s=-0.5), None)
+    assert found is not None
+    assert found.seconds == 0
+
+
 def test_log_that_is_kept_for_a_slot_is_measured_by_what_the_server_wants_to_keep() -> None:
-    slot = Slot("s", "physical", False, "extended", None, 12 * 1024**3, None, None, None, None)
+    slot = Slot("s", "physical", False, "extended", None, None, 12 * 1024**3, None, None, None, None)
     said = pulse(look(None, sample(slots=(slot,), settings=Settings(0, "on", "off", 1, 1024**3))))
     assert said.replication["slot_retained_ratio"] == 12
 
@@ -242,7 +295,7 @@ def test_who_holds_vacuum_back_is_told_by_holder() -> None:
             sample(
                 activity=(Activity("client backend", "active", "", 1, 0, 5.0, 5.0, None, 1000),),
                 senders=(Sender("a", "streaming", "async", 0, None, None, None, 2000),),
-                slots=(Slot("s", "logical", True, "reserved", None, 1, 3000, 4000, None, None),),
+                slots=(Slot("s", "logical", True, "reserved", None, None, 1, 3000, 4000, None, None),),
                 databases=(database(xid_age=1_500_000_000, mxid_age=10),),
             ),
         )
@@ -284,13 +337,14 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
         (error_of(asyncpg.TooManyConnectionsError, "InitProcess"), ("overloaded", "saturated")),
         (error_of(asyncpg.TooManyConnectionsError, "InitPostgres"), ("overloaded", "saturated")),
         (error_of(asyncpg.CannotConnectNowError), ("starting", "starting")),
-        (asyncpg.CannotConnectNowError("the database system is shutting down"), ("failing", "refused")),
         (error_of(asyncpg.ProtocolViolationError), ("degraded", "pooler")),
         (error_of(asyncpg.InsufficientPrivilegeError), ("degraded", "missing privilege")),
         (error_of(asyncpg.OutOfMemoryError), ("failing", "refused")),
         (error_of(asyncpg.UndefinedFunctionError), ("degraded", "unreadable")),
         (AttributeError("server_version"), ("failing", "refused")),
         (OSError(113, "No route to host"), ("failing", "unreachable")),
+        (OSError(f"Multiple exceptions: [Errno 111] {('::1', 5432)}, [Errno 111] …"), ("failing", "refused")),
+        (OSError(f"Multiple exceptions: [Errno 113] {('::1', 5432)}, [Errno 110] …"), ("failing", "unreachable")),
         (ConnectionResetError(104, "Connection reset by peer"), ("failing", "refused")),
         (asyncpg.ConnectionDoesNotExistError("closed"), ("failing", "refused")),
         (ssl.SSLCertVerificationError("bad"), ("degraded", "tls")),
@@ -300,6 +354,7 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
 def test_failure_to_connect_has_its_phase_and_cause(error: Exception, expected: tuple[str, str]) -> None:
     blindness = of_connecting(error, TARGET)
     assert (blindness.phase, blindness.cause) == expected
+    assert ("nobody listens" in blindness.text) == ("Errno 111" in str(error))
     assert "expected" in blindness.text
     assert "found" in blindness.text
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from kgents_collector_db.mapping import redis
 from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
@@ -12,7 +13,7 @@ from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.latency import percentiles_s
 from kgents_collector_db.mapping.redis.memory import fill
-from kgents_collector_db.mapping.redis.sample import ClusterNode, RedisSample
+from kgents_collector_db.mapping.redis.sample import ClusterNode, RedisSample, SlowCommand
 from kgents_collector_db.source.redis_answer import histograms, nodes
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
@@ -139,6 +140,8 @@ def test_cumulative_buckets_become_counts() -> None:
         ({"maxmemory_policy": "allkeys-lru"}, None, 0.5, None),  # a cache is full by design
         ({"maxmemory_policy": "allkeys-lru"}, 64 * MIB, 60 / 64, 60 / 64),  # killed before it ever evicts
         ({"maxmemory": "0", "maxmemory_policy": "allkeys-lru"}, 80 * MIB, 0.75, 0.75),  # no maxmemory, no eviction
+        ({"role": "slave", "maxmemory": str(20 * MIB)}, None, 2.5, None),  # a replica does as its master does
+        ({"role": "slave", "maxmemory": str(100 * MIB)}, 80 * MIB, 0.75, 0.75),  # but for the kernel
     ],
 )
 def test_ceiling_is_the_one_that_is_reached_first(
@@ -162,7 +165,8 @@ def test_ceiling_is_the_one_that_is_reached_first(
             "replica synchronising",
         ),
         ({"rdb_last_bgsave_status": "err"}, "degraded", "snapshot failed"),
-        ({"aof_last_write_status": "err"}, "degraded", "append-only file failed"),
+        ({"aof_enabled": "1", "aof_last_write_status": "err"}, "degraded", "append-only file failed"),
+        ({"aof_enabled": "0", "aof_last_write_status": "err"}, "healthy", ""),  # it was given up since
         ({"used_memory": str(100 * MIB)}, "overloaded", "memory full"),
         ({"used_memory": str(100 * MIB), "maxmemory_policy": "allkeys-lfu"}, "healthy", ""),
         ({"connected_clients": "98", "connected_slaves": "2"}, "overloaded", "saturated"),
@@ -189,6 +193,21 @@ def test_replica_that_never_found_its_master_has_been_without_it_since_its_start
 ) -> None:
     _, pulse, _ = look(sample(role="slave", master_link_status="down", **fields))
     assert pulse.replication.get("master_link_down_s") == down_s
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "count"),
+    [
+        ([7, 6], [9, 8, 7], 2.0),
+        ([7], [200, 199], 193.0),  # more than the log holds
+        ([], [501, 500], 2.0),  # SLOWLOG RESET forgets the entries, and goes on to count
+        ([7], [], 0.0),
+    ],
+)
+def test_slow_commands_are_counted_by_their_ids(before: list[int], now: list[int], count: float) -> None:
+    logs = [tuple(SlowCommand(each, 0.02) for each in ids) for ids in (before, now)]
+    first, second = (structs.replace(sample(at_s), slow=log) for at_s, log in zip((0.0, 10.0), logs, strict=True))
+    assert look(second, first)[1].custom["redis_slow_commands"] == count
 
 
 def test_fragmentation_of_a_small_server_is_not_told() -> None:

@@ -82,11 +82,11 @@ PULSES |= db_check_cases.PULSES | {
     "KG-307": two_of_replication("lag_s", 30, 29),
     "KG-308": two_of_replication("link_down_s", 5, 4),
     "KG-309": two_of_replication("slots_lost", 1, 0),
-    "KG-310": two_of_replication("slot_safe_bytes", 1024**3, 1024**3 + 1),
+    "KG-310": two_of_replication("slot_safe_ratio", 0.2, 0.21),
     "KG-317": two_of_replication("slot_retained_ratio", 10, 9),
     "KG-311": two("postgres_archiving_failing", 1, 0),
     "KG-312": two("postgres_deadlocks", 1, 0),
-    "KG-313": two("postgres_checksum_failures", 1, 0),
+    "KG-313": two("postgres_damaged_lately", 1, 0),
     "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
     "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
     "KG-320": two("pgbouncer_maxwait_seconds", 1, 0.9),
@@ -136,6 +136,13 @@ def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
         assert "{" not in text
         assert check.why
         assert check.source
+
+
+def test_a_standby_that_is_told_to_stay_behind_is_not_judged_for_it() -> None:
+    check = BY_ID["KG-307"]
+    assert isinstance(check, SampleCheck)
+    assert check.value(database(replication={"lag_s": 3600.0, "apply_delay_s": 3600.0})) == 0
+    assert check.value(database(replication={"lag_s": 3600.0, "apply_delay_s": 0.0})) == 3600
 
 
 def test_a_server_that_starts_is_not_down() -> None:
@@ -214,7 +221,7 @@ def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
 
 @pytest.mark.parametrize("backend", ["postgres", "redis", "valkey", "qdrant"])
 def test_figures_of_one_name_are_judged_by_the_checks_of_their_own_backend(backend: str) -> None:
-    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_bytes", "slot_retained_ratio", "link_up",
+    names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_ratio", "slot_retained_ratio", "link_up",
              "master_link_down_s", "ack_age_s")  # fmt: skip
     pulse = structs.replace(database(replication=dict.fromkeys(names, 1.0)), backend=backend)
     asked = {check.id for check in ALL if isinstance(check, SampleCheck) and check.value(pulse) is not None}

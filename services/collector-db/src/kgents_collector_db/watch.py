@@ -25,20 +25,32 @@ _log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Which tiers a look at a given moment includes: the dearer ones are due less often."""
+    """Which tiers a look at a given moment includes: the dearer ones are due less often.
+
+    After a look that saw nothing the dearer ones are left out. If the next one sees, it was they that hung, and they
+    wait for their next turn, so that they cost one look in a while and not each of them. If it sees nothing either,
+    the server itself was down, and they are due as soon as it is back.
+    """
 
     def __init__(self, target: Target) -> None:
         self._every_s: dict[Tier, float] = {"medium": target.medium_interval_s, "slow": target.slow_interval_s}
         self._done_s: dict[Tier, float] = {}
+        self._suspects: frozenset[Tier] = frozenset()
+        self._sees = True
 
     def due(self, now_s: float) -> frozenset[Tier]:
         """The tiers to ask for now."""
+        if not self._sees:
+            return frozenset({"fast"})
         late = {tier for tier, every_s in self._every_s.items() if self._done_s.get(tier, -every_s) + every_s <= now_s}
         return frozenset({"fast", *late})
 
-    def note(self, tiers: frozenset[Tier], now_s: float) -> None:
-        """These tiers were seen at this moment."""
-        self._done_s.update(dict.fromkeys(tiers, now_s))
+    def note(self, tiers: frozenset[Tier], now_s: float, *, sees: bool) -> None:
+        """These tiers were asked for at this moment; `sees`: and the look was not blind."""
+        if sees:
+            self._done_s.update(dict.fromkeys(tiers | self._suspects, now_s))
+        self._suspects = frozenset() if sees else tiers - {"fast"}
+        self._sees = sees
 
 
 class Watch(Generic[S]):
@@ -111,6 +123,5 @@ class Watch(Generic[S]):
         sample = await source.read(tiers)
         cause = sample.blindness.cause if sample.blindness is not None else None
         self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
-        if sample.blindness is None:
-            self._schedule.note(tiers, now_s)
+        self._schedule.note(tiers, now_s, sees=sample.blindness is None)
         return sample

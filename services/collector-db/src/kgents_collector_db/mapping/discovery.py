@@ -30,7 +30,8 @@ def found(entity: Entity) -> Found | str | None:
     """Where a marked entity can be reached.
 
     Returns:
-        None for one without the mark; a text where the mark cannot be followed, to be told to whoever set it.
+        None for one without the mark, or not there yet; a text where the mark cannot be followed, to be told to whoever
+        set it.
     """
     marks = {**entity.labels, **entity.annotations}
     backend = marks.get(MARK)
@@ -42,6 +43,8 @@ def found(entity: Entity) -> Found | str | None:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         return f"{entity.ref}: expected {PORT_MARK} to be a port, found another value; correct it"
     host = _host(entity, port)
+    if host is None and entity.status == "pending":  # a pod has no address before it is placed
+        return None
     if host is None:
         return f"{entity.ref}: expected an address beside {MARK}, found none; it may have no network of its own"
     return Found(backend, entity.ref.name.replace("/", "-"), entity.ref.namespace, host, int(port))

@@ -1,6 +1,7 @@
 """A PgBouncer → PgbouncerSample, through its admin console: one connection, SHOW and nothing else."""
 
 import asyncio
+import errno
 import ssl
 import struct
 from collections.abc import Collection
@@ -12,6 +13,8 @@ import msgspec
 from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.pgbouncer.sample import Fronted, PgbouncerSample, Pooled, Totals
 from kgents_collector_db.source import Tier
+from kgents_collector_db.source.dialling import is_refused
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.source.pgwire import ProtocolError, RefusedError, Row, SimpleConnection
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_shared.runtime.clock import Clock
@@ -100,8 +103,13 @@ class PgbouncerSource:
             password = await asyncio.to_thread(target.password.reveal) if target.password is not None else ""
         except OSError as error:
             raise SecretError(str(error)) from None
+        try:
+            async with asyncio.timeout(target.connect_timeout_s):
+                await look_up(target.host)
+                connection = await SimpleConnection.open(target.host, target.port)
+        except TimeoutError:  # nothing stands there yet that could be frozen
+            raise OSError(errno.EHOSTUNREACH, "no answer at all") from None
         async with asyncio.timeout(target.connect_timeout_s):
-            connection = await SimpleConnection.open(target.host, target.port)
             try:
                 if target.tls != "disable" and not target.host.startswith("/"):
                     if await connection.offers_tls():
@@ -131,7 +139,7 @@ def _blindness(error: Exception, target: PgbouncerTarget) -> Blindness:
         case FileNotFoundError() if target.tls_ca_file is not None and not Path(target.tls_ca_file).exists():
             phase, cause = "degraded", "tls"
             text = f"a file at {target.tls_ca_file}, found none; correct tls_ca_file"
-        case OSError() if not isinstance(error, ConnectionError | FileNotFoundError):
+        case OSError() if not is_refused(error) and not isinstance(error, ConnectionError | FileNotFoundError):
             phase, cause = "failing", "unreachable"
             text = f"to reach {where}, found {error.strerror or type(error).__name__}; check the network, and DNS"
         case _:

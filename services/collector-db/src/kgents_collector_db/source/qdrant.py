@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -20,6 +21,7 @@ from kgents_collector_db.mapping.qdrant.exposition import parse
 from kgents_collector_db.mapping.qdrant.sample import Collection as SeenCollection
 from kgents_collector_db.mapping.qdrant.sample import Metrics, Process, QdrantSample, Raft, Shards
 from kgents_collector_db.source import Tier, qdrant_answer, qdrant_failure
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
@@ -51,6 +53,7 @@ class QdrantSource:
         self._client = AsyncQdrantClient(
             url=target.url, timeout=ceil(target.timeout_s), check_compatibility=False, **options
         )
+        self._is_connected = False  # as far as the last look knows
         self._process = ""  # which start the readings below are of
         self._shown: tuple[str, ...] = ()
         self._shards: dict[str, Shards] = {}
@@ -70,8 +73,12 @@ class QdrantSource:
         try:
             async with asyncio.timeout(self._target.timeout_s):
                 self._key.value = await _revealed(self._target.api_key)
+                if not self._is_connected:
+                    await self._look_up()
                 found = await self._first()
+                self._is_connected = True
         except (*FAILURES, TimeoutError) as error:
+            self._is_connected = False
             found = {"blindness": qdrant_failure.blindness(error, self._target)}
         else:
             if found["ready"] is not False:  # what it says of itself while it starts is not the whole
@@ -81,6 +88,16 @@ class QdrantSource:
         return QdrantSample(
             at=self._clock.now(), address=self._target.address, look_s=look_s, faults=tuple(faults), **found
         )
+
+    async def _look_up(self) -> None:
+        """Before there is a connection; the client library keeps it."""
+        try:
+            async with asyncio.timeout(self._target.connect_timeout_s):
+                await look_up(urlsplit(self._target.url).hostname or "")
+        except TimeoutError:
+            raise httpx.ConnectTimeout("the name is not known in time") from None
+        except OSError as error:
+            raise httpx.ConnectError("the name is not known") from error
 
     async def _first(self) -> dict[str, Any]:
         """What must be answered, or the look is blind: whether it is ready, and which collections there are."""
@@ -116,12 +133,14 @@ class QdrantSource:
             await self._read_metrics(faults)
         return found
 
-    async def _tried(self, what: str, read: Callable[[], Awaitable[T]], faults: list[str]) -> T | None:
+    async def _tried(
+        self, what: str, read: Callable[[], Awaitable[T]], faults: list[str], *, may_be_gone: bool = False
+    ) -> T | None:
         """One section; its failure costs nothing but itself. A deadline is the whole look's."""
         try:
             return await read()
         except FAILURES as error:
-            if qdrant_failure.is_gone(error):  # a collection was removed since it was listed
+            if may_be_gone and qdrant_failure.is_gone(error):  # a collection was removed since it was listed
                 return None
             text = f"{self._target.address}: {what} {qdrant_failure.sentence(error)}"
             if text not in faults:
@@ -129,7 +148,8 @@ class QdrantSource:
             return None
 
     async def _collections(self, name: str, faults: list[str]) -> tuple[SeenCollection, ...]:
-        answer = await self._tried("GET /collections/…", partial(self._client.get_collection, name), faults)
+        ask = partial(self._client.get_collection, name)
+        answer = await self._tried("GET /collections/…", ask, faults, may_be_gone=True)
         return () if answer is None else (qdrant_answer.collection(name, answer),)
 
     async def _spread_all(self, faults: list[str]) -> None:
@@ -137,9 +157,11 @@ class QdrantSource:
         shards: dict[str, Shards] = {}
         for name in self._shown:
             ask = partial(self._client.collection_cluster_info, name)
-            answer = await self._tried("GET /collections/…/cluster", ask, faults)
+            answer = await self._tried("GET /collections/…/cluster", ask, faults, may_be_gone=True)
             if answer is not None:
                 shards[name] = qdrant_answer.shards(answer)
+            elif name in self._shards:  # what could not be read this time is not mended for that
+                shards[name] = self._shards[name]
         self._shards = shards
 
     async def _cluster(self) -> Raft | None:

@@ -27,6 +27,7 @@ from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_collector_db.source import Tier, redis_answer
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import Clock
@@ -80,11 +81,22 @@ class RedisSource:
         )
         found: dict[str, Any] = {}
         try:
-            found = await self._look()
+            found = await self._look_over_a_live_connection()
         except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
             found = {"blindness": await self._blindness(error)}
             await self.aclose()
         return structs.replace(sample, **found, look_s=self._clock.monotonic_s() - started_s)
+
+    async def _look_over_a_live_connection(self) -> dict[str, Any]:
+        """The server may have closed ours since the last look: it was restarted, or closes idle ones (`timeout`)."""
+        is_kept = self._connection is not None
+        try:
+            return await self._look()
+        except (RedisConnectionError, OSError) as error:
+            if not (is_kept and _is_lost(error)):
+                raise
+            await self.aclose()
+            return await self._look()
 
     async def _look(self) -> dict[str, Any]:
         self._is_reached = False
@@ -158,6 +170,7 @@ class RedisSource:
         made = Connection(**options) if target.tls == "disable" else SSLConnection(**options, **_tls(target))
         self._connection = made
         async with asyncio.timeout(target.connect_timeout_s):
+            await look_up(target.host)
             await made.connect()  # type: ignore[no-untyped-call]
         return made
 
@@ -240,6 +253,11 @@ def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return _silent(target, is_reached=is_reached)
     return _broken(error, words, where)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is gone, rather than silent, or refused to us by one of the kinds of the library's own."""
+    return type(error) is RedisConnectionError or (isinstance(error, OSError) and not isinstance(error, TimeoutError))
 
 
 def _silent(target: RedisTarget, *, is_reached: bool) -> Blindness:

@@ -34,6 +34,11 @@ def _replication(name: str) -> Callable[[Pulse], float | None]:
     return figure
 
 
+def _lag_s(pulse: Pulse) -> float | None:
+    """A standby that is told to stay behind its primary is behind by wish: then the seconds say nothing."""
+    return 0.0 if _replication("apply_delay_s")(pulse) else _replication("lag_s")(pulse)
+
+
 def _up(pulse: Pulse) -> float | None:
     """A server that starts is not down: KG-004 watches how long that takes."""
     if isinstance(pulse, DatabasePulse) and pulse.phase == "starting":
@@ -81,7 +86,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         unit="s",
         text="{thing} has a session that waits {value} for a lock (threshold {threshold}).",
         why="The event SessionsBlocked names the root and all behind it. Ending the root's transaction frees them.",
-        source="Ours: locks of normal work are held for milliseconds; a person notices half a minute.",
+        source="Ours: locks of normal work are held for milliseconds; a person notices half a minute. Advisory locks "
+        "do not count, for whoever would be elected leader waits for one by design.",
     ),
     SampleCheck(
         id="KG-303",
@@ -134,12 +140,12 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-307",
         name="standby lags",
         applies_to=_DATABASE,
-        value=_replication("lag_s"),
+        value=_lag_s,
         thresholds=Thresholds(warn=30.0, crit=300.0),
         unit="s",
         text="{thing} shows what its primary was {value} ago (threshold {threshold}).",
         why="It replays more slowly than it receives: a long query on the standby, a slow disk, or replay is paused.",
-        source=_COROOT,
+        source=f"{_COROOT} One with `recovery_min_apply_delay` is not judged.",
     ),
     SampleCheck(
         id="KG-308",
@@ -168,14 +174,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-310",
         name="replication slot near its limit",
         applies_to=_DATABASE,
-        value=_replication("slot_safe_bytes"),
-        thresholds=Thresholds(warn=1024.0**3, crit=256.0 * 1024**2),
+        value=_replication("slot_safe_ratio"),
+        thresholds=Thresholds(warn=0.2, crit=0.05),
         worse="lower",
-        unit="By",
-        text="{thing} will give up a replication slot after {value} more of log (threshold {threshold}).",
+        unit="1",
+        text="{thing} has {value} left of the log that it may keep for a replication slot (threshold {threshold}).",
         why="Its reader is away or too slow, and `max_slot_wal_keep_size` is nearly used up. Bring it back, or drop "
         "the slot.",
-        source="Ours: a gibibyte is 64 segments, minutes on a busy server.",
+        source="Ours. A share, since a limit may be a few segments or a terabyte.",
     ),
     SampleCheck(
         id="KG-311",
@@ -204,12 +210,12 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-313",
         name="damaged pages",
         applies_to=_DATABASE,
-        value=_figure("postgres_checksum_failures"),
-        thresholds=Thresholds(warn=1.0),
-        unit="{page}",
-        text="{thing} read {value} damaged pages since the last look (threshold {threshold}).",
+        value=_figure("postgres_damaged_lately"),
+        thresholds=Thresholds(crit=1.0),
+        unit="1",
+        text="{thing} read a damaged page within the last day ({value}).",
         why="The disk returns what was not written. Save a base backup of another server, and check the disk.",
-        source="The server's own checksums; the event ChecksumFailure tells at once of a single one.",
+        source="The server's own checksums. A day, since a page that nobody reads again is damaged all the same.",
     ),
     SampleCheck(
         id="KG-314",

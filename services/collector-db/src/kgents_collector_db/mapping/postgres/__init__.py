@@ -69,7 +69,7 @@ def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple
         return "degraded", "missing privilege"
     if lag is not None and not lag.link_up:
         return "degraded", "replication link down"
-    if any(each.stuck_s >= BLOCKED_S for each in sample.blocking or ()):
+    if any(each.is_held_up and each.stuck_s >= BLOCKED_S for each in sample.blocking or ()):
         return "degraded", "blocked sessions"
     return "healthy", ""
 

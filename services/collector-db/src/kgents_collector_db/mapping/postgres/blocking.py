@@ -20,6 +20,11 @@ class Tree(Struct, frozen=True):
     """Nobody in it is free: a deadlock that the server has not broken yet."""
 
     @property
+    def held_up(self) -> list[Blocked]:
+        """Those for whom it is a fault."""
+        return [each for each in self.blocked if each.is_held_up]
+
+    @property
     def longest_wait_s(self) -> float:
         """How long the first of them has been stuck."""
         return max((each.stuck_s for each in self.blocked), default=0.0)

@@ -97,23 +97,25 @@ def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system
     if system_id and known.uid and known.uid != system_id:
         told.say("Replaced", "warning", "is another database now: its system identifier changed", key=system_id)
     elif started is not None and started != identity.started.isoformat():
-        told.say("Restarted", "warning", "was restarted", key=identity.started.isoformat())
+        told.say("Restarted", "warning", "was restarted, or began anew after a crash", key=identity.started.isoformat())
     now = "standby" if identity.in_recovery else "primary"
     if role is not None and role != now:
         told.say("Promoted" if now == "primary" else "Demoted", "warning", f"is a {now} now; it was a {role}")
 
 
 def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
-    before = {each.oid: each.stats_reset for each in previous.databases or ()}
-    reset = [
-        each.datname for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset
-    ]
+    # Before 15 a database has a time of its reset from its first transaction on.
+    before = {each.oid: each.stats_reset for each in previous.databases or () if each.xact_commit}
+    reset = [each.oid for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset]
     if reset:
         told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))
 
 
 def _of_blocking(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
-    """Once for each root, when the first behind it has waited for longer than in normal work."""
+    """Once for each root, when the first behind it has waited for longer than in normal work.
+
+    It is only for information where everybody behind it waits for an advisory lock.
+    """
     if not sees_all(current):
         return
     waited_s = {_root(tree): tree.longest_wait_s for tree in blocking.trees((previous and previous.blocking) or ())}
@@ -123,7 +125,8 @@ def _of_blocking(told: _Teller, previous: PostgresSample | None, current: Postgr
         waiting = f"{len(tree.blocked)} session{'s' if len(tree.blocked) > 1 else ''}"
         text = f"has {waiting} waiting behind {blocking.described(tree.root)}"
         message = "\n".join(blocking.lines(tree))
-        told.say("SessionsBlocked", "warning", text, key=_root(tree), message=message, count=len(tree.blocked))
+        severity = "warning" if tree.held_up else "info"
+        told.say("SessionsBlocked", severity, text, key=_root(tree), message=message, count=len(tree.blocked))
 
 
 def _root(tree: blocking.Tree) -> str:

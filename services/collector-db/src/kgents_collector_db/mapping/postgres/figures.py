@@ -57,17 +57,33 @@ def performance(span: Span, previous: PostgresSample | None, sample: PostgresSam
     """The pulse's section `performance`."""
     hits = span.of_databases(lambda each: each.blks_hit)
     reads = span.of_databases(lambda each: each.blks_read)
-    commits = span.rate_of_databases(lambda each: each.xact_commit)
-    rollbacks = span.rate_of_databases(lambda each: each.xact_rollback)
+    commits, rollbacks = _transactions(span, previous, sample)
     calls, exec_ms = _statements(span, previous, sample)
     return {
         "qps": calls / span.seconds if calls is not None and span.seconds else None,
-        "tps": commits + rollbacks if commits is not None and rollbacks is not None else None,
+        "tps": _transaction_rate(span, previous, sample),
         "latency_ms": exec_ms / calls if calls and exec_ms is not None else None,
         "slow_queries": sum(each.slow for each in _clients(sample)) if _has_activity(sample) else None,
         "cache_hit_ratio": ratio(hits, reads),
         "rollback_ratio": ratio(rollbacks, commits),
     }
+
+
+def _transactions(
+    span: Span, previous: PostgresSample | None, sample: PostgresSample
+) -> tuple[float | None, float | None]:
+    """Commits and rollbacks between two looks, without those by which we looked."""
+    commits = span.of_databases(lambda each: each.xact_commit)
+    own = span.difference(previous.own_transactions if previous else None, sample.own_transactions)
+    others = max(0.0, commits - own) if commits is not None and own is not None else None
+    return others, span.of_databases(lambda each: each.xact_rollback)
+
+
+def _transaction_rate(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> float | None:
+    commits, rollbacks = _transactions(span, previous, sample)
+    if commits is None or rollbacks is None or not span.seconds:
+        return None
+    return (commits + rollbacks) / span.seconds
 
 
 def _statements(
@@ -109,8 +125,7 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
         **_mishaps(span, previous, sample),
         **own_cost(sample),
     }
-    commits = span.rate_of_databases(lambda each: each.xact_commit + each.xact_rollback)
-    found |= {"postgres_up": 1.0, "postgres_transaction_rate": commits}
+    found |= {"postgres_up": 1.0, "postgres_transaction_rate": _transaction_rate(span, previous, sample)}
     for number, (queryid, calls, seconds) in enumerate(busiest(sample, STATEMENTS_SHOWN)):
         found[f"postgres_statement_{queryid}_calls_per_s"] = calls
         found[f"postgres_statement_{queryid}_busy_ratio"] = seconds
@@ -175,11 +190,15 @@ def _locks(sample: PostgresSample) -> Figures:
             found[f"postgres_locks_{_snake(mode.removesuffix('Lock'))}"] = float(count)
         found["postgres_locks_waiting"] = float(sum(each.n for each in sample.locks if not each.granted))
     if sample.blocking is not None and sees_all(sample):
-        forest = trees(sample.blocking)
+        waiting = [each for each in sample.blocking if each.blocked_by]
+        held_up = [each for each in waiting if each.is_held_up]
+        advisory = [each for each in waiting if not each.is_held_up]
         found |= {
-            "postgres_blocked_sessions": float(len({each.pid for tree in forest for each in tree.blocked})),
-            "postgres_blocking_roots": float(len(forest)),
-            "postgres_blocked_seconds": greatest(tree.longest_wait_s for tree in forest) or 0.0,
+            "postgres_blocked_sessions": float(len(held_up)),
+            "postgres_blocking_roots": float(sum(bool(tree.held_up) for tree in trees(sample.blocking))),
+            "postgres_blocked_seconds": greatest(each.stuck_s for each in held_up) or 0.0,
+            "postgres_advisory_waiting_sessions": float(len(advisory)),
+            "postgres_advisory_waiting_seconds": greatest(each.wait_s for each in advisory) or 0.0,
         }
     return found
 
@@ -255,6 +274,8 @@ def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample
         "postgres_sessions_fatal": span.of_databases(lambda each: each.sessions_fatal),
         "postgres_sessions_killed": span.of_databases(lambda each: each.sessions_killed),
     }
+    if sample.databases is not None:
+        found["postgres_damaged_lately"] = float(any(each.is_damaged_lately for each in sample.databases))
     if archiver and _archives(sample):
         found["postgres_archiving_failing"] = float(is_archiving_failing(sample))
         found["postgres_archived_age_seconds"] = archiver.since_archived_s

@@ -42,7 +42,7 @@ class Span:
             old = before.get(now.oid)
             if old is None:  # made since: what it counts, it counts from then
                 total += figure(now)
-            elif old.stats_reset != now.stats_reset or figure(now) < figure(old):
+            elif figure(now) < figure(old) or (figure(old) and old.stats_reset != now.stats_reset):
                 return None
             else:
                 total += figure(now) - figure(old)

@@ -49,7 +49,10 @@ def lag(sample: PostgresSample, primary_position: int | None, previous: Postgres
         return Lag(False, behind, None)
     if standby.received is not None and standby.received <= standby.replayed:
         return Lag(True, behind, 0.0)
-    return Lag(True, behind, _bounded(standby.since_last_xact_s, standby.replayed, Span(previous, sample), previous))
+    seconds = standby.since_last_xact_s
+    if seconds is not None:
+        seconds = max(0.0, seconds)  # its primary's clock may be ahead of its own
+    return Lag(True, behind, _bounded(seconds, standby.replayed, Span(previous, sample), previous))
 
 
 def _bounded(seconds: float | None, replayed: int, span: Span, previous: PostgresSample | None) -> float | None:
@@ -73,6 +76,7 @@ def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: dateti
             "lag_bytes": own_lag.bytes,
             "lag_s": own_lag.seconds,
             "replay_paused": float(sample.standby.paused),
+            "apply_delay_s": sample.standby.apply_delay_s,
         }
     senders = sample.senders or ()
     if sample.senders is not None:
@@ -106,6 +110,14 @@ def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> dict
             "slot_retained_ratio": retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
             "slot_safe_bytes": min(
                 (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
+            ),
+            "slot_safe_ratio": min(
+                (
+                    each.safe_wal_bytes / each.limit_wal_bytes
+                    for each in slots
+                    if each.safe_wal_bytes is not None and each.limit_wal_bytes
+                ),
+                default=None,
             ),
             "slot_inactive_s": greatest(each.inactive_s for each in slots if not each.active),
         }

@@ -20,6 +20,8 @@ class Identity(Struct, frozen=True):
     version: str
     in_recovery: bool
     started: datetime
+    """Its last start, or when it began anew after the crash of one of its processes: all sessions and statistics end
+    with either."""
     backend_pid: int
     """Of our own session."""
     max_connections: int
@@ -66,11 +68,20 @@ class Blocked(Struct, frozen=True):
 
     @property
     def stuck_s(self) -> float:
-        """How long it has waited in a way that is no normal work.
+        """How long it has waited in a way that is news.
 
         CREATE INDEX CONCURRENTLY and its like wait for older transactions to end, as long as these take.
         """
         return 0.0 if self.wait_event == "virtualxid" else self.wait_s or 0.0
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it waits for a lock of the server's own, on tables and rows.
+
+        An advisory lock means what its program wants it to mean: whoever would be elected leader waits for one until
+        the leader is gone. That is no fault, though whoever waits behind such a session in turn is held up.
+        """
+        return bool(self.blocked_by) and self.wait_event != "advisory"
 
 
 class Lock(Struct, frozen=True):
@@ -89,7 +100,7 @@ class Database(Struct, frozen=True):
     datname: str
     is_guestless: bool
     """Whether we stay out: it takes no connections, not ours, or is a template, of which nobody can make a database
-    meanwhile."""
+    meanwhile; or it stands for the tables that all databases share."""
     xact_commit: int
     xact_rollback: int
     blks_hit: int
@@ -104,6 +115,8 @@ class Database(Struct, frozen=True):
     temp_bytes: int
     deadlocks: int
     checksum_failures: int
+    is_damaged_lately: bool
+    """Whether a damaged page was read within the last day."""
     sessions_abandoned: int
     sessions_fatal: int
     sessions_killed: int
@@ -162,6 +175,8 @@ class Slot(Struct, frozen=True):
     active: bool
     wal_status: str | None
     safe_wal_bytes: int | None
+    limit_wal_bytes: int | None
+    """What it may keep; None: as much as it needs."""
     retained_bytes: int | None
     xmin_age: int | None
     catalog_xmin_age: int | None
@@ -181,6 +196,8 @@ class Standby(Struct, frozen=True):
     replayed: int | None
     since_last_xact_s: float | None
     paused: bool
+    apply_delay_s: float
+    """How far it is told to stay behind (`recovery_min_apply_delay`)."""
     has_upstream: bool
     """Whether it is told to stream from anywhere. Without it replays an archive, and has no link that could be down."""
 
@@ -284,6 +301,8 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     connections: int = 0
     """That this collector holds to the server."""
     queries: int = 0
+    own_transactions: int = 0
+    """Those of this collector that the figures of this look count, since it began to watch."""
     look_s: float = 0.0
     statements_state: str = "unknown"
     """`available`, or why not: `absent`, `not preloaded`, `not permitted`."""

@@ -17,8 +17,8 @@ class Fill(Struct, frozen=True):
 
     used_bytes: float | None = None
     ceiling_bytes: float | None = None
-    evicts: bool = False
-    """Whether reaching the ceiling makes it forget old keys, rather than refuse writes or be killed."""
+    is_soft: bool = False
+    """Whether reaching the ceiling is no fault: it then forgets old keys, rather than refuse writes or be killed."""
 
     @property
     def ratio(self) -> float | None:
@@ -30,7 +30,7 @@ class Fill(Struct, frozen=True):
     @property
     def hard_ratio(self) -> float | None:
         """The same, where reaching the ceiling is a fault: a cache that evicts is full by design."""
-        return None if self.evicts else self.ratio
+        return None if self.is_soft else self.ratio
 
 
 def fill(sample: RedisSample) -> Fill:
@@ -38,17 +38,20 @@ def fill(sample: RedisSample) -> Fill:
 
     `maxmemory` counts what was allocated, without the buffers that replicas are served from; a container's limit
     counts what is resident, fragmentation included. `total_system_memory` is the host's and no ceiling of anything.
+    A replica heeds its own `maxmemory` only once it is promoted (`replica-ignore-maxmemory`): until then it holds what
+    its master holds.
     """
     info = sample.info
     if info is None:
         return Fill()
     used, resident = info.number("used_memory"), info.number("used_memory_rss")
     counted = None if used is None else used - (info.number("mem_not_counted_for_evict") or 0.0)
-    own = Fill(counted, info.number("maxmemory") or None, evicts=evicts(info))
+    own = Fill(counted, info.number("maxmemory") or None, is_soft=evicts(info) or info.role == "replica")
     granted = Fill(resident, float(sample.memory_limit_bytes)) if sample.memory_limit_bytes is not None else Fill()
     if own.ratio is None:
         return granted if granted.ratio is not None else Fill(used)
-    return granted if granted.ratio is not None and granted.ratio > own.ratio else own
+    is_first = granted.ratio is not None and (granted.ratio > own.ratio or info.role == "replica")
+    return granted if is_first else own
 
 
 def evicts(info: Info) -> bool:

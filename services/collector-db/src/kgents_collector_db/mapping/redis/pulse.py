@@ -182,10 +182,13 @@ def _persistence(info: Info) -> Figures:
 
 
 def _slow(previous: RedisSample | None, current: RedisSample, delta: Delta | None) -> Figures:
-    """Slow commands of this window: their ids count up, so none is missed that the log has already forgotten."""
+    """Slow commands of this window: their ids count up, so none is missed that the log has already forgotten.
+
+    The ids outlive SLOWLOG RESET: after an empty log, what is in the log now is all that is known to be new.
+    """
     if delta is None or previous is None or previous.slow is None or current.slow is None:
         return {}
-    last_id = previous.slow[0].id if previous.slow else -1
+    last_id = previous.slow[0].id if previous.slow else current.slow[-1].id - 1 if current.slow else 0
     new = [each for each in current.slow if each.id > last_id]
     count = max(0, current.slow[0].id - last_id) if current.slow else 0
     spikes = [each.latency_s for each in current.spikes or () if each not in (previous.spikes or ())]

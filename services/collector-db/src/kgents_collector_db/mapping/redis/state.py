@@ -72,7 +72,8 @@ def _lasting(info: Info, cluster: Info | None) -> Iterator[State]:
         yield State("degraded", "replication link down" if how == "down" else "replica synchronising")
     if info.text("rdb_last_bgsave_status") == "err":
         yield State("degraded", "snapshot failed")
-    if info.text("aof_last_write_status") == "err" or info.text("aof_last_bgrewrite_status") == "err":
+    appended = {info.text("aof_last_write_status"), info.text("aof_last_bgrewrite_status")}
+    if info.flag("aof_enabled") and "err" in appended:
         yield State("degraded", "append-only file failed")
 
 

@@ -16,7 +16,7 @@ from msgspec import structs
 from kgents_collector_db.mapping.postgres import sample as rows
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.source import Tier
-from kgents_collector_db.source.postgres import queries
+from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import BlindError
 from kgents_collector_db.source.postgres.look import Look
 from kgents_collector_db.source.postgres.server_log import ServerLog
@@ -29,6 +29,10 @@ V = TypeVar("V")
 
 LOG_S: Final = 1.0
 """Time for reading the log: a look waits for its disk no longer than this."""
+GUEST_TRANSACTIONS: Final = 3
+"""Of a session in another database beside the query itself: its login, and who answers."""
+ADMIN_SHUTDOWN: Final = "57P01"
+"""What the server says to a session before it ends it: it was told to stop, or somebody ended the session."""
 SIZES_S: Final = 1.0
 """Time for measuring databases in one slow look: each costs one stat for each file. The rest comes next time."""
 
@@ -42,6 +46,8 @@ class PostgresSource:
         self._session: Session | None = None
         self._system_id: str | None = None
         self._started: datetime | None = None
+        self._was_told_to_go = False
+        self._transactions = 0  # of ours, by the looks before
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
@@ -64,7 +70,10 @@ class PostgresSource:
         except BlindError as error:
             self._drop()
             return look.blind(error.blindness, messages)
-        look.sections |= {"system_id": self._system_id, "messages": messages}
+        # A backend tells of its transactions a second late, so of this look only the first question is counted yet.
+        own = self._transactions + 1
+        self._transactions += look.queries + GUEST_TRANSACTIONS * (look.connections - 1)
+        look.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
         self._kept |= look.dear
         return look.sample(identity, self._kept, self._statements.state)
 
@@ -80,6 +89,7 @@ class PostgresSource:
 
     def _drop(self) -> None:
         if self._session is not None:
+            self._was_told_to_go = self._session.farewell == ADMIN_SHUTDOWN
             self._session.drop()
             self._session = None
 
@@ -108,7 +118,8 @@ class PostgresSource:
                 self._drop()
                 if error.blindness.cause != "refused":
                     raise
-        self._session, identity = await open_session(self._target)
+        self._session, identity = await self._new_session()
+        self._was_told_to_go = False
         self._system_id = None
         self._statements.forget()
         if identity.started != self._started:  # another server, or another start: what was read of the old one is past
@@ -117,6 +128,16 @@ class PostgresSource:
             self._tables.clear()
             self._sizes.clear()
         return self._session, identity
+
+    async def _new_session(self) -> tuple[Session, Identity]:
+        """A server that starts and one that stops refuse us in the same way; what it said last tells which it is."""
+        try:
+            return await open_session(self._target)
+        except BlindError as error:
+            self._was_told_to_go &= error.blindness.cause == "starting"
+            if self._was_told_to_go:
+                raise BlindError(failure.refused(self._target, "it is shutting down")) from None
+            raise
 
     async def _read_fast(self, look: Look, session: Session, identity: Identity) -> rows.StatementSum | None:
         version, in_recovery = identity.version_num // 10000, identity.in_recovery

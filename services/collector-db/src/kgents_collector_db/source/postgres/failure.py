@@ -8,6 +8,8 @@ from typing import Final
 import asyncpg  # type: ignore[import-untyped]
 
 from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.source.dialling import is_refused
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.targets.postgres import PostgresTarget
 
 PROBE_S: Final = 1.0
@@ -44,22 +46,28 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
     """Why there is no connection. Of a timeout `of_silence` tells more."""
     if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
-    where, kind = target.address, type(error).__name__
+    kind = type(error).__name__
     match error:
         case ssl.SSLError() | ssl.CertificateError():
             return _of_tls(target, kind)
         case socket.gaierror():
-            found, remedy = f"that the name {target.host} is unknown", "correct host, or mend DNS"
-        case ConnectionRefusedError() | FileNotFoundError() | ConnectionResetError() | BrokenPipeError():
-            is_there = isinstance(error, ConnectionResetError | BrokenPipeError)
-            return refused(target, "it closes connections at once" if is_there else "nobody listens")
+            return _unreachable(target, f"that the name {target.host} is unknown; correct host, or mend DNS")
+        case ConnectionResetError() | BrokenPipeError():
+            why = "it closes connections at once"
+        case OSError() if isinstance(error, FileNotFoundError) or is_refused(error):
+            why = "nobody listens"
         case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
             return _of_tls(target, "that the server does not speak it")
-        case OSError(strerror=str(reason)):
-            found, remedy = reason, "check the network between us"
+        case OSError() if error.strerror or not isinstance(error, ConnectionError):
+            found = error.strerror or "none of its addresses within reach"
+            return _unreachable(target, f"{found}; check the network between us")
         case _:
-            return refused(target, f"it does not speak as expected ({kind})")
-    return Blindness("failing", "unreachable", f"expected to reach {where}, found {found}; {remedy}")
+            why = f"it does not speak as expected ({kind})"
+    return refused(target, why)
+
+
+def _unreachable(target: PostgresTarget, found: str) -> Blindness:
+    return Blindness("failing", "unreachable", f"expected to reach {target.address}, found {found}")
 
 
 def _of_tls(target: PostgresTarget, found: str) -> Blindness:
@@ -91,7 +99,7 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindnes
         case asyncpg.TooManyConnectionsError():
             return _of_limit(error, target)
         case asyncpg.CannotConnectNowError():
-            return _of_transition(error, target)
+            return _of_transition(target)
         case asyncpg.ProtocolViolationError():
             return pooler(target)  # PostgreSQL itself has no complaint about how we speak
         case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
@@ -136,9 +144,7 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness
     return Blindness("degraded", "own limit", text)
 
 
-def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
-    if "shutting down" in str(error):
-        return refused(target, "it is shutting down")
+def _of_transition(target: PostgresTarget) -> Blindness:
     text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
     text += "on its way down; wait, and read its log if it does not end"
     return Blindness("starting", "starting", text)
@@ -146,6 +152,11 @@ def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Blin
 
 async def of_silence(target: PostgresTarget) -> Blindness:
     """After a deadline: whether the machine is out of reach, or the server is there and does not answer."""
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await look_up(target.host)
+    except (OSError, UnicodeError, TimeoutError):
+        return _unreachable(target, f"nobody who knows the name {target.host}; mend DNS")
     try:
         async with asyncio.timeout(PROBE_S):
             if target.host.startswith("/"):

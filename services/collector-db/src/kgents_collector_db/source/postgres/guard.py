@@ -15,7 +15,7 @@ from kgents_collector_db.source.pgwire import MESSAGE_BYTES_MAX, SCRAM_ITERATION
 _HEAD: Final = struct.Struct("!Bi")
 _KINDS: Final = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
 """The types of message that a server sends."""
-_LOGIN, _SETTING, _READY = b"RSZ"
+_LOGIN, _SETTING, _READY, _ERROR = b"RSZE"
 _ITERATIONS: Final = re.compile(rb"(?:^|,)i=(\d+)")
 
 
@@ -24,6 +24,8 @@ class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.farewell = ""
+        """The SQLSTATE of the last error: asyncpg drops what a server says to a session that asks nothing."""
         self._link: Any = None
         self._held = b""  # the beginning of a message that is not judged yet
         self._passing = 0  # bytes still to come of a message that was judged
@@ -42,7 +44,7 @@ class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
                 self._link.abort()
                 return
             end = at + 1 + length
-            if kind in (_LOGIN, _SETTING, _READY):
+            if kind in (_LOGIN, _SETTING, _READY, _ERROR):
                 if end > len(data):
                     break
                 if not self._is_sound(kind, data[at + _HEAD.size : end]):
@@ -57,6 +59,10 @@ class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
     def _is_sound(self, kind: int, body: bytes) -> bool:
         if kind == _LOGIN:
             return not _is_costly(body)
+        if kind == _ERROR:
+            self.farewell = next(
+                (part[1:].decode("ascii", "replace") for part in body.split(b"\0") if part[:1] == b"C"), ""
+            )
         if kind == _SETTING:
             self._is_server |= body.startswith(b"server_version\0")
         return kind != _READY or (self._is_server and bool(body))

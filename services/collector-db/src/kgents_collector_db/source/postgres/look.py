@@ -27,7 +27,7 @@ class Look:
         """Those of the dearer tiers, worth keeping until they are read again."""
         self.connections = 1
         self._faults: list[str] = []
-        self._queries = 0
+        self.queries = 0
         self._target = target
         self._clock = clock
         self._started_s = clock.monotonic_s()
@@ -40,7 +40,7 @@ class Look:
             BlindError: there is none, and the session is of no use any more.
             asyncpg.PostgresError: the server refuses this query alone.
         """
-        self._queries += 1
+        self.queries += 1
         try:
             return await answer
         except TimeoutError:
@@ -112,7 +112,7 @@ class Look:
             at=self._clock.now(),
             address=self._target.address,
             connections=0 if fields.get("blindness") else self.connections,
-            queries=self._queries,
+            queries=self.queries,
             look_s=self._clock.monotonic_s() - self._started_s,
             **fields,
         )

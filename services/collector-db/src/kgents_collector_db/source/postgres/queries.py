@@ -23,7 +23,9 @@ def identity(version: int) -> str:
     reserved = "current_setting('reserved_connections')::int" if version >= 16 else "0"
     return f"""select clock_timestamp() as now, current_setting('server_version_num')::int as version_num,
     current_setting('server_version') as version, pg_is_in_recovery() as in_recovery,
-    pg_postmaster_start_time() as started, pg_backend_pid() as backend_pid,
+    greatest(pg_postmaster_start_time(), (select max(backend_start) from pg_stat_activity
+      where backend_type = 'checkpointer' and backend_start > pg_postmaster_start_time() + interval '1 s')) as started,
+    pg_backend_pid() as backend_pid,
     current_setting('max_connections')::int as max_connections,
     current_setting('superuser_reserved_connections')::int as superuser_reserved, {reserved} as reserved,
     pg_has_role('pg_read_all_stats', 'USAGE') as sees_all,
@@ -63,8 +65,9 @@ BLOCKING: Final = f"""with waiting as materialized (
 
 LOCKS: Final = "select coalesce(mode, '') as mode, granted, count(*)::int as n from pg_locks group by 1, 2"
 
-DATABASES: Final = """select d.oid::int8 as oid, d.datname,
-    not d.datallowconn or d.datistemplate or not coalesce(has_database_privilege(d.oid, 'CONNECT'), false)
+# The row without a database is that of the tables which all databases share.
+DATABASES: Final = """select coalesce(d.oid, s.datid)::int8 as oid, coalesce(d.datname, '') as datname,
+    not coalesce(d.datallowconn and not d.datistemplate and has_database_privilege(d.oid, 'CONNECT'), false)
       as is_guestless,
     coalesce(s.xact_commit, 0) as xact_commit, coalesce(s.xact_rollback, 0) as xact_rollback,
     coalesce(s.blks_hit, 0) as blks_hit, coalesce(s.blks_read, 0) as blks_read,
@@ -73,10 +76,11 @@ DATABASES: Final = """select d.oid::int8 as oid, d.datname,
     coalesce(s.tup_deleted, 0) as tup_deleted, coalesce(s.conflicts, 0) as conflicts,
     coalesce(s.temp_files, 0) as temp_files, coalesce(s.temp_bytes, 0) as temp_bytes,
     coalesce(s.deadlocks, 0) as deadlocks, coalesce(s.checksum_failures, 0) as checksum_failures,
+    coalesce(s.checksum_last_failure > clock_timestamp() - interval '1 day', false) as is_damaged_lately,
     coalesce(s.sessions_abandoned, 0) as sessions_abandoned, coalesce(s.sessions_fatal, 0) as sessions_fatal,
     coalesce(s.sessions_killed, 0) as sessions_killed, s.stats_reset,
-    age(d.datfrozenxid) as xid_age, mxid_age(d.datminmxid) as mxid_age
-    from pg_database d left join pg_stat_database s on s.datid = d.oid order by d.oid limit 1000"""
+    coalesce(age(d.datfrozenxid), 0) as xid_age, coalesce(mxid_age(d.datminmxid), 0) as mxid_age
+    from pg_database d full join pg_stat_database s on s.datid = d.oid order by 1 limit 1000"""
 
 WAL: Final = "select wal_records, wal_fpi, wal_buffers_full, stats_reset from pg_stat_wal"
 
@@ -90,6 +94,7 @@ STANDBY: Final = f"""select r.status, {_age_s("r.last_msg_receipt_time")} as msg
     pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8 as received,
     pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::int8 as replayed,
     {_age_s("pg_last_xact_replay_timestamp()")} as since_last_xact_s, pg_is_wal_replay_paused() as paused,
+    extract(epoch from current_setting('recovery_min_apply_delay')::interval)::float8 as apply_delay_s,
     case when pg_has_role('pg_read_all_settings', 'USAGE') then current_setting('primary_conninfo') <> '' else true end
       as has_upstream
     from (select 1) one left join pg_stat_wal_receiver r on true"""
@@ -149,6 +154,8 @@ def slots(version: int, *, in_recovery: bool) -> str:
     """Replication slots: what they keep of the log, and what they keep vacuum from."""
     newer = f"{_age_s('inactive_since')} as inactive_s, invalidation_reason"
     return f"""select slot_name::text, slot_type, active, wal_status, safe_wal_size as safe_wal_bytes,
+    case when safe_wal_size is not null then pg_size_bytes(current_setting('max_slot_wal_keep_size')) end
+      as limit_wal_bytes,
     pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, restart_lsn)::int8 as retained_bytes,
     age(xmin) as xmin_age, age(catalog_xmin) as catalog_xmin_age,
     {newer if version >= 17 else "null::float8 as inactive_s, null::text as invalidation_reason"}

@@ -9,6 +9,7 @@ import msgspec
 
 from kgents_collector_db.mapping.facts import Blindness
 from kgents_collector_db.mapping.postgres.sample import Identity
+from kgents_collector_db.source.names import look_up
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import BlindError
 from kgents_collector_db.source.postgres.guard import GuardedProtocol
@@ -23,6 +24,7 @@ LIMITS: Final = {
     "application_name": queries.APPLICATION,
     "lock_timeout": "100",
     "idle_in_transaction_session_timeout": "10000",
+    "idle_session_timeout": "0",
     "default_transaction_read_only": "on",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
@@ -43,6 +45,7 @@ class Session:
 
     def __init__(self, connection: "asyncpg.Connection[Any]", target: PostgresTarget) -> None:
         self._connection = connection
+        self._protocol: GuardedProtocol = connection._protocol  # noqa: SLF001 - ours, see below
         self._deadline_s = target.statement_timeout_s + GRACE_S
         self.queries = 0
 
@@ -50,6 +53,11 @@ class Session:
     def server_pid(self) -> int:
         """Of our backend, as the login named it."""
         return int(self._connection.get_server_pid())
+
+    @property
+    def farewell(self) -> str:
+        """The SQLSTATE with which the server ended the session by itself; empty if it did not say any."""
+        return self._protocol.farewell
 
     @property
     def version(self) -> int:
@@ -127,6 +135,7 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         password = await asyncio.to_thread(target.password.reveal) if target.password is not None else None
     except OSError as error:
         raise _SecretError(str(error)) from None
+    await look_up(target.host)
     return await asyncpg.connect(
         host=target.host,
         port=target.port,
@@ -134,6 +143,8 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         password=password,
         database=target.database,
         ssl=_ssl(target),
+        direct_tls=False,
+        target_session_attrs="any",  # as are the two lines above: or the environment would have a say
         timeout=target.connect_timeout_s,
         server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
