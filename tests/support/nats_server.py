@@ -1,19 +1,19 @@
 """A real nats-server for one test: free ports, its own directory, ready in milliseconds, made to suffer on demand."""
 
 import asyncio
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from support.ports import free_port
+from support.process import OwnProcess
 
 BINARY = Path(sys.executable).with_name("nats-server")
 READY_TIMEOUT_S = 20.0
 
 
-class NatsServer:
+class NatsServer(OwnProcess):
     """`async with NatsServer(tmp_path) as server`. The ports stay the same over `kill` and `start`."""
 
     def __init__(self, directory: Path, *, config: str = "", jetstream: bool = True, name: str = "test") -> None:
@@ -24,7 +24,6 @@ class NatsServer:
         self._config = config
         self._jetstream = jetstream
         self._name = name
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -33,11 +32,6 @@ class NatsServer:
     @property
     def monitor_url(self) -> str:
         return f"http://127.0.0.1:{self.monitor_port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     async def __aenter__(self) -> "NatsServer":
         await self.start()
@@ -69,28 +63,3 @@ class NatsServer:
             f"server_name: {self._name}\nlisten: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self.monitor_port}\n"
             f"{store}{self._config}\n"
         )
-
-    def kill(self) -> None:
-        """kill -9: no goodbye to clients, no flush of anything."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-
-    async def stop(self) -> None:
-        """An orderly shutdown."""
-        self._signal(signal.SIGTERM)
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
-            self._process = None
-
-    def pause(self) -> None:
-        """SIGSTOP: the sockets stay open and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)

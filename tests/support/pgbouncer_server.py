@@ -3,18 +3,18 @@
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from support.ports import free_port
 from support.postgres_server import PASSWORD, PostgresServer, own_directory, owner
+from support.process import OwnProcess
 from support.programs import need
 
 START_S = 10.0
 
 
-class PgbouncerServer:
+class PgbouncerServer(OwnProcess):
     """`async with PgbouncerServer(directory, postgres) as pooler`; user `kgents` may read its console."""
 
     def __init__(self, directory: Path, postgres: PostgresServer, **settings: object) -> None:
@@ -23,7 +23,6 @@ class PgbouncerServer:
         self.directory = directory
         self._postgres = postgres
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> "PgbouncerServer":
         self.directory = own_directory(self.directory)
@@ -67,19 +66,3 @@ class PgbouncerServer:
             else:
                 writer.close()
                 return
-
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-
-    def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)

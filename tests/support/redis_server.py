@@ -6,7 +6,6 @@ folder of their own, so that the project does not depend on them. What cannot be
 
 import asyncio
 import os
-import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import Self
 
 from support.ports import free_port
+from support.process import OwnProcess
 from support.programs import need
 
 READY_TIMEOUT_S = 20.0
 VARIANTS = ("redis-7.0", "valkey", "redis-6.2")
 
 
-class RedisServer:
+class RedisServer(OwnProcess):
     """`async with RedisServer(tmp_path) as server`. The port stays the same over `kill` and `start`."""
 
     def __init__(
@@ -35,16 +35,10 @@ class RedisServer:
         self.password = password
         self._program = need(program) if program else program_of(variant)
         self._sentinel = ["--sentinel"] if "sentinel" in program else []
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -111,24 +105,6 @@ class RedisServer:
         """Keys of a kilobyte, by a script: quick, and one command."""
         script = "for i = 1, ARGV[1] do redis.call('set', 'fill:' .. i, string.rep('x', 1000)) end"
         self.cli("eval", script, "0", str(megabytes * 1024))
-
-    def kill(self) -> None:
-        """kill -9."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-
-    def pause(self) -> None:
-        """SIGSTOP: the kernel goes on to accept, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
 
 
 def quoted(value: str) -> str:
