@@ -67,7 +67,7 @@ def unread_refusal(client: Client) -> str:
     reader = getattr(client._transport, "_io_reader", None)  # noqa: SLF001
     if reader is None:
         return ""
-    if refusal := _REFUSAL.search(bytes(reader._buffer)):  # noqa: SLF001
+    if refusal := _REFUSAL.search(bytes(getattr(reader, "_buffer", b""))):
         return refusal[1].decode(errors="replace")
     return words_of(reader.exception()) if isinstance(reader.exception(), ssl.SSLError) else ""
 
