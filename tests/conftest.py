@@ -5,6 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 MARKERS = ("unit", "property", "contract", "integration", "faults", "e2e")
 ROOT = Path(__file__).parent
@@ -18,6 +20,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT).parts[0]
         if folder in MARKERS:
             item.add_marker(folder)
+
+
+class Schedule(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Which tests of several processes stay together: a file's, for the sake of its fixtures, and all of e2e.
+
+    These run commands as a user does, without a port of their own: they would take NATS's well-known one from each
+    other, or find each other's server there.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "e2e" if "e2e" in Path(file).parts else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule:
+    return Schedule(config, log)
 
 
 @pytest.fixture(autouse=True)
