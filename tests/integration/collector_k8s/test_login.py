@@ -2,8 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,20 @@ from multidict import CIMultiDictProxy
 from kgents_collector_k8s.source import ApiClient, ApiError, login
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import SystemClock
+from support.k8s_peer import Json, kubeconfig, serving
 from support.kube_api import KubeApi
 
-Json = dict[str, Any]
 API = "client.authentication.k8s.io/v1"
 
 
-@asynccontextmanager
-async def noting(requests: list[CIMultiDictProxy[str]]) -> AsyncIterator[str]:
+def noting(requests: list[CIMultiDictProxy[str]]) -> AbstractAsyncContextManager[str]:
     """A server that notes the headers of each request."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         requests.append(request.headers)
         return web.json_response({})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-def kubeconfig(
-    path: Path, url: str, *, user: Json | None = None, name: str = "x", current: str | None = "x", **cluster: Any
-) -> Path:
-    content: Json = {
-        "clusters": [{"name": f"{name}-c", "cluster": {"server": url} | cluster}],
-        "users": [{"name": f"{name}-u", "user": user or {"token": "t"}}],
-        "contexts": [{"name": name, "context": {"cluster": f"{name}-c", "user": f"{name}-u"}}],
-    }
-    path.write_text(json.dumps(content | ({"current-context": current} if current is not None else {})))
-    return path
+    return serving(answer)
 
 
 async def refused(path: Path | None, context: str = "") -> str:
