@@ -60,13 +60,11 @@ def find(program: str) -> Path | None:
     return Path(found) if found else None
 
 
-def need(*programs: str) -> Path:
-    """Where the first of these programs is; the test is skipped, visibly, where one is missing."""
-    for program in programs:
-        if find(program) is None:
-            pytest.skip(why_missing(program))
-    found = find(programs[0])
-    assert found is not None
+def need(program: str) -> Path:
+    """Where a program is; the test is skipped, visibly, where it is missing."""
+    found = find(program)
+    if found is None:
+        pytest.skip(why_missing(program))
     return found
 
 
@@ -102,7 +100,7 @@ def attempt(what: str, work: Callable[[], None]) -> None:
     try:
         work()
     except (OSError, subprocess.SubprocessError) as error:
-        words = getattr(error, "stderr", "") or str(error)
+        words = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
         say(f"could not install {what}: {words.strip()[-300:]}")
     else:
         say(f"installed {what} in {time.monotonic() - started_s:.0f} s")
@@ -115,7 +113,7 @@ def say(text: str) -> None:
 def install_debian(packages: Sequence[str]) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise OSError("that needs root, and Debian's apt-get")
-    apt_get("update")
+    attempt("the lists of packages", partial(apt_get, "update"))  # older ones may do, where one source is away
     with no_services():
         try:
             apt_get("install", packages)

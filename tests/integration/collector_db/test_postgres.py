@@ -92,7 +92,7 @@ async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_
             if before is not None:
                 seconds = (look.sample.identity.now - before.identity.now).total_seconds()
                 counted.append(known(look.pulse.performance["tps"]) * seconds)
-            await asyncio.sleep(1.3)
+            await asyncio.sleep(1.3)  # a backend tells of its transactions a second late
     assert counted == pytest.approx([0, 0, 200, 0], abs=8)
 
 

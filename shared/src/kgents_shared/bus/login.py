@@ -64,7 +64,7 @@ def unread_refusal(client: Client) -> str:
     think ourselves admitted. nats-py then fails to send its own next line, ends with "broken pipe" or "connection
     lost", and leaves the reason unread where only private names lead to.
     """
-    reader = getattr(client._transport, "_io_reader", None)  # noqa: SLF001
+    reader = getattr(client._transport, "_io_reader", None)  # noqa: SLF001 - as said above
     if reader is None:
         return ""
     if refusal := _REFUSAL.search(bytes(getattr(reader, "_buffer", b""))):
