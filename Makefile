@@ -51,12 +51,12 @@ check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m kgents_cli.reference --check
+	PYTHONPATH=tools $(BIN)/python -m reference --check
 
 fix: setup ## what the linters can mend by themselves, and the generated documents
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m kgents_cli.reference
+	PYTHONPATH=tools $(BIN)/python -m reference
 
 bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench

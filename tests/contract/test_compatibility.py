@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kgents_cli.reference.schemas import VERSION, schema
 from kgents_shared.contract.subjects import FIELDS
+from reference.schemas import VERSION, schema
 from support.compatibility import breaking_changes
 
 RELEASED = Path(__file__).parent / "released"

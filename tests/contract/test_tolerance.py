@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgents_cli.reference.schemas import schema
 from kgents_shared.contract.codec import ALERT, BY_SIGNAL, ENTITY, EVENT, HEALTH, encode, is_removal
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.subjects import FIELDS
+from reference.schemas import schema
 from support.examples import EXAMPLES
 
 CANARY = "c4n4ry"

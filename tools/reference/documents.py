@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from kgents_cli.reference import asyncapi, checks, commands, schemas, settings, subjects
 from kgents_shared.contract.subjects import FIELDS
+from reference import asyncapi, checks, commands, schemas, settings, subjects
 
 
 def _json(generate: Callable[[], dict[str, Any]]) -> str:

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_cli.reference import GENERATED
-from kgents_cli.reference.docstrings import summary
-from kgents_cli.reference.schemas import VERSION
-from kgents_cli.reference.signals import SIGNALS, STREAMS, TOKENS, address, example, messages
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.subjects import FIELDS
 from kgents_shared.contract.wire import Wire
+from reference import GENERATED
+from reference.docstrings import summary
+from reference.schemas import VERSION
+from reference.signals import SIGNALS, STREAMS, TOKENS, address, example, messages
 
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 

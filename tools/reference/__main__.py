@@ -1,4 +1,4 @@
-"""`python -m kgents_cli.reference`: documents → files of this checkout. With `--check`: both → exit code."""
+"""`PYTHONPATH=tools python -m reference`: documents → files of this checkout. With `--check`: both → exit code."""
 
 import difflib
 import sys
@@ -9,10 +9,10 @@ from typing import Final
 
 import click
 
-from kgents_cli.reference.documents import DOCUMENTS
+from reference.documents import DOCUMENTS
 
-FOLDER: Final = Path(__file__).parents[5] / "docs" / "reference"
-"""Of the checkout this module is part of: the documents live beside their source, never in an installed package."""
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
+"""Of the checkout this module is part of."""
 _EXCERPT_LINES: Final = 20
 """Enough to see which change was not carried over."""
 

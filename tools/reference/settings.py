@@ -8,11 +8,11 @@ import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
 from kgents_cli.installed import load_service, service_names
-from kgents_cli.reference.docstrings import meanings, summary
-from kgents_cli.reference.markdown import code, page, table
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.config import PREFIX, CommonConfig
 from kgents_shared.runtime.settings import ANY, Key, Setting, expectation, member_in, section_in, settings_of
+from reference.docstrings import meanings, summary
+from reference.markdown import code, page, table
 
 _COLUMNS: Final = ("key", "variable", "type", "default", "meaning")
 

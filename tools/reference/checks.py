@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from kgents_cli.reference.markdown import code, page, table
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, StateCheck, Thresholds
+from reference.markdown import code, page, table
 
 
 def document() -> str:

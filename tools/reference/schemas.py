@@ -6,9 +6,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import NODEFAULT, Struct, inspect, structs
 
-from kgents_cli.reference import GENERATED
-from kgents_cli.reference.docstrings import meanings
 from kgents_shared.contract.codec import BY_SIGNAL
+from reference import GENERATED
+from reference.docstrings import meanings
 
 VERSION: Final = 1
 """Of the wire contract. It only rises with a change that readers of the older one cannot take."""

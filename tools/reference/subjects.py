@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from kgents_cli.reference.markdown import code, page, table
-from kgents_cli.reference.signals import SIGNALS, STREAMS, TOKENS, example
 from kgents_shared.contract import subjects
 from kgents_shared.contract.meta import HEARTBEAT_TTL_S
 from kgents_shared.contract.streams import DAY_S, REMOVAL_TTL_S, Stream
+from reference.markdown import code, page, table
+from reference.signals import SIGNALS, STREAMS, TOKENS, example
 
 _ESCAPED: Final = ("cart-7f", "kube-root-ca.crt", "10.0.3.7:5432", "größe", "", "_")
 _HOUR_S: Final = 3600

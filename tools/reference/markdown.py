@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from kgents_cli.reference import GENERATED
+from reference import GENERATED
 
 
 def page(title: str, *blocks: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from kgents_cli.app import kgents
-from kgents_cli.reference.markdown import listing, page
+from reference.markdown import listing, page
 
 _WIDTH: Final = 100
 """Fixed, so that the page does not depend on whose terminal it was made in."""
