@@ -18,8 +18,8 @@ import uvloop
 from bench import databases, docker, kubernetes, latency, publish, relay, snapshot
 from bench.figures import Figure, as_json, as_table
 from bench.run import Run
-from kgents_shared.runtime.logging import LogConfig
 from kgents_shared.runtime.logging import setup as setup_logging
+from kgents_shared.runtime.sections import LogConfig
 from kgents_shared.runtime.service import _calm_collector
 
 BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {

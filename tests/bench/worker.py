@@ -31,10 +31,10 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.logging import LogConfig
 from kgents_shared.runtime.logging import setup as setup_logging
+from kgents_shared.runtime.sections import LogConfig, TelemetryConfig
 from kgents_shared.runtime.service import Context, _calm_collector, serve
-from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig
+from kgents_shared.runtime.telemetry import Telemetry
 from kgents_topology_builder.app import SERVICE, run
 from kgents_topology_builder.config import Config
 from support.build import NOW_NS

@@ -17,8 +17,9 @@ from kgents_shared.bus.outbox import Outbox
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context
-from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig
+from kgents_shared.runtime.telemetry import Telemetry
 from support.k8s_objects import decode
 from support.kube_api import KubeApi
 

@@ -11,7 +11,8 @@ import structlog
 from opentelemetry import trace
 
 from kgents_shared.bus.config import Secret
-from kgents_shared.runtime.logging import LogConfig, setup
+from kgents_shared.runtime.logging import setup
+from kgents_shared.runtime.sections import LogConfig
 
 pytestmark = pytest.mark.unit
 

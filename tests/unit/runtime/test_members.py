@@ -8,7 +8,7 @@ import pytest
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.config import load, sections_given
-from kgents_shared.runtime.ini import UnusableIniError, read_ini
+from kgents_shared.runtime.ini import UnusableFileError, read_ini
 
 pytestmark = pytest.mark.unit
 
@@ -89,7 +89,7 @@ def test_a_fault_is_told_with_its_place_and_never_quotes_the_file(
 def test_an_ini_value_where_a_section_stands_is_told_without_quoting_it(tmp_path: Path) -> None:
     path = tmp_path / "kgents.ini"
     path.write_text("[kgents]\nnats = hunter2\n[nats]\nurl = nats://x:4222\n")
-    with pytest.raises(UnusableIniError, match=r"expected \[nats\] to be a section") as raised:
+    with pytest.raises(UnusableFileError, match=r"expected \[nats\] to be a section") as raised:
         read_ini(path)
     assert "hunter2" not in str(raised.value)
 

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from kgents_shared.contract.errors import ConfigError
-from kgents_shared.runtime.probes import Probes, ProbesConfig
+from kgents_shared.runtime.probes import Probes
+from kgents_shared.runtime.sections import ProbesConfig
 
 pytestmark = pytest.mark.integration
 

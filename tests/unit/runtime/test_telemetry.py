@@ -9,7 +9,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.trace import get_current_span
 
-from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig, extract, inject
+from kgents_shared.runtime.sections import TelemetryConfig
+from kgents_shared.runtime.telemetry import Telemetry, extract, inject
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

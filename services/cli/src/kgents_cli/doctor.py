@@ -20,10 +20,9 @@ from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.streams import StreamsConfig, streams
-from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.heartbeat import READY_STATES
-from kgents_shared.runtime.service import unix_ns
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -19,9 +19,8 @@ from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.health import LEVELS, Health, Reason
-from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.service import unix_ns
 
 _BADNESS: Final = {"critical": 0, "warning": 1, "unknown": 2}
 """Level → its place in the list; a level that is new to us comes behind them."""

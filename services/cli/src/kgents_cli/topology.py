@@ -14,9 +14,8 @@ from kgents_cli.output import note, say
 from kgents_cli.snapshot import Payloads, decoded
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract import codec, subjects
-from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.service import unix_ns
 
 
 class Query(msgspec.Struct, frozen=True):

@@ -24,9 +24,8 @@ from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.streams import StreamsConfig, streams
-from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.service import unix_ns
 
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
 LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"

@@ -16,9 +16,8 @@ from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.pull import Delivery
 from kgents_shared.contract import subjects
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
-from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.service import unix_ns
 
 
 @click.command("watch")

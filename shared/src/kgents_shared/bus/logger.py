@@ -1,18 +1,25 @@
-"""How the bus logs: through Python's own logging, so that a program which only uses the bus decides where lines go.
-
-Unconfigured, structlog would print to stdout, among the data of whoever follows a stream.
-"""
+"""How the bus logs: through Python's own logging, so that a program which only uses the bus decides where lines go."""
 
 import logging
+from typing import Any, Final
 
-import structlog
+
+class Logger:
+    """Events with fields; `runtime.logging` renders the attributes of a record as fields again."""
+
+    def __init__(self, name: str) -> None:
+        self._logger: Final = logging.getLogger(name)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._logger.info(event, extra=fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._logger.warning(event, extra=fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._logger.error(event, extra=fields)
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose fields become attributes of the log record; `runtime.logging` renders them as fields again."""
-    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
-    return logger
+def get_logger(name: str) -> Logger:
+    """The logger of a module, named like it."""
+    return Logger(name)

@@ -30,3 +30,8 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def unix_ns(time: datetime) -> int:
+    """Unix nanoseconds of a time."""
+    return int(time.timestamp() * 1_000_000) * 1000

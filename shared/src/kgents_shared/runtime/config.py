@@ -9,7 +9,6 @@ layers are laid over each other; each value is converted alone; the Structs are 
 
 import difflib
 import os
-import re
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -17,15 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 from msgspec import NODEFAULT, Struct, structs
 
 from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.streams import StreamsConfig
-from kgents_shared.runtime.ini import UnusableIniError, is_ini, read_ini
-from kgents_shared.runtime.logging import LogConfig
-from kgents_shared.runtime.probes import ProbesConfig
+from kgents_shared.runtime.ini import UnusableFileError, is_ini, read_ini
+from kgents_shared.runtime.sections import LogConfig, ProbesConfig, TelemetryConfig
 from kgents_shared.runtime.settings import (
     ANY,
     Given,
@@ -40,7 +37,6 @@ from kgents_shared.runtime.settings import (
     settings_of,
     value_of,
 )
-from kgents_shared.runtime.telemetry import TelemetryConfig
 
 PREFIX = "KGENTS__"
 """What our variables begin with. Two underscores: for a service named `kgents-nats` Kubernetes gives every pod
@@ -122,8 +118,8 @@ def sections_given(path: Path | None, environ: Mapping[str, str], services: Coll
     """Return the services that the file or a variable says something to. What is wrong with the file `load` tells."""
     document: Mapping[object, object] = {}
     if path is not None:
-        with suppress(_UnusableFileError, UnusableIniError):
-            document = read_ini(path) if is_ini(path) else _document(path)
+        with suppress(UnusableFileError):
+            document = _document(path)
     variables = {name.upper() for name in environ}
     return {
         name
@@ -204,8 +200,8 @@ class _Loader:
         """Return what the file gives."""
         layer: Layer = {}
         try:
-            document = read_ini(path) if is_ini(path) else _document(path)
-        except (_UnusableFileError, UnusableIniError) as error:
+            document = _document(path)
+        except UnusableFileError as error:
             self.faults.append(f"{path}: {error}")
         else:
             self._read_section(document, (), path, layer)
@@ -342,41 +338,9 @@ class _Loader:
             return NODEFAULT
 
 
-class _UnusableFileError(Exception):
-    """The YAML file gives nothing that could be walked."""
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Plain data only, and no key twice: YAML itself would silently keep the last one."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"found the key {key.value} twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return node
-
-
 def _document(path: Path) -> Mapping[object, object]:
-    try:
-        # A subclass of SafeLoader, which the rule cannot see.
-        document = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506
-    except OSError as error:
-        raise _UnusableFileError(f"expected a readable file, found: {error.strerror}; check the path") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-13-01
-        raise _UnusableFileError(f"expected YAML, found at {_yaml_problem(error)}") from None
-    if document is None:  # an empty file, or one of comments
-        return {}
-    if not isinstance(document, Mapping):
-        raise _UnusableFileError(f"expected a mapping at the top, found {type(document).__name__}; try nats: {{}}")
-    return document
+    if is_ini(path):
+        return read_ini(path)
+    from kgents_shared.runtime.yaml_file import read_yaml  # noqa: PLC0415 - its parser is imported for a YAML file alone
 
-
-def _yaml_problem(error: Exception) -> str:
-    """Describe a syntax error without the snippet and the quoted words of the parser: either may be a secret."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown line"
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    return f"{place}: " + re.sub(r"""(['"]).*\1""", "…", problem)
+    return read_yaml(path)

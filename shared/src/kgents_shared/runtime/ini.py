@@ -12,7 +12,7 @@ TOP: Final = "kgents"
 _SUFFIX: Final = ".ini"
 
 
-class UnusableIniError(Exception):
+class UnusableFileError(Exception):
     """The file gives nothing that could be walked."""
 
 
@@ -25,7 +25,7 @@ def read_ini(path: Path) -> dict[object, object]:
     """The sections as nested mappings; every value is a text.
 
     Raises:
-        UnusableIniError: unreadable or malformed; the text quotes nothing of the file, since any line may be a secret.
+        UnusableFileError: unreadable or malformed; the text quotes nothing of the file, since any line may be a secret.
     """
     # No section gives defaults to the others: it would be a second way to say the same.
     parser = configparser.ConfigParser(interpolation=None, default_section="\0", delimiters=("=",))
@@ -33,12 +33,12 @@ def read_ini(path: Path) -> dict[object, object]:
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark before it
     except OSError as error:
-        raise UnusableIniError(f"expected a readable file, found: {error.strerror}; check the path") from error
+        raise UnusableFileError(f"expected a readable file, found: {error.strerror}; check the path") from error
     except (configparser.Error, ValueError) as error:
         line = getattr(error, "lineno", None)
         place = f"line {line}" if line else "an unknown line"
         problem = type(error).__name__.removesuffix("Error")
-        raise UnusableIniError(
+        raise UnusableFileError(
             f"expected INI, found at {place}: {problem}; write `name = value` under a [section]"
         ) from (None)
     document: dict[Any, Any] = {}
@@ -47,6 +47,6 @@ def read_ini(path: Path) -> dict[object, object]:
         for name in [] if section == TOP else section.split("."):
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                raise UnusableIniError(f"expected [{section}] to be a section, found {name} with a value; remove one")
+                raise UnusableFileError(f"expected [{section}] to be a section, found {name} with a value; remove one")
         node.update(parser.items(section))
     return document

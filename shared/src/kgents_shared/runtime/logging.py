@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import msgspec
 import structlog
-from msgspec import Struct
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from kgents_shared.runtime.sections import LogConfig
 
 _WINDOW_S = 60.0
 _PASSED_PER_WINDOW = 5
@@ -27,16 +28,6 @@ _PASSED_PER_WINDOW = 5
 _REMEMBERED = 1024
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
-
-
-class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is logged, and how it looks."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The lowest level that is written, for our own lines and those of libraries."""
-
-    format: Literal["auto", "json", "text"] = "auto"
-    """`json`: one object per line, for machines. `text`: for people. `auto`: text on a terminal, else JSON."""
 
 
 def setup(config: LogConfig, *, service: str, stream: TextIO | None = None, no_color: bool = False) -> None:

@@ -2,31 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Self
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
 
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.runtime.sections import ProbesConfig
 
 Condition = Callable[[], str | None]
 """Asked at every probe, so it must be quick and must not block: None when all is well, else the reason it is not."""
 
 # A probe is answered at once or is of no use, so nothing is worth waiting for at the end.
 _SHUTDOWN_S = 1.0
-
-
-class ProbesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the probes listen."""
-
-    host: str = "127.0.0.1"
-    """The address to listen on. The default keeps metrics on this machine; in Kubernetes set `0.0.0.0`, since the
-    kubelet asks from outside the pod."""
-
-    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    """The TCP port. null: no probes, since several services on one machine would dispute any fixed port.
-    0: any free port."""
 
 
 class Probes:

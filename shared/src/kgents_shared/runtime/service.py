@@ -11,7 +11,6 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -34,7 +33,7 @@ from kgents_shared.contract.errors import BusError, ConfigError, SteppedDownErro
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
-from kgents_shared.runtime.clock import Clock, SystemClock
+from kgents_shared.runtime.clock import Clock, SystemClock, unix_ns
 from kgents_shared.runtime.heartbeat import Status, beat
 from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.probes import Probes
@@ -148,11 +147,6 @@ class Service(Generic[C]):
         self.run = run
         self.source = source
         self.version = version(f"kgents-{name}")
-
-
-def unix_ns(time: datetime) -> int:
-    """Unix nanoseconds of a time."""
-    return int(time.timestamp() * 1_000_000) * 1000
 
 
 def serve(

@@ -8,9 +8,7 @@ service to the next in the headers of NATS messages.
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
 
-from msgspec import Meta, Struct
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -24,33 +22,14 @@ from opentelemetry.trace import Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, generate_latest
 
+from kgents_shared.runtime.sections import TelemetryConfig
+
 SHUTDOWN_S = 3.0
 """Seconds that `Telemetry.shutdown` may take: time for one healthy export, and far below the thirty seconds that
 Kubernetes leaves a stopping pod, most of which belong to the service's own messages."""
 
 _SCOPE = "kgents"
 _W3C = TraceContextTextMapPropagator()
-
-
-class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where spans go, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
-
-    otlp_endpoint: str | None = None
-    """Base url of an OpenTelemetry collector that speaks OTLP over HTTP, such as `http://localhost:4318`; spans go to
-    `/v1/traces` under it. When unset, the standard variable OTEL_EXPORTER_OTLP_ENDPOINT is taken. null: no spans.
-    Headers with credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which the exporter reads itself."""
-
-    trace_sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
-    """The share of new traces that is recorded, from 0 to 1; a trace begun elsewhere keeps its beginner's decision.
-    One in a hundred shows where time goes at thousands of messages a second, for about no cost."""
-
-    def __post_init__(self) -> None:
-        endpoint = self.otlp_endpoint
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError(
-                f'otlp_endpoint: expected a url that begins with http:// or https://, found "{endpoint}"; '
-                "try http://localhost:4318 (only OTLP over HTTP is spoken, not gRPC)"
-            )
 
 
 class Telemetry:

@@ -1,0 +1,51 @@
+"""The configuration of what every process has: its log, its spans, its probes.
+
+Apart from the modules that do this work, so that a command which only reads does not import their libraries.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, and how it looks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The lowest level that is written, for our own lines and those of libraries."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """`json`: one object per line, for machines. `text`: for people. `auto`: text on a terminal, else JSON."""
+
+
+class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where spans go, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
+
+    otlp_endpoint: str | None = None
+    """Base url of an OpenTelemetry collector that speaks OTLP over HTTP, such as `http://localhost:4318`; spans go to
+    `/v1/traces` under it. When unset, the standard variable OTEL_EXPORTER_OTLP_ENDPOINT is taken. null: no spans.
+    Headers with credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which the exporter reads itself."""
+
+    trace_sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    """The share of new traces that is recorded, from 0 to 1; a trace begun elsewhere keeps its beginner's decision.
+    One in a hundred shows where time goes at thousands of messages a second, for about no cost."""
+
+    def __post_init__(self) -> None:
+        endpoint = self.otlp_endpoint
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError(
+                f'otlp_endpoint: expected a url that begins with http:// or https://, found "{endpoint}"; '
+                "try http://localhost:4318 (only OTLP over HTTP is spoken, not gRPC)"
+            )
+
+
+class ProbesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the probes listen."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. The default keeps metrics on this machine; in Kubernetes set `0.0.0.0`, since the
+    kubelet asks from outside the pod."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    """The TCP port. null: no probes, since several services on one machine would dispute any fixed port.
+    0: any free port."""
