@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 
 from kgents_collector_nats.config import Config
 from kgents_collector_nats.source import Source, open_source
-from kgents_shared.bus.client import Session
 from kgents_shared.bus.config import NatsConfig, Secret
+from kgents_shared.bus.session import Session
 from kgents_shared.runtime.clock import SystemClock
 from support.nats_server import NatsServer
 

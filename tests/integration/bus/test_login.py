@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import trustme
 
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret, TlsConfig
+from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusTimeoutError
 from support.nats_login import Operator, reload, replace, user_key
 from support.nats_server import NatsServer

@@ -15,7 +15,8 @@ from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
 from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.meta import Heartbeat

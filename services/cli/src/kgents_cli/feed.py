@@ -10,9 +10,10 @@ import msgspec
 
 from kgents_cli.moment import rfc3339
 from kgents_cli.selection import LOGS
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
 from kgents_shared.bus.pull import NO_MESSAGE_CODES, stream_info
+from kgents_shared.bus.session import Session
 from kgents_shared.contract.codec import is_removal
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL

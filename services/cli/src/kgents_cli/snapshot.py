@@ -11,8 +11,9 @@ import msgspec
 from kgents_cli.feed import is_gone
 from kgents_cli.moment import rfc3339
 from kgents_cli.output import note
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import follow
+from kgents_shared.bus.session import Session
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import BusError, BusTimeoutError, MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL

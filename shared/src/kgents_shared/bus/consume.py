@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import (
     ConsumerGoneError,
@@ -25,6 +25,7 @@ from kgents_shared.bus.pull import (
     pulling,
     stream_info,
 )
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.streams import REMOVAL_TTL_S
 

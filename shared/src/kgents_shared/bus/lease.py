@@ -16,10 +16,11 @@ from typing import Final, NoReturn
 
 from nats.aio.msg import Msg
 
-from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
 from kgents_shared.bus.pull import Delivery, last_message
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract import codec, meta, subjects
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL

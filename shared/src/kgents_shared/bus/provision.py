@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from kgents_shared.bus.client import Session, SessionLostError
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import Stream
 

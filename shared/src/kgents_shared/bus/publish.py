@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 from nats.aio.msg import Msg
 
-from kgents_shared.bus.client import ApiFault, Bus, Session, SessionLostError
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.session import ApiFault, Session, SessionLostError
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 WINDOW: Final = 256

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from nats.aio.msg import Msg
 
-from kgents_shared.bus.client import Session, SessionLostError
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
 BATCH: Final = 500

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final, Generic, TypeVar
 
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import RETRY_S, Position, follow, newest
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.packing import Packing
@@ -32,6 +32,7 @@ from kgents_shared.bus.publish import (
 )
 from kgents_shared.bus.pull import Delivery, headers_since
 from kgents_shared.bus.rows import Change, Changes, Row, Wish
+from kgents_shared.bus.session import Session
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, is_removal
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError

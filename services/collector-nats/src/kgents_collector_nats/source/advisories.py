@@ -8,7 +8,8 @@ import structlog
 from msgspec import Struct
 
 from kgents_collector_nats.mapping.advisory import Advisory
-from kgents_shared.bus.client import Bus, Session, SessionLostError
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
 SUBJECTS: Final = tuple(f"$JS.EVENT.ADVISORY.{part}.>" for part in ("STREAM", "CONSUMER", "SERVER", "DOMAIN"))

@@ -19,7 +19,8 @@ from kgents_collector_nats.source.answer import (
     unready,
     whole,
 )
-from kgents_shared.bus.client import Bus, Session
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError
 from kgents_shared.runtime.clock import Clock
 
