@@ -23,6 +23,7 @@ from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_collector_db.targets.target import Target
+from kgents_shared.contract.address import join
 from kgents_shared.runtime.clock import Clock
 
 
@@ -43,8 +44,7 @@ class Backends:
         """One for a database that was found on the stream, with the settings that all such have in common."""
         template: PostgresTarget | PgbouncerTarget | RedisTarget | QdrantTarget = getattr(config, found.backend)
         if isinstance(template, QdrantTarget):
-            host = f"[{found.host}]" if ":" in found.host else found.host
-            url = f"{urlsplit(template.url).scheme}://{host}:{found.port}"
+            url = f"{urlsplit(template.url).scheme}://{join(found.host, found.port)}"
             target: Target = structs.replace(template, url=url, namespace=found.namespace)
         else:
             target = structs.replace(template, host=found.host, port=found.port, namespace=found.namespace)

@@ -19,6 +19,7 @@ from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_collector_db.targets.target import Target
 from kgents_shared.contract import subjects
+from kgents_shared.contract.address import split
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.runtime.service import Context
 
@@ -77,11 +78,11 @@ async def on_this_machine(backends: Backends, taken: Collection[str], known: Col
 
 
 async def _lets_us_in(backend: Backend[Any]) -> bool:
-    host, _, port = backend.target.address.rpartition(":")
-    if host:  # otherwise a socket, which is there
+    host, port = split(backend.target.address)
+    if port is not None:  # otherwise a socket, which is there
         try:
             async with asyncio.timeout(backend.target.connect_timeout_s):
-                _, writer = await asyncio.open_connection(host, int(port))
+                _, writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError):
             return False
         writer.close()

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
+
+from kgents_shared.contract.address import of_url
 
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
 SCHEMES: Final = ("unix://", "tcp://", "http://", "https://")
@@ -15,8 +16,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def _has_host_and_port(url: str) -> bool:
     """Whether it says both; a port may be left out where the scheme has one of its own."""
     try:
-        found = urlsplit(url)
-        return bool(found.hostname) and (found.port is not None or found.scheme != "tcp")
+        host, port = of_url(url)
+        return bool(host) and (port is not None or not url.startswith("tcp:"))
     except ValueError:
         return False
 

@@ -8,6 +8,7 @@ only those.
 from collections import defaultdict
 from collections.abc import Iterator
 
+from kgents_shared.contract.address import candidates, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
 
 Name = Ref | tuple[str, str]
@@ -111,9 +112,9 @@ def _same_names(old: Entity, new: Entity) -> bool:
 
 def _claims(entity: Entity) -> Iterator[Name]:
     for alias in entity.aliases:
-        yield entity.ref.cluster, alias
+        yield entity.ref.cluster, normalised(alias)
     for address in entity.addresses:
-        yield entity.ref.cluster, address
+        yield entity.ref.cluster, normalised(address)
 
 
 def _peers(entity: Entity) -> Iterator[Name]:
@@ -127,7 +128,5 @@ def _names(connection: Connection, cluster: str) -> Iterator[Name]:
     if isinstance(peer, Ref):
         yield peer
         return
-    yield cluster, peer
-    host, colon, port = peer.rpartition(":")
-    if colon and port.isdigit():
-        yield cluster, host
+    for name in candidates(peer):
+        yield cluster, name

@@ -92,7 +92,8 @@ class Entity(Wire, frozen=True):
     attributes: dict[str, Value] = {}
     """By OpenTelemetry semantic-convention names where one exists: `k8s.pod.uid`, `container.id`."""
     addresses: list[str] = []
-    """Where it answers: `10.0.3.7:5432`, `10.0.3.7`. Another entity's connection may name one as its peer."""
+    """Where it answers: `10.0.3.7:5432`, `10.0.3.7`, `[fd00::7]:5432`. Another entity's connection may name one as its
+    peer, in any spelling (case, zeros, brackets)."""
     aliases: list[str] = []
     """What else it is called: `pg.shop.svc`, `container-id:4f…`. Same use as addresses."""
     connections: list[Connection] = []

@@ -7,6 +7,7 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
+from kgents_shared.contract.address import join
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.sections import ProbesConfig
 
@@ -79,8 +80,8 @@ class Probes:
         except OSError as error:
             await self._runner.cleanup()
             fault = (
-                f"probes: expected to listen on {host}:{port}, found: {error.strerror or error}; set probes.host and "
-                "probes.port to a free address (port 0: any free one, null: no probes)"
+                f"probes: expected to listen on {join(host, port)}, found: {error.strerror or error}; set "
+                "probes.host and probes.port to a free address (port 0: any free one, null: no probes)"
             )
             raise ConfigError([fault]) from error
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Entity
 
 MARK: Final = "kgents.io/database"
@@ -42,7 +43,7 @@ def found(entity: Entity) -> Found | str | None:
     port = marks.get(PORT_MARK, str(PORTS[backend]))
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         return f"{entity.ref}: expected {PORT_MARK} to be a port, found another value; correct it"
-    host = _host(entity, port)
+    host = _host(entity, int(port))
     if host is None and entity.status == "pending":  # a pod has no address before it is placed
         return None
     if host is None:
@@ -50,18 +51,10 @@ def found(entity: Entity) -> Found | str | None:
     return Found(backend, entity.ref.name.replace("/", "-"), entity.ref.namespace, host, int(port))
 
 
-def _host(entity: Entity, port: str) -> str | None:
+def _host(entity: Entity, port: int) -> str | None:
     """Where it answers on this port, else anywhere, else a name that it goes by."""
-    addresses = [_split(address) for address in entity.addresses]
+    addresses = [split(address) for address in entity.addresses]
     names = [alias for alias in entity.aliases if ":" not in alias and "/" not in alias]
     exact = [host for host, its_port in addresses if its_port == port]
-    loose = [host for host, its_port in addresses if not its_port]
+    loose = [host for host, its_port in addresses if its_port is None]
     return next((host for host in [*exact, *loose, *names] if _HOST.fullmatch(host)), None)
-
-
-def _split(address: str) -> tuple[str, str]:
-    """Host and port of `10.0.3.7:5432`, `[fd00::7]:5432` or `10.0.3.7`."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or (":" in host and not host.endswith("]")):
-        return address.strip("[]"), ""
-    return host.strip("[]"), port

@@ -1,5 +1,6 @@
 """Where a target is: its configured address → attributes, and the edge to what serves there. Pure."""
 
+from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Connection, Value
 
 
@@ -7,8 +8,8 @@ def place(address: str) -> dict[str, Value]:
     """`server.address` and `server.port`, as OpenTelemetry has them; a unix socket is its path alone."""
     if address.startswith("/"):
         return {"server.address": address}
-    host, _, port = address.rpartition(":")
-    return {"server.address": host.strip("[]"), "server.port": int(port)}
+    host, port = split(address)
+    return {"server.address": host, "server.port": port}
 
 
 def runs_on(address: str) -> list[Connection]:

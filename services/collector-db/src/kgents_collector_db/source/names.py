@@ -5,11 +5,12 @@ ended: the looks of one target alone would soon hold all of them.
 """
 
 import asyncio
-import ipaddress
 import socket
 from concurrent.futures import Future
 from threading import Thread
 from typing import Final
+
+from kgents_shared.contract.address import is_ip
 
 _Answer = Future[OSError | UnicodeError | None]
 
@@ -25,7 +26,7 @@ async def look_up(host: str) -> None:
     Raises:
         OSError, UnicodeError: as `socket.getaddrinfo`.
     """
-    if host.startswith("/") or _is_address(host):
+    if host.startswith("/") or is_ip(host):
         return
     answer = _asked.get(host)
     if answer is None:
@@ -44,11 +45,3 @@ def _ask(host: str, answer: _Answer) -> None:
         failure = error
     del _asked[host]
     answer.set_result(failure)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

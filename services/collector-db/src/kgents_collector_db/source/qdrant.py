@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -25,6 +24,7 @@ from kgents_collector_db.source.names import look_up
 from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import of_url
 from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class QdrantSource:
         """Before there is a connection; the client library keeps it."""
         try:
             async with asyncio.timeout(self._target.connect_timeout_s):
-                await look_up(urlsplit(self._target.url).hostname or "")
+                await look_up(of_url(self._target.url).host)
         except TimeoutError:
             raise httpx.ConnectTimeout("the name is not known in time") from None
         except OSError as error:

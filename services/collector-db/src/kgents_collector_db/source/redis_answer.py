@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import ClusterNode, Histogram, SlowCommand, Spike
+from kgents_shared.contract.address import join, split_port
 
 NODES_MAX: Final = 1000
 """Cluster nodes that are read: the recommended most of Redis Cluster itself."""
@@ -38,11 +39,11 @@ def nodes(answer: Any) -> tuple[ClusterNode, ...]:
 
 def _node(words: list[str]) -> ClusterNode:
     place, _, hostname = words[1].partition(",")
-    host, _, port = place.partition("@")[0].rpartition(":")
+    host, port = split_port(place.partition("@")[0])
     host = hostname.partition(",")[0] or host
     return ClusterNode(
         id=words[0],
-        address=f"{host}:{port}" if host and port != "0" else "",
+        address=join(host, port) if host and port is not None else "",
         flags=tuple(words[2].split(",")),
         master_id="" if words[3] == "-" else words[3],
         slots=sum(_slots(word) for word in words[8:]),

@@ -7,6 +7,7 @@ from msgspec import Meta
 from kgents_collector_db.targets.postgres import Port, TlsMode
 from kgents_collector_db.targets.target import Target
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import join
 
 
 class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,4 +37,4 @@ class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     def address(self) -> str:
         if self.host.startswith("/"):
             return f"{self.host.rstrip('/')}/.s.PGSQL.{self.port}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join(self.host, self.port)

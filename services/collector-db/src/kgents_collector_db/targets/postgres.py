@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from kgents_collector_db.targets.target import Target
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import join
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 TlsMode = Literal["disable", "prefer", "require", "verify-full"]
@@ -52,4 +53,4 @@ class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def address(self) -> str:
         if self.host.startswith("/"):
             return f"{self.host.rstrip('/')}/.s.PGSQL.{self.port}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join(self.host, self.port)

@@ -1,12 +1,12 @@
 """A Qdrant server to look at: settings → source/qdrant."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from kgents_collector_db.targets.target import Target
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import join, of_url
 
 
 class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,14 +31,11 @@ class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Collections shown, each of which costs a request. Beyond, one entity `overflow` stands for those left out."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not self.url.lower().startswith(("http://", "https://")) or not of_url(self.url).host:
             raise ValueError("url: expected http:// or https:// and a host; try http://host:6333")
         if "@" in self.url:
             raise ValueError("url: expected no user or password, found an @; urls are logged, so use api_key")
 
     @property
     def address(self) -> str:
-        parts = urlsplit(self.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return f"[{parts.hostname}]:{port}" if ":" in (parts.hostname or "") else f"{parts.hostname}:{port}"
+        return join(*of_url(self.url, 443 if self.url.lower().startswith("https:") else 80))

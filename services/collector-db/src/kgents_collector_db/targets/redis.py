@@ -7,6 +7,7 @@ from msgspec import Meta
 from kgents_collector_db.targets.postgres import Port
 from kgents_collector_db.targets.target import Target
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import join
 
 
 class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,4 +45,4 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join(self.host, self.port)

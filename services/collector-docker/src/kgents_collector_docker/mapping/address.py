@@ -7,8 +7,8 @@ from kgents_collector_docker.answers import Container, Endpoint
 from kgents_collector_docker.mapping.frame import Frame
 from kgents_collector_docker.mapping.network import ACROSS_HOSTS
 from kgents_collector_docker.mapping.status import is_looping
+from kgents_shared.contract.address import is_loopback, is_unspecified, join
 
-_EVERYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 - what an engine says when a port is open on all addresses
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _NAMELESS: Final = ("bridge", "host", "none", "podman")
 """Networks in which an engine resolves no names."""
@@ -58,8 +58,8 @@ def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iter
             continue
         for ip in (endpoint.ip_address, endpoint.global_ipv6_address):
             if ip:
-                yield ip
-                yield from (_join(ip, port) for port in ports)
+                yield join(ip)
+                yield from (join(ip, port) for port in ports)
 
 
 def _published(container: Container, frame: Frame) -> Iterator[str]:
@@ -71,30 +71,22 @@ def _published(container: Container, frame: Frame) -> Iterator[str]:
             if not number:
                 continue
             for host in _hosts(binding.host_ip, frame):
-                yield _join(host, number)
+                yield join(host, number)
 
 
 def _hosts(ip: str, frame: Frame) -> Iterator[str]:
     """Under which hosts a port published on this address is reached."""
-    if ip in _EVERYWHERE:
-        if frame.reached_at and not _is_loopback(frame.reached_at):
+    if is_unspecified(ip):
+        if frame.reached_at and not is_loopback(frame.reached_at):
             yield frame.reached_at
         if frame.is_local:
             yield from _LOOPBACK
             if frame.host:
                 yield frame.host
-    elif frame.is_local or not _is_loopback(ip):
+    elif frame.is_local or not is_loopback(ip):
         yield ip
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _number(port: str) -> int:
     digits = port.partition("/")[0]
     return int(digits) if digits.isdigit() else 0
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

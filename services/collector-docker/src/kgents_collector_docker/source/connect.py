@@ -3,7 +3,6 @@
 import os
 import ssl
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiodocker
 import aiohttp
@@ -11,6 +10,7 @@ from aiodocker.exceptions import DockerContextInvalidError, DockerError
 
 from kgents_collector_docker.config import DEFAULT_URL, SCHEMES, EngineConfig, TlsConfig
 from kgents_collector_docker.source.fault import EngineError
+from kgents_shared.contract.address import of_url
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
 """What aiodocker makes of a context of another shape, and of a pipe of Windows."""
@@ -57,7 +57,7 @@ def address(docker: aiodocker.Docker) -> str:
 def host(docker: aiodocker.Docker) -> str:
     """The machine that it is on, as we say it; empty behind a socket."""
     found = address(docker)
-    return "" if found.startswith("unix://") else urlsplit(found).hostname or ""
+    return "" if found.startswith("unix://") else of_url(found).host
 
 
 def _tls(given: TlsConfig) -> ssl.SSLContext:

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from kgents_collector_k8s.mapping.address import host_port
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Kind, Scope
 from kgents_collector_k8s.objects.network import EndpointPort, EndpointSlice, SliceEndpoint
+from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Ref
 
 _SERVICE: Final = "kubernetes.io/service-name"
@@ -50,7 +50,7 @@ def _port(port: EndpointPort) -> str:
 def _addresses(endpoint: SliceEndpoint, ports: list[EndpointPort] | None) -> list[str]:
     numbers = sorted({each.port for each in ports or () if each.port is not None})
     hosts = endpoint.addresses or []
-    return [host_port(host, number) for host in hosts for number in numbers] if numbers else list(hosts)
+    return [join(host, number) for host in hosts for number in numbers] if numbers else [join(host) for host in hosts]
 
 
 KIND: Final = Kind(

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kgents_collector_k8s.mapping.address import host_port
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.kinds import kind_of
 from kgents_collector_k8s.mapping.reference import Mention, configured, named
 from kgents_collector_k8s.mapping.thing import Status, entity
 from kgents_collector_k8s.objects.gateway import Gateway, MethodMatch, Reference, Route, RouteMatch, RouteRule
 from kgents_collector_k8s.objects.metadata import Condition, condition
+from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Ref, Value
 
 GROUP: Final = "gateway.networking.k8s.io"
@@ -19,7 +19,7 @@ def gateway(found: Gateway, scope: Scope) -> Fragment:
     """A Gateway."""
     metadata, spec, status = found.metadata, found.spec, found.status
     configures = configured(_certificates(found), metadata.namespace, scope)
-    addresses = [each.value for each in status.addresses or ()]
+    addresses = [join(each.value) for each in status.addresses or ()]
     itself = entity(
         metadata,
         "gateway",
@@ -30,7 +30,7 @@ def gateway(found: Gateway, scope: Scope) -> Fragment:
             "k8s.gateway.class": spec.gateway_class_name,
             "k8s.gateway.listeners": [f"{each.name}:{each.port}/{each.protocol}" for each in spec.listeners or ()],
         },
-        addresses=[*addresses, *(host_port(host, each.port) for host in addresses for each in spec.listeners or ())],
+        addresses=[*addresses, *(join(host, each.port) for host in addresses for each in spec.listeners or ())],
         connections=configures,
     )
     return Fragment(metadata.uid, [itself], references=named(configures))

@@ -5,13 +5,13 @@ from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping import container
-from kgents_collector_k8s.mapping.address import host_port
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
 from kgents_collector_k8s.mapping.thing import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.objects.pod import Pod
+from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
 
 _WORKLOADS: Final = frozenset(
@@ -19,8 +19,6 @@ _WORKLOADS: Final = frozenset(
 )
 """Owners whose template says what configures their pods."""
 
-_ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")  # noqa: S104 - read, not bound
-_LOOPBACK: Final = ("127.", "::1")
 _OVER: Final = ("Succeeded", "Failed")
 _LAST_REASON: Final = "k8s.container.status.last_terminated_reason"
 _OOM_KILLED: Final = "OOMKilled"
@@ -92,15 +90,15 @@ def _addresses(pod: Pod) -> Iterator[str]:
     if status.phase in _OVER:
         return
     if not spec.host_network:
-        yield status.pod_ip
+        yield normalised(status.pod_ip)
         for each in status.pod_ips or ():
-            yield each.ip
+            yield normalised(each.ip)
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     for one in (*(spec.containers or ()), *sidecars):
         for port in one.ports or ():
-            host = status.host_ip if port.host_ip in _ALL_ADDRESSES else port.host_ip
-            if port.host_port and host and not host.startswith(_LOOPBACK):
-                yield host_port(host, port.host_port)
+            host = status.host_ip if is_unspecified(port.host_ip) else port.host_ip
+            if port.host_port and host and not is_loopback(host):
+                yield join(host, port.host_port)
 
 
 def _aliases(pod: Pod) -> Iterator[str]:

@@ -5,10 +5,10 @@ from typing import Final
 
 import msgspec
 
-from kgents_collector_k8s.mapping.address import host_port
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.network import Service, ServicePort
+from kgents_shared.contract.address import join, normalised
 from kgents_shared.contract.entity import Connection, Entity
 
 NOT_READY: Final = "NoReadyEndpoints"
@@ -18,7 +18,7 @@ _HEADLESS: Final = "None"
 
 def fragment(service: Service, scope: Scope) -> Fragment:
     """A Service. Which pods are behind it, its EndpointSlices tell, not its selector."""
-    external = service.spec.external_name.rstrip(".")
+    external = normalised(service.spec.external_name)
     itself = entity(
         service.metadata,
         "service",
@@ -72,12 +72,12 @@ def _addresses(service: Service) -> Iterator[str]:
     spec = service.spec
     for ip in (spec.cluster_ip, *(spec.cluster_ips or ())):
         if ip and ip != _HEADLESS:
-            yield ip
-            yield from (host_port(ip, port.port) for port in spec.ports or ())
+            yield normalised(ip)
+            yield from (join(ip, port.port) for port in spec.ports or ())
     for each in service.status.load_balancer.ingress or ():
-        yield each.ip
-        yield each.hostname
-    yield from spec.external_ips or ()
+        yield normalised(each.ip)
+        yield normalised(each.hostname)
+    yield from map(normalised, spec.external_ips or ())
 
 
 def _aliases(service: Service) -> Iterator[str]:

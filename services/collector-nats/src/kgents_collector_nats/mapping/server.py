@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from kgents_collector_nats.mapping.rate import elapsed_s, per_second, ratio
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import Sample, Server, Varz
+from kgents_shared.contract.address import is_unspecified, join, of_url
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.event import Event
 
 KIND: Final = "nats_server"
-
-_EVERY_ADDRESS: Final = ("0.0.0.0", "::", "")  # noqa: S104 - what a server says when it listens everywhere
 
 
 def facts(before: Sample | None, now: Sample, scope: Scope) -> list[Fact]:
@@ -88,10 +86,10 @@ def _attributes(varz: Varz) -> dict[str, Value]:
 
 def _addresses(varz: Varz, origin: str) -> list[str]:
     """Where clients and other servers reach it. If it listens everywhere, the host of the monitoring url is one way."""
-    reached_at = urlsplit(origin).hostname if "://" in origin else None
+    reached_at = of_url(origin).host if "://" in origin else ""
     pairs = [(varz.host, varz.port), (varz.cluster.addr, varz.cluster.cluster_port)]
-    hosts = [(reached_at if host in _EVERY_ADDRESS else host, port) for host, port in pairs if port > 0]
-    return list(dict.fromkeys(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in hosts if host))
+    hosts = [(reached_at if is_unspecified(host) else host, port) for host, port in pairs if port > 0]
+    return list(dict.fromkeys(join(host, port) for host, port in hosts if host))
 
 
 def _figures(old: Varz, varz: Varz, seconds: float | None) -> Figures:

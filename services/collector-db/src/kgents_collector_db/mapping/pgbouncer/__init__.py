@@ -7,6 +7,7 @@ from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept
+from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import DatabasePulse, Pool
@@ -47,7 +48,7 @@ def _entity(previous: PgbouncerSample | None, sample: PgbouncerSample, scope: Sc
 
 def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
     behind = sorted({(each.host, each.port) for each in sample.databases if each.host and each.name != CONSOLE})
-    connections = [Connection("depends", _address(host, port), evidence="SHOW DATABASES") for host, port in behind]
+    connections = [Connection("depends", join(host, port), evidence="SHOW DATABASES") for host, port in behind]
     names = sorted(each.name for each in sample.databases if each.name != CONSOLE)
     return Entity(
         ref=ref,
@@ -63,10 +64,6 @@ def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
         addresses=[sample.address],
         connections=[*connections, *runs_on(sample.address)],
     )
-
-
-def _address(host: str | None, port: int) -> str:
-    return f"[{host}]:{port}" if host and ":" in host else f"{host}:{port}"
 
 
 def _clients(sample: PgbouncerSample) -> int:

@@ -9,6 +9,7 @@ from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.mapping.seen import kept
+from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 
 LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
@@ -113,8 +114,7 @@ def _attributes(sample: PostgresSample, identity: Identity, link_down_since: dat
 def _own_address(identity: Identity) -> str | None:
     if identity.server_addr is None:
         return None
-    host = f"[{identity.server_addr}]" if ":" in identity.server_addr else identity.server_addr
-    return f"{host}:{identity.server_port}"
+    return join(identity.server_addr, identity.server_port)
 
 
 def _primary_alias(system_id: str) -> str:
@@ -129,7 +129,7 @@ def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: En
     old = next((each.traffic for each in (known.connections if known else []) if each.peer == peer), None)
     attributes: dict[str, Value] = {"postgresql.replication.link": "up" if lag.link_up else "down"}
     if sample.standby is not None and sample.standby.sender_host:
-        attributes["postgresql.replication.sender"] = f"{sample.standby.sender_host}:{sample.standby.sender_port}"
+        attributes["postgresql.replication.sender"] = join(sample.standby.sender_host, sample.standby.sender_port)
     traffic = _calm(lag.seconds * 1000, old) if lag.seconds is not None else None
     return [Connection("depends", peer, attributes=attributes, evidence="pg_stat_wal_receiver", traffic=traffic)]
 

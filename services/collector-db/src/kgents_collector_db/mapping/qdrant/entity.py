@@ -1,7 +1,6 @@
 """One sample → the entity of a Qdrant peer, and one for each of its collections: state, and no figure. Pure."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -9,6 +8,7 @@ from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.qdrant import state
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft
+from kgents_shared.contract.address import join, of_url
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
 KIND: Final = "database"
@@ -110,7 +110,7 @@ def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:
     raft = sample.raft
     if raft is None:
         return [each for each in (published.connections if published is not None else []) if each.kind == "network"]
-    places = sorted(urlsplit(uri).netloc for peer, uri in raft.peers.items() if peer != raft.peer)
+    places = sorted(join(*of_url(uri)) for peer, uri in raft.peers.items() if peer != raft.peer)
     attributes: dict[str, Value] = {"qdrant.relation": "cluster"}
     return [Connection("network", place, attributes=attributes, evidence="GET /cluster") for place in places if place]
 

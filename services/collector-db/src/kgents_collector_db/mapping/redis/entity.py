@@ -11,6 +11,7 @@ from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.memory import evicts
 from kgents_collector_db.mapping.redis.sample import RedisSample
+from kgents_shared.contract.address import join, split_port
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 
 KIND: Final = "database"
@@ -97,7 +98,7 @@ def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> di
 def _connections(sample: RedisSample, info: Info) -> list[Connection]:
     connections = runs_on(sample.address)
     if info.role == "replica" and info.text("master_host"):
-        master = f"{info.text('master_host')}:{info.text('master_port')}"
+        master = join(info.text("master_host"), info.count("master_port"))
         connections.append(
             Connection("depends", master, attributes={"redis.relation": "replicates"}, evidence="INFO master_host")
         )
@@ -105,7 +106,9 @@ def _connections(sample: RedisSample, info: Info) -> list[Connection]:
         if watched.get("address"):
             attributes: dict[str, Value] = {"redis.relation": "watches", "redis.master": watched.get("name", "")}
             connections.append(
-                Connection("depends", watched["address"], attributes=attributes, evidence="INFO sentinel")
+                Connection(
+                    "depends", join(*split_port(watched["address"])), attributes=attributes, evidence="INFO sentinel"
+                )
             )
     return connections
 
