@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from bench import databases, docker, kubernetes, latency, publish, relay, snapshot
+from bench import databases, docker, kubernetes, latency, publish, relay, snapshot, start
 from bench.figures import Figure, as_json, as_table
 from bench.run import Run
 from kgents_shared.runtime.logging import setup as setup_logging
@@ -30,6 +30,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "kubernetes": kubernetes.bench,
     "docker": docker.bench,
     "databases": databases.bench,
+    "start": start.bench,
 }
 HOTTEST: Final = 15
 """Functions that a profile shows."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from kgents_cli.lazy import put_off
 from kgents_cli.suggestion import did_you_mean
 from kgents_shared.contract.errors import ConfigError, KgentsError
 
@@ -28,6 +29,9 @@ COMMANDS: Final = {
 }
 """Command, also the name of its module → its line in `kgents --help`."""
 
+SERVING: Final = frozenset({"up", "run", "config", "doctor"})
+"""Commands that import services; all others only read, and start without what only services need."""
+
 
 class _Commands(click.Group):
     """Commands that are imported when they are run."""
@@ -38,6 +42,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         if cmd_name not in COMMANDS:
             ctx.fail(f"no command {cmd_name!r}; {did_you_mean(cmd_name, COMMANDS)}")
+        if cmd_name not in SERVING:
+            put_off()
         command: click.Command = import_module(f"kgents_cli.{cmd_name}").command
         return command
 

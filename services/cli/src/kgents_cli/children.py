@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-import structlog
-
+from kgents_cli.output import note
 from kgents_shared.contract.errors import ConfigError
 
 KEEPER: Final = "read _; kill -KILL 0"
@@ -27,8 +26,6 @@ EXIT_CONFIG: Final = 78
 
 Show = Callable[[str, bytes], None]
 """Takes the name of a process and a line that it wrote."""
-
-_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -57,10 +54,10 @@ async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, 
         started = loop.time()
         code = await _run(name, command, environ, group, show)
         if code == EXIT_CONFIG:
-            raise ConfigError([f"{name} cannot use its configuration; what is wrong, it said above"])
+            raise ConfigError([f"{name} cannot use its configuration; its errors are above"])
         if loop.time() - started > STABLE_AFTER_S:
             backoff_s = BACKOFF_FIRST_S
-        _log.warning("a service ended; starting it again", child=name, exit_code=code, retry_in_s=backoff_s)
+        note(f"kgents: {name} ended with exit code {code}; restarting it in {backoff_s:g} s")
         await asyncio.sleep(backoff_s)
         backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
 

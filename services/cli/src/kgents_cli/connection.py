@@ -4,14 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-import msgspec
-
+from kgents_cli.log import setup as setup_logging
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.provision import require_streams
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import Stream, StreamsConfig, streams
-from kgents_shared.runtime.config import CommonConfig, process_environ
-from kgents_shared.runtime.logging import setup as setup_logging
+from kgents_shared.runtime.config import CommonConfig
 
 STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 """Signal → its stream."""
@@ -31,11 +29,7 @@ async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncI
     Raises:
         BusTimeoutError: no server answers.
     """
-    setup_logging(
-        msgspec.structs.replace(common.log, level=log_level),
-        service="cli",
-        no_color=bool(process_environ().get("NO_COLOR")),
-    )
+    setup_logging(log_level)
     async with Bus(common.nats, name="cli") as bus:
         try:
             await bus.session(timeout_s=common.nats.connect_timeout_s)

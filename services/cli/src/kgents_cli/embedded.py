@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from kgents_cli.children import BACKOFF_FIRST_S, stop
+from kgents_cli.output import note
 from kgents_shared.contract.errors import KgentsError
 
 DEFAULT_PORT: Final = 4222
@@ -27,8 +26,6 @@ _VERSION: Final = re.compile(r"Version:\s+(\S+)")
 _LISTEN: Final = re.compile(r"Listening for client connections on [^:\n]+:(\d+)")
 _MONITOR: Final = re.compile(r"Starting http monitor on [^:\n]+:(\d+)")
 _READY: Final = "Server is ready"
-
-_log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -108,7 +105,7 @@ class EmbeddedServer:
         """Start it again whenever it ends. Never returns."""
         while self._process is not None:
             code = await self._process.wait()
-            _log.warning("nats-server ended; starting it again", exit_code=code, retry_in_s=BACKOFF_FIRST_S)
+            note(f"kgents: nats-server ended with exit code {code}; restarting it in {BACKOFF_FIRST_S:g} s")
             await asyncio.sleep(BACKOFF_FIRST_S)
             await self.start()
 

@@ -1,26 +1,28 @@
 """The services installed beside us: entry points of the group `kgents.services`, by name; loaded only to be run."""
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kgents_cli.suggestion import did_you_mean
 from kgents_shared.contract.errors import KgentsError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP: Final = "kgents.services"
 
 
 def service_names() -> list[str]:
     """The names of all installed services; none of them is imported."""
-    return sorted(entry_points(group=GROUP).names)
+    return sorted(_entry_points().names)
 
 
-def entry_point(name: str) -> EntryPoint:
+def entry_point(name: str) -> "EntryPoint":
     """One service's entry point.
 
     Raises:
         KgentsError: there is none; the text says which name was probably meant.
     """
-    found = entry_points(group=GROUP)
+    found = _entry_points()
     if name not in found.names:
         raise KgentsError(f"no service {name!r} is installed; {did_you_mean(name, found.names)} See `kgents services`")
     return found[name]
@@ -40,3 +42,9 @@ def load_service(name: str) -> Any:
         raise KgentsError(
             f"cannot import {entry.value}: {error}; install {package} again, then `kgents run {name}`"
         ) from error
+
+
+def _entry_points() -> "EntryPoints":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and most commands do not need it
+
+    return entry_points(group=GROUP)

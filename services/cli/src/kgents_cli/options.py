@@ -47,10 +47,14 @@ class Target(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: they cannot be used.
         """
-        services = service_names()
-        common, _ = configuration.load(
-            "cli", _NoSection, path=self.config_file, environ=self.environ(), services=services
+        environ = self.environ()
+        flags = (NATS_URL, CREDENTIALS, CLUSTER, DATA_DIR)
+        names_services = self.config_file is not None or any(
+            name.upper().startswith(configuration.PREFIX) and name.upper() not in flags for name in environ
         )
+        # Reading the metadata of every installed package is slow: only if there may be a section of a service.
+        services = service_names() if names_services else []
+        common, _ = configuration.load("cli", _NoSection, path=self.config_file, environ=environ, services=services)
         return common
 
     def addressed(self) -> set[str]:

@@ -14,6 +14,7 @@ _ANSI: Final = {
     "critical": "31",
     "unknown": "35",
     "dim": "2",
+    "bold": "1",
     "": "",
 }
 

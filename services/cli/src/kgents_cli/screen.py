@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from kgents_cli import picture
 from kgents_cli.feed import feed, is_gone
 from kgents_cli.output import note, say, say_line, say_record
+from kgents_cli.record import joined
 from kgents_cli.selection import streams
 from kgents_cli.sentence import line_of, record_of
 from kgents_cli.snapshot import Payloads, decoded
+from kgents_cli.tree import tree
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.pull import Delivery
@@ -85,7 +86,8 @@ class _Screen:
         topology = decoded(codec.TOPOLOGY, self._rows[NAME_BY_SIGNAL["topology"]])
         health = decoded(codec.HEALTH, self._rows[NAME_BY_SIGNAL["health"]])
         if topology:
-            picture.show(picture.tree(picture.things(topology.values(), health.values())))
+            for line in tree(joined(topology.values(), health.values())):
+                say(line)
         else:
             note("nothing has been observed yet; if that lasts, `kgents doctor` says why")
         say("")

@@ -2,20 +2,26 @@
 
 import asyncio
 from datetime import datetime
+from typing import Final
 
 import click
 import msgspec
 
-from kgents_cli import picture, snapshot
+from kgents_cli import snapshot
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.moment import moment, rfc3339
+from kgents_cli.moment import moment, rfc3339, span
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import note, say
+from kgents_cli.record import Record, joined
 from kgents_cli.snapshot import Payloads, decoded
+from kgents_cli.table import Cell, table
+from kgents_cli.tree import tree
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract import codec, subjects
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
+
+_HEADING: Final = ("CLUSTER", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "AGE", "WHY")
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -61,14 +67,22 @@ async def _topology(common: CommonConfig, query: Query, output: str) -> None:
             say("[" + ",\n".join(payload.decode() for payload in topology.values()) + "]")
             return
         health = await _read(bus, "health", query)
-    shown = picture.things(decoded(codec.TOPOLOGY, topology).values(), decoded(codec.HEALTH, health).values())
+    shown = joined(decoded(codec.TOPOLOGY, topology).values(), decoded(codec.HEALTH, health).values())
     if not shown:
         note("nothing is there; see who observes with `kgents doctor`")
     elif output == "table":
-        for line in picture.table(shown, query.at or query.asked_at):
+        for line in table(_HEADING, (_cells(each, query.at or query.asked_at) for each in shown)):
             say(line)
     else:
-        picture.show(picture.tree(shown))
+        for line in tree(shown):
+            say(line)
+
+
+def _cells(record: Record, now: datetime) -> tuple[str, ...]:
+    ref, created = record.ref, record.entity.created_at
+    age = span((now - created).total_seconds()) if created is not None else ""
+    health = Cell(record.score, record.level)
+    return (ref.cluster, ref.kind, ref.namespace, ref.name, record.entity.status, health, age, record.why)
 
 
 async def _read(bus: Bus, signal: str, query: Query) -> Payloads:

@@ -1,0 +1,45 @@
+"""Commands that only read start without what only services need, however they are used."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kgents_cli.app import COMMANDS, SERVING
+from support.nats_server import NatsServer
+
+SLOW_TO_IMPORT = {
+    "aiohttp.client",  # the bare name stands for it until it is used
+    "kgents_shared.runtime.logging",
+    "kgents_shared.runtime.service",
+    "opentelemetry",
+    "prometheus_client",
+    "rich",
+    "structlog",
+    "uvloop",
+    "yaml",
+}
+WORDS = {"watch": ["--help"]}
+"""Words of a command that would otherwise not end."""
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in SERVING])
+async def test_a_command_that_reads_imports_nothing_slow(command: str, server: NatsServer) -> None:
+    words = WORDS.get(command, ["--nats", server.url] if command != "services" else [])
+    program = [sys.executable, "-X", "importtime", "-m", "kgents_cli", command, *words]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
+    assert "kgents_cli.app" in imported, run.stderr
+    assert imported & SLOW_TO_IMPORT == set()
+
+
+async def test_what_was_put_off_is_there_when_it_is_used() -> None:
+    script = (
+        "from kgents_cli.lazy import put_off; put_off(); import aiohttp, sys\n"
+        "assert 'aiohttp.client' not in sys.modules\n"
+        "assert aiohttp.ClientSession.__module__ == 'aiohttp.client'\n"
+        "import aiohttp.web\n"
+        "from aiohttp import ClientSession\n"
+        "assert ClientSession is aiohttp.ClientSession"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
