@@ -2,11 +2,16 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
+
+from kgents_shared.contract.codec import Codec
+from support.vocabulary import undeclared
 
 MARKERS = ("unit", "property", "contract", "integration", "faults", "e2e")
 ROOT = Path(__file__).parent
@@ -43,3 +48,22 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("KGENTS", "OTEL_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def only_declared_words(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test of a collector reads back from the streams is in words that the vocabulary declares."""
+    if "collector" not in str(request.path.relative_to(ROOT)):
+        yield
+        return
+    found: set[str] = set()
+    decode = Codec.decode
+
+    def noting(codec: Codec[Any], payload: bytes, *, subject: str = "") -> Any:
+        message = decode(codec, payload, subject=subject)
+        found.update(undeclared(message))
+        return message
+
+    monkeypatch.setattr(Codec, "decode", noting)
+    yield
+    assert sorted(found) == []

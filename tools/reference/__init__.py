@@ -3,7 +3,8 @@
 - `docstrings.py`: a Struct → what is written beneath its fields.
 - `signals.py`: what the contract says nowhere in one place: who writes and reads each signal, what its tokens mean.
 - `schemas.py`, `asyncapi.py`: the wire contract for machines.
-- `subjects.py`, `checks.py`, `settings.py`, `commands.py`: one page each for people, put together by `markdown.py`.
+- `subjects.py`, `vocabulary.py`, `checks.py`, `settings.py`, `commands.py`: one page each for people, put together by
+  `markdown.py`.
 - `documents.py`: path → the function that writes it. `__main__.py` alone touches files.
 """
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from kgents_shared.contract.subjects import FIELDS
-from reference import asyncapi, checks, commands, schemas, settings, subjects
+from reference import asyncapi, checks, commands, schemas, settings, subjects, vocabulary
 
 
 def _json(generate: Callable[[], dict[str, Any]]) -> str:
@@ -17,6 +17,7 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     **{f"schemas/{signal}.json": partial(_json, partial(schemas.schema, signal)) for signal in FIELDS},
     "asyncapi.json": partial(_json, asyncapi.document),
     "subjects.md": subjects.document,
+    "vocabulary.md": vocabulary.document,
     "checks.md": checks.document,
     "config.md": settings.document,
     "cli.md": commands.document,

@@ -21,6 +21,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import REMOVE
 from kgents_shared.runtime.service import Context, Service
 
@@ -117,7 +118,7 @@ class _Collector:
         Raises:
             ConfigError: it is another cluster.
         """
-        ref = Ref(self.context.cluster, "namespace", "kube-system")
+        ref = Ref(self.context.cluster, kinds.NAMESPACE, "kube-system")
         published = self._published(ref)
         if published is None or self.context.config.namespaces:
             return

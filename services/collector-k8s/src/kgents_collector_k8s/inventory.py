@@ -16,6 +16,7 @@ from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fr
 from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
 from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
 E = TypeVar("E", Endpoint, ExternalEndpoint)
 Key = tuple[str, str]
@@ -187,7 +188,7 @@ class Inventory:
             if not self._policies[key[0]]:
                 del self._policies[key[0]]
         for namespace, name in self._pods.get(key[0], ()):  # unpacking each of very many would hold up everything
-            self._dirty[Ref(self._cluster, "pod", name, namespace)] = None
+            self._dirty[Ref(self._cluster, kinds.POD, name, namespace)] = None
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
@@ -209,7 +210,7 @@ class Inventory:
         entity = fragment.entities[0]
         if entity.ref != ref:  # it is inside the object
             return self.entity(ref)
-        if ref.kind == "service":
+        if ref.kind == kinds.SERVICE:
             entity = self._backed(entity)
         kept = {evidence for name, evidence in EVIDENCE.items() if self._is_unseen(name, ref.namespace)}
         joined = [*self._owner(ref, fragment.owner), *self._others(entity, fragment.hashes)]
@@ -231,13 +232,13 @@ class Inventory:
                 owner = through.owner
         namespace = "" if owner.api_kind in ("Node", "Namespace") else ref.namespace
         peer = Ref(self._cluster, kind_of(owner.api_kind, owner.api_group), owner.name, namespace)
-        yield Connection(kind="owns", peer=peer, direction="in", attributes=attributes, evidence=evidence)
+        yield Connection(kind=edges.OWNS, peer=peer, direction="in", attributes=attributes, evidence=evidence)
 
     def _others(self, entity: Entity, hashes: dict[str, str]) -> Iterator[Connection]:
-        if entity.ref.kind == "pod":
+        if entity.ref.kind == kinds.POD:
             yield from self._routed(entity.ref)
             yield from self._selected(entity.ref, entity.labels | hashes)
-        elif entity.ref.kind == "service":
+        elif entity.ref.kind == kinds.SERVICE:
             yield from self._outside(entity.ref)
 
     def _routed(self, pod: Ref) -> Iterator[Connection]:
@@ -251,7 +252,7 @@ class Inventory:
                 **_conditions(found),
                 "k8s.service.endpoint.ports": sorted({port for each in found for port in each.ports}),
             }
-            yield Connection(kind="routes", peer=service, direction="in", attributes=attributes, evidence=ROUTED)
+            yield Connection(kind=edges.ROUTES, peer=service, direction="in", attributes=attributes, evidence=ROUTED)
 
     def _backed(self, service: Entity) -> Entity:
         if self._is_unseen("endpointslices", service.ref.namespace):
@@ -270,7 +271,7 @@ class Inventory:
                 by_address[endpoint.address].append(endpoint)
         for address in sorted(by_address):
             attributes = _conditions(by_address[address])
-            yield Connection(kind="routes", peer=address, attributes=attributes, evidence=ROUTED)
+            yield Connection(kind=edges.ROUTES, peer=address, attributes=attributes, evidence=ROUTED)
 
     def _selected(self, pod: Ref, labels: dict[str, str]) -> Iterator[Connection]:
         policies = self._policies.get(pod.namespace, {})
@@ -278,7 +279,7 @@ class Inventory:
             selector = policies[key]
             is_for_all = not selector.match_labels and not selector.match_expressions
             if not is_for_all and selects(selector, labels):
-                yield Connection(kind="selects", peer=selector.policy, direction="in", evidence=SELECTED)
+                yield Connection(kind=edges.SELECTS, peer=selector.policy, direction="in", evidence=SELECTED)
 
     def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:
         """Edges whose resource was not seen since the start: who cannot see must not say that they are gone."""

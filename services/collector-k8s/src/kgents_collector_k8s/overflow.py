@@ -13,6 +13,7 @@ from kgents_collector_k8s.inventory import Key
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary.figures import resource
 
 NAME: Final = "overflow"
 
@@ -73,7 +74,7 @@ class Overflow:
                 source=SOURCE,
                 timestamp=at,
                 interval_s=interval_s,
-                custom={"entities_left_out": float(count)},
+                custom={resource.ENTITIES_LEFT_OUT: float(count)},
             )
             for kind, count in self.counts().items()
             if count

@@ -14,9 +14,10 @@ from kgents_health_scorer.sentences import of_cluster
 from kgents_health_scorer.thing import LONG_AGO
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth
+from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import REMOVE
 
-KIND: Final = "cluster"
+KIND: Final = kinds.CLUSTER
 
 _LEVEL_BY_STATUS: Final = {"critical": "critical", "moderate": "warning", "healthy": "healthy"}
 

@@ -9,18 +9,6 @@ from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 STATUSES: Final = ("running", "pending", "failed", "terminating", "succeeded", "unknown")
 
-KINDS: Final = (
-    "namespace", "node", "pod", "container", "service", "deployment", "statefulset", "daemonset", "job", "cronjob",
-    "ingress", "configmap", "secret", "volume", "network", "host", "database", "nats_server", "nats_stream",
-    "nats_consumer", "nats_subject", "nats_client", "custom",
-)  # fmt: skip
-"""The kinds known today. The set is open: a reader shows a kind it does not know like any other."""
-
-CONNECTION_KINDS: Final = (
-    "network", "http", "grpc", "nats", "volume", "depends", "owns", "runs_on", "routes", "configures", "same_as",
-)  # fmt: skip
-"""The connection kinds known today; open, like KINDS."""
-
 Value = str | int | float | bool | list[str] | None
 """An attribute's value, as OpenTelemetry allows it."""
 
@@ -59,7 +47,7 @@ class Connection(Wire, frozen=True):
     """An edge, carried by its shorter-lived side (the pod names its node), so that one entity is one message."""
 
     kind: str
-    """One of CONNECTION_KINDS, or a newer one."""
+    """One of `vocabulary.edges`, or a newer one."""
     peer: Ref | str
     """The other end: its ref, or an alias or address that it claims, resolved by topology-builder."""
     direction: str = "out"

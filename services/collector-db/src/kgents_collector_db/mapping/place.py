@@ -2,6 +2,7 @@
 
 from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Connection, Value
+from kgents_shared.contract.vocabulary import edges
 
 
 def place(address: str) -> dict[str, Value]:
@@ -14,4 +15,4 @@ def place(address: str) -> dict[str, Value]:
 
 def runs_on(address: str) -> list[Connection]:
     """The Service, pod or container that answers there; nobody else can reach a unix socket."""
-    return [] if address.startswith("/") else [Connection("runs_on", address, evidence="configured address")]
+    return [] if address.startswith("/") else [Connection(edges.RUNS_ON, address, evidence="configured address")]

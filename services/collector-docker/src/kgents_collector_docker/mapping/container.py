@@ -10,8 +10,9 @@ from kgents_collector_docker.mapping.address import Names, addresses, aliases, e
 from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
 from kgents_collector_docker.mapping.status import is_looping, status_of
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
-KIND: Final = "container"
+KIND: Final = kinds.CONTAINER
 SERVICE_LABEL: Final = "com.docker.compose.service"
 DEPENDS_LABEL: Final = "com.docker.compose.depends_on"
 CONDITIONS: Final = ("service_started", "service_healthy", "service_completed_successfully")
@@ -136,14 +137,14 @@ def _health(container: Container, frame: Frame) -> str | None:
 def _pod(container: Container, frame: Frame) -> Iterator[Connection]:
     """The pod whose container this is: what the kubelet's labels say."""
     if pod := container.labels.get(POD_LABEL):
-        peer = Ref(frame.cluster, "pod", pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
-        yield Connection(kind="owns", peer=peer, direction="in", evidence=POD_LABEL)
+        peer = Ref(frame.cluster, kinds.POD, pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
+        yield Connection(kind=edges.OWNS, peer=peer, direction="in", evidence=POD_LABEL)
 
 
 def _image(container: Container, index: _Index) -> Iterator[Connection]:
     if container.image:
         name = index.images.get(container.image, image.short(container.image))
-        yield Connection(kind="depends", peer=index.frame.ref(image.KIND, name), evidence="Image")
+        yield Connection(kind=edges.DEPENDS, peer=index.frame.ref(image.KIND, name), evidence="Image")
 
 
 def _networks(container: Container, index: _Index) -> Iterator[Connection]:
@@ -157,14 +158,14 @@ def _networks(container: Container, index: _Index) -> Iterator[Connection]:
             "docker.network.aliases": known or None,
         }
         yield Connection(
-            kind="network",
+            kind=edges.NETWORK,
             peer=index.frame.ref(network.KIND, index.networks.get(endpoint.network_id, own)),
             attributes={key: value for key, value in given.items() if value is not None},
             evidence="NetworkSettings.Networks",
         )
     mode, _, other = container.host_config.network_mode.partition(":")
     if mode == "container" and other in index.refs:
-        yield Connection(kind="network", peer=index.refs[other], evidence="HostConfig.NetworkMode")
+        yield Connection(kind=edges.NETWORK, peer=index.refs[other], evidence="HostConfig.NetworkMode")
 
 
 def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
@@ -178,10 +179,10 @@ def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
             binds.append(f"{mount.source}:{_target(mount)}")
     for name in sorted(volumes):
         mounted: dict[str, Value] = {"docker.mounts": sorted(volumes[name])}
-        yield Connection(kind="volume", peer=frame.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
+        yield Connection(kind=edges.VOLUME, peer=frame.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
     if binds:
         bound: dict[str, Value] = {"docker.binds": sorted(binds)}
-        yield Connection(kind="volume", peer=frame.host_ref, attributes=bound, evidence="Mounts")
+        yield Connection(kind=edges.VOLUME, peer=frame.host_ref, attributes=bound, evidence="Mounts")
 
 
 def _target(mount: Mount) -> str:
@@ -200,4 +201,4 @@ def _dependencies(container: Container, index: _Index) -> Iterator[Connection]:
     for peer in sorted(conditions.keys() - {own}):
         condition = conditions[peer]
         given: dict[str, Value] = {"docker.compose.condition": condition} if condition in CONDITIONS else {}
-        yield Connection(kind="depends", peer=peer, attributes=given, evidence=DEPENDS_LABEL)
+        yield Connection(kind=edges.DEPENDS, peer=peer, attributes=given, evidence=DEPENDS_LABEL)

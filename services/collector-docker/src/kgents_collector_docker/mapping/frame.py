@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kgents_collector_docker.mapping import labels
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 SOURCE: Final = "docker"
 PROJECT_LABEL: Final = "com.docker.compose.project"
@@ -57,26 +58,26 @@ class Frame(Struct, frozen=True):
         """The engine: by its name, or else its machine's, which may be another engine's name."""
         machine = self.host or "docker"
         name = self.engine or (f"/{machine}" if machine in self.others else machine)
-        return Ref(self.cluster, "host", name)
+        return Ref(self.cluster, kinds.HOST, name)
 
     def project_ref(self, project: str) -> Ref:
         """A Compose project."""
-        return self.ref("namespace", project)
+        return self.ref(kinds.NAMESPACE, project)
 
     def container_ref(self, own: str, project: str) -> Ref:
         """A container, in its project if it has one."""
-        return Ref(self.cluster, "container", self.name(own), self.name(project) if project else "")
+        return Ref(self.cluster, kinds.CONTAINER, self.name(own), self.name(project) if project else "")
 
     def runs_on(self, evidence: str) -> Connection:
         """The connection of everything to its engine."""
-        return Connection(kind="runs_on", peer=self.host_ref, evidence=evidence)
+        return Connection(kind=edges.RUNS_ON, peer=self.host_ref, evidence=evidence)
 
     def owned(self, given: Mapping[str, str] | None) -> list[Connection]:
         """The connection to the project that a label names; none without."""
         project = (given or {}).get(PROJECT_LABEL, "")
         if not project:
             return []
-        return [Connection(kind="owns", peer=self.project_ref(project), direction="in", evidence=PROJECT_LABEL)]
+        return [Connection(kind=edges.OWNS, peer=self.project_ref(project), direction="in", evidence=PROJECT_LABEL)]
 
     def labels(self, given: Mapping[str, str] | None) -> dict[str, str]:
         """Those that may be seen."""
@@ -89,7 +90,7 @@ def owner(entity: Entity, engines: Iterable[str]) -> str:
     Its name alone does not tell: before there was an engine `prod`, the unnamed one's image `prod/app` was called so.
     Nor does its engine: before, the unnamed one was called by its machine, which may be `prod`.
     """
-    peers = (each.peer for each in entity.connections if each.kind == "runs_on")
+    peers = (each.peer for each in entity.connections if each.kind == edges.RUNS_ON)
     host = next((peer.name for peer in peers if isinstance(peer, Ref)), "")
     if host and not entity.ref.name.startswith(f"{host}/"):
         return ""

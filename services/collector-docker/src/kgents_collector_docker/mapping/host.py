@@ -6,9 +6,10 @@ from typing import Final
 from kgents_collector_docker.answers import Inventory
 from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
 from kgents_shared.contract.entity import Connection, Entity, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
-KIND: Final = "host"
-PROJECT_KIND: Final = "namespace"
+KIND: Final = kinds.HOST
+PROJECT_KIND: Final = kinds.NAMESPACE
 
 
 def entity(inventory: Inventory, frame: Frame) -> Entity:
@@ -46,7 +47,7 @@ def projects(inventory: Inventory, frame: Frame) -> list[Entity]:
             source=SOURCE,
             status="running",
             attributes={"docker.compose.project": name},
-            connections=[Connection(kind="runs_on", peer=frame.host_ref, evidence=PROJECT_LABEL)],
+            connections=[Connection(kind=edges.RUNS_ON, peer=frame.host_ref, evidence=PROJECT_LABEL)],
         )
         for name in sorted(names)
     ]

@@ -7,8 +7,9 @@ from typing import Final
 from kgents_collector_docker.answers import Image, Inventory
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
+from kgents_shared.contract.vocabulary import kinds
 
-KIND: Final = "image"
+KIND: Final = kinds.IMAGE
 
 
 def entities(inventory: Inventory, frame: Frame) -> list[Entity]:

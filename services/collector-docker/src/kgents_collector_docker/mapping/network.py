@@ -7,8 +7,9 @@ from typing import Final
 from kgents_collector_docker.answers import Inventory, Network
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
+from kgents_shared.contract.vocabulary import kinds
 
-KIND: Final = "network"
+KIND: Final = kinds.NETWORK
 ACROSS_HOSTS: Final = ("overlay", "macvlan", "ipvlan")
 """Drivers whose addresses mean the same on every machine."""
 

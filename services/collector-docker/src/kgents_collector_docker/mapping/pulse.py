@@ -9,6 +9,9 @@ from kgents_collector_docker.answers import NEVER, Container, Info, Inventory, S
 from kgents_collector_docker.mapping.container import cpu_limit, ref_of
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary.figures import docker as figure
+from kgents_shared.contract.vocabulary.figures import resource
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _NS_PER_S: Final = 1_000_000_000
 MEASURED: Final = ("running", "paused")
@@ -69,21 +72,21 @@ def of_engine(
     pulses_ = list(found)
     states = [each.state.status for each in inventory.containers.values()]
     cpu = [each.cpu_percent for each in pulses_ if each.cpu_percent is not None]
-    figures: dict[str, float | None] = {
-        "containers": float(len(states)),
-        "containers_running": float(states.count("running")),
-        "containers_paused": float(states.count("paused")),
-        "containers_cpu_percent": float(sum(cpu)) if len(cpu) == len(pulses_) else None,
-        "containers_memory_bytes": float(sum(each.memory_bytes or 0 for each in pulses_)),
+    figures: dict[FigureName, float | None] = {
+        figure.CONTAINERS: float(len(states)),
+        figure.CONTAINERS_RUNNING: float(states.count("running")),
+        figure.CONTAINERS_PAUSED: float(states.count("paused")),
+        figure.CONTAINERS_CPU_PERCENT: float(sum(cpu)) if len(cpu) == len(pulses_) else None,
+        figure.CONTAINERS_MEMORY_BYTES: float(sum(each.memory_bytes or 0 for each in pulses_)),
     }
     if effort is not None and effort.seconds > 0:
         cpu_s = effort.engine_cpu_s
         figures |= {
-            "engine_cpu_percent": 100 * cpu_s / effort.seconds if cpu_s is not None else None,
-            "observer_requests_per_sec": effort.requests / effort.seconds,
-            "observer_bytes_per_sec": effort.bytes / effort.seconds,
-            "observer_waiting_ratio": effort.busy_s / effort.seconds,
-            "observer_failed_samples": float(effort.failed),
+            figure.ENGINE_CPU_PERCENT: 100 * cpu_s / effort.seconds if cpu_s is not None else None,
+            figure.OBSERVER_REQUESTS_PER_SEC: effort.requests / effort.seconds,
+            figure.OBSERVER_BYTES_PER_SEC: effort.bytes / effort.seconds,
+            figure.OBSERVER_WAITING_RATIO: effort.busy_s / effort.seconds,
+            figure.OBSERVER_FAILED_SAMPLES: float(effort.failed),
         }
     return ResourcePulse(
         ref=frame.host_ref,
@@ -106,16 +109,16 @@ def _pulse(
     limits = container.host_config
     memory_limit = limits.memory if limits.memory > 0 and limits.memory != info.mem_total else None
     pids, pids_max = stats.pids_stats.current, limits.pids_limit
-    figures: dict[str, float | None] = {
-        "cpu_limit_percent": 100 * limit if limit is not None else None,
-        "cpu_of_limit_percent": cpu_percent / limit if cpu_percent is not None and limit else None,
-        "cpu_of_host_percent": cpu_percent / info.ncpu if cpu_percent is not None and info.ncpu else None,
-        "cpu_throttled_ratio": _throttled(old, stats),
-        "block_read_bytes_per_sec": _rate(_block(old, "read"), _block(stats, "read"), seconds),
-        "block_write_bytes_per_sec": _rate(_block(old, "write"), _block(stats, "write"), seconds),
-        "pids": float(pids) if pids is not None else None,
-        "pids_ratio": pids / pids_max if pids is not None and pids_max is not None and pids_max > 0 else None,
-        "restarts": float(container.restart_count),
+    figures: dict[FigureName, float | None] = {
+        resource.CPU_LIMIT_PERCENT: 100 * limit if limit is not None else None,
+        figure.CPU_OF_LIMIT_PERCENT: cpu_percent / limit if cpu_percent is not None and limit else None,
+        figure.CPU_OF_HOST_PERCENT: cpu_percent / info.ncpu if cpu_percent is not None and info.ncpu else None,
+        figure.CPU_THROTTLED_RATIO: _throttled(old, stats),
+        figure.BLOCK_READ_BYTES_PER_SEC: _rate(_block(old, "read"), _block(stats, "read"), seconds),
+        figure.BLOCK_WRITE_BYTES_PER_SEC: _rate(_block(old, "write"), _block(stats, "write"), seconds),
+        figure.PIDS: float(pids) if pids is not None else None,
+        figure.PIDS_RATIO: pids / pids_max if pids is not None and pids_max is not None and pids_max > 0 else None,
+        figure.RESTARTS: float(container.restart_count),
     }
     return ResourcePulse(
         ref=ref_of(container, frame),

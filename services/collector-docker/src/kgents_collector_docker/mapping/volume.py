@@ -5,8 +5,9 @@ from typing import Final
 from kgents_collector_docker.answers import Inventory, Volume
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
+from kgents_shared.contract.vocabulary import kinds
 
-KIND: Final = "volume"
+KIND: Final = kinds.VOLUME
 
 
 def entities(inventory: Inventory, frame: Frame) -> list[Entity]:

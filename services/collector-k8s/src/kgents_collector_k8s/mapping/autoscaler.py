@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.thing import Status, entity
 from kgents_collector_k8s.objects.autoscaling import HorizontalPodAutoscaler
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 
 def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
@@ -18,7 +19,7 @@ def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
     peer = Ref(scope.cluster, kind, target.name, metadata.namespace)
     itself = entity(
         metadata,
-        "horizontalpodautoscaler",
+        kinds.HPA,
         scope,
         status=_status(found),
         attributes={
@@ -28,7 +29,7 @@ def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
             "k8s.hpa.current_pods": found.status.current_replicas,
             "k8s.hpa.desired_pods": found.status.desired_replicas,
         },
-        connections=[Connection(kind="scales", peer=peer, evidence="spec.scaleTargetRef")] if target.name else [],
+        connections=[Connection(kind=edges.SCALES, peer=peer, evidence="spec.scaleTargetRef")] if target.name else [],
     )
     return Fragment(metadata.uid, [itself])
 
@@ -48,7 +49,7 @@ def _status(found: HorizontalPodAutoscaler) -> Status:
 
 
 KIND: Final = Kind(
-    "horizontalpodautoscaler",
+    kinds.HPA,
     "HorizontalPodAutoscaler",
     "autoscaling",
     "v2",

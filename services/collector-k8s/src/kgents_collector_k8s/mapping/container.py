@@ -11,8 +11,9 @@ from kgents_collector_k8s.mapping.resources import container_resources
 from kgents_collector_k8s.mapping.thing import Attributes, given
 from kgents_collector_k8s.objects.pod import Container, ContainerStatus, Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
-KIND: Final = "container"
+KIND: Final = kinds.CONTAINER
 
 
 def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
@@ -45,7 +46,7 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
                 reason=reason,
                 attributes=given(attributes),
                 aliases=[f"container-id:{id_}"] if id_ else [],
-                connections=[Connection(kind="owns", peer=owner, direction="in", evidence=field)],
+                connections=[Connection(kind=edges.OWNS, peer=owner, direction="in", evidence=field)],
                 created_at=pod.metadata.creation_timestamp,
             )
         )

@@ -17,10 +17,11 @@ from kgents_collector_k8s.mapping.reference import named
 from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.objects.custom import CustomObject
 from kgents_shared.contract.entity import STATUSES, Connection, Ref, Value
+from kgents_shared.contract.vocabulary import kinds
 
 _PATH: Final = re.compile(r"(?:spec|status)(?:\.[A-Za-z0-9_/-]+(?:\[\])?)+")
 _DIRECTIONS: Final = ("in", "out")
-_WITHOUT_NAMESPACE: Final = ("node", "namespace")
+_WITHOUT_NAMESPACE: Final = (kinds.NODE, kinds.NAMESPACE)
 
 
 class StatusRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +141,7 @@ def _fragment(rule: CustomRule, name: str, found: CustomObject, scope: Scope) ->
         attributes=_attributes(rule, found),
         connections=connections,
     )
-    references = [ref for ref in named(connections) if ref.kind in ("configmap", "secret")]
+    references = [ref for ref in named(connections) if ref.kind in (kinds.CONFIGMAP, kinds.SECRET)]
     return Fragment(found.metadata.uid, [itself], owner_of(found.metadata), references)
 
 

@@ -6,6 +6,7 @@ from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fr
 from kgents_collector_k8s.objects.network import EndpointPort, EndpointSlice, SliceEndpoint
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.vocabulary import kinds
 
 _SERVICE: Final = "kubernetes.io/service-name"
 
@@ -16,7 +17,7 @@ def fragment(slice_: EndpointSlice, scope: Scope) -> Fragment:
     name = (metadata.labels or {}).get(_SERVICE, "")
     if not name:
         return Fragment(metadata.uid)
-    service = Ref(scope.cluster, "service", name, metadata.namespace)
+    service = Ref(scope.cluster, kinds.SERVICE, name, metadata.namespace)
     ports = tuple(sorted(_port(each) for each in slice_.ports or ()))
     pods: list[Endpoint] = []
     outside: list[ExternalEndpoint] = []
@@ -24,7 +25,7 @@ def fragment(slice_: EndpointSlice, scope: Scope) -> Fragment:
         ready, serving, terminating = _conditions(each)
         target = each.target_ref
         if target is not None and target.kind == "Pod":
-            pod = Ref(scope.cluster, "pod", target.name, target.namespace or metadata.namespace)
+            pod = Ref(scope.cluster, kinds.POD, target.name, target.namespace or metadata.namespace)
             pods.append(Endpoint(pod, service, ready, serving, terminating, ports))
         else:
             addresses = _addresses(each, slice_.ports)
@@ -54,5 +55,5 @@ def _addresses(endpoint: SliceEndpoint, ports: list[EndpointPort] | None) -> lis
 
 
 KIND: Final = Kind(
-    "endpointslice", "EndpointSlice", "discovery.k8s.io", "v1", "endpointslices", EndpointSlice, fragment
+    kinds.ENDPOINTSLICE, "EndpointSlice", "discovery.k8s.io", "v1", "endpointslices", EndpointSlice, fragment
 )

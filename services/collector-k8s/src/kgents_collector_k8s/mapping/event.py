@@ -14,6 +14,7 @@ from kgents_collector_k8s.objects import event as objects
 from kgents_collector_k8s.objects.metadata import ObjectReference
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary import kinds
 
 _TEXT_CHARS_MAX: Final = 240
 """As much of a note as belongs into one sentence."""
@@ -76,7 +77,7 @@ def _ref(regarding: ObjectReference, scope: Scope) -> Ref:
     kind = kind_of(regarding.kind, group_of(regarding.api_version))
     inside = _FIELD.fullmatch(regarding.field_path) if kind == "pod" else None
     if inside is not None:
-        return Ref(scope.cluster, "container", f"{regarding.name}/{inside[1]}", regarding.namespace)
+        return Ref(scope.cluster, kinds.CONTAINER, f"{regarding.name}/{inside[1]}", regarding.namespace)
     namespace = "" if regarding.kind in _WITHOUT_NAMESPACE else regarding.namespace
     return Ref(scope.cluster, kind, regarding.name, namespace)
 
@@ -92,7 +93,7 @@ def _severity(found: objects.Event) -> str:
 
 def _uid(regarding: ObjectReference, ref: Ref) -> str:
     """The incarnation, as far as it is told: a container's is not, and kubelets put a node's name in its place."""
-    return "" if ref.kind == "container" or regarding.uid == regarding.name else regarding.uid
+    return "" if ref.kind == kinds.CONTAINER or regarding.uid == regarding.name else regarding.uid
 
 
 def _text(ref: Ref, reason: str, note: str, count: int) -> str:

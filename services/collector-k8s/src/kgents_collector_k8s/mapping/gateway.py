@@ -11,6 +11,7 @@ from kgents_collector_k8s.objects.gateway import Gateway, MethodMatch, Reference
 from kgents_collector_k8s.objects.metadata import Condition, condition
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
 GROUP: Final = "gateway.networking.k8s.io"
 
@@ -22,7 +23,7 @@ def gateway(found: Gateway, scope: Scope) -> Fragment:
     addresses = [join(each.value) for each in status.addresses or ()]
     itself = entity(
         metadata,
-        "gateway",
+        kinds.GATEWAY,
         scope,
         status=_standing(status.conditions, ("Accepted", "Programmed")),
         attributes={
@@ -83,7 +84,7 @@ def _connection(peer: Ref, texts: Iterable[str], direction: str, attribute: str)
     found = sorted({text for text in texts if text})
     attributes: dict[str, Value] = {attribute: found} if found else {}
     evidence = "spec.parentRefs[]" if direction == "in" else "spec.rules[].backendRefs[]"
-    return Connection(kind="routes", peer=peer, direction=direction, attributes=attributes, evidence=evidence)
+    return Connection(kind=edges.ROUTES, peer=peer, direction=direction, attributes=attributes, evidence=evidence)
 
 
 def _ref(reference: Reference, found: Route, scope: Scope, *, kind: str, group: str) -> Ref:
@@ -134,6 +135,6 @@ def _standing(conditions: list[Condition] | None, needed: tuple[str, ...]) -> St
     return "pending", "Pending"
 
 
-GATEWAY: Final = Kind("gateway", "Gateway", GROUP, "v1", "gateways", Gateway, gateway, is_optional=True)
-HTTPROUTE: Final = Kind("httproute", "HTTPRoute", GROUP, "v1", "httproutes", Route, httproute, is_optional=True)
-GRPCROUTE: Final = Kind("grpcroute", "GRPCRoute", GROUP, "v1", "grpcroutes", Route, grpcroute, is_optional=True)
+GATEWAY: Final = Kind(kinds.GATEWAY, "Gateway", GROUP, "v1", "gateways", Gateway, gateway, is_optional=True)
+HTTPROUTE: Final = Kind(kinds.HTTPROUTE, "HTTPRoute", GROUP, "v1", "httproutes", Route, httproute, is_optional=True)
+GRPCROUTE: Final = Kind(kinds.GRPCROUTE, "GRPCRoute", GROUP, "v1", "grpcroutes", Route, grpcroute, is_optional=True)

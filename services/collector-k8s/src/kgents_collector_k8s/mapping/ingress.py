@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.reference import Mention, configured, named
 from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import Ingress, IngressBackend
 from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 _ALL_HOSTS: Final = "*"
 _PATHS: Final = "spec.rules[].http.paths[].backend"
@@ -21,7 +22,7 @@ def fragment(ingress: Ingress, scope: Scope) -> Fragment:
     configures = configured(secrets, ingress.metadata.namespace, scope)
     itself = entity(
         ingress.metadata,
-        "ingress",
+        kinds.INGRESS,
         scope,
         status=("running", ""),
         attributes={"k8s.ingress.uid": ingress.metadata.uid, "k8s.ingress.class": spec.ingress_class_name},
@@ -38,8 +39,8 @@ def _routes(ingress: Ingress, scope: Scope) -> list[Connection]:
         found.setdefault(service, {}).setdefault(rule, path)
     return [
         Connection(
-            kind="routes",
-            peer=Ref(scope.cluster, "service", service, ingress.metadata.namespace),
+            kind=edges.ROUTES,
+            peer=Ref(scope.cluster, kinds.SERVICE, service, ingress.metadata.namespace),
             attributes={"k8s.ingress.rules": list(rules)},
             evidence=", ".join(dict.fromkeys(rules.values())),
         )
@@ -61,4 +62,4 @@ def _service(backend: IngressBackend | None) -> str:
     return backend.service.name if backend is not None and backend.service is not None else ""
 
 
-KIND: Final = Kind("ingress", "Ingress", "networking.k8s.io", "v1", "ingresses", Ingress, fragment)
+KIND: Final = Kind(kinds.INGRESS, "Ingress", "networking.k8s.io", "v1", "ingresses", Ingress, fragment)

@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.workload import workload
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.pod import PodSpec
 from kgents_collector_k8s.objects.workload import CronJob, Job
+from kgents_shared.contract.vocabulary import kinds
 
 
 def job(found: Job, scope: Scope) -> Fragment:
@@ -58,5 +59,5 @@ def _status(found: Job) -> Status:
     return "running" if status.active else "pending", ""
 
 
-JOB: Final = Kind("job", "Job", "batch", "v1", "jobs", Job, job)
-CRONJOB: Final = Kind("cronjob", "CronJob", "batch", "v1", "cronjobs", CronJob, cronjob)
+JOB: Final = Kind(kinds.JOB, "Job", "batch", "v1", "jobs", Job, job)
+CRONJOB: Final = Kind(kinds.CRONJOB, "CronJob", "batch", "v1", "cronjobs", CronJob, cronjob)

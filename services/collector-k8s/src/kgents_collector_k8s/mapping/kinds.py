@@ -2,28 +2,30 @@
 
 from typing import Final
 
+from kgents_shared.contract.vocabulary import kinds
+
 _KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "Namespace": ("namespace", ("",)),
-    "Node": ("node", ("",)),
-    "Pod": ("pod", ("",)),
-    "Service": ("service", ("",)),
-    "ConfigMap": ("configmap", ("",)),
-    "Secret": ("secret", ("",)),
-    "PersistentVolume": ("volume", ("",)),
-    "PersistentVolumeClaim": ("volume", ("",)),
-    "Deployment": ("deployment", ("apps", "extensions")),
-    "ReplicaSet": ("replicaset", ("apps", "extensions")),
-    "StatefulSet": ("statefulset", ("apps",)),
-    "DaemonSet": ("daemonset", ("apps", "extensions")),
-    "Job": ("job", ("batch",)),
-    "CronJob": ("cronjob", ("batch",)),
-    "HorizontalPodAutoscaler": ("horizontalpodautoscaler", ("autoscaling",)),
-    "EndpointSlice": ("endpointslice", ("discovery.k8s.io",)),
-    "Ingress": ("ingress", ("networking.k8s.io", "extensions")),
-    "NetworkPolicy": ("networkpolicy", ("networking.k8s.io", "extensions")),
-    "Gateway": ("gateway", ("gateway.networking.k8s.io",)),
-    "HTTPRoute": ("httproute", ("gateway.networking.k8s.io",)),
-    "GRPCRoute": ("grpcroute", ("gateway.networking.k8s.io",)),
+    "Namespace": (kinds.NAMESPACE, ("",)),
+    "Node": (kinds.NODE, ("",)),
+    "Pod": (kinds.POD, ("",)),
+    "Service": (kinds.SERVICE, ("",)),
+    "ConfigMap": (kinds.CONFIGMAP, ("",)),
+    "Secret": (kinds.SECRET, ("",)),
+    "PersistentVolume": (kinds.VOLUME, ("",)),
+    "PersistentVolumeClaim": (kinds.VOLUME, ("",)),
+    "Deployment": (kinds.DEPLOYMENT, ("apps", "extensions")),
+    "ReplicaSet": (kinds.REPLICASET, ("apps", "extensions")),
+    "StatefulSet": (kinds.STATEFULSET, ("apps",)),
+    "DaemonSet": (kinds.DAEMONSET, ("apps", "extensions")),
+    "Job": (kinds.JOB, ("batch",)),
+    "CronJob": (kinds.CRONJOB, ("batch",)),
+    "HorizontalPodAutoscaler": (kinds.HPA, ("autoscaling",)),
+    "EndpointSlice": (kinds.ENDPOINTSLICE, ("discovery.k8s.io",)),
+    "Ingress": (kinds.INGRESS, ("networking.k8s.io", "extensions")),
+    "NetworkPolicy": (kinds.NETWORKPOLICY, ("networking.k8s.io", "extensions")),
+    "Gateway": (kinds.GATEWAY, ("gateway.networking.k8s.io",)),
+    "HTTPRoute": (kinds.HTTPROUTE, ("gateway.networking.k8s.io",)),
+    "GRPCRoute": (kinds.GRPCROUTE, ("gateway.networking.k8s.io",)),
 }
 """The API's kind → our kind, and the groups in which it means that."""
 

@@ -8,6 +8,10 @@ from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import kubernetes as figure
+from kgents_shared.contract.vocabulary.figures import resource
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 Usage = tuple[float | None, int | None]
 """CPU in cores, memory in bytes."""
@@ -30,9 +34,9 @@ def pod_pulses(
     pulses = [
         _pulse(entity, usage, "k8s.container", found.timestamp, interval_s)
         for container, usage in usages.items()
-        if (entity := entity_of(Ref(scope.cluster, "container", f"{name}/{container}", namespace))) is not None
+        if (entity := entity_of(Ref(scope.cluster, kinds.CONTAINER, f"{name}/{container}", namespace))) is not None
     ]
-    pod = entity_of(Ref(scope.cluster, "pod", name, namespace))
+    pod = entity_of(Ref(scope.cluster, kinds.POD, name, namespace))
     if pod is not None and usages:
         pulses.insert(0, _pulse(pod, _total(usages), "k8s.pod", found.timestamp, interval_s))
     return pulses
@@ -42,15 +46,15 @@ def node_pulse(
     found: NodeMetrics, entity_of: Callable[[Ref], Entity | None], scope: Scope, *, interval_s: float
 ) -> ResourcePulse | None:
     """The pulse of a node, against what the machine has; None for a node that is not among our entities."""
-    entity = entity_of(Ref(scope.cluster, "node", found.metadata.name))
+    entity = entity_of(Ref(scope.cluster, kinds.NODE, found.metadata.name))
     if entity is None:
         return None
     cpu, memory_bytes = _usage(found.usage)
     cores, room_bytes = (_figure(entity, f"k8s.node.{each}.capacity") for each in ("cpu", "memory"))
     custom = {
-        "cpu_limit_percent": cores * 100 if cores else None,
-        "cpu_allocatable_ratio": _ratio(cpu, _figure(entity, "k8s.node.cpu.allocatable")),
-        "memory_allocatable_ratio": _ratio(memory_bytes, _figure(entity, "k8s.node.memory.allocatable")),
+        resource.CPU_LIMIT_PERCENT: cores * 100 if cores else None,
+        figure.CPU_ALLOCATABLE_RATIO: _ratio(cpu, _figure(entity, "k8s.node.cpu.allocatable")),
+        figure.MEMORY_ALLOCATABLE_RATIO: _ratio(memory_bytes, _figure(entity, "k8s.node.memory.allocatable")),
     }
     limit_bytes = int(room_bytes) if room_bytes else None
     return _made(entity, (cpu, memory_bytes), limit_bytes, custom, found.timestamp, interval_s)
@@ -61,11 +65,11 @@ def _pulse(entity: Entity, usage: Usage, prefix: str, at: datetime, interval_s: 
     cpu_request, cpu_limit = (_figure(entity, f"{prefix}.cpu.{each}") for each in ("request", "limit"))
     memory_request, memory_limit = (_figure(entity, f"{prefix}.memory.{each}") for each in ("request", "limit"))
     custom = {
-        "cpu_limit_percent": cpu_limit * 100 if cpu_limit else None,
-        "cpu_request_ratio": _ratio(cpu, cpu_request),
-        "cpu_limit_ratio": _ratio(cpu, cpu_limit),
-        "memory_request_ratio": _ratio(memory_bytes, memory_request),
-        "memory_limit_ratio": _ratio(memory_bytes, memory_limit),
+        resource.CPU_LIMIT_PERCENT: cpu_limit * 100 if cpu_limit else None,
+        figure.CPU_REQUEST_RATIO: _ratio(cpu, cpu_request),
+        figure.CPU_LIMIT_RATIO: _ratio(cpu, cpu_limit),
+        figure.MEMORY_REQUEST_RATIO: _ratio(memory_bytes, memory_request),
+        figure.MEMORY_LIMIT_RATIO: _ratio(memory_bytes, memory_limit),
     }
     return _made(entity, usage, int(memory_limit) if memory_limit else None, custom, at, interval_s)
 
@@ -74,7 +78,7 @@ def _made(
     entity: Entity,
     usage: Usage,
     memory_limit_bytes: int | None,
-    custom: Mapping[str, float | None],
+    custom: Mapping[FigureName, float | None],
     at: datetime,
     interval_s: float,
 ) -> ResourcePulse:

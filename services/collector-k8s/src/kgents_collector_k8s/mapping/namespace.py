@@ -5,6 +5,7 @@ from typing import Final
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.cluster import Namespace
+from kgents_shared.contract.vocabulary import kinds
 
 _STATUS: Final = {"Active": "running", "Terminating": "terminating"}
 
@@ -14,7 +15,7 @@ def fragment(namespace: Namespace, scope: Scope) -> Fragment:
     phase = namespace.status.phase
     itself = entity(
         namespace.metadata,
-        "namespace",
+        kinds.NAMESPACE,
         scope,
         status=(_STATUS.get(phase, "unknown"), ""),
         attributes={"k8s.namespace.uid": namespace.metadata.uid, "k8s.namespace.phase": phase.lower()},
@@ -22,4 +23,4 @@ def fragment(namespace: Namespace, scope: Scope) -> Fragment:
     return Fragment(namespace.metadata.uid, [itself])
 
 
-KIND: Final = Kind("namespace", "Namespace", "", "v1", "namespaces", Namespace, fragment, is_namespaced=False)
+KIND: Final = Kind(kinds.NAMESPACE, "Namespace", "", "v1", "namespaces", Namespace, fragment, is_namespaced=False)

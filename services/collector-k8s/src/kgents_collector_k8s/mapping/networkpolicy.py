@@ -6,23 +6,24 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope, Selecto
 from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import NetworkPolicy
 from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 
 def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
     """A NetworkPolicy. One for all pods of its namespace has one connection to that, not one to each pod."""
     metadata, chosen = policy.metadata, policy.spec.pod_selector
     is_for_all = not chosen.match_labels and not chosen.match_expressions
-    namespace = Ref(scope.cluster, "namespace", metadata.namespace)
+    namespace = Ref(scope.cluster, kinds.NAMESPACE, metadata.namespace)
     itself = entity(
         metadata,
-        "networkpolicy",
+        kinds.NETWORKPOLICY,
         scope,
         status=("running", ""),
         attributes={
             "k8s.networkpolicy.uid": metadata.uid,
             "k8s.networkpolicy.policy_types": sorted(policy.spec.policy_types or ()),
         },
-        connections=[Connection(kind="selects", peer=namespace, evidence="spec.podSelector")] if is_for_all else [],
+        connections=[Connection(kind=edges.SELECTS, peer=namespace, evidence="spec.podSelector")] if is_for_all else [],
     )
     if is_for_all:
         return Fragment(metadata.uid, [itself])
@@ -35,5 +36,5 @@ def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
 
 
 KIND: Final = Kind(
-    "networkpolicy", "NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", NetworkPolicy, fragment
+    kinds.NETWORKPOLICY, "NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", NetworkPolicy, fragment
 )

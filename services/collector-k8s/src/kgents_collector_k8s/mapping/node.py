@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.cluster import Node
 from kgents_collector_k8s.objects.metadata import condition, holds
+from kgents_shared.contract.vocabulary import kinds
 
 _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PIDPressure")
 """Conditions that should not hold, the worst first."""
@@ -26,7 +27,7 @@ def fragment(node: Node, scope: Scope) -> Fragment:
     """A node, failed if it is not ready. Its images and the times of its heartbeats are not read."""
     itself = entity(
         node.metadata,
-        "node",
+        kinds.NODE,
         scope,
         status=_status(node),
         attributes={"k8s.node.uid": node.metadata.uid, **_machine(node), **_room(node)},
@@ -102,4 +103,4 @@ def _aliases(node: Node) -> Iterator[str]:
     )
 
 
-KIND: Final = Kind("node", "Node", "", "v1", "nodes", Node, fragment, is_namespaced=False)
+KIND: Final = Kind(kinds.NODE, "Node", "", "v1", "nodes", Node, fragment, is_namespaced=False)

@@ -13,6 +13,7 @@ from kgents_collector_k8s.mapping.thing import Attributes, entity, hashes_of, ow
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 _WORKLOADS: Final = frozenset(
     {("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")}
@@ -37,7 +38,7 @@ def fragment(pod: Pod, scope: Scope) -> Fragment:
     configures = [] if _has_workload(owner) else configured(mentions(pod.spec, "spec"), ref.namespace, scope)
     itself = entity(
         pod.metadata,
-        "pod",
+        kinds.POD,
         scope,
         status=status_of(pod, word),
         attributes=_attributes(pod, word, containers),
@@ -112,8 +113,8 @@ def _aliases(pod: Pod) -> Iterator[str]:
 def _runs_on(pod: Pod, scope: Scope) -> list[Connection]:
     if not pod.spec.node_name:
         return []
-    peer = Ref(scope.cluster, "node", intern(pod.spec.node_name))
-    return [Connection(kind="runs_on", peer=peer, evidence="spec.nodeName")]
+    peer = Ref(scope.cluster, kinds.NODE, intern(pod.spec.node_name))
+    return [Connection(kind=edges.RUNS_ON, peer=peer, evidence="spec.nodeName")]
 
 
 def _claims(pod: Pod, scope: Scope) -> list[Connection]:
@@ -122,4 +123,4 @@ def _claims(pod: Pod, scope: Scope) -> list[Connection]:
     return claims(pod.spec, "spec", pod.metadata.namespace, scope, pod=pod.metadata.name)
 
 
-KIND: Final = Kind("pod", "Pod", "", "v1", "pods", Pod, fragment)
+KIND: Final = Kind(kinds.POD, "Pod", "", "v1", "pods", Pod, fragment)

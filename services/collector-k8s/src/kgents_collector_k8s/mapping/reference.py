@@ -13,6 +13,7 @@ from kgents_collector_k8s.mapping.fragment import Scope
 from kgents_collector_k8s.objects.metadata import Named
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Volume
 from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 _EVERYWHERE: Final = "kube-root-ca.crt"
 """Mounted into every pod of every cluster: an edge from it to everything tells nothing."""
@@ -40,7 +41,7 @@ def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> lis
             by_ref.setdefault(ref, []).append(each)
     return [
         Connection(
-            kind="configures",
+            kind=edges.CONFIGURES,
             peer=ref,
             direction="in",
             attributes={
@@ -55,7 +56,7 @@ def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> lis
 
 def named(connections: list[Connection]) -> list[Ref]:
     """The ConfigMaps and Secrets among the peers: they are shown for as long as somebody names them."""
-    return [each.peer for each in connections if each.kind == "configures" and isinstance(each.peer, Ref)]
+    return [each.peer for each in connections if each.kind == edges.CONFIGURES and isinstance(each.peer, Ref)]
 
 
 def mentions(spec: PodSpec, at: str) -> Iterator[Mention]:
@@ -84,8 +85,8 @@ def claims(spec: PodSpec, at: str, namespace: str, scope: Scope, *, pod: str = "
             volumes.setdefault(f"{pod}-{each.name}", (each.name, "ephemeral"))
     return [
         Connection(
-            kind="volume",
-            peer=Ref(scope.cluster, "volume", claim, namespace),
+            kind=edges.VOLUME,
+            peer=Ref(scope.cluster, kinds.VOLUME, claim, namespace),
             attributes={"k8s.volume.name": name},
             evidence=f"{at}.volumes[].{how}",
         )

@@ -10,6 +10,7 @@ from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.network import Service, ServicePort
 from kgents_shared.contract.address import join, normalised
 from kgents_shared.contract.entity import Connection, Entity
+from kgents_shared.contract.vocabulary import edges, kinds
 
 NOT_READY: Final = "NoReadyEndpoints"
 NONE: Final = "NoEndpoints"
@@ -21,13 +22,13 @@ def fragment(service: Service, scope: Scope) -> Fragment:
     external = normalised(service.spec.external_name)
     itself = entity(
         service.metadata,
-        "service",
+        kinds.SERVICE,
         scope,
         status=_status(service),
         attributes=_attributes(service),
         addresses=_addresses(service),
         aliases=_aliases(service),
-        connections=[Connection(kind="routes", peer=external, evidence="spec.externalName")] if external else [],
+        connections=[Connection(kind=edges.ROUTES, peer=external, evidence="spec.externalName")] if external else [],
     )
     return Fragment(service.metadata.uid, [itself])
 
@@ -86,4 +87,4 @@ def _aliases(service: Service) -> Iterator[str]:
     yield from (name, f"{name}.svc", f"{name}.svc.cluster.local")
 
 
-KIND: Final = Kind("service", "Service", "", "v1", "services", Service, fragment)
+KIND: Final = Kind(kinds.SERVICE, "Service", "", "v1", "services", Service, fragment)

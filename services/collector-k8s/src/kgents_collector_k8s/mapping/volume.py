@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.thing import Attributes, entity
 from kgents_collector_k8s.objects.metadata import holds
 from kgents_collector_k8s.objects.storage import PersistentVolume, PersistentVolumeClaim, VolumeSpec
 from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
 
 _CLAIM: Final = {"Bound": "running", "Pending": "pending", "Lost": "failed"}
 _VOLUME: Final = {
@@ -37,7 +38,7 @@ def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:
     }
     itself = entity(
         metadata,
-        "volume",
+        kinds.VOLUME,
         scope,
         status=(_CLAIM.get(phase, "unknown"), "Lost" if phase == "Lost" else resizing),
         attributes=attributes,
@@ -47,7 +48,7 @@ def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:
 
 
 def _bound(volume: str, scope: Scope) -> Connection:
-    return Connection(kind="volume", peer=Ref(scope.cluster, "volume", volume), evidence="spec.volumeName")
+    return Connection(kind=edges.VOLUME, peer=Ref(scope.cluster, kinds.VOLUME, volume), evidence="spec.volumeName")
 
 
 def volume(found: PersistentVolume, scope: Scope) -> Fragment:
@@ -69,7 +70,7 @@ def volume(found: PersistentVolume, scope: Scope) -> Fragment:
     word = status.reason or status.phase
     reason = word if status.phase in ("Released", "Failed") else ""
     itself = entity(
-        metadata, "volume", scope, status=(_VOLUME.get(status.phase, "unknown"), reason), attributes=attributes
+        metadata, kinds.VOLUME, scope, status=(_VOLUME.get(status.phase, "unknown"), reason), attributes=attributes
     )
     return Fragment(metadata.uid, [itself])
 
@@ -79,7 +80,9 @@ def _type(spec: VolumeSpec) -> str | None:
     return next((name for name, found in backings.items() if found is not None), None)
 
 
-CLAIM: Final = Kind("volume", "PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", PersistentVolumeClaim, claim)
+CLAIM: Final = Kind(
+    kinds.VOLUME, "PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", PersistentVolumeClaim, claim
+)
 VOLUME: Final = Kind(
-    "volume", "PersistentVolume", "", "v1", "persistentvolumes", PersistentVolume, volume, is_namespaced=False
+    kinds.VOLUME, "PersistentVolume", "", "v1", "persistentvolumes", PersistentVolume, volume, is_namespaced=False
 )

@@ -9,6 +9,7 @@ from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner
 from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.objects.pod import PodSpec
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
+from kgents_shared.contract.vocabulary import kinds
 
 TEMPLATE: Final = "spec.template.spec"
 
@@ -89,7 +90,7 @@ def daemonset(found: DaemonSet, scope: Scope) -> Fragment:
     return workload(found.metadata, "daemonset", scope, found.spec.template.spec, status=status, attributes=attributes)
 
 
-DEPLOYMENT: Final = Kind("deployment", "Deployment", "apps", "v1", "deployments", Deployment, deployment)
-REPLICASET: Final = Kind("replicaset", "ReplicaSet", "apps", "v1", "replicasets", ReplicaSet, replicaset)
-STATEFULSET: Final = Kind("statefulset", "StatefulSet", "apps", "v1", "statefulsets", StatefulSet, statefulset)
-DAEMONSET: Final = Kind("daemonset", "DaemonSet", "apps", "v1", "daemonsets", DaemonSet, daemonset)
+DEPLOYMENT: Final = Kind(kinds.DEPLOYMENT, "Deployment", "apps", "v1", "deployments", Deployment, deployment)
+REPLICASET: Final = Kind(kinds.REPLICASET, "ReplicaSet", "apps", "v1", "replicasets", ReplicaSet, replicaset)
+STATEFULSET: Final = Kind(kinds.STATEFULSET, "StatefulSet", "apps", "v1", "statefulsets", StatefulSet, statefulset)
+DAEMONSET: Final = Kind(kinds.DAEMONSET, "DaemonSet", "apps", "v1", "daemonsets", DaemonSet, daemonset)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Scope
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.vocabulary.figures import resource
 
 OVERFLOW: Final = "overflow"
 """The name of the entity that stands for what is left out of a kind."""
@@ -36,7 +37,7 @@ def overflow(kind: str, left_out: int, scope: Scope) -> list[Fact]:
     entity = Entity(
         ref=scope.ref(kind, OVERFLOW), source=SOURCE, status="unknown", attributes={"kgents.overflow": True}
     )
-    return [Fact(entity, scope.pulse(entity, {"entities_left_out": float(left_out)}))]
+    return [Fact(entity, scope.pulse(entity, {resource.ENTITIES_LEFT_OUT: float(left_out)}))]
 
 
 def limited(kind: str, facts: Sequence[Fact], limit: int, scope: Scope) -> list[Fact]:

@@ -14,8 +14,10 @@ from kgents_collector_nats.sample import ClientConnection, Sample, Server
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
 
-KIND: Final = "nats_client"
+KIND: Final = kinds.NATS_CLIENT
 
 
 class Flow(Struct, frozen=True):
@@ -146,11 +148,11 @@ def _pulse(entity: Entity, connections: Collection[ClientConnection], shares: Sh
     flows = [share.flow for share in shares if share.flow is not None]
     is_known = len(flows) == len(shares)
     figures: Figures = {
-        "connections": float(len(connections)),
-        "in_msgs_per_sec": sum(flow.in_msgs for flow in flows) if is_known else None,
-        "out_msgs_per_sec": sum(flow.out_msgs for flow in flows) if is_known else None,
-        "pending_bytes": float(sum(each.pending_bytes for each in connections)),
-        "subscriptions": float(sum(each.subscriptions for each in connections)),
+        figure.CONNECTIONS: float(len(connections)),
+        figure.IN_MSGS_PER_SEC: sum(flow.in_msgs for flow in flows) if is_known else None,
+        figure.OUT_MSGS_PER_SEC: sum(flow.out_msgs for flow in flows) if is_known else None,
+        figure.PENDING_BYTES: float(sum(each.pending_bytes for each in connections)),
+        figure.SUBSCRIPTIONS: float(sum(each.subscriptions for each in connections)),
     }
     return scope.pulse(
         entity,
@@ -163,8 +165,8 @@ def _pulse(entity: Entity, connections: Collection[ClientConnection], shares: Sh
 def _to_server(ref: Ref, server_name: str, flow: Flow | None, scope: Scope) -> Connection:
     peer = scope.ref(server.KIND, server_name)
     measured = Traffic(requests_per_sec=flow.in_msgs, bytes_per_sec=flow.in_bytes) if flow is not None else None
-    before = published_traffic(scope.published.get(ref), "network", peer)
-    return Connection(kind="network", peer=peer, evidence="connz.server_id", traffic=calm(measured, before))
+    before = published_traffic(scope.published.get(ref), edges.NETWORK, peer)
+    return Connection(kind=edges.NETWORK, peer=peer, evidence="connz.server_id", traffic=calm(measured, before))
 
 
 class _Links:
@@ -194,7 +196,7 @@ class _Links:
             names = sorted(queues[ref] - {""})
             attributes: dict[str, Value] = {"nats.queue_groups": names} if names else {}
             evidence = "connz.subscriptions"
-            yield Connection(kind="nats", peer=ref, direction="in", attributes=attributes, evidence=evidence)
+            yield Connection(kind=edges.NATS, peer=ref, direction="in", attributes=attributes, evidence=evidence)
 
     def declared(self, account: str, name: str) -> Iterator[Connection]:
         """What it says of itself in its heartbeat: the streams it writes and reads. No server tells who publishes."""
@@ -207,6 +209,6 @@ class _Links:
             peer = self._scope.ref(stream.KIND, asset.detail.name, account)
             captured = asset.detail.config.subjects
             if any(subject.overlap(one, other) for one in heartbeat.publishes for other in captured):
-                yield Connection(kind="nats", peer=peer, evidence="heartbeat")
+                yield Connection(kind=edges.NATS, peer=peer, evidence="heartbeat")
             if asset.detail.name in heartbeat.consumes:
-                yield Connection(kind="depends", peer=peer, evidence="heartbeat")
+                yield Connection(kind=edges.DEPENDS, peer=peer, evidence="heartbeat")

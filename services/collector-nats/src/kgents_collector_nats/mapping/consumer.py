@@ -10,8 +10,10 @@ from kgents_collector_nats.mapping.rate import per_second, ratio
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import ConsumerConfig, ConsumerDetail
 from kgents_shared.contract.entity import Connection, Entity, Value
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
 
-KIND: Final = "nats_consumer"
+KIND: Final = kinds.NATS_CONSUMER
 EPHEMERAL: Final = "ephemeral"
 """What the ephemeral consumers of a stream are called together: each by itself comes, and goes, with a client."""
 
@@ -68,11 +70,11 @@ def _ephemeral(stream_name: str, group: Sequence[Asset[ConsumerDetail]], scope: 
         return Fact(entity)
     details = [asset.detail for asset in group]
     figures: Figures = {
-        "consumers": float(len(details)),
-        "pending_messages": float(sum(each.num_pending for each in details)),
-        "ack_pending": float(sum(each.num_ack_pending for each in details)),
-        "redelivered": float(sum(each.num_redelivered for each in details)),
-        "waiting_pulls": float(sum(each.num_waiting for each in details)),
+        figure.CONSUMERS: float(len(details)),
+        figure.PENDING_MESSAGES: float(sum(each.num_pending for each in details)),
+        figure.ACK_PENDING: float(sum(each.num_ack_pending for each in details)),
+        figure.REDELIVERED: float(sum(each.num_redelivered for each in details)),
+        figure.WAITING_PULLS: float(sum(each.num_waiting for each in details)),
     }
     return Fact(entity, scope.pulse(entity, figures))
 
@@ -95,19 +97,19 @@ def _attributes(config: ConsumerConfig) -> dict[str, Value]:
 
 
 def _to_stream(name: str, account: str, scope: Scope) -> Connection:
-    return Connection(kind="depends", peer=scope.ref(stream.KIND, name, account), evidence="stream_name")
+    return Connection(kind=edges.DEPENDS, peer=scope.ref(stream.KIND, name, account), evidence="stream_name")
 
 
 def _figures(before: Asset[ConsumerDetail] | None, now: Asset[ConsumerDetail]) -> Figures:
     detail = now.detail
     old = before.detail if before is not None else detail
     return {
-        "pending_messages": float(detail.num_pending),
-        "ack_pending": float(detail.num_ack_pending),
-        "ack_pending_ratio": ratio(detail.num_ack_pending, detail.config.max_ack_pending),
-        "redelivered": float(detail.num_redelivered),
-        "waiting_pulls": float(detail.num_waiting),
-        "delivered_per_sec": per_second(
+        figure.PENDING_MESSAGES: float(detail.num_pending),
+        figure.ACK_PENDING: float(detail.num_ack_pending),
+        figure.ACK_PENDING_RATIO: ratio(detail.num_ack_pending, detail.config.max_ack_pending),
+        figure.REDELIVERED: float(detail.num_redelivered),
+        figure.WAITING_PULLS: float(detail.num_waiting),
+        figure.DELIVERED_PER_SEC: per_second(
             old.delivered.consumer_seq, detail.delivered.consumer_seq, now.seconds_since(before)
         ),
     }

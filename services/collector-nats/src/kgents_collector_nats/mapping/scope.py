@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 SOURCE: Final = "nats"
 _DEFAULT_ACCOUNT: Final = "$G"
 
-Figures = dict[str, float | None]
+Figures = dict[FigureName, float | None]
 
 
 class Fact(Struct, frozen=True):

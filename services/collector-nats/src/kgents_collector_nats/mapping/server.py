@@ -10,8 +10,11 @@ from kgents_collector_nats.sample import Sample, Server, Varz
 from kgents_shared.contract.address import is_unspecified, join, of_url
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
+from kgents_shared.contract.vocabulary.figures import resource
 
-KIND: Final = "nats_server"
+KIND: Final = kinds.NATS_SERVER
 
 
 def facts(before: Sample | None, now: Sample, scope: Scope) -> list[Fact]:
@@ -96,17 +99,17 @@ def _figures(old: Varz, varz: Varz, seconds: float | None) -> Figures:
     slow_per_sec = per_second(old.slow_consumers, varz.slow_consumers, seconds)
     limits, usage = varz.jetstream.config, varz.jetstream.stats
     return {
-        "cpu_limit_percent": 100.0 * varz.cores if varz.cores > 0 else None,
-        "in_msgs_per_sec": per_second(old.in_msgs, varz.in_msgs, seconds),
-        "out_msgs_per_sec": per_second(old.out_msgs, varz.out_msgs, seconds),
-        "connections": float(varz.connections),
-        "max_connections": float(varz.max_connections) if varz.max_connections > 0 else None,
-        "connections_ratio": ratio(varz.connections, varz.max_connections),
-        "subscriptions": float(varz.subscriptions),
-        "slow_consumers": float(varz.slow_consumers),
-        "slow_consumers_per_min": slow_per_sec * 60 if slow_per_sec is not None else None,
-        "jetstream_memory_ratio": ratio(usage.memory, limits.max_memory) if limits is not None else None,
-        "jetstream_storage_ratio": ratio(usage.storage, limits.max_storage) if limits is not None else None,
+        resource.CPU_LIMIT_PERCENT: 100.0 * varz.cores if varz.cores > 0 else None,
+        figure.IN_MSGS_PER_SEC: per_second(old.in_msgs, varz.in_msgs, seconds),
+        figure.OUT_MSGS_PER_SEC: per_second(old.out_msgs, varz.out_msgs, seconds),
+        figure.CONNECTIONS: float(varz.connections),
+        figure.MAX_CONNECTIONS: float(varz.max_connections) if varz.max_connections > 0 else None,
+        figure.CONNECTIONS_RATIO: ratio(varz.connections, varz.max_connections),
+        figure.SUBSCRIPTIONS: float(varz.subscriptions),
+        figure.SLOW_CONSUMERS: float(varz.slow_consumers),
+        figure.SLOW_CONSUMERS_PER_MIN: slow_per_sec * 60 if slow_per_sec is not None else None,
+        figure.JETSTREAM_MEMORY_RATIO: ratio(usage.memory, limits.max_memory) if limits is not None else None,
+        figure.JETSTREAM_STORAGE_RATIO: ratio(usage.storage, limits.max_storage) if limits is not None else None,
     }
 
 

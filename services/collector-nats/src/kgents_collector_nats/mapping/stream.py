@@ -9,8 +9,10 @@ from kgents_collector_nats.mapping.rate import per_second, ratio
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import StreamConfig, StreamDetail
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
 
-KIND: Final = "nats_stream"
+KIND: Final = kinds.NATS_STREAM
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -47,7 +49,7 @@ def runs_on(leader: str, scope: Scope) -> list[Connection]:
     """The connection of a stream or consumer to the server that leads it."""
     if not leader:
         return []
-    return [Connection(kind="runs_on", peer=scope.ref(server.KIND, leader), evidence="cluster.leader")]
+    return [Connection(kind=edges.RUNS_ON, peer=scope.ref(server.KIND, leader), evidence="cluster.leader")]
 
 
 def _attributes(config: StreamConfig) -> dict[str, Value]:
@@ -73,7 +75,7 @@ def _origins(config: StreamConfig, account: str, scope: Scope) -> list[Connectio
     mirror = [("config.mirror", config.mirror.name)] if config.mirror is not None else []
     sources = [("config.sources", name) for name in sorted({source.name for source in config.sources})]
     return [
-        Connection(kind="depends", peer=scope.ref(KIND, name, account), evidence=evidence)
+        Connection(kind=edges.DEPENDS, peer=scope.ref(KIND, name, account), evidence=evidence)
         for evidence, name in mirror + sources
     ]
 
@@ -82,10 +84,10 @@ def _figures(before: Asset[StreamDetail] | None, now: Asset[StreamDetail]) -> Fi
     state, config = now.detail.state, now.detail.config
     old = before.detail.state if before is not None else state
     return {
-        "messages": float(state.messages),
-        "bytes": float(state.bytes),
-        "messages_per_sec": per_second(old.last_seq, state.last_seq, now.seconds_since(before)),
-        "bytes_fill_ratio": ratio(state.bytes, config.max_bytes),
-        "messages_fill_ratio": ratio(state.messages, config.max_msgs),
-        "consumers": float(state.consumer_count),
+        figure.MESSAGES: float(state.messages),
+        figure.BYTES: float(state.bytes),
+        figure.MESSAGES_PER_SEC: per_second(old.last_seq, state.last_seq, now.seconds_since(before)),
+        figure.BYTES_FILL_RATIO: ratio(state.bytes, config.max_bytes),
+        figure.MESSAGES_FILL_RATIO: ratio(state.messages, config.max_msgs),
+        figure.CONSUMERS: float(state.consumer_count),
     }

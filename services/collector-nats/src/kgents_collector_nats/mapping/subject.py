@@ -16,8 +16,10 @@ from kgents_collector_nats.mapping.rate import elapsed_s, per_second
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import ClientConnection, Sample, Server, Subscription
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
 
-KIND: Final = "nats_subject"
+KIND: Final = kinds.NATS_SUBJECT
 
 _PLUMBING: Final = ("_INBOX", "$", "_R_")
 """How the subjects begin that replies, the servers themselves and account gateways use: names made up as they go."""
@@ -56,7 +58,9 @@ def connections(subjects: Collection[str], account: str, shown: Collection[Ref],
     """What a stream takes from the subjects it captures, as far as these are shown."""
     refs = [scope.ref(KIND, subject, account) for subject in sorted(set(subjects))]
     return [
-        Connection(kind="nats", peer=ref, direction="in", evidence="config.subjects") for ref in refs if ref in shown
+        Connection(kind=edges.NATS, peer=ref, direction="in", evidence="config.subjects")
+        for ref in refs
+        if ref in shown
     ]
 
 
@@ -91,8 +95,8 @@ def _fact(ref: Ref, use: Use, scope: Scope, *, is_measured: bool) -> Fact:
     if not is_measured:
         return Fact(entity)
     figures: Figures = {
-        "delivered_msgs_per_sec": use.delivered_per_sec if use.is_timed else None,
-        "subscriptions": float(use.subscriptions),
+        figure.DELIVERED_MSGS_PER_SEC: use.delivered_per_sec if use.is_timed else None,
+        figure.SUBSCRIPTIONS: float(use.subscriptions),
     }
     return Fact(entity, scope.pulse(entity, figures))
 

@@ -16,6 +16,7 @@ import msgspec
 
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.kinds import KindName
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +65,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """`KG-101`. A number is never given to another check, since alerts and settings name it."""
     name: str
     """A few words, for a table."""
-    applies_to: frozenset[str] = frozenset()
+    applies_to: frozenset[KindName] = frozenset()
     """Kinds; empty: any kind."""
     text: str
     """One plain sentence about a finding, with `{thing}`, `{value}` and, where there is one, `{threshold}`."""

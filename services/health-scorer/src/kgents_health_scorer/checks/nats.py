@@ -6,16 +6,19 @@ from typing import Final
 from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import nats as figure
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
-_SERVER: Final = frozenset({"nats_server"})
-_STREAM: Final = frozenset({"nats_stream"})
-_CONSUMER: Final = frozenset({"nats_consumer"})
-_CLIENT: Final = frozenset({"nats_client"})
+_SERVER: Final = frozenset({kinds.NATS_SERVER})
+_STREAM: Final = frozenset({kinds.NATS_STREAM})
+_CONSUMER: Final = frozenset({kinds.NATS_CONSUMER})
+_CLIENT: Final = frozenset({kinds.NATS_CLIENT})
 
 _NATS_CLI: Final = "`nats server check jetstream` warns at 75 % and is critical at 90 % by default."
 
 
-def _figure(name: str) -> Callable[[Pulse], float | None]:
+def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
     return lambda pulse: pulse.custom.get(name)
 
 
@@ -29,7 +32,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-201",
         name="server near its connection limit",
         applies_to=_SERVER,
-        value=_figure("connections_ratio"),
+        value=_figure(figure.CONNECTIONS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.9, fatal=1.0),
         unit="1",
         text="{thing} has {value} of the connections it allows (threshold {threshold}).",
@@ -41,7 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-202",
         name="slow consumers thrown out",
         applies_to=_SERVER,
-        value=_figure("slow_consumers_per_min"),
+        value=_figure(figure.SLOW_CONSUMERS_PER_MIN),
         thresholds=Thresholds(warn=1.0, crit=10.0),
         unit="{client}/min",
         text="{thing} throws out {value} slow clients a minute (threshold {threshold}).",
@@ -53,7 +56,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-203",
         name="JetStream short of disk",
         applies_to=_SERVER,
-        value=_figure("jetstream_storage_ratio"),
+        value=_figure(figure.JETSTREAM_STORAGE_RATIO),
         thresholds=Thresholds(warn=0.75, crit=0.9, fatal=1.0),
         unit="1",
         text="JetStream on {thing} uses {value} of its disk allowance (threshold {threshold}).",
@@ -65,7 +68,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-204",
         name="JetStream short of memory",
         applies_to=_SERVER,
-        value=_figure("jetstream_memory_ratio"),
+        value=_figure(figure.JETSTREAM_MEMORY_RATIO),
         thresholds=Thresholds(warn=0.75, crit=0.9, fatal=1.0),
         unit="1",
         text="JetStream on {thing} uses {value} of its memory allowance (threshold {threshold}).",
@@ -77,7 +80,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="stream near its size limit",
         applies_to=_STREAM,
         when=_refuses_when_full,
-        value=_figure("bytes_fill_ratio"),
+        value=_figure(figure.BYTES_FILL_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} holds {value} of the bytes it may hold (threshold {threshold}).",
@@ -90,7 +93,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="stream near its message limit",
         applies_to=_STREAM,
         when=_refuses_when_full,
-        value=_figure("messages_fill_ratio"),
+        value=_figure(figure.MESSAGES_FILL_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} holds {value} of the messages it may hold (threshold {threshold}).",
@@ -102,7 +105,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-221",
         name="consumer lags",
         applies_to=_CONSUMER,
-        value=_figure("pending_messages"),
+        value=_figure(figure.PENDING_MESSAGES),
         thresholds=Thresholds(warn=10_000.0, crit=100_000.0),
         unit="{message}",
         text="{thing} has {value} messages still to be delivered (threshold {threshold}).",
@@ -113,7 +116,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-222",
         name="consumer waits for acks",
         applies_to=_CONSUMER,
-        value=_figure("ack_pending_ratio"),
+        value=_figure(figure.ACK_PENDING_RATIO),
         thresholds=Thresholds(warn=0.8, crit=1.0),
         unit="1",
         text="{thing} has {value} of the unacknowledged messages it allows (threshold {threshold}).",
@@ -124,7 +127,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-223",
         name="messages delivered again",
         applies_to=_CONSUMER,
-        value=_figure("redelivered"),
+        value=_figure(figure.REDELIVERED),
         thresholds=Thresholds(warn=100.0, crit=1_000.0),
         unit="{message}",
         text="{thing} has {value} messages delivered more than once and still not done (threshold {threshold}).",
@@ -135,7 +138,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-231",
         name="client reads too slowly",
         applies_to=_CLIENT,
-        value=_figure("pending_bytes"),
+        value=_figure(figure.PENDING_BYTES),
         thresholds=Thresholds(warn=8.0 * 1024**2, crit=32.0 * 1024**2, fatal=64.0 * 1024**2),
         unit="By",
         text="The server holds {value} that {thing} has not read (threshold {threshold}).",

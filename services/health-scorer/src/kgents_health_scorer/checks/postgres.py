@@ -10,12 +10,13 @@ from typing import Final
 from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.vocabulary import kinds
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: it is us who may not look."""
 
-_DATABASE: Final = frozenset({"database"})
-_POOLER: Final = frozenset({"pooler"})
+_DATABASE: Final = frozenset({kinds.DATABASE})
+_POOLER: Final = frozenset({kinds.POOLER})
 _COROOT: Final = "Coroot's check of the same figure."
 
 

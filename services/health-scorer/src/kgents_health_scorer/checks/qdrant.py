@@ -5,8 +5,9 @@ from typing import Final
 
 from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.vocabulary import kinds
 
-_DATABASE: Final = frozenset({"database"})
+_DATABASE: Final = frozenset({kinds.DATABASE})
 REQUESTS_MIN: Final = 20.0
 """Fewer requests in a window are no verdict on how it answers."""
 

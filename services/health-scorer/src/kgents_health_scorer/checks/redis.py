@@ -5,8 +5,9 @@ from typing import Final
 
 from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.vocabulary import kinds
 
-_DATABASE: Final = frozenset({"database"})
+_DATABASE: Final = frozenset({kinds.DATABASE})
 
 _MISSION: Final = "The absolute profile."
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
 from kgents_shared.contract.pulse import Pulse, ResourcePulse
+from kgents_shared.contract.vocabulary.figures import resource
 
 REQUESTS_MIN_PER_S: Final = 1.0
 """Below this rate there is no verdict on errors: one lost request of two would be 50 %."""
@@ -19,17 +20,17 @@ def _memory_ratio(pulse: Pulse) -> float | None:
 
 
 def _cpu_ratio(pulse: Pulse) -> float | None:
-    limit = pulse.custom.get("cpu_limit_percent")
+    limit = pulse.custom.get(resource.CPU_LIMIT_PERCENT)
     if not isinstance(pulse, ResourcePulse) or pulse.cpu_percent is None or not limit:
         return None
     return pulse.cpu_percent / limit
 
 
 def _error_rate(pulse: Pulse) -> float | None:
-    requests_per_s = pulse.custom.get("requests_per_sec")
+    requests_per_s = pulse.custom.get(resource.REQUESTS_PER_SEC)
     if requests_per_s is not None and requests_per_s < REQUESTS_MIN_PER_S:
         return None
-    return pulse.custom.get("error_rate")
+    return pulse.custom.get(resource.ERROR_RATE)
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -11,6 +11,7 @@ from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import DatabasePulse, Pool
+from kgents_shared.contract.vocabulary import edges, kinds
 
 BACKEND: Final = "pgbouncer"
 CONSOLE: Final = "pgbouncer"
@@ -19,7 +20,7 @@ CONSOLE: Final = "pgbouncer"
 
 def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: Scope) -> Facts:
     """Everything that one look tells."""
-    ref = Ref(scope.cluster, "pooler", scope.name, scope.namespace)
+    ref = Ref(scope.cluster, kinds.POOLER, scope.name, scope.namespace)
     entity = _entity(previous, current, scope, ref)
     blindness = current.blindness
     pulse = DatabasePulse(
@@ -48,7 +49,7 @@ def _entity(previous: PgbouncerSample | None, sample: PgbouncerSample, scope: Sc
 
 def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
     behind = sorted({(each.host, each.port) for each in sample.databases if each.host and each.name != CONSOLE})
-    connections = [Connection("depends", join(host, port), evidence="SHOW DATABASES") for host, port in behind]
+    connections = [Connection(edges.DEPENDS, join(host, port), evidence="SHOW DATABASES") for host, port in behind]
     names = sorted(each.name for each in sample.databases if each.name != CONSOLE)
     return Entity(
         ref=ref,

@@ -11,6 +11,7 @@ from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
 LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
 CALM_MS: Final = 1000.0
@@ -34,7 +35,7 @@ _NAMES: Final = {
 
 def ref(scope: Scope) -> Ref:
     """The server's name."""
-    return Ref(scope.cluster, "database", scope.name, scope.namespace)
+    return Ref(scope.cluster, kinds.DATABASE, scope.name, scope.namespace)
 
 
 def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, is_confirmed: bool) -> Entity:
@@ -57,7 +58,7 @@ def seen_entity(
     own_address = _own_address(identity)
     own = []
     if own_address is not None and own_address != sample.address:
-        own.append(Connection("runs_on", own_address, evidence="inet_server_addr"))
+        own.append(Connection(edges.RUNS_ON, own_address, evidence="inet_server_addr"))
     system_id = sample.system_id or (known.uid if known is not None else "")
     return Entity(
         ref=ref(scope),
@@ -131,7 +132,7 @@ def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: En
     if sample.standby is not None and sample.standby.sender_host:
         attributes["postgresql.replication.sender"] = join(sample.standby.sender_host, sample.standby.sender_port)
     traffic = _calm(lag.seconds * 1000, old) if lag.seconds is not None else None
-    return [Connection("depends", peer, attributes=attributes, evidence="pg_stat_wal_receiver", traffic=traffic)]
+    return [Connection(edges.DEPENDS, peer, attributes=attributes, evidence="pg_stat_wal_receiver", traffic=traffic)]
 
 
 def _calm(lag_ms: float, published: Traffic | None) -> Traffic:

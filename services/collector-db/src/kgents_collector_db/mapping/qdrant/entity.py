@@ -10,9 +10,10 @@ from kgents_collector_db.mapping.qdrant import state
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft
 from kgents_shared.contract.address import join, of_url
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
-KIND: Final = "database"
-COLLECTION: Final = "collection"
+KIND: Final = kinds.DATABASE
+COLLECTION: Final = kinds.COLLECTION
 STATUS: Final = "qdrant.status"
 REST: Final = "*"
 """Stands for the collections that are not shown; no collection can be named so."""
@@ -83,7 +84,7 @@ def _database(sample: QdrantSample, collections: list[Entity], scope: Scope) -> 
         connections=[
             *runs_on(sample.address),
             *_peers(sample, published),
-            *(Connection("owns", each.ref, evidence="GET /collections") for each in collections),
+            *(Connection(edges.OWNS, each.ref, evidence="GET /collections") for each in collections),
         ],
         created_at=process.started if process is not None else published.created_at if published is not None else None,
     )
@@ -109,10 +110,12 @@ def _leader(raft: Raft) -> str:
 def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:
     raft = sample.raft
     if raft is None:
-        return [each for each in (published.connections if published is not None else []) if each.kind == "network"]
+        return [each for each in (published.connections if published is not None else []) if each.kind == edges.NETWORK]
     places = sorted(join(*of_url(uri)) for peer, uri in raft.peers.items() if peer != raft.peer)
     attributes: dict[str, Value] = {"qdrant.relation": "cluster"}
-    return [Connection("network", place, attributes=attributes, evidence="GET /cluster") for place in places if place]
+    return [
+        Connection(edges.NETWORK, place, attributes=attributes, evidence="GET /cluster") for place in places if place
+    ]
 
 
 def _collection(seen: Collection, scope: Scope) -> Entity:

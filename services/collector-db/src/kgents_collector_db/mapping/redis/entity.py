@@ -13,8 +13,9 @@ from kgents_collector_db.mapping.redis.memory import evicts
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.address import join, split_port
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary import edges, kinds
 
-KIND: Final = "database"
+KIND: Final = kinds.DATABASE
 ROLE: Final = "redis.role"
 LINK: Final = "redis.replication.link"
 SNAPSHOT: Final = "redis.rdb.last_save"
@@ -100,14 +101,22 @@ def _connections(sample: RedisSample, info: Info) -> list[Connection]:
     if info.role == "replica" and info.text("master_host"):
         master = join(info.text("master_host"), info.count("master_port"))
         connections.append(
-            Connection("depends", master, attributes={"redis.relation": "replicates"}, evidence="INFO master_host")
+            Connection(
+                edges.DEPENDS,
+                master,
+                attributes={"redis.relation": "replicates"},
+                evidence="INFO master_host",
+            )
         )
     for watched in sorted(info.group("master").values(), key=lambda each: each.get("name", "")):
         if watched.get("address"):
             attributes: dict[str, Value] = {"redis.relation": "watches", "redis.master": watched.get("name", "")}
             connections.append(
                 Connection(
-                    "depends", join(*split_port(watched["address"])), attributes=attributes, evidence="INFO sentinel"
+                    edges.DEPENDS,
+                    join(*split_port(watched["address"])),
+                    attributes=attributes,
+                    evidence="INFO sentinel",
                 )
             )
     return connections
@@ -120,7 +129,7 @@ def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Co
         return [each for each in named if each.attributes.get("redis.relation") == "cluster"]
     peers = [node for node in sample.nodes if "myself" not in node.flags and node.address and not node.is_gone]
     return [
-        Connection("network", node.address, attributes={"redis.relation": "cluster"}, evidence="CLUSTER NODES")
+        Connection(edges.NETWORK, node.address, attributes={"redis.relation": "cluster"}, evidence="CLUSTER NODES")
         for node in peers[:PEERS_MAX]
     ]
 

@@ -1,0 +1,61 @@
+"""What a message of a collector of ours says in words that the vocabulary does not declare."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
+from kgents_shared.contract.vocabulary.figures import FIGURES
+from kgents_shared.contract.vocabulary.figures.figure import Figure
+from kgents_shared.contract.vocabulary.kinds import KINDS
+
+OURS = ("nats", "docker", "k8s", "db")
+CONFIGURED = ("postgres_cluster", "service.serving.knative.dev")
+"""Kinds of custom resources that tests configure, as a user may."""
+NOT_FIGURES = ("timestamp", "interval_s")
+
+
+def pattern(figure: Figure) -> re.Pattern[str]:
+    """Matches the names of a family, or the one name."""
+    return re.compile(re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(figure.name)))
+
+
+def undeclared(message: object) -> Iterator[str]:
+    """Kinds, kinds of connections and figures that nothing declares for this kind and source."""
+    match message:
+        case Entity(source=source) if source in OURS:
+            yield from _kinds(message)
+        case ResourcePulse(source=source) | DatabasePulse(source=source) if source in OURS:
+            yield from _figures(message)
+        case _:
+            pass
+
+
+def _kinds(entity: Entity) -> Iterator[str]:
+    if entity.ref.kind not in (*KINDS, *CONFIGURED):
+        yield f"kind {entity.ref.kind}"
+    yield from (f"connection kind {each.kind}" for each in entity.connections if each.kind not in CONNECTION_KINDS)
+
+
+def _figures(pulse: Pulse) -> Iterator[str]:
+    for section, name in measured(pulse):
+        if not any(
+            figure.section == section
+            and pulse.source in figure.sources
+            and (not figure.kinds or pulse.ref.kind in figure.kinds)
+            and pattern(figure).fullmatch(name)
+            for figure in FIGURES
+        ):
+            yield f"figure {section or 'pulse'}.{name} of {pulse.ref.kind} by {pulse.source}"
+
+
+def measured(pulse: Pulse) -> Iterator[tuple[str, str]]:
+    """Section and name of every figure that a pulse holds."""
+    for field, value in msgspec.to_builtins(pulse).items():
+        if isinstance(value, dict) and field != "ref":
+            yield from ((field, name) for name in value)
+        elif isinstance(value, int | float) and field not in NOT_FIGURES:
+            yield "", field

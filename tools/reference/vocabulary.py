@@ -1,0 +1,40 @@
+"""The vocabulary → docs/reference/vocabulary.md: kinds, kinds of connections, figures."""
+
+from collections.abc import Iterable
+
+from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
+from kgents_shared.contract.vocabulary.figures import FIGURES
+from kgents_shared.contract.vocabulary.figures.figure import Figure
+from kgents_shared.contract.vocabulary.kinds import KINDS
+from reference.markdown import code, page, table
+
+
+def document() -> str:
+    """A table for each sort of word."""
+    return page(
+        "Vocabulary",
+        "The words of entities and pulses that services of this release publish. Each set is open: a newer service, "
+        "or a program of your own, may publish words that are not listed.",
+        "## Kinds",
+        table(
+            ("kind", "plural", "short", "meaning"),
+            ((code(each.name), code(each.plural), _codes(each.short_names), each.meaning) for each in KINDS.values()),
+        ),
+        "## Kinds of connections",
+        table(("connection", "meaning"), ((code(each.name), each.meaning) for each in CONNECTION_KINDS.values())),
+        "## Figures",
+        "What pulses measure. Units are UCUM: `1` is a ratio (or 1 for yes and 0 for no), `By` bytes, `{…}` a count. "
+        "`null`, or a figure left out, is not known, which is not zero. The first part of a name is the field of the "
+        "pulse that holds it. Parts in braces vary.",
+        table(("figure", "unit", "kinds", "source", "meaning"), map(_figure, FIGURES)),
+    )
+
+
+def _figure(figure: Figure) -> tuple[str, ...]:
+    name = f"{figure.section}.{figure.name}" if figure.section else figure.name
+    kinds = _codes(figure.kinds) or "any kind"
+    return code(name), code(figure.unit), kinds, ", ".join(figure.sources), figure.meaning
+
+
+def _codes(words: Iterable[str]) -> str:
+    return ", ".join(code(word) for word in words)
