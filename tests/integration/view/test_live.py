@@ -1,0 +1,287 @@
+"""The joined view while it moves: snapshot, mark, changes, over reconnects, restarts and streams made again."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Position
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import BusTimeoutError, ConfigError
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.fold import EntityChange
+from kgents_shared.view.live import Live, Update, snapshot
+from kgents_shared.view.position import PositionFile
+from kgents_shared.view.selection import Selection, select
+from support.build import NOW_NS, make_ref
+from support.nats_server import NatsServer
+from support.running import running
+from support.state import make_alert, make_health, make_topology, publish, remake, removed
+
+DAY_NS = 86_400 * 10**9
+
+
+class Reader:
+    """Reads in the background and keeps what it learns."""
+
+    def __init__(self, bus: Bus, selection: Selection | None = None, file: PositionFile | None = None) -> None:
+        self.live = Live(bus, selection or select(), now_ns=NOW_NS, position_file=file)
+        self.updates: list[Update] = []
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        async with aclosing(self.live.updates()) as updates:
+            async for update in updates:
+                self.updates.append(update)
+                self._news.set()
+
+    async def until(self, claim: Callable[[], bool], within_s: float = 30) -> None:
+        async with asyncio.timeout(within_s):
+            while not claim():
+                self._news.clear()
+                await self._news.wait()
+
+    async def until_complete(self, times: int = 1) -> None:
+        await self.until(lambda: sum(update.is_complete for update in self.updates) >= times)
+
+    @property
+    def changes(self) -> list[EntityChange]:
+        return [change for update in self.updates for change in update.changes]
+
+    @property
+    def lines(self) -> list[str]:
+        return [line_of(change) for change in self.changes]
+
+    @property
+    def entities(self) -> dict[Ref, tuple[str, str, int]]:
+        return {each.ref: (each.status, each.level, len(each.firing)) for each in self.live.fold.entities()}
+
+
+def line_of(change: EntityChange) -> str:
+    view = change.after or change.before
+    assert view is not None
+    what = words(change.after) if change.after else "gone" if change.is_gone else "not selected"
+    return f"{view.ref.name}: {words(change.before) if change.before else '-'} → {what}"
+
+
+def words(view: EntityView) -> str:
+    return f"{view.status} {view.level}"
+
+
+async def test_a_snapshot_joins_topology_health_and_alerts_and_ends_with_one_mark(bus: Bus) -> None:
+    await publish(bus, make_health("a", level="critical"), make_alert("a"), make_topology("a"), make_topology("b"))
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+
+    assert sorted(reader.lines) == ["a: - → running critical", "b: - → running unknown"]
+    assert reader.entities[make_ref("a")] == ("running", "critical", 1)
+    assert [(update.is_snapshot, update.is_complete) for update in reader.updates] == [(True, False), (True, True)]
+
+
+async def test_an_empty_pipeline_is_complete_at_once(bus: Bus) -> None:
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+
+    assert reader.changes == []
+
+
+async def test_changes_of_each_signal_follow_in_order(bus: Bus) -> None:
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+        await publish(bus, make_topology("a"))
+        await reader.until(lambda: len(reader.changes) == 1)
+        await publish(bus, make_health("a", level="warning"))
+        await reader.until(lambda: len(reader.changes) == 2)
+        await publish(bus, make_health("a"), make_health("a", level="critical"))
+        await reader.until(lambda: len(reader.changes) == 4)
+        await publish(bus, removed(make_topology("a")))
+        await reader.until(lambda: len(reader.changes) == 5)
+
+    assert reader.lines == [
+        "a: - → running unknown",
+        "a: running unknown → running warning",
+        "a: running warning → running healthy",
+        "a: running healthy → running critical",
+        "a: running critical → gone",
+    ]
+    assert [change.signal for change in reader.changes] == ["topology", "health", "health", "health", "topology"]
+    assert b"is gone (deleted)" in (reader.changes[-1].removal or b"")
+
+
+async def test_what_leaves_a_selection_is_not_gone(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_health("a", level="critical"), make_health("b"))
+    reader = Reader(bus, select(level="critical"))
+    async with running(reader.run()):
+        await reader.until_complete()
+        await publish(bus, make_health("a"), make_health("b", level="critical"))
+        await reader.until(lambda: len(reader.changes) == 3)
+
+    assert reader.lines == ["a: - → running critical", "a: running critical → not selected", "b: - → running critical"]
+
+
+async def test_a_killed_server_loses_and_repeats_nothing(bus: Bus, server: NatsServer) -> None:
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+        for round_ in range(3):
+            await publish(bus, *(make_topology(f"p{number}", status=f"s{round_}") for number in range(50)))
+            server.kill()
+            await server.start()
+            await publish(bus, *(make_health(f"p{number}", since=None) for number in range(round_ + 1)))
+        await publish(bus, make_topology("last"))
+        await reader.until(lambda: "last: - → running unknown" in reader.lines)
+        await reader.until(lambda: len(reader.changes) == 154)
+
+    assert {status for status, _, _ in reader.entities.values()} == {"s2", "running"}
+    seqs = [change.seq for change in reader.changes if change.signal == "topology"]
+    assert seqs == sorted(set(seqs))
+
+
+async def test_a_stream_made_again_is_a_reset_and_what_vanished_is_removed(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_topology("c"), make_health("a"))
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+        await remake(bus, "KGENTS_TOPOLOGY")
+        await publish(bus, make_topology("b", status="failed"), make_topology("c"))
+        await reader.until_complete(times=2)
+        await reader.until(lambda: "a: running healthy → gone" in reader.lines)
+        await reader.until(lambda: "b: running unknown → failed unknown" in reader.lines)
+
+    assert [update.reset for update in reader.updates if update.reset] == ["topology"]
+    assert sum("c:" in line for line in reader.lines) == 1  # it is the same as before
+    assert set(reader.entities) == {make_ref("b"), make_ref("c")}
+    after = [change for update in reader.updates if update.after_reset for change in update.changes]
+    assert "a: running healthy → gone" in map(line_of, after)
+
+
+async def test_a_restart_goes_on_where_it_stopped_with_everything_known(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_health("a"))
+    with PositionFile(tmp_path / "position", "all") as file:
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+            await publish(bus, make_topology("c"))
+            await first.until(lambda: len(first.changes) == 3)
+            await publish(bus, make_health("c"))  # when this one is asked for, the one before counts as handled
+            await first.until(lambda: len(first.changes) == 4)
+    await publish(bus, make_health("a", level="critical"), make_health("a"), removed(make_topology("b")))
+
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    missed = [line for line in second.lines if not line.startswith("c")]
+    assert sorted(missed) == [
+        "a: running critical → running healthy",
+        "a: running healthy → running critical",
+        "b: running unknown → gone",
+    ]
+    assert set(second.entities) == {make_ref("a"), make_ref("c")}
+    assert not any(update.reset or update.is_snapshot for update in second.updates)
+
+
+async def test_what_vanished_during_a_gap_longer_than_removals_are_kept_is_removed(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    with PositionFile(tmp_path / "position", "all") as file:
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+            await publish(bus, make_topology("c"))
+            await first.until(lambda: len(first.changes) == 3)
+        old = {signal: Position(each.stream_created, each.seq, NOW_NS - 8 * DAY_NS) for signal, each in
+               file.positions().items()}  # fmt: skip
+        file.save((), old)
+    session = await bus.session()
+    body = {"filter": make_ref("a").subject("topology")}
+    await session.api("STREAM.PURGE.KGENTS_TOPOLOGY", body, dict)  # its removal has expired
+
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    assert "a: running unknown → gone" in second.lines
+    assert not any(line.startswith("b") for line in second.lines)
+    assert {update.reset for update in second.updates if update.reset} == {"topology", "health", "alert"}
+
+
+async def test_a_stream_made_again_while_the_reader_was_away_is_a_reset(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    with PositionFile(tmp_path / "position", "all") as file:
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+            await publish(bus, make_health("a"))
+            await first.until(lambda: len(first.changes) == 3)
+    await remake(bus, "KGENTS_TOPOLOGY")
+    await publish(bus, make_topology("b"))
+
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    assert [update.reset for update in second.updates if update.reset] == ["topology"]
+    assert [line for line in second.lines if line.endswith("gone")] in (
+        ["a: running healthy → gone"],
+        ["a: running unknown → gone"],
+    )
+
+
+async def test_a_run_that_ends_within_its_snapshot_begins_again(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, *(make_topology(f"p{number}") for number in range(3)))
+    with PositionFile(tmp_path / "position", "all") as file:
+        async with aclosing(Live(bus, select(), now_ns=NOW_NS, position_file=file).updates()) as updates:
+            await anext(updates)
+        assert file.positions() == {}
+        again = Reader(bus, file=file)
+        async with running(again.run()):
+            await again.until_complete()
+
+    assert len(again.changes) == 3
+
+
+async def test_a_position_file_is_of_one_selection_and_one_process(tmp_path: Path) -> None:
+    with PositionFile(tmp_path / "position", "--kind pod"), pytest.raises(ConfigError, match="process"):
+        PositionFile(tmp_path / "position", "--kind pod")
+    with pytest.raises(ConfigError, match="expected one of '--kind node', found one of '--kind pod'"):
+        PositionFile(tmp_path / "position", "--kind node")
+    (tmp_path / "notes").write_text("something else " * 100)
+    with pytest.raises(ConfigError, match="expected a position file"):
+        PositionFile(tmp_path / "notes", "")
+
+
+async def test_a_snapshot_reads_only_what_is_selected(bus: Bus) -> None:
+    await publish(
+        bus,
+        make_topology("a", labels={"app": "cart"}),
+        make_topology("b", labels={"app": "pay"}),
+        make_topology(ref=make_ref("n1", kind="node", namespace="")),
+        make_health("a", level="warning"),
+        removed(make_topology("d")),
+    )
+
+    found = await snapshot(bus, select(kind="pod", label="app=cart", level="warning,critical"), now_ns=NOW_NS)
+    nodes = await snapshot(bus, select(kind="node", namespace=""), now_ns=NOW_NS)
+
+    assert [each.ref.name for each in found.entities()] == ["a"]
+    assert [each.ref.name for each in nodes.entities()] == ["n1"]
+    assert len(nodes) == 1
+
+
+async def test_a_snapshot_that_cannot_be_read_in_time_is_an_error(bus: Bus, server: NatsServer) -> None:
+    await bus.session()
+    server.pause()
+    try:
+        with pytest.raises(BusTimeoutError, match="KGENTS_TOPOLOGY"):
+            await snapshot(bus, select(), now_ns=NOW_NS, timeout_s=0.5)
+    finally:
+        server.resume()

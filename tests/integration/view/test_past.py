@@ -1,0 +1,117 @@
+"""The state at a time, with what is no longer known of it, and the versions of one entity."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.streams import StreamsConfig
+from kgents_shared.view import past, stored
+from kgents_shared.view.difference import differences
+from kgents_shared.view.past import Past
+from kgents_shared.view.selection import select
+from support.build import make_ref
+from support.state import make_alert, make_health, make_topology, publish, remake, removed
+
+
+async def now(bus: Bus) -> datetime:
+    """The server's clock, with a moment before and after it."""
+    await asyncio.sleep(0.05)
+    info = await (await bus.session()).api("STREAM.INFO.KGENTS_TOPOLOGY", None, dict)
+    await asyncio.sleep(0.05)
+    return datetime.fromisoformat(info["ts"])
+
+
+def statuses(found: Past) -> dict[str, str]:
+    return {each.ref.name: f"{each.status} {each.level} {len(each.firing)}" for each in found.fold.entities()}
+
+
+async def test_the_state_at_a_time_is_what_the_streams_held_then(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_health("a", level="critical"), make_alert("a"))
+    then = await now(bus)
+    await publish(bus, make_topology("a", status="failed"), removed(make_topology("b")), make_topology("c"))
+    await publish(bus, make_health("a"), make_alert("a", state="resolved"))
+
+    assert statuses(await past.state_at(bus, select(), then)) == {"a": "running critical 1", "b": "running unknown 0"}
+    assert statuses(await past.state_at(bus, select(), await now(bus))) == {
+        "a": "failed healthy 0",
+        "c": "running unknown 0",
+    }
+
+
+async def test_the_past_is_selected_like_the_present(bus: Bus) -> None:
+    await publish(bus, make_topology("a", labels={"app": "cart"}), make_topology("b"), make_health("a"))
+    await publish(bus, make_topology(ref=make_ref("n", kind="node")))
+    found = await past.state_at(bus, select(kind="pod", label="app=cart", name="a*"), await now(bus))
+
+    assert statuses(found) == {"a": "running healthy 0"}
+
+
+async def test_what_changed_too_often_is_forgotten_and_named(bus: Bus) -> None:
+    await remake(bus, "KGENTS_TOPOLOGY", StreamsConfig(history=3))
+    await publish(bus, make_topology("calm"), make_topology("busy"))
+    then = await now(bus)
+    await publish(bus, *(make_topology("busy", status=f"s{number}") for number in range(3)), make_topology("new"))
+    found = await past.state_at(bus, select(), then)
+
+    assert statuses(found) == {"calm": "running unknown 0"}
+    assert found.forgotten == {"topology": [make_ref("busy").subject("topology")], "health": [], "alert": []}
+
+
+async def test_before_its_streams_were_made_nothing_is_known(bus: Bus) -> None:
+    await publish(bus, make_topology("a"))
+    found = await past.state_at(bus, select(), datetime.now(UTC) - timedelta(days=1))
+
+    assert found.unknown == ["topology", "health", "alert"]
+    assert statuses(found) == {}
+
+
+async def test_more_subjects_than_a_request_takes_are_all_read(bus: Bus) -> None:
+    count = 2 * stored.SUBJECTS_PER_REQUEST + 1
+    await publish(bus, *(make_topology(f"p{number}") for number in range(count)))
+
+    assert len(statuses(await past.state_at(bus, select(), await now(bus)))) == count
+
+
+async def test_two_moments_differ_by_what_happened_between(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_topology("same"), make_health("a"))
+    then = await now(bus)
+    await publish(bus, make_topology("a", status="failed", reason="OOMKilled"), removed(make_topology("b")))
+    await publish(bus, make_topology("c"), make_health("a", level="critical"), make_topology("same"))
+    before = await past.state_at(bus, select(), then)
+    after = await past.state_at(bus, select(), await now(bus))
+
+    found = differences(before.fold.entities(), after.fold.entities())
+
+    assert [(each.ref.name, each.op) for each in found] == [("a", "changed"), ("b", "removed"), ("c", "added")]
+    assert {field.field: (field.old, field.new) for field in found[0].fields} == {
+        "status": ("running", "failed"),
+        "reason": ("", "OOMKilled"),
+        "health.level": ("healthy", "critical"),
+        "health.reasons": ([], ["KG-001"]),
+    }
+
+
+async def test_the_history_of_an_entity_is_all_its_versions_oldest_first(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("other"), make_health("a"), make_alert("a", check="KG-002"))
+    await publish(bus, make_topology("a", status="failed"), removed(make_topology("a")))
+
+    found = await past.history(bus, make_ref("a"))
+
+    assert [(each.signal, each.is_removal) for each in found] == [
+        ("topology", False),
+        ("health", False),
+        ("alert", False),
+        ("topology", False),
+        ("topology", True),
+    ]
+    assert [each.view.status for each in found if each.signal == "topology"][:2] == ["running", "failed"]
+    assert found[0].at < found[-1].at
+    assert await past.history(bus, make_ref("none")) == []
+
+
+async def test_the_history_is_as_long_as_the_stream_keeps_it(bus: Bus) -> None:
+    await publish(bus, *(make_topology("a", status=f"s{number}") for number in range(20)))
+
+    found = await past.history(bus, make_ref("a"), signals=["topology"])
+
+    assert [each.view.status for each in found] == [f"s{number}" for number in range(4, 20)]

@@ -1,0 +1,154 @@
+"""The law of the live view: whoever applies the changes it gives holds what the streams hold, whatever happened."""
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.view.live import Live, snapshot
+from kgents_shared.view.position import PositionFile
+from kgents_shared.view.selection import select
+from support.build import NOW_NS, make_ref
+from support.nats_server import NatsServer
+from support.state import Message, make_alert, make_health, make_topology, publish, remake, removed
+from support.streams import provision_streams
+
+NAMES = ("a", "b", "c.d")
+Operation = tuple[str, ...]
+names = st.sampled_from(NAMES)
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("topology"), names, st.sampled_from(("running", "failed"))),
+        st.tuples(st.just("health"), names, st.sampled_from(("healthy", "critical"))),
+        st.tuples(st.just("alert"), names, st.sampled_from(("firing", "resolved"))),
+        st.tuples(st.just("remove"), st.sampled_from(("topology", "health", "alert")), names),
+        st.tuples(st.just("remake"), st.sampled_from(("KGENTS_TOPOLOGY", "KGENTS_HEALTH", "KGENTS_ALERT"))),
+        st.tuples(st.just("start")),
+        st.tuples(st.just("stop")),
+        st.tuples(st.just("settle")),
+    ),
+    max_size=25,
+)
+clusters = (f"example-{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    server = NatsServer(Path(tmp_path_factory.mktemp("nats")))
+
+    async def start() -> None:
+        await server.start()
+        async with Bus(NatsConfig(url=server.url), name="setup") as bus:
+            await provision_streams(bus)
+
+    asyncio.run(start())
+    yield server
+    server.kill()
+
+
+class Consumer:
+    """Holds what the changes say, and nothing else, also while it is not running."""
+
+    def __init__(self, bus: Bus, cluster: str, level: str | None, file: Path) -> None:
+        self.bus = bus
+        self.cluster = cluster
+        self.selection = select(cluster=cluster, level=level)
+        self.file = file
+        self.held: dict[str, bytes] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        with PositionFile(self.file, str(self.selection)) as file:
+            live = Live(self.bus, self.selection, now_ns=NOW_NS, position_file=file)
+            async with aclosing(live.updates()) as updates:
+                async for update in updates:
+                    for change in update.changes:
+                        if change.after is not None:
+                            self.held[change.after.key] = change.after.record()
+                        elif change.before is not None:
+                            self.held.pop(change.before.key, None)
+
+    def start(self) -> None:
+        if self.task is None:
+            self.task = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait([self.task])
+            if not self.task.cancelled() and (error := self.task.exception()) is not None:
+                raise error
+            self.task = None
+
+    async def settle(self) -> None:
+        """The consumer holds what a new reader finds."""
+        self.start()
+        deadline = asyncio.get_running_loop().time() + 20
+        while self.held != (truth := await self.truth()):
+            assert asyncio.get_running_loop().time() < deadline, f"holds {self.held}, expected {truth}"
+            await asyncio.sleep(0.02)
+
+    async def truth(self) -> dict[str, bytes]:
+        found = await snapshot(self.bus, self.selection, now_ns=NOW_NS)
+        return {each.key: each.record() for each in found.entities()}
+
+    async def carry_out(self, operation: Operation) -> None:
+        match operation:
+            case ("topology", name, status):
+                await publish(self.bus, make_topology(ref=make_ref(name, cluster=self.cluster), status=status))
+            case ("health", name, level):
+                await publish(self.bus, make_health(ref=make_ref(name, cluster=self.cluster), level=level))
+            case ("alert", name, state):
+                await publish(self.bus, make_alert(ref=make_ref(name, cluster=self.cluster), state=state))
+            case ("remove", signal, name):
+                ref = make_ref(name, cluster=self.cluster)
+                last: dict[str, Message] = {
+                    "topology": make_topology(ref=ref), "health": make_health(ref=ref), "alert": make_alert(ref=ref)
+                }  # fmt: skip
+                await publish(self.bus, removed(last[signal]))
+            case ("remake", stream):
+                await remake(self.bus, stream)
+            case ("start",):
+                self.start()
+            case ("stop",):
+                await self.stop()
+            case ("settle",):
+                await self.settle()
+            case _:
+                raise AssertionError(operation)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=operations, level=st.sampled_from((None, "critical", "unknown")))
+@example(
+    operations=[
+        ("topology", "a", "running"), ("topology", "b", "running"), ("settle",), ("stop",),
+        ("remake", "KGENTS_TOPOLOGY"), ("topology", "b", "failed"), ("settle",), ("remake", "KGENTS_TOPOLOGY"),
+    ],
+    level=None,
+)  # fmt: skip
+@example(operations=[("topology", "a", "running"), ("settle",), ("health", "a", "critical")], level="unknown")
+@pytest.mark.timeout(300)
+def test_the_changes_add_up_to_what_the_streams_hold(
+    server: NatsServer, operations: list[Operation], level: str | None
+) -> None:
+    async def scenario(directory: Path) -> None:
+        async with Bus(NatsConfig(url=server.url), name="test") as bus:
+            consumer = Consumer(bus, next(clusters), level, directory / "position")
+            try:
+                for operation in operations:
+                    await consumer.carry_out(operation)
+                await consumer.settle()
+            finally:
+                await consumer.stop()
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(scenario(Path(directory)))

@@ -1,0 +1,102 @@
+"""One entity as readers see it: what it says, what it decodes, and what it makes of a message that cannot be read."""
+
+import msgspec
+
+from kgents_shared.contract.subjects import parse
+from kgents_shared.view.difference import fields
+from kgents_shared.view.entity import EntityView, Rows, key_of, key_of_ref, subject_of
+from support.build import make_ref
+from support.state import edge, encoded, make_alert, make_health, make_topology
+
+REF = make_ref()
+KEY = key_of_ref(REF)
+
+
+def test_a_view_joins_what_is_known() -> None:
+    owner = make_ref("cart", kind="deployment")
+    topology = make_topology(status="failed", reason="OOMKilled", connections=[edge("owns", owner, "in")])
+    alerts = {each.check: encoded(each) for each in (
+        make_alert(check="KG-002", severity="warning"), make_alert(check="KG-003"),
+        make_alert(check="KG-001", state="resolved"),
+    )}  # fmt: skip
+    view = EntityView(KEY, Rows(encoded(topology), encoded(make_health(level="critical")), alerts))
+
+    assert view.ref == REF
+    assert (view.condition, view.level, view.score) == ("failed (OOMKilled)", "critical", 0.2)
+    assert view.why == "pod shop/cart-7f is not ready"
+    assert view.owner == owner
+    assert [each.check for each in view.alerts] == ["KG-001", "KG-003", "KG-002"]
+    assert [each.check for each in view.firing] == ["KG-003", "KG-002"]
+
+
+def test_a_view_of_nothing_is_unknown() -> None:
+    view = EntityView(KEY, Rows())
+
+    assert (view.ref, view.status, view.level, view.score, view.why, view.owner) == (
+        REF, "unknown", "unknown", None, "", None,
+    )  # fmt: skip
+
+
+def test_stale_facts_are_the_reason_if_there_is_no_better_one() -> None:
+    view = EntityView(KEY, Rows(encoded(make_topology(stale=["k8s", "docker"], reason="Evicted"))))
+
+    assert view.why == "stale: no report from k8s, docker"
+
+
+def test_a_message_that_cannot_be_read_is_missing_and_named() -> None:
+    view = EntityView(KEY, Rows(encoded(make_topology()), b'{"ref": 5}', {"KG-001": b"[]"}))
+
+    assert view.status == "running"
+    assert view.health is None
+    assert view.alerts == ()
+    assert set(view.malformed) == {REF.subject("health"), REF.subject("alert", check="KG-001")}
+
+
+def test_a_long_name_is_read_from_a_message() -> None:
+    ref = make_ref("x" * 200)
+
+    assert EntityView(key_of_ref(ref), Rows(None, encoded(make_health(ref=ref)))).ref == ref
+
+
+def test_a_record_holds_the_messages_as_they_are_stored() -> None:
+    topology, health, alert = make_topology(), make_health(), make_alert()
+    record = msgspec.json.decode(
+        EntityView(KEY, Rows(encoded(topology), encoded(health), {"KG-001": encoded(alert)})).record()
+    )
+    bare = msgspec.json.decode(EntityView(KEY, Rows()).record())
+
+    assert record["status"] == "running"
+    assert record["health"]["level"] == "healthy"
+    assert [each["check"] for each in record["alerts"]] == ["KG-001"]
+    assert next(iter(record)) == "text"
+    assert (bare["ref"]["name"], bare["health"], bare["alerts"]) == ("cart-7f", None, [])
+
+
+def test_a_subject_and_its_key_are_one_another() -> None:
+    for subject in (REF.subject("topology"), REF.subject("health"), REF.subject("alert", check="KG-1.2")):
+        assert subject_of(*key_of(subject)) == subject
+        assert parse(subject).signal == key_of(subject)[0]
+
+
+def test_two_views_differ_in_their_fields() -> None:
+    peer = make_ref("n1", kind="node")
+    before = EntityView(KEY, Rows(encoded(make_topology(labels={"a": "1", "b": "2"})), None, None))
+    after = EntityView(
+        KEY,
+        Rows(
+            encoded(make_topology(text="other words", labels={"a": "1", "b": "3", "c": "4"}, stale=["k8s"],
+                                  connections=[edge("runs_on", peer)])),
+            encoded(make_health()),
+            {"KG-001": encoded(make_alert())},
+        ),
+    )  # fmt: skip
+
+    assert {each.field: (each.old, each.new) for each in fields(before, after)} == {
+        "health.level": ("unknown", "healthy"),
+        "alerts.KG-001": (None, "firing critical"),
+        "stale": ([], ["k8s"]),
+        "labels.b": ("2", "3"),
+        "labels.c": (None, "4"),
+        f"connections.runs_on → {peer}": (None, "connected"),
+    }
+    assert fields(before, before) == []
