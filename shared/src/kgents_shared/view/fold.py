@@ -1,0 +1,163 @@
+"""Topology, health and alert messages → the join of them per entity, and what each message changes. Pure.
+
+What a Fold holds is decided by the streams alone: by whatever restarts, resets and repeats the same messages come, it
+ends with the same entities.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from kgents_shared.contract.codec import is_removal
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
+from kgents_shared.view.selection import Selection
+
+_NO_ROWS: Final = Rows()
+
+
+class EntityChange(msgspec.Struct, frozen=True):
+    """What one message changes for a reader with a selection."""
+
+    signal: str
+    """Whose message it is: `topology`, `health` or `alert`."""
+    subject: str
+    before: EntityView | None
+    """The entity before; None if it was not there or not selected."""
+    after: EntityView | None
+    """The entity now; None if it is gone or no longer selected."""
+    is_gone: bool = False
+    """Whether `after` is None because the entity is gone, and not because it is no longer selected."""
+    removal: bytes | None = None
+    """The message that says that it is gone, with the reason; None if there is none."""
+    seq: int = 0
+    """The message's sequence in its stream; 0 if the change is the absence of a message."""
+    time_ns: int = 0
+    """When the message was stored, in Unix nanoseconds; 0 as for `seq`."""
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """The last message of one subject."""
+
+    subject: str
+    payload: bytes | None
+    """None: the subject's entity, health or alert is gone."""
+    removal: bytes | None = None
+    """The message that says that it is gone; None if the server dropped the one before."""
+    seq: int = 0
+    time_ns: int = 0
+
+
+class Fold:
+    """The entities that a selection takes, as far as the batches told. An entity is there while `anchor` has a row."""
+
+    def __init__(self, selection: Selection, signals: Iterable[str] = STATE) -> None:
+        """The first of `signals` decides whether an entity is there; the others are joined to it."""
+        self.signals: Final = tuple(signals)
+        self.anchor: Final = self.signals[0]
+        self._selection = selection
+        self._tests = {signal: selection.subject_test(signal) for signal in self.signals}
+        self._rows: dict[str, Rows] = {}
+        self._unseen: dict[str, set[str]] = {}
+        """Signal → the subjects known before its reset that its new snapshot has not brought yet."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, ref: Ref) -> EntityView | None:
+        """What is known of one entity, selected or not; None if nothing is."""
+        return self.view(key_of_ref(ref))
+
+    def view(self, key: str) -> EntityView | None:
+        """What is known of the entity with this key."""
+        rows = self._rows.get(key)
+        return EntityView(key, rows) if rows is not None else None
+
+    def entities(self) -> Iterator[EntityView]:
+        """Every selected entity."""
+        for key, rows in self._rows.items():
+            if (view := self._selected(key, rows)) is not None:
+                yield view
+
+    def unanchored(self) -> Iterator[EntityView]:
+        """What has rows of the other signals only: the sum of a cluster's health, alerts that outlive their entity."""
+        for key, rows in self._rows.items():
+            if not self._is_there(rows):
+                yield EntityView(key, rows)
+
+    def put(self, row: Row) -> None:
+        """Take one row over without finding out what it changes: in a snapshot everything is new."""
+        signal, key, check = key_of(row.subject)
+        if self._tests[signal](row.subject):
+            self._put(signal, key, check, row.payload)
+
+    def begin(self, signal: str) -> None:
+        """A new snapshot of this signal's stream follows. What it does not bring is removed when it is complete."""
+        self._unseen[signal] = {row.subject for row in self.rows(signal)}
+
+    def take(self, signal: str, rows: Iterable[Row]) -> tuple[list[EntityChange], list[Row]]:
+        """Take over the next rows of a signal; returns what changes for the reader, and the rows that differ."""
+        unseen = self._unseen.get(signal)
+        test = self._tests[signal]
+        changes: list[EntityChange] = []
+        news: list[Row] = []
+        for row in rows:
+            if unseen:
+                unseen.discard(row.subject)
+            if test(row.subject):
+                self._apply(row, changes, news)
+        return changes, news
+
+    def complete(self, signal: str) -> tuple[list[EntityChange], list[Row]]:
+        """The snapshot of this signal is complete: what was known before it and is not in it is gone."""
+        return self.take(signal, [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))])
+
+    def rows(self, signal: str) -> Iterator[Row]:
+        """Every row of a signal."""
+        for key, rows in self._rows.items():
+            for check in (rows.alerts or ()) if signal == "alert" else ("",):
+                if (payload := rows.message(signal, check)) is not None:
+                    yield Row(subject_of(signal, key, check), payload)
+
+    def _apply(self, row: Row, changes: list[EntityChange], news: list[Row]) -> None:
+        signal, key, check = key_of(row.subject)
+        old, new = self._put(signal, key, check, row.payload)
+        if old is new:
+            return
+        news.append(row)
+        before, after = self._selected(key, old), self._selected(key, new)
+        if before is not None or after is not None:
+            is_gone = after is None and not self._is_there(new)
+            change = EntityChange(signal, row.subject, before, after, is_gone, row.removal, row.seq, row.time_ns)
+            changes.append(change)
+
+    def _put(self, signal: str, key: str, check: str, payload: bytes | None) -> tuple[Rows, Rows]:
+        """Replace one message; returns the entity's rows before and after, the same object if nothing changed."""
+        old = self._rows.get(key, _NO_ROWS)
+        if old.message(signal, check) == payload:
+            return old, old
+        new = old.with_message(signal, check, payload)
+        if new.is_empty:
+            del self._rows[key]
+        else:
+            self._rows[key] = new
+        return old, new
+
+    def _is_there(self, rows: Rows) -> bool:
+        return bool(rows.alerts) if self.anchor == "alert" else rows.message(self.anchor) is not None
+
+    def _selected(self, key: str, rows: Rows) -> EntityView | None:
+        if not self._is_there(rows):
+            return None
+        view = EntityView(key, rows)
+        return view if self._selection.takes(view) else None
+
+
+def is_gone(payload: bytes) -> bool:
+    """Whether a state message says that its entity is gone. One that cannot be read does not."""
+    try:
+        return is_removal(payload)
+    except MalformedMessageError:
+        return False

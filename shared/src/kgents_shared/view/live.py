@@ -1,0 +1,220 @@
+"""KGENTS_TOPOLOGY + KGENTS_HEALTH + KGENTS_ALERT → the selected entities now, then every change, for as long as asked.
+
+Live is the only place where a reader joins the three streams while they move. It begins with a snapshot, says once that
+it is complete, and gives every change after it in the order of its stream, over any number of reconnects. With a
+`PositionFile` it goes on after a restart where it stopped. When a stream was made again, or went on without us for
+longer than removals are kept, that is a reset: the stream is read from the beginning, what changed meanwhile is found
+by comparison, and what vanished is reported as removed.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from itertools import islice
+from typing import Final, TypeVar
+
+import msgspec
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Batch, Position, follow
+from kgents_shared.bus.pull import Delivery
+from kgents_shared.contract.errors import BusTimeoutError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.view.entity import STATE, EntityView, subject_of
+from kgents_shared.view.fold import EntityChange, Fold, Row, is_gone
+from kgents_shared.view.merge import merged
+from kgents_shared.view.position import PositionFile
+from kgents_shared.view.selection import Selection
+
+T = TypeVar("T")
+
+TIMEOUT_S: Final = 30.0
+"""For a whole snapshot; one of a hundred thousand entities takes some three seconds."""
+CHUNK: Final = 500
+"""Entities of a snapshot in one update: a few milliseconds of work for who takes it."""
+
+
+class Update(msgspec.Struct, frozen=True):
+    """What the reader learns at once."""
+
+    changes: list[EntityChange]
+    is_snapshot: bool = False
+    """The changes are entities that were there when the reader began."""
+    is_complete: bool = False
+    """With this update the reader holds everything. Once after the start, and once after each reset."""
+    reset: str = ""
+    """The signal whose stream is read from the beginning again, with this update; mostly empty."""
+    after_reset: bool = False
+    """The changes come from a snapshot after a reset: they are true, and others before them may have been missed."""
+
+
+class Live:
+    """The selected entities, kept up to date while `updates` runs."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        selection: Selection,
+        *,
+        now_ns: int,
+        signals: Iterable[str] = STATE,
+        position_file: PositionFile | None = None,
+    ) -> None:
+        """`signals`: the streams to join; the first decides whether an entity is there. See `Fold`."""
+        self.fold: Final = Fold(selection, signals)
+        """The entities, at any moment."""
+        self.is_complete = False
+        """Whether `fold` holds everything."""
+        self._bus = bus
+        self._selection = selection
+        self._now_ns = now_ns
+        self._file = position_file
+        self._unread = set(self.fold.signals)
+        """Signals whose snapshot is not complete."""
+        self._resetting: set[str] = set()
+
+    async def updates(self) -> AsyncGenerator[Update, None]:
+        """The snapshot, then every change; never ends. An update counts as handled when the next one is asked for."""
+        positions = await self._restored()
+        is_snapshot = not positions
+        async with aclosing(merged(self._sources(positions))) as batches:
+            async for signal, batch in batches:
+                if batch.position is not None:
+                    positions[signal] = batch.position
+                if not is_snapshot:
+                    update, rows = self._apply(signal, batch)
+                    if update.changes or update.reset or update.is_complete:
+                        yield update
+                    self._save(rows, positions)
+                    continue
+                self._load(signal, batch)
+                if self.is_complete:
+                    is_snapshot = False
+                    async for update in self._snapshot():
+                        yield update
+                    await self._save_all(positions)
+
+    def _sources(self, positions: Mapping[str, Position]) -> dict[str, AsyncGenerator[Batch, None]]:
+        return {
+            signal: follow(
+                self._bus,
+                NAME_BY_SIGNAL[signal],
+                self._selection.filters(signal),
+                now_ns=self._now_ns,
+                position=positions.get(signal),
+            )
+            for signal in self.fold.signals
+        }
+
+    def _load(self, signal: str, batch: Batch) -> None:
+        """Take a batch of the first snapshot."""
+        if batch.reset:
+            for row in list(self.fold.rows(signal)):
+                self.fold.put(Row(row.subject, None))
+        for each in batch.deliveries:
+            self.fold.put(row_of(each))
+        self._note(signal, batch)
+
+    def _apply(self, signal: str, batch: Batch) -> tuple[Update, list[Row]]:
+        """Take a batch that follows what we hold."""
+        if batch.reset:
+            self.fold.begin(signal)
+        changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
+        if batch.caught_up:
+            vanished, gone = self.fold.complete(signal)
+            changes, rows = changes + vanished, rows + gone
+        completed = self._note(signal, batch)
+        update = Update(
+            changes,
+            is_complete=completed,
+            reset=signal if batch.reset else "",
+            after_reset=signal in self._resetting,
+        )
+        if batch.caught_up:
+            self._resetting.discard(signal)
+        return update, rows
+
+    def _note(self, signal: str, batch: Batch) -> bool:
+        """Whether with this batch the reader holds everything."""
+        if batch.reset:
+            self._unread.add(signal)
+            self._resetting.add(signal)
+            self.is_complete = False
+        if batch.caught_up:
+            self._unread.discard(signal)
+        completed = not self._unread and not self.is_complete
+        self.is_complete = self.is_complete or completed
+        return completed
+
+    async def _snapshot(self) -> AsyncGenerator[Update, None]:
+        """Everything that is selected, and the mark that it is everything."""
+        self._resetting.clear()
+        for views in _chunks(self.fold.entities()):
+            yield Update([self._arrival(view) for view in views], is_snapshot=True)
+            await asyncio.sleep(0)
+        yield Update([], is_snapshot=True, is_complete=True)
+
+    def _arrival(self, view: EntityView) -> EntityChange:
+        return EntityChange(self.fold.anchor, subject_of(self.fold.anchor, view.key), None, view)
+
+    async def _restored(self) -> dict[str, Position]:
+        """What the file holds: the rows go into `fold`; where to go on is returned, nothing for a new beginning."""
+        if self._file is None:
+            return {}
+        positions = self._file.positions()
+        if positions.keys() != set(self.fold.signals):  # it stopped within its first snapshot, or never began
+            self._file.clear()
+            return {}
+        for rows in _chunks(self._file.rows()):
+            for row in rows:
+                self.fold.put(row)
+            await asyncio.sleep(0)
+        return positions
+
+    def _save(self, rows: Iterable[Row], positions: Mapping[str, Position]) -> None:
+        if self._file is not None:
+            self._file.save(rows, positions)
+
+    async def _save_all(self, positions: Mapping[str, Position]) -> None:
+        """Put a whole snapshot into the file; without positions until all of it is there."""
+        if self._file is None:
+            return
+        for signal in self.fold.signals:
+            for rows in _chunks(self.fold.rows(signal)):
+                self._file.save(rows, {})
+                await asyncio.sleep(0)
+        self._file.save((), positions)
+
+
+async def snapshot(
+    bus: Bus, selection: Selection, *, now_ns: int, signals: Iterable[str] = STATE, timeout_s: float = TIMEOUT_S
+) -> Fold:
+    """The selected entities as they are now.
+
+    Raises:
+        BusTimeoutError: they could not be read within `timeout_s`.
+    """
+    live = Live(bus, selection, now_ns=now_ns, signals=signals)
+    try:
+        async with asyncio.timeout(timeout_s), aclosing(live.updates()) as updates:
+            async for _ in updates:  # the first one is there when the snapshot is complete
+                break
+    except TimeoutError:
+        streams = ", ".join(NAME_BY_SIGNAL[signal] for signal in live.fold.signals)
+        raise BusTimeoutError(f"expected to read {streams} within {timeout_s:g} s, found no end of it") from None
+    return live.fold
+
+
+def row_of(each: Delivery) -> Row:
+    """A message of a state stream as a row."""
+    if each.marker:
+        return Row(each.subject, None, None, each.seq, each.time_ns)
+    if is_gone(each.payload):
+        return Row(each.subject, None, each.payload, each.seq, each.time_ns)
+    return Row(each.subject, each.payload, None, each.seq, each.time_ns)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,110 @@
+"""How far a reader has come, and what it held then, in one SQLite file: Live, feed → PositionFile → Live, feed.
+
+A sequence alone does not survive a gap: when a stream was made again, or removals have expired meanwhile, nobody else
+can say what vanished. So the file keeps the rows, too. It is as large as they are, and belongs to one process.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from kgents_shared.bus.consume import Position
+from kgents_shared.contract.errors import ConfigError
+from kgents_shared.view.fold import Row
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS scope (text TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS position (
+    signal TEXT PRIMARY KEY, stream_created TEXT NOT NULL, seq INTEGER NOT NULL, time_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS row (subject TEXT PRIMARY KEY, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+_IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class PositionFile:
+    """The file of one reader. What is committed survives kill -9; a power cut may take it a moment back."""
+
+    def __init__(self, path: Path, scope: str) -> None:
+        """Open the file, or make it. `scope`: what the reader asks for; a file of another scope is refused.
+
+        Raises:
+            ConfigError: it cannot be opened, is of another reader, or another process has it open.
+        """
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        except sqlite3.Error as error:
+            raise ConfigError([f"position file {path}: expected a file that can be written, found {error}"]) from error
+        try:
+            self._open(scope)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def positions(self) -> dict[str, Position]:
+        """Signal → where to go on; nothing if the reader never held everything."""
+        with closing(self._db.execute("SELECT signal, stream_created, seq, time_ns FROM position")) as found:
+            return {signal: Position(created, seq, time_ns) for signal, created, seq, time_ns in found}
+
+    def rows(self) -> Iterator[Row]:
+        """What the reader held."""
+        with closing(self._db.execute("SELECT subject, payload FROM row")) as found:
+            for subject, payload in found:
+                yield Row(subject, payload)
+
+    def save(self, rows: Iterable[Row], positions: Mapping[str, Position]) -> None:
+        """Take over what a reader has dealt with, all of it or nothing.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        listed = list(rows)
+        kept = [(row.subject, row.payload) for row in listed if row.payload is not None]
+        removed = [(row.subject,) for row in listed if row.payload is None]
+        places = [(signal, each.stream_created, each.seq, each.time_ns) for signal, each in positions.items()]
+        try:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR REPLACE INTO row VALUES (?, ?)", kept)
+            self._db.executemany("DELETE FROM row WHERE subject = ?", removed)
+            self._db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", places)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise ConfigError([f"position file {self._path}: expected room to write, found {error}"]) from error
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._db.executescript("DELETE FROM row; DELETE FROM position;")
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def _open(self, scope: str) -> None:
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+            found = self._db.execute("SELECT text FROM scope").fetchone()
+            if found is None:
+                self._db.execute("INSERT INTO scope VALUES (?)", (scope,))
+        except sqlite3.Error as error:
+            in_use = error.sqlite_errorcode in _IN_USE
+            what = "no other process with it open, found one" if in_use else f"a position file, found {error}"
+            raise ConfigError([f"position file {self._path}: expected {what}; use another file"]) from error
+        if found is not None and found[0] != scope:
+            raise ConfigError(
+                [f"position file {self._path}: expected one of {scope!r}, found one of {found[0]!r}; use another file"]
+            )
