@@ -396,6 +396,29 @@ class TestNatsConfig:
         with pytest.raises(ValueError, match="url: expected"):
             NatsConfig(url=url)
 
+    @pytest.mark.parametrize(
+        ("url", "tls", "is_needed"),
+        [
+            ("nats://a", None, False),
+            ("ws://a", None, False),
+            ("nats://a", TlsConfig(), True),
+            ("tls://a", None, True),
+            ("wss://a", None, True),
+            ("nats://a,tls://b", None, True),
+        ],
+    )
+    def test_tls_is_needed_by_every_server_where_it_is_named_once(
+        self, url: str, tls: TlsConfig | None, is_needed: bool
+    ) -> None:
+        assert NatsConfig(url=url, tls=tls).needs_tls is is_needed
+
+    @pytest.mark.parametrize(
+        ("url", "tls"), [("ws://a", TlsConfig()), ("tls://b,ws://a", None), ("ws://a,wss://b", None)]
+    )
+    def test_a_websocket_without_tls_is_refused_where_tls_is_needed(self, url: str, tls: TlsConfig | None) -> None:
+        with pytest.raises(ValueError, match='expected TLS for every server, found "ws://a", which has none; try wss'):
+            NatsConfig(url=url, tls=tls)
+
     def test_two_ways_to_authenticate_are_refused(self) -> None:
         with pytest.raises(ValueError, match="found credentials_file and token; keep one"):
             NatsConfig(credentials_file="a.creds", token=Secret("t"))

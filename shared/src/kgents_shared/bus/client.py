@@ -14,14 +14,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-import nats.errors
-from nats.aio.client import Client
-
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.login import credentials, unread_refusal, words_of
+from kgents_shared.bus.login import CUT_OFF, credentials, login_error, nothing_listens, words_of
 from kgents_shared.bus.session import Session, SessionLostError
-from kgents_shared.contract.errors import BusError, BusTimeoutError
+from kgents_shared.bus.wire import Wire
+from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 
 PING_INTERVAL_S: Final = 10.0
 """How often the round trip is tried. Two missed in a row end a session that only looks alive."""
@@ -29,10 +27,11 @@ BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 LOGIN_S: Final = 1.0
 """A session that ends sooner was most likely not admitted."""
+ABORTED_S: Final = 0.2
+"""For closing what was aborted: nats-py may wait without end for a TLS handshake that was broken off."""
 STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
 
-CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError)
 
 _log = get_logger(__name__)
 
@@ -52,8 +51,7 @@ class Bus:
         self._supervisor: asyncio.Task[None] | None = None
         self._is_closing = False
         self.reconnects = 0
-        self.last_error = ""
-        """Why there is no session now; empty while there is one."""
+        self._failures: dict[str, Exception] = {}  # url → why its last attempt or session ended, while there is none
 
     async def __aenter__(self) -> Self:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"bus {self.name}")
@@ -73,11 +71,17 @@ class Bus:
         """Whether there is a session just now."""
         return self._session is not None and not self._session.lost.is_set()
 
+    @property
+    def last_error(self) -> str:
+        """Why there is no session now, for each url that was tried; empty while there is one."""
+        return "; ".join(f"{url}: {words_of(error)}" for url, error in self._failures.items())
+
     async def session(self, *, timeout_s: float | None = None) -> Session:
-        """The living session; waits for one (for ever unless told otherwise).
+        """The current session; waits for one, without a limit by default.
 
         Raises:
-            BusTimeoutError: none within `timeout_s`; the text says why.
+            NoServerError: none within `timeout_s`, and no program listens at any url.
+            BusTimeoutError: none within `timeout_s` for another cause, which the text names for each url.
         """
         try:
             async with asyncio.timeout(timeout_s), self._changed:
@@ -85,9 +89,13 @@ class Bus:
                     await self._changed.wait()
                 return session
         except TimeoutError as error:
-            raise BusTimeoutError(
-                f"no NATS server at {self._config.url} within {timeout_s:g} s: {self.last_error or 'no answer'}"
-            ) from error
+            raise self._absence(f"within {timeout_s:g} s: {self.last_error or 'still connecting'}") from error
+
+    def _absence(self, words: str) -> BusTimeoutError:
+        is_tried = self._failures.keys() == set(self._config.urls)
+        if is_tried and all(map(nothing_listens, self._failures.values())):
+            return NoServerError(f"no NATS server at {self._config.url} {words}")
+        return BusTimeoutError(f"no connection to NATS at {self._config.url} {words}")
 
     async def sessions(self) -> AsyncIterator[Session]:
         """Every session, one after the other, each only once; never ends by itself."""
@@ -102,70 +110,82 @@ class Bus:
             yield session
 
     async def _supervise(self) -> None:
+        """Try each url in its turn without a pause between them; the backoff grows from one round to the next."""
         loop = asyncio.get_running_loop()
+        urls = self._config.urls
         backoff_s = BACKOFF_FIRST_S
-        for url in itertools.cycle(self._config.urls):
+        untried = len(urls)
+        for url in itertools.cycle(urls):
             if self._is_closing:  # nats-py may have swallowed our cancellation, see Session.request
                 return
             started = loop.time()
-            client = Client()
-            try:
-                session = await self._connect(client, url)
-                await self._live(client, session)
-            except Exception as error:  # noqa: BLE001 - a half-written credentials file raises anything; the next try may succeed
-                self.last_error = f"{url}: {words_of(error)}"
-                _log.warning("cannot connect to NATS", url=url, error=words_of(error), retry_in_s=round(backoff_s, 2))
-            finally:
-                await _close(client)
+            was_connected = await self._attempt(url)
+            untried -= 1
+            if untried and not was_connected:
+                continue
+            untried = len(urls)
             backoff_s = BACKOFF_FIRST_S if loop.time() - started > STABLE_AFTER_S else backoff_s
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, guards nothing
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
 
-    async def _connect(self, client: Client, url: str) -> Session:
+    async def _attempt(self, url: str) -> bool:
+        """Connect to one server and stay while the session lives; returns whether there was a session."""
+        wire = Wire(needs_tls=self._config.needs_tls)
+        session: Session | None = None
+        try:
+            session = await self._connect(wire, url)
+            await self._live(wire, session)
+        except Exception as error:  # noqa: BLE001 - a half-written credentials file raises anything; the next try may succeed
+            self._failures[url] = error
+            event = "nats_connection_failed" if session is None else "nats_connection_lost"
+            _log.warning(event, url=url, error=words_of(error))
+        finally:
+            if session is None:
+                wire.abort()
+            await _close(wire, PING_INTERVAL_S if session is not None else ABORTED_S)
+        return session is not None
+
+    async def _connect(self, wire: Wire, url: str) -> Session:
         config = self._config
-        session = Session(client, config)
-        started = asyncio.get_running_loop().time()
+        session = Session(wire, config)
 
         async def on_error(error: Exception) -> None:
             if "permissions violation" in str(error).lower():
                 session.note_refusal(str(error).removeprefix("nats: "))
-                _log.error("NATS refused a subject: the account's permissions must allow it", refusal=session.refusal)
-            elif not session.lost.is_set():  # what follows upon the end hides its cause
-                is_young = asyncio.get_running_loop().time() - started < LOGIN_S
-                self.last_error = f"{url}: {words_of(_of_login(error) if is_young else error)}"
+                _log.error("nats_permission_denied", refusal=session.refusal)
+            elif self._session is session and not isinstance(error, CUT_OFF):  # else the attempt reports it
+                _log.warning("nats_client_error", url=url, error=words_of(error))
 
         async def on_closed() -> None:
             session.end()
 
         try:
-            await client.connect(
-                url,
-                name=self._connection_name,
-                allow_reconnect=False,
-                connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
-                ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
-                max_outstanding_pings=2,
-                error_cb=on_error,
-                closed_cb=on_closed,
-                # Subjects come from contract.subjects, which builds no illegal one; checking each again costs a tenth.
-                skip_subject_validation=True,
-                inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
-                **credentials(config),
-            )
-            await session.open()
+            async with asyncio.timeout(config.connect_timeout_s):  # nats-py's own is for each step, and none for ws://
+                await wire.connect(
+                    url,
+                    name=self._connection_name,
+                    allow_reconnect=False,
+                    connect_timeout=config.connect_timeout_s,  # type: ignore[arg-type]  # any number works
+                    ping_interval=PING_INTERVAL_S,  # type: ignore[arg-type]
+                    max_outstanding_pings=2,
+                    error_cb=on_error,
+                    closed_cb=on_closed,
+                    # contract.subjects builds no illegal subject; checking each again costs a tenth.
+                    skip_subject_validation=True,
+                    inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
+                    **credentials(config),
+                )
+                await session.open()
         except Exception as error:
             session.end()
-            if not isinstance(error, CUT_OFF):
-                raise
-            words = unread_refusal(client)
-            raise BusError(f"the server refused us: {words}") if words else _of_login(error) from error
+            raise login_error(error, config, wire) from error
         return session
 
-    async def _live(self, client: Client, session: Session) -> None:
+    async def _live(self, wire: Wire, session: Session) -> None:
         started = asyncio.get_running_loop().time()
-        self.last_error = ""
+        self._failures.clear()
         await self._announce(session)
-        _log.info("connected to NATS", server=session.server_name, version=".".join(map(str, session.server_version)))
+        _log.info("nats_connected", server=session.server_name, version=".".join(map(str, session.server_version)))
         try:
             while not session.lost.is_set() and not self._is_closing:
                 with suppress(TimeoutError):
@@ -173,17 +193,17 @@ class Bus:
                         await session.lost.wait()
                 if session.lost.is_set() or self._is_closing:
                     break
-                if _has_dead_task(client):
+                if wire.has_dead_task:
                     raise SessionLostError("a task of the client has died behind an open socket")
                 # A server that is stuck answers no ping, though nats-py calls it connected.
-                await client.flush(timeout=int(PING_INTERVAL_S))
+                await wire.flush(timeout=int(PING_INTERVAL_S))
         finally:
             session.end()
             self.reconnects += 1
             await self._announce(None)
-        when = " while we logged in" if asyncio.get_running_loop().time() - started < LOGIN_S else ""
-        self.last_error = f"connection lost{when}: {words_of(client.last_error)}"
-        _log.warning("lost the connection to NATS", error=words_of(client.last_error))
+        if not self._is_closing:
+            when = " while we logged in" if asyncio.get_running_loop().time() - started < LOGIN_S else ""
+            raise SessionLostError(f"connection lost{when}: {words_of(wire.last_error)}")
 
     async def _announce(self, session: Session | None) -> None:
         async with self._changed:
@@ -191,20 +211,7 @@ class Bus:
             self._changed.notify_all()
 
 
-def _of_login(error: Exception) -> Exception:
-    """What an error means early on: a server that refuses a login closes at once, maybe before it says why."""
-    if not isinstance(error, CUT_OFF) or isinstance(error, ConnectionRefusedError):
-        return error
-    return BusError(f"the server ended the connection while we logged in: {words_of(error)}")
-
-
-def _has_dead_task(client: Client) -> bool:
-    """Whether nats-py reads or writes no more: it catches whatever goes wrong there, and tells nobody."""
-    tasks = (getattr(client, name, None) for name in ("_reading_task", "_flusher_task"))
-    return any(task is not None and task.done() for task in tasks)
-
-
-async def _close(client: Client) -> None:
+async def _close(wire: Wire, within_s: float) -> None:
     with suppress(Exception):  # of one that never connected, nats-py cannot even do that
-        async with asyncio.timeout(PING_INTERVAL_S):
-            await client.close()
+        async with asyncio.timeout(within_s):
+            await wire.close()

@@ -97,8 +97,9 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the NATS server is, and who we are to it. At most one way to authenticate may be given."""
 
     url: str = "nats://127.0.0.1:4222"
-    """One or more server urls, separated by commas; any server of the cluster will do. Without user or password:
-    urls are logged. The default is the server of `make up` and of a bare `nats-server`."""
+    """One or more server urls, separated by commas, tried in this order. Without user or password: urls are logged.
+    One `tls://` or `wss://` among them demands TLS of all, so that credentials never go to a server in clear text
+    because it comes later in the list. The default is the server of `make up` and of a bare `nats-server`."""
 
     credentials_file: str | None = None
     """A `.creds` file (JWT and seed) as `nsc` writes it. null: another way to authenticate, or none."""
@@ -116,7 +117,8 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token shared by all clients. null: another way to authenticate, or none."""
 
     tls: TlsConfig | None = None
-    """How to speak TLS. null: plain text, unless a url begins with `tls://` or the server demands TLS."""
+    """How to speak TLS; if given, a server without TLS is refused before anything is sent to it. null: plain text,
+    unless a url begins with `tls://` or `wss://` (then the same holds), or the server demands TLS."""
 
     inbox_prefix: str | None = None
     """The subject under which replies to us arrive. null: `_INBOX_<service>`, so that permissions can give each
@@ -142,6 +144,16 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The servers of `url`, one by one."""
         return tuple(url.strip() for url in self.url.split(",") if url.strip())
 
+    @property
+    def needs_tls(self) -> bool:
+        """Whether a server without TLS is refused."""
+        return self.tls is not None or any(url.startswith(("tls://", "wss://")) for url in self.urls)
+
+    @property
+    def round_timeout_s(self) -> float:
+        """Seconds after which each server was tried once, with half a second to spare for all of them."""
+        return self.connect_timeout_s * len(self.urls) + 0.5
+
     def _url_problems(self) -> Iterator[str]:
         if not self.urls:
             yield "url: expected nats://host:port, found nothing; set at least one server"
@@ -155,6 +167,8 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for url in self.urls:
             if not url.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
                 yield f'url: expected one of {", ".join(_SCHEMES)} before "://", found "{url}"; try nats://host:4222'
+            elif self.needs_tls and url.startswith("ws://"):
+                yield f'url: expected TLS for every server, found "{url}", which has none; try wss://'
 
     def _auth_problems(self) -> Iterator[str]:
         methods = {

@@ -1,24 +1,30 @@
-"""What proves who we are, and who the server is: NatsConfig → options of the client, read anew for each connection.
+"""Credentials and certificates: NatsConfig → options of the client, read again for each connection.
 
-And what a server says to whom it does not let in.
+And the words for a connection that fails: what was expected, what was found, what to try.
 """
 
+import errno
 import re
 import ssl
 from pathlib import Path
 from typing import Any, Final
 
 import nats.errors
-from nats.aio.client import Client
 
 from kgents_shared.bus.config import NatsConfig, TlsConfig
+from kgents_shared.bus.session import SessionLostError
+from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusError
 
-_REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
+CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError)
+"""What nats-py raises when the server closes, whatever the server's reason is."""
+
+_LOGIN_ADVICE: Final = "try: check the credentials in `nats`, and the server's log"
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 def credentials(config: NatsConfig) -> dict[str, Any]:
-    """What proves who we are, read anew for each connection so that rotated files are taken up."""
+    """What proves who we are, read again for each connection so that rotated files are taken up."""
     options: dict[str, Any] = {}
     if config.credentials_file is not None:
         options["user_credentials"] = _checked_creds(config.credentials_file)
@@ -37,11 +43,15 @@ def credentials(config: NatsConfig) -> dict[str, Any]:
 
 
 def _checked_creds(file: str) -> str:
-    """The file, if it looks like one; nats-py hangs or stumbles over one that is half written."""
-    text = Path(file).read_text(encoding="utf-8", errors="replace")
+    """The file, if it is complete; nats-py hangs or fails obscurely on one that is half written."""
+    try:
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        found = (error.strerror or "an error").lower()
+        raise BusError(f"expected a credentials file at {file}, found: {found}; try: check its path") from error
     if "BEGIN NATS USER JWT" not in text or "END USER NKEY SEED" not in text:
         raise BusError(
-            f"{file}: expected a user JWT and a seed, as `nsc generate creds` writes them, found neither whole"
+            f"expected a whole user JWT and seed in {file}, found only a part; try: `nsc generate creds` again"
         )
     return file
 
@@ -53,28 +63,76 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
             context.load_cert_chain(tls.cert_file, tls.key_file)
     except OSError as error:  # OpenSSL names no file
         files = ", ".join(file for file in (tls.ca_file, tls.cert_file, tls.key_file) if file)
-        raise BusError(f"cannot use the TLS files {files}: {error}") from error
+        raise BusError(f"expected usable TLS files, found {files}: {error}; try: check each of them") from error
     return context
 
 
-def unread_refusal(client: Client) -> str:
-    """Why a server turned us away at the door; mostly nothing.
+def login_error(error: Exception, config: NatsConfig, wire: Wire) -> Exception:
+    """What an error of `Wire.connect` means.
 
-    A server that is full says so and closes at once, and one that dislikes our certificate sends an alert when we
-    think ourselves admitted. nats-py then fails to send its own next line, ends with "broken pipe" or "connection
-    lost", and leaves the reason unread where only private names lead to.
+    A server that rejects a login closes at once, maybe before it says why: the reset may outrun its reason.
     """
-    reader = getattr(client._transport, "_io_reader", None)  # noqa: SLF001 - as said above
-    if reader is None:
-        return ""
-    if refusal := _REFUSAL.search(bytes(getattr(reader, "_buffer", b""))):
-        return refusal[1].decode(errors="replace")
-    return words_of(reader.exception()) if isinstance(reader.exception(), ssl.SSLError) else ""
+    if isinstance(error, TimeoutError):
+        return BusError(_silence(config, wire))
+    if isinstance(error, ConnectionRefusedError):
+        return error
+    refusal = wire.unread_refusal if isinstance(error, CUT_OFF) else ""
+    if "authorization violation" in (refusal or str(error)).lower():
+        return BusError(_rejection(config))
+    if refusal:
+        return BusError(f"the server refused the connection: {refusal}")
+    if isinstance(error, CUT_OFF):
+        return BusError(f"the server ended the connection while we logged in: {words_of(error)}; {_LOGIN_ADVICE}")
+    return error
 
 
-def words_of(error: BaseException | None) -> str:
+def _silence(config: NatsConfig, wire: Wire) -> str:
+    within = f"within {config.connect_timeout_s:g} s"
+    if not wire.is_accepted:
+        return f"no answer {within}"
+    if wire.is_greeted:
+        return f"expected to be logged in {within}, found a server that stopped answering"
+    return (
+        f"expected the first line of a NATS server {within}, found a connection without any; try: "
+        "nats.tls.handshake_first if this server begins with TLS"
+    )
+
+
+def _rejection(config: NatsConfig) -> str:
+    """The sentence on a login that the server rejects: which credentials it got, and what to try."""
+    given = {
+        "nats.credentials_file": config.credentials_file,
+        "nats.nkey_seed": config.nkey_seed,
+        "nats.user and nats.password": config.user,
+        "nats.token": config.token,
+    }
+    if names := [name for name, value in given.items() if value is not None]:
+        return f"the server rejected the login (authorization violation); try: check {names[0]}"
+    return "the server demands a login (authorization violation), found none; try: nats.user and nats.password"
+
+
+def words_of(error: Exception | None) -> str:
     """What an error says, or at least what it is; of errors that may quote a credential, only that."""
     if error is None:
         return "closed by the server"
+    error = getattr(error, "certificate_error", error)  # aiohttp wraps it, on ws://
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not valid for us: certificate verify failed: {error.verify_message}; "
+            "try: nats.tls.ca_file with the authority that signed it, and the server name that it was issued for"
+        )
+    if isinstance(error, OSError) and nothing_listens(error):
+        return f"no program listens there ({error})"
+    if isinstance(error, ssl.SSLError):
+        return f"expected a TLS handshake, found: {error}; try: check that this server speaks TLS, and nats.tls"
     is_known = isinstance(error, nats.errors.Error | OSError | TimeoutError | BusError)
     return (str(error) if is_known else "") or f"{type(error).__name__}: check the credentials and TLS files"
+
+
+def nothing_listens(error: Exception) -> bool:
+    """Whether an error says that no program listens at the address.
+
+    A host with several addresses, as `localhost` mostly is, gives one error whose text holds that of each address.
+    """
+    numbers = set(_ERRNO.findall(str(error))) or {str(getattr(error, "errno", ""))}
+    return isinstance(error, OSError) and numbers == {str(errno.ECONNREFUSED)}

@@ -7,14 +7,14 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class _Fault(msgspec.Struct):
 class Session:
     """One connection's life. Everything subscribed on it ends with it."""
 
-    def __init__(self, client: Client, config: NatsConfig) -> None:
+    def __init__(self, client: Wire, config: NatsConfig) -> None:
         self._client = client
         self._timeout_s = config.request_timeout_s
         self._api = f"$JS.{config.jetstream_domain}.API." if config.jetstream_domain else "$JS.API."
@@ -84,8 +84,7 @@ class Session:
     @property
     def server_name(self) -> str:
         """The server's name, as it calls itself."""
-        info: dict[str, Any] = self._client._server_info  # noqa: SLF001 - nats-py shows its version only
-        return str(info.get("server_name", ""))
+        return self._client.server_name
 
     @property
     def max_payload_bytes(self) -> int:

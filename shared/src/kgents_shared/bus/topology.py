@@ -80,7 +80,7 @@ async def topology(
     """
     config = nats if isinstance(nats, NatsConfig) else NatsConfig(url=nats)
     async with Bus(config, name="topology-consumer") as bus:
-        await bus.session(timeout_s=CONNECT_TIMEOUT_S)
+        await bus.session(timeout_s=max(CONNECT_TIMEOUT_S, config.round_timeout_s))
         yield TopologyStream(bus, subjects.pattern("topology", **filter_), time.time_ns(), position_file)
 
 

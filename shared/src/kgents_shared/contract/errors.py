@@ -5,6 +5,7 @@ KgentsError
 ├── MalformedMessageError    set the message aside; a retry cannot help
 ├── BusError                 NATS answered with a refusal, or not at all
 │   ├── BusTimeoutError      no answer within the deadline: retry
+│   │   └── NoServerError    no program listens where NATS is expected: start one, or name another
 │   └── ProvisionError       the server cannot carry our streams as it is: a person must act
 └── SteppedDownError         another instance writes here now: stop writing, wait as a standby
 """
@@ -38,6 +39,10 @@ class BusError(KgentsError):
 
 class BusTimeoutError(BusError):
     """No answer within the deadline; the request may or may not have been carried out."""
+
+
+class NoServerError(BusTimeoutError):
+    """No program listens at any of the configured urls."""
 
 
 class ProvisionError(BusError):

@@ -1,0 +1,96 @@
+"""nats-py's client, held to what the configuration demands: one attempt at one server, and TLS before credentials.
+
+Everything that reaches into nats-py's private names is here, because nats-py shows them nowhere else: `client` makes
+one `Wire` for each attempt, `session` works on it. A released nats-py that renames one of them fails
+`tests/integration/bus/test_encryption.py` and `tests/faults/test_failover.py`.
+"""
+
+import re
+import ssl
+from typing import Any, Final
+
+from nats.aio.client import Client
+
+from kgents_shared.contract.errors import BusError
+
+_REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
+
+
+class Wire(Client):
+    """A client for one attempt at one server and, if that succeeds, for one session."""
+
+    def __init__(self, *, needs_tls: bool) -> None:
+        super().__init__()
+        self._needs_tls = needs_tls
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether anything accepted our connection, a NATS server or not."""
+        return bool(self._transport)
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether the server's INFO arrived."""
+        return bool(self._server_info)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what we send now goes through TLS."""
+        stream = getattr(self._transport, "_io_writer", None) or getattr(self._transport, "_ws", None)
+        return stream is not None and stream.get_extra_info("ssl_object") is not None
+
+    @property
+    def server_name(self) -> str:
+        """The server's name, as it calls itself."""
+        return str(self._server_info.get("server_name", ""))
+
+    @property
+    def has_dead_task(self) -> bool:
+        """Whether nats-py reads or writes no more: it catches whatever goes wrong there, and reports it nowhere."""
+        return any(task is not None and task.done() for task in (self._reading_task, self._flusher_task))
+
+    @property
+    def unread_refusal(self) -> str:
+        """Why the server closed a connection that it never admitted; mostly empty.
+
+        A server that is full says so and closes at once, and one that rejects our certificate sends an alert after
+        our side of the handshake is complete. nats-py then fails to send its own next line, ends with "broken pipe"
+        or "connection lost", and leaves the reason unread in its buffer.
+        """
+        reader = getattr(self._transport, "_io_reader", None)
+        if reader is None:
+            return ""
+        if refusal := _REFUSAL.search(bytes(getattr(reader, "_buffer", b""))):
+            return refusal[1].decode(errors="replace")
+        return str(reader.exception()) if isinstance(reader.exception(), ssl.SSLError) else ""
+
+    def abort(self) -> None:
+        """End the connection without a farewell: one that never answered would not answer that either."""
+        stream = getattr(self._transport, "_io_writer", None)
+        stream = stream or getattr(getattr(self._transport, "_ws", None), "_writer", None)
+        if stream is not None:
+            stream.transport.abort()
+
+    async def _select_next_server(self) -> None:
+        """Try the one server once. nats-py tries a refused one 60 times, 2 s apart, whatever `allow_reconnect` says."""
+        server = self._server_pool[0]
+        await self._connect_to_server(server)
+        self._current_server = server
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Begin TLS also with a server that only offers it (`allow_non_tls`); nats-py does where it is required."""
+        if self._needs_tls and info.get("tls_available"):
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
+
+    def _connect_command(self) -> bytes:
+        """The first line that we send, with the credentials: not before TLS where TLS is demanded.
+
+        nats-py would send it in clear text to a server whose INFO, genuine or altered on the way, offers no TLS.
+        """
+        if self._needs_tls and not self.is_encrypted:
+            raise BusError(
+                "expected a server with TLS, found one that offers none, and sent it nothing; try: a `tls` block in "
+                "the server's configuration, or, if its network can be trusted, nats:// and no `nats.tls` here"
+            )
+        return super()._connect_command()
