@@ -7,7 +7,7 @@ from typing import Final
 from kgents_cli.log import setup as setup_logging
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.provision import require_streams
-from kgents_shared.contract.errors import BusTimeoutError
+from kgents_shared.contract.errors import NoServerError
 from kgents_shared.contract.streams import Stream, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 
@@ -19,7 +19,7 @@ STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncIterator[Bus]:
     """A bus that is connected.
 
-    It waits for a server that is about to start, for as long as one attempt to connect may take.
+    It waits for a server that is about to start, for as long as one attempt at each url may take.
 
     Args:
         common: where the server is.
@@ -27,14 +27,15 @@ async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncI
             connection meanwhile.
 
     Raises:
-        BusTimeoutError: no server answers.
+        BusTimeoutError: no server answers, or none lets us in; the text says which.
     """
-    setup_logging(log_level)
+    setup_logging("error")  # why a first connection fails is in the error
     async with Bus(common.nats, name="cli") as bus:
         try:
-            await bus.session(timeout_s=common.nats.connect_timeout_s)
-        except BusTimeoutError as error:
-            raise BusTimeoutError(f"{error}; start one with `kgents up`, or name yours with --nats") from None
+            await bus.session(timeout_s=common.nats.round_timeout_s)
+        except NoServerError as error:
+            raise NoServerError(f"{error}; start one with `kgents up`, or name yours with --nats") from None
+        setup_logging(log_level)
         yield bus
 
 
