@@ -8,10 +8,11 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health, Reason
 from kgents_shared.contract.streams import StreamsConfig
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
-from support.build import make_ref
+from support.build import NOW, make_ref
 from support.streams import provision_streams
 
 Message = TopologyEntity | Health | Alert
@@ -42,8 +43,10 @@ def edge(kind: str, peer: Ref, direction: str = "out") -> ResolvedConnection:
     return ResolvedConnection(kind=kind, peer=peer, direction=direction, evidence="test", source="k8s")
 
 
-def subject_of(message: Message) -> str:
+def subject_of(message: Message | Event) -> str:
     match message:
+        case Event():
+            return message.ref.subject("event", source=message.source)
         case TopologyEntity():
             return message.ref.subject("topology")
         case Health():
@@ -56,7 +59,7 @@ def removed(message: Message) -> Message:
     return msgspec.structs.replace(message, op="remove", text=f"{message.ref} is gone (deleted)")
 
 
-async def publish(bus: Bus, *messages: Message) -> None:
+async def publish(bus: Bus, *messages: Message | Event) -> None:
     """Store messages, one after the other."""
     session = await bus.session(timeout_s=10)
     for message in messages:
@@ -73,3 +76,10 @@ async def remake(bus: Bus, stream: str, config: StreamsConfig | None = None) -> 
 
 def encoded(message: Message) -> bytes:
     return encode(message)
+
+
+def make_event(name: str = "cart-7f", *, source: str = "k8s", number: int = 0, **fields: Any) -> Event:
+    ref = fields.pop("ref", None) or make_ref(name)
+    text = f"{ref}: BackOff {number}"
+    found = {"text": text, "id": f"{ref}-{number}", "ref": ref, "source": source, "type": "Warning", **fields}
+    return Event(**{"reason": "BackOff", "severity": "warning", "first_at": NOW, "last_at": NOW, **found})

@@ -2,6 +2,7 @@
 
 KgentsError
 ├── ConfigError              a person must act before the start: exit code 78
+├── NotFoundError            no entity, or more than one, has the name that was asked for
 ├── MalformedMessageError    set the message aside; a retry cannot help
 ├── BusError                 NATS answered with a refusal, or not at all
 │   ├── BusTimeoutError      no answer within the deadline: retry
@@ -23,6 +24,10 @@ class ConfigError(KgentsError):
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults: tuple[str, ...] = tuple(faults)
         super().__init__("\n".join(self.faults))
+
+
+class NotFoundError(KgentsError):
+    """No entity, or more than one, has the name that was asked for. The text names the nearest ones."""
 
 
 class MalformedMessageError(KgentsError):

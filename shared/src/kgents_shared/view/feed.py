@@ -1,0 +1,155 @@
+"""Streams → their messages as they come: the state and then its changes, or a log from some time on.
+
+Unlike `live` this joins nothing: it is for events, pulses and whoever wants the messages themselves.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Batch, Position, follow
+from kgents_shared.bus.session import Session
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.view.fold import is_gone
+from kgents_shared.view.live import Live
+from kgents_shared.view.merge import merged
+from kgents_shared.view.selection import Selection
+from kgents_shared.view.stored import first_since, stream_history
+
+LOGS: Final = frozenset({"pulse", "event"})
+"""Signals whose messages replace nothing: they have a history, but no state to begin with."""
+
+_NS_PER_S: Final = 1_000_000_000
+
+
+async def feed(
+    bus: Bus, filters: Mapping[str, Sequence[str]], *, now_ns: int, since: datetime | None = None
+) -> AsyncGenerator[tuple[str, Batch], None]:
+    """What the streams hold and all that follows, with the signal of each batch; never ends.
+
+    Args:
+        bus: connected.
+        filters: signal → NATS filters.
+        now_ns: when the reader begins, in Unix nanoseconds.
+        since: begin with everything stored since then. None: with the state, and for a log with what comes next.
+    """
+    sources: dict[str, AsyncGenerator[Batch, None]] = {}
+    session = await bus.session()
+    for signal, wanted in filters.items():
+        if signal in LOGS or since is not None:
+            start = await start_of(session, signal, wanted, now_ns=now_ns, since=since)
+            sources[signal] = log(bus, signal, wanted, start=start, now_ns=now_ns)
+        else:
+            sources[signal] = _state(bus, signal, wanted, now_ns)
+    async with aclosing(merged(sources)) as batches:
+        async for named in batches:
+            yield named
+
+
+async def start_of(
+    session: Session, signal: str, filters: Sequence[str], *, now_ns: int, since: datetime | None
+) -> Position:
+    """Where a reader begins that wants everything stored since a time, or (None) what comes next.
+
+    Raises:
+        BusError: the server refused, or did not answer.
+    """
+    stream = NAME_BY_SIGNAL[signal]
+    kept = await stream_history(session, stream)
+    found = [await first_since(session, stream, each, since) for each in filters] if since is not None else []
+    first = min((seq for seq in found if seq is not None), default=kept.last_seq + 1)
+    return Position(kept.created_text, first - 1, now_ns)
+
+
+async def log(
+    bus: Bus, signal: str, filters: Sequence[str], *, start: Position, now_ns: int
+) -> AsyncGenerator[Batch, None]:
+    """Every message of a log behind a position, each once and in order, over any number of reconnects.
+
+    A batch is a `reset` if messages before it may be missing: the stream was made again (then all of the new one
+    follows), or has dropped messages behind the position because they were too old or too many.
+    """
+    stream = NAME_BY_SIGNAL[signal]
+    is_gap = await _has_gap(await bus.session(), stream, start)
+    while True:
+        # The position's age does not matter here: a log holds no removals that could have expired meanwhile.
+        position = msgspec.structs.replace(start, time_ns=now_ns)
+        async with aclosing(follow(bus, stream, filters, now_ns=now_ns, position=position)) as batches:
+            async for batch in batches:
+                if batch.reset:  # what follows is the last message of each subject, which is no log
+                    break
+                yield msgspec.structs.replace(batch, reset=True) if is_gap else batch
+                is_gap = False
+        start = Position((await stream_history(await bus.session(), stream)).created_text, 0, now_ns)
+        is_gap = True
+
+
+async def selected_log(
+    bus: Bus, selection: Selection, signal: str, *, start: Position, now_ns: int
+) -> AsyncGenerator[Batch, None]:
+    """The messages of a log about the selected entities. Their labels and levels are those they have just then."""
+    test = selection.subject_test(signal)
+    joined = msgspec.structs.replace(selection, sources=())  # a log's subject names its source
+    if not joined.signals:
+        async with aclosing(log(bus, signal, selection.filters(signal), start=start, now_ns=now_ns)) as batches:
+            async for batch in batches:
+                yield msgspec.structs.replace(batch, deliveries=[e for e in batch.deliveries if test(e.subject)])
+        return
+    live = Live(bus, joined, now_ns=now_ns, signals=joined.signals)
+    complete = asyncio.Event()
+    keeping = asyncio.create_task(_keep(live, complete))
+    try:
+        await complete.wait()
+        async with aclosing(log(bus, signal, selection.filters(signal), start=start, now_ns=now_ns)) as batches:
+            async for batch in batches:
+                if keeping.done():
+                    keeping.result()
+                wanted = [e for e in batch.deliveries if test(e.subject) and _is_selected(live, joined, e.subject)]
+                yield msgspec.structs.replace(batch, deliveries=wanted)
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+async def _keep(live: Live, complete: asyncio.Event) -> None:
+    try:
+        async with aclosing(live.updates()) as updates:
+            async for update in updates:
+                if update.is_complete:
+                    complete.set()
+    finally:
+        complete.set()  # also if it failed: then its reader has to know
+
+
+def _is_selected(live: Live, selection: Selection, subject: str) -> bool:
+    """Whether the entity that a log's subject names is one of the selection."""
+    cluster, _, *rest = subject.split(".")[2:]
+    view = live.fold.view(".".join((cluster, *rest)))
+    return view is not None and selection.takes(view)
+
+
+async def _state(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> AsyncGenerator[Batch, None]:
+    """A state stream. What was removed lately is history, and not part of the snapshot."""
+    in_snapshot = True
+    async with aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters, now_ns=now_ns)) as batches:
+        async for batch in batches:
+            if in_snapshot:
+                there = [each for each in batch.deliveries if not each.marker and not is_gone(each.payload)]
+                in_snapshot = not batch.caught_up
+                yield msgspec.structs.replace(batch, deliveries=there)
+            else:
+                yield batch
+
+
+async def _has_gap(session: Session, stream: str, start: Position) -> bool:
+    """Whether the stream has dropped messages that came after the one at the position."""
+    kept = await stream_history(session, stream)
+    is_empty = kept.first_seq > kept.last_seq
+    is_newer = kept.first_time.timestamp() * _NS_PER_S > start.time_ns
+    has_dropped = kept.first_seq > start.seq + 1 and (is_empty or is_newer)
+    return kept.created_text == start.stream_created and has_dropped
