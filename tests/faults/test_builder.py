@@ -19,6 +19,9 @@ from support.truth import Truth, heartbeat, in_sync, last_seq, topology, until
 
 pytestmark = pytest.mark.timeout(180)
 BUILDER = "topology-builder"
+MANY = 30_000
+SHARE = 0.06
+"""Of a core: so little that a loop over MANY entities which never yields takes longer than a lease lasts."""
 
 
 async def equals_truth(bus: Bus, truth: Truth) -> bool:
@@ -175,3 +178,24 @@ async def test_the_topology_converges_after_any_sequence_of_faults(
                     builder.resume()
         await truth.settle()
         await until(lambda: equals_truth(bus, truth), within_s=60)
+
+
+async def test_a_first_start_with_many_entities_on_a_small_share_of_a_core_keeps_its_lease(
+    bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
+) -> None:
+    edges = [connect_to(make_ref(f"p{number}")) for number in range(10)]
+    await truth.say(*(make_entity(f"p{number}", connections=edges) for number in range(MANY)))
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
+        await until(lambda: said(builder, "holds the lease"))  # importing takes long enough at full speed
+        with builder.throttled(SHARE):
+
+            async def all_published() -> bool:
+                return await last_seq(bus, "KGENTS_TOPOLOGY") == MANY
+
+            await until(all_published, within_s=200)
+        await in_sync(bus, BUILDER)
+        assert not await said(builder, "stepped down")
+
+
+async def said(service: ServiceProcess, words: str) -> bool:
+    return words in service.log.read_text()

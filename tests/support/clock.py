@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from kgents_shared.runtime.clock import SystemClock
+
 
 class FakeClock:
     """A `runtime.clock.Clock` whose sleeps take no time: each one moves the clock and lets the others run."""
@@ -23,3 +25,13 @@ class FakeClock:
     async def sleep(self, seconds: float) -> None:
         self.advance(seconds)
         await asyncio.sleep(0)
+
+
+class SystemClockAhead(SystemClock):
+    """A machine whose clock is ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ahead = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead

@@ -3,6 +3,12 @@
 import asyncio
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PERIOD_S = 0.1
+"""Of a throttled process: it runs for a share of each, as a container with a CPU quota does."""
 
 
 class OwnProcess:
@@ -40,6 +46,25 @@ class OwnProcess:
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def throttled(self, share: float) -> Iterator[None]:
+        """Let it run for a share of the time, 0..1, while the block lasts."""
+        is_over = threading.Event()
+
+        def throttle() -> None:
+            while not is_over.wait(share * PERIOD_S):
+                self.pause()
+                is_over.wait((1 - share) * PERIOD_S)
+                self.resume()
+
+        thread = threading.Thread(target=throttle)  # not a task: what the test itself does must not lengthen a pause
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

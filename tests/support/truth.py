@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -83,16 +82,19 @@ class Truth:
         )
         await self.publisher.send_one(entity.ref.subject("pulse", source="k8s"), encode(sample), {})
 
-    async def _beat(self) -> None:
+    async def beat(self, state: str = "in_sync") -> None:
+        """One heartbeat."""
         subject = subjects.build("meta", cluster="test", service="collector-k8s", instance="truth")
-        for number in itertools.count():
+        heartbeat = Heartbeat(
+            text="", service="collector-k8s", instance="truth", version="0", started_at=NOW, state=state, source="k8s"
+        )
+        with contextlib.suppress(BusError):
+            await self.publisher.send_one(subject, encode(heartbeat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+
+    async def _beat(self) -> None:
+        while True:
             if self.vouches:
-                beat = Heartbeat(
-                    text="", service="collector-k8s", instance="truth", version="0", started_at=NOW,
-                    state="in_sync", source="k8s", published=number,
-                )  # fmt: skip
-                with contextlib.suppress(BusError):
-                    await self.publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+                await self.beat()
             await asyncio.sleep(2)
 
 

@@ -1,7 +1,6 @@
 """topology-builder at work: entity and meta streams → Reducer → the topology's state table."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -10,6 +9,7 @@ import structlog
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.rows import Change, Changes
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
@@ -31,14 +31,14 @@ _log = structlog.get_logger(__name__)
 async def run(context: Context[Config]) -> None:
     """Build the topology for as long as this instance holds the lease."""
     builder = _Builder(context)
-    await builder.table.load(now_ns=context.now_ns())
-    builder.reducer.restore(row.message for row in builder.table.rows.values())
+    await builder.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(builder.table.run())
         tasks.create_task(builder.follow_heartbeats())
         await builder.heartbeats_known.wait()  # first: whoever is alive vouches for its entities from the start
         tasks.create_task(builder.follow_entities())
         await builder.entities_known.wait()
+        tasks.create_task(builder.publish())
         tasks.create_task(builder.watch_time())
 
 
@@ -56,23 +56,30 @@ class _Builder:
         )
         self.heartbeats_known = asyncio.Event()
         self.entities_known = asyncio.Event()
+        self._changed = asyncio.Event()
         self._read: Position | None = None
         self._published_ns = context.now_ns()
         # Whatever counts here was stored by the server's clock, so that is the clock to compare with.
         self._server_ahead_ns = 0
 
+    async def load(self) -> None:
+        """Read what was published before this run."""
+        await self.table.load(now_ns=self.context.now_ns())
+        time_slice = TimeSlice()
+        for row in self.table.rows.values():
+            self.reducer.restore(row.message)
+            await time_slice.checkpoint()
+
     async def follow_entities(self) -> None:
-        """Publish what each batch of entity messages changes; the first time, also what is gone since our last run."""
+        """Keep track of what the sources report of their entities."""
         async with aclosing(self.entities.follow(now_ns=self.context.now_ns())) as news:
             async for changes in news:
                 self._reduce(changes)
                 await self._set_aside(changes)
-                if changes.caught_up and not self.entities_known.is_set():
-                    self._publish_everything()
+                if changes.caught_up:
                     self.entities_known.set()
-                if self.entities_known.is_set():
-                    self._publish(self.reducer.take())
-                    self._note_read(changes)
+                self._read = changes.position or self._read
+                self._changed.set()
 
     async def follow_heartbeats(self) -> None:
         """Keep track of which collectors vouch for their entities."""
@@ -84,8 +91,7 @@ class _Builder:
                     self._server_ahead_ns = changes.changes[-1].time_ns - self.context.now_ns()
                 if changes.caught_up:
                     self.heartbeats_known.set()
-                if self.entities_known.is_set():
-                    self._publish(self.reducer.take())
+                self._changed.set()
 
     def _reduce_heartbeat(self, change: Change[Meta]) -> None:
         try:
@@ -102,12 +108,29 @@ class _Builder:
             self.reducer.heartbeat(cluster, instance, change.new, time_ns=change.time_ns)
 
     async def watch_time(self) -> None:
-        """Publish what the passing of time changes."""
+        """Let the reducer notice what is missing."""
+        time_slice = TimeSlice()
         while True:
             await self.context.clock.sleep(TICK_S)
-            self.reducer.tick(self.context.now_ns() + self._server_ahead_ns)
-            self._publish(self.reducer.take())
+            while self.reducer.tick(self.context.now_ns() + self._server_ahead_ns):
+                await time_slice.checkpoint()
+            self._changed.set()
             self._note_published()
+
+    async def publish(self) -> None:
+        """Publish what changed, and at first what changed since the last run, as fast as the server takes it.
+
+        One change may touch every entity, and a first start publishes all of them: others have their turn in between.
+        """
+        time_slice = TimeSlice()
+        while True:
+            for news in self.reducer.take():
+                self._put(news)
+                await self.table.room()
+                await time_slice.checkpoint()
+            self.context.status.set("in_sync")
+            await self._changed.wait()
+            self._changed.clear()
 
     def _reduce(self, changes: Changes[Entity]) -> None:
         for change in changes.changes:
@@ -126,32 +149,21 @@ class _Builder:
         elif change.old is not None:
             self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
 
-    def _publish_everything(self) -> None:
-        """Make the table exactly what the facts say now."""
-        pictures = {news.ref.subject("topology"): news.entity for news in self.reducer.take() if news.entity}
-        self.table.replace_all(pictures, lambda gone: removal(gone.ref, gone.uid, "deleted"))
-        self.context.status.set("in_sync")
-
-    def _publish(self, pictures: Sequence[News]) -> None:
-        for news in pictures:
-            subject = news.ref.subject("topology")
-            if news.entity is not None:
-                self.table.put(subject, news.entity, trace=news.trace)
-            elif (gone := self.table.wanted(subject)) is not None:
-                self.table.remove(subject, removal(news.ref, gone.uid, news.reason), trace=news.trace)
+    def _put(self, news: News) -> None:
+        subject = news.ref.subject("topology")
+        if news.entity is not None:
+            self.table.put(subject, news.entity, trace=news.trace)
+        elif (gone := self.table.wanted(subject)) is not None:
+            self.table.remove(subject, removal(news.ref, gone.uid, news.reason), trace=news.trace)
 
     async def _set_aside(self, changes: Changes[Entity]) -> None:
         for delivery, reason in changes.malformed:
             await self.context.dead_letters.set_aside(delivery, reason)
 
-    def _note_read(self, changes: Changes[Entity]) -> None:
-        if changes.position is not None:
-            self._read = changes.position
-
     def _note_published(self) -> None:
         """What was read is published once nothing waits any more; until then the lag grows."""
         status, now_ns = self.context.status, self.context.now_ns()
-        if self.table.backlog == 0:
+        if self.table.backlog == 0 and not self.reducer.is_dirty:
             self._published_ns = now_ns
             if self._read is not None:
                 status.watermark["KGENTS_ENTITY"] = self._read.seq

@@ -6,7 +6,8 @@ or late, or a replay of everything, changes nothing.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -22,6 +23,8 @@ MISSED_REPORTS: Final = 3
 """An entity with a report interval expires when so many reports in a row are missing."""
 STALE_AFTER_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
 """How long a source may be silent after its last heartbeat ended before its facts are stale: a restart takes less."""
+EXPIRIES_MAX: Final = 1_000
+"""Entities whose expiry one call of `tick` looks at."""
 
 VOUCHING_STATE: Final = "in_sync"
 
@@ -56,16 +59,22 @@ class Reducer:
         self.graph = Graph()
         self._priority = tuple(source_priority)
         self._started_ns = now_ns
-        self._dirty: dict[Ref, _Cause] = {}
+        self._dirty: OrderedDict[Ref, _Cause] = OrderedDict()  # its oldest entry goes at no cost, unlike a dict's
+        self._dirty_observers: dict[Observer, int] = {}  # → when it became stale or fresh
         self._expiry_ns: dict[tuple[Ref, str], int] = {}
         self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
         self._alive: dict[Observer, set[str]] = {}
         self._silent_since_ns: dict[Observer, int] = {}
         self._stale: set[Observer] = set()
 
-    def restore(self, published: Iterable[TopologyEntity]) -> None:
-        """Take over which sources were stale, so that a restart of ours does not make them fresh for a moment."""
-        self._stale |= {(entity.ref.cluster, source) for entity in published for source in entity.stale}
+    def restore(self, published: TopologyEntity) -> None:
+        """Begin with an entity as it was published before this run; comes before everything else.
+
+        Sources that were stale stay so until they attest again. The entity is compared with what the sources report
+        now, and is gone if none of them reports it.
+        """
+        self._stale.update((published.ref.cluster, source) for source in published.stale)
+        self._dirty[published.ref] = _Cause(self._started_ns)
 
     def upsert(self, entity: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source says that a thing is so."""
@@ -99,7 +108,7 @@ class Reducer:
         self._silent_since_ns.pop(observer, None)
         if observer in self._stale:
             self._stale.discard(observer)
-            self._touch_observer(observer, time_ns)
+            self._dirty_observers[observer] = time_ns
 
     def silence(self, cluster: str, source: str, instance: str, *, time_ns: int) -> None:
         """An instance no longer vouches: its heartbeat is over, or says that it does not see what it watches."""
@@ -109,9 +118,15 @@ class Reducer:
         if not alive:
             self._silent_since_ns.setdefault(observer, time_ns)
 
-    def tick(self, now_ns: int) -> None:
-        """What time alone changes: reports that are missing, sources that are silent."""
-        while self._expiries and self._expiries[0][0] <= now_ns:
+    def tick(self, now_ns: int) -> bool:
+        """What time alone changes: reports that are missing, sources that are silent.
+
+        Returns:
+            Whether more of it is due: EXPIRIES_MAX entities at a time, so that others have their turn.
+        """
+        for _ in range(EXPIRIES_MAX):
+            if not self._is_expiry_due(now_ns):
+                break
             _, ref, source = heapq.heappop(self._expiries)
             expiry_ns = self._expiry_ns.get((ref, source))
             if expiry_ns is not None and expiry_ns <= now_ns:
@@ -123,12 +138,28 @@ class Reducer:
                 del self._silent_since_ns[observer]
                 if observer not in self._stale:
                     self._stale.add(observer)
-                    self._touch_observer(observer, now_ns)
+                    self._dirty_observers[observer] = now_ns
+        return self._is_expiry_due(now_ns)
 
-    def take(self) -> list[News]:
-        """The picture of everything that may have changed since the last time."""
-        dirty, self._dirty = self._dirty, {}
-        return [self._news(ref, cause) for ref, cause in dirty.items()]
+    def _is_expiry_due(self, now_ns: int) -> bool:
+        return bool(self._expiries) and self._expiries[0][0] <= now_ns
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether `take` has something to give."""
+        return bool(self._dirty or self._dirty_observers)
+
+    def take(self) -> Iterator[News]:
+        """The picture of each thing that may have changed, made when it is asked for.
+
+        One change may touch everything, so the caller decides how many to take before others have their turn. Messages
+        may come in meanwhile; what is not taken stays for the next call.
+        """
+        while self.is_dirty:
+            if self._dirty:
+                yield self._news(*self._dirty.popitem(last=False))
+            else:
+                self._touch_observer(*self._dirty_observers.popitem())
 
     def _news(self, ref: Ref, cause: _Cause) -> News:
         facts = self.graph.facts.get(ref)
@@ -155,14 +186,17 @@ class Reducer:
 
     def _touch(self, refs: set[Ref], own: Ref, cause: _Cause) -> None:
         """Remember what to look at again; the trace belongs to the thing itself, not to its neighbours."""
+        of_neighbours = _Cause(cause.time_ns)
         for ref in refs:
-            self._dirty[ref] = cause if ref == own else self._dirty.get(ref, _Cause(cause.time_ns))
+            if ref == own:
+                self._dirty[ref] = cause
+            else:
+                self._dirty.setdefault(ref, of_neighbours)
 
     def _touch_observer(self, observer: Observer, time_ns: int) -> None:
         cluster, source = observer
-        for ref, facts in self.graph.facts.items():
-            if ref.cluster == cluster and source in facts:
-                self._dirty.setdefault(ref, _Cause(time_ns))
+        refs = [ref for ref, facts in self.graph.facts.items() if source in facts and ref.cluster == cluster]
+        self._dirty.update(dict.fromkeys(refs, _Cause(time_ns)))
 
     def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
         key = entity.ref, entity.source

@@ -1,0 +1,45 @@
+"""A service's `run` in the process of the test, for tests that count what it does. It holds the lease."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.outbox import Outbox
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig
+from support.running import running
+
+
+@asynccontextmanager
+async def run_in_process(service: Service[Any], config: Any, bus: Bus, directory: Path) -> AsyncIterator[Context[Any]]:
+    """Run a service on a bus until the block ends; it has acquired its lease when the block begins."""
+    telemetry = Telemetry(TelemetryConfig(), service=service.name, version="0", instance="one")
+    with Outbox(directory / f"{service.name}.outbox") as outbox:
+        common = CommonConfig(cluster="test", instance="one", nats=NatsConfig())
+        context = Context(service, common, config, bus, telemetry, outbox)
+        async with running(context.publisher.run()):
+            await context.lease.acquire()
+            async with running(context.lease.hold(), _run(context)):
+                yield context
+                await context.lease.release()
+
+
+async def _run(context: Context[Any]) -> None:
+    await context.service.run(context)
+
+
+async def until_in_sync(context: Context[Any], within_s: float = 60) -> None:
+    """Wait until the service says that it is in sync and everything is published."""
+    async with asyncio.timeout(within_s):
+        while context.status.state != "in_sync" or context.status._backlog():
+            await asyncio.sleep(0.01)
+
+
+def published(context: Context[Any], signal: str) -> list[Any]:
+    """What the service's own table of a signal holds: what the server has acknowledged."""
+    return [row.message for row in context.status._tables[signal].rows.values()]
