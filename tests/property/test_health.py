@@ -94,6 +94,10 @@ def last_of(inputs: list[Input]) -> list[Input]:
     return list({(ref, isinstance(what, ResourcePulse)): (at_s, ref, what) for at_s, ref, what in inputs}.values())
 
 
+def taken(scorer: Scorer) -> list[Health]:
+    return [message for message in scorer.take() if isinstance(message, Health)]
+
+
 class Judge:
     """A scorer of one pod whose latest word is asked for, whether or not it would be published."""
 
@@ -103,7 +107,7 @@ class Judge:
 
     def after(self, sample: ResourcePulse) -> Health:
         self._scorer.on_pulse(sample, now=sample.timestamp, evidence="P:1")
-        return next(health for health in self._scorer.take().health if health.ref == POD)
+        return next(row for row in taken(self._scorer) if row.ref == POD)
 
 
 @given(st.sampled_from(GRADED), any_floats, any_floats)
@@ -158,9 +162,9 @@ def test_missing_samples_never_raise_a_score_and_are_never_health(happened: list
         scorer.on_topology(entity(ref), ref, now=at(0), evidence="T:1")
     for one in samples:
         give(scorer, one)
-    before = {health.ref: health for health in scorer.take().health}
+    before = {health.ref: health for health in taken(scorer)}
     scorer.tick(at(END_S))
-    after = {health.ref: health for health in scorer.take().health if health.aggregate is None}
+    after = {health.ref: health for health in taken(scorer) if health.aggregate is None}
     assert after.keys() == {ref for _, ref, _ in samples}
     for ref, health in after.items():
         assert health.score <= before[ref].score
@@ -199,10 +203,10 @@ def test_restart_says_nothing_whether_it_reads_everything_again_or_only_last_mes
     inputs = inputs_of(happened)
     _, published = play(inputs)
     scorer = Scorer(CATALOGUE)
-    scorer.restore(
-        [HEALTH.decode(encode(row)) for row in published.health.values()],
-        [ALERT.decode(encode(alert)) for alert in published.alerts.values()],
-    )
+    for row in published.health.values():
+        scorer.restore_health(HEALTH.decode(encode(row)))
+    for alert in published.alerts.values():
+        scorer.restore_alert(ALERT.decode(encode(alert)))
     for one in read(inputs):
         give(scorer, one)
     scorer.caught_up(at(END_S))

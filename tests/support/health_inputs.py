@@ -1,11 +1,12 @@
 """What a health-scorer test feeds in and reads out: entities, pulses, and a stand-in for the published rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.checks import CATALOGUE
-from kgents_health_scorer.reducer import Output, Scorer, health_same
+from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.health import Health
@@ -74,27 +75,28 @@ class Published:
         self.health: dict[Ref, Health] = {}
         self.alerts: dict[tuple[Ref, str], Alert] = {}
 
-    def write(self, output: Output) -> list[Health | Alert]:
-        """Take over an output; what it returns is what a subscriber would have seen."""
-        seen: list[Health | Alert] = []
-        for health in output.health:
-            old = self.health.get(health.ref)
-            if health.is_removal:
-                if self.health.pop(health.ref, None) is not None:
-                    seen.append(health)
-            elif old is None or not health_same(old, health):
-                self.health[health.ref] = health
-                seen.append(health)
-        for alert in output.alerts:
-            key = (alert.ref, alert.check)
-            before = self.alerts.get(key)
-            if alert.is_removal:
-                if self.alerts.pop(key, None) is not None:
-                    seen.append(alert)
-            elif before is None or not alert_same(before, alert):
-                self.alerts[key] = alert
-                seen.append(alert)
-        return seen
+    def write(self, messages: Iterable[Health | Alert]) -> list[Health | Alert]:
+        """Take over messages; what it returns is what a subscriber would have seen."""
+        return [message for message in messages if self._is_news(message)]
+
+    def _is_news(self, message: Health | Alert) -> bool:
+        if isinstance(message, Health):
+            return _replace(self.health, message.ref, message, health_same)
+        return _replace(self.alerts, (message.ref, message.check), message, alert_same)
+
+
+K = TypeVar("K")
+M = TypeVar("M", Health, Alert)
+
+
+def _replace(rows: dict[K, M], key: K, message: M, same: Callable[[M, M], bool]) -> bool:
+    old = rows.get(key)
+    if message.is_removal:
+        return rows.pop(key, None) is not None
+    if old is None or not same(old, message):
+        rows[key] = message
+        return True
+    return False
 
 
 class Watch:

@@ -10,8 +10,9 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
-from kgents_shared.runtime.telemetry import Telemetry, TelemetryConfig
+from kgents_shared.runtime.telemetry import Telemetry
 from support.running import running
 
 

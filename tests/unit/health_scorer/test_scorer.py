@@ -9,7 +9,6 @@ from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.codec import ALERT, HEALTH, encode
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health
 from support.health_inputs import POD, START, Watch, at, entity, pulse
 
 pytestmark = pytest.mark.unit
@@ -229,7 +228,10 @@ def restarted(watch: Watch) -> Watch:
     again = Watch()
     rows = [HEALTH.decode(encode(row)) for row in watch.published.health.values()]
     alerts = [ALERT.decode(encode(alert)) for alert in watch.published.alerts.values()]
-    again.scorer.restore(rows, alerts)
+    for row in rows:
+        again.scorer.restore_health(row)
+    for alert in alerts:
+        again.scorer.restore_alert(alert)
     again.published.health = {row.ref: row for row in rows}
     again.published.alerts = {(alert.ref, alert.check): alert for alert in alerts}
     return again
@@ -381,9 +383,8 @@ def test_steady_things_are_silent_and_an_untouched_one_is_not_judged_again() -> 
     others = Ref("c1", "pod", "other")
     for ref in (POD, others):
         scorer.on_topology(entity(ref), ref, now=START, evidence="")
-    scorer.take()
+    list(scorer.take())
     scorer.on_pulse(pulse(0), now=START, evidence="")
     scorer.tick(START + timedelta(seconds=5))
-    touched: list[Health] = scorer.take().health
-    assert [health.ref for health in touched] == [POD]
-    assert scorer.take().health == []
+    assert [message.ref for message in scorer.take()] == [POD]
+    assert list(scorer.take()) == []

@@ -11,6 +11,7 @@ from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.pull import Delivery
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.errors import MalformedMessageError
@@ -26,11 +27,7 @@ RESOLVED_TTL_S: Final = DAY_S
 async def run(context: Context[Config]) -> None:
     """Judge for as long as this instance holds the lease."""
     scoring = _Scoring(context)
-    await scoring.health.load(now_ns=context.now_ns())
-    await scoring.alerts.load(now_ns=context.now_ns())
-    scoring.scorer.restore(
-        [row.message for row in scoring.health.rows.values()], [row.message for row in scoring.alerts.rows.values()]
-    )
+    await scoring.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(scoring.health.run())
         tasks.create_task(scoring.alerts.run())
@@ -41,6 +38,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(scoring.follow_pulses())
         await scoring.pulses_known.wait()
         scoring.begin()
+        tasks.create_task(scoring.publish())
         tasks.create_task(scoring.watch_time())
 
 
@@ -57,10 +55,24 @@ class _Scoring:
         self.alerts: StateTable[Alert] = context.writer(ALERT, cluster_filters("alert", clusters), same=alert_same)
         self.topology_known = asyncio.Event()
         self.pulses_known = asyncio.Event()
+        self._changed = asyncio.Event()
         self._is_live = False
         self._is_behind = False
+        self._read: dict[str, int] = {}  # stream → sequence
         # Samples are missing or not by the clock of the server that stored them.
         self._server_ahead = timedelta()
+
+    async def load(self) -> None:
+        """Read what was published before this run."""
+        await self.health.load(now_ns=self.context.now_ns())
+        await self.alerts.load(now_ns=self.context.now_ns())
+        time_slice = TimeSlice()
+        for health in self.health.rows.values():
+            self.scorer.restore_health(health.message)
+            await time_slice.checkpoint()
+        for alert in self.alerts.rows.values():
+            self.scorer.restore_alert(alert.message)
+            await time_slice.checkpoint()
 
     async def follow_topology(self) -> None:
         """Feed the scorer what changes in the topology."""
@@ -99,8 +111,6 @@ class _Scoring:
         """Everything that was there is known: judge it, and from now on publish what changes."""
         self.scorer.caught_up(self.context.clock.now() + self._server_ahead)
         self._is_live = True
-        self._publish()
-        self.context.status.set("in_sync")
 
     async def watch_time(self) -> None:
         """Let the scorer notice what is missing."""
@@ -108,7 +118,8 @@ class _Scoring:
             await self.context.clock.sleep(self.context.config.tick_interval_s)
             if not self._is_behind:  # samples that wait to be read are not missing
                 self.scorer.tick(self.context.clock.now() + self._server_ahead)
-                self._publish()
+                self._changed.set()
+            self._note_published()
 
     def _note_clock(self, last: Delivery) -> None:
         self._is_behind = last.pending > 0
@@ -119,25 +130,46 @@ class _Scoring:
         """A batch has been taken in."""
         if caught_up:
             known.set()
-        if self._is_live:
-            self._publish()
-        if position is not None and self.health.backlog == 0 and self.alerts.backlog == 0:
-            self.context.status.watermark[stream] = position.seq
+        if position is not None:
+            self._read[stream] = position.seq
+        self._changed.set()
 
-    def _publish(self) -> None:
-        output = self.scorer.take()
-        for health in output.health:
-            subject = health.ref.subject("health")
-            if health.is_removal:
-                self.health.remove(subject, health)
+    async def publish(self) -> None:
+        """Publish what is judged, and at first everything, as fast as the server takes it.
+
+        Everything may have to be judged at once, at the start or when a source falls silent: others have their turn in
+        between.
+        """
+        time_slice = TimeSlice()
+        while True:
+            while self.scorer.is_dirty:
+                for message in self.scorer.take():
+                    await self._put(message)
+                    await time_slice.checkpoint()
+            self.context.status.set("in_sync")
+            await self._changed.wait()
+            self._changed.clear()
+
+    async def _put(self, message: Health | Alert) -> None:
+        if isinstance(message, Health):
+            subject = message.ref.subject("health")
+            if message.is_removal:
+                self.health.remove(subject, message)
             else:
-                self.health.put(subject, health)
-        for alert in output.alerts:
-            subject = alert.ref.subject("alert", check=alert.check)
-            if alert.is_removal:
-                self.alerts.remove(subject, alert)
+                self.health.put(subject, message)
+            await self.health.room()
+        else:
+            subject = message.ref.subject("alert", check=message.check)
+            if message.is_removal:
+                self.alerts.remove(subject, message)
             else:
-                self.alerts.put(subject, alert, ttl_s=RESOLVED_TTL_S if alert.state == "resolved" else 0)
+                self.alerts.put(subject, message, ttl_s=RESOLVED_TTL_S if message.state == "resolved" else 0)
+            await self.alerts.room()
+
+    def _note_published(self) -> None:
+        """What was read is published once nothing waits any more."""
+        if not self.scorer.is_dirty and self.health.backlog == 0 and self.alerts.backlog == 0:
+            self.context.status.watermark.update(self._read)
 
 
 def _time(time_ns: int) -> datetime:

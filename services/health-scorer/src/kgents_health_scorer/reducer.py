@@ -5,11 +5,10 @@ tables, which drop whatever `health_same` and `alert_same` call no news; so a sc
 restart it says everything once.
 """
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
-
-import msgspec
 
 from kgents_health_scorer import aggregate
 from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
@@ -33,13 +32,6 @@ CALM: Final = 0.05
 """A score that moves less than this inside its level is no news."""
 
 
-class Output(msgspec.Struct, frozen=True):
-    """What the streams shall hold for whatever changed. A message with `op: remove` takes its subject away."""
-
-    health: list[Health]
-    alerts: list[Alert]
-
-
 def health_same(published: Health, wanted: Health) -> bool:
     """Whether the published message still tells the truth. Its text and values may sway; what it concludes may not.
 
@@ -59,7 +51,7 @@ def health_same(published: Health, wanted: Health) -> bool:
 class Scorer:
     """The state behind all Health and Alert messages of the clusters it is fed.
 
-    To begin: `restore`, then the topology, then the pulses, then `caught_up`; then `take`, as often as suits.
+    To begin: `restore_health` and `restore_alert`, then the topology, then the pulses, then `caught_up`, then `take`.
     """
 
     def __init__(self, checks: Iterable[Check]) -> None:
@@ -67,28 +59,26 @@ class Scorer:
         self._checks: dict[str, Checks] = {}  # by kind
         self._things: dict[Ref, Thing] = {}
         self._strangers: dict[Ref, Thing] = {}
-        self._gone: dict[Ref, Thing] = {}  # since the last `take`
-        self._dirty: dict[Ref, Thing] = {}
+        self._gone: OrderedDict[Ref, Thing] = OrderedDict()  # not yet taken
+        self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
 
     # What comes in
 
-    def restore(self, health: Iterable[Health], alerts: Iterable[Alert]) -> None:
-        """Go on from what was published: levels keep their `since`, findings stay until samples say better."""
-        for row in health:
-            if row.ref.kind == aggregate.KIND:
-                self._cluster(row.ref.cluster).restore(row)
-                self._dirty_clusters.add(row.ref.cluster)
-                continue
-            thing = self._things.setdefault(row.ref, Thing(row.ref))
-            thing.level, thing.since, thing.uid = row.level, row.since or LONG_AGO, row.uid
-            for reason in row.reasons:
-                _remember_reason(thing, reason)
-        for alert in alerts:
-            self._restore_alert(alert)
+    def restore_health(self, health: Health) -> None:
+        """Go on from what was published: a level keeps its `since`, findings stay until samples say better."""
+        if health.ref.kind == aggregate.KIND:
+            self._cluster(health.ref.cluster).restore(health)
+            self._dirty_clusters.add(health.ref.cluster)
+            return
+        thing = self._things.setdefault(health.ref, Thing(health.ref))
+        thing.level, thing.since, thing.uid = health.level, health.since or LONG_AGO, health.uid
+        for reason in health.reasons:
+            _remember_reason(thing, reason)
 
-    def _restore_alert(self, alert: Alert) -> None:
+    def restore_alert(self, alert: Alert) -> None:
+        """Go on from an alert that was published; comes after the health of its thing."""
         thing = self._things.setdefault(alert.ref, Thing(alert.ref))
         thing.alerts[alert.check] = alert
         if alert.state == "resolved":
@@ -119,7 +109,7 @@ class Scorer:
             if ref in self._gone:
                 thing.succeed(self._gone.pop(ref))
         thing.take_entity(entity, now, evidence)
-        self._dirty[ref] = thing
+        self._dirty.setdefault(ref, LONG_AGO)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str) -> None:
         """Take a sample; one that is not newer than the last of its thing and source changes nothing.
@@ -134,23 +124,17 @@ class Scorer:
         if thing is None:
             thing = self._stranger(ref)
         else:
-            self._dirty[ref] = thing
+            self._dirty.setdefault(ref, LONG_AGO)
         thing.take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
 
     def tick(self, now: datetime) -> None:
         """Let time pass: samples may be missing now, and patience over."""
-        for ref, thing in self._things.items():
-            if thing.due is not None and thing.due <= now:
-                thing.now = max(thing.now, now)
-                self._dirty[ref] = thing
+        due = [ref for ref, thing in self._things.items() if thing.due is not None and thing.due <= now]
+        self._dirty.update(dict.fromkeys(due, now))
 
     def caught_up(self, now: datetime) -> None:
         """The topology is complete: whatever was restored and is not in it has gone while nobody looked."""
-        for ref in [ref for ref, thing in self._things.items() if thing.entity is None]:
-            self._remove(ref, now)
-        for ref, thing in self._things.items():
-            thing.now = max(thing.now, now)
-            self._dirty[ref] = thing
+        self._dirty.update(dict.fromkeys(self._things, now))
 
     def _remove(self, ref: Ref, now: datetime) -> None:
         self._strangers.pop(ref, None)
@@ -179,27 +163,44 @@ class Scorer:
 
     # What comes out
 
-    def take(self) -> Output:
-        """The messages of everything that was touched since the last time."""
-        output = Output([], [])
-        for thing in self._gone.values():
-            output.health.append(Health(text=f"{thing.ref} is gone.", ref=thing.ref, op=REMOVE))
-            output.alerts.extend(map(removal, thing.alerts.values()))
-            self._count(thing, None)
-        for thing in self._dirty.values():
-            if thing.entity is not None:
-                verdict = thing.judge(thing.entity, self._checks_of(thing.ref.kind))
-                output.health.append(_health(thing, thing.entity, verdict))
-                output.alerts.extend(_alerts(thing, verdict))
-                self._count(thing, (verdict.level, verdict.score))
-        for name in self._dirty_clusters:
-            output.health.append(self._clusters[name].message())
+    @property
+    def is_dirty(self) -> bool:
+        """Whether `take` has something to give."""
+        return bool(self._gone or self._dirty or self._dirty_clusters)
+
+    def take(self) -> Iterator[Health | Alert]:
+        """What the streams should hold for everything that was touched; `op: remove` takes a subject away.
+
+        Each thing is judged when its messages are asked for, so the caller decides how many to take before others have
+        their turn. Input may come in meanwhile; clusters come after what was touched when this call began.
+        """
+        for _ in range(len(self._gone) + len(self._dirty)):
+            if self._gone:
+                yield from self._farewell(self._gone.popitem(last=False)[1])
+            elif self._dirty:
+                ref, now = self._dirty.popitem(last=False)
+                if (thing := self._things.get(ref)) is not None:
+                    yield from self._judged(thing, now)
+        while self._dirty_clusters:
+            name = self._dirty_clusters.pop()
+            yield self._clusters[name].message()
             if self._clusters[name].is_empty:
                 del self._clusters[name]
-        self._gone.clear()
-        self._dirty.clear()
-        self._dirty_clusters.clear()
-        return output
+
+    def _judged(self, thing: Thing, now: datetime) -> list[Health | Alert]:
+        thing.now = max(thing.now, now)
+        if thing.entity is None:
+            if now == LONG_AGO:  # a sample of a thing whose topology message is still to come
+                return []
+            del self._things[thing.ref]
+            return self._farewell(thing)
+        verdict = thing.judge(thing.entity, self._checks_of(thing.ref.kind))
+        self._count(thing, (verdict.level, verdict.score))
+        return [_health(thing, thing.entity, verdict), *_alerts(thing, verdict)]
+
+    def _farewell(self, thing: Thing) -> list[Health | Alert]:
+        self._count(thing, None)
+        return [Health(text=f"{thing.ref} is gone.", ref=thing.ref, op=REMOVE), *map(removal, thing.alerts.values())]
 
     def _count(self, thing: Thing, after: tuple[str, float] | None) -> None:
         if after == thing.counted:

@@ -1,0 +1,105 @@
+"""health-scorer beside its lease: whatever happens to very many entities at once, others have their turn.
+
+Counted as in the test of topology-builder: judging each of COUNT entities takes far more lines than STRETCH_MAX.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_health_scorer.app import SERVICE
+from kgents_health_scorer.config import Config
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import TOPOLOGY, encode
+from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime.service import Context
+from support.build import NOW_NS, make_ref
+from support.clock import SystemClockAhead
+from support.fixtures import bus, server
+from support.in_process import published, run_in_process, until_in_sync
+from support.running import eventually, running
+from support.stretch import measured_stretch
+
+__all__ = ["bus", "server"]
+
+COUNT = 3_000
+STRETCH_MAX = 45 * COUNT
+WITHIN_S = 60
+REFS = [make_ref(f"p{number}") for number in range(COUNT)]
+
+
+@pytest.fixture
+async def publisher(bus: Bus) -> AsyncIterator[Publisher]:
+    publisher = Publisher(bus)
+    async with running(publisher.run()):
+        yield publisher
+
+
+@pytest.fixture
+async def topology(bus: Bus, publisher: Publisher) -> AsyncIterator[StateTable[TopologyEntity]]:
+    """COUNT entities that send samples, the last of them just now."""
+    filters = [subjects.pattern("topology")]
+    table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", filters, publisher=publisher)
+    await table.load(now_ns=NOW_NS)
+    async with running(table.run()):
+        for ref in REFS:
+            table.put(ref.subject("topology"), TopologyEntity(text="", ref=ref, status="running"))
+            pulse = ResourcePulse(ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=60.0, cpu_percent=1.0)
+            await publisher.send(ref.subject("pulse", source="k8s"), encode(pulse), {}, lambda _: None)
+        await table.flush()
+        yield table
+
+
+@asynccontextmanager
+async def scoring(bus: Bus, directory: Path) -> AsyncIterator[Context[Config]]:
+    """A scorer in this process that has published everything."""
+    async with run_in_process(SERVICE, Config(tick_interval_s=0.2), bus, directory) as context:
+        await until_in_sync(context)
+        yield context
+
+
+def levels(context: Context[Config]) -> set[str]:
+    return {health.level for health in published(context, "health")}
+
+
+async def test_a_first_start_yields(bus: Bus, topology: Any, tmp_path: Path) -> None:
+    async with measured_stretch() as stretch, scoring(bus, tmp_path) as context:
+        assert len(published(context, "health")) == COUNT + 1
+        assert levels(context) == {"healthy"}
+    assert stretch.longest < STRETCH_MAX
+
+
+async def test_a_restart_yields(bus: Bus, topology: Any, tmp_path: Path) -> None:
+    async with scoring(bus, tmp_path):
+        pass
+    async with measured_stretch() as stretch, scoring(bus, tmp_path):
+        pass
+    assert stretch.longest < STRETCH_MAX
+
+
+async def test_samples_that_are_missed_together_yield(bus: Bus, topology: Any, tmp_path: Path) -> None:
+    async with scoring(bus, tmp_path) as context, measured_stretch() as stretch:
+        context.clock = SystemClockAhead(600)
+        await eventually(lambda: "healthy" not in levels(context), WITHIN_S)
+    assert stretch.longest < STRETCH_MAX
+
+
+async def test_entities_that_vanished_between_two_runs_yield(
+    bus: Bus, topology: StateTable[TopologyEntity], tmp_path: Path
+) -> None:
+    async with scoring(bus, tmp_path):
+        pass
+    for ref in REFS:
+        topology.remove(ref.subject("topology"), TopologyEntity(text="", ref=ref, op="remove"))
+    await topology.flush()
+    async with measured_stretch() as stretch, scoring(bus, tmp_path) as context:
+        assert not published(context, "health")
+    assert stretch.longest < STRETCH_MAX
