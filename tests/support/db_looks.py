@@ -15,6 +15,7 @@ from kgents_shared.contract.health import Health
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.contract.topology import TopologyEntity
 from support.health_inputs import Watch
+from support.vocabulary import declared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 INTERVAL_S = 10.0
@@ -62,6 +63,7 @@ class Looks:
         facts = self._observe(
             self.last, sample, Scope("c1", self._name, self._namespace, INTERVAL_S, at, self.published)
         )
+        declared(facts)
         self.published = {entity.ref: entity for entity in facts.entities}
         self.last = sample
         self.events += facts.events

@@ -20,6 +20,7 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.frame import Frame
 from kgents_shared.contract.entity import Entity
+from support.vocabulary import only_declared
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 STARTED = AT - timedelta(hours=1)
@@ -68,4 +69,5 @@ def make_event(type_: str, action: str, id_: str = "web-id", *, time_ns: int = 1
 
 def look(inventory: Inventory, frame: Frame | None = None, published: list[Entity] | None = None) -> dict[str, Entity]:
     """What is published of an inventory, by ref."""
-    return {str(each.ref): each for each in observe(inventory, frame or make_frame(), published or [])}
+    found = observe(inventory, frame or make_frame(), published or [])
+    return {str(each.ref): each for each in only_declared(found)}

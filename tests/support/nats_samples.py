@@ -14,6 +14,7 @@ from kgents_collector_nats.sample import Connz, Healthz, Jsz, Sample, Server, Va
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
+from support.vocabulary import declared
 
 DATA = Path(__file__).parents[1] / "data" / "collector_nats"
 AT = datetime(2026, 11, 21, 9, 40, tzinfo=UTC)
@@ -89,7 +90,7 @@ def look(
     published: Facts | None = None,
 ) -> Facts:
     rows = {entity.ref: entity for entity in published.entities} if published is not None else {}
-    return observe(
+    facts = observe(
         previous,
         current,
         cluster="test",
@@ -99,6 +100,7 @@ def look(
         published=rows,
         traffic_since=previous,
     )
+    return declared(facts)
 
 
 def named(facts: Facts, kind: str, name: str) -> Entity:

@@ -1,7 +1,8 @@
 """What a message of a collector of ours says in words that the vocabulary does not declare."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -20,7 +21,7 @@ NOT_FIGURES = ("timestamp", "interval_s")
 
 def pattern(figure: Figure) -> re.Pattern[str]:
     """Matches the names of a family, or the one name."""
-    return re.compile(re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(figure.name)))
+    return re.compile(re.sub(r"\\\{\w+\\\}", r"[-\\w]+", re.escape(figure.name)))
 
 
 def undeclared(message: object) -> Iterator[str]:
@@ -32,6 +33,35 @@ def undeclared(message: object) -> Iterator[str]:
             yield from _figures(message)
         case _:
             pass
+
+
+class Observed(Protocol):
+    """What one poll of a collector gives."""
+
+    @property
+    def entities(self) -> Sequence[Entity]: ...
+
+    @property
+    def pulses(self) -> Sequence[Pulse]: ...
+
+
+F = TypeVar("F", bound=Observed)
+
+
+def declared(facts: F) -> F:
+    """What a mapping made, if the vocabulary declares every word of it."""
+    only_declared([*facts.entities, *facts.pulses])
+    return facts
+
+
+M = TypeVar("M", bound=Entity | Pulse)
+
+
+def only_declared(messages: Iterable[M]) -> list[M]:
+    """These messages, if the vocabulary declares every word of them."""
+    found = list(messages)
+    assert sorted({word for each in found for word in undeclared(each)}) == []
+    return found
 
 
 def _kinds(entity: Entity) -> Iterator[str]:

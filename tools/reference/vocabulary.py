@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
-from kgents_shared.contract.vocabulary.figures import FIGURES
+from kgents_shared.contract.vocabulary.figures import FIELDS
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from reference.markdown import code, page, table
@@ -26,7 +26,10 @@ def document() -> str:
         "What pulses measure. Units are UCUM: `1` is a ratio (or 1 for yes and 0 for no), `By` bytes, `{…}` a count. "
         "`null`, or a figure left out, is not known, which is not zero. The first part of a name is the field of the "
         "pulse that holds it. Parts in braces vary.",
-        table(("figure", "unit", "kinds", "source", "meaning"), map(_figure, FIGURES)),
+        *(
+            f"### {heading}\n\n{table(('figure', 'unit', 'kinds', 'source', 'meaning'), map(_figure, figures))}"
+            for heading, figures in FIELDS.items()
+        ),
     )
 
 

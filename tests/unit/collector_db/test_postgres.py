@@ -36,6 +36,7 @@ from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.runtime.clock import SystemClock
+from support.vocabulary import declared
 
 pytestmark = pytest.mark.unit
 
@@ -74,7 +75,7 @@ def sample(seconds: float = 0, who: Identity | None = None, **fields: Any) -> Po
 
 def look(previous: PostgresSample | None, current: PostgresSample, published: Facts | None = None) -> Facts:
     entities = {entity.ref: entity for entity in (published.entities if published else [])}
-    return postgres.observe(previous, current, Scope("c1", "orders", "shop", 10.0, current.at, entities))
+    return declared(postgres.observe(previous, current, Scope("c1", "orders", "shop", 10.0, current.at, entities)))
 
 
 def pulse(facts: Facts) -> DatabasePulse:

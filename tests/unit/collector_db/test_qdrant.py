@@ -13,6 +13,7 @@ from kgents_collector_db.mapping.qdrant.state import dead, lost
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from support.vocabulary import declared
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +38,7 @@ RAFT = Raft(
 
 def look(sample: QdrantSample, published: Facts | None = None, previous: QdrantSample | None = None) -> Facts:
     known = {each.ref: each for each in published.entities} if published is not None else {}
-    return qdrant.observe(previous, sample, Scope("c1", "vectors", "shop", 10.0, AT, known))
+    return declared(qdrant.observe(previous, sample, Scope("c1", "vectors", "shop", 10.0, AT, known)))
 
 
 def sample(*collections: Collection, raft: Raft | None = None, **more: object) -> QdrantSample:

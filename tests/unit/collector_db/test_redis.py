@@ -21,6 +21,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_topology_builder.graph import Graph
+from support.vocabulary import declared
 
 pytestmark = pytest.mark.unit
 
@@ -55,7 +56,7 @@ def look(
     current: RedisSample, previous: RedisSample | None = None, published: Facts | None = None
 ) -> tuple[Entity, DatabasePulse, Facts]:
     known = {each.ref: each for each in published.entities} if published is not None else {}
-    facts = redis.observe(previous, current, Scope("c1", "cache", "shop", 10.0, AT, known))
+    facts = declared(redis.observe(previous, current, Scope("c1", "cache", "shop", 10.0, AT, known)))
     (entity,), (pulse,) = facts.entities, facts.pulses
     assert isinstance(pulse, DatabasePulse)
     return entity, pulse, facts

@@ -19,6 +19,7 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping.pulse import Effort, Sample, of_engine, pulses
 from kgents_shared.contract.pulse import ResourcePulse
 from support.docker_answers import AT, make_container, make_frame, make_inventory
+from support.vocabulary import only_declared
 
 
 def stats(seconds: float, cpu_s: float = 0.0, **fields: Any) -> Stats:
@@ -28,7 +29,8 @@ def stats(seconds: float, cpu_s: float = 0.0, **fields: Any) -> Stats:
 def pulse(before: Stats | None, now: Stats, *, old_start: str = "t", **container: Any) -> ResourcePulse:
     inventory = make_inventory(web := make_container(**container))
     old = {web.id: Sample(old_start, before)} if before is not None else {}
-    return pulses(old, {web.id: Sample("t", now)}, inventory, make_frame(), interval_s=10)[0]
+    found = pulses(old, {web.id: Sample("t", now)}, inventory, make_frame(), interval_s=10)
+    return only_declared(found)[0]
 
 
 def test_cpu_is_what_was_used_since_the_sample_before() -> None:

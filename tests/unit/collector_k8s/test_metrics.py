@@ -7,12 +7,15 @@ from kgents_collector_k8s.mapping.metrics import node_pulse, pod_pulses
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.pulse import ResourcePulse
 from support.k8s_objects import SCOPE, Raw, load, look
+from support.vocabulary import only_declared
 
 ENTITIES = {entity.ref: entity for name in ("pod", "node") for entity in look(load(name)).entities}
 
 
 def pods(raw: Raw) -> list[ResourcePulse]:
-    return pod_pulses(msgspec.json.decode(json.dumps(raw), type=PodMetrics), ENTITIES.get, SCOPE, interval_s=30)
+    return only_declared(
+        pod_pulses(msgspec.json.decode(json.dumps(raw), type=PodMetrics), ENTITIES.get, SCOPE, interval_s=30)
+    )
 
 
 def test_a_pod_and_its_containers_are_measured_against_what_they_may_use() -> None:

@@ -8,15 +8,28 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import SampleCheck
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool, Pulse, ResourcePulse
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
-from kgents_shared.contract.vocabulary.figures import FIGURES, docker, kubernetes, nats, resource
-from kgents_shared.contract.vocabulary.figures.figure import ANY
+from kgents_shared.contract.vocabulary.figures import FIELDS as FIGURES_OF
+from kgents_shared.contract.vocabulary.figures import (
+    FIGURES,
+    database,
+    docker,
+    kubernetes,
+    nats,
+    pgbouncer,
+    postgres,
+    qdrant,
+    redis,
+    resource,
+)
+from kgents_shared.contract.vocabulary.figures.figure import ANY, CUSTOM, Family
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from support import k8s_objects, nats_samples
 from support.build import NOW
@@ -31,13 +44,17 @@ MAPPINGS = sorted(
     if "source" not in path.parts and "targets" not in path.parts
 )
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
-FIELDS = (resource, nats, kubernetes, docker)
+FIELDS = (resource, nats, kubernetes, docker, database, postgres, pgbouncer, redis, qdrant)
 SAMPLE_CHECKS = [
-    check
-    for checks in (CATALOGUE, *PROFILES.values())
-    for check in checks
-    if isinstance(check, SampleCheck) and check.id < "KG-300"
+    check for checks in (CATALOGUE, *PROFILES.values()) for check in checks if isinstance(check, SampleCheck)
 ]
+STRUCTS: dict[str, tuple[type[Struct], ...]] = {
+    "": (ResourcePulse, DatabasePulse),
+    "pool": (Pool,),
+    "memory": (Memory,),
+    "collections": (Collections,),
+}
+"""Sections of a pulse whose figures have fields of their own."""
 YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
 """No collector of ours sends these."""
 YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER}
@@ -46,8 +63,12 @@ YOUR_EDGES = {edges.HTTP, edges.GRPC, edges.SAME_AS}
 
 
 def words(module: ModuleType) -> dict[str, str]:
-    """Constant → word."""
-    return {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
+    """Constant → word, or the pattern of a family."""
+    return {
+        name: value.pattern if isinstance(value, Family) else value
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str | Family)
+    }
 
 
 def references(paths: list[Path]) -> set[tuple[str, str]]:
@@ -77,25 +98,29 @@ def spelled(path: Path, vocabulary: set[str]) -> Iterator[str]:
 
 
 def test_a_figure_is_declared_once() -> None:
-    found = Counter((field.__name__, figure.section, figure.name) for field in FIELDS for figure in field.FIGURES)
+    found = Counter((figure.section, figure.name) for figure in FIGURES)
     assert [key for key, count in found.items() if count > 1] == []
-    assert set(FIGURES) == {figure for field in FIELDS for figure in field.FIGURES}
+    assert list(FIGURES_OF.values()) == [field.FIGURES for field in FIELDS]
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_figure_that_is_declared_is_measured(field: ModuleType) -> None:
-    in_sections = {figure.name for figure in field.FIGURES if figure.section}
+    in_sections = {figure.name for figure in field.FIGURES if figure.section not in STRUCTS}
     used = {name for module, name in references(MAPPINGS) if module == field.__name__}
     constants = {name for name, word in words(field).items() if word in in_sections and word not in YOURS}
     assert constants - used == set()
 
 
-def test_figures_of_the_pulse_itself_are_its_fields() -> None:
-    declared = {figure.name for figure in FIGURES if not figure.section}
-    numbers = {
-        name for name in ResourcePulse.__struct_fields__ if name.endswith(("_percent", "_bytes")) or name == "morphisms"
+def test_figures_with_fields_of_their_own_are_these_fields() -> None:
+    declared = {(figure.section, figure.name) for figure in FIGURES if figure.section in STRUCTS}
+    found = {
+        (section, name)
+        for section, structs in STRUCTS.items()
+        for struct in structs
+        for name in struct.__struct_fields__
+        if section or name.endswith(("_percent", "_bytes")) or name == "morphisms"
     }
-    assert declared == numbers
+    assert declared == found
 
 
 @pytest.mark.parametrize(
@@ -110,9 +135,9 @@ def test_no_figure_is_spelled_where_it_is_measured_or_judged() -> None:
     found: list[str] = []
     for path in MAPPINGS:
         source = path.relative_to(ROOT).parts[0].removeprefix("collector-")
-        found += spelled(path, {figure.name for figure in FIGURES if source in figure.sources})
+        found += spelled(path, {each.name for each in FIGURES if each.section == CUSTOM and source in each.sources})
     for path in CHECKS:
-        found += spelled(path, {figure.name for figure in FIGURES})
+        found += spelled(path, {each.name for each in FIGURES if each.section == CUSTOM})
     assert found == []
 
 

@@ -8,8 +8,17 @@ from msgspec import Struct
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 SOURCE = "db"
+
+Figures = dict[FigureName, float | None]
+"""What one section of a pulse holds, under declared names."""
+
+
+def section(figures: Figures) -> dict[str, float | None]:
+    """The figures as a pulse takes them: on the wire a name is a text like any other."""
+    return dict(figures.items())
 
 
 class Blindness(Struct, frozen=True):

@@ -11,6 +11,9 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, Stat
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import pgbouncer
+from kgents_shared.contract.vocabulary.figures import postgres as figure
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: it is us who may not look."""
@@ -20,11 +23,11 @@ _POOLER: Final = frozenset({kinds.POOLER})
 _COROOT: Final = "Coroot's check of the same figure."
 
 
-def _figure(name: str) -> Callable[[Pulse], float | None]:
+def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
     return lambda pulse: pulse.custom.get(name)
 
 
-def _replication(name: str) -> Callable[[Pulse], float | None]:
+def _replication(name: FigureName) -> Callable[[Pulse], float | None]:
     """Other backends have figures of the same name, which mean the like and are judged by checks of their own."""
 
     def figure(pulse: Pulse) -> float | None:
@@ -37,14 +40,14 @@ def _replication(name: str) -> Callable[[Pulse], float | None]:
 
 def _lag_s(pulse: Pulse) -> float | None:
     """A standby that is told to stay behind its primary is behind by wish: then the seconds say nothing."""
-    return 0.0 if _replication("apply_delay_s")(pulse) else _replication("lag_s")(pulse)
+    return 0.0 if _replication(figure.APPLY_DELAY_S)(pulse) else _replication(figure.LAG_S)(pulse)
 
 
 def _up(pulse: Pulse) -> float | None:
     """A server that starts is not down: KG-004 watches how long that takes."""
     if isinstance(pulse, DatabasePulse) and pulse.phase == "starting":
         return None
-    return pulse.custom.get("postgres_up")
+    return pulse.custom.get(figure.UP)
 
 
 def _kept_out(standing: Standing) -> str | None:
@@ -70,7 +73,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-301",
         name="PostgreSQL near its connection limit",
         applies_to=_DATABASE,
-        value=_figure("postgres_connections_ratio"),
+        value=_figure(figure.CONNECTIONS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} has {value} of its usable connections in use (threshold {threshold}).",
@@ -82,7 +85,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-302",
         name="sessions blocked for long",
         applies_to=_DATABASE,
-        value=_figure("postgres_blocked_seconds"),
+        value=_figure(figure.BLOCKED_SECONDS),
         thresholds=Thresholds(warn=30.0, crit=60.0),
         unit="s",
         text="{thing} has a session that waits {value} for a lock (threshold {threshold}).",
@@ -94,7 +97,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-303",
         name="many sessions blocked",
         applies_to=_DATABASE,
-        value=_figure("postgres_blocked_sessions"),
+        value=_figure(figure.BLOCKED_SESSIONS),
         thresholds=Thresholds(warn=5.0, crit=20.0),
         unit="{session}",
         text="{thing} has {value} sessions waiting for locks (threshold {threshold}).",
@@ -105,7 +108,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-304",
         name="transaction open for long",
         applies_to=_DATABASE,
-        value=_figure("postgres_transaction_duration_seconds"),
+        value=_figure(figure.TRANSACTION_DURATION_SECONDS),
         thresholds=Thresholds(warn=900.0, crit=14_400.0),
         unit="s",
         text="{thing} has a client's transaction open for {value} (threshold {threshold}).",
@@ -116,7 +119,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-305",
         name="idle in transaction",
         applies_to=_DATABASE,
-        value=_figure("postgres_idle_in_transaction_seconds"),
+        value=_figure(figure.IDLE_IN_TRANSACTION_SECONDS),
         thresholds=Thresholds(warn=60.0, crit=600.0),
         unit="s",
         text="{thing} has a client that is idle within a transaction for {value} (threshold {threshold}).",
@@ -128,7 +131,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-306",
         name="wraparound near",
         applies_to=_DATABASE,
-        value=_figure("postgres_wraparound_ratio"),
+        value=_figure(figure.WRAPAROUND_RATIO),
         thresholds=Thresholds(warn=0.5, crit=0.75, fatal=0.95),
         unit="1",
         text="{thing} has used {value} of the transaction ids it has before it stops taking writes (threshold "
@@ -152,7 +155,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-308",
         name="standby cut off",
         applies_to=_DATABASE,
-        value=_replication("link_down_s"),
+        value=_replication(figure.LINK_DOWN_S),
         thresholds=Thresholds(warn=5.0, crit=60.0),
         unit="s",
         text="{thing} has received nothing from its primary for {value} (threshold {threshold}).",
@@ -164,7 +167,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-309",
         name="replication slot lost",
         applies_to=_DATABASE,
-        value=_replication("slots_lost"),
+        value=_replication(figure.SLOTS_LOST),
         thresholds=Thresholds(crit=1.0),
         unit="{slot}",
         text="{thing} has {value} replication slots whose log is gone (threshold {threshold}).",
@@ -175,7 +178,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-310",
         name="replication slot near its limit",
         applies_to=_DATABASE,
-        value=_replication("slot_safe_ratio"),
+        value=_replication(figure.SLOT_SAFE_RATIO),
         thresholds=Thresholds(warn=0.2, crit=0.05),
         worse="lower",
         unit="1",
@@ -188,7 +191,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-311",
         name="archiving fails",
         applies_to=_DATABASE,
-        value=_figure("postgres_archiving_failing"),
+        value=_figure(figure.ARCHIVING_FAILING),
         thresholds=Thresholds(warn=1.0),
         unit="1",
         text="{thing} cannot archive its write-ahead log: {value} (threshold {threshold}).",
@@ -200,7 +203,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-312",
         name="deadlocks",
         applies_to=_DATABASE,
-        value=_figure("postgres_deadlocks"),
+        value=_figure(figure.DEADLOCKS),
         thresholds=Thresholds(warn=1.0, crit=20.0),
         unit="{deadlock}",
         text="{thing} broke {value} deadlocks since the last look (threshold {threshold}).",
@@ -211,7 +214,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-313",
         name="damaged pages",
         applies_to=_DATABASE,
-        value=_figure("postgres_damaged_lately"),
+        value=_figure(figure.DAMAGED_LATELY),
         thresholds=Thresholds(crit=1.0),
         unit="1",
         text="{thing} read a damaged page within the last day ({value}).",
@@ -222,7 +225,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-314",
         name="vacuum left behind",
         applies_to=_DATABASE,
-        value=_figure("postgres_dead_tuples_worst_ratio"),
+        value=_figure(figure.DEAD_TUPLES_WORST_RATIO),
         thresholds=Thresholds(warn=0.5),
         unit="1",
         text="{thing} has a table of which {value} is dead rows (threshold {threshold}).",
@@ -233,7 +236,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-315",
         name="prepared transaction forgotten",
         applies_to=_DATABASE,
-        value=_figure("postgres_prepared_transaction_seconds"),
+        value=_figure(figure.PREPARED_TRANSACTION_SECONDS),
         thresholds=Thresholds(warn=300.0, crit=3600.0),
         unit="s",
         text="{thing} has a prepared transaction that is {value} old (threshold {threshold}).",
@@ -255,7 +258,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-317",
         name="log piles up for a slot",
         applies_to=_DATABASE,
-        value=_replication("slot_retained_ratio"),
+        value=_replication(figure.SLOT_RETAINED_RATIO),
         thresholds=Thresholds(warn=10.0),
         unit="1",
         text="{thing} keeps {value} times `max_wal_size` of log for a replication slot (threshold {threshold}).",
@@ -267,7 +270,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-320",
         name="clients wait for the pooler",
         applies_to=_POOLER,
-        value=_figure("pgbouncer_maxwait_seconds"),
+        value=_figure(pgbouncer.MAXWAIT_SECONDS),
         thresholds=Thresholds(warn=1.0, crit=10.0),
         unit="s",
         text="{thing} lets a client wait {value} for a server connection (threshold {threshold}).",
@@ -278,7 +281,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-321",
         name="pooler near its client limit",
         applies_to=_POOLER,
-        value=_figure("pgbouncer_clients_ratio"),
+        value=_figure(pgbouncer.CLIENTS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} has {value} of the clients it allows (threshold {threshold}).",
@@ -289,7 +292,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-322",
         name="pooler down",
         applies_to=_POOLER,
-        value=_figure("pgbouncer_up"),
+        value=_figure(pgbouncer.UP),
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="1",
@@ -305,7 +308,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-325",
         name="connections above 800",
         applies_to=_DATABASE,
-        value=_figure("postgres_connections"),
+        value=_figure(figure.CONNECTIONS),
         thresholds=Thresholds(warn=800.0),
         unit="{connection}",
         text="{thing} has {value} connections (threshold {threshold}).",
@@ -316,7 +319,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-326",
         name="locks above 200",
         applies_to=_DATABASE,
-        value=_figure("postgres_locks"),
+        value=_figure(figure.LOCKS),
         thresholds=Thresholds(warn=200.0),
         unit="{lock}",
         text="{thing} holds {value} locks (threshold {threshold}).",
@@ -327,7 +330,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-327",
         name="transactions above 2 s",
         applies_to=_DATABASE,
-        value=_figure("postgres_transaction_duration_seconds"),
+        value=_figure(figure.TRANSACTION_DURATION_SECONDS),
         thresholds=Thresholds(warn=2.0),
         unit="s",
         text="{thing} has a client's transaction open for {value} (threshold {threshold}).",
@@ -338,7 +341,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-328",
         name="transactions above 5,000 a second",
         applies_to=_DATABASE,
-        value=_figure("postgres_transaction_rate"),
+        value=_figure(figure.TRANSACTION_RATE),
         thresholds=Thresholds(warn=5000.0),
         unit="{transaction}/s",
         text="{thing} carries out {value} transactions a second (threshold {threshold}).",

@@ -6,6 +6,8 @@ from typing import Final
 from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import qdrant as figure
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
 REQUESTS_MIN: Final = 20.0
@@ -14,15 +16,15 @@ REQUESTS_MIN: Final = 20.0
 _MISSION: Final = "The absolute profile."
 
 
-def _figure(name: str) -> Callable[[Pulse], float | None]:
+def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
     return lambda pulse: pulse.custom.get(name)
 
 
-def _of_many(name: str) -> Callable[[Pulse], float | None]:
+def _of_many(name: FigureName) -> Callable[[Pulse], float | None]:
     """A figure about requests, unless there were hardly any."""
 
     def value(pulse: Pulse) -> float | None:
-        requests = pulse.custom.get("qdrant_window_requests")
+        requests = pulse.custom.get(figure.WINDOW_REQUESTS)
         return pulse.custom.get(name) if requests is not None and requests >= REQUESTS_MIN else None
 
     return value
@@ -33,7 +35,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-360",
         name="Qdrant does not answer",
         applies_to=_DATABASE,
-        value=_figure("qdrant_up"),
+        value=_figure(figure.UP),
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -47,7 +49,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-361",
         name="collections red",
         applies_to=_DATABASE,
-        value=_figure("qdrant_collections_red"),
+        value=_figure(figure.COLLECTIONS_RED),
         thresholds=Thresholds(crit=1.0),
         unit="{collection}",
         text="{thing} has {value} red collections.",
@@ -59,7 +61,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-362",
         name="collections grey",
         applies_to=_DATABASE,
-        value=_figure("qdrant_collections_grey"),
+        value=_figure(figure.COLLECTIONS_GREY),
         thresholds=Thresholds(warn=1.0),
         unit="{collection}",
         text="{thing} has {value} grey collections.",
@@ -70,7 +72,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-363",
         name="optimizers fail",
         applies_to=_DATABASE,
-        value=_figure("qdrant_optimizer_errors"),
+        value=_figure(figure.OPTIMIZER_ERRORS),
         thresholds=Thresholds(crit=1.0),
         unit="{collection}",
         text="The optimizers of {value} collections of {thing} fail.",
@@ -81,7 +83,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-364",
         name="Qdrant answers slowly",
         applies_to=_DATABASE,
-        value=_of_many("qdrant_request_duration_seconds"),
+        value=_of_many(figure.REQUEST_DURATION_SECONDS),
         thresholds=Thresholds(warn=0.5, crit=2.0),
         unit="s",
         text="{thing} takes {value} for a request on average (threshold {threshold}).",
@@ -92,7 +94,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-365",
         name="Qdrant requests fail",
         applies_to=_DATABASE,
-        value=_of_many("qdrant_request_failure_ratio"),
+        value=_of_many(figure.REQUEST_FAILURE_RATIO),
         thresholds=Thresholds(warn=0.01, crit=0.05, fatal=0.5),
         unit="1",
         text="{thing} fails {value} of its requests (threshold {threshold}).",
@@ -103,7 +105,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-366",
         name="replicas not active",
         applies_to=_DATABASE,
-        value=_figure("qdrant_dead_replicas"),
+        value=_figure(figure.DEAD_REPLICAS),
         thresholds=Thresholds(warn=1.0),
         unit="{replica}",
         text="{thing} knows of {value} dead replicas of shards.",
@@ -114,7 +116,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-367",
         name="shards without a replica",
         applies_to=_DATABASE,
-        value=_figure("qdrant_shards_without_active_replica"),
+        value=_figure(figure.SHARDS_WITHOUT_ACTIVE_REPLICA),
         thresholds=Thresholds(crit=1.0),
         unit="{shard}",
         text="{thing} has {value} shards with no active replica.",
@@ -125,7 +127,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-368",
         name="Qdrant has no leader",
         applies_to=_DATABASE,
-        value=_figure("qdrant_raft_has_leader"),
+        value=_figure(figure.RAFT_HAS_LEADER),
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -137,7 +139,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-369",
         name="Qdrant consensus stopped",
         applies_to=_DATABASE,
-        value=_figure("qdrant_consensus_working"),
+        value=_figure(figure.CONSENSUS_WORKING),
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -149,7 +151,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-370",
         name="Qdrant cannot reach its peers",
         applies_to=_DATABASE,
-        value=_figure("qdrant_unreachable_peers_ratio"),
+        value=_figure(figure.UNREACHABLE_PEERS_RATIO),
         thresholds=Thresholds(warn=0.01, crit=0.5, fatal=1.0),
         unit="1",
         text="{thing} cannot send to {value} of its peers (threshold {threshold}).",
@@ -160,7 +162,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-371",
         name="Qdrant short of memory maps",
         applies_to=_DATABASE,
-        value=_figure("qdrant_mmaps_ratio"),
+        value=_figure(figure.MMAPS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} has {value} of the memory maps that the system allows (threshold {threshold}).",
@@ -171,7 +173,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-372",
         name="Qdrant short of file descriptors",
         applies_to=_DATABASE,
-        value=_figure("qdrant_fds_ratio"),
+        value=_figure(figure.FDS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} has {value} of the file descriptors that it may have (threshold {threshold}).",
@@ -182,7 +184,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-373",
         name="Qdrant in recovery mode",
         applies_to=_DATABASE,
-        value=_figure("qdrant_recovery_mode"),
+        value=_figure(figure.RECOVERY_MODE),
         thresholds=Thresholds(crit=1.0),
         unit="{answer}",
         text="{thing} is in recovery mode.",
@@ -196,7 +198,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-377",
         name="many collections",
         applies_to=_DATABASE,
-        value=_figure("qdrant_collections_count"),
+        value=_figure(figure.COLLECTIONS_COUNT),
         thresholds=Thresholds(warn=20.0),
         unit="{collection}",
         text="{thing} has {value} collections (threshold {threshold}).",
@@ -207,7 +209,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-378",
         name="slow requests, however few",
         applies_to=_DATABASE,
-        value=_figure("qdrant_request_duration_seconds"),
+        value=_figure(figure.REQUEST_DURATION_SECONDS),
         thresholds=Thresholds(warn=0.5),
         unit="s",
         text="{thing} takes {value} for a request on average (threshold {threshold}).",
@@ -218,7 +220,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-379",
         name="many queries",
         applies_to=_DATABASE,
-        value=_figure("qdrant_queries_per_second"),
+        value=_figure(figure.QUERIES_PER_SECOND),
         thresholds=Thresholds(warn=5_000.0),
         unit="{query}/s",
         text="{thing} answers {value} queries a second (threshold {threshold}).",

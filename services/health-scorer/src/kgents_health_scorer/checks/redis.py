@@ -6,17 +6,20 @@ from typing import Final
 from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import database
+from kgents_shared.contract.vocabulary.figures import redis as figure
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
 
 _MISSION: Final = "The absolute profile."
 
 
-def _figure(name: str) -> Callable[[Pulse], float | None]:
+def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
     return lambda pulse: pulse.custom.get(name)
 
 
-def _replication(name: str) -> Callable[[Pulse], float | None]:
+def _replication(name: FigureName) -> Callable[[Pulse], float | None]:
     """PostgreSQL has figures of the same name, which are judged by checks of its own."""
 
     def figure(pulse: Pulse) -> float | None:
@@ -29,7 +32,7 @@ def _replication(name: str) -> Callable[[Pulse], float | None]:
 
 def _link_down_s(pulse: Pulse) -> float | None:
     """How long a replica has been without its master; 0 while the link is up."""
-    return 0.0 if _replication("link_up")(pulse) == 1.0 else _replication("master_link_down_s")(pulse)
+    return 0.0 if _replication(database.LINK_UP)(pulse) == 1.0 else _replication(figure.MASTER_LINK_DOWN_S)(pulse)
 
 
 def _snapshot_failed(standing: Standing) -> str | None:
@@ -42,7 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-330",
         name="Redis does not answer",
         applies_to=_DATABASE,
-        value=_figure("redis_up"),
+        value=_figure(figure.UP),
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -56,7 +59,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-331",
         name="Redis near its connection limit",
         applies_to=_DATABASE,
-        value=_figure("redis_clients_ratio"),
+        value=_figure(figure.CLIENTS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} has {value} of the connections it allows (threshold {threshold}).",
@@ -67,7 +70,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-332",
         name="Redis turns clients away",
         applies_to=_DATABASE,
-        value=_figure("redis_rejected_connections"),
+        value=_figure(figure.REJECTED_CONNECTIONS),
         thresholds=Thresholds(crit=1.0),
         unit="{connection}",
         text="{thing} turned {value} connections away since the last look.",
@@ -78,7 +81,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-333",
         name="Redis short of memory",
         applies_to=_DATABASE,
-        value=_figure("redis_memory_hard_ratio"),
+        value=_figure(figure.MEMORY_HARD_RATIO),
         thresholds=Thresholds(warn=0.85, crit=0.95, fatal=1.0),
         unit="1",
         text="{thing} uses {value} of the memory it may use (threshold {threshold}).",
@@ -90,7 +93,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-334",
         name="Redis refuses writes for want of memory",
         applies_to=_DATABASE,
-        value=_figure("redis_oom_errors"),
+        value=_figure(figure.OOM_ERRORS),
         thresholds=Thresholds(crit=1.0),
         unit="{error}",
         text="{thing} refused {value} commands since the last look because its memory is full.",
@@ -113,7 +116,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-336",
         name="replica lags",
         applies_to=_DATABASE,
-        value=_replication("ack_age_s"),
+        value=_replication(figure.ACK_AGE_S),
         thresholds=Thresholds(warn=10.0, crit=60.0),
         unit="s",
         text="A replica of {thing} last acknowledged {value} ago (threshold {threshold}).",
@@ -135,7 +138,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-338",
         name="Redis cannot append",
         applies_to=_DATABASE,
-        value=_figure("redis_aof_last_write_ok"),
+        value=_figure(figure.AOF_LAST_WRITE_OK),
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -147,7 +150,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-339",
         name="cluster down",
         applies_to=_DATABASE,
-        value=_figure("redis_cluster_ok"),
+        value=_figure(figure.CLUSTER_OK),
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -159,7 +162,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-340",
         name="slots without a master",
         applies_to=_DATABASE,
-        value=_figure("redis_cluster_slots_fail"),
+        value=_figure(figure.CLUSTER_SLOTS_FAIL),
         thresholds=Thresholds(crit=1.0),
         unit="{slot}",
         text="{thing} knows of {value} slots whose master has failed.",
@@ -170,7 +173,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-341",
         name="sentinel sees masters down",
         applies_to=_DATABASE,
-        value=_figure("redis_sentinel_masters_down"),
+        value=_figure(figure.SENTINEL_MASTERS_DOWN),
         thresholds=Thresholds(crit=1.0),
         unit="{master}",
         text="{thing} watches {value} masters that are down.",
@@ -181,7 +184,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-342",
         name="Redis near one core",
         applies_to=_DATABASE,
-        value=_figure("redis_main_thread_cpu_ratio"),
+        value=_figure(figure.MAIN_THREAD_CPU_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95),
         unit="1",
         text="The thread that carries out the commands of {thing} is busy {value} of the time (threshold {threshold}).",
@@ -192,7 +195,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-343",
         name="Redis takes no more",
         applies_to=_DATABASE,
-        value=_figure("redis_overloaded"),
+        value=_figure(figure.OVERLOADED),
         thresholds=Thresholds(crit=1.0),
         unit="{answer}",
         text="{thing} takes no more.",
@@ -206,7 +209,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-357",
         name="many Redis clients",
         applies_to=_DATABASE,
-        value=_figure("redis_connected_clients"),
+        value=_figure(figure.CONNECTED_CLIENTS),
         thresholds=Thresholds(warn=500.0),
         unit="{client}",
         text="{thing} has {value} clients (threshold {threshold}).",
@@ -217,7 +220,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-358",
         name="much Redis memory",
         applies_to=_DATABASE,
-        value=_figure("redis_memory_used_bytes"),
+        value=_figure(figure.MEMORY_USED_BYTES),
         thresholds=Thresholds(warn=3.0 * 1024**3),
         unit="By",
         text="{thing} uses {value} of memory (threshold {threshold}).",
@@ -228,7 +231,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-359",
         name="many Redis commands",
         applies_to=_DATABASE,
-        value=_figure("redis_commands_per_second"),
+        value=_figure(figure.COMMANDS_PER_SECOND),
         thresholds=Thresholds(warn=50_000.0),
         unit="{command}/s",
         text="{thing} carries out {value} commands a second (threshold {threshold}).",

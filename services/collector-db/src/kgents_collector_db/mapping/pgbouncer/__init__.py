@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Figures, Scope, section
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept
@@ -12,6 +12,8 @@ from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import DatabasePulse, Pool
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.figures import database
+from kgents_shared.contract.vocabulary.figures import pgbouncer as figure
 
 BACKEND: Final = "pgbouncer"
 CONSOLE: Final = "pgbouncer"
@@ -32,8 +34,8 @@ def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: S
         phase=_phase(current) if blindness is None else blindness.phase,
         cause=_cause(current) if blindness is None else blindness.cause,
         pool=_pool(current),
-        performance=_performance(previous, current),
-        custom=_custom(current),
+        performance=section(_performance(previous, current)),
+        custom=section(_custom(current)),
         morphisms=current.totals.total_query_count if blindness is None else None,
     )
     return Facts([entity], [pulse], list(_events(previous, blindness, scope, ref)))
@@ -110,11 +112,11 @@ def _phase(sample: PgbouncerSample) -> str:
     return {"": "healthy", "connections": "overloaded"}.get(_cause(sample), "degraded")
 
 
-def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> dict[str, float | None]:
+def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> Figures:
     """Between two looks; null across a restart, by which every counter falls."""
     if sample.blindness is not None:
         return {}
-    nothing: dict[str, float | None] = dict.fromkeys(("qps", "tps", "latency_ms", "wait_ms"))
+    nothing: Figures = dict.fromkeys((database.QPS, database.TPS, database.LATENCY_MS, figure.WAIT_MS))
     if previous is None or previous.blindness is not None:
         return nothing
     seconds, before, now = sample.at_s - previous.at_s, previous.totals, sample.totals
@@ -123,10 +125,10 @@ def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> d
     queries = now.total_query_count - before.total_query_count
     transactions = now.total_xact_count - before.total_xact_count
     return {
-        "qps": queries / seconds,
-        "tps": transactions / seconds,
-        "latency_ms": (now.total_query_time - before.total_query_time) / 1000 / queries if queries else None,
-        "wait_ms": (now.total_wait_time - before.total_wait_time) / 1000 / transactions if transactions else None,
+        database.QPS: queries / seconds,
+        database.TPS: transactions / seconds,
+        database.LATENCY_MS: (now.total_query_time - before.total_query_time) / 1000 / queries if queries else None,
+        figure.WAIT_MS: (now.total_wait_time - before.total_wait_time) / 1000 / transactions if transactions else None,
     }
 
 
@@ -134,29 +136,29 @@ def _fell(before: Totals, now: Totals) -> bool:
     return any(getattr(now, name) < getattr(before, name) for name in Totals.__struct_fields__)
 
 
-def _custom(sample: PgbouncerSample) -> dict[str, float | None]:
-    found: dict[str, float | None] = {
-        "collector_look_s": sample.look_s,
-        "collector_queries": float(sample.queries),
-        "collector_connections": float(sample.connections),
+def _custom(sample: PgbouncerSample) -> Figures:
+    found: Figures = {
+        database.LOOK_S: sample.look_s,
+        database.QUERIES: float(sample.queries),
+        database.CONNECTIONS: float(sample.connections),
     }
     if sample.blindness is not None:
         if sample.blindness.phase == "failing":
-            found["pgbouncer_up"] = 0.0
+            found[figure.UP] = 0.0
         if sample.blindness.cause == "saturated":
-            found |= {"pgbouncer_up": 1.0, "pgbouncer_clients_ratio": 1.0}
+            found |= {figure.UP: 1.0, figure.CLIENTS_RATIO: 1.0}
         return found
     return found | {
-        "pgbouncer_up": 1.0,
-        "pgbouncer_clients": float(_clients(sample)),
-        "pgbouncer_clients_ratio": _ratio(sample),
-        "pgbouncer_clients_waiting": float(sum(each.cl_waiting for each in sample.pools)),
-        "pgbouncer_maxwait_seconds": _maxwait_s(sample),
-        "pgbouncer_servers_active": float(sum(each.sv_active for each in sample.pools)),
-        "pgbouncer_servers_idle": float(sum(each.sv_idle + each.sv_used + each.sv_tested for each in sample.pools)),
-        "pgbouncer_servers_login": float(sum(each.sv_login for each in sample.pools)),
-        "pgbouncer_databases_paused": float(sum(bool(each.paused) for each in sample.databases)),
-        "pgbouncer_databases_disabled": float(sum(bool(each.disabled) for each in sample.databases)),
+        figure.UP: 1.0,
+        figure.CLIENTS: float(_clients(sample)),
+        figure.CLIENTS_RATIO: _ratio(sample),
+        figure.CLIENTS_WAITING: float(sum(each.cl_waiting for each in sample.pools)),
+        figure.MAXWAIT_SECONDS: _maxwait_s(sample),
+        figure.SERVERS_ACTIVE: float(sum(each.sv_active for each in sample.pools)),
+        figure.SERVERS_IDLE: float(sum(each.sv_idle + each.sv_used + each.sv_tested for each in sample.pools)),
+        figure.SERVERS_LOGIN: float(sum(each.sv_login for each in sample.pools)),
+        figure.DATABASES_PAUSED: float(sum(bool(each.paused) for each in sample.databases)),
+        figure.DATABASES_DISABLED: float(sum(bool(each.disabled) for each in sample.databases)),
     }
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope, section
 from kgents_collector_db.mapping.postgres import figures, replication
 from kgents_collector_db.mapping.postgres.entity import LINK_DOWN_SINCE, blind_entity, ref, seen_entity
 from kgents_collector_db.mapping.postgres.events import events
@@ -11,6 +11,7 @@ from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_shared.contract.pulse import DatabasePulse
+from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 BACKEND: Final = "postgres"
 FULL_RATIO: Final = 0.95
@@ -51,11 +52,11 @@ def observe(
         uid=entity.uid,
         cause=cause,
         pool=figures.pool(current),
-        performance=figures.performance(span, previous, current),
-        storage=figures.storage(span, previous, current),
-        replication=replication.figures(current, lag, link_down_since),
+        performance=section(figures.performance(span, previous, current)),
+        storage=section(figures.storage(span, previous, current)),
+        replication=section(replication.figures(current, lag, link_down_since)),
         morphisms=figures.morphisms(current),
-        custom=figures.custom(span, previous, current),
+        custom=section(figures.custom(span, previous, current)),
     )
     return Facts([entity], [pulse], events(previous, current, scope, lag, span))
 
@@ -80,9 +81,9 @@ def _blind_pulse(
     """The pulse keeps coming: what is known is the cause."""
     custom = figures.own_cost(sample)
     if blindness.phase in ("failing", "starting"):
-        custom["postgres_up"] = 0.0
+        custom[figure.UP] = 0.0
     if blindness.cause == "saturated":  # it answers, and it says that it is full
-        custom |= {"postgres_up": 1.0, "postgres_connections_ratio": 1.0}
+        custom |= {figure.UP: 1.0, figure.CONNECTIONS_RATIO: 1.0}
     custom |= figures.messages(previous, sample)
     return DatabasePulse(
         ref=ref(scope),
@@ -94,7 +95,7 @@ def _blind_pulse(
         uid=uid,
         cause=blindness.cause,
         pool=figures.pool(sample),
-        custom=custom,
+        custom=section(custom),
     )
 
 

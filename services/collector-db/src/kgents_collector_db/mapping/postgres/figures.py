@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from kgents_collector_db.mapping.facts import Figures
 from kgents_collector_db.mapping.postgres.blocking import trees
 from kgents_collector_db.mapping.postgres.rates import Span, busiest, greatest, ratio
 from kgents_collector_db.mapping.postgres.sample import Activity, PostgresSample
 from kgents_shared.contract.pulse import Pool
-
-Figures = dict[str, float | None]
+from kgents_shared.contract.vocabulary.figures import database
+from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 CLIENT: Final = "client backend"
 OURS: Final = 1
@@ -60,12 +61,12 @@ def performance(span: Span, previous: PostgresSample | None, sample: PostgresSam
     commits, rollbacks = _transactions(span, previous, sample)
     calls, exec_ms = _statements(span, previous, sample)
     return {
-        "qps": calls / span.seconds if calls is not None and span.seconds else None,
-        "tps": _transaction_rate(span, previous, sample),
-        "latency_ms": exec_ms / calls if calls and exec_ms is not None else None,
-        "slow_queries": sum(each.slow for each in _clients(sample)) if _has_activity(sample) else None,
-        "cache_hit_ratio": ratio(hits, reads),
-        "rollback_ratio": ratio(rollbacks, commits),
+        database.QPS: calls / span.seconds if calls is not None and span.seconds else None,
+        database.TPS: _transaction_rate(span, previous, sample),
+        database.LATENCY_MS: exec_ms / calls if calls and exec_ms is not None else None,
+        figure.SLOW_QUERIES: sum(each.slow for each in _clients(sample)) if _has_activity(sample) else None,
+        figure.CACHE_HIT_RATIO: ratio(hits, reads),
+        figure.ROLLBACK_RATIO: ratio(rollbacks, commits),
     }
 
 
@@ -99,10 +100,10 @@ def _statements(
 def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     """The pulse's section `storage`."""
     return {
-        "databases_bytes": sum(sample.sizes.values()) if sample.sizes else None,
-        "wal_directory_bytes": sample.wal_directory.bytes if sample.wal_directory else None,
-        "wal_bytes_per_s": span.rate(previous.position if previous else None, sample.position),
-        "temp_bytes_per_s": span.rate_of_databases(lambda each: each.temp_bytes),
+        figure.DATABASES_BYTES: sum(sample.sizes.values()) if sample.sizes else None,
+        figure.WAL_DIRECTORY_BYTES: sample.wal_directory.bytes if sample.wal_directory else None,
+        figure.WAL_BYTES_PER_S: span.rate(previous.position if previous else None, sample.position),
+        figure.TEMP_BYTES_PER_S: span.rate_of_databases(lambda each: each.temp_bytes),
     }
 
 
@@ -125,21 +126,21 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
         **_mishaps(span, previous, sample),
         **own_cost(sample),
     }
-    found |= {"postgres_up": 1.0, "postgres_transaction_rate": _transaction_rate(span, previous, sample)}
+    found |= {figure.UP: 1.0, figure.TRANSACTION_RATE: _transaction_rate(span, previous, sample)}
     for number, (queryid, calls, seconds) in enumerate(busiest(sample, STATEMENTS_SHOWN)):
-        found[f"postgres_statement_{queryid}_calls_per_s"] = calls
-        found[f"postgres_statement_{queryid}_busy_ratio"] = seconds
+        found[figure.STATEMENT_CALLS_PER_S.named(queryid=str(queryid))] = calls
+        found[figure.STATEMENT_BUSY_RATIO.named(queryid=str(queryid))] = seconds
         if number == 0:
-            found["postgres_busiest_statement_ratio"] = seconds
+            found[figure.BUSIEST_STATEMENT_RATIO] = seconds
     return found
 
 
 def own_cost(sample: PostgresSample) -> Figures:
     """What looking costs."""
     return {
-        "collector_look_s": sample.look_s,
-        "collector_queries": float(sample.queries),
-        "collector_connections": float(sample.connections),
+        database.LOOK_S: sample.look_s,
+        database.QUERIES: float(sample.queries),
+        database.CONNECTIONS: float(sample.connections),
     }
 
 
@@ -159,14 +160,14 @@ def _sessions(sample: PostgresSample) -> Figures:
     usable = usable_slots(sample)
     waits = _sums((each.wait_event_type, each.n) for each in clients if each.state == "active")
     return {
-        **{f"postgres_active_waiting_{name}": float(waits.get(kind, 0)) for kind, name in WAITS.items()},
-        "postgres_connections": float(used),
-        "postgres_connections_ratio": min(1.0, used / usable) if usable else None,
-        "postgres_idle_in_transaction": float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
-        "postgres_idle_in_transaction_seconds": greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
+        **{figure.ACTIVE_WAITING.named(what=name): float(waits.get(kind, 0)) for kind, name in WAITS.items()},
+        figure.CONNECTIONS: float(used),
+        figure.CONNECTIONS_RATIO: min(1.0, used / usable) if usable else None,
+        figure.IDLE_IN_TRANSACTION: float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
+        figure.IDLE_IN_TRANSACTION_SECONDS: greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
         # Clients only: a walsender or an autovacuum worker is in a transaction for as long as it pleases.
-        "postgres_transaction_duration_seconds": greatest(each.oldest_xact_s for each in clients) or 0.0,
-        "postgres_query_duration_seconds": greatest(each.oldest_query_s for each in clients) or 0.0,
+        figure.TRANSACTION_DURATION_SECONDS: greatest(each.oldest_xact_s for each in clients) or 0.0,
+        figure.QUERY_DURATION_SECONDS: greatest(each.oldest_query_s for each in clients) or 0.0,
     }
 
 
@@ -185,20 +186,20 @@ def _snake(words: str) -> str:
 def _locks(sample: PostgresSample) -> Figures:
     found: Figures = {}
     if sample.locks is not None:
-        found["postgres_locks"] = float(sum(each.n for each in sample.locks))
+        found[figure.LOCKS] = float(sum(each.n for each in sample.locks))
         for mode, count in sorted(_sums((each.mode, each.n) for each in sample.locks).items()):
-            found[f"postgres_locks_{_snake(mode.removesuffix('Lock'))}"] = float(count)
-        found["postgres_locks_waiting"] = float(sum(each.n for each in sample.locks if not each.granted))
+            found[figure.LOCKS_OF_MODE.named(mode=_snake(mode.removesuffix("Lock")))] = float(count)
+        found[figure.LOCKS_WAITING] = float(sum(each.n for each in sample.locks if not each.granted))
     if sample.blocking is not None and sees_all(sample):
         waiting = [each for each in sample.blocking if each.blocked_by]
         held_up = [each for each in waiting if each.is_held_up]
         advisory = [each for each in waiting if not each.is_held_up]
         found |= {
-            "postgres_blocked_sessions": float(len(held_up)),
-            "postgres_blocking_roots": float(sum(bool(tree.held_up) for tree in trees(sample.blocking))),
-            "postgres_blocked_seconds": greatest(each.stuck_s for each in held_up) or 0.0,
-            "postgres_advisory_waiting_sessions": float(len(advisory)),
-            "postgres_advisory_waiting_seconds": greatest(each.wait_s for each in advisory) or 0.0,
+            figure.BLOCKED_SESSIONS: float(len(held_up)),
+            figure.BLOCKING_ROOTS: float(sum(bool(tree.held_up) for tree in trees(sample.blocking))),
+            figure.BLOCKED_SECONDS: greatest(each.stuck_s for each in held_up) or 0.0,
+            figure.ADVISORY_WAITING_SESSIONS: float(len(advisory)),
+            figure.ADVISORY_WAITING_SECONDS: greatest(each.wait_s for each in advisory) or 0.0,
         }
     return found
 
@@ -207,22 +208,22 @@ def _horizon(sample: PostgresSample) -> Figures:
     """How far vacuum is held back and by whom, in transactions; and how near the wraparound is."""
     prepared, slots = sample.prepared, sample.slots or ()
     found: Figures = {
-        "postgres_xmin_age_sessions": greatest(each.xmin_age for each in sample.activity or ()),
-        "postgres_xmin_age_standbys": greatest(each.xmin_age for each in sample.senders or ()),
-        "postgres_xmin_age_slots": greatest(each.xmin_age for each in slots),
-        "postgres_catalog_xmin_age_slots": greatest(each.catalog_xmin_age for each in slots),
-        "postgres_xmin_age_prepared": prepared.xid_age if prepared else None,
-        "postgres_prepared_transactions": float(prepared.n) if prepared else None,
-        "postgres_prepared_transaction_seconds": (prepared.oldest_s or 0.0) if prepared else None,
+        figure.XMIN_AGE_SESSIONS: greatest(each.xmin_age for each in sample.activity or ()),
+        figure.XMIN_AGE_STANDBYS: greatest(each.xmin_age for each in sample.senders or ()),
+        figure.XMIN_AGE_SLOTS: greatest(each.xmin_age for each in slots),
+        figure.CATALOG_XMIN_AGE_SLOTS: greatest(each.catalog_xmin_age for each in slots),
+        figure.XMIN_AGE_PREPARED: prepared.xid_age if prepared else None,
+        figure.PREPARED_TRANSACTIONS: float(prepared.n) if prepared else None,
+        figure.PREPARED_TRANSACTION_SECONDS: (prepared.oldest_s or 0.0) if prepared else None,
     }
     if sample.databases and sample.identity:
         xid = max(each.xid_age for each in sample.databases)
         mxid = max(each.mxid_age for each in sample.databases)
         found |= {
-            "postgres_xid_age": float(xid),
-            "postgres_mxid_age": float(mxid),
-            "postgres_wraparound_ratio": max(xid, mxid) / WRAPAROUND_AT,
-            "postgres_freeze_ratio": max(
+            figure.XID_AGE: float(xid),
+            figure.MXID_AGE: float(mxid),
+            figure.WRAPAROUND_RATIO: max(xid, mxid) / WRAPAROUND_AT,
+            figure.FREEZE_RATIO: max(
                 xid / sample.identity.freeze_max_age, mxid / sample.identity.multixact_freeze_max_age
             ),
         }
@@ -234,26 +235,26 @@ def _maintenance(span: Span, previous: PostgresSample | None, sample: PostgresSa
     found: Figures = {}
     if before and now and before.stats_reset == now.stats_reset:
         found |= {
-            "postgres_checkpoints_timed": span.difference(before.timed, now.timed),
-            "postgres_checkpoints_requested": span.difference(before.requested, now.requested),
-            "postgres_checkpoint_write_ratio": _share(span, before.write_ms, now.write_ms),
-            "postgres_checkpoint_sync_ratio": _share(span, before.sync_ms, now.sync_ms),
-            "postgres_checkpoint_buffers_per_s": span.rate(before.buffers_written, now.buffers_written),
+            figure.CHECKPOINTS_TIMED: span.difference(before.timed, now.timed),
+            figure.CHECKPOINTS_REQUESTED: span.difference(before.requested, now.requested),
+            figure.CHECKPOINT_WRITE_RATIO: _share(span, before.write_ms, now.write_ms),
+            figure.CHECKPOINT_SYNC_RATIO: _share(span, before.sync_ms, now.sync_ms),
+            figure.CHECKPOINT_BUFFERS_PER_S: span.rate(before.buffers_written, now.buffers_written),
         }
     if previous and previous.wal and sample.wal and previous.wal.stats_reset == sample.wal.stats_reset:
-        found["postgres_wal_records_per_s"] = span.rate(previous.wal.wal_records, sample.wal.wal_records)
-        found["postgres_wal_full_page_images_per_s"] = span.rate(previous.wal.wal_fpi, sample.wal.wal_fpi)
-        found["postgres_wal_buffers_full_per_s"] = span.rate(previous.wal.wal_buffers_full, sample.wal.wal_buffers_full)
+        found[figure.WAL_RECORDS_PER_S] = span.rate(previous.wal.wal_records, sample.wal.wal_records)
+        found[figure.WAL_FULL_PAGE_IMAGES_PER_S] = span.rate(previous.wal.wal_fpi, sample.wal.wal_fpi)
+        found[figure.WAL_BUFFERS_FULL_PER_S] = span.rate(previous.wal.wal_buffers_full, sample.wal.wal_buffers_full)
     if sample.vacuums is not None:
-        found["postgres_vacuums_running"] = float(len(sample.vacuums))
+        found[figure.VACUUMS_RUNNING] = float(len(sample.vacuums))
     if sample.tables:
         tables = sample.tables.values()
         found |= {
-            "postgres_dead_tuples": float(sum(each.dead_tuples for each in tables)),
-            "postgres_dead_tuples_worst_ratio": greatest(each.worst_dead_ratio for each in tables),
-            "postgres_tables_never_analyzed": float(sum(each.never_analyzed for each in tables)),
-            "postgres_tables_vacuum_due": float(sum(each.vacuum_due for each in tables)),
-            "postgres_tables_analyze_due": float(sum(each.analyze_due for each in tables)),
+            figure.DEAD_TUPLES: float(sum(each.dead_tuples for each in tables)),
+            figure.DEAD_TUPLES_WORST_RATIO: greatest(each.worst_dead_ratio for each in tables),
+            figure.TABLES_NEVER_ANALYZED: float(sum(each.never_analyzed for each in tables)),
+            figure.TABLES_VACUUM_DUE: float(sum(each.vacuum_due for each in tables)),
+            figure.TABLES_ANALYZE_DUE: float(sum(each.analyze_due for each in tables)),
         }
     return found
 
@@ -266,20 +267,20 @@ def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
 def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     archiver, archived_before = sample.archiver, previous.archiver if previous else None
     found: Figures = {
-        "postgres_deadlocks": span.of_databases(lambda each: each.deadlocks),
-        "postgres_conflicts": span.of_databases(lambda each: each.conflicts),
-        "postgres_temp_files_per_s": span.rate_of_databases(lambda each: each.temp_files),
-        "postgres_checksum_failures": span.of_databases(lambda each: each.checksum_failures),
-        "postgres_sessions_abandoned": span.of_databases(lambda each: each.sessions_abandoned),
-        "postgres_sessions_fatal": span.of_databases(lambda each: each.sessions_fatal),
-        "postgres_sessions_killed": span.of_databases(lambda each: each.sessions_killed),
+        figure.DEADLOCKS: span.of_databases(lambda each: each.deadlocks),
+        figure.CONFLICTS: span.of_databases(lambda each: each.conflicts),
+        figure.TEMP_FILES_PER_S: span.rate_of_databases(lambda each: each.temp_files),
+        figure.CHECKSUM_FAILURES: span.of_databases(lambda each: each.checksum_failures),
+        figure.SESSIONS_ABANDONED: span.of_databases(lambda each: each.sessions_abandoned),
+        figure.SESSIONS_FATAL: span.of_databases(lambda each: each.sessions_fatal),
+        figure.SESSIONS_KILLED: span.of_databases(lambda each: each.sessions_killed),
     }
     if sample.databases is not None:
-        found["postgres_damaged_lately"] = float(any(each.is_damaged_lately for each in sample.databases))
+        found[figure.DAMAGED_LATELY] = float(any(each.is_damaged_lately for each in sample.databases))
     if archiver and _archives(sample):
-        found["postgres_archiving_failing"] = float(is_archiving_failing(sample))
-        found["postgres_archived_age_seconds"] = archiver.since_archived_s
-        found["postgres_archived_segments"] = (
+        found[figure.ARCHIVING_FAILING] = float(is_archiving_failing(sample))
+        found[figure.ARCHIVED_AGE_SECONDS] = archiver.since_archived_s
+        found[figure.ARCHIVED_SEGMENTS] = (
             span.difference(archived_before.archived_count, archiver.archived_count) if archived_before else None
         )
     return found | messages(previous, sample)
@@ -292,11 +293,11 @@ def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures
     before = previous.messages if previous else None
     counts = before.by_severity if before else {}
     found: Figures = {
-        f"postgres_log_{severity}s": float(max(0, count - counts.get(severity, 0)))
+        figure.LOG_MESSAGES.named(severity=severity): float(max(0, count - counts.get(severity, 0)))
         for severity, count in sample.messages.by_severity.items()
     }
     skipped = sample.messages.skipped_bytes - (before.skipped_bytes if before else 0)
-    return found | ({"postgres_log_skipped_bytes": float(skipped)} if skipped > 0 else {})
+    return found | ({figure.LOG_SKIPPED_BYTES: float(skipped)} if skipped > 0 else {})
 
 
 def _archives(sample: PostgresSample) -> bool:

@@ -10,8 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_collector_db.mapping.facts import Figures
 from kgents_collector_db.mapping.postgres.rates import Span, greatest
 from kgents_collector_db.mapping.postgres.sample import PostgresSample, Slot
+from kgents_shared.contract.vocabulary.figures import database
+from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 LATE_S: Final = 5.0
 """Beyond the half of `wal_receiver_timeout`, after which the receiver asks its upstream whether it still lives."""
@@ -66,29 +69,29 @@ def _bounded(seconds: float | None, replayed: int, span: Span, previous: Postgre
     return span.seconds if seconds is None else min(seconds, span.seconds)
 
 
-def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: datetime | None) -> dict[str, float | None]:
+def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: datetime | None) -> Figures:
     """The pulse's section `replication`."""
-    found: dict[str, float | None] = {}
+    found: Figures = {}
     if own_lag is not None and sample.standby is not None:
         found |= {
-            "link_up": float(own_lag.link_up),
-            "link_down_s": (sample.at - link_down_since).total_seconds() if link_down_since else 0.0,
-            "lag_bytes": own_lag.bytes,
-            "lag_s": own_lag.seconds,
-            "replay_paused": float(sample.standby.paused),
-            "apply_delay_s": sample.standby.apply_delay_s,
+            database.LINK_UP: float(own_lag.link_up),
+            figure.LINK_DOWN_S: (sample.at - link_down_since).total_seconds() if link_down_since else 0.0,
+            database.LAG_BYTES: own_lag.bytes,
+            figure.LAG_S: own_lag.seconds,
+            figure.REPLAY_PAUSED: float(sample.standby.paused),
+            figure.APPLY_DELAY_S: sample.standby.apply_delay_s,
         }
     senders = sample.senders or ()
     if sample.senders is not None:
-        found["standbys"] = len(senders)
+        found[figure.STANDBYS] = len(senders)
     if senders:
         found |= {
-            "standbys_streaming": sum(each.state == "streaming" for each in senders),
-            "standby_lag_bytes": greatest(each.lag_bytes for each in senders),
+            figure.STANDBYS_STREAMING: sum(each.state == "streaming" for each in senders),
+            figure.STANDBY_LAG_BYTES: greatest(each.lag_bytes for each in senders),
             # Null at an idle primary with nothing to report: there is no lag then.
-            "standby_write_lag_s": greatest(_seconds(each.write_lag_s, each.lag_bytes) for each in senders),
-            "standby_flush_lag_s": greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
-            "standby_lag_s": greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
+            figure.STANDBY_WRITE_LAG_S: greatest(_seconds(each.write_lag_s, each.lag_bytes) for each in senders),
+            figure.STANDBY_FLUSH_LAG_S: greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
+            figure.STANDBY_LAG_S: greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
         }
     return found | _of_slots(sample.slots, sample.settings.max_wal_bytes if sample.settings else None)
 
@@ -97,21 +100,21 @@ def _seconds(lag_s: float | None, lag_bytes: int | None) -> float | None:
     return lag_s if lag_s is not None or lag_bytes != 0 else 0.0
 
 
-def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> dict[str, float | None]:
+def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> Figures:
     if slots is None:
         return {}
-    found: dict[str, float | None] = {"slots": len(slots)}
+    found: Figures = {figure.SLOTS: len(slots)}
     if slots:
         retained_bytes = greatest(each.retained_bytes for each in slots)
         found |= {
-            "slots_inactive": sum(not each.active for each in slots),
-            "slots_lost": sum(is_lost(each) for each in slots),
-            "slot_retained_bytes": retained_bytes,
-            "slot_retained_ratio": retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
-            "slot_safe_bytes": min(
+            figure.SLOTS_INACTIVE: sum(not each.active for each in slots),
+            figure.SLOTS_LOST: sum(is_lost(each) for each in slots),
+            figure.SLOT_RETAINED_BYTES: retained_bytes,
+            figure.SLOT_RETAINED_RATIO: retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
+            figure.SLOT_SAFE_BYTES: min(
                 (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
             ),
-            "slot_safe_ratio": min(
+            figure.SLOT_SAFE_RATIO: min(
                 (
                     each.safe_wal_bytes / each.limit_wal_bytes
                     for each in slots
@@ -119,7 +122,7 @@ def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> dict
                 ),
                 default=None,
             ),
-            "slot_inactive_s": greatest(each.inactive_s for each in slots if not each.active),
+            figure.SLOT_INACTIVE_S: greatest(each.inactive_s for each in slots if not each.active),
         }
     return found
 

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import Any, Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope
 from kgents_collector_db.mapping.qdrant import state
 from kgents_collector_db.mapping.qdrant.exposition import value
 from kgents_collector_db.mapping.qdrant.requests import answered, between
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Shards
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory
-
-Figures = dict[str, float | None]
+from kgents_shared.contract.vocabulary.figures import database as databases
+from kgents_shared.contract.vocabulary.figures import qdrant as figure
 
 MIB: Final = 1024.0**2
 _STATUSES: Final = ("green", "yellow", "grey", "red")
@@ -21,7 +21,7 @@ def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePuls
     """The pulse of the whole peer."""
     now = state.database(sample)
     more: dict[str, Any] = {} if sample.blindness is not None else _sections(sample)
-    standing = {"qdrant_up": _up(sample), "collector_look_s": sample.look_s}
+    standing = {figure.UP: _up(sample), databases.LOOK_S: sample.look_s}
     return _pulse(entity, scope, now, custom=_known({**standing, **more.pop("custom", {})}), **more)
 
 
@@ -29,15 +29,15 @@ def collection(seen: Collection, shards: Shards | None, entity: Entity, scope: S
     """The pulse of one collection."""
     by_state = Counter(replica.state for replica in shards.replicas) if shards is not None else None
     figures: Figures = {
-        "qdrant_points": _float(seen.points),
-        "qdrant_indexed_vectors": _float(seen.indexed_vectors),
-        "qdrant_segments": _float(seen.segments),
-        "qdrant_warnings": float(seen.warnings),
-        "qdrant_update_queue_length": _float(seen.queue_length),
-        "qdrant_deferred_points": _float(seen.deferred_points),
-        "qdrant_replicas_active": None if by_state is None else float(by_state["Active"] + by_state["ActiveRead"]),
-        "qdrant_replicas_dead": None if by_state is None else float(by_state["Dead"]),
-        "qdrant_shard_transfers": None if shards is None else float(shards.transfers),
+        figure.POINTS: _float(seen.points),
+        figure.INDEXED_VECTORS: _float(seen.indexed_vectors),
+        figure.SEGMENTS: _float(seen.segments),
+        figure.WARNINGS: float(seen.warnings),
+        figure.UPDATE_QUEUE_LENGTH: _float(seen.queue_length),
+        figure.DEFERRED_POINTS: _float(seen.deferred_points),
+        figure.REPLICAS_ACTIVE: None if by_state is None else float(by_state["Active"] + by_state["ActiveRead"]),
+        figure.REPLICAS_DEAD: None if by_state is None else float(by_state["Dead"]),
+        figure.SHARD_TRANSFERS: None if shards is None else float(shards.transfers),
     }
     return _pulse(entity, scope, state.collection(seen), collections=None, custom=_known(figures))
 
@@ -74,14 +74,14 @@ def _sections(sample: QdrantSample) -> dict[str, Any]:
             count=None if sample.names is None else len(sample.names), vectors=None if vectors is None else int(vectors)
         ),
         "performance": {
-            "searches_per_second": requests.queries / requests.seconds if requests else None,
-            "latency_ms": _ms(requests.mean_s if requests else None),
-            "latency_p50_ms": _ms(requests.p50_s if requests else None),
-            "latency_p99_ms": _ms(requests.p99_s if requests else None),
-            "ping_ms": _ms(sample.ping_s),
+            figure.SEARCHES_PER_SECOND: requests.queries / requests.seconds if requests else None,
+            databases.LATENCY_MS: _ms(requests.mean_s if requests else None),
+            databases.LATENCY_P50_MS: _ms(requests.p50_s if requests else None),
+            databases.LATENCY_P99_MS: _ms(requests.p99_s if requests else None),
+            databases.PING_MS: _ms(sample.ping_s),
         },
         # No version tells how large its indexes or files are: the disk is known to those who see the volume.
-        "storage": {"index_mb": None, "memory_mb": _mib(resident), "disk_mb": None},
+        "storage": {figure.INDEX_MB: None, figure.MEMORY_MB: _mib(resident), figure.DISK_MB: None},
         "morphisms": answered(sample),
         "custom": {**_requests(sample), **_collections(sample), **_resources(sample), **_cluster(sample)},
     }
@@ -92,26 +92,26 @@ def _requests(sample: QdrantSample) -> Figures:
     if requests is None:
         return {}
     return {
-        "qdrant_window_s": requests.seconds,
-        "qdrant_window_requests": requests.count,
-        "qdrant_requests_per_second": requests.count / requests.seconds,
-        "qdrant_queries_per_second": requests.queries / requests.seconds,
-        "qdrant_request_duration_seconds": requests.mean_s,
-        "qdrant_request_failure_ratio": requests.failures / requests.count if requests.count else None,
+        figure.WINDOW_S: requests.seconds,
+        figure.WINDOW_REQUESTS: requests.count,
+        figure.REQUESTS_PER_SECOND: requests.count / requests.seconds,
+        figure.QUERIES_PER_SECOND: requests.queries / requests.seconds,
+        figure.REQUEST_DURATION_SECONDS: requests.mean_s,
+        figure.REQUEST_FAILURE_RATIO: requests.failures / requests.count if requests.count else None,
     }
 
 
 def _collections(sample: QdrantSample) -> Figures:
     if sample.names is None:
         return {}
-    figures: Figures = {"qdrant_collections_count": float(len(sample.names))}
+    figures: Figures = {figure.COLLECTIONS_COUNT: float(len(sample.names))}
     if len(sample.collections) < len(sample.shown):
         return figures  # some were not read: a sum over the others would be a lie
     by_status = Counter(each.status for each in sample.collections)
-    figures |= {f"qdrant_collections_{status}": float(by_status[status]) for status in _STATUSES}
-    figures["qdrant_optimizer_errors"] = float(sum(bool(each.optimizer_error) for each in sample.collections))
+    figures |= {figure.COLLECTIONS.named(status=status): float(by_status[status]) for status in _STATUSES}
+    figures[figure.OPTIMIZER_ERRORS] = float(sum(bool(each.optimizer_error) for each in sample.collections))
     if len(sample.shown) == len(sample.names):
-        for name, what in (("qdrant_points", "points"), ("qdrant_segments", "segments")):
+        for name, what in ((figure.POINTS, "points"), (figure.SEGMENTS, "segments")):
             counts = [getattr(each, what) for each in sample.collections]
             figures[name] = None if None in counts else float(sum(counts))
     return figures
@@ -121,17 +121,17 @@ def _resources(sample: QdrantSample) -> Figures:
     process = sample.process
     figures: Figures = {}
     if process is not None:
-        figures["qdrant_memory_resident_bytes"] = _float(process.resident_bytes)
-        figures["qdrant_memory_allocated_bytes"] = _float(process.allocated_bytes)
+        figures[figure.MEMORY_RESIDENT_BYTES] = _float(process.resident_bytes)
+        figures[figure.MEMORY_ALLOCATED_BYTES] = _float(process.allocated_bytes)
     if sample.metrics is None:
         return figures
     lines = sample.metrics.lines
     return figures | {
-        "qdrant_threads": value(lines, "process_threads"),
-        "qdrant_mmaps_ratio": _ratio(value(lines, "process_open_mmaps"), value(lines, "system_max_mmaps")),
-        "qdrant_fds_ratio": _ratio(value(lines, "process_open_fds"), value(lines, "process_max_fds")),
-        "qdrant_running_optimizations": value(lines, "collection_running_optimizations"),
-        "qdrant_recovery_mode": value(lines, "app_status_recovery_mode"),
+        figure.THREADS: value(lines, "process_threads"),
+        figure.MMAPS_RATIO: _ratio(value(lines, "process_open_mmaps"), value(lines, "system_max_mmaps")),
+        figure.FDS_RATIO: _ratio(value(lines, "process_open_fds"), value(lines, "process_max_fds")),
+        figure.RUNNING_OPTIMIZATIONS: value(lines, "collection_running_optimizations"),
+        figure.RECOVERY_MODE: value(lines, "app_status_recovery_mode"),
     }
 
 
@@ -141,17 +141,17 @@ def _cluster(sample: QdrantSample) -> Figures:
         return {}
     others = len(raft.peers) - 1
     return {
-        "qdrant_peers": float(len(raft.peers)),
-        "qdrant_unreachable_peers_ratio": min(1.0, raft.unreachable / others) if others > 0 else None,
-        "qdrant_raft_has_leader": float(raft.leader is not None),
-        "qdrant_raft_is_leader": float(raft.leader == raft.peer),
-        "qdrant_raft_term": float(raft.term),
-        "qdrant_raft_commit": float(raft.commit),
-        "qdrant_raft_pending_operations": float(raft.pending),
-        "qdrant_consensus_working": float(raft.consensus == "working"),
-        "qdrant_dead_replicas": float(state.dead(sample.shards)) if sample.shards else None,
-        "qdrant_shards_without_active_replica": float(state.lost(sample.shards)) if sample.shards else None,
-        "qdrant_shard_transfers": float(sum(each.transfers for each in sample.shards.values())),
+        figure.PEERS: float(len(raft.peers)),
+        figure.UNREACHABLE_PEERS_RATIO: min(1.0, raft.unreachable / others) if others > 0 else None,
+        figure.RAFT_HAS_LEADER: float(raft.leader is not None),
+        figure.RAFT_IS_LEADER: float(raft.leader == raft.peer),
+        figure.RAFT_TERM: float(raft.term),
+        figure.RAFT_COMMIT: float(raft.commit),
+        figure.RAFT_PENDING_OPERATIONS: float(raft.pending),
+        figure.CONSENSUS_WORKING: float(raft.consensus == "working"),
+        figure.DEAD_REPLICAS: float(state.dead(sample.shards)) if sample.shards else None,
+        figure.SHARDS_WITHOUT_ACTIVE_REPLICA: float(state.lost(sample.shards)) if sample.shards else None,
+        figure.SHARD_TRANSFERS: float(sum(each.transfers for each in sample.shards.values())),
     }
 
 

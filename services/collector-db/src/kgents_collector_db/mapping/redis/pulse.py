@@ -1,8 +1,8 @@
 """Two samples → the figures of a Redis server, in the layout that all databases share. Pure."""
 
-from typing import Any
+from typing import Any, Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, section
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.info import Info, figure
@@ -11,8 +11,17 @@ from kgents_collector_db.mapping.redis.memory import MIB, fill, fragmentation
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import DatabasePulse, Memory, Pool
+from kgents_shared.contract.vocabulary.figures import database, redis
 
-Figures = dict[str, float | None]
+_CLUSTER: Final = {
+    redis.CLUSTER_SLOTS_ASSIGNED: "cluster_slots_assigned",
+    redis.CLUSTER_SLOTS_OK: "cluster_slots_ok",
+    redis.CLUSTER_SLOTS_PFAIL: "cluster_slots_pfail",
+    redis.CLUSTER_SLOTS_FAIL: "cluster_slots_fail",
+    redis.CLUSTER_KNOWN_NODES: "cluster_known_nodes",
+    redis.CLUSTER_SIZE: "cluster_size",
+}
+"""Figure → field of CLUSTER INFO."""
 
 
 def pulse(
@@ -31,7 +40,7 @@ def pulse(
         phase=now.phase,
         uid=entity.uid,
         cause=now.cause,
-        custom=_known({**_standing(current, now), **more.pop("custom", {})}),
+        custom=section(_known({**_standing(current, now), **more.pop("custom", {})})),
         **more,
     )
 
@@ -41,10 +50,10 @@ def _standing(sample: RedisSample, now: state.State) -> Figures:
     up = _up(sample)
     overloaded = float(now.phase == "overloaded") if up is not None else None
     return {
-        "redis_up": up,
-        "redis_overloaded": overloaded,
-        "collector_look_s": sample.look_s,
-        "collector_connections": float(sample.blindness is None),
+        redis.UP: up,
+        redis.OVERLOADED: overloaded,
+        database.LOOK_S: sample.look_s,
+        database.CONNECTIONS: float(sample.blindness is None),
     }
 
 
@@ -70,17 +79,17 @@ def _sections(previous: RedisSample | None, current: RedisSample, info: Info, de
             fragmentation=fragmentation(info),
         ),
         "performance": {
-            "ops_per_second": delta.commands_per_second if delta else None,
-            "hit_rate": delta.hit_ratio if delta else None,
-            "latency_ms": _ms(delta.command_s if delta else None),
-            "latency_p50_ms": _ms(p50_s),
-            "latency_p99_ms": _ms(p99_s),
-            "ping_ms": _ms(current.ping_s),
+            redis.OPS_PER_SECOND: delta.commands_per_second if delta else None,
+            redis.HIT_RATE: delta.hit_ratio if delta else None,
+            database.LATENCY_MS: _ms(delta.command_s if delta else None),
+            database.LATENCY_P50_MS: _ms(p50_s),
+            database.LATENCY_P99_MS: _ms(p99_s),
+            database.PING_MS: _ms(current.ping_s),
         },
         "pubsub": {
-            "channels": info.count("pubsub_channels"),
-            "patterns": info.count("pubsub_patterns"),
-            "shard_channels": info.count("pubsubshard_channels"),
+            redis.CHANNELS: info.count("pubsub_channels"),
+            redis.PATTERNS: info.count("pubsub_patterns"),
+            redis.SHARD_CHANNELS: info.count("pubsubshard_channels"),
         },
         "replication": _replication(info),
         "morphisms": info.count("total_commands_processed"),
@@ -100,11 +109,11 @@ def _replication(info: Info) -> Figures:
         is_up = state.link(info) == "up"
         return _known(
             {
-                "link_up": float(is_up),
+                database.LINK_UP: float(is_up),
                 # While the link is down nobody here knows how far the master has gone.
-                "lag_bytes": read - applied if is_up and read is not None and applied is not None else None,
-                "last_io_s": _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
-                "master_link_down_s": _link_down_s(info) if not is_up else None,
+                database.LAG_BYTES: read - applied if is_up and read is not None and applied is not None else None,
+                redis.LAST_IO_S: _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
+                redis.MASTER_LINK_DOWN_S: _link_down_s(info) if not is_up else None,
             }
         )
     offset = info.number("master_repl_offset")
@@ -113,10 +122,10 @@ def _replication(info: Info) -> Figures:
     behind = [offset - place for each in online if offset is not None and (place := figure(each, "offset")) is not None]
     return _known(
         {
-            "replicas": info.number("connected_slaves"),
-            "replicas_not_online": float(len(replicas) - len(online)) if info.role == "master" else None,
-            "lag_bytes": max(0.0, *behind, 0.0) if behind else None,
-            "ack_age_s": max((figure(each, "lag") or 0.0 for each in online), default=None),
+            redis.REPLICAS: info.number("connected_slaves"),
+            redis.REPLICAS_NOT_ONLINE: float(len(replicas) - len(online)) if info.role == "master" else None,
+            database.LAG_BYTES: max(0.0, *behind, 0.0) if behind else None,
+            redis.ACK_AGE_S: max((figure(each, "lag") or 0.0 for each in online), default=None),
         }
     )
 
@@ -131,35 +140,35 @@ def _load(info: Info, delta: Delta | None) -> Figures:
     cpu = [delta.rate(name) if delta else None for name in ("used_cpu_sys_main_thread", "used_cpu_user_main_thread")]
     lookups = [delta.rate(name) if delta else None for name in ("keyspace_hits", "keyspace_misses")]
     return {
-        "redis_connected_clients": info.number("connected_clients"),
-        "redis_clients_ratio": state.clients_ratio(info),
-        "redis_blocked_clients": info.number("blocked_clients"),
-        "redis_rejected_connections": delta.count("rejected_connections") if delta else None,
-        "redis_commands_per_second": delta.commands_per_second if delta else None,
-        "redis_lookups_per_second": _sum(*lookups),
-        "redis_hit_ratio": delta.hit_ratio if delta else None,
-        "redis_error_replies_per_second": delta.rate("total_error_replies") if delta else None,
-        "redis_main_thread_cpu_ratio": _sum(*cpu),
-        "redis_net_input_bytes_per_second": delta.rate("total_net_input_bytes") if delta else None,
-        "redis_net_output_bytes_per_second": delta.rate("total_net_output_bytes") if delta else None,
-        "redis_uptime_s": info.number("uptime_in_seconds"),
-        "collector_commands": float(delta.own_commands) if delta else None,
-        "redis_keys": _keys(info, "keys"),
-        "redis_keys_with_expiry": _keys(info, "expires"),
+        redis.CONNECTED_CLIENTS: info.number("connected_clients"),
+        redis.CLIENTS_RATIO: state.clients_ratio(info),
+        redis.BLOCKED_CLIENTS: info.number("blocked_clients"),
+        redis.REJECTED_CONNECTIONS: delta.count("rejected_connections") if delta else None,
+        redis.COMMANDS_PER_SECOND: delta.commands_per_second if delta else None,
+        redis.LOOKUPS_PER_SECOND: _sum(*lookups),
+        redis.HIT_RATIO: delta.hit_ratio if delta else None,
+        redis.ERROR_REPLIES_PER_SECOND: delta.rate("total_error_replies") if delta else None,
+        redis.MAIN_THREAD_CPU_RATIO: _sum(*cpu),
+        redis.NET_INPUT_BYTES_PER_SECOND: delta.rate("total_net_input_bytes") if delta else None,
+        redis.NET_OUTPUT_BYTES_PER_SECOND: delta.rate("total_net_output_bytes") if delta else None,
+        redis.UPTIME_S: info.number("uptime_in_seconds"),
+        database.COMMANDS: float(delta.own_commands) if delta else None,
+        redis.KEYS: _keys(info, "keys"),
+        redis.KEYS_WITH_EXPIRY: _keys(info, "expires"),
     }
 
 
 def _memory(sample: RedisSample, info: Info, delta: Delta | None) -> Figures:
     full = fill(sample)
     return {
-        "redis_memory_used_bytes": info.number("used_memory"),
-        "redis_memory_rss_bytes": info.number("used_memory_rss"),
-        "redis_memory_peak_bytes": info.number("used_memory_peak"),
-        "redis_memory_ceiling_bytes": full.ceiling_bytes,
-        "redis_memory_hard_ratio": full.hard_ratio,
-        "redis_evicted_keys_per_second": delta.rate("evicted_keys") if delta else None,
-        "redis_expired_keys_per_second": delta.rate("expired_keys") if delta else None,
-        "redis_oom_errors": delta.errors("OOM") if delta else None,
+        redis.MEMORY_USED_BYTES: info.number("used_memory"),
+        redis.MEMORY_RSS_BYTES: info.number("used_memory_rss"),
+        redis.MEMORY_PEAK_BYTES: info.number("used_memory_peak"),
+        redis.MEMORY_CEILING_BYTES: full.ceiling_bytes,
+        redis.MEMORY_HARD_RATIO: full.hard_ratio,
+        redis.EVICTED_KEYS_PER_SECOND: delta.rate("evicted_keys") if delta else None,
+        redis.EXPIRED_KEYS_PER_SECOND: delta.rate("expired_keys") if delta else None,
+        redis.OOM_ERRORS: delta.errors("OOM") if delta else None,
     }
 
 
@@ -168,16 +177,14 @@ def _persistence(info: Info) -> Figures:
     now_us, saved_s = info.number("server_time_usec"), info.number("rdb_last_save_time")
     fork_us = info.number("latest_fork_usec")
     return {
-        "redis_rdb_last_save_ok": _is_ok(info.text("rdb_last_bgsave_status")),
-        "redis_rdb_age_s": max(0.0, now_us / 1e6 - saved_s) if now_us is not None and saved_s else None,
-        "redis_rdb_unsaved_changes": info.number("rdb_changes_since_last_save"),
-        "redis_aof_last_write_ok": _is_ok(info.text("aof_last_write_status")) if has_aof else None,
-        "redis_aof_last_rewrite_ok": _is_ok(info.text("aof_last_bgrewrite_status"))
-        if info.flag("aof_enabled")
-        else None,
-        "redis_last_fork_s": fork_us / 1e6 if fork_us else None,
-        "redis_loading_ratio": _percent(info.number("loading_loaded_perc")),
-        "redis_loading_eta_s": info.number("loading_eta_seconds"),
+        redis.RDB_LAST_SAVE_OK: _is_ok(info.text("rdb_last_bgsave_status")),
+        redis.RDB_AGE_S: max(0.0, now_us / 1e6 - saved_s) if now_us is not None and saved_s else None,
+        redis.RDB_UNSAVED_CHANGES: info.number("rdb_changes_since_last_save"),
+        redis.AOF_LAST_WRITE_OK: _is_ok(info.text("aof_last_write_status")) if has_aof else None,
+        redis.AOF_LAST_REWRITE_OK: _is_ok(info.text("aof_last_bgrewrite_status")) if info.flag("aof_enabled") else None,
+        redis.LAST_FORK_S: fork_us / 1e6 if fork_us else None,
+        redis.LOADING_RATIO: _percent(info.number("loading_loaded_perc")),
+        redis.LOADING_ETA_S: info.number("loading_eta_seconds"),
     }
 
 
@@ -193,24 +200,23 @@ def _slow(previous: RedisSample | None, current: RedisSample, delta: Delta | Non
     count = max(0, current.slow[0].id - last_id) if current.slow else 0
     spikes = [each.latency_s for each in current.spikes or () if each not in (previous.spikes or ())]
     return {
-        "redis_slow_commands": float(count),
-        "redis_slowest_command_s": max((each.duration_s for each in new), default=None),
-        "redis_latency_spike_s": max(spikes, default=None),
+        redis.SLOW_COMMANDS: float(count),
+        redis.SLOWEST_COMMAND_S: max((each.duration_s for each in new), default=None),
+        redis.LATENCY_SPIKE_S: max(spikes, default=None),
     }
 
 
 def _cluster(sample: RedisSample) -> Figures:
     figures: Figures = {}
     if (cluster := sample.cluster) is not None:
-        names = ("slots_assigned", "slots_ok", "slots_pfail", "slots_fail", "known_nodes", "size")
-        figures = {f"redis_cluster_{name}": cluster.number(f"cluster_{name}") for name in names}
-        figures["redis_cluster_ok"] = float(cluster.text("cluster_state") == "ok")
+        figures = {figure_: cluster.number(name) for figure_, name in _CLUSTER.items()}
+        figures[redis.CLUSTER_OK] = float(cluster.text("cluster_state") == "ok")
     info = sample.info
     if info is not None and info.mode == "sentinel":
         masters = list(info.group("master").values())
-        figures["redis_sentinel_masters"] = float(len(masters))
-        figures["redis_sentinel_masters_down"] = float(sum(each.get("status") != "ok" for each in masters))
-        figures["redis_sentinel_tilt"] = info.number("sentinel_tilt")
+        figures[redis.SENTINEL_MASTERS] = float(len(masters))
+        figures[redis.SENTINEL_MASTERS_DOWN] = float(sum(each.get("status") != "ok" for each in masters))
+        figures[redis.SENTINEL_TILT] = info.number("sentinel_tilt")
     return figures
 
 

@@ -2,18 +2,37 @@
 
 - `figure`: how one is declared.
 - `resource`: what any entity may use, and what a program of your own may send.
+- `database`: what databases have in common.
 - one module for each field: what its collector measures.
 """
 
 from typing import Final
 
-from kgents_shared.contract.vocabulary.figures import docker, kubernetes, nats, resource
+from kgents_shared.contract.vocabulary.figures import (
+    database,
+    docker,
+    kubernetes,
+    nats,
+    pgbouncer,
+    postgres,
+    qdrant,
+    redis,
+    resource,
+)
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 
-FIGURES: Final[tuple[Figure, ...]] = (
-    *resource.FIGURES,
-    *nats.FIGURES,
-    *kubernetes.FIGURES,
-    *docker.FIGURES,
-)
+FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
+    "Any entity": resource.FIGURES,
+    "NATS": nats.FIGURES,
+    "Kubernetes": kubernetes.FIGURES,
+    "Docker": docker.FIGURES,
+    "Databases": database.FIGURES,
+    "PostgreSQL": postgres.FIGURES,
+    "PgBouncer": pgbouncer.FIGURES,
+    "Redis and Valkey": redis.FIGURES,
+    "Qdrant": qdrant.FIGURES,
+}
+"""Heading → the figures of a field."""
+
+FIGURES: Final = tuple(figure for figures in FIELDS.values() for figure in figures)
 """Every figure that is declared."""
