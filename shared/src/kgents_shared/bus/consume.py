@@ -1,4 +1,4 @@
-"""Reading a stream: `follow` for state (snapshot, then changes), `consume` for work that must not be lost.
+"""Reading a stream: a snapshot of the last values, then every change.
 
 `follow` acknowledges nothing and keeps its own position: after any loss it makes a new consumer from there. That is
 exact, while a restarted durable consumer delivers newer messages before those it still waits to have acknowledged.
@@ -6,7 +6,7 @@ exact, while a restarted durable consumer delivers newer messages before those i
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import (
     ConsumerGoneError,
-    ConsumerInfo,
     Delivery,
     create_consumer,
     delete_consumer,
@@ -26,12 +25,11 @@ from kgents_shared.bus.pull import (
     stream_info,
 )
 from kgents_shared.bus.session import Session, SessionLostError
-from kgents_shared.contract.errors import BusError, MalformedMessageError
+from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import REMOVAL_TTL_S
 
 RETRY_S: Final = 1.0
 """Pause before the next try when the server refuses a consumer."""
-NO_CONSUMER_CODES: Final = frozenset({10014})
 
 _log = get_logger(__name__)
 
@@ -147,96 +145,6 @@ async def _attached(
     finally:
         if not session.lost.is_set():
             await delete_consumer(session, stream, name)
-
-
-class DurableConsumer(msgspec.Struct, frozen=True):
-    """A consumer whose place the server keeps, so that work goes on where it stopped."""
-
-    stream: str
-    name: str
-    filters: tuple[str, ...]
-    ack_wait_s: float = 30.0
-
-
-async def consume(
-    bus: Bus,
-    durable: DurableConsumer,
-    handle: Callable[[Delivery], Awaitable[None]],
-    *,
-    set_aside: Callable[[Delivery, str], Awaitable[None]],
-) -> None:
-    """Hand every message to `handle`, in order, and acknowledge it when `handle` has returned. Never returns.
-
-    `handle` publishes first and returns then: a crash in between delivers the message again. One that raises
-    MalformedMessageError is set aside with its reason and passed over; any other error ends `consume`, and the
-    message is delivered again at the next start.
-    """
-    done = _Done()
-    async for session in bus.sessions():
-        while not session.lost.is_set():
-            try:
-                await _resume(session, durable, done)
-                async with pulling(session, durable.stream, durable.name) as pull:
-                    async for deliveries in pull.batches():
-                        for each in deliveries:
-                            if each.seq > done.seq:  # else the ack wait ran out while it waited behind others
-                                await _handle_one(each, handle, set_aside)
-                                done.seq = each.seq
-                        await session.publish(deliveries[-1].reply, b"+ACK")
-            except SessionLostError:
-                break
-            except ConsumerGoneError as error:
-                _log.info("consuming again from the last ack", consumer=durable.name, why=str(error))
-            except BusError as error:
-                _log.warning("cannot consume", consumer=durable.name, error=str(error), retry_in_s=RETRY_S)
-                await asyncio.sleep(RETRY_S)
-
-
-class _Done(msgspec.Struct):
-    """What this run of `consume` has handled, whether the server knows of it or not."""
-
-    stream_created: str = ""
-    seq: int = 0
-
-
-async def _handle_one(
-    each: Delivery,
-    handle: Callable[[Delivery], Awaitable[None]],
-    set_aside: Callable[[Delivery, str], Awaitable[None]],
-) -> None:
-    try:
-        await handle(each)
-    except MalformedMessageError as error:
-        await set_aside(each, str(error))
-
-
-async def _resume(session: Session, durable: DurableConsumer, done: _Done) -> None:
-    """Make the consumer anew behind its last ack, and behind what we have handled since.
-
-    Left as it is, a consumer whose reader died would first deliver newer messages, and those in between only when
-    `ack_wait_s` is over.
-    """
-    created = (await stream_info(session, durable.stream)).created
-    if created != done.stream_created:  # of another incarnation our sequence says nothing
-        done.stream_created, done.seq = created, 0
-    try:
-        known = await session.api(f"CONSUMER.INFO.{durable.stream}.{durable.name}", None, ConsumerInfo)
-        done.seq = max(done.seq, known.ack_floor.stream_seq)
-        await session.api(f"CONSUMER.DELETE.{durable.stream}.{durable.name}", None, msgspec.Raw)
-    except BusError as error:
-        if error.code not in NO_CONSUMER_CODES:
-            raise
-    config = {
-        "durable_name": durable.name,
-        "ack_policy": "all",
-        "ack_wait": int(durable.ack_wait_s * 1e9),
-        "max_ack_pending": -1,
-        "inactive_threshold": 0,
-        **filters_config(durable.filters),
-        "deliver_policy": "by_start_sequence",
-        "opt_start_seq": done.seq + 1,
-    }
-    await create_consumer(session, durable.stream, durable.name, config)
 
 
 async def newest(bus: Bus, stream: str, subject: str) -> Delivery | None:

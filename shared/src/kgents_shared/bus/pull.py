@@ -89,15 +89,8 @@ class StreamInfo(msgspec.Struct):
 class ConsumerInfo(msgspec.Struct):
     """What the server says of a consumer."""
 
-    class Position(msgspec.Struct):
-        """Where it stands."""
-
-        consumer_seq: int = 0
-        stream_seq: int = 0
-
     name: str
     num_pending: int = 0
-    ack_floor: Position = msgspec.field(default_factory=Position)
 
 
 def delivery(message: Msg) -> Delivery:

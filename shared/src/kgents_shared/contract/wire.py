@@ -12,7 +12,6 @@ import msgspec
 
 Time = Annotated[datetime, msgspec.Meta(tz=True, description="RFC 3339, UTC")]
 
-UPSERT = "upsert"
 REMOVE = "remove"
 
 

@@ -21,9 +21,8 @@ _SHUTDOWN_S = 1.0
 class Probes:
     """Serves `/livez`, `/readyz` and `/metrics` from entry to exit of its context.
 
-    `/readyz` answers 503 as long as one readiness condition gives a reason, `/livez` as long as one liveness
-    condition does; both list every condition. A failed `/livez` makes Kubernetes restart the process: register there
-    only what a restart can mend. A lost NATS server is not such a thing.
+    `/readyz` answers 503 as long as one readiness condition gives a reason, and lists every condition. `/livez`
+    answers 200 as long as the event loop turns: what a restart could fix otherwise ends the process by itself.
     """
 
     def __init__(self, config: ProbesConfig, *, metrics: Callable[[], bytes]) -> None:
@@ -36,16 +35,11 @@ class Probes:
         self._config = config
         self._metrics = metrics
         self._readiness: dict[str, Condition] = {}
-        self._liveness: dict[str, Condition] = {}
         self._runner: web.AppRunner | None = None
 
     def ready_when(self, name: str, condition: Condition) -> None:
         """Add a readiness condition under a name, which `/readyz` shows."""
         self._readiness[name] = condition
-
-    def live_when(self, name: str, condition: Condition) -> None:
-        """Add a liveness condition under a name, which `/livez` shows."""
-        self._liveness[name] = condition
 
     @property
     def port(self) -> int | None:
@@ -86,7 +80,7 @@ class Probes:
             raise ConfigError([fault]) from error
 
     async def _answer_livez(self, _request: web.Request) -> web.Response:
-        return _verdict(self._liveness)
+        return _verdict({})
 
     async def _answer_readyz(self, _request: web.Request) -> web.Response:
         return _verdict(self._readiness)
