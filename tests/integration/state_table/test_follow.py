@@ -5,10 +5,13 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 import msgspec
+import pytest
+from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.pull import Pull
 from kgents_shared.bus.rows import Changes
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
@@ -125,11 +128,35 @@ async def test_resuming_gives_what_was_missed_and_nothing_twice(bus: Bus, writer
 
 async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus, writer: StateTable[Entity]) -> None:
     await put(writer, make_entity("a"))
-    follower = Follower(bus, Position(stream_created="whatever", seq=5, time_ns=NOW_NS - 8 * 86_400 * 10**9))
+    first = Follower(bus)
+    async with running(first.run()):
+        await first.until_caught_up()
+    old = msgspec.structs.replace(first.position, time_ns=NOW_NS - 8 * 86_400 * 10**9)
+    second = Follower(bus, old)
+    async with running(second.run()):
+        await second.until_caught_up()
+
+    assert second.told == [("a", "running")]
+
+
+async def test_a_message_lost_on_its_way_is_read_again(
+    bus: Bus, writer: StateTable[Entity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(writer, *(make_entity(f"p{number}") for number in range(1200)))
+    arrived: list[Msg] = []
+    take = Pull.on_message
+
+    async def lose_one(pull: Pull, message: Msg) -> None:
+        arrived.append(message)
+        if len(arrived) != 700:
+            await take(pull, message)
+
+    monkeypatch.setattr(Pull, "on_message", lose_one)
+    follower = Follower(bus)
     async with running(follower.run()):
         await follower.until_caught_up()
 
-    assert follower.told == [("a", "running")]
+    assert [name for name, _ in follower.told] == [f"p{number}" for number in range(1200)]
 
 
 async def test_a_stream_made_anew_is_a_reset_and_what_is_gone_is_removed(
