@@ -6,11 +6,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgents_collector_nats.mapping import Facts
 from kgents_collector_nats.mapping.caps import Caps
 from kgents_collector_nats.mapping.rate import CALM_RATIO, rounded
 from kgents_collector_nats.mapping.subject import overlap
 from kgents_collector_nats.sample import remember
+from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.subjects import matches
 from support.nats_samples import Raw, look, moved_on, sample, single
 
@@ -54,8 +55,9 @@ def crowded(size: int) -> Raw:
 
 
 def rates_of(facts: Facts) -> list[float]:
-    rates = [value for pulse in facts.pulses for name, value in pulse.custom.items() if "_per_" in name and value]
-    rates += [rate for pulse in facts.pulses for rate in (pulse.network_rx_bytes, pulse.network_tx_bytes) if rate]
+    pulses = [each for each in facts.pulses if isinstance(each, ResourcePulse)]
+    rates = [value for pulse in pulses for name, value in pulse.custom.items() if "_per_" in name and value]
+    rates += [rate for pulse in pulses for rate in (pulse.network_rx_bytes, pulse.network_tx_bytes) if rate]
     traffics = [each.traffic for entity in facts.entities for each in entity.connections if each.traffic]
     rates += [rate for traffic in traffics for rate in (traffic.requests_per_sec, traffic.bytes_per_sec) if rate]
     return rates

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.source import Source, Tier
 from kgents_health_scorer.checks import CATALOGUE, qdrant, redis
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.contract.topology import TopologyEntity

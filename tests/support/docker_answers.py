@@ -20,6 +20,7 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.frame import Frame
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.unread import with_unread
 from support.vocabulary import only_declared
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -69,5 +70,6 @@ def make_event(type_: str, action: str, id_: str = "web-id", *, time_ns: int = 1
 
 def look(inventory: Inventory, frame: Frame | None = None, published: list[Entity] | None = None) -> dict[str, Entity]:
     """What is published of an inventory, by ref."""
-    found = observe(inventory, frame or make_frame(), published or [])
+    facts = observe(inventory, frame or make_frame(), published or [])
+    found = with_unread(facts.entities, published or [], facts.unread)
     return {str(each.ref): each for each in only_declared(found)}

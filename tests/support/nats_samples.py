@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from kgents_collector_nats.mapping import Facts, observe
+from kgents_collector_nats.mapping import observe
 from kgents_collector_nats.mapping.caps import Caps
 from kgents_collector_nats.sample import Connz, Healthz, Jsz, Sample, Server, Varz
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.unread import with_unread
 from support.vocabulary import declared
 
 DATA = Path(__file__).parents[1] / "data" / "collector_nats"
@@ -89,6 +92,7 @@ def look(
     heartbeats: Mapping[str, Heartbeat] | None = None,
     published: Facts | None = None,
 ) -> Facts:
+    """The facts, with what stays published because it was not read."""
     rows = {entity.ref: entity for entity in published.entities} if published is not None else {}
     facts = observe(
         previous,
@@ -100,7 +104,7 @@ def look(
         published=rows,
         traffic_since=previous,
     )
-    return declared(facts)
+    return declared(structs.replace(facts, entities=with_unread(facts.entities, rows.values(), facts.unread)))
 
 
 def named(facts: Facts, kind: str, name: str) -> Entity:
@@ -108,7 +112,9 @@ def named(facts: Facts, kind: str, name: str) -> Entity:
 
 
 def pulse(facts: Facts, kind: str, name: str) -> ResourcePulse:
-    return next(pulse for pulse in facts.pulses if (pulse.ref.kind, pulse.ref.name) == (kind, name))
+    found = next(pulse for pulse in facts.pulses if (pulse.ref.kind, pulse.ref.name) == (kind, name))
+    assert isinstance(found, ResourcePulse)
+    return found
 
 
 def refs(facts: Facts, kind: str) -> set[Ref]:

@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from kgents_collector_db.mapping import postgres
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.facts import Facts
 from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Looks
 from support.postgres_server import PASSWORD, PostgresServer

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from kgents_collector_nats.config import Config
-from kgents_collector_nats.mapping import Facts
 from kgents_collector_nats.mapping.advisory import event
 from kgents_collector_nats.mapping.scope import Scope
 from kgents_collector_nats.sample import Sample, remember
@@ -18,6 +17,7 @@ from kgents_collector_nats.source.advisories import WAITING_MAX
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.facts import Facts
 from support.nats_observed import ACCOUNTS, configured, connect_raw, login, look_at
 from support.nats_samples import AT, edges, look, named, names, pulse
 from support.nats_server import NatsServer

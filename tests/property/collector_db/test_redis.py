@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgents_collector_db.mapping import redis
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.latency import percentiles_s
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_db.mapping import postgres
-from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import Blindness, Scope
 from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
@@ -34,6 +34,7 @@ from kgents_collector_db.source.postgres.look import Look
 from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.runtime.clock import SystemClock
 from support.vocabulary import declared

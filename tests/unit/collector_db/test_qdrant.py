@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kgents_collector_db.mapping import qdrant
-from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import Blindness, Scope
 from kgents_collector_db.mapping.qdrant.exposition import Line, buckets, growth, parse, percentile, value
 from kgents_collector_db.mapping.qdrant.requests import is_search
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft, Replica, Shards
@@ -13,6 +13,7 @@ from kgents_collector_db.mapping.qdrant.state import dead, lost
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.facts import Facts
 from support.vocabulary import declared
 
 pytestmark = pytest.mark.unit

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_db.mapping import redis
-from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import Blindness, Scope
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.info import Info
@@ -19,6 +19,7 @@ from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_topology_builder.graph import Graph
 from support.vocabulary import declared

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kgents_collector_nats.mapping import Facts
+from kgents_shared.contract.facts import Facts
 from support.nats_samples import Raw, look, moved_on, named, pulse, sample, single
 
 

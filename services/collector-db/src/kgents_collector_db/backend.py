@@ -5,9 +5,11 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness, Facts, Scope
+from kgents_collector_db.mapping.facts import Blindness, Scope
 from kgents_collector_db.source import Source
 from kgents_collector_db.targets.target import Target
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.facts import Facts
 
 
 class Sample(Protocol):
@@ -26,9 +28,6 @@ class Sample(Protocol):
 
 S = TypeVar("S", bound=Sample)
 
-Owner = tuple[str, str]
-"""A target among all: its namespace and its name."""
-
 
 class Backend(Struct, Generic[S], frozen=True):
     """How one target is watched."""
@@ -39,6 +38,19 @@ class Backend(Struct, Generic[S], frozen=True):
     observe: Callable[[S | None, S, Scope], Facts]
 
     @property
-    def owner(self) -> Owner:
-        """Whose its entities are."""
-        return self.target.namespace, self.name
+    def part(self) -> str:
+        """What its entities are a part of: this target among all."""
+        return part(self.target.namespace, self.name)
+
+
+def part(namespace: str, name: str) -> str:
+    """The part of what is collected that a target is."""
+    return f"{namespace}/{name}"
+
+
+def part_of(entity: Entity) -> str:
+    """The part that an entity is of: named like its target, or `<its name>/…`, in the same namespace.
+
+    So it is known also before a target is polled for the first time, and when it is no longer configured.
+    """
+    return part(entity.ref.namespace, entity.ref.name.partition("/")[0])

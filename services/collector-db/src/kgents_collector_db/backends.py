@@ -11,7 +11,7 @@ from kgents_collector_db.backend import Backend
 from kgents_collector_db.config import Config, DiscoveryConfig
 from kgents_collector_db.mapping import pgbouncer, postgres, qdrant, redis
 from kgents_collector_db.mapping.discovery import Found
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_collector_db.mapping.qdrant.sample import QdrantSample
 from kgents_collector_db.source import Source
@@ -24,6 +24,7 @@ from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_collector_db.targets.target import Target
 from kgents_shared.contract.address import join
+from kgents_shared.contract.facts import Facts
 from kgents_shared.runtime.clock import Clock
 
 

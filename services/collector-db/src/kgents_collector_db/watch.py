@@ -1,19 +1,20 @@
-"""One target, looked at for as long as it is configured: schedule → source → mapping → `publishing`."""
+"""One target, polled for as long as it is configured: schedule → source → mapping → the collector."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import aclosing
 from random import Random
 from typing import Final, Generic, TypeVar
 
 import structlog
 
-from kgents_collector_db.backend import Backend, Owner, Sample
+from kgents_collector_db.backend import Backend, Sample
 from kgents_collector_db.breaker import Breaker
 from kgents_collector_db.mapping.facts import Scope
-from kgents_collector_db.publishing import Publishing
 from kgents_collector_db.source import Source, Tier
 from kgents_collector_db.targets.target import Target
+from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.clock import Clock
+from kgents_shared.runtime.collector import Collector, Trace
 from kgents_shared.runtime.telemetry import Telemetry
 
 JITTER: Final = 0.1
@@ -58,12 +59,7 @@ class Watch(Generic[S]):
 
     def __init__(self, backend: Backend[S], cluster: str, clock: Clock, random: Random) -> None:
         self.name = backend.name
-        self.owner: Owner = backend.owner
         self.target = backend.target
-        self.vouches = False
-        """Whether what is published of it is what the last look told, be it that it cannot be seen."""
-        self.fault = f"{self.name}: not looked at yet"
-        """What the last look could not see; empty when it saw all."""
         self._backend = backend
         self._cluster = cluster
         self._clock = clock
@@ -72,28 +68,26 @@ class Watch(Generic[S]):
         self._schedule = Schedule(backend.target)
         self._last: S | None = None
 
-    async def run(
-        self, publishing: Publishing, telemetry: Telemetry, on_look: Callable[[], None], *, delay_s: float
-    ) -> None:
-        """Look, tell, wait; never returns.
+    async def run(self, collector: Collector, telemetry: Telemetry, *, delay_s: float) -> None:
+        """Poll, publish, wait; never returns.
 
         Args:
-            publishing: where what is seen goes.
-            telemetry: traces each look.
-            on_look: called after each look, when `fault` is up to date.
-            delay_s: before the first look, so that the looks at many targets are spread.
+            collector: publishes what is read.
+            telemetry: traces each poll.
+            delay_s: before the first poll, so that the polls of many targets are spread.
         """
         await self._clock.sleep(delay_s)
         async with aclosing(self._backend.open()) as source:
             while True:
                 started_s = self._clock.monotonic_s()
                 with telemetry.span("collector-db look") as trace:
-                    await self._look_and_tell(source, publishing, trace)
-                on_look()
+                    await self._poll(source, collector, trace)
                 next_s = started_s + self.target.interval_s * (1 + self._random.uniform(-JITTER, JITTER))
                 await self._clock.sleep(max(0.0, next_s - self._clock.monotonic_s()))
 
-    async def _look_and_tell(self, source: Source[S], publishing: Publishing, trace: dict[str, str]) -> None:
+    async def _poll(self, source: Source[S], collector: Collector, trace: Trace) -> None:
+        """Publish what one poll gave. That a database cannot be read is published too, and attested."""
+        part = self._backend.part
         try:
             sample = await self._look(source)
             scope = Scope(
@@ -102,17 +96,17 @@ class Watch(Generic[S]):
                 self.target.namespace,
                 self.target.interval_s * (1 + JITTER),
                 self._clock.now(),
-                publishing.said(self.owner),
+                collector.part(part),
             )
-            publishing.say(self.owner, self._backend.observe(self._last, sample, scope), trace)
+            facts = self._backend.observe(self._last, sample, scope)
+            why = [sample.blindness.text] if sample.blindness else sample.faults
+            collector.publish(facts, part, faults=_joined(self.name, why), trace=trace)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
             _log.exception("a look failed", target=self.name)
-            self.vouches = False
-            self.fault = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
+            failure = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
+            collector.attest(part, [Unread(reason=failure)])
             return
-        self._last, self.vouches = sample, True
-        why = [sample.blindness.text] if sample.blindness else sample.faults
-        self.fault = "; ".join(f"{self.name}: {text}" for text in why)
+        self._last = sample
 
     async def _look(self, source: Source[S]) -> S:
         """One look; while the breaker is open, what the last one gave."""
@@ -125,3 +119,7 @@ class Watch(Generic[S]):
         self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
         self._schedule.note(tiers, now_s, sees=sample.blindness is None)
         return sample
+
+
+def _joined(name: str, why: Sequence[str]) -> list[str]:
+    return ["; ".join(f"{name}: {text}" for text in why)] if why else []

@@ -13,89 +13,42 @@ from kgents_collector_docker.mapping.event import event
 from kgents_collector_docker.mapping.frame import SOURCE, Frame, owner
 from kgents_collector_docker.mapping.pulse import Effort, Sample, measured, of_engine, pulses, samples
 from kgents_collector_docker.source import Client, Meter, Round, Watch
-from kgents_shared.bus.state_table import StateTable
-from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY, encode
-from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.wire import REMOVE
+from kgents_shared.contract.unread import Unread
+from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
-FAULTS_TOLD: Final = 3
-"""How many engines' troubles fit into one heartbeat."""
 EARLY_MAX: Final = 1000
 """Events that may wait for the first look at an engine, which takes a second at most."""
 
 
 async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
-    collector = _Collector(context)
-    await collector.entities.load(now_ns=context.now_ns())
+    names = [engine.name for engine in context.config.engines]
+    collector = Collector(context, part_of=lambda entity: owner(entity, names))
+    await collector.load()
+    collector.collect_only(names)
     async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
-        tasks.create_task(collector.entities.run())
+        tasks.create_task(collector.run())
         for config in context.config.engines:
             client = await clients.enter_async_context(Client(config, timeout_s=context.config.request_timeout_s))
-            engine = collector.add(config, client)
+            engine = _Engine(context, collector, config, client)
             tasks.create_task(engine.watch.run())
             tasks.create_task(engine.measure())
 
 
-class _Collector:
-    """All engines, and the one table that they share."""
-
-    def __init__(self, context: Context[Config]) -> None:
-        self.context = context
-        self.entities: StateTable[Entity] = context.writer(
-            ENTITY, [subjects.pattern("entity", cluster=context.cluster, source=SOURCE)]
-        )
-        context.status.writes_log(
-            [subjects.pattern(signal, cluster=context.cluster, source=SOURCE) for signal in ("pulse", "event")]
-        )
-        self._engines: dict[str, _Engine] = {}
-
-    def add(self, config: EngineConfig, client: Client) -> "_Engine":
-        """An engine more. What was published of it stays until it has been seen."""
-        names = [engine.name for engine in self.context.config.engines]
-        said = [row.message for row in self.entities.rows.values()]
-        ours = [entity for entity in said if owner(entity, names) == config.name]
-        self._engines[config.name] = engine = _Engine(self, config, client, ours)
-        return engine
-
-    def publish(self) -> None:
-        """Say what there is on all engines; each one's own part, seen or remembered, stands for itself."""
-        if len(self._engines) < len(self.context.config.engines):
-            return
-        wanted = {
-            entity.ref.subject("entity", source=SOURCE): entity
-            for engine in self._engines.values()
-            for entity in engine.entities
-        }
-        self.entities.replace_all(wanted, _removal)
-        self._tell_state()
-
-    def _tell_state(self) -> None:
-        """Only what was seen whole, on every engine, is vouched for."""
-        faults = [engine.watch.fault for engine in self._engines.values() if engine.watch.fault]
-        if faults:
-            self.context.status.set("degraded", "; ".join(faults[:FAULTS_TOLD]))
-        elif all(engine.watch.inventory is not None for engine in self._engines.values()):
-            self.context.status.set("in_sync")
-
-
 class _Engine:
-    """One engine: what it is known to hold, and how its containers do."""
+    """One engine: a part of what is collected."""
 
-    def __init__(self, collector: _Collector, config: EngineConfig, client: Client, published: list[Entity]) -> None:
-        self.entities = published
-        """What there is, as far as is known."""
+    def __init__(self, context: Context[Config], collector: Collector, config: EngineConfig, client: Client) -> None:
         self.watch = Watch(
             client,
-            collector.context.clock,
-            resync_interval_s=collector.context.config.resync_interval_s,
+            context.clock,
+            resync_interval_s=context.config.resync_interval_s,
             on_look=self._on_look,
             on_event=self._on_event,
         )
         self._collector = collector
-        self._context = collector.context
+        self._context = context
         self._config = config
         self._client = client
         self._meter = Meter(client)
@@ -131,16 +84,18 @@ class _Engine:
         found = pulses(before, now, inventory, frame, interval_s=interval_s)
         found.append(of_engine(found, inventory, effort, frame, interval_s=interval_s))
         for pulse in found:
-            self._context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+            self._collector.publish_pulse(pulse)
 
     def _on_look(self) -> None:
-        inventory = self.watch.inventory
-        if inventory is not None and self.watch.is_seen:  # what cannot be seen stays as it was said
-            self.entities = observe(inventory, self._frame(), self.entities)
-            self._container_names = {each.id: each.own_name for each in inventory.containers.values()}
-            while self._early:
-                self._publish_event(self._early.popleft())
-        self._collector.publish()
+        inventory, part = self.watch.inventory, self._config.name
+        if inventory is None or not self.watch.is_seen:
+            self._collector.attest(part, [Unread(reason=self.watch.fault)])
+            return
+        published = self._collector.part(part).values()
+        self._collector.publish(observe(inventory, self._frame(), published), part)
+        self._container_names = {each.id: each.own_name for each in inventory.containers.values()}
+        while self._early:
+            self._publish_event(self._early.popleft())
 
     def _on_event(self, found: EngineEvent) -> None:
         if self.watch.inventory is None:  # an unnamed engine's things cannot be named yet
@@ -153,7 +108,7 @@ class _Engine:
         if found.type == "container" and found.attributes.name:  # networks tell of it next, by its id alone
             self._container_names[found.actor.id] = found.attributes.name
         if told is not None:
-            self._context.log.publish(told.ref.subject("event", source=SOURCE), encode(told))
+            self._collector.publish_event(told)
 
     def _frame(self) -> Frame:
         inventory, config = self.watch.inventory, self._context.config
@@ -182,10 +137,6 @@ def _effort(before: tuple[float, Round] | None, now: tuple[float, Round]) -> Eff
         engine_cpu_s=(new.engine_cpu_s or 0.0) - (old.engine_cpu_s or 0.0) if is_same else None,
         failed=new.failed,
     )
-
-
-def _removal(entity: Entity) -> Entity:
-    return Entity(ref=entity.ref, source=SOURCE, op=REMOVE, uid=entity.uid, reason="deleted")
 
 
 SERVICE = Service(name="collector-docker", config=Config, run=run, source=SOURCE)

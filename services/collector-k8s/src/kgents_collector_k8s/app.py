@@ -16,13 +16,11 @@ from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.overflow import Overflow
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
 from kgents_collector_k8s.usage import Usage
-from kgents_shared.bus.state_table import StateTable
-from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY, encode
-from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.wire import REMOVE
+from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
 SELECTED: Final = frozenset(
@@ -42,43 +40,39 @@ _log = structlog.get_logger(__name__)
 async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
     config = context.config
-    collector = _Collector(context)
-    await collector.load()
+    collector = Collector(context)
+    collector.entities.pack(lambda entity: entity.ref.kind)
+    cluster = _Cluster(context, collector)
+    await cluster.load()
     async with ApiClient(config.kubeconfig_path, config.context, context.clock) as client, asyncio.TaskGroup() as tasks:
         _log.info("watching a cluster", server=client.url, cluster=context.cluster)
-        await collector.check_identity(client)
-        tasks.create_task(collector.table.run())
-        for reflector in collector.reflectors(client):
+        await cluster.check_identity(client)
+        tasks.create_task(collector.run())
+        for reflector in cluster.reflectors(client):
             tasks.create_task(reflector.run())
-        collector.probe = Probe(client, context.clock, collector.news)
-        tasks.create_task(collector.probe.run())
-        tasks.create_task(collector.publish())
-        tasks.create_task(collector.count_overflow())
-        collector.usage = Usage(context, client, collector.inventory, collector.scope, collector.news)
-        tasks.create_task(collector.usage.run())
+        cluster.probe = Probe(client, context.clock, cluster.news)
+        tasks.create_task(cluster.probe.run())
+        tasks.create_task(cluster.publish())
+        tasks.create_task(cluster.count_overflow())
+        cluster.usage = Usage(context, client, collector, cluster.inventory, cluster.scope, cluster.news)
+        tasks.create_task(cluster.usage.run())
         if config.events:
-            collector.happenings = Happenings(context, client, collector.scope, collector.news)
-            tasks.create_task(collector.happenings.run())
+            cluster.happenings = Happenings(context, client, collector, cluster.scope, cluster.news)
+            tasks.create_task(cluster.happenings.run())
 
 
 class _Identified(Struct, frozen=True):
     metadata: Metadata
 
 
-class _Collector:
+class _Cluster:
     """One observed cluster."""
 
-    def __init__(self, context: Context[Config]) -> None:
+    def __init__(self, context: Context[Config], collector: Collector) -> None:
         self.context = context
+        self.collector = collector
         self.scope = Scope(context.cluster)
-        self.table: StateTable[Entity] = context.writer(
-            ENTITY, [subjects.pattern("entity", cluster=context.cluster, source=SOURCE)]
-        )
-        self.table.pack(lambda entity: entity.ref.kind)
-        context.status.writes_log(
-            [subjects.pattern(signal, cluster=context.cluster, source=SOURCE) for signal in ("pulse", "event")]
-        )
-        self.inventory = Inventory(context.cluster, self._published)
+        self.inventory = Inventory(context.cluster, collector.published)
         self.happenings: Happenings | None = None
         self.usage: Usage | None = None
         self.probe: Probe | None = None
@@ -91,9 +85,9 @@ class _Collector:
 
     async def load(self) -> None:
         """Read what is published."""
-        await self.table.load(now_ns=self.context.now_ns())
+        await self.collector.load()
         watched = {kind.kind for kind in self.context.config.kinds}
-        for number, row in enumerate(self.table.rows.values()):
+        for number, row in enumerate(self.collector.entities.rows.values()):
             ref = row.message.ref
             if ref.kind in watched:
                 self._before[ref.kind].add((ref.namespace, ref.name))
@@ -119,7 +113,7 @@ class _Collector:
             ConfigError: it is another cluster.
         """
         ref = Ref(self.context.cluster, kinds.NAMESPACE, "kube-system")
-        published = self._published(ref)
+        published = self.collector.published(ref)
         if published is None or self.context.config.namespaces:
             return
         try:
@@ -143,7 +137,7 @@ class _Collector:
             await self._put_changes()
             self._put_overflow()
             await self._sweep()
-            self._tell_state()
+            self._attest()
             await self.news.wait()
 
     def _note_unseen(self) -> None:
@@ -161,33 +155,32 @@ class _Collector:
         with self.context.telemetry.span("collector-k8s change") as trace:
             for number, (ref, entity) in enumerate(self.inventory.take()):
                 if number % BREATH == 0:
-                    await self.table.room()
+                    await self.collector.entities.room()
                     await asyncio.sleep(0)
                 if entity is not None:
-                    self.table.put(ref.subject("entity", source=SOURCE), entity, trace=trace)
-                elif (known := self._wanted(ref)) is not None:
+                    self.collector.put(entity, trace=trace)
+                elif (known := self.collector.desired(ref)) is not None:
                     if self._may_remove(ref):
-                        self.table.remove(ref.subject("entity", source=SOURCE), _removal(known), trace=trace)
+                        self.collector.remove(known, trace=trace)
                     else:
                         self._withheld.add(ref)
 
     def _put_overflow(self) -> None:
         for kind, count in self.overflow.counts().items():
             entity = self.overflow.entity(kind)
-            subject = entity.ref.subject("entity", source=SOURCE)
             if self.inventory.is_shown(entity.ref):
                 continue  # something of the cluster is called so itself
             if count:
-                self.table.put(subject, entity)
-            elif self.table.wanted(subject) is not None and not self._may_overflow(kind):
-                self.table.remove(subject, _removal(entity))
+                self.collector.put(entity)
+            elif self.collector.desired(entity.ref) is not None and not self._may_overflow(kind):
+                self.collector.remove(entity)
 
     async def count_overflow(self) -> None:
         """Tell every `metrics_interval_s` how much is left out. Never returns."""
         interval_s = self.context.config.metrics_interval_s
         while True:
             for pulse in self.overflow.pulses(self.context.clock.now(), interval_s):
-                self.context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+                self.collector.publish_pulse(pulse)
             await self.context.clock.sleep(interval_s)
 
     async def _sweep(self) -> None:
@@ -195,12 +188,12 @@ class _Collector:
         if self.inventory.unseen == self._swept:
             return
         self._swept = set(self.inventory.unseen)
-        for number, (subject, row) in enumerate(list(self.table.rows.items())):
+        for number, row in enumerate(list(self.collector.entities.rows.values())):
             published = row.message
             if self._is_over(published.ref):
-                self.table.remove(subject, _removal(published))
+                self.collector.remove(published)
             if number % BREATH == BREATH - 1:
-                await self.table.room()
+                await self.collector.entities.room()
                 await asyncio.sleep(0)
 
     def _is_over(self, ref: Ref) -> bool:
@@ -228,21 +221,15 @@ class _Collector:
             for each in self._reflectors
         )
 
-    def _tell_state(self) -> None:
-        """Only who sees everything vouches for what is published. That Events or usage are not seen is told as well."""
-        faults = [each.fault for each in (self.probe, *self._reflectors) if each is not None and each.fault]
-        if faults:
-            self.context.status.set("degraded", "; ".join(faults[:3]))
-        else:
-            beside = [fault for each in (self.happenings, self.usage) if each is not None for fault in each.faults]
-            self.context.status.set("in_sync", "; ".join(beside[:3]))
-
-    def _published(self, ref: Ref) -> Entity | None:
-        row = self.table.rows.get(ref.subject("entity", source=SOURCE))
-        return row.message if row is not None else None
-
-    def _wanted(self, ref: Ref) -> Entity | None:
-        return self.table.wanted(ref.subject("entity", source=SOURCE))
+    def _attest(self) -> None:
+        """Attest all but the kinds that cannot be read. Events and usage are no entities, and only shown."""
+        unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
+        for each in self._reflectors:
+            if each.fault:
+                kinds = [each.kind.kind, *(kind for kind, outer in WITHIN.items() if outer == each.kind.kind)]
+                unread += [Unread(kind, each.namespace, reason=each.fault) for kind in kinds]
+        beside = [fault for each in (self.happenings, self.usage) if each is not None for fault in each.faults]
+        self.collector.attest(unread=unread, faults=beside if not unread else ())
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
         """Objects of a kind that are taken to exist: those seen, and before the first list those published."""
@@ -255,40 +242,36 @@ class _Collector:
 class _Sink:
     """Where one reflector's objects go."""
 
-    def __init__(self, collector: _Collector, kind: Kind[Any], namespace: str) -> None:
-        self._collector = collector
+    def __init__(self, cluster: _Cluster, kind: Kind[Any], namespace: str) -> None:
+        self._cluster = cluster
         self._kind = kind
         self._namespace = namespace
 
     def known(self) -> Collection[Key]:
-        return self._collector.known(self._kind, self._namespace)
+        return self._cluster.known(self._kind, self._namespace)
 
     def put(self, key: Key, found: Any) -> None:
-        inventory, place = self._collector.inventory, self._kind.place
-        if self._collector.overflow.admits(self._kind, self._namespace, key, inventory.keys(place)):
-            inventory.put(place, key, self._kind.fragment(found, self._collector.scope))
-        self._collector.news.set()
+        inventory, place = self._cluster.inventory, self._kind.place
+        if self._cluster.overflow.admits(self._kind, self._namespace, key, inventory.keys(place)):
+            inventory.put(place, key, self._kind.fragment(found, self._cluster.scope))
+        self._cluster.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
-        self._collector.overflow.drop(self._kind, self._namespace, key)
-        self._collector.inventory.drop(self._kind.place, key, uid)
-        self._collector.news.set()
+        self._cluster.overflow.drop(self._kind, self._namespace, key)
+        self._cluster.inventory.drop(self._kind.place, key, uid)
+        self._cluster.news.set()
 
     async def complete(self, keys: Collection[Key]) -> None:
-        self._collector.overflow.keep_only(self._kind, self._namespace, keys)
+        self._cluster.overflow.keep_only(self._kind, self._namespace, keys)
         for number, key in enumerate([key for key in self.known() if key not in keys]):
-            self._collector.inventory.drop(self._kind.place, key)
+            self._cluster.inventory.drop(self._kind.place, key)
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-        self._collector.news.set()
+        self._cluster.news.set()
 
     def wants_more(self) -> bool:
-        shown = self._collector.inventory.keys(self._kind.place)
-        return self._collector.overflow.has_room_again(self._kind, self._namespace, shown)
-
-
-def _removal(entity: Entity) -> Entity:
-    return Entity(ref=entity.ref, source=SOURCE, op=REMOVE, uid=entity.uid, reason="deleted")
+        shown = self._cluster.inventory.keys(self._kind.place)
+        return self._cluster.overflow.has_room_again(self._kind, self._namespace, shown)
 
 
 SERVICE = Service(name="collector-k8s", config=Config, run=run, source=SOURCE)

@@ -18,9 +18,9 @@ from kgents_collector_k8s.source import ApiClient, Key, Reflector
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.pull import stream_info
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import encode
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context
 
 KIND: Final = Kind("event", "Event", "events.k8s.io", "v1", "events", ApiEvent, lambda *_: Fragment(""))
@@ -42,9 +42,12 @@ class _Reported(msgspec.Struct, frozen=True, gc=False):
 class Happenings:
     """Reports Events of one cluster. As a sink it knows nothing: that an Event is gone is no news."""
 
-    def __init__(self, context: Context[Config], client: ApiClient, scope: Scope, changed: asyncio.Event) -> None:
+    def __init__(
+        self, context: Context[Config], client: ApiClient, collector: Collector, scope: Scope, changed: asyncio.Event
+    ) -> None:
         """`changed` is set whenever `faults` changes."""
         self._context = context
+        self._collector = collector
         self._scope = scope
         self._reported: OrderedDict[str, None] = OrderedDict()
         self._horizon = datetime.min.replace(tzinfo=UTC)  # what happened before is older than what was read back
@@ -104,7 +107,7 @@ class Happenings:
         self._note(happened.id)
         if happened.last_at < self._horizon:
             return  # reported so long ago that nobody remembers
-        self._context.log.publish(happened.ref.subject("event", source=SOURCE), encode(happened))
+        self._collector.publish_event(happened)
 
     def drop(self, key: Key, uid: str) -> None:
         """Its hour is over."""

@@ -10,11 +10,11 @@ import structlog
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping import metrics
-from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
+from kgents_collector_k8s.mapping.fragment import Scope
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_collector_k8s.source import UNREADABLE, ApiClient, ApiError
-from kgents_shared.contract.codec import encode
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context
 
 ROOT: Final = "/apis/metrics.k8s.io/v1beta1"
@@ -59,10 +59,17 @@ class Usage:
     """Pulses of one cluster. That one part cannot be seen takes nothing from the others."""
 
     def __init__(
-        self, context: Context[Config], client: ApiClient, inventory: Inventory, scope: Scope, changed: asyncio.Event
+        self,
+        context: Context[Config],
+        client: ApiClient,
+        collector: Collector,
+        inventory: Inventory,
+        scope: Scope,
+        changed: asyncio.Event,
     ) -> None:
         """`changed` is set whenever `faults` changes."""
         self._context = context
+        self._collector = collector
         self._client = client
         self._changed = changed
         self._interval_s = interval_s = context.config.metrics_interval_s
@@ -113,7 +120,7 @@ class Usage:
         count = 0
         for item in _readable(answer.items or (), part.path, part.type):
             for pulse in part.pulses(item):
-                self._context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse))
+                self._collector.publish_pulse(pulse)
                 count += 1
                 if count % BREATH == 0:
                     await asyncio.sleep(0)

@@ -7,21 +7,17 @@ from typing import Final
 import structlog
 
 from kgents_collector_nats.config import Config
-from kgents_collector_nats.mapping import Facts, advisory, observe
-from kgents_collector_nats.mapping.scope import Scope
+from kgents_collector_nats.mapping import advisory, observe
+from kgents_collector_nats.mapping.scope import SOURCE, Scope
 from kgents_collector_nats.sample import Sample, remember
 from kgents_collector_nats.source import Advisories, Source, open_source
-from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY, META, encode
-from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
-from kgents_shared.contract.event import Event
 from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.contract.wire import REMOVE
+from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
-SOURCE: Final = "nats"
 TRAFFIC_WINDOW_S: Final = 60.0
 """What a connection's traffic is averaged over. From one poll to the next it jumps with every burst, and each jump
 would be news to every subscriber; the figures of each poll are in the pulses."""
@@ -31,40 +27,34 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
-    collector = _Collector(context)
-    await collector.entities.load(now_ns=context.now_ns())
+    collector = Collector(context)
+    await collector.load()
+    system = _System(context, collector)
     name = f"{context.service.name}/{context.common.instance}"
     async with open_source(context.config, context.clock, connection_name=name) as source, asyncio.TaskGroup() as tasks:
-        tasks.create_task(collector.entities.run())
-        tasks.create_task(collector.follow_heartbeats())
-        tasks.create_task(collector.advisories.run())
-        tasks.create_task(collector.forward_advisories())
-        await collector.heartbeats_known.wait()
-        tasks.create_task(collector.poll(source))
+        tasks.create_task(collector.run())
+        tasks.create_task(system.follow_heartbeats())
+        tasks.create_task(system.advisories.run())
+        tasks.create_task(system.forward_advisories())
+        await system.heartbeats_known.wait()
+        tasks.create_task(system.poll(source))
 
 
-class _Collector:
+class _System:
     """One observed NATS system."""
 
-    def __init__(self, context: Context[Config]) -> None:
+    def __init__(self, context: Context[Config], collector: Collector) -> None:
         self.context = context
-        self.entities: StateTable[Entity] = context.writer(
-            ENTITY, [subjects.pattern("entity", cluster=context.cluster, source=SOURCE)]
-        )
-        context.status.writes_log(
-            [subjects.pattern(signal, cluster=context.cluster, source=SOURCE) for signal in ("pulse", "event")]
-        )
+        self.collector = collector
         self.advisories = Advisories(context.bus)
         self.heartbeats: dict[str, Heartbeat] = {}  # by connection name
         self.heartbeats_known = asyncio.Event()
 
     async def poll(self, source: Source) -> None:
-        """Look, tell, and wait for the next time."""
+        """Read all servers, publish, and wait for the next time."""
         interval_s = self.context.config.poll_interval_s
         previous: Sample | None = None
         window: Sample | None = None  # where the window of the connections' traffic begins
-        # Before the first look, what the stream holds is what was last said; afterwards the stream may lag behind us.
-        said = [row.message for row in self.entities.rows.values()]
         while True:
             started_s = self.context.clock.monotonic_s()
             with self.context.telemetry.span("collector-nats poll") as trace:
@@ -77,13 +67,12 @@ class _Collector:
                     interval_s=interval_s,
                     caps=self.context.config.caps,
                     heartbeats=self.heartbeats,
-                    published={entity.ref: entity for entity in said},
+                    published=self.collector.part(),
                     traffic_since=window if is_over else None,
                 )
-                self._publish(facts, trace)
-            self._tell_state(current)
+                self.collector.publish(facts, trace=trace)
             window = current if is_over or window is None else window
-            previous, said = current, facts.entities
+            previous = current
             elapsed_s = self.context.clock.monotonic_s() - started_s
             await self.context.clock.sleep(max(0.0, interval_s - elapsed_s))
 
@@ -111,29 +100,7 @@ class _Collector:
                 _log.warning("passed over an advisory", why=str(error))
                 continue
             if event is not None:
-                self._publish_event(event)
-
-    def _publish(self, facts: Facts, trace: dict[str, str]) -> None:
-        wanted = {entity.ref.subject("entity", source=SOURCE): entity for entity in facts.entities}
-        self.entities.replace_all(wanted, _removal, trace=trace)
-        for pulse in facts.pulses:
-            self.context.log.publish(pulse.ref.subject("pulse", source=SOURCE), encode(pulse), trace=trace)
-        for event in facts.events:
-            self._publish_event(event)
-
-    def _publish_event(self, event: Event) -> None:
-        self.context.log.publish(event.ref.subject("event", source=SOURCE), encode(event))
-
-    def _tell_state(self, sample: Sample) -> None:
-        """Only a complete look vouches for what is published."""
-        if sample.faults:
-            self.context.status.set("degraded", "; ".join(fault.text for fault in sample.faults[:3]))
-        else:
-            self.context.status.set("in_sync")
-
-
-def _removal(entity: Entity) -> Entity:
-    return Entity(ref=entity.ref, source=SOURCE, op=REMOVE, uid=entity.uid, reason="deleted")
+                self.collector.publish_event(event)
 
 
 SERVICE = Service(name="collector-nats", config=Config, run=run, source=SOURCE)

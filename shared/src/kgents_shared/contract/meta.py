@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.wire import Time, Wire
 
 LEASE: Final = "lease"
@@ -59,6 +60,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     consumes: list[str] = []
     """… streams it reads: what a NATS server does not tell of its clients."""
     cost: Cost | None = None
+    unread: list[Unread] = []
+    """What of its source it could not read. What is published of that stands as it was, and is not attested."""
 
 
 class Lease(Wire, frozen=True, tag_field="type", tag="lease"):

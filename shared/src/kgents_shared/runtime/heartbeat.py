@@ -18,6 +18,7 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_STATES, HEARTBEAT_TTL_S, Cost, Heartbeat
+from kgents_shared.contract.unread import Unread
 
 READY_STATES: Final = ("in_sync", "standby")
 
@@ -30,6 +31,8 @@ class Status:
         self.instance = instance
         self.state = "starting"
         self.reason = ""
+        self.unread: Sequence[Unread] = ()
+        """What of its source it could not read."""
         self.watermark: dict[str, int] = {}
         """Stream → sequence up to which everything read has also been published."""
         self.lag_s: float | None = None
@@ -46,12 +49,12 @@ class Status:
         self._cost = _CostMeter()
         self._changed = asyncio.Event()
 
-    def set(self, state: str, reason: str = "") -> None:
-        """Change the state; a change is told at once, not only at the next heartbeat."""
+    def set(self, state: str, reason: str = "", *, unread: Sequence[Unread] = ()) -> None:
+        """Change the state, and what is not attested; a change is reported at once, not only at the next heartbeat."""
         if state not in HEARTBEAT_STATES:
             raise ValueError(f"expected one of {', '.join(HEARTBEAT_STATES)}, found {state!r}")
-        if (state, reason) != (self.state, self.reason):
-            self.state, self.reason = state, reason
+        if (state, reason, unread) != (self.state, self.reason, self.unread):
+            self.state, self.reason, self.unread = state, reason, unread
             self._changed.set()
 
     def writes(self, name: str, table: StateTable[Any], filters: Sequence[str]) -> None:
@@ -114,6 +117,7 @@ class Status:
             publishes=self._filters,
             consumes=self._streams,
             cost=self._cost.read(monotonic_s),
+            unread=list(self.unread),
         )
 
     def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:

@@ -6,8 +6,6 @@ from datetime import datetime
 from msgspec import Struct
 
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.event import Event
-from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 SOURCE = "db"
@@ -45,12 +43,3 @@ class Scope(Struct, frozen=True):
     at: datetime
     published: Mapping[Ref, Entity]
     """This target's entities as they are published now: the memory of what must not change without reason."""
-
-
-class Facts(Struct, frozen=True):
-    """Everything that one look at one target tells."""
-
-    entities: list[Entity]
-    """All that there is of this target; byte for byte the same while nothing changes."""
-    pulses: list[DatabasePulse | ResourcePulse]
-    events: list[Event]

@@ -11,18 +11,20 @@ from kgents_collector_docker.answers import Inventory
 from kgents_collector_docker.mapping import container, host, image, network, volume
 from kgents_collector_docker.mapping.frame import Frame
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.unread import Unread
 
 _LABELLED: Final = frozenset({container.KIND, network.KIND, volume.KIND})
 """What tells of projects by its labels, and so must all have been read before a project may be called gone."""
 
 
-def observe(inventory: Inventory, frame: Frame, published: Iterable[Entity]) -> list[Entity]:
-    """Everything on one engine; the same bytes again while nothing changes.
+def observe(inventory: Inventory, frame: Frame, published: Iterable[Entity]) -> Facts:
+    """Everything on one engine, and what of it could not be read; the same bytes again while nothing changes.
 
     Args:
         inventory: as it was read.
         frame: whose it is, and the time, by which alone a crash loop ends.
-        published: what is published of this engine. What could not be read stays as it is.
+        published: what is published of this engine: an id that could not be read has its name from there.
     """
     found = [
         host.entity(inventory, frame),
@@ -32,12 +34,19 @@ def observe(inventory: Inventory, frame: Frame, published: Iterable[Entity]) -> 
         *volume.entities(inventory, frame),
         *container.entities(inventory, frame),
     ]
-    unread = set(inventory.unread)
-    if unread & _LABELLED or inventory.unknown:
-        unread.add(host.PROJECT_KIND)
-    known = {entity.ref for entity in found}
-    return found + [
-        each
-        for each in published
-        if (each.ref.kind in unread or each.uid in inventory.unknown) and each.ref not in known
-    ]
+    return Facts(found, unread=_unread(inventory, frame, [*published, *found]))
+
+
+def _unread(inventory: Inventory, frame: Frame, known: Iterable[Entity]) -> list[Unread]:
+    """The kinds that were not listed whole, and the containers and images that gave no answer."""
+    kinds = dict(inventory.unread)
+    missing = [*inventory.unread.values(), *inventory.unknown.values()]
+    if kinds.keys() & _LABELLED or inventory.unknown:
+        kinds[host.PROJECT_KIND] = missing[0]
+    found = [Unread(kind=kind, reason=why) for kind, why in kinds.items()]
+    refs = {entity.uid: entity.ref for entity in known if entity.uid in inventory.unknown}
+    for id_, why in inventory.unknown.items():
+        kind = image.KIND if id_.startswith("sha256:") else container.KIND
+        ref = refs.get(id_) or frame.ref(kind, id_.removeprefix("sha256:")[:12])
+        found.append(Unread(ref.kind, ref.namespace, ref.name, reason=why))
+    return found

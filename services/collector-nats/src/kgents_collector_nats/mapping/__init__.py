@@ -10,17 +10,16 @@ nothing.
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
-
 from kgents_collector_nats.mapping import client, consumer, server, stream, subject
 from kgents_collector_nats.mapping.asset import consumers, streams
 from kgents_collector_nats.mapping.caps import Caps, limited
 from kgents_collector_nats.mapping.scope import Fact, Scope
 from kgents_collector_nats.sample import Endpoint, Sample
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.event import Event
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.unread import Unread
 
 _NEEDS: Final[dict[str, frozenset[Endpoint]]] = {
     server.KIND: frozenset({"varz"}),
@@ -30,15 +29,6 @@ _NEEDS: Final[dict[str, frozenset[Endpoint]]] = {
     client.KIND: frozenset({"connz"}),
 }
 """Kind → the endpoints that all must have been read before something of this kind may be called gone."""
-
-
-class Facts(Struct, frozen=True):
-    """Everything that one look tells."""
-
-    entities: list[Entity]
-    """All that there is: what is published and not in here is gone."""
-    pulses: list[ResourcePulse]
-    events: list[Event]
 
 
 def observe(
@@ -96,15 +86,22 @@ def observe(
     pulses: list[ResourcePulse] = []
     for kind, facts in by_kind.items():
         has_gaps = bool(_NEEDS[kind] & current.unseen)
-        entities += _with_gaps(kind, facts, caps, published) if has_gaps else [fact.entity for fact in facts]
+        entities += _added(kind, facts, caps, published) if has_gaps else [fact.entity for fact in facts]
         if not (has_gaps and "connz" in _NEEDS[kind]):  # what is summed over servers must have all of them
             pulses += [fact.pulse for fact in facts if fact.pulse is not None]
-    return Facts(entities, pulses, server.events(previous, current, scope))
+    return Facts(entities, pulses, server.events(previous, current, scope), _unread(current))
 
 
-def _with_gaps(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:
-    """What is published stays as it is, since it may be in the part that was not read; what is new is added."""
-    kept = [entity for ref, entity in published.items() if ref.kind == kind]
+def _added(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:
+    """What is new of a kind that was not read whole. What is published stays as it is: the rest of it was not read."""
+    kept = sum(ref.kind == kind for ref in published)
     new = [fact.entity for fact in facts if fact.entity.ref not in published]
-    limit: int = getattr(caps, kind, len(kept) + len(new))
-    return kept + new[: max(0, limit - len(kept))]
+    limit: int = getattr(caps, kind, kept + len(new))
+    return new[: max(0, limit - kept)]
+
+
+def _unread(current: Sample) -> list[Unread]:
+    """The servers that could not be read, and the kinds that therefore have gaps."""
+    servers = [Unread(part=fault.origin, reason=fault.text) for fault in current.faults]
+    why = servers[0].reason if servers else ""
+    return servers + [Unread(kind=kind, reason=why) for kind, needed in _NEEDS.items() if needed & current.unseen]

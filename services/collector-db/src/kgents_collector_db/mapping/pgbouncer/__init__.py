@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Figures, Scope, section
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Figures, Scope, section
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse, Pool
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.figures import database

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Facts, Scope, section
+from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope, section
 from kgents_collector_db.mapping.postgres import figures, replication
 from kgents_collector_db.mapping.postgres.entity import LINK_DOWN_SINCE, blind_entity, ref, seen_entity
 from kgents_collector_db.mapping.postgres.events import events
 from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 

@@ -3,11 +3,12 @@
 source/qdrant → QdrantSample → exposition, requests, state → entity, pulse, events → Facts
 """
 
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.qdrant import pulse
 from kgents_collector_db.mapping.qdrant.entity import collection_ref, entities
 from kgents_collector_db.mapping.qdrant.events import events
 from kgents_collector_db.mapping.qdrant.sample import QdrantSample
+from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: QdrantSample | None, current: QdrantSample, scope: Scope) -> Facts:

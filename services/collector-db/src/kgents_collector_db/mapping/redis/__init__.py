@@ -3,12 +3,13 @@
 source/redis → RedisSample → delta → state, memory, latency → entity, pulse, events → Facts
 """
 
-from kgents_collector_db.mapping.facts import Facts, Scope
+from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.entity import entity
 from kgents_collector_db.mapping.redis.events import events
 from kgents_collector_db.mapping.redis.pulse import pulse
 from kgents_collector_db.mapping.redis.sample import RedisSample
+from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:

@@ -1,0 +1,22 @@
+"""What a collector hands over after reading its source: mapping → Facts → `runtime.collector`. Not on the wire."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.unread import Unread
+
+
+class Facts(Struct, frozen=True):
+    """Everything that was read of one part of the source."""
+
+    entities: list[Entity] = []
+    """All there are; byte for byte the same while nothing changes. What is published, neither in here nor unread, is
+    gone."""
+    pulses: Sequence[Pulse] = ()
+    events: Sequence[Event] = ()
+    unread: Sequence[Unread] = ()
+    """What could not be read of it: what is published of that stays as it is, and is not attested."""

@@ -1,0 +1,87 @@
+"""What a source could not read: the scopes that a heartbeat does not attest. Pure.
+
+What is published of an unread scope stays as it was and may be outdated: an observer's failure is never a deletion.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import structs
+
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.wire import Time, Wire
+
+UNREAD_MAX: Final = 32
+"""Scopes in one heartbeat. More of them become fewer and wider."""
+
+_WIDER: Final = (
+    (),
+    ("name",),
+    ("name", "namespace"),
+    ("name", "namespace", "kind"),
+    ("name", "namespace", "kind", "part"),
+)
+"""Which fields to leave out, until the scopes are few enough."""
+
+
+class Unread(Wire, frozen=True):
+    """Some entities of one source. A field left empty means all: without any, it is everything of the source."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    part: str = ""
+    """What is collected as a whole: a Docker engine, a database target, a NATS server."""
+    since: Time | None = None
+    """Since when it cannot be read."""
+    reason: str = ""
+    """Why, in one sentence."""
+
+    def covers(self, ref: Ref, part: str = "") -> bool:
+        """Whether it includes an entity of a part."""
+        return (
+            self.kind in ("", ref.kind)
+            and self.namespace in ("", ref.namespace)
+            and self.name in ("", ref.name)
+            and self.part in ("", part)
+        )
+
+
+def with_unread(
+    entities: Iterable[Entity], published: Iterable[Entity], unread: Sequence[Unread], part: str = ""
+) -> list[Entity]:
+    """What was read, and of what is published that which could not be read."""
+    found = list(entities)
+    if unread:
+        known = {entity.ref for entity in found}
+        found += [
+            each
+            for each in published
+            if each.ref not in known and any(scope.covers(each.ref, part) for scope in unread)
+        ]
+    return found
+
+
+def bounded(unread: Iterable[Unread], most: int = UNREAD_MAX) -> list[Unread]:
+    """At most so many scopes, which cover everything that these do: the smallest that they have in common."""
+    scopes = list(unread)
+    for left_out in _WIDER:
+        merged = _merged(scopes, left_out)
+        if len(merged) <= most:
+            return merged
+    return _merged(scopes, _WIDER[-1])
+
+
+def _merged(unread: Iterable[Unread], left_out: Sequence[str]) -> list[Unread]:
+    groups: dict[Unread, list[Unread]] = {}
+    for each in unread:
+        wider = structs.replace(each, since=None, reason="", **dict.fromkeys(left_out, ""))
+        groups.setdefault(wider, []).append(each)
+    return [_common(wider, group) for wider, group in groups.items()]
+
+
+def _common(wider: Unread, group: Sequence[Unread]) -> Unread:
+    since = min((each.since for each in group if each.since is not None), default=None)
+    reasons = list(dict.fromkeys(each.reason for each in group if each.reason))
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return structs.replace(wider, since=since, reason=f"{reasons[0]}{more}" if reasons else "")

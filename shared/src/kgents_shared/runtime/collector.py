@@ -1,0 +1,194 @@
+"""The one way out of a collector: facts → entity state table, pulse log, event log, and what the heartbeat attests.
+
+A collector that polls hands over one *part* of its source at a time (a Docker engine, a database target, a whole NATS
+system): `publish` replaces the entities of that part alone. One that watches puts and removes single entities. What
+could not be read stays as it is published, is named in the heartbeat, and makes it `degraded`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from msgspec import structs
+
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, encode
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.unread import Unread, bounded, with_unread
+from kgents_shared.contract.wire import REMOVE, Time
+from kgents_shared.runtime.service import Context
+
+REASONS_SHOWN: Final = 3
+"""In the heartbeat's sentence; `unread` lists the scopes."""
+
+Trace = dict[str, str]
+
+
+class Collector:
+    """What one collector has published. `load` comes first, and `run` must be running."""
+
+    def __init__(self, context: Context[Any], *, part_of: Callable[[Entity], str] = lambda _: "") -> None:
+        """`part_of` says which part a published entity is of, also before that part was read for the first time."""
+        self._context = context
+        self._source = context.service.source
+        self._part_of = part_of
+        filters = {
+            signal: subjects.pattern(signal, cluster=context.cluster, source=self._source)
+            for signal in ("entity", "pulse", "event")
+        }
+        self.entities: StateTable[Entity] = context.writer(ENTITY, [filters["entity"]])
+        """What the stream holds, to read; it is written through the methods here."""
+        context.status.writes_log([filters["pulse"], filters["event"]])
+        self._expected: Collection[str] = ("",)
+        self._if_no_part = ""
+        self._unread: dict[str, Sequence[Unread]] = {}
+        self._faults: dict[str, Sequence[str]] = {}
+        self._since: dict[Unread, Time] = {}
+
+    async def load(self) -> None:
+        """Read what is published."""
+        await self.entities.load(now_ns=self._context.now_ns())
+
+    async def run(self) -> None:
+        """Publish what is handed over, as fast as the server takes it. Never returns.
+
+        Raises:
+            SteppedDownError: another instance writes these subjects.
+        """
+        await self.entities.run()
+
+    # One entity at a time
+
+    def published(self, ref: Ref) -> Entity | None:
+        """The entity as the stream holds it."""
+        row = self.entities.rows.get(self._subject(ref))
+        return row.message if row is not None else None
+
+    def desired(self, ref: Ref) -> Entity | None:
+        """The entity as the stream holds it or will hold it."""
+        return self.entities.wanted(self._subject(ref))
+
+    def put(self, entity: Entity, *, trace: Trace | None = None) -> None:
+        """Publish an entity, if it differs from what is published."""
+        self.entities.put(self._subject(entity.ref), entity, trace=trace)
+
+    def remove(self, entity: Entity, reason: str = "deleted", *, trace: Trace | None = None) -> None:
+        """Publish that an entity is gone."""
+        gone = Entity(ref=entity.ref, source=self._source, op=REMOVE, uid=entity.uid, reason=reason)
+        self.entities.remove(self._subject(entity.ref), gone, trace=trace)
+
+    def publish_pulse(self, pulse: Pulse, *, trace: Trace | None = None) -> None:
+        """Publish a sample."""
+        self._context.log.publish(pulse.ref.subject("pulse", source=self._source), encode(pulse), trace=trace)
+
+    def publish_event(self, event: Event, *, trace: Trace | None = None) -> None:
+        """Publish that something happened."""
+        self._context.log.publish(event.ref.subject("event", source=self._source), encode(event), trace=trace)
+
+    # One part at a time
+
+    def part(self, part: str = "") -> Mapping[Ref, Entity]:
+        """The entities of a part as they are or will be published."""
+        return self._parts.get(part, {})
+
+    @property
+    def parts(self) -> Collection[str]:
+        """The parts of which something is published."""
+        return self._parts.keys()
+
+    def publish(self, facts: Facts, part: str = "", *, faults: Sequence[str] = (), trace: Trace | None = None) -> None:
+        """Replace the entities of a part, publish its pulses and events, and attest it except for what is unread.
+
+        Args:
+            facts: what was read of it.
+            part: which one.
+            faults: as of `attest`.
+            trace: headers of the messages.
+        """
+        before = self.part(part)
+        unread = _of(part, facts.unread)
+        entities = {each.ref: each for each in with_unread(facts.entities, before.values(), unread, part)}
+        for ref, entity in entities.items():
+            if ref not in before:
+                self._take_over(ref)
+            self.put(entity, trace=trace)
+        for ref, entity in before.items():
+            if ref not in entities:
+                self.remove(entity, trace=trace)
+        self._parts[part] = entities
+        for pulse in facts.pulses:
+            self.publish_pulse(pulse, trace=trace)
+        for event in facts.events:
+            self.publish_event(event, trace=trace)
+        self.attest(part, unread, faults)
+
+    def collect_only(self, parts: Collection[str], *, reason: str = "deleted", if_none: str = "") -> None:
+        """Remove the entities of all other parts. In sync is who attests all of these.
+
+        Args:
+            parts: what is collected now.
+            reason: why the others are gone.
+            if_none: what the heartbeat says where there is no part.
+        """
+        for part in self._parts.keys() - set(parts):
+            for entity in self._parts.pop(part).values():
+                self.remove(entity, reason)
+        self._expected, self._if_no_part = parts, if_none
+        for attested in (self._unread, self._faults):
+            for part in attested.keys() - set(parts):
+                del attested[part]
+        self._set_status()
+
+    @cached_property
+    def _parts(self) -> dict[str, dict[Ref, Entity]]:
+        """Made when it is first asked for: who watches single entities never pays for it."""
+        parts: dict[str, dict[Ref, Entity]] = {}
+        for row in self.entities.rows.values():
+            parts.setdefault(self._part_of(row.message), {})[row.message.ref] = row.message
+        return parts
+
+    def _take_over(self, ref: Ref) -> None:
+        """An entity that was another part's is removed with that part no more."""
+        for entities in self._parts.values():
+            entities.pop(ref, None)
+
+    # What the heartbeat attests
+
+    def attest(self, part: str = "", unread: Sequence[Unread] = (), faults: Sequence[str] = ()) -> None:
+        """Attest what is published of a part.
+
+        Args:
+            part: which one.
+            unread: except for this, which makes the state `degraded`.
+            faults: what else could not be read; it takes nothing from the entities, and is only shown.
+        """
+        self._unread[part], self._faults[part] = _of(part, unread), faults
+        self._set_status()
+
+    def _set_status(self) -> None:
+        unread = self._with_since(each for part in self._expected for each in self._unread.get(part, ()))
+        faults = [fault for part in self._expected for fault in self._faults.get(part, ())]
+        reasons = list(dict.fromkeys([*(each.reason for each in unread if each.reason), *faults]))
+        reason = "; ".join(reasons[:REASONS_SHOWN]) if self._expected else self._if_no_part
+        if unread:
+            self._context.status.set("degraded", reason, unread=bounded(unread))
+        elif all(part in self._unread for part in self._expected):
+            self._context.status.set("in_sync", reason)
+
+    def _with_since(self, unread: Iterable[Unread]) -> list[Unread]:
+        """Each with the time from which on it could not be read."""
+        now, since = self._context.clock.now(), self._since
+        scopes = {each: structs.replace(each, since=None, reason="") for each in unread}
+        self._since = {scope: since.get(scope, now) for scope in scopes.values()}
+        return [structs.replace(each, since=self._since[scope]) for each, scope in scopes.items()]
+
+    def _subject(self, ref: Ref) -> str:
+        return ref.subject("entity", source=self._source)
+
+
+def _of(part: str, unread: Sequence[Unread]) -> list[Unread]:
+    return [each if each.part else structs.replace(each, part=part) for each in unread]

@@ -1,0 +1,52 @@
+"""The laws of what is not attested: few scopes, and none that covers less."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.unread import Unread, bounded, with_unread
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WORDS = st.sampled_from(["", "a", "b", "c"])
+SCOPES = st.builds(
+    Unread, WORDS, WORDS, WORDS, WORDS, st.none() | st.integers(0, 9).map(lambda s: NOW + timedelta(seconds=s)), WORDS
+)
+REFS = st.builds(Ref, cluster=st.just("test"), kind=WORDS, namespace=WORDS, name=WORDS)
+
+
+@given(scopes=st.lists(SCOPES, max_size=40), most=st.integers(1, 40), ref=REFS, part=WORDS)
+def test_fewer_scopes_cover_all_that_many_did(scopes: list[Unread], most: int, ref: Ref, part: str) -> None:
+    few = bounded(scopes, most)
+    assert len(few) <= most
+    if any(each.covers(ref, part) for each in scopes):
+        assert any(each.covers(ref, part) for each in few)
+    since = [each.since for each in scopes if each.since is not None]
+    assert min(since, default=None) == min((each.since for each in few if each.since is not None), default=None)
+
+
+def test_scopes_that_fit_are_left_as_they_are() -> None:
+    scopes = [Unread("pod", "shop", name) for name in "abc"]
+    assert bounded(scopes, 3) == scopes
+
+
+def test_what_does_not_fit_becomes_the_smallest_that_is_common() -> None:
+    scopes = [Unread("pod", "shop", name, reason=f"{name} hangs") for name in "abc"]
+    assert bounded([*scopes, Unread("node")], 2) == [
+        Unread("pod", "shop", reason="a hangs (and 2 more)"),
+        Unread("node"),
+    ]
+    assert bounded([Unread("pod", each, "x") for each in "abc"], 2) == [Unread("pod")]
+    assert bounded([Unread(each, part="engine") for each in "abc"], 2) == [Unread(part="engine")]
+
+
+@given(published=st.lists(REFS, unique=True), read=st.lists(REFS, unique=True), scopes=st.lists(SCOPES, max_size=3))
+def test_only_what_is_unread_stays(published: list[Ref], read: list[Ref], scopes: list[Unread]) -> None:
+    old = [Entity(ref, "old") for ref in published]
+    new = [Entity(ref, "new") for ref in read]
+    found = {entity.ref: entity.source for entity in with_unread(new, old, scopes, "a")}
+    for ref in {*published, *read}:
+        is_unread = any(scope.covers(ref, "a") for scope in scopes)
+        expected = "new" if ref in read else "old" if is_unread else None
+        assert found.get(ref) == expected
