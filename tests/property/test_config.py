@@ -8,16 +8,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
 
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.section import Section
 from kgents_shared.runtime.config import effective, load
 
 pytestmark = pytest.mark.property
 
 
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Own(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api_key: Secret | None = None
     limit: int = 1
     servers: list[str] = []
@@ -44,8 +44,8 @@ def test_no_fault_or_view_of_a_file_shows_a_secret(
         path = Path(directory) / "config.yaml"
         path.write_text(around + own if before else own + around)
         try:
-            common, section = load("demo", Section, path=path, environ={"HOME": "/"})
-            shown = repr(common) + str(common) + json.dumps(effective(common, section, "demo"))
+            common, section = load("demo", Own, path=path, environ={"HOME": "/"})
+            shown = repr(common) + str(common) + json.dumps(effective(common, {"demo": section}))
         except ConfigError as error:
             shown = str(error) + repr(error)
     assert secret not in shown
@@ -66,8 +66,8 @@ def test_no_fault_or_view_of_a_file_shows_a_secret(
 )
 def test_no_fault_or_view_of_the_environment_shows_a_secret(secret: str, variable: str, other: str) -> None:
     try:
-        common, section = load("demo", Section, path=None, environ={"HOME": "/", variable: secret, other: "u"})
-        shown = repr((common, section)) + json.dumps(effective(common, section, "demo"))
+        common, section = load("demo", Own, path=None, environ={"HOME": "/", variable: secret, other: "u"})
+        shown = repr((common, section)) + json.dumps(effective(common, {"demo": section}))
     except ConfigError as error:
         shown = str(error) + repr(error)
     assert secret not in shown
@@ -88,6 +88,6 @@ def test_the_file_and_the_environment_say_the_same(values: dict[str, object]) ->
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.yaml"
         path.write_text(yaml.safe_dump({"demo": values}))
-        by_file = load("demo", Section, path=path, environ={"HOME": "/"})
+        by_file = load("demo", Own, path=path, environ={"HOME": "/"})
     variables = {f"KGENTS__DEMO__{name.upper()}": json.dumps(value) for name, value in values.items()}
-    assert load("demo", Section, path=None, environ={"HOME": "/", **variables}) == by_file
+    assert load("demo", Own, path=None, environ={"HOME": "/", **variables}) == by_file

@@ -33,7 +33,7 @@ async def test_a_bad_configuration_is_told_whole(command: list[str], tmp_path: P
     file.write_text("nats: {urll: nats://a:1}\nlog: {level: loud}\n")
     code, out, err = await run_kgents(*command, "--config", str(file))
     assert (code, out) == (78, "")
-    assert "nats.urll: unknown key; did you mean nats.url?" in err
+    assert "nats.urll: expected a known key, found an unknown key; did you mean nats.url?" in err
     assert "log.level: expected one of debug, error, info, warning" in err
     assert "Traceback" not in err
 

@@ -212,7 +212,7 @@ async def test_a_service_that_refuses_its_configuration_ends_it(tmp_path: Path) 
     file.write_text("topology-builder: {clusterz: []}\n")
     code, _, err = await run_kgents("up", "--data", str(tmp_path / "data"), *ONLY_BUILDER, "--config", str(file))
     assert code == 78
-    assert "topology-builder.clusterz: unknown key" in err
+    assert "topology-builder.clusterz: expected a known key, found an unknown key" in err
     assert "topology-builder cannot use its configuration" in err
 
 

@@ -314,7 +314,7 @@ def test_replica_depends_on_the_master_that_is_watched_too() -> None:
     ("settings", "words"),
     [
         ({"tls_ca_file": "ca.pem"}, "expected tls: verify-full"),
-        ({"user": "watcher"}, "expected one beside user"),
+        ({"user": "watcher"}, "expected a password beside user"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], words: str) -> None:

@@ -9,25 +9,25 @@ from kgents_collector_docker.config import Config
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "words"),
     [
         ({"engines": []}, "expected at least one engine"),
         ({"engines": [{}, {"url": "tcp://b:2375"}]}, "at most one may have none"),
-        ({"engines": [{"name": "a"}, {"name": "a"}]}, "found one twice"),
+        ({"engines": [{"name": "a"}, {"name": "a"}]}, r"engines\[1\].name: expected a name of its own"),
         ({"engines": [{"name": "a/b"}]}, "expected letters, digits"),
         ({"engines": [{"url": "tcp://b:1", "context": "c"}]}, "found both"),
         ({"engines": [{"url": "ssh://b"}]}, "forward its socket with ssh -L"),
         ({"engines": [{"url": "tcp://me:pw@b:2375"}]}, "without user or password"),
-        ({"engines": [{"url": "unix:///x", "tls": {}}]}, "tls: expected with a url of tcp:// only"),
+        ({"engines": [{"url": "unix:///x", "tls": {}}]}, "tls: expected a url of tcp:// beside it"),
         ({"engines": [{"url": "tcp://b:1", "tls": {"cert_file": "x"}}]}, "found only cert_file; set key_file too"),
-        ({"engines": [{"url": "tcp://b"}]}, 'expected a host and a port, found "tcp://b"; Docker\'s ports are 2375'),
-        ({"engines": [{"url": "tcp://b:99999"}]}, "expected a host and a port"),
+        ({"engines": [{"url": "tcp://b"}]}, 'expected a host and a port, found "tcp://b"; try: tcp://host:2376'),
+        ({"engines": [{"url": "tcp://b:99999"}]}, "expected a url of tcp:// or .* with a host"),
         ({"engines": [{"url": "unix://docker.sock"}]}, "expected an absolute path after unix://"),
-        ({"labels": ["a*b"]}, "found another pattern"),
+        ({"labels": ["a*b"]}, "expected a whole name, or a beginning"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused(given: object, told: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match=told) as refused:
+def test_a_setting_that_cannot_be_meant_is_refused(given: object, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=words) as refused:
         msgspec.convert(given, Config)
     assert "pw@" not in str(refused.value)
 

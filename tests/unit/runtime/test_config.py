@@ -2,25 +2,26 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
+import trustme
 
 from kgents_shared.bus.config import SECRET_BYTES_MAX, NatsConfig, Secret, TlsConfig
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.section import Fault, Section
 from kgents_shared.runtime.config import CommonConfig, effective, load
 
 pytestmark = pytest.mark.unit
 
 
-class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Retry(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     attempts: int = 3
     pause_s: float = 1.0
 
 
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Own(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     poll_interval_s: float = 10.0
     servers: list[str] = []
     ports: list[int] = []
@@ -30,17 +31,24 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry: Retry = Retry(attempts=7)
     api_key: Secret | None = None
 
-    def __post_init__(self) -> None:
+    def faults(self) -> Iterator[Fault]:
         if self.poll_interval_s <= 0:
-            raise ValueError(f"poll_interval_s: expected more than 0, found {self.poll_interval_s:g}")
+            yield Fault("poll_interval_s", "more than 0", f"{self.poll_interval_s:g}", "try: 10")
 
 
-class Demanding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Demanding(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     account: str
 
 
 NAME = "collector-nats"
 SERVICES = (NAME, "health-scorer")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
 
 
 @pytest.fixture
@@ -50,10 +58,10 @@ def file(tmp_path: Path) -> Path:
 
 def read(
     yaml: str | None = None, *, file: Path | None = None, environ: Mapping[str, str] | None = None
-) -> tuple[CommonConfig, Section]:
+) -> tuple[CommonConfig, Own]:
     if file and yaml is not None:
         file.write_text(yaml)
-    return load(NAME, Section, path=file, environ={"HOME": "/home/someone", **(environ or {})}, services=SERVICES)
+    return load(NAME, Own, path=file, environ={"HOME": "/home/someone", **(environ or {})}, services=SERVICES)
 
 
 def faults_of(
@@ -73,7 +81,7 @@ class TestPrecedence:
     def test_without_sources_the_defaults_hold(self) -> None:
         common, section = read()
         assert common.nats == NatsConfig()
-        assert section == Section()
+        assert section == Own()
 
     def test_the_file_overrides_a_default(self, file: Path) -> None:
         common, section = read("cluster: prod\ncollector-nats: {poll_interval_s: 2}", file=file)
@@ -87,11 +95,13 @@ class TestPrecedence:
         )
         assert (common.nats.url, section.poll_interval_s) == ("nats://env:2", 3.0)
 
-    def test_a_variable_leaves_its_siblings_of_the_file_alone(self, file: Path) -> None:
+    def test_a_variable_leaves_its_siblings_of_the_file_alone(self, file: Path, authority: str) -> None:
         common, _ = read(
-            "nats: {tls: {ca_file: ca.pem}}", file=file, environ={"KGENTS__NATS__TLS__HANDSHAKE_FIRST": "true"}
+            f"nats: {{tls: {{ca_file: {authority}}}}}",
+            file=file,
+            environ={"KGENTS__NATS__TLS__HANDSHAKE_FIRST": "true"},
         )
-        assert common.nats.tls == TlsConfig(ca_file="ca.pem", handshake_first=True)
+        assert common.nats.tls == TlsConfig(ca_file=authority, handshake_first=True)
 
     def test_a_partly_given_section_keeps_the_other_values_of_its_default(self, file: Path) -> None:
         _, section = read("collector-nats: {retry: {pause_s: 4}}", file=file)
@@ -107,7 +117,7 @@ class TestPrecedence:
 
     def test_a_section_with_everything_commented_out_keeps_its_defaults(self, file: Path) -> None:
         common, section = read("nats:\n  # url: x\ncollector-nats:\n", file=file)
-        assert (common.nats, section) == (NatsConfig(), Section())
+        assert (common.nats, section) == (NatsConfig(), Own())
 
     def test_a_secret_file_in_the_environment_overrides_a_literal_of_the_file(self, file: Path, tmp_path: Path) -> None:
         token = tmp_path / "token"
@@ -172,89 +182,93 @@ class TestEnvironment:
         assert read(environ={"KGENTS_NATS_PORT": "tcp://10.0.0.1:4222"})[0].nats == NatsConfig()
 
     def test_variables_of_other_services_are_skipped(self) -> None:
-        assert read(environ={"KGENTS__HEALTH_SCORER__ANYTHING": "x"})[1] == Section()
+        assert read(environ={"KGENTS__HEALTH_SCORER__ANYTHING": "x"})[1] == Own()
 
     def test_an_unknown_variable_is_a_fault_with_a_suggestion(self) -> None:
         assert fault_of(environ={"KGENTS__NATS__ULR": "nats://x:1"}) == (
-            "environment: KGENTS__NATS__ULR: unknown variable; did you mean KGENTS__NATS__URL?"
+            "environment: KGENTS__NATS__ULR: expected a known variable, found an unknown variable; "
+            "did you mean KGENTS__NATS__URL?"
         )
 
     def test_a_number_that_is_none_is_a_fault(self) -> None:
         assert fault_of(environ={"KGENTS__NATS__CONNECT_TIMEOUT_S": "abc"}) == (
-            'environment: KGENTS__NATS__CONNECT_TIMEOUT_S: expected float, found str "abc"'
+            'environment: KGENTS__NATS__CONNECT_TIMEOUT_S: expected float, found str "abc"; try: 5.0, the default'
         )
 
     def test_malformed_json_is_a_fault(self) -> None:
         fault = fault_of(environ={"KGENTS__COLLECTOR_NATS__LABELS": '{"a"'})
-        assert fault.startswith("environment: KGENTS__COLLECTOR_NATS__LABELS: expected a mapping as JSON, found other")
+        assert fault.startswith("environment: KGENTS__COLLECTOR_NATS__LABELS: expected a mapping as JSON, found ")
 
     def test_a_text_for_a_section_is_a_fault(self) -> None:
         assert fault_of(environ={"KGENTS__NATS": "nats://x:1"}).endswith("found a text; set KGENTS__NATS__… instead")
 
     def test_a_number_without_end_is_a_fault(self) -> None:
         assert fault_of(environ={"KGENTS__NATS__CONNECT_TIMEOUT_S": "inf"}).endswith(
-            "expected a finite number, found inf"
+            "expected a finite number, found inf; try: 5.0, the default"
         )
 
 
 class TestFile:
     def test_sections_of_other_services_are_skipped(self, file: Path) -> None:
-        assert read("health-scorer: {anything: 1}", file=file)[1] == Section()
+        assert read("health-scorer: {anything: 1}", file=file)[1] == Own()
 
     def test_an_unknown_key_is_a_fault_with_a_suggestion(self, file: Path) -> None:
         assert fault_of("nats: {ulr: nats://x:1}", file=file) == (
-            f"{file}: nats.ulr: unknown key; did you mean nats.url?"
+            f"{file}: nats.ulr: expected a known key, found an unknown key; did you mean nats.url?"
         )
 
     def test_an_unknown_key_like_no_other_lists_those_there_are(self, file: Path) -> None:
         fault = fault_of("log: {zzzzz: 1}", file=file)
-        assert fault == f"{file}: log.zzzzz: unknown key; known: log.level, log.format"
+        assert fault == f"{file}: log.zzzzz: expected a known key, found an unknown key; known: log.level, log.format"
 
     def test_a_misspelt_section_is_a_fault_with_a_suggestion(self, file: Path) -> None:
-        assert fault_of("collector_nats: {}", file=file).endswith("unknown key; did you mean collector-nats?")
+        assert fault_of("collector_nats: {}", file=file).endswith("found an unknown key; did you mean collector-nats?")
 
     def test_a_wrong_type_is_a_fault(self, file: Path) -> None:
         assert fault_of("nats: {connect_timeout_s: abc}", file=file) == (
-            f'{file}: nats.connect_timeout_s: expected float, found str "abc"'
+            f'{file}: nats.connect_timeout_s: expected float, found str "abc"; try: 5.0, the default'
         )
 
     def test_a_number_in_quotes_is_a_fault(self, file: Path) -> None:
         assert fault_of('probes: {port: "8080"}', file=file) == (
-            f'{file}: probes.port: expected int >= 0 <= 65535 or null, found str "8080"'
+            f'{file}: probes.port: expected int >= 0 <= 65535 or null, found str "8080"; try: null, the default'
         )
 
     def test_a_value_out_of_a_choice_names_the_choice(self, file: Path) -> None:
         assert fault_of("log: {level: loud}", file=file) == (
-            f'{file}: log.level: expected one of debug, error, info, warning, found str "loud"'
+            f'{file}: log.level: expected one of debug, error, info, warning, found str "loud"; '
+            'try: "info", the default'
         )
 
     def test_a_value_out_of_bounds_names_the_bounds(self, file: Path) -> None:
         assert fault_of("telemetry: {trace_sample_ratio: 2}", file=file) == (
-            f"{file}: telemetry.trace_sample_ratio: expected float >= 0 <= 1, found int 2"
+            f"{file}: telemetry.trace_sample_ratio: expected float >= 0 <= 1, found int 2; try: 0.01, the default"
         )
 
     def test_a_wrong_item_of_a_list_is_named_by_its_place(self, file: Path) -> None:
         assert fault_of("collector-nats: {servers: [a, 5]}", file=file) == (
-            f"{file}: collector-nats.servers: expected a list of str, found a list (at `$[1]`)"
+            f"{file}: collector-nats.servers[1]: expected str, found int 5; write it in quotes"
         )
 
     def test_a_key_given_twice_is_a_fault(self, file: Path) -> None:
         assert fault_of("nats:\n  url: nats://a:1\n  url: nats://b:2\n", file=file) == (
-            f"{file}: expected YAML, found at line 3, column 3: found the key url twice"
+            f"{file}: expected each key once, found url twice at line 3, column 3; remove one of them"
         )
 
     def test_a_list_at_the_top_is_a_fault(self, file: Path) -> None:
         assert "expected a mapping at the top, found list" in fault_of("- 1", file=file)
 
     def test_a_value_in_place_of_a_section_is_a_fault(self, file: Path) -> None:
-        assert fault_of("nats: nats://x:1", file=file) == f"{file}: nats: expected a mapping, found str"
+        assert fault_of("nats: nats://x:1", file=file) == (
+            f"{file}: nats: expected a mapping, found str; see its settings in the reference of the configuration"
+        )
 
     def test_a_tag_that_would_build_an_object_is_refused(self, file: Path) -> None:
         assert "could not determine a constructor" in fault_of("cluster: !!python/object/apply:os.getcwd []", file=file)
 
     def test_a_missing_file_is_a_fault(self, file: Path) -> None:
         fault = fault_of(file=file)
-        assert fault == f"{file}: expected a readable file, found: No such file or directory; check the path"
+        assert fault == f"{file}: expected a readable file, found No such file or directory; check the path"
 
     def test_an_impossible_date_is_a_fault(self, file: Path) -> None:
         assert "month must be in 1..12" in fault_of("cluster: 2026-13-01", file=file)
@@ -264,7 +278,7 @@ class TestFile:
         assert "expected YAML" in fault_of(file=file)
 
     def test_an_empty_file_gives_the_defaults(self, file: Path) -> None:
-        assert read("# nothing\n", file=file)[1] == Section()
+        assert read("# nothing\n", file=file)[1] == Own()
 
 
 class TestFaults:
@@ -276,17 +290,20 @@ class TestFaults:
         )
         assert len(faults) == 5
 
-    def test_a_rule_over_several_fields_names_their_source_and_section(self, file: Path) -> None:
-        fault = fault_of("nats: {tls: {cert_file: a.pem}}", file=file)
-        assert fault.startswith(f"{file}: nats.tls: expected cert_file and key_file together, found only cert_file")
+    def test_a_rule_over_several_fields_names_their_source_and_place(self, file: Path, authority: str) -> None:
+        fault = fault_of(f"nats: {{tls: {{cert_file: {authority}}}}}", file=file)
+        assert fault == (
+            f"{file}: nats.tls.cert_file: expected cert_file and key_file together, found only cert_file; "
+            "set key_file too"
+        )
 
     def test_a_rule_broken_by_two_sources_names_both(self, file: Path) -> None:
         fault = fault_of("nats: {user: a, password: b}", file=file, environ={"KGENTS__NATS__TOKEN": "t"})
-        assert fault.startswith(f"{file}, environment: nats: expected at most one way to authenticate")
+        assert fault.startswith(f"{file}, environment: nats.user: expected at most one way to authenticate")
 
     def test_a_rule_of_the_service_s_own_section_is_checked(self) -> None:
         assert fault_of(environ={"KGENTS__COLLECTOR_NATS__POLL_INTERVAL_S": "0"}) == (
-            "environment: collector-nats: poll_interval_s: expected more than 0, found 0"
+            "environment: collector-nats.poll_interval_s: expected more than 0, found 0; try: 10"
         )
 
     def test_a_setting_without_default_must_be_given(self) -> None:
@@ -314,12 +331,12 @@ class TestSecretSettings:
     def test_a_missing_secret_file_is_a_fault(self, tmp_path: Path) -> None:
         missing = tmp_path / "missing"
         assert fault_of(environ={"KGENTS__NATS__TOKEN_FILE": str(missing)}).startswith(
-            f"environment: KGENTS__NATS__TOKEN_FILE: secret file {missing}: expected a readable file, found: No such"
+            f"environment: KGENTS__NATS__TOKEN_FILE: expected a readable file with a secret, found {missing}: No such"
         )
 
     def test_an_empty_secret_file_is_a_fault(self, tmp_path: Path) -> None:
         (tmp_path / "empty").write_text("\n")
-        assert "found an empty file" in fault_of(environ={"KGENTS__NATS__TOKEN_FILE": str(tmp_path / "empty")})
+        assert "a file without it" in fault_of(environ={"KGENTS__NATS__TOKEN_FILE": str(tmp_path / "empty")})
 
     def test_a_secret_that_yaml_reads_as_a_number_is_a_fault_without_its_value(self, file: Path) -> None:
         assert fault_of("nats: {token: 12345678}", file=file) == (
@@ -333,13 +350,13 @@ class TestSecretSettings:
 
     def test_the_effective_settings_show_stars_for_a_secret(self) -> None:
         common, section = read(environ={"KGENTS__NATS__TOKEN": "hunter2"})
-        shown = effective(common, section, NAME)
+        shown = effective(common, {NAME: section})
         assert "hunter2" not in json.dumps(shown)
         assert shown["nats"]["token"] == "*" * 3
 
     def test_the_effective_settings_have_the_service_s_section(self) -> None:
         common, section = read(environ={"KGENTS__COLLECTOR_NATS__SERVERS": "a"})
-        assert effective(common, section, NAME)[NAME]["servers"] == ["a"]
+        assert effective(common, {NAME: section})[NAME]["servers"] == ["a"]
 
 
 class TestSecret:
@@ -416,7 +433,7 @@ class TestNatsConfig:
         ("url", "tls"), [("ws://a", TlsConfig()), ("tls://b,ws://a", None), ("ws://a,wss://b", None)]
     )
     def test_a_websocket_without_tls_is_refused_where_tls_is_needed(self, url: str, tls: TlsConfig | None) -> None:
-        with pytest.raises(ValueError, match='expected TLS for every server, found "ws://a", which has none; try wss'):
+        with pytest.raises(ValueError, match='expected TLS for every server, found "ws://a", which has none; try: wss'):
             NatsConfig(url=url, tls=tls)
 
     def test_two_ways_to_authenticate_are_refused(self) -> None:

@@ -2,32 +2,32 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.section import Section
 from kgents_shared.runtime.config import load, sections_given
 from kgents_shared.runtime.ini import UnusableFileError, read_ini
 
 pytestmark = pytest.mark.unit
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "localhost"
     port: int = 1
     password: Secret | None = None
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Own(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     db: dict[str, Target] = {}
     note: str = ""
 
 
-def read(tmp_path: Path, text: str, *, suffix: str = ".yaml", **variables: str) -> Section:
+def read(tmp_path: Path, text: str, *, suffix: str = ".yaml", **variables: str) -> Own:
     path = tmp_path / f"kgents{suffix}"
     path.write_text(text)
-    return load("svc", Section, path=path, environ={"HOME": "/root", **variables})[1]
+    return load("svc", Own, path=path, environ={"HOME": "/root", **variables})[1]
 
 
 def test_every_field_of_every_member_has_its_own_precedence(tmp_path: Path) -> None:
@@ -57,17 +57,22 @@ def test_an_ini_file_says_the_same_and_interpolates_nothing(tmp_path: Path) -> N
     awkward = """50%(x)s %%'";#=[]:ü"""
     text = f"[kgents]\ncluster = c\n[svc]\nnote = n\n[svc.db.orders]\nhost = h\nport = 5\npassword = {awkward}\n"
     found = read(tmp_path, text, suffix=".ini", KGENTS__SVC__DB__ORDERS__PORT="6")
-    assert found == Section(note="n", db={"orders": Target(host="h", port=6, password=Secret(awkward))})
+    assert found == Own(note="n", db={"orders": Target(host="h", port=6, password=Secret(awkward))})
 
 
 @pytest.mark.parametrize(
     ("text", "suffix", "variables", "words"),
     [
-        ("svc: {db: {a: {hots: x}}}", ".yaml", {}, "svc.db.a.hots: unknown key; did you mean svc.db.a.host?"),
+        (
+            "svc: {db: {a: {hots: x}}}",
+            ".yaml",
+            {},
+            "svc.db.a.hots: expected a known key, found an unknown key; did you mean svc.db.a.host?",
+        ),
         ("svc: {db: {a: {port: x}}}", ".yaml", {}, "svc.db.a.port: expected int"),
         ("svc: {db: {a: 5}}", ".yaml", {}, "svc.db.a: expected a mapping, found int"),
         ("svc: {db: 5}", ".yaml", {}, "svc.db: expected a mapping, found int"),
-        ("{}", ".yaml", {"KGENTS__SVC__DB__A__HOTS": "x"}, "unknown variable; did you mean"),
+        ("{}", ".yaml", {"KGENTS__SVC__DB__A__HOTS": "x"}, "found an unknown variable; did you mean"),
         ("{}", ".yaml", {"KGENTS__SVC__DB": "{}"}, "expected null or one variable for each setting"),
         ("[svc.db.a]\nhots = x\n", ".ini", {}, "did you mean svc.db.a.host?"),
         ("[svc.db.a]\nport = x\n", ".ini", {}, "svc.db.a.port: expected int"),
@@ -102,7 +107,7 @@ def test_an_ini_file_of_windows_says_the_same(tmp_path: Path) -> None:
 
 def test_an_ini_file_that_is_named_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a readable file"):
-        load("svc", Section, path=tmp_path / "none.ini", environ={"HOME": "/root"})
+        load("svc", Own, path=tmp_path / "none.ini", environ={"HOME": "/root"})
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class TestHeaders:
 
     @pytest.mark.parametrize("endpoint", ["localhost:4317", "grpc://collector:4317"])
     def test_an_endpoint_that_is_no_http_url_is_refused(self, endpoint: str) -> None:
-        with pytest.raises(ValueError, match="try http://localhost:4318"):
+        with pytest.raises(ValueError, match="try: http://localhost:4318"):
             TelemetryConfig(otlp_endpoint=endpoint)
 
 

@@ -105,7 +105,7 @@ def _report(error: BaseException) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_OK
         case ConfigError():
-            click.echo(f"{error}\nmend that, and see that all is well with `kgents config check`", err=True)
+            click.echo(f"{error}\nfix the above, then run `kgents config check`", err=True)
             return EXIT_CONFIG
         case KgentsError():
             click.echo(f"kgents: {_with_next_step(str(error))}", err=True)

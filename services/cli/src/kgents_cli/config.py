@@ -9,7 +9,6 @@ import msgspec
 from kgents_cli.installed import load_service, service_names
 from kgents_cli.options import config_option, output_option
 from kgents_cli.output import OK, say, say_record
-from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime import config as configuration
 
 
@@ -48,18 +47,8 @@ def _settings(names: list[str], path: Path | None) -> dict[str, Any]:
     Raises:
         ConfigError: with the faults of all services, each once.
     """
-    settings: dict[str, Any] = {}
-    faults: dict[str, None] = {}
-    for name in names:
-        service = load_service(name)
-        try:
-            common, section = configuration.load(
-                name, service.config, path=path, environ=configuration.process_environ(), services=service_names()
-            )
-        except ConfigError as error:
-            faults.update(dict.fromkeys(error.faults))
-        else:
-            settings.update(configuration.effective(common, section, name))
-    if faults:
-        raise ConfigError(faults)
-    return settings
+    sections = {name: load_service(name).config for name in names}
+    common, own = configuration.load_all(
+        sections, path=path, environ=configuration.process_environ(), services=service_names()
+    )
+    return configuration.effective(common, dict(zip(names, own, strict=True)))

@@ -14,18 +14,14 @@ import msgspec
 from kgents_cli.installed import service_names
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.layers import FILE_VARIABLE, PREFIX
 
 NATS_URL: Final = "KGENTS__NATS__URL"
 CREDENTIALS: Final = "KGENTS__NATS__CREDENTIALS_FILE"
 CLUSTER: Final = "KGENTS__CLUSTER"
 DATA_DIR: Final = "KGENTS__DATA_DIR"
-CONFIG_FILE: Final = "KGENTS_CONFIG"
 
 Command = Callable[..., int | None]
-
-
-class _NoSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The command line has no settings of its own."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -50,12 +46,11 @@ class Target(msgspec.Struct, frozen=True):
         environ = self.environ()
         flags = (NATS_URL, CREDENTIALS, CLUSTER, DATA_DIR)
         names_services = self.config_file is not None or any(
-            name.upper().startswith(configuration.PREFIX) and name.upper() not in flags for name in environ
+            name.upper().startswith(PREFIX) and name.upper() not in flags for name in environ
         )
         # Reading the metadata of every installed package is slow: only if there may be a section of a service.
         services = service_names() if names_services else []
-        common, _ = configuration.load("cli", _NoSection, path=self.config_file, environ=environ, services=services)
-        return common
+        return configuration.load_common(path=self.config_file, environ=environ, services=services)
 
     def addressed(self) -> set[str]:
         """The services that the configuration says something to."""
@@ -71,9 +66,9 @@ config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    envvar=CONFIG_FILE,
+    envvar=FILE_VARIABLE,
     metavar="FILE",
-    help=f"YAML configuration, the one the services use.  [env: {CONFIG_FILE}]",
+    help=f"YAML configuration, the one the services use.  [env: {FILE_VARIABLE}]",
 )
 
 

@@ -17,7 +17,7 @@ from kgents_cli.connection import connected
 from kgents_cli.discovery import look, useful
 from kgents_cli.embedded import EmbeddedServer, embedded_server, owned
 from kgents_cli.installed import entry_point, service_names
-from kgents_cli.options import CLUSTER, CONFIG_FILE, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
+from kgents_cli.options import CLUSTER, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
 from kgents_cli.output import NEUTRAL, OK, say
 from kgents_cli.relay import relay
 from kgents_shared.bus import provision
@@ -26,6 +26,7 @@ from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.streams import StreamsConfig, streams
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.layers import FILE_VARIABLE
 
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
 LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"
@@ -156,7 +157,7 @@ def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) ->
     """What the services are told."""
     told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
     if plan.target.config_file is not None:
-        told[CONFIG_FILE] = str(plan.target.config_file)
+        told[FILE_VARIABLE] = str(plan.target.config_file)
     elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
         told[LOCAL_DATABASES] = "true"
     if server is not None:

@@ -1,22 +1,22 @@
-"""What this collector is told: which databases to look at, by name and backend → `watches.py`."""
+"""The settings of this collector: which databases to poll, by name and backend → `watches.py`."""
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from msgspec import Struct, field, structs
+from msgspec import field, structs
 
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_collector_db.targets.target import Target
+from kgents_shared.contract.section import Fault, Section
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
-class DiscoveryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DiscoveryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Databases that other collectors see and that are marked `kgents.io/database: postgres` by a label or annotation.
 
     Both are needed: this section, and the mark. What stands here holds for all that are found; their address, port
@@ -24,7 +24,7 @@ class DiscoveryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     sources: list[str] = field(default_factory=lambda: ["k8s", "docker"])
-    """Whose marks count: whoever may set them decides where our credentials are sent."""
+    """Whose marks count: who may set them decides where our credentials are sent."""
 
     postgres: PostgresTarget = PostgresTarget()
     """What all PostgreSQL servers that are found have in common."""
@@ -39,7 +39,7 @@ class DiscoveryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What all Qdrant peers that are found have in common; of the url only the scheme counts."""
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `collector-db`. Each target's key is the name of its entity."""
 
     postgres: dict[str, PostgresTarget] = {}
@@ -61,20 +61,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether to watch what serves on this machine and lets this user in without a password; looked for at the start.
     `kgents up` sets it."""
 
-    def __post_init__(self) -> None:
-        names = Counter((target.namespace, name) for group in self.targets().values() for name, target in group.items())
-        problems = [
-            f'expected names of letters, digits, "-" and "_", found "{name}"; rename it'
-            for _, name in names
-            if not _NAME.match(name)
-        ]
-        problems += [
-            f'expected one target of each name, found "{name}" {count} times; rename one, or give it a namespace'
-            for (_, name), count in names.items()
-            if count > 1
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
+    def faults(self) -> Iterator[Fault]:
+        places: dict[tuple[str, str], list[str]] = {}
+        for backend, group in self.targets().items():
+            for name, target in group.items():
+                places.setdefault((target.namespace, name), []).append(f"{backend}.{name}")
+                if not _NAME.match(name):
+                    expected = 'a name of letters, digits, "-" and "_"'
+                    yield Fault(f"{backend}.{name}", expected, f'"{name}"', "rename it")
+        for first, *others in places.values():
+            for other in others:
+                beside = (f"{first}.namespace", f"{other}.namespace")
+                found = f"that of {first}"
+                yield Fault(other, "a target of its own name", found, "rename one, or give it a namespace", beside)
 
     def targets(self) -> dict[str, Mapping[str, Target]]:
         """The targets by backend and name."""

@@ -1,24 +1,31 @@
-"""What this collector is told: read by `runtime.config` before the cluster is asked anything."""
+"""The settings of this collector: read by `runtime.config` before any request to the cluster."""
 
+import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from kgents_collector_k8s import selector
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.mapping.custom import kind as kind_by
 from kgents_collector_k8s.mapping.fragment import Kind
+from kgents_shared.bus.files import unreadable
+from kgents_shared.contract.section import Fault, Section
 
 Count = Annotated[int, Meta(ge=1)]
 
+_NAMING: Final = ("kind", "api_kind", "group")
+"""What of a custom rule decides the name of its kind."""
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """What Kubernetes takes for the name of a namespace."""
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which cluster, and what of it."""
 
     kubeconfig: str = ""
@@ -36,7 +43,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resources: list[str] = []
     """Only these resources, by their plural (`pods`, `deployments`). Empty: all that are known.
 
-    Some tell what joins others: `replicasets` the Deployment of a pod, `endpointslices` the pods of a Service.
+    Some say what joins others: `replicasets` the Deployment of a pod, `endpointslices` the pods of a Service.
     """
 
     custom: list[CustomRule] = []
@@ -49,38 +56,53 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether Kubernetes Events are published."""
 
     metrics_interval_s: Annotated[float, Meta(ge=10)] = 30.0
-    """Seconds between two looks at metrics.k8s.io; metrics-server itself measures every 15 s."""
+    """Seconds between two polls of metrics.k8s.io; metrics-server itself measures every 15 s."""
 
-    def __post_init__(self) -> None:
-        known = {kind.resource for kind in CATALOGUE}
-        if unknown := [name for name in self.resources if name not in known]:
-            raise ValueError(f"resources: expected some of {', '.join(sorted(known))}, found {', '.join(unknown)}")
-        if self.kubeconfig and not Path(self.kubeconfig).expanduser().is_file():
-            raise ValueError(f"kubeconfig: expected a file, found none at {self.kubeconfig}; try an absolute path")
+    def faults(self) -> Iterator[Fault]:
+        yield from self._resource_faults()
+        yield from self._namespace_faults()
+        if fault := selector.fault(self.label_selector):
+            yield Fault("label_selector", "a label selector, as `kubectl -l` takes it", fault, "try: team=a,tier!=b")
+        kinds = [kind_by(rule).kind for rule in self.custom]
+        for place, kind in enumerate(kinds):
+            if kind in kinds[:place]:
+                other = f"custom[{kinds.index(kind)}]"
+                beside = tuple(f"{rule}.{name}" for rule in (other, f"custom[{place}]") for name in _NAMING)
+                yield Fault(
+                    f"custom[{place}]", "a kind of its own for each rule", f"{kind}, as in {other}", "set kind", beside
+                )
 
-        self._check_namespaces()
-        names = [kind_by(rule).kind for rule in self.custom]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(
-                f"custom: expected a kind of its own for each rule, found {', '.join(twice)} twice; set kind"
-            )
+    def _resource_faults(self) -> Iterator[Fault]:
+        known = [kind.resource for kind in CATALOGUE]
+        for place, name in enumerate(self.resources):
+            if name not in known:
+                near = next(iter(difflib.get_close_matches(name.lower(), known, 1)), "")
+                advice = f"did you mean {near}?" if near else f"known: {', '.join(sorted(known))}"
+                yield Fault(f"resources[{place}]", "the plural of a resource", f'"{name}"', advice)
 
-    def _check_namespaces(self) -> None:
-        """A name that no namespace can have is answered with an empty list, as if all were well."""
-        if odd := [name for name in self.namespaces if not _LABEL.fullmatch(name)]:
-            fault = f"namespaces: expected names of namespaces, found {', '.join(map(repr, odd))}"
-            raise ValueError(f"{fault}; try an empty list for all of them")
-        if twice := sorted({name for name in self.namespaces if self.namespaces.count(name) > 1}):
-            raise ValueError(f"namespaces: expected each once, found {', '.join(twice)} twice")
+    def _namespace_faults(self) -> Iterator[Fault]:
+        for place, name in enumerate(self.namespaces):
+            at = f"namespaces[{place}]"
+            if not _LABEL.fullmatch(name):
+                # A name that no namespace can have would be answered with an empty list, as if all were well.
+                yield Fault(at, "the name of a namespace", f'"{name}"', "try an empty list for all of them")
+            elif name in self.namespaces[:place]:
+                yield Fault(at, "each once", f"{name} twice", "remove one of them")
         if not self.namespaces:
             return
-        if homeless := [f"{rule.resource}.{rule.group}" for rule in self.custom if not rule.is_namespaced]:
-            fault = f"custom: expected resources with a namespace beside namespaces, found {', '.join(homeless)}"
-            raise ValueError(f"{fault}, which has none")
+        for place, rule in enumerate(self.custom):
+            if not rule.is_namespaced:
+                at = f"custom[{place}].is_namespaced"
+                found = f"{rule.resource}.{rule.group}, which has none"
+                advice = "remove the rule, or namespaces"
+                yield Fault(at, "a resource with a namespace beside namespaces", found, advice, beside=("namespaces",))
         if not self.kinds:
-            raise ValueError(
-                f"resources: expected some with a namespace beside namespaces, found {', '.join(self.resources)} alone"
-            )
+            found = f"{', '.join(self.resources)} alone"
+            advice = "remove namespaces, or add resources"
+            yield Fault("resources", "some with a namespace beside namespaces", found, advice, beside=("namespaces",))
+
+    def check(self) -> Iterator[Fault]:
+        yield from unreadable("kubeconfig", str(self.kubeconfig_path) if self.kubeconfig else None, "a kubeconfig")
 
     @property
     def kubeconfig_path(self) -> Path | None:

@@ -1,20 +1,22 @@
-"""What this collector is told: read by `runtime.config` before source.py opens anything."""
+"""The settings of this collector: read by `runtime.config` before source.py opens anything."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from kgents_collector_nats.mapping.caps import Caps
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.contract.section import Fault, Section, unusable_url
 
 Count = Annotated[int, Meta(ge=1)]
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which servers to look at, how often, and how much of them to show."""
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which servers to poll, how often, and how much of them to show."""
 
     monitor_urls: list[str] = field(default_factory=lambda: ["http://127.0.0.1:8222"])
-    """HTTP monitoring endpoints, one for each server: a server only tells of itself. Unused when `system` is set.
+    """HTTP monitoring endpoints, one for each server: a server only reports itself. Unused when `system` is set.
     The default is the port of `nats-server -m 8222`."""
 
     system: NatsConfig | None = None
@@ -22,7 +24,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     and no monitoring port is needed. null: HTTP."""
 
     poll_interval_s: Annotated[float, Meta(ge=1)] = 5.0
-    """Seconds from one look to the next. Each look costs the server a walk over its connections and consumers; five
+    """Seconds from one poll to the next. Each poll costs the server a walk over its connections and consumers; five
     is what `nats-top` users call live, and less than one is not allowed for the server's sake."""
 
     request_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
@@ -40,18 +42,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_subjects: Count = 100
     """Subjects shown, the busiest first. Applications make subjects without end, so this is the smallest cap."""
 
-    def __post_init__(self) -> None:
-        problems = [
-            f'monitor_urls: expected http:// or https://, found "{url}"; try http://host:8222'
-            for url in self.monitor_urls
-            if not url.startswith(("http://", "https://"))
-        ]
+    def faults(self) -> Iterator[Fault]:
+        for place, url in enumerate(self.monitor_urls):
+            yield from unusable_url(f"monitor_urls[{place}]", url, ("http", "https"), "http://host:8222")
         if not self.monitor_urls and self.system is None:
-            problems.append("expected monitor_urls or system, found neither; try monitor_urls: [http://host:8222]")
-        if any("@" in url for url in self.monitor_urls):
-            problems = ["monitor_urls: expected urls without user or password, found an @; urls are logged"]
-        if problems:
-            raise ValueError("; ".join(problems))
+            example = "try: monitor_urls: [http://host:8222]"
+            yield Fault("monitor_urls", "monitor_urls or system", "neither", example, beside=("system",))
 
     @property
     def caps(self) -> Caps:

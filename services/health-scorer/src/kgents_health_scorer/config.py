@@ -1,6 +1,7 @@
 """Settings of health-scorer: which clusters, which checks, which thresholds → the catalogue in use."""
 
 import difflib
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 import msgspec
@@ -8,47 +9,44 @@ from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, Thresholds
+from kgents_shared.contract.section import Fault, Section
 
 _BY_ID: Final = {check.id: check for checks in (CATALOGUE, *PROFILES.values()) for check in checks}
 _GRADED: Final = {number: check for number, check in _BY_ID.items() if isinstance(check, GradedCheck)}
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `health-scorer`."""
 
     clusters: list[str] = []
     """Which clusters this instance scores. Empty: all."""
 
     tick_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
-    """How often missing samples and long waits are looked for: how late they may be noticed."""
+    """How often missing samples and long waits are searched for: how late they may be noticed."""
 
     disabled_checks: list[str] = []
-    """Checks that are never asked, by number: `[KG-102]`."""
+    """Checks that are never evaluated, by number: `[KG-102]`."""
 
     profiles: list[str] = []
-    """Profiles of checks that are asked beside the usual ones: `[absolute]`, thresholds in absolute numbers."""
+    """Profiles of checks that are evaluated beside the usual ones: `[absolute]`, thresholds in absolute numbers."""
 
     thresholds: dict[str, Thresholds] = {}
     """Check → its thresholds instead of the catalogue's, all of them: `{KG-221: {warn: 100, crit: 1000}}`."""
 
-    def __post_init__(self) -> None:
-        """Refuse what would silently do nothing.
-
-        Raises:
-            ValueError: a check or profile that does not exist, a check without thresholds, or
-                thresholds out of order.
-        """
-        for given in (*self.disabled_checks, *self.thresholds):
-            if given not in _BY_ID:
-                near = difflib.get_close_matches(given.upper(), _BY_ID, 1)
-                raise ValueError(f"unknown check {given!r}; " + _advice(near))
-        for profile in self.profiles:
+    def faults(self) -> Iterator[Fault]:
+        """Yield what would silently do nothing."""
+        for place, number in enumerate(self.disabled_checks):
+            yield from _unknown_check(f"disabled_checks[{place}]", number)
+        for place, profile in enumerate(self.profiles):
             if profile not in PROFILES:
-                raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        for given in self.thresholds:
-            if given not in _GRADED:
-                raise ValueError(f"{given} ({_BY_ID[given].name}) looks at a fact, which has no thresholds")
-        self.checks()
+                yield Fault(f"profiles[{place}]", "a known profile", f'"{profile}"', f"known: {', '.join(PROFILES)}")
+        for number, thresholds in self.thresholds.items():
+            at = f"thresholds.{number}"
+            if number not in _GRADED:
+                yield from _unknown_check(at, number) or _ungraded(at, number)
+            elif order := _GRADED[number].order_broken_by(thresholds):
+                names = tuple(f"{at}.{each.name}" for each in structs.fields(thresholds))
+                yield Fault(at, order, _shown(thresholds), "put them into this order", beside=names)
 
     def checks(self) -> tuple[Check, ...]:
         """The catalogue as these settings have it."""
@@ -60,5 +58,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return tuple(changed.get(check.id, check) for check in wanted if check.id not in self.disabled_checks)
 
 
-def _advice(near: list[str]) -> str:
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(_BY_ID)}"
+def _unknown_check(at: str, number: str) -> list[Fault]:
+    if number in _BY_ID:
+        return []
+    near = next(iter(difflib.get_close_matches(number.upper(), _BY_ID, 1, 0.8)), "")
+    advice = f"did you mean {near}?" if near else f"known: {', '.join(_BY_ID)}"
+    return [Fault(at, "the number of a check", f'"{number}"', advice)]
+
+
+def _ungraded(at: str, number: str) -> list[Fault]:
+    found = f"{number} ({_BY_ID[number].name}), which judges a fact and has none"
+    return [Fault(at, "a check with thresholds", found, "list it in disabled_checks to switch it off")]
+
+
+def _shown(thresholds: Thresholds) -> str:
+    given = ((field.name, getattr(thresholds, field.name)) for field in structs.fields(thresholds))
+    return ", ".join(f"{name} {value:g}" for name, value in given if value is not None)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from msgspec import Struct
+from kgents_shared.bus.files import TlsFiles, unreadable
+from kgents_shared.contract.section import Fault, Section, unusable_url
 
 SECRET_BYTES_MAX = 64 * 1024
 """The most a secret's file may hold: no credential is larger, and a wrong path (a log, a device) ends here."""
@@ -71,29 +72,15 @@ def _text_of(path: Path) -> str:
     return re.sub(r"\r?\n\Z", "", text)
 
 
-class TlsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TlsConfig(TlsFiles, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to speak TLS to the server. Its mere presence demands TLS; the server's certificate is always verified."""
-
-    ca_file: str | None = None
-    """PEM file of the authorities to trust. null: those of the operating system."""
-
-    cert_file: str | None = None
-    """PEM file of our own certificate, for servers that verify clients. null: we show none."""
-
-    key_file: str | None = None
-    """PEM file of the key of `cert_file`; the two are given together or not at all."""
 
     handshake_first: bool = False
     """Whether TLS begins before the server's INFO line. It must equal the server's own `handshake_first`,
     which is off by default; so is this."""
 
-    def __post_init__(self) -> None:
-        if (self.cert_file is None) != (self.key_file is None):
-            given, missing = ("cert_file", "key_file") if self.key_file is None else ("key_file", "cert_file")
-            raise ValueError(f"expected cert_file and key_file together, found only {given}; set {missing} too")
 
-
-class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the NATS server is, and who we are to it. At most one way to authenticate may be given."""
 
     url: str = "nats://127.0.0.1:4222"
@@ -134,10 +121,16 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     jetstream_domain: str | None = None
     """The JetStream domain to use, as on leaf nodes. null: the domain of the server we connect to."""
 
-    def __post_init__(self) -> None:
-        problems = [*self._url_problems(), *self._auth_problems(), *self._timeout_problems()]
-        if problems:
-            raise ValueError("; ".join(problems))
+    def faults(self) -> Iterator[Fault]:
+        yield from self._url_faults()
+        yield from self._login_faults()
+        for name in ("connect_timeout_s", "request_timeout_s"):
+            seconds: float = getattr(self, name)
+            if not seconds > 0:
+                yield Fault(name, "more than 0 seconds", f"{seconds:g}", "try: 5, the default")
+
+    def check(self) -> Iterator[Fault]:
+        yield from unreadable("credentials_file", self.credentials_file, "a JWT and a seed, as `nsc` writes it")
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -154,38 +147,26 @@ class NatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Seconds after which each server was tried once, with half a second to spare for all of them."""
         return self.connect_timeout_s * len(self.urls) + 0.5
 
-    def _url_problems(self) -> Iterator[str]:
-        if not self.urls:
-            yield "url: expected nats://host:port, found nothing; set at least one server"
+    def _url_faults(self) -> Iterator[Fault]:
         if "@" in self.url:
             # Nothing of it is quoted: a comma in a password would make half of it look like a url.
-            yield (
-                "url: expected servers without user or password, found an @; urls are logged: use user and password, "
-                "or token"
-            )
+            advice = "urls are logged: use user and password, or token"
+            yield Fault("url", "servers without user or password", "an @", advice)
             return
+        if not self.urls:
+            yield Fault("url", "at least one server", "nothing", "try: nats://host:4222")
         for url in self.urls:
-            if not url.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
-                yield f'url: expected one of {", ".join(_SCHEMES)} before "://", found "{url}"; try nats://host:4222'
-            elif self.needs_tls and url.startswith("ws://"):
-                yield f'url: expected TLS for every server, found "{url}", which has none; try wss://'
+            yield from unusable_url("url", url, _SCHEMES, "nats://host:4222")
+            if self.needs_tls and url.startswith("ws://"):
+                yield Fault("url", "TLS for every server", f'"{url}", which has none', "try: wss://", beside=("tls",))
 
-    def _auth_problems(self) -> Iterator[str]:
-        methods = {
-            "credentials_file": self.credentials_file,
-            "nkey_seed": self.nkey_seed,
-            "user": self.user,
-            "token": self.token,
-        }
-        given = [name for name, value in methods.items() if value is not None]
+    def _login_faults(self) -> Iterator[Fault]:
+        methods = ("credentials_file", "nkey_seed", "user", "token")
+        given = [name for name in methods if getattr(self, name) is not None]
         if len(given) > 1:
-            yield f"expected at most one way to authenticate, found {' and '.join(given)}; keep one"
+            first, *others = given
+            found = " and ".join(given)
+            yield Fault(first, "at most one way to authenticate", found, "keep one", beside=tuple(others))
         if (self.user is None) != (self.password is None):
             found, missing = ("user", "password") if self.password is None else ("password", "user")
-            yield f"expected user and password together, found only {found}; set {missing} too"
-
-    def _timeout_problems(self) -> Iterator[str]:
-        for name in ("connect_timeout_s", "request_timeout_s"):
-            seconds: float = getattr(self, name)
-            if not seconds > 0:
-                yield f"{name}: expected more than 0 seconds, found {seconds:g}; the default is 5"
+            yield Fault(found, "user and password together", f"only {found}", f"set {missing} too", beside=(missing,))

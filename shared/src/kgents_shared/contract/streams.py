@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from kgents_shared.contract.section import Section
 from kgents_shared.contract.subjects import FIELDS, ROOT
 
 DAY_S: Final = 86_400
@@ -13,7 +14,7 @@ REMOVAL_TTL_S: Final = 7 * DAY_S
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
-class StreamsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may choose about the streams."""
 
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1

@@ -1,56 +1,41 @@
 """Settings, from their three sources to typed values: before anything else of a service runs.
 
-Defaults < file (YAML or INI) < environment. Every fault is collected, so that one run is enough to mend them all.
+Defaults < file (YAML or INI) < environment. Every fault is collected, so that one run is enough to fix them all.
 This is the only module that reads the environment.
 
-The walk: the Structs say which settings there are; each source becomes a layer, a value by the key of its field; the
-layers are laid over each other; each value is converted alone; the Structs are built from the innermost outwards.
+The walk: the Structs say which settings there are (`settings`); each source becomes a layer, and the layers are laid
+over each other (`layers`); the Structs are made from the innermost outwards (`assembly`); faults are collected
+(`report`).
 """
 
-import difflib
 import os
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import NODEFAULT, Struct, structs
+from msgspec import structs
 
 from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.streams import StreamsConfig
-from kgents_shared.runtime.ini import UnusableFileError, is_ini, read_ini
+from kgents_shared.runtime.assembly import assemble
+from kgents_shared.runtime.ini import UnusableFileError
+from kgents_shared.runtime.layers import ENVIRONMENT, Layer, Layers, document, variable
+from kgents_shared.runtime.report import Report
 from kgents_shared.runtime.sections import LogConfig, ProbesConfig, TelemetryConfig
-from kgents_shared.runtime.settings import (
-    ANY,
-    Given,
-    Key,
-    Setting,
-    admits_none,
-    expectation,
-    find,
-    is_section,
-    member_in,
-    section_in,
-    settings_of,
-    value_of,
-)
+from kgents_shared.runtime.settings import Given, Setting, settings_of
 
-PREFIX = "KGENTS__"
-"""What our variables begin with. Two underscores: for a service named `kgents-nats` Kubernetes gives every pod
-`KGENTS_NATS_PORT=tcp://…`, which is none of ours."""
+_OTLP_VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-_ENVIRONMENT = "environment"
-_OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
-
-C = TypeVar("C", bound=Struct)
-Layer = dict[Key, Given]
+C = TypeVar("C", bound=Section)
 
 
-class CommonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every service is told; its own settings are in a section of its own name."""
+class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every service needs; its own settings are in a section of its own name."""
 
     cluster: str = "local"
     """The name of what is observed, part of every subject. Collectors of one Kubernetes cluster share it, and two
@@ -78,6 +63,24 @@ class CommonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     probes: ProbesConfig = ProbesConfig()
     """Where `/livez`, `/readyz` and `/metrics` are served."""
 
+    def faults(self) -> Iterator[Fault]:
+        if not self.cluster.strip():
+            yield Fault("cluster", "a name", "an empty text", "try: local, the default")
+
+    def check(self) -> Iterator[Fault]:
+        if not self.data_dir:
+            return
+        nearest = Path(self.data_dir)
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            found = f"a file at {nearest}"
+        elif not os.access(nearest, os.W_OK | os.X_OK):
+            found = f"no permission to write at {nearest}"
+        else:
+            return
+        yield Fault("data_dir", "a directory that can be written, or made", found, "check the path and its owner")
+
 
 def process_environ() -> Mapping[str, str]:
     """Return the variables of this process, for `load`; whoever else needs one is handed it."""
@@ -102,37 +105,70 @@ def load(
     Raises:
         ConfigError: the settings cannot be used; it lists every fault with its source.
     """
-    loader = _Loader(name, section, skipped=set(services) - {name})
-    loader.take(_standard_layer(environ))
+    common, (own,) = load_all({name: section}, path=path, environ=environ, services=services)
+    return common, own
+
+
+def load_common(*, path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> CommonConfig:
+    """Read the settings that no service has for itself.
+
+    Raises:
+        ConfigError: they cannot be used; it lists every fault with its source.
+    """
+    return load_all({}, path=path, environ=environ, services=services)[0]
+
+
+def load_all(
+    sections: Mapping[str, type[C]], *, path: Path | None, environ: Mapping[str, str], services: Collection[str]
+) -> tuple[CommonConfig, list[C]]:
+    """Read the settings of several services out of the same file and variables, as `load` does for one.
+
+    Returns:
+        The common settings, and the services' own in the order of `sections`.
+
+    Raises:
+        ConfigError: the settings cannot be used; it lists every fault of all of them, each once.
+    """
+    report = Report()
+    settings = dict(settings_of(CommonConfig))
+    for name, section in sections.items():
+        settings |= {(name,): Setting((name,), section), **dict(settings_of(section, (name,)))}
+    layers = Layers(settings, report, skipped=set(services) - set(sections))
+    layers.take(_standard_layer(environ))
     if path is not None:
-        loader.take(loader.file_layer(path))
-    loader.take(loader.environment_layer(environ))
-    common = loader.build(CommonConfig, (), CommonConfig())
-    own = loader.build(section, (name,), None)
-    if common is None or own is None or loader.faults:
-        raise ConfigError(loader.faults)
+        layers.take(layers.file_layer(path))
+    layers.take(layers.environment_layer(environ))
+    common = assemble(CommonConfig, (), CommonConfig(), layers, report)
+    own = [assemble(section, (name,), None, layers, report) for name, section in sections.items()]
+    if report.lines:
+        raise ConfigError(report.lines)
     return _resolved(common, environ), own
 
 
 def sections_given(path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> set[str]:
-    """Return the services that the file or a variable says something to. What is wrong with the file `load` tells."""
-    document: Mapping[object, object] = {}
+    """Return the services that the file or a variable names. What is wrong with the file is reported by `load`."""
+    content: Mapping[object, object] = {}
     if path is not None:
         with suppress(UnusableFileError):
-            document = _document(path)
+            content, _ = document(path)
     variables = {name.upper() for name in environ}
     return {
         name
         for name in services
-        if document.get(name) is not None or any(each.startswith(f"{_variable((name,))}__") for each in variables)
+        if content.get(name) is not None or any(each.startswith(f"{variable((name,))}__") for each in variables)
     }
 
 
-def effective(common: CommonConfig, section: Struct, name: str) -> dict[str, Any]:
-    """Return the settings in use as plain data, as the YAML file would give them; secrets are shown as `***`."""
+def effective(common: CommonConfig, own: Mapping[str, Section]) -> dict[str, Any]:
+    """Return the settings in use as plain data, as the YAML file would give them; secrets are shown as `***`.
+
+    Args:
+        common: the settings of every service.
+        own: the settings of some, by name.
+    """
     return {
         **msgspec.to_builtins(common, enc_hook=_printable),
-        name: msgspec.to_builtins(section, enc_hook=_printable),
+        **{name: msgspec.to_builtins(section, enc_hook=_printable) for name, section in own.items()},
     }
 
 
@@ -162,185 +198,4 @@ def _standard_layer(environ: Mapping[str, str]) -> Layer:
     if not endpoint:
         return {}
     setting = Setting(("telemetry", "otlp_endpoint"), str | None)
-    return {setting.target: Given(setting, endpoint, _ENVIRONMENT, _OTLP_VARIABLE, textual=True)}
-
-
-_NOTHING = Setting((), None)
-
-
-def _variable(key: Key) -> str:
-    return PREFIX + "__".join(key).upper().replace("-", "_")
-
-
-def _default(field: structs.FieldInfo) -> object:
-    return field.default if field.default_factory is NODEFAULT else field.default_factory()
-
-
-class _Loader:
-    """The settings of one service on their way from the sources to their Structs, and the faults met so far."""
-
-    def __init__(self, name: str, section: type[Struct], *, skipped: Collection[str]) -> None:
-        self.faults: list[str] = []
-        self._skipped = skipped
-        self._settings = {
-            **dict(settings_of(CommonConfig)),
-            (name,): Setting((name,), section),
-            **dict(settings_of(section, (name,))),
-        }
-        self._variables = {_variable(key): setting for key, setting in self._settings.items()}
-        self._given: Layer = {}
-
-    def take(self, above: Layer) -> None:
-        """Lay a layer over those before: it wins, and its null for a section removes what they gave in it."""
-        cleared = [key for key, given in above.items() if given.value is None]
-        kept = {key: given for key, given in self._given.items() if not any(key[: len(top)] == top for top in cleared)}
-        self._given = {**kept, **above}
-
-    def file_layer(self, path: Path) -> Layer:
-        """Return what the file gives."""
-        layer: Layer = {}
-        try:
-            document = _document(path)
-        except UnusableFileError as error:
-            self.faults.append(f"{path}: {error}")
-        else:
-            self._read_section(document, (), path, layer)
-        return layer
-
-    def _read_section(self, node: Mapping[object, object], at: Key, path: Path, layer: Layer) -> None:
-        source = str(path)
-        for name, value in node.items():
-            key = (*at, str(name))
-            if len(key) == 1 and name in self._skipped:
-                continue
-            setting = find(self._settings, key)
-            if setting is None:
-                siblings = [".".join((*at, known)) for known in self._names_beneath(at)]
-                self._refuse(source, ".".join(key), "key", siblings)
-                continue
-            given = Given(setting, value, source, ".".join(key), textual=is_ini(path))
-            if not is_section(setting.type) or value is None:
-                self._put(layer, given)
-            elif isinstance(value, Mapping):
-                self._put(layer, given)
-                self._read_section(value, key, path, layer)
-            else:
-                # The value is not shown: it may be a secret one level too high.
-                self.faults.append(f"{source}: {given.name}: expected a mapping, found {type(value).__name__}")
-
-    def _names_beneath(self, at: Key) -> list[str]:
-        return [known[-1] for known in self._settings if len(known) == len(at) + 1 and find({known[:-1]: _NOTHING}, at)]
-
-    def environment_layer(self, environ: Mapping[str, str]) -> Layer:
-        """Return what our variables give, upper or lower case."""
-        layer: Layer = {}
-        foreign = tuple(_variable((service, "")) for service in self._skipped)
-        for name, text in environ.items():
-            variable = name.upper()
-            if not variable.startswith(PREFIX) or variable.startswith(foreign):
-                continue
-            setting = self._variables.get(variable) or self._member_setting(variable)
-            if setting is None:
-                self._refuse(_ENVIRONMENT, name, "variable", self._variables)
-            elif not is_section(setting.type):
-                self._put(layer, Given(setting, text, _ENVIRONMENT, name, textual=True))
-            elif text == "null":
-                self._put(layer, Given(setting, None, _ENVIRONMENT, name, textual=True))
-            else:
-                self.faults.append(
-                    f"{_ENVIRONMENT}: {name}: expected null or one variable for each setting in this section, found "
-                    f"a text; set {name}__… instead"
-                )
-        return layer
-
-    def _member_setting(self, variable: str) -> Setting | None:
-        """Return the setting of a variable that names a member: `KGENTS__COLLECTOR_DB__POSTGRES__ORDERS__HOST`.
-
-        A member that the file names is meant however its name is written there; a new one is in lower case, with a
-        dash for each underscore.
-        """
-        parts = variable.removeprefix(PREFIX).split("__")
-        for pattern in self._settings:
-            if ANY not in pattern or len(pattern) != len(parts):
-                continue
-            at = pattern.index(ANY)
-            if _variable(pattern) == _variable((*parts[:at], ANY, *parts[at + 1 :])):
-                known = [key[at] for key in self._given if len(key) > at and key[:at] == pattern[:at]]
-                name = next((each for each in known if _variable((each,)) == _variable((parts[at],))), None)
-                name = name or parts[at].lower().replace("_", "-")
-                return find(self._settings, (*pattern[:at], name, *pattern[at + 1 :]))
-        return None
-
-    def _put(self, layer: Layer, given: Given) -> None:
-        other = layer.setdefault(given.setting.target, given)
-        if other is not given:
-            self.faults.append(
-                f"{given.source}: {given.name}: expected this or {other.name}, found both; remove one of them"
-            )
-
-    def _refuse(self, source: str, name: str, noun: str, known: Iterable[str]) -> None:
-        candidates = list(known)
-        near = difflib.get_close_matches(name.upper() if noun == "variable" else name, candidates, 1)
-        advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(candidates)}"
-        self.faults.append(f"{source}: {name}: unknown {noun}; {advice}")
-
-    def build(self, struct: type[C], at: Key, base: Struct | None) -> C | None:
-        """Make a Struct of what was given beneath a key.
-
-        Args:
-            struct: what to make.
-            at: where it stands.
-            base: the values of what was not given; None for the defaults of the Struct's own fields.
-
-        Returns:
-            The Struct; None when something in it is at fault, which is then among `faults`.
-        """
-        values = {} if base is None else structs.asdict(base)
-        faults_before = len(self.faults)
-        for field in structs.fields(struct):
-            key = (*at, field.name)
-            default = values.get(field.name, _default(field))
-            if member := member_in(field.type):
-                names = dict.fromkeys(given[len(key)] for given in self._given if given[:-1][: len(key)] == key)
-                values[field.name] = {name: self.build(member, (*key, name), None) for name in names}
-            elif section := section_in(field.type):
-                if not admits_none(field.type) or self._has_section(key):
-                    values[field.name] = self.build(section, key, default if isinstance(default, Struct) else None)
-                elif key in self._given:
-                    values[field.name] = None
-            elif key in self._given:
-                values[field.name] = self._convert(self._given[key])
-            elif field.required and field.name not in values:
-                self.faults.append(
-                    f"{'.'.join(key)}: expected {expectation(field.type)}, found nothing in the file or the "
-                    f"environment; set {'.'.join(key)} or {_variable(key)}"
-                )
-        if len(self.faults) > faults_before:
-            return None
-        try:
-            return struct(**values)
-        except ValueError as error:
-            sources = dict.fromkeys(given.source for key, given in self._given.items() if key[: len(at)] == at)
-            self.faults.append(": ".join([", ".join(sources), *filter(None, [".".join(at)]), str(error)]))
-            return None
-
-    def _has_section(self, key: Key) -> bool:
-        return any(
-            given_key[: len(key)] == key and (given_key != key or given.value is not None)
-            for given_key, given in self._given.items()
-        )
-
-    def _convert(self, given: Given) -> object:
-        try:
-            return value_of(given)
-        except ValueError as error:
-            self.faults.append(f"{given.source}: {given.name}: {error}")
-            return NODEFAULT
-
-
-def _document(path: Path) -> Mapping[object, object]:
-    if is_ini(path):
-        return read_ini(path)
-    from kgents_shared.runtime.yaml_file import read_yaml  # noqa: PLC0415 - its parser is imported for a YAML file alone
-
-    return read_yaml(path)
+    return {setting.target: Given(setting, endpoint, ENVIRONMENT, _OTLP_VARIABLE, textual=True)}

@@ -8,12 +8,18 @@ import configparser
 from pathlib import Path
 from typing import Any, Final
 
+from kgents_shared.contract.section import Fault
+
 TOP: Final = "kgents"
 _SUFFIX: Final = ".ini"
 
 
 class UnusableFileError(Exception):
     """The file gives nothing that could be walked."""
+
+    def __init__(self, expected: str, found: str, advice: str) -> None:
+        self.fault = Fault("", expected, found, advice)
+        super().__init__(str(self.fault))
 
 
 def is_ini(path: Path) -> bool:
@@ -33,20 +39,18 @@ def read_ini(path: Path) -> dict[object, object]:
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))  # Windows writes a mark before it
     except OSError as error:
-        raise UnusableFileError(f"expected a readable file, found: {error.strerror}; check the path") from error
+        raise UnusableFileError("a readable file", str(error.strerror), "check the path") from error
     except (configparser.Error, ValueError) as error:
         line = getattr(error, "lineno", None)
-        place = f"line {line}" if line else "an unknown line"
-        problem = type(error).__name__.removesuffix("Error")
-        raise UnusableFileError(
-            f"expected INI, found at {place}: {problem}; write `name = value` under a [section]"
-        ) from (None)
+        place = f"at line {line}" if line else "at an unknown line"
+        problem = f"{place}: {type(error).__name__.removesuffix('Error')}"
+        raise UnusableFileError("INI", problem, "write `name = value` under a [section]") from None
     document: dict[Any, Any] = {}
     for section in parser.sections():
         node = document
         for name in [] if section == TOP else section.split("."):
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                raise UnusableFileError(f"expected [{section}] to be a section, found {name} with a value; remove one")
+                raise UnusableFileError(f"[{section}] to be a section", f"{name} with a value", "remove one")
         node.update(parser.items(section))
     return document

@@ -3,12 +3,15 @@
 Apart from the modules that do this work, so that a command which only reads does not import their libraries.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from kgents_shared.contract.section import Fault, Section, unusable_url
 
 
-class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged, and how it looks."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -18,7 +21,7 @@ class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`json`: one object per line, for machines. `text`: for people. `auto`: text on a terminal, else JSON."""
 
 
-class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TelemetryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where spans go, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
 
     otlp_endpoint: str | None = None
@@ -30,16 +33,13 @@ class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The share of new traces that is recorded, from 0 to 1; a trace begun elsewhere keeps its beginner's decision.
     One in a hundred shows where time goes at thousands of messages a second, for about no cost."""
 
-    def __post_init__(self) -> None:
-        endpoint = self.otlp_endpoint
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError(
-                f'otlp_endpoint: expected a url that begins with http:// or https://, found "{endpoint}"; '
-                "try http://localhost:4318 (only OTLP over HTTP is spoken, not gRPC)"
-            )
+    def faults(self) -> Iterator[Fault]:
+        if self.otlp_endpoint is not None:
+            # OTLP over HTTP is spoken, not gRPC.
+            yield from unusable_url("otlp_endpoint", self.otlp_endpoint, ("http", "https"), "http://localhost:4318")
 
 
-class ProbesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProbesConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the probes listen."""
 
     host: str = "127.0.0.1"
@@ -49,3 +49,7 @@ class ProbesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     """The TCP port. null: no probes, since several services on one machine would dispute any fixed port.
     0: any free port."""
+
+    def faults(self) -> Iterator[Fault]:
+        if not self.host.strip():
+            yield Fault("host", "an address to listen on", "an empty text", "try: 127.0.0.1, or 0.0.0.0 for every one")

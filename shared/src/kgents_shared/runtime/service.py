@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-import msgspec
 import structlog
 import uvloop
 
@@ -30,6 +29,7 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import BusError, ConfigError, SteppedDownError
+from kgents_shared.contract.section import Section
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
@@ -39,7 +39,7 @@ from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.probes import Probes
 from kgents_shared.runtime.telemetry import Telemetry
 
-C = TypeVar("C", bound=msgspec.Struct)
+C = TypeVar("C", bound=Section)
 T = TypeVar("T", bound=Wire)
 
 EXIT_OK: Final = 0
@@ -165,7 +165,8 @@ def serve(
             service.name, service.config, path=config_file, environ=environ, services=services
         )
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the logs are not set up yet, and a person must read this
+        hint = "fix the above, then run `kgents config check`"
+        print(error, hint, sep="\n", file=sys.stderr)  # noqa: T201 - the logs are not set up yet, and a person must read this
         return EXIT_CONFIG
     setup_logging(common.log, service=service.name, no_color=bool(environ.get("NO_COLOR")))
     _calm_collector()

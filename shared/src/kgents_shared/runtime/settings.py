@@ -2,24 +2,31 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct, inspect, structs
+from msgspec import NODEFAULT, inspect, structs
 
-from kgents_shared.bus.config import Secret
+from kgents_shared.bus.config import SECRET_BYTES_MAX, Secret
+from kgents_shared.bus.files import unreadable
+from kgents_shared.contract.section import Fault, Section
 
 Key = tuple[str, ...]
 """Where a field stands: `("nats", "tls", "ca_file")`."""
 
-ANY = "*"
+ANY: Final = "*"
 """Stands for the name of a member in the key of a setting: `("collector-db", "postgres", "*", "host")`."""
 
-_NULL = "null"
+ITEM: Final = "[]"
+"""Stands for the place in a list, which is `[0]`, `[1]`…: `("collector-docker", "engines", "[]", "url")`."""
+
+_PLACE: Final = re.compile(r"\[[0-9]+\]")
+_NULL: Final = "null"
 """What stands for None in an environment variable, which can only hold text."""
 
 
@@ -32,6 +39,9 @@ class Setting:
 
     type: Any
     """The field's annotation."""
+
+    default: object = NODEFAULT
+    """What holds without it; NODEFAULT for a field that must be given, or a section."""
 
     from_file: bool = False
     """Whether what is given is the path of a secret's file."""
@@ -54,48 +64,77 @@ class Given:
     """Whether the value is a text that stands for its type, as in the environment; YAML has types of its own."""
 
 
-def settings_of(struct: type[Struct], at: Key = ()) -> Iterator[tuple[Key, Setting]]:
-    """Yield every setting beneath a Struct by the key that sets it, sections before their own settings."""
+class UnusableValueError(Exception):
+    """A value that is not of its setting's type. Holds a fault for each part of it; `at` is the part, such as `[2]`."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+        super().__init__("\n".join(map(str, faults)))
+
+
+def dotted(key: Key) -> str:
+    """A key as people write it: `collector-docker.engines[0].url`."""
+    return ".".join(key).replace(".[", "[")
+
+
+def settings_of(struct: type[Section], at: Key = ()) -> Iterator[tuple[Key, Setting]]:
+    """Yield every setting beneath a section by the key that sets it, sections before their own settings."""
     for field in structs.fields(struct):
         key = (*at, field.name)
-        yield key, Setting(key, field.type)
+        yield key, Setting(key, field.type, default_of(field))
         if section := section_in(field.type):
             yield from settings_of(section, key)
         if member := member_in(field.type):
             yield (*key, ANY), Setting((*key, ANY), member)
             yield from settings_of(member, (*key, ANY))
-        if _is_secret(field.type):
-            yield (*at, f"{field.name}_file"), Setting(key, field.type, from_file=True)
+        if item := item_in(field.type):
+            yield (*key, ITEM), Setting((*key, ITEM), item)
+            yield from settings_of(item, (*key, ITEM))
+        if is_secret(field.type):
+            yield (*at, f"{field.name}_file"), Setting(key, field.type, default_of(field), from_file=True)
 
 
-def section_in(annotation: Any) -> type[Struct] | None:
-    """Return the Struct that a field holds (`TlsConfig`, `TlsConfig | None`); None for a field with a plain value."""
+def default_of(field: structs.FieldInfo) -> object:
+    """What a field holds unless it is given; NODEFAULT if it must be."""
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """Return the section that a field holds (`TlsConfig`, `TlsConfig | None`); None for a field with a plain value."""
     for part in _alternatives(annotation):
-        if isinstance(part, type) and issubclass(part, Struct):
+        if isinstance(part, type) and issubclass(part, Section):
             return part
     return None
 
 
-def member_in(annotation: Any) -> type[Struct] | None:
-    """Return the Struct that a field holds by names of the user's choice (`dict[str, Target]`), else None."""
+def member_in(annotation: Any) -> type[Section] | None:
+    """Return the section that a field holds by names of the user's choice (`dict[str, Target]`), else None."""
     if get_origin(annotation) is not dict:
         return None
     return section_in(get_args(annotation)[1])
 
 
+def item_in(annotation: Any) -> type[Section] | None:
+    """Return the section that a field holds a list of (`list[EngineConfig]`), else None."""
+    if get_origin(annotation) is not list:
+        return None
+    return section_in(get_args(annotation)[0])
+
+
 def is_section(annotation: Any) -> bool:
-    """Whether a field has settings beneath it instead of a value."""
+    """Whether a field has settings beneath it, each with a name, instead of a value."""
     return section_in(annotation) is not None or member_in(annotation) is not None
 
 
 def find(settings: Mapping[Key, Setting], key: Key) -> Setting | None:
     """Return the setting of a key, which may name a member: `("collector-db", "postgres", "orders", "host")`."""
-    if (exact := settings.get(key)) is not None:
-        return exact
-    for at, name in enumerate(key):
-        if (setting := settings.get((*key[:at], ANY, *key[at + 1 :]))) is not None:
-            return replace(setting, target=tuple(name if part == ANY else part for part in setting.target))
-    return None
+    places = tuple(ITEM if _PLACE.fullmatch(name) else name for name in key)
+    patterns = [places, *((*places[:at], ANY, *places[at + 1 :]) for at in range(len(places)))]
+    setting = next((settings[pattern] for pattern in patterns if pattern in settings), None)
+    if setting is None:
+        return None
+    names = zip(setting.target, key, strict=True)
+    return replace(setting, target=tuple(name if part in (ANY, ITEM) else part for part, name in names))
 
 
 def admits_none(annotation: Any) -> bool:
@@ -107,25 +146,51 @@ def value_of(given: Given) -> object:
     """Convert what was given into the type of its field.
 
     Raises:
-        ValueError: it cannot be; the text says what was expected and found, and never shows a secret.
+        UnusableValueError: it cannot be; the text says what was expected and found, and never shows a secret.
     """
-    annotation = given.setting.type
-    if admits_none(annotation) and (given.value is None or (given.textual and given.value == _NULL)):
+    setting = given.setting
+    if admits_none(setting.type) and (given.value is None or (given.textual and given.value == _NULL)):
         return None
-    if _is_secret(annotation):
+    if is_secret(setting.type):
         return _secret(given)
-    raw = _parsed(annotation, str(given.value)) if given.textual else given.value
-    try:
-        value = msgspec.convert(raw, annotation, strict=not given.textual)
-    except msgspec.ValidationError as error:
-        # msgspec names the place inside a list or a mapping: "… - at `$[2]`".
-        place = str(error).partition(" - at ")[2]
-        raise ValueError(
-            f"expected {expectation(annotation)}, found {_found(raw)}{place and f' (at {place})'}"
-        ) from None
+    raw = parsed(given) if given.textual else given.value
+    faults = list(_type_faults(setting.type, raw, _advice(setting), strict=not given.textual))
+    if faults:
+        raise UnusableValueError(*faults)
+    value: object = msgspec.convert(raw, setting.type, strict=not given.textual)
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"expected a finite number, found {value}")
+        raise UnusableValueError(Fault("", "a finite number", str(value), _advice(setting)))
     return value
+
+
+def _type_faults(annotation: Any, raw: object, advice: str, *, strict: bool, at: str = "") -> Iterator[Fault]:
+    """Each part of a value that is not of its type: of a list, every such item."""
+    try:
+        msgspec.convert(raw, annotation, strict=strict)
+    except msgspec.ValidationError:
+        parts = list(_parts(annotation, raw))
+        for place, item_type, item in parts:
+            yield from _type_faults(item_type, item, "correct or remove it", strict=strict, at=at + place)
+        if not parts:
+            expected = expectation(annotation)
+            is_unquoted = expected == "str" and isinstance(raw, bool | int | float)
+            yield Fault(at, expected, _found(raw), "write it in quotes" if is_unquoted else advice)
+
+
+def _parts(annotation: Any, raw: object) -> Iterator[tuple[str, Any, object]]:
+    """The items of a list or a mapping, each with its place and type."""
+    for alternative in _alternatives(annotation):
+        match get_origin(alternative), raw:
+            case type() as origin, list(items) if origin is list:
+                yield from ((f"[{place}]", get_args(alternative)[0], item) for place, item in enumerate(items))
+            case type() as origin, dict(members) if origin is dict:
+                yield from ((f".{name}", get_args(alternative)[1], item) for name, item in members.items())
+
+
+def _advice(setting: Setting) -> str:
+    if setting.default is NODEFAULT:
+        return "check its type in the reference of the configuration"
+    return f"try: {json.dumps(msgspec.to_builtins(setting.default))}, the default"
 
 
 def expectation(annotation: Any) -> str:
@@ -162,39 +227,49 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
 
 
-def _is_secret(annotation: Any) -> bool:
+def is_secret(annotation: Any) -> bool:
+    """Whether a field holds a value that must never be printed."""
     return Secret in _alternatives(annotation)
 
 
 def _secret(given: Given) -> Secret:
-    wanted = "the path of a file" if given.setting.from_file else "str"
+    expected = "the path of a file" if given.setting.from_file else "str"
     if not isinstance(given.value, str):
-        raise ValueError(  # noqa: TRY004 - a fault of the configuration, whatever its nature, is a ValueError
-            f"expected {wanted}, found {type(given.value).__name__} (value hidden); write it in quotes"
-        )
+        found = f"{type(given.value).__name__} (value hidden)"
+        raise UnusableValueError(Fault("", expected, found, "write it in quotes"))
     if not given.setting.from_file:
         return Secret(given.value)
+    if faults := list(unreadable("", given.value, "a secret")):
+        raise UnusableValueError(*faults)
     secret = Secret(Path(given.value))
     try:
-        empty = not secret.reveal()
-    except OSError as error:
-        raise ValueError(str(error)) from None
-    if empty:
-        raise ValueError(f"expected a secret in {given.value}, found an empty file; check what writes it")
+        is_empty = not secret.reveal()
+    except OSError:
+        expected = f"UTF-8 text of at most {SECRET_BYTES_MAX} bytes"
+        raise UnusableValueError(Fault("", expected, f"{given.value}: something else", "check the path")) from None
+    if is_empty:
+        found = f"{given.value}: a file without it"
+        raise UnusableValueError(Fault("", "a secret in a file", found, "check what writes it"))
     return secret
 
 
-def _parsed(annotation: Any, text: str) -> object:
-    """Return lists and mappings out of their text: JSON, or for a list also values separated by commas."""
-    info = inspect.type_info(annotation)
-    kinds = info.types if isinstance(info, inspect.UnionType) else (info,)
-    if not any(isinstance(kind, inspect.CollectionType | inspect.DictType) for kind in kinds):
+def parsed(given: Given) -> object:
+    """Return lists and mappings out of their text: JSON, or for a list also values separated by commas.
+
+    Raises:
+        UnusableValueError: it begins like JSON and is none.
+    """
+    annotation, text = given.setting.type, str(given.value)
+    kinds = {get_origin(alternative) for alternative in _alternatives(annotation)}
+    if kinds.isdisjoint({list, dict}):
         return text
     if text.lstrip().startswith(("[", "{")):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:
-            raise ValueError(f"expected {expectation(annotation)} as JSON, found other text: {error}") from None
+            place = str(error).partition(": ")[2] or "an end too early"
+            advice = _advice(given.setting)
+            raise UnusableValueError(Fault("", f"{expectation(annotation)} as JSON", place, advice)) from None
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -7,40 +7,50 @@ from typing import Any
 
 import yaml
 
+from kgents_shared.contract.section import Fault
 from kgents_shared.runtime.ini import UnusableFileError
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Plain data only, and no key twice: YAML itself would silently keep the last one."""
+    """Plain data only, and a list of the keys that stand twice: YAML itself would silently keep the last one."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.twice: list[tuple[yaml.Mark, str]] = []
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"found the key {key.value} twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            name = str(key.value)
+            if name in seen:
+                self.twice.append((key.start_mark, name))
+            seen.add(name)
         return node
 
 
-def read_yaml(path: Path) -> Mapping[object, object]:
-    """Read a file that holds one mapping.
+def read_yaml(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
+    """Read a file that holds one mapping, and which of its keys stand twice.
 
     Raises:
         UnusableFileError: it cannot be read, or holds something else.
     """
     try:
-        # A subclass of SafeLoader, which the rule cannot see.
-        document = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506
+        loader = _StrictLoader(path.read_text(encoding="utf-8"))
+        content = loader.get_single_data()
     except OSError as error:
-        raise UnusableFileError(f"expected a readable file, found: {error.strerror}; check the path") from error
+        raise UnusableFileError("a readable file", str(error.strerror), "check the path") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-13-01
-        raise UnusableFileError(f"expected YAML, found at {_problem(error)}") from None
-    if document is None:  # an empty file, or one of comments
-        return {}
-    if not isinstance(document, Mapping):
-        raise UnusableFileError(f"expected a mapping at the top, found {type(document).__name__}; try nats: {{}}")
-    return document
+        raise UnusableFileError("YAML", f"at {_problem(error)}", "check that line") from None
+    if content is None:  # an empty file, or one of comments
+        return {}, []
+    if not isinstance(content, Mapping):
+        raise UnusableFileError("a mapping at the top", type(content).__name__, "try: nats: {}")
+    twice = sorted((mark.line + 1, mark.column + 1, name) for mark, name in loader.twice)
+    return content, [
+        Fault("", "each key once", f"{name} twice at line {line}, column {column}", "remove one of them")
+        for line, column, name in twice
+    ]
 
 
 def _problem(error: Exception) -> str:

@@ -1,13 +1,16 @@
-"""A PgBouncer to look at: settings → source/pgbouncer."""
+"""A PgBouncer to poll: settings → source/pgbouncer."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta
 
 from kgents_collector_db.targets.postgres import Port, TlsMode
-from kgents_collector_db.targets.target import Target
+from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
+from kgents_shared.contract.section import Fault
 
 
 class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +35,13 @@ class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
     """Seconds to wait for one answer."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from unusable_host(self.host)
+        yield from misplaced_authorities(self.tls_ca_file, self.tls)
+
+    def check(self) -> Iterator[Fault]:
+        yield from authorities(self.tls_ca_file, "tls_ca_file")
 
     @property
     def address(self) -> str:

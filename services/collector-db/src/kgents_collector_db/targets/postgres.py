@@ -1,12 +1,15 @@
-"""A PostgreSQL server to look at: settings → source/postgres."""
+"""A PostgreSQL server to poll: settings → source/postgres."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kgents_collector_db.targets.target import Target
+from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
+from kgents_shared.contract.section import Fault
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 TlsMode = Literal["disable", "prefer", "require", "verify-full"]
@@ -45,9 +48,12 @@ class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_path: str | None = None
     """The server's log file, or the directory of its log files, to count messages by severity. null: not counted."""
 
-    def __post_init__(self) -> None:
-        if self.tls_ca_file is not None and self.tls != "verify-full":
-            raise ValueError(f"tls_ca_file: expected tls: verify-full beside it, found {self.tls}; set both or none")
+    def faults(self) -> Iterator[Fault]:
+        yield from unusable_host(self.host)
+        yield from misplaced_authorities(self.tls_ca_file, self.tls)
+
+    def check(self) -> Iterator[Fault]:
+        yield from authorities(self.tls_ca_file, "tls_ca_file")
 
     @property
     def address(self) -> str:

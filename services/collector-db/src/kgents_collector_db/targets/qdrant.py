@@ -1,5 +1,6 @@
-"""A Qdrant server to look at: settings → source/qdrant."""
+"""A Qdrant server to poll: settings → source/qdrant."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta
@@ -7,6 +8,7 @@ from msgspec import Meta
 from kgents_collector_db.targets.target import Target
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.address import join, of_url
+from kgents_shared.contract.section import Fault, unusable_url
 
 
 class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,11 +32,8 @@ class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_collections: Annotated[int, Meta(ge=1)] = 100
     """Collections shown, each of which costs a request. Beyond, one entity `overflow` stands for those left out."""
 
-    def __post_init__(self) -> None:
-        if not self.url.lower().startswith(("http://", "https://")) or not of_url(self.url).host:
-            raise ValueError("url: expected http:// or https:// and a host; try http://host:6333")
-        if "@" in self.url:
-            raise ValueError("url: expected no user or password, found an @; urls are logged, so use api_key")
+    def faults(self) -> Iterator[Fault]:
+        yield from unusable_url("url", self.url, ("http", "https"), "http://host:6333")
 
     @property
     def address(self) -> str:

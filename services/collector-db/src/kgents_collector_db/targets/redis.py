@@ -1,13 +1,16 @@
-"""A Redis or Valkey server, or a sentinel, to look at: settings → source/redis."""
+"""A Redis or Valkey server, or a sentinel, to poll: settings → source/redis."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from kgents_collector_db.targets.postgres import Port
-from kgents_collector_db.targets.target import Target
+from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
+from kgents_shared.contract.section import Fault
 
 
 class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,11 +40,15 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What its container or machine lets it use. INFO only tells of `maxmemory` and of the whole host, so without
     either of the two no share of memory is published."""
 
-    def __post_init__(self) -> None:
-        if self.tls_ca_file is not None and self.tls != "verify-full":
-            raise ValueError(f"tls_ca_file: expected tls: verify-full beside it, found {self.tls}; set both or none")
+    def faults(self) -> Iterator[Fault]:
+        yield from unusable_host(self.host)
+        yield from misplaced_authorities(self.tls_ca_file, self.tls)
         if self.user and self.password is None:
-            raise ValueError("password: expected one beside user, found none; set both, or none for the default user")
+            advice = "set both, or none for the default user"
+            yield Fault("password", "a password beside user", "none", advice, beside=("user",))
+
+    def check(self) -> Iterator[Fault]:
+        yield from authorities(self.tls_ca_file, "tls_ca_file")
 
     @property
     def address(self) -> str:

@@ -1,11 +1,14 @@
 """What every target has in common, whatever its backend: `config.Config` → here → the schedule and the source."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from kgents_shared.contract.section import Fault, Section
 
 
-class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One database to look at. Its name is the key under which it is configured."""
 
     namespace: str = ""
@@ -34,3 +37,16 @@ class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def address(self) -> str:
         """Where it is, as an error text may name it: `host:port`, or the path of a socket."""
         raise NotImplementedError
+
+
+def unusable_host(host: str) -> Iterator[Fault]:
+    """Yield what is wrong with a host: a name, an address, or the directory of a socket."""
+    if not host or any(character.isspace() for character in host) or "://" in host or "@" in host:
+        found = "an empty text" if not host else "something else"
+        yield Fault("host", "a name, an address, or the directory of a socket", found, "try: 127.0.0.1")
+
+
+def misplaced_authorities(tls_ca_file: str | None, tls: str) -> Iterator[Fault]:
+    """Yield a file of authorities that would not be used."""
+    if tls_ca_file is not None and tls != "verify-full":
+        yield Fault("tls_ca_file", "tls: verify-full beside it", tls, "set both or none", beside=("tls",))

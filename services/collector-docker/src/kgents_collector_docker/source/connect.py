@@ -8,14 +8,12 @@ import aiodocker
 import aiohttp
 from aiodocker.exceptions import DockerContextInvalidError, DockerError
 
-from kgents_collector_docker.config import DEFAULT_URL, SCHEMES, EngineConfig, TlsConfig
+from kgents_collector_docker.config import DEFAULT_URL, NO_CONTEXT, SCHEMES, EngineConfig, TlsConfig
 from kgents_collector_docker.source.fault import EngineError
 from kgents_shared.contract.address import of_url
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
 """What aiodocker makes of a context of another shape, and of a pipe of Windows."""
-_NO_CONTEXT: Final = "default"
-"""What the `docker` command calls it when there is no context: DOCKER_HOST, or a well-known socket."""
 _FORWARD: Final = (
     "forward its socket (ssh -N -L /tmp/docker.sock:/var/run/docker.sock user@host) and set engines[].url to "
     "unix:///tmp/docker.sock"
@@ -31,7 +29,7 @@ def connect(engine: EngineConfig) -> aiodocker.Docker:
     # No deadline here, or aiohttp's own of five minutes would end the event stream.
     timeout = aiohttp.ClientTimeout(total=None)
     try:
-        if engine.context not in (None, _NO_CONTEXT):
+        if engine.context not in (None, NO_CONTEXT):
             return aiodocker.Docker(context=engine.context, timeout=timeout)
         if engine.url is None:
             return _found(engine.context, timeout)

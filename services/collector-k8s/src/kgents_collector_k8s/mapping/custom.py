@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from msgspec import Struct, field
+from msgspec import field
 
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.kinds import OURS, kind_of
@@ -17,6 +17,7 @@ from kgents_collector_k8s.mapping.reference import named
 from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.objects.custom import CustomObject
 from kgents_shared.contract.entity import STATUSES, Connection, Ref, Value
+from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.vocabulary import kinds
 
 _PATH: Final = re.compile(r"(?:spec|status)(?:\.[A-Za-z0-9_/-]+(?:\[\])?)+")
@@ -24,7 +25,7 @@ _DIRECTIONS: Final = ("in", "out")
 _WITHOUT_NAMESPACE: Final = (kinds.NODE, kinds.NAMESPACE)
 
 
-class StatusRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StatusRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the status of an object stands: in a condition, or in a word. Without either it is `running`."""
 
     condition: str = ""
@@ -40,16 +41,17 @@ class StatusRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
     """The path to why. Not needed with `condition`, which has its own reason."""
 
-    def __post_init__(self) -> None:
+    def faults(self) -> Iterator[Fault]:
         if self.condition and self.path:
-            raise ValueError("expected condition or path, found both; try the condition alone")
-        _check_paths(path=self.path, reason=self.reason)
+            yield Fault("path", "condition or path", "both", "try the condition alone", beside=("condition",))
+        yield from _unusable_path("path", self.path)
+        yield from _unusable_path("reason", self.reason)
         for word, status in self.words.items():
             if status not in STATUSES:
-                raise ValueError(f"words: expected one of {', '.join(STATUSES)}, found {status!r} for {word!r}")
+                yield Fault(f"words.{word}", f"one of {', '.join(STATUSES)}", f'"{status}"', "try: unknown")
 
 
-class ConnectionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConnectionRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One edge of an object for each name at a path."""
 
     kind: str
@@ -68,17 +70,20 @@ class ConnectionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     direction: str = "out"
     """`in`: the peer is the one that acts, as a Secret that configures the object."""
 
-    def __post_init__(self) -> None:
-        if not self.kind or not self.name:
-            raise ValueError("expected kind and name of a connection, found an empty one")
+    def faults(self) -> Iterator[Fault]:
+        if not self.kind:
+            yield Fault("kind", "a kind of connection", "an empty text", "try: depends")
+        if not self.name:
+            yield Fault("name", "the path to the peer's name", "an empty text", "try: spec.secretName")
         if self.direction not in _DIRECTIONS:
-            raise ValueError(f"direction: expected in or out, found {self.direction!r}")
+            yield Fault("direction", "in or out", f'"{self.direction}"', "try: out, the default")
         if "[]" in self.namespace:
-            raise ValueError(f"namespace: expected a path to one value, found {self.namespace!r}")
-        _check_paths(name=self.name, namespace=self.namespace)
+            yield Fault("namespace", "a path to one value", f'"{self.namespace}"', "remove the []")
+        yield from _unusable_path("name", self.name)
+        yield from _unusable_path("namespace", self.namespace)
 
 
-class CustomRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CustomRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How objects of one custom resource are shown."""
 
     group: str
@@ -105,13 +110,14 @@ class CustomRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     connections: list[ConnectionRule] = []
 
-    def __post_init__(self) -> None:
+    def faults(self) -> Iterator[Fault]:
         for name in ("group", "version", "resource", "api_kind"):
             if not getattr(self, name):
-                raise ValueError(f"{name}: expected it as `kubectl api-resources` shows it, found an empty one")
+                yield Fault(name, "what `kubectl api-resources` shows", "an empty text", "try: kubectl api-resources")
         if self.kind in OURS:
-            raise ValueError(f"kind: expected a name of its own, found {self.kind!r}, which is built in")
-        _check_paths(**self.attributes)
+            yield Fault("kind", "a name of its own", f'"{self.kind}", which is built in', "choose another name")
+        for attribute, path in self.attributes.items():
+            yield from _unusable_path(f"attributes.{attribute}", path)
 
 
 def kind(rule: CustomRule) -> Kind[CustomObject]:
@@ -202,7 +208,6 @@ def _values(found: CustomObject, path: str) -> Iterator[Value]:
     yield from (node for node in nodes if isinstance(node, str | int | float | bool))
 
 
-def _check_paths(**paths: str) -> None:
-    for name, path in paths.items():
-        if path and not _PATH.fullmatch(path):
-            raise ValueError(f"{name}: expected a path like spec.backends[].name or status.phase, found {path!r}")
+def _unusable_path(at: str, path: str) -> Iterator[Fault]:
+    if path and not _PATH.fullmatch(path):
+        yield Fault(at, "a path below spec or status", f'"{path}"', "try: status.phase, or spec.backends[].name")

@@ -8,18 +8,19 @@ Three sorts, by what they look at:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import KindName
 
 
-class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Thresholds(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From where on a value is bad, in the check's own unit; a threshold that is None is never passed."""
 
     warn: float | None = None
@@ -29,13 +30,16 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     fatal: float | None = None
     """It cannot be worse. Needs `crit`, for the way there is critical."""
 
-    def __post_init__(self) -> None:
-        if not all(map(math.isfinite, self.given)):
-            raise ValueError(f"expected finite thresholds, found {self.given}")
+    def faults(self) -> Iterator[Fault]:
+        for name in ("warn", "crit", "fatal"):
+            value: float | None = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                yield Fault(name, "a finite number", str(value), "remove it: a threshold that is not set never acts")
         if not self.given:
-            raise ValueError("expected warn or crit, found neither; list the check in disabled_checks instead")
+            advice = "list the check in disabled_checks instead"
+            yield Fault("", "warn or crit", "neither", advice, beside=("warn", "crit", "fatal"))
         if self.fatal is not None and self.crit is None:
-            raise ValueError("expected crit beside fatal, found none")
+            yield Fault("fatal", "crit beside fatal", "none", "set crit too", beside=("crit",))
 
     @property
     def given(self) -> tuple[float, ...]:
@@ -98,15 +102,20 @@ class GradedCheck(Check, frozen=True, kw_only=True):
     """Which way is bad."""
 
     def __post_init__(self) -> None:
-        """Refuse thresholds out of order: whoever mistyped one would hear of it from an alert that never came.
+        """Refuse thresholds out of order: one with a slip would only show itself by an alert that never came.
 
         Raises:
             ValueError: with the check's number.
         """
-        given = [self.badness(each) for each in self.thresholds.given]
-        if any(mild >= bad for mild, bad in pairwise(given)):
-            order = "warn < crit < fatal" if self.worse == "higher" else "warn > crit > fatal"
+        if order := self.order_broken_by(self.thresholds):
             raise ValueError(f"{self.id}: expected {order}, found {self.thresholds}")
+
+    def order_broken_by(self, thresholds: Thresholds) -> str:
+        """The order that thresholds of this check must have, if these have another; else empty."""
+        given = [self.badness(each) for each in thresholds.given]
+        if all(mild < bad for mild, bad in pairwise(given)):
+            return ""
+        return "warn < crit < fatal" if self.worse == "higher" else "warn > crit > fatal"
 
     def badness(self, value: float) -> float:
         """The value, mirrored if need be, so that higher is worse."""
