@@ -6,8 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
 MEMBERS = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
 SERVICES = [name for name in MEMBERS if name != "cli"]
@@ -33,60 +31,77 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.fixture(scope="module")
-def root() -> dict[str, Any]:
-    return toml(ROOT / "pyproject.toml")
+def project_of(member: str) -> dict[str, Any]:
+    found: dict[str, Any] = toml(ROOT / "services" / member / "pyproject.toml")["project"]
+    return found
 
 
-@pytest.mark.parametrize("member", MEMBERS)
-def test_a_member_is_named_after_its_folder(member: str) -> None:
-    project = toml(ROOT / "services" / member / "pyproject.toml")["project"]
-    assert project["name"] == f"kgents-{member}"
-    assert project["readme"] == "README.md"
-    assert (ROOT / "services" / member / "src" / package_of(member) / "py.typed").exists()
+def is_named_after_its_folder(member: str) -> bool:
+    project = project_of(member)
+    is_typed = (ROOT / "services" / member / "src" / package_of(member) / "py.typed").exists()
+    return project["name"] == f"kgents-{member}" and project["readme"] == "README.md" and is_typed
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_registers_itself_under_its_own_name(service: str) -> None:
-    project = toml(ROOT / "services" / service / "pyproject.toml")["project"]
-    assert project["entry-points"]["kgents.services"] == {service: f"{package_of(service)}.app:SERVICE"}
+def test_every_member_is_named_after_its_folder_and_typed() -> None:
+    assert [member for member in MEMBERS if not is_named_after_its_folder(member)] == []
 
 
-@pytest.mark.parametrize("member", MEMBERS)
-def test_a_package_begins_with_its_flow(member: str) -> None:
+def test_every_service_registers_itself_under_its_own_name() -> None:
+    registered = {service: project_of(service)["entry-points"]["kgents.services"] for service in SERVICES}
+    assert registered == {service: {service: f"{package_of(service)}.app:SERVICE"} for service in SERVICES}
+
+
+def begins_with_its_flow(member: str) -> bool:
     source = (ROOT / "services" / member / "src" / package_of(member) / "__init__.py").read_text(encoding="utf-8")
-    assert "→" in (ast.get_docstring(ast.parse(source)) or "")
+    return "→" in (ast.get_docstring(ast.parse(source)) or "")
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_readme_answers_what_an_operator_asks(service: str) -> None:
+def test_every_package_begins_with_its_flow() -> None:
+    assert [member for member in MEMBERS if not begins_with_its_flow(member)] == []
+
+
+def sections_of(service: str) -> list[str]:
     readme = (ROOT / "services" / service / "README.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (?:\d+\. )?(.+)$", readme, flags=re.MULTILINE)
-    found = [section for heading in headings for section in SECTIONS if heading.startswith(section)]
-    assert found == SECTIONS
+    return [section for heading in headings for section in SECTIONS if heading.startswith(section)]
 
 
-@pytest.mark.parametrize("member", MEMBERS)
-def test_the_workspace_installs_and_type_checks_a_member(member: str, root: dict[str, Any]) -> None:
-    assert f"kgents-{member}" in root["project"]["dependencies"]
-    assert root["tool"]["uv"]["sources"][f"kgents-{member}"] == {"workspace": True}
-    assert f"services/{member}/src" in root["tool"]["mypy"]["mypy_path"]
+def test_every_readme_answers_what_an_operator_asks() -> None:
+    found = {service: sections_of(service) for service in SERVICES}
+    assert found == dict.fromkeys(SERVICES, SECTIONS)
 
 
-@pytest.mark.parametrize("member", MEMBERS)
-def test_the_import_contracts_know_a_member(member: str, root: dict[str, Any]) -> None:
-    rules = root["tool"]["importlinter"]
-    assert package_of(member) in rules["root_packages"]
+def test_the_workspace_installs_and_type_checks_every_member() -> None:
+    root = toml(ROOT / "pyproject.toml")
+    missing = [
+        *({f"kgents-{member}" for member in MEMBERS} - set(root["project"]["dependencies"])),
+        *(m for m in MEMBERS if root["tool"]["uv"]["sources"].get(f"kgents-{m}") != {"workspace": True}),
+        *({f"services/{member}/src" for member in MEMBERS} - set(root["tool"]["mypy"]["mypy_path"])),
+    ]
+    assert missing == []
+
+
+def test_the_import_contracts_know_every_member() -> None:
+    rules = toml(ROOT / "pyproject.toml")["tool"]["importlinter"]
     layers = next(contract for contract in rules["contracts"] if contract["type"] == "layers")["layers"]
-    assert package_of(member) in [package for layer in layers for package in layer.split(" | ")]
+    packages = {package_of(member) for member in MEMBERS}
+    assert packages - set(rules["root_packages"]) == set()
+    assert packages - {package for layer in layers for package in layer.split(" | ")} == set()
 
 
-@pytest.mark.parametrize("module", MODULES, ids=relative)
-def test_a_module_is_short_and_named_after_what_it_does(module: Path) -> None:
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
-    assert HEAPS.isdisjoint(module.stem.split("_"))
+def test_every_module_is_short() -> None:
+    lengths = {relative(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_MAX} == {}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=relative)
-def test_a_module_says_where_it_stands(module: Path) -> None:
-    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+def test_every_module_is_named_after_what_it_does() -> None:
+    assert [relative(module) for module in MODULES if not HEAPS.isdisjoint(module.stem.split("_"))] == []
+
+
+def test_every_module_says_where_it_stands() -> None:
+    without = [module for module in MODULES if not ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))]
+    assert [relative(module) for module in without] == []
+
+
+def test_there_are_modules_to_check() -> None:
+    assert len(MODULES) > 200
