@@ -1,17 +1,20 @@
-"""The folder of a test is its marker, and no test sees the developer's own settings."""
+"""The folder of a test is its marker, no test sees the developer's own settings, and none leaves a process behind."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 from kgents_shared.contract.codec import Codec
+from support.process import STARTED
 from support.vocabulary import undeclared
+from support.waiting import MACHINE
 
 MARKERS = ("unit", "property", "contract", "integration", "faults", "e2e")
 ROOT = Path(__file__).parent
@@ -19,12 +22,34 @@ ROOT = Path(__file__).parent
 # Started in the background by a shell without job control, we and the commands that tests start would ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How fast the machine is decides nothing: no deadline for an example, and no complaint that it took long to make one.
+# CI tries the same examples each time, so that a failure comes from the change; everywhere else they are new ones, and
+# a failure prints the line that repeats it.
+settings.register_profile(
+    "kgents",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+)
+settings.load_profile("kgents")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(ROOT).parts[0]
         if folder in MARKERS:
             item.add_marker(folder)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The time that a test may take grows with the slowness of the machine, as every wait in it."""
+    marker = item.get_closest_marker("timeout")
+    limit_s = float(marker.args[0] if marker else item.config.getini("timeout"))
+    MACHINE.measure_again()
+    item.add_marker(pytest.mark.timeout(MACHINE.limit_s(limit_s)), append=False)
+    return (yield)
 
 
 class Schedule(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -67,3 +92,11 @@ def only_declared_words(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     monkeypatch.setattr(Codec, "decode", noting)
     yield
     assert sorted(found) == []
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    """Kill what a test has started and left running; what fixtures of more than one test have started stays."""
+    before = STARTED.running()
+    yield
+    STARTED.kill_all_but(before)

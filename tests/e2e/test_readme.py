@@ -16,6 +16,9 @@ import nats
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from support.process import spawn
+from support.waiting import eventually
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
@@ -43,7 +46,7 @@ class Pipeline:
     def start(self) -> None:
         with (self.directory / "up.log").open("wb") as log:
             command = [str(BIN / "kgents"), "up", "--data", str(self.directory / "data")]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = spawn(command, stdout=log, stderr=log)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -69,9 +72,11 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 async def _until_streaming() -> None:
     """The first topology messages are there: a minute is the promise."""
-    async with asyncio.timeout(60):
-        while len(await _snapshot("kgents.topology.>", "KGENTS_TOPOLOGY")) < 8:
-            await asyncio.sleep(0.5)
+
+    async def is_streaming() -> bool:
+        return len(await _snapshot("kgents.topology.>", "KGENTS_TOPOLOGY")) >= 8
+
+    await eventually(is_streaming, within_s=60)
 
 
 async def _snapshot(filter_: str, stream: str) -> list[dict[str, object]]:
@@ -92,7 +97,7 @@ async def _snapshot(filter_: str, stream: str) -> list[dict[str, object]]:
 
 def _run(command: list[str], seconds: float, directory: Path) -> str:
     """The output of a program that may run for ever, after some seconds."""
-    process = subprocess.Popen(
+    process = spawn(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, env={**os.environ, "NO_COLOR": "1"}
     )
     try:
@@ -156,10 +161,7 @@ def test_a_thing_of_your_own_as_printed_appears(pipeline: Pipeline) -> None:
         client = await nats.connect(PRINTED_URL)
         await client.jetstream().publish(subject, payload.encode())
         await client.close()
-        async with asyncio.timeout(10):
-            while not await _snapshot("kgents.topology.local.custom.>", "KGENTS_TOPOLOGY"):
-                await asyncio.sleep(0.2)
-        (thing,) = await _snapshot("kgents.topology.local.custom.>", "KGENTS_TOPOLOGY")
+        (thing,) = await eventually(lambda: _snapshot("kgents.topology.local.custom.>", "KGENTS_TOPOLOGY"))
         return thing["text"] == "custom ledger-cron appeared: running"
 
     assert asyncio.run(publish_and_look())

@@ -15,13 +15,18 @@ from kgents_topology_builder.reducer import Reducer
 from support.build import NOW_NS, connect_to, make_entity, make_ref, subject_of
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
-from support.truth import Truth, heartbeat, in_sync, last_seq, topology, until
+from support.truth import Truth, heartbeat, in_sync, last_seq, topology
+from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(180)
 BUILDER = "topology-builder"
 MANY = 30_000
 SHARE = 0.06
 """Of a core: so little that a loop over MANY entities which never yields takes longer than a lease lasts."""
+
+
+async def has_last_seq(bus: Bus, seq: int) -> bool:
+    return await last_seq(bus, "KGENTS_TOPOLOGY") == seq
 
 
 async def equals_truth(bus: Bus, truth: Truth) -> bool:
@@ -47,7 +52,7 @@ async def test_a_restart_while_nothing_changes_publishes_nothing(
 ) -> None:
     async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
         await truth.say(make_entity("a", connections=[connect_to(make_ref("b"))]), make_entity("b"))
-        await until(lambda: equals_truth(bus, truth))
+        await eventually(lambda: equals_truth(bus, truth))
         await in_sync(bus, BUILDER)
         published = await last_seq(bus, "KGENTS_TOPOLOGY")
         if death == "stop":
@@ -63,9 +68,9 @@ async def test_a_restart_while_nothing_changes_publishes_nothing(
                 beat is not None and beat.state == "in_sync" and (first is None or beat.started_at != first.started_at)
             )
 
-        await until(is_back)
+        await eventually(is_back)
         await truth.say(make_entity("marker"))  # everything before the marker has been dealt with
-        await until(lambda: equals_truth(bus, truth))
+        await eventually(lambda: equals_truth(bus, truth))
 
     assert await last_seq(bus, "KGENTS_TOPOLOGY") == published + 1
 
@@ -76,12 +81,12 @@ async def test_what_vanishes_while_the_builder_is_down_is_removed_when_it_is_bac
     ghost = make_entity("ghost")
     async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
         await truth.say(ghost, make_entity("stays"))
-        await until(lambda: equals_truth(bus, truth))
+        await eventually(lambda: equals_truth(bus, truth))
         builder.kill()
         await truth.unsay(ghost)
         await truth.say(make_entity("newcomer"))
         builder.start()
-        await until(lambda: equals_truth(bus, truth))
+        await eventually(lambda: equals_truth(bus, truth))
 
     assert make_ref("ghost") not in await topology(bus)
 
@@ -97,21 +102,19 @@ async def test_a_second_instance_stands_by_and_takes_over_without_doubling(
                 beat = await heartbeat(bus, BUILDER, "two")
                 return beat is not None and beat.state == "standby"
 
-            await until(stands_by)
+            await eventually(stands_by)
             await truth.say(make_entity("a"))
-            await until(lambda: equals_truth(bus, truth))
+            await eventually(lambda: equals_truth(bus, truth))
             assert await last_seq(bus, "KGENTS_TOPOLOGY") == 1
 
             active.pause()
             await in_sync(bus, BUILDER, "two")
             await truth.say(make_entity("a", status="failed"), make_entity("b"))
-            await until(lambda: equals_truth(bus, truth))
+            await eventually(lambda: equals_truth(bus, truth))
             active.resume()  # a zombie: it wakes up believing that it still writes
             await truth.say(make_entity("c"))
-            await until(lambda: equals_truth(bus, truth))
-            await asyncio.sleep(2)
-
-            assert await last_seq(bus, "KGENTS_TOPOLOGY") == 4
+            await eventually(lambda: equals_truth(bus, truth))
+            await stays(lambda: has_last_seq(bus, 4), for_s=2)
             assert await standby.stop() == 0
 
 
@@ -130,7 +133,7 @@ async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
         )
         await session.request("kgents.entity.test.s.pod._.f", for_ever)
         await truth.say(make_entity("a"))
-        await until(lambda: equals_truth(bus, truth))
+        await eventually(lambda: equals_truth(bus, truth))
 
         async def four_letters() -> bool:
             letters = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=BUILDER)])
@@ -138,7 +141,7 @@ async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
             found = [row.message for row in letters.rows.values() if isinstance(row.message, DeadLetter)]
             return len(found) == 4 and all("hunter2" not in letter.text for letter in found)
 
-        await until(four_letters)
+        await eventually(four_letters)
 
 
 async def test_the_topology_converges_after_any_sequence_of_faults(
@@ -177,7 +180,7 @@ async def test_the_topology_converges_after_any_sequence_of_faults(
                     await asyncio.sleep(0.3)
                     builder.resume()
         await truth.settle()
-        await until(lambda: equals_truth(bus, truth), within_s=60)
+        await eventually(lambda: equals_truth(bus, truth), within_s=60)
 
 
 async def test_a_first_start_with_many_entities_on_a_small_share_of_a_core_keeps_its_lease(
@@ -186,13 +189,13 @@ async def test_a_first_start_with_many_entities_on_a_small_share_of_a_core_keeps
     edges = [connect_to(make_ref(f"p{number}")) for number in range(10)]
     await truth.say(*(make_entity(f"p{number}", connections=edges) for number in range(MANY)))
     async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
-        await until(lambda: said(builder, "holds the lease"))  # importing takes long enough at full speed
+        await eventually(lambda: said(builder, "holds the lease"))  # importing takes long enough at full speed
         with builder.throttled(SHARE):
 
             async def all_published() -> bool:
                 return await last_seq(bus, "KGENTS_TOPOLOGY") == MANY
 
-            await until(all_published, within_s=200)
+            await eventually(all_published, within_s=200)
         await in_sync(bus, BUILDER)
         assert not await said(builder, "stepped down")
 

@@ -15,7 +15,8 @@ from support.nats_server import NatsServer
 from support.published import pods, shows_what_is_there
 from support.service_process import ServiceProcess
 from support.streams import keep_all, stored
-from support.truth import heartbeat, in_sync, last_seq, until
+from support.truth import heartbeat, in_sync, last_seq
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
 COLLECTOR = "collector-k8s"
@@ -42,7 +43,7 @@ async def stands_by(bus: Bus, instance: str) -> None:
         beat = await heartbeat(bus, COLLECTOR, instance)
         return beat is not None and beat.state == "standby"
 
-    await until(claim)
+    await eventually(claim)
 
 
 async def history(bus: Bus) -> Counter[tuple[str, str]]:

@@ -16,9 +16,9 @@ from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 from support.certificates import Certificates
 from support.nats_server import NatsServer
 from support.ports import free_port
-from support.running import eventually
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
+from support.waiting import eventually, within
 
 FAILOVER_S = 3.0
 CONNECT_TIMEOUT_S = 1.0
@@ -169,5 +169,5 @@ async def test_a_service_starts_though_its_first_url_is_dead(server: NatsServer,
 
 
 async def arrives(call: Awaitable[object], within_s: float = 10.0) -> None:
-    async with asyncio.timeout(within_s):
+    async with within(within_s):
         await call

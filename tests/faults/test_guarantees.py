@@ -18,7 +18,8 @@ from support.build import make_entity, make_ref
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
 from support.streams import provision_streams, stored
-from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology, until
+from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
+from support.waiting import eventually, settled
 
 pytestmark = pytest.mark.timeout(240)
 SERVICES = ("collector-nats", "topology-builder", "health-scorer")
@@ -69,7 +70,7 @@ class Pipeline:
                 for beat, old in zip(now.values(), before.values(), strict=True)
             )
 
-        await until(all_new, within_s=60)
+        await eventually(all_new, within_s=60)
 
 
 @pytest.fixture
@@ -79,18 +80,13 @@ async def pipeline(server: NatsServer, bus: Bus, tmp_path: Path) -> AsyncIterato
         yield pipeline
 
 
-async def quiet(bus: Bus, *names: str, for_s: float = 4, within_s: float = 60) -> dict[str, int]:
+async def quiet(bus: Bus, *names: str, for_s: float = 4) -> dict[str, int]:
     """Wait until nothing is added to these streams for a while; returns their last sequences."""
-    deadline = time.monotonic() + within_s
-    seen = {name: await last_seq(bus, name) for name in names}
-    since = time.monotonic()
-    while time.monotonic() - since < for_s:
-        assert time.monotonic() < deadline, f"{names} did not become quiet: {seen}"
-        await asyncio.sleep(0.2)
-        now = {name: await last_seq(bus, name) for name in names}
-        if now != seen:
-            seen, since = now, time.monotonic()
-    return seen
+
+    async def read() -> dict[str, int]:
+        return {name: await last_seq(bus, name) for name in names}
+
+    return await settled(read, for_s)
 
 
 OUR_CONNECTIONS = ("nats_client", "nats_consumer")
@@ -134,12 +130,12 @@ async def test_a_stream_deleted_while_its_collector_is_down_is_removed_when_it_i
     async def is_gone() -> bool:
         return orders not in await topology(bus) and orders not in await health(bus)
 
-    await until(is_there)
+    await eventually(is_there)
     pipeline.processes["collector-nats"].kill()
     await session.api("STREAM.DELETE.ORDERS", None, dict)
     pipeline.processes["collector-nats"].start()
 
-    await until(is_gone, within_s=60)
+    await eventually(is_gone, within_s=60)
 
 
 async def test_a_dead_collector_makes_its_things_stale_and_unknown_and_removes_none(
@@ -158,8 +154,8 @@ async def test_a_dead_collector_makes_its_things_stale_and_unknown_and_removes_n
         rows = await health(bus)
         return {row.level for ref, row in rows.items() if ref in things} == {"unknown"}
 
-    await until(all_stale, within_s=60)
-    await until(none_green, within_s=30)
+    await eventually(all_stale, within_s=60)
+    await eventually(none_green, within_s=30)
     assert set(await topology(bus)) == things
 
     pipeline.processes["collector-nats"].start()
@@ -167,7 +163,7 @@ async def test_a_dead_collector_makes_its_things_stale_and_unknown_and_removes_n
     async def all_green_again() -> bool:
         return not any(entity.stale for entity in (await topology(bus)).values())
 
-    await until(all_green_again, within_s=60)
+    await eventually(all_green_again, within_s=60)
 
 
 async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
@@ -189,8 +185,8 @@ async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsSer
             async def all_stale() -> bool:
                 return all(entity.stale == ["nats"] for entity in (await topology(bus)).values())
 
-            await until(says_degraded)
-            await until(all_stale, within_s=60)
+            await eventually(says_degraded)
+            await eventually(all_stale, within_s=60)
 
         assert things <= set(await topology(bus))
 
@@ -208,7 +204,7 @@ async def test_a_thousand_healthy_things_at_rest_are_calm(
         async def all_judged() -> bool:
             return len(await health(bus)) == 1001  # and the cluster's own
 
-        await until(all_judged, within_s=60)
+        await eventually(all_judged, within_s=60)
         before = await quiet(bus, "KGENTS_TOPOLOGY", "KGENTS_HEALTH", for_s=3)
         started = time.monotonic()
         for round_ in range(4):
@@ -252,7 +248,7 @@ async def test_no_secret_of_an_observed_client_is_published(tmp_path: Path) -> N
             async def is_seen() -> bool:
                 return shop in await topology(bus)
 
-            await until(is_seen, within_s=60)
+            await eventually(is_seen, within_s=60)
             published = b"".join(
                 [payload for stream in streams(StreamsConfig()) for payload in await raw(bus, stream.name)]
             )

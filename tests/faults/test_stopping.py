@@ -13,6 +13,7 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from support.nats_server import NatsServer
+from support.process import spawn
 from support.truth import heartbeat, in_sync
 
 pytestmark = pytest.mark.timeout(120)
@@ -64,7 +65,7 @@ def started(run: str, server: NatsServer, directory: Path) -> Iterator[subproces
         "KGENTS__INSTANCE": "one",
         "KGENTS__DATA_DIR": str(directory / "one"),
     }
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(run=run)], env=environment)
+    process = spawn([sys.executable, "-c", PROGRAM.format(run=run)], env=environment)
     try:
         yield process
     finally:

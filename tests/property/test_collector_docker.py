@@ -51,7 +51,7 @@ async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync
         assert len(told) == len(set(told))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(STEPS, st.lists(st.integers(0, 4), max_size=40), st.sampled_from([1e9, 2.0]))
 def test_any_interleaving_of_events_and_reconnects_ends_in_the_engines_own_list(
     steps: list[tuple[str, str, int, int]], pauses: list[int], resync_interval_s: float

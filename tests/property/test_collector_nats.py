@@ -71,7 +71,7 @@ def test_rates_are_never_negative(draw: st.DataObject, seconds: float) -> None:
     assert all(rate > 0 for rate in rates_of(facts))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     sizes=st.lists(st.integers(0, 12), min_size=1, max_size=4),
     caps=st.tuples(*[st.integers(1, 10)] * 4),

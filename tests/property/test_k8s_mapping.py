@@ -75,7 +75,7 @@ def shuffled(node: Any, draw: random.Random, key: str = "") -> Any:
 
 
 @pytest.mark.parametrize("name", MAPPED)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_what_we_do_not_know_is_not_published_and_changes_nothing(name: str, seed: int) -> None:
     raw = load(name)
@@ -85,7 +85,7 @@ def test_what_we_do_not_know_is_not_published_and_changes_nothing(name: str, see
 
 
 @pytest.mark.parametrize("name", MAPPED)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_the_order_of_lists_changes_nothing(name: str, seed: int) -> None:
     raw = load(name)
@@ -93,7 +93,7 @@ def test_the_order_of_lists_changes_nothing(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", MAPPED)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_an_object_with_any_optional_part_missing_or_null_is_still_mapped(name: str, seed: int) -> None:
     draw = random.Random(seed)

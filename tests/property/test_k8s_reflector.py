@@ -14,7 +14,8 @@ from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, refle
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.kube_api import Faults, KubeApi
-from support.running import eventually, running
+from support.running import running
+from support.waiting import eventually
 
 PODS = next(kind for kind in CATALOGUE if kind.resource == "pods")
 SEEDS = 12

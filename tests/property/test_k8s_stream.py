@@ -30,7 +30,7 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.published import entities
 from support.streams import keep_all, provision_streams, stored
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -209,15 +209,15 @@ async def test_any_schedule_of_faults_ends_in_the_mapping_of_what_there_is(
                 if life == 1:
                     api.faults = None
                     permit_all(api)
-                    await until(is_so, within_s=20)
+                    await eventually(is_so, within_s=20)
             for _ in range(dice.randrange(10)):
                 world.change()  # while nobody looks
         async with collecting(config, **place):
             await live(world, proxy, CHANGES // 6)
             api.faults = None
             permit_all(api)
-            await until(is_so, within_s=20)
+            await eventually(is_so, within_s=20)
             world.change()
-            await until(is_so)
+            await eventually(is_so)
         pattern = subjects.pattern("entity", cluster=cluster, source="k8s")
         check_log(await stored(bus, "KGENTS_ENTITY", pattern))

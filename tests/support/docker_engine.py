@@ -32,6 +32,7 @@ import trustme
 from support import docker_reaper
 from support.ports import free_port
 from support.programs import find, why_missing
+from support.waiting import eventually_blocking
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
@@ -147,13 +148,12 @@ class DockerEngine:
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                lines = self.log.read_text(errors="replace").strip().splitlines() or ["no word"]
-                raise NoEngineError(f"dockerd did not start here: {lines[-1][:300]}")
-            time.sleep(0.05)
+        started = self._process
+        if not eventually_blocking(lambda: started.poll() is not None or self._answers(), START_TIMEOUT_S):
+            self.kill()
+        if started.poll() is not None:
+            lines = self.log.read_text(errors="replace").strip().splitlines() or ["no log"]
+            raise NoEngineError(f"dockerd did not start here: {lines[-1][:300]}")
 
     def _answers(self) -> bool:
         try:

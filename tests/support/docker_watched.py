@@ -24,7 +24,8 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
-from support.truth import heartbeat, last_seq, until
+from support.truth import heartbeat, last_seq
+from support.waiting import eventually
 
 SERVICE = "collector-docker"
 
@@ -89,7 +90,7 @@ class Watched:
             return found is not None and (found.status, found.reason) == (status, reason)
 
         try:
-            await until(claim, within_s=20)
+            await eventually(claim, within_s=20)
         except AssertionError:
             raise AssertionError(f"{kind} {name}: expected {status} {reason}, found {found}") from None
         assert found is not None
@@ -97,7 +98,7 @@ class Watched:
 
     async def goes(self, kind: str, name: str) -> None:
         """Wait until a thing is removed."""
-        await until(lambda: self._is_gone(kind, name), within_s=20)
+        await eventually(lambda: self._is_gone(kind, name), within_s=20)
 
     async def _is_gone(self, kind: str, name: str) -> bool:
         return await self.named(kind, name) is None
@@ -112,7 +113,7 @@ class Watched:
             return wanted == published
 
         try:
-            await until(claim, within_s=within_s)
+            await eventually(claim, within_s=within_s)
         except AssertionError:
             raise AssertionError(f"listed but not published, or otherwise: {wanted ^ published}") from None  # type: ignore[operator]
 
@@ -154,7 +155,7 @@ class Watched:
             return beat is not None and beat.state == state and reason in beat.reason
 
         try:
-            await until(claim)
+            await eventually(claim)
         except AssertionError:
             raise AssertionError(f"expected {state} {reason}, found {beat}") from None
 

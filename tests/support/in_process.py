@@ -14,6 +14,7 @@ from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
 from support.running import running
+from support.waiting import within
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ async def _run(context: Context[Any]) -> None:
 
 async def until_in_sync(context: Context[Any], within_s: float = 60) -> None:
     """Wait until the service says that it is in sync and everything is published."""
-    async with asyncio.timeout(within_s):
+    async with within(within_s):
         while context.status.state != "in_sync" or context.status._backlog():
             await asyncio.sleep(0.01)
 

@@ -13,6 +13,8 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.topology import TopologyEntity
+from support.process import spawn_async
+from support.waiting import within
 
 PROGRAM = str(Path(sys.executable).with_name("kgents"))
 TIMEOUT_S = 30.0
@@ -29,19 +31,12 @@ Kgents = Callable[..., Awaitable[Result]]
 
 
 async def start_kgents(*args: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        PROGRAM, *args, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    return await spawn_async(PROGRAM, *args, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
 
 
 async def result_of(process: asyncio.subprocess.Process) -> Result:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
+    async with within(TIMEOUT_S):
+        out, err = await process.communicate()
     return Result(process.returncode, out.decode(), err.decode())
 
 

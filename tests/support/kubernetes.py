@@ -1,6 +1,5 @@
 """A plain client of an API server, ours or a real one: what it answers is what a test reads."""
 
-import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -13,6 +12,8 @@ from typing import Any, Self
 import aiohttp
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import Configuration
+
+from support.waiting import within
 
 Json = dict[str, Any]
 
@@ -45,7 +46,7 @@ class Stream:
             TimeoutError: nothing came.
             aiohttp.ClientError: the connection broke.
         """
-        async with asyncio.timeout(within_s):
+        async with within(within_s):
             line = await self._response.content.readline()
         if not line:
             return None
@@ -116,7 +117,7 @@ class Kubernetes:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         data = None if body is None else json.dumps(body)
         async with (
-            asyncio.timeout(ANSWER_WITHIN_S),
+            within(ANSWER_WITHIN_S),
             self._session.request(
                 method, path, data=data, params=query, headers={"Content-Type": kind, **(headers or {})}
             ) as response,

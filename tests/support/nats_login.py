@@ -1,6 +1,5 @@
 """Keys, JWTs and `.creds` files as an operator's tools write them, and a server told to read its config anew."""
 
-import asyncio
 import base64
 import json
 import os
@@ -12,9 +11,9 @@ from pathlib import Path
 import nkeys  # type: ignore[import-untyped]
 
 from support.nats_server import NatsServer
+from support.waiting import eventually
 
 UNLIMITED = -1
-RELOAD_TIMEOUT_S = 10.0
 
 
 class Key:
@@ -115,10 +114,13 @@ async def reload(server: NatsServer, config: str) -> None:
     file.write_text(file.read_text().removesuffix(f"{server._config}\n") + f"{config}\n")  # a reload may not move ports
     server._config = config
     os.kill(server.pid, signal.SIGHUP)
-    async with asyncio.timeout(RELOAD_TIMEOUT_S):
-        while (text := server.log.read_text()).count("Reloaded server configuration") == done:
-            assert "Failed to reload" not in text, text
-            await asyncio.sleep(0.01)
+
+    def is_reloaded() -> bool:
+        text = server.log.read_text()
+        assert "Failed to reload" not in text, text
+        return text.count("Reloaded server configuration") > done
+
+    await eventually(is_reloaded)
 
 
 def replace(file: Path, content: str) -> None:

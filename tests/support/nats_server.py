@@ -1,16 +1,13 @@
 """A real nats-server for one test: free ports, its own directory, ready in milliseconds, made to suffer on demand."""
 
-import asyncio
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from support.ports import free_port
-from support.process import OwnProcess
+from support.process import OwnProcess, spawn, until_ready
 
 BINARY = Path(sys.executable).with_name("nats-server")
-READY_TIMEOUT_S = 20.0
 
 
 class NatsServer(OwnProcess):
@@ -45,17 +42,12 @@ class NatsServer(OwnProcess):
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "nats.conf").write_text(self._render())
         self.log.write_text("")
-        self._process = subprocess.Popen(
+        self._process = spawn(
             [str(BINARY), "-c", str(self.directory / "nats.conf"), "-l", str(self.log)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while "Server is ready" not in (text := self.log.read_text()):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"nats-server did not start:\n{text}")
-            await asyncio.sleep(0.005)
+        await until_ready(self._process, lambda: "Server is ready" in self.log.read_text(), self.log)
 
     def _render(self) -> str:
         store = f'jetstream {{ store_dir: "{self.directory / "data"}" }}\n' if self._jetstream else ""

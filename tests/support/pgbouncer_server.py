@@ -1,6 +1,5 @@
 """A real PgBouncer before a test's PostgreSQL."""
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -8,10 +7,8 @@ from pathlib import Path
 
 from support.ports import free_port
 from support.postgres_server import PASSWORD, PostgresServer, own_directory, owner
-from support.process import OwnProcess
+from support.process import OwnProcess, accepts, spawn, until_ready
 from support.programs import need
-
-START_S = 10.0
 
 
 class PgbouncerServer(OwnProcess):
@@ -52,17 +49,8 @@ class PgbouncerServer(OwnProcess):
                 os.chown(path, owner().pw_uid, owner().pw_gid)
 
     async def start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = spawn(
             [str(self._program), str(self.directory / "pgbouncer.ini")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._postgres.identity(),
         )  # fmt: skip
-        deadline = asyncio.get_running_loop().time() + START_S
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                assert asyncio.get_running_loop().time() < deadline, (self.directory / "log").read_text()
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+        await until_ready(self._process, lambda: accepts(self.port), self.directory / "log")

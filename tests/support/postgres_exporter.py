@@ -1,6 +1,5 @@
 """Debian's prometheus-postgres-exporter looking at a server: what others read there."""
 
-import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,10 +10,10 @@ import httpx
 
 from support.ports import free_port
 from support.postgres_server import PostgresServer
+from support.process import accepts, spawn, until_ready
 from support.programs import need
 
 EXPORTER = "prometheus-postgres-exporter"
-START_S = 20.0
 
 
 class Exporter:
@@ -44,21 +43,15 @@ async def exporter(server: PostgresServer) -> AsyncIterator[Exporter]:
     await server.sql("create role exporter login password 'exporter' in role pg_monitor")
     port = free_port()
     name = f"postgresql://exporter:exporter@127.0.0.1:{server.port}/postgres?sslmode=disable"
-    process = subprocess.Popen(
+    process = spawn(
         [str(need(EXPORTER)), f"--web.listen-address=127.0.0.1:{port}"], cwd=Path("/"),
         env={**os.environ, "DATA_SOURCE_NAME": name}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with httpx.AsyncClient(timeout=30, trust_env=False) as client, asyncio.timeout(START_S) as deadline:
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+            await until_ready(process, lambda: accepts(port))
             running = Exporter(process.pid, port, client)
-            while True:
-                try:
-                    await running.scrape()
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-                else:
-                    break
-            deadline.reschedule(None)
+            await running.scrape()
             yield running
     finally:
         process.kill()

@@ -16,10 +16,10 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 from support.ports import free_port
+from support.process import spawn, until_ready
 from support.programs import DEBIAN, need
 
 VERSIONS = (14, 15, 16, 17, 18)
-START_S = 30.0
 PASSWORD = """it's "all" \\ %s {here}; = # $x&?/@:ü """
 
 
@@ -138,21 +138,19 @@ class PostgresServer:
 
     async def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = spawn(
                 [str(self._programs / "postgres"), "-D", str(self.data)],
                 stdout=log, stderr=log, env=self.environment, **self.identity(),
             )  # fmt: skip
-        deadline = asyncio.get_running_loop().time() + START_S
-        while wait:
-            try:
-                await self.sql("select 1")
-            except (OSError, asyncpg.PostgresError) as error:
-                if self._process.poll() is not None or asyncio.get_running_loop().time() > deadline:
-                    self.kill()
-                    raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text()[-2000:]}") from error
-                await asyncio.sleep(0.02)
-            else:
-                return
+        if wait:
+            await until_ready(self._process, self._answers, self.log)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.sql("select 1")
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
 
     def kill(self) -> None:
         """kill -9 of all its processes, as a power cut does it."""
@@ -169,7 +167,7 @@ class PostgresServer:
         """An orderly, fast shutdown."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(self._process.wait, 30)
+        await asyncio.to_thread(self._process.wait, 60)
         self._process = None
 
     def pause(self) -> None:

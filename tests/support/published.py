@@ -7,7 +7,7 @@ from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity, Ref
 from support.build import NOW_NS
 from support.kube_api import KubeApi
-from support.truth import until
+from support.waiting import eventually
 
 
 async def entities(bus: Bus, cluster: str = "test") -> dict[Ref, Entity]:
@@ -30,4 +30,4 @@ async def shows_what_is_there(bus: Bus, api: KubeApi) -> None:
     async def claim() -> bool:
         return await of_kind(bus, "pod") == pods(api)
 
-    await until(claim)
+    await eventually(claim)

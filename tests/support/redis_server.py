@@ -7,17 +7,16 @@ folder of their own, so that the project does not depend on them. What cannot be
 import asyncio
 import os
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 from support.ports import free_port
-from support.process import OwnProcess
+from support.process import OwnProcess, accepts, spawn, until_ready
 from support.programs import need
+from support.waiting import within
 
-READY_TIMEOUT_S = 20.0
 VARIANTS = ("redis-7.0", "valkey", "redis-6.2")
 
 
@@ -47,7 +46,7 @@ class RedisServer(OwnProcess):
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
-    async def start(self, *, expected: bytes = b"+PONG", within_s: float = READY_TIMEOUT_S) -> None:
+    async def start(self, *, expected: bytes = b"+PONG", within_s: float = 20.0) -> None:
         """Start, or start again with the same data; returns when PING is answered as expected."""
         self.directory.mkdir(parents=True, exist_ok=True)
         lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", f"logfile {self.log}", *self.options]
@@ -56,27 +55,25 @@ class RedisServer(OwnProcess):
             expected = b"-NOAUTH"
         config = self.directory / "redis.conf"
         config.write_text("\n".join(lines) + "\n")
-        self._process = subprocess.Popen(
+        self._process = spawn(
             [self._program, str(config), *self._sentinel], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + within_s
-        while not (answer := await self._answer()).startswith(expected):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                log = self.log.read_text() if self.log.exists() else ""
-                raise RuntimeError(f"the server said {answer!r}, expected {expected!r}:\n{log[-2000:]}")
-            await asyncio.sleep(0.02)
+
+        async def is_ready() -> bool:
+            return (await self._answer()).startswith(expected)
+
+        await until_ready(self._process, is_ready, self.log, within_s)
 
     async def _answer(self) -> bytes:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
                 writer.write(b"PING\r\n")
-                async with asyncio.timeout(1.0):
+                async with within(1.0):
                     return await reader.readline()
             finally:
                 writer.transport.abort()
-        except OSError:
+        except (OSError, TimeoutError):
             return b""
 
     @property
@@ -123,20 +120,11 @@ async def exporter(server: RedisServer) -> AsyncIterator[str]:
     """Debian's prometheus-redis-exporter looking at a server; gives the url of its metrics."""
     port = free_port()
     command = [str(need("prometheus-redis-exporter")), "-redis.addr", f"redis://{server.address}"]
-    process = subprocess.Popen(
+    process = spawn(
         [*command, "-web.listen-address", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                assert time.monotonic() < deadline, "the exporter did not start"
-                await asyncio.sleep(0.05)
-            else:
-                writer.transport.abort()
-                break
+        await until_ready(process, lambda: accepts(port))
         yield f"http://127.0.0.1:{port}/metrics"
     finally:
         process.kill()

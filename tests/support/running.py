@@ -1,7 +1,7 @@
 """Background tasks for one test: `async with running(table.run(), publisher.run()): …` cancels them at its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,11 +18,3 @@ async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[list[a
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
-
-
-async def eventually(claim: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait until the claim holds; fail with its source when it does not."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not claim():
-        assert asyncio.get_running_loop().time() < deadline, f"did not come true within {within_s:g} s"
-        await asyncio.sleep(0.01)

@@ -1,11 +1,10 @@
 """A kgents service as a process of its own, as production runs it, to be stopped, killed and started again."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from support.process import OwnProcess
+from support.process import OwnProcess, spawn
 
 
 class ServiceProcess(OwnProcess):
@@ -42,7 +41,7 @@ class ServiceProcess(OwnProcess):
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = spawn(
                 [sys.executable, "-m", "kgents_cli", *self._arguments],
                 env=self._environment,
                 stdout=log,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from kgents_shared.bus.client import Bus
@@ -18,6 +17,7 @@ from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW, NOW_NS, make_removal, subject_of
+from support.waiting import eventually, within
 
 
 class Truth:
@@ -67,7 +67,7 @@ class Truth:
 
     async def settle(self) -> None:
         await self._loaded.wait()
-        async with asyncio.timeout(30):
+        async with within(30):
             await self.table.flush()
 
     async def pulse(self, entity: Entity, **figures: object) -> None:
@@ -126,14 +126,6 @@ async def last_seq(bus: Bus, stream: str) -> int:
     return (await stream_info(await bus.session(), stream)).last_seq
 
 
-async def until(claim: Callable[[], Awaitable[bool]], within_s: float = 30) -> None:
-    """Wait until an asynchronous claim comes true."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not await claim():
-        assert asyncio.get_running_loop().time() < deadline, f"did not come true within {within_s:g} s"
-        await asyncio.sleep(0.1)
-
-
 async def in_sync(bus: Bus, service: str, instance: str = "one") -> None:
     """Wait until an instance says that it is in sync."""
 
@@ -141,4 +133,4 @@ async def in_sync(bus: Bus, service: str, instance: str = "one") -> None:
         beat = await heartbeat(bus, service, instance)
         return beat is not None and beat.state == "in_sync"
 
-    await until(claim)
+    await eventually(claim)

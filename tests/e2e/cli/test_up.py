@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
@@ -18,7 +18,8 @@ from support.docker_watched import engine_or_skip
 from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
-from support.running import eventually
+from support.process import command_line, descendants, is_alive
+from support.waiting import eventually, within
 
 ONLY_BUILDER = ("--only", "topology-builder")
 
@@ -45,33 +46,12 @@ async def running_up(directory: Path, *args: str) -> AsyncIterator[Up]:
     process = await start_kgents("up", "--data", str(directory), *args)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with within(30):
             yield Up(process, (await process.stdout.readline()).decode())
     finally:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-def descendants(pid: int) -> list[int]:
-    try:
-        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return children + [grandchild for child in children for grandchild in descendants(child)]
-
-
-def command_line(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return ""
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) -> None:
@@ -145,7 +125,7 @@ async def test_json_is_nothing_but_messages(server: NatsServer, client: Client, 
     data = tmp_path / "data"
     process = await start_kgents("up", "--data", str(data), *ONLY_BUILDER, "--nats", server.url, "-o", "json")
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with within(30):
         first = await process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     code, rest, _ = await result_of(process)

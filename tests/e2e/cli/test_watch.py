@@ -11,6 +11,8 @@ from kgents_shared.contract.topology import TopologyEntity
 from support.build import make_entity
 from support.kgents_command import PROGRAM, Kgents, Result, publish, result_of, start_kgents
 from support.nats_server import NatsServer
+from support.process import spawn_async
+from support.waiting import within
 
 CART = Ref("prod", "pod", "cart-7f", "shop")
 
@@ -19,7 +21,7 @@ async def watched(server: NatsServer, *args: str, lines: int) -> tuple[list[str]
     """Watch until so many lines have come, then press Ctrl-C."""
     process = await start_kgents("watch", *args, "--nats", server.url)
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with within(20):
         seen = [(await process.stdout.readline()).decode().rstrip("\n") for _ in range(lines)]
     process.send_signal(signal.SIGINT)
     return seen, await result_of(process)
@@ -30,7 +32,7 @@ async def test_the_state_comes_first_and_then_what_changes(server: NatsServer, c
     await publish(client, TopologyEntity(text="pod shop/cart-7f appeared", ref=CART, status="running"))
     process = await start_kgents("watch", "--nats", server.url)
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with within(20):
         first = (await process.stdout.readline()).decode()
         await publish(client, TopologyEntity(text="pod shop/cart-7f is failed", ref=CART, status="failed"))
         second = (await process.stdout.readline()).decode()
@@ -65,7 +67,9 @@ async def test_a_message_without_text_is_summed_up(server: NatsServer, client: C
 
 async def test_a_reader_that_leaves_ends_it_quietly(server: NatsServer, client: Client) -> None:
     await publish(client, TopologyEntity(text="there", ref=CART))
-    process = await asyncio.create_subprocess_shell(
+    process = await spawn_async(
+        "sh",
+        "-c",
         f"{PROGRAM} watch --nats {server.url} | head -1",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

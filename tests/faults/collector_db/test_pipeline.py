@@ -20,7 +20,8 @@ from support.db_service import configuration, last_pulse, stored, watching
 from support.nats_server import NatsServer
 from support.postgres_server import PASSWORD, PostgresServer
 from support.service_process import ServiceProcess
-from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology, until
+from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -55,7 +56,7 @@ async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
             found = (await health(bus)).get(ORDERS)
             return found is not None and found.level == "healthy" and found.evaluated > 5
 
-        await until(is_well)
+        await eventually(is_well)
         entity = (await topology(bus))[ORDERS]
         assert entity.status == "running"
         assert entity.uid == str(await postgres.value("select system_identifier from pg_control_system()"))
@@ -71,7 +72,7 @@ async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
             found = (await health(bus)).get(ORDERS)
             return found is not None and found.level == "critical" and "refused" in found.text
 
-        await until(is_dead)
+        await eventually(is_dead)
         before = await last_pulse(bus, ORDERS)
         assert before is not None
 
@@ -79,14 +80,14 @@ async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
             now = await last_pulse(bus, ORDERS)
             return now is not None and now.timestamp > before.timestamp and now.cause == "refused"
 
-        await until(pulse_keeps_coming)
+        await eventually(pulse_keeps_coming)
         beat = await heartbeat(bus, "collector-db")
         assert beat is not None
         assert beat.state == "in_sync"
         assert (await topology(bus))[ORDERS].status == "failed"
 
         await postgres.start()
-        await until(is_well)
+        await eventually(is_well)
         assert await collector.stop() == 0
         logs = b"".join(process.log.read_bytes() for process in processes)
         for secret in (PASSWORD, json.dumps(PASSWORD), QUERY_CANARY):
@@ -115,7 +116,7 @@ async def test_a_marked_service_is_found_on_the_stream_and_watched_until_it_is_g
                 entity = (await topology(bus)).get(found)
                 return entity is not None and entity.status == "running" and bool(entity.uid)
 
-            await until(is_seen)
+            await eventually(is_seen)
             edges = {(edge.kind, edge.peer) for edge in (await topology(bus))[found].connections}
             assert ("runs_on", pg.ref) in edges
             assert [ref for ref in await topology(bus) if ref.kind == "database"] == [found]
@@ -124,7 +125,7 @@ async def test_a_marked_service_is_found_on_the_stream_and_watched_until_it_is_g
             async def is_gone() -> bool:
                 return found not in await topology(bus)
 
-            await until(is_gone)
+            await eventually(is_gone)
 
 
 async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_new(
@@ -137,7 +138,7 @@ async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_
         collector = ServiceProcess("collector-db", server.url, tmp_path)
         async with collector:
             await in_sync(bus, "collector-db")
-            await until(lambda: are(bus, {one, two}))
+            await eventually(lambda: are(bus, {one, two}))
             collector.kill()
             said = await last_seq(bus, "KGENTS_ENTITY")
             before = await last_pulse(bus, two)
@@ -146,12 +147,12 @@ async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_
             async def looks_again() -> bool:
                 return await last_pulse(bus, two) != before
 
-            await until(looks_again)
+            await eventually(looks_again)
             assert await last_seq(bus, "KGENTS_ENTITY") == said
             assert await collector.stop() == 0
         configuration(tmp_path, postgres={"one": target})
         async with ServiceProcess("collector-db", server.url, tmp_path):
-            await until(lambda: are(bus, {one}))
+            await eventually(lambda: are(bus, {one}))
 
 
 async def are(bus: Bus, refs: set[Ref]) -> bool:
@@ -180,7 +181,7 @@ async def test_pulses_of_a_time_without_nats_arrive_later_and_in_order(
                 pulse = await last_pulse(bus, one)
                 return pulse is not None and pulse.timestamp > gone_until
 
-            await until(is_back)
+            await eventually(is_back)
             assert await collector.stop() == 0
         payloads = await stored(bus, "KGENTS_PULSE")
     times = [PULSE.decode(payload).timestamp for payload in payloads]

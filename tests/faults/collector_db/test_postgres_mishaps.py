@@ -13,7 +13,7 @@ import pytest
 from support.db_looks import Look, Looks
 from support.postgres_server import VERSIONS, PostgresServer
 from support.postgres_watched import clients, watched
-from support.truth import until
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def refused(looks: Looks) -> Look:
     async def claim() -> bool:
         return (await looks.look("fast")).pulse.cause != ""
 
-    await until(claim)
+    await eventually(claim)
     return await looks.look("fast")
 
 
@@ -36,18 +36,16 @@ async def refused(looks: Looks) -> Look:
 async def test_a_crash_that_the_server_survives_is_told_as_a_restart(tmp_path: Path, version: int) -> None:
     async with PostgresServer(tmp_path / "pg", version=version) as postgres, watched(postgres) as looks:
         before = await looks.looks(2)
-        while not await postgres.value("select now() > pg_postmaster_start_time() + interval '1.5 s'"):
-            await asyncio.sleep(0.05)
+        await eventually(lambda: postgres.value("select now() > pg_postmaster_start_time() + interval '1.5 s'"))
         async with clients(postgres, 1) as (victim,):
             os.kill(victim.get_server_pid(), signal.SIGKILL)  # as the kernel does it when memory runs out
-            while not victim.is_closed():
-                await asyncio.sleep(0.01)
+            await eventually(victim.is_closed)
 
         async def is_told() -> bool:
             await looks.look("fast")
             return "Restarted" in [each.reason for each in looks.events]
 
-        await until(is_told)
+        await eventually(is_told)
         after = await looks.looks(2)
     assert before.events == []
     assert after.events == []
@@ -93,7 +91,7 @@ async def test_a_damaged_page_is_a_finding_for_a_day_though_it_is_read_once(tmp_
         async def is_told() -> bool:
             return (await looks.look("fast")).pulse.custom["postgres_damaged_lately"] == 1
 
-        await until(is_told)
+        await eventually(is_told)
         for _ in range(3):  # nobody reads it again
             await asyncio.sleep(0.1)
             look = await looks.look("fast")
@@ -107,16 +105,16 @@ async def test_a_standby_that_is_told_to_stay_behind_is_not_judged_for_it(
 ) -> None:
     async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as looks:
         await postgres.sql("create table before (n int)")
-        await until(lambda: has_replayed(looks))
+        await eventually(lambda: has_replayed(looks))
         await standby.sql("alter system set recovery_min_apply_delay = '1h'")
         await standby.sql("select pg_reload_conf()")
-        await until(lambda: is_delayed(looks))
+        await eventually(lambda: is_delayed(looks))
         await postgres.sql("create table t (n int)")
 
         async def is_behind() -> bool:
             return bool((await looks.look("fast")).pulse.replication["lag_bytes"])
 
-        await until(is_behind)
+        await eventually(is_behind)
         look = await looks.look("fast")
     assert look.pulse.replication["apply_delay_s"] == 3600
     assert (look.pulse.replication["lag_bytes"] or 0) > 0

@@ -16,7 +16,7 @@ from support.db_looks import Look, Looks
 from support.ports import free_port
 from support.proxy import Proxy
 from support.redis_server import VARIANTS, RedisServer
-from support.running import eventually
+from support.waiting import eventually
 
 CANARY = "canary-§3cret"
 MIB = 1024**2
@@ -40,13 +40,16 @@ async def looks(server: RedisServer) -> AsyncIterator[Looks]:
         yield looks
 
 
-async def until(looks: Looks, phase: tuple[str, str], within_s: float = 15) -> Look:
-    """Look until it is so; fails with what it was instead."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while (look := await looks.look()).phase != phase:
-        assert asyncio.get_running_loop().time() < deadline, f"expected {phase}, found {look.phase}"
-        await asyncio.sleep(0.05)
-    return look
+async def until(looks: Looks, phase: tuple[str, str]) -> Look:
+    """Poll until the database is in this phase."""
+    found = None
+
+    async def is_in_phase() -> Look | None:
+        nonlocal found
+        found = await looks.look()
+        return found if found.phase == phase else None
+
+    return await eventually(is_in_phase)
 
 
 async def test_frozen_server_is_told_from_a_dead_one_within_its_deadline(server: RedisServer, looks: Looks) -> None:
@@ -104,8 +107,7 @@ async def test_quick_restart_between_two_looks_gives_no_nonsense(server: RedisSe
 async def test_server_that_closes_idle_connections_is_not_down_at_every_other_look(tmp_path: Path) -> None:
     async with RedisServer(tmp_path / "redis", "timeout 1") as server, looks_at(server) as looks:
         ours = (await looks.look()).sample.own_commands
-        while "kgents-collector-db" in server.cli("client", "list"):
-            await asyncio.sleep(0.05)
+        await eventually(lambda: "kgents-collector-db" not in server.cli("client", "list"))
         look = await looks.look()
     assert look.phase == ("healthy", "")
     assert look.pulse.performance["ops_per_second"] is not None
@@ -224,9 +226,12 @@ async def test_server_without_room_for_clients_is_full_and_not_down(
                 assert look.pulse.custom["redis_up"] == 1
                 assert look.health.level == "critical"
                 await crowd.pop().aclose()
-                async with asyncio.timeout(15):  # our own connection takes the last place, once the server let it go
-                    while "redis_clients_ratio" not in (look := await late.look()).pulse.custom:
-                        await asyncio.sleep(0.05)
+
+                async def counts_clients() -> Look | None:
+                    look = await late.look()
+                    return look if "redis_clients_ratio" in look.pulse.custom else None
+
+                look = await eventually(counts_clients)  # our own connection takes the last place, once it is free
                 assert look.phase == ("overloaded", "saturated")
                 assert look.pulse.custom["redis_clients_ratio"] == 1
                 assert look.pulse.pool is not None

@@ -9,7 +9,7 @@ from kgents_collector_docker.answers import Info
 from kgents_collector_docker.config import EngineConfig
 from kgents_collector_docker.source import Client, EngineError
 from support.docker_watched import SocketProxy, Watched
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -66,7 +66,7 @@ async def test_no_connection_is_lost_by_requests_that_are_given_up(docker: Watch
             except EngineError:  # the engine still works off what we asked while it was out of reach
                 return False
 
-        await until(answers)
+        await eventually(answers)
 
 
 async def test_an_event_stream_that_dies_is_an_error_and_never_silence(docker: Watched, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from support.docker_reaper import processes_of
 from support.docker_watched import Watched
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -39,7 +39,7 @@ async def test_an_engine_goes_with_killed_tests_even_when_it_is_frozen(docker: W
     async def all_gone() -> bool:
         return not directory.exists() and not processes_of(directory)
 
-    await until(all_gone, within_s=20)
+    await eventually(all_gone, within_s=20)
     assert name not in Path("/proc/mounts").read_text()
     assert not [*Path("/sys/class/net").glob(f"kgt{pid}-*"), *Path("/sys/fs/cgroup").glob(f"**/kgt{pid}")]
     assert docker.engine.directory.exists()  # another one's is not touched

@@ -1,12 +1,12 @@
 """The engine, or the way to it, goes away: nothing is lost, doubled, or removed that is still there."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from support.docker_watched import SocketProxy, Watched, summary
-from support.truth import last_seq, until
+from support.truth import last_seq
+from support.waiting import eventually, within
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -44,7 +44,7 @@ async def test_an_idle_engine_is_looked_at_again_without_a_word(docker: Watched)
         async def some_rounds_later() -> bool:
             return await last_seq(docker.bus, "KGENTS_PULSE") >= pulses + 6  # two in each round of a second
 
-        await until(some_rounds_later)
+        await eventually(some_rounds_later)
         assert (await last_seq(docker.bus, "KGENTS_ENTITY"), len(await docker.log("event"))) == before
 
 
@@ -122,7 +122,7 @@ async def test_no_event_is_lost_or_doubled_over_broken_connections(docker: Watch
             events = [each for each in await docker.log("event") if each["ref"]["kind"] == "container"]
             return sorted(f"{each['ref']['name']} {each['reason']}" for each in events)
 
-        await until(all_told)
+        await eventually(all_told)
         wanted = [
             f"c{number} {reason}"
             for number in range(12)
@@ -143,13 +143,13 @@ async def test_an_answer_that_is_cut_short_is_no_answer(docker: Watched, tmp_pat
             broken = proxy.break_at(words)
             if words == b'"ApiVersion"':
                 proxy.cut()  # it is asked for anew with each connection only
-            async with asyncio.timeout(20):
+            async with within(20):
                 await broken.wait()
             await docker.state("in_sync")
         assert await last_seq(docker.bus, "KGENTS_ENTITY") == seq
         broken = proxy.break_at(b'"Action":"start"')
         await docker.api.run("three")
-        async with asyncio.timeout(20):
+        async with within(20):
             await broken.wait()
         await docker.becomes("three", "running")
         await docker.agrees()

@@ -9,7 +9,8 @@ from kgents_shared.bus.pull import Delivery, last_message
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.meta import DeadLetter
 from support.nats_server import NatsServer
-from support.running import eventually, running
+from support.running import running
+from support.waiting import eventually
 
 SUBJECT = "kgents.entity.test.k8s.pod.shop.cart"
 SLOT_7 = "kgents.meta.test.topology-builder.dead-letter-7"

@@ -13,7 +13,8 @@ from kgents_shared.bus.publish import WINDOW, Publisher
 from kgents_shared.bus.pull import Delivery, create_consumer, pulling
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
-from support.running import eventually, running
+from support.running import running
+from support.waiting import eventually
 
 SUBJECT = "kgents.pulse.test.k8s.pod.shop.cart"
 

@@ -1,6 +1,5 @@
 """Proving who we are to NATS, and it to us: every way connects, or says why not, and heals by itself."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +16,7 @@ from kgents_shared.contract.errors import BusTimeoutError
 from support.certificates import Certificates
 from support.nats_login import Operator, reload, replace, user_key
 from support.nats_server import NatsServer
+from support.waiting import within
 
 USER = "kgents"
 RIGHT = "correct-horse-battery"
@@ -244,7 +244,7 @@ async def test_a_password_rotated_under_a_living_connection_is_taken_up(start: S
         async with Bus(config, name="test") as bus:
             first = await bus.session(timeout_s=PATIENCE_S)
             await reload(server, password_config(RIGHT))
-            async with asyncio.timeout(PATIENCE_S):
+            async with within(PATIENCE_S):
                 await first.lost.wait()
             words = await refusal(bus, within_s=1.0)
             replace(secret, RIGHT)

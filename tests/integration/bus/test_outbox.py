@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kgents_shared.bus.outbox import READ_BYTES, Message, Outbox
 from kgents_shared.contract.errors import ConfigError
+from support.process import spawn
 
 
 def make_message(id_: int, size: int = 1) -> Message:
@@ -108,7 +109,7 @@ for n in range(1, 1_000_000):
 
 
 def test_what_was_appended_survives_kill_9(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+    with spawn([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         for _ in range(3_000):
             last = int(writer.stdout.readline())
@@ -209,4 +210,4 @@ class BoundedDeque(RuleBasedStateMachine):
 
 
 TestBoundedDeque = pytest.mark.timeout(120)(BoundedDeque.TestCase)
-TestBoundedDeque.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestBoundedDeque.settings = settings(max_examples=60, stateful_step_count=25)

@@ -1,6 +1,5 @@
 """Logins that may not do all that is asked of them: the refused subject is named, and nothing hangs for ever."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -21,8 +20,9 @@ from kgents_shared.contract.errors import BusTimeoutError
 from support.build import NOW_NS, make_entity, subject_of
 from support.nats_login import reload
 from support.nats_server import NatsServer
-from support.running import eventually, running
+from support.running import running
 from support.streams import provision_streams
+from support.waiting import eventually, stays, within
 
 FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
 ALLOWED, DENIED = make_entity("allowed"), make_entity("denied")
@@ -92,7 +92,7 @@ async def test_a_refused_subject_does_not_hold_up_others(writing: Bus) -> None:
     refused: list[Outcome] = []
     async with running(publisher.run()):
         await publisher.send(subject_of(DENIED), encode(DENIED), {}, refused.append)
-        async with asyncio.timeout(5):
+        async with within(5):
             await publisher.send_one(subject_of(ALLOWED), encode(ALLOWED), {})
         await eventually(lambda: bool(refused), within_s=5)
 
@@ -122,9 +122,7 @@ async def test_a_row_that_may_not_be_written_stays_a_failure(writing: Bus) -> No
         async with running(table.run()):
             table.put(subject_of(DENIED), DENIED)
             await eventually(lambda: subject_of(DENIED) in table.failure, within_s=10)
-            for _ in range(30):
-                await asyncio.sleep(0.1)
-                assert subject_of(DENIED) in table.failure
+            await stays(lambda: subject_of(DENIED) in table.failure, for_s=3)
 
 
 async def test_a_row_that_was_refused_is_written_when_it_is_permitted(tmp_path: Path, quick_acks: None) -> None:
@@ -140,7 +138,7 @@ async def test_a_row_that_was_refused_is_written_when_it_is_permitted(tmp_path: 
                 table.put(subject_of(DENIED), DENIED)
                 await eventually(lambda: subject_of(DENIED) in table.failure)
                 await reload(server, server_config('publish: ">"'))
-                async with asyncio.timeout(15):
+                async with within(15):
                     await table.flush()
 
                 assert subject_of(DENIED) in table.rows
@@ -175,7 +173,7 @@ async def test_following_begins_when_it_is_permitted(tmp_path: Path, caplog: pyt
         await eventually(lambda: len(reports(caplog)) >= 1)
         assert not following.done()
         await reload(server, server_config('publish: ">"'))
-        async with asyncio.timeout(15):
+        async with within(15):
             assert await following
 
 

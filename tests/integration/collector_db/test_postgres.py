@@ -17,6 +17,7 @@ from support.db_looks import Look, Looks
 from support.postgres_exporter import exporter
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -168,8 +169,7 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
             await waits(postgres, len(tasks))
         await looks.look("fast")
         newest = "select max(waitstart) + interval '5.1 s' > now() from pg_locks where not granted"
-        while await postgres.value(newest):
-            await asyncio.sleep(0.1)
+        await eventually(lambda: postgres.value(f"select not ({newest})"))
         look = await looks.look("fast")
         again = await looks.look("fast")
         pids = {name: each.get_server_pid() for name, each in zip("rh", (root, holder), strict=True)}
@@ -208,8 +208,8 @@ async def test_an_index_that_waits_for_older_transactions_to_end_is_not_stuck(po
 
 
 async def waits(server: PostgresServer, count: int) -> None:
-    while await server.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock'") < count:
-        await asyncio.sleep(0.01)
+    waiting = f"select count(*) >= {count} from pg_stat_activity where wait_event_type = 'Lock'"  # noqa: S608
+    await eventually(lambda: server.value(waiting))
 
 
 async def test_an_absent_extension_is_a_stated_capability_and_not_a_zero(tmp_path: Path) -> None:
@@ -318,8 +318,7 @@ async def test_the_collector_stays_within_one_connection_and_its_limits(postgres
     assert 10 < known(look.pulse.custom["collector_queries"]) < 30
     async with watched(postgres) as after:
         await after.look()
-    while await postgres.sql("select pid from pg_stat_activity where usename = $1", "kgents"):
-        await asyncio.sleep(0.02)
+    await eventually(lambda: postgres.value("select count(*) = 0 from pg_stat_activity where usename = 'kgents'"))
 
 
 async def test_more_collectors_than_five_stay_out(postgres: PostgresServer) -> None:

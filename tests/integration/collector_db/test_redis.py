@@ -17,7 +17,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support.db_looks import Looks
 from support.ports import free_port
 from support.redis_server import VARIANTS, RedisServer, exporter, quoted
-from support.running import eventually
+from support.waiting import eventually
 
 LEAST = (
     "-@all +info +ping +slowlog|get +latency|latest +latency|histogram +cluster|info +cluster|nodes "

@@ -3,7 +3,7 @@
 import pytest
 
 from support.docker_watched import Watched, connection, edges, ref
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -46,7 +46,7 @@ async def test_exit_codes_tell_success_a_request_to_end_and_failure(docker: Watc
         async def told() -> bool:
             return "container bad ended with exit code 3." in {each["text"] for each in await docker.log("event")}
 
-        await until(told)
+        await eventually(told)
 
 
 async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
@@ -62,7 +62,7 @@ async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
         async def both_told() -> bool:
             return {"OOM", "Died"} <= {each["reason"] for each in await docker.log("event")}
 
-        await until(both_told)
+        await eventually(both_told)
         severity = {each["reason"]: each["severity"] for each in await docker.log("event")}
     assert (severity["OOM"], severity["Died"]) == ("error", "warning")
 
@@ -83,7 +83,7 @@ async def test_a_crash_loop_is_one_state_and_ends_when_the_container_stays_up(do
             return bool((await docker.api.inspect("loop"))["RestartCount"] >= restarts + 2)
 
         before = [each for each in await docker.stored("KGENTS_ENTITY") if b'"name":"loop"' in each]
-        await until(more_restarts)
+        await eventually(more_restarts)
         assert [each for each in await docker.stored("KGENTS_ENTITY") if b'"name":"loop"' in each] == before
         assert await docker.named("container", "loop") == first
         await docker.api.run("helper", "touch", "/data/stay", host={"Binds": ["data:/data"]})
@@ -104,7 +104,7 @@ async def test_a_health_check_that_fails_turns_a_container_unhealthy_and_back(do
         async def told() -> bool:
             return "HealthUnhealthy" in [each["reason"] for each in await docker.log("event")]
 
-        await until(told)
+        await eventually(told)
         events = [each for each in await docker.log("event") if each["ref"]["kind"] == "container"]
     assert [each["reason"] for each in events] == ["Created", "Started", "HealthHealthy", "HealthUnhealthy"]
 
@@ -135,7 +135,7 @@ async def test_networks_and_volumes_come_and_go_with_their_connections(docker: W
             found = await docker.named("container", "web")
             return found is not None and ("network", "out", "network green") in edges(found)
 
-        await until(is_in_green)
+        await eventually(is_in_green)
         entity = await docker.becomes("web", "running")
         assert {"front", "front.green", "web.blue", "web.green", "web"} <= set(entity.aliases)
         await docker.api.call("POST", "networks/green/disconnect", {"Container": "web"})
@@ -145,7 +145,7 @@ async def test_networks_and_volumes_come_and_go_with_their_connections(docker: W
         async def is_out_of_green() -> bool:
             return not await is_in_green()
 
-        await until(is_out_of_green)
+        await eventually(is_out_of_green)
         await docker.api.remove("web")
         await docker.api.call("DELETE", "volumes/data")
         await docker.goes("volume", "data")
@@ -226,7 +226,7 @@ async def test_an_image_whose_tag_another_one_takes_over_goes_by_its_id(docker: 
                     found = await docker.named("container", name)
                     return found is not None and ("depends", "out", f"image {image}") in edges(found)
 
-                await until(runs_it)
+                await eventually(runs_it)
             assert (await docker.becomes("shop:1", "running", kind="image")).uid != old.uid
         finally:
             await docker.engine.clear()

@@ -16,7 +16,9 @@ import pytest
 from support.docker_engine import IMAGE, DockerEngine
 from support.docker_gate import Gate
 from support.docker_watched import Watched, edges
-from support.truth import last_seq, until
+from support.process import spawn_async
+from support.truth import last_seq
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -58,7 +60,7 @@ async def test_no_secret_gets_into_a_message_or_a_log_line(docker: Watched) -> N
         async def measured() -> bool:
             return await last_seq(docker.bus, "KGENTS_PULSE") > pulses + 4
 
-        await until(measured)
+        await eventually(measured)
         await docker.api.do("web", "rename?name=front")
         await docker.api.do("front", "restart")
         await docker.api.remove("front")
@@ -197,9 +199,7 @@ async def test_permission_denied_is_one_clear_sentence(docker: Watched) -> None:
         "os.setuid(65534)\n"
         "asyncio.run(main())\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, docker.engine.url, stdout=asyncio.subprocess.PIPE
-    )
+    process = await spawn_async(sys.executable, "-c", program, docker.engine.url, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode().strip() == (
         f"{docker.engine.url}: permission denied for user 65534; add this user to the group that owns the socket "
@@ -229,7 +229,7 @@ async def test_running_containers_are_measured(docker: Watched) -> None:
         async def three_rounds() -> bool:
             return len([each for each in await docker.log("pulse") if each["ref"]["name"] == "busy"]) >= 4
 
-        await until(three_rounds)
+        await eventually(three_rounds)
         pulses = await docker.log("pulse")
     busy = [each for each in pulses if each["ref"]["name"] == "busy"]
     assert "cpu_percent" not in busy[0]  # a rate needs two samples
@@ -261,7 +261,7 @@ async def test_a_round_that_takes_longer_than_its_interval_says_when_to_expect_t
         async def measured() -> bool:
             return len(await docker.log("pulse")) >= 4
 
-        await until(measured, within_s=30)
+        await eventually(measured, within_s=30)
         pulses = await docker.log("pulse")
     assert {each["ref"]["kind"] for each in pulses} == {"container", "host"}
     assert all(2.5 <= each["interval_s"] < 10 for each in pulses)

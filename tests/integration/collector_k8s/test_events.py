@@ -11,7 +11,8 @@ from support.kube_api import KubeApi
 from support.kube_objects import Json
 from support.service_process import ServiceProcess
 from support.streams import stored
-from support.truth import heartbeat, in_sync, until
+from support.truth import heartbeat, in_sync
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -34,7 +35,7 @@ async def test_each_occurrence_is_reported_once_over_restarts(
         async def claim() -> bool:
             return set(wanted) <= set(await reported(bus))
 
-        await until(claim)
+        await eventually(claim)
 
     async with collector:
         await in_sync(bus, "collector-k8s")
@@ -68,11 +69,11 @@ async def test_events_that_may_not_be_seen_are_told_and_nothing_else_is_doubted(
             beat = await heartbeat(bus, "collector-k8s")
             return beat is not None and beat.state == "in_sync" and "events: 403" in beat.reason
 
-        await until(is_told)
+        await eventually(is_told)
         api.permit("events.events.k8s.io")
 
         async def is_well() -> bool:
             beat = await heartbeat(bus, "collector-k8s")
             return beat is not None and (beat.state, beat.reason) == ("in_sync", "")
 
-        await until(is_well)
+        await eventually(is_well)

@@ -14,7 +14,8 @@ from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.published import entities
 from support.service_process import ServiceProcess
-from support.truth import in_sync, last_seq, until
+from support.truth import in_sync, last_seq
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -45,7 +46,7 @@ async def shown_pods(bus: Bus) -> set[str]:
     async def are_there() -> bool:
         return len(await pods(bus)) == 3
 
-    await until(are_there)
+    await eventually(are_there)
     return await pods(bus) - {"overflow"}
 
 
@@ -63,7 +64,7 @@ async def test_what_there_is_no_room_for_is_one_entity_with_a_count(bus: Bus, co
         async def is_counted() -> bool:
             return await left_out(bus) == 1
 
-        await until(is_counted)
+        await eventually(is_counted)
         assert len(await pods(bus)) == 3
         overflow = (await entities(bus))[OVERFLOW]
         assert (overflow.status, overflow.reason) == ("unknown", "MaxObjects")
@@ -93,7 +94,7 @@ async def test_what_is_left_out_is_shown_when_it_changes_while_there_is_room(
         async def is_shown() -> bool:
             return await pods(bus) == {max(shown), hidden}
 
-        await until(is_shown)
+        await eventually(is_shown)
 
 
 async def test_what_is_left_out_is_shown_with_the_next_watch_when_there_is_room(
@@ -107,13 +108,13 @@ async def test_what_is_left_out_is_shown_with_the_next_watch_when_there_is_room(
         async def has_gone() -> bool:
             return gone not in await pods(bus)
 
-        await until(has_gone)
+        await eventually(has_gone)
         api.cut()
 
         async def is_everything_shown() -> bool:
             return await pods(bus) == {each["metadata"]["name"] for each in api.objects("pods")}
 
-        await until(is_everything_shown)
+        await eventually(is_everything_shown)
 
 
 async def test_an_overflow_stays_while_it_cannot_be_seen(bus: Bus, api: KubeApi, collector: ServiceProcess) -> None:
@@ -127,13 +128,13 @@ async def test_an_overflow_stays_while_it_cannot_be_seen(bus: Bus, api: KubeApi,
         async def is_at_work() -> bool:
             return Ref("test", "service", "later", "shop") in await entities(bus)
 
-        await until(is_at_work)
+        await eventually(is_at_work)
         api.delete("services", "shop", "later")
 
         async def is_gone() -> bool:
             return not await is_at_work()
 
-        await until(is_gone)  # a whole round later
+        await eventually(is_gone)  # a whole round later
         assert len(await pods(bus)) == 3
 
 
@@ -148,12 +149,12 @@ async def test_something_that_is_called_overflow_itself_is_shown(
             found = (await entities(bus)).get(Ref("test", "node", "overflow"))
             return found is not None and found.status == "running"
 
-        await until(is_shown)
+        await eventually(is_shown)
         before = await last_seq(bus, "KGENTS_ENTITY")
         api.delete("pods", "shop", min(await shown_pods(bus)))
 
         async def has_news() -> bool:
             return await last_seq(bus, "KGENTS_ENTITY") > before
 
-        await until(has_news)
+        await eventually(has_news)
         assert await is_shown()

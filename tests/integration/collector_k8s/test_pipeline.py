@@ -7,7 +7,8 @@ from kgents_shared.contract.entity import Ref
 from support.kube_api import KubeApi
 from support.published import entities, pods, shows_what_is_there
 from support.service_process import ServiceProcess
-from support.truth import heartbeat, in_sync, last_seq, until
+from support.truth import heartbeat, in_sync, last_seq
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,7 +38,7 @@ async def test_a_restart_without_news_publishes_nothing(bus: Bus, api: KubeApi, 
             now = await heartbeat(bus, "collector-k8s")
             return now is not None and now.state == "in_sync" and (beat is None or now.started_at != beat.started_at)
 
-        await until(is_new)
+        await eventually(is_new)
         assert await last_seq(bus, "KGENTS_ENTITY") == before
 
 
@@ -88,5 +89,5 @@ async def test_what_it_may_not_see_is_never_removed(bus: Bus, api: KubeApi, coll
             beat = await heartbeat(bus, "collector-k8s")
             return beat is not None and beat.state == "degraded" and "pods: 403" in beat.reason
 
-        await until(is_degraded)
+        await eventually(is_degraded)
         assert await entities(bus) == published

@@ -12,7 +12,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Json, kubeconfig, serving
 from support.kube_api import KubeApi
-from support.running import eventually
+from support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """What a collector is told to watch, and what it may: only that is shown, and what it cannot see stays as it was."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.published import entities
 from support.service_process import ServiceProcess
-from support.truth import heartbeat, in_sync, until
+from support.truth import heartbeat, in_sync
+from support.waiting import eventually, within
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,7 +49,7 @@ async def says(bus: Bus, *words: str) -> None:
         beat = await heartbeat(bus, "collector-k8s")
         return beat is not None and beat.state == "degraded" and all(word in beat.reason for word in words)
 
-    await until(claim)
+    await eventually(claim)
 
 
 async def shown(bus: Bus) -> set[str]:
@@ -75,9 +75,9 @@ async def test_a_label_selector_chooses_workloads_and_pods_and_follows_their_lab
         async def has_gone() -> bool:
             return not [each for each in await shown(bus) if pod in each]
 
-        await until(has_come)
+        await eventually(has_come)
         busy.patch("pods", "back", pod, {"metadata": {"labels": {"app.kubernetes.io/name": "ledger"}}})
-        await until(has_gone)
+        await eventually(has_gone)
 
 
 async def test_named_namespaces_need_a_role_in_each_and_show_nothing_else(
@@ -101,14 +101,14 @@ async def test_a_namespace_without_a_role_is_told_and_hides_no_other(
         async def shows_the_other() -> bool:
             return {ref.namespace for ref in await entities(bus)} == {"back"}
 
-        await until(shows_the_other)
+        await eventually(shows_the_other)
         pod = busy.objects("pods", "back")[0]["metadata"]["name"]
         busy.delete("pods", "back", pod)
 
         async def has_gone() -> bool:
             return f"pod back/{pod}" not in await shown(bus)
 
-        await until(has_gone)
+        await eventually(has_gone)
 
 
 @pytest.mark.parametrize("refusal", ["403", "404"])
@@ -131,7 +131,7 @@ async def test_pods_that_cannot_be_seen_any_more_after_a_restart_stay(
         async def service_is_gone() -> bool:
             return "service back/ledger" not in await shown(bus)
 
-        await until(service_is_gone)
+        await eventually(service_is_gone)
         after = await entities(bus)
         assert after == {ref: entity for ref, entity in before.items() if ref.kind != "service"}
 
@@ -150,9 +150,9 @@ async def test_a_secret_that_nobody_names_any_more_goes_where_no_gateways_are_se
         async def has_gone() -> bool:
             return not await is_shown()
 
-        await until(is_shown)
+        await eventually(is_shown)
         api.delete("pods", "shop", "db-0")
-        await until(has_gone)
+        await eventually(has_gone)
 
 
 GATEWAY = {
@@ -178,7 +178,7 @@ async def test_objects_of_an_api_that_was_taken_away_go_and_those_of_another_ver
         async def has_gone() -> bool:
             return not await is_shown()
 
-        await until(is_shown)
+        await eventually(is_shown)
         assert await process.stop() == 0
         api.unserve(*(each.name for each in (GATEWAY_API[:1] if is_group_served else GATEWAY_API)))
         process.start()
@@ -186,7 +186,7 @@ async def test_objects_of_an_api_that_was_taken_away_go_and_those_of_another_ver
             await says(bus, "gateways: 404")
             assert await is_shown()
         else:
-            await until(has_gone, within_s=30)
+            await eventually(has_gone, within_s=30)
             await in_sync(bus, "collector-k8s")
 
 
@@ -201,7 +201,7 @@ async def test_a_removal_that_waits_for_what_is_not_seen_is_not_forgotten_while_
             async def is_unseen() -> bool:
                 return "ingresses: 403" in context.status.reason
 
-            await until(is_unseen)
+            await eventually(is_unseen)
             proxy.stall()
             sources = [{"secretRef": {"name": "login"}}]
             api.create(kube_objects.pod("db-0", "shop", spec=kube_objects.pod_spec(envFrom=sources)))
@@ -211,16 +211,16 @@ async def test_a_removal_that_waits_for_what_is_not_seen_is_not_forgotten_while_
             async def is_wished() -> bool:
                 return table.wanted(wished) is not None
 
-            await until(is_wished)
+            await eventually(is_wished)
             api.delete("pods", "shop", "db-0")
             api.permit("ingresses.networking.k8s.io")
 
             async def is_in_sync() -> bool:
                 return context.status.state == "in_sync"
 
-            await until(is_in_sync)
+            await eventually(is_in_sync)
             proxy.flow()
-            async with asyncio.timeout(30):
+            async with within(30):
                 await table.flush()
         assert "secret shop/login" not in await shown(bus)
 
@@ -238,7 +238,7 @@ async def test_a_custom_resource_with_the_plural_of_a_built_in_one_takes_nothing
         async def are_shown() -> bool:
             return {"service shop/cart", "service.serving.knative.dev shop/hello"} <= await shown(bus)
 
-        await until(are_shown)
+        await eventually(are_shown)
         api.compact()
         api.cut()  # both are listed anew
         api.create(kube_objects.make("serving.knative.dev/v1", "Service", "later", "shop"))
@@ -246,5 +246,5 @@ async def test_a_custom_resource_with_the_plural_of_a_built_in_one_takes_nothing
         async def has_come() -> bool:
             return "service.serving.knative.dev shop/later" in await shown(bus)
 
-        await until(has_come)
+        await eventually(has_come)
         assert await are_shown()

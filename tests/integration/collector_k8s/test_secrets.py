@@ -17,7 +17,8 @@ from support.nats_server import NatsServer
 from support.published import entities
 from support.service_process import ServiceProcess
 from support.tape import Tape
-from support.truth import heartbeat, in_sync, until
+from support.truth import heartbeat, in_sync
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -110,7 +111,7 @@ async def test_no_secret_of_a_cluster_is_published_or_logged(
     async with Tape(server.url) as tape:
         async with collector:
             await in_sync(bus, "collector-k8s")
-            await until(is_all_told)
+            await eventually(is_all_told)
             hostile.token = "CANARY-new-token"  # 401, until the kubeconfig is written anew
             hostile.cut()
             hostile.kubeconfig(kubeconfig)
@@ -120,11 +121,11 @@ async def test_no_secret_of_a_cluster_is_published_or_logged(
                 pod = (await entities(bus)).get(Ref("test", "pod", "pod-bare", "shop"))
                 return pod is not None and pod.labels.get("step") == "two"
 
-            await until(is_seen, within_s=40)
+            await eventually(is_seen, within_s=40)
             assert await collector.stop() == 0
             hostile.forbid("pods")
             collector.start()
-            await until(is_degraded)
+            await eventually(is_degraded)
             kubeconfig.write_text(kubeconfig.read_text().replace("CANARY-new-token", "CANARY-wrong-token"))
             assert await collector.stop() == 0
         log = collector.log.read_bytes()

@@ -13,7 +13,7 @@ from support.k8s_collector import collecting
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.published import shows_what_is_there
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -37,20 +37,20 @@ async def test_silence_is_told_and_the_watches_go_on_when_it_ends(
         async def is_told() -> bool:
             return (context.status.state, context.status.reason) == ("degraded", f"{api.url}: no answer in time")
 
-        await until(is_in_sync)
+        await eventually(is_in_sync)
         await shows_what_is_there(bus, api)
         watches = set(api.watches)
         api.hang()
-        await until(is_told, within_s=5)
+        await eventually(is_told, within_s=5)
         api.create(kube_objects.pod("later", "shop"))
         api.flow()
-        await until(is_in_sync, within_s=5)
+        await eventually(is_in_sync, within_s=5)
         await shows_what_is_there(bus, api)
 
         async def are_new() -> bool:
             return bool(api.watches) and not watches & api.watches
 
-        await until(are_new)
+        await eventually(are_new)
 
 
 @pytest.mark.parametrize("trouble", ["forbidden", "unauthorized", "down"])

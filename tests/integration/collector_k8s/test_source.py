@@ -18,7 +18,8 @@ from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Answer, Json, kubeconfig, serving
 from support.kube_api import KubeApi
-from support.running import eventually, running
+from support.running import running
+from support.waiting import eventually, stays
 
 PODS = next(kind for kind in CATALOGUE if kind.resource == "pods")
 
@@ -305,9 +306,7 @@ async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
 
     async with reflecting(tmp_path, answer, Told()) as watcher:
         await eventually(lambda: bool(watcher.fault))
-        for _ in range(300):
-            assert watcher.fault
-            await asyncio.sleep(0.001)
+        await stays(lambda: bool(watcher.fault), for_s=0.3)
 
 
 async def test_a_watch_that_is_over_while_lines_keep_coming_is_begun_anew(

@@ -15,7 +15,7 @@ from support import kube_objects
 from support.k8s_collector import collecting
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
-from support.truth import until
+from support.waiting import eventually
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("bus")]
 
@@ -53,7 +53,7 @@ async def says(context: Context[Config], *words: str) -> None:
         status = context.status
         return status.state == "in_sync" and all(word in status.reason for word in words)
 
-    await until(claim)
+    await eventually(claim)
 
 
 async def test_pods_and_nodes_have_pulses(
@@ -61,8 +61,8 @@ async def test_pods_and_nodes_have_pulses(
 ) -> None:
     async with collecting(config, url=server.url, cluster="test", directory=tmp_path) as context:
         pod, node = refs(api)
-        await until(lambda: has_pulse(bus, pod))
-        await until(lambda: has_pulse(bus, node))
+        await eventually(lambda: has_pulse(bus, pod))
+        await eventually(lambda: has_pulse(bus, node))
         await says(context)
         assert not context.status.reason
 
@@ -73,15 +73,15 @@ async def test_one_that_may_not_be_seen_is_told_and_the_other_still_has_pulses(
 ) -> None:
     api.forbid(METRICS[index])
     async with collecting(config, url=server.url, cluster="test", directory=tmp_path) as context:
-        await until(lambda: has_pulse(bus, refs(api)[1 - index]))
+        await eventually(lambda: has_pulse(bus, refs(api)[1 - index]))
         await says(context, f"usage of {METRICS[index].partition('.')[0]}: 403")
         api.permit(METRICS[index])
-        await until(lambda: has_pulse(bus, refs(api)[index]))
+        await eventually(lambda: has_pulse(bus, refs(api)[index]))
 
         async def is_well() -> bool:
             return not context.status.reason
 
-        await until(is_well)
+        await eventually(is_well)
 
 
 async def test_an_answer_that_is_too_large_is_told(
@@ -103,5 +103,5 @@ async def test_a_cluster_without_a_metrics_server_lacks_nothing(
         async def are_asked_again() -> bool:
             return sum("metrics.k8s.io" in call.path for call in api.calls) >= 6
 
-        await until(are_asked_again)
+        await eventually(are_asked_again)
         assert context.status.reason == ""

@@ -1,6 +1,5 @@
 """Three servers over the system account: one login sees all of them, and one that dies takes nothing with it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ from support.nats_observed import ACCOUNTS, configured, login, look_at
 from support.nats_samples import edges, look, named, names
 from support.nats_server import NatsServer
 from support.ports import free_port
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -33,23 +33,27 @@ async def servers(tmp_path: Path) -> AsyncIterator[list[NatsServer]]:
 async def make_stream(app: Bus) -> None:
     """R3, with a copy on each server; waits for the cluster to form."""
     session = await app.session(timeout_s=10)
-    while True:
+
+    async def is_made() -> bool:
         try:
             await session.api("STREAM.CREATE.R3", {"name": "R3", "subjects": ["r3.>"], "num_replicas": 3}, dict)
         except BusError:
-            await asyncio.sleep(0.2)
-        else:
-            return
+            return False
+        return True
+
+    await eventually(is_made, within_s=30)
 
 
 async def whole(source: Source) -> Sample:
     """A sample of three servers that know each other, R3 with a leader."""
-    while True:
+
+    async def is_whole() -> Sample | None:
         sample = await source.read()
         streams = [each for each in look(sample).entities if each.ref.kind == "nats_stream"]
-        if not sample.faults and len(sample.servers) == 3 and [each.status for each in streams] == ["running"]:
-            return sample
-        await asyncio.sleep(0.2)
+        has_leader = [each.status for each in streams] == ["running"]
+        return sample if not sample.faults and len(sample.servers) == 3 and has_leader else None
+
+    return await eventually(is_whole, within_s=30)
 
 
 async def test_one_login_sees_the_cluster_and_a_dead_server_takes_nothing_with_it(servers: list[NatsServer]) -> None:

@@ -25,8 +25,9 @@ from support.build import NOW_NS, make_ref
 from support.clock import SystemClockAhead
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
-from support.running import eventually, running
+from support.running import running
 from support.stretch import measured_stretch
+from support.waiting import eventually
 
 __all__ = ["bus", "server"]
 

@@ -5,7 +5,6 @@ than five minutes, so that its first versions are compacted. Nothing here needs 
 say so, and skip where there are none.
 """
 
-import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ import pytest
 from support.kube_api import KubeApi
 from support.kubernetes import Kubernetes
 from support.kubernetes_site import Site
+from support.waiting import eventually
 
 CONTROLLERS_WITHIN_S = 10
 NO_CLUSTER = pytest.mark.skip(reason="no real cluster to ask: KUBECONFIG is not set")
@@ -66,11 +66,14 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 async def wait_for_controllers(client: Kubernetes, namespace: str) -> None:
     """They show by giving the new namespace a ServiceAccount."""
-    deadline = asyncio.get_running_loop().time() + CONTROLLERS_WITHIN_S
-    while (await client.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")).status == 404:
-        if asyncio.get_running_loop().time() > deadline:
-            pytest.skip(f"no controllers: {namespace} got no ServiceAccount within {CONTROLLERS_WITHIN_S} s")
-        await asyncio.sleep(0.2)
+
+    async def has_account() -> bool:
+        return (await client.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")).status != 404
+
+    try:
+        await eventually(has_account, CONTROLLERS_WITHIN_S)
+    except AssertionError:
+        pytest.skip(f"no controllers: {namespace} got no ServiceAccount within {CONTROLLERS_WITHIN_S} s")
 
 
 async def make_account(client: Kubernetes, namespace: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support import kube_objects
 from support.kube_api import Fault, Faults, KubeApi
 from support.kubernetes import Json, Kubernetes
+from support.waiting import eventually, stays_silent, within
 
 PODS = "/api/v1/pods"
 SOON_S = 0.5
@@ -35,12 +36,13 @@ async def test_a_refused_connection_answers_nothing(api: KubeApi, client: Kubern
 @pytest.mark.parametrize("fault", [Fault.SILENCE, Fault.HANG])
 async def test_silence_is_no_byte_and_no_end(api: KubeApi, client: Kubernetes, fault: Fault) -> None:
     api.faults = certain(fault)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(SOON_S), client.watch(PODS) as stream:
-            await stream.next()
-    async with asyncio.timeout(5):
-        while api.watches:
-            await asyncio.sleep(0.01)
+
+    async def first_event() -> Json | None:
+        async with client.watch(PODS) as stream:
+            return await stream.next()
+
+    await stays_silent(first_event(), for_s=SOON_S)
+    await eventually(lambda: not api.watches)
 
 
 async def test_a_proxy_answers_with_a_page(api: KubeApi, client: Kubernetes) -> None:
@@ -129,7 +131,7 @@ async def test_who_resumes_from_the_last_event_gets_everything_once(
     for number in range(30):
         api.create(kube_objects.pod(f"late-{number:02d}"))
     version, seen, expected = BEFORE_ALL, list[str](), 50
-    async with asyncio.timeout(20):
+    async with within(20):
         while len(seen) < expected:
             try:
                 async with client.watch(PODS, query={"resourceVersion": str(version)}) as stream:
@@ -150,8 +152,7 @@ async def test_a_black_hole_passes_again(api: KubeApi, client: Kubernetes) -> No
         await stream.take(20)
         api.hang()
         api.create(kube_objects.pod("late"))
-        with pytest.raises(TimeoutError):
-            await stream.next(SOON_S)
+        await stays_silent(stream.next(), for_s=SOON_S)
         api.flow()
         assert (await stream.take(1))[0]["object"]["metadata"]["name"] == "late"
 
@@ -185,7 +186,7 @@ class Mirror:
     async def run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(SOON_S):
+                async with within(SOON_S):
                     await (self._follow() if self.version else self._list())
             except (aiohttp.ClientError, ValueError, TimeoutError):
                 await asyncio.sleep(0.01)
@@ -234,15 +235,18 @@ async def test_after_any_faults_a_right_client_has_what_the_server_has(
     api.faults = Faults.mixed(seed)
     api.gone_in_stream = bool(seed % 2)
     mirror = Mirror(client)
-    async with asyncio.timeout(40):
+    async with within(40):
         task = asyncio.create_task(mirror.run())
         for _ in range(150):
             mutate(api, f"web-{dice.randrange(25):02d}", dice)
             await asyncio.sleep(0.005)
         api.faults = None
-        while versions(list(mirror.objects.values())) != versions(api.objects("pods")):
+
+        def is_mirrored() -> bool:
             assert not task.done(), task.exception()
-            await asyncio.sleep(0.02)
+            return versions(list(mirror.objects.values())) == versions(api.objects("pods"))
+
+        await eventually(is_mirrored)
     task.cancel()
 
 

@@ -9,6 +9,8 @@ import pytest
 from support import kube_objects
 from support.kube_api import GATEWAY_API, KubeApi, Resource
 from support.kubernetes import Json, Kubernetes, Stream
+from support.process import spawn_async
+from support.waiting import within
 
 PODS = "/api/v1/pods"
 WATCH_LIST = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
@@ -131,19 +133,19 @@ async def test_every_request_is_noted(api: KubeApi, client: Kubernetes) -> None:
 
 async def test_a_process_of_its_own_serves_many_pods(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn_async(
         sys.executable, "-m", "support.kube_api", "--pods", "250", "--kubeconfig", str(kubeconfig),
         cwd=TESTS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with within(20):
             assert str(kubeconfig) in (await process.stdout.readline()).decode()
             async with Kubernetes(kubeconfig) as client:
                 answer = await client.get(PODS, query={"limit": "100"})
         assert answer.body["metadata"]["remainingItemCount"] == 150
     finally:
         process.stdin.close()
-        async with asyncio.timeout(10):
+        async with within(10):
             assert await process.wait() == 0

@@ -21,6 +21,7 @@ from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
+from support.waiting import eventually, within
 
 FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
 
@@ -28,7 +29,7 @@ FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
 async def put(table: StateTable[Entity], *entities: Entity) -> None:
     for entity in entities:
         table.put(subject_of(entity), entity)
-    async with asyncio.timeout(20):
+    async with within(20):
         await table.flush()
 
 
@@ -39,22 +40,17 @@ class Follower:
         self.table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
         self.batches: list[Changes[Entity]] = []
         self._start = position
-        self._news = asyncio.Event()
 
     async def run(self) -> None:
         async with aclosing(self.table.follow(now_ns=NOW_NS, position=self._start)) as news:
             async for changes in news:
                 self.batches.append(changes)
-                self._news.set()
 
     async def until_caught_up(self) -> None:
         await self.until(lambda: any(batch.caught_up for batch in self.batches))
 
     async def until(self, claim: Callable[[], bool], within_s: float = 20) -> None:
-        async with asyncio.timeout(within_s):
-            while not claim():
-                self._news.clear()
-                await self._news.wait()
+        await eventually(claim, within_s)
 
     @property
     def told(self) -> list[tuple[str, str | None]]:

@@ -11,6 +11,7 @@ from kgents_shared.contract.entity import Entity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
+from support.waiting import eventually, within
 
 COUNT = 3_000
 Table = StateTable[Entity]
@@ -23,7 +24,7 @@ def pod(number: int, reason: str = "") -> Entity:
 async def fill(table: Table, reason: str = "") -> None:
     for number in range(COUNT):
         table.put(subject_of(pod(number)), pod(number, reason))
-    async with asyncio.timeout(30):
+    async with within(30):
         await table.flush()
 
 
@@ -50,7 +51,7 @@ async def test_a_packed_table_that_was_loaded_publishes_nothing_that_is_publishe
     async with running(table.run()):
         await fill(table)
         table.remove(subject_of(pod(1)), make_removal(pod(1)))
-        async with asyncio.timeout(10):
+        async with within(10):
             await table.flush()
     assert publisher.stored == COUNT + 1
     assert subject_of(pod(1)) not in table.rows
@@ -71,7 +72,7 @@ async def test_there_is_no_room_while_nats_is_away(writer: Table, server: NatsSe
         assert writer.backlog <= WISHES_MAX
         assert put < COUNT - 1
         await server.start()
-        async with asyncio.timeout(30):
+        async with within(30):
             await task
             await writer.flush()
     assert len(writer.rows) == COUNT
@@ -89,9 +90,8 @@ async def test_a_lease_can_be_renewed_while_very_much_is_published(table: Table,
             table.put(subject_of(pod(number)), pod(number))
 
     async with running(table.run(), say_much()):
-        async with asyncio.timeout(10):
-            while table.backlog < WISHES_MAX - 1:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: table.backlog >= WISHES_MAX - 1)
+        async with within(10):
             for _ in range(5):
                 await publisher.send_one(subject, b"{}", {})
         assert table.backlog > WINDOW

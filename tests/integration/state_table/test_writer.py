@@ -18,13 +18,14 @@ from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
+from support.waiting import eventually, within
 
 A = make_entity("a")
 Table = StateTable[Entity]
 
 
 async def flushed(table: Table) -> None:
-    async with asyncio.timeout(20):
+    async with within(20):
         await table.flush()
 
 
@@ -98,9 +99,7 @@ async def test_a_message_that_is_too_large_holds_up_no_other(writer: Table) -> N
     writer.put(subject_of(large), large)
     writer.put(subject_of(A), A)
 
-    async with asyncio.timeout(10):
-        while subject_of(A) not in writer.rows:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: subject_of(A) in writer.rows)
 
     assert "max_payload" in writer.failure
 
@@ -114,7 +113,7 @@ async def test_a_foreign_write_makes_the_writer_step_down_when_it_touches_the_su
 
     table.put(subject_of(A), make_entity("a", status="failed"))
     with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(10):
+        async with within(10):
             await task
 
     assert raised.group_contains(SteppedDownError)
@@ -131,7 +130,7 @@ async def test_a_foreign_write_elsewhere_under_our_subjects_is_found_by_the_audi
     session = await bus.session()
     await session.request(subject_of(make_entity("b")), encode(make_entity("b")))
     with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(10):
+        async with within(10):
             await task
 
     assert raised.group_contains(SteppedDownError)
@@ -161,7 +160,7 @@ async def test_without_the_lease_nothing_is_sent(bus: Bus, publisher: Publisher,
     zombie.put(subject_of(A), A)
 
     with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(10):
+        async with within(10):
             await task
 
     assert raised.group_contains(SteppedDownError)
@@ -203,7 +202,7 @@ async def test_garbage_on_our_subject_makes_the_writer_step_down(table: Table, b
 
     table.put(subject_of(A), make_entity("a", status="failed"))
     with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(10):
+        async with within(10):
             await task
 
     assert raised.group_contains(SteppedDownError)
@@ -221,7 +220,7 @@ async def test_a_message_that_never_fits_does_not_blind_the_audit(
     session = await bus.session()
     await session.request(subject_of(A), encode(A))
     with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(10):
+        async with within(10):
             await task
 
     assert raised.group_contains(SteppedDownError)
@@ -272,21 +271,19 @@ async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
     async with running(topology.run()):
         for status in ("running", "failed", "pending"):
             topology.put(subject, TopologyEntity(text="", ref=A.ref, status=status))
-            async with asyncio.timeout(10):
+            async with within(10):
                 await topology.flush()
         topology.remove(subject, TopologyEntity(text="", ref=thing.ref, op="remove"))
         session = await bus.session()
 
-        async def messages() -> int:
+        async def is_alone() -> bool:
             info = await session.api("STREAM.INFO.KGENTS_TOPOLOGY", {"subjects_filter": subject}, dict)
-            return int(info["state"]["subjects"][subject])
+            return int(info["state"]["subjects"][subject]) == 1
 
-        async with asyncio.timeout(10):
-            while await messages() != 1:
-                await asyncio.sleep(0.05)
+        await eventually(is_alone)
 
         topology.put(subject, thing)  # and its return is no conflict
-        async with asyncio.timeout(10):
+        async with within(10):
             await topology.flush()
 
 
@@ -299,7 +296,7 @@ async def test_what_has_a_time_to_live_leaves_nothing_older_behind(bus: Bus, pub
         for state, ttl_s in (("firing", 0), ("resolved", 1)):
             alert = Alert(text="", ref=A.ref, check="KG-101", state=state, severity="critical")
             alerts.put(subject, alert, ttl_s=ttl_s)
-            async with asyncio.timeout(10):
+            async with within(10):
                 await alerts.flush()
     session = await bus.session()
     info = await session.api("STREAM.INFO.KGENTS_ALERT", {"subjects_filter": subject}, dict)

@@ -15,6 +15,7 @@ from support.build import NOW_NS
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_event, make_health, make_topology, publish, remake, removed
+from support.waiting import within
 
 EVENTS = select().filters("event")
 
@@ -34,7 +35,7 @@ class Reader:
                 self._news.set()
 
     async def until(self, claim: Callable[[], bool], within_s: float = 30) -> None:
-        async with asyncio.timeout(within_s):
+        async with within(within_s):
             while not claim():
                 self._news.clear()
                 await self._news.wait()

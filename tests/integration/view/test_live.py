@@ -20,6 +20,7 @@ from support.build import NOW_NS, make_ref
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_alert, make_health, make_topology, publish, remake, removed
+from support.waiting import within
 
 DAY_NS = 86_400 * 10**9
 
@@ -39,7 +40,7 @@ class Reader:
                 self._news.set()
 
     async def until(self, claim: Callable[[], bool], within_s: float = 30) -> None:
-        async with asyncio.timeout(within_s):
+        async with within(within_s):
             while not claim():
                 self._news.clear()
                 await self._news.wait()

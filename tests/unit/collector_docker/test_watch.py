@@ -7,7 +7,8 @@ from kgents_collector_docker.answers import EngineEvent, Inventory
 from kgents_collector_docker.source.watch import Watch
 from support.clock import FakeClock
 from support.docker_model import Model
-from support.running import eventually, running
+from support.running import running
+from support.waiting import eventually
 
 
 def watch_of(model: Model, told: list[EngineEvent] | None = None) -> Watch:

@@ -1,6 +1,5 @@
 """What an orchestrator and Prometheus get to see, over a real socket."""
 
-import asyncio
 import logging
 import socket
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.probes import Probes
 from kgents_shared.runtime.sections import ProbesConfig
+from support.waiting import within
 
 pytestmark = pytest.mark.integration
 
@@ -95,5 +95,5 @@ async def test_a_port_in_use_is_a_fault_that_says_what_to_set() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"expected to listen on 127\.0\.0\.1:{port}, found: .*probes\.port"):
-            async with asyncio.timeout(5), probes(port=port):
+            async with within(5), probes(port=port):
                 pass
