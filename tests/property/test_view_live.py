@@ -20,6 +20,7 @@ from support.build import NOW_NS, make_ref
 from support.nats_server import NatsServer
 from support.state import Message, make_alert, make_health, make_topology, publish, remake, removed
 from support.streams import provision_streams
+from support.waiting import eventually
 
 NAMES = ("a", "b", "c.d")
 Operation = tuple[str, ...]
@@ -91,10 +92,11 @@ class Consumer:
     async def settle(self) -> None:
         """The consumer holds what a new reader finds."""
         self.start()
-        deadline = asyncio.get_running_loop().time() + 20
-        while self.held != (truth := await self.truth()):
-            assert asyncio.get_running_loop().time() < deadline, f"holds {self.held}, expected {truth}"
-            await asyncio.sleep(0.02)
+
+        async def holds_the_truth() -> bool:
+            return self.held == await self.truth()
+
+        await eventually(holds_the_truth)
 
     async def truth(self) -> dict[str, bytes]:
         found = await snapshot(self.bus, self.selection, now_ns=NOW_NS)
@@ -126,7 +128,7 @@ class Consumer:
                 raise AssertionError(operation)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=operations, level=st.sampled_from((None, "critical", "unknown")))
 @example(
     operations=[

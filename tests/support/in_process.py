@@ -1,6 +1,5 @@
 """A service's `run` in the process of the test, for tests that count what it does. It holds the lease."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
 from support.running import running
-from support.waiting import within
+from support.waiting import eventually
 
 
 @asynccontextmanager
@@ -37,9 +36,7 @@ async def _run(context: Context[Any]) -> None:
 
 async def until_in_sync(context: Context[Any], within_s: float = 60) -> None:
     """Wait until the service says that it is in sync and everything is published."""
-    async with within(within_s):
-        while context.status.state != "in_sync" or context.status._backlog():
-            await asyncio.sleep(0.01)
+    await eventually(lambda: context.status.state == "in_sync" and not context.status._backlog(), within_s)
 
 
 def published(context: Context[Any], signal: str) -> list[Any]:

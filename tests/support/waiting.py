@@ -106,6 +106,12 @@ async def stays(claim: Callable[[], Any], for_s: float) -> None:
         await asyncio.sleep(pause_s)
 
 
+async def pause(for_s: float) -> None:
+    """Give another program the time that it needs for something that cannot be asked for: longer on a slow machine."""
+    MACHINE.measure()
+    await asyncio.sleep(MACHINE.limit_s(for_s))
+
+
 async def stays_silent(awaited: Coroutine[Any, Any, T], for_s: float) -> None:
     """A claim of absence: what is awaited does not end for so long. It is cancelled then."""
     task = asyncio.create_task(awaited)

@@ -17,7 +17,7 @@ from support.db_looks import Look, Looks
 from support.postgres_exporter import exporter
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
-from support.waiting import eventually
+from support.waiting import eventually, pause
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_rates_are_those_that_pgbench_counts(postgres: PostgresServer) -> 
     async with watched(postgres) as looks:
         first = await looks.look()
         counted, latency_ms = await pgbench(postgres, 2, "-c", "4", "-N")
-        await asyncio.sleep(1.1)  # the statistics of an ended session come at once, those of a running one after 1 s
+        await pause(1.1)  # the statistics of an ended session come at once, those of a running one after 1 s
         busy = await looks.look()
         seconds = (busy.sample.identity.now - first.sample.identity.now).total_seconds()
         await asyncio.sleep(0.5)
@@ -93,7 +93,7 @@ async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_
             if before is not None:
                 seconds = (look.sample.identity.now - before.identity.now).total_seconds()
                 counted.append(known(look.pulse.performance["tps"]) * seconds)
-            await asyncio.sleep(1.3)  # a backend tells of its transactions a second late
+            await pause(1.3)  # a backend tells of its transactions a second late
     assert counted == pytest.approx([0, 0, 200, 0], abs=8)
 
 

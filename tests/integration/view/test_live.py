@@ -1,6 +1,5 @@
 """The joined view while it moves: snapshot, mark, changes, over reconnects, restarts and streams made again."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -20,7 +19,7 @@ from support.build import NOW_NS, make_ref
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_alert, make_health, make_topology, publish, remake, removed
-from support.waiting import within
+from support.waiting import eventually
 
 DAY_NS = 86_400 * 10**9
 
@@ -31,19 +30,14 @@ class Reader:
     def __init__(self, bus: Bus, selection: Selection | None = None, file: PositionFile | None = None) -> None:
         self.live = Live(bus, selection or select(), now_ns=NOW_NS, position_file=file)
         self.updates: list[Update] = []
-        self._news = asyncio.Event()
 
     async def run(self) -> None:
         async with aclosing(self.live.updates()) as updates:
             async for update in updates:
                 self.updates.append(update)
-                self._news.set()
 
     async def until(self, claim: Callable[[], bool], within_s: float = 30) -> None:
-        async with within(within_s):
-            while not claim():
-                self._news.clear()
-                await self._news.wait()
+        await eventually(claim, within_s)
 
     async def until_complete(self, times: int = 1) -> None:
         await self.until(lambda: sum(update.is_complete for update in self.updates) >= times)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.waiting import eventually, lasting_at_most, settled, stays, stays_silent, within
+from support.waiting import Machine, eventually, lasting_at_most, settled, stays, stays_silent, within
 
 TESTS = Path(__file__).parents[2]
 # The waits and the starts themselves, servers and what ends them by itself, measurements.
@@ -154,7 +154,7 @@ def test_no_test_waits_or_starts_a_process_in_a_way_of_its_own() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "async def f():\n    async with within(3):\n        pass",
+        "async def f():\n    async with asyncio.timeout(3):\n        pass",
         "async def f():\n    while not done():\n        await asyncio.sleep(0.1)",
         "async def f():\n    while True:\n        if done():\n            return\n        await asyncio.sleep(0.1)",
         "assert time.monotonic() - started < 3",
