@@ -244,6 +244,34 @@ async def test_a_run_that_ends_within_its_snapshot_begins_again(bus: Bus, tmp_pa
     assert len(again.changes) == 3
 
 
+@pytest.mark.parametrize("is_first_run", [True, False])
+async def test_what_a_killed_reader_was_just_given_is_removed_when_it_vanishes(
+    bus: Bus, tmp_path: Path, is_first_run: bool
+) -> None:
+    with PositionFile(tmp_path / "position", "all") as file:
+        if not is_first_run:
+            before = Reader(bus, file=file)
+            async with running(before.run()):
+                await before.until_complete()
+                await eventually(lambda: len(file.positions()) == 3)
+        await publish(bus, make_topology("a"))
+        async with aclosing(Live(bus, select(), now_ns=NOW_NS, position_file=file).updates()) as updates:
+            given: list[EntityChange] = []
+            async for update in updates:
+                given += update.changes
+                if given:
+                    break  # killed before it asks for more
+    await remake(bus, "KGENTS_TOPOLOGY")
+
+    with PositionFile(tmp_path / "position", "all") as file:
+        again = Reader(bus, file=file)
+        async with running(again.run()):
+            await again.until_complete()
+
+    assert [line_of(change) for change in given] == ["a: - → running unknown"]
+    assert again.lines == ["a: unknown unknown → gone"]
+
+
 async def test_a_position_file_is_of_one_selection_and_one_process(tmp_path: Path) -> None:
     with PositionFile(tmp_path / "position", "--kind pod"), pytest.raises(ConfigError, match="process"):
         PositionFile(tmp_path / "position", "--kind pod")

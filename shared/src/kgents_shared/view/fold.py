@@ -60,6 +60,8 @@ class Fold:
         self._selection = selection
         self._tests = {signal: selection.subject_test(signal) for signal in self.signals}
         self._rows: dict[str, Rows] = {}
+        self.announced: set[str] = set()
+        """Keys of entities that the reader may know of though they have no rows here. See `PositionFile`."""
         self._unseen: dict[str, set[str]] = {}
         """Signal → the subjects known before its reset that its new snapshot has not brought yet."""
 
@@ -110,9 +112,15 @@ class Fold:
                 self._apply(row, changes, news)
         return changes, news
 
-    def complete(self, signal: str) -> tuple[list[EntityChange], list[Row]]:
-        """The snapshot of this signal is complete: what was known before it and is not in it is gone."""
-        return self.take(signal, [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))])
+    def vanished(self, signal: str) -> list[Row]:
+        """The snapshot of this signal is complete: the rows that it did not bring, as removed. To be taken in turn."""
+        return [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))]
+
+    def settle(self) -> list[EntityChange]:
+        """Everything is read: what the reader may know of and is not here is gone."""
+        changes = [self._vanishing(key) for key in sorted(self.announced)]
+        self.announced = set()
+        return changes
 
     def rows(self, signal: str) -> Iterator[Row]:
         """Every row of a signal."""
@@ -124,14 +132,23 @@ class Fold:
     def _apply(self, row: Row, changes: list[EntityChange], news: list[Row]) -> None:
         signal, key, check = key_of(row.subject)
         old, new = self._put(signal, key, check, row.payload)
-        if old is new:
+        is_announced = bool(self.announced) and key in self.announced
+        if old is new and not is_announced:
             return
         news.append(row)
         before, after = self._selected(key, old), self._selected(key, new)
+        if is_announced and after is not None:
+            self.announced.remove(key)
+            before = None
         if before is not None or after is not None:
             is_gone = after is None and not self._is_there(new)
             change = EntityChange(signal, row.subject, before, after, is_gone, row.removal, row.seq, row.time_ns)
             changes.append(change)
+
+    def _vanishing(self, key: str) -> EntityChange:
+        rows = self._rows.get(key, _NO_ROWS)
+        subject = subject_of(self.anchor, key)
+        return EntityChange(self.anchor, subject, EntityView(key, rows), None, is_gone=not self._is_there(rows))
 
     def _put(self, signal: str, key: str, check: str, payload: bytes | None) -> tuple[Rows, Rows]:
         """Replace one message; returns the entity's rows before and after, the same object if nothing changed."""

@@ -81,18 +81,21 @@ class Live:
             async for signal, batch in batches:
                 if batch.position is not None:
                     positions[signal] = batch.position
-                if not is_snapshot:
-                    update, rows = self._apply(signal, batch)
-                    if update.changes or update.reset or update.is_complete:
-                        yield update
-                    self._save(rows, positions)
-                    continue
-                self._load(signal, batch)
-                if self.is_complete:
+                self._note_reset(signal, batch)
+                if is_snapshot:
+                    self._load(signal, batch)
+                    found = self._snapshot() if self._is_last(signal, batch) else iter(())
+                else:
+                    found = self._changes(signal, batch)
+                handled: list[Row] = []
+                for update, rows in found:
                     is_snapshot = False
-                    async for update in self._snapshot():
+                    await self._save(handled)
+                    if update.changes or update.reset or update.is_complete:
+                        await self._announce(update)
                         yield update
-                    await self._save_all(positions)
+                    handled = rows
+                await self._save(handled, positions)
 
     def _sources(self, positions: Mapping[str, Position]) -> dict[str, AsyncGenerator[Batch, None]]:
         return {
@@ -113,46 +116,45 @@ class Live:
                 self.fold.put(Row(row.subject, None))
         for each in batch.deliveries:
             self.fold.put(row_of(each))
-        self._note(signal, batch)
 
-    def _apply(self, signal: str, batch: Batch) -> tuple[Update, list[Row]]:
-        """Take a batch that follows what we hold."""
+    def _snapshot(self) -> Iterator[tuple[Update, list[Row]]]:
+        """Everything that is selected, and the mark that it is everything; then every row, for the file."""
+        for views in _chunks(self.fold.entities()):
+            self.fold.announced.difference_update(view.key for view in views)
+            yield Update([self._arrival(view) for view in views], is_snapshot=True), []
+        yield Update(self.fold.settle(), is_snapshot=True, is_complete=True), []
+        for signal in self.fold.signals if self._file is not None else ():
+            for rows in _chunks(self.fold.rows(signal)):
+                yield Update([]), rows
+
+    def _changes(self, signal: str, batch: Batch) -> Iterator[tuple[Update, list[Row]]]:
+        """What a batch brings that follows what we hold, and the rows that it replaces."""
+        after_reset = signal in self._resetting
         if batch.reset:
             self.fold.begin(signal)
         changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
+        yield Update(changes, reset=signal if batch.reset else "", after_reset=after_reset), rows
         if batch.caught_up:
-            vanished, gone = self.fold.complete(signal)
-            changes, rows = changes + vanished, rows + gone
-        completed = self._note(signal, batch)
-        update = Update(
-            changes,
-            is_complete=completed,
-            reset=signal if batch.reset else "",
-            after_reset=signal in self._resetting,
-        )
-        if batch.caught_up:
-            self._resetting.discard(signal)
-        return update, rows
+            for gone in _chunks(self.fold.vanished(signal)):
+                changes, rows = self.fold.take(signal, gone)
+                yield Update(changes, after_reset=after_reset), rows
+        if self._is_last(signal, batch):
+            yield Update(self.fold.settle(), is_complete=True, after_reset=after_reset), []
 
-    def _note(self, signal: str, batch: Batch) -> bool:
-        """Whether with this batch the reader holds everything."""
+    def _note_reset(self, signal: str, batch: Batch) -> None:
         if batch.reset:
             self._unread.add(signal)
             self._resetting.add(signal)
             self.is_complete = False
+
+    def _is_last(self, signal: str, batch: Batch) -> bool:
+        """Whether with this batch the reader holds everything, and did not before."""
         if batch.caught_up:
             self._unread.discard(signal)
-        completed = not self._unread and not self.is_complete
-        self.is_complete = self.is_complete or completed
-        return completed
-
-    async def _snapshot(self) -> AsyncGenerator[Update, None]:
-        """Everything that is selected, and the mark that it is everything."""
-        self._resetting.clear()
-        for views in _chunks(self.fold.entities()):
-            yield Update([self._arrival(view) for view in views], is_snapshot=True)
-            await asyncio.sleep(0)
-        yield Update([], is_snapshot=True, is_complete=True)
+            self._resetting.discard(signal)
+        is_last = not self._unread and not self.is_complete
+        self.is_complete = self.is_complete or is_last
+        return is_last
 
     def _arrival(self, view: EntityView) -> EntityChange:
         return EntityChange(self.fold.anchor, subject_of(self.fold.anchor, view.key), None, view)
@@ -161,6 +163,7 @@ class Live:
         """What the file holds: the rows go into `fold`; where to go on is returned, nothing for a new beginning."""
         if self._file is None:
             return {}
+        self.fold.announced = self._file.announced()
         positions = self._file.positions()
         if positions.keys() != set(self.fold.signals):  # it stopped within its first snapshot, or never began
             self._file.clear()
@@ -171,19 +174,19 @@ class Live:
             await asyncio.sleep(0)
         return positions
 
-    def _save(self, rows: Iterable[Row], positions: Mapping[str, Position]) -> None:
-        if self._file is not None:
-            self._file.save(rows, positions)
+    async def _announce(self, update: Update) -> None:
+        """Before an update is handed out: its reader is about to know of these entities."""
+        keys = [change.after.key for change in update.changes if change.before is None and change.after is not None]
+        if self._file is not None and keys:
+            await asyncio.to_thread(self._file.announce, keys)
+        else:
+            await asyncio.sleep(0)  # a large snapshot leaves room for others
 
-    async def _save_all(self, positions: Mapping[str, Position]) -> None:
-        """Put a whole snapshot into the file; without positions until all of it is there."""
-        if self._file is None:
-            return
-        for signal in self.fold.signals:
-            for rows in _chunks(self.fold.rows(signal)):
-                self._file.save(rows, {})
-                await asyncio.sleep(0)
-        self._file.save((), positions)
+    async def _save(self, rows: list[Row], positions: Mapping[str, Position] | None = None) -> None:
+        """What is handled is handled. A position counts as soon as everything before it is."""
+        places = positions if positions is not None and self.is_complete else {}
+        if self._file is not None and (rows or places):
+            await asyncio.to_thread(self._file.save, rows, dict(places), set(self.fold.announced))
 
 
 async def snapshot(

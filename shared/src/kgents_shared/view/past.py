@@ -13,7 +13,7 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.fold import Fold, Row, is_gone
 from kgents_shared.view.selection import Selection
-from kgents_shared.view.stored import last_at, stream_history, subject_counts, versions
+from kgents_shared.view.stored import last_at, replay, stream_history, subject_counts
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -74,7 +74,8 @@ async def history(bus: Bus, ref: Ref, *, signals: Iterable[str] = STATE) -> list
     found: list[Version] = []
     for signal in signals:
         filter_ = subject_of(signal, key_of_ref(ref), "*" if signal == "alert" else "")
-        found += [_version(each) for each in await versions(session, NAME_BY_SIGNAL[signal], [filter_])]
+        async for batch in replay(session, NAME_BY_SIGNAL[signal], [filter_]):
+            found += map(_version, batch)
     return sorted(found, key=lambda each: (each.at, each.seq))
 
 
@@ -83,13 +84,13 @@ async def _read(bus: Bus, selection: Selection, signal: str, past: Past) -> None
     stream = NAME_BY_SIGNAL[signal]
     kept = await stream_history(session, stream)
     test = selection.subject_test(signal)
-    counts = await subject_counts(session, stream, selection.filters(signal))
+    filters = selection.filters(signal)
+    counts = await subject_counts(session, stream, filters)
     counts = {subject: count for subject, count in counts.items() if test(subject)}
     unseen = set(counts)
-    async for subject, payload in last_at(session, stream, list(counts), past.time):
+    async for subject, payload in last_at(session, stream, filters, counts, past.time):
         unseen.discard(subject)
-        if payload and not is_gone(payload):
-            past.fold.put(Row(subject, payload))
+        past.fold.put(Row(subject, None if not payload or is_gone(payload) else payload))
     # A subject with room for more versions has lost none: if none of them is from before, it was not there.
     past.forgotten[signal] = sorted(subject for subject in unseen if counts[subject] >= kept.versions > 0)
     past.begins[signal] = kept.created

@@ -1,12 +1,15 @@
 """How far a reader has come, and what it held then, in one SQLite file: Live, feed → PositionFile → Live, feed.
 
-A sequence alone does not survive a gap: when a stream was made again, or removals have expired meanwhile, nobody else
+A sequence alone does not survive a gap: when a stream was made again, or removals have expired meanwhile, no one else
 can say what vanished. So the file keeps the rows, too. It is as large as they are, and belongs to one process.
+What is about to be handed out for the first time is announced before: a reader that is killed then may know of an
+entity that no row names.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +24,7 @@ CREATE TABLE IF NOT EXISTS position (
     signal TEXT PRIMARY KEY, stream_created TEXT NOT NULL, seq INTEGER NOT NULL, time_ns INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS row (subject TEXT PRIMARY KEY, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS announced (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -35,8 +39,9 @@ class PositionFile:
             ConfigError: it cannot be opened, is of another reader, or another process has it open.
         """
         self._path = path
+        self._lock = threading.Lock()  # `save` runs in a thread, and may outlast a reader that is cancelled
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         except sqlite3.Error as error:
             raise ConfigError([f"position file {path}: expected a file that can be written, found {error}"]) from error
         try:
@@ -64,8 +69,24 @@ class PositionFile:
             for subject, payload in found:
                 yield Row(subject, payload)
 
-    def save(self, rows: Iterable[Row], positions: Mapping[str, Position]) -> None:
-        """Take over what a reader has dealt with, all of it or nothing.
+    def announced(self) -> set[str]:
+        """The keys of entities that were handed out for the first time, by a reader that may have been killed then."""
+        with closing(self._db.execute("SELECT key FROM announced")) as found:
+            return {key for (key,) in found}
+
+    def announce(self, keys: Iterable[str]) -> None:
+        """Entities are about to be handed out for the first time.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO announced VALUES (?)", [(key,) for key in keys])
+
+    def save(self, rows: Iterable[Row], positions: Mapping[str, Position], announced: Iterable[str] = ()) -> None:
+        """Take over what a reader has dealt with, all of it or nothing. With positions, only `announced` stays so.
+
+        Waits for the disk; safe to call in a thread.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -74,22 +95,36 @@ class PositionFile:
         kept = [(row.subject, row.payload) for row in listed if row.payload is not None]
         removed = [(row.subject,) for row in listed if row.payload is None]
         places = [(signal, each.stream_created, each.seq, each.time_ns) for signal, each in positions.items()]
-        try:
-            self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR REPLACE INTO row VALUES (?, ?)", kept)
-            self._db.executemany("DELETE FROM row WHERE subject = ?", removed)
-            self._db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", places)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise ConfigError([f"position file {self._path}: expected room to write, found {error}"]) from error
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO row VALUES (?, ?)", kept)
+            db.executemany("DELETE FROM row WHERE subject = ?", removed)
+            db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", places)
+            if places:
+                db.execute("DELETE FROM announced")
+                db.executemany("INSERT INTO announced VALUES (?)", [(key,) for key in announced])
 
     def clear(self) -> None:
-        """Begin again."""
+        """Begin again. What is announced stays so: its reader may know of it."""
         self._db.executescript("DELETE FROM row; DELETE FROM position;")
 
     def close(self) -> None:
         """Release the file."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise ConfigError([f"position file {self._path}: expected room to write, found {error}"]) from error
 
     def _open(self, scope: str) -> None:
         try:

@@ -22,11 +22,14 @@ from kgents_shared.contract.errors import BusError, BusTimeoutError
 
 SILENCE_S: Final = 5.0
 """For the next message of an answer."""
+REPLAY_FACTOR: Final = 8
+"""A message costs the server that much less in a replay of the stream than when it is looked up by its time."""
 SUBJECTS_PER_REQUEST: Final = 512
 """The server answers for at most 1,024 subjects; half of that keeps a request of long subjects below max_payload."""
 BYTES_PER_REQUEST: Final = 8 * 1024**2
 """The answers come as fast as the server can send; beyond its max_pending (64 MiB) it would drop us as too slow."""
 
+_NS_PER_S: Final = 1_000_000_000
 _MARKER: Final = "Nats-Marker-Reason"
 _NO_RESULTS: Final = "404"
 _END: Final = "204"
@@ -120,17 +123,32 @@ async def subject_counts(session: Session, stream: str, filters: Sequence[str]) 
 
 
 async def last_at(
-    session: Session, stream: str, subjects: Sequence[str], time: datetime
+    session: Session, stream: str, filters: Sequence[str], counts: Mapping[str, int], time: datetime
 ) -> AsyncIterator[tuple[str, bytes]]:
-    """The last message of each subject at a time; empty where the server itself had removed it.
+    """The last message of each subject at a time, maybe after older ones; empty where the server had removed it.
+
+    Args:
+        session: connected.
+        stream: its name.
+        filters: what takes all the subjects.
+        counts: subject → how many messages it has; only these subjects are asked for.
+        time: until when messages count.
 
     Raises:
         BusTimeoutError: the server stopped answering.
         BusError: the server refused.
     """
+    subjects = list(counts)
+    if len(subjects) > SUBJECTS_PER_REQUEST and sum(counts.values()) < REPLAY_FACTOR * len(subjects):
+        until_ns = time.timestamp() * _NS_PER_S
+        async for batch in replay(session, stream, filters):
+            for each in batch:
+                if each.time_ns <= until_ns and each.subject in counts:
+                    yield each.subject, b"" if each.marker else each.payload
+        return
     for at in range(0, len(subjects), SUBJECTS_PER_REQUEST):
-        async for each in _last_of(session, stream, subjects[at : at + SUBJECTS_PER_REQUEST], time):
-            yield each
+        async for found in _last_of(session, stream, subjects[at : at + SUBJECTS_PER_REQUEST], time):
+            yield found
 
 
 async def first_since(session: Session, stream: str, filter_: str, since: datetime) -> int | None:
@@ -144,22 +162,21 @@ async def first_since(session: Session, stream: str, filter_: str, since: dateti
         raise
 
 
-async def versions(session: Session, stream: str, filters: Sequence[str]) -> list[Delivery]:
-    """Every message that the stream holds under some filters, oldest first. For few: all of them are in memory."""
-    name = f"versions-{secrets.token_hex(8)}"
+async def replay(session: Session, stream: str, filters: Sequence[str]) -> AsyncIterator[list[Delivery]]:
+    """Every message that the stream holds now under some filters, oldest first, in batches."""
+    name = f"replay-{secrets.token_hex(8)}"
     config = {"ack_policy": "none", "mem_storage": True, "deliver_policy": "all", **filters_config(filters)}
-    found: list[Delivery] = []
     try:
-        if not (await create_consumer(session, stream, name, config)).num_pending:
-            return found
+        waiting = (await create_consumer(session, stream, name, config)).num_pending
+        if not waiting:
+            return
         async with pulling(session, stream, name) as pull, aclosing(pull.batches()) as batches:
             async for batch in batches:
-                found += batch
-                if not batch[-1].pending:
+                yield batch
+                if not batch[-1].pending or batch[-1].consumer_seq >= waiting:
                     break
     finally:
         await delete_consumer(session, stream, name)
-    return found
 
 
 async def _last_of(
