@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "services": "The services installed here.",
     "run": "Run one service in the foreground, as containers do.",
     "provision": "Make the server's streams match this version.",
-    "config": "Check the configuration.",
+    "config": "Check the configuration, or import one.",
 }
 """Command, also the name of its module → its line in `kgents --help`."""
 

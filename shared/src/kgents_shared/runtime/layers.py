@@ -34,8 +34,12 @@ FILE_VARIABLE: Final = "KGENTS_CONFIG"
 
 ENVIRONMENT: Final = "environment"
 
-_FOREIGN: Final = ("collectors", "visualization", "health", "alerts")
-"""Sections of the layout that `kgents config import` reads."""
+FOREIGN_SECTIONS: Final = (
+    *("collectors", "visualization", "health", "alerts"),
+    *("database", "collection", "listener", "buffer"),
+)
+"""Sections of the layouts that `kgents config import` reads."""
+
 _NEAR: Final = 0.85
 """How alike a variable without our prefix must be to one of ours to be meant as it."""
 _LINK: Final = re.compile(r".*_SERVICE_(?:HOST|PORT.*)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP).*")
@@ -97,7 +101,7 @@ class Layers:
             return layer
         for fault in faults:
             self._report.add(source, fault)
-        if foreign := [name for name in _FOREIGN if isinstance(content.get(name), Mapping)]:
+        if foreign := [name for name in FOREIGN_SECTIONS if isinstance(content.get(name), Mapping)]:
             found = f"the sections {', '.join(foreign)} of another layout"
             self._report.add(source, Fault("", "sections of kgents", found, f"try: kgents config import {path}"))
             return layer
