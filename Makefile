@@ -66,5 +66,5 @@ lock: setup ## requirements.lock anew from the pyproject files
 	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml -o requirements.lock
 
 clean: ## remove .venv and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """A signal's Structs → its JSON Schema (2020-12), with the meanings that only the source holds."""
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,9 @@ def schema(signal: str) -> dict[str, Any]:
     """The schema of one signal's messages. Unknown fields stay allowed, as every reader has to tolerate them."""
     type_ = BY_SIGNAL[signal].type
     generated = msgspec.json.schema(type_)
+    for definition in generated["$defs"].values():
+        if "description" in definition:  # a docstring, which Python before 3.13 keeps indented
+            definition["description"] = cleandoc(definition["description"])
     for struct in _structs(inspect.type_info(type_)):
         _explain(struct, generated["$defs"][struct.__name__]["properties"])
     return {
