@@ -14,8 +14,8 @@ from nats.aio.client import Client
 from kgents_shared.bus import client, publish, pull
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.pull import stream_info
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY

@@ -19,7 +19,7 @@ from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.source import client, reflector
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.wire import REMOVE

@@ -8,7 +8,7 @@ import yaml
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.pull import last_message, stream_info
+from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse

@@ -6,7 +6,8 @@ from typing import Any
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.pull import Delivery, stream_info
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.build import NOW_NS
 

@@ -5,8 +5,8 @@ import contextlib
 from datetime import UTC, datetime
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import TTL, Publisher
-from kgents_shared.bus.pull import stream_info
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, HEALTH, META, TOPOLOGY, encode

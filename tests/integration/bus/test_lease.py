@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import last_message
 from kgents_shared.bus.lease import MARGIN_S, TTL_S, Lease
 from kgents_shared.bus.provision import apply, plan
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, Publisher
-from kgents_shared.bus.pull import last_message
 from kgents_shared.contract import meta
 from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.errors import SteppedDownError

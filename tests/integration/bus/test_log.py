@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import ALL
 from kgents_shared.bus.log import QUEUE_MESSAGES, LogPublisher
 from kgents_shared.bus.outbox import Outbox
 from kgents_shared.bus.provision import apply, plan
 from kgents_shared.bus.publish import WINDOW, Publisher
-from kgents_shared.bus.pull import Delivery, create_consumer, pulling
+from kgents_shared.bus.pull import replay
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 from support.running import running
@@ -45,17 +47,8 @@ def publish(log: LogPublisher, first: int, last: int) -> None:
 
 async def stored(bus: Bus) -> list[Delivery]:
     """Everything the pulse stream holds."""
-    session = await bus.session()
-    config = {"ack_policy": "none", "deliver_policy": "all"}
-    consumer = await create_consumer(session, "KGENTS_PULSE", "reader", config)
-    found: list[Delivery] = []
-    if consumer.num_pending:
-        async with pulling(session, "KGENTS_PULSE", "reader") as pull:
-            async for deliveries in pull.batches():
-                found += deliveries
-                if len(found) == consumer.num_pending:
-                    break
-    return found
+    batches = replay(await bus.session(), "KGENTS_PULSE", ["kgents.pulse.>"], ALL)
+    return [each async for batch in batches for each in batch]
 
 
 async def numbers(bus: Bus) -> list[int]:

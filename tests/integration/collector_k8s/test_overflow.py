@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.pull import last_message
+from kgents_shared.bus.jetstream import last_message
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse

@@ -8,7 +8,7 @@ from kgents_collector_k8s import usage
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.source import client
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.pull import last_message
+from kgents_shared.bus.jetstream import last_message
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.service import Context
 from support import kube_objects

@@ -9,8 +9,8 @@ import pytest
 from kgents_collector_nats.config import Config
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.outbox import Outbox
-from kgents_shared.bus.pull import stream_info
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.meta import Heartbeat

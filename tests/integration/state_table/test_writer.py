@@ -6,8 +6,8 @@ import pytest
 
 from kgents_shared.bus import state_table, tombstones
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.pull import last_message, stream_info
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert

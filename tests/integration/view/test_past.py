@@ -3,9 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from kgents_shared.bus import jetstream
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig
-from kgents_shared.view import past, stored
+from kgents_shared.view import past
 from kgents_shared.view.difference import differences
 from kgents_shared.view.past import Past
 from kgents_shared.view.selection import select
@@ -66,7 +67,7 @@ async def test_before_its_streams_were_made_nothing_is_known(bus: Bus) -> None:
 
 
 async def test_more_subjects_than_a_request_takes_are_all_read(bus: Bus) -> None:
-    count = 2 * stored.SUBJECTS_PER_REQUEST + 1
+    count = 2 * jetstream.SUBJECTS_PER_REQUEST + 1
     await publish(bus, *(make_topology(f"p{number}") for number in range(count)))
 
     assert len(statuses(await past.state_at(bus, select(), await now(bus)))) == count

@@ -1,7 +1,7 @@
 import pytest
 
 from kgents_cli.sentence import clean, line_of, record_of
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from support.build import NOW, NOW_NS
 
 SUBJECT = "kgents.topology.prod.pod.shop.cart"

@@ -8,14 +8,13 @@ from typing import Final
 
 import msgspec
 
-from kgents_cli.moment import rfc3339
 from kgents_cli.selection import LOGS
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.pull import NO_MESSAGE_CODES, stream_info
+from kgents_shared.bus.jetstream import first_since, stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.codec import is_removal
-from kgents_shared.contract.errors import BusError, MalformedMessageError
+from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 Take = Callable[[str, Batch], None]
@@ -66,29 +65,10 @@ def is_gone(payload: bytes) -> bool:
         return False
 
 
-class _Message(msgspec.Struct):
-    seq: int
-
-
-class _Found(msgspec.Struct):
-    message: _Message
-
-
 async def _start(session: Session, stream: str, filter_: str, now_ns: int, since: datetime | None) -> Position | None:
     """Where to begin; None for a snapshot of the state."""
     if since is None and stream not in _LOG_STREAMS:
         return None
     info = await stream_info(session, stream)
-    first = await _first_since(session, stream, filter_, since) if since is not None else None
+    first = await first_since(session, stream, filter_, since) if since is not None else None
     return Position(info.created, first - 1 if first is not None else info.last_seq, now_ns)
-
-
-async def _first_since(session: Session, stream: str, filter_: str, since: datetime) -> int | None:
-    """The sequence of the first message stored since then; None if there is none."""
-    body = {"next_by_subj": filter_, "start_time": rfc3339(since)}
-    try:
-        return (await session.api(f"STREAM.MSG.GET.{stream}", body, _Found)).message.seq
-    except BusError as error:
-        if error.code in NO_MESSAGE_CODES:
-            return None
-        raise

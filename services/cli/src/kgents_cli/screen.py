@@ -13,7 +13,7 @@ from kgents_cli.snapshot import Payloads, decoded
 from kgents_cli.tree import tree
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import codec
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.wire import REMOVE
 

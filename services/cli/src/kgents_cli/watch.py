@@ -13,7 +13,7 @@ from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say_line, say_record
 from kgents_cli.sentence import line_of, record_of
 from kgents_shared.bus.consume import Batch
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import subjects
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.clock import SystemClock, unix_ns

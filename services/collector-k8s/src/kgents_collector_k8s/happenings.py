@@ -16,7 +16,7 @@ from kgents_collector_k8s.mapping.fragment import SOURCE, Fragment, Kind, Scope
 from kgents_collector_k8s.objects.event import Event as ApiEvent
 from kgents_collector_k8s.source import ApiClient, Key, Reflector
 from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.pull import stream_info
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL

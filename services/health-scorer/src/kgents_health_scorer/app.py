@@ -9,7 +9,7 @@ from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
 from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.bus.consume import Position, follow
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.alert import Alert

@@ -5,7 +5,6 @@ exact, while a restarted durable consumer delivers newer messages before those i
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -13,17 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import LAST_PER_SUBJECT, after, last_message, stream_info
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.pull import (
-    ConsumerGoneError,
-    Delivery,
-    create_consumer,
-    delete_consumer,
-    filters_config,
-    last_message,
-    pulling,
-    stream_info,
-)
+from kgents_shared.bus.pull import ConsumerGoneError, pulling
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import REMOVAL_TTL_S
@@ -75,9 +67,7 @@ class _Reader:
 
     def consumer_config(self) -> dict[str, Any]:
         """Last values while the snapshot lasts, in order of their sequence; afterwards all that follows ours."""
-        if self.in_snapshot:
-            return {"deliver_policy": "last_per_subject"}
-        return {"deliver_policy": "by_start_sequence", "opt_start_seq": self.seq + 1}
+        return LAST_PER_SUBJECT if self.in_snapshot else after(self.seq)
 
     def batch(self, deliveries: list[Delivery], *, caught_up: bool) -> Batch:
         """The next batch to hand out; what an interrupted snapshot already delivered is left out."""
@@ -125,26 +115,20 @@ async def _attached(
     info = await stream_info(session, stream)
     reader.attach(info.created, info.last_seq)
     caught_up = caught_up and not reader.reset_due
-    name = f"follow-{secrets.token_hex(8)}"
-    config = {"ack_policy": "none", "mem_storage": True, **filters_config(filters), **reader.consumer_config()}
-    consumer = await create_consumer(session, stream, name, config)
-    try:
-        if not caught_up and consumer.num_pending == 0:
+    async with pulling(session, stream, filters, reader.consumer_config(), purpose="follow") as pull:
+        if not caught_up and pull.waiting == 0:
             caught_up = True
             yield reader.batch([], caught_up=True)
-        async with pulling(session, stream, name) as pull:
-            async for deliveries in pull.batches():
+        async with aclosing(pull.batches()) as arriving:
+            async for deliveries in arriving:
                 last = deliveries[-1]
                 # Under constant writing `pending` may never be seen at zero, but as many messages as were waiting
                 # at the start, in order, hold the whole snapshot.
-                complete = last.pending == 0 or last.consumer_seq >= consumer.num_pending
+                complete = last.pending == 0 or last.consumer_seq >= pull.waiting
                 batch = reader.batch(deliveries, caught_up=complete and not caught_up)
                 caught_up = caught_up or complete
                 if batch.deliveries or batch.caught_up or batch.reset:
                     yield batch
-    finally:
-        if not session.lost.is_set():
-            await delete_consumer(session, stream, name)
 
 
 async def newest(bus: Bus, stream: str, subject: str) -> Delivery | None:

@@ -7,9 +7,9 @@ again overwrites itself, and however many there are, the server keeps no more th
 import base64
 from typing import Final
 
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import TTL, Lost, Outcome, Publisher, Refused, Stored
-from kgents_shared.bus.pull import Delivery
 from kgents_shared.contract import meta, subjects
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.streams import DAY_S, NAME_BY_SIGNAL

@@ -17,9 +17,10 @@ from typing import Final, NoReturn
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import last_message
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_CODES, Publisher
-from kgents_shared.bus.pull import Delivery, last_message
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract import codec, meta, subjects
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError

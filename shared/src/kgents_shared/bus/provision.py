@@ -5,12 +5,13 @@ sent back: whatever else an operator has set survives. What would lose messages 
 command does it by hand.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kgents_shared.bus import jetstream
+from kgents_shared.bus.jetstream import StreamInfo
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import Stream
@@ -33,7 +34,6 @@ _LIMIT_FLAGS: Final = {
     "max_msgs_per_subject": "--max-msgs-per-subject",
 }
 
-_NO_STREAM: Final = 10059
 _NO_ANSWER: Final = 0  # nobody listens on the API's subjects
 _NO_JETSTREAM: Final = frozenset({_NO_ANSWER, 10039, 10076})
 _ADVICE: Final = {
@@ -118,22 +118,6 @@ class Plan(msgspec.Struct, frozen=True):
         return not all(isinstance(step, Unchanged) for step in self.steps)
 
 
-class _State(msgspec.Struct):
-    messages: int = 0
-    bytes: int = 0
-    first_ts: datetime | None = None
-    num_subjects: int = 0
-
-
-class _Found(msgspec.Struct):
-    """A stream as the server describes it."""
-
-    config: dict[str, Any]
-    state: _State
-    ts: datetime
-    """The server's own clock."""
-
-
 async def plan(session: Session, streams: Sequence[Stream]) -> Plan:
     """Compare the server with the streams; changes nothing.
 
@@ -155,9 +139,9 @@ async def apply(session: Session, plan: Plan) -> None:
     for step in plan.steps:
         match step:
             case Create():
-                await _carry_out(session, f"STREAM.CREATE.{step.stream}", step)
+                await _carry_out(jetstream.create_stream(session, step.stream, step.config), step)
             case Update():
-                await _carry_out(session, f"STREAM.UPDATE.{step.stream}", step)
+                await _carry_out(jetstream.update_stream(session, step.stream, step.config), step)
             case Unchanged() | Refuse():
                 pass
 
@@ -174,18 +158,10 @@ async def require_streams(session: Session, streams: Sequence[Stream]) -> None:
 
 
 async def _require_jetstream(session: Session) -> None:
-    level = (await _ask(session, "INFO", None, _Account)).api.level
-    if level < _OLDEST_API_LEVEL:
+    account = await _with_jetstream(session, jetstream.account_info(session))
+    if account.api_level < _OLDEST_API_LEVEL:
         version = ".".join(map(str, session.server_version))
         raise ProvisionError(f"expected nats-server {OLDEST_SERVER} or later, found {version}; upgrade the server")
-
-
-class _Api(msgspec.Struct):
-    level: int = 0
-
-
-class _Account(msgspec.Struct):
-    api: _Api = msgspec.field(default_factory=_Api)
 
 
 async def _step(session: Session, stream: Stream) -> Step:
@@ -233,7 +209,7 @@ def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[Change, ...
 
 async def _rival(session: Session, stream: Stream) -> str:
     """Why the stream cannot be created: another one captures some of its subjects. Empty if none does."""
-    names = (await _ask(session, "STREAM.NAMES", {"subject": stream.subject}, _Names)).streams or []
+    names = await jetstream.streams_of(session, stream.subject)
     if not names:
         return ""
     return (
@@ -242,11 +218,7 @@ async def _rival(session: Session, stream: Stream) -> str:
     )
 
 
-class _Names(msgspec.Struct):
-    streams: list[str] | None = None
-
-
-async def _loss(session: Session, name: str, found: _Found, change: Change) -> str:
+async def _loss(session: Session, name: str, found: StreamInfo, change: Change) -> str:
     """Why a person must make this change: it would drop messages, now or from now on. Empty if it is harmless."""
     field = change.field
     expected = f"{field}: expected {_shown(field, change.new)}, found {_shown(field, change.old)}"
@@ -269,55 +241,29 @@ def _is_lower(field: str, change: Change) -> bool:
     return bool(change.new != unlimited and (change.old == unlimited or change.new < change.old))
 
 
-async def _beyond(session: Session, name: str, found: _Found, change: Change) -> str:
+async def _beyond(session: Session, name: str, found: StreamInfo, change: Change) -> str:
     """What a lowered limit would drop; empty if nothing."""
     state = found.state
     match change.field:
         case "max_bytes" if state.bytes > change.new:
             return f"{state.bytes} bytes"
-        case "max_age" if state.messages and state.first_ts is not None:
+        case "max_age" if state.messages:
             age_s = (found.ts - state.first_ts).total_seconds()
             return f"messages {age_s:.0f} s old" if age_s * _NS > change.new else ""
         case "max_msgs_per_subject" if state.messages > state.num_subjects:
-            async for subject, count in _counts(session, name):
+            for subject, count in (await jetstream.subject_counts(session, name, [">"])).items():
                 if count > change.new:
                     return f"{count} messages of {subject}"
     return ""
 
 
-async def _counts(session: Session, name: str) -> AsyncIterator[tuple[str, int]]:
-    """Messages of each subject; the server gives them in pages."""
-    seen = 0
-    while True:
-        body = {"subjects_filter": ">", "offset": seen}
-        page = (await _ask(session, f"STREAM.INFO.{name}", body, _Counted)).state.subjects or {}
-        for subject, count in page.items():
-            yield subject, count
-        seen += len(page)
-        if not page:
-            return
+async def _find(session: Session, stream: str) -> StreamInfo | None:
+    return await _with_jetstream(session, jetstream.find_stream(session, stream))
 
 
-class _Subjects(msgspec.Struct):
-    subjects: dict[str, int] | None = None
-
-
-class _Counted(msgspec.Struct):
-    state: _Subjects
-
-
-async def _find(session: Session, name: str) -> _Found | None:
+async def _carry_out(request: Awaitable[None], step: Create | Update) -> None:
     try:
-        return await _ask(session, f"STREAM.INFO.{name}", None, _Found)
-    except BusError as error:
-        if error.code == _NO_STREAM:
-            return None
-        raise
-
-
-async def _carry_out(session: Session, name: str, step: Create | Update) -> None:
-    try:
-        await _ask(session, name, step.config, msgspec.Raw)
+        await request
     except (SessionLostError, BusTimeoutError):
         raise
     except BusError as error:
@@ -325,10 +271,10 @@ async def _carry_out(session: Session, name: str, step: Create | Update) -> None
         raise ProvisionError(f"cannot {step}: {error}{advice}", code=error.code) from error
 
 
-async def _ask(session: Session, name: str, body: object, type_: type[T]) -> T:
-    """A JetStream API request to a server that may have no JetStream."""
+async def _with_jetstream(session: Session, request: Awaitable[T]) -> T:
+    """The answer of a server that may have no JetStream."""
     try:
-        return await session.api(name, body, type_)
+        return await request
     except (SessionLostError, BusTimeoutError):
         raise
     except BusError as error:

@@ -6,16 +6,16 @@ own count; a hole in it means that messages were lost with a connection, and end
 """
 
 import asyncio
-import base64
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import msgspec
 from nats.aio.msg import Msg
 
+from kgents_shared.bus.delivery import Delivery, delivery
+from kgents_shared.bus.jetstream import after, create_consumer, delete_consumer, pull_subject
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
@@ -26,159 +26,25 @@ MAX_BYTES: Final = 16 * 1024**2
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 2.0
 """The server says that often that it still knows our request. Silence of twice that means it does not."""
-INACTIVE_S: Final = 60.0
-"""An abandoned consumer is removed by the server after that."""
 
+DROPPED_S: Final = 10.0
+"""What waited and does not come in this time comes no more. Longer than the silence that ends a pull."""
 READ_MAX: Final = 10_000
-"""Messages that one look at a stretch of a stream reads."""
-
-NO_MESSAGE_CODES: Final = frozenset({10037})
-
-_V1_TOKENS: Final = 9  # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<time>.<pending>
-_V2_FIRST: Final = 4  # since 2.14, behind a flag: $JS.ACK.<domain>.<account>.<stream>.<consumer>.…
+"""Messages that one audit of a stretch of a stream reads."""
 
 
 class ConsumerGoneError(BusError):
     """The consumer is lost, or lost messages; make a new one from the last position."""
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """A stored message as it reached us."""
-
-    subject: str
-    payload: bytes
-    headers: dict[str, str] | None
-    seq: int
-    """Its sequence in the stream."""
-    consumer_seq: int
-    time_ns: int
-    """When the server stored it, in Unix nanoseconds."""
-    pending: int
-    """How many more were waiting behind it."""
-    reply: str
-
-    @property
-    def marker(self) -> str:
-        """Why the server itself removed the subject's last message (`MaxAge`); empty for an ordinary message."""
-        return self.headers.get("Nats-Marker-Reason", "") if self.headers else ""
-
-
-class _State(msgspec.Struct):
-    last_seq: int = 0
-
-
-class StreamInfo(msgspec.Struct):
-    """What we need to know of a stream before we read it."""
-
-    created: str
-    state: _State
-    ts: datetime
-    """The server's clock when it answered."""
-
-    @property
-    def last_seq(self) -> int:
-        """The sequence of its newest message ever."""
-        return self.state.last_seq
-
-    @property
-    def now_ns(self) -> int:
-        """The server's clock in Unix nanoseconds."""
-        return int(self.ts.timestamp() * 1e9)
-
-
-class ConsumerInfo(msgspec.Struct):
-    """What the server says of a consumer."""
-
-    name: str
-    num_pending: int = 0
-
-
-def delivery(message: Msg) -> Delivery:
-    """Read the position of a message off its reply subject."""
-    tokens = message.reply.split(".")
-    at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
-    return Delivery(
-        message.subject,
-        message.data,
-        message.headers,
-        int(tokens[at + 1]),
-        int(tokens[at + 2]),
-        int(tokens[at + 3]),
-        int(tokens[at + 4]),
-        message.reply,
-    )
-
-
-async def stream_info(session: Session, stream: str) -> StreamInfo:
-    """The stream's creation time and newest sequence."""
-    return await session.api(f"STREAM.INFO.{stream}", None, StreamInfo)
-
-
-async def create_consumer(session: Session, stream: str, name: str, config: dict[str, Any]) -> ConsumerInfo:
-    """A pull consumer that the server forgets when nobody pulls."""
-    settings = {"name": name, "inactive_threshold": int(INACTIVE_S * 1e9), **config}
-    body = {"stream_name": stream, "action": "create", "config": settings}
-    return await session.api(f"CONSUMER.CREATE.{stream}.{name}", body, ConsumerInfo)
-
-
-async def delete_consumer(session: Session, stream: str, name: str) -> None:
-    """Best effort: the server drops an abandoned consumer by itself."""
-    with suppress(BusError):
-        await session.api(f"CONSUMER.DELETE.{stream}.{name}", None, msgspec.Raw)
-
-
-class _StoredMessage(msgspec.Struct):
-    subject: str
-    seq: int
-    data: str = ""
-    hdrs: str = ""
-
-
-class _MessageGet(msgspec.Struct):
-    message: _StoredMessage
-
-
-async def last_message(session: Session, stream: str, subject: str) -> Delivery | None:
-    """The newest message of a subject (or of any that a filter takes), None if there is none.
-
-    Asked of the stream's leader: a direct get may be answered by a replica that is behind.
-    """
-    try:
-        answer = await session.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _MessageGet)
-    except BusError as error:
-        if error.code in NO_MESSAGE_CODES:
-            return None
-        raise
-    stored = answer.message
-    return Delivery(
-        subject=stored.subject,
-        payload=base64.b64decode(stored.data),
-        headers=_headers(base64.b64decode(stored.hdrs).decode("utf-8", "replace")),
-        seq=stored.seq,
-        consumer_seq=0,
-        time_ns=0,
-        pending=0,
-        reply="",
-    )
-
-
-async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
-    """Drop every message of a subject that is older than a sequence."""
-    await session.api(f"STREAM.PURGE.{stream}", {"filter": subject, "seq": seq}, msgspec.Raw)
-
-
-def _headers(block: str) -> dict[str, str]:
-    """Headers of a `NATS/1.0` block."""
-    pairs = (line.partition(":") for line in block.split("\r\n")[1:] if ":" in line)
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 class Pull:
     """Pulls from one consumer; made by `pulling`."""
 
-    def __init__(self, session: Session, stream: str, consumer: str, inbox: str) -> None:
+    def __init__(self, session: Session, subject: str, inbox: str, waiting: int) -> None:
+        self.waiting: Final = waiting
+        """Messages that waited when the consumer was made."""
         self._session = session
-        self._next = session.api_subject(f"CONSUMER.MSG.NEXT.{stream}.{consumer}")
+        self._subject = subject
         self._inbox = inbox
         self._arrived: list[Msg] = []
         self._wake = asyncio.Event()
@@ -236,7 +102,7 @@ class Pull:
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
         self._asked += BATCH
-        await self._session.publish(self._next, msgspec.json.encode(request), reply=self._inbox)
+        await self._session.publish(self._subject, msgspec.json.encode(request), reply=self._inbox)
 
     async def _wait(self) -> None:
         if self._session.lost.is_set():
@@ -258,44 +124,53 @@ class Pull:
 
 
 @asynccontextmanager
-async def pulling(session: Session, stream: str, consumer: str) -> AsyncIterator[Pull]:
-    """Pull from a consumer for as long as the block lasts."""
-    inbox = session.new_inbox()
-    pull = Pull(session, stream, consumer, inbox)
-    unsubscribe = await session.subscribe(inbox, pull.on_message)
-    session.on_end.add(pull.wake)
+async def pulling(
+    session: Session, stream: str, filters: Sequence[str], config: Mapping[str, Any], *, purpose: str
+) -> AsyncIterator[Pull]:
+    """A consumer of one's own for as long as the block lasts; `purpose` is how its name begins."""
+    name = f"{purpose}-{secrets.token_hex(8)}"
+    waiting = (await create_consumer(session, stream, name, filters, config)).num_pending
     try:
-        yield pull
+        inbox = session.new_inbox()
+        pull = Pull(session, pull_subject(session, stream, name), inbox, waiting)
+        unsubscribe = await session.subscribe(inbox, pull.on_message)
+        session.on_end.add(pull.wake)
+        try:
+            yield pull
+        finally:
+            session.on_end.discard(pull.wake)
+            await unsubscribe()
     finally:
-        session.on_end.discard(pull.wake)
-        await unsubscribe()
+        if not session.lost.is_set():
+            await delete_consumer(session, stream, name)
 
 
-def filters_config(filters: Sequence[str]) -> dict[str, Any]:
-    """The filter part of a consumer's configuration."""
-    return {"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}
+async def replay(
+    session: Session, stream: str, filters: Sequence[str], config: Mapping[str, Any], *, purpose: str = "replay"
+) -> AsyncGenerator[list[Delivery], None]:
+    """What the stream holds now under some filters, oldest first, in batches."""
+    async with (
+        pulling(session, stream, filters, config, purpose=purpose) as pull,
+        aclosing(pull.batches()) as batches,
+    ):
+        count = 0
+        while count < pull.waiting:
+            try:
+                async with asyncio.timeout(DROPPED_S):
+                    batch = await anext(batches)
+            except TimeoutError:  # the server goes on saying that nothing comes: what waited was dropped meanwhile
+                return
+            yield batch
+            count += len(batch) if batch[-1].pending else pull.waiting
 
 
 async def headers_since(session: Session, stream: str, filters: Sequence[str], seq: int) -> list[Delivery]:
-    """What is stored behind a sequence under some filters, oldest first and without the payloads; READ_MAX at most."""
-    name = f"since-{secrets.token_hex(8)}"
-    config = {
-        "ack_policy": "none",
-        "mem_storage": True,
-        "headers_only": True,
-        "deliver_policy": "by_start_sequence",
-        "opt_start_seq": seq + 1,
-        **filters_config(filters),
-    }
+    """What is stored behind a sequence under some filters, oldest first and without the payloads; READ_MAX or so."""
     found: list[Delivery] = []
-    try:
-        if not (await create_consumer(session, stream, name, config)).num_pending:
-            return found
-        async with pulling(session, stream, name) as pull, aclosing(pull.batches()) as batches:
-            async for batch in batches:
-                found += batch
-                if not batch[-1].pending or len(found) >= READ_MAX:
-                    break
-    finally:
-        await delete_consumer(session, stream, name)
+    config = {"headers_only": True, **after(seq)}
+    async with aclosing(replay(session, stream, filters, config, purpose="since")) as batches:
+        async for batch in batches:
+            found += batch
+            if len(found) >= READ_MAX:
+                break
     return found

@@ -5,8 +5,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from kgents_shared.bus.consume import Position
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.packing import Packing
-from kgents_shared.bus.pull import Delivery
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)

@@ -6,8 +6,7 @@ was published is not remembered in a file but read back from the stream, so a re
 never publishes a spurious change. While NATS is slow or away, a subject's wanted message is simply replaced by a newer
 one: memory is bounded by the number of subjects.
 
-The same class is how everybody else reads such a stream: `follow` gives the rows, a mark when they are complete, and
-every later change.
+Readers use the same class: `follow` gives the rows, a mark when they are complete, and every later change.
 """
 
 import asyncio
@@ -18,6 +17,7 @@ from typing import Final, Generic, TypeVar
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import RETRY_S, Position, follow, newest
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.packing import Packing
 from kgents_shared.bus.publish import (
@@ -30,7 +30,7 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
-from kgents_shared.bus.pull import Delivery, headers_since
+from kgents_shared.bus.pull import headers_since
 from kgents_shared.bus.rows import Change, Changes, Row, Wish
 from kgents_shared.bus.session import Session
 from kgents_shared.bus.tombstones import Tombstones

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from kgents_shared.bus.jetstream import purge_before, stream_info
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.pull import purge_before, stream_info
 from kgents_shared.bus.rows import Tombstone
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError

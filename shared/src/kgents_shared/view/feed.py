@@ -13,13 +13,13 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
+from kgents_shared.bus.jetstream import first_since, stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.fold import is_gone
 from kgents_shared.view.live import Live
 from kgents_shared.view.merge import merged
 from kgents_shared.view.selection import Selection
-from kgents_shared.view.stored import first_since, stream_history
 
 LOGS: Final = frozenset({"pulse", "event"})
 """Signals whose messages replace nothing: they have a history, but no state to begin with."""
@@ -60,10 +60,10 @@ async def start_of(
         BusError: the server refused, or did not answer.
     """
     stream = NAME_BY_SIGNAL[signal]
-    kept = await stream_history(session, stream)
+    kept = await stream_info(session, stream)
     found = [await first_since(session, stream, each, since) for each in filters] if since is not None else []
     first = min((seq for seq in found if seq is not None), default=kept.last_seq + 1)
-    return Position(kept.created_text, first - 1, now_ns)
+    return Position(kept.created, first - 1, now_ns)
 
 
 async def log(
@@ -85,7 +85,7 @@ async def log(
                     break
                 yield msgspec.structs.replace(batch, reset=True) if is_gap else batch
                 is_gap = False
-        start = Position((await stream_history(await bus.session(), stream)).created_text, 0, now_ns)
+        start = Position((await stream_info(await bus.session(), stream)).created, 0, now_ns)
         is_gap = True
 
 
@@ -148,8 +148,8 @@ async def _state(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> 
 
 async def _has_gap(session: Session, stream: str, start: Position) -> bool:
     """Whether the stream has dropped messages that came after the one at the position."""
-    kept = await stream_history(session, stream)
-    is_empty = kept.first_seq > kept.last_seq
-    is_newer = kept.first_time.timestamp() * _NS_PER_S > start.time_ns
-    has_dropped = kept.first_seq > start.seq + 1 and (is_empty or is_newer)
-    return kept.created_text == start.stream_created and has_dropped
+    kept = await stream_info(session, stream)
+    is_empty = kept.state.first_seq > kept.last_seq
+    is_newer = kept.state.first_ts.timestamp() * _NS_PER_S > start.time_ns
+    has_dropped = kept.state.first_seq > start.seq + 1 and (is_empty or is_newer)
+    return kept.created == start.stream_created and has_dropped

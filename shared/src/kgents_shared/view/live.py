@@ -17,7 +17,7 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, subject_of

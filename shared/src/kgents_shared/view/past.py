@@ -7,13 +7,15 @@ from typing import Final
 import msgspec
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.pull import Delivery
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import ALL, stream_info, subject_counts
+from kgents_shared.bus.pull import replay
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.fold import Fold, Row, is_gone
 from kgents_shared.view.selection import Selection
-from kgents_shared.view.stored import last_at, replay, stream_history, subject_counts
+from kgents_shared.view.stored import last_at
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -74,7 +76,7 @@ async def history(bus: Bus, ref: Ref, *, signals: Iterable[str] = STATE) -> list
     found: list[Version] = []
     for signal in signals:
         filter_ = subject_of(signal, key_of_ref(ref), "*" if signal == "alert" else "")
-        async for batch in replay(session, NAME_BY_SIGNAL[signal], [filter_]):
+        async for batch in replay(session, NAME_BY_SIGNAL[signal], [filter_], ALL):
             found += map(_version, batch)
     return sorted(found, key=lambda each: (each.at, each.seq))
 
@@ -82,7 +84,7 @@ async def history(bus: Bus, ref: Ref, *, signals: Iterable[str] = STATE) -> list
 async def _read(bus: Bus, selection: Selection, signal: str, past: Past) -> None:
     session = await bus.session()
     stream = NAME_BY_SIGNAL[signal]
-    kept = await stream_history(session, stream)
+    kept = await stream_info(session, stream)
     test = selection.subject_test(signal)
     filters = selection.filters(signal)
     counts = await subject_counts(session, stream, filters)
@@ -93,7 +95,7 @@ async def _read(bus: Bus, selection: Selection, signal: str, past: Past) -> None
         past.fold.put(Row(subject, None if not payload or is_gone(payload) else payload))
     # A subject with room for more versions has lost none: if none of them is from before, it was not there.
     past.forgotten[signal] = sorted(subject for subject in unseen if counts[subject] >= kept.versions > 0)
-    past.begins[signal] = kept.created
+    past.begins[signal] = kept.created_at
 
 
 def _version(each: Delivery) -> Version:

@@ -1,0 +1,326 @@
+"""Every request to the JetStream API, one function each; nothing else in the project spells its subjects.
+
+All of them take a session, answer within its request timeout, and raise BusError with JetStream's code when the
+server refuses. nats-py's own JetStream client is not used: it drops the fields of a configuration that it does not
+know, and has no call for what `last_at` does.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from kgents_shared.bus.delivery import MARKER, Delivery
+from kgents_shared.bus.session import Session
+from kgents_shared.contract.errors import BusError, BusTimeoutError
+
+INACTIVE_S: Final = 60.0
+"""The server removes a consumer that no one has pulled from for so long."""
+SILENCE_S: Final = 5.0
+"""For the next message of an answer in several."""
+SUBJECTS_PER_REQUEST: Final = 512
+"""The server answers for at most 1,024 subjects; half of that keeps a request of long subjects below max_payload."""
+BYTES_PER_REQUEST: Final = 8 * 1024**2
+"""The answers come as fast as the server can send; beyond its max_pending (64 MiB) it would drop us as too slow."""
+
+ALL: Final[dict[str, Any]] = {"deliver_policy": "all"}
+LAST_PER_SUBJECT: Final[dict[str, Any]] = {"deliver_policy": "last_per_subject"}
+
+_NO_MESSAGE: Final = 10037
+_NO_STREAM: Final = 10059
+_STATUS: Final = "Status"
+_NO_RESULTS: Final = "404"
+_END: Final = "204"
+
+
+class AccountInfo(msgspec.Struct):
+    """What JetStream is to our account."""
+
+    class Api(msgspec.Struct):
+        """The API as this server speaks it."""
+
+        level: int = 0
+
+    api: Api = msgspec.field(default_factory=Api)
+
+    @property
+    def api_level(self) -> int:
+        """Counted since nats-server 2.11; 0 before."""
+        return self.api.level
+
+
+class StreamState(msgspec.Struct):
+    """What a stream holds."""
+
+    messages: int
+    bytes: int
+    first_seq: int
+    first_ts: datetime
+    """When the oldest message was stored; long ago if there is none."""
+    last_seq: int
+    """The sequence of the newest message ever."""
+    num_subjects: int = 0
+
+
+class StreamInfo(msgspec.Struct):
+    """A stream as the server describes it."""
+
+    config: dict[str, Any]
+    created: str
+    """When it was made, as the server writes it: positions name this."""
+    state: StreamState
+    ts: datetime
+    """The server's clock when it answered."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+        return datetime.fromisoformat(self.created)
+
+    @property
+    def last_seq(self) -> int:
+        """The sequence of its newest message ever."""
+        return self.state.last_seq
+
+    @property
+    def now_ns(self) -> int:
+        """The server's clock in Unix nanoseconds."""
+        return int(self.ts.timestamp() * 1e9)
+
+    @property
+    def versions(self) -> int:
+        """Messages that it keeps of one subject; -1: all."""
+        return int(self.config.get("max_msgs_per_subject", -1))
+
+
+class ConsumerInfo(msgspec.Struct):
+    """What the server says of a consumer."""
+
+    name: str
+    num_pending: int = 0
+    """Messages that wait for it."""
+
+
+class _Subjects(msgspec.Struct):
+    subjects: dict[str, int] | None = None
+
+
+class _SubjectsPage(msgspec.Struct):
+    state: _Subjects
+    total: int = 0
+
+
+class _Names(msgspec.Struct):
+    streams: list[str] | None = None
+
+
+class _StoredMessage(msgspec.Struct):
+    subject: str
+    seq: int
+    data: str = ""
+    hdrs: str = ""
+
+
+class _MessageGet(msgspec.Struct):
+    message: _StoredMessage
+
+
+# The account
+
+
+async def account_info(session: Session) -> AccountInfo:
+    """What JetStream is to our account."""
+    return await session.api("INFO", None, AccountInfo)
+
+
+# Streams
+
+
+async def stream_info(session: Session, stream: str) -> StreamInfo:
+    """The stream's configuration, extent and age."""
+    return await session.api(f"STREAM.INFO.{stream}", None, StreamInfo)
+
+
+async def find_stream(session: Session, stream: str) -> StreamInfo | None:
+    """The same, or None if there is no such stream."""
+    try:
+        return await stream_info(session, stream)
+    except BusError as error:
+        if error.code == _NO_STREAM:
+            return None
+        raise
+
+
+async def streams_of(session: Session, subject: str) -> list[str]:
+    """The names of the streams that capture a subject."""
+    return (await session.api("STREAM.NAMES", {"subject": subject}, _Names)).streams or []
+
+
+async def create_stream(session: Session, stream: str, config: Mapping[str, Any]) -> None:
+    """Make a stream, in JetStream's own names and units."""
+    await session.api(f"STREAM.CREATE.{stream}", config, msgspec.Raw)
+
+
+async def update_stream(session: Session, stream: str, config: Mapping[str, Any]) -> None:
+    """Replace a stream's configuration as a whole."""
+    await session.api(f"STREAM.UPDATE.{stream}", config, msgspec.Raw)
+
+
+async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
+    """Drop every message of a subject that is older than a sequence."""
+    await session.api(f"STREAM.PURGE.{stream}", {"filter": subject, "seq": seq}, msgspec.Raw)
+
+
+async def subject_counts(session: Session, stream: str, filters: Sequence[str]) -> dict[str, int]:
+    """How many messages each subject has; the server lists 100,000 subjects in an answer, so we ask in pages."""
+    counts: dict[str, int] = {}
+    for filter_ in filters:
+        listed = 0
+        while True:
+            body = {"subjects_filter": filter_, "offset": listed}
+            page = await session.api(f"STREAM.INFO.{stream}", body, _SubjectsPage)
+            found = page.state.subjects or {}
+            counts.update(found)
+            listed += len(found)
+            if not found or listed >= page.total:
+                break
+    return counts
+
+
+# Single messages
+
+
+async def last_message(session: Session, stream: str, subject: str) -> Delivery | None:
+    """The newest message of a subject (or of any that a filter takes), None if there is none.
+
+    Read from the stream's leader: a direct get may be answered by a replica that is behind.
+    """
+    return await _message(session, stream, {"last_by_subj": subject})
+
+
+async def first_since(session: Session, stream: str, filter_: str, since: datetime) -> int | None:
+    """The sequence of the first message stored since then under a filter; None if there is none."""
+    found = await _message(session, stream, {"next_by_subj": filter_, "start_time": rfc3339(since)})
+    return found.seq if found is not None else None
+
+
+async def last_at(
+    session: Session, stream: str, subjects: Sequence[str], time: datetime
+) -> AsyncIterator[tuple[str, bytes]]:
+    """The last message of each subject at a time; empty where the server itself had removed it.
+
+    Raises:
+        BusTimeoutError: the server stopped answering.
+        BusError: the server refused.
+    """
+    for at in range(0, len(subjects), SUBJECTS_PER_REQUEST):
+        async for each in _last_of(session, stream, subjects[at : at + SUBJECTS_PER_REQUEST], time):
+            yield each
+
+
+# Consumers
+
+
+def after(seq: int) -> dict[str, Any]:
+    """Where a consumer begins: with everything behind a sequence."""
+    return {"deliver_policy": "by_start_sequence", "opt_start_seq": seq + 1}
+
+
+async def create_consumer(
+    session: Session, stream: str, name: str, filters: Sequence[str], config: Mapping[str, Any]
+) -> ConsumerInfo:
+    """A pull consumer in memory, without acks, which the server removes INACTIVE_S after the last pull."""
+    settings = {
+        "name": name,
+        "ack_policy": "none",
+        "mem_storage": True,
+        "inactive_threshold": int(INACTIVE_S * 1e9),
+        **({"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}),
+        **config,
+    }
+    body = {"stream_name": stream, "action": "create", "config": settings}
+    return await session.api(f"CONSUMER.CREATE.{stream}.{name}", body, ConsumerInfo)
+
+
+async def delete_consumer(session: Session, stream: str, name: str) -> None:
+    """Best effort: the server drops an abandoned consumer by itself."""
+    with suppress(BusError):
+        await session.api(f"CONSUMER.DELETE.{stream}.{name}", None, msgspec.Raw)
+
+
+def pull_subject(session: Session, stream: str, consumer: str) -> str:
+    """Where to ask for the next messages of a consumer."""
+    return session.api_subject(f"CONSUMER.MSG.NEXT.{stream}.{consumer}")
+
+
+def rfc3339(time: datetime) -> str:
+    """A time as the server and our messages write it."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+async def _message(session: Session, stream: str, body: Mapping[str, Any]) -> Delivery | None:
+    try:
+        stored = (await session.api(f"STREAM.MSG.GET.{stream}", body, _MessageGet)).message
+    except BusError as error:
+        if error.code == _NO_MESSAGE:
+            return None
+        raise
+    return Delivery(
+        subject=stored.subject,
+        payload=base64.b64decode(stored.data),
+        headers=_headers(base64.b64decode(stored.hdrs).decode("utf-8", "replace")),
+        seq=stored.seq,
+        consumer_seq=0,
+        time_ns=0,
+        pending=0,
+        reply="",
+    )
+
+
+def _headers(block: str) -> dict[str, str]:
+    """Headers of a `NATS/1.0` block."""
+    pairs = (line.partition(":") for line in block.split("\r\n")[1:] if ":" in line)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+async def _last_of(
+    session: Session, stream: str, subjects: Sequence[str], time: datetime
+) -> AsyncIterator[tuple[str, bytes]]:
+    body: dict[str, Any] = {"multi_last": subjects, "up_to_time": rfc3339(time), "max_bytes": BYTES_PER_REQUEST}
+    inbox = session.new_inbox()
+    answers: asyncio.Queue[Any] = asyncio.Queue()
+    unsubscribe = await session.subscribe(inbox, answers.put)
+    try:
+        while body:
+            await session.publish(session.api_subject(f"DIRECT.GET.{stream}"), msgspec.json.encode(body), reply=inbox)
+            while _STATUS not in (answer := await _next(answers)).headers:
+                yield answer.headers["Nats-Subject"], b"" if MARKER in answer.headers else answer.data
+            body = _rest(body, answer.headers)
+    finally:
+        await unsubscribe()
+
+
+async def _next(answers: asyncio.Queue[Any]) -> Any:
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            return await answers.get()
+    except TimeoutError:
+        raise BusTimeoutError(f"expected an answer from the server within {SILENCE_S:g} s, found none") from None
+
+
+def _rest(body: dict[str, Any], end: Mapping[str, str]) -> dict[str, Any]:
+    """What is still to be asked for: the server ends an answer at BYTES_PER_REQUEST and says how much is left.
+
+    Raises:
+        BusError: the server refused.
+    """
+    status = end[_STATUS]
+    if status == _NO_RESULTS or (status == _END and end["Nats-Num-Pending"] == "0"):
+        return {}
+    if status != _END:
+        raise BusError(f"the server cannot answer for a past time: {status} {end.get('Description', '')}".rstrip())
+    return {**body, "seq": int(end["Nats-Last-Sequence"]) + 1}
