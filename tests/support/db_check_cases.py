@@ -29,8 +29,8 @@ def two_of_many(name: str, beyond: float, short: float) -> tuple[Pulse, Pulse]:
 
 STANDINGS = {
     "KG-337": (
-        Standing(entity(attributes={"redis.rdb.last_save": "err"}), 0, ()),
-        Standing(entity(attributes={"redis.rdb.last_save": "ok"}), 0, ()),
+        Standing(entity(attributes={"kgents.redis.rdb.last_save": "err"}), 0, ()),
+        Standing(entity(attributes={"kgents.redis.rdb.last_save": "ok"}), 0, ()),
     ),
 }
 PULSES: dict[str, tuple[Pulse, Pulse]] = {

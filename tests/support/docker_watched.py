@@ -165,7 +165,7 @@ def summary(entities: dict[tuple[str, str], Entity]) -> set[tuple[str, str, str]
     found = set()
     for (kind, name), entity in entities.items():
         if kind == "container":
-            found.add((kind, name, f"{entity.uid} {entity.attributes.get('docker.state') == 'running'}"))
+            found.add((kind, name, f"{entity.uid} {entity.attributes.get('kgents.docker.state') == 'running'}"))
         elif kind == "network":
             found.add((kind, name, entity.uid))
         elif kind == "volume":

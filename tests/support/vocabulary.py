@@ -8,6 +8,8 @@ import msgspec
 
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.vocabulary.attributes import ATTRIBUTES
+from kgents_shared.contract.vocabulary.attributes.attribute import Attribute
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
 from kgents_shared.contract.vocabulary.figures import FIGURES
 from kgents_shared.contract.vocabulary.figures.figure import Figure
@@ -19,13 +21,18 @@ CONFIGURED = ("postgres_cluster", "service.serving.knative.dev")
 NOT_FIGURES = ("timestamp", "interval_s")
 
 
-def pattern(figure: Figure) -> re.Pattern[str]:
+def pattern(figure: Figure | Attribute) -> re.Pattern[str]:
     """Matches the names of a family, or the one name."""
     return re.compile(re.sub(r"\\\{\w+\\\}", r"[-\\w]+", re.escape(figure.name)))
 
 
+SINGLE = {each.name for each in ATTRIBUTES}
+FAMILIES = [re.compile(pattern(each).pattern.replace(r"[-\w]+", ".+")) for each in ATTRIBUTES if "{" in each.name]
+"""A key of a label, say, may hold anything."""
+
+
 def undeclared(message: object) -> Iterator[str]:
-    """Kinds, kinds of connections and figures that nothing declares for this kind and source."""
+    """Kinds, connections, attributes and figures that nothing declares for this kind and source."""
     match message:
         case Entity(source=source) if source in OURS:
             yield from _kinds(message)
@@ -68,6 +75,13 @@ def _kinds(entity: Entity) -> Iterator[str]:
     if entity.ref.kind not in (*KINDS, *CONFIGURED):
         yield f"kind {entity.ref.kind}"
     yield from (f"connection kind {each.kind}" for each in entity.connections if each.kind not in CONNECTION_KINDS)
+    if entity.ref.kind not in CONFIGURED:
+        named = [*entity.attributes, *(name for each in entity.connections for name in each.attributes)]
+        yield from (f"attribute {name}" for name in named if not _is_attribute(name))
+
+
+def _is_attribute(name: str) -> bool:
+    return name in SINGLE or any(family.fullmatch(name) for family in FAMILIES)
 
 
 def _figures(pulse: Pulse) -> Iterator[str]:

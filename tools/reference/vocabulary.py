@@ -1,9 +1,10 @@
-"""The vocabulary → docs/reference/vocabulary.md: kinds, kinds of connections, figures."""
+"""The vocabulary → docs/reference/vocabulary.md: kinds, kinds of connections, figures, attributes."""
 
 from collections.abc import Iterable
 
+from kgents_shared.contract.vocabulary import attributes, figures
+from kgents_shared.contract.vocabulary.attributes.attribute import Attribute
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
-from kgents_shared.contract.vocabulary.figures import FIELDS
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from reference.markdown import code, page, table
@@ -27,9 +28,14 @@ def document() -> str:
         "`null`, or a figure left out, is not known, which is not zero. The first part of a name is the field of the "
         "pulse that holds it. Parts in braces vary.",
         *(
-            f"### {heading}\n\n{table(('figure', 'unit', 'kinds', 'source', 'meaning'), map(_figure, figures))}"
-            for heading, figures in FIELDS.items()
+            f"### {heading}\n\n{table(('figure', 'unit', 'kinds', 'source', 'meaning'), map(_figure, declared))}"
+            for heading, declared in figures.FIELDS.items()
         ),
+        "## Attributes",
+        "What entities and connections carry. A name is that of "
+        "[OpenTelemetry's registry](https://opentelemetry.io/docs/specs/semconv/registry/) where it has one, of an "
+        "attribute or a metric, with the registry's meaning. What it has no name for begins with `kgents.`.",
+        *(f"### {heading}\n\n{_attributes(declared)}" for heading, declared in attributes.FIELDS.items()),
     )
 
 
@@ -37,6 +43,13 @@ def _figure(figure: Figure) -> tuple[str, ...]:
     name = f"{figure.section}.{figure.name}" if figure.section else figure.name
     kinds = _codes(figure.kinds) or "any kind"
     return code(name), code(figure.unit), kinds, ", ".join(figure.sources), figure.meaning
+
+
+def _attributes(declared: Iterable[Attribute]) -> str:
+    rows = [(code(each.name), each.meaning) for each in declared]
+    if not any(meaning for _, meaning in rows):
+        return ", ".join(name for name, _ in rows)
+    return table(("attribute", "meaning"), rows)
 
 
 def _codes(words: Iterable[str]) -> str:

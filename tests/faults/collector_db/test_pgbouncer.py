@@ -66,7 +66,7 @@ async def test_pools_are_read_with_every_kind_of_login(
     assert known(look.pulse.performance["qps"]) > 10
     assert look.pulse.pool is not None
     assert look.pulse.pool.max == 100
-    assert look.entity.attributes["pgbouncer.databases"] == ["postgres"]
+    assert look.entity.attributes["kgents.pgbouncer.databases"] == ["postgres"]
     assert {(each.kind, each.peer) for each in look.entity.connections} == {
         ("depends", f"127.0.0.1:{postgres.port}"), ("runs_on", f"127.0.0.1:{server.port}")
     }  # fmt: skip

@@ -232,13 +232,12 @@ async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path,
         joined, upstream = await looks.look(), await primary.look()
         assert joined.phase == ("healthy", "")
         assert joined.entity.uid == upstream.entity.uid
-        assert (joined.entity.attributes["postgresql.role"], upstream.entity.attributes["postgresql.role"]) == (
-            "standby", "primary"
-        )  # fmt: skip
+        roles = [each.entity.attributes["kgents.postgresql.role"] for each in (joined, upstream)]
+        assert roles == ["standby", "primary"]
         (edge,) = [each for each in joined.entity.connections if each.kind == "depends"]
         assert edge.peer in upstream.entity.aliases
-        assert edge.attributes["postgresql.replication.link"] == "up"
-        assert upstream.entity.attributes["postgresql.standbys"] == ["replica"]
+        assert edge.attributes["kgents.postgresql.replication.link"] == "up"
+        assert upstream.entity.attributes["kgents.postgresql.standbys"] == ["replica"]
         await eventually(lambda: replayed_all(looks))
         idle = [(await looks.look()).entity_bytes for _ in range(3)]
         assert idle[0] == idle[1] == idle[2]
@@ -261,7 +260,7 @@ async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path,
     assert look.pulse.replication["lag_bytes"] == pytest.approx(int(wal) - int(replayed), rel=0.2)
     assert (look.pulse.replication["link_down_s"] or 0) > 30
     assert "KG-308" in look.checks
-    assert edge_of(look).attributes["postgresql.replication.link"] == "down"
+    assert edge_of(look).attributes["kgents.postgresql.replication.link"] == "down"
     assert cut.pulse.replication["slots_inactive"] == 1
     assert (cut.pulse.replication["slot_retained_bytes"] or 0) > 3_000_000
 
@@ -294,7 +293,7 @@ async def test_a_base_backup_is_no_standby(postgres: PostgresServer, tmp_path: P
         await backup
         after = await looks.look("fast")
     assert during.pulse.replication["standbys"] == 0
-    assert "postgresql.standbys" not in during.entity.attributes
+    assert "kgents.postgresql.standbys" not in during.entity.attributes
     assert after.events == []
 
 
@@ -316,7 +315,7 @@ async def test_a_promoted_standby_is_the_primary_now(postgres: PostgresServer, t
         await standby.sql("select pg_promote()")
         look = await looks.look()
     assert look.events == ["Promoted"]
-    assert look.entity.attributes["postgresql.role"] == "primary"
+    assert look.entity.attributes["kgents.postgresql.role"] == "primary"
     assert look.entity.aliases == [f"postgresql-primary:{look.entity.uid}"]
     assert not [each for each in look.entity.connections if each.kind == "depends"]
 

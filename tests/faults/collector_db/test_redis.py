@@ -324,10 +324,10 @@ async def test_cut_replication_is_told_by_the_replica_and_the_lag_is_not_zero(tm
         masters, replicas = looks_at(master), looks_at(replica)
         async with masters, replicas:
             await masters.look()
-            assert (await replicas.look()).entity.attributes["redis.role"] == "master"
+            assert (await replicas.look()).entity.attributes["kgents.redis.role"] == "master"
             replica.cli("replicaof", "127.0.0.1", proxy.url.rsplit(":", 1)[1])
             look = await until(replicas, ("healthy", ""))
-            while look.entity.attributes.get("redis.replication.link") != "up":
+            while look.entity.attributes.get("kgents.redis.replication.link") != "up":
                 look = await replicas.look()
             assert "RoleChanged" in _said_events(replicas)
             assert proxy.url.removeprefix("nats://") in {each.peer for each in look.entity.connections}

@@ -35,8 +35,8 @@ async def test_every_version_is_seen_whole_and_an_idle_one_gives_the_same_bytes(
     assert third.sample.faults == ()
     assert third.phase == ("healthy", "")
     assert first.entity_bytes == second.entity_bytes == third.entity_bytes
-    assert third.entity.attributes["postgresql.role"] == "primary"
-    assert str(third.entity.attributes["db.system.version"]).startswith(f"{version}.")
+    assert third.entity.attributes["kgents.postgresql.role"] == "primary"
+    assert str(third.entity.attributes["service.version"]).startswith(f"{version}.")
     unknown = [name for name, value in third.pulse.custom.items() if value is None and "xmin" not in name]
     assert unknown in ([], ["postgres_dead_tuples_worst_ratio"])
     assert third.pulse.pool is not None
@@ -220,8 +220,8 @@ async def test_an_absent_extension_is_a_stated_capability_and_not_a_zero(tmp_pat
         await server.sql("create extension pg_stat_statements")
         await looks.look()
         unloaded = await later(looks)
-    assert absent.entity.attributes["postgresql.pg_stat_statements"] == "absent"
-    assert unloaded.entity.attributes["postgresql.pg_stat_statements"] == "not preloaded"
+    assert absent.entity.attributes["kgents.postgresql.pg_stat_statements"] == "absent"
+    assert unloaded.entity.attributes["kgents.postgresql.pg_stat_statements"] == "not preloaded"
     for look in (absent, unloaded):
         assert look.sample.faults == ()
         assert look.pulse.performance["qps"] is None
@@ -240,11 +240,11 @@ async def test_an_extension_that_is_dropped_is_missed_and_found_again(postgres: 
         await postgres.sql("grant usage on schema extensions to kgents")
         found = await looks.looks(3)
     assert dropped.sample.faults == ()
-    assert dropped.entity.attributes["postgresql.pg_stat_statements"] == "absent"
+    assert dropped.entity.attributes["kgents.postgresql.pg_stat_statements"] == "absent"
     assert dropped.pulse.performance["qps"] is None
-    assert hidden.entity.attributes["postgresql.pg_stat_statements"] == "not permitted"
+    assert hidden.entity.attributes["kgents.postgresql.pg_stat_statements"] == "not permitted"
     assert hidden.sample.faults == ()
-    assert found.entity.attributes["postgresql.pg_stat_statements"] == "available"
+    assert found.entity.attributes["kgents.postgresql.pg_stat_statements"] == "available"
 
 
 async def test_a_reset_of_statistics_makes_rates_unknown_and_never_wrong(postgres: PostgresServer) -> None:
@@ -289,7 +289,7 @@ async def test_a_login_without_the_right_to_see_is_told_as_blind_and_never_as_ze
     assert (look.pulse.pool.active, look.pulse.pool.utilization) == (None, None)
     assert "postgres_connections" not in look.pulse.custom
     assert "postgres_blocked_sessions" not in look.pulse.custom
-    assert look.entity.attributes["postgresql.visibility"] == "partial"
+    assert look.entity.attributes["kgents.postgresql.visibility"] == "partial"
     assert look.health.level == "unknown"
     assert "KG-316" in look.checks
 
@@ -364,7 +364,7 @@ async def test_tables_of_every_database_are_looked_into_one_after_the_other(post
         await postgres.sql("create database copy template template1")  # nobody of ours is in the way
     assert look.pulse.custom["postgres_dead_tuples"] == pytest.approx(15_000, rel=0.01)
     assert look.pulse.custom["postgres_dead_tuples_worst_ratio"] == pytest.approx(0.75, rel=0.01)
-    assert look.entity.attributes["postgresql.databases"] == ["postgres", "shop"]
+    assert look.entity.attributes["kgents.postgresql.databases"] == ["postgres", "shop"]
 
 
 @pytest.mark.skipif(not os.access("/var/run/postgresql", os.W_OK), reason="/var/run/postgresql is not ours to use")

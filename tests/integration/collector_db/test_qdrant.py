@@ -110,7 +110,7 @@ async def test_every_version_is_read_and_what_it_does_not_tell_is_null(version: 
         assert look.phase == ("healthy", "")
         assert not look.sample.faults
         assert look.health.level == "healthy"
-        assert look.entity.attributes["db.system.version"] == f"{version}.3"
+        assert look.entity.attributes["service.version"] == f"{version}.3"
         assert look.pulse.collections is not None
         assert (look.pulse.collections.count, look.pulse.collections.vectors) == (1, 500)
         assert look.pulse.storage["index_mb"] is None
@@ -187,7 +187,7 @@ async def test_status_of_a_collection_has_its_reason(
     look = await looks.looks(2)
     entity = looks.published[collection("docs")]
     assert (pulse_of(look, "docs").phase, pulse_of(look, "docs").cause) == phase
-    assert (entity.status, entity.attributes["qdrant.status"]) == (status, attribute)
+    assert (entity.status, entity.attributes["kgents.qdrant.status"]) == (status, attribute)
     if "optimizer_status" in info:
         assert entity.reason == "No space left"
 

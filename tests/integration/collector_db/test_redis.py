@@ -67,8 +67,7 @@ async def test_every_kind_of_server_is_told_apart_and_healthy(variant: str, tmp_
     system = "valkey" if variant == "valkey" else "redis"
     assert look.pulse.backend == look.entity.attributes["db.system.name"] == system
     assert (
-        look.entity.attributes["db.system.version"]
-        == truth["valkey_version" if system == "valkey" else "redis_version"]
+        look.entity.attributes["service.version"] == truth["valkey_version" if system == "valkey" else "redis_version"]
     )
     assert look.entity.uid == truth["run_id"]
     assert look.entity.status == "running"
@@ -281,7 +280,7 @@ async def test_cluster_is_seen_from_each_node(tmp_path: Path, stack: AsyncExitSt
     look = await looks.look()
     while look.phase != ("healthy", ""):
         look = await looks.look()
-    assert look.entity.attributes["redis.mode"] == "cluster"
+    assert look.entity.attributes["kgents.redis.mode"] == "cluster"
     assert look.pulse.custom["redis_cluster_slots_assigned"] == 16_384
     assert look.pulse.custom["redis_cluster_known_nodes"] == 3
     peers = {each.peer for each in look.entity.connections if each.kind == "network"}
@@ -313,18 +312,18 @@ async def test_sentinel_shows_what_it_watches_and_a_failover(tmp_path: Path, sta
     await stack.enter_async_context(looks)
     await stack.enter_async_context(replicas)
     look = await looks.look()
-    assert look.entity.attributes["redis.role"] == "sentinel"
-    assert look.entity.attributes["redis.sentinel.masters"] == ["orders"]
+    assert look.entity.attributes["kgents.redis.role"] == "sentinel"
+    assert look.entity.attributes["kgents.redis.sentinel.masters"] == ["orders"]
     assert master.address in {each.peer for each in look.entity.connections if each.kind == "depends"}
     assert look.pulse.custom["redis_sentinel_masters"] == 1
     await eventually(lambda: "slaves=1" in sentinel.info()["master0"], within_s=20)
-    assert (await replicas.look()).entity.attributes["redis.role"] == "replica"
+    assert (await replicas.look()).entity.attributes["kgents.redis.role"] == "replica"
     master.kill()
     while "FailedOver" not in look.events:
         look = await looks.look()
     assert replica.address in look.event("FailedOver").text
     seen = await replicas.look()
-    while seen.entity.attributes["redis.role"] != "master":
+    while seen.entity.attributes["kgents.redis.role"] != "master":
         seen = await replicas.look()
     assert "RoleChanged" in seen.events
     assert "is a master now; it was a replica" in seen.event("RoleChanged").text

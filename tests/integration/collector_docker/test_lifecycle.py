@@ -24,7 +24,7 @@ async def test_a_container_is_followed_from_its_creation_to_its_end(docker: Watc
         assert (await docker.becomes("front", "running")).uid == id_
         await docker.api.do("front", "kill?signal=9")
         killed = await docker.becomes("front", "failed", "Killed")  # 137 alone is not a lack of memory
-        assert killed.attributes["docker.exit_code"] == 137
+        assert killed.attributes["kgents.docker.exit_code"] == 137
         await docker.api.remove("front")
         await docker.goes("container", "front")
         told = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
@@ -57,7 +57,7 @@ async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
         eat = "(x=a; while true; do x=$x$x; done); sleep 1; exit 137"
         await docker.api.run("greedy", "sh", "-c", eat, host={"Memory": 8 * 1024**2, "MemorySwap": 8 * 1024**2})
         entity = await docker.becomes("greedy", "failed", "OOMKilled")
-        assert entity.attributes["docker.oom_killed"] is True
+        assert entity.attributes["kgents.docker.oom_killed"] is True
 
         async def both_told() -> bool:
             return {"OOM", "Died"} <= {each["reason"] for each in await docker.log("event")}
@@ -96,7 +96,7 @@ async def test_a_health_check_that_fails_turns_a_container_unhealthy_and_back(do
         await docker.state("in_sync")
         await docker.api.run("web", "sh", "-c", "touch /well; exec sleep 1000", Healthcheck=check)
         entity = await docker.becomes("web", "running")
-        assert entity.attributes["docker.health"] == "healthy"
+        assert entity.attributes["kgents.docker.health"] == "healthy"
         exec_ = await docker.api.call("POST", "containers/web/exec", {"Cmd": ["rm", "/well"]})
         await docker.api.call("POST", f"exec/{exec_['Id']}/start", {"Detach": True})
         await docker.becomes("web", "failed", "Unhealthy")
@@ -122,10 +122,10 @@ async def test_networks_and_volumes_come_and_go_with_their_connections(docker: W
         address = (await docker.api.inspect("web"))["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
         assert entity.addresses == [address, f"{address}:80"]
         assert connection(entity, "network blue").attributes["network.local.address"] == address
-        assert connection(entity, "volume data").attributes == {"docker.mounts": ["/data:ro"]}
+        assert connection(entity, "volume data").attributes == {"kgents.docker.mounts": ["/data:ro"]}
         host = next(peer for kind, _, peer in edges(entity) if kind == "runs_on")
         volume = [each for each in entity.connections if str(each.peer) == host and each.kind == "volume"]
-        assert volume[0].attributes == {"docker.binds": ["/usr:/host:ro"]}
+        assert volume[0].attributes == {"kgents.docker.binds": ["/usr:/host:ro"]}
 
         await docker.api.network("green")
         body = {"Container": "web", "EndpointConfig": {"Aliases": ["front"]}}
@@ -180,13 +180,13 @@ async def test_a_compose_project_owns_its_things_and_its_dependencies_are_connec
             ("depends", "out", "image kgents-test:1"),
         } <= edges(web)
         dependency = connection(web, "container shop/shop-db-1")
-        assert dependency.attributes == {"docker.compose.condition": "service_started"}
+        assert dependency.attributes == {"kgents.docker.compose.condition": "service_started"}
         db = await docker.becomes("shop-db-1", "running")
         assert {"db", "db.shop_default", f"container-id:{db.uid}"} <= set(db.aliases)
         network = await docker.becomes("shop_default", "running", kind="network")
         assert ("owns", "in", "namespace shop") in edges(network)
         assert (await docker.becomes("shop", "running", kind="namespace")).attributes == {
-            "docker.compose.project": "shop"
+            "kgents.docker.compose.project": "shop"
         }
         for name in ("shop-db-1", "shop-web-1"):
             await docker.api.remove(name)

@@ -65,7 +65,7 @@ async def test_one_login_sees_the_cluster_and_a_dead_server_takes_nothing_with_i
         first = await whole(source)
         before = look(first)
         assert names(before, "nats_server") == {"n1", "n2", "n3"}
-        assert named(before, "nats_server", "n2").attributes["nats.cluster"] == "C"
+        assert named(before, "nats_server", "n2").attributes["kgents.nats.cluster"] == "C"
         assert any(kind == "runs_on" for kind, _, _ in edges(named(before, "nats_stream", "R3")))
         servers[2].kill()
         sample = remember(first, await source.read())

@@ -190,7 +190,7 @@ def test_what_could_not_be_read_this_time_stays_said() -> None:
     first = look(None, seen)
     assert encode(look(seen, sample(10), first).entities[0]) == encode(first.entities[0])
     gone = look(seen, sample(10, databases=(), senders=(), slots=()), first).entities[0]
-    assert "postgresql.standbys" not in gone.attributes
+    assert "kgents.postgresql.standbys" not in gone.attributes
 
 
 def test_waiting_for_older_transactions_to_end_is_normal_work() -> None:

@@ -100,9 +100,9 @@ def test_mounts_of_one_volume_are_one_connection() -> None:
         Mount("bind", "", "/etc/x", "/x"),
     ]  # fmt: skip
     web = look(make_inventory(make_container(mounts=mounts), volumes=[Volume("data")]))["container web"]
-    assert connection(web, "volume data").attributes == {"docker.mounts": ["/a:ro", "/b"]}
-    assert [each.attributes for each in web.connections if each.attributes.get("docker.binds")] == [
-        {"docker.binds": ["/etc/x:/x"]}
+    assert connection(web, "volume data").attributes == {"kgents.docker.mounts": ["/a:ro", "/b"]}
+    assert [each.attributes for each in web.connections if each.attributes.get("kgents.docker.binds")] == [
+        {"kgents.docker.binds": ["/etc/x:/x"]}
     ]
 
 

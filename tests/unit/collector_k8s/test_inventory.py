@@ -114,14 +114,14 @@ def test_an_endpoint_in_two_slices_is_one_edge_and_ready_when_either_says_so(wor
     world.put(pod, service, four, six)
     assert routes(world.one("pod", "db-0")) == {
         "service shop/db": {
-            "k8s.service.endpoint.ready": True,
-            "k8s.service.endpoint.serving": True,
-            "k8s.service.endpoint.terminating": False,
-            "k8s.service.endpoint.ports": ["admin:9090/TCP", "http:8080/TCP"],
+            "kgents.k8s.service.endpoint.ready": True,
+            "kgents.k8s.service.endpoint.serving": True,
+            "kgents.k8s.service.endpoint.terminating": False,
+            "kgents.k8s.service.endpoint.ports": ["admin:9090/TCP", "http:8080/TCP"],
         }
     }
     world.drop(six)
-    assert routes(world.one("pod", "db-0"))["service shop/db"]["k8s.service.endpoint.ready"] is False
+    assert routes(world.one("pod", "db-0"))["service shop/db"]["kgents.k8s.service.endpoint.ready"] is False
     world.drop(four)
     assert routes(world.one("pod", "db-0")) == {}
 

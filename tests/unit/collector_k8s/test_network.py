@@ -15,7 +15,7 @@ def test_a_service_has_every_name_and_address_by_which_it_is_called() -> None:
         "[fd00:10:96::e07]:9090",
     ]
     assert found.aliases == ["cart.shop", "cart.shop.svc", "cart.shop.svc.cluster.local"]
-    assert found.attributes["k8s.service.ports"] == ["http:80→http/TCP", "metrics:9090/TCP"]
+    assert found.attributes["kgents.k8s.service.ports"] == ["http:80→http/TCP", "metrics:9090/TCP"]
     assert found.attributes["k8s.service.selector.app.kubernetes.io/name"] == "cart"
 
 
@@ -78,13 +78,16 @@ def test_an_ingress_leads_to_services_by_host_and_path() -> None:
         ("routes", "out", "service shop/web"),
         ("configures", "in", "secret shop/shop-tls"),
     ]
-    assert found.connections[0].attributes["k8s.ingress.rules"] == ["shop.example.com/cart", "shop.example.com/basket"]
+    assert found.connections[0].attributes["kgents.k8s.ingress.rules"] == [
+        "shop.example.com/cart",
+        "shop.example.com/basket",
+    ]
     assert found.aliases == ["shop.example.com"]
 
 
 def test_the_default_backend_is_an_edge_too() -> None:
     found = edge(look(load("ingress")).entities[0], "service shop/fallback")
-    assert found.attributes["k8s.ingress.rules"] == ["*.example.com/", "*"]
+    assert found.attributes["kgents.k8s.ingress.rules"] == ["*.example.com/", "*"]
     assert found.evidence == "spec.rules[].http.paths[].backend, spec.defaultBackend"
 
 
@@ -101,7 +104,7 @@ def test_a_route_carries_its_gateway_and_its_backends() -> None:
         ("routes", "out", "service shop/cart"),
         ("routes", "out", "service next/cart-canary"),
     ]
-    assert found.connections[1].attributes == {"k8s.route.matches": ["/basket", "/cart"]}
+    assert found.connections[1].attributes == {"kgents.k8s.route.matches": ["/basket", "/cart"]}
     assert found.aliases == ["shop.example.com"]
 
 
@@ -109,8 +112,8 @@ def test_a_grpc_route_goes_by_methods() -> None:
     found = look(load("grpcroute")).entities[0]
     assert found.ref.kind == "grpcroute"
     assert [each.attributes for each in found.connections[1:]] == [
-        {"k8s.route.matches": ["shop.Pay/Charge"]},
-        {"k8s.route.matches": ["/"]},
+        {"kgents.k8s.route.matches": ["shop.Pay/Charge"]},
+        {"kgents.k8s.route.matches": ["/"]},
     ]
 
 

@@ -40,16 +40,16 @@ def test_a_node_has_addresses_and_names() -> None:
 def test_a_node_says_what_it_is_and_has() -> None:
     attributes = look(load("node")).entities[0].attributes
     assert attributes["k8s.node.cpu.allocatable"] == 3.92
-    assert attributes["k8s.node.memory.capacity"] == 16073528 * 1024
+    assert attributes["kgents.k8s.node.memory.capacity"] == 16073528 * 1024
     assert attributes["k8s.node.pod.allocatable"] == 110
-    assert attributes["k8s.node.roles"] == ["worker"]
+    assert attributes["kgents.k8s.node.roles"] == ["worker"]
     assert attributes["cloud.availability_zone"] == "eu-central-1a"
     assert attributes["container.runtime.name"] == "containerd"
     assert attributes["host.id"] == "ec2b1a9f0c2f4d8cb4d2a3f1e5c60718"
 
 
 def test_taints_are_told() -> None:
-    assert look(load("node_lost")).entities[0].attributes["k8s.node.taints"] == [
+    assert look(load("node_lost")).entities[0].attributes["kgents.k8s.node.taints"] == [
         "dedicated=gpu:NoSchedule",
         "node.kubernetes.io/unreachable:NoExecute",
     ]
@@ -63,4 +63,4 @@ def test_a_namespace_that_goes_is_terminating() -> None:
 def test_a_role_is_also_known_by_the_older_label() -> None:
     raw = load("node")
     raw["metadata"]["labels"] = {"kubernetes.io/role": "ingress", "node-role.kubernetes.io/worker": ""}
-    assert look(raw).entities[0].attributes["k8s.node.roles"] == ["ingress", "worker"]
+    assert look(raw).entities[0].attributes["kgents.k8s.node.roles"] == ["ingress", "worker"]

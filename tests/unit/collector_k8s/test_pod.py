@@ -6,7 +6,7 @@ def test_a_pod_runs_on_its_node_and_owns_its_containers() -> None:
     assert edges(pod) == [("runs_on", "out", "node ip-192-168-10-21")]
     assert [each.ref.name for each in containers] == [f"{pod.ref.name}/{name}" for name in ("cart", "migrate", "proxy")]
     assert all(edges(each) == [("owns", "in", f"pod shop/{pod.ref.name}")] for each in containers)
-    assert [each.attributes["k8s.container.type"] for each in containers] == ["app", "init", "sidecar"]
+    assert [each.attributes["kgents.k8s.container.type"] for each in containers] == ["app", "init", "sidecar"]
 
 
 def test_a_container_goes_by_its_id_without_the_runtime() -> None:
@@ -45,28 +45,28 @@ def test_requests_and_limits_are_numbers() -> None:
     assert cart.attributes["k8s.container.cpu.limit"] == 0.5
     assert proxy.attributes["k8s.container.memory.limit"] == 128 * 2**20
     assert "k8s.container.cpu.limit" not in migrate.attributes
-    assert pod.attributes["k8s.pod.cpu.request"] == 0.35
-    assert pod.attributes["k8s.pod.memory.limit"] == 384 * 2**20
+    assert pod.attributes["kgents.k8s.pod.cpu.request"] == 0.35
+    assert pod.attributes["kgents.k8s.pod.memory.limit"] == 384 * 2**20
 
 
 def test_a_pod_with_one_unlimited_container_has_no_limit() -> None:
     raw = load("pod")
     del raw["spec"]["containers"][0]["resources"]["limits"]["memory"]
     attributes = look(raw).entities[0].attributes
-    assert "k8s.pod.memory.limit" not in attributes
-    assert attributes["k8s.pod.cpu.limit"] == 1.5
+    assert "kgents.k8s.pod.memory.limit" not in attributes
+    assert attributes["kgents.k8s.pod.cpu.limit"] == 1.5
 
 
 def test_limits_stated_for_the_pod_as_a_whole_come_first() -> None:
     raw = load("pod")
     raw["spec"]["resources"] = {"limits": {"cpu": "750m"}}
-    assert look(raw).entities[0].attributes["k8s.pod.cpu.limit"] == 0.75
+    assert look(raw).entities[0].attributes["kgents.k8s.pod.cpu.limit"] == 0.75
 
 
 def test_restarts_are_summed() -> None:
     raw = load("pod")
     raw["status"]["initContainerStatuses"][1]["restartCount"] = 4
-    assert look(raw).entities[0].attributes["k8s.pod.restart_count"] == 5
+    assert look(raw).entities[0].attributes["kgents.k8s.pod.restart_count"] == 5
 
 
 def test_a_pod_has_both_of_its_addresses_and_its_name_in_dns() -> None:
@@ -78,7 +78,7 @@ def test_a_pod_has_both_of_its_addresses_and_its_name_in_dns() -> None:
 def test_a_pod_on_the_host_network_has_only_its_ports_there() -> None:
     pod = look(load("pod_static")).entities[0]
     assert pod.addresses == ["192.168.10.21:10249"]
-    assert pod.attributes["k8s.pod.host_network"] is True
+    assert pod.attributes["kgents.k8s.pod.host_network"] is True
 
 
 def test_a_pod_that_is_over_gives_its_address_back() -> None:

@@ -142,9 +142,9 @@ def test_a_pod_that_has_failed_has_failed_however_its_containers_stand(
 def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
     entities = look(load("pod")).entities
     assert (entities[0].status, entities[0].reason) == ("running", "")
-    assert entities[0].attributes["k8s.pod.status.last_terminated_reason"] == "OOMKilled"
+    assert entities[0].attributes["kgents.k8s.pod.status.last_terminated_reason"] == "OOMKilled"
     assert entities[1].attributes["k8s.container.status.last_terminated_reason"] == "OOMKilled"
-    assert entities[1].attributes["k8s.container.status.last_terminated_exit_code"] == 137
+    assert entities[1].attributes["kgents.k8s.container.status.last_terminated_exit_code"] == 137
 
 
 @pytest.mark.parametrize(

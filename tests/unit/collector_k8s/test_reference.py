@@ -35,7 +35,7 @@ def test_every_place_that_names_one_is_an_edge(
 ) -> None:
     found = edge(look(load(name)).entities[0], peer)
     assert (found.kind, found.direction, found.evidence) == ("configures", "in", f"{at}.{path}")
-    assert found.attributes == {"k8s.reference": [how], "k8s.reference.optional": is_optional}
+    assert found.attributes == {"kgents.k8s.reference": [how], "kgents.k8s.reference.optional": is_optional}
 
 
 def test_nothing_else_is_an_edge() -> None:
@@ -47,7 +47,7 @@ def test_nothing_else_is_an_edge() -> None:
 
 def test_what_is_named_twice_is_one_edge_and_needed_if_one_place_needs_it() -> None:
     found = edge(look(load("deployment")).entities[0], "secret shop/twice")
-    assert found.attributes == {"k8s.reference": ["env", "envFrom"], "k8s.reference.optional": False}
+    assert found.attributes == {"kgents.k8s.reference": ["env", "envFrom"], "kgents.k8s.reference.optional": False}
     assert found.evidence == "spec.template.spec.containers[].env, spec.template.spec.initContainers[].envFrom"
 
 

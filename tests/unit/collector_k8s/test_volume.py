@@ -53,7 +53,7 @@ def test_a_volume_has_no_namespace_and_says_what_it_is() -> None:
     found = look(load("volume")).entities[0]
     assert str(found.ref) == "volume pvc-1d2c"
     assert found.attributes["k8s.volume.type"] == "csi"
-    assert found.attributes["k8s.persistentvolume.csi.volume_handle"] == "vol-0abc"
+    assert found.attributes["kgents.k8s.persistentvolume.csi.volume_handle"] == "vol-0abc"
 
 
 def test_an_autoscaler_scales_its_target() -> None:

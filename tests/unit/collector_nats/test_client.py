@@ -44,7 +44,7 @@ def test_a_client_subscribes_to_subjects_but_not_to_plumbing() -> None:
         ("nats", "in", "nats_subject DEF/foo.*"),
         ("nats", "in", "nats_subject DEF/q.work"),
     }
-    assert edge(entity, "nats", "nats_subject DEF/q.work").attributes == {"nats.queue_groups": ["w"]}
+    assert edge(entity, "nats", "nats_subject DEF/q.work").attributes == {"kgents.nats.queue_groups": ["w"]}
 
 
 def test_connections_of_one_name_are_one_client() -> None:

@@ -7,10 +7,10 @@ def test_a_durable_consumer() -> None:
     facts = look(sample(single()))
     entity = named(facts, "nats_consumer", "ORDERS/billing")
     assert entity.attributes == {
-        "nats.ack_policy": "explicit",
-        "nats.deliver_policy": "all",
-        "nats.filter_subjects": ["orders.new", "orders.paid"],
-        "nats.max_ack_pending": 50,
+        "kgents.nats.ack_policy": "explicit",
+        "kgents.nats.deliver_policy": "all",
+        "kgents.nats.filter_subjects": ["orders.new", "orders.paid"],
+        "kgents.nats.max_ack_pending": 50,
     }
     assert edges(entity) == {
         ("depends", "out", "nats_stream APP/ORDERS"),

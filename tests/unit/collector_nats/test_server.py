@@ -19,7 +19,7 @@ def test_a_server_as_it_tells_of_itself() -> None:
     assert entity.uid == single()["varz"]["server_id"]
     assert entity.addresses == [f"127.0.0.1:{single()['varz']['port']}"]
     assert entity.attributes["service.version"] == "2.15.1"
-    assert entity.attributes["nats.jetstream"] is True
+    assert entity.attributes["kgents.nats.jetstream"] is True
     assert entity.created_at == datetime(2026, 11, 21, 9, 39, 8, 964312, tzinfo=UTC)
 
 

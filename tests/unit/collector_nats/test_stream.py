@@ -8,14 +8,14 @@ def test_a_stream_with_its_limits() -> None:
     assert entity.ref.namespace == "APP"
     assert entity.uid == "2026-11-21T09:39:08.973067+00:00/ORDERS"
     assert entity.attributes == {
-        "nats.retention": "limits",
-        "nats.storage": "file",
-        "nats.discard": "old",
-        "nats.replicas": 1,
-        "nats.subjects": ["ord.*", "orders.>"],
-        "nats.max_bytes": 1048576,
-        "nats.max_msgs": 1000,
-        "nats.max_age_s": 3600.0,
+        "kgents.nats.retention": "limits",
+        "kgents.nats.storage": "file",
+        "kgents.nats.discard": "old",
+        "kgents.nats.replicas": 1,
+        "kgents.nats.subjects": ["ord.*", "orders.>"],
+        "kgents.nats.max_bytes": 1048576,
+        "kgents.nats.max_msgs": 1000,
+        "kgents.nats.max_age_s": 3600.0,
     }
     assert edges(entity) == {
         ("runs_on", "out", "nats_server test"),
@@ -32,7 +32,7 @@ def test_the_default_account_has_no_namespace() -> None:
 
 def test_a_mirror_depends_on_its_origin() -> None:
     entity = named(look(sample(single())), "nats_stream", "MIRR")
-    assert entity.attributes["nats.mirror"] == "ORDERS"
+    assert entity.attributes["kgents.nats.mirror"] == "ORDERS"
     assert ("depends", "out", "nats_stream APP/ORDERS") in edges(entity)
 
 
@@ -61,7 +61,7 @@ def test_a_replicated_stream_is_one_entity_on_its_leader() -> None:
     assert names(facts, "nats_stream") == {"R1", "R3"}
     assert ("runs_on", "out", f"nats_server {leader}") in edges(named(facts, "nats_stream", "R3"))
     assert pulse(facts, "nats_stream", "R3").custom["messages"] == 5
-    assert named(facts, "nats_stream", "R3").attributes["nats.replicas"] == 3
+    assert named(facts, "nats_stream", "R3").attributes["kgents.nats.replicas"] == 3
 
 
 def test_a_follower_gives_no_figures() -> None:

@@ -8,7 +8,7 @@ from support.nats_samples import CAPS, look, moved_on, named, names, pulse, samp
 def test_subjects_are_what_is_subscribed_to_and_what_streams_capture() -> None:
     facts = look(sample(single()))
     assert names(facts, "nats_subject") == {"orders.>", "ord.*", "foo.*", "q.work"}
-    assert named(facts, "nats_subject", "foo.*").attributes == {"nats.wildcard": True}
+    assert named(facts, "nats_subject", "foo.*").attributes == {"kgents.nats.wildcard": True}
     assert named(facts, "nats_subject", "q.work").attributes == {}
 
 

@@ -14,7 +14,8 @@ from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import SampleCheck
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool, Pulse, ResourcePulse
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary import attributes, edges, kinds
+from kgents_shared.contract.vocabulary.attributes import ATTRIBUTES, attribute, otel
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
 from kgents_shared.contract.vocabulary.figures import FIELDS as FIGURES_OF
 from kgents_shared.contract.vocabulary.figures import (
@@ -31,6 +32,7 @@ from kgents_shared.contract.vocabulary.figures import (
 )
 from kgents_shared.contract.vocabulary.figures.figure import ANY, CUSTOM, Family
 from kgents_shared.contract.vocabulary.kinds import KINDS
+from semconv import __main__ as semconv
 from support import k8s_objects, nats_samples
 from support.build import NOW
 from support.nats_samples import sample
@@ -55,6 +57,9 @@ STRUCTS: dict[str, tuple[type[Struct], ...]] = {
     "collections": (Collections,),
 }
 """Sections of a pulse whose figures have fields of their own."""
+ATTRIBUTE_FIELDS = [
+    each for each in vars(attributes).values() if hasattr(each, "ATTRIBUTES") and each is not attributes
+]
 YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
 """No collector of ours sends these."""
 YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER}
@@ -65,9 +70,9 @@ YOUR_EDGES = {edges.HTTP, edges.GRPC, edges.SAME_AS}
 def words(module: ModuleType) -> dict[str, str]:
     """Constant → word, or the pattern of a family."""
     return {
-        name: value.pattern if isinstance(value, Family) else value
+        name: value.pattern if isinstance(value, Family | attribute.Family) else value
         for name, value in vars(module).items()
-        if name.isupper() and isinstance(value, str | Family)
+        if name.isupper() and isinstance(value, str | Family | attribute.Family)
     }
 
 
@@ -121,6 +126,41 @@ def test_figures_with_fields_of_their_own_are_these_fields() -> None:
         if section or name.endswith(("_percent", "_bytes")) or name == "morphisms"
     }
     assert declared == found
+
+
+def test_an_attribute_is_declared_once() -> None:
+    assert [name for name, count in Counter(each.name for each in ATTRIBUTES).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("field", ATTRIBUTE_FIELDS)
+def test_an_attribute_that_is_declared_is_published(field: ModuleType) -> None:
+    used = {name for module, name in references(MAPPINGS) if module == field.__name__}
+    assert set(words(field)) - used == set()
+
+
+def test_an_attribute_is_opentelemetrys_or_ours_by_name() -> None:
+    registry = set(semconv.FILE.read_text(encoding="utf-8").splitlines())
+    known = {name for each in otel.ATTRIBUTES for name in (spelled_out(each.name) if "{" in each.name else [each.name])}
+    assert known - registry == set()
+    ours = {each.name for each in ATTRIBUTES if each not in otel.ATTRIBUTES}
+    assert [name for name in ours if not name.startswith("kgents.") or name.removeprefix("kgents.") in registry] == []
+
+
+def spelled_out(family: str) -> list[str]:
+    """The names that collectors make of a family; of a template of the registry the template alone."""
+    parts = {
+        "resource": ["cpu", "memory", "ephemeral_storage"],
+        "bound": ["request", "limit"],
+        "kind": ["deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob"],
+    }
+    found = [family.removesuffix(".{key}")]
+    for part, values in parts.items():
+        found = [name.replace(f"{{{part}}}", value) for name in found for value in values]
+    return sorted(set(found))
+
+
+def test_the_registry_is_that_of_the_version_in_the_lock() -> None:
+    assert semconv.FILE.read_text(encoding="utf-8") == semconv.registry(), "PYTHONPATH=tools python -m semconv"
 
 
 @pytest.mark.parametrize(

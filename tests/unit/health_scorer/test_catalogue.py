@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 ALL = [*CATALOGUE, *(check for profile in PROFILES.values() for check in profile)]
 BY_ID = {check.id: check for check in ALL}
-DISCARD_NEW = {"nats.discard": "new"}
+DISCARD_NEW = {"kgents.nats.discard": "new"}
 
 # check → (a standing in which it finds something, one in which it does not)
 STANDINGS = {
@@ -177,7 +177,7 @@ def test_figure_of_a_collector_reaches_its_check_and_is_told_in_words(
     assert text in watch.health(ref).text
 
 
-@pytest.mark.parametrize("attributes", [{}, {"nats.discard": "old"}])
+@pytest.mark.parametrize("attributes", [{}, {"kgents.nats.discard": "old"}])
 def test_full_stream_that_forgets_its_oldest_is_healthy(attributes: Mapping[str, Value]) -> None:
     watch = Watch()
     watch.entity(entity(STREAM, attributes=attributes))

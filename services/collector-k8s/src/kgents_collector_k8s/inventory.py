@@ -17,6 +17,8 @@ from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
 from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 E = TypeVar("E", Endpoint, ExternalEndpoint)
 Key = tuple[str, str]
@@ -228,7 +230,7 @@ class Inventory:
                 return
             through = self._shelves["replicasets"].get((ref.namespace, owner.name))
             if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
-                evidence, attributes = OWNED_THROUGH, {"k8s.replicaset.name": owner.name}
+                evidence, attributes = OWNED_THROUGH, {otel.K8S_REPLICASET_NAME: owner.name}
                 owner = through.owner
         namespace = "" if owner.api_kind in ("Node", "Namespace") else ref.namespace
         peer = Ref(self._cluster, kind_of(owner.api_kind, owner.api_group), owner.name, namespace)
@@ -250,7 +252,7 @@ class Inventory:
             found = by_service[service]
             attributes: dict[str, Value] = {
                 **_conditions(found),
-                "k8s.service.endpoint.ports": sorted({port for each in found for port in each.ports}),
+                attribute.SERVICE_ENDPOINT_PORTS: sorted({port for each in found for port in each.ports}),
             }
             yield Connection(kind=edges.ROUTES, peer=service, direction="in", attributes=attributes, evidence=ROUTED)
 
@@ -327,7 +329,7 @@ def _holds(value: str | None, operator: str, values: tuple[str, ...]) -> bool:
 def _conditions(endpoints: Collection[Endpoint | ExternalEndpoint]) -> dict[str, Value]:
     """One endpoint may stand in several slices (IPv4 and IPv6): it is ready when any says so."""
     return {
-        "k8s.service.endpoint.ready": any(each.is_ready for each in endpoints),
-        "k8s.service.endpoint.serving": any(each.is_serving for each in endpoints),
-        "k8s.service.endpoint.terminating": any(each.is_terminating for each in endpoints),
+        attribute.SERVICE_ENDPOINT_READY: any(each.is_ready for each in endpoints),
+        attribute.SERVICE_ENDPOINT_SERVING: any(each.is_serving for each in endpoints),
+        attribute.SERVICE_ENDPOINT_TERMINATING: any(each.is_terminating for each in endpoints),
     }

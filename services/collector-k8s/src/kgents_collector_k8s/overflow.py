@@ -13,6 +13,7 @@ from kgents_collector_k8s.inventory import Key
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary.attributes import any_entity
 from kgents_shared.contract.vocabulary.figures import resource
 
 NAME: Final = "overflow"
@@ -63,7 +64,7 @@ class Overflow:
             ref=Ref(self._cluster, kind, NAME),
             source=SOURCE,
             reason="MaxObjects",
-            attributes={"kgents.overflow": True},
+            attributes={any_entity.OVERFLOW: True},
         )
 
     def pulses(self, at: datetime, interval_s: float) -> list[ResourcePulse]:

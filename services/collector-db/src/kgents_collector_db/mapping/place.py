@@ -3,14 +3,15 @@
 from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Connection, Value
 from kgents_shared.contract.vocabulary import edges
+from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def place(address: str) -> dict[str, Value]:
     """`server.address` and `server.port`, as OpenTelemetry has them; a unix socket is its path alone."""
     if address.startswith("/"):
-        return {"server.address": address}
+        return {otel.SERVER_ADDRESS: address}
     host, port = split(address)
-    return {"server.address": host, "server.port": port}
+    return {otel.SERVER_ADDRESS: host, otel.SERVER_PORT: port}
 
 
 def runs_on(address: str) -> list[Connection]:

@@ -11,6 +11,8 @@ from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
 from kgents_collector_docker.mapping.status import is_looping, status_of
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import docker as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 KIND: Final = kinds.CONTAINER
 SERVICE_LABEL: Final = "com.docker.compose.service"
@@ -104,25 +106,25 @@ def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, V
     ended = state.status in ("exited", "stopped", "dead")
     policy = limits.restart_policy.name if limits.restart_policy is not None else ""
     given: dict[str, Value] = {
-        "container.id": container.id,
-        "container.name": container.own_name,
-        "container.runtime.name": runtime,
-        "container.image.id": container.image or None,
-        "container.image.name": None if is_id else name or None,
-        "container.image.tags": [tag] if tag and not is_id else None,
-        "docker.state": None if is_looping(container, frame.at) else state.status or None,
-        "docker.health": _health(container, frame),
-        "docker.exit_code": state.exit_code if ended else None,
-        "docker.oom_killed": True if ended and state.oom_killed else None,
-        "docker.restart_policy": policy if policy not in ("", "no") else None,
-        "docker.cpu_limit_cores": cpu_limit(limits),
-        "docker.memory_limit_bytes": limits.memory if limits.memory > 0 else None,
-        "docker.compose.project": container.labels.get(PROJECT_LABEL) or None,
-        "docker.compose.service": container.labels.get(SERVICE_LABEL) or None,
-        "k8s.pod.name": container.labels.get(POD_LABEL) or None,
-        "k8s.pod.uid": container.labels.get("io.kubernetes.pod.uid") or None,
-        "k8s.namespace.name": container.labels.get(POD_NAMESPACE_LABEL) or None,
-        "k8s.container.name": container.labels.get("io.kubernetes.container.name") or None,
+        otel.CONTAINER_ID: container.id,
+        otel.CONTAINER_NAME: container.own_name,
+        otel.CONTAINER_RUNTIME_NAME: runtime,
+        otel.CONTAINER_IMAGE_ID: container.image or None,
+        otel.CONTAINER_IMAGE_NAME: None if is_id else name or None,
+        otel.CONTAINER_IMAGE_TAGS: [tag] if tag and not is_id else None,
+        attribute.STATE: None if is_looping(container, frame.at) else state.status or None,
+        attribute.HEALTH: _health(container, frame),
+        attribute.EXIT_CODE: state.exit_code if ended else None,
+        attribute.OOM_KILLED: True if ended and state.oom_killed else None,
+        attribute.RESTART_POLICY: policy if policy not in ("", "no") else None,
+        attribute.CPU_LIMIT_CORES: cpu_limit(limits),
+        attribute.MEMORY_LIMIT_BYTES: limits.memory if limits.memory > 0 else None,
+        attribute.COMPOSE_PROJECT: container.labels.get(PROJECT_LABEL) or None,
+        attribute.COMPOSE_SERVICE: container.labels.get(SERVICE_LABEL) or None,
+        otel.K8S_POD_NAME: container.labels.get(POD_LABEL) or None,
+        otel.K8S_POD_UID: container.labels.get("io.kubernetes.pod.uid") or None,
+        otel.K8S_NAMESPACE_NAME: container.labels.get(POD_NAMESPACE_LABEL) or None,
+        otel.K8S_CONTAINER_NAME: container.labels.get("io.kubernetes.container.name") or None,
     }
     return {key: value for key, value in given.items() if value is not None}
 
@@ -153,9 +155,9 @@ def _networks(container: Container, index: _Index) -> Iterator[Connection]:
         found = [each for each in (endpoint.ip_address, endpoint.global_ipv6_address) if each and is_settled]
         known = sorted(set(endpoint.aliases or ()) - {container.id[:12]})
         given: dict[str, Value] = {
-            "network.local.address": found[0] if found else None,
-            "docker.network.addresses": found if len(found) > 1 else None,
-            "docker.network.aliases": known or None,
+            otel.NETWORK_LOCAL_ADDRESS: found[0] if found else None,
+            attribute.NETWORK_ADDRESSES: found if len(found) > 1 else None,
+            attribute.NETWORK_ALIASES: known or None,
         }
         yield Connection(
             kind=edges.NETWORK,
@@ -178,10 +180,10 @@ def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
         elif mount.type == "bind":
             binds.append(f"{mount.source}:{_target(mount)}")
     for name in sorted(volumes):
-        mounted: dict[str, Value] = {"docker.mounts": sorted(volumes[name])}
+        mounted: dict[str, Value] = {attribute.MOUNTS: sorted(volumes[name])}
         yield Connection(kind=edges.VOLUME, peer=frame.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
     if binds:
-        bound: dict[str, Value] = {"docker.binds": sorted(binds)}
+        bound: dict[str, Value] = {attribute.BINDS: sorted(binds)}
         yield Connection(kind=edges.VOLUME, peer=frame.host_ref, attributes=bound, evidence="Mounts")
 
 
@@ -200,5 +202,5 @@ def _dependencies(container: Container, index: _Index) -> Iterator[Connection]:
             conditions[peer] = rest.partition(":")[0]
     for peer in sorted(conditions.keys() - {own}):
         condition = conditions[peer]
-        given: dict[str, Value] = {"docker.compose.condition": condition} if condition in CONDITIONS else {}
+        given: dict[str, Value] = {attribute.COMPOSE_CONDITION: condition} if condition in CONDITIONS else {}
         yield Connection(kind=edges.DEPENDS, peer=peer, attributes=given, evidence=DEPENDS_LABEL)

@@ -7,6 +7,8 @@ from kgents_collector_docker.answers import Inventory
 from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
 from kgents_shared.contract.entity import Connection, Entity, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import any_entity, otel
+from kgents_shared.contract.vocabulary.attributes import docker as attribute
 
 KIND: Final = kinds.HOST
 PROJECT_KIND: Final = kinds.NAMESPACE
@@ -16,17 +18,17 @@ def entity(inventory: Inventory, frame: Frame) -> Entity:
     """The engine."""
     info = inventory.info
     given: dict[str, Value] = {
-        "host.name": info.name or None,
-        "host.arch": info.architecture or None,
-        "os.type": info.os_type or None,
-        "os.description": info.operating_system or None,
-        "docker.kernel.version": info.kernel_version or None,
-        "container.runtime.name": info.runtime,
-        "container.runtime.version": info.server_version or None,
-        "docker.storage_driver": info.driver or None,
-        "docker.cgroup_version": info.cgroup_version or None,
-        "docker.cpus": info.ncpu or None,
-        "docker.memory_bytes": info.mem_total or None,
+        otel.HOST_NAME: info.name or None,
+        otel.HOST_ARCH: info.architecture or None,
+        otel.OS_TYPE: info.os_type or None,
+        otel.OS_DESCRIPTION: info.operating_system or None,
+        any_entity.OS_KERNEL_VERSION: info.kernel_version or None,
+        otel.CONTAINER_RUNTIME_NAME: info.runtime,
+        otel.CONTAINER_RUNTIME_VERSION: info.server_version or None,
+        attribute.STORAGE_DRIVER: info.driver or None,
+        attribute.CGROUP_VERSION: info.cgroup_version or None,
+        attribute.CPUS: info.ncpu or None,
+        attribute.MEMORY_BYTES: info.mem_total or None,
     }
     return Entity(
         ref=frame.host_ref,
@@ -46,7 +48,7 @@ def projects(inventory: Inventory, frame: Frame) -> list[Entity]:
             ref=frame.project_ref(name),
             source=SOURCE,
             status="running",
-            attributes={"docker.compose.project": name},
+            attributes={attribute.COMPOSE_PROJECT: name},
             connections=[Connection(kind=edges.RUNS_ON, peer=frame.host_ref, evidence=PROJECT_LABEL)],
         )
         for name in sorted(names)

@@ -8,6 +8,8 @@ from kgents_collector_docker.answers import Image, Inventory
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import docker as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 KIND: Final = kinds.IMAGE
 
@@ -41,13 +43,13 @@ def split(reference: str) -> tuple[str, str]:
 def _entity(id_: str, image: Image, name: str, frame: Frame) -> Entity:
     tags = sorted(image.repo_tags or [])
     given: dict[str, Value] = {
-        "container.image.id": image.id,
-        "container.image.name": split(tags[0])[0] if tags else None,
-        "container.image.tags": sorted({split(tag)[1] for tag in tags} - {""}) or None,
-        "container.image.repo_digests": sorted(image.repo_digests or []) or None,
-        "host.arch": image.architecture or None,
-        "os.type": image.os or None,
-        "docker.image.size_bytes": image.size or None,
+        otel.CONTAINER_IMAGE_ID: image.id,
+        otel.CONTAINER_IMAGE_NAME: split(tags[0])[0] if tags else None,
+        otel.CONTAINER_IMAGE_TAGS: sorted({split(tag)[1] for tag in tags} - {""}) or None,
+        otel.CONTAINER_IMAGE_REPO_DIGESTS: sorted(image.repo_digests or []) or None,
+        otel.HOST_ARCH: image.architecture or None,
+        otel.OS_TYPE: image.os or None,
+        attribute.IMAGE_SIZE_BYTES: image.size or None,
     }
     return Entity(
         ref=frame.ref(KIND, name),

@@ -8,6 +8,7 @@ from kgents_collector_docker.answers import Inventory, Network
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import docker as attribute
 
 KIND: Final = kinds.NETWORK
 ACROSS_HOSTS: Final = ("overlay", "macvlan", "ipvlan")
@@ -32,10 +33,10 @@ def names_of(networks: Mapping[str, Network]) -> dict[str, str]:
 def _entity(network: Network, name: str, frame: Frame) -> Entity:
     ranges = [each.subnet for each in (network.ipam.config if network.ipam is not None else None) or ()]
     given: dict[str, Value] = {
-        "docker.network.driver": network.driver or None,
-        "docker.network.scope": network.scope or None,
-        "docker.network.internal": network.internal or None,
-        "docker.network.subnets": sorted(filter(None, ranges)) or None,
+        attribute.NETWORK_DRIVER: network.driver or None,
+        attribute.NETWORK_SCOPE: network.scope or None,
+        attribute.NETWORK_INTERNAL: network.internal or None,
+        attribute.NETWORK_SUBNETS: sorted(filter(None, ranges)) or None,
     }
     return Entity(
         ref=frame.ref(KIND, name),

@@ -6,6 +6,7 @@ from kgents_collector_docker.answers import Inventory, Volume
 from kgents_collector_docker.mapping.frame import SOURCE, Frame
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import docker as attribute
 
 KIND: Final = kinds.VOLUME
 
@@ -22,8 +23,8 @@ def _entity(volume: Volume, frame: Frame) -> Entity:
     it would be a new volume at every look.
     """
     given: dict[str, Value] = {
-        "docker.volume.driver": volume.driver or None,
-        "docker.volume.scope": volume.scope or None,
+        attribute.VOLUME_DRIVER: volume.driver or None,
+        attribute.VOLUME_SCOPE: volume.scope or None,
     }
     return Entity(
         ref=frame.ref(KIND, volume.name),

@@ -9,6 +9,7 @@ from kgents_collector_k8s.objects.autoscaling import HorizontalPodAutoscaler
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
@@ -23,11 +24,11 @@ def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
         scope,
         status=_status(found),
         attributes={
-            "k8s.hpa.uid": metadata.uid,
-            "k8s.hpa.min_pods": spec.min_replicas,
-            "k8s.hpa.max_pods": spec.max_replicas,
-            "k8s.hpa.current_pods": found.status.current_replicas,
-            "k8s.hpa.desired_pods": found.status.desired_replicas,
+            otel.K8S_HPA_UID: metadata.uid,
+            otel.K8S_HPA_MIN_PODS: spec.min_replicas,
+            otel.K8S_HPA_MAX_PODS: spec.max_replicas,
+            otel.K8S_HPA_CURRENT_PODS: found.status.current_replicas,
+            otel.K8S_HPA_DESIRED_PODS: found.status.desired_replicas,
         },
         connections=[Connection(kind=edges.SCALES, peer=peer, evidence="spec.scaleTargetRef")] if target.name else [],
     )

@@ -12,6 +12,8 @@ from kgents_collector_k8s.mapping.thing import Attributes, given
 from kgents_collector_k8s.objects.pod import Container, ContainerStatus, Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 KIND: Final = kinds.CONTAINER
 
@@ -26,13 +28,13 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
         state, word, reason = container_status(pod, status)
         runtime, id_ = _id(status)
         attributes: Attributes = {
-            "k8s.pod.uid": pod.metadata.uid,
-            "k8s.container.name": container.name,
-            "k8s.container.type": role,
-            "k8s.container.status.state": state,
-            "k8s.container.status.reason": reason,
-            "container.id": id_,
-            "container.runtime.name": runtime,
+            otel.K8S_POD_UID: pod.metadata.uid,
+            otel.K8S_CONTAINER_NAME: container.name,
+            attribute.CONTAINER_TYPE: role,
+            otel.K8S_CONTAINER_STATUS_STATE: state,
+            otel.K8S_CONTAINER_STATUS_REASON: reason,
+            otel.CONTAINER_ID: id_,
+            otel.CONTAINER_RUNTIME_NAME: runtime,
             **_image(intern(container.image)),
             **_history(status),
             **container_resources(container),
@@ -84,10 +86,10 @@ def _history(status: ContainerStatus | None) -> Attributes:
         return {}
     last = status.last_state.terminated if status.last_state is not None else None
     return {
-        "k8s.container.restart_count": status.restart_count,
-        "k8s.container.status.last_terminated_reason": ended(last) if last is not None else None,
-        "k8s.container.status.last_terminated_exit_code": last.exit_code if last is not None else None,
-        "container.image.id": status.image_id,
+        otel.K8S_CONTAINER_RESTART_COUNT: status.restart_count,
+        otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON: ended(last) if last is not None else None,
+        attribute.CONTAINER_STATUS_LAST_TERMINATED_EXIT_CODE: last.exit_code if last is not None else None,
+        otel.CONTAINER_IMAGE_ID: status.image_id,
     }
 
 
@@ -99,7 +101,7 @@ def _image(image: str) -> Attributes:
     if not colon or "/" in tag:  # the colon of a registry's port
         path, tag = name, ""
     return {
-        "container.image.name": path,
-        "container.image.tags": [tag] if tag else None,
-        "container.image.repo_digests": [f"{path}@{digest}"] if digest else None,
+        otel.CONTAINER_IMAGE_NAME: path,
+        otel.CONTAINER_IMAGE_TAGS: [tag] if tag else None,
+        otel.CONTAINER_IMAGE_REPO_DIGESTS: [f"{path}@{digest}"] if digest else None,
     }

@@ -12,6 +12,8 @@ from kgents_collector_k8s.objects.metadata import Condition, condition
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 
 GROUP: Final = "gateway.networking.k8s.io"
 
@@ -27,9 +29,8 @@ def gateway(found: Gateway, scope: Scope) -> Fragment:
         scope,
         status=_standing(status.conditions, ("Accepted", "Programmed")),
         attributes={
-            "k8s.gateway.uid": metadata.uid,
-            "k8s.gateway.class": spec.gateway_class_name,
-            "k8s.gateway.listeners": [f"{each.name}:{each.port}/{each.protocol}" for each in spec.listeners or ()],
+            attribute.GATEWAY_CLASS: spec.gateway_class_name,
+            attribute.GATEWAY_LISTENERS: [f"{each.name}:{each.port}/{each.protocol}" for each in spec.listeners or ()],
         },
         addresses=[*addresses, *(join(host, each.port) for host in addresses for each in spec.listeners or ())],
         connections=configures,
@@ -55,7 +56,7 @@ def _route(found: Route, kind: str, scope: Scope) -> Fragment:
         kind,
         scope,
         status=_route_status(found),
-        attributes={f"k8s.{kind}.uid": metadata.uid, f"k8s.{kind}.hostnames": hostnames},
+        attributes={attribute.ROUTE_HOSTNAMES.named(kind=kind): hostnames},
         aliases=(host for host in hostnames if "*" not in host),
         connections=[*_parents(found, scope), *_backends(found, scope)],
     )
@@ -68,7 +69,7 @@ def _parents(found: Route, scope: Scope) -> list[Connection]:
     for each in found.spec.parent_refs or ():
         ref = _ref(each, found, scope, kind="Gateway", group=GROUP)
         sections.setdefault(ref, []).append(each.section_name)
-    return [_connection(ref, names, "in", "k8s.gateway.listeners") for ref, names in sections.items()]
+    return [_connection(ref, names, "in", attribute.GATEWAY_LISTENERS) for ref, names in sections.items()]
 
 
 def _backends(found: Route, scope: Scope) -> list[Connection]:
@@ -77,12 +78,12 @@ def _backends(found: Route, scope: Scope) -> list[Connection]:
         for each in rule.backend_refs or ():
             ref = _ref(each, found, scope, kind="Service", group="")
             matches.setdefault(ref, []).extend(_matches(rule))
-    return [_connection(ref, texts, "out", "k8s.route.matches") for ref, texts in matches.items()]
+    return [_connection(ref, texts, "out", attribute.ROUTE_MATCHES) for ref, texts in matches.items()]
 
 
-def _connection(peer: Ref, texts: Iterable[str], direction: str, attribute: str) -> Connection:
+def _connection(peer: Ref, texts: Iterable[str], direction: str, name: AttributeName) -> Connection:
     found = sorted({text for text in texts if text})
-    attributes: dict[str, Value] = {attribute: found} if found else {}
+    attributes: dict[str, Value] = {name: found} if found else {}
     evidence = "spec.parentRefs[]" if direction == "in" else "spec.rules[].backendRefs[]"
     return Connection(kind=edges.ROUTES, peer=peer, direction=direction, attributes=attributes, evidence=evidence)
 

@@ -9,6 +9,7 @@ from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import Ingress, IngressBackend
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 _ALL_HOSTS: Final = "*"
 _PATHS: Final = "spec.rules[].http.paths[].backend"
@@ -25,7 +26,7 @@ def fragment(ingress: Ingress, scope: Scope) -> Fragment:
         kinds.INGRESS,
         scope,
         status=("running", ""),
-        attributes={"k8s.ingress.uid": ingress.metadata.uid, "k8s.ingress.class": spec.ingress_class_name},
+        attributes={attribute.INGRESS_CLASS: spec.ingress_class_name},
         aliases=(each.host for each in spec.rules or () if _ALL_HOSTS not in each.host),
         connections=[*_routes(ingress, scope), *configures],
     )
@@ -41,7 +42,7 @@ def _routes(ingress: Ingress, scope: Scope) -> list[Connection]:
         Connection(
             kind=edges.ROUTES,
             peer=Ref(scope.cluster, kinds.SERVICE, service, ingress.metadata.namespace),
-            attributes={"k8s.ingress.rules": list(rules)},
+            attributes={attribute.INGRESS_RULES: list(rules)},
             evidence=", ".join(dict.fromkeys(rules.values())),
         )
         for service, rules in found.items()

@@ -9,16 +9,18 @@ from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.pod import PodSpec
 from kgents_collector_k8s.objects.workload import CronJob, Job
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def job(found: Job, scope: Scope) -> Fragment:
     """A Job. Of one that a CronJob made, the CronJob carries what configures it."""
     attributes: Attributes = {
-        "k8s.job.desired_successful_pods": found.spec.completions,
-        "k8s.job.max_parallel_pods": found.spec.parallelism,
-        "k8s.job.active_pods": found.status.active,
-        "k8s.job.successful_pods": found.status.succeeded,
-        "k8s.job.failed_pods": found.status.failed,
+        otel.K8S_JOB_DESIRED_SUCCESSFUL_PODS: found.spec.completions,
+        otel.K8S_JOB_MAX_PARALLEL_PODS: found.spec.parallelism,
+        otel.K8S_JOB_ACTIVE_PODS: found.status.active,
+        otel.K8S_JOB_SUCCESSFUL_PODS: found.status.succeeded,
+        otel.K8S_JOB_FAILED_PODS: found.status.failed,
     }
     owner = owner_of(found.metadata)
     template = found.spec.template.spec if owner is None or owner.api_kind != "CronJob" else PodSpec()
@@ -29,9 +31,9 @@ def cronjob(found: CronJob, scope: Scope) -> Fragment:
     """A CronJob. When it last ran is told by its Jobs: here it would be news at each run."""
     spec = found.spec
     attributes: Attributes = {
-        "k8s.cronjob.schedule": spec.schedule,
-        "k8s.cronjob.time_zone": spec.time_zone,
-        "k8s.cronjob.concurrency_policy": spec.concurrency_policy,
+        attribute.CRONJOB_SCHEDULE: spec.schedule,
+        attribute.CRONJOB_TIME_ZONE: spec.time_zone,
+        attribute.CRONJOB_CONCURRENCY_POLICY: spec.concurrency_policy,
     }
     return workload(
         found.metadata,

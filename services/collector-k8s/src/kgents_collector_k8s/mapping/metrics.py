@@ -9,6 +9,9 @@ from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName, Family
 from kgents_shared.contract.vocabulary.figures import kubernetes as figure
 from kgents_shared.contract.vocabulary.figures import resource
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
@@ -32,13 +35,13 @@ def pod_pulses(
     name, namespace = found.metadata.name, found.metadata.namespace
     usages = {each.name: _usage(each.usage) for each in found.containers or ()}
     pulses = [
-        _pulse(entity, usage, "k8s.container", found.timestamp, interval_s)
+        _pulse(entity, usage, otel.K8S_CONTAINER_RESOURCE, found.timestamp, interval_s)
         for container, usage in usages.items()
         if (entity := entity_of(Ref(scope.cluster, kinds.CONTAINER, f"{name}/{container}", namespace))) is not None
     ]
     pod = entity_of(Ref(scope.cluster, kinds.POD, name, namespace))
     if pod is not None and usages:
-        pulses.insert(0, _pulse(pod, _total(usages), "k8s.pod", found.timestamp, interval_s))
+        pulses.insert(0, _pulse(pod, _total(usages), attribute.POD_RESOURCE, found.timestamp, interval_s))
     return pulses
 
 
@@ -50,20 +53,26 @@ def node_pulse(
     if entity is None:
         return None
     cpu, memory_bytes = _usage(found.usage)
-    cores, room_bytes = (_figure(entity, f"k8s.node.{each}.capacity") for each in ("cpu", "memory"))
+    cores, room_bytes = (_figure(entity, attribute.NODE_CAPACITY.named(resource=each)) for each in ("cpu", "memory"))
+    cpu_allocatable, memory_allocatable = (
+        _figure(entity, otel.K8S_NODE_ALLOCATABLE.named(resource=each)) for each in ("cpu", "memory")
+    )
     custom = {
         resource.CPU_LIMIT_PERCENT: cores * 100 if cores else None,
-        figure.CPU_ALLOCATABLE_RATIO: _ratio(cpu, _figure(entity, "k8s.node.cpu.allocatable")),
-        figure.MEMORY_ALLOCATABLE_RATIO: _ratio(memory_bytes, _figure(entity, "k8s.node.memory.allocatable")),
+        figure.CPU_ALLOCATABLE_RATIO: _ratio(cpu, cpu_allocatable),
+        figure.MEMORY_ALLOCATABLE_RATIO: _ratio(memory_bytes, memory_allocatable),
     }
     limit_bytes = int(room_bytes) if room_bytes else None
     return _made(entity, (cpu, memory_bytes), limit_bytes, custom, found.timestamp, interval_s)
 
 
-def _pulse(entity: Entity, usage: Usage, prefix: str, at: datetime, interval_s: float) -> ResourcePulse:
+def _pulse(entity: Entity, usage: Usage, allowed: Family, at: datetime, interval_s: float) -> ResourcePulse:
     cpu, memory_bytes = usage
-    cpu_request, cpu_limit = (_figure(entity, f"{prefix}.cpu.{each}") for each in ("request", "limit"))
-    memory_request, memory_limit = (_figure(entity, f"{prefix}.memory.{each}") for each in ("request", "limit"))
+    cpu_request, cpu_limit, memory_request, memory_limit = (
+        _figure(entity, allowed.named(resource=each, bound=bound))
+        for each in ("cpu", "memory")
+        for bound in ("request", "limit")
+    )
     custom = {
         resource.CPU_LIMIT_PERCENT: cpu_limit * 100 if cpu_limit else None,
         figure.CPU_REQUEST_RATIO: _ratio(cpu, cpu_request),
@@ -111,8 +120,8 @@ def _total(usages: Mapping[str, Usage]) -> Usage:
     )
 
 
-def _figure(entity: Entity, attribute: str) -> float | None:
-    value = entity.attributes.get(attribute)
+def _figure(entity: Entity, name: AttributeName) -> float | None:
+    value = entity.attributes.get(name)
     return value if isinstance(value, int | float) else None
 
 

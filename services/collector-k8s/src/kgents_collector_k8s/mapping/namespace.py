@@ -6,6 +6,7 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.cluster import Namespace
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import otel
 
 _STATUS: Final = {"Active": "running", "Terminating": "terminating"}
 
@@ -18,7 +19,7 @@ def fragment(namespace: Namespace, scope: Scope) -> Fragment:
         kinds.NAMESPACE,
         scope,
         status=(_STATUS.get(phase, "unknown"), ""),
-        attributes={"k8s.namespace.uid": namespace.metadata.uid, "k8s.namespace.phase": phase.lower()},
+        attributes={otel.K8S_NAMESPACE_PHASE: phase.lower()},
     )
     return Fragment(namespace.metadata.uid, [itself])
 

@@ -7,6 +7,7 @@ from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import NetworkPolicy
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 
 def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
@@ -20,8 +21,7 @@ def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
         scope,
         status=("running", ""),
         attributes={
-            "k8s.networkpolicy.uid": metadata.uid,
-            "k8s.networkpolicy.policy_types": sorted(policy.spec.policy_types or ()),
+            attribute.NETWORKPOLICY_POLICY_TYPES: sorted(policy.spec.policy_types or ()),
         },
         connections=[Connection(kind=edges.SELECTS, peer=namespace, evidence="spec.podSelector")] if is_for_all else [],
     )

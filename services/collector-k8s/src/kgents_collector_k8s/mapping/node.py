@@ -9,6 +9,8 @@ from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.cluster import Node
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import any_entity, otel
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PIDPressure")
 """Conditions that should not hold, the worst first."""
@@ -16,9 +18,9 @@ _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PID
 _ROLE: Final = "node-role.kubernetes.io/"
 _OLD_ROLE: Final = "kubernetes.io/role"
 _WELL_KNOWN: Final = {
-    "topology.kubernetes.io/region": "cloud.region",
-    "topology.kubernetes.io/zone": "cloud.availability_zone",
-    "node.kubernetes.io/instance-type": "host.type",
+    "topology.kubernetes.io/region": otel.CLOUD_REGION,
+    "topology.kubernetes.io/zone": otel.CLOUD_AVAILABILITY_ZONE,
+    "node.kubernetes.io/instance-type": otel.HOST_TYPE,
 }
 """Labels that every cloud sets → the attribute of OpenTelemetry that means the same."""
 
@@ -30,7 +32,7 @@ def fragment(node: Node, scope: Scope) -> Fragment:
         kinds.NODE,
         scope,
         status=_status(node),
-        attributes={"k8s.node.uid": node.metadata.uid, **_machine(node), **_room(node)},
+        attributes={otel.K8S_NODE_UID: node.metadata.uid, **_machine(node), **_room(node)},
         addresses=_addresses(node),
         aliases=_aliases(node),
     )
@@ -54,22 +56,22 @@ def _machine(node: Node) -> Attributes:
     labels = node.metadata.labels or {}
     runtime, _, version = info.container_runtime_version.partition("://")
     return {
-        "k8s.node.roles": _roles(labels),
-        "k8s.node.conditions": sorted(each.type for each in node.status.conditions or () if each.status == "True"),
-        "k8s.node.taints": sorted(
+        attribute.NODE_ROLES: _roles(labels),
+        attribute.NODE_CONDITIONS: sorted(each.type for each in node.status.conditions or () if each.status == "True"),
+        attribute.NODE_TAINTS: sorted(
             f"{each.key}={each.value}:{each.effect}" if each.value else f"{each.key}:{each.effect}"
             for each in node.spec.taints or ()
         ),
-        "k8s.node.unschedulable": node.spec.unschedulable,
-        "k8s.kubelet.version": info.kubelet_version,
-        "container.runtime.name": runtime,
-        "container.runtime.version": version,
-        "host.id": info.machine_id,
-        "host.arch": info.architecture,
-        "os.type": info.operating_system,
-        "os.description": info.os_image,
-        "os.kernel.version": info.kernel_version,
-        "cloud.resource_id": node.spec.provider_id,
+        attribute.NODE_UNSCHEDULABLE: node.spec.unschedulable,
+        attribute.KUBELET_VERSION: info.kubelet_version,
+        otel.CONTAINER_RUNTIME_NAME: runtime,
+        otel.CONTAINER_RUNTIME_VERSION: version,
+        otel.HOST_ID: info.machine_id,
+        otel.HOST_ARCH: info.architecture,
+        otel.OS_TYPE: info.operating_system,
+        otel.OS_DESCRIPTION: info.os_image,
+        any_entity.OS_KERNEL_VERSION: info.kernel_version,
+        otel.CLOUD_RESOURCE_ID: node.spec.provider_id,
         **{name: labels[label] for label, name in _WELL_KNOWN.items() if label in labels},
     }
 
@@ -83,12 +85,15 @@ def _roles(labels: Mapping[str, str]) -> list[str]:
 def _room(node: Node) -> Attributes:
     """What the machine has, and what of that pods may have."""
     found: Attributes = {}
-    for word, quantities in (("capacity", node.status.capacity), ("allocatable", node.status.allocatable)):
+    for family, quantities in (
+        (attribute.NODE_CAPACITY, node.status.capacity),
+        (otel.K8S_NODE_ALLOCATABLE, node.status.allocatable),
+    ):
         has = quantities or {}
-        found[f"k8s.node.cpu.{word}"] = number(has.get("cpu"))
-        found[f"k8s.node.memory.{word}"] = integer(has.get("memory"))
-        found[f"k8s.node.ephemeral_storage.{word}"] = integer(has.get("ephemeral-storage"))
-        found[f"k8s.node.pod.{word}"] = integer(has.get("pods"))
+        found[family.named(resource="cpu")] = number(has.get("cpu"))
+        found[family.named(resource="memory")] = integer(has.get("memory"))
+        found[family.named(resource="ephemeral_storage")] = integer(has.get("ephemeral-storage"))
+        found[family.named(resource="pod")] = integer(has.get("pods"))
     return found
 
 

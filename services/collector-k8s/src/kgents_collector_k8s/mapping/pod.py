@@ -14,6 +14,8 @@ from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 _WORKLOADS: Final = frozenset(
     {("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")}
@@ -21,7 +23,7 @@ _WORKLOADS: Final = frozenset(
 """Owners whose template says what configures their pods."""
 
 _OVER: Final = ("Succeeded", "Failed")
-_LAST_REASON: Final = "k8s.container.status.last_terminated_reason"
+_LAST_REASON: Final = otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON
 _OOM_KILLED: Final = "OOMKilled"
 
 
@@ -58,20 +60,20 @@ def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
     spec, status = pod.spec, pod.status
     start = status.start_time
     return {
-        "k8s.pod.uid": pod.metadata.uid,
-        "k8s.pod.ip": status.pod_ip,
-        "k8s.pod.start_time": start.isoformat().replace("+00:00", "Z") if start is not None else None,
-        "k8s.pod.status.phase": intern(status.phase),
-        "k8s.pod.status.reason": intern(word),
-        "k8s.pod.status.last_terminated_reason": _last_reason(containers),
-        "k8s.pod.restart_count": sum(
+        otel.K8S_POD_UID: pod.metadata.uid,
+        otel.K8S_POD_IP: status.pod_ip,
+        otel.K8S_POD_START_TIME: start.isoformat().replace("+00:00", "Z") if start is not None else None,
+        otel.K8S_POD_STATUS_PHASE: intern(status.phase),
+        otel.K8S_POD_STATUS_REASON: intern(word),
+        attribute.POD_STATUS_LAST_TERMINATED_REASON: _last_reason(containers),
+        attribute.POD_RESTART_COUNT: sum(
             each.restart_count for each in (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
         ),
-        "k8s.pod.qos_class": intern(status.qos_class),
-        "k8s.pod.host_network": spec.host_network or None,
-        "k8s.pod.priority_class.name": intern(spec.priority_class_name),
-        "k8s.service_account.name": intern(spec.service_account_name),
-        "k8s.node.name": intern(spec.node_name),
+        attribute.POD_QOS_CLASS: intern(status.qos_class),
+        attribute.POD_HOST_NETWORK: spec.host_network or None,
+        attribute.POD_PRIORITY_CLASS_NAME: intern(spec.priority_class_name),
+        attribute.SERVICE_ACCOUNT_NAME: intern(spec.service_account_name),
+        otel.K8S_NODE_NAME: intern(spec.node_name),
         **pod_resources(spec),
     }
 

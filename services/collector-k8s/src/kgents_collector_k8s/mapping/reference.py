@@ -14,6 +14,8 @@ from kgents_collector_k8s.objects.metadata import Named
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Volume
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 _EVERYWHERE: Final = "kube-root-ca.crt"
 """Mounted into every pod of every cluster: an edge from it to everything tells nothing."""
@@ -45,8 +47,8 @@ def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> lis
             peer=ref,
             direction="in",
             attributes={
-                "k8s.reference": sorted({each.how for each in by_ref[ref]}),
-                "k8s.reference.optional": all(each.is_optional for each in by_ref[ref]),
+                attribute.REFERENCE: sorted({each.how for each in by_ref[ref]}),
+                attribute.REFERENCE_OPTIONAL: all(each.is_optional for each in by_ref[ref]),
             },
             evidence=", ".join(sorted({each.path for each in by_ref[ref]})),
         )
@@ -87,7 +89,7 @@ def claims(spec: PodSpec, at: str, namespace: str, scope: Scope, *, pod: str = "
         Connection(
             kind=edges.VOLUME,
             peer=Ref(scope.cluster, kinds.VOLUME, claim, namespace),
-            attributes={"k8s.volume.name": name},
+            attributes={otel.K8S_VOLUME_NAME: name},
             evidence=f"{at}.volumes[].{how}",
         )
         for claim, (name, how) in sorted(volumes.items())

@@ -3,22 +3,44 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from msgspec import Struct
+
 from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.mapping.thing import Attributes
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName, Family
 
-_NAMES: Final = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral-storage", "ephemeral_storage"))
-"""The API's name of a resource → the name in attributes. `cpu` counts cores, the others bytes."""
+
+class _Names(Struct, frozen=True):
+    """The attributes of one resource: what is requested of it, and its limit."""
+
+    request: AttributeName
+    limit: AttributeName
+
+
+def _names(family: Family) -> dict[str, _Names]:
+    """The API's name of a resource → its attributes. `cpu` counts cores, the others bytes."""
+    resources = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral-storage", "ephemeral_storage"))
+    return {
+        api: _Names(family.named(resource=ours, bound="request"), family.named(resource=ours, bound="limit"))
+        for api, ours in resources
+    }
+
+
+_POD: Final = _names(attribute.POD_RESOURCE)
+_CONTAINER: Final = _names(otel.K8S_CONTAINER_RESOURCE)
 
 
 def container_resources(container: Container) -> Attributes:
     """`k8s.container.cpu.request` and the like."""
     resources = container.resources
-    return _attributes("k8s.container", resources.requests, resources.limits) if resources is not None else {}
+    return _attributes(resources.requests, resources.limits) if resources is not None else {}
 
 
 def pod_resources(spec: PodSpec) -> Attributes:
-    """`k8s.pod.cpu.request` and the like: stated for the pod as a whole, or else the sum over what runs side by side.
+    """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or else the sum over what runs side by side.
 
     That is all containers and the sidecars among the init containers; the other init containers are over by then. The
     limit is left out unless each of them has one: without one, a container may take what the node has.
@@ -31,17 +53,17 @@ def pod_resources(spec: PodSpec) -> Attributes:
     wished = [each.resources.requests if each.resources is not None else None for each in side_by_side]
     capped = [each.resources.limits if each.resources is not None else None for each in side_by_side]
     found: Attributes = {}
-    for resource, name in _NAMES:
-        found[f"k8s.pod.{name}.request"] = _read(stated.requests, resource) or _sum(wished, resource, all_needed=False)
-        found[f"k8s.pod.{name}.limit"] = _read(stated.limits, resource) or _sum(capped, resource, all_needed=True)
+    for resource, names in _POD.items():
+        found[names.request] = _read(stated.requests, resource) or _sum(wished, resource, all_needed=False)
+        found[names.limit] = _read(stated.limits, resource) or _sum(capped, resource, all_needed=True)
     return found
 
 
-def _attributes(prefix: str, requests: Mapping[str, str] | None, limits: Mapping[str, str] | None) -> Attributes:
+def _attributes(requests: Mapping[str, str] | None, limits: Mapping[str, str] | None) -> Attributes:
     found: Attributes = {}
-    for resource, name in _NAMES:
-        found[f"{prefix}.{name}.request"] = _read(requests, resource)
-        found[f"{prefix}.{name}.limit"] = _read(limits, resource)
+    for resource, names in _CONTAINER.items():
+        found[names.request] = _read(requests, resource)
+        found[names.limit] = _read(limits, resource)
     return found
 
 

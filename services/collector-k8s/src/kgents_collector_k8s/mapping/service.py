@@ -11,6 +11,8 @@ from kgents_collector_k8s.objects.network import Service, ServicePort
 from kgents_shared.contract.address import join, normalised
 from kgents_shared.contract.entity import Connection, Entity
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 NOT_READY: Final = "NoReadyEndpoints"
 NONE: Final = "NoEndpoints"
@@ -55,10 +57,10 @@ def _status(service: Service) -> Status:
 def _attributes(service: Service) -> Attributes:
     spec = service.spec
     return {
-        "k8s.service.uid": service.metadata.uid,
-        "k8s.service.type": spec.type,
-        "k8s.service.ports": [_port(each) for each in spec.ports or ()],
-        **{f"k8s.service.selector.{key}": value for key, value in (spec.selector or {}).items()},
+        otel.K8S_SERVICE_UID: service.metadata.uid,
+        otel.K8S_SERVICE_TYPE: spec.type,
+        attribute.SERVICE_PORTS: [_port(each) for each in spec.ports or ()],
+        **{otel.K8S_SERVICE_SELECTOR.named(key=key): value for key, value in (spec.selector or {}).items()},
     }
 
 

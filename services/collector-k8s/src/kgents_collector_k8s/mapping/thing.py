@@ -1,7 +1,4 @@
-"""What all objects have in common: metadata → the entity's name, labels, owner. The mapping of each kind builds on it.
-
-Own attribute names, where OpenTelemetry's semantic conventions have none, are made in their style: `k8s.<kind>.<what>`.
-"""
+"""What all objects have in common: metadata → the entity's name, labels, owner; each kind's mapping builds on it."""
 
 from collections.abc import Iterable, Mapping
 from sys import intern

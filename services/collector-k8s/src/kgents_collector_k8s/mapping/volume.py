@@ -9,6 +9,8 @@ from kgents_collector_k8s.objects.metadata import holds
 from kgents_collector_k8s.objects.storage import PersistentVolume, PersistentVolumeClaim, VolumeSpec
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 _CLAIM: Final = {"Bound": "running", "Pending": "pending", "Lost": "failed"}
 _VOLUME: Final = {
@@ -27,14 +29,14 @@ def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:
     metadata, spec, phase = found.metadata, found.spec, found.status.phase
     resizing = next((each for each in _RESIZING if holds(found.status.conditions, each)), "")
     attributes: Attributes = {
-        "k8s.persistentvolumeclaim.uid": metadata.uid,
-        "k8s.persistentvolumeclaim.name": metadata.name,
-        "k8s.persistentvolumeclaim.status.phase": phase,
-        "k8s.persistentvolumeclaim.access_modes": sorted(spec.access_modes or ()),
-        "k8s.persistentvolumeclaim.volume_mode": spec.volume_mode,
-        "k8s.persistentvolumeclaim.storage.request": integer((spec.resources.requests or {}).get("storage")),
-        "k8s.persistentvolumeclaim.storage.capacity": integer((found.status.capacity or {}).get("storage")),
-        "k8s.storageclass.name": spec.storage_class_name,
+        otel.K8S_PERSISTENTVOLUMECLAIM_UID: metadata.uid,
+        otel.K8S_PERSISTENTVOLUMECLAIM_NAME: metadata.name,
+        otel.K8S_PERSISTENTVOLUMECLAIM_STATUS_PHASE: phase,
+        attribute.PERSISTENTVOLUMECLAIM_ACCESS_MODES: sorted(spec.access_modes or ()),
+        attribute.PERSISTENTVOLUMECLAIM_VOLUME_MODE: spec.volume_mode,
+        otel.K8S_PERSISTENTVOLUMECLAIM_STORAGE_REQUEST: integer((spec.resources.requests or {}).get("storage")),
+        otel.K8S_PERSISTENTVOLUMECLAIM_STORAGE_CAPACITY: integer((found.status.capacity or {}).get("storage")),
+        otel.K8S_STORAGECLASS_NAME: spec.storage_class_name,
     }
     itself = entity(
         metadata,
@@ -55,17 +57,17 @@ def volume(found: PersistentVolume, scope: Scope) -> Fragment:
     """A volume. Its claim names it, so it does not name its claim."""
     metadata, spec, status = found.metadata, found.spec, found.status
     attributes: Attributes = {
-        "k8s.persistentvolume.uid": metadata.uid,
-        "k8s.persistentvolume.name": metadata.name,
-        "k8s.persistentvolume.status.phase": status.phase,
-        "k8s.persistentvolume.access_modes": sorted(spec.access_modes or ()),
-        "k8s.persistentvolume.volume_mode": spec.volume_mode,
-        "k8s.persistentvolume.reclaim_policy": spec.persistent_volume_reclaim_policy,
-        "k8s.persistentvolume.storage.capacity": integer((spec.capacity or {}).get("storage")),
-        "k8s.persistentvolume.csi.driver": spec.csi.driver if spec.csi is not None else None,
-        "k8s.persistentvolume.csi.volume_handle": spec.csi.volume_handle if spec.csi is not None else None,
-        "k8s.volume.type": _type(spec),
-        "k8s.storageclass.name": spec.storage_class_name,
+        otel.K8S_PERSISTENTVOLUME_UID: metadata.uid,
+        otel.K8S_PERSISTENTVOLUME_NAME: metadata.name,
+        otel.K8S_PERSISTENTVOLUME_STATUS_PHASE: status.phase,
+        attribute.PERSISTENTVOLUME_ACCESS_MODES: sorted(spec.access_modes or ()),
+        attribute.PERSISTENTVOLUME_VOLUME_MODE: spec.volume_mode,
+        otel.K8S_PERSISTENTVOLUME_RECLAIM_POLICY: spec.persistent_volume_reclaim_policy,
+        otel.K8S_PERSISTENTVOLUME_STORAGE_CAPACITY: integer((spec.capacity or {}).get("storage")),
+        attribute.PERSISTENTVOLUME_CSI_DRIVER: spec.csi.driver if spec.csi is not None else None,
+        attribute.PERSISTENTVOLUME_CSI_VOLUME_HANDLE: spec.csi.volume_handle if spec.csi is not None else None,
+        otel.K8S_VOLUME_TYPE: _type(spec),
+        otel.K8S_STORAGECLASS_NAME: spec.storage_class_name,
     }
     word = status.reason or status.phase
     reason = word if status.phase in ("Released", "Failed") else ""

@@ -10,6 +10,8 @@ from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.objects.pod import PodSpec
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 
 TEMPLATE: Final = "spec.template.spec"
 
@@ -32,7 +34,7 @@ def workload(
         kind,
         scope,
         status=status,
-        attributes={f"k8s.{kind}.uid": metadata.uid, **attributes},
+        attributes={otel.K8S_WORKLOAD_UID.named(kind=kind): metadata.uid, **attributes},
         connections=[*claims(template, at, metadata.namespace, scope), *configures],
     )
     return Fragment(metadata.uid, [itself], owner, named(configures))
@@ -41,10 +43,10 @@ def workload(
 def deployment(found: Deployment, scope: Scope) -> Fragment:
     """A Deployment."""
     attributes: Attributes = {
-        "k8s.deployment.desired_pods": found.spec.replicas,
-        "k8s.deployment.updated_pods": found.status.updated_replicas,
-        "k8s.deployment.ready_pods": found.status.ready_replicas,
-        "k8s.deployment.available_pods": found.status.available_replicas,
+        otel.K8S_DEPLOYMENT_DESIRED_PODS: found.spec.replicas,
+        attribute.DEPLOYMENT_UPDATED_PODS: found.status.updated_replicas,
+        attribute.DEPLOYMENT_READY_PODS: found.status.ready_replicas,
+        otel.K8S_DEPLOYMENT_AVAILABLE_PODS: found.status.available_replicas,
     }
     status = rollout.deployment(found)
     return workload(found.metadata, "deployment", scope, found.spec.template.spec, status=status, attributes=attributes)
@@ -56,9 +58,9 @@ def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
     if owner is not None and (owner.api_kind, owner.api_group) == ("Deployment", "apps"):
         return Fragment(found.metadata.uid, owner=owner)
     attributes: Attributes = {
-        "k8s.replicaset.desired_pods": found.spec.replicas,
-        "k8s.replicaset.ready_pods": found.status.ready_replicas,
-        "k8s.replicaset.available_pods": found.status.available_replicas,
+        otel.K8S_REPLICASET_DESIRED_PODS: found.spec.replicas,
+        attribute.REPLICASET_READY_PODS: found.status.ready_replicas,
+        otel.K8S_REPLICASET_AVAILABLE_PODS: found.status.available_replicas,
     }
     status = rollout.replicaset(found)
     return workload(found.metadata, "replicaset", scope, found.spec.template.spec, status=status, attributes=attributes)
@@ -67,10 +69,10 @@ def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
 def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
     """A StatefulSet. The claims of its `volumeClaimTemplates` are carried by its pods: each has its own."""
     attributes: Attributes = {
-        "k8s.statefulset.desired_pods": found.spec.replicas,
-        "k8s.statefulset.updated_pods": found.status.updated_replicas,
-        "k8s.statefulset.ready_pods": found.status.ready_replicas,
-        "k8s.service.name": found.spec.service_name,
+        otel.K8S_STATEFULSET_DESIRED_PODS: found.spec.replicas,
+        otel.K8S_STATEFULSET_UPDATED_PODS: found.status.updated_replicas,
+        otel.K8S_STATEFULSET_READY_PODS: found.status.ready_replicas,
+        otel.K8S_SERVICE_NAME: found.spec.service_name,
     }
     status = rollout.statefulset(found)
     return workload(
@@ -81,10 +83,10 @@ def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
 def daemonset(found: DaemonSet, scope: Scope) -> Fragment:
     """A DaemonSet."""
     attributes: Attributes = {
-        "k8s.daemonset.desired_scheduled_nodes": found.status.desired_number_scheduled,
-        "k8s.daemonset.current_scheduled_nodes": found.status.current_number_scheduled,
-        "k8s.daemonset.ready_nodes": found.status.number_ready,
-        "k8s.daemonset.misscheduled_nodes": found.status.number_misscheduled,
+        otel.K8S_DAEMONSET_DESIRED_SCHEDULED_NODES: found.status.desired_number_scheduled,
+        otel.K8S_DAEMONSET_CURRENT_SCHEDULED_NODES: found.status.current_number_scheduled,
+        otel.K8S_DAEMONSET_READY_NODES: found.status.number_ready,
+        otel.K8S_DAEMONSET_MISSCHEDULED_NODES: found.status.number_misscheduled,
     }
     status = rollout.daemonset(found)
     return workload(found.metadata, "daemonset", scope, found.spec.template.spec, status=status, attributes=attributes)

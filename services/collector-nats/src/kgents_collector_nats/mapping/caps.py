@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Scope
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.vocabulary.attributes import any_entity
 from kgents_shared.contract.vocabulary.figures import resource
 
 OVERFLOW: Final = "overflow"
@@ -35,7 +36,7 @@ def overflow(kind: str, left_out: int, scope: Scope) -> list[Fact]:
     if left_out <= 0:
         return []
     entity = Entity(
-        ref=scope.ref(kind, OVERFLOW), source=SOURCE, status="unknown", attributes={"kgents.overflow": True}
+        ref=scope.ref(kind, OVERFLOW), source=SOURCE, status="unknown", attributes={any_entity.OVERFLOW: True}
     )
     return [Fact(entity, scope.pulse(entity, {resource.ENTITIES_LEFT_OUT: float(left_out)}))]
 

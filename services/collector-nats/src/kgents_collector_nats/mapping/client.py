@@ -15,6 +15,7 @@ from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Valu
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_CLIENT
@@ -141,7 +142,7 @@ def _fact(account: str, name: str, shares: Shares, flows: Flows, links: "_Links"
 
 def _attributes(connections: Iterable[ClientConnection]) -> dict[str, Value]:
     libraries = sorted({f"{each.lang} {each.version}".strip() for each in connections} - {""})
-    return {"nats.client_libraries": libraries} if libraries else {}
+    return {attribute.CLIENT_LIBRARIES: libraries} if libraries else {}
 
 
 def _pulse(entity: Entity, connections: Collection[ClientConnection], shares: Shares, scope: Scope) -> ResourcePulse:
@@ -194,7 +195,7 @@ class _Links:
                     queues[ref].add(each.qgroup)
         for ref in sorted(queues):
             names = sorted(queues[ref] - {""})
-            attributes: dict[str, Value] = {"nats.queue_groups": names} if names else {}
+            attributes: dict[str, Value] = {attribute.QUEUE_GROUPS: names} if names else {}
             evidence = "connz.subscriptions"
             yield Connection(kind=edges.NATS, peer=ref, direction="in", attributes=attributes, evidence=evidence)
 

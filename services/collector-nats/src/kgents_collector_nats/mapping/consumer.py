@@ -11,6 +11,7 @@ from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import ConsumerConfig, ConsumerDetail
 from kgents_shared.contract.entity import Connection, Entity, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_CONSUMER
@@ -63,7 +64,7 @@ def _ephemeral(stream_name: str, group: Sequence[Asset[ConsumerDetail]], scope: 
         ref=scope.ref(KIND, name_of(stream_name, EPHEMERAL), account),
         source=SOURCE,
         status="running",
-        attributes={"nats.ephemeral": True},
+        attributes={attribute.EPHEMERAL: True},
         connections=[_to_stream(stream_name, account, scope)],
     )
     if not all(asset.is_measured for asset in group):
@@ -88,10 +89,10 @@ def _status(asset: Asset[ConsumerDetail]) -> tuple[str, str]:
 def _attributes(config: ConsumerConfig) -> dict[str, Value]:
     filters = sorted({*config.filter_subjects, config.filter_subject} - {""})
     given: dict[str, Value] = {
-        "nats.ack_policy": config.ack_policy,
-        "nats.deliver_policy": config.deliver_policy,
-        "nats.filter_subjects": filters or None,
-        "nats.max_ack_pending": config.max_ack_pending if config.max_ack_pending > 0 else None,
+        attribute.ACK_POLICY: config.ack_policy,
+        attribute.DELIVER_POLICY: config.deliver_policy,
+        attribute.FILTER_SUBJECTS: filters or None,
+        attribute.MAX_ACK_PENDING: config.max_ack_pending if config.max_ack_pending > 0 else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

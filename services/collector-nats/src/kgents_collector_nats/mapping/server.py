@@ -11,6 +11,8 @@ from kgents_shared.contract.address import is_unspecified, join, of_url
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
+from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import nats as figure
 from kgents_shared.contract.vocabulary.figures import resource
 
@@ -76,13 +78,13 @@ def _status(server: Server, varz: Varz, published: Entity | None) -> tuple[str, 
 
 def _attributes(varz: Varz) -> dict[str, Value]:
     given: dict[str, Value] = {
-        "service.version": varz.version,
-        "nats.git_commit": varz.git_commit,
-        "nats.go_version": varz.go,
-        "nats.cluster": varz.cluster.name,
-        "nats.jetstream": varz.jetstream.config is not None,
-        "nats.max_payload_bytes": varz.max_payload,
-        "nats.max_connections": varz.max_connections,
+        otel.SERVICE_VERSION: varz.version,
+        attribute.GIT_COMMIT: varz.git_commit,
+        attribute.GO_VERSION: varz.go,
+        attribute.CLUSTER: varz.cluster.name,
+        attribute.JETSTREAM: varz.jetstream.config is not None,
+        attribute.MAX_PAYLOAD_BYTES: varz.max_payload,
+        attribute.MAX_CONNECTIONS: varz.max_connections,
     }
     return {name: value for name, value in given.items() if value != ""}
 

@@ -10,6 +10,7 @@ from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import StreamConfig, StreamDetail
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_STREAM
@@ -55,17 +56,17 @@ def runs_on(leader: str, scope: Scope) -> list[Connection]:
 def _attributes(config: StreamConfig) -> dict[str, Value]:
     origins = sorted({source.name for source in config.sources})
     given: dict[str, Value] = {
-        "nats.retention": config.retention,
-        "nats.storage": config.storage,
-        "nats.discard": config.discard,
-        "nats.replicas": config.num_replicas,
-        "nats.subjects": sorted(config.subjects) or None,
-        "nats.mirror": config.mirror.name if config.mirror is not None else None,
-        "nats.sources": origins or None,
-        "nats.max_bytes": config.max_bytes if config.max_bytes > 0 else None,
-        "nats.max_msgs": config.max_msgs if config.max_msgs > 0 else None,
-        "nats.max_age_s": config.max_age / _NS_PER_S if config.max_age > 0 else None,
-        "nats.max_msgs_per_subject": config.max_msgs_per_subject if config.max_msgs_per_subject > 0 else None,
+        attribute.RETENTION: config.retention,
+        attribute.STORAGE: config.storage,
+        attribute.DISCARD: config.discard,
+        attribute.REPLICAS: config.num_replicas,
+        attribute.SUBJECTS: sorted(config.subjects) or None,
+        attribute.MIRROR: config.mirror.name if config.mirror is not None else None,
+        attribute.SOURCES: origins or None,
+        attribute.MAX_BYTES: config.max_bytes if config.max_bytes > 0 else None,
+        attribute.MAX_MSGS: config.max_msgs if config.max_msgs > 0 else None,
+        attribute.MAX_AGE_S: config.max_age / _NS_PER_S if config.max_age > 0 else None,
+        attribute.MAX_MSGS_PER_SUBJECT: config.max_msgs_per_subject if config.max_msgs_per_subject > 0 else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -17,6 +17,7 @@ from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import ClientConnection, Sample, Server, Subscription
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_SUBJECT
@@ -89,7 +90,7 @@ def facts(found: dict[Ref, Use], shown: Collection[Ref], scope: Scope, *, is_mea
 
 
 def _fact(ref: Ref, use: Use, scope: Scope, *, is_measured: bool) -> Fact:
-    wildcard: dict[str, Value] = {"nats.wildcard": True}
+    wildcard: dict[str, Value] = {attribute.WILDCARD: True}
     is_pattern = "*" in ref.name.split(".") or ref.name.endswith(">")
     entity = Entity(ref=ref, source=SOURCE, status="running", attributes=wildcard if is_pattern else {})
     if not is_measured:

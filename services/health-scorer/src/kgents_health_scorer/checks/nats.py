@@ -7,6 +7,7 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
@@ -24,7 +25,7 @@ def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
 
 def _refuses_when_full(stream: TopologyEntity) -> bool:
     """Whether the stream has `discard: new`; with `old` a full stream merely forgets its oldest, as it was told to."""
-    return stream.attributes.get("nats.discard") == "new"
+    return stream.attributes.get(attribute.DISCARD) == "new"
 
 
 CHECKS: Final[tuple[Check, ...]] = (

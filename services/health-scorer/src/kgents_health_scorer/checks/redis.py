@@ -6,6 +6,7 @@ from typing import Final
 from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import redis as attribute
 from kgents_shared.contract.vocabulary.figures import database
 from kgents_shared.contract.vocabulary.figures import redis as figure
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
@@ -36,7 +37,7 @@ def _link_down_s(pulse: Pulse) -> float | None:
 
 
 def _snapshot_failed(standing: Standing) -> str | None:
-    failed = standing.entity.attributes.get("redis.rdb.last_save") == "err"
+    failed = standing.entity.attributes.get(attribute.RDB_LAST_SAVE) == "err"
     return "the last background save failed" if failed else None
 
 

@@ -2,6 +2,7 @@
 
 - `kinds`, `edges`: what entities are, and how they are connected.
 - `figures/`: what pulses measure, one module for each field.
+- `attributes/`: what entities and connections carry, one module for each field.
 
 A constant is a plain `str` with a static type of its own (`FigureName`, …): it costs nothing at run time, and mypy
 refuses a literal where a declared word is expected. The tables beside the constants (`KINDS`, `FIGURES`, …) hold what

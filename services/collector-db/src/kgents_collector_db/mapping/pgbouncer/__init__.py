@@ -13,6 +13,8 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse, Pool
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes import pgbouncer as attribute
 from kgents_shared.contract.vocabulary.figures import database
 from kgents_shared.contract.vocabulary.figures import pgbouncer as figure
 
@@ -59,11 +61,11 @@ def _described(sample: PgbouncerSample, ref: Ref) -> Entity:
         source=SOURCE,
         status="running",
         attributes={
-            "db.system.name": "pgbouncer",
-            "db.system.version": sample.version,
+            otel.DB_SYSTEM_NAME: "pgbouncer",
+            otel.SERVICE_VERSION: sample.version,
             **place(sample.address),
-            "pgbouncer.databases": names,
-            "pgbouncer.max_client_conn": sample.max_clients,
+            attribute.DATABASES: names,
+            attribute.MAX_CLIENT_CONN: sample.max_clients,
         },
         addresses=[sample.address],
         connections=[*connections, *runs_on(sample.address)],

@@ -12,23 +12,25 @@ from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
-LINK_DOWN_SINCE: Final = "postgresql.replication.link_down_since"
+LINK_DOWN_SINCE: Final = attribute.REPLICATION_LINK_DOWN_SINCE
 CALM_MS: Final = 1000.0
 """A lag below this is none, to an entity: it jumps about with every commit. The exact figures are in the pulses."""
 CALM_RATIO: Final = 0.5
 """How far a longer one must move from the published one to be news."""
 
 _NAMES: Final = {
-    "databases": ("postgresql.databases",),
+    "databases": (attribute.DATABASES,),
     "settings": (
-        "postgresql.autovacuum",
-        "postgresql.shared_buffers_bytes",
-        "postgresql.max_wal_size_bytes",
-        "postgresql.settings_pending_restart",
+        attribute.AUTOVACUUM,
+        attribute.SHARED_BUFFERS_BYTES,
+        attribute.MAX_WAL_SIZE_BYTES,
+        attribute.SETTINGS_PENDING_RESTART,
     ),
-    "senders": ("postgresql.standbys",),
-    "slots": ("postgresql.slots",),
+    "senders": (attribute.STANDBYS,),
+    "slots": (attribute.SLOTS,),
 }
 """Section of the sample → the attributes that it gives."""
 
@@ -43,7 +45,7 @@ def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, 
     first = Entity(
         ref=ref(scope),
         source=SOURCE,
-        attributes={"db.system.name": "postgresql", **place(sample.address)},
+        attributes={otel.DB_SYSTEM_NAME: "postgresql", **place(sample.address)},
         addresses=[sample.address],
         connections=runs_on(sample.address),
     )
@@ -87,26 +89,26 @@ def _unread(sample: PostgresSample, known: Entity | None) -> dict[str, Value]:
 
 def _attributes(sample: PostgresSample, identity: Identity, link_down_since: datetime | None) -> dict[str, Value]:
     found: dict[str, Value] = {
-        "db.system.name": "postgresql",
-        "db.system.version": identity.version.partition(" ")[0],
+        otel.DB_SYSTEM_NAME: "postgresql",
+        otel.SERVICE_VERSION: identity.version.partition(" ")[0],
         **place(sample.address),
-        "postgresql.role": "standby" if identity.in_recovery else "primary",
-        "postgresql.max_connections": identity.max_connections,
-        "postgresql.started_at": identity.started.isoformat(),
-        "postgresql.visibility": "full" if identity.sees_all else "partial",
-        "postgresql.pg_stat_statements": sample.statements_state,
+        attribute.ROLE: "standby" if identity.in_recovery else "primary",
+        attribute.MAX_CONNECTIONS: identity.max_connections,
+        attribute.STARTED_AT: identity.started.isoformat(),
+        attribute.VISIBILITY: "full" if identity.sees_all else "partial",
+        attribute.PG_STAT_STATEMENTS: sample.statements_state,
     }
     if sample.databases is not None:
-        found["postgresql.databases"] = sorted(each.datname for each in sample.databases if not each.is_guestless)
+        found[attribute.DATABASES] = sorted(each.datname for each in sample.databases if not each.is_guestless)
     if sample.settings is not None:
-        found["postgresql.autovacuum"] = sample.settings.autovacuum == "on"
-        found["postgresql.shared_buffers_bytes"] = sample.settings.shared_buffers_bytes
-        found["postgresql.max_wal_size_bytes"] = sample.settings.max_wal_bytes
-        found["postgresql.settings_pending_restart"] = sample.settings.pending_restart
+        found[attribute.AUTOVACUUM] = sample.settings.autovacuum == "on"
+        found[attribute.SHARED_BUFFERS_BYTES] = sample.settings.shared_buffers_bytes
+        found[attribute.MAX_WAL_SIZE_BYTES] = sample.settings.max_wal_bytes
+        found[attribute.SETTINGS_PENDING_RESTART] = sample.settings.pending_restart
     if sample.senders:
-        found["postgresql.standbys"] = sorted({each.application_name for each in sample.senders})
+        found[attribute.STANDBYS] = sorted({each.application_name for each in sample.senders})
     if sample.slots:
-        found["postgresql.slots"] = sorted(each.slot_name for each in sample.slots)
+        found[attribute.SLOTS] = sorted(each.slot_name for each in sample.slots)
     if link_down_since is not None:
         found[LINK_DOWN_SINCE] = link_down_since.isoformat()
     return found
@@ -128,9 +130,9 @@ def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: En
         return []
     peer = _primary_alias(system_id)
     old = next((each.traffic for each in (known.connections if known else []) if each.peer == peer), None)
-    attributes: dict[str, Value] = {"postgresql.replication.link": "up" if lag.link_up else "down"}
+    attributes: dict[str, Value] = {attribute.REPLICATION_LINK: "up" if lag.link_up else "down"}
     if sample.standby is not None and sample.standby.sender_host:
-        attributes["postgresql.replication.sender"] = join(sample.standby.sender_host, sample.standby.sender_port)
+        attributes[attribute.REPLICATION_SENDER] = join(sample.standby.sender_host, sample.standby.sender_port)
     traffic = _calm(lag.seconds * 1000, old) if lag.seconds is not None else None
     return [Connection(edges.DEPENDS, peer, attributes=attributes, evidence="pg_stat_wal_receiver", traffic=traffic)]
 

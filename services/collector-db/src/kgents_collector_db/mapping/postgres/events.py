@@ -12,6 +12,7 @@ from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
 TOLD_S: Final = 5.0
 """A session that waits so long for a lock is news."""
@@ -93,7 +94,7 @@ def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system
     """By what was published, so that nothing is missed or told twice over a restart of ours."""
     if known is None:
         return
-    started, role = known.attributes.get("postgresql.started_at"), known.attributes.get("postgresql.role")
+    started, role = known.attributes.get(attribute.STARTED_AT), known.attributes.get(attribute.ROLE)
     if system_id and known.uid and known.uid != system_id:
         told.say("Replaced", "warning", "is another database now: its system identifier changed", key=system_id)
     elif started is not None and started != identity.started.isoformat():

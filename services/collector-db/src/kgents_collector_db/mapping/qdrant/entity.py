@@ -11,10 +11,12 @@ from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, 
 from kgents_shared.contract.address import join, of_url
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import any_entity, otel
+from kgents_shared.contract.vocabulary.attributes import qdrant as attribute
 
 KIND: Final = kinds.DATABASE
 COLLECTION: Final = kinds.COLLECTION
-STATUS: Final = "qdrant.status"
+STATUS: Final = attribute.STATUS
 REST: Final = "*"
 """Stands for the collections that are not shown; no collection can be named so."""
 REASON_CHARS_MAX: Final = 200
@@ -63,7 +65,7 @@ def _stranger(sample: QdrantSample, scope: Scope) -> Entity:
     return Entity(
         ref=database_ref(scope),
         source=SOURCE,
-        attributes={"db.system.name": "qdrant", **place(sample.address)},
+        attributes={otel.DB_SYSTEM_NAME: "qdrant", **place(sample.address)},
         addresses=[sample.address],
         connections=runs_on(sample.address),
     )
@@ -94,11 +96,11 @@ def _attributes(sample: QdrantSample, published: Entity | None) -> dict[str, Val
     kept = published.attributes if published is not None else {}
     raft, process = sample.raft, sample.process
     given: dict[str, Value] = {
-        "db.system.name": "qdrant",
-        "db.system.version": process.version if process is not None else kept.get("db.system.version"),
+        otel.DB_SYSTEM_NAME: "qdrant",
+        otel.SERVICE_VERSION: process.version if process is not None else kept.get(otel.SERVICE_VERSION),
         **place(sample.address),
-        "qdrant.peer_id": str(raft.peer) if raft is not None else kept.get("qdrant.peer_id"),
-        "qdrant.raft.leader": _leader(raft) if raft is not None else kept.get("qdrant.raft.leader"),
+        attribute.PEER_ID: str(raft.peer) if raft is not None else kept.get(attribute.PEER_ID),
+        attribute.RAFT_LEADER: _leader(raft) if raft is not None else kept.get(attribute.RAFT_LEADER),
     }
     return {name: each for name, each in given.items() if each not in (None, "")}
 
@@ -112,7 +114,7 @@ def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:
     if raft is None:
         return [each for each in (published.connections if published is not None else []) if each.kind == edges.NETWORK]
     places = sorted(join(*of_url(uri)) for peer, uri in raft.peers.items() if peer != raft.peer)
-    attributes: dict[str, Value] = {"qdrant.relation": "cluster"}
+    attributes: dict[str, Value] = {attribute.RELATION: "cluster"}
     return [
         Connection(edges.NETWORK, place, attributes=attributes, evidence="GET /cluster") for place in places if place
     ]
@@ -128,7 +130,7 @@ def _collection(seen: Collection, scope: Scope) -> Entity:
         uid=seen.created,
         status="failed" if now.phase == "failing" else "running",
         reason=(seen.optimizer_error[:REASON_CHARS_MAX] or now.cause) if now.phase != "healthy" else "",
-        attributes={"db.system.name": "qdrant", "db.collection.name": seen.name, STATUS: status},
+        attributes={otel.DB_SYSTEM_NAME: "qdrant", otel.DB_COLLECTION_NAME: seen.name, STATUS: status},
     )
 
 
@@ -136,5 +138,5 @@ def _rest(sample: QdrantSample, scope: Scope) -> list[Entity]:
     if sample.names is None or len(sample.names) == len(sample.shown):
         return []
     return [
-        Entity(ref=collection_ref(REST, scope), source=SOURCE, status="unknown", attributes={"kgents.overflow": True})
+        Entity(ref=collection_ref(REST, scope), source=SOURCE, status="unknown", attributes={any_entity.OVERFLOW: True})
     ]

@@ -6,6 +6,7 @@ from kgents_collector_db.mapping.facts import SOURCE, Scope
 from kgents_collector_db.mapping.qdrant.entity import COLLECTION, KIND, STATUS
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary.attributes import qdrant as attribute
 
 
 def events(entities: Iterable[Entity], scope: Scope) -> Iterator[Event]:
@@ -21,7 +22,7 @@ def events(entities: Iterable[Entity], scope: Scope) -> Iterator[Event]:
 def _of_database(before: Entity, now: Entity, scope: Scope) -> Iterator[Event]:
     if before.uid and before.uid != now.uid:
         yield _event(now, scope, "Restarted", "warning", "was started anew", now.uid)
-    old, new = (each.attributes.get("qdrant.raft.leader") for each in (before, now))
+    old, new = (each.attributes.get(attribute.RAFT_LEADER) for each in (before, now))
     if old is not None and new is not None and old != new:
         severity = "error" if new == "none" else "info"
         text = "has lost the leader of its cluster" if new == "none" else f"follows peer {new} as its leader now"

@@ -14,12 +14,14 @@ from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.address import join, split_port
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes import redis as attribute
 
 KIND: Final = kinds.DATABASE
-ROLE: Final = "redis.role"
-LINK: Final = "redis.replication.link"
-SNAPSHOT: Final = "redis.rdb.last_save"
-NODE_ID: Final = "redis.cluster.node_id"
+ROLE: Final = attribute.ROLE
+LINK: Final = attribute.REPLICATION_LINK
+SNAPSHOT: Final = attribute.RDB_LAST_SAVE
+NODE_ID: Final = attribute.CLUSTER_NODE_ID
 PEERS_MAX: Final = 100
 """Nodes of a cluster that are named as peers; a reader of more of them looks at the cluster's own tools."""
 
@@ -70,7 +72,7 @@ def _stranger(sample: RedisSample, scope: Scope) -> Entity:
     return Entity(
         ref=Ref(scope.cluster, KIND, scope.name, scope.namespace),
         source=SOURCE,
-        attributes={"db.system.name": "redis", **place(sample.address)},
+        attributes={otel.DB_SYSTEM_NAME: "redis", **place(sample.address)},
         addresses=[sample.address],
         connections=runs_on(sample.address),
     )
@@ -78,20 +80,20 @@ def _stranger(sample: RedisSample, scope: Scope) -> Entity:
 
 def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> dict[str, Value]:
     given: dict[str, Value] = {
-        "db.system.name": info.system,
-        "db.system.version": info.version,
+        otel.DB_SYSTEM_NAME: info.system,
+        otel.SERVICE_VERSION: info.version,
         **place(sample.address),
-        "redis.mode": info.mode,
+        attribute.MODE: info.mode,
         ROLE: info.role,
         LINK: state.link(info),
-        "redis.maxmemory_bytes": info.count("maxmemory"),
-        "redis.maxmemory_policy": info.text("maxmemory_policy"),
-        "redis.evicts": evicts(info),
-        "redis.maxclients": info.count("maxclients"),
+        attribute.MAXMEMORY_BYTES: info.count("maxmemory"),
+        attribute.MAXMEMORY_POLICY: info.text("maxmemory_policy"),
+        attribute.EVICTS: evicts(info),
+        attribute.MAXCLIENTS: info.count("maxclients"),
         SNAPSHOT: info.text("rdb_last_bgsave_status"),
-        "redis.aof": info.flag("aof_enabled"),
+        attribute.AOF: info.flag("aof_enabled"),
         NODE_ID: _node_id(sample, published),
-        "redis.sentinel.masters": _watched(info),
+        attribute.SENTINEL_MASTERS: _watched(info),
     }
     return {name: value for name, value in given.items() if value not in (None, "", [])}
 
@@ -104,13 +106,13 @@ def _connections(sample: RedisSample, info: Info) -> list[Connection]:
             Connection(
                 edges.DEPENDS,
                 master,
-                attributes={"redis.relation": "replicates"},
+                attributes={attribute.RELATION: "replicates"},
                 evidence="INFO master_host",
             )
         )
     for watched in sorted(info.group("master").values(), key=lambda each: each.get("name", "")):
         if watched.get("address"):
-            attributes: dict[str, Value] = {"redis.relation": "watches", "redis.master": watched.get("name", "")}
+            attributes: dict[str, Value] = {attribute.RELATION: "watches", attribute.MASTER: watched.get("name", "")}
             connections.append(
                 Connection(
                     edges.DEPENDS,
@@ -126,10 +128,10 @@ def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Co
     """The other nodes of a cluster; if they could not be read this time, those that were last named."""
     if sample.nodes is None:
         named = published.connections if published is not None and info.flag("cluster_enabled") else []
-        return [each for each in named if each.attributes.get("redis.relation") == "cluster"]
+        return [each for each in named if each.attributes.get(attribute.RELATION) == "cluster"]
     peers = [node for node in sample.nodes if "myself" not in node.flags and node.address and not node.is_gone]
     return [
-        Connection(edges.NETWORK, node.address, attributes={"redis.relation": "cluster"}, evidence="CLUSTER NODES")
+        Connection(edges.NETWORK, node.address, attributes={attribute.RELATION: "cluster"}, evidence="CLUSTER NODES")
         for node in peers[:PEERS_MAX]
     ]
 

@@ -11,6 +11,7 @@ from kgents_collector_db.mapping.redis.memory import MIB, fill, fragmentation
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import DatabasePulse, Memory, Pool
+from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import database, redis
 
 _CLUSTER: Final = {
@@ -34,7 +35,7 @@ def pulse(
     return DatabasePulse(
         ref=entity.ref,
         source=SOURCE,
-        backend=str(entity.attributes["db.system.name"]),
+        backend=str(entity.attributes[otel.DB_SYSTEM_NAME]),
         timestamp=scope.at,
         interval_s=scope.interval_s,
         phase=now.phase,

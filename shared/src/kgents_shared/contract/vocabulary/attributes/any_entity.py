@@ -1,0 +1,15 @@
+"""What collectors state of any entity and OpenTelemetry has no name for."""
+
+from typing import Final
+
+from kgents_shared.contract.vocabulary.attributes.attribute import Attributes
+
+_OURS: Final = Attributes()
+_attribute = _OURS.attribute
+
+OVERFLOW: Final = _attribute(
+    "kgents.overflow", "This entity stands for those of its kind that exceed a limit and are not shown."
+)
+OS_KERNEL_VERSION: Final = _attribute("kgents.os.kernel.version", "Version of the kernel.")
+
+ATTRIBUTES: Final = tuple(_OURS.declared)
