@@ -115,7 +115,7 @@ async def test_a_kubeconfig_without_a_context_is_told_and_hinders_nothing(
     async with running_up(tmp_path / "data", "--duration", "6") as up:
         code, out, err = await result_of(up.process)
     assert code == 0, err
-    assert f"found: {kubeconfig} (no current context); needs" in out
+    assert f"found: {kubeconfig}, but it has no current context; needs" in out
     assert "collector-k8s" not in err
     assert "canary-7c1" not in out + err
 

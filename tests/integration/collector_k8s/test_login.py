@@ -104,7 +104,7 @@ async def test_a_context_that_is_not_there_is_told_with_those_that_are(tmp_path:
 async def test_of_several_kubeconfigs_the_first_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = kubeconfig(tmp_path / "one", "http://127.0.0.1:1", name="one", current="one")
     two = kubeconfig(tmp_path / "two", "http://127.0.0.1:2", name="two", current="two")
-    monkeypatch.setattr(login, "KUBE_CONFIG_DEFAULT_LOCATION", f"{one}:{tmp_path / 'none'}:{two}")
+    monkeypatch.setenv("KUBECONFIG", f"{one}:{tmp_path / 'none'}:{two}")
     async with ApiClient(None, "", SystemClock()) as client:
         assert client.url == "http://127.0.0.1:1"
     async with ApiClient(None, "two", SystemClock()) as client:
@@ -112,7 +112,7 @@ async def test_of_several_kubeconfigs_the_first_decides(tmp_path: Path, monkeypa
 
 
 async def test_a_kubeconfig_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert f"expected a kubeconfig, found none at {tmp_path / 'none'}" in await refused(None)
 
 

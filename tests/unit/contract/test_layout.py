@@ -51,6 +51,16 @@ def test_every_service_registers_itself_under_its_own_name() -> None:
     assert registered == {service: {service: f"{package_of(service)}.app:SERVICE"} for service in SERVICES}
 
 
+def test_every_collector_has_the_same_parts() -> None:
+    collectors = [name for name in SERVICES if name.startswith("collector-")]
+    parts = ("config.py", "source/__init__.py", "mapping/__init__.py", "detect.py", "app.py")
+    packages = [ROOT / "services" / name / "src" / package_of(name) for name in collectors]
+    missing = [package / part for package in packages for part in parts if not (package / part).exists()]
+    assert [relative(path) for path in missing] == []
+    detecting = {name: project_of(name)["entry-points"]["kgents.detect"] for name in collectors}
+    assert detecting == {name: {name: f"{package_of(name)}.detect:detect"} for name in collectors}
+
+
 def begins_with_its_flow(member: str) -> bool:
     source = (ROOT / "services" / member / "src" / package_of(member) / "__init__.py").read_text(encoding="utf-8")
     return "→" in (ast.get_docstring(ast.parse(source)) or "")

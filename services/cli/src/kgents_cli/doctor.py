@@ -9,7 +9,7 @@ import msgspec
 
 from kgents_cli import snapshot
 from kgents_cli.connection import connected
-from kgents_cli.discovery import look, useful
+from kgents_cli.discovery import detect, useful
 from kgents_cli.installed import service_names
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
@@ -62,15 +62,16 @@ async def _doctor(target: Target, common: CommonConfig, *, as_json: bool) -> int
 
 
 async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdict]:
-    expected = await asyncio.to_thread(useful, target.environ(), service_names(), target.addressed())
+    findings = await asyncio.to_thread(detect, target.environ())
+    expected = useful(findings, service_names(), target.addressed())
     try:
         async with connected(common) as bus:
             async for verdict in _nats(bus, common, target.cluster, expected):
                 yield verdict
     except BusError as error:
         yield Verdict(False, str(error))
-    for finding in await asyncio.to_thread(look, target.environ(), service_names()):
-        yield Verdict(None, f"{finding.name}: {finding.text}")
+    for finding in findings:
+        yield Verdict(None, f"{finding.detected.name}: {finding.text}")
 
 
 async def _nats(

@@ -14,7 +14,7 @@ import msgspec
 from kgents_cli import screen
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
-from kgents_cli.discovery import look, useful
+from kgents_cli.discovery import Finding, detect, useful
 from kgents_cli.embedded import EmbeddedServer, embedded_server, owned
 from kgents_cli.installed import entry_point, service_names
 from kgents_cli.options import CLUSTER, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
@@ -39,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True):
     target: Target
     has_own_server: bool
     services: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """What is on this machine."""
     duration_s: float | None
     """None: until Ctrl-C or SIGTERM."""
     as_json: bool
@@ -62,16 +64,17 @@ def command(duration: float | None, only: str | None, data: Path | None, output:
       kgents up --only collector-nats,topology-builder --nats nats://host:4222
       kgents up --duration 60 -o json > topology.jsonl
     """  # noqa: D301
+    has_own_server = NATS_URL not in map(str.upper, target.environ())
+    findings = detect(target.environ())
     if only is not None:
         names = [name.strip() for name in only.split(",")]
     else:
-        names = useful(target.environ(), service_names(), target.addressed())
+        names = useful(findings, service_names(), target.addressed())
     for name in names:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}
     target = msgspec.structs.replace(target, overrides=overrides)
-    has_own_server = NATS_URL not in map(str.upper, target.environ())
-    plan = Plan(target, has_own_server, tuple(names), duration, output == "json")
+    plan = Plan(target, has_own_server, tuple(names), tuple(findings), duration, output == "json")
     asyncio.run(_up(plan, target.load()))
 
 
@@ -118,8 +121,8 @@ async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | 
     say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
     say("")
     say("on this machine")
-    for finding in await asyncio.to_thread(look, plan.target.environ(), service_names()):
-        say(f"  {OK if finding.where else NEUTRAL} {finding.name:<13} {finding.text}")
+    for each in plan.findings:
+        say(f"  {OK if each.detected.is_usable else NEUTRAL} {each.detected.name:<13} {each.text}")
     say("")
 
 

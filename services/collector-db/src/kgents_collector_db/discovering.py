@@ -5,7 +5,6 @@ import os
 import pwd
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -13,20 +12,20 @@ import structlog
 from kgents_collector_db.backend import Backend
 from kgents_collector_db.backends import Backends
 from kgents_collector_db.config import Config, DiscoveryConfig
+from kgents_collector_db.detect import POSTGRES_SOCKETS, QDRANT, REDIS, postgres_ports
 from kgents_collector_db.mapping.discovery import Found, found
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_collector_db.targets.target import Target
 from kgents_shared.contract import subjects
-from kgents_shared.contract.address import split
+from kgents_shared.contract.address import join, split
 from kgents_shared.contract.codec import ENTITY
+from kgents_shared.runtime.detect import listens
 from kgents_shared.runtime.service import Context
 
 FOUND_MAX: Final = 200
 """Databases followed from the stream: each is a connection to a database, and a mark is quickly copied."""
-
-_SOCKETS: Final = Path("/var/run/postgresql")
 
 _log = structlog.get_logger(__name__)
 
@@ -79,13 +78,8 @@ async def on_this_machine(backends: Backends, taken: Collection[str], known: Col
 
 async def _lets_us_in(backend: Backend[Any]) -> bool:
     host, port = split(backend.target.address)
-    if port is not None:  # otherwise a socket, which is there
-        try:
-            async with asyncio.timeout(backend.target.connect_timeout_s):
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, TimeoutError):
-            return False
-        writer.close()
+    if port is not None and not await asyncio.to_thread(listens, host, port):  # without one it is a socket
+        return False
     async with aclosing(backend.open()) as source:
         sample = await source.read(frozenset({"fast"}))
     return sample.blindness is None
@@ -93,11 +87,13 @@ async def _lets_us_in(backend: Backend[Any]) -> bool:
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
     user = pwd.getpwuid(os.geteuid()).pw_name  # the server asks the kernel who we are, not us
-    names = {f"postgres-{socket.suffix.removeprefix('.')}" for socket in _SOCKETS.glob(".s.PGSQL.*")}  # and lock files
-    names |= {"postgres-5432" if name == "postgres" else name for name in known}
-    numbers = (name.removeprefix("postgres-") for name in names)
-    for port in sorted(int(number) for number in numbers if number.isdecimal()):
+    numbers = (name.removeprefix("postgres-") for name in known if name != "postgres")
+    ports = {*postgres_ports(), *(int(number) for number in numbers if number.isdecimal())}
+    if "postgres" in known:
+        ports.add(5432)
+    for port in sorted(ports):
         name = "postgres" if port == 5432 else f"postgres-{port}"
-        yield name, PostgresTarget(host=str(_SOCKETS), port=port, user=user, connect_timeout_s=1)
-    yield "redis", RedisTarget(connect_timeout_s=1, timeout_s=1)
-    yield "qdrant", QdrantTarget(connect_timeout_s=1, timeout_s=1)
+        yield name, PostgresTarget(host=str(POSTGRES_SOCKETS), port=port, user=user, connect_timeout_s=1)
+    host, port = REDIS
+    yield "redis", RedisTarget(host=host, port=port, connect_timeout_s=1, timeout_s=1)
+    yield "qdrant", QdrantTarget(url=f"http://{join(*QDRANT)}", connect_timeout_s=1, timeout_s=1)

@@ -8,14 +8,11 @@ from typing import Annotated, Final
 
 from msgspec import Meta, field
 
+from kgents_collector_docker.detect import NO_CONTEXT
 from kgents_shared.bus.files import TlsFiles
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
-SCHEMES: Final = ("unix://", "tcp://", "http://", "https://")
-NO_CONTEXT: Final = "default"
-"""What the `docker` command calls it when there is no context: DOCKER_HOST, or a well-known socket."""
-
 _PORT: Final = re.compile(r":[0-9]+/?\Z")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from kgents_collector_nats.detect import MONITOR_URL
 from kgents_collector_nats.mapping.caps import Caps
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.section import Fault, Section, unusable_url
@@ -15,7 +16,7 @@ Count = Annotated[int, Meta(ge=1)]
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which servers to poll, how often, and how much of them to show."""
 
-    monitor_urls: list[str] = field(default_factory=lambda: ["http://127.0.0.1:8222"])
+    monitor_urls: list[str] = field(default_factory=lambda: [MONITOR_URL])
     """HTTP monitoring endpoints, one for each server: a server only reports itself. Unused when `system` is set.
     The default is the port of `nats-server -m 8222`."""
 

@@ -8,16 +8,14 @@ import aiodocker
 import aiohttp
 from aiodocker.exceptions import DockerContextInvalidError, DockerError
 
-from kgents_collector_docker.config import DEFAULT_URL, NO_CONTEXT, SCHEMES, EngineConfig, TlsConfig
+from kgents_collector_docker.config import DEFAULT_URL, EngineConfig, TlsConfig
+from kgents_collector_docker.detect import FORWARD, NO_CONTEXT, SCHEMES, context, sockets
+from kgents_collector_docker.detect import host as docker_host
 from kgents_collector_docker.source.fault import EngineError
 from kgents_shared.contract.address import of_url
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
 """What aiodocker makes of a context of another shape, and of a pipe of Windows."""
-_FORWARD: Final = (
-    "forward its socket (ssh -N -L /tmp/docker.sock:/var/run/docker.sock user@host) and set engines[].url to "
-    "unix:///tmp/docker.sock"
-)
 
 
 def connect(engine: EngineConfig) -> aiodocker.Docker:
@@ -32,7 +30,7 @@ def connect(engine: EngineConfig) -> aiodocker.Docker:
         if engine.context not in (None, NO_CONTEXT):
             return aiodocker.Docker(context=engine.context, timeout=timeout)
         if engine.url is None:
-            return _found(engine.context, timeout)
+            return _found(engine, timeout)
         url, tls = engine.url, _tls(engine.tls) if engine.tls is not None else None
         if not url.startswith("unix://"):
             scheme = "https" if tls is not None or url.startswith("https://") else "http"
@@ -65,21 +63,17 @@ def _tls(given: TlsConfig) -> ssl.SSLContext:
     return tls
 
 
-def _found(context: str | None, timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
+def _found(engine: EngineConfig, timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
     """The engine of the `docker` command: of DOCKER_HOST, its current context, or behind a well-known socket."""
-    given = os.environ.get("DOCKER_HOST")  # noqa: TID251 - aiodocker reads it too, but behind the context
-    if given:
+    environ = os.environ  # noqa: TID251 - the variables of the `docker` command, not ours
+    if given := docker_host(environ):
         if not given.startswith((*SCHEMES, "ssh://")):
             raise EngineError(f"DOCKER_HOST: expected an address of {', '.join(SCHEMES)}, found another; correct it")
         return aiodocker.Docker(url=given, timeout=timeout)
-    try:
-        return aiodocker.Docker(context=context, timeout=timeout)
-    except AssertionError:  # aiodocker's way to say that there is none
-        return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)
-    except ValueError:
-        if given is None:
-            raise
-        return aiodocker.Docker(url=DEFAULT_URL, timeout=timeout)  # empty is not set, as for the `docker` command
+    if engine.context is None and (name := context(environ)):
+        return aiodocker.Docker(context=name, timeout=timeout)
+    paths = sockets(environ)
+    return aiodocker.Docker(url=f"unix://{paths[0]}" if paths else DEFAULT_URL, timeout=timeout)
 
 
 def _why(error: Exception) -> str:
@@ -97,7 +91,7 @@ def _why(error: Exception) -> str:
 
 def _advice(engine: EngineConfig, error: Exception) -> str:
     if isinstance(error, DockerError) and not isinstance(error, DockerContextInvalidError):
-        return _FORWARD
+        return FORWARD
     if engine.tls is not None:
         return "check the files of `tls`: certificate and key in PEM, of one pair, the key without a passphrase"
     if engine.context is not None:

@@ -17,20 +17,19 @@ from urllib.parse import quote
 from kubernetes_asyncio.client.configuration import Configuration
 from kubernetes_asyncio.config import load_incluster_config
 from kubernetes_asyncio.config.kube_config import (
-    KUBE_CONFIG_DEFAULT_LOCATION,  # that of KUBECONFIG, if it is set
     ConfigNode,
     KubeConfigLoader,
     KubeConfigMerger,
 )
 from msgspec import Struct
 
+from kgents_collector_k8s.detect import SERVICE_ACCOUNT, current_context, kubeconfigs
 from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
 from kgents_collector_k8s.source.plugin import install as install_plugins
 from kgents_shared.contract.errors import ConfigError
 
 LOGIN_S: Final = 60.0
 """For a login as a whole: an identity provider may be asked, or a plugin."""
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _TOLD: Final = (
     "server",
@@ -41,7 +40,6 @@ _TOLD: Final = (
     "disable-compression",
 )
 """What a plugin is told of the cluster, if it asks: by the same names in the kubeconfig and in an ExecCredential."""
-_HOME: Final = "~/.kube/config"
 _PLUGIN_EXTENSION: Final = "client.authentication.k8s.io/exec"
 _LEGAL_IN_HEADERS: Final = "!#$&'*+-.^_`|~"
 
@@ -79,7 +77,7 @@ async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return Credentials(configuration, "")
     with usable_login(kubeconfig):
-        content, current = _merged(str(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION or _HOME))
+        content, current = _merged([kubeconfig] if kubeconfig is not None else _of_kubectl())
         context = context or current
         user, cluster = _chosen(content, context)
         _prepare_plugin(user, cluster)
@@ -103,13 +101,20 @@ def usable_login(kubeconfig: Path | None) -> Iterator[None]:
         raise ConfigError([fault]) from None
 
 
-def _merged(paths: str) -> tuple[ConfigNode, str]:
+def _of_kubectl() -> list[Path]:
+    environ = os.environ  # noqa: TID251 - the variables of kubectl, not ours
+    if paths := kubeconfigs(environ):
+        return paths
+    where = environ.get("KUBECONFIG") or "~/.kube/config"
+    raise ConfigError([f"kubeconfig: expected a kubeconfig, found none at {where}; try kubeconfig"])
+
+
+def _merged(paths: list[Path]) -> tuple[ConfigNode, str]:
     """One or several kubeconfigs as one, and its current context: in all things the first file that says it decides."""
-    merger = KubeConfigMerger(paths)
+    merger = KubeConfigMerger(os.pathsep.join(map(str, paths)))
     if merger.config is None:
-        raise ConfigError([f"kubeconfig: expected a kubeconfig, found none at {paths}; try kubeconfig"])
-    named = (str(merger.config_files[path].get("current-context") or "") for path in merger.paths)
-    return merger.config, next((name for name in named if name), "")
+        raise ConfigError([f"kubeconfig: expected a kubeconfig, found none at {paths[0]}; try kubeconfig"])
+    return merger.config, current_context(merger.config_files[path] for path in merger.paths)
 
 
 def _chosen(content: ConfigNode, context: str) -> tuple[ConfigNode, Any]:

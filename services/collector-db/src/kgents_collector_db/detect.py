@@ -1,0 +1,54 @@
+"""Database servers of this machine: sockets and usual ports → Detected, and the targets that `local` collects."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kgents_shared.contract.address import join
+from kgents_shared.runtime.detect import Detected, answer, listens, socket_problem
+
+POSTGRES_SOCKETS: Final = Path("/var/run/postgresql")
+POSTGRES_TCP: Final = ("127.0.0.1", 5432)
+REDIS: Final = ("127.0.0.1", 6379)
+QDRANT: Final = ("127.0.0.1", 6333)
+
+
+def postgres_ports() -> list[int]:
+    """The ports of the servers that have a unix socket there, whether they run or not."""
+    numbers = (path.suffix.removeprefix(".") for path in POSTGRES_SOCKETS.glob(".s.PGSQL.*"))  # and lock files
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def detect(_: Mapping[str, str]) -> list[Detected]:
+    """The servers that are collected when nothing is configured: those that let this user in without a password."""
+    return [_postgres(), _redis(), _qdrant()]
+
+
+def _postgres() -> Detected:
+    paths = [POSTGRES_SOCKETS / f".s.PGSQL.{port}" for port in postgres_ports()]
+    problems = {path: problem for path in paths if (problem := socket_problem(path)) is not None}
+    if open_ := [str(path) for path, problem in problems.items() if not problem]:
+        return Detected("PostgreSQL", ", ".join(open_))
+    needs = "a target under `postgres` in the section collector-db"
+    if problems:
+        path, problem = next(iter(problems.items()))
+        return Detected("PostgreSQL", str(path), problem, needs)
+    if listens(*POSTGRES_TCP):
+        return Detected("PostgreSQL", join(*POSTGRES_TCP), f"it has no socket in {POSTGRES_SOCKETS}", needs)
+    return Detected("PostgreSQL", needs=f"a server with a socket in {POSTGRES_SOCKETS}, or {needs}")
+
+
+def _redis() -> Detected:
+    where, needs = join(*REDIS), "a target under `redis` in the section collector-db"
+    if not listens(*REDIS):
+        return Detected("Redis", needs=f"a server on {where}, or {needs}")
+    if answer(*REDIS, b"PING\r\n").startswith((b"-NOAUTH", b"-NOPERM", b"-DENIED")):
+        return Detected("Redis", where, "it wants a password", needs)
+    return Detected("Redis", where)
+
+
+def _qdrant() -> Detected:
+    where = join(*QDRANT)
+    if not listens(*QDRANT):
+        return Detected("Qdrant", needs=f"a server on {where}, or a target under `qdrant` in the section collector-db")
+    return Detected("Qdrant", where)

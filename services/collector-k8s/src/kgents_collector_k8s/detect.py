@@ -1,0 +1,58 @@
+"""Where a login to a cluster is: the pod's service account, or the kubeconfigs of kubectl → Detected, and `login`."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from kgents_shared.runtime.detect import Detected
+
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_NEEDS: Final = "~/.kube/config, or KUBECONFIG, with a current context"
+
+
+def kubeconfigs(environ: Mapping[str, str]) -> list[Path]:
+    """The kubeconfigs there are: all of KUBECONFIG's list, else the one in the home directory."""
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    given = [Path(path).expanduser() for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    return [path for path in given or [home / ".kube" / "config"] if path.exists()]
+
+
+def current_context(documents: Iterable[Mapping[str, Any]]) -> str:
+    """The current context of several kubeconfigs: the first that names one decides."""
+    named = (str(document.get("current-context") or "") for document in documents)
+    return next((name for name in named if name), "")
+
+
+def detect(environ: Mapping[str, str]) -> list[Detected]:
+    """The cluster that is collected when nothing is configured."""
+    return [_detected(environ)]
+
+
+def _detected(environ: Mapping[str, str]) -> Detected:
+    if SERVICE_ACCOUNT.exists():
+        return Detected("Kubernetes", "the service account of this pod")
+    documents: list[Mapping[str, Any]] = []
+    paths = kubeconfigs(environ)
+    where = os.pathsep.join(map(str, paths))
+    for path in paths:
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, yaml.YAMLError):
+            return Detected("Kubernetes", str(path), "it cannot be read", _NEEDS)
+        documents.append(document if isinstance(document, dict) else {})
+    name = current_context(documents)
+    if not paths:
+        return Detected("Kubernetes", needs=_NEEDS)
+    if not name:
+        return Detected("Kubernetes", where, "it has no current context", _NEEDS)
+    if not any(isinstance(each, dict) and each.get("name") == name for found in documents for each in _contexts(found)):
+        return Detected("Kubernetes", where, f"it has no context {name}", _NEEDS)
+    return Detected("Kubernetes", f"{where} (context {name})")
+
+
+def _contexts(document: Mapping[str, Any]) -> list[Any]:
+    found = document.get("contexts")
+    return found if isinstance(found, list) else []
