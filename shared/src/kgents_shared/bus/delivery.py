@@ -1,14 +1,10 @@
-"""A message as a stream holds it: nats-py's message, or an answer of the JetStream API → `Delivery`."""
+"""A message as a stream holds it: what a consumer delivers, or the JetStream API answers → here. Pure."""
 
 from typing import Final
 
 import msgspec
-from nats.aio.msg import Msg
 
 MARKER: Final = "Nats-Marker-Reason"
-
-_V1_TOKENS: Final = 9  # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<time>.<pending>
-_V2_FIRST: Final = 4  # since 2.14, behind a flag: $JS.ACK.<domain>.<account>.<stream>.<consumer>.…
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -31,19 +27,3 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     def marker(self) -> str:
         """Why the server itself removed the subject's last message (`MaxAge`); empty for an ordinary message."""
         return self.headers.get(MARKER, "") if self.headers else ""
-
-
-def delivery(message: Msg) -> Delivery:
-    """A message that a consumer delivered: its position is in the reply subject."""
-    tokens = message.reply.split(".")
-    at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
-    return Delivery(
-        message.subject,
-        message.data,
-        message.headers,
-        int(tokens[at + 1]),
-        int(tokens[at + 2]),
-        int(tokens[at + 3]),
-        int(tokens[at + 4]),
-        message.reply,
-    )

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from nats.aio.msg import Msg
 
-from kgents_shared.bus.delivery import Delivery, delivery
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import after, create_consumer, delete_consumer, pull_subject
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
@@ -31,6 +31,9 @@ DROPPED_S: Final = 10.0
 """What waited and does not come in this time comes no more. Longer than the silence that ends a pull."""
 READ_MAX: Final = 10_000
 """Messages that one audit of a stretch of a stream reads."""
+
+_V1_TOKENS: Final = 9  # $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<time>.<pending>
+_V2_FIRST: Final = 4  # since 2.14, behind a flag: $JS.ACK.<domain>.<account>.<stream>.<consumer>.…
 
 
 class ConsumerGoneError(BusError):
@@ -90,7 +93,7 @@ class Pull:
             self._asked -= len(arrived)
             if self._asked < BATCH // 2:
                 await self._ask()
-            deliveries = [delivery(message) for message in arrived]
+            deliveries = [_delivery(message) for message in arrived]
             self._check(deliveries)
             yield deliveries
 
@@ -174,3 +177,19 @@ async def headers_since(session: Session, stream: str, filters: Sequence[str], s
             if len(found) >= READ_MAX:
                 break
     return found
+
+
+def _delivery(message: Msg) -> Delivery:
+    """A message that a consumer delivered: its position is in the reply subject."""
+    tokens = message.reply.split(".")
+    at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
+    return Delivery(
+        message.subject,
+        message.data,
+        message.headers,
+        int(tokens[at + 1]),
+        int(tokens[at + 2]),
+        int(tokens[at + 3]),
+        int(tokens[at + 4]),
+        message.reply,
+    )
