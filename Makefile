@@ -63,7 +63,7 @@ bench: servers ## figures as ratios to a bare nats-py client doing the same I/O 
 
 lock: setup ## requirements.lock anew from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \
-	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml -o requirements.lock
+	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
 clean: ## remove .venv and every cache
 	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

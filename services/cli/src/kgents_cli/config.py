@@ -16,7 +16,8 @@ from kgents_shared.contract.errors import ConfigError, KgentsError
 from kgents_shared.contract.section import Fault
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.ini import UnusableFileError
-from kgents_shared.runtime.layers import FOREIGN_SECTIONS, document
+from kgents_shared.runtime.layers import document
+from kgents_shared.runtime.other_layouts import FOREIGN_SECTIONS
 
 
 @click.group("config")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from kgents_shared.runtime.layers import FOREIGN_SECTIONS
+from kgents_shared.runtime.other_layouts import FOREIGN_SECTIONS
 
 Key = tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Entities → a tree: cluster → namespace → entity → an arrow for each kind of connection. Pure."""
+"""Entities → a tree: cluster → namespace → entity → an arrow for each kind of connection."""
 
 import sys
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""The least rights: the watched kinds → a ClusterRole, or a Role for each namespace. Pure.
+"""The least rights: the watched kinds → a ClusterRole, or a Role for each namespace.
 
 `python -m kgents_collector_k8s.rights` prints what the default configuration needs, for `kubectl apply -f -`.
 """

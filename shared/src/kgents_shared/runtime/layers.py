@@ -11,6 +11,7 @@ from typing import Final
 
 from kgents_shared.contract.section import Fault
 from kgents_shared.runtime.ini import UnusableFileError, is_ini, read_ini
+from kgents_shared.runtime.other_layouts import FOREIGN_SECTIONS
 from kgents_shared.runtime.report import Report
 from kgents_shared.runtime.settings import (
     ANY,
@@ -33,12 +34,6 @@ FILE_VARIABLE: Final = "KGENTS_CONFIG"
 """The variable that names the file; it is no setting."""
 
 ENVIRONMENT: Final = "environment"
-
-FOREIGN_SECTIONS: Final = (
-    *("collectors", "visualization", "health", "alerts"),
-    *("database", "collection", "listener", "buffer"),
-)
-"""Sections of the layouts that `kgents config import` reads."""
 
 _NEAR: Final = 0.85
 """How alike a variable without our prefix must be to one of ours to be meant as it."""
