@@ -7,15 +7,12 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.state_table import StateTable
-from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import META, encode
-from kgents_shared.contract.meta import DeadLetter
+from kgents_shared.contract.codec import encode
 from kgents_topology_builder.reducer import Reducer
 from support.build import NOW_NS, connect_to, make_entity, make_ref, subject_of
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
-from support.truth import Truth, heartbeat, in_sync, last_seq, topology
+from support.truth import Truth, dead_letters, heartbeat, in_sync, last_seq, topology
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(180)
@@ -118,7 +115,7 @@ async def test_a_second_instance_stands_by_and_takes_over_without_doubling(
             assert await standby.stop() == 0
 
 
-async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
+async def test_a_poison_message_becomes_a_dead_letter_and_the_builder_goes_on(
     bus: Bus, server: NatsServer, truth: Truth, tmp_path: Path
 ) -> None:
     async with ServiceProcess(BUILDER, server.url, tmp_path):
@@ -128,20 +125,27 @@ async def test_a_poison_message_is_set_aside_and_the_builder_goes_on(
         await session.request("kgents.entity.test.custom.pod.shop.rubbish", b"\xff\x00")
         stranger = make_entity("x", source="custom", ref=make_ref("x", cluster="another"), report_interval_s=60.0)
         await session.request("kgents.entity.test.custom.pod.shop.x", encode(stranger))
-        for_ever = (
+        too_late = (
             b'{"ref": {"cluster": "test", "kind": "pod", "name": "f"}, "source": "s", "report_interval_s": 1e308}'
         )
-        await session.request("kgents.entity.test.s.pod._.f", for_ever)
+        await session.request("kgents.entity.test.s.pod._.f", too_late)
+        await session.request("kgents.meta.test.custom.rubbish", b'{"type": "heartbeat"}')
+        await session.request("kgents.meta.=zz.collector-k8s.truth", encode(truth.heartbeat("in_sync")))
+        await session.request("kgents.meta.test.collector-k8s.other", encode(truth.heartbeat("in_sync")))
         await truth.say(make_entity("a"))
         await eventually(lambda: equals_truth(bus, truth))
 
-        async def four_letters() -> bool:
-            letters = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=BUILDER)])
-            await letters.load(now_ns=NOW_NS)
-            found = [row.message for row in letters.rows.values() if isinstance(row.message, DeadLetter)]
-            return len(found) == 4 and all("hunter2" not in letter.text for letter in found)
+        async def seven_letters() -> bool:
+            found = await dead_letters(bus, BUILDER)
+            return len(found) == 7 and all("hunter2" not in letter.text for letter in found)
 
-        await eventually(four_letters)
+        await eventually(seven_letters)
+
+        async def counted() -> bool:
+            beat = await heartbeat(bus, BUILDER)
+            return beat is not None and beat.dead_letters == 7
+
+        await eventually(counted)
 
 
 async def test_the_topology_converges_after_any_sequence_of_faults(

@@ -27,11 +27,15 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
-class SystemClockAhead(SystemClock):
-    """A machine whose clock is ahead."""
+class ShiftedClock(SystemClock):
+    """A machine on which time has passed, or whose wall clock alone was set."""
 
-    def __init__(self, seconds: float) -> None:
-        self._ahead = timedelta(seconds=seconds)
+    def __init__(self, *, passed_s: float = 0.0, set_s: float = 0.0) -> None:
+        self._passed_s = passed_s
+        self._set_s = set_s
 
     def now(self) -> datetime:
-        return super().now() + self._ahead
+        return super().now() + timedelta(seconds=self._passed_s + self._set_s)
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._passed_s

@@ -13,7 +13,7 @@ from kgents_shared.contract.codec import ENTITY, HEALTH, META, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.health import Health
-from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat
+from kgents_shared.contract.meta import HEARTBEAT_TTL_S, DeadLetter, Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW, NOW_NS, make_removal, subject_of
@@ -82,14 +82,17 @@ class Truth:
         )
         await self.publisher.send_one(entity.ref.subject("pulse", source="k8s"), encode(sample), {})
 
+    def heartbeat(self, state: str) -> Heartbeat:
+        """What its heartbeat says in this state."""
+        return Heartbeat(
+            text="", service="collector-k8s", instance="truth", version="0", started_at=NOW, state=state, source="k8s"
+        )
+
     async def beat(self, state: str = "in_sync") -> None:
         """One heartbeat."""
         subject = subjects.build("meta", cluster="test", service="collector-k8s", instance="truth")
-        heartbeat = Heartbeat(
-            text="", service="collector-k8s", instance="truth", version="0", started_at=NOW, state=state, source="k8s"
-        )
         with contextlib.suppress(BusError):
-            await self.publisher.send_one(subject, encode(heartbeat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+            await self.publisher.send_one(subject, encode(self.heartbeat(state)), {TTL: f"{HEARTBEAT_TTL_S}s"})
 
     async def _beat(self) -> None:
         while True:
@@ -119,6 +122,13 @@ async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat 
     await table.load(now_ns=NOW_NS)
     found = [row.message for row in table.rows.values() if isinstance(row.message, Heartbeat)]
     return found[0] if found else None
+
+
+async def dead_letters(bus: Bus, service: str) -> list[DeadLetter]:
+    """What a service could not read."""
+    table = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=service)])
+    await table.load(now_ns=NOW_NS)
+    return [row.message for row in table.rows.values() if isinstance(row.message, DeadLetter)]
 
 
 async def last_seq(bus: Bus, stream: str) -> int:

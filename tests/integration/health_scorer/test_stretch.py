@@ -22,7 +22,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.service import Context
 from support.build import NOW_NS, make_ref
-from support.clock import SystemClockAhead
+from support.clock import ShiftedClock
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
 from support.running import running
@@ -31,7 +31,7 @@ from support.waiting import eventually
 
 __all__ = ["bus", "server"]
 
-COUNT = 3_000
+COUNT = 2_000
 STRETCH_MAX = 45 * COUNT
 WITHIN_S = 60
 REFS = [make_ref(f"p{number}") for number in range(COUNT)]
@@ -88,7 +88,7 @@ async def test_a_restart_yields(bus: Bus, topology: Any, tmp_path: Path) -> None
 
 async def test_samples_that_are_missed_together_yield(bus: Bus, topology: Any, tmp_path: Path) -> None:
     async with scoring(bus, tmp_path) as context, measured_stretch() as stretch:
-        context.clock = SystemClockAhead(600)
+        context.clock = ShiftedClock(passed_s=600)
         await eventually(lambda: "healthy" not in levels(context), WITHIN_S)
     assert stretch.longest < STRETCH_MAX
 

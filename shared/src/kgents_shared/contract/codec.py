@@ -6,12 +6,13 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
-from kgents_shared.contract.meta import Meta
+from kgents_shared.contract.meta import Heartbeat, Meta
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import REMOVE, Wire
@@ -54,15 +55,18 @@ def is_removal(payload: bytes) -> bool:
 class Codec(Generic[T]):
     """Decodes one signal's messages."""
 
-    def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T], str] | None = None) -> None:
-        """`subject_of` tells on which subject a message belongs, where strangers may publish."""
+    def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T, str], str] | None = None) -> None:
+        """`subject_of` gives the subject on which a message belongs, where others may publish.
+
+        Its second argument is the subject on which the message was found, and it may raise MalformedMessageError.
+        """
         self.signal: Final = signal
         self.type: Final = type_
         self._subject_of = subject_of
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type_)
 
     def decode(self, payload: bytes, *, subject: str = "") -> T:
-        """The message of these bytes; with a `subject`, it must be about the thing that the subject names.
+        """The message of these bytes; with a `subject`, it must be about what the subject names.
 
         Raises:
             MalformedMessageError: the contract does not allow them. The text says where, never what was found there,
@@ -72,9 +76,18 @@ class Codec(Generic[T]):
             message = self._decoder.decode(payload)
         except _MALFORMED as error:
             raise MalformedMessageError(f"not a valid {self.signal} message: {_told(error)}") from None
-        if subject and self._subject_of is not None and self._subject_of(message) != subject:
-            raise MalformedMessageError(f"not a valid {self.signal} message: it names another thing than its subject")
+        if subject and self._subject_of is not None and self._subject_of(message, subject) != subject:
+            raise MalformedMessageError(f"not a valid {self.signal} message: it names something else than its subject")
         return message
+
+
+def _subject_of_meta(message: Meta, subject: str) -> str:
+    """A heartbeat names its service and instance; of leases and dead letters the subject alone does."""
+    tokens = subjects.parse(subject)
+    if not isinstance(message, Heartbeat):
+        return subject
+    cluster = tokens.value("cluster")
+    return subjects.build("meta", cluster=cluster, service=message.service, instance=message.instance)
 
 
 def _told(error: Exception) -> str:
@@ -83,14 +96,14 @@ def _told(error: Exception) -> str:
 
 
 ENTITY: Final = Codec[Entity](
-    "entity", Entity, subject_of=lambda entity: entity.ref.subject("entity", source=entity.source)
+    "entity", Entity, subject_of=lambda entity, _: entity.ref.subject("entity", source=entity.source)
 )
 PULSE: Final = Codec[Pulse]("pulse", Pulse)
 EVENT: Final = Codec[Event]("event", Event)
 TOPOLOGY: Final = Codec[TopologyEntity]("topology", TopologyEntity)
 HEALTH: Final = Codec[Health]("health", Health)
 ALERT: Final = Codec[Alert]("alert", Alert)
-META: Final = Codec[Meta]("meta", Meta)
+META: Final = Codec[Meta]("meta", Meta, subject_of=_subject_of_meta)
 
 BY_SIGNAL: Final[dict[str, Codec[Wire]]] = {  # a Codec only ever gives, so reading it as one of Wire is sound
     codec.signal: codec  # type: ignore[misc]

@@ -1,0 +1,228 @@
+"""What a service has in common that follows streams and publishes what it makes of them: inputs, time, publishing.
+
+A reducer (pure) holds what the inputs say. Its owner feeds it what `Input.items` gives, lets it see what time alone
+changes with `ticks`, and puts what `desired` takes out of it into its state tables; the loops are the owner's own:
+
+    inputs: snapshot, then changes ──► reducer ──► desired ──► state tables
+                        server clock ──► ticks ─┘
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from kgents_shared.bus.consume import Position, follow
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.rows import Change
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.codec import Codec
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.wire import Wire
+from kgents_shared.runtime.service import Context, cluster_filters
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class Stored(Protocol):
+    """What an input gives: `Change` or `Sample`."""
+
+    @property
+    def time_ns(self) -> int:
+        """When the server stored it."""
+
+
+T = TypeVar("T", bound=Wire)
+Item = TypeVar("Item", bound=Stored)
+Desired = TypeVar("Desired")
+Desired_co = TypeVar("Desired_co", covariant=True)
+
+
+class Reducer(Protocol[Desired_co]):
+    """What `desired` takes from."""
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether `take` has something to give."""
+
+    def take(self) -> Iterator[Desired_co]:
+        """What may have changed; each is made when it is asked for."""
+
+
+class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """One message of a log."""
+
+    message: T
+    seq: int
+    time_ns: int
+    """When the server stored it."""
+
+
+class _Batch(msgspec.Struct, Generic[Item]):
+    items: list[Item]
+    malformed: list[tuple[Delivery, str]]
+    caught_up: bool
+    position: Position | None
+
+    @property
+    def time_ns(self) -> int:
+        """When its last message was stored; 0: it has none."""
+        return self.items[-1].time_ns if self.items else 0
+
+
+class Input(Generic[Item]):
+    """One stream of a follower, as far as its owner has dealt with it."""
+
+    def __init__(
+        self,
+        context: Context[Any],
+        stream: str,
+        batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
+        changed: asyncio.Event,
+    ) -> None:
+        """`changed` is set when the owner has dealt with a batch."""
+        self.stream: Final = stream
+        self.caught_up: Final = asyncio.Event()
+        """Set when the owner has dealt with everything that was there at the start."""
+        self.position: Position | None = None
+        self._context = context
+        self._batches = batches
+        self._changed = changed
+        self._stored_ns: int | None = None  # the last message behind the snapshot, and
+        self._read_s = 0.0  # when it was read, by our monotonic clock
+
+    async def items(self) -> AsyncGenerator[Item, None]:
+        """Everything that is there, then everything that comes, in order. What cannot be read becomes a dead letter."""
+        time_slice = TimeSlice()
+        async with aclosing(self._batches()) as batches:
+            async for batch in batches:
+                for item in batch.items:
+                    yield item
+                    await time_slice.checkpoint()
+                for delivery, reason in batch.malformed:
+                    await self._context.dead_letters.set_aside(delivery, reason)
+                self._note(batch)
+
+    def server_ns(self) -> int | None:
+        """The server's clock up to which the input was read; None while it says nothing about that.
+
+        A message that waits to be read was stored later, so nothing counts as late that only waits. Between two
+        messages our monotonic clock goes on, which no one sets.
+        """
+        if self._stored_ns is None:
+            return None
+        return self._stored_ns + int((self._context.clock.monotonic_s() - self._read_s) * NS_PER_S)
+
+    def _note(self, batch: _Batch[Item]) -> None:
+        self.position = batch.position or self.position
+        if batch.time_ns and self.caught_up.is_set():  # a snapshot's messages may be years old
+            self._stored_ns, self._read_s = batch.time_ns, self._context.clock.monotonic_s()
+        if batch.caught_up:
+            self.caught_up.set()
+        self._changed.set()
+
+
+class Follower(Generic[Desired]):
+    """The inputs, the reducer and the outputs of one run of a service."""
+
+    def __init__(
+        self,
+        context: Context[Any],
+        reducer: Reducer[Desired],
+        outputs: Sequence[StateTable[Any]],
+        *,
+        clusters: Sequence[str],
+    ) -> None:
+        """`clusters` are those that are followed; empty: all."""
+        self._context = context
+        self._reducer = reducer
+        self._outputs = outputs
+        self._clusters = clusters
+        self._inputs: list[Input[Any]] = []
+        self._changed = asyncio.Event()
+        self._published_s = context.clock.monotonic_s()
+
+    def state(self, codec: Codec[T]) -> Input[Change[T]]:
+        """A state stream: the last message of each subject, then every change, removals too."""
+        table = self._context.reader(codec, cluster_filters(codec.signal, self._clusters))
+
+        async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
+            async with aclosing(table.follow(now_ns=self._context.now_ns())) as found:
+                async for each in found:
+                    yield _Batch(each.changes, each.malformed, each.caught_up, each.position)
+
+        return self._input(codec, batches)
+
+    def log(self, codec: Codec[T]) -> Input[Sample[T]]:
+        """A log read like a state stream: the last message of each subject, then every later one. No row is kept.
+
+        Of samples the last one counts, so nothing has to be acknowledged or remembered between two runs.
+        """
+        stream, filters = NAME_BY_SIGNAL[codec.signal], cluster_filters(codec.signal, self._clusters)
+        self._context.status.reads(stream)
+
+        async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
+            async with aclosing(follow(self._context.bus, stream, filters, now_ns=self._context.now_ns())) as found:
+                async for each in found:
+                    yield _Batch(*_decoded(codec, each.deliveries), each.caught_up, each.position)
+
+        return self._input(codec, batches)
+
+    def _input(self, codec: Codec[Any], batches: Callable[[], AsyncGenerator[_Batch[Item], None]]) -> Input[Item]:
+        found = Input(self._context, NAME_BY_SIGNAL[codec.signal], batches, self._changed)
+        self._inputs.append(found)
+        return found
+
+    def server_ns(self) -> int:
+        """The server's clock, as far as every input was read. It stored the messages, so it decides what is late."""
+        known = [ns for each in self._inputs if (ns := each.server_ns()) is not None]
+        return min(known, default=self._context.now_ns())
+
+    async def ticks(self, interval_s: float) -> AsyncGenerator[int, None]:
+        """The server's clock, once in each interval: for what time alone changes."""
+        while True:
+            await self._context.clock.sleep(interval_s)
+            yield self.server_ns()
+            self._changed.set()
+            self._note_published()
+
+    async def desired(self) -> AsyncGenerator[Desired, None]:
+        """What the reducer makes of the inputs, as fast as the server takes it; the owner puts it into the outputs.
+
+        One change may touch every entity, and a first start touches all of them: others have their turn in between.
+        The service is in sync when everything has been put for the first time.
+        """
+        time_slice = TimeSlice()
+        while True:
+            for item in self._reducer.take():
+                yield item
+                for table in self._outputs:
+                    await table.room()
+                await time_slice.checkpoint()
+            if not self._reducer.is_dirty:
+                self._context.status.set("in_sync")
+                await self._changed.wait()
+                self._changed.clear()
+
+    def _note_published(self) -> None:
+        """What was read is published once nothing waits any more; until then the lag grows."""
+        status, now_s = self._context.status, self._context.clock.monotonic_s()
+        if not self._reducer.is_dirty and not any(table.backlog for table in self._outputs):
+            self._published_s = now_s
+            status.watermark.update({each.stream: each.position.seq for each in self._inputs if each.position})
+        status.lag_s = now_s - self._published_s
+
+
+def _decoded(codec: Codec[T], deliveries: Sequence[Delivery]) -> tuple[list[Sample[T]], list[tuple[Delivery, str]]]:
+    samples: list[Sample[T]] = []
+    malformed: list[tuple[Delivery, str]] = []
+    for each in deliveries:
+        try:
+            samples.append(Sample(codec.decode(each.payload, subject=each.subject), each.seq, each.time_ns))
+        except MalformedMessageError as error:
+            malformed.append((each, str(error)))
+    return samples, malformed
