@@ -46,7 +46,7 @@ async def discovered(context: Context[Config], config: DiscoveryConfig) -> Async
                 else:
                     marked.pop(change.subject, None)
                     if seen is not None:
-                        _log.warning("cannot watch a marked database", why=seen)
+                        _log.warning("marked_database_unusable", reason=seen)
             if changes.caught_up or (is_known and marked != before):
                 is_known = True
                 yield _limited(marked)
@@ -54,7 +54,7 @@ async def discovered(context: Context[Config], config: DiscoveryConfig) -> Async
 
 def _limited(marked: dict[str, Found]) -> list[Found]:
     if len(marked) > FOUND_MAX:
-        _log.warning("too many marked databases", expected_at_most=FOUND_MAX, found=len(marked))
+        _log.warning("too_many_marked_databases", expected_at_most=FOUND_MAX, found=len(marked))
     return [marked[subject] for subject in sorted(marked)[:FOUND_MAX]]
 
 

@@ -102,7 +102,7 @@ class Watch(Generic[S]):
             why = [sample.blindness.text] if sample.blindness else sample.faults
             collector.publish(facts, part, faults=_joined(self.name, why), trace=trace)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
-            _log.exception("a look failed", target=self.name)
+            _log.exception("collection_failed", target=self.name)
             failure = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
             collector.attest(part, [Unread(reason=failure)])
             return

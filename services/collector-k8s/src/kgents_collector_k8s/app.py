@@ -45,7 +45,7 @@ async def run(context: Context[Config]) -> None:
     cluster = _Cluster(context, collector)
     await cluster.load()
     async with ApiClient(config.kubeconfig_path, config.context, context.clock) as client, asyncio.TaskGroup() as tasks:
-        _log.info("watching a cluster", server=client.url, cluster=context.cluster)
+        _log.info("watching_cluster", server=client.url, cluster=context.cluster)
         await cluster.check_identity(client)
         tasks.create_task(collector.run())
         for reflector in cluster.reflectors(client):

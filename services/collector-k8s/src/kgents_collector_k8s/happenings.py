@@ -91,7 +91,7 @@ class Happenings:
             try:
                 info = await stream_info(await self._context.bus.session(), _LOG)
             except BusError as error:
-                _log.warning("cannot read the stream", stream=_LOG, error=str(error), retry_in_s=RETRY_S)
+                _log.warning("stream_unreadable", stream=_LOG, error=str(error), retry_in_s=RETRY_S)
                 await self._context.clock.sleep(RETRY_S)
             else:
                 seq = max(0, info.last_seq - REMEMBERED_MAX)

@@ -111,7 +111,7 @@ class Usage:
                 if isinstance(error, ApiError) and error.status in (403, 404):
                     wait_s = max(wait_s, ABSENT_S)
             if part.fault != told:
-                _log.warning("cannot see usage", why=part.fault) if part.fault else _log.info("usage is seen again")
+                _log.warning("usage_unreadable", reason=part.fault) if part.fault else _log.info("usage_readable")
                 self._changed.set()
             await self._context.clock.sleep(wait_s)
 
@@ -132,4 +132,4 @@ def _readable(items: Iterable[msgspec.Raw], path: str, type_: type[T]) -> Iterat
         try:
             yield msgspec.json.decode(raw, type=type_)
         except UNREADABLE as error:
-            _log.debug("cannot read an item of usage", path=path, why=str(error))
+            _log.debug("malformed_usage_item", path=path, reason=str(error))

@@ -97,7 +97,7 @@ class _System:
             try:
                 event = advisory.event(news, scope)
             except MalformedMessageError as error:  # anybody may publish there, and it is not stored anywhere
-                _log.warning("passed over an advisory", why=str(error))
+                _log.warning("malformed_advisory", reason=str(error))
                 continue
             if event is not None:
                 self.collector.publish_event(event)

@@ -176,7 +176,7 @@ class Client:
         try:
             return msgspec.json.decode(line, type=EngineEvent)
         except msgspec.ValidationError:
-            _log.warning("an event of a shape that no Docker engine tells was passed over", engine=self.where)
+            _log.warning("malformed_engine_event", engine=self.where)
             return None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise EngineError(f"{self.where} sent a line in its event stream that is no JSON") from None

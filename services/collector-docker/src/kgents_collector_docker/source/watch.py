@@ -128,7 +128,7 @@ class Watch:
                 self._retry_s = RETRY_FIRST_S
             if fault is not None:
                 if self.fault != str(fault):
-                    _log.warning("cannot watch an engine", why=str(fault))
+                    _log.warning("engine_unreachable", reason=str(fault))
                 self.fault, self.is_seen = str(fault), False
                 self._on_look()
                 await self._client.close()

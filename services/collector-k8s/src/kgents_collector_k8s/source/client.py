@@ -173,7 +173,7 @@ class ApiClient:
         except TimeoutError:
             return False
         except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
-            _log.debug("no answer to whether it is alive", why=_why(error))  # what the watches are told as well
+            _log.debug("liveness_unknown", reason=_why(error))  # what the watches are told as well
         return True
 
     def end_watches(self) -> None:
@@ -374,7 +374,7 @@ async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
         try:
             status = msgspec.json.decode(body, type=Status)
         except UNREADABLE:
-            _log.debug("an error without a Status", path=path, status=response.status)
+            _log.debug("error_without_status", path=path, status=response.status)
     error = status.error(response.status)
     header = response.headers.get("Retry-After", "")
     error.retry_after_s = error.retry_after_s or (float(header) if header.isascii() and header.isdigit() else None)

@@ -36,7 +36,7 @@ class Probe:
                 self.fault = fault
                 self._changed.set()
                 if fault:
-                    _log.warning("the server is silent", why=fault)
+                    _log.warning("server_unresponsive", reason=fault)
                     self._client.end_watches()
                 else:
-                    _log.info("the server answers again", server=self._client.url)
+                    _log.info("server_responsive", server=self._client.url)

@@ -163,7 +163,7 @@ class Reflector(Generic[O]):
         keys, version = await self._read_all()
         missing = len(known - keys)
         if missing > max(MASS_MIN, MASS_RATIO * len(known)):
-            _log.warning("much is missing in a list, asking again", resource=self.kind.resource, missing=missing)
+            _log.warning("suspicious_mass_removal", resource=self.kind.resource, missing=missing)
             keys, version = await self._list()
         await self._sink.complete(keys)
         self._version, self.is_synced = version, True
@@ -244,7 +244,7 @@ class Reflector(Generic[O]):
             except TimeoutError:
                 if opened is None:
                     raise  # nobody answered, which is not the silence of a resource that rests
-                _log.debug("a watch fell silent", resource=self.kind.resource)
+                _log.debug("watch_silent", resource=self.kind.resource)
             finally:
                 if opened is not None:
                     opened.cancel()
@@ -300,7 +300,7 @@ class Reflector(Generic[O]):
             self._sink.put(key, self._decoder.decode(raw))
         except Exception as error:  # noqa: BLE001 - one object that we cannot map must not hide all others
             why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
-            _log.warning("cannot read an object", resource=self.kind.resource, name="/".join(key), why=why)
+            _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
         return key
 
     def _named(self, raw: msgspec.Raw) -> _Head:
@@ -340,7 +340,7 @@ class Reflector(Generic[O]):
             fault = "" if await self._is_absent(error) else f"{self.kind.resource}: {error}"
             if fault != self.fault:
                 self.fault = fault
-                _log.warning("cannot see a resource", resource=self.kind.resource, why=fault)
+                _log.warning("resource_unreadable", resource=self.kind.resource, reason=fault)
             self.settled.set()
             self.changed.set()
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))

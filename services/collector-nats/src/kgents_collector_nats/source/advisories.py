@@ -79,5 +79,5 @@ async def _account(session: Session) -> str:
     except SessionLostError:
         raise
     except (BusError, msgspec.DecodeError) as error:
-        _log.warning("cannot ask for our account; its advisories are taken for the default one's", error=str(error))
+        _log.warning("own_account_unknown", assumed="default", error=str(error))
         return _User().account
