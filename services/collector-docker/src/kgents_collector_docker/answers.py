@@ -280,7 +280,7 @@ class EngineEvent(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The same for the same happening, however often it is told."""
+        """The same for the same event, however often it is reported."""
         # Of a container's event this would be a label of that name, with whatever somebody wrote into it.
         container = self.attributes.container if self.type == "network" else ""
         return f"{self.type}:{self.about[:12]}:{container[:12]}:{self.action}:{self.time_ns}"

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from kgents_collector_k8s.config import Config
-from kgents_collector_k8s.happenings import Happenings
+from kgents_collector_k8s.events import Events
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
@@ -57,8 +57,8 @@ async def run(context: Context[Config]) -> None:
         cluster.usage = Usage(context, client, collector, cluster.inventory, cluster.scope, cluster.news)
         tasks.create_task(cluster.usage.run())
         if config.events:
-            cluster.happenings = Happenings(context, client, collector, cluster.scope, cluster.news)
-            tasks.create_task(cluster.happenings.run())
+            cluster.events = Events(context, client, collector, cluster.scope, cluster.news)
+            tasks.create_task(cluster.events.run())
 
 
 class _Identified(Struct, frozen=True):
@@ -73,7 +73,7 @@ class _Cluster:
         self.collector = collector
         self.scope = Scope(context.cluster)
         self.inventory = Inventory(context.cluster, collector.published)
-        self.happenings: Happenings | None = None
+        self.events: Events | None = None
         self.usage: Usage | None = None
         self.probe: Probe | None = None
         self.news = asyncio.Event()
@@ -228,7 +228,7 @@ class _Cluster:
             if each.fault:
                 kinds = [each.kind.kind, *(kind for kind, outer in WITHIN.items() if outer == each.kind.kind)]
                 unread += [Unread(kind, each.namespace, reason=each.fault) for kind in kinds]
-        beside = [fault for each in (self.happenings, self.usage) if each is not None for fault in each.faults]
+        beside = [fault for each in (self.events, self.usage) if each is not None for fault in each.faults]
         self.collector.attest(unread=unread, faults=beside if not unread else ())
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:

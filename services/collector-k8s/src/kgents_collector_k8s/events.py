@@ -1,4 +1,4 @@
-"""Kubernetes Events: reflector → mapping.event → the event log, each happening once, also over a restart of ours."""
+"""Kubernetes Events: reflector → mapping.event → the event log, each once, also over a restart of ours."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,7 +25,7 @@ from kgents_shared.runtime.service import Context
 
 KIND: Final = Kind("event", "Event", "events.k8s.io", "v1", "events", ApiEvent, lambda *_: Fragment(""))
 REMEMBERED_MAX: Final = 200_000
-"""Happenings whose report is remembered, also over a restart; a cluster keeps its Events for an hour."""
+"""Events whose report is remembered, also over a restart; a cluster keeps its Events for an hour."""
 RETRY_S: Final = 1.0
 
 
@@ -39,7 +39,7 @@ class _Reported(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
-class Happenings:
+class Events:
     """Reports Events of one cluster. As a sink it knows nothing: that an Event is gone is no news."""
 
     def __init__(
