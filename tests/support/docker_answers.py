@@ -18,7 +18,7 @@ from kgents_collector_docker.answers import (
     Volume,
 )
 from kgents_collector_docker.mapping import observe
-from kgents_collector_docker.mapping.frame import Frame
+from kgents_collector_docker.mapping.scope import Scope
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.unread import with_unread
 from support.vocabulary import only_declared
@@ -29,8 +29,8 @@ IMAGE_ID = f"sha256:{'ab' * 32}"
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def make_frame(**fields: Any) -> Frame:
-    return Frame(**{"cluster": "test", "engine": "", "host": "vm", "at": AT, **fields})
+def make_scope(**fields: Any) -> Scope:
+    return Scope(**{"cluster": "test", "engine": "", "host": "vm", "at": AT, **fields})
 
 
 def make_state(status: str = "running", health: str = "", **fields: Any) -> State:
@@ -68,8 +68,8 @@ def make_event(type_: str, action: str, id_: str = "web-id", *, time_ns: int = 1
     return EngineEvent(type_, action, Actor(id_, Attributes(**told)), time_ns)
 
 
-def look(inventory: Inventory, frame: Frame | None = None, published: list[Entity] | None = None) -> dict[str, Entity]:
+def look(inventory: Inventory, scope: Scope | None = None, published: list[Entity] | None = None) -> dict[str, Entity]:
     """What is published of an inventory, by ref."""
-    facts = observe(inventory, frame or make_frame(), published or [])
+    facts = observe(inventory, scope or make_scope(), published or [])
     found = with_unread(facts.entities, published or [], facts.unread)
     return {str(each.ref): each for each in only_declared(found)}

@@ -4,7 +4,7 @@ from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.mapping.event import event
 from kgents_collector_docker.source.repeats import Repeats
 from kgents_shared.contract.codec import encode
-from support.docker_answers import make_event, make_frame, make_inventory
+from support.docker_answers import make_event, make_inventory, make_scope
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ from support.docker_answers import make_event, make_frame, make_inventory
     ],
 )  # fmt: skip
 def test_what_happens_is_told_in_a_sentence(found: EngineEvent, text: str, reason: str, severity: str) -> None:
-    told = event(found, make_frame(), {"web-id": "web"})
+    told = event(found, make_scope(), {"web-id": "web"})
     assert told is not None
     assert (told.text, told.reason, told.severity) == (text, reason, severity)
 
 
 def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
     found = make_event("container", "die", name="web", exit_code="canary", signal="canary", container="canary")
-    told = event(found, make_frame(), {})
+    told = event(found, make_scope(), {})
     assert told is not None
     assert told.text == "container web ended with exit code unknown."
     assert b"canary" not in encode(told)
@@ -55,7 +55,7 @@ def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_news_is_not_told(found: EngineEvent) -> None:
-    assert event(found, make_frame(), {}) is None
+    assert event(found, make_scope(), {}) is None
 
 
 def test_what_an_engine_repeats_is_told_once() -> None:

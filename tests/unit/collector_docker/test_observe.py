@@ -17,8 +17,8 @@ from kgents_collector_docker.answers import (
     Volume,
 )
 from kgents_collector_docker.mapping.address import PORTS_MAX
-from kgents_collector_docker.mapping.frame import owner
-from support.docker_answers import IMAGE_ID, look, make_container, make_frame, make_inventory, make_state
+from kgents_collector_docker.mapping.scope import owner
+from support.docker_answers import IMAGE_ID, look, make_container, make_inventory, make_scope, make_state
 from support.docker_watched import connection, edges
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - as an engine writes it
@@ -32,7 +32,7 @@ def in_blue(ip: str = "172.20.0.2", *aliases: str, **ports: list[PortBinding] | 
 
 def test_the_same_inventory_gives_the_same_entities_whatever_the_time() -> None:
     inventory = make_inventory(make_container(**in_blue()), networks=[BLUE])
-    later = make_frame(at=make_frame().at.replace(year=2027))
+    later = make_scope(at=make_scope().at.replace(year=2027))
     assert look(inventory) == look(inventory, later)
 
 
@@ -59,7 +59,7 @@ def test_published_ports_are_addresses_of_the_container() -> None:
     assert look(inventory)["container web"].addresses == [
         *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
     ]  # fmt: skip
-    far = look(inventory, make_frame(engine="far", others=frozenset({""}), reached_at="far.example"))[
+    far = look(inventory, make_scope(engine="far", others=frozenset({""}), reached_at="far.example"))[
         "container far/web"
     ]
     assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
@@ -70,8 +70,8 @@ def test_published_ports_are_addresses_of_the_container() -> None:
 def test_an_engine_reached_by_a_tunnel_does_not_claim_the_ports_of_this_machine(reached_at: str) -> None:
     ports = in_blue("172.20.0.2", **{"80_tcp": [PortBinding(ANYWHERE, "8080"), PortBinding("127.0.0.1", "81")]})
     inventory = make_inventory(make_container(**ports), networks=[BLUE])
-    frame = make_frame(engine="far", others=frozenset({"near"}), reached_at=reached_at)
-    assert look(inventory, frame)["container far/web"].addresses == []
+    scope = make_scope(engine="far", others=frozenset({"near"}), reached_at=reached_at)
+    assert look(inventory, scope)["container far/web"].addresses == []
 
 
 def test_a_range_of_ports_is_not_an_address_for_each() -> None:
@@ -85,7 +85,7 @@ def test_a_range_of_ports_is_not_an_address_for_each() -> None:
 
 def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:
     inventory = make_inventory(make_container(**in_blue()), networks=[Network("n1", "blue", driver="overlay")])
-    far = look(inventory, make_frame(engine="far", others=frozenset({""})))["container far/web"]
+    far = look(inventory, make_scope(engine="far", others=frozenset({""})))["container far/web"]
     assert far.addresses == ["172.20.0.2"]
 
 
@@ -129,7 +129,7 @@ def test_dependencies_are_to_every_container_of_the_service_but_no_one_off() -> 
 def test_a_named_engine_is_in_front_of_every_name() -> None:
     labels = {"com.docker.compose.project": "shop"}
     inventory = make_inventory(make_container(labels=labels, **in_blue()), networks=[BLUE], volumes=[Volume("data")])
-    found = look(inventory, make_frame(engine="prod"))
+    found = look(inventory, make_scope(engine="prod"))
     assert found.keys() == {
         "host prod", "namespace prod/shop", "image prod/shop/cart:1.2", "network prod/blue", "volume prod/data",
         "container prod/shop/prod/web",
@@ -145,18 +145,18 @@ def test_nothing_of_the_unnamed_engine_is_called_like_something_of_another_one()
         networks=[Network("n1", "prod/blue"), Network("n2", "/prod/blue"), Network("n3", "production/blue")],
         images=[Image(IMAGE_ID, ["prod/cart:1"])],
     )
-    found = look(inventory, make_frame(host="prod", others=frozenset({"prod", "test"})))
+    found = look(inventory, make_scope(host="prod", others=frozenset({"prod", "test"})))
     assert found.keys() == {
         "host /prod", "namespace /prod/shop", "container /prod/shop/web", "image /prod/cart:1",
         "network /prod/blue", "network //prod/blue", "network production/blue",
     }  # fmt: skip
     assert {owner(each, ["", "prod"]) for each in found.values()} == {""}
-    alone = look(inventory, make_frame(host="prod"))
+    alone = look(inventory, make_scope(host="prod"))
     assert {"host prod", "image prod/cart:1", "network prod/blue"} <= alone.keys()
 
 
 def test_what_was_published_before_an_engine_got_its_name_is_not_of_another_engine_of_that_name() -> None:
-    found = look(make_inventory(make_container(), networks=[BLUE]), make_frame(host="prod"))
+    found = look(make_inventory(make_container(), networks=[BLUE]), make_scope(host="prod"))
     assert {owner(each, ["", "prod"]) for each in found.values() if each.ref.kind != "host"} == {""}
 
 

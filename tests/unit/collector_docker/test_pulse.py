@@ -18,7 +18,7 @@ from kgents_collector_docker.answers import (
 )
 from kgents_collector_docker.mapping.pulse import Effort, Sample, of_engine, pulses
 from kgents_shared.contract.pulse import ResourcePulse
-from support.docker_answers import AT, make_container, make_frame, make_inventory
+from support.docker_answers import AT, make_container, make_inventory, make_scope
 from support.vocabulary import only_declared
 
 
@@ -29,7 +29,7 @@ def stats(seconds: float, cpu_s: float = 0.0, **fields: Any) -> Stats:
 def pulse(before: Stats | None, now: Stats, *, old_start: str = "t", **container: Any) -> ResourcePulse:
     inventory = make_inventory(web := make_container(**container))
     old = {web.id: Sample(old_start, before)} if before is not None else {}
-    found = pulses(old, {web.id: Sample("t", now)}, inventory, make_frame(), interval_s=10)
+    found = pulses(old, {web.id: Sample("t", now)}, inventory, make_scope(), interval_s=10)
     return only_declared(found)[0]
 
 
@@ -86,7 +86,7 @@ def test_traffic_and_blocks_are_rates_over_all_devices() -> None:
 
 def test_the_engine_tells_what_watching_it_costs() -> None:
     effort = Effort(seconds=10, requests=20, bytes=5000, busy_s=5, engine_cpu_s=0.2, failed=1)
-    found = of_engine([], make_inventory(make_container()), effort, make_frame(), interval_s=10)
+    found = of_engine([], make_inventory(make_container()), effort, make_scope(), interval_s=10)
     assert found.custom == {
         "containers": 1, "containers_running": 1, "containers_paused": 0, "containers_cpu_percent": 0,
         "containers_memory_bytes": 0, "engine_cpu_percent": 2, "observer_requests_per_sec": 2,

@@ -10,8 +10,8 @@ from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.config import Config, EngineConfig
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.event import event
-from kgents_collector_docker.mapping.frame import SOURCE, Frame, owner
 from kgents_collector_docker.mapping.pulse import Effort, Sample, measured, of_engine, pulses, samples
+from kgents_collector_docker.mapping.scope import SOURCE, Scope, owner
 from kgents_collector_docker.source import Client, Meter, Round, Watch
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.collector import Collector
@@ -80,9 +80,9 @@ class _Engine:
         inventory = self.watch.inventory
         if inventory is None:
             return
-        frame = self._frame()
-        found = pulses(before, now, inventory, frame, interval_s=interval_s)
-        found.append(of_engine(found, inventory, effort, frame, interval_s=interval_s))
+        scope = self._scope()
+        found = pulses(before, now, inventory, scope, interval_s=interval_s)
+        found.append(of_engine(found, inventory, effort, scope, interval_s=interval_s))
         for pulse in found:
             self._collector.publish_pulse(pulse)
 
@@ -92,7 +92,7 @@ class _Engine:
             self._collector.attest(part, [Unread(reason=self.watch.fault)])
             return
         published = self._collector.part(part).values()
-        self._collector.publish(observe(inventory, self._frame(), published), part)
+        self._collector.publish(observe(inventory, self._scope(), published), part)
         self._container_names = {each.id: each.own_name for each in inventory.containers.values()}
         while self._early:
             self._publish_event(self._early.popleft())
@@ -104,15 +104,15 @@ class _Engine:
             self._publish_event(found)
 
     def _publish_event(self, found: EngineEvent) -> None:
-        told = event(found, self._frame(), self._container_names)
+        told = event(found, self._scope(), self._container_names)
         if found.type == "container" and found.attributes.name:  # networks tell of it next, by its id alone
             self._container_names[found.actor.id] = found.attributes.name
         if told is not None:
             self._collector.publish_event(told)
 
-    def _frame(self) -> Frame:
+    def _scope(self) -> Scope:
         inventory, config = self.watch.inventory, self._context.config
-        return Frame(
+        return Scope(
             cluster=self._context.cluster,
             engine=self._config.name,
             host=inventory.info.name if inventory is not None else "",

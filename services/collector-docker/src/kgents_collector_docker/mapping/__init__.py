@@ -9,7 +9,7 @@ from typing import Final
 
 from kgents_collector_docker.answers import Inventory
 from kgents_collector_docker.mapping import container, host, image, network, volume
-from kgents_collector_docker.mapping.frame import Frame
+from kgents_collector_docker.mapping.scope import Scope
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.unread import Unread
@@ -18,26 +18,26 @@ _LABELLED: Final = frozenset({container.KIND, network.KIND, volume.KIND})
 """What tells of projects by its labels, and so must all have been read before a project may be called gone."""
 
 
-def observe(inventory: Inventory, frame: Frame, published: Iterable[Entity]) -> Facts:
+def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> Facts:
     """Everything on one engine, and what of it could not be read; the same bytes again while nothing changes.
 
     Args:
         inventory: as it was read.
-        frame: whose it is, and the time, by which alone a crash loop ends.
+        scope: whose it is, and the time, by which alone a crash loop ends.
         published: what is published of this engine: an id that could not be read has its name from there.
     """
     found = [
-        host.entity(inventory, frame),
-        *host.projects(inventory, frame),
-        *image.entities(inventory, frame),
-        *network.entities(inventory, frame),
-        *volume.entities(inventory, frame),
-        *container.entities(inventory, frame),
+        host.entity(inventory, scope),
+        *host.projects(inventory, scope),
+        *image.entities(inventory, scope),
+        *network.entities(inventory, scope),
+        *volume.entities(inventory, scope),
+        *container.entities(inventory, scope),
     ]
-    return Facts(found, unread=_unread(inventory, frame, [*published, *found]))
+    return Facts(found, unread=_unread(inventory, scope, [*published, *found]))
 
 
-def _unread(inventory: Inventory, frame: Frame, known: Iterable[Entity]) -> list[Unread]:
+def _unread(inventory: Inventory, scope: Scope, known: Iterable[Entity]) -> list[Unread]:
     """The kinds that were not listed whole, and the containers and images that gave no answer."""
     kinds = dict(inventory.unread)
     missing = [*inventory.unread.values(), *inventory.unknown.values()]
@@ -47,6 +47,6 @@ def _unread(inventory: Inventory, frame: Frame, known: Iterable[Entity]) -> list
     refs = {entity.uid: entity.ref for entity in known if entity.uid in inventory.unknown}
     for id_, why in inventory.unknown.items():
         kind = image.KIND if id_.startswith("sha256:") else container.KIND
-        ref = refs.get(id_) or frame.ref(kind, id_.removeprefix("sha256:")[:12])
+        ref = refs.get(id_) or scope.ref(kind, id_.removeprefix("sha256:")[:12])
         found.append(Unread(ref.kind, ref.namespace, ref.name, reason=why))
     return found

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kgents_collector_docker.answers import Container, Endpoint
-from kgents_collector_docker.mapping.frame import Frame
 from kgents_collector_docker.mapping.network import ACROSS_HOSTS
+from kgents_collector_docker.mapping.scope import Scope
 from kgents_collector_docker.mapping.status import is_looping
 from kgents_shared.contract.address import is_loopback, is_unspecified, join
 
@@ -39,22 +39,22 @@ def aliases(container: Container) -> list[str]:
     return found
 
 
-def addresses(container: Container, drivers: Mapping[str, str], frame: Frame) -> list[str]:
+def addresses(container: Container, drivers: Mapping[str, str], scope: Scope) -> list[str]:
     """Where it answers: its own addresses, alone and with each of its ports, and the ports published on the host.
 
     Nowhere, while it does not run or is in a crash loop.
     """
-    if container.state.status not in ("running", "paused") or is_looping(container, frame.at):
+    if container.state.status not in ("running", "paused") or is_looping(container, scope.at):
         return []
-    return list(dict.fromkeys([*_own(container, drivers, frame), *_published(container, frame)]))
+    return list(dict.fromkeys([*_own(container, drivers, scope), *_published(container, scope)]))
 
 
-def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iterator[str]:
+def _own(container: Container, drivers: Mapping[str, str], scope: Scope) -> Iterator[str]:
     ports = sorted({_number(port) for port in container.network_settings.ports or {} if port.endswith("/tcp")})
     if len(ports) > PORTS_MAX:
         ports = []
     for _, endpoint in endpoints(container):
-        if not frame.is_local and drivers.get(endpoint.network_id, "") not in ACROSS_HOSTS:
+        if not scope.is_local and drivers.get(endpoint.network_id, "") not in ACROSS_HOSTS:
             continue
         for ip in (endpoint.ip_address, endpoint.global_ipv6_address):
             if ip:
@@ -62,7 +62,7 @@ def _own(container: Container, drivers: Mapping[str, str], frame: Frame) -> Iter
                 yield from (join(ip, port) for port in ports)
 
 
-def _published(container: Container, frame: Frame) -> Iterator[str]:
+def _published(container: Container, scope: Scope) -> Iterator[str]:
     bindings = container.network_settings.ports or {}
     published = sorted((port for port in bindings if bindings[port] and port.endswith("/tcp")), key=_number)
     for port in published[:PORTS_MAX]:
@@ -70,20 +70,20 @@ def _published(container: Container, frame: Frame) -> Iterator[str]:
             number = _number(binding.host_port)
             if not number:
                 continue
-            for host in _hosts(binding.host_ip, frame):
+            for host in _hosts(binding.host_ip, scope):
                 yield join(host, number)
 
 
-def _hosts(ip: str, frame: Frame) -> Iterator[str]:
+def _hosts(ip: str, scope: Scope) -> Iterator[str]:
     """Under which hosts a port published on this address is reached."""
     if is_unspecified(ip):
-        if frame.reached_at and not is_loopback(frame.reached_at):
-            yield frame.reached_at
-        if frame.is_local:
+        if scope.reached_at and not is_loopback(scope.reached_at):
+            yield scope.reached_at
+        if scope.is_local:
             yield from _LOOPBACK
-            if frame.host:
-                yield frame.host
-    elif frame.is_local or not is_loopback(ip):
+            if scope.host:
+                yield scope.host
+    elif scope.is_local or not is_loopback(ip):
         yield ip
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from kgents_collector_docker.answers import Container, HostConfig, Inventory, Mount
 from kgents_collector_docker.mapping import image, network, volume
 from kgents_collector_docker.mapping.address import Names, addresses, aliases, endpoints
-from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
+from kgents_collector_docker.mapping.scope import PROJECT_LABEL, SOURCE, Scope
 from kgents_collector_docker.mapping.status import is_looping, status_of
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -23,15 +23,15 @@ POD_LABEL: Final = "io.kubernetes.pod.name"
 POD_NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
 
 
-def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
     """One for each container, running or not."""
-    index = _Index(inventory, frame)
+    index = _Index(inventory, scope)
     return [_entity(container, index) for container in inventory.containers.values()]
 
 
-def ref_of(container: Container, frame: Frame) -> Ref:
+def ref_of(container: Container, scope: Scope) -> Ref:
     """What a container is called."""
-    return frame.container_ref(container.own_name, container.labels.get(PROJECT_LABEL, ""))
+    return scope.container_ref(container.own_name, container.labels.get(PROJECT_LABEL, ""))
 
 
 def cpu_limit(limits: HostConfig) -> float | None:
@@ -53,13 +53,13 @@ def _count(cpus: str) -> int:
 class _Index:
     """What containers need to know of each other and of the engine's other things."""
 
-    def __init__(self, inventory: Inventory, frame: Frame) -> None:
-        self.frame = frame
+    def __init__(self, inventory: Inventory, scope: Scope) -> None:
+        self.scope = scope
         self.runtime = inventory.info.runtime
         self.drivers = {each.id: each.driver for each in inventory.networks.values()}
         self.networks = network.names_of(inventory.networks)
         self.images = image.names_of(inventory.images)
-        self.refs = {each.id: ref_of(each, frame) for each in inventory.containers.values()}
+        self.refs = {each.id: ref_of(each, scope) for each in inventory.containers.values()}
         self.services: defaultdict[tuple[str, str], list[Ref]] = defaultdict(list)
         said: Counter[str] = Counter()
         for each in inventory.containers.values():
@@ -71,35 +71,35 @@ class _Index:
 
 
 def _entity(container: Container, index: _Index) -> Entity:
-    frame = index.frame
-    status, reason = status_of(container, frame.at)
+    scope = index.scope
+    status, reason = status_of(container, scope.at)
     return Entity(
         ref=index.refs[container.id],
         source=SOURCE,
         uid=container.id,
         status=status,
         reason=reason,
-        labels=frame.labels(container.labels),
-        attributes=_attributes(container, frame, index.runtime),
-        addresses=addresses(container, index.drivers, frame),
+        labels=scope.labels(container.labels),
+        attributes=_attributes(container, scope, index.runtime),
+        addresses=addresses(container, index.drivers, scope),
         aliases=[
             f"container-id:{container.id}",
-            *(sorted(index.names.intersection(aliases(container))) if frame.is_local else ()),
+            *(sorted(index.names.intersection(aliases(container))) if scope.is_local else ()),
         ],
         connections=[
-            frame.runs_on("containers"),
-            *frame.owned(container.labels),
-            *_pod(container, frame),
+            scope.runs_on("containers"),
+            *scope.owned(container.labels),
+            *_pod(container, scope),
             *_image(container, index),
             *_networks(container, index),
-            *_mounts(container, frame),
+            *_mounts(container, scope),
             *_dependencies(container, index),
         ],
         created_at=container.created,
     )
 
 
-def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, Value]:
+def _attributes(container: Container, scope: Scope, runtime: str) -> dict[str, Value]:
     state, limits = container.state, container.host_config
     name, tag = image.split(container.config.image)
     is_id = container.config.image.startswith("sha256:")
@@ -112,8 +112,8 @@ def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, V
         otel.CONTAINER_IMAGE_ID: container.image or None,
         otel.CONTAINER_IMAGE_NAME: None if is_id else name or None,
         otel.CONTAINER_IMAGE_TAGS: [tag] if tag and not is_id else None,
-        attribute.STATE: None if is_looping(container, frame.at) else state.status or None,
-        attribute.HEALTH: _health(container, frame),
+        attribute.STATE: None if is_looping(container, scope.at) else state.status or None,
+        attribute.HEALTH: _health(container, scope),
         attribute.EXIT_CODE: state.exit_code if ended else None,
         attribute.OOM_KILLED: True if ended and state.oom_killed else None,
         attribute.RESTART_POLICY: policy if policy not in ("", "no") else None,
@@ -129,28 +129,28 @@ def _attributes(container: Container, frame: Frame, runtime: str) -> dict[str, V
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _health(container: Container, frame: Frame) -> str | None:
+def _health(container: Container, scope: Scope) -> str | None:
     health = container.state.health
     if health is None or health.status in ("", "none") or container.state.status != "running":
         return None
-    return None if is_looping(container, frame.at) else health.status
+    return None if is_looping(container, scope.at) else health.status
 
 
-def _pod(container: Container, frame: Frame) -> Iterator[Connection]:
+def _pod(container: Container, scope: Scope) -> Iterator[Connection]:
     """The pod whose container this is: what the kubelet's labels say."""
     if pod := container.labels.get(POD_LABEL):
-        peer = Ref(frame.cluster, kinds.POD, pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
+        peer = Ref(scope.cluster, kinds.POD, pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
         yield Connection(kind=edges.OWNS, peer=peer, direction="in", evidence=POD_LABEL)
 
 
 def _image(container: Container, index: _Index) -> Iterator[Connection]:
     if container.image:
         name = index.images.get(container.image, image.short(container.image))
-        yield Connection(kind=edges.DEPENDS, peer=index.frame.ref(image.KIND, name), evidence="Image")
+        yield Connection(kind=edges.DEPENDS, peer=index.scope.ref(image.KIND, name), evidence="Image")
 
 
 def _networks(container: Container, index: _Index) -> Iterator[Connection]:
-    is_settled = not is_looping(container, index.frame.at)
+    is_settled = not is_looping(container, index.scope.at)
     for own, endpoint in endpoints(container):
         found = [each for each in (endpoint.ip_address, endpoint.global_ipv6_address) if each and is_settled]
         known = sorted(set(endpoint.aliases or ()) - {container.id[:12]})
@@ -161,7 +161,7 @@ def _networks(container: Container, index: _Index) -> Iterator[Connection]:
         }
         yield Connection(
             kind=edges.NETWORK,
-            peer=index.frame.ref(network.KIND, index.networks.get(endpoint.network_id, own)),
+            peer=index.scope.ref(network.KIND, index.networks.get(endpoint.network_id, own)),
             attributes={key: value for key, value in given.items() if value is not None},
             evidence="NetworkSettings.Networks",
         )
@@ -170,7 +170,7 @@ def _networks(container: Container, index: _Index) -> Iterator[Connection]:
         yield Connection(kind=edges.NETWORK, peer=index.refs[other], evidence="HostConfig.NetworkMode")
 
 
-def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
+def _mounts(container: Container, scope: Scope) -> Iterator[Connection]:
     """One connection for each volume, and one to the host for all of its directories that are mounted."""
     volumes: defaultdict[str, list[str]] = defaultdict(list)
     binds: list[str] = []
@@ -181,10 +181,10 @@ def _mounts(container: Container, frame: Frame) -> Iterator[Connection]:
             binds.append(f"{mount.source}:{_target(mount)}")
     for name in sorted(volumes):
         mounted: dict[str, Value] = {attribute.MOUNTS: sorted(volumes[name])}
-        yield Connection(kind=edges.VOLUME, peer=frame.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
+        yield Connection(kind=edges.VOLUME, peer=scope.ref(volume.KIND, name), attributes=mounted, evidence="Mounts")
     if binds:
         bound: dict[str, Value] = {attribute.BINDS: sorted(binds)}
-        yield Connection(kind=edges.VOLUME, peer=frame.host_ref, attributes=bound, evidence="Mounts")
+        yield Connection(kind=edges.VOLUME, peer=scope.host_ref, attributes=bound, evidence="Mounts")
 
 
 def _target(mount: Mount) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.mapping import image, network, volume
-from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
 
@@ -42,18 +42,18 @@ _OTHERS: Final = {
 """
 
 
-def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) -> Event | None:
+def event(found: EngineEvent, scope: Scope, container_names: Mapping[str, str]) -> Event | None:
     """The event; None for what is no news.
 
     Args:
         found: as the engine told it.
-        frame: whose it is.
+        scope: whose it is.
         container_names: container id → name before the event: networks tell ids only, and what a container's event
             says of its old name may be a label that is called so.
     """
     action, _, health = found.action.partition(": ")
     words = _CONTAINER.get(action) if found.type == "container" else _OTHERS.get((found.type, action))
-    ref = _ref(found, frame)
+    ref = _ref(found, scope)
     if words is None or ref is None or (action == "health_status" and not health):  # Podman 4 does not say which
         return None
     told = found.attributes
@@ -71,7 +71,7 @@ def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) 
     severity = _severity(action, health, told.exit_code)
     return Event(
         text=f"{ref} {did}.",
-        id=f"{frame.engine}:{found.key}",
+        id=f"{scope.engine}:{found.key}",
         ref=ref,
         source=SOURCE,
         type="Normal" if severity == "info" else "Warning",
@@ -83,17 +83,17 @@ def event(found: EngineEvent, frame: Frame, container_names: Mapping[str, str]) 
     )
 
 
-def _ref(found: EngineEvent, frame: Frame) -> Ref | None:
+def _ref(found: EngineEvent, scope: Scope) -> Ref | None:
     told = found.attributes
     match found.type:
         case "container":
-            return frame.container_ref(told.name, told.project) if told.name else None
+            return scope.container_ref(told.name, told.project) if told.name else None
         case "network":
-            return frame.ref(network.KIND, told.name or found.actor.id[:12])
+            return scope.ref(network.KIND, told.name or found.actor.id[:12])
         case "volume":
-            return frame.ref(volume.KIND, found.about) if found.about else None
+            return scope.ref(volume.KIND, found.about) if found.about else None
         case "image":
-            return frame.ref(image.KIND, image.short(found.actor.id))
+            return scope.ref(image.KIND, image.short(found.actor.id))
         case _:
             return None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kgents_collector_docker.answers import Inventory
-from kgents_collector_docker.mapping.frame import PROJECT_LABEL, SOURCE, Frame
+from kgents_collector_docker.mapping.scope import PROJECT_LABEL, SOURCE, Scope
 from kgents_shared.contract.entity import Connection, Entity, Value
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
@@ -14,7 +14,7 @@ KIND: Final = kinds.HOST
 PROJECT_KIND: Final = kinds.NAMESPACE
 
 
-def entity(inventory: Inventory, frame: Frame) -> Entity:
+def entity(inventory: Inventory, scope: Scope) -> Entity:
     """The engine."""
     info = inventory.info
     given: dict[str, Value] = {
@@ -31,7 +31,7 @@ def entity(inventory: Inventory, frame: Frame) -> Entity:
         attribute.MEMORY_BYTES: info.mem_total or None,
     }
     return Entity(
-        ref=frame.host_ref,
+        ref=scope.host_ref,
         source=SOURCE,
         uid=info.lasting_id,
         status="running",
@@ -40,16 +40,16 @@ def entity(inventory: Inventory, frame: Frame) -> Entity:
     )
 
 
-def projects(inventory: Inventory, frame: Frame) -> list[Entity]:
+def projects(inventory: Inventory, scope: Scope) -> list[Entity]:
     """A namespace for each project that anything is labelled with, running or not."""
     names = {labels.get(PROJECT_LABEL, "") for labels in _labels(inventory)} - {""}
     return [
         Entity(
-            ref=frame.project_ref(name),
+            ref=scope.project_ref(name),
             source=SOURCE,
             status="running",
             attributes={attribute.COMPOSE_PROJECT: name},
-            connections=[Connection(kind=edges.RUNS_ON, peer=frame.host_ref, evidence=PROJECT_LABEL)],
+            connections=[Connection(kind=edges.RUNS_ON, peer=scope.host_ref, evidence=PROJECT_LABEL)],
         )
         for name in sorted(names)
     ]

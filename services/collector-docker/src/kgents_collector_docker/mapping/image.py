@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kgents_collector_docker.answers import Image, Inventory
-from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import docker as attribute
@@ -14,10 +14,10 @@ from kgents_shared.contract.vocabulary.attributes import otel
 KIND: Final = kinds.IMAGE
 
 
-def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
     """One for each image in use."""
     names = names_of(inventory.images)
-    return [_entity(id_, image, names[id_], frame) for id_, image in inventory.images.items()]
+    return [_entity(id_, image, names[id_], scope) for id_, image in inventory.images.items()]
 
 
 def names_of(images: Mapping[str, Image]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def split(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "")
 
 
-def _entity(id_: str, image: Image, name: str, frame: Frame) -> Entity:
+def _entity(id_: str, image: Image, name: str, scope: Scope) -> Entity:
     tags = sorted(image.repo_tags or [])
     given: dict[str, Value] = {
         otel.CONTAINER_IMAGE_ID: image.id,
@@ -52,10 +52,10 @@ def _entity(id_: str, image: Image, name: str, frame: Frame) -> Entity:
         attribute.IMAGE_SIZE_BYTES: image.size or None,
     }
     return Entity(
-        ref=frame.ref(KIND, name),
+        ref=scope.ref(KIND, name),
         source=SOURCE,
         uid=id_,  # as its containers call it; not every engine gives the same in its answer
         status="running",
         attributes={key: value for key, value in given.items() if value is not None},
-        connections=[frame.runs_on("images")],
+        connections=[scope.runs_on("images")],
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kgents_collector_docker.answers import Inventory, Network
-from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import docker as attribute
@@ -15,10 +15,10 @@ ACROSS_HOSTS: Final = ("overlay", "macvlan", "ipvlan")
 """Drivers whose addresses mean the same on every machine."""
 
 
-def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
     """One for each network."""
     names = names_of(inventory.networks)
-    return [_entity(network, names[network.id], frame) for network in inventory.networks.values()]
+    return [_entity(network, names[network.id], scope) for network in inventory.networks.values()]
 
 
 def names_of(networks: Mapping[str, Network]) -> dict[str, str]:
@@ -30,7 +30,7 @@ def names_of(networks: Mapping[str, Network]) -> dict[str, str]:
     }
 
 
-def _entity(network: Network, name: str, frame: Frame) -> Entity:
+def _entity(network: Network, name: str, scope: Scope) -> Entity:
     ranges = [each.subnet for each in (network.ipam.config if network.ipam is not None else None) or ()]
     given: dict[str, Value] = {
         attribute.NETWORK_DRIVER: network.driver or None,
@@ -39,13 +39,13 @@ def _entity(network: Network, name: str, frame: Frame) -> Entity:
         attribute.NETWORK_SUBNETS: sorted(filter(None, ranges)) or None,
     }
     return Entity(
-        ref=frame.ref(KIND, name),
+        ref=scope.ref(KIND, name),
         source=SOURCE,
         uid=network.id,
         status="running",
-        labels=frame.labels(network.labels),
+        labels=scope.labels(network.labels),
         attributes={key: value for key, value in given.items() if value is not None},
         aliases=[f"network-id:{network.id}"],
-        connections=[frame.runs_on("networks"), *frame.owned(network.labels)],
+        connections=[scope.runs_on("networks"), *scope.owned(network.labels)],
         created_at=network.created,
     )

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from kgents_collector_docker.answers import NEVER, Container, Info, Inventory, Stats
 from kgents_collector_docker.mapping.container import cpu_limit, ref_of
-from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary.figures import docker as figure
 from kgents_shared.contract.vocabulary.figures import resource
@@ -55,18 +55,18 @@ def samples(stats: Mapping[str, Stats], inventory: Inventory) -> dict[str, Sampl
 
 
 def pulses(
-    before: Mapping[str, Sample], now: Mapping[str, Sample], inventory: Inventory, frame: Frame, *, interval_s: float
+    before: Mapping[str, Sample], now: Mapping[str, Sample], inventory: Inventory, scope: Scope, *, interval_s: float
 ) -> list[ResourcePulse]:
     """One for each container that was measured. Rates need the sample before; without it they are not known."""
     return [
-        _pulse(before.get(id_), sample, inventory.containers[id_], inventory.info, frame, interval_s)
+        _pulse(before.get(id_), sample, inventory.containers[id_], inventory.info, scope, interval_s)
         for id_, sample in now.items()
         if id_ in inventory.containers
     ]
 
 
 def of_engine(
-    found: Iterable[ResourcePulse], inventory: Inventory, effort: Effort | None, frame: Frame, *, interval_s: float
+    found: Iterable[ResourcePulse], inventory: Inventory, effort: Effort | None, scope: Scope, *, interval_s: float
 ) -> ResourcePulse:
     """The engine's own pulse: how many containers, what they use together, and what watching them costs it."""
     pulses_ = list(found)
@@ -89,9 +89,9 @@ def of_engine(
             figure.OBSERVER_FAILED_SAMPLES: float(effort.failed),
         }
     return ResourcePulse(
-        ref=frame.host_ref,
+        ref=scope.host_ref,
         source=SOURCE,
-        timestamp=frame.at,
+        timestamp=scope.at,
         interval_s=interval_s,
         uid=inventory.info.lasting_id,
         custom={name: value for name, value in figures.items() if value is not None},
@@ -99,7 +99,7 @@ def of_engine(
 
 
 def _pulse(
-    before: Sample | None, now: Sample, container: Container, info: Info, frame: Frame, interval_s: float
+    before: Sample | None, now: Sample, container: Container, info: Info, scope: Scope, interval_s: float
 ) -> ResourcePulse:
     stats, old = now.stats, before.stats if before is not None and before.started_at == now.started_at else None
     seconds = (stats.read - old.read).total_seconds() if old is not None else None
@@ -121,7 +121,7 @@ def _pulse(
         figure.RESTARTS: float(container.restart_count),
     }
     return ResourcePulse(
-        ref=ref_of(container, frame),
+        ref=ref_of(container, scope),
         source=SOURCE,
         timestamp=stats.read,
         interval_s=interval_s,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from kgents_collector_docker.answers import Inventory, Volume
-from kgents_collector_docker.mapping.frame import SOURCE, Frame
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import docker as attribute
@@ -11,12 +11,12 @@ from kgents_shared.contract.vocabulary.attributes import docker as attribute
 KIND: Final = kinds.VOLUME
 
 
-def entities(inventory: Inventory, frame: Frame) -> list[Entity]:
+def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
     """One for each volume."""
-    return [_entity(volume, frame) for volume in inventory.volumes.values()]
+    return [_entity(volume, scope) for volume in inventory.volumes.values()]
 
 
-def _entity(volume: Volume, frame: Frame) -> Entity:
+def _entity(volume: Volume, scope: Scope) -> Entity:
     """Without a time of creation and, since it has no id either, without a uid.
 
     What an engine before 24 calls its creation is the last change of its directory: a database that writes a file into
@@ -27,10 +27,10 @@ def _entity(volume: Volume, frame: Frame) -> Entity:
         attribute.VOLUME_SCOPE: volume.scope or None,
     }
     return Entity(
-        ref=frame.ref(KIND, volume.name),
+        ref=scope.ref(KIND, volume.name),
         source=SOURCE,
         status="running",
-        labels=frame.labels(volume.labels),
+        labels=scope.labels(volume.labels),
         attributes={key: value for key, value in given.items() if value is not None},
-        connections=[frame.runs_on("volumes"), *frame.owned(volume.labels)],
+        connections=[scope.runs_on("volumes"), *scope.owned(volume.labels)],
     )

@@ -14,7 +14,7 @@ SOURCE: Final = "docker"
 PROJECT_LABEL: Final = "com.docker.compose.project"
 
 
-class Frame(Struct, frozen=True):
+class Scope(Struct, frozen=True):
     """One engine in its cluster."""
 
     cluster: str
