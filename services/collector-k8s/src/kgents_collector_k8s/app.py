@@ -13,8 +13,8 @@ from kgents_collector_k8s.events import Events
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.overflow import Overflow
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
+from kgents_collector_k8s.truncation import Truncation
 from kgents_collector_k8s.usage import Usage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import ConfigError
@@ -53,7 +53,7 @@ async def run(context: Context[Config]) -> None:
         cluster.probe = Probe(client, context.clock, cluster.news)
         tasks.create_task(cluster.probe.run())
         tasks.create_task(cluster.publish())
-        tasks.create_task(cluster.count_overflow())
+        tasks.create_task(cluster.count_truncated())
         cluster.usage = Usage(context, client, collector, cluster.inventory, cluster.scope, cluster.news)
         tasks.create_task(cluster.usage.run())
         if config.events:
@@ -81,7 +81,7 @@ class _Cluster:
         self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not seen may still tell of them
         self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
-        self.overflow = Overflow(context.cluster, context.config.max_objects)
+        self.truncation = Truncation(context.cluster, context.config.max_objects)
 
     async def load(self) -> None:
         """Read what is published."""
@@ -135,7 +135,7 @@ class _Cluster:
             self.news.clear()
             self._note_unseen()
             await self._put_changes()
-            self._put_overflow()
+            self._put_truncated()
             await self._sweep()
             self._attest()
             await self.news.wait()
@@ -165,21 +165,21 @@ class _Cluster:
                     else:
                         self._withheld.add(ref)
 
-    def _put_overflow(self) -> None:
-        for kind, count in self.overflow.counts().items():
-            entity = self.overflow.entity(kind)
+    def _put_truncated(self) -> None:
+        for kind, count in self.truncation.counts().items():
+            entity = self.truncation.entity(kind)
             if self.inventory.is_shown(entity.ref):
                 continue  # something of the cluster is called so itself
             if count:
                 self.collector.put(entity)
-            elif self.collector.desired(entity.ref) is not None and not self._may_overflow(kind):
+            elif self.collector.desired(entity.ref) is not None and not self._may_be_truncated(kind):
                 self.collector.remove(entity)
 
-    async def count_overflow(self) -> None:
+    async def count_truncated(self) -> None:
         """Tell every `metrics_interval_s` how much is left out. Never returns."""
         interval_s = self.context.config.metrics_interval_s
         while True:
-            for pulse in self.overflow.pulses(self.context.clock.now(), interval_s):
+            for pulse in self.truncation.pulses(self.context.clock.now(), interval_s):
                 self.collector.publish_pulse(pulse)
             await self.context.clock.sleep(interval_s)
 
@@ -199,14 +199,14 @@ class _Cluster:
     def _is_over(self, ref: Ref) -> bool:
         if self.inventory.is_shown(ref):
             return False
-        if ref == self.overflow.entity(ref.kind).ref:
-            return not self._may_overflow(ref.kind)
+        if ref == self.truncation.entity(ref.kind).ref:
+            return not self._may_be_truncated(ref.kind)
         return self._may_remove(ref)
 
-    def _may_overflow(self, kind: str) -> bool:
+    def _may_be_truncated(self, kind: str) -> bool:
         """Whether objects of a kind are left out, as far as they have been seen."""
         is_seen = all(each.is_synced for each in self._reflectors if each.kind.kind == kind)
-        return not is_seen or self.overflow.counts()[kind] > 0
+        return not is_seen or self.truncation.counts()[kind] > 0
 
     def _may_remove(self, ref: Ref) -> bool:
         """Whether everything that could tell of this thing has been seen."""
@@ -252,17 +252,17 @@ class _Sink:
 
     def put(self, key: Key, found: Any) -> None:
         inventory, place = self._cluster.inventory, self._kind.place
-        if self._cluster.overflow.admits(self._kind, self._namespace, key, inventory.keys(place)):
+        if self._cluster.truncation.admits(self._kind, self._namespace, key, inventory.keys(place)):
             inventory.put(place, key, self._kind.fragment(found, self._cluster.scope))
         self._cluster.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
-        self._cluster.overflow.drop(self._kind, self._namespace, key)
+        self._cluster.truncation.drop(self._kind, self._namespace, key)
         self._cluster.inventory.drop(self._kind.place, key, uid)
         self._cluster.news.set()
 
     async def complete(self, keys: Collection[Key]) -> None:
-        self._cluster.overflow.keep_only(self._kind, self._namespace, keys)
+        self._cluster.truncation.keep_only(self._kind, self._namespace, keys)
         for number, key in enumerate([key for key in self.known() if key not in keys]):
             self._cluster.inventory.drop(self._kind.place, key)
             if number % BREATH == BREATH - 1:
@@ -271,7 +271,7 @@ class _Sink:
 
     def wants_more(self) -> bool:
         shown = self._cluster.inventory.keys(self._kind.place)
-        return self._cluster.overflow.has_room_again(self._kind, self._namespace, shown)
+        return self._cluster.truncation.has_room_again(self._kind, self._namespace, shown)
 
 
 SERVICE = Service(name="collector-k8s", config=Config, run=run, source=SOURCE)

@@ -1,6 +1,6 @@
-"""What there is no room for: one entity for each kind, so that whoever looks sees that there is more.
+"""Objects beyond `max_objects`: one entity for each kind stands for them, so that a reader sees that there are more.
 
-It is named `overflow`; its pulse says how many are left out. What is left out takes a few bytes each. It is shown when
+It is named `overflow`; its pulse says how many are left out. Each that is left out takes a few bytes. It is shown when
 it changes while there is room, or with a new list, which is asked for when a watch ends and there is room.
 """
 
@@ -19,7 +19,7 @@ from kgents_shared.contract.vocabulary.figures import resource
 NAME: Final = "overflow"
 
 
-class Overflow:
+class Truncation:
     """How many objects of each kind are left out."""
 
     def __init__(self, cluster: str, max_objects: int) -> None:
