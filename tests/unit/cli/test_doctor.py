@@ -1,4 +1,4 @@
-from kgents_cli.doctor import services
+from kgents_cli.commands.doctor import services
 from kgents_shared.contract.meta import Cost, Heartbeat, Lease
 from support.build import NOW
 

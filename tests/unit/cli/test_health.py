@@ -1,6 +1,6 @@
 import pytest
 
-from kgents_cli.health import find, summary
+from kgents_cli.commands.health import find, summary
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.health import Health

@@ -44,7 +44,7 @@ class _Commands(click.Group):
             ctx.fail(f"no command {cmd_name!r}; {did_you_mean(cmd_name, COMMANDS)}")
         if cmd_name not in SERVING:
             put_off()
-        command: click.Command = import_module(f"kgents_cli.{cmd_name}").command
+        command: click.Command = import_module(f"kgents_cli.commands.{cmd_name}").command
         return command
 
     def invoke(self, ctx: click.Context) -> int:
