@@ -54,10 +54,10 @@ DATABASE: Final = _kind("database", "A PostgreSQL, Redis, Valkey or Qdrant serve
 COLLECTION: Final = _kind("collection", "A collection of a Qdrant server.")
 POOLER: Final = _kind("pooler", "A PgBouncer.")
 NATS_SERVER: Final = _kind("nats_server", "A nats-server.")
-NATS_STREAM: Final = _kind("nats_stream", "A JetStream stream.")
-NATS_CONSUMER: Final = _kind("nats_consumer", "A JetStream consumer.")
+NATS_STREAM: Final = _kind("nats_stream", "A JetStream stream.", "stream", "streams")
+NATS_CONSUMER: Final = _kind("nats_consumer", "A JetStream consumer.", "consumer", "consumers")
 NATS_SUBJECT: Final = _kind("nats_subject", "A subject that clients subscribe to or a stream captures.")
-NATS_CLIENT: Final = _kind("nats_client", "The connections to NATS that have one name.")
+NATS_CLIENT: Final = _kind("nats_client", "The connections to NATS that have one name.", "client", "clients")
 CUSTOM: Final = _kind("custom", "An entity that a program of your own publishes and no other kind fits.")
 
 KINDS: Final = {each.name: each for each in _declared}
