@@ -11,7 +11,9 @@ from nats.aio.client import Client
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from support.process import spawn_async
 from support.waiting import within
@@ -44,7 +46,10 @@ async def run_kgents(*args: str) -> Result:
     return await result_of(await start_kgents(*args))
 
 
-async def publish(client: Client, message: Entity | TopologyEntity | Health | Alert) -> int:
+Message = Entity | TopologyEntity | Health | Alert | Event | ResourcePulse | DatabasePulse
+
+
+async def publish(client: Client, message: Message) -> int:
     """Store a message as any client would; returns its sequence."""
     match message:
         case Entity():
@@ -55,4 +60,8 @@ async def publish(client: Client, message: Entity | TopologyEntity | Health | Al
             subject = message.ref.subject("health")
         case Alert():
             subject = message.ref.subject("alert", check=message.check)
+        case Event():
+            subject = message.ref.subject("event", source=message.source)
+        case ResourcePulse() | DatabasePulse():
+            subject = message.ref.subject("pulse", source=message.source)
     return (await client.jetstream().publish(subject, encode(message))).seq

@@ -11,6 +11,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from support.kgents_command import Kgents, Result, run_kgents
 from support.nats_server import NatsServer
+from support.shop import publish_shop
 from support.streams import provision_streams
 
 
@@ -37,3 +38,10 @@ async def client(server: NatsServer) -> AsyncIterator[Client]:
     client = await nats.connect(server.url)
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def shop(client: Client) -> Client:
+    """The same, with a small shop on the streams."""
+    await publish_shop(client)
+    return client

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kgents_cli.app import COMMANDS
 from support.kgents_command import Kgents, run_kgents
 from support.nats_server import NatsServer
 
@@ -18,9 +19,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGENTS__NATS__CONNECT_TIMEOUT_S", "0.5")
 
 
-@pytest.mark.parametrize("command", ["topology", "health", "watch", "provision"])
+@pytest.mark.parametrize(
+    "command", ["topology", "health", "watch", "provision", "get all", "describe pod x", "top", "alerts", "events"]
+)
 async def test_without_a_server_the_error_names_the_next_command(command: str, impatient: None) -> None:
-    code, out, err = await run_kgents(command, "--nats", NOBODY)
+    code, out, err = await run_kgents(*command.split(), "--nats", NOBODY)
     assert (code, out) == (1, "")
     assert err.startswith(f"kgents: no NATS server at {NOBODY}")
     assert "`kgents up`" in err
@@ -143,10 +146,17 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=20)
 
 
-@pytest.mark.parametrize(
-    "command", ["up", "topology", "health", "watch", "doctor", "services", "run", "provision", "config check"]
-)
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "config"), "config check"])
 async def test_every_help_has_an_example(command: str) -> None:
     code, out, _ = await run_kgents(*command.split(), "--help")
     assert code == 0
     assert f"kgents {command}" in out.partition("Example")[2]
+
+
+async def test_the_list_of_commands_says_what_each_does() -> None:
+
+    code, out, _ = await run_kgents("--help")
+    assert code == 0
+    for name, line in COMMANDS.items():
+        assert f"{name} " in out
+        assert line in out

@@ -19,13 +19,23 @@ SLOW_TO_IMPORT = {
     "uvloop",
     "yaml",
 }
-WORDS = {"watch": ["--help"]}
-"""Words of a command that would otherwise not end."""
+WORDS = {
+    "completion": ["bash"],
+    "describe": ["pod", "cart"],
+    "diff": ["-1s"],
+    "get": ["all"],
+    "history": ["pod", "cart"],
+    "impact": ["pod", "cart"],
+    "path": ["cart", "web"],
+    "watch": ["--help"],  # it would not end
+}
+LOCAL = ("completion", "services", "watch")
+"""Commands that are started without a server."""
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in SERVING])
 async def test_a_command_that_reads_imports_nothing_slow(command: str, server: NatsServer) -> None:
-    words = WORDS.get(command, ["--nats", server.url] if command != "services" else [])
+    words = [*WORDS.get(command, []), *([] if command in LOCAL else ["--nats", server.url])]
     program = [sys.executable, "-X", "importtime", "-m", "kgents_cli", command, *words]
     run = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}

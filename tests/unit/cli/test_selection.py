@@ -1,6 +1,6 @@
 import pytest
 
-from kgents_cli.selection import signals, streams
+from kgents_cli.selection import signals
 from kgents_shared.contract.subjects import FIELDS
 
 
@@ -24,10 +24,6 @@ def test_a_filter_is_written_out_for_each_signal_that_it_takes(filter_: str, fou
 @pytest.mark.parametrize("filter_", ["kgents.>", "kgents.*.>", "*.>"])
 def test_everything_is_every_signal(filter_: str) -> None:
     assert signals(filter_).keys() == FIELDS.keys()
-
-
-def test_each_signal_has_its_stream() -> None:
-    assert streams("kgents.health.>") == {"KGENTS_HEALTH": "kgents.health.*.*.*.*"}
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,17 @@ REF = b'"ref":{"cluster":"prod","kind":"pod","name":"cart","namespace":"shop"}'
     [
         (b'{"type":"RESOURCE_PULSE","cpu_percent":12.5,%b}' % REF, "pod shop/cart: RESOURCE_PULSE cpu_percent=12.5"),
         (b'{"type":"DB_PULSE","phase":"failing",%b}' % REF, "pod shop/cart: DB_PULSE failing"),
-        (b'{"op":"remove","reason":"expired",%b}' % REF, "pod shop/cart is gone (expired)"),
+        (b'{"op":"remove","reason":"expired",%b}' % REF, "pod shop/cart was removed (expired)"),
         (b"{}", SUBJECT),
-        (b"[1]", f"{SUBJECT} holds something that is no message of ours"),
-        (b"\xff", f"{SUBJECT} holds something that is no message of ours"),
+        (b"[1]", f"{SUBJECT} holds a message that cannot be decoded"),
+        (b"\xff", f"{SUBJECT} holds a message that cannot be decoded"),
     ],
 )
 def test_what_has_no_text_is_summed_up(payload: bytes, text: str) -> None:
     assert line_of(delivered(payload)).text == text
 
 
-def test_the_servers_own_word_has_a_line_and_a_record() -> None:
+def test_an_expiry_has_a_line_and_a_record() -> None:
     marker = delivered(b"", {"Nats-Marker-Reason": "MaxAge"})
     assert line_of(marker).text == f"{SUBJECT} expired"
     assert record_of(marker) == b'{"op":"remove","reason":"MaxAge","subject":"%b"}' % SUBJECT.encode()

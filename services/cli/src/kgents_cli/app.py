@@ -6,28 +6,48 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from kgents_cli.lazy import put_off
 from kgents_cli.suggestion import did_you_mean
-from kgents_shared.contract.errors import ConfigError, KgentsError
+from kgents_shared.contract.errors import ConfigError, KgentsError, NotFoundError
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78  # EX_CONFIG of sysexits.h
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
-COMMANDS: Final = {
-    "up": "Start everything on this machine and show it live.",
-    "topology": "The things that are there and how they hang together, now or then.",
-    "health": "What is not well and why.",
-    "watch": "Messages as they come.",
-    "doctor": "Find out what is wrong, and what to do about it.",
-    "services": "The services installed here.",
-    "run": "Run one service in the foreground, as containers do.",
-    "provision": "Make the server's streams match this version.",
-    "config": "Check the configuration, or import one.",
+GROUPS: Final = {
+    "See what there is": {
+        "get": "List entities with their status and health.",
+        "describe": "Show everything known about one entity.",
+        "topology": "Show entities and their connections as a tree.",
+        "health": "Show unhealthy entities and why.",
+        "top": "Show CPU, memory, network and other figures.",
+        "alerts": "List alerts that are pending or firing.",
+    },
+    "See what happened": {
+        "watch": "Print messages as they are published.",
+        "events": "List events, newest last.",
+        "history": "Show how one entity changed.",
+        "diff": "Compare the topology at two times.",
+    },
+    "See what depends on what": {
+        "path": "Show how two entities are connected.",
+        "impact": "Show what depends on an entity.",
+    },
+    "Run it": {
+        "up": "Start everything on this machine and show it live.",
+        "run": "Run one service in the foreground, as containers do.",
+        "doctor": "Check NATS, streams and services, and suggest the next step.",
+        "provision": "Create or update the streams on the server.",
+        "config": "Check the configuration, or import one.",
+        "services": "List the services installed here.",
+        "completion": "Print the completion script for your shell.",
+    },
 }
-"""Command, also the name of its module → its line in `kgents --help`."""
+"""Group → command, also the name of its module → its line in `kgents --help`."""
+COMMANDS: Final = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 
 SERVING: Final = frozenset({"up", "run", "config", "doctor"})
 """Commands that import services; all others only read, and start without what only services need."""
@@ -51,26 +71,34 @@ class _Commands(click.Group):
         """Run the command; returns the exit code, also of what it raises (click would end a closed pipe with 1)."""
         try:
             code = super().invoke(ctx)
-            sys.stdout.flush()  # here, where a reader that went away can still be dealt with
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
         except (KgentsError, BrokenPipeError, BaseExceptionGroup) as error:
             return _report(_leaf(error))
         return code if isinstance(code, int) else EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for group, commands in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands without importing any of them."""
+        found = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kgents-cli", prog_name="kgents")
 def kgents() -> None:
-    """A running system as a stream: what is there, how it hangs together, how well it is.
+    """A running system as a stream: its entities, their connections, their health.
 
     \b
-    Begin with:
-      kgents up                  everything on this machine, live
-      kgents doctor              what is missing, and the next step
-      kgents COMMAND --help      each has an example
+    Start with:
+      kgents up                                start everything on this machine
+      kgents get all                           what there is, and how healthy it is
+      kgents get all --level critical,warning  what is not healthy, and why
+      kgents COMMAND --help                    each command has examples
     """  # noqa: D301 - \b is click's mark for lines to leave as they are
 
 
@@ -81,7 +109,7 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
-        code: int = kgents.main(standalone_mode=False)
+        code: int = kgents.main(prog_name="kgents", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -91,7 +119,7 @@ def _exit_code() -> int:
 
 
 def _leaf(error: BaseException) -> BaseException:
-    """What really happened, when it happened in a task of a group."""
+    """The first error of a group: what really happened in one of its tasks."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -101,12 +129,15 @@ def _report(error: BaseException) -> int:
     """One error in words, and its exit code."""
     match error:
         case BrokenPipeError():
-            # Whoever read our output has enough (`| head`). Python would try to flush once more at its end.
+            # The reader of our output has enough (`| head`). Python would try to flush once more at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_OK
         case ConfigError():
             click.echo(f"{error}\nfix the above, then run `kgents config check`", err=True)
             return EXIT_CONFIG
+        case NotFoundError():
+            click.echo(f"kgents: {_with_next_step(str(error), 'see all with `kgents get all`')}", err=True)
+            return EXIT_FAILED
         case KgentsError():
             click.echo(f"kgents: {_with_next_step(str(error))}", err=True)
             return EXIT_FAILED
@@ -114,6 +145,8 @@ def _report(error: BaseException) -> int:
             raise error
 
 
-def _with_next_step(text: str) -> str:
+def _with_next_step(text: str, step: str = "try `kgents doctor`") -> str:
     """An error that names no command itself leads to the one that finds out more."""
-    return text if "`" in text else f"{text}; try `kgents doctor`"
+    if "`" in text:
+        return text
+    return f"{text} {step.capitalize()}" if text.endswith(("?", ".")) else f"{text}; {step}"

@@ -10,6 +10,7 @@ from kgents_shared.bus.provision import require_streams
 from kgents_shared.contract.errors import NoServerError
 from kgents_shared.contract.streams import Stream, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.entity import STATE
 
 STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 """Signal → its stream."""
@@ -46,3 +47,12 @@ async def require(bus: Bus, needed: Sequence[Stream]) -> None:
         ProvisionError: they are not.
     """
     await require_streams(await bus.session(), needed)
+
+
+async def require_state(bus: Bus) -> None:
+    """See that the streams of topology, health and alerts are there.
+
+    Raises:
+        ProvisionError: they are not.
+    """
+    await require(bus, [STREAMS[signal] for signal in STATE])

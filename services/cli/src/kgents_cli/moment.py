@@ -38,12 +38,12 @@ def moment(text: str, now: datetime) -> datetime:
     return then.astimezone(UTC)
 
 
-def rfc3339(time: datetime) -> str:
-    """As the server and our messages write it."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def span(seconds: float) -> str:
     """A duration in its largest unit: `42s`, `12m`, `3h`, `9d`."""
     size, unit = next(((size, unit) for unit, size in reversed(_UNIT_S.items()) if seconds >= size), (1, "s"))
     return f"{max(seconds, 0) // size:.0f}{unit}"
+
+
+def local_time(time: datetime) -> str:
+    """As people read it, in their own time zone."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -83,11 +83,15 @@ def target_options(command: Command) -> Command:
     def with_target(
         *args: Any, nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None, **others: Any
     ) -> int | None:
-        flags = {NATS_URL: nats, CREDENTIALS: creds, CLUSTER: cluster}
-        overrides = {name: value for name, value in flags.items() if value is not None}
-        return command(*args, target=Target(overrides, config_file, cluster), **others)
+        return command(*args, target=target_of(nats, creds, cluster, config_file), **others)
 
     return with_target
+
+
+def target_of(nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None) -> Target:
+    """What the common flags say."""
+    flags = {NATS_URL: nats, CREDENTIALS: creds, CLUSTER: cluster}
+    return Target({name: value for name, value in flags.items() if value is not None}, config_file, cluster)
 
 
 def output_option(*formats: str) -> Callable[[Command], Command]:

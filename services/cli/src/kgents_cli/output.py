@@ -3,6 +3,7 @@
 import sys
 from typing import Final, TextIO
 
+from kgents_cli.moment import local_time
 from kgents_cli.sentence import Line
 from kgents_shared.runtime.config import process_environ
 
@@ -42,9 +43,15 @@ def say_record(record: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def say_document(document: bytes) -> None:
+    """Print a document of several lines as it is."""
+    sys.stdout.buffer.write(document + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def say_line(line: Line) -> None:
     """Print what happened, with its time where we are."""
-    at = line.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    at = local_time(line.at)
     level = painted(f"{line.level:<8}", line.level, sys.stdout)
     say(f"{painted(at, 'dim', sys.stdout)}  {level}  {line.text}")
 

@@ -1,13 +1,7 @@
-"""A NATS filter below `kgents.` → the streams it spans, with the part of each. Pure."""
-
-from typing import Final
+"""A NATS filter below `kgents.` → the signals it spans, with the part of each. Pure."""
 
 from kgents_cli.suggestion import did_you_mean
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import FIELDS, ROOT
-
-LOGS: Final = frozenset({"pulse", "event"})
-"""Signals whose messages replace nothing: they have a history, but no state to begin with."""
 
 
 def signals(filter_: str) -> dict[str, str]:
@@ -23,11 +17,6 @@ def signals(filter_: str) -> dict[str, str]:
     if not found:
         raise ValueError(_advice(filter_, wanted[0]))
     return {signal: ".".join((ROOT, signal, *tokens)) for signal, tokens in found.items()}
-
-
-def streams(filter_: str) -> dict[str, str]:
-    """Stream → its part of the filter; see `signals`."""
-    return {NAME_BY_SIGNAL[signal]: part for signal, part in signals(filter_).items()}
 
 
 def _tokens(wanted: list[str], signal: str) -> list[str]:

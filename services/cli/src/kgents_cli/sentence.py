@@ -19,7 +19,7 @@ _LEVELS: Final = {
     "resolved": "healthy",  # an alert's state; while it fires, its severity counts
     "overloaded": "critical", "failing": "critical",  # a pulse's phase
 }  # fmt: skip
-"""What a message says of itself → one of the levels of health."""
+"""What a message says of its entity → one of the levels of health."""
 
 _FIGURES: Final = ("cpu_percent", "memory_bytes", "network_rx_bytes", "network_tx_bytes")
 
@@ -48,20 +48,25 @@ class Line(msgspec.Struct, frozen=True):
 
     at: datetime
     level: str
-    """One of the levels of health; empty if the message says nothing of the kind."""
+    """One of the levels of health; empty if the message has none."""
     text: str
 
 
 def line_of(delivery: Delivery) -> Line:
-    """The line of a message, whatever it is: also of one that we cannot read."""
+    """The line of a message, whatever it is, also of one that cannot be decoded."""
     at = datetime.fromtimestamp(delivery.time_ns / 1e9, UTC)
-    if delivery.marker:
-        return Line(at, "", clean(f"{delivery.subject} expired"))
+    return line(at, delivery.subject, b"" if delivery.marker else delivery.payload)
+
+
+def line(at: datetime, subject: str, payload: bytes) -> Line:
+    """The line of a stored message; without a payload, of the server's own mark that one expired."""
+    if not payload:
+        return Line(at, "", clean(f"{subject} expired"))
     try:
-        message = msgspec.json.decode(delivery.payload, type=_Message)
+        message = msgspec.json.decode(payload, type=_Message)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Line(at, "", clean(f"{delivery.subject} holds something that is no message of ours"))
-    return Line(at, _level(message), clean(message.text or _summary(message, delivery.subject)))
+        return Line(at, "", clean(f"{subject} holds a message that cannot be decoded"))
+    return Line(at, _level(message), clean(message.text or _summary(message, subject)))
 
 
 def _level(message: _Message) -> str:
@@ -74,10 +79,10 @@ def _level(message: _Message) -> str:
 
 
 def _summary(message: _Message, subject: str) -> str:
-    """What is said of a message without a text of its own."""
+    """The line of a message without a text of its own."""
     what = str(message.ref) if message.ref else subject
     if message.op == REMOVE:
-        return f"{what} is gone ({message.reason or 'deleted'})"
+        return f"{what} was removed ({message.reason or 'deleted'})"
     figures = ((name, getattr(message, name)) for name in _FIGURES)
     parts = [
         *filter(None, (message.type, message.status, message.phase)),

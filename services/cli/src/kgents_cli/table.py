@@ -1,4 +1,4 @@
-"""Rows → aligned lines under a heading. Pure, but for the width of the terminal."""
+"""Rows → aligned lines under a heading."""
 
 import shutil
 import sys

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Final, TypeVar
 
 from kgents_cli.output import painted
-from kgents_cli.record import Record
 from kgents_cli.sentence import clean
 from kgents_shared.contract.entity import Ref
+from kgents_shared.view.entity import EntityView
 
 MARKS: Final = {"healthy": "●", "warning": "▲", "critical": "✖", "unknown": "?"}
 _NOT_SCORED: Final = "○"
@@ -16,9 +16,9 @@ _NOT_SCORED: Final = "○"
 T = TypeVar("T")
 
 
-def tree(records: Iterable[Record]) -> Iterator[str]:
+def tree(views: Iterable[EntityView]) -> Iterator[str]:
     """The lines of the tree."""
-    ordered = sorted(records, key=lambda each: (each.ref.cluster, each.ref.namespace, each.ref))
+    ordered = sorted(views, key=lambda each: (each.ref.cluster, each.ref.namespace, each.ref))
     for cluster, in_cluster in groupby(ordered, key=lambda each: each.ref.cluster):
         yield painted(clean(cluster), "bold", sys.stdout)
         namespaces = [
@@ -27,31 +27,32 @@ def tree(records: Iterable[Record]) -> Iterator[str]:
         for (namespace, members), branch, trunk in _branches(namespaces):
             label = painted(clean(namespace), "bold", sys.stdout) if namespace else "(no namespace)"
             yield branch + label
-            for record, inner_branch, inner_trunk in _branches(members):
-                yield trunk + inner_branch + headline(record)
-                for arrow, leaf, _ in _branches(list(arrows(record))):
+            for view, inner_branch, inner_trunk in _branches(members):
+                yield trunk + inner_branch + headline(view)
+                for arrow, leaf, _ in _branches(list(arrows(view))):
                     yield trunk + inner_trunk + leaf + painted(arrow, "dim", sys.stdout)
 
 
-def headline(record: Record) -> str:
+def headline(view: EntityView) -> str:
     """An entity in one line: mark, name, status, health, reason."""
-    style = record.level or "dim"
+    level = view.level if view.health is not None else ""
+    score = level if view.score is None else f"{level} {view.score:.2f}"
+    mark = painted(MARKS.get(level, _NOT_SCORED), level or "dim", sys.stdout)
     parts = [
-        painted(MARKS.get(record.level, _NOT_SCORED), style, sys.stdout)
-        + f" {clean(f'{record.ref.kind} {record.ref.name}')}",
-        painted(clean(record.entity.status), "dim", sys.stdout),
-        painted(record.score, style, sys.stdout),
-        record.why,
+        f"{mark} {clean(f'{view.ref.kind} {view.ref.name}')}",
+        painted(clean(view.status), "dim", sys.stdout),
+        painted(score, level, sys.stdout),
+        clean(view.why),
     ]
     return "  ".join(filter(None, parts))
 
 
-def arrows(record: Record) -> Iterator[str]:
+def arrows(view: EntityView) -> Iterator[str]:
     """A line for each kind and direction of connection, with all its peers."""
     peers: dict[tuple[str, str], list[str]] = {}
-    for connection in record.entity.connections:
+    for connection in view.topology.connections if view.topology is not None else ():
         arrow = "→" if connection.direction == "out" else "←"
-        peers.setdefault((arrow, connection.kind), []).append(peer_name(connection.peer, record.ref))
+        peers.setdefault((arrow, connection.kind), []).append(peer_name(connection.peer, view.ref))
     for (arrow, kind), names in peers.items():
         yield clean(f"{arrow} {kind} {', '.join(names)}")
 

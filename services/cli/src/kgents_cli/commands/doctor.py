@@ -85,7 +85,7 @@ async def _nats(
     if streams_verdict.is_well:
         fields = {"cluster": cluster} if cluster is not None else {}
         filter_ = subjects.pattern("meta", **fields)
-        payloads = await snapshot.now(bus, "meta", filter_, unix_ns(SystemClock().now()))
+        payloads = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
         found = snapshot.decoded(codec.META, payloads)
         for verdict in services(found, expected):
             yield verdict

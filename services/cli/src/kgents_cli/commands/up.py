@@ -136,7 +136,7 @@ async def _live(
 ) -> None:
     """Run everything until it is time to stop."""
     environ, show_log = _environ(plan, common, server), relay(list(plan.services))
-    show = screen.show_records if plan.as_json else screen.show_picture
+    show = screen.show_records if plan.as_json else screen.show_tree
     async with asyncio.TaskGroup() as tasks:
         work = [
             tasks.create_task(keep_running(name, _command(name), environ, group, show_log)) for name in plan.services

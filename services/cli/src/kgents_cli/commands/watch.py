@@ -1,32 +1,31 @@
 """`kgents watch`: a filter → the messages of every stream it spans, one line each."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import click
 
 from kgents_cli import selection
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.feed import feed
 from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say_line, say_record
 from kgents_cli.sentence import line_of, record_of
-from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import subjects
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.feed import feed
 
 
 @click.command("watch")
-@click.argument("subject", default="kgents.topology.>")
+@click.argument("subject", default="kgents.topology.>", metavar="[SUBJECT]")
 @click.option("--since", metavar="DURATION", help="Begin with everything stored since then, such as 10m or 2h.")
 @output_option("text", "json")
 @target_options
 def command(subject: str, since: str | None, output: str, target: Target) -> None:
-    """Print messages as they come, until Ctrl-C.
+    """Print messages as they are published, until Ctrl-C.
 
     SUBJECT is any NATS filter below `kgents.`. Of a state stream (entity, topology, health, alert, meta) the present
     state comes first; of a log (pulse, event) only what is new. With -o json each line is one message as it is stored.
@@ -35,7 +34,7 @@ def command(subject: str, since: str | None, output: str, target: Target) -> Non
     Examples:
       kgents watch                                   the topology
       kgents watch 'kgents.alert.>' -o json          alerts, for another program
-      kgents watch 'kgents.event.prod.>' --since 2h  what happened while I was away
+      kgents watch 'kgents.event.prod.>' --since 2h  what happened in the last two hours
     """  # noqa: D301
     selected = _selection(subject, target.cluster)
     now = SystemClock().now()
@@ -72,15 +71,13 @@ async def _watch(
     common: CommonConfig, selected: dict[str, str], since: datetime | None, now: datetime, *, as_json: bool
 ) -> None:
     show = _show_record if as_json else _show_line
-
-    def take(_: str, batch: Batch) -> None:
-        for each in batch.deliveries:
-            show(each)
-
+    filters = {signal: [filter_] for signal, filter_ in selected.items()}
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[signal] for signal in selected])
-        filters = {NAME_BY_SIGNAL[signal]: filter_ for signal, filter_ in selected.items()}
-        await feed(bus, filters, take, now_ns=unix_ns(now), since=since)
+        async with aclosing(feed(bus, filters, now_ns=unix_ns(now), since=since)) as batches:
+            async for _, batch in batches:
+                for each in batch.deliveries:
+                    show(each)
 
 
 def _show_line(delivery: Delivery) -> None:

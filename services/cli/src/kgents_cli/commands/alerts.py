@@ -1,0 +1,113 @@
+"""`kgents alerts`: KGENTS_ALERT → pending and firing alerts, the worst first."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+
+import click
+
+from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.moment import local_time, span
+from kgents_cli.options import Target, output_option
+from kgents_cli.output import note, say, say_line, say_record
+from kgents_cli.query import Query, query_options, read
+from kgents_cli.records import say_list
+from kgents_cli.sentence import line_of, record_of
+from kgents_cli.table import Cell, table
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.alert import Alert
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.feed import feed
+from kgents_shared.view.find import path_of
+from kgents_shared.view.fold import Fold
+
+_STATES = ("firing", "pending", "resolved")
+_SEVERITIES = ("critical", "warning")
+_HEADING = ("SEVERITY", "STATE", "ENTITY", "CHECK", "SINCE", "WHY")
+
+
+@click.command("alerts")
+@click.option("--all", "with_resolved", is_flag=True, help="Also those that were resolved lately.")
+@click.option("-w", "--watch", is_flag=True, help="Then print every change, until Ctrl-C.")
+@output_option("table", "wide", "json", "yaml")
+@query_options()
+def command(with_resolved: bool, watch: bool, output: str, query: Query, target: Target) -> None:
+    """List alerts that are pending or firing, the worst first.
+
+    No alert is good news: the exit code is 0 with or without one.
+
+    \b
+    Examples:
+      kgents alerts
+      kgents alerts -n shop -w
+      kgents alerts --at -1h                            as they were an hour ago
+      kgents alerts -o json | jq -r '.[] | select(.state == "firing") | .text'
+    """  # noqa: D301
+    if watch and query.at is not None:
+        raise click.UsageError("expected --watch or --at, found both")
+    asyncio.run(_alerts(target.load(), query, output, with_resolved=with_resolved, watch=watch))
+
+
+async def _alerts(common: CommonConfig, query: Query, output: str, *, with_resolved: bool, watch: bool) -> None:
+    signals = dict.fromkeys(("alert", *query.selection.signals))
+    async with connected(common, log_level="warning" if watch else "error") as bus:
+        await require(bus, [STREAMS[signal] for signal in signals])
+        found = _ordered(await read(bus, query, signals=signals), with_resolved=with_resolved)
+        if output in ("json", "yaml"):
+            say_list([payload for _, payload in found], output)
+        elif found:
+            _say_table([alert for alert, _ in found], query, wide=output == "wide")
+        else:
+            note("no alert is pending or firing")
+        if watch:
+            await _watch(bus, query, as_json=output == "json")
+
+
+def _ordered(fold: Fold, *, with_resolved: bool) -> list[tuple[Alert, bytes]]:
+    """Every alert with its message, firing before pending, critical before warning."""
+    found = [
+        (alert, (view.rows.alerts or {}).get(alert.check, b"null"))
+        for view in fold.entities()
+        for alert in view.alerts
+        if with_resolved or alert.state != "resolved"
+    ]
+    return sorted(
+        found, key=lambda pair: (_rank(pair[0].state, _STATES), _rank(pair[0].severity, _SEVERITIES), pair[0].ref)
+    )
+
+
+def _rank(word: str, known: Sequence[str]) -> int:
+    return known.index(word) if word in known else len(known)
+
+
+def _say_table(alerts: Iterable[Alert], query: Query, *, wide: bool) -> None:
+    rows = [
+        (
+            Cell(alert.severity, "healthy" if alert.state == "resolved" else alert.severity),
+            alert.state,
+            path_of(alert.ref),
+            alert.check,
+            _since(alert, query, wide=wide),
+            alert.text,
+        )
+        for alert in alerts
+    ]
+    for line in table(_HEADING, rows, cut=not wide):
+        say(line)
+
+
+def _since(alert: Alert, query: Query, *, wide: bool) -> str:
+    if alert.started_at is None:
+        return "-"
+    return local_time(alert.started_at) if wide else span((query.time - alert.started_at).total_seconds())
+
+
+async def _watch(bus: Bus, query: Query, *, as_json: bool) -> None:
+    """Print every alert message that comes. Never returns."""
+    test = query.selection.subject_test("alert")
+    filters = {"alert": query.selection.filters("alert")}
+    async with aclosing(feed(bus, filters, now_ns=query.now_ns, since=query.asked_at)) as batches:
+        async for _, batch in batches:
+            for each in batch.deliveries:
+                if test(each.subject):
+                    say_record(record_of(each)) if as_json else say_line(line_of(each))

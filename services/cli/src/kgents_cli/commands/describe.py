@@ -1,0 +1,114 @@
+"""`kgents describe`: every stream → everything known about one entity."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from kgents_cli.complete import complete_kinds, complete_names
+from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.detail import Detail, detail_lines, link_of
+from kgents_cli.options import Target, output_option
+from kgents_cli.output import say
+from kgents_cli.pulses import last_pulses
+from kgents_cli.query import Query, listed, query_options, read, require_any, spelled
+from kgents_cli.records import say_object, version_record
+from kgents_cli.sentence import line, line_of
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import ALL
+from kgents_shared.bus.pull import replay
+from kgents_shared.contract import subjects
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.find import one
+from kgents_shared.view.past import Version, history
+from kgents_shared.view.paths import Graph
+
+EVENTS_MAX = 20
+"""The newest events; all of them are shown by `kgents events`."""
+
+
+@click.command("describe")
+@click.argument("kinds", metavar="KIND[/NAME]", shell_complete=complete_kinds)
+@click.argument("name", metavar="[NAME]", default="", shell_complete=complete_names)
+@output_option("text", "json", "yaml")
+@query_options(kind=False)
+def command(kinds: str, name: str, output: str, query: Query, target: Target) -> None:
+    """Show everything known about one entity.
+
+    That is its status, its health with reasons and evidence, its alerts, the figures of its last pulse, its
+    connections both ways, its events, and how it changed. A name may be a part that only one entity has.
+
+    \b
+    Examples:
+      kgents describe pod cart-7f
+      kgents describe pod/shop/cart-7f
+      kgents describe node n3 --at -1h
+      kgents describe db orders -o json | jq .pulse
+    """  # noqa: D301
+    text = spelled((kinds, name) if name else (kinds,))
+    asyncio.run(_describe(target.load(), text, query, output))
+
+
+async def _describe(common: CommonConfig, text: str, query: Query, output: str) -> None:
+    async with connected(common) as bus:
+        await require(bus, list(STREAMS.values()))
+        views = listed(await read(bus, query))
+        if not views:
+            await require_any(bus, query)
+            return
+        ref = one(text, (view.ref for view in views))
+        view = next(view for view in views if view.ref == ref)
+        graph = Graph(views)
+        events = await _events(bus, ref)
+        past = await history(bus, ref)
+        found = Detail(
+            view,
+            query.time,
+            await _pulse(bus, query, ref) if query.at is None else None,
+            [link_of(edge, ref) for edge in graph.edges(ref)],
+            [line_of(each) for each in events[-EVENTS_MAX:]],
+            [line(each.at, each.subject, each.payload) for each in past],
+        )
+    if output != "text":
+        say_object(_record(found, events, past), output)
+        return
+    for each in detail_lines(found):
+        say(each)
+
+
+async def _pulse(bus: Bus, query: Query, ref: Ref) -> Pulse | None:
+    named = msgspec.structs.replace(
+        query.selection,
+        clusters=(ref.cluster,),
+        kinds=(ref.kind,),
+        namespaces=(ref.namespace,),
+        names=(ref.name,),
+    )
+    return (await last_pulses(bus, msgspec.structs.replace(query, selection=named))).get(ref)
+
+
+async def _events(bus: Bus, ref: Ref) -> list[Delivery]:
+    """Every event of an entity that the stream holds, oldest first."""
+    filter_ = subjects.pattern("event", cluster=ref.cluster, kind=ref.kind, namespace=ref.namespace, name=ref.name)
+    found: list[Delivery] = []
+    async for batch in replay(await bus.session(), NAME_BY_SIGNAL["event"], [filter_], ALL):
+        found += batch
+    return found
+
+
+def _record(found: Detail, events: Sequence[Delivery], past: Sequence[Version]) -> bytes:
+    """One object: `entity` as `kgents get -o json` has it, `pulse`, `connections` both ways, `events`, `history`."""
+    return msgspec.json.encode(
+        {
+            "entity": msgspec.Raw(found.view.record()),
+            "pulse": found.pulse,
+            "connections": found.links,
+            "events": [msgspec.Raw(each.payload) for each in events],
+            "history": [msgspec.Raw(version_record(each)) for each in past],
+        }
+    )

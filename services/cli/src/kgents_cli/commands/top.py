@@ -1,0 +1,164 @@
+"""`kgents top`: the last pulse of each entity → a table of figures, the largest first."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import click
+import msgspec
+
+from kgents_cli.columns import RESOURCES, figures
+from kgents_cli.complete import complete_kinds
+from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.options import Target, output_option
+from kgents_cli.output import note, say
+from kgents_cli.pulses import last_pulses
+from kgents_cli.query import Query, kinds_of, listed, query_options, read, require_any
+from kgents_cli.records import say_list
+from kgents_cli.suggestion import did_you_mean
+from kgents_cli.table import table
+from kgents_cli.units import NOT_KNOWN, figure
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import NotFoundError
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.figures import docker, nats, resource
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.find import path_of
+
+_SHORT: Final = {
+    "cpu": resource.CPU_PERCENT,
+    "memory": resource.MEMORY_BYTES,
+    "rx": resource.NETWORK_RX_BYTES,
+    "tx": resource.NETWORK_TX_BYTES,
+}
+"""What may be written for a figure that every kind has."""
+_HEADINGS: Final[Mapping[str, str]] = {
+    resource.CPU_PERCENT: "CPU",
+    resource.MEMORY_BYTES: "MEMORY",
+    resource.MEMORY_LIMIT_BYTES: "LIMIT",
+    resource.NETWORK_RX_BYTES: "RX",
+    resource.NETWORK_TX_BYTES: "TX",
+}
+_OF_KIND: Final[Mapping[str, Sequence[str]]] = {
+    kinds.DATABASE: (
+        "pool.active",
+        "pool.max",
+        "memory.used_mb",
+        "performance.queries_per_sec",
+        "performance.ops_per_sec",
+    ),
+    kinds.HOST: (docker.CONTAINERS_RUNNING, docker.CONTAINERS_CPU_PERCENT),
+    kinds.NATS_SERVER: (nats.CONNECTIONS, nats.IN_MSGS_PER_SEC, nats.OUT_MSGS_PER_SEC),
+    kinds.NATS_STREAM: (nats.MESSAGES, nats.BYTES, nats.MESSAGES_PER_SEC),
+    kinds.NATS_CONSUMER: (nats.PENDING_MESSAGES, nats.ACK_PENDING, nats.REDELIVERED, nats.DELIVERED_PER_SEC),
+    kinds.NATS_CLIENT: (nats.CONNECTIONS, nats.IN_MSGS_PER_SEC, nats.OUT_MSGS_PER_SEC, nats.SUBSCRIPTIONS),
+}
+"""Kind → the figures worth a column beside CPU, memory and network."""
+
+
+@click.command("top")
+@click.argument("kinds", metavar="[KIND[,KIND…]]", default="all", shell_complete=complete_kinds)
+@click.option("--sort", "sort", metavar="FIGURE", help="Largest first by cpu, memory, rx, tx, or any other figure.")
+@click.option("--figures", "wanted", metavar="A,B", help="These figures instead of the usual ones.")
+@output_option("table", "wide", "json", "yaml")
+@query_options(kind=False, at=False)
+def command(kinds: str, sort: str | None, wanted: str | None, output: str, query: Query, target: Target) -> None:
+    """Show CPU, memory, network and other figures, the largest first.
+
+    The figures are those of the last pulse; `-` is not known. A column without any value is left out. `-o wide` shows
+    every figure that is sent.
+
+    \b
+    Examples:
+      kgents top                                        everything, by CPU
+      kgents top pods -n shop --sort memory
+      kgents top streams --sort messages_per_sec
+      kgents top db --figures postgres_locks,replication.lag_s
+    """  # noqa: D301
+    names = [_SHORT.get(name.strip(), name.strip()) for name in wanted.split(",")] if wanted is not None else None
+    by = _SHORT.get(sort, sort) if sort is not None else None
+    asyncio.run(_top(target.load(), query.narrowed(kinds_of(kinds)), names, by, output))
+
+
+async def _top(common: CommonConfig, query: Query, names: Sequence[str] | None, sort: str | None, output: str) -> None:
+    async with connected(common) as bus:
+        await require(bus, list(STREAMS.values()))
+        views = listed(await read(bus, query, signals=dict.fromkeys(("topology", *query.selection.signals))))
+        found = await last_pulses(bus, query)
+        pulses = [found[view.ref] for view in views if view.ref in found]
+        if not views:
+            await require_any(bus, query)
+    values = {pulse.ref: figures(pulse) for pulse in pulses}
+    by = _sorting(sort, names, values)
+    pulses.sort(key=lambda pulse: (-(values[pulse.ref].get(by) or 0), pulse.ref))
+    if output in ("json", "yaml"):
+        say_list([msgspec.json.encode(pulse) for pulse in pulses], output)
+        return
+    columns = _columns(pulses, values, names, by, wide=output == "wide")
+    shown = [pulse for pulse in pulses if any(values[pulse.ref].get(name) is not None for name in columns)]
+    if shown:
+        for line in lines(shown, values, columns):
+            say(line)
+    if not pulses:
+        note("no pulse of these entities is stored; see which collectors report with `kgents doctor`")
+    elif others := sorted({pulse.ref.kind for pulse in pulses} - {pulse.ref.kind for pulse in shown}):
+        note(f"other figures: `kgents top {others[0]}`" + (f" (also {', '.join(others[1:])})" if others[1:] else ""))
+
+
+def _sorting(sort: str | None, names: Sequence[str] | None, values: Mapping[Ref, Mapping[str, float | None]]) -> str:
+    """The figure to sort by.
+
+    Raises:
+        NotFoundError: no entity has a figure that was named.
+    """
+    known = {name for each in values.values() for name in each}
+    for name in (*(names or ()), *([sort] if sort is not None else [])):
+        if known and name not in known:
+            raise NotFoundError(
+                f"no entity has a figure {name!r}; {did_you_mean(name, known)} See `kgents top -o wide`"
+            )
+    return sort or (names[0] if names else resource.CPU_PERCENT)
+
+
+def _columns(
+    pulses: Iterable[Pulse],
+    values: Mapping[Ref, Mapping[str, float | None]],
+    names: Sequence[str] | None,
+    by: str,
+    *,
+    wide: bool,
+) -> list[str]:
+    """The figures to show: those asked for, else the usual ones: of one kind its own, of several what all may have."""
+    if names is not None:
+        return list(names)
+    there = sorted({pulse.ref.kind for pulse in pulses})
+    usual = [*RESOURCES, *(_OF_KIND.get(there[0], ()) if len(there) == 1 else ())]
+    every = [name for each in values.values() for name in each] if wide else [by]
+    measured = {name for each in values.values() for name, value in each.items() if value is not None}
+    return [name for name in dict.fromkeys((*usual, *every)) if name in measured]
+
+
+def lines(
+    pulses: Sequence[Pulse], values: Mapping[Ref, Mapping[str, float | None]], columns: Sequence[str]
+) -> Iterable[str]:
+    """The table."""
+    has_cluster = len({pulse.ref.cluster for pulse in pulses}) > 1
+    heading = [
+        *(["CLUSTER"] if has_cluster else []),
+        "ENTITY",
+        *(_HEADINGS.get(name, _heading(name)) for name in columns),
+    ]
+    rows = [
+        [
+            *([pulse.ref.cluster] if has_cluster else []),
+            path_of(pulse.ref),
+            *(figure(name, values[pulse.ref][name]) if name in values[pulse.ref] else NOT_KNOWN for name in columns),
+        ]
+        for pulse in pulses
+    ]
+    return table(heading, rows, cut=False)
+
+
+def _heading(name: str) -> str:
+    return name.rpartition(".")[2].upper().replace("_", "-")
