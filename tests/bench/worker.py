@@ -27,7 +27,7 @@ from kgents_collector_k8s import app as collector_k8s_app
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
-from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.runtime.config import CommonConfig
@@ -154,7 +154,7 @@ def keep_table(url: str) -> None:
     async def load(clock: "_Clock") -> int:
         async with Bus(NatsConfig(url=url), name="bench") as bus:
             await bus.session(timeout_s=10)
-            table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
+            table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
             clock.start()
             await table.load(now_ns=NOW_NS)
             clock.stop()

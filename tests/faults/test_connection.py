@@ -17,6 +17,7 @@ from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity
@@ -50,7 +51,7 @@ class Pair:
         self.bus = bus
         self.publisher = Publisher(bus)
         self.writer: StateTable[Entity] = StateTable(bus, ENTITY, STREAM, FILTERS, publisher=self.publisher)
-        self.reader: StateTable[Entity] = StateTable(bus, ENTITY, STREAM, FILTERS)
+        self.reader: StateView[Entity] = StateView(bus, ENTITY, STREAM, FILTERS)
         self.put_names: list[str] = []
         self.told: list[str] = []
         self.seqs: list[int] = []

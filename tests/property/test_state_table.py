@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kgents_shared.bus import state_table
+from kgents_shared.bus import state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
@@ -104,7 +105,7 @@ class Writer:
         self.task = asyncio.create_task(self.serve())
 
     async def fold(self) -> dict[str, Entity]:
-        reader = StateTable(self.outside, ENTITY, "KGENTS_ENTITY", self.filters)
+        reader = StateView(self.outside, ENTITY, "KGENTS_ENTITY", self.filters)
         await reader.load(now_ns=NOW_NS)
         return {subject: row.message for subject, row in reader.rows.items()}
 
@@ -147,7 +148,7 @@ async def carry_out(writer: Writer, operation: tuple[str, ...]) -> None:
 def test_any_interleaving_ends_in_the_model(
     server: NatsServer, monkeypatch: pytest.MonkeyPatch, operations: list[tuple[str, ...]]
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
 
     async def scenario() -> None:
         async with (

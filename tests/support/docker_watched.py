@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
-from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Connection, Entity, Ref
@@ -73,7 +73,7 @@ class Watched:
 
     async def entities(self) -> dict[tuple[str, str], Entity]:
         """What is published, by kind and name."""
-        table = StateTable(self.bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
+        table = StateView(self.bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
         await table.load(now_ns=NOW_NS)
         return {(row.message.ref.kind, row.message.ref.name): row.message for row in table.rows.values()}
 

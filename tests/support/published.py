@@ -1,7 +1,7 @@
 """What collector-k8s has published in the cluster `test`, as its subscribers see it."""
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity, Ref
@@ -11,7 +11,7 @@ from support.waiting import eventually
 
 
 async def entities(bus: Bus, cluster: str = "test") -> dict[Ref, Entity]:
-    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", cluster=cluster, source="k8s")])
+    table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", cluster=cluster, source="k8s")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref: row.message for row in table.rows.values()}
 

@@ -8,6 +8,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import TTL, Publisher
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, HEALTH, META, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity, Ref
@@ -103,14 +104,14 @@ class Truth:
 
 async def topology(bus: Bus) -> dict[Ref, TopologyEntity]:
     """What the topology stream says now."""
-    table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")])
+    table = StateView(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref: row.message for row in table.rows.values()}
 
 
 async def health(bus: Bus) -> dict[Ref, Health]:
     """What the health stream says now."""
-    table = StateTable(bus, HEALTH, "KGENTS_HEALTH", [subjects.pattern("health")])
+    table = StateView(bus, HEALTH, "KGENTS_HEALTH", [subjects.pattern("health")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref: row.message for row in table.rows.values()}
 
@@ -118,7 +119,7 @@ async def health(bus: Bus) -> dict[Ref, Health]:
 async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat | None:
     """What an instance says of itself now."""
     filter_ = subjects.pattern("meta", cluster="test", service=service, instance=instance)
-    table = StateTable(bus, META, "KGENTS_META", [filter_])
+    table = StateView(bus, META, "KGENTS_META", [filter_])
     await table.load(now_ns=NOW_NS)
     found = [row.message for row in table.rows.values() if isinstance(row.message, Heartbeat)]
     return found[0] if found else None
@@ -126,7 +127,7 @@ async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat 
 
 async def dead_letters(bus: Bus, service: str) -> list[DeadLetter]:
     """What a service could not read."""
-    table = StateTable(bus, META, "KGENTS_META", [subjects.pattern("meta", service=service)])
+    table = StateView(bus, META, "KGENTS_META", [subjects.pattern("meta", service=service)])
     await table.load(now_ns=NOW_NS)
     return [row.message for row in table.rows.values() if isinstance(row.message, DeadLetter)]
 

@@ -11,7 +11,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, PULSE
 from kgents_shared.contract.entity import Ref
@@ -157,7 +157,7 @@ async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_
 
 async def are(bus: Bus, refs: set[Ref]) -> bool:
     """Whether these are the databases that the collector says there are."""
-    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
+    table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref for row in table.rows.values()} == refs
 

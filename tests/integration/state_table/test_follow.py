@@ -12,8 +12,8 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.pull import Pull
-from kgents_shared.bus.rows import Changes
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Changes, StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
@@ -37,7 +37,7 @@ class Follower:
     """Follows in the background and keeps what it is given."""
 
     def __init__(self, bus: Bus, position: Position | None = None) -> None:
-        self.table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
+        self.table = StateView(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
         self.batches: list[Changes[Entity]] = []
         self._start = position
 
@@ -218,7 +218,7 @@ async def test_a_message_that_cannot_be_read_is_reported_and_the_rest_goes_on(
 
 async def test_a_reader_that_leaves_takes_its_consumer_with_it(bus: Bus, writer: StateTable[Entity]) -> None:
     await put(writer, make_entity("a"))
-    table = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
+    table = StateView(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
     for _ in range(3):
         await table.load(now_ns=NOW_NS)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kgents_shared.bus import state_table, tombstones
+from kgents_shared.bus import state_audit, tombstones
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.bus.publish import Publisher
@@ -122,7 +122,7 @@ async def test_a_foreign_write_makes_the_writer_step_down_when_it_touches_the_su
 async def test_a_foreign_write_elsewhere_under_our_subjects_is_found_by_the_audit(
     table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
     task = asyncio.create_task(table.run())
     table.put(subject_of(A), A)
     await flushed(table)
@@ -139,7 +139,7 @@ async def test_a_foreign_write_elsewhere_under_our_subjects_is_found_by_the_audi
 async def test_the_writing_of_another_source_is_no_foreign_write(
     writer: Table, bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.05)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.05)
     session = await bus.session()
     for number in range(20):
         other = make_entity("a", source="docker", reason=str(number))
@@ -211,7 +211,7 @@ async def test_garbage_on_our_subject_makes_the_writer_step_down(table: Table, b
 async def test_a_message_that_never_fits_does_not_blind_the_audit(
     table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
     task = asyncio.create_task(table.run())
     large = make_entity("large", labels={"blob": "x" * 2_000_000})
     table.put(subject_of(large), large)
@@ -229,7 +229,7 @@ async def test_a_message_that_never_fits_does_not_blind_the_audit(
 async def test_a_newest_message_that_ends_by_itself_is_no_foreign_write(
     writer: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
     writer.put(subject_of(make_entity("b")), make_entity("b"))
     await flushed(writer)
     writer.put(subject_of(A), A, ttl_s=1)
@@ -260,7 +260,7 @@ async def test_a_removal_names_the_incarnation_that_is_published(writer: Table, 
 async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
     bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_table, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
     monkeypatch.setattr(tombstones, "HISTORY_OF_REMOVED_S", 0)
     thing = TopologyEntity(text="", ref=A.ref, status="running")
     subject = A.ref.subject("topology")

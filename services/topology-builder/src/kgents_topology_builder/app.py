@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-from kgents_shared.bus.rows import Change
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+import msgspec
+
 from kgents_shared.bus.jetstream import purge_before, stream_info
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.rows import Tombstone
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import REMOVAL_TTL_S
@@ -18,6 +19,15 @@ HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
 still there when it ends, the server would show the last of them as if the thing were back."""
 
 _log = get_logger(__name__)
+
+
+class Tombstone(msgspec.Struct, gc=False):
+    """What is known of a subject whose row is gone."""
+
+    seq: int
+    """Of the message that says so: what the next message on the subject replaces."""
+    time_ns: int
+    """When it was stored; 0 until the server's clock has been asked."""
 
 
 class Tombstones:

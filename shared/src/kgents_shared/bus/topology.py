@@ -16,8 +16,7 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
-from kgents_shared.bus.rows import Change, Changes
-from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Change, Changes, StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import TOPOLOGY
 from kgents_shared.contract.errors import ConfigError
@@ -35,7 +34,7 @@ class TopologyStream:
     """
 
     def __init__(self, bus: Bus, filter_: str, now_ns: int, position_file: Path | None) -> None:
-        self._table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [filter_])
+        self._table = StateView(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [filter_])
         self._now_ns = now_ns
         self._position_file = position_file
         self.is_complete = False

@@ -16,8 +16,8 @@ import msgspec
 
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.rows import Change
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import MalformedMessageError

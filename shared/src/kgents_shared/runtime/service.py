@@ -26,6 +26,7 @@ from kgents_shared.bus.outbox import Outbox
 from kgents_shared.bus.provision import require_streams
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import BusError, ConfigError, SteppedDownError
@@ -100,10 +101,10 @@ class Context(Generic[C]):
         """The wall clock in Unix nanoseconds, as JetStream counts."""
         return unix_ns(self.clock.now())
 
-    def reader(self, codec: Codec[T], filters: Sequence[str]) -> StateTable[T]:
+    def reader(self, codec: Codec[T], filters: Sequence[str]) -> StateView[T]:
         """A table of somebody else's rows."""
         self.status.reads(NAME_BY_SIGNAL[codec.signal])
-        return StateTable(self.bus, codec, NAME_BY_SIGNAL[codec.signal], filters)
+        return StateView(self.bus, codec, NAME_BY_SIGNAL[codec.signal], filters)
 
     def writer(
         self,

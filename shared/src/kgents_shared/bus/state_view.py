@@ -1,0 +1,150 @@
+"""A state stream, read: rows, a mark when they are complete, and every later change.
+
+A state stream holds the last message of each subject. `follow` keeps `rows` equal to it over any number of reconnects;
+`state_table` writes such a stream on top of this.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Position, follow
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.packing import Packing
+from kgents_shared.contract.codec import Codec, is_removal
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.wire import Wire
+
+T = TypeVar("T", bound=Wire)
+
+_log = get_logger(__name__)
+
+
+class Row(msgspec.Struct, Generic[T], gc=False):
+    """The last message of one subject."""
+
+    kept: Any
+    """The message or, if there is a `packing`, its packed form."""
+    seq: int
+    time_ns: int
+    """When the server stored it; 0 for a row that this table itself has just published."""
+    packing: Packing[T] | None = None
+
+    @property
+    def message(self) -> T:
+        """What it says; made anew each time if the table keeps its rows packed."""
+        found: T = self.kept if self.packing is None else self.packing.unpack(self.kept)
+        return found
+
+
+class Change(msgspec.Struct, Generic[T], frozen=True):
+    """One subject's news."""
+
+    subject: str
+    old: T | None
+    """The row before; None if there was none, or if it lies before a resumed position."""
+    new: T | None
+    """The row now; None when it is gone."""
+    removal: T | None
+    """The writer's word on why it is gone; None when the server dropped it because its time to live was over."""
+    seq: int
+    time_ns: int
+    headers: dict[str, str] | None = None
+
+
+class Changes(msgspec.Struct, Generic[T], frozen=True):
+    """News in order; `caught_up` and `position` mean what they mean in `consume.Batch`."""
+
+    changes: list[Change[T]]
+    caught_up: bool
+    position: Position | None
+    malformed: list[tuple[Delivery, str]]
+    """What could not be read, with the reason; its row stays as it was. Set it aside."""
+
+
+class StateView(Generic[T]):
+    """The rows under some filters of one state stream, as far as they were read."""
+
+    def __init__(self, bus: Bus, codec: Codec[T], stream: str, filters: Sequence[str]) -> None:
+        self.rows: dict[str, Row[T]] = {}
+        self._bus = bus
+        self._codec = codec
+        self._stream = stream
+        self._filters = tuple(filters)
+        self._packing: Packing[T] | None = None
+
+    def pack(self, alike: Callable[[T], str]) -> None:
+        """Keep the rows to come in a tenth of the memory; each look at one then takes as long as decoding it."""
+        self._packing = Packing(self._codec.type, alike=alike)
+
+    async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
+        """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
+
+        After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
+        """
+        unseen: set[str] = set()
+        is_resumed = position is not None  # then rows we never saw may go, and that is news
+        batches = follow(self._bus, self._stream, self._filters, now_ns=now_ns, position=position)
+        async with aclosing(batches):
+            async for batch in batches:
+                if batch.reset:
+                    unseen, is_resumed = set(self.rows), False
+                changes: list[Change[T]] = []
+                malformed: list[tuple[Delivery, str]] = []
+                for each in batch.deliveries:
+                    unseen.discard(each.subject)
+                    try:
+                        change = self._apply(each)
+                        if change.old is not None or change.new is not None or is_resumed:
+                            changes.append(change)
+                    except MalformedMessageError as error:
+                        malformed.append((each, str(error)))
+                if batch.caught_up:
+                    changes += [self._vanished(subject) for subject in unseen]
+                    unseen = set()
+                yield Changes(changes, batch.caught_up, batch.position, malformed)
+
+    async def load(self, *, now_ns: int) -> None:
+        """Read what the stream holds now. What cannot be read counts as absent."""
+        self.rows.clear()
+        news = self.follow(now_ns=now_ns)
+        async with aclosing(news):
+            async for changes in news:
+                for each, reason in changes.malformed:
+                    self._pass_over(each, reason)
+                if changes.caught_up:
+                    return
+
+    def _pass_over(self, each: Delivery, reason: str) -> None:
+        _log.warning("a published message cannot be read", subject=each.subject, why=reason)
+
+    def _apply(self, each: Delivery) -> Change[T]:
+        """Bring one row up to date."""
+        message = removal = None
+        if each.marker:
+            pass
+        elif is_removal(each.payload):
+            removal = self._codec.decode(each.payload, subject=each.subject)
+        else:
+            message = self._codec.decode(each.payload, subject=each.subject)
+        old = self.rows.get(each.subject)
+        self._accept(each.subject, message, each.seq, each.time_ns)
+        return Change(
+            each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
+        )
+
+    def _vanished(self, subject: str) -> Change[T]:
+        row = self.rows.pop(subject)
+        return Change(subject, row.message, None, None, row.seq, row.time_ns)
+
+    def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
+        """Take over what the stream holds for one subject."""
+        if message is None:
+            self.rows.pop(subject, None)
+        else:
+            kept = self._packing.pack(message) if self._packing else message
+            self.rows[subject] = Row(kept, seq, time_ns, self._packing)
