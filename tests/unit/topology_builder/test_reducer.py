@@ -1,5 +1,7 @@
 """What the topology says, for what the collectors said."""
 
+import pytest
+
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
@@ -76,6 +78,45 @@ def test_a_connection_is_dropped_when_its_peer_goes() -> None:
     assert peers(reducer, "web") == []
 
 
+def test_a_connection_by_name_and_one_by_address_go_with_the_entity_they_lead_to() -> None:
+    reducer = make_reducer()
+    database = make_entity("pg", addresses=["10.0.0.1"])
+    reducer.upsert(database, time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg"))]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("job", connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
+    assert {ref.name for ref, entity in pictures(reducer).items() if entity and entity.connections} == {"web", "job"}
+
+    reducer.remove(make_removal(database), time_ns=NOW_NS)
+
+    after = pictures(reducer)
+    assert after.keys() == {make_ref("pg"), make_ref("web"), make_ref("job")}
+    assert after[make_ref("pg")] is None
+    assert all(not entity.connections for entity in after.values() if entity is not None)
+
+
+def test_a_connection_stays_while_one_source_still_reports_its_peer() -> None:
+    reducer = make_reducer()
+    seen_by_docker = make_entity("pg", source="docker", addresses=["10.0.0.1"])
+    reducer.upsert(make_entity("pg", source="k8s"), time_ns=NOW_NS)
+    reducer.upsert(seen_by_docker, time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg")), connect_to("10.0.0.1")]), time_ns=NOW_NS)
+    list(reducer.take())
+
+    reducer.remove(make_removal(seen_by_docker), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["pg"]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_of_two_entities_that_claim_an_address_every_builder_takes_the_same(order: tuple[str, str]) -> None:
+    reducer = make_reducer()
+    for name in order:
+        reducer.upsert(make_entity(name, addresses=["10.0.0.1"]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
+
+    assert peers(reducer, "web") == ["a"]
+
+
 def test_an_alias_of_another_cluster_is_no_peer() -> None:
     reducer = make_reducer()
     reducer.upsert(make_entity("pg", ref=make_ref("pg", cluster="other"), addresses=["10.0.0.1"]), time_ns=NOW_NS)
@@ -125,6 +166,17 @@ def test_sources_are_merged_and_the_first_in_priority_judges() -> None:
     assert entity is not None
     assert (entity.status, entity.sources) == ("running", ["docker", "k8s"])
     assert entity.labels == {"tier": "k8s", "only": "docker"}
+
+
+def test_a_source_that_does_not_know_the_status_leaves_it_to_the_next() -> None:
+    reducer = make_reducer("k8s", "docker")
+    reducer.upsert(make_entity("web", source="k8s", status="unknown", reason="NodeLost"), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web", source="docker", status="failed", reason="OOMKilled"), time_ns=NOW_NS)
+
+    entity = pictures(reducer)[make_ref("web")]
+
+    assert entity is not None
+    assert (entity.status, entity.reason) == ("failed", "OOMKilled")
 
 
 def test_a_thing_stays_while_one_source_still_sees_it() -> None:
@@ -230,6 +282,18 @@ def test_a_custom_entity_with_an_interval_needs_no_heartbeat() -> None:
     reducer.tick(NOW_NS + 10 * STALE_AFTER_NS)
 
     assert list(reducer.take()) == []
+
+
+def test_an_entity_with_an_interval_is_not_stale_with_the_rest_of_its_source() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", report_interval_s=3600.0), time_ns=NOW_NS)
+    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    list(reducer.take())
+
+    reducer.tick(NOW_NS + STALE_AFTER_NS)
+
+    stale = {ref.name: entity.stale for ref, entity in pictures(reducer).items() if entity is not None}
+    assert stale == {"ledger": [], "web": ["k8s"]}
 
 
 def test_the_trace_goes_to_the_thing_itself_and_not_to_its_neighbours() -> None:
