@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from kgents_health_scorer.scored_entity import LONG_AGO
 from kgents_health_scorer.sentences import of_cluster
-from kgents_health_scorer.thing import LONG_AGO
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth
 from kgents_shared.contract.vocabulary import kinds

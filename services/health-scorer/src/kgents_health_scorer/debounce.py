@@ -1,4 +1,4 @@
-"""The last three samples of one figure → which threshold counts as passed. Pulse → here → `thing.py`.
+"""The last three samples of one figure → which threshold counts as passed. Pulse → here → `scored_entity.py`.
 
 A threshold is passed when two of the last three samples are beyond it, so that a single blip rings no bell; it is left
 when three samples in a row are better than it by five per cent of it, so that a figure swaying around a threshold is

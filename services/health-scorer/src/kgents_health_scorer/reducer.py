@@ -17,8 +17,8 @@ from kgents_health_scorer.checks.check import AgeCheck, Check
 from kgents_health_scorer.checks.status import PENDING, SILENT
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.score import Band, band_of
+from kgents_health_scorer.scored_entity import LONG_AGO, Checks, Thing, Verdict, checks_of
 from kgents_health_scorer.sentences import of_health
-from kgents_health_scorer.thing import LONG_AGO, Checks, Thing, Verdict, checks_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health, Reason

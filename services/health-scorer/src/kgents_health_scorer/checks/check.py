@@ -1,4 +1,4 @@
-"""What a check is: catalogue modules fill these Structs → `thing.py` asks them → a Reason in a Health message.
+"""What a check is: catalogue modules fill these Structs → `scored_entity.py` asks them → a Reason in a Health message.
 
 Three sorts, by what they look at:
 
