@@ -1,12 +1,29 @@
 """Our own import contracts see what they forbid: services that import each other, a pure module that reaches I/O."""
 
+import ast
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from grimp import ImportGraph
 from importlinter import Contract
 
 from import_rules import PureContract, ServicesContract
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """Everything else takes a mapping, so that flags, tests and the file's rules come before it."""
+    modules = [module for source in ("shared/src", "services", "tools") for module in (ROOT / source).rglob("*.py")]
+    readers = [
+        str(module.relative_to(ROOT))
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
+        if isinstance(node.value, ast.Name) and node.value.id == "os"
+    ]
+    assert readers == ["shared/src/kgents_shared/runtime/config.py"]
 
 
 def graph(*imports: tuple[str, str]) -> ImportGraph:

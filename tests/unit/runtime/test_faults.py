@@ -202,6 +202,24 @@ class TestFiles:
         assert fault.at == "ca_file"
         assert "hunter2" not in str(fault)
 
+    @pytest.mark.parametrize(
+        ("content", "context", "fault"),
+        [
+            ("current-context: a\ncontexts: [{name: a}, {name: b}]", "b", ""),
+            ("current-context: a\ncontexts: [{name: a}, {name: b}]", "", ""),
+            ("contexts: [{name: a}]", "c", 'context: expected one of a, found "c"'),
+            ("contexts: [{name: a}]", "", "context: expected one of a, found none"),
+            ("[", "", "kubeconfig: expected a kubeconfig, found "),
+        ],
+    )
+    def test_a_context_that_the_kubeconfig_lacks_is_reported(
+        self, tmp_path: Path, content: str, context: str, fault: str
+    ) -> None:
+        (tmp_path / "kubeconfig").write_text(content)
+        faults = list(KubernetesConfig(kubeconfig=str(tmp_path / "kubeconfig"), context=context).check())
+        assert len(faults) == (1 if fault else 0)
+        assert not faults or str(faults[0]).startswith(fault)
+
     def test_a_context_that_docker_does_not_know_is_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

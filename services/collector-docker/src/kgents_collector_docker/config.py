@@ -93,7 +93,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds after which events are subscribed to and everything is read again, should an event have got lost."""
 
     request_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
-    """Seconds to wait for one answer. Engines under load take a second or two; five without a word is a stopped one."""
+    """Seconds to wait for one answer. Engines under load take a second or two; after five it is stopped."""
 
     def faults(self) -> Iterator[Fault]:
         names = [engine.name for engine in self.engines]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from kgents_collector_k8s import selector
+from kgents_collector_k8s.detect import context_names, current_context, kubeconfig
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.mapping.custom import kind as kind_by
@@ -102,7 +103,21 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             yield Fault("resources", "some with a namespace beside namespaces", found, advice, beside=("namespaces",))
 
     def check(self) -> Iterator[Fault]:
-        yield from unreadable("kubeconfig", str(self.kubeconfig_path) if self.kubeconfig else None, "a kubeconfig")
+        path = self.kubeconfig_path
+        unusable = list(unreadable("kubeconfig", str(path) if path else None, "a kubeconfig"))
+        yield from unusable
+        if path is None or unusable:
+            return
+        try:
+            document = kubeconfig(path)
+        except ValueError:
+            yield Fault("kubeconfig", "a kubeconfig", f"{path}: something else", "try: kubectl config view")
+            return
+        name, names = self.context or current_context([document]), context_names([document])
+        if name not in names:
+            expected = f"one of {', '.join(names)}" if names else "a context of the kubeconfig"
+            found = f'"{name}"' if name else "none"
+            yield Fault("context", expected, found, "try: kubectl config get-contexts", beside=("kubeconfig",))
 
     @property
     def kubeconfig_path(self) -> Path | None:

@@ -26,6 +26,26 @@ def current_context(documents: Iterable[Mapping[str, Any]]) -> str:
     return next((name for name in named if name), "")
 
 
+def context_names(documents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The contexts of several kubeconfigs."""
+    listed = (document.get("contexts") for document in documents)
+    contexts = [each for found in listed if isinstance(found, list) for each in found]
+    return [str(each.get("name")) for each in contexts if isinstance(each, dict)]
+
+
+def kubeconfig(path: Path) -> Mapping[str, Any]:
+    """What a kubeconfig holds.
+
+    Raises:
+        ValueError: it cannot be read. It may hold logins: nothing of it is quoted.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        raise ValueError(f"expected a kubeconfig, found another file at {path}") from None
+    return document if isinstance(document, dict) else {}
+
+
 def detect(environ: Mapping[str, str]) -> list[Detected]:
     """The cluster that is collected when nothing is configured."""
     return [_detected(environ)]
@@ -39,20 +59,14 @@ def _detected(environ: Mapping[str, str]) -> Detected:
     where = os.pathsep.join(map(str, paths))
     for path in paths:
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, yaml.YAMLError):
+            documents.append(kubeconfig(path))
+        except ValueError:
             return Detected("Kubernetes", str(path), "it cannot be read", _NEEDS)
-        documents.append(document if isinstance(document, dict) else {})
     name = current_context(documents)
     if not paths:
         return Detected("Kubernetes", needs=_NEEDS)
     if not name:
         return Detected("Kubernetes", where, "it has no current context", _NEEDS)
-    if not any(isinstance(each, dict) and each.get("name") == name for found in documents for each in _contexts(found)):
+    if name not in context_names(documents):
         return Detected("Kubernetes", where, f"it has no context {name}", _NEEDS)
     return Detected("Kubernetes", f"{where} (context {name})")
-
-
-def _contexts(document: Mapping[str, Any]) -> list[Any]:
-    found = document.get("contexts")
-    return found if isinstance(found, list) else []

@@ -24,7 +24,7 @@ class Fault(Struct, frozen=True):
     """What to try: `try: nats://host:4222`, `set password too`."""
 
     beside: tuple[str, ...] = ()
-    """The other settings that the rule looks at. With one of them unusable, the rule says nothing."""
+    """The other settings that the rule depends on. With one of them unusable, the rule says nothing."""
 
     def __str__(self) -> str:
         prefix = f"{self.at}: " if self.at else ""
@@ -40,7 +40,7 @@ class InvalidSectionError(ValueError):
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every part of the configuration is. An instance obeys its own rules, whoever made it.
+    """What every part of the configuration is. No instance breaks its own rules, however it was made.
 
     Raises:
         InvalidSectionError: on construction, with every fault that `faults` found.

@@ -83,7 +83,7 @@ class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def process_environ() -> Mapping[str, str]:
-    """Return the variables of this process, for `load`; whoever else needs one is handed it."""
+    """Return the variables of this process, for `load`; all other code is handed a mapping."""
     return os.environ  # noqa: TID251 - the one place; everything else takes a mapping
 
 

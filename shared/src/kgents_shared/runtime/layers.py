@@ -38,7 +38,7 @@ ENVIRONMENT: Final = "environment"
 _NEAR: Final = 0.85
 """How alike a variable without our prefix must be to one of ours to be meant as it."""
 _LINK: Final = re.compile(r".*_SERVICE_(?:HOST|PORT.*)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP).*")
-"""What Kubernetes tells every pod about a Service named `kgents-…`."""
+"""The variables that Kubernetes gives every pod for a Service named `kgents-…`."""
 _LINK_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)://")
 
 Layer = dict[Key, Given]

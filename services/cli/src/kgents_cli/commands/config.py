@@ -30,7 +30,7 @@ def command() -> None:
 @output_option("text", "json")
 @config_option
 def check(services: tuple[str, ...], output: str, config_file: Path | None) -> None:
-    """Check what SERVICES (all, unless named) would be told by the file and the environment.
+    """Check the file and the environment for SERVICES (all, unless named).
 
     With -o json it prints the settings in use; secrets are hidden. If anything is wrong, every fault is listed and
     the exit code is 78.

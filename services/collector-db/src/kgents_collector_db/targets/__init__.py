@@ -1,1 +1,1 @@
-"""What the collector is told of each database: one Struct for each backend, all of them `target.Target`s."""
+"""The settings of each database: one section for each backend, all of them `target.Target`s."""

@@ -12,7 +12,7 @@ from kgents_shared.contract.section import Fault, unusable_url
 
 
 class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One peer: `/metrics` and `/telemetry` tell of the peer that answers, so each one is a target of its own."""
+    """One peer: `/metrics` and `/telemetry` describe the peer that answers, so each one is a target of its own."""
 
     url: str = "http://127.0.0.1:6333"
     """The REST port of this very peer, not of something that balances between several."""
@@ -21,7 +21,7 @@ class QdrantTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A read-only key; from a file it is read again for every connection. null: the server asks for none."""
 
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
-    """Seconds to wait for one answer, and for all answers of one look."""
+    """Seconds to wait for one answer, and for all answers of one poll."""
 
     metrics_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
     """Seconds to wait for `/metrics`, for which the server walks through every segment of every collection."""

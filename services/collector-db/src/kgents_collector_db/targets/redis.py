@@ -34,10 +34,10 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """PEM file of the authorities for `verify-full`. null: those of the operating system."""
 
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
-    """Seconds to wait for all answers of one look."""
+    """Seconds to wait for all answers of one poll."""
 
     memory_limit_bytes: Annotated[int, Meta(ge=1)] | None = None
-    """What its container or machine lets it use. INFO only tells of `maxmemory` and of the whole host, so without
+    """What its container or machine lets it use. INFO only has `maxmemory` and the memory of the whole host, so without
     either of the two no share of memory is published."""
 
     def faults(self) -> Iterator[Fault]:

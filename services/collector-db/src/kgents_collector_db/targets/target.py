@@ -9,26 +9,26 @@ from kgents_shared.contract.section import Fault, Section
 
 
 class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One database to look at. Its name is the key under which it is configured."""
+    """One database to poll. Its name is the key under which it is configured."""
 
     namespace: str = ""
     """The namespace of its entity: that of its Service in Kubernetes, or none."""
 
     interval_s: Annotated[float, Meta(ge=1, le=3600)] = 10.0
-    """Seconds from one look at the cheap figures to the next, and from pulse to pulse; a tenth of it is jitter, so
-    that many collectors do not look at the same moment."""
+    """Seconds from one poll of the cheap figures to the next, and from pulse to pulse; a tenth of it is jitter, so
+    that many collectors do not poll at the same moment."""
 
     medium_interval_s: Annotated[float, Meta(ge=1)] = 60.0
-    """Seconds between looks at what costs milliseconds: statement statistics, tables."""
+    """Seconds between polls of what costs milliseconds: statement statistics, tables."""
 
     slow_interval_s: Annotated[float, Meta(ge=1)] = 600.0
-    """Seconds between looks at what costs tens of milliseconds: sizes, settings."""
+    """Seconds between polls of what costs tens of milliseconds: sizes, settings."""
 
     connect_timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
     """Seconds for one attempt to connect, the login included."""
 
     breaker_failures: Annotated[int, Meta(ge=1)] = 5
-    """Looks that fail in a row before the database is left alone for a while."""
+    """Polls that fail in a row before the database is left alone for a while."""
 
     breaker_pause_s: Annotated[float, Meta(ge=1)] = 60.0
     """How long it is then left alone, a tenth more or less. Its pulse keeps coming, with the last cause."""

@@ -13,6 +13,7 @@ from kgents_collector_docker.detect import FORWARD, NO_CONTEXT, SCHEMES, context
 from kgents_collector_docker.detect import host as docker_host
 from kgents_collector_docker.source.fault import EngineError
 from kgents_shared.contract.address import of_url
+from kgents_shared.runtime.config import process_environ
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
 """What aiodocker makes of a context of another shape, and of a pipe of Windows."""
@@ -65,7 +66,7 @@ def _tls(given: TlsConfig) -> ssl.SSLContext:
 
 def _found(engine: EngineConfig, timeout: aiohttp.ClientTimeout) -> aiodocker.Docker:
     """The engine of the `docker` command: of DOCKER_HOST, its current context, or behind a well-known socket."""
-    environ = os.environ  # noqa: TID251 - the variables of the `docker` command, not ours
+    environ = process_environ()
     if given := docker_host(environ):
         if not given.startswith((*SCHEMES, "ssh://")):
             raise EngineError(f"DOCKER_HOST: expected an address of {', '.join(SCHEMES)}, found another; correct it")

@@ -27,6 +27,7 @@ from kgents_collector_k8s.detect import SERVICE_ACCOUNT, current_context, kubeco
 from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
 from kgents_collector_k8s.source.plugin import install as install_plugins
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.runtime.config import process_environ
 
 LOGIN_S: Final = 60.0
 """For a login as a whole: an identity provider may be asked, or a plugin."""
@@ -102,7 +103,7 @@ def usable_login(kubeconfig: Path | None) -> Iterator[None]:
 
 
 def _of_kubectl() -> list[Path]:
-    environ = os.environ  # noqa: TID251 - the variables of kubectl, not ours
+    environ = process_environ()
     if paths := kubeconfigs(environ):
         return paths
     where = environ.get("KUBECONFIG") or "~/.kube/config"
