@@ -205,13 +205,13 @@ async def test_a_removal_that_waits_for_what_is_not_seen_is_not_forgotten_while_
             proxy.stall()
             sources = [{"secretRef": {"name": "login"}}]
             api.create(kube_objects.pod("db-0", "shop", spec=kube_objects.pod_spec(envFrom=sources)))
-            wished = Ref("test", "secret", "login", "shop").subject("entity", source="k8s")
+            subject = Ref("test", "secret", "login", "shop").subject("entity", source="k8s")
             table = context.status._tables["entity"]
 
-            async def is_wished() -> bool:
-                return table.wanted(wished) is not None
+            async def is_desired() -> bool:
+                return table.desired(subject) is not None
 
-            await eventually(is_wished)
+            await eventually(is_desired)
             api.delete("pods", "shop", "db-0")
             api.permit("ingresses.networking.k8s.io")
 

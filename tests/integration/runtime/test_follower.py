@@ -11,7 +11,7 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.publish import Publisher
-from kgents_shared.bus.state_table import WISHES_MAX
+from kgents_shared.bus.state_table import BACKLOG_MAX
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, PULSE, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity, Ref
@@ -161,21 +161,21 @@ async def test_the_watermark_is_what_was_read_once_it_is_published(
 
 async def test_no_more_is_taken_than_the_tables_have_room_for(bus: Bus, publisher: Publisher, tmp_path: Path) -> None:
     echo = Echo(publishes=False)
-    entities = [make_entity(f"p{number}") for number in range(2 * WISHES_MAX)]
+    entities = [make_entity(f"p{number}") for number in range(2 * BACKLOG_MAX)]
     async with following(echo, bus, tmp_path) as context:
         await report(publisher, *entities)
         await eventually(lambda: echo.table.backlog + len(echo.dirty) == len(entities))
-        await stays(lambda: echo.table.backlog == WISHES_MAX, 0.2)
+        await stays(lambda: echo.table.backlog == BACKLOG_MAX, 0.2)
         async with running(echo.table.run()):
             await eventually(lambda: len(published(context, "topology")) == len(entities))
 
 
 async def test_it_is_in_sync_only_when_everything_was_put(bus: Bus, publisher: Publisher, tmp_path: Path) -> None:
     echo = Echo(publishes=False)
-    await report(publisher, *(make_entity(f"p{number}") for number in range(2 * WISHES_MAX)))
+    await report(publisher, *(make_entity(f"p{number}") for number in range(2 * BACKLOG_MAX)))
     await publisher.send_one(subject_of(make_entity("last")), encode(make_entity("last")), {})
     async with following(echo, bus, tmp_path) as context:
-        await eventually(lambda: echo.table.backlog == WISHES_MAX)
+        await eventually(lambda: echo.table.backlog == BACKLOG_MAX)
         await stays(lambda: context.status.state != "in_sync", 0.2)
         async with running(echo.table.run()):
             await eventually(lambda: context.status.state == "in_sync")

@@ -5,7 +5,7 @@ import itertools
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.publish import WINDOW, Publisher
-from kgents_shared.bus.state_table import WISHES_MAX, StateTable
+from kgents_shared.bus.state_table import BACKLOG_MAX, StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Entity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
@@ -69,7 +69,7 @@ async def test_there_is_no_room_while_nats_is_away(writer: Table, server: NatsSe
 
     async with running(say_much()) as (task,):
         await asyncio.sleep(1)
-        assert writer.backlog <= WISHES_MAX
+        assert writer.backlog <= BACKLOG_MAX
         assert put < COUNT - 1
         await server.start()
         async with within(30):
@@ -90,7 +90,7 @@ async def test_a_lease_can_be_renewed_while_very_much_is_published(table: Table,
             table.put(subject_of(pod(number)), pod(number))
 
     async with running(table.run(), say_much()):
-        await eventually(lambda: table.backlog >= WISHES_MAX - 1)
+        await eventually(lambda: table.backlog >= BACKLOG_MAX - 1)
         async with within(10):
             for _ in range(5):
                 await publisher.send_one(subject, b"{}", {})

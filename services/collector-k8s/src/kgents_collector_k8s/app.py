@@ -151,7 +151,7 @@ class _Cluster:
                 del self._before[kind]
 
     async def _put_changes(self) -> None:
-        """Wish for what may have changed, as fast as the server takes it."""
+        """Publish what may have changed, as fast as the server takes it."""
         with self.context.telemetry.span("collector-k8s change") as trace:
             for number, (ref, entity) in enumerate(self.inventory.take()):
                 if number % BREATH == 0:

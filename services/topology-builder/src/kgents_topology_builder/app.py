@@ -86,7 +86,7 @@ class _Builder:
             subject = news.ref.subject("topology")
             if news.entity is not None:
                 self.table.put(subject, news.entity, trace=news.trace)
-            elif (gone := self.table.wanted(subject)) is not None:
+            elif (gone := self.table.desired(subject)) is not None:
                 self.table.remove(subject, removal(news.ref, gone.uid, news.reason), trace=news.trace)
 
     def _reduce_heartbeat(self, change: Change[Meta]) -> None:

@@ -3,7 +3,7 @@
 A state stream holds the last message of each subject. Whoever writes a part of it puts what it wants there and this
 table publishes only what differs from what the stream holds, each message guarded by the sequence it replaces. What
 was published is not remembered in a file but read back from the stream, so a restart, a replay or a second instance
-never publishes a spurious change. While NATS is slow or away, a subject's wanted message is simply replaced by a newer
+never publishes a spurious change. While NATS is slow or away, a subject's desired message is simply replaced by a newer
 one: memory is bounded by the number of subjects.
 
 `state_view` reads such a stream, `state_audit` checks now and then that nobody else writes it.
@@ -40,15 +40,15 @@ from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
 
-WISHES_MAX: Final = 1_024
+BACKLOG_MAX: Final = 1_024
 """Subjects that may wait for the server before `room` says so: enough to keep the publisher's window full."""
 ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
 
 
-class Wish(msgspec.Struct, Generic[T]):
-    """What a subject shall hold."""
+class Desired(msgspec.Struct, Generic[T]):
+    """What a subject is to hold."""
 
     message: T
     is_removal: bool
@@ -89,7 +89,7 @@ class StateTable(StateView[T]):
             stream: its name.
             filters: which of its subjects this table writes; no other writer may.
             publisher: sends the messages; needs its own `run`.
-            same: whether a row needs no message to hold what is wished for.
+            same: whether a row needs no message to hold what is desired.
             render: completes a message that is about to replace a row (None: a new one).
             may_write: asked before each message, e.g. whether a lease still holds.
         """
@@ -100,7 +100,7 @@ class StateTable(StateView[T]):
         self._same = same
         self._render = render
         self._may_write = may_write
-        self._wishes: dict[str, Wish[T]] = {}  # not yet published, oldest first
+        self._desired: dict[str, Desired[T]] = {}  # not yet published, oldest first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
@@ -132,27 +132,27 @@ class StateTable(StateView[T]):
             self.tombstones.forget(subject)
 
     def put(self, subject: str, message: T, *, ttl_s: int = 0, trace: dict[str, str] | None = None) -> None:
-        """Wish that the subject hold this message (for `ttl_s` seconds; 0: for good)."""
-        self._wish(subject, Wish(message, False, ttl_s, trace or {}))
+        """Have the subject hold this message (for `ttl_s` seconds; 0: for good)."""
+        self._want(subject, Desired(message, False, ttl_s, trace or {}))
 
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
-        """Wish the subject gone; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
-        self._wish(subject, Wish(message, True, REMOVAL_TTL_S, trace or {}))
+        """Have the subject removed; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
+        self._want(subject, Desired(message, True, REMOVAL_TTL_S, trace or {}))
 
     def replace_all(
         self, messages: Mapping[str, T], removal: Callable[[T], T], *, trace: dict[str, str] | None = None
     ) -> None:
-        """Wish that the table hold these messages and nothing else; `removal` says why a row is gone."""
+        """Have the table hold these messages and nothing else; `removal` says why a row is gone."""
         for subject, message in messages.items():
             self.put(subject, message, trace=trace)
-        for subject in {*self.rows, *self._wishes} - messages.keys():
-            if (current := self.wanted(subject)) is not None:
+        for subject in {*self.rows, *self._desired} - messages.keys():
+            if (current := self.desired(subject)) is not None:
                 self.remove(subject, removal(current), trace=trace)
 
-    def wanted(self, subject: str) -> T | None:
-        """What the subject will hold when everything wished for is published."""
-        if (wish := self._wishes.get(subject)) is not None:
-            return None if wish.is_removal else wish.message
+    def desired(self, subject: str) -> T | None:
+        """What the subject will hold when everything desired is published."""
+        if (desired := self._desired.get(subject)) is not None:
+            return None if desired.is_removal else desired.message
         row = self.rows.get(subject)
         return row.message if row is not None else None
 
@@ -179,17 +179,17 @@ class StateTable(StateView[T]):
     @property
     def backlog(self) -> int:
         """How many subjects wait to be published."""
-        return len(self._wishes)
+        return len(self._desired)
 
     async def room(self) -> None:
-        """Return when fewer than WISHES_MAX subjects wait for the server, not counting those that it refused.
+        """Return when fewer than BACKLOG_MAX subjects wait for the server, not counting those that it refused.
 
-        For who has very many things to say: without it, all that is wished for is held in memory.
+        For who has very many things to say: without it, all of it is held in memory.
         """
         await self._roomy.wait()
 
     async def flush(self) -> None:
-        """Return when everything wished for, also meanwhile, is published. Needs `run`; put a deadline around it."""
+        """Return when all that is desired, also meanwhile, is published. Needs `run`; put a deadline around it."""
         await self._settled.wait()
 
     async def run(self) -> None:
@@ -207,7 +207,7 @@ class StateTable(StateView[T]):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for subject in [*self._doubtful, *self._wishes]:
+            for subject in [*self._doubtful, *self._desired]:
                 if subject in self._doubtful:
                     await self._read_back(subject)
                 if subject not in self._in_flight:
@@ -215,54 +215,54 @@ class StateTable(StateView[T]):
             self._note_settled()
 
     async def _send(self, subject: str) -> None:
-        await self._publisher.ready()  # first: the wish may be replaced or fulfilled while we wait
-        if (wish := self._wishes.get(subject)) is None:
+        await self._publisher.ready()  # first: the message may be replaced, or no longer needed, while we wait
+        if (desired := self._desired.get(subject)) is None:
             return
         row = self.rows.get(subject)
-        if self._is_fulfilled(wish, row):
-            del self._wishes[subject]
+        if self._is_published(desired, row):
+            del self._desired[subject]
             self._failures.pop(subject, None)
             return
         if not self._may_write():
             raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
-        message = self._render(row.message if row else None, wish.against(row))
+        message = self._render(row.message if row else None, desired.against(row))
         payload = encode(message)
-        headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **wish.trace}
-        if wish.ttl_s:
-            headers[TTL] = f"{wish.ttl_s}s"
-            if not wish.is_removal:
+        headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
+        if desired.ttl_s:
+            headers[TTL] = f"{desired.ttl_s}s"
+            if not desired.is_removal:
                 headers[ROLLUP] = "sub"  # or an older message would be the last again when this one's time is over
         self._in_flight[subject] = payload
         await self._publisher.send(
-            subject, payload, headers, lambda outcome: self._on_outcome(subject, wish, message, outcome)
+            subject, payload, headers, lambda outcome: self._on_outcome(subject, desired, message, outcome)
         )
 
-    def _is_fulfilled(self, wish: Wish[T], row: Row[T] | None) -> bool:
-        if row is None or wish.is_removal:
-            return row is None and wish.is_removal
-        return self._same(row.message, wish.message)
+    def _is_published(self, desired: Desired[T], row: Row[T] | None) -> bool:
+        if row is None or desired.is_removal:
+            return row is None and desired.is_removal
+        return self._same(row.message, desired.message)
 
-    def _wish(self, subject: str, wish: Wish[T]) -> None:
-        if not self.is_open(subject) and self._is_fulfilled(wish, self.rows.get(subject)):
-            self._wishes.pop(subject, None)
+    def _want(self, subject: str, desired: Desired[T]) -> None:
+        if not self.is_open(subject) and self._is_published(desired, self.rows.get(subject)):
+            self._desired.pop(subject, None)
             self._failures.pop(subject, None)
             self._note_settled()
             return
-        self._wishes[subject] = wish
+        self._desired[subject] = desired
         self._settled.clear()
-        if self.backlog - len(self._failures) >= WISHES_MAX:
+        if self.backlog - len(self._failures) >= BACKLOG_MAX:
             self._roomy.clear()
         self._wake.set()
 
-    def _on_outcome(self, subject: str, wish: Wish[T], message: T, outcome: Outcome) -> None:
+    def _on_outcome(self, subject: str, desired: Desired[T], message: T, outcome: Outcome) -> None:
         payload = self._in_flight.pop(subject)
         match outcome:
             case Stored(seq=seq):
                 self._failures.pop(subject, None)
-                self._audit.note(seq, is_fleeting=wish.ttl_s > 0)
-                self._accept(subject, None if wish.is_removal else message, seq)
-                if self._wishes.get(subject) is wish:
-                    del self._wishes[subject]
+                self._audit.note(seq, is_fleeting=desired.ttl_s > 0)
+                self._accept(subject, None if desired.is_removal else message, seq)
+                if self._desired.get(subject) is desired:
+                    del self._desired[subject]
                 self._note_settled()
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
                 if self._failures.get(subject) != text:
@@ -276,13 +276,13 @@ class StateTable(StateView[T]):
             case Lost(why=why):
                 self._failures[subject] = why
                 self._doubtful[subject] = payload
-        if subject in self._wishes or self._doubtful:
+        if subject in self._desired or self._doubtful:
             self._wake.set()
 
     def _note_settled(self) -> None:
-        if self.backlog - len(self._failures) < WISHES_MAX:
+        if self.backlog - len(self._failures) < BACKLOG_MAX:
             self._roomy.set()
-        if not (self._wishes or self.has_open):
+        if not (self._desired or self.has_open):
             self._settled.set()
 
     # Finding out what the stream really holds

@@ -70,7 +70,7 @@ class Collector:
 
     def desired(self, ref: Ref) -> Entity | None:
         """The entity as the stream holds it or will hold it."""
-        return self.entities.wanted(self._subject(ref))
+        return self.entities.desired(self._subject(ref))
 
     def put(self, entity: Entity, *, trace: Trace | None = None) -> None:
         """Publish an entity, if it differs from what is published."""
