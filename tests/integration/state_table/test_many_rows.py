@@ -64,7 +64,7 @@ async def test_there_is_no_room_while_nats_is_away(writer: Table, server: NatsSe
     async def say_much() -> None:
         nonlocal put
         for put in range(COUNT):
-            await writer.room()
+            await writer.wait_for_capacity()
             writer.put(subject_of(pod(put)), pod(put))
 
     async with running(say_much()) as (task,):
@@ -86,7 +86,7 @@ async def test_a_lease_can_be_renewed_while_very_much_is_published(table: Table,
         for number in itertools.count():
             if is_over:
                 return
-            await table.room()
+            await table.wait_for_capacity()
             table.put(subject_of(pod(number)), pod(number))
 
     async with running(table.run(), say_much()):

@@ -155,7 +155,7 @@ class _Cluster:
         with self.context.telemetry.span("collector-k8s change") as trace:
             for number, (ref, entity) in enumerate(self.inventory.take()):
                 if number % BREATH == 0:
-                    await self.collector.entities.room()
+                    await self.collector.entities.wait_for_capacity()
                     await asyncio.sleep(0)
                 if entity is not None:
                     self.collector.put(entity, trace=trace)
@@ -193,7 +193,7 @@ class _Cluster:
             if self._is_over(published.ref):
                 self.collector.remove(published)
             if number % BREATH == BREATH - 1:
-                await self.collector.entities.room()
+                await self.collector.entities.wait_for_capacity()
                 await asyncio.sleep(0)
 
     def _is_over(self, ref: Ref) -> bool:

@@ -57,13 +57,13 @@ class StateAudit:
         self._filters = tuple(filters)
         self._table = table
         self._newest_seq = 0
-        self._fleeting_seq = 0  # of a newest message that the server will drop by itself
+        self._expiring_seq = 0  # of a newest message that the server will drop by itself
 
-    def note(self, seq: int, *, is_fleeting: bool) -> None:
-        """The table knows of a message; `is_fleeting` if the server will drop it by itself."""
+    def note(self, seq: int, *, expires: bool) -> None:
+        """The table knows of a message; `expires` if the server will drop it by itself."""
         if seq > self._newest_seq:
             self._newest_seq = seq
-            self._fleeting_seq = seq if is_fleeting else 0
+            self._expiring_seq = seq if expires else 0
 
     async def run(self) -> None:
         """Check every AUDIT_INTERVAL_S. Never returns.
@@ -107,9 +107,9 @@ class StateAudit:
     def _judge_loss(self, found: Delivery | None, known: int) -> None:
         """Compare the newest message under our subjects, which is none we have not seen, with the newest we know."""
         seq = found.seq if found is not None else 0
-        was_dropped_in_time = seq < known == self._fleeting_seq
+        was_dropped_in_time = seq < known == self._expiring_seq
         if seq != known and not was_dropped_in_time and not (found is not None and found.marker):
             where = f"{found.subject} at {self._stream}:{seq}" if found else f"nothing in {self._stream}"
             raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
-        is_fleeting = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
-        self._newest_seq, self._fleeting_seq = seq, seq if is_fleeting else 0
+        expires = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
+        self._newest_seq, self._expiring_seq = seq, seq if expires else 0

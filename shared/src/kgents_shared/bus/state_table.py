@@ -41,7 +41,7 @@ from kgents_shared.contract.wire import Wire
 T = TypeVar("T", bound=Wire)
 
 BACKLOG_MAX: Final = 1_024
-"""Subjects that may wait for the server before `room` says so: enough to keep the publisher's window full."""
+"""Subjects that may wait for the server before `wait_for_capacity` waits: enough to fill the publisher's window."""
 ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
@@ -102,14 +102,14 @@ class StateTable(StateView[T]):
         self._may_write = may_write
         self._desired: dict[str, Desired[T]] = {}  # not yet published, oldest first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
-        self._doubtful: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
+        self._unconfirmed: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
         self._audit = StateAudit(bus, stream, filters, self)
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
-        self._roomy = asyncio.Event()
-        self._roomy.set()
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
 
     async def load(self, *, now_ns: int) -> None:
         """Read what the stream holds now. What cannot be read counts as absent, and will be replaced."""
@@ -121,7 +121,7 @@ class StateTable(StateView[T]):
         self.tombstones.note(each.subject, each.seq, each.time_ns)
 
     def _apply(self, each: Delivery) -> Change[T]:
-        self._audit.note(each.seq, is_fleeting=bool(each.marker) or TTL in (each.headers or {}))
+        self._audit.note(each.seq, expires=bool(each.marker) or TTL in (each.headers or {}))
         return super()._apply(each)
 
     def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
@@ -169,24 +169,24 @@ class StateTable(StateView[T]):
 
     def is_open(self, subject: str) -> bool:
         """Whether a message for the subject is on its way, or was maybe stored and maybe not."""
-        return subject in self._in_flight or subject in self._doubtful
+        return subject in self._in_flight or subject in self._unconfirmed
 
     @property
     def has_open(self) -> bool:
         """Whether that is so for any subject."""
-        return bool(self._in_flight or self._doubtful)
+        return bool(self._in_flight or self._unconfirmed)
 
     @property
     def backlog(self) -> int:
         """How many subjects wait to be published."""
         return len(self._desired)
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Return when fewer than BACKLOG_MAX subjects wait for the server, not counting those that it refused.
 
-        For who has very many things to say: without it, all of it is held in memory.
+        For writers of very many messages: without it, all of them are held in memory.
         """
-        await self._roomy.wait()
+        await self._has_capacity.wait()
 
     async def flush(self) -> None:
         """Return when all that is desired, also meanwhile, is published. Needs `run`; put a deadline around it."""
@@ -207,8 +207,8 @@ class StateTable(StateView[T]):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for subject in [*self._doubtful, *self._desired]:
-                if subject in self._doubtful:
+            for subject in [*self._unconfirmed, *self._desired]:
+                if subject in self._unconfirmed:
                     await self._read_back(subject)
                 if subject not in self._in_flight:
                     await self._send(subject)
@@ -251,7 +251,7 @@ class StateTable(StateView[T]):
         self._desired[subject] = desired
         self._settled.clear()
         if self.backlog - len(self._failures) >= BACKLOG_MAX:
-            self._roomy.clear()
+            self._has_capacity.clear()
         self._wake.set()
 
     def _on_outcome(self, subject: str, desired: Desired[T], message: T, outcome: Outcome) -> None:
@@ -259,7 +259,7 @@ class StateTable(StateView[T]):
         match outcome:
             case Stored(seq=seq):
                 self._failures.pop(subject, None)
-                self._audit.note(seq, is_fleeting=desired.ttl_s > 0)
+                self._audit.note(seq, expires=desired.ttl_s > 0)
                 self._accept(subject, None if desired.is_removal else message, seq)
                 if self._desired.get(subject) is desired:
                     del self._desired[subject]
@@ -272,16 +272,16 @@ class StateTable(StateView[T]):
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
                 return
             case Refused():
-                self._doubtful[subject] = payload
+                self._unconfirmed[subject] = payload
             case Lost(why=why):
                 self._failures[subject] = why
-                self._doubtful[subject] = payload
-        if subject in self._desired or self._doubtful:
+                self._unconfirmed[subject] = payload
+        if subject in self._desired or self._unconfirmed:
             self._wake.set()
 
     def _note_settled(self) -> None:
         if self.backlog - len(self._failures) < BACKLOG_MAX:
-            self._roomy.set()
+            self._has_capacity.set()
         if not (self._desired or self.has_open):
             self._settled.set()
 
@@ -294,7 +294,7 @@ class StateTable(StateView[T]):
             SteppedDownError: the stream holds what neither this table nor its last message put there.
         """
         last = await newest(self._bus, self._stream, subject)
-        ours = self._doubtful.pop(subject)
+        ours = self._unconfirmed.pop(subject)
         row = self.rows.get(subject)
         if last is None:
             self.rows.pop(subject, None)
@@ -308,5 +308,5 @@ class StateTable(StateView[T]):
         is_known = last.payload == ours or (row.seq == last.seq if row else gone)
         if not is_known and not last.marker:
             raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}")
-        self._audit.note(last.seq, is_fleeting=bool(last.marker) or TTL in (last.headers or {}))
+        self._audit.note(last.seq, expires=bool(last.marker) or TTL in (last.headers or {}))
         self._accept(subject, message, last.seq)

@@ -201,7 +201,7 @@ class Follower(Generic[Desired]):
             for item in self._reducer.take():
                 yield item
                 for table in self._outputs:
-                    await table.room()
+                    await table.wait_for_capacity()
                 await time_slice.checkpoint()
             if not self._reducer.is_dirty:
                 self._context.status.set("in_sync")
