@@ -1,4 +1,4 @@
-"""A table with very many rows: packed, and filled no faster than the server takes it."""
+"""A table with very many rows: compressed, and filled no faster than the server takes it."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ async def fill(table: Table, reason: str = "") -> None:
 
 
 async def test_a_packed_table_says_the_same_and_publishes_no_more(table: Table, publisher: Publisher) -> None:
-    table.pack(lambda entity: entity.ref.kind)
+    table.compress_rows(lambda entity: entity.ref.kind)
     async with running(table.run()):
         await fill(table)
         await fill(table)
@@ -46,7 +46,7 @@ async def test_a_packed_table_that_was_loaded_publishes_nothing_that_is_publishe
 ) -> None:
     async with running(table.run()):
         await fill(table)
-    table.pack(lambda entity: entity.ref.kind)
+    table.compress_rows(lambda entity: entity.ref.kind)
     await table.load(now_ns=NOW_NS)
     async with running(table.run()):
         await fill(table)

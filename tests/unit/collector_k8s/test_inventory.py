@@ -279,7 +279,7 @@ def test_a_policy_may_choose_by_a_label_that_is_not_shown(world: World, operator
 def test_a_policy_is_taken_in_without_a_look_at_each_pod_of_its_namespace(world: World) -> None:
     world.put(*(kube_objects.pod(f"db-{number}", SHOP) for number in range(3)))
     world.look()
-    packed = world.inventory._shelves["pods"]._packed
+    packed = world.inventory._shelves["pods"]._compressed
     kept = dict(packed)
     packed.update(dict.fromkeys(packed, b"a look at it fails"))
     world.put(kube_workloads.network_policy("db", SHOP))

@@ -41,7 +41,7 @@ async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
     config = context.config
     collector = Collector(context)
-    collector.entities.pack(lambda entity: entity.ref.kind)
+    collector.entities.compress_rows(lambda entity: entity.ref.kind)
     cluster = _Cluster(context, collector)
     await cluster.load()
     async with ApiClient(config.kubeconfig_path, config.context, context.clock) as client, asyncio.TaskGroup() as tasks:

@@ -2,7 +2,7 @@
 
 A pod's owner stands in a ReplicaSet, its Services in EndpointSlices, its policies in NetworkPolicies; ConfigMaps and
 Secrets exist here for as long as somebody names them. Each object that changes marks the entities it may have changed,
-and `take` gives those. What objects say is kept packed, so that 100,000 pods fit into the memory of a small container.
+and `take` gives those. What objects say is kept compressed: 100,000 pods fit into the memory of a small container.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ import msgspec
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
 from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
-from kgents_shared.bus.packing import Packing
+from kgents_shared.bus.compression import Compression
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -33,32 +33,32 @@ EVIDENCE: Final = {"replicasets": OWNED_THROUGH, "endpointslices": ROUTED, "netw
 
 
 class _Shelf:
-    """What the objects of one resource say, packed."""
+    """What the objects of one resource say, compressed."""
 
     def __init__(self) -> None:
-        self._packing: Packing[Fragment] = Packing(Fragment)
-        self._packed: dict[Key, bytes] = {}
+        self._compression: Compression[Fragment] = Compression(Fragment)
+        self._compressed: dict[Key, bytes] = {}
         self._last: tuple[Key, Fragment] | None = None  # who looks at one often looks at it again at once
 
     def keys(self) -> Collection[Key]:
-        return self._packed.keys()
+        return self._compressed.keys()
 
     def get(self, key: Key) -> Fragment | None:
         if self._last is not None and self._last[0] == key:
             return self._last[1]
-        packed = self._packed.get(key)
-        if packed is None:
+        compressed = self._compressed.get(key)
+        if compressed is None:
             return None
-        fragment = self._packing.unpack(packed)
+        fragment = self._compression.decompress(compressed)
         self._last = key, fragment
         return fragment
 
     def put(self, key: Key, fragment: Fragment) -> None:
-        self._packed[key] = self._packing.pack(fragment)
+        self._compressed[key] = self._compression.compress(fragment)
         self._last = key, fragment
 
     def drop(self, key: Key) -> None:
-        del self._packed[key]
+        del self._compressed[key]
         self._last = None
 
 
@@ -189,7 +189,7 @@ class Inventory:
             self._policies[key[0]].pop(key, None)
             if not self._policies[key[0]]:
                 del self._policies[key[0]]
-        for namespace, name in self._pods.get(key[0], ()):  # unpacking each of very many would hold up everything
+        for namespace, name in self._pods.get(key[0], ()):  # decompressing each of very many would hold up everything
             self._dirty[Ref(self._cluster, kinds.POD, name, namespace)] = None
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:

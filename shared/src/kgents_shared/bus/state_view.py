@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.compression import Compression
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
-from kgents_shared.bus.packing import Packing
 from kgents_shared.contract.codec import Codec, is_removal
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.wire import Wire
@@ -28,16 +28,16 @@ class Row(msgspec.Struct, Generic[T], gc=False):
     """The last message of one subject."""
 
     kept: Any
-    """The message or, if there is a `packing`, its packed form."""
+    """The message or, if there is a `compression`, its compressed form."""
     seq: int
     time_ns: int
     """When the server stored it; 0 for a row that this table itself has just published."""
-    packing: Packing[T] | None = None
+    compression: Compression[T] | None = None
 
     @property
     def message(self) -> T:
-        """What it says; made anew each time if the table keeps its rows packed."""
-        found: T = self.kept if self.packing is None else self.packing.unpack(self.kept)
+        """What it says; a new object each time if the rows are kept compressed."""
+        found: T = self.kept if self.compression is None else self.compression.decompress(self.kept)
         return found
 
 
@@ -75,11 +75,11 @@ class StateView(Generic[T]):
         self._codec = codec
         self._stream = stream
         self._filters = tuple(filters)
-        self._packing: Packing[T] | None = None
+        self._compression: Compression[T] | None = None
 
-    def pack(self, alike: Callable[[T], str]) -> None:
-        """Keep the rows to come in a tenth of the memory; each look at one then takes as long as decoding it."""
-        self._packing = Packing(self._codec.type, alike=alike)
+    def compress_rows(self, alike: Callable[[T], str]) -> None:
+        """Keep later rows in a tenth of the memory; reading one then takes as long as decoding it."""
+        self._compression = Compression(self._codec.type, alike=alike)
 
     async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
         """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
@@ -146,5 +146,5 @@ class StateView(Generic[T]):
         if message is None:
             self.rows.pop(subject, None)
         else:
-            kept = self._packing.pack(message) if self._packing else message
-            self.rows[subject] = Row(kept, seq, time_ns, self._packing)
+            kept = self._compression.compress(message) if self._compression else message
+            self.rows[subject] = Row(kept, seq, time_ns, self._compression)

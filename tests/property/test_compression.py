@@ -1,11 +1,11 @@
-"""Packing: what is unpacked is what was packed, whatever came before it."""
+"""Compression: what is decompressed is what was compressed, whatever came before it."""
 
 from datetime import UTC
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgents_shared.bus.packing import GROUPS_MAX, Packing
+from kgents_shared.bus.compression import GROUPS_MAX, Compression
 from kgents_shared.contract.entity import Connection, Entity, Ref
 
 WORDS = st.text(max_size=40)
@@ -25,25 +25,25 @@ ENTITIES = st.builds(
 
 
 @given(st.lists(ENTITIES, max_size=8))
-def test_what_is_unpacked_is_what_was_packed(entities: list[Entity]) -> None:
-    packing: Packing[Entity] = Packing(Entity, alike=lambda entity: entity.ref.kind)
-    packed = [packing.pack(entity) for entity in entities]
-    assert [packing.unpack(each) for each in packed] == entities
+def test_what_is_decompressed_is_what_was_compressed(entities: list[Entity]) -> None:
+    compression: Compression[Entity] = Compression(Entity, alike=lambda entity: entity.ref.kind)
+    compressed = [compression.compress(entity) for entity in entities]
+    assert [compression.decompress(each) for each in compressed] == entities
 
 
 def test_there_may_be_more_groups_than_a_byte_can_count() -> None:
-    packing: Packing[list[str]] = Packing(list[str], alike=lambda words: words[0])
+    compression: Compression[list[str]] = Compression(list[str], alike=lambda words: words[0])
     values = [[f"group-{number}", "word " * 50] for number in range(2 * GROUPS_MAX)]
-    packed = [packing.pack(value) for value in values]
-    assert [packing.unpack(each) for each in packed] == values
+    compressed = [compression.compress(value) for value in values]
+    assert [compression.decompress(each) for each in compressed] == values
 
 
 def test_what_is_alike_takes_little() -> None:
-    packing: Packing[Entity] = Packing(Entity)
+    compression: Compression[Entity] = Compression(Entity)
     names = [f"web-{number}" for number in range(100)]
     many = [
         Entity(ref=Ref("test", "pod", name, "shop"), source="k8s", uid=name, labels={"app.kubernetes.io/name": "web"})
         for name in names
     ]
-    packed = [packing.pack(entity) for entity in many]
-    assert max(map(len, packed[1:])) < 40
+    compressed = [compression.compress(entity) for entity in many]
+    assert max(map(len, compressed[1:])) < 40

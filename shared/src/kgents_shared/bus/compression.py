@@ -1,7 +1,8 @@
 """Many values that resemble each other, kept in little memory: value → bytes, a tenth or less of its objects' size.
 
-A table of 100,000 pods is hardly ever looked at: an event changes one of them. So who holds that many keeps them packed
-and unpacks the one it needs. Packing takes about as long as encoding twice, unpacking hardly longer than decoding.
+A table of 100,000 pods is rarely read: an event changes one of them. So a holder of that many keeps them compressed,
+and decompresses the one it needs. Compressing takes about as long as encoding twice, decompressing hardly longer than
+decoding.
 """
 
 import zlib
@@ -20,7 +21,7 @@ GROUPS_MAX: Final = 256
 """A group's number is one byte; what comes later joins the last one."""
 
 
-class Packing(Generic[T]):
+class Compression(Generic[T]):
     """Values of one type, each kept as its difference to the first one that is alike."""
 
     def __init__(self, type_: object, *, alike: Callable[[T], str] = lambda _: "") -> None:
@@ -31,7 +32,7 @@ class Packing(Generic[T]):
         self._groups: dict[str, int] = {}
         self._firsts: list[bytes] = []
 
-    def pack(self, value: T) -> bytes:
+    def compress(self, value: T) -> bytes:
         """The number of the value's group, and the difference. Equal values that were made alike give equal bytes."""
         encoded = self._encoder.encode(value)
         group = self._groups.setdefault(self._alike(value), min(len(self._firsts), GROUPS_MAX - 1))
@@ -42,7 +43,7 @@ class Packing(Generic[T]):
         )
         return b"%c%b%b" % (group, compressor.compress(encoded), compressor.flush())
 
-    def unpack(self, packed: bytes) -> T:
-        """The value, made anew: it shares nothing with others."""
-        difference = zlib.decompressobj(WINDOW, self._firsts[packed[0]])
-        return self._decoder.decode(difference.decompress(memoryview(packed)[1:]))
+    def decompress(self, compressed: bytes) -> T:
+        """A new object each time: it shares nothing with others."""
+        difference = zlib.decompressobj(WINDOW, self._firsts[compressed[0]])
+        return self._decoder.decode(difference.decompress(memoryview(compressed)[1:]))
