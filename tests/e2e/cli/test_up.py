@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from nats.aio.client import Client
 from support import kube_objects
 from support.build import make_entity
 from support.docker_watched import engine_or_skip
-from support.kgents_command import Result, publish, result_of, run_kgents, start_kgents
+from support.kgents_command import PROGRAM, Result, publish, result_of, run_kgents, start_kgents
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.process import command_line, descendants, is_alive
@@ -160,6 +162,36 @@ async def test_ctrl_c_ends_everything_in_good_order(tmp_path: Path) -> None:
     assert code == 130
     assert "Traceback" not in err
     assert not [pid for pid in started if is_alive(pid)]
+
+
+def _is_bound(listener: socket.socket, port: int) -> bool:
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.timeout(120)
+async def test_a_default_port_that_is_taken_is_said_with_the_line_that_helps(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await eventually(lambda: _is_bound(other, 4222), within_s=60)  # another test may have it just now
+        other.listen()
+        async with running_up(tmp_path, *ONLY_BUILDER) as up:
+            assert up.process.stdout is not None
+            lines = [(await up.process.stdout.readline()).decode() for _ in range(3)]
+            found = subprocess.run(
+                ["sh", "-c", f"{lines[1].strip()}\n{PROGRAM} get all"], capture_output=True, text=True, check=False
+            )
+            await up.end(signal.SIGTERM)
+    assert lines[0].startswith("▲ port 4222 is in use by another program")
+    assert lines[1].strip() == f"export KGENTS__NATS__URL={up.url}"
+    assert lines[2].strip().endswith("kgents up --nats nats://127.0.0.1:4222")
+    assert (found.returncode, found.stderr) == (
+        0,
+        "no entity is published yet; see which collectors report with `kgents doctor`\n",
+    )
 
 
 async def test_a_process_that_dies_is_restarted(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from kgents_shared.contract.errors import ConfigError
 
 KEEPER: Final = "read _; kill -KILL 0"
 STOP_S: Final = 10.0
-"""Time for a stop in good order, above a service's own deadline for it; then it is killed."""
+"""Seconds between SIGTERM and SIGKILL: more than a service's own deadline for its shutdown."""
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 30.0
 STABLE_AFTER_S: Final = 60.0
-"""A process that lived that long is restarted at once again."""
+"""A process that ran for so long is restarted after BACKOFF_FIRST_S again."""
 LINE_BYTES: Final = 1024**2
 """A log line longer than that is dropped."""
 EXIT_CONFIG: Final = 78
@@ -43,7 +43,7 @@ async def process_group() -> AsyncIterator[int]:
 
 
 async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, show: Show) -> None:
-    """Run a program, show what it writes, and start it again whenever it ends. Never returns.
+    """Run a program, show what it writes, and restart it whenever it ends. Never returns.
 
     Raises:
         ConfigError: it refused its configuration; starting it again cannot help.
@@ -63,7 +63,7 @@ async def keep_running(name: str, command: Sequence[str], environ: Mapping[str, 
 
 
 async def _run(name: str, command: Sequence[str], environ: Mapping[str, str], group: int, show: Show) -> int:
-    """Run a program to its end, and end it in good order when we are cancelled. Returns its exit code."""
+    """Run a program to its end and return its exit code; when cancelled, stop it."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env=environ,
@@ -82,7 +82,7 @@ async def _run(name: str, command: Sequence[str], environ: Mapping[str, str], gr
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """End a process: with a word, and after STOP_S without one."""
+    """End a process: SIGTERM, and SIGKILL after STOP_S."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from kgents_shared.contract.errors import KgentsError
 
 DEFAULT_PORT: Final = 4222
 ANY_PORT: Final = -1
-"""The server chooses, and says in its log what it chose."""
+"""The server chooses a free port and writes it to its log."""
 READY_S: Final = 30.0
 """A store of millions of messages is checked at the start after a crash."""
 POLL_S: Final = 0.02
@@ -30,10 +30,10 @@ _READY: Final = "Server is ready"
 
 @contextmanager
 def owned(directory: Path) -> Iterator[None]:
-    """Own a data directory for as long as the block lasts. The kernel lets go of it however this process ends.
+    """Lock a data directory for as long as the block lasts. The kernel unlocks it however this process ends.
 
     Raises:
-        KgentsError: another process owns it, or it cannot be written.
+        KgentsError: another process has locked it, or it cannot be written.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def owned(directory: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise KgentsError(
-                f"another `kgents up` uses {directory}; look at it with `kgents watch`, "
+                f"another `kgents up` uses {directory}; see what it publishes with `kgents watch`, "
                 "or start a second one with `kgents up --data DIR`"
             ) from None
         yield
@@ -71,8 +71,13 @@ class EmbeddedServer:
         return f"nats://127.0.0.1:{self._port}"
 
     @property
+    def has_default_port(self) -> bool:
+        """Whether clients find it without being given its address."""
+        return self._port == DEFAULT_PORT
+
+    @property
     def monitor_url(self) -> str:
-        """Where it tells of itself."""
+        """Where its monitoring endpoint is."""
         return f"http://127.0.0.1:{self._monitor_port}"
 
     @property
@@ -102,7 +107,7 @@ class EmbeddedServer:
         self._monitor_port = int(_found(_MONITOR, text))
 
     async def keep_running(self) -> None:
-        """Start it again whenever it ends. Never returns."""
+        """Restart it whenever it ends. Never returns."""
         while self._process is not None:
             code = await self._process.wait()
             note(f"kgents: nats-server ended with exit code {code}; restarting it in {BACKOFF_FIRST_S:g} s")
@@ -110,7 +115,7 @@ class EmbeddedServer:
             await self.start()
 
     async def stop(self) -> None:
-        """End it in good order."""
+        """Stop it."""
         if self._process is not None:
             await stop(self._process)
 
@@ -121,7 +126,7 @@ class EmbeddedServer:
         )
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> str:
-        """Its log, up to the word that it is ready."""
+        """Its log, once it says that it is ready."""
         try:
             async with asyncio.timeout(READY_S):
                 while _READY not in (text := self._log_file.read_text(errors="replace")):
@@ -139,7 +144,7 @@ async def embedded_server(directory: Path, group: int) -> AsyncIterator[Embedded
     """A server that is ready, for as long as the block lasts.
 
     Args:
-        directory: ours alone, see `owned`.
+        directory: locked, see `owned`.
         group: the process group to start it in, see `children.process_group`.
     """
     server = EmbeddedServer(directory, group)
@@ -173,10 +178,13 @@ def _is_free(port: int) -> bool:
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
     if (hit := pattern.search(text)) is None:
-        raise KgentsError(f"nats-server did not say {pattern.pattern!r}; use another one with `kgents up --nats URL`")
+        raise KgentsError(
+            f"expected {pattern.pattern!r} in the log of nats-server, found none; "
+            "use another server with `kgents up --nats URL`"
+        )
     return hit[1]
 
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "its log is empty"

@@ -12,7 +12,7 @@ GROUP: Final = "kgents.services"
 
 
 def service_names() -> list[str]:
-    """The names of all installed services; none of them is imported."""
+    """The names of all installed services; without importing any."""
     return sorted(_entry_points().names)
 
 

@@ -1,4 +1,4 @@
-"""Flags → environment → configuration: what the command line says is laid over the variables, so flags win.
+"""Flags → environment → configuration: flags override the variables.
 
 The flags are the variables' short forms, and so they are checked by the same rules.
 """
@@ -25,7 +25,7 @@ Command = Callable[..., int | None]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What the common flags say."""
+    """The values of the common flags."""
 
     overrides: dict[str, str]
     """Variable → its value from a flag."""
@@ -53,12 +53,12 @@ class Target(msgspec.Struct, frozen=True):
         return configuration.load_common(path=self.config_file, environ=environ, services=services)
 
     def addressed(self) -> set[str]:
-        """The services that the configuration says something to."""
+        """The services that the configuration has settings for."""
         return configuration.sections_given(self.config_file, self.environ(), service_names())
 
 
 def overlaid(environ: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Variables with others in their place; the loader takes both cases, so neither may be left beside ours."""
+    """Variables with others in their place. The loader reads upper and lower case, so both are replaced."""
     return {**{name: value for name, value in environ.items() if name.upper() not in overrides}, **overrides}
 
 
@@ -89,7 +89,7 @@ def target_options(command: Command) -> Command:
 
 
 def target_of(nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None) -> Target:
-    """What the common flags say."""
+    """The values of the common flags as a Target."""
     flags = {NATS_URL: nats, CREDENTIALS: creds, CLUSTER: cluster}
     return Target({name: value for name, value in flags.items() if value is not None}, config_file, cluster)
 

@@ -7,7 +7,7 @@ from kgents_cli.moment import local_time
 from kgents_cli.sentence import Line
 from kgents_shared.runtime.config import process_environ
 
-OK, WRONG, NEUTRAL = "✔", "✘", "·"
+OK, WARNING, WRONG, NEUTRAL = "✔", "▲", "✘", "·"
 
 _ANSI: Final = {
     "healthy": "32",
@@ -32,7 +32,7 @@ def painted(text: str, style: str, stream: TextIO) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line of data, at once: a reader downstream may be waiting for it."""
+    """Print a line of data and flush it: a reader of the pipe may be waiting for it."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -50,13 +50,13 @@ def say_document(document: bytes) -> None:
 
 
 def say_line(line: Line) -> None:
-    """Print what happened, with its time where we are."""
+    """Print one message as a line, with its local time."""
     at = local_time(line.at)
     level = painted(f"{line.level:<8}", line.level, sys.stdout)
     say(f"{painted(at, 'dim', sys.stdout)}  {level}  {line.text}")
 
 
 def note(line: str) -> None:
-    """Tell a person something that is no data."""
+    """Print a sentence for people to stderr, apart from the data."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the services log → our stderr, each line under the name of who wrote it."""
+"""What the services log → our stderr, each line under the name of its service."""
 
 import sys
 from collections.abc import Callable
@@ -18,9 +18,9 @@ Record = dict[str, Any]
 
 
 def relay(services: list[str]) -> Callable[[str, bytes], None]:
-    """Return what takes a service's name and a line of its log, and prints it.
+    """Return a function that takes a service's name and a line of its log, and prints it.
 
-    For people a JSON record becomes a short line. Off a terminal it is passed on as it is: it names its service itself.
+    For people a JSON record becomes a short line. Off a terminal it is passed on unchanged, as it names its service.
     """
     width = max(map(len, services), default=0)
     is_for_people = sys.stderr.isatty()
@@ -52,7 +52,7 @@ def _prefix(service: str, width: int, services: list[str]) -> str:
 
 
 def _short(record: Record) -> str:
-    """Time of day, level, event, values; and what a failure left behind, in full."""
+    """Time of day, level, event, values; and the whole traceback of a failure."""
     level = str(record.get("level", ""))
     time = str(record.get("timestamp", ""))[11:19]  # of an RFC 3339 time
     values = " ".join(f"{key}={value}" for key, value in record.items() if key not in _SHOWN_APART)

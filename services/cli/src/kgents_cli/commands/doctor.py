@@ -27,20 +27,22 @@ from kgents_shared.runtime.heartbeat import READY_STATES
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
-    is_well: bool | None
-    """None: neither well nor wrong, but good to know."""
+    is_ok: bool | None
+    """None: neither right nor wrong, but good to know."""
     text: str
     next_step: str = ""
-    """What to do about it; empty if nothing, or if the text says so itself."""
+    """The command to run; empty if there is none, or if the text names it."""
 
 
 @click.command("doctor")
 @output_option("text", "json")
 @target_options
 def command(output: str, target: Target) -> int:
-    """Look at NATS, the streams, the services and this machine; the exit code is 1 if something is wrong.
+    """Check NATS, streams, services and this machine, and suggest the next step.
+
+    The exit code is 1 if something is wrong.
 
     \b
     Examples:
@@ -51,14 +53,14 @@ def command(output: str, target: Target) -> int:
 
 
 async def _doctor(target: Target, common: CommonConfig, *, as_json: bool) -> int:
-    is_well = True
+    is_ok = True
     async for verdict in _verdicts(target, common):
-        is_well = is_well and verdict.is_well is not False
+        is_ok = is_ok and verdict.is_ok is not False
         if as_json:
             say_record(msgspec.json.encode(verdict))
         else:
             say(_line(verdict))
-    return 0 if is_well else 1
+    return 0 if is_ok else 1
 
 
 async def _verdicts(target: Target, common: CommonConfig) -> AsyncIterator[Verdict]:
@@ -82,7 +84,7 @@ async def _nats(
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
     streams_verdict = await _streams(session, common.streams)
     yield streams_verdict
-    if streams_verdict.is_well:
+    if streams_verdict.is_ok:
         fields = {"cluster": cluster} if cluster is not None else {}
         filter_ = subjects.pattern("meta", **fields)
         payloads = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
@@ -92,20 +94,20 @@ async def _nats(
 
 
 async def _streams(session: Session, config: StreamsConfig) -> Verdict:
-    """Whether JetStream is there, and the streams are as they should be.
+    """Whether JetStream is there, and the streams have their expected form.
 
     Raises:
         ProvisionError: this server cannot carry them at all; the text says why.
     """
     plan = await provision.plan(session, streams(config))
     if not plan.has_changes:
-        return Verdict(True, f"JetStream holds all {len(plan.steps)} streams as they should be")
+        return Verdict(True, f"JetStream holds all {len(plan.steps)} streams in their expected form")
     differing = [str(step) for step in plan.steps if not isinstance(step, provision.Unchanged)]
     return Verdict(False, "streams differ: " + "; ".join(differing), "kgents provision")
 
 
 def services(meta: Mapping[str, object], installed: Collection[str]) -> Iterator[Verdict]:
-    """Who reports, how each is, and who should but does not."""
+    """Each service that reports, and each that is installed and does not."""
     beats = sorted(
         (
             (subjects.parse(subject).tokens["cluster"], beat)
@@ -116,9 +118,9 @@ def services(meta: Mapping[str, object], installed: Collection[str]) -> Iterator
     )
     for cluster, beat in beats:
         is_ready = beat.state in READY_STATES
-        is_partly_blind = beat.state == "in_sync" and beat.reason != ""
+        has_unread = beat.state == "in_sync" and beat.reason != ""
         next_step = "" if is_ready else f"kgents run {beat.service}"
-        yield Verdict(None if is_partly_blind else is_ready, _account(cluster, beat), next_step)
+        yield Verdict(None if has_unread else is_ready, _account(cluster, beat), next_step)
     for name in sorted(set(installed) - {beat.service for _, beat in beats}):
         yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
 
@@ -138,13 +140,13 @@ def _account(cluster: str, beat: Heartbeat) -> str:
 def _troubles(beat: Heartbeat) -> tuple[tuple[str, int], ...]:
     return (
         ("conflicts", beat.conflicts),
-        ("messages set aside", beat.dead_letters),
+        ("dead letters", beat.dead_letters),
         ("messages waiting on disk", beat.spilled),
-        ("messages given up", beat.evicted),
+        ("messages dropped", beat.evicted),
     )
 
 
 def _line(verdict: Verdict) -> str:
-    mark, style = {True: (OK, "healthy"), False: (WRONG, "critical"), None: (NEUTRAL, "dim")}[verdict.is_well]
+    mark, style = {True: (OK, "healthy"), False: (WRONG, "critical"), None: (NEUTRAL, "dim")}[verdict.is_ok]
     step = f"; next: `{verdict.next_step}`" if verdict.next_step else ""
     return f"{painted(mark, style, sys.stdout)} {verdict.text}{step}"

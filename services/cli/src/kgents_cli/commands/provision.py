@@ -15,11 +15,11 @@ from kgents_shared.runtime.config import CommonConfig
 
 
 @click.command("provision")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @output_option("text", "json")
 @target_options
 def command(dry_run: bool, output: str, target: Target) -> None:
-    """Make the server's streams match this version; what would lose messages is refused.
+    """Create or update the streams on the server. A change that would lose messages is refused.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ def command(output: str) -> None:
         say_record(msgspec.json.encode(services))
         return
     if not services:
-        note("no service is installed; begin with `pip install kgents-topology-builder`")
+        note("no service is installed; start with `pip install kgents-topology-builder`")
     for service in services:
         say(f"{service['service']}  {service['version']}")
 

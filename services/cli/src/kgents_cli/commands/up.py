@@ -1,4 +1,4 @@
-"""`kgents up`: nats-server → streams → every service as a process → what they say, until Ctrl-C."""
+"""`kgents up`: nats-server → streams → every service as a process → what they publish, until Ctrl-C."""
 
 import asyncio
 import signal
@@ -15,10 +15,10 @@ from kgents_cli import screen
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
 from kgents_cli.discovery import Finding, detect, useful
-from kgents_cli.embedded import EmbeddedServer, embedded_server, owned
+from kgents_cli.embedded import DEFAULT_PORT, EmbeddedServer, embedded_server, owned
 from kgents_cli.installed import entry_point, service_names
 from kgents_cli.options import CLUSTER, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
-from kgents_cli.output import NEUTRAL, OK, say
+from kgents_cli.output import NEUTRAL, OK, WARNING, note, say
 from kgents_cli.relay import relay
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
@@ -30,7 +30,7 @@ from kgents_shared.runtime.layers import FILE_VARIABLE
 
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
 LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"
-"""Watch the databases of this machine that let us in without a password; a file says itself what to watch."""
+"""Collect from databases of this machine that need no password; a configuration file names its targets itself."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -88,7 +88,10 @@ async def _up(plan: Plan, common: CommonConfig) -> None:
                 common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
             async with connected(common, log_level="warning") as bus:
                 changes = await _provision(bus, common.streams)
-                if not plan.as_json:
+                if plan.as_json:
+                    for line in _address_lines(server) if server is not None and not server.has_default_port else ():
+                        note(line)
+                else:
                     await _introduce(plan, common, server, changes, bus)
                 await _live(plan, common, group, server, bus, stopping)
 
@@ -104,7 +107,7 @@ async def _server(plan: Plan, directory: Path, group: int) -> AsyncIterator[Embe
 
 
 async def _provision(bus: Bus, config: StreamsConfig) -> int:
-    """Make the streams; returns how many were made or changed."""
+    """Create or update the streams; returns how many of them."""
     session = await bus.session()
     plan = await provision.plan(session, streams(config))
     await provision.apply(session, plan)
@@ -112,18 +115,30 @@ async def _provision(bus: Bus, config: StreamsConfig) -> int:
 
 
 async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | None, changes: int, bus: Bus) -> None:
-    """Say what was started, and what else is on this machine."""
+    """Print what was started, and what else is on this machine."""
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     kind = "embedded" if server is not None else "yours"
     say(f"{OK} nats-server {version} ({kind})  {common.nats.url}  data: {common.data_dir}")
-    say(f"{OK} {len(streams(common.streams))} streams ({changes} made or changed)")
+    if server is not None and not server.has_default_port:
+        for line in _address_lines(server):
+            say(line)
+    say(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
     say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
     say("")
     say("on this machine")
     for each in plan.findings:
         say(f"  {OK if each.detected.is_usable else NEUTRAL} {each.detected.name:<13} {each.text}")
     say("")
+
+
+def _address_lines(server: EmbeddedServer) -> tuple[str, ...]:
+    """How other commands find the server if it is not at the default address."""
+    return (
+        f"{WARNING} port {DEFAULT_PORT} is in use by another program; before any other command, run",
+        f"    export {NATS_URL}={server.url}",
+        f"  or stop this one, and use the server on that port: kgents up --nats nats://127.0.0.1:{DEFAULT_PORT}",
+    )
 
 
 async def _live(
@@ -157,12 +172,12 @@ def _command(service: str) -> Sequence[str]:
 
 
 def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) -> dict[str, str]:
-    """What the services are told."""
-    told = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
+    """The variables of the services."""
+    given = {**plan.target.overrides, NATS_URL: common.nats.url, CLUSTER: common.cluster, DATA_DIR: common.data_dir}
     if plan.target.config_file is not None:
-        told[FILE_VARIABLE] = str(plan.target.config_file)
+        given[FILE_VARIABLE] = str(plan.target.config_file)
     elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
-        told[LOCAL_DATABASES] = "true"
+        given[LOCAL_DATABASES] = "true"
     if server is not None:
-        told[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
-    return overlaid(plan.target.environ(), told)
+        given[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
+    return overlaid(plan.target.environ(), given)

@@ -21,7 +21,7 @@ from kgents_shared.view.feed import feed
 
 @click.command("watch")
 @click.argument("subject", default="kgents.topology.>", metavar="[SUBJECT]")
-@click.option("--since", metavar="DURATION", help="Begin with everything stored since then, such as 10m or 2h.")
+@click.option("--since", metavar="DURATION", help="Start with everything stored since then, such as 10m or 2h.")
 @output_option("text", "json")
 @target_options
 def command(subject: str, since: str | None, output: str, target: Target) -> None:
