@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.db_looks import Look, Looks
 from support.postgres_exporter import exporter
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
+from support.process import is_alive
 from support.waiting import eventually, pause
 
 
@@ -76,6 +78,10 @@ async def test_rates_are_those_that_pgbench_counts(postgres: PostgresServer) -> 
     assert idle.pulse.performance["latency_ms"] is None
 
 
+def has_ended(pid: int) -> bool:
+    return not is_alive(pid)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_others(
     tmp_path: Path, version: int
@@ -89,6 +95,8 @@ async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_
                 async with clients(server, 1) as (client,):
                     for _ in range(200):
                         await client.execute("select 1")
+                    backend: int = client.get_server_pid()
+                await eventually(partial(has_ended, backend))  # with its end it reports its transactions
             before, look = looks.last, await looks.look("fast", *(("medium",) if number % 2 else ()))
             if before is not None:
                 seconds = (look.sample.identity.now - before.identity.now).total_seconds()

@@ -2,6 +2,7 @@
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from kgents_shared.contract.entity import Entity
@@ -35,7 +36,8 @@ def test_an_entity_that_comes_touches_those_that_name_it_by_ref() -> None:
 @pytest.mark.parametrize("field", ["aliases", "addresses"])
 def test_a_name_that_is_gained_or_lost_touches_those_that_use_it(field: str) -> None:
     web = make_entity("web", connections=[connect_to("pg.svc")])
-    named, nameless = make_entity("pg", **{field: ["pg.svc"]}), make_entity("pg")
+    nameless = make_entity("pg")
+    named = msgspec.structs.replace(nameless, **{field: ["pg.svc"]})
     graph = make_graph(web, nameless)
     assert graph.put(named) == {PG.ref, web.ref}
     assert graph.put(nameless) == {PG.ref, web.ref}

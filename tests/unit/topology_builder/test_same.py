@@ -1,0 +1,45 @@
+"""Every field of an entity counts as news, except the sentence and the time."""
+
+from typing import Any
+
+import pytest
+
+from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+from kgents_topology_builder.difference import differences, same
+from support.build import NOW, make_ref
+
+FIELDS: dict[str, Any] = {
+    "status": "failed", "reason": "OOMKilled", "uid": "u-2", "created_at": NOW, "stale": ["k8s"], "sources": ["k8s"],
+    "addresses": ["10.0.0.1"], "aliases": ["pg.svc"], "labels": {"a": "1"}, "annotations": {"a": "1"},
+    "attributes": {"a": 1},
+}  # fmt: skip
+CONNECTION: dict[str, Any] = {"kind": "http", "peer": make_ref("pg")}
+CONNECTION_FIELDS: dict[str, Any] = {
+    "kind": "grpc", "peer": make_ref("other"), "direction": "in", "attributes": {"a": 1}, "evidence": "a rule",
+    "source": "docker",
+}  # fmt: skip
+
+
+def make_topology(**fields: Any) -> TopologyEntity:
+    return TopologyEntity(**{"text": "", "ref": make_ref(), "status": "running", **fields})
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_that_differs_is_news_and_named(field: str) -> None:
+    old, new = make_topology(), make_topology(**{field: FIELDS[field]})
+    assert not same(old, new)
+    assert [each.field.partition(".")[0] for each in differences(old, new)] == [field]
+    assert same(new, make_topology(**{field: FIELDS[field]}))
+
+
+def test_every_field_is_compared() -> None:
+    about_the_message = {"text", "ref", "op", "at", "changed", "changed_count"}
+    assert set(TopologyEntity.__struct_fields__) - about_the_message == {*FIELDS, "connections"}
+
+
+@pytest.mark.parametrize("field", CONNECTION_FIELDS)
+def test_a_connection_that_differs_in_a_field_is_news(field: str) -> None:
+    old = make_topology(connections=[ResolvedConnection(**CONNECTION)])
+    new = make_topology(connections=[ResolvedConnection(**{**CONNECTION, field: CONNECTION_FIELDS[field]})])
+    assert not same(old, new)
+    assert list(differences(old, new))
