@@ -41,7 +41,8 @@ class Update(msgspec.Struct, frozen=True):
     is_snapshot: bool = False
     """The changes are entities that were there when the reader began."""
     is_complete: bool = False
-    """With this update the reader holds everything. Once after the start, and once after each reset."""
+    """The mark: the reader has been given everything, and what it was given is saved. Once after the start, and once
+    after each reset."""
     reset: str = ""
     """The signal whose stream is read from the beginning again, with this update; mostly empty."""
     after_reset: bool = False
@@ -82,20 +83,24 @@ class Live:
                 if batch.position is not None:
                     positions[signal] = batch.position
                 self._note_reset(signal, batch)
-                if is_snapshot:
-                    self._load(signal, batch)
-                    found = self._snapshot() if self._is_last(signal, batch) else iter(())
+                after_reset = signal in self._resetting
+                completed = self._is_last(signal, batch)
+                if not is_snapshot:
+                    found = self._changes(signal, batch, after_reset=after_reset)
                 else:
-                    found = self._changes(signal, batch)
+                    self._load(signal, batch)
+                    found = self._snapshot() if completed else iter(())
                 handled: list[Row] = []
                 for update, rows in found:
-                    is_snapshot = False
                     await self._save(handled)
-                    if update.changes or update.reset or update.is_complete:
+                    if update.changes or update.reset:
                         await self._announce(update)
                         yield update
                     handled = rows
                 await self._save(handled, positions)
+                if completed:
+                    yield Update([], is_snapshot=is_snapshot, is_complete=True, after_reset=after_reset)
+                    is_snapshot = False
 
     def _sources(self, positions: Mapping[str, Position]) -> dict[str, AsyncGenerator[Batch, None]]:
         return {
@@ -118,18 +123,17 @@ class Live:
             self.fold.put(row_of(each))
 
     def _snapshot(self) -> Iterator[tuple[Update, list[Row]]]:
-        """Everything that is selected, and the mark that it is everything; then every row, for the file."""
+        """Everything that is selected; then every row, for the file."""
         for views in _chunks(self.fold.entities()):
             self.fold.announced.difference_update(view.key for view in views)
             yield Update([self._arrival(view) for view in views], is_snapshot=True), []
-        yield Update(self.fold.settle(), is_snapshot=True, is_complete=True), []
+        yield Update(self.fold.settle(), is_snapshot=True), []
         for signal in self.fold.signals if self._file is not None else ():
             for rows in _chunks(self.fold.rows(signal)):
                 yield Update([]), rows
 
-    def _changes(self, signal: str, batch: Batch) -> Iterator[tuple[Update, list[Row]]]:
+    def _changes(self, signal: str, batch: Batch, *, after_reset: bool) -> Iterator[tuple[Update, list[Row]]]:
         """What a batch brings that follows what we hold, and the rows that it replaces."""
-        after_reset = signal in self._resetting
         if batch.reset:
             self.fold.begin(signal)
         changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
@@ -138,8 +142,8 @@ class Live:
             for gone in _chunks(self.fold.vanished(signal)):
                 changes, rows = self.fold.take(signal, gone)
                 yield Update(changes, after_reset=after_reset), rows
-        if self._is_last(signal, batch):
-            yield Update(self.fold.settle(), is_complete=True, after_reset=after_reset), []
+        if self.is_complete:
+            yield Update(self.fold.settle(), after_reset=after_reset), []
 
     def _note_reset(self, signal: str, batch: Batch) -> None:
         if batch.reset:

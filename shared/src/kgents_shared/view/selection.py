@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 
@@ -28,6 +28,18 @@ _KIND_NAMES: Final[dict[str, str]] = {
 _PATTERN: Final = re.compile(r"[*?]")
 _GIVE_UP: Final = ("name", "namespace", "source", "kind", "cluster")
 """The order in which fields become `*` when there are too many filters: the longest lists first."""
+
+
+class Filters(TypedDict, total=False):
+    """The keywords of `select`, for functions that pass them on."""
+
+    cluster: Words
+    kind: Words
+    namespace: Words
+    name: Words
+    source: Words
+    label: str | Mapping[str, str] | None
+    level: Words
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):

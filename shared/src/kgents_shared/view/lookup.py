@@ -1,0 +1,52 @@
+"""A name as people type it → the entities on the stream that it may mean, with health and alerts."""
+
+from typing import Final
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.find import matches, one
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.selection import Selection, select
+
+FOUND_MAX: Final = 100
+"""Entities that a name gives at most: one that fits more is no name."""
+
+
+async def look_up(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> list[EntityView]:
+    """The entities that a text may mean, best first; see `find.matches`. At most FOUND_MAX.
+
+    Raises:
+        BusTimeoutError: the stream could not be read in time.
+    """
+    refs = matches(text, await _refs(bus, within, now_ns))
+    return [each for ref in refs[:FOUND_MAX] if (each := await read_one(bus, ref, now_ns=now_ns)) is not None]
+
+
+async def look_up_one(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> EntityView:
+    """The one entity that a text means.
+
+    Raises:
+        NotFoundError: none, or more than one; the text names the nearest ones.
+        BusTimeoutError: the stream could not be read in time.
+    """
+    ref = one(text, await _refs(bus, within, now_ns))
+    found = await read_one(bus, ref, now_ns=now_ns)
+    return found if found is not None else await look_up_one(bus, text, within=within, now_ns=now_ns)
+
+
+async def read_one(bus: Bus, ref: Ref, *, now_ns: int) -> EntityView | None:
+    """One entity with its health and alerts; None if it is not there.
+
+    Raises:
+        BusTimeoutError: the streams could not be read in time.
+    """
+    exactly = select(cluster=[ref.cluster], kind=[ref.kind], namespace=[ref.namespace], name=[ref.name])
+    fold = await snapshot(bus, exactly, now_ns=now_ns)
+    found = fold.get(ref)
+    return found if found is not None and found.topology is not None else None
+
+
+async def _refs(bus: Bus, within: Selection | None, now_ns: int) -> list[Ref]:
+    fold = await snapshot(bus, within or select(), now_ns=now_ns, signals=("topology",))
+    return [each.ref for each in fold.entities()]
