@@ -76,8 +76,8 @@ async def bench(run: Run) -> None:
 def _looking(source: PostgresSource, tiers: tuple[Tier, ...]) -> Callable[[], Awaitable[None]]:
     async def look() -> None:
         sample = await source.read(tiers)
-        if sample.blindness is not None or sample.faults:
-            raise RuntimeError(f"expected a whole look, found {sample.blindness or sample.faults}")
+        if sample.unreachable is not None or sample.faults:
+            raise RuntimeError(f"expected a whole look, found {sample.unreachable or sample.faults}")
 
     return look
 

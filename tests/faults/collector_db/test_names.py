@@ -59,8 +59,8 @@ async def test_dead_resolver_holds_one_thread_and_no_look_for_long(backend: str,
     async with aclosing(sources("dead")[backend]) as source:
         for _ in range(LOOKS):
             async with within(2):
-                blindness = (await source.read(FAST)).blindness
-            assert (blindness.phase, blindness.cause) == ("failing", "unreachable")
+                unreachable = (await source.read(FAST)).unreachable
+            assert (unreachable.phase, unreachable.cause) == ("failing", "unreachable")
     assert lookups == [f"{backend}.dead"]
 
 
@@ -69,7 +69,7 @@ async def test_name_is_looked_up_anew_once_the_resolver_has_answered(
 ) -> None:
     async with aclosing(sources("invalid")["postgres"]) as source:
         for _ in range(2):
-            assert "mend DNS" in (await source.read(FAST)).blindness.text
+            assert "mend DNS" in (await source.read(FAST)).unreachable.text
 
     async def is_over() -> bool:
         await asyncio.sleep(0)

@@ -152,5 +152,5 @@ async def test_a_postgres_target_that_is_a_pooler_is_detected_and_said(
         look = await looks.looks(2)
     assert look.phase == ("degraded", "pooler")
     assert look.entity.status == "unknown"
-    assert "connection pooler" in look.sample.blindness.text
+    assert "connection pooler" in look.sample.unreachable.text
     assert look.health.level == "unknown"

@@ -162,7 +162,7 @@ async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
         await postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kgents'")
         look = await looks.look()
     assert look.phase == ("degraded", "wrong credentials")
-    assert str(file) in look.sample.blindness.text
+    assert str(file) in look.sample.unreachable.text
     assert b"wrong\x22" not in looks.said
 
 
@@ -184,7 +184,7 @@ async def test_each_way_to_miss_a_server_is_named(
     async with watched(postgres, **settings) as looks:
         look = await looks.looks(2)
     assert look.phase == phase
-    assert words in look.sample.blindness.text
+    assert words in look.sample.unreachable.text
     assert look.health.level in ("critical", "unknown")
 
 

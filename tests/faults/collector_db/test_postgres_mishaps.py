@@ -72,7 +72,7 @@ async def test_a_server_that_was_told_to_stop_is_not_starting(postgres: Postgres
         again = await looks.look("fast")
         os.kill(hanging.get_server_pid(), signal.SIGCONT)
     assert look.phase == again.phase == ("failing", "refused")
-    assert "it is shutting down" in again.sample.blindness.text
+    assert "it is shutting down" in again.sample.unreachable.text
 
 
 async def test_a_damaged_page_is_a_finding_for_a_day_though_it_is_read_once(tmp_path: Path) -> None:

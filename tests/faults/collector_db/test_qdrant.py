@@ -263,4 +263,4 @@ async def test_nothing_there_and_unknown_names_are_told_apart() -> None:
     async with looks_at("http://no-such-host.invalid:6333", timeout_s=5.0, connect_timeout_s=5.0) as looks:
         look = await looks.look()
         assert look.phase == ("failing", "unreachable")
-        assert "DNS" in look.sample.blindness.text
+        assert "DNS" in look.sample.unreachable.text

@@ -297,7 +297,7 @@ async def test_user_without_rights_is_a_missing_privilege(tmp_path: Path) -> Non
     ):
         look = await looks.looks(2)
     assert look.phase == ("degraded", "missing privilege")
-    assert look.sample.blindness.text.endswith("grant +info.")
+    assert look.sample.unreachable.text.endswith("grant +info.")
     assert look.health.level == "unknown"
 
 
@@ -378,7 +378,7 @@ async def test_nothing_there_and_unknown_names_are_told_apart() -> None:
     async with looks_at(None, host="no-such-host.invalid", connect_timeout_s=5.0) as looks:
         look = await looks.looks(2)
     assert look.phase == ("failing", "unreachable")
-    assert "DNS" in look.sample.blindness.text
+    assert "DNS" in look.sample.unreachable.text
 
 
 async def test_something_else_on_the_port_is_unreachable(tmp_path: Path) -> None:

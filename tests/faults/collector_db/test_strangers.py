@@ -77,9 +77,9 @@ async def stranger(words: bytes) -> AsyncIterator[int]:
 async def test_a_stranger_is_told_in_time(words: str, name: str) -> None:
     async with stranger(WORDS[words]) as port, aclosing(SOURCES[name](port)) as source, within(5):
         sample = await source.read({"fast", "medium", "slow"})
-    assert sample.blindness is not None
-    assert sample.blindness.phase in ("failing", "degraded")
-    assert "SSH-2" not in sample.blindness.text
+    assert sample.unreachable is not None
+    assert sample.unreachable.phase in ("failing", "degraded")
+    assert "SSH-2" not in sample.unreachable.text
 
 
 async def test_what_comes_in_the_clear_with_a_yes_to_tls_is_not_taken_for_what_comes_encrypted() -> None:
@@ -146,6 +146,6 @@ async def test_a_peer_that_begins_well_and_then_misbehaves_stops_nobody(trick: s
             source = PostgresSource(PostgresTarget(tls=tls, statement_timeout_s=1, **settings), CLOCK)
         async with aclosing(source), within(3):
             sample = await source.read({"fast"})
-    assert sample.blindness is not None
-    assert sample.blindness.phase == "failing"
-    assert "hunter2" not in sample.blindness.text
+    assert sample.unreachable is not None
+    assert sample.unreachable.phase == "failing"
+    assert "hunter2" not in sample.unreachable.text

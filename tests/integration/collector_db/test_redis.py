@@ -248,7 +248,7 @@ async def test_password_that_is_rotated_in_its_file_is_taken_up(tmp_path: Path) 
         await looks.look()
         look = await looks.look()
         assert look.phase == ("degraded", "wrong credentials")
-        assert "file" in look.sample.blindness.text
+        assert "file" in look.sample.unreachable.text
 
 
 async def test_only_the_right_authority_is_trusted(tmp_path: Path) -> None:

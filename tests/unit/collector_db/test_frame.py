@@ -5,7 +5,7 @@ import pytest
 from kgents_collector_db.breaker import Breaker
 from kgents_collector_db.config import Config
 from kgents_collector_db.mapping.discovery import Found, found
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.seen import kept
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.redis import RedisTarget
@@ -74,7 +74,7 @@ def test_server_that_was_down_is_seen_whole_as_soon_as_it_is_back() -> None:
 
 def test_one_blind_look_changes_no_status_and_two_do() -> None:
     known, first = make_entity("db", status="running"), make_entity("db")
-    blind = Blindness("failing", "frozen", "…")
+    blind = Unreachable("failing", "frozen", "…")
     assert kept(known, first, blind, is_confirmed=False) == known
     confirmed = kept(known, first, blind, is_confirmed=True)
     assert (confirmed.status, confirmed.reason, confirmed.uid) == ("failed", "frozen", known.uid)

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_db.mapping import postgres
-from kgents_collector_db.mapping.facts import Blindness, Scope
+from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
@@ -354,11 +354,11 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
     ],
 )
 def test_failure_to_connect_has_its_phase_and_cause(error: Exception, expected: tuple[str, str]) -> None:
-    blindness = of_connecting(error, TARGET)
-    assert (blindness.phase, blindness.cause) == expected
-    assert ("nobody listens" in blindness.text) == ("Errno 111" in str(error))
-    assert "expected" in blindness.text
-    assert "found" in blindness.text
+    unreachable = of_connecting(error, TARGET)
+    assert (unreachable.phase, unreachable.cause) == expected
+    assert ("nobody listens" in unreachable.text) == ("Errno 111" in str(error))
+    assert "expected" in unreachable.text
+    assert "found" in unreachable.text
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
     look = Look(TARGET, SystemClock())
     assert look.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
     assert look.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
-    blind = look.blind(Blindness("failing", "refused", ""), None)
+    blind = look.blind(Unreachable("failing", "refused", ""), None)
     assert blind.faults == ()
     (fault,) = look.sample(identity(), {}, "absent").faults
     assert fault.startswith("locks: the server's answer is not what we know it to be")

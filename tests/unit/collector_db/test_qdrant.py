@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kgents_collector_db.mapping import qdrant
-from kgents_collector_db.mapping.facts import Blindness, Scope
+from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_collector_db.mapping.qdrant.exposition import Line, buckets, growth, parse, percentile, value
 from kgents_collector_db.mapping.qdrant.requests import is_search
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft, Replica, Shards
@@ -126,7 +126,7 @@ def test_list_that_could_not_be_read_removes_nothing() -> None:
     seen = look(sample(Collection(name="docs", status="green")))
     starting = look(QdrantSample(at=AT, address="q1:6333", ready=False), seen)
     assert [each.ref for each in starting.entities] == [each.ref for each in seen.entities]
-    blind = QdrantSample(at=AT, address="q1:6333", blindness=Blindness("failing", "refused", "x"))
+    blind = QdrantSample(at=AT, address="q1:6333", unreachable=Unreachable("failing", "refused", "x"))
     assert [each.ref for each in look(blind, seen, blind).entities] == [each.ref for each in seen.entities]
 
 

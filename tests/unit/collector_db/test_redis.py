@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from kgents_collector_db.mapping import redis
-from kgents_collector_db.mapping.facts import Blindness, Scope
+from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.info import Info
@@ -50,7 +50,7 @@ def sample(at_s: float = 0.0, *, own_commands: int = 0, limit: int | None = None
 
 
 def blind(cause: str = "frozen", phase: str = "failing") -> RedisSample:
-    return RedisSample(at=AT, address="redis.shop:6379", blindness=Blindness(phase, cause, "x"))
+    return RedisSample(at=AT, address="redis.shop:6379", unreachable=Unreachable(phase, cause, "x"))
 
 
 def look(

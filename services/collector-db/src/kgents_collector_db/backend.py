@@ -5,7 +5,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness, Scope
+from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_collector_db.source import Source
 from kgents_collector_db.targets.target import Target
 from kgents_shared.contract.entity import Entity
@@ -16,7 +16,7 @@ class Sample(Protocol):
     """What the frame must know of any backend's sample."""
 
     @property
-    def blindness(self) -> Blindness | None:
+    def unreachable(self) -> Unreachable | None:
         """Why the look gave nothing; None when it gave something."""
         ...
 

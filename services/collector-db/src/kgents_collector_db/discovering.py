@@ -82,7 +82,7 @@ async def _lets_us_in(backend: Backend[Any]) -> bool:
         return False
     async with aclosing(backend.open()) as source:
         sample = await source.read(frozenset({"fast"}))
-    return sample.blindness is None
+    return sample.unreachable is None
 
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:

@@ -99,7 +99,7 @@ class Watch(Generic[S]):
                 collector.part(part),
             )
             facts = self._backend.observe(self._last, sample, scope)
-            why = [sample.blindness.text] if sample.blindness else sample.faults
+            why = [sample.unreachable.text] if sample.unreachable else sample.faults
             collector.publish(facts, part, faults=_joined(self.name, why), trace=trace)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
             _log.exception("collection_failed", target=self.name)
@@ -115,9 +115,9 @@ class Watch(Generic[S]):
             return self._last
         tiers = self._schedule.due(now_s)
         sample = await source.read(tiers)
-        cause = sample.blindness.cause if sample.blindness is not None else None
+        cause = sample.unreachable.cause if sample.unreachable is not None else None
         self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
-        self._schedule.note(tiers, now_s, sees=sample.blindness is None)
+        self._schedule.note(tiers, now_s, sees=sample.unreachable is None)
         return sample
 
 

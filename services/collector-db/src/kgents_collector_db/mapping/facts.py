@@ -19,8 +19,8 @@ def section(figures: Figures) -> dict[str, float | None]:
     return dict(figures.items())
 
 
-class Blindness(Struct, frozen=True):
-    """Why a look at a database gave nothing. Blind is not healthy, and full is not down."""
+class Unreachable(Struct, frozen=True):
+    """Why a look at a database gave nothing. Unreachable is not healthy, and full is not down."""
 
     phase: str
     """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (we may not look)."""

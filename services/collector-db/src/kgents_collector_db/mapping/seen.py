@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import structs
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_shared.contract.entity import Entity
 
 STATUS_OF: Final = {
@@ -17,16 +17,16 @@ STATUS_OF: Final = {
 """What a blind look says of the server itself. Where only we are kept out, its status is not known."""
 
 
-def kept(known: Entity | None, first: Entity, blindness: Blindness, *, is_confirmed: bool) -> Entity:
+def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_confirmed: bool) -> Entity:
     """The entity while nothing is seen of it.
 
     Args:
         known: what is published of it.
         first: what to say if nothing is.
-        blindness: why nothing is seen.
+        unreachable: why nothing is seen.
         is_confirmed: whether the look before saw nothing either. One blind look may be a blip, and is no status.
     """
-    status = STATUS_OF.get(blindness.cause, "unknown")
+    status = STATUS_OF.get(unreachable.cause, "unknown")
     if is_confirmed:
-        return structs.replace(known or first, status=status, reason=blindness.cause)
-    return known or structs.replace(first, status="unknown", reason=blindness.cause)
+        return structs.replace(known or first, status=status, reason=unreachable.cause)
+    return known or structs.replace(first, status="unknown", reason=unreachable.cause)

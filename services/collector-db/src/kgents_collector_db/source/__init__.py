@@ -6,7 +6,7 @@ Each backend has one class here with this shape, and one pure function `observe`
         sample = await source.read(tiers)      # never raises for what the database does: see below
         facts = postgres.observe(previous, sample, scope)
 
-A look that fails wholly gives a sample whose `blindness` says why (phase, cause, text) and nothing else, so the pulse
+A look that fails wholly gives a sample whose `unreachable` says why (phase, cause, text) and nothing else, so the pulse
 keeps coming while the database is down. A section that fails alone is `None` in the sample, with its reason in
 `sample.faults`. Every call has a client-side deadline.
 """

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.pgbouncer.sample import Fronted, PgbouncerSample, Pooled, Totals
 from kgents_collector_db.source import Tier
 from kgents_collector_db.source.dialling import is_refused
@@ -55,7 +55,7 @@ class PgbouncerSource:
                 sections = await self._sections()
         except FAILURES as error:
             self._drop()
-            sections = {"blindness": _blindness(error, self._target)}
+            sections = {"unreachable": _blindness(error, self._target)}
         return PgbouncerSample(
             at=self._clock.now(),
             at_s=self._clock.monotonic_s(),
@@ -123,7 +123,7 @@ class PgbouncerSource:
         return connection
 
 
-def _blindness(error: Exception, target: PgbouncerTarget) -> Blindness:
+def _blindness(error: Exception, target: PgbouncerTarget) -> Unreachable:
     where = target.address
     match error:
         case RefusedError():
@@ -145,25 +145,25 @@ def _blindness(error: Exception, target: PgbouncerTarget) -> Blindness:
         case _:
             phase, cause = "failing", "refused"
             text = f"a PgBouncer at {where}, found none; start it, or correct host and port"
-    return Blindness(phase, cause, f"expected {text}")
+    return Unreachable(phase, cause, f"expected {text}")
 
 
-def _refusal(error: RefusedError, target: PgbouncerTarget) -> Blindness:
+def _refusal(error: RefusedError, target: PgbouncerTarget) -> Unreachable:
     """PgBouncer's own words, which it has in English only; its SQLSTATEs are few."""
     where = target.address
     if "no more connections allowed" in error.words:
         text = f"expected room for a client at {where}, found max_client_conn used up; find who holds them, or raise it"
-        return Blindness("overloaded", "saturated", text)
+        return Unreachable("overloaded", "saturated", text)
     if "not allowed" in error.words or "admin access needed" in error.words:
         text = f"expected that {target.user} may use the console of {where}, found not; name it in stats_users"
-        return Blindness("degraded", "missing privilege", text)
+        return Unreachable("degraded", "missing privilege", text)
     if error.sqlstate == "3D000":  # PostgreSQL itself: it has no such database
         text = f"expected PgBouncer's console at {where}, found another server; name it as a target of `postgres`"
-        return Blindness("failing", "refused", text)
+        return Unreachable("failing", "refused", text)
     if "shutting down" in error.words:
-        return Blindness("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
+        return Unreachable("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
     text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password, auth_file"
-    return Blindness("degraded", "wrong credentials", text)
+    return Unreachable("degraded", "wrong credentials", text)
 
 
 def _context(target: PgbouncerTarget) -> ssl.SSLContext:

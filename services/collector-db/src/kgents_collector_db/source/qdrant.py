@@ -79,7 +79,7 @@ class QdrantSource:
                 self._is_connected = True
         except (*FAILURES, TimeoutError) as error:
             self._is_connected = False
-            found = {"blindness": qdrant_failure.blindness(error, self._target)}
+            found = {"unreachable": qdrant_failure.unreachable(error, self._target)}
         else:
             if found["ready"] is not False:  # what it says of itself while it starts is not the whole
                 found |= await self._sections(tiers, faults)

@@ -10,7 +10,7 @@ import msgspec
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.targets.qdrant import QdrantTarget
 
 
@@ -45,31 +45,31 @@ _BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (
 )
 
 
-def blindness(error: BaseException, target: QdrantTarget) -> Blindness:
+def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
     """Why a look saw nothing."""
     where = target.address
     if (status := _status(error)) is not None:
         phase, cause, text = _BY_STATUS.get(status, ("failing", "errors", f"answers HTTP {status}; see its log"))
-        return Blindness(phase, cause, f"{where} {text}.")
+        return Unreachable(phase, cause, f"{where} {text}.")
     if isinstance(error, UnusableKeyError):
-        return Blindness("degraded", "wrong credentials", f"The key for {where} {error}.")
+        return Unreachable("degraded", "wrong credentials", f"The key for {where} {error}.")
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.HTTPError):
         return _unanswered(error, target)
-    return Blindness("degraded", "unreadable", f"{where} answered what is no Qdrant ({_kind(error)}); check `url`.")
+    return Unreachable("degraded", "unreadable", f"{where} answered what is no Qdrant ({_kind(error)}); check `url`.")
 
 
-def _unanswered(error: BaseException, target: QdrantTarget) -> Blindness:
+def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
     where, sources = target.address, list(_sources(_http(error)))
     if isinstance(_http(error), httpx.ConnectTimeout):
         text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `url` and the network."
-        return Blindness("failing", "unreachable", text)
+        return Unreachable("failing", "unreachable", text)
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.TimeoutException):
         text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
-        return Blindness("failing", "frozen", text)
+        return Unreachable("failing", "frozen", text)
     for kind, phase, cause, text in _BY_SOURCE:
         if any(isinstance(source, kind) for source in sources):
-            return Blindness(phase, cause, f"{where} {text}.")
-    return Blindness("failing", "unreachable", f"{where} broke off ({_kind(error)}); see its log.")
+            return Unreachable(phase, cause, f"{where} {text}.")
+    return Unreachable("failing", "unreachable", f"{where} broke off ({_kind(error)}); see its log.")
 
 
 def sentence(error: BaseException) -> str:

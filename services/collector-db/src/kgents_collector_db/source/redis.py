@@ -23,7 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_collector_db.source import Tier, redis_answer
@@ -83,7 +83,7 @@ class RedisSource:
         try:
             found = await self._look_over_a_live_connection()
         except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
-            found = {"blindness": await self._blindness(error)}
+            found = {"unreachable": await self._blindness(error)}
             await self.aclose()
         return structs.replace(sample, **found, look_s=self._clock.monotonic_s() - started_s)
 
@@ -181,7 +181,7 @@ class RedisSource:
         self._own_commands += self._target.password is not None
         await self._ask(connection, [("CLIENT", "SETNAME", CLIENT_NAME)])
 
-    async def _blindness(self, error: Exception) -> Blindness:
+    async def _blindness(self, error: Exception) -> Unreachable:
         """What is the matter. Servers' own words are never quoted: one may repeat what it was sent."""
         words = str(error).lower()
         if type(error) is RedisConnectionError and self._is_reached and self._target.tls == "disable":
@@ -236,20 +236,20 @@ _REFUSALS: Final = (
 """Words of the server → phase, cause, advice."""
 
 
-def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool) -> Blindness:
+def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool) -> Unreachable:
     where = target.address
     for sign, phase, cause, advice in _REFUSALS:
         if sign in words:
-            return Blindness(phase, cause, f"{where} turns us away: {advice}.")
+            return Unreachable(phase, cause, f"{where} turns us away: {advice}.")
     if isinstance(error, AuthenticationError | _UnreadableSecretError):
         text = f"{where} refuses our login; check `user`, `password` and the server's ACL."
         if isinstance(error, _UnreadableSecretError):
             text = f"The file of the password for {where} cannot be read; check its path and permissions."
-        return Blindness("degraded", "wrong credentials", text)
+        return Unreachable("degraded", "wrong credentials", text)
     if isinstance(error, NoPermissionError):
-        return Blindness("degraded", "missing privilege", f"{where} does not allow INFO; grant +info.")
+        return Unreachable("degraded", "missing privilege", f"{where} does not allow INFO; grant +info.")
     if isinstance(error, BusyLoadingError):
-        return Blindness("starting", "starting", f"{where} is loading its data.")
+        return Unreachable("starting", "starting", f"{where} is loading its data.")
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return _silent(target, is_reached=is_reached)
     return _broken(error, words, where)
@@ -260,26 +260,26 @@ def _is_lost(error: Exception) -> bool:
     return type(error) is RedisConnectionError or (isinstance(error, OSError) and not isinstance(error, TimeoutError))
 
 
-def _silent(target: RedisTarget, *, is_reached: bool) -> Blindness:
+def _silent(target: RedisTarget, *, is_reached: bool) -> Unreachable:
     where = target.address
     if is_reached:
         text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
-        return Blindness("failing", "frozen", text)
+        return Unreachable("failing", "frozen", text)
     text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `host` and the network."
-    return Blindness("failing", "unreachable", text)
+    return Unreachable("failing", "unreachable", text)
 
 
-def _broken(error: Exception, words: str, where: str) -> Blindness:
+def _broken(error: Exception, words: str, where: str) -> Unreachable:
     root: BaseException = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
     if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in words:
-        return Blindness("failing", "refused", f"{where} refused the connection; is the server running there?")
+        return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
     if isinstance(root, ssl.SSLError):
-        return Blindness("degraded", "tls", f"{where} cannot be spoken to over TLS; check its certificate and `tls`.")
+        return Unreachable("degraded", "tls", f"{where} cannot be spoken to over TLS; check its certificate and `tls`.")
     if isinstance(root, socket.gaierror):
-        return Blindness("failing", "unreachable", f"{where}: the name is not known; check `host` and the DNS.")
-    return Blindness("failing", "unreachable", f"{where} broke off ({_kind(root)}); check `port`, `tls` and its log.")
+        return Unreachable("failing", "unreachable", f"{where}: the name is not known; check `host` and the DNS.")
+    return Unreachable("failing", "unreachable", f"{where} broke off ({_kind(root)}); check `port`, `tls` and its log.")
 
 
 class _UnreadableSecretError(Exception):

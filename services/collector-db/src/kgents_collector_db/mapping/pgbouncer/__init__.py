@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Figures, Scope, section
+from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, Unreachable, section
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept
@@ -27,28 +27,28 @@ def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: S
     """Everything that one look tells."""
     ref = Ref(scope.cluster, kinds.POOLER, scope.name, scope.namespace)
     entity = _entity(previous, current, scope, ref)
-    blindness = current.blindness
+    unreachable = current.unreachable
     pulse = DatabasePulse(
         ref=ref,
         source=SOURCE,
         backend=BACKEND,
         timestamp=scope.at,
         interval_s=scope.interval_s,
-        phase=_phase(current) if blindness is None else blindness.phase,
-        cause=_cause(current) if blindness is None else blindness.cause,
+        phase=_phase(current) if unreachable is None else unreachable.phase,
+        cause=_cause(current) if unreachable is None else unreachable.cause,
         pool=_pool(current),
         performance=section(_performance(previous, current)),
         custom=section(_custom(current)),
-        morphisms=current.totals.total_query_count if blindness is None else None,
+        morphisms=current.totals.total_query_count if unreachable is None else None,
     )
-    return Facts([entity], [pulse], list(_events(previous, blindness, scope, ref)))
+    return Facts([entity], [pulse], list(_events(previous, unreachable, scope, ref)))
 
 
 def _entity(previous: PgbouncerSample | None, sample: PgbouncerSample, scope: Scope, ref: Ref) -> Entity:
-    if sample.blindness is not None:
-        is_confirmed = previous is not None and previous.blindness is not None
+    if sample.unreachable is not None:
+        is_confirmed = previous is not None and previous.unreachable is not None
         fresh = _described(sample, ref)
-        return kept(scope.published.get(ref), fresh, sample.blindness, is_confirmed=is_confirmed)
+        return kept(scope.published.get(ref), fresh, sample.unreachable, is_confirmed=is_confirmed)
     return _described(sample, ref)
 
 
@@ -77,13 +77,13 @@ def _clients(sample: PgbouncerSample) -> int:
 
 
 def _ratio(sample: PgbouncerSample) -> float | None:
-    if sample.blindness is not None:
-        return 1.0 if sample.blindness.cause == "saturated" else None
+    if sample.unreachable is not None:
+        return 1.0 if sample.unreachable.cause == "saturated" else None
     return min(1.0, _clients(sample) / sample.max_clients) if sample.max_clients else None
 
 
 def _pool(sample: PgbouncerSample) -> Pool:
-    if sample.blindness is not None:
+    if sample.unreachable is not None:
         return Pool(utilization=_ratio(sample))
     return Pool(
         active=sum(each.cl_active for each in sample.pools),
@@ -117,10 +117,10 @@ def _phase(sample: PgbouncerSample) -> str:
 
 def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> Figures:
     """Between two looks; null across a restart, by which every counter falls."""
-    if sample.blindness is not None:
+    if sample.unreachable is not None:
         return {}
     nothing: Figures = dict.fromkeys((database.QPS, database.TPS, database.LATENCY_MS, figure.WAIT_MS))
-    if previous is None or previous.blindness is not None:
+    if previous is None or previous.unreachable is not None:
         return nothing
     seconds, before, now = sample.at_s - previous.at_s, previous.totals, sample.totals
     if seconds <= 0 or _fell(before, now):
@@ -145,10 +145,10 @@ def _custom(sample: PgbouncerSample) -> Figures:
         database.QUERIES: float(sample.queries),
         database.CONNECTIONS: float(sample.connections),
     }
-    if sample.blindness is not None:
-        if sample.blindness.phase == "failing":
+    if sample.unreachable is not None:
+        if sample.unreachable.phase == "failing":
             found[figure.UP] = 0.0
-        if sample.blindness.cause == "saturated":
+        if sample.unreachable.cause == "saturated":
             found |= {figure.UP: 1.0, figure.CLIENTS_RATIO: 1.0}
         return found
     return found | {
@@ -165,12 +165,14 @@ def _custom(sample: PgbouncerSample) -> Figures:
     }
 
 
-def _events(previous: PgbouncerSample | None, blindness: Blindness | None, scope: Scope, ref: Ref) -> Iterable[Event]:
-    before = previous.blindness if previous is not None else None
-    if blindness is not None and (before is None or before.cause != blindness.cause):
-        severity = "critical" if blindness.phase in ("failing", "overloaded") else "error"
-        reason, text = blindness.cause.title().replace(" ", ""), f"{ref} cannot be looked at: {blindness.cause}."
-    elif blindness is None and before is not None:
+def _events(
+    previous: PgbouncerSample | None, unreachable: Unreachable | None, scope: Scope, ref: Ref
+) -> Iterable[Event]:
+    before = previous.unreachable if previous is not None else None
+    if unreachable is not None and (before is None or before.cause != unreachable.cause):
+        severity = "critical" if unreachable.phase in ("failing", "overloaded") else "error"
+        reason, text = unreachable.cause.title().replace(" ", ""), f"{ref} cannot be looked at: {unreachable.cause}."
+    elif unreachable is None and before is not None:
         severity, reason, text = "info", "SeenAgain", f"{ref} is seen again after: {before.cause}."
     else:
         return
@@ -184,5 +186,5 @@ def _events(previous: PgbouncerSample | None, blindness: Blindness | None, scope
         severity=severity,
         first_at=scope.at,
         last_at=scope.at,
-        message=blindness.text if blindness is not None else "",
+        message=unreachable.text if unreachable is not None else "",
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 
 
 class Pooled(Struct, frozen=True):
@@ -53,7 +53,7 @@ class PgbouncerSample(Struct, frozen=True, kw_only=True):
     at_s: float
     """By a clock that only rises: what rates are reckoned by."""
     address: str
-    blindness: Blindness | None = None
+    unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
     version: str = ""
     pools: tuple[Pooled, ...] = ()

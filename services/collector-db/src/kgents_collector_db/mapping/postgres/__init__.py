@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope, section
+from kgents_collector_db.mapping.facts import SOURCE, Scope, Unreachable, section
 from kgents_collector_db.mapping.postgres import figures, replication
-from kgents_collector_db.mapping.postgres.entity import LINK_DOWN_SINCE, blind_entity, ref, seen_entity
+from kgents_collector_db.mapping.postgres.entity import LINK_DOWN_SINCE, ref, seen_entity, unreachable_entity
 from kgents_collector_db.mapping.postgres.events import events
 from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
@@ -33,11 +33,11 @@ def observe(
         primary_position: for a standby, how far its primary's log is, if that is watched too.
     """
     span = Span(previous, current)
-    if current.blindness is not None or current.identity is None:
-        blindness = current.blindness or Blindness("failing", "refused", "")
-        is_confirmed = previous is not None and previous.blindness is not None
-        entity = blind_entity(current, blindness, scope, is_confirmed=is_confirmed)
-        pulse = _blind_pulse(previous, current, blindness, scope, entity.uid)
+    if current.unreachable is not None or current.identity is None:
+        unreachable = current.unreachable or Unreachable("failing", "refused", "")
+        is_confirmed = previous is not None and previous.unreachable is not None
+        entity = unreachable_entity(current, unreachable, scope, is_confirmed=is_confirmed)
+        pulse = _unreachable_pulse(previous, current, unreachable, scope, entity.uid)
         return Facts([entity], [pulse], events(previous, current, scope, None, span))
     lag = replication.lag(current, primary_position, previous)
     link_down_since = _link_down_since(lag, scope)
@@ -76,14 +76,14 @@ def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple
     return "healthy", ""
 
 
-def _blind_pulse(
-    previous: PostgresSample | None, sample: PostgresSample, blindness: Blindness, scope: Scope, uid: str
+def _unreachable_pulse(
+    previous: PostgresSample | None, sample: PostgresSample, unreachable: Unreachable, scope: Scope, uid: str
 ) -> DatabasePulse:
     """The pulse keeps coming: what is known is the cause."""
     custom = figures.own_cost(sample)
-    if blindness.phase in ("failing", "starting"):
+    if unreachable.phase in ("failing", "starting"):
         custom[figure.UP] = 0.0
-    if blindness.cause == "saturated":  # it answers, and it says that it is full
+    if unreachable.cause == "saturated":  # it answers, and it says that it is full
         custom |= {figure.UP: 1.0, figure.CONNECTIONS_RATIO: 1.0}
     custom |= figures.messages(previous, sample)
     return DatabasePulse(
@@ -92,9 +92,9 @@ def _blind_pulse(
         backend=BACKEND,
         timestamp=scope.at,
         interval_s=scope.interval_s,
-        phase=blindness.phase,
+        phase=unreachable.phase,
         uid=uid,
-        cause=blindness.cause,
+        cause=unreachable.cause,
         pool=figures.pool(sample),
         custom=section(custom),
     )

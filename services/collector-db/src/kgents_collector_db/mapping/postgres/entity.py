@@ -4,7 +4,7 @@ from datetime import datetime
 from math import floor, log10
 from typing import Final
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Scope, Unreachable
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
@@ -40,7 +40,7 @@ def ref(scope: Scope) -> Ref:
     return Ref(scope.cluster, kinds.DATABASE, scope.name, scope.namespace)
 
 
-def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, is_confirmed: bool) -> Entity:
+def unreachable_entity(sample: PostgresSample, unreachable: Unreachable, scope: Scope, *, is_confirmed: bool) -> Entity:
     """What stays said while nothing is seen."""
     first = Entity(
         ref=ref(scope),
@@ -49,7 +49,7 @@ def blind_entity(sample: PostgresSample, blindness: Blindness, scope: Scope, *, 
         addresses=[sample.address],
         connections=runs_on(sample.address),
     )
-    return kept(scope.published.get(ref(scope)), first, blindness, is_confirmed=is_confirmed)
+    return kept(scope.published.get(ref(scope)), first, unreachable, is_confirmed=is_confirmed)
 
 
 def seen_entity(

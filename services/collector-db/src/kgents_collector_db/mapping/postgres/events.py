@@ -77,8 +77,8 @@ class _Teller:
 
 
 def _of_sight(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
-    before = previous.blindness if previous is not None else None
-    now = current.blindness
+    before = previous.unreachable if previous is not None else None
+    now = current.unreachable
     if now is not None and (before is None or before.cause != now.cause):
         severity = {"failing": "critical", "overloaded": "critical", "starting": "warning"}.get(now.phase, "error")
         told.say(_camel(now.cause), severity, f"cannot be looked at: {now.cause}", message=now.text)

@@ -33,8 +33,8 @@ def usable_slots(sample: PostgresSample) -> int | None:
 
 def pool(sample: PostgresSample) -> Pool | None:
     """Who is connected, ourselves included. Full and down are not the same: full is known to be full."""
-    if sample.blindness is not None:
-        return Pool(utilization=1.0) if sample.blindness.cause == "saturated" else None
+    if sample.unreachable is not None:
+        return Pool(utilization=1.0) if sample.unreachable.cause == "saturated" else None
     usable = usable_slots(sample)
     if sample.activity is None or not sees_all(sample):
         return Pool(max=usable)

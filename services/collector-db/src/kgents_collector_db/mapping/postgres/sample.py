@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 
 
 class Identity(Struct, frozen=True):
@@ -296,7 +296,7 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
 
     at: datetime
     address: str
-    blindness: Blindness | None = None
+    unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
     connections: int = 0
     """That this collector holds to the server."""

@@ -12,7 +12,7 @@ from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: QdrantSample | None, current: QdrantSample, scope: Scope) -> Facts:
-    """Put a look into the words of the contract; `previous` only tells whether blindness lasts."""
+    """Put a look into the words of the contract; `previous` only tells whether it stays unreachable."""
     found = entities(previous, current, scope)
     by_ref = {each.ref: each for each in found}
     pulses = [

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import structs
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Scope, Unreachable
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.qdrant import state
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Raft
@@ -21,7 +21,7 @@ REST: Final = "*"
 """Stands for the collections that are not shown; no collection can be named so."""
 REASON_CHARS_MAX: Final = 200
 
-_BLIND_STATUS: Final = {"failing": "failed", "starting": "pending", "degraded": "unknown"}
+_UNREACHABLE_STATUS: Final = {"failing": "failed", "starting": "pending", "degraded": "unknown"}
 """What a blind look says of the status: a server that refuses our key may or may not run."""
 
 
@@ -37,8 +37,8 @@ def collection_ref(name: str, scope: Scope) -> Ref:
 
 def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) -> list[Entity]:
     """The database first. What could not be read this time stays as it is published."""
-    if sample.blindness is not None:
-        return _unseen(previous, sample, sample.blindness, scope)
+    if sample.unreachable is not None:
+        return _unseen(previous, sample, sample.unreachable, scope)
     known = [each for ref, each in scope.published.items() if ref.kind == COLLECTION]
     if sample.names is None:
         collections = known
@@ -50,13 +50,15 @@ def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) 
     return [_database(sample, collections, scope), *collections]
 
 
-def _unseen(previous: QdrantSample | None, sample: QdrantSample, blindness: Blindness, scope: Scope) -> list[Entity]:
+def _unseen(
+    previous: QdrantSample | None, sample: QdrantSample, unreachable: Unreachable, scope: Scope
+) -> list[Entity]:
     """As it is published, with a status once two looks in a row agree: one may be a blip."""
     known = dict(scope.published)
     database = known.pop(database_ref(scope), None) or _stranger(sample, scope)
-    if previous is not None and previous.blindness is not None:
-        status = _BLIND_STATUS.get(blindness.phase, "unknown")
-        database = structs.replace(database, status=status, reason=blindness.cause)
+    if previous is not None and previous.unreachable is not None:
+        status = _UNREACHABLE_STATUS.get(unreachable.phase, "unknown")
+        database = structs.replace(database, status=status, reason=unreachable.cause)
     return [database, *known.values()]
 
 

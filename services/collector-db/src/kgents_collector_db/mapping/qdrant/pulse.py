@@ -20,7 +20,7 @@ _STATUSES: Final = ("green", "yellow", "grey", "red")
 def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePulse:
     """The pulse of the whole peer."""
     now = state.database(sample)
-    more: dict[str, Any] = {} if sample.blindness is not None else _sections(sample)
+    more: dict[str, Any] = {} if sample.unreachable is not None else _sections(sample)
     standing = {figure.UP: _up(sample), databases.LOOK_S: sample.look_s}
     return _pulse(entity, scope, now, custom=_known({**standing, **more.pop("custom", {})}), **more)
 
@@ -58,9 +58,9 @@ def _pulse(entity: Entity, scope: Scope, now: state.State, **sections: Any) -> D
 
 def _up(sample: QdrantSample) -> float | None:
     """1: it answers. 0: nobody does. None: it may be up, and we may not know."""
-    if sample.blindness is None:
+    if sample.unreachable is None:
         return 1.0
-    return 0.0 if sample.blindness.phase == "failing" else None
+    return 0.0 if sample.unreachable.phase == "failing" else None
 
 
 def _sections(sample: QdrantSample) -> dict[str, Any]:

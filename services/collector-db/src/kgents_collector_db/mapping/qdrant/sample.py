@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.qdrant.exposition import Line
 
 
@@ -86,7 +86,7 @@ class QdrantSample(Struct, frozen=True, kw_only=True):
 
     at: datetime
     address: str
-    blindness: Blindness | None = None
+    unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
     look_s: float = 0.0
     ping_s: float | None = None

@@ -21,8 +21,8 @@ HEALTHY = State("healthy")
 
 def database(sample: QdrantSample) -> State:
     """The first that holds of what is wrong, the worst first."""
-    if sample.blindness is not None:
-        return State(sample.blindness.phase, sample.blindness.cause)
+    if sample.unreachable is not None:
+        return State(sample.unreachable.phase, sample.unreachable.cause)
     return next(_wrong(sample), HEALTHY)
 
 

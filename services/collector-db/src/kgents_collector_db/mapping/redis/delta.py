@@ -41,7 +41,7 @@ class Delta(Struct, frozen=True):
 
     @classmethod
     def between(cls, previous: RedisSample | None, current: RedisSample) -> Self | None:
-        """None when there is nothing to compare with: first look, blindness, restart, reset."""
+        """None when there is nothing to compare with: first look, unreachable, restart, reset."""
         if previous is None or previous.info is None or current.info is None:
             return None
         seconds = current.info_at_s - previous.info_at_s

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import structs
 
-from kgents_collector_db.mapping.facts import SOURCE, Blindness, Scope
+from kgents_collector_db.mapping.facts import SOURCE, Scope, Unreachable
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.info import Info
@@ -39,9 +39,9 @@ def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> E
     published = scope.published.get(ref)
     info = sample.info
     if info is None:
-        blindness = sample.blindness or Blindness("degraded", "unreadable", "")
-        is_confirmed = previous is not None and previous.blindness is not None
-        return _unseen(sample, blindness, published, scope, is_confirmed=is_confirmed)
+        unreachable = sample.unreachable or Unreachable("degraded", "unreadable", "")
+        is_confirmed = previous is not None and previous.unreachable is not None
+        return _unseen(sample, unreachable, published, scope, is_confirmed=is_confirmed)
     lasting = [each for each in state.states(sample, None) if each.lasts]
     now = state.worst(lasting) if lasting else state.HEALTHY
     return Entity(
@@ -58,12 +58,12 @@ def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> E
 
 
 def _unseen(
-    sample: RedisSample, blindness: Blindness, published: Entity | None, scope: Scope, *, is_confirmed: bool
+    sample: RedisSample, unreachable: Unreachable, published: Entity | None, scope: Scope, *, is_confirmed: bool
 ) -> Entity:
-    status = _STATUS.get(blindness.phase, "unknown")
+    status = _STATUS.get(unreachable.phase, "unknown")
     known = published or _stranger(sample, scope)
     if is_confirmed:
-        return structs.replace(known, status=status, reason=blindness.cause)
+        return structs.replace(known, status=status, reason=unreachable.cause)
     return known
 
 

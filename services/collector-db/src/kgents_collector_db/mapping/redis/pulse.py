@@ -54,15 +54,15 @@ def _standing(sample: RedisSample, now: state.State) -> Figures:
         redis.UP: up,
         redis.OVERLOADED: overloaded,
         database.LOOK_S: sample.look_s,
-        database.CONNECTIONS: float(sample.blindness is None),
+        database.CONNECTIONS: float(sample.unreachable is None),
     }
 
 
 def _up(sample: RedisSample) -> float | None:
     """1: it answers, even if only that it is full. 0: nobody answers. None: it may be up, and we may not know."""
-    if sample.blindness is None or sample.blindness.phase == "overloaded":
+    if sample.unreachable is None or sample.unreachable.phase == "overloaded":
         return 1.0
-    return 0.0 if sample.blindness.phase == "failing" else None
+    return 0.0 if sample.unreachable.phase == "failing" else None
 
 
 def _sections(previous: RedisSample | None, current: RedisSample, info: Info, delta: Delta | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.redis.info import Info
 
 Histogram = Mapping[int, int]
@@ -55,7 +55,7 @@ class RedisSample(Struct, frozen=True, kw_only=True):
     """Where it was looked for: `host:port`, as configured."""
     memory_limit_bytes: int | None = None
     """What the container or machine allows the process, as configured: the server does not know."""
-    blindness: Blindness | None = None
+    unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
     """Plain sentences, one for each section that failed alone."""
     info: Info | None = None

@@ -24,8 +24,8 @@ HEALTHY = State("healthy")
 
 def states(sample: RedisSample, delta: Delta | None) -> list[State]:
     """Everything that is wrong, the worst first; just HEALTHY when nothing is."""
-    if sample.blindness is not None:
-        return [State(sample.blindness.phase, sample.blindness.cause)]
+    if sample.unreachable is not None:
+        return [State(sample.unreachable.phase, sample.unreachable.cause)]
     info = sample.info
     if info is None:
         return [HEALTHY]

@@ -17,7 +17,7 @@ from kgents_collector_db.mapping.postgres import sample as rows
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.source import Tier
 from kgents_collector_db.source.postgres import failure, queries
-from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.failure import UnreachableError
 from kgents_collector_db.source.postgres.look import Look
 from kgents_collector_db.source.postgres.server_log import ServerLog
 from kgents_collector_db.source.postgres.session import Session, identify, open_session
@@ -67,9 +67,9 @@ class PostgresSource:
                 await self._read_medium(look, session, identity, total)
             if "slow" in tiers:
                 await self._read_slow(look, session)
-        except BlindError as error:
+        except UnreachableError as error:
             self._drop()
-            return look.blind(error.blindness, messages)
+            return look.blind(error.unreachable, messages)
         # A backend tells of its transactions a second late, so of this look only the first question is counted yet.
         own = self._transactions + 1
         self._transactions += look.queries + GUEST_TRANSACTIONS * (look.connections - 1)
@@ -114,9 +114,9 @@ class PostgresSource:
                 return self._session, await look.ask(identify(self._session))
             except (asyncpg.PostgresError, ValueError):  # it refuses, or answers what it did not at the login
                 self._drop()
-            except BlindError as error:
+            except UnreachableError as error:
                 self._drop()
-                if error.blindness.cause != "refused":
+                if error.unreachable.cause != "refused":
                     raise
         self._session, identity = await self._new_session()
         self._was_told_to_go = False
@@ -133,10 +133,10 @@ class PostgresSource:
         """A server that starts and one that stops refuse us in the same way; what it said last tells which it is."""
         try:
             return await open_session(self._target)
-        except BlindError as error:
-            self._was_told_to_go &= error.blindness.cause == "starting"
+        except UnreachableError as error:
+            self._was_told_to_go &= error.unreachable.cause == "starting"
             if self._was_told_to_go:
-                raise BlindError(failure.refused(self._target, "it is shutting down")) from None
+                raise UnreachableError(failure.refused(self._target, "it is shutting down")) from None
             raise
 
     async def _read_fast(self, look: Look, session: Session, identity: Identity) -> rows.StatementSum | None:
@@ -185,8 +185,8 @@ class PostgresSource:
                 guest, _ = await open_session(structs.replace(self._target, database=database))
                 async with aclosing(guest):
                     found = await look.rows(guest, "tables", queries.TABLES)
-            except BlindError as error:  # of this one alone: it may be closed to us, or dropped meanwhile
-                look.fault("tables", error.blindness.text)
+            except UnreachableError as error:  # of this one alone: it may be closed to us, or dropped meanwhile
+                look.fault("tables", error.unreachable.text)
                 return None
         return look.converted("tables", found[0] if found else None, rows.Tables)
 

@@ -1,4 +1,4 @@
-"""What went wrong, in the words of the contract: exceptions of asyncpg and the socket → Blindness."""
+"""What went wrong, in the words of the contract: exceptions of asyncpg and the socket → Unreachable."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg  # type: ignore[import-untyped]
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.source.dialling import is_refused
 from kgents_collector_db.source.names import look_up
 from kgents_collector_db.targets.postgres import PostgresTarget
@@ -29,12 +29,12 @@ _CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.Connect
 """What asyncpg raises by itself, without a word of the server."""
 
 
-class BlindError(Exception):
+class UnreachableError(Exception):
     """A look that sees nothing."""
 
-    def __init__(self, blindness: Blindness) -> None:
-        super().__init__(blindness.text)
-        self.blindness = blindness
+    def __init__(self, unreachable: Unreachable) -> None:
+        super().__init__(unreachable.text)
+        self.unreachable = unreachable
 
 
 def is_lost(error: BaseException) -> bool:
@@ -42,7 +42,7 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST)
 
 
-def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
+def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
     """Why there is no connection. Of a timeout `of_silence` tells more."""
     if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
@@ -66,33 +66,33 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Blindness:
     return refused(target, why)
 
 
-def _unreachable(target: PostgresTarget, found: str) -> Blindness:
-    return Blindness("failing", "unreachable", f"expected to reach {target.address}, found {found}")
+def _unreachable(target: PostgresTarget, found: str) -> Unreachable:
+    return Unreachable("failing", "unreachable", f"expected to reach {target.address}, found {found}")
 
 
-def _of_tls(target: PostgresTarget, found: str) -> Blindness:
+def _of_tls(target: PostgresTarget, found: str) -> Unreachable:
     text = (
         f"expected TLS as `tls: {target.tls}` says at {target.address}, found {found}; check tls, tls_ca_file and the "
     )
-    return Blindness("degraded", "tls", f"{text}server's certificate")
+    return Unreachable("degraded", "tls", f"{text}server's certificate")
 
 
-def refused(target: PostgresTarget, why: str) -> Blindness:
+def refused(target: PostgresTarget, why: str) -> Unreachable:
     """Nobody serves there."""
     text = f"expected a PostgreSQL server at {target.address}, found that {why}; start it, or correct host and port"
-    return Blindness("failing", "refused", text)
+    return Unreachable("failing", "refused", text)
 
 
-def pooler(target: PostgresTarget) -> Blindness:
+def pooler(target: PostgresTarget) -> Unreachable:
     """We were led to something that stands before the server; what it answers may come from several sessions."""
     text = (
         f"expected PostgreSQL itself at {target.address}, found a connection pooler; name the server's own address, "
         "and the pooler as a target of `pgbouncer`"
     )
-    return Blindness("degraded", "pooler", text)
+    return Unreachable("degraded", "pooler", text)
 
 
-def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
+def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachable:
     """What the server itself says by its SQLSTATE."""
     where, code = target.address, getattr(error, "sqlstate", None) or "none"
     match error:
@@ -124,10 +124,10 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindnes
         case _:
             phase, cause = "failing", "refused"
             text = f"to log in at {where}, found SQLSTATE {code}; see the server's log"
-    return Blindness(phase, cause, f"expected {text}")
+    return Unreachable(phase, cause, f"expected {text}")
 
 
-def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness:
+def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachable:
     """SQLSTATE 53300 has several meanings; the function that raised it tells which, in any language."""
     where = target.address
     match getattr(error, "server_source_function", None):
@@ -140,17 +140,17 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Blindness
         case _:
             text = f"expected a free connection slot at {where}, found all in use; find who holds them, or raise "
             text += f"max_connections; from 16 on grant pg_use_reserved_connections to {target.user} to see even then"
-            return Blindness("overloaded", "saturated", text)
-    return Blindness("degraded", "own limit", text)
+            return Unreachable("overloaded", "saturated", text)
+    return Unreachable("degraded", "own limit", text)
 
 
-def _of_transition(target: PostgresTarget) -> Blindness:
+def _of_transition(target: PostgresTarget) -> Unreachable:
     text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
     text += "on its way down; wait, and read its log if it does not end"
-    return Blindness("starting", "starting", text)
+    return Unreachable("starting", "starting", text)
 
 
-async def of_silence(target: PostgresTarget) -> Blindness:
+async def of_silence(target: PostgresTarget) -> Unreachable:
     """After a deadline: whether the machine is out of reach, or the server is there and does not answer."""
     try:
         async with asyncio.timeout(PROBE_S):
@@ -166,7 +166,7 @@ async def of_silence(target: PostgresTarget) -> Blindness:
         writer.close()
     except (OSError, TimeoutError):
         text = f"expected to reach {target.address}, found no answer at all; check the network between us"
-        return Blindness("failing", "unreachable", text)
+        return Unreachable("failing", "unreachable", text)
     text = f"expected an answer from {target.address} within its deadline, found an open connection and silence; the "
     text += "server is stopped, starved, or its disk hangs"
-    return Blindness("failing", "frozen", text)
+    return Unreachable("failing", "frozen", text)

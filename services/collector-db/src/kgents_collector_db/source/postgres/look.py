@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.postgres.sample import Database, Identity, Messages, PostgresSample
 from kgents_collector_db.source.postgres import failure
-from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.failure import UnreachableError
 from kgents_collector_db.source.postgres.session import Session
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.runtime.clock import Clock
@@ -37,17 +37,17 @@ class Look:
         """Wait for an answer.
 
         Raises:
-            BlindError: there is none, and the session is of no use any more.
+            UnreachableError: there is none, and the session is of no use any more.
             asyncpg.PostgresError: the server refuses this query alone.
         """
         self.queries += 1
         try:
             return await answer
         except TimeoutError:
-            raise BlindError(await failure.of_silence(self._target)) from None
+            raise UnreachableError(await failure.of_silence(self._target)) from None
         except Exception as error:
             if failure.is_lost(error):
-                raise BlindError(failure.refused(self._target, "the connection was lost")) from None
+                raise UnreachableError(failure.refused(self._target, "the connection was lost")) from None
             raise
 
     async def rows(self, session: Session, section: str, sql: str, *arguments: object) -> list[dict[str, Any]] | None:
@@ -103,15 +103,15 @@ class Look:
             **{**kept, **self.sections},
         )
 
-    def blind(self, blindness: Blindness, messages: Messages | None) -> PostgresSample:
+    def blind(self, unreachable: Unreachable, messages: Messages | None) -> PostgresSample:
         """That nothing was seen, but for what the log file tells."""
-        return self._sample(blindness=blindness, messages=messages)
+        return self._sample(unreachable=unreachable, messages=messages)
 
     def _sample(self, **fields: Any) -> PostgresSample:
         return PostgresSample(
             at=self._clock.now(),
             address=self._target.address,
-            connections=0 if fields.get("blindness") else self.connections,
+            connections=0 if fields.get("unreachable") else self.connections,
             queries=self.queries,
             look_s=self._clock.monotonic_s() - self._started_s,
             **fields,

@@ -7,11 +7,11 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
-from kgents_collector_db.mapping.facts import Blindness
+from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.postgres.sample import Identity
 from kgents_collector_db.source.names import look_up
 from kgents_collector_db.source.postgres import failure, queries
-from kgents_collector_db.source.postgres.failure import BlindError
+from kgents_collector_db.source.postgres.failure import UnreachableError
 from kgents_collector_db.source.postgres.guard import GuardedProtocol
 from kgents_collector_db.targets.postgres import PostgresTarget
 
@@ -93,30 +93,30 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
     """Log in, and make sure that it is the server itself.
 
     Raises:
-        BlindError: there is no login, and why.
+        UnreachableError: there is no login, and why.
     """
     try:
         async with asyncio.timeout(target.connect_timeout_s):
             connection = await _connect(target)
     except TimeoutError:
-        raise BlindError(await failure.of_silence(target)) from None
+        raise UnreachableError(await failure.of_silence(target)) from None
     except _SecretError as error:
-        raise BlindError(Blindness("degraded", "wrong credentials", str(error))) from None
+        raise UnreachableError(Unreachable("degraded", "wrong credentials", str(error))) from None
     except Exception as error:  # noqa: BLE001 - of a server that is none, asyncpg also raises AttributeError and the like
-        raise BlindError(failure.of_connecting(error, target)) from None
+        raise UnreachableError(failure.of_connecting(error, target)) from None
     session = Session(connection, target)
     try:
         identity = await identify(session)
     except BaseException as error:
         session.drop()
         if isinstance(error, TimeoutError):
-            raise BlindError(await failure.of_silence(target)) from None
+            raise UnreachableError(await failure.of_silence(target)) from None
         if isinstance(error, Exception):
-            raise BlindError(failure.of_connecting(error, target)) from None
+            raise UnreachableError(failure.of_connecting(error, target)) from None
         raise
     if (objection := _objection(session, identity, target)) is not None:
         await session.aclose()
-        raise BlindError(objection)
+        raise UnreachableError(objection)
     return session, identity
 
 
@@ -161,11 +161,11 @@ def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
     return target.tls
 
 
-def _objection(session: Session, identity: Identity, target: PostgresTarget) -> Blindness | None:
+def _objection(session: Session, identity: Identity, target: PostgresTarget) -> Unreachable | None:
     """Why this session must not be used."""
     if identity.backend_pid != session.server_pid:  # whoever told us the one is not who told us the other
         return failure.pooler(target)
     if identity.own_sessions <= SESSIONS_MAX:
         return None
     text = f"expected at most {SESSIONS_MAX} sessions of collectors as {target.user} at {target.address}, found "
-    return Blindness("degraded", "own limit", f"{text}{identity.own_sessions}; stop the other collectors")
+    return Unreachable("degraded", "own limit", f"{text}{identity.own_sessions}; stop the other collectors")
