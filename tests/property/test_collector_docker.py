@@ -24,7 +24,7 @@ async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=resync_interval_s,
-        on_look=lambda: None,
+        on_poll=lambda: None,
         on_event=lambda event: told.append(event.key),
     )
     async with running(watch.run()):

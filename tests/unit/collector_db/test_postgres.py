@@ -30,7 +30,7 @@ from kgents_collector_db.mapping.postgres.sample import (
     Statements,
 )
 from kgents_collector_db.source.postgres.failure import of_connecting
-from kgents_collector_db.source.postgres.look import Look
+from kgents_collector_db.source.postgres.poll import Poll
 from kgents_collector_db.source.postgres.server_log import READ_BYTES, ServerLog
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.contract.codec import encode
@@ -440,10 +440,10 @@ def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_
 
 
 def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
-    look = Look(TARGET, SystemClock())
+    look = Poll(TARGET, SystemClock())
     assert look.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
     assert look.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
-    blind = look.blind(Unreachable("failing", "refused", ""), None)
+    blind = look.unreachable(Unreachable("failing", "refused", ""), None)
     assert blind.faults == ()
     (fault,) = look.sample(identity(), {}, "absent").faults
     assert fault.startswith("locks: the server's answer is not what we know it to be")

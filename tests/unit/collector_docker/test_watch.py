@@ -16,7 +16,7 @@ def watch_of(model: Model, told: list[EngineEvent] | None = None) -> Watch:
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=1e9,
-        on_look=lambda: None,
+        on_poll=lambda: None,
         on_event=(told if told is not None else []).append,
     )
 

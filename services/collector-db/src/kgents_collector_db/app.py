@@ -17,7 +17,7 @@ from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
 SPREAD_S: Final = 10.0
-"""Over which the first looks at many databases are spread."""
+"""Over which the first polls of many databases are spread."""
 
 
 async def run(context: Context[Config]) -> None:
@@ -72,7 +72,7 @@ class _Watches:
         self._collector.collect_only(list(desired), reason="not watched any more", if_none="no database is configured")
         fresh = [backend for each, backend in desired.items() if each not in self._running]
         for number, backend in enumerate(fresh):
-            self._collector.attest(backend.part, [Unread(reason=f"{backend.name}: not looked at yet")])
+            self._collector.attest(backend.part, [Unread(reason=f"{backend.name}: not polled yet")])
             watch = Watch(backend, self._context.cluster, self._context.clock, self._random)
             delay_s = min(SPREAD_S, watch.target.interval_s) * number / len(fresh)
             polls = watch.run(self._collector, self._context.telemetry, delay_s=delay_s)

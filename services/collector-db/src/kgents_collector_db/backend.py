@@ -1,4 +1,4 @@
-"""One kind of database: how to look at it, and what a look means. `watches.py` picks them, `watch.py` runs them."""
+"""One kind of database: how to poll it, and what a poll means. `watches.py` picks them, `watch.py` runs them."""
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -17,7 +17,7 @@ class Sample(Protocol):
 
     @property
     def unreachable(self) -> Unreachable | None:
-        """Why the look gave nothing; None when it gave something."""
+        """Why the poll gave nothing; None when it gave something."""
         ...
 
     @property

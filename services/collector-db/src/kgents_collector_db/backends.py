@@ -1,4 +1,4 @@
-"""Targets → how they are looked at: the one place that knows every kind of database."""
+"""Targets → how they are polled: the one place that knows every kind of database."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""When to leave a database alone: the outcome of each look → whether the next one may knock. Pure."""
+"""When to leave a database alone: the outcome of each poll → whether the next one may knock. Pure."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ HARMLESS: Final = frozenset({"refused", "starting", "missing privilege", "pooler
 
 
 class Breaker:
-    """Opens after some failures in a row, for a pause; then one look decides."""
+    """Opens after some failures in a row, for a pause; then one poll decides."""
 
     def __init__(self, failures: int, pause_s: float) -> None:
         self._limit = failures
@@ -20,7 +20,7 @@ class Breaker:
         return now_s < self._open_until_s
 
     def note(self, cause: str | None, now_s: float, *, jitter: float) -> None:
-        """Take the outcome of a look.
+        """Take the outcome of a poll.
 
         Args:
             cause: why it saw nothing; None when it saw something.
@@ -33,4 +33,4 @@ class Breaker:
         self._failures += 1
         if self._failures >= self._limit:
             self._open_until_s = now_s + self._pause_s * (1 + jitter / 10)
-            self._failures = self._limit - 1  # the next look is the probe: if it fails too, the pause begins anew
+            self._failures = self._limit - 1  # the next poll is the probe: if it fails too, the pause begins anew

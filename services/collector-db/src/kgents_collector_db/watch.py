@@ -26,10 +26,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Which tiers a look at a given moment includes: the dearer ones are due less often.
+    """Which tiers a poll at a given moment includes: the dearer ones are due less often.
 
-    After a look that saw nothing the dearer ones are left out. If the next one sees, it was they that hung, and they
-    wait for their next turn, so that they cost one look in a while and not each of them. If it sees nothing either,
+    After a failed poll the dearer ones are left out. If the next one sees, it was they that hung, and they
+    wait for their next turn, so that they cost one poll in a while and not each of them. If it sees nothing either,
     the server itself was down, and they are due as soon as it is back.
     """
 
@@ -47,7 +47,7 @@ class Schedule:
         return frozenset({"fast", *late})
 
     def note(self, tiers: frozenset[Tier], now_s: float, *, sees: bool) -> None:
-        """These tiers were asked for at this moment; `sees`: and the look was not blind."""
+        """These tiers were asked for at this moment; `sees`: and the poll did not fail."""
         if sees:
             self._done_s.update(dict.fromkeys(tiers | self._suspects, now_s))
         self._suspects = frozenset() if sees else tiers - {"fast"}
@@ -55,7 +55,7 @@ class Schedule:
 
 
 class Watch(Generic[S]):
-    """The looks at one target."""
+    """The polls of one target."""
 
     def __init__(self, backend: Backend[S], cluster: str, clock: Clock, random: Random) -> None:
         self.name = backend.name
@@ -80,16 +80,16 @@ class Watch(Generic[S]):
         async with aclosing(self._backend.open()) as source:
             while True:
                 started_s = self._clock.monotonic_s()
-                with telemetry.span("collector-db look") as trace:
-                    await self._poll(source, collector, trace)
+                with telemetry.span("collector-db poll") as trace:
+                    await self._collect(source, collector, trace)
                 next_s = started_s + self.target.interval_s * (1 + self._random.uniform(-JITTER, JITTER))
                 await self._clock.sleep(max(0.0, next_s - self._clock.monotonic_s()))
 
-    async def _poll(self, source: Source[S], collector: Collector, trace: Trace) -> None:
+    async def _collect(self, source: Source[S], collector: Collector, trace: Trace) -> None:
         """Publish what one poll gave. That a database cannot be read is published too, and attested."""
         part = self._backend.part
         try:
-            sample = await self._look(source)
+            sample = await self._poll(source)
             scope = Scope(
                 self._cluster,
                 self.name,
@@ -108,8 +108,8 @@ class Watch(Generic[S]):
             return
         self._last = sample
 
-    async def _look(self, source: Source[S]) -> S:
-        """One look; while the breaker is open, what the last one gave."""
+    async def _poll(self, source: Source[S]) -> S:
+        """One poll; while the breaker is open, what the last one gave."""
         now_s = self._clock.monotonic_s()
         if self._last is not None and self._breaker.is_open(now_s):
             return self._last

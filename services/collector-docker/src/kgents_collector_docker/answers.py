@@ -45,7 +45,7 @@ class Info(Struct, frozen=True, rename="pascal"):
 
     @property
     def lasting_id(self) -> str:
-        """The id that is the same at the next look; empty without one."""
+        """The id that is the same at the next poll; empty without one."""
         return "" if self.buildah_version else self.id
 
     @property

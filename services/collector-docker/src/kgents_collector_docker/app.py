@@ -18,7 +18,7 @@ from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
 EARLY_MAX: Final = 1000
-"""Events that may wait for the first look at an engine, which takes a second at most."""
+"""Events that may wait for the first poll of an engine, which takes a second at most."""
 
 
 async def run(context: Context[Config]) -> None:
@@ -44,7 +44,7 @@ class _Engine:
             client,
             context.clock,
             resync_interval_s=context.config.resync_interval_s,
-            on_look=self._on_look,
+            on_poll=self._on_poll,
             on_event=self._on_event,
         )
         self._collector = collector
@@ -71,7 +71,7 @@ class _Engine:
                 effort = _effort(last, (started_s, round_))
                 self._publish_pulses(before, now, effort, interval_s=max(interval_s, took_s))
                 before, last = now, (started_s, round_)
-                self._on_look()  # a crash loop ends by the clock alone
+                self._on_poll()  # a crash loop ends by the clock alone
             await clock.sleep(max(0.0, interval_s - (clock.monotonic_s() - started_s)))
 
     def _publish_pulses(
@@ -86,7 +86,7 @@ class _Engine:
         for pulse in found:
             self._collector.publish_pulse(pulse)
 
-    def _on_look(self) -> None:
+    def _on_poll(self) -> None:
         inventory, part = self.watch.inventory, self._config.name
         if inventory is None or not self.watch.is_seen:
             self._collector.attest(part, [Unread(reason=self.watch.fault)])

@@ -128,7 +128,7 @@ class _Cluster:
             raise ConfigError([fault])
 
     async def publish(self) -> None:
-        """Tell what is new, once everything has been looked at."""
+        """Tell what is new, once everything has been listed."""
         for reflector in self._reflectors:
             await reflector.settled.wait()
         while True:

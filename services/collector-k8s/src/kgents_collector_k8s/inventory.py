@@ -113,11 +113,11 @@ class Inventory:
         self._change(resource, key, old, None)
 
     def mark_all(self) -> None:
-        """Look at everything again: what can be seen has changed."""
+        """Mark everything: what can be seen has changed."""
         self.mark(self._primary)
 
     def mark(self, refs: Iterable[Ref]) -> None:
-        """Look at these again."""
+        """Mark these."""
         self._dirty.update(dict.fromkeys(refs))
 
     def take(self) -> Iterator[tuple[Ref, Entity | None]]:

@@ -275,7 +275,7 @@ class Fault(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """One look at all servers."""
+    """One poll of all servers."""
 
     at: datetime
     """When it was taken, by our clock: the pulses' time."""

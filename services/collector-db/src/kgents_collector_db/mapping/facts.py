@@ -20,7 +20,7 @@ def section(figures: Figures) -> dict[str, float | None]:
 
 
 class Unreachable(Struct, frozen=True):
-    """Why a look at a database gave nothing. Unreachable is not healthy, and full is not down."""
+    """Why a poll of a database gave nothing. Unreachable is not healthy, and full is not down."""
 
     phase: str
     """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (we may not look)."""
@@ -32,7 +32,7 @@ class Unreachable(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """The frame of one look at one target."""
+    """The frame of one poll of one target."""
 
     cluster: str
     name: str

@@ -1,4 +1,4 @@
-"""What stays said of a database that cannot be seen: the cause of a blind look → status and reason. Pure."""
+"""What stays said of a database that cannot be seen: the cause of a failed poll → status and reason. Pure."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ STATUS_OF: Final = {
     "starting": "pending",
     "saturated": "running",
 }
-"""What a blind look says of the server itself. Where only we are kept out, its status is not known."""
+"""What a failed poll says of the server itself. Where only we are kept out, its status is not known."""
 
 
 def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_confirmed: bool) -> Entity:
@@ -24,7 +24,7 @@ def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_co
         known: what is published of it.
         first: what to say if nothing is.
         unreachable: why nothing is seen.
-        is_confirmed: whether the look before saw nothing either. One blind look may be a blip, and is no status.
+        is_confirmed: whether the poll before saw nothing either. One failed poll may be a blip, and is no status.
     """
     status = STATUS_OF.get(unreachable.cause, "unknown")
     if is_confirmed:

@@ -6,7 +6,7 @@ Each backend has one class here with this shape, and one pure function `observe`
         sample = await source.read(tiers)      # never raises for what the database does: see below
         facts = postgres.observe(previous, sample, scope)
 
-A look that fails wholly gives a sample whose `unreachable` says why (phase, cause, text) and nothing else, so the pulse
+A poll that fails wholly gives a sample whose `unreachable` says why (phase, cause, text) and nothing else, so the pulse
 keeps coming while the database is down. A section that fails alone is `None` in the sample, with its reason in
 `sample.faults`. Every call has a client-side deadline.
 """
@@ -20,10 +20,10 @@ S_co = TypeVar("S_co", covariant=True)
 
 
 class Source(Protocol[S_co]):
-    """One connection to one target, kept over looks and made anew when it is lost."""
+    """One connection to one target, kept over polls and made anew when it is lost."""
 
     async def read(self, tiers: Collection[Tier]) -> S_co:
-        """One look at the sections of these tiers."""
+        """One poll of the sections of these tiers."""
         ...
 
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
 """Names are looked up here first, in a thread of its own for each: a resolver that is dead holds up nobody else.
 
 The event loop looks names up in a few threads that all targets and the bus share, and a lookup that hangs cannot be
-ended: the looks of one target alone would soon hold all of them.
+ended: the polls of one target alone would soon hold all of them.
 """
 
 import asyncio

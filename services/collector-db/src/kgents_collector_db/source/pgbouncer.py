@@ -30,7 +30,7 @@ FAILURES: Final = (
     OSError, EOFError, ProtocolError, RefusedError, SecretError,
     ValueError, LookupError, struct.error, msgspec.MsgspecError,
 )  # fmt: skip
-"""What a look may raise; those of the second line when something else answers than a PgBouncer."""
+"""What a poll may raise; those of the second line when something else answers than a PgBouncer."""
 
 
 class PgbouncerSource:
@@ -43,7 +43,7 @@ class PgbouncerSource:
         self._queries = 0
 
     async def read(self, tiers: Collection[Tier]) -> PgbouncerSample:
-        """One look; all of it is cheap, so the tiers make no difference."""
+        """One poll; all of it is cheap, so the tiers make no difference."""
         started_s, self._queries = self._clock.monotonic_s(), 0
         try:
             try:
@@ -51,7 +51,7 @@ class PgbouncerSource:
             except (OSError, EOFError) as error:
                 if self._connection is None or isinstance(error, TimeoutError):
                     raise
-                self._drop()  # lost since the last look: it may have been restarted
+                self._drop()  # lost since the last poll: it may have been restarted
                 sections = await self._sections()
         except FAILURES as error:
             self._drop()
@@ -62,7 +62,7 @@ class PgbouncerSource:
             address=self._target.address,
             connections=int(self._connection is not None),
             queries=self._queries,
-            look_s=self._clock.monotonic_s() - started_s,
+            poll_s=self._clock.monotonic_s() - started_s,
             **sections,
         )
 

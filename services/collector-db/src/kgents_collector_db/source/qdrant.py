@@ -1,4 +1,4 @@
-"""A Qdrant peer → QdrantSample: a few GETs over kept connections, one after the other, a deadline over each look.
+"""A Qdrant peer → QdrantSample: a few GETs over kept connections, one after the other, a deadline over each poll.
 
 Collections and the cluster are read with Qdrant's own client. It cannot read what is no JSON (`/metrics`, `/readyz`),
 and its model of `/telemetry` asks for more than we do, so these are read as they come.
@@ -53,7 +53,7 @@ class QdrantSource:
         self._client = AsyncQdrantClient(
             url=target.url, timeout=ceil(target.timeout_s), check_compatibility=False, **options
         )
-        self._is_connected = False  # as far as the last look knows
+        self._is_connected = False  # as far as the last poll knows
         self._process = ""  # which start the readings below are of
         self._shown: tuple[str, ...] = ()
         self._shards: dict[str, Shards] = {}
@@ -66,7 +66,7 @@ class QdrantSource:
         await self._http.aclose()
 
     async def read(self, tiers: Collection[Tier]) -> QdrantSample:
-        """One look. What the database does to us is told in the sample."""
+        """One poll. What the database does to us is told in the sample."""
         started_s = self._clock.monotonic_s()
         faults: list[str] = []
         found: dict[str, Any]
@@ -84,9 +84,9 @@ class QdrantSource:
             if found["ready"] is not False:  # what it says of itself while it starts is not the whole
                 found |= await self._sections(tiers, faults)
                 found |= {"metrics": self._metrics, "metrics_before": self._metrics_before}
-        look_s = self._clock.monotonic_s() - started_s
+        poll_s = self._clock.monotonic_s() - started_s
         return QdrantSample(
-            at=self._clock.now(), address=self._target.address, look_s=look_s, faults=tuple(faults), **found
+            at=self._clock.now(), address=self._target.address, poll_s=poll_s, faults=tuple(faults), **found
         )
 
     async def _look_up(self) -> None:
@@ -100,7 +100,7 @@ class QdrantSource:
             raise httpx.ConnectError("the name is not known") from error
 
     async def _first(self) -> dict[str, Any]:
-        """What must be answered, or the look is blind: whether it is ready, and which collections there are."""
+        """What must be answered, or the poll has failed: whether it is ready, and which collections there are."""
         sent_s = self._clock.monotonic_s()
         response = await self._http.get("/readyz")
         ping_s = self._clock.monotonic_s() - sent_s
@@ -112,7 +112,7 @@ class QdrantSource:
         return {"ready": ready, "ping_s": ping_s, "names": names, "shown": self._shown}
 
     async def _sections(self, tiers: Collection[Tier], faults: list[str]) -> dict[str, Any]:
-        """The rest, as far as it comes in time; what is late is a fault and waits for the next look."""
+        """The rest, as far as it comes in time; what is late is a fault and waits for the next poll."""
         found: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self._target.timeout_s):
@@ -136,7 +136,7 @@ class QdrantSource:
     async def _tried(
         self, what: str, read: Callable[[], Awaitable[T]], faults: list[str], *, may_be_gone: bool = False
     ) -> T | None:
-        """One section; its failure costs nothing but itself. A deadline is the whole look's."""
+        """One section; its failure costs nothing but itself. A deadline is the whole poll's."""
         try:
             return await read()
         except FAILURES as error:

@@ -46,7 +46,7 @@ _BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (
 
 
 def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
-    """Why a look saw nothing."""
+    """Why a poll saw nothing."""
     where = target.address
     if (status := _status(error)) is not None:
         phase, cause, text = _BY_STATUS.get(status, ("failing", "errors", f"answers HTTP {status}; see its log"))

@@ -1,4 +1,4 @@
-"""A Redis or Valkey server → RedisSample: one connection, a deadline over each look, nothing that writes or blocks.
+"""A Redis or Valkey server → RedisSample: one connection, a deadline over each poll, nothing that writes or blocks.
 
 The client library's connection is used without its pool: the pool retries (a frozen server then takes fourteen
 seconds to be noticed), and introduces itself by commands that old servers count as errors of their own.
@@ -72,7 +72,7 @@ class RedisSource:
             await connection.disconnect(nowait=True)
 
     async def read(self, tiers: Collection[Tier]) -> RedisSample:
-        """One look, whatever the tiers: no section here is dear. What the database does to us is told in the sample."""
+        """One poll, whatever the tiers: no section here is dear. What the database does to us is told in the sample."""
         started_s = self._clock.monotonic_s()
         sample = RedisSample(
             at=self._clock.now(),
@@ -81,24 +81,24 @@ class RedisSource:
         )
         found: dict[str, Any] = {}
         try:
-            found = await self._look_over_a_live_connection()
+            found = await self._poll_over_a_live_connection()
         except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
             found = {"unreachable": await self._blindness(error)}
             await self.aclose()
-        return structs.replace(sample, **found, look_s=self._clock.monotonic_s() - started_s)
+        return structs.replace(sample, **found, poll_s=self._clock.monotonic_s() - started_s)
 
-    async def _look_over_a_live_connection(self) -> dict[str, Any]:
-        """The server may have closed ours since the last look: it was restarted, or closes idle ones (`timeout`)."""
+    async def _poll_over_a_live_connection(self) -> dict[str, Any]:
+        """The server may have closed ours since the last poll: it was restarted, or closes idle ones (`timeout`)."""
         is_kept = self._connection is not None
         try:
-            return await self._look()
+            return await self._poll()
         except (RedisConnectionError, OSError) as error:
             if not (is_kept and _is_lost(error)):
                 raise
             await self.aclose()
-            return await self._look()
+            return await self._poll()
 
-    async def _look(self) -> dict[str, Any]:
+    async def _poll(self) -> dict[str, Any]:
         self._is_reached = False
         connection = await self._connected()
         async with asyncio.timeout(self._target.timeout_s):

@@ -20,7 +20,7 @@ def _entity(volume: Volume, scope: Scope) -> Entity:
     """Without a time of creation and, since it has no id either, without a uid.
 
     What an engine before 24 calls its creation is the last change of its directory: a database that writes a file into
-    it would be a new volume at every look.
+    it would be a new volume at every poll.
     """
     given: dict[str, Value] = {
         attribute.VOLUME_DRIVER: volume.driver or None,

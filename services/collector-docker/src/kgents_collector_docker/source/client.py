@@ -172,7 +172,7 @@ class Client:
         raise EngineError(f"{self.where} ended its event stream; is it being restarted?")
 
     def _event(self, line: bytes) -> EngineEvent | None:
-        """One event; None for one of another shape, which the next look at everything makes up for."""
+        """One event; None for one of another shape, which the next poll of everything makes up for."""
         try:
             return msgspec.json.decode(line, type=EngineEvent)
         except msgspec.ValidationError:

@@ -13,7 +13,7 @@ _STATES: Final = {
     ("volume", "create"), ("volume", "destroy"), ("volume", "remove"),
 }  # fmt: skip
 """What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
-with every container that uses it, and of a disconnection once more when its network is looked at next."""
+with every container that uses it, and of a disconnection once more when its network is read next."""
 _HEALTH: Final = "health_status: "
 """The same holds for a container's health, of which Podman tells after each check; but it begins anew with a start."""
 

@@ -33,9 +33,9 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 SETTLE_S: Final = 0.02
-"""What a look waits for after an event: a start makes three, and each of them would read the same container."""
+"""What a poll waits for after an event: a start makes three, and each of them would read the same container."""
 SPACING_S: Final = 0.2
-"""From one look to the next while events keep coming: a storm costs the engine five looks a second, not hundreds."""
+"""From one poll to the next while events keep coming: a storm costs the engine five polls a second, not hundreds."""
 PROBE_INTERVAL_S: Final = 3.0
 """How often a silent engine is asked whether it lives: an event stream is silent in health and in death."""
 SILENCE_S: Final = 30.0
@@ -52,7 +52,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Marks:
-    """What has to be looked at again."""
+    """What has to be read again."""
 
     def __init__(self) -> None:
         self.containers: set[str] = set()
@@ -87,10 +87,10 @@ class Watch:
         clock: Clock,
         *,
         resync_interval_s: float,
-        on_look: Callable[[], None],
+        on_poll: Callable[[], None],
         on_event: Callable[[EngineEvent], None],
     ) -> None:
-        """`on_look` is called whenever `inventory` or `fault` is new, `on_event` once for each thing that happened."""
+        """`on_poll` is called whenever `inventory` or `fault` is new, `on_event` once for each thing that happened."""
         self.inventory: Inventory | None = None
         """None: not seen yet."""
         self.fault = ""
@@ -102,7 +102,7 @@ class Watch:
         self._client = client
         self._clock = clock
         self._resync_interval_s = resync_interval_s
-        self._on_look = on_look
+        self._on_poll = on_poll
         self._on_event = on_event
         self._marks = _Marks()
         self._since_ns: int | None = None
@@ -130,7 +130,7 @@ class Watch:
                 if self.fault != str(fault):
                     _log.warning("engine_unreachable", reason=str(fault))
                 self.fault, self.is_seen = str(fault), False
-                self._on_look()
+                self._on_poll()
                 await self._client.close()
                 await self._clock.sleep(self._retry_s)
                 self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
@@ -177,7 +177,7 @@ class Watch:
 
     def _show(self, inventory: Inventory) -> None:
         self.inventory, self.fault, self.is_seen = inventory, inventory.fault, True
-        self._on_look()
+        self._on_poll()
 
     # Reading
 

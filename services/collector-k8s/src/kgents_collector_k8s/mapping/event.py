@@ -23,7 +23,7 @@ _MESSAGE_CHARS_MAX: Final = 1_024
 """As much as the API server takes for a note; legacy events may be longer."""
 
 _NOTE_CHARS_MAX: Final = 4 * _MESSAGE_CHARS_MAX
-"""As much as is looked at for credentials, before it is cut: half a token is one still."""
+"""As much as is searched for credentials, before it is cut: half a token is one still."""
 
 _CRITICAL: Final = frozenset({"SystemOOM", "KernelDeadlock", "NodeNotReady", "KubeletIsDown", "ContainerRuntimeIsDown"})
 """A node is in danger, and all that runs on it."""

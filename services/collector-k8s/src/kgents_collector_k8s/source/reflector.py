@@ -1,7 +1,7 @@
 """One resource of one cluster, kept up with: list or WatchList → watch → list again only when the watch cannot go on.
 
 What is told is level-based: objects as they are now, and at the end of each list all that exist. So it does not matter
-what was missed in between; and a look that failed never says that something is gone.
+what was missed in between; and a poll that failed never says that something is gone.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ def calm(measured: Traffic | None, published: Traffic | None) -> Traffic | None:
     """What an entity may say of its traffic: what it says already, until that is clearly wrong.
 
     None measured (the first sample after a start) leaves the published word; and silence where nothing was ever
-    said stays None, so that an idle connection does not become news by being looked at twice.
+    said stays None, so that an idle connection does not become news by being polled twice.
     """
     if measured is None:
         return published

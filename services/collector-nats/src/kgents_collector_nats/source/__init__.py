@@ -23,10 +23,10 @@ __all__ = ["Advisories", "Source", "open_source"]
 
 
 class Source(Protocol):
-    """A way to look at servers."""
+    """A way to poll servers."""
 
     async def read(self) -> Sample:
-        """Look once. Whatever fails is a fault in the sample and never an exception."""
+        """Poll once. Whatever fails is a fault in the sample and never an exception."""
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ class MonitorSource:
         self._timeout_s = timeout_s
 
     async def read(self) -> Sample:
-        """Look at all servers."""
+        """Poll all servers."""
         at = self._clock.now()
         faults: list[Fault] = []
         async with asyncio.TaskGroup() as tasks:

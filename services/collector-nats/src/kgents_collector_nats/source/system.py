@@ -39,11 +39,11 @@ class SystemSource:
         self._timeout_s = timeout_s
 
     async def read(self) -> Sample:
-        """Look at all servers."""
+        """Poll all servers."""
         at = self._clock.now()
         try:
             session = await self._bus.session(timeout_s=self._timeout_s)
-            return await _Look(session, self._timeout_s).sample(at)
+            return await _Poll(session, self._timeout_s).sample(at)
         except (BusError, UnreadableError) as error:
             return Sample(at, faults=(Fault("system account", str(error)),))
 
@@ -71,8 +71,8 @@ class _Reply(Struct, frozen=True):
     statsz: _Statsz = _Statsz()
 
 
-class _Look:
-    """One look: first who is there, then each endpoint of those who are, so that a dead server costs one timeout."""
+class _Poll:
+    """One poll: first who is there, then each endpoint of those who are, so that a dead server costs one timeout."""
 
     def __init__(self, session: Session, timeout_s: float) -> None:
         self._session = session

@@ -24,7 +24,7 @@ CONSOLE: Final = "pgbouncer"
 
 
 def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: Scope) -> Facts:
-    """Everything that one look tells."""
+    """Everything that one poll tells."""
     ref = Ref(scope.cluster, kinds.POOLER, scope.name, scope.namespace)
     entity = _entity(previous, current, scope, ref)
     unreachable = current.unreachable
@@ -116,7 +116,7 @@ def _phase(sample: PgbouncerSample) -> str:
 
 
 def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> Figures:
-    """Between two looks; null across a restart, by which every counter falls."""
+    """Between two polls; null across a restart, by which every counter falls."""
     if sample.unreachable is not None:
         return {}
     nothing: Figures = dict.fromkeys((database.QPS, database.TPS, database.LATENCY_MS, figure.WAIT_MS))
@@ -141,7 +141,7 @@ def _fell(before: Totals, now: Totals) -> bool:
 
 def _custom(sample: PgbouncerSample) -> Figures:
     found: Figures = {
-        database.LOOK_S: sample.look_s,
+        database.LOOK_S: sample.poll_s,
         database.QUERIES: float(sample.queries),
         database.CONNECTIONS: float(sample.connections),
     }
@@ -171,7 +171,7 @@ def _events(
     before = previous.unreachable if previous is not None else None
     if unreachable is not None and (before is None or before.cause != unreachable.cause):
         severity = "critical" if unreachable.phase in ("failing", "overloaded") else "error"
-        reason, text = unreachable.cause.title().replace(" ", ""), f"{ref} cannot be looked at: {unreachable.cause}."
+        reason, text = unreachable.cause.title().replace(" ", ""), f"{ref} is unreachable: {unreachable.cause}."
     elif unreachable is None and before is not None:
         severity, reason, text = "info", "SeenAgain", f"{ref} is seen again after: {before.cause}."
     else:

@@ -1,4 +1,4 @@
-"""What one look at a PgBouncer gave: source/pgbouncer → PgbouncerSample → `observe`. Pure."""
+"""What one poll of a PgBouncer gave: source/pgbouncer → PgbouncerSample → `observe`. Pure."""
 
 from datetime import datetime
 
@@ -47,7 +47,7 @@ class Totals(Struct, frozen=True):
 
 
 class PgbouncerSample(Struct, frozen=True, kw_only=True):
-    """One look."""
+    """One poll."""
 
     at: datetime
     at_s: float
@@ -62,4 +62,4 @@ class PgbouncerSample(Struct, frozen=True, kw_only=True):
     max_clients: int | None = None
     connections: int = 0
     queries: int = 0
-    look_s: float = 0.0
+    poll_s: float = 0.0

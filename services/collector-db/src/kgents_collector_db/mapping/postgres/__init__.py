@@ -24,11 +24,11 @@ BLOCKED_S: Final = 30.0
 def observe(
     previous: PostgresSample | None, current: PostgresSample, scope: Scope, primary_position: int | None = None
 ) -> Facts:
-    """Everything that one look tells.
+    """Everything that one poll tells.
 
     Args:
-        previous: the look before; None at the first one.
-        current: this look.
+        previous: the poll before; None at the first one.
+        current: this poll.
         scope: the frame.
         primary_position: for a standby, how far its primary's log is, if that is watched too.
     """

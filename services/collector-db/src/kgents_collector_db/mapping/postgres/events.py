@@ -1,4 +1,4 @@
-"""What happened between two looks: restarts, role changes, blockings, losses → events. Pure."""
+"""What happened between two polls: restarts, role changes, blockings, losses → events. Pure."""
 
 from collections import Counter
 from typing import Final
@@ -21,7 +21,7 @@ TOLD_S: Final = 5.0
 def events(
     previous: PostgresSample | None, current: PostgresSample, scope: Scope, lag: Lag | None, span: Span
 ) -> list[Event]:
-    """Everything that this look tells as news; nothing at the first look but what is bad now."""
+    """Everything that this poll tells as news; nothing at the first poll but what is bad now."""
     told = _Teller(scope)
     known = scope.published.get(ref(scope))
     _of_sight(told, previous, current)
@@ -81,7 +81,7 @@ def _of_sight(told: _Teller, previous: PostgresSample | None, current: PostgresS
     now = current.unreachable
     if now is not None and (before is None or before.cause != now.cause):
         severity = {"failing": "critical", "overloaded": "critical", "starting": "warning"}.get(now.phase, "error")
-        told.say(_camel(now.cause), severity, f"cannot be looked at: {now.cause}", message=now.text)
+        told.say(_camel(now.cause), severity, f"is unreachable: {now.cause}", message=now.text)
     if now is None and before is not None:
         told.say("SeenAgain", "info", f"is seen again after: {before.cause}")
 

@@ -73,7 +73,7 @@ def performance(span: Span, previous: PostgresSample | None, sample: PostgresSam
 def _transactions(
     span: Span, previous: PostgresSample | None, sample: PostgresSample
 ) -> tuple[float | None, float | None]:
-    """Commits and rollbacks between two looks, without those by which we looked."""
+    """Commits and rollbacks between two polls, without those by which we looked."""
     commits = span.of_databases(lambda each: each.xact_commit)
     own = span.difference(previous.own_transactions if previous else None, sample.own_transactions)
     others = max(0.0, commits - own) if commits is not None and own is not None else None
@@ -90,7 +90,7 @@ def _transaction_rate(span: Span, previous: PostgresSample | None, sample: Postg
 def _statements(
     span: Span, previous: PostgresSample | None, sample: PostgresSample
 ) -> tuple[float | None, float | None]:
-    """Calls and milliseconds between two looks; nothing is said across a reset or an eviction of rows."""
+    """Calls and milliseconds between two polls; nothing is said across a reset or an eviction of rows."""
     before, now = (previous.statement_sum if previous else None), sample.statement_sum
     if before is None or now is None or (before.stats_reset, before.dealloc) != (now.stats_reset, now.dealloc):
         return None, None
@@ -138,7 +138,7 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
 def own_cost(sample: PostgresSample) -> Figures:
     """What looking costs."""
     return {
-        database.LOOK_S: sample.look_s,
+        database.LOOK_S: sample.poll_s,
         database.QUERIES: float(sample.queries),
         database.CONNECTIONS: float(sample.connections),
     }
@@ -287,7 +287,7 @@ def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample
 
 
 def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
-    """What the server's log says since the look before: the one thing that is also seen of a server that is down."""
+    """What the server's log says since the poll before: the one thing that is also seen of a server that is down."""
     if sample.messages is None:
         return {}
     before = previous.messages if previous else None

@@ -1,4 +1,4 @@
-"""Counters of two looks → what happened between them; null wherever they began anew. Pure."""
+"""Counters of two polls → what happened between them; null wherever they began anew. Pure."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 from kgents_collector_db.mapping.postgres.sample import Database, PostgresSample, Statement
 
 SPAN_MIN_S: Final = 0.05
-"""Two looks closer than this say nothing about a rate."""
+"""Two polls closer than this say nothing about a rate."""
 
 
 class Span:
-    """The time between two looks at one server, by the server's clock; void across a restart or a blind look."""
+    """The time between two polls of one server, by the server's clock; void across a restart or a failed poll."""
 
     def __init__(self, previous: PostgresSample | None, current: PostgresSample) -> None:
         before, now = (previous.identity if previous else None), current.identity

@@ -34,9 +34,9 @@ def lag(sample: PostgresSample, primary_position: int | None, previous: Postgres
     """The standby's lag; None on a primary, and on a server that replays an archive: it has no link to judge.
 
     Args:
-        sample: the look at the standby.
+        sample: the poll of the standby.
         primary_position: how far the log of its primary is, if that is watched too.
-        previous: the look before, by which a lag can be bounded.
+        previous: the poll before, by which a lag can be bounded.
     """
     identity, standby = sample.identity, sample.standby
     if identity is None or standby is None or standby.replayed is None:
@@ -59,7 +59,7 @@ def lag(sample: PostgresSample, primary_position: int | None, previous: Postgres
 
 
 def _bounded(seconds: float | None, replayed: int, span: Span, previous: PostgresSample | None) -> float | None:
-    """No more than the time between two looks, if what had come by the first is replayed by the second.
+    """No more than the time between two polls, if what had come by the first is replayed by the second.
 
     While one long transaction writes, nothing is committed for as long as it lasts, and there is no lag all the same.
     """

@@ -1,4 +1,4 @@
-"""What one look at a PostgreSQL server gave: source/postgres → PostgresSample → the other modules here. Pure.
+"""What one poll of a PostgreSQL server gave: source/postgres → PostgresSample → the other modules here. Pure.
 
 Rows are named after the view they come from, their fields after its columns, with units where the column has none.
 """
@@ -292,7 +292,7 @@ class Messages(Struct, frozen=True):
 
 
 class PostgresSample(Struct, frozen=True, kw_only=True):
-    """One look. `None`: not known; `faults` says why if it was asked for. The dearer sections are those last read."""
+    """One poll. `None`: not known; `faults` says why if it was asked for. The dearer sections are those last read."""
 
     at: datetime
     address: str
@@ -302,8 +302,8 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     """That this collector holds to the server."""
     queries: int = 0
     own_transactions: int = 0
-    """Those of this collector that the figures of this look count, since it began to watch."""
-    look_s: float = 0.0
+    """Those of this collector that the figures of this poll count, since it began to watch."""
+    poll_s: float = 0.0
     statements_state: str = "unknown"
     """`available`, or why not: `absent`, `not preloaded`, `not permitted`."""
     identity: Identity | None = None
@@ -326,7 +326,7 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     statements_before: Statements | None = None
     vacuums: tuple[Vacuum, ...] | None = None
     tables: Mapping[str, Tables] | None = None
-    """By database, for those looked into so far: one more at each medium look."""
+    """By database, for those looked into so far: one more at each medium poll."""
     sizes: Mapping[str, int] | None = None
     """Bytes by database, once all were measured."""
     wal_directory: WalDirectory | None = None

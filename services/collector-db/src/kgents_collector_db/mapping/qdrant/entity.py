@@ -22,7 +22,7 @@ REST: Final = "*"
 REASON_CHARS_MAX: Final = 200
 
 _UNREACHABLE_STATUS: Final = {"failing": "failed", "starting": "pending", "degraded": "unknown"}
-"""What a blind look says of the status: a server that refuses our key may or may not run."""
+"""What a failed poll says of the status: a server that refuses our key may or may not run."""
 
 
 def database_ref(scope: Scope) -> Ref:
@@ -53,7 +53,7 @@ def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) 
 def _unseen(
     previous: QdrantSample | None, sample: QdrantSample, unreachable: Unreachable, scope: Scope
 ) -> list[Entity]:
-    """As it is published, with a status once two looks in a row agree: one may be a blip."""
+    """As it is published, with a status once two polls in a row agree: one may be a blip."""
     known = dict(scope.published)
     database = known.pop(database_ref(scope), None) or _stranger(sample, scope)
     if previous is not None and previous.unreachable is not None:

@@ -1,4 +1,4 @@
-"""What one look at a Qdrant peer brings: `source/qdrant.py` → QdrantSample → `observe`."""
+"""What one poll of a Qdrant peer brings: `source/qdrant.py` → QdrantSample → `observe`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -82,13 +82,13 @@ class Metrics(Struct, frozen=True):
 
 
 class QdrantSample(Struct, frozen=True, kw_only=True):
-    """One look. `None`: not known (then `faults` says why, or this server has no such thing)."""
+    """One poll. `None`: not known (then `faults` says why, or this server has no such thing)."""
 
     at: datetime
     address: str
     unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
-    look_s: float = 0.0
+    poll_s: float = 0.0
     ping_s: float | None = None
     ready: bool | None = None
     """`/readyz`. Once true it never turns false: it tells of a start, and never of health."""
@@ -96,13 +96,13 @@ class QdrantSample(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] | None = None
     """All collections there are."""
     shown: tuple[str, ...] = ()
-    """Those that are looked at; beyond `max_collections` the others are only counted."""
+    """Those that are polled; beyond `max_collections` the others are only counted."""
     collections: tuple[Collection, ...] = ()
     """Those of `shown` that could be read this time."""
     shards: Mapping[str, Shards] = {}
-    """By collection, in a cluster; as of the last medium look."""
+    """By collection, in a cluster; as of the last medium poll."""
     raft: Raft | None = None
     metrics: Metrics | None = None
-    """As of the last medium look, unless that failed."""
+    """As of the last medium poll, unless that failed."""
     metrics_before: Metrics | None = None
     """The reading before, of the same start."""

@@ -13,7 +13,7 @@ from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:
-    """Put a look into the words of the contract; `previous` is the look before, for what happened in between."""
+    """Put a look into the words of the contract; `previous` is the poll before, for what happened in between."""
     delta = Delta.between(previous, current)
     database = entity(previous, current, scope)
     return Facts(

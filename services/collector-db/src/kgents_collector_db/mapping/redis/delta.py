@@ -32,7 +32,7 @@ OWN: Final = frozenset(
 
 
 class Delta(Struct, frozen=True):
-    """What happened between two looks at one start of one server."""
+    """What happened between two polls of one start of one server."""
 
     before: Info
     now: Info
@@ -41,7 +41,7 @@ class Delta(Struct, frozen=True):
 
     @classmethod
     def between(cls, previous: RedisSample | None, current: RedisSample) -> Self | None:
-        """None when there is nothing to compare with: first look, unreachable, restart, reset."""
+        """None when there is nothing to compare with: first poll, unreachable, restart, reset."""
         if previous is None or previous.info is None or current.info is None:
             return None
         seconds = current.info_at_s - previous.info_at_s
@@ -93,7 +93,7 @@ class Delta(Struct, frozen=True):
 
 
 def was_reset(before: Info, now: Info) -> bool:
-    """Whether the statistics began anew between two looks at one start."""
+    """Whether the statistics began anew between two polls of one start."""
     pairs = ((before.number(name), now.number(name)) for name in _NEVER_FALL)
     return any(old is not None and new is not None and new < old for old, new in pairs)
 

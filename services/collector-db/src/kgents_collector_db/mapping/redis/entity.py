@@ -26,11 +26,11 @@ PEERS_MAX: Final = 100
 """Nodes of a cluster that are named as peers; a reader of more of them looks at the cluster's own tools."""
 
 _STATUS: Final = {"failing": "failed", "starting": "pending", "overloaded": "running", "degraded": "unknown"}
-"""What a blind look says of the status: a server that is full runs; one that refuses our login may or may not."""
+"""What a failed poll says of the status: a server that is full runs; one that refuses our login may or may not."""
 
 
 def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> Entity:
-    """The entity; while nothing is seen, the one that is published, with a status once two looks in a row agree.
+    """The entity; while nothing is seen, the one that is published, with a status once two polls in a row agree.
 
     The uid is `run_id`: it names one start of one process. The replication id would not do, since a failover gives
     the same process another one, and a restarted replica takes over its master's.

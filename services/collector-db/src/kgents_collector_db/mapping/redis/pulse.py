@@ -28,7 +28,7 @@ _CLUSTER: Final = {
 def pulse(
     previous: RedisSample | None, current: RedisSample, delta: Delta | None, entity: Entity, scope: Scope
 ) -> DatabasePulse:
-    """The pulse of one look; of a look that saw nothing, the phase, its cause, and that it is not up."""
+    """The pulse of one poll; of a failed poll, the phase, its cause, and that it is not up."""
     now = state.worst(state.states(current, delta))
     info = current.info
     more: dict[str, Any] = {} if info is None else _sections(previous, current, info, delta)
@@ -47,13 +47,13 @@ def pulse(
 
 
 def _standing(sample: RedisSample, now: state.State) -> Figures:
-    """What is told even by a look that saw nothing, and what the look cost."""
+    """What is told even by a failed poll, and what the poll cost."""
     up = _up(sample)
     overloaded = float(now.phase == "overloaded") if up is not None else None
     return {
         redis.UP: up,
         redis.OVERLOADED: overloaded,
-        database.LOOK_S: sample.look_s,
+        database.LOOK_S: sample.poll_s,
         database.CONNECTIONS: float(sample.unreachable is None),
     }
 

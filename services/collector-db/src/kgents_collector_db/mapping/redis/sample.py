@@ -1,4 +1,4 @@
-"""What one look at a Redis or Valkey server brings: `source/redis.py` → RedisSample → `observe`."""
+"""What one poll of a Redis or Valkey server brings: `source/redis.py` → RedisSample → `observe`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,7 +48,7 @@ class ClusterNode(Struct, frozen=True, order=True):
 
 
 class RedisSample(Struct, frozen=True, kw_only=True):
-    """One look. `None`: not asked for in this look, or not answered (then `faults` says why)."""
+    """One poll. `None`: not asked for in this poll, or not answered (then `faults` says why)."""
 
     at: datetime
     address: str
@@ -64,8 +64,8 @@ class RedisSample(Struct, frozen=True, kw_only=True):
     own_commands: int = 0
     """Commands the server has carried out for us until this INFO, over all our connections to it."""
     ping_s: float | None = None
-    look_s: float = 0.0
-    """How long the whole look took."""
+    poll_s: float = 0.0
+    """How long the whole poll took."""
     slow: tuple[SlowCommand, ...] | None = None
     """The newest first."""
     histograms: Mapping[str, Histogram] | None = None

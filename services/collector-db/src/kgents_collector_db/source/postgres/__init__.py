@@ -1,7 +1,7 @@
 """A PostgreSQL server → PostgresSample: one steady connection, one query at a time, every one with a deadline.
 
 For what only the databases themselves tell (their tables) there is a second connection, to one database at a medium
-look, closed again at once.
+poll, closed again at once.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.source import Tier
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import UnreachableError
-from kgents_collector_db.source.postgres.look import Look
+from kgents_collector_db.source.postgres.poll import Poll
 from kgents_collector_db.source.postgres.server_log import ServerLog
 from kgents_collector_db.source.postgres.session import Session, identify, open_session
 from kgents_collector_db.source.postgres.statements import StatementsReader
@@ -28,13 +28,13 @@ from kgents_shared.runtime.clock import Clock
 V = TypeVar("V")
 
 LOG_S: Final = 1.0
-"""Time for reading the log: a look waits for its disk no longer than this."""
+"""Time for reading the log: a poll waits for its disk no longer than this."""
 GUEST_TRANSACTIONS: Final = 3
 """Of a session in another database beside the query itself: its login, and who answers."""
 ADMIN_SHUTDOWN: Final = "57P01"
 """What the server says to a session before it ends it: it was told to stop, or somebody ended the session."""
 SIZES_S: Final = 1.0
-"""Time for measuring databases in one slow look: each costs one stat for each file. The rest comes next time."""
+"""Time for measuring databases in one slow poll: each costs one stat for each file. The rest comes next time."""
 
 
 class PostgresSource:
@@ -47,7 +47,7 @@ class PostgresSource:
         self._system_id: str | None = None
         self._started: datetime | None = None
         self._was_told_to_go = False
-        self._transactions = 0  # of ours, by the looks before
+        self._transactions = 0  # of ours, by the polls before
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
@@ -57,25 +57,25 @@ class PostgresSource:
         self._tables_turn, self._sizes_turn = _Rotation(), _Rotation()
 
     async def read(self, tiers: Collection[Tier]) -> PostgresSample:
-        """One look."""
-        look = Look(self._target, self._clock)
-        messages = await self._read_log(look)
+        """One poll."""
+        poll = Poll(self._target, self._clock)
+        messages = await self._read_log(poll)
         try:
-            session, identity = await self._login(look)
-            total = await self._read_fast(look, session, identity)
+            session, identity = await self._login(poll)
+            total = await self._read_fast(poll, session, identity)
             if "medium" in tiers:
-                await self._read_medium(look, session, identity, total)
+                await self._read_medium(poll, session, identity, total)
             if "slow" in tiers:
-                await self._read_slow(look, session)
+                await self._read_slow(poll, session)
         except UnreachableError as error:
             self._drop()
-            return look.blind(error.unreachable, messages)
-        # A backend tells of its transactions a second late, so of this look only the first question is counted yet.
+            return poll.unreachable(error.unreachable, messages)
+        # A backend tells of its transactions a second late, so of this poll only the first question is counted yet.
         own = self._transactions + 1
-        self._transactions += look.queries + GUEST_TRANSACTIONS * (look.connections - 1)
-        look.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
-        self._kept |= look.dear
-        return look.sample(identity, self._kept, self._statements.state)
+        self._transactions += poll.queries + GUEST_TRANSACTIONS * (poll.connections - 1)
+        poll.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
+        self._kept |= poll.dear
+        return poll.sample(identity, self._kept, self._statements.state)
 
     async def aclose(self) -> None:
         """Log out."""
@@ -93,25 +93,25 @@ class PostgresSource:
             self._session.drop()
             self._session = None
 
-    async def _read_log(self, look: Look) -> rows.Messages | None:
+    async def _read_log(self, poll: Poll) -> rows.Messages | None:
         if self._log is None:
             return None
         if self._log_reading is None:
             self._log_reading = asyncio.create_task(asyncio.to_thread(self._log.read))
         done, _ = await asyncio.wait({self._log_reading}, timeout=LOG_S)
         if not done:  # its thread cannot be ended, so there is never a second one
-            look.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; see whether its disk hangs")
+            poll.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; see whether its disk hangs")
             return None
         messages, self._log_reading = self._log_reading.result(), None
         if messages is None:
-            look.fault("log", self._log.fault)
+            poll.fault("log", self._log.fault)
         return messages
 
-    async def _login(self, look: Look) -> tuple[Session, Identity]:
-        """The session of the last look, or a new one if it is lost, or of no use any more."""
+    async def _login(self, poll: Poll) -> tuple[Session, Identity]:
+        """The session of the last poll, or a new one if it is lost, or of no use any more."""
         if self._session is not None:
             try:
-                return self._session, await look.ask(identify(self._session))
+                return self._session, await poll.ask(identify(self._session))
             except (asyncpg.PostgresError, ValueError):  # it refuses, or answers what it did not at the login
                 self._drop()
             except UnreachableError as error:
@@ -139,76 +139,76 @@ class PostgresSource:
                 raise UnreachableError(failure.refused(self._target, "it is shutting down")) from None
             raise
 
-    async def _read_fast(self, look: Look, session: Session, identity: Identity) -> rows.StatementSum | None:
+    async def _read_fast(self, poll: Poll, session: Session, identity: Identity) -> rows.StatementSum | None:
         version, in_recovery = identity.version_num // 10000, identity.in_recovery
-        if self._system_id is None and (found := await look.rows(session, "system_id", queries.SYSTEM_ID)):
+        if self._system_id is None and (found := await poll.rows(session, "system_id", queries.SYSTEM_ID)):
             self._system_id = found[0]["system_identifier"]
-        if found := await look.rows(session, "position", queries.position(in_recovery=in_recovery)):
-            look.sections["position"] = found[0]["position"]
-        await look.many(session, "activity", queries.ACTIVITY, rows.Activity, self._target.slow_query_s)
-        await look.many(session, "blocking", queries.BLOCKING, rows.Blocked)
-        await look.many(session, "locks", queries.LOCKS, rows.Lock)
-        await look.many(session, "databases", queries.DATABASES, rows.Database)
-        await look.one(session, "checkpoints", queries.checkpoints(version), rows.Checkpoints)
-        await look.one(session, "wal", queries.WAL, rows.Wal)
-        await look.one(session, "archiver", queries.ARCHIVER, rows.Archiver)
-        await look.many(session, "senders", queries.senders(in_recovery=in_recovery), rows.Sender)
-        await look.many(session, "slots", queries.slots(version, in_recovery=in_recovery), rows.Slot)
-        await look.one(session, "prepared", queries.PREPARED, rows.Prepared)
+        if found := await poll.rows(session, "position", queries.position(in_recovery=in_recovery)):
+            poll.sections["position"] = found[0]["position"]
+        await poll.many(session, "activity", queries.ACTIVITY, rows.Activity, self._target.slow_query_s)
+        await poll.many(session, "blocking", queries.BLOCKING, rows.Blocked)
+        await poll.many(session, "locks", queries.LOCKS, rows.Lock)
+        await poll.many(session, "databases", queries.DATABASES, rows.Database)
+        await poll.one(session, "checkpoints", queries.checkpoints(version), rows.Checkpoints)
+        await poll.one(session, "wal", queries.WAL, rows.Wal)
+        await poll.one(session, "archiver", queries.ARCHIVER, rows.Archiver)
+        await poll.many(session, "senders", queries.senders(in_recovery=in_recovery), rows.Sender)
+        await poll.many(session, "slots", queries.slots(version, in_recovery=in_recovery), rows.Slot)
+        await poll.one(session, "prepared", queries.PREPARED, rows.Prepared)
         if in_recovery:
-            await look.one(session, "standby", queries.STANDBY, rows.Standby)
-        total = await self._statements.read_sum(look, session)
-        look.sections["statement_sum"] = total
+            await poll.one(session, "standby", queries.STANDBY, rows.Standby)
+        total = await self._statements.read_sum(poll, session)
+        poll.sections["statement_sum"] = total
         return total
 
     async def _read_medium(
-        self, look: Look, session: Session, identity: Identity, total: rows.StatementSum | None
+        self, poll: Poll, session: Session, identity: Identity, total: rows.StatementSum | None
     ) -> None:
-        await self._statements.read_all(look, session, identity, total)
-        look.dear |= {"statements": self._statements.last, "statements_before": self._statements.before}
-        vacuums = await look.rows(session, "vacuums", queries.VACUUMS)
-        look.dear["vacuums"] = look.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
-        names = look.databases()
+        await self._statements.read_all(poll, session, identity, total)
+        poll.dear |= {"statements": self._statements.last, "statements_before": self._statements.before}
+        vacuums = await poll.rows(session, "vacuums", queries.VACUUMS)
+        poll.dear["vacuums"] = poll.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
+        names = poll.databases()
         if names:
             name = self._tables_turn.next(names)
             self._tables = _only(self._tables, names)
-            if (tables := await self._read_tables(look, session, name)) is not None:
+            if (tables := await self._read_tables(poll, session, name)) is not None:
                 self._tables[name] = tables
-        look.dear["tables"] = dict(self._tables)
+        poll.dear["tables"] = dict(self._tables)
 
-    async def _read_tables(self, look: Look, session: Session, database: str) -> rows.Tables | None:
+    async def _read_tables(self, poll: Poll, session: Session, database: str) -> rows.Tables | None:
         if database == self._target.database:
-            found = await look.rows(session, "tables", queries.TABLES)
+            found = await poll.rows(session, "tables", queries.TABLES)
         else:
-            look.connections = 2
+            poll.connections = 2
             try:
                 guest, _ = await open_session(structs.replace(self._target, database=database))
                 async with aclosing(guest):
-                    found = await look.rows(guest, "tables", queries.TABLES)
+                    found = await poll.rows(guest, "tables", queries.TABLES)
             except UnreachableError as error:  # of this one alone: it may be closed to us, or dropped meanwhile
-                look.fault("tables", error.unreachable.text)
+                poll.fault("tables", error.unreachable.text)
                 return None
-        return look.converted("tables", found[0] if found else None, rows.Tables)
+        return poll.converted("tables", found[0] if found else None, rows.Tables)
 
-    async def _read_slow(self, look: Look, session: Session) -> None:
+    async def _read_slow(self, poll: Poll, session: Session) -> None:
         for name, sql, kind in (
             ("wal_directory", queries.WAL_DIRECTORY, rows.WalDirectory),
             ("settings", queries.SETTINGS, rows.Settings),
         ):
-            found = await look.rows(session, name, sql)
-            look.dear[name] = look.converted(name, found[0] if found else None, kind)
-        names = look.databases()
+            found = await poll.rows(session, name, sql)
+            poll.dear[name] = poll.converted(name, found[0] if found else None, kind)
+        names = poll.databases()
         self._sizes = _only(self._sizes, names)
         until_s = self._clock.monotonic_s() + SIZES_S
         for _ in names:
             if self._clock.monotonic_s() > until_s:
                 break
             name = self._sizes_turn.next(names)
-            measured = await look.rows(session, "sizes", queries.SIZE, name)
+            measured = await poll.rows(session, "sizes", queries.SIZE, name)
             self._sizes.pop(name, None)
             if measured:
                 self._sizes[name] = measured[0]["pg_database_size"]
-        look.dear["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
+        poll.dear["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
 
 
 class _Rotation:

@@ -30,7 +30,7 @@ _CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.Connect
 
 
 class UnreachableError(Exception):
-    """A look that sees nothing."""
+    """A poll that reads nothing."""
 
     def __init__(self, unreachable: Unreachable) -> None:
         super().__init__(unreachable.text)

@@ -69,6 +69,6 @@ class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
 
 
 def _is_costly(demand: bytes) -> bool:
-    """Whether the proof would take longer than a look may."""
+    """Whether the proof would take longer than a poll may."""
     found = _ITERATIONS.search(demand)
     return found is not None and (len(found[1]) > 9 or int(found[1]) > SCRAM_ITERATIONS_MAX)

@@ -1,4 +1,4 @@
-"""The server's own log → how many messages of each severity came since the last look. No text leaves this module."""
+"""The server's own log → how many messages of each severity came since the last poll. No text leaves this module."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from kgents_collector_db.mapping.postgres.sample import Messages
 
 READ_BYTES: Final = 4 * 1024**2
-"""In one look, so that a log gone wild does not hold us up."""
+"""In one poll, so that a log gone wild does not hold us up."""
 SEVERITIES: Final = ("WARNING", "ERROR", "FATAL", "PANIC")
 
 # Of a line the first severity counts, since what a statement or a message quotes may look like one; a line that begins
@@ -29,9 +29,9 @@ _Place = tuple[int, int, int]
 class ServerLog:
     """Follows a log file, or the newest one of a directory, over rotation. Give it a thread: a disk may hang.
 
-    A file is read from where it ended at the look before, also one that is written to again after others were: a name
+    A file is read from where it ended at the poll before, also one that is written to again after others were: a name
     of the weekday comes back each week, and a server may write several formats side by side. What was there before the
-    first look is not counted.
+    first poll is not counted.
     """
 
     def __init__(self, path: str) -> None:
@@ -47,7 +47,7 @@ class ServerLog:
     def read(self) -> Messages | None:
         """The counts since the start; None while nothing could be read."""
         try:
-            found = self._look()
+            found = self._poll()
             newest = max(found, key=lambda path: path.stat().st_mtime_ns)
             if self._file is None or self._is_replaced(newest):
                 self._read_on()
@@ -68,7 +68,7 @@ class ServerLog:
             self._file.close()
             self._file = None
 
-    def _look(self) -> dict[Path, _Place]:
+    def _poll(self) -> dict[Path, _Place]:
         """The log files there are now."""
         if not self._path.is_dir():
             return {self._path: _place(self._path.stat())}
@@ -84,7 +84,7 @@ class ServerLog:
         return (device, inode) != _place(os.fstat(self._file.fileno()))[:2] or size < self._file.tell()
 
     def _open(self, path: Path) -> None:
-        """Go on where this file ended at the look before; a file that was not there then is new from its beginning."""
+        """Go on where this file ended at the poll before; a file that was not there then is new from its beginning."""
         self.close()
         self._file = path.open("rb")
         self._name = path

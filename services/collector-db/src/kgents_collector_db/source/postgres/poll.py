@@ -1,4 +1,4 @@
-"""One look in the making: what was read so far, what could not be, and what it cost → PostgresSample."""
+"""One poll in the making: what was read so far, what could not be, and what it cost → PostgresSample."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
@@ -17,8 +17,8 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 
-class Look:
-    """Sections fail one by one; a server that falls silent, or is gone, ends the look."""
+class Poll:
+    """Sections fail one by one; a server that falls silent, or is gone, ends the poll."""
 
     def __init__(self, target: PostgresTarget, clock: Clock) -> None:
         self.sections: dict[str, object] = {}
@@ -53,7 +53,7 @@ class Look:
     async def rows(self, session: Session, section: str, sql: str, *arguments: object) -> list[dict[str, Any]] | None:
         """The rows of one section; None when it cannot be read, which is then among the faults."""
         if self._clock.monotonic_s() - self._started_s > self._budget_s:
-            self.fault(section, f"not asked for, since the look already took {self._budget_s:g} s")
+            self.fault(section, f"not asked for, since the poll already took {self._budget_s:g} s")
             return None
         try:
             return await self.ask(session.fetch(sql, *arguments))
@@ -90,7 +90,7 @@ class Look:
         self._faults.append(f"{section}: {text}")
 
     def databases(self) -> list[str]:
-        """The databases that may be looked into, as far as this look knows them."""
+        """The databases that may be looked into, as far as this poll knows them."""
         databases: tuple[Database, ...] = self.sections.get("databases", ())  # type: ignore[assignment]
         return [each.datname for each in databases if not each.is_guestless]
 
@@ -103,7 +103,7 @@ class Look:
             **{**kept, **self.sections},
         )
 
-    def blind(self, unreachable: Unreachable, messages: Messages | None) -> PostgresSample:
+    def unreachable(self, unreachable: Unreachable, messages: Messages | None) -> PostgresSample:
         """That nothing was seen, but for what the log file tells."""
         return self._sample(unreachable=unreachable, messages=messages)
 
@@ -113,7 +113,7 @@ class Look:
             address=self._target.address,
             connections=0 if fields.get("unreachable") else self.connections,
             queries=self.queries,
-            look_s=self._clock.monotonic_s() - self._started_s,
+            poll_s=self._clock.monotonic_s() - self._started_s,
             **fields,
         )
 
@@ -125,6 +125,6 @@ def _explained(error: asyncpg.PostgresError, target: PostgresTarget) -> str:
         case asyncpg.InsufficientPrivilegeError():
             return f"{target.user} may not read it; GRANT pg_monitor TO {target.user}"
         case asyncpg.LockNotAvailableError():
-            return "somebody holds an exclusive lock on it; it is tried again at the next look"
+            return "somebody holds an exclusive lock on it; it is tried again at the next poll"
         case _:
             return f"the server refused the query (SQLSTATE {getattr(error, 'sqlstate', None) or 'none'})"
