@@ -32,9 +32,9 @@ async def equals_truth(bus: Bus, truth: Truth) -> bool:
     for entity in truth.entities.values():
         reducer.upsert(entity, time_ns=NOW_NS)
     wanted = {
-        news.ref: (news.entity.status, [edge.peer for edge in news.entity.connections])
-        for news in reducer.take()
-        if news.entity
+        merged.ref: (merged.entity.status, [edge.peer for edge in merged.entity.connections])
+        for merged in reducer.take()
+        if merged.entity
     }
     found = {
         ref: (entity.status, [edge.peer for edge in entity.connections])

@@ -93,7 +93,7 @@ OUR_CONNECTIONS = ("nats_client", "nats_consumer")
 """What a service that restarts really takes away and brings back, if a poll looks in between."""
 
 
-async def test_restarting_everything_while_nothing_changes_adds_no_thing_and_removes_none(
+async def test_restarting_everything_while_nothing_changes_adds_no_entity_and_removes_none(
     bus: Bus, pipeline: Pipeline
 ) -> None:
     async def things() -> dict[Ref, str]:
@@ -138,7 +138,7 @@ async def test_a_stream_deleted_while_its_collector_is_down_is_removed_when_it_i
     await eventually(is_gone, within_s=60)
 
 
-async def test_a_dead_collector_makes_its_things_stale_and_unknown_and_removes_none(
+async def test_a_dead_collector_makes_its_entities_stale_and_unknown_and_removes_none(
     bus: Bus, pipeline: Pipeline
 ) -> None:
     await quiet(bus, "KGENTS_TOPOLOGY")
@@ -191,7 +191,7 @@ async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsSer
         assert things <= set(await topology(bus))
 
 
-async def test_a_thousand_healthy_things_at_rest_are_calm(
+async def test_a_thousand_healthy_entities_at_rest_are_calm(
     server: NatsServer, bus: Bus, truth: Truth, tmp_path: Path
 ) -> None:
     entities = [make_entity(f"p{number}") for number in range(1000)]

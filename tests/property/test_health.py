@@ -148,7 +148,7 @@ def test_worse_samples_never_raise_the_score(pairs: list[tuple[float, float]]) -
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["error_rate", "requests_per_sec"]), any_floats)), st.floats(0, 1))
-def test_no_figure_makes_a_failed_thing_look_better(samples: list[dict[str, float | None]], memory: float) -> None:
+def test_no_figure_makes_a_failed_entity_look_better(samples: list[dict[str, float | None]], memory: float) -> None:
     judge = Judge("failed")
     for index, custom in enumerate(samples):
         assert judge.after(pulse(index, memory=memory, custom=custom)).score == 0
@@ -197,7 +197,7 @@ def test_redelivered_input_changes_nothing(happened: list[Step], first: int, num
 
 
 @given(steps, st.sampled_from([list, last_of]))
-def test_restart_says_nothing_whether_it_reads_everything_again_or_only_last_messages(
+def test_restart_publishes_nothing_whether_it_reads_everything_again_or_only_last_messages(
     happened: list[Step], read: Callable[[list[Input]], list[Input]]
 ) -> None:
     inputs = inputs_of(happened)

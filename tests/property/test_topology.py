@@ -1,4 +1,4 @@
-"""The law of the topology: whatever came in whatever order, it is the merged picture of the last facts."""
+"""The law of the topology: whatever came in whatever order, it is the merge of the last facts."""
 
 from random import Random
 
@@ -44,14 +44,14 @@ def apply(reducer: Reducer, is_removal: bool, entity: Entity) -> None:
 
 
 def take(reducer: Reducer, published: dict[Ref, TopologyEntity]) -> None:
-    for news in reducer.take():
-        if news.entity is None:
-            published.pop(news.ref, None)
+    for merged in reducer.take():
+        if merged.entity is None:
+            published.pop(merged.ref, None)
         else:
-            published[news.ref] = news.entity
+            published[merged.ref] = merged.entity
 
 
-def picture_of(facts: list[Entity]) -> dict[Ref, TopologyEntity]:
+def merged_of(facts: list[Entity]) -> dict[Ref, TopologyEntity]:
     reducer = Reducer(("k8s",), now_ns=NOW_NS)
     for fact in facts:
         reducer.upsert(fact, time_ns=NOW_NS)
@@ -61,7 +61,7 @@ def picture_of(facts: list[Entity]) -> dict[Ref, TopologyEntity]:
 
 
 @given(messages=messages, random=st.randoms())
-def test_the_published_picture_is_that_of_the_last_facts_in_any_order(
+def test_the_published_topology_is_that_of_the_last_facts_in_any_order(
     messages: list[tuple[bool, Entity]], random: Random
 ) -> None:
     reducer = Reducer(("k8s",), now_ns=NOW_NS)
@@ -73,7 +73,7 @@ def test_the_published_picture_is_that_of_the_last_facts_in_any_order(
     facts = [fact for by_source in reducer.graph.facts.values() for fact in by_source.values()]
     random.shuffle(facts)
 
-    assert picture_of(facts) == published
+    assert merged_of(facts) == published
 
 
 @given(messages=messages)
@@ -121,8 +121,8 @@ def test_one_source_alone_is_merged_like_several(entity: Entity) -> None:
     """The short way for a single fact says what the long way would."""
     silent = make_entity(entity.ref.name, source="zz", status="unknown", uid="", ref=entity.ref)
 
-    def picture(facts: list[Entity]) -> TopologyEntity:
+    def merged(facts: list[Entity]) -> TopologyEntity:
         merged = merge(entity.ref, facts, {"k8s"}, lambda connection, _: make_ref("b"), time_ns=NOW_NS)
         return msgspec.structs.replace(merged, sources=[], reason="")
 
-    assert picture([entity]) == picture([entity, silent])
+    assert merged([entity]) == merged([entity, silent])

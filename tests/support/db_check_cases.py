@@ -1,6 +1,6 @@
 """For each check of Redis and Qdrant: a pulse beyond its first threshold, and one short of it."""
 
-from kgents_health_scorer.checks.check import Standing
+from kgents_health_scorer.checks.check import State
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from support.health_inputs import START, entity
@@ -27,10 +27,10 @@ def two_of_many(name: str, beyond: float, short: float) -> tuple[Pulse, Pulse]:
     return database({**enough, name: beyond}), database({**enough, name: short})
 
 
-STANDINGS = {
+STATES = {
     "KG-337": (
-        Standing(entity(attributes={"kgents.redis.rdb.last_save": "err"}), 0, ()),
-        Standing(entity(attributes={"kgents.redis.rdb.last_save": "ok"}), 0, ()),
+        State(entity(attributes={"kgents.redis.rdb.last_save": "err"}), 0, ()),
+        State(entity(attributes={"kgents.redis.rdb.last_save": "ok"}), 0, ()),
     ),
 }
 PULSES: dict[str, tuple[Pulse, Pulse]] = {

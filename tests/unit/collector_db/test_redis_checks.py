@@ -5,7 +5,7 @@ import pytest
 from kgents_health_scorer.checks import qdrant, redis
 from kgents_health_scorer.checks.check import SampleCheck, StateCheck
 from kgents_health_scorer.score import severity
-from support.db_check_cases import PULSES, STANDINGS, database
+from support.db_check_cases import PULSES, STATES, database
 
 pytestmark = pytest.mark.unit
 
@@ -15,7 +15,7 @@ BY_ID = {each.id: each for each in (*redis.CHECKS, *redis.ABSOLUTE, *qdrant.CHEC
 def finds(check_id: str, case: int) -> bool:
     check = BY_ID[check_id]
     if isinstance(check, StateCheck):
-        return check.find(STANDINGS[check_id][case]) is not None
+        return check.find(STATES[check_id][case]) is not None
     assert isinstance(check, SampleCheck)
     value = check.value(PULSES[check_id][case])
     assert value is not None
@@ -23,7 +23,7 @@ def finds(check_id: str, case: int) -> bool:
 
 
 def test_every_check_has_a_failing_and_a_passing_case() -> None:
-    assert BY_ID.keys() == PULSES.keys() | STANDINGS.keys()
+    assert BY_ID.keys() == PULSES.keys() | STATES.keys()
 
 
 @pytest.mark.parametrize("check_id", BY_ID)

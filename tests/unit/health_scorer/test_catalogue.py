@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, Standing, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, State, StateCheck
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
@@ -21,17 +21,17 @@ ALL = [*CATALOGUE, *(check for profile in PROFILES.values() for check in profile
 BY_ID = {check.id: check for check in ALL}
 DISCARD_NEW = {"kgents.nats.discard": "new"}
 
-# check → (a standing in which it finds something, one in which it does not)
-STANDINGS = {
-    "KG-001": (Standing(entity(status="failed", reason="Error"), 0, ()), Standing(entity(), 0, ())),
+# check → (a state in which it finds something, one in which it does not)
+STATES = {
+    "KG-001": (State(entity(status="failed", reason="Error"), 0, ()), State(entity(), 0, ())),
     "KG-002": (
-        Standing(entity(reason="CrashLoopBackOff"), 0, ()),
-        Standing(entity(status="terminating", reason="OOMKilled"), 0, ()),
+        State(entity(reason="CrashLoopBackOff"), 0, ()),
+        State(entity(status="terminating", reason="OOMKilled"), 0, ()),
     ),
-    "KG-003": (Standing(entity(stale=["k8s"]), 0, ()), Standing(entity(), 0, ())),
-    "KG-004": (Standing(entity(status="pending"), 300, ()), Standing(entity(status="pending"), 299, ())),
-    "KG-005": (Standing(entity(status="unknown"), 0, ()), Standing(entity(status="succeeded"), 0, ())),
-    "KG-006": (Standing(entity(), 0, ("k8s",)), Standing(entity(status="succeeded"), 0, ("k8s",))),
+    "KG-003": (State(entity(stale=["k8s"]), 0, ()), State(entity(), 0, ())),
+    "KG-004": (State(entity(status="pending"), 300, ()), State(entity(status="pending"), 299, ())),
+    "KG-005": (State(entity(status="unknown"), 0, ()), State(entity(status="succeeded"), 0, ())),
+    "KG-006": (State(entity(), 0, ("k8s",)), State(entity(status="succeeded"), 0, ("k8s",))),
 }
 # check → (a pulse beyond its first threshold, one short of it)
 PULSES: dict[str, tuple[Pulse, Pulse]] = {
@@ -68,8 +68,8 @@ def two_of_replication(name: str, beyond: float, short: float) -> tuple[Database
     return database(replication={name: beyond}), database(replication={name: short})
 
 
-STANDINGS |= db_check_cases.STANDINGS | {
-    "KG-316": (Standing(entity(reason="wrong credentials"), 0, ()), Standing(entity(reason="refused"), 0, ())),
+STATES |= db_check_cases.STATES | {
+    "KG-316": (State(entity(reason="wrong credentials"), 0, ()), State(entity(reason="refused"), 0, ())),
 }
 PULSES |= db_check_cases.PULSES | {
     "KG-300": two("postgres_up", 0, 1),
@@ -102,9 +102,9 @@ PULSES |= db_check_cases.PULSES | {
 def finds(check_id: str, case: int) -> bool:
     match BY_ID[check_id]:
         case StateCheck() as check:
-            return check.find(STANDINGS[check_id][case]) is not None
+            return check.find(STATES[check_id][case]) is not None
         case AgeCheck() as check:
-            return severity(check, check.age_s(STANDINGS[check_id][case])) > 0
+            return severity(check, check.age_s(STATES[check_id][case])) > 0
         case SampleCheck() as check:
             value = check.value(PULSES[check_id][case])
             assert value is not None
@@ -114,7 +114,7 @@ def finds(check_id: str, case: int) -> bool:
 
 
 def test_every_check_has_a_failing_and_a_passing_case() -> None:
-    assert STANDINGS.keys() | PULSES.keys() == BY_ID.keys()
+    assert STATES.keys() | PULSES.keys() == BY_ID.keys()
 
 
 @pytest.mark.parametrize("check_id", BY_ID)

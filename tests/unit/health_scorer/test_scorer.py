@@ -62,7 +62,7 @@ def test_critical_is_entered_and_left_by_its_own_threshold(watch: Watch) -> None
 def test_status_acts_at_once(watch: Watch) -> None:
     watch.entity(entity(status="failed", reason="OOMKilled"), 5)
     assert watch.checks() == ["KG-001", "KG-002"]
-    assert watch.health().text == "Critical: pod shop/cart-7f has failed: OOMKilled. And 1 more."
+    assert watch.health().text == "Critical: pod shop/cart-7f has failed: OOMKilled. And 1 more reason."
     assert watch.health().reasons[0].evidence == "KGENTS_TOPOLOGY:5"
     assert watch.health().since == at(5)
     assert watch.states() == {"KG-001": "firing", "KG-002": "firing"}
@@ -104,7 +104,7 @@ def test_finding_outlives_the_samples_that_showed_it(watch: Watch) -> None:
     assert watch.states() == {"KG-101": "firing"}
 
 
-def test_thing_that_never_sent_samples_is_judged_by_its_status(watch: Watch) -> None:
+def test_an_entity_that_never_sent_samples_is_judged_by_its_status(watch: Watch) -> None:
     watch.tick(1_000_000)
     assert (watch.health().level, watch.health().evaluated, watch.health().applicable) == ("healthy", 6, 9)
 
@@ -123,14 +123,14 @@ def test_pending_is_fine_for_five_minutes_and_critical_after_fifteen() -> None:
 
 
 @pytest.mark.parametrize("reason", ["Paused", "Suspended", "SchedulingGated"])
-def test_thing_that_waits_by_somebodys_wish_may_wait_for_ever(reason: str) -> None:
+def test_an_entity_that_waits_as_desired_may_wait_forever(reason: str) -> None:
     watch = Watch()
     watch.entity(entity(status="pending", reason=reason))
     watch.tick(1_000_000)
     assert watch.health().level == "healthy"
 
 
-def test_stale_thing_is_unknown_with_an_alert_and_recovers(watch: Watch) -> None:
+def test_stale_entity_is_unknown_with_an_alert_and_recovers(watch: Watch) -> None:
     watch.entity(entity(stale=["k8s"]), 5)
     assert (watch.health().level, watch.states()) == ("unknown", {"KG-003": "firing"})
     assert watch.published.alerts[POD, "KG-003"].severity == "warning"
@@ -138,18 +138,18 @@ def test_stale_thing_is_unknown_with_an_alert_and_recovers(watch: Watch) -> None
     assert (watch.health().level, watch.states()) == ("healthy", {"KG-003": "resolved"})
 
 
-def test_failed_thing_stays_critical_when_its_observer_falls_silent(watch: Watch) -> None:
+def test_failed_entity_stays_critical_when_its_observer_falls_silent(watch: Watch) -> None:
     watch.entity(entity(status="failed", stale=["k8s"]), 5)
     assert (watch.health().level, watch.health().score) == ("critical", 0.0)
 
 
 @pytest.mark.parametrize("status", ["terminating", "succeeded"])
-def test_thing_that_ends_as_wished_is_healthy_whatever_its_figures(watch: Watch, status: str) -> None:
+def test_an_entity_that_ends_as_desired_is_healthy_whatever_its_figures(watch: Watch, status: str) -> None:
     watch.memory(0.99, 0.99, start_s=0)
     watch.entity(entity(status=status), 15)
     watch.tick(1_000)
     assert watch.health().level == "healthy"
-    assert watch.health().text == f"pod shop/cart-7f is healthy: it is {status}, as expected."
+    assert watch.health().text == f"pod shop/cart-7f is healthy ({status})"
     assert watch.states() == {"KG-101": "resolved"}
 
 
@@ -170,8 +170,8 @@ def test_samples_that_came_before_the_topology_count() -> None:
     assert watch.health().level == "critical"
 
 
-def test_samples_of_things_that_are_not_in_the_topology_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reducer, "STRANGERS_MAX", 2)
+def test_samples_of_entities_that_are_not_in_the_topology_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reducer, "UNMATCHED_MAX", 2)
     watch = Watch()
     refs = [Ref("c1", "pod", f"p{index}") for index in range(3)]
     for ref in refs:
@@ -203,7 +203,7 @@ def test_removal_takes_health_and_alerts_away(watch: Watch) -> None:
     assert watch.published.alerts == {}
 
 
-def test_thing_that_is_gone_and_back_between_two_takes_starts_afresh(watch: Watch) -> None:
+def test_an_entity_that_is_gone_and_back_between_two_takes_starts_afresh(watch: Watch) -> None:
     watch.memory(0.99, 0.99, start_s=0)
     watch.scorer.on_topology(None, POD, now=at(20), evidence="KGENTS_TOPOLOGY:8")
     watch.entity(entity(), 21)
@@ -326,7 +326,7 @@ def test_one_failure_among_a_hundred_makes_the_cluster_critical() -> None:
     pods, databases = cluster.aggregate.by_kind["pod"], cluster.aggregate.by_kind["database"]
     assert (pods.count, pods.health, pods.worst, pods.healthy) == (99, 1.0, 1.0, 99)
     assert (databases.count, databases.health, databases.worst, databases.critical) == (1, 0.0, 0.0, 1)
-    assert cluster.text == "cluster c1 is critical: of 100 things 99 healthy, 1 critical."
+    assert cluster.text == "cluster c1 is critical: 99/100 entities healthy, 1 critical"
 
 
 def test_cluster_of_which_nothing_is_known_has_no_mean() -> None:
@@ -349,7 +349,7 @@ def test_kind_that_has_gone_leaves_the_sum_and_clusters_are_apart(watch: Watch) 
     assert watch.health(Ref("c2", "cluster", "c2")).level == "critical"
 
 
-def test_thing_of_kind_cluster_is_not_taken_for_the_sum(watch: Watch) -> None:
+def test_an_entity_of_kind_cluster_is_not_taken_for_the_aggregate(watch: Watch) -> None:
     assert watch.entity(entity(CLUSTER, status="failed")) == []
 
 
@@ -370,7 +370,7 @@ def test_value_that_sways_inside_its_band_is_no_news(watch: Watch) -> None:
     assert watch.health() is published
 
 
-def test_slow_drift_is_told_in_the_end(watch: Watch) -> None:
+def test_slow_drift_is_published_in_the_end(watch: Watch) -> None:
     watch.memory(0.86, 0.86, start_s=0)
     first = watch.health().score
     for index in range(8):
@@ -378,7 +378,7 @@ def test_slow_drift_is_told_in_the_end(watch: Watch) -> None:
     assert first - watch.health().score >= 0.05
 
 
-def test_steady_things_are_silent_and_an_untouched_one_is_not_judged_again() -> None:
+def test_steady_entities_are_silent_and_an_untouched_one_is_not_judged_again() -> None:
     scorer = Scorer(CATALOGUE)
     others = Ref("c1", "pod", "other")
     for ref in (POD, others):

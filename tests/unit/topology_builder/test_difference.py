@@ -1,4 +1,4 @@
-"""What counts as news, and how it is told."""
+"""What counts as merged, and how it is listed."""
 
 import pytest
 
@@ -9,13 +9,13 @@ from kgents_topology_builder.reducer import removal
 from support.build import make_ref
 
 
-def make_picture(**fields: object) -> TopologyEntity:
+def make_merged(**fields: object) -> TopologyEntity:
     return TopologyEntity(**{"text": "", "ref": make_ref(), "status": "running", **fields})  # type: ignore[arg-type]
 
 
 def with_traffic(**figures: float) -> TopologyEntity:
     connection = ResolvedConnection(kind="http", peer=make_ref("pg"), traffic=Traffic(**figures))
-    return make_picture(connections=[connection])
+    return make_merged(connections=[connection])
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ def test_traffic_counts_as_news_against_the_published_value(published: float, wa
     assert same(with_traffic(requests_per_sec=published), with_traffic(requests_per_sec=wanted)) is expected
 
 
-def test_slow_drift_is_told_in_the_end() -> None:
+def test_slow_drift_is_published_in_the_end() -> None:
     published = with_traffic(requests_per_sec=100.0)
-    told = 0
+    listed = 0
     for step in range(1, 11):
         wanted = with_traffic(requests_per_sec=100.0 * 1.09**step)
         if not same(published, wanted):
-            published, told = wanted, told + 1
+            published, listed = wanted, listed + 1
 
-    assert told >= 3
+    assert listed >= 3
 
 
 def test_a_figure_that_becomes_unknown_is_news() -> None:
@@ -47,45 +47,45 @@ def test_a_figure_that_becomes_unknown_is_news() -> None:
 
 
 def test_sentence_and_time_alone_are_no_news() -> None:
-    assert same(make_picture(text="one"), make_picture(text="two"))
+    assert same(make_merged(text="one"), make_merged(text="two"))
 
 
-def test_a_new_thing_appears() -> None:
-    assert describe(None, make_picture()).text == "pod shop/cart-7f appeared: running"
+def test_a_new_entity_appears() -> None:
+    assert describe(None, make_merged()).text == "pod shop/cart-7f appeared: running"
 
 
 def test_a_changed_status_is_told_with_its_reason_and_the_one_before() -> None:
-    told = describe(make_picture(), make_picture(status="failed", reason="OOMKilled"))
+    listed = describe(make_merged(), make_merged(status="failed", reason="OOMKilled"))
 
-    assert told.text == "pod shop/cart-7f is failed (OOMKilled), was running"
-    assert [(each.field, each.old, each.new) for each in told.changed] == [
+    assert listed.text == "pod shop/cart-7f is failed (OOMKilled), was running"
+    assert [(each.field, each.old, each.new) for each in listed.changed] == [
         ("status", "running", "failed"),
         ("reason", "", "OOMKilled"),
     ]
 
 
-def test_connections_that_come_and_go_are_told() -> None:
+def test_connections_that_come_and_go_are_listed() -> None:
     nodes = [make_ref(name, kind="node", namespace="") for name in ("n1", "n2")]
-    before, after = (make_picture(connections=[ResolvedConnection(kind="runs_on", peer=node)]) for node in nodes)
+    before, after = (make_merged(connections=[ResolvedConnection(kind="runs_on", peer=node)]) for node in nodes)
 
-    told = {each.field: (each.old, each.new) for each in describe(before, after).changed}
+    listed = {each.field: (each.old, each.new) for each in describe(before, after).changed}
 
-    assert told == {
+    assert listed == {
         "connections.runs_on → node n1": ("connected", None),
         "connections.runs_on → node n2": (None, "connected"),
     }
 
 
 def test_a_removal_says_why() -> None:
-    assert describe(make_picture(), removal(make_ref(), "u", "expired")).text == "pod shop/cart-7f is gone (expired)"
+    assert describe(make_merged(), removal(make_ref(), "u", "expired")).text == "pod shop/cart-7f is gone (expired)"
 
 
 def test_many_differences_are_counted_and_the_first_are_listed() -> None:
-    told = describe(make_picture(), make_picture(labels={f"label-{n}": "x" for n in range(100)}))
+    listed = describe(make_merged(), make_merged(labels={f"label-{n}": "x" for n in range(100)}))
 
-    assert (len(told.changed), told.changed_count) == (LISTED_MAX, 100)
+    assert (len(listed.changed), listed.changed_count) == (LISTED_MAX, 100)
 
 
-def test_stale_and_fresh_again_are_said_in_words() -> None:
-    assert "nothing heard from k8s" in describe(make_picture(), make_picture(stale=["k8s"])).text
-    assert "fresh again" in describe(make_picture(stale=["k8s"]), make_picture()).text
+def test_stale_and_fresh_again_are_in_the_text() -> None:
+    assert "no report from k8s" in describe(make_merged(), make_merged(stale=["k8s"])).text
+    assert "fresh again" in describe(make_merged(stale=["k8s"]), make_merged()).text

@@ -15,12 +15,12 @@ def make_reducer(*priority: str) -> Reducer:
     return Reducer(priority or ("k8s", "docker"), now_ns=NOW_NS)
 
 
-def pictures(reducer: Reducer) -> dict[Ref, TopologyEntity | None]:
-    return {news.ref: news.entity for news in reducer.take()}
+def taken(reducer: Reducer) -> dict[Ref, TopologyEntity | None]:
+    return {merged.ref: merged.entity for merged in reducer.take()}
 
 
 def peers(reducer: Reducer, name: str) -> list[str]:
-    entity = pictures(reducer)[make_ref(name)]
+    entity = taken(reducer)[make_ref(name)]
     assert entity is not None
     return [connection.peer.name for connection in entity.connections]
 
@@ -84,11 +84,14 @@ def test_a_connection_by_name_and_one_by_address_go_with_the_entity_they_lead_to
     reducer.upsert(database, time_ns=NOW_NS)
     reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg"))]), time_ns=NOW_NS)
     reducer.upsert(make_entity("job", connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
-    assert {ref.name for ref, entity in pictures(reducer).items() if entity and entity.connections} == {"web", "job"}
+    assert {ref.name for ref, entity in taken(reducer).items() if entity and entity.connections} == {
+        "web",
+        "job",
+    }
 
     reducer.remove(make_removal(database), time_ns=NOW_NS)
 
-    after = pictures(reducer)
+    after = taken(reducer)
     assert after.keys() == {make_ref("pg"), make_ref("web"), make_ref("job")}
     assert after[make_ref("pg")] is None
     assert all(not entity.connections for entity in after.values() if entity is not None)
@@ -125,7 +128,7 @@ def test_an_alias_of_another_cluster_is_no_peer() -> None:
     assert peers(reducer, "web") == []
 
 
-def test_a_thing_is_never_its_own_peer_by_alias() -> None:
+def test_an_entity_is_never_its_own_peer_by_alias() -> None:
     reducer = make_reducer()
     reducer.upsert(make_entity("web", addresses=["10.0.0.1"], connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
 
@@ -141,7 +144,7 @@ def test_a_late_removal_of_the_old_incarnation_removes_nothing() -> None:
 
     reducer.remove(make_removal(old), time_ns=NOW_NS)
 
-    assert pictures(reducer) == {}
+    assert taken(reducer) == {}
     assert make_ref("web") in reducer.graph.facts
 
 
@@ -161,7 +164,7 @@ def test_sources_are_merged_and_the_first_in_priority_judges() -> None:
     reducer.upsert(make_entity("web", source="docker", status="failed", labels=labels), time_ns=NOW_NS)
     reducer.upsert(make_entity("web", source="k8s", status="running", labels={"tier": "k8s"}), time_ns=NOW_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
 
     assert entity is not None
     assert (entity.status, entity.sources) == ("running", ["docker", "k8s"])
@@ -173,13 +176,13 @@ def test_a_source_that_does_not_know_the_status_leaves_it_to_the_next() -> None:
     reducer.upsert(make_entity("web", source="k8s", status="unknown", reason="NodeLost"), time_ns=NOW_NS)
     reducer.upsert(make_entity("web", source="docker", status="failed", reason="OOMKilled"), time_ns=NOW_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
 
     assert entity is not None
     assert (entity.status, entity.reason) == ("failed", "OOMKilled")
 
 
-def test_a_thing_stays_while_one_source_still_sees_it() -> None:
+def test_an_entity_stays_while_one_source_still_sees_it() -> None:
     reducer = make_reducer()
     seen_by_docker = make_entity("web", source="docker")
     reducer.upsert(make_entity("web", source="k8s"), time_ns=NOW_NS)
@@ -188,7 +191,7 @@ def test_a_thing_stays_while_one_source_still_sees_it() -> None:
 
     reducer.remove(make_removal(seen_by_docker), time_ns=NOW_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
     assert entity is not None
     assert entity.sources == ["k8s"]
 
@@ -204,12 +207,12 @@ def test_a_source_that_falls_silent_makes_its_facts_stale_and_keeps_them() -> No
     assert list(reducer.take()) == []
     reducer.tick(NOW_NS + STALE_AFTER_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
     assert entity is not None
     assert (entity.stale, entity.status) == (["k8s"], "running")
 
 
-def test_a_collector_that_lives_but_cannot_see_does_not_vouch() -> None:
+def test_a_collector_that_lives_but_cannot_see_does_not_attest() -> None:
     reducer = make_reducer()
     reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
     reducer.upsert(make_entity("web"), time_ns=NOW_NS)
@@ -218,7 +221,7 @@ def test_a_collector_that_lives_but_cannot_see_does_not_vouch() -> None:
     reducer.heartbeat("test", "one", beat("degraded"), time_ns=NOW_NS)
     reducer.tick(NOW_NS + STALE_AFTER_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
     assert entity is not None
     assert entity.stale == ["k8s"]
 
@@ -244,7 +247,7 @@ def test_facts_are_fresh_again_when_the_source_is_back() -> None:
 
     reducer.heartbeat("test", "two", beat(), time_ns=NOW_NS + 2 * STALE_AFTER_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
     assert entity is not None
     assert entity.stale == []
 
@@ -254,7 +257,7 @@ def test_what_was_published_as_stale_stays_so_over_a_restart_of_the_builder() ->
     reducer.restore(TopologyEntity(text="", ref=make_ref("web"), stale=["k8s"]))
     reducer.upsert(make_entity("web"), time_ns=NOW_NS)
 
-    entity = pictures(reducer)[make_ref("web")]
+    entity = taken(reducer)[make_ref("web")]
 
     assert entity is not None
     assert entity.stale == ["k8s"]
@@ -270,8 +273,8 @@ def test_a_custom_entity_expires_after_three_missed_reports() -> None:
     assert list(reducer.take()) == []
     reducer.tick(NOW_NS + 35 * SECOND_NS)
 
-    (news,) = reducer.take()
-    assert (news.entity, news.reason) == (None, "expired")
+    (merged,) = reducer.take()
+    assert (merged.entity, merged.reason) == (None, "expired")
 
 
 def test_a_custom_entity_with_an_interval_needs_no_heartbeat() -> None:
@@ -292,21 +295,24 @@ def test_an_entity_with_an_interval_is_not_stale_with_the_rest_of_its_source() -
 
     reducer.tick(NOW_NS + STALE_AFTER_NS)
 
-    stale = {ref.name: entity.stale for ref, entity in pictures(reducer).items() if entity is not None}
+    stale = {ref.name: entity.stale for ref, entity in taken(reducer).items() if entity is not None}
     assert stale == {"ledger": [], "web": ["k8s"]}
 
 
-def test_the_trace_goes_to_the_thing_itself_and_not_to_its_neighbours() -> None:
+def test_the_trace_goes_to_the_entity_itself_and_not_to_its_neighbours() -> None:
     reducer = make_reducer()
     reducer.upsert(make_entity("web", connections=[connect_to(make_ref("pg"))]), time_ns=NOW_NS)
     list(reducer.take())
 
     reducer.upsert(make_entity("pg"), time_ns=NOW_NS, trace={"traceparent": "00-1-2-01"})
 
-    assert {news.ref.name: news.trace for news in reducer.take()} == {"pg": {"traceparent": "00-1-2-01"}, "web": {}}
+    assert {each.ref.name: each.trace for each in reducer.take()} == {
+        "pg": {"traceparent": "00-1-2-01"},
+        "web": {},
+    }
 
 
-def test_many_reports_of_one_thing_take_no_more_memory_than_one() -> None:
+def test_many_reports_of_one_entity_take_no_more_memory_than_one() -> None:
     reducer = make_reducer()
     for number in range(1000):
         entity = make_entity("ledger", source="billing", report_interval_s=60.0, reason=str(number))
@@ -323,4 +329,4 @@ def test_a_shorter_interval_counts_from_the_next_report() -> None:
 
     reducer.tick(NOW_NS + 3 * SECOND_NS)
 
-    assert [news.reason for news in reducer.take()] == ["expired"]
+    assert [merged.reason for merged in reducer.take()] == ["expired"]

@@ -1,12 +1,12 @@
-"""Topology + pulses → reducer → thing (facts, last samples) → checks → score → `kgents.health.>` and `kgents.alert.>`.
+"""Topology + pulses → reducer → scored entity → checks → score → `kgents.health.>` and `kgents.alert.>`.
 
 Pure but for `app.py`: time comes in as an argument, messages come out of `Scorer.take`.
 
 - `checks/`: the numbered catalogue, as data. What is judged, from which thresholds on, and why.
 - `score.py`: a value and its thresholds → severity → score → level.
 - `debounce.py`: the last three samples of one figure → which threshold counts as passed.
-- `scored_entity.py`: what is known of one thing → a verdict.
+- `scored_entity.py`: what is known of one entity → a verdict.
 - `alerts.py`: verdicts one after another → the life of each alert.
-- `aggregate.py`: the levels of all things → the message of the cluster.
+- `aggregate.py`: the levels of all entities → the message of the cluster.
 - `reducer.py`: inputs in, messages out; only what an input touched is judged again.
 """

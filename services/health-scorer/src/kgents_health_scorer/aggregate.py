@@ -1,7 +1,7 @@
-"""All things of a cluster in one message: level and score of each → counts → `kgents.health.<cluster>.cluster._.…`.
+"""All entities of a cluster in one message: level and score of each → counts → `kgents.health.<cluster>.cluster._.…`.
 
-Counts are kept up to date as things change, so one change among a hundred thousand things costs what it costs among
-ten. Scores are hundredths, so a hundred counters hold them all and no rounding error adds up.
+Counts are kept up to date as entities change, so one change among a hundred thousand costs what it costs among ten.
+Scores are hundredths, so a hundred counters hold them all and no rounding error adds up.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _LEVEL_BY_STATUS: Final = {"critical": "critical", "moderate": "warning", "healt
 
 
 class Tally:
-    """How many things have which level, and which score."""
+    """How many entities have which level, and which score."""
 
     __slots__ = ("_hundredths", "levels")
 
@@ -32,7 +32,7 @@ class Tally:
         self._hundredths: Counter[int] = Counter()
 
     def add(self, level: str, score: float, number: int) -> None:
-        """Count `number` more such things; −1 takes one back."""
+        """Count `number` more such entities; −1 takes one back."""
         hundredths = round(score * 100)
         self.levels[level] += number
         self._hundredths[hundredths] += number
@@ -41,12 +41,12 @@ class Tally:
 
     @property
     def is_observed(self) -> bool:
-        """Whether anything is known of at least one thing."""
+        """Whether anything is known of at least one entity."""
         return self.levels.total() > self.levels["unknown"]
 
     @property
     def mean(self) -> float | None:
-        """The mean score, things that nobody can judge being 0.5; None when that is all of them."""
+        """The mean score, unknown ones being 0.5; None when that is all of them."""
         if not self.is_observed:
             return None
         return round(sum(score * number for score, number in self._hundredths.items()) / self.levels.total() / 100, 4)
@@ -67,7 +67,7 @@ class Tally:
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One thing's level and score, before and after; None: it did not or does not exist."""
+    """One entity's level and score, before and after; None: it did not or does not exist."""
 
     kind: str
     before: tuple[str, float] | None
@@ -76,7 +76,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Cluster:
-    """The sum of one cluster."""
+    """The aggregate of one cluster."""
 
     def __init__(self, name: str) -> None:
         self._ref = Ref(cluster=name, kind=KIND, name=name)
@@ -93,11 +93,11 @@ class Cluster:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no thing at all."""
+        """Whether it has no entity at all."""
         return not self._all.levels.total()
 
     def count(self, change: Change) -> None:
-        """Take a thing's new level and score instead of its old ones."""
+        """Count an entity under its new level and score instead of its old ones."""
         kind = self._kinds.setdefault(change.kind, Tally())
         for counted, number in ((change.before, -1), (change.after, 1)):
             if counted is not None:
@@ -108,9 +108,9 @@ class Cluster:
         self._now = max(self._now, change.now)
 
     def message(self) -> Health:
-        """What to publish; a removal when nothing is left, since nothing observed is not health."""
+        """What to publish; a removal when nothing is left, since nothing observed is not healthy."""
         if self.is_empty:
-            return Health(text=f"{self._ref} has nothing in it any more.", ref=self._ref, op=REMOVE)
+            return Health(text=f"{self._ref} is gone: no entity is left", ref=self._ref, op=REMOVE)
         breakdown = {level: self._all.levels[level] for level in LEVELS}
         status = _status(breakdown)
         if (level := _LEVEL_BY_STATUS[status]) != self._level:
@@ -132,7 +132,7 @@ class Cluster:
 
 
 def aggregate_same(published: Aggregate, wanted: Aggregate) -> bool:
-    """Whether the published sum still tells the truth: every count, and the mean to a hundredth."""
+    """Whether the published aggregate still holds: every count, and the mean to a hundredth."""
     if published.overall is None or wanted.overall is None:
         is_mean_same = published.overall is wanted.overall
     else:

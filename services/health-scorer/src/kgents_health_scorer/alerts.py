@@ -1,10 +1,11 @@
 """The life of an alert: the verdict of one check, one after another → pending → firing → resolved → `kgents.alert.>`.
 
-An alert that was only ever pending was a blip, and is taken back without a word.
+An alert that was only ever pending was a blip: it is withdrawn and never resolved.
 """
 
 import hashlib
 from datetime import datetime
+from typing import Final
 
 from kgents_health_scorer.score import CRITICAL
 from kgents_health_scorer.scored_entity import Finding
@@ -12,9 +13,13 @@ from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.wire import REMOVE
 
+PENDING: Final = "Pending: "
+RESOLVED: Final = "Resolved: "
+EXPIRED: Final = "Expired: "
+
 
 def alert_same(published: Alert, wanted: Alert) -> bool:
-    """Whether the published alert still tells the truth: its value may sway, its state may not."""
+    """Whether the published alert still holds: its value may vary, its state may not."""
     return (published.state, published.severity, published.started_at) == (
         wanted.state,
         wanted.severity,
@@ -26,8 +31,8 @@ def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: dat
     """The alert of one check after the next verdict.
 
     Args:
-        ref: the thing.
-        finding: what the check says now; None when it has nothing to say.
+        ref: the entity.
+        finding: what the check finds now; None when it finds nothing.
         before: the alert so far.
         now: when.
 
@@ -39,7 +44,7 @@ def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: dat
     reason = finding.reason
     is_the_same_one = before is not None and before.state != "resolved"
     return Alert(
-        text=f"Not sure yet: {reason.text}" if finding.is_suspect else reason.text,
+        text=f"{PENDING}{reason.text}" if finding.is_suspect else reason.text,
         ref=ref,
         check=reason.check,
         state="pending" if finding.is_suspect else "firing",
@@ -59,7 +64,7 @@ def _ended(before: Alert | None, now: datetime) -> Alert | None:
     if before.state == "resolved":
         return before
     return Alert(
-        text=f"Over: {before.text}",
+        text=f"{RESOLVED}{_sentence(before)}",
         ref=before.ref,
         check=before.check,
         state="resolved",
@@ -75,9 +80,9 @@ def _ended(before: Alert | None, now: datetime) -> Alert | None:
 
 
 def removal(before: Alert) -> Alert:
-    """The word that an alert is forgotten."""
+    """The message that an alert is gone."""
     return Alert(
-        text=f"Forgotten: {before.text}",
+        text=f"{EXPIRED}{_sentence(before)}",
         ref=before.ref,
         check=before.check,
         state=before.state,
@@ -87,6 +92,11 @@ def removal(before: Alert) -> Alert:
     )
 
 
+def _sentence(alert: Alert) -> str:
+    """What was found, whatever became of it since."""
+    return alert.text.removeprefix(PENDING).removeprefix(RESOLVED)
+
+
 def dedup_key(ref: Ref, check_id: str) -> str:
-    """The same for the same thing and check, today and in a year."""
+    """The same for the same entity and check, today and in a year."""
     return hashlib.blake2b(ref.subject("alert", check=check_id).encode(), digest_size=8).hexdigest()

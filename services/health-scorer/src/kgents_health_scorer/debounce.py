@@ -1,8 +1,8 @@
 """The last three samples of one figure → which threshold counts as passed. Pulse → here → `scored_entity.py`.
 
-A threshold is passed when two of the last three samples are beyond it, so that a single blip rings no bell; it is left
-when three samples in a row are better than it by five per cent of it, so that a figure swaying around a threshold is
-one alert and not twenty.
+A threshold is passed when two of the last three samples are beyond it, so that a single blip is no finding; it is left
+when three samples in a row are better than it by five per cent of it, so that a figure that hovers around a threshold
+is one alert and not twenty.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ MARGIN: Final = 0.05
 
 
 class Window:
-    """The last samples of one figure of one thing from one source. Two windows never share samples."""
+    """The last samples of one figure of one entity from one source. Two windows never share samples."""
 
     __slots__ = ("_crit_passed", "_samples", "_suspect", "_warn_passed", "last", "last_beyond")
 
@@ -38,7 +38,7 @@ class Window:
         self._suspect = is_suspect
 
     def push(self, check: GradedCheck, value: float, evidence: str) -> None:
-        """Take the next sample; NaN is none."""
+        """Add the next sample; NaN is none."""
         self.last = (value, evidence)
         self._samples = (*self._samples[1 - SAMPLES :], check.badness(value))
         limits = check.thresholds

@@ -1,8 +1,8 @@
 """Topology and pulses in → only what they touched is judged again → Health and Alert messages out.
 
 `Scorer` does no I/O and knows no clock: every call says when. Its owner publishes what `take` returns through state
-tables, which drop whatever `health_same` and `alert_same` call no news; so a scorer may say a thing twice, and after a
-restart it says everything once.
+tables, which drop what is the same by `health_same` and `alert_same`; so a scorer may give a message twice, and
+after a restart it gives all of them once.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from kgents_health_scorer.checks.check import AgeCheck, Check
 from kgents_health_scorer.checks.status import PENDING, SILENT
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.score import Band, band_of
-from kgents_health_scorer.scored_entity import LONG_AGO, Checks, Thing, Verdict, checks_of
+from kgents_health_scorer.scored_entity import LONG_AGO, Checks, ScoredEntity, Verdict, checks_of
 from kgents_health_scorer.sentences import of_health
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
@@ -26,16 +26,16 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import REMOVE
 
-STRANGERS_MAX: Final = 10_000
-"""Things that send pulses and are not in the topology (yet): their samples are kept, oldest thing dropped first."""
+UNMATCHED_MAX: Final = 10_000
+"""Entities with pulses that are not in the topology (yet): their samples are kept, the oldest entity dropped first."""
 CALM: Final = 0.05
-"""A score that moves less than this inside its level is no news."""
+"""A score that moves less than this inside its level is not published."""
 
 
 def health_same(published: Health, wanted: Health) -> bool:
-    """Whether the published message still tells the truth. Its text and values may sway; what it concludes may not.
+    """Whether the published message still holds. Its text and values may vary; what it concludes may not.
 
-    That more checks have been evaluated is news, that fewer have is not: when samples stop, `KG-006` says so.
+    That more checks have been evaluated is published, that fewer have is not: when samples stop, `KG-006` reports it.
     """
     if published.aggregate is not None and wanted.aggregate is not None:
         return aggregate_same(published.aggregate, wanted.aggregate)
@@ -57,9 +57,9 @@ class Scorer:
     def __init__(self, checks: Iterable[Check]) -> None:
         self._catalogue = tuple(checks)
         self._checks: dict[str, Checks] = {}  # by kind
-        self._things: dict[Ref, Thing] = {}
-        self._strangers: dict[Ref, Thing] = {}
-        self._gone: OrderedDict[Ref, Thing] = OrderedDict()  # not yet taken
+        self._entities: dict[Ref, ScoredEntity] = {}
+        self._unmatched: dict[Ref, ScoredEntity] = {}
+        self._gone: OrderedDict[Ref, ScoredEntity] = OrderedDict()  # not yet taken
         self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
@@ -67,30 +67,30 @@ class Scorer:
     # What comes in
 
     def restore_health(self, health: Health) -> None:
-        """Go on from what was published: a level keeps its `since`, findings stay until samples say better."""
+        """Go on from what was published: a level keeps its `since`, findings stay until samples end them."""
         if health.ref.kind == aggregate.KIND:
             self._cluster(health.ref.cluster).restore(health)
             self._dirty_clusters.add(health.ref.cluster)
             return
-        thing = self._things.setdefault(health.ref, Thing(health.ref))
-        thing.level, thing.since, thing.uid = health.level, health.since or LONG_AGO, health.uid
+        scored = self._entities.setdefault(health.ref, ScoredEntity(health.ref))
+        scored.level, scored.since, scored.uid = health.level, health.since or LONG_AGO, health.uid
         for reason in health.reasons:
-            _remember_reason(thing, reason)
+            _remember_reason(scored, reason)
 
     def restore_alert(self, alert: Alert) -> None:
-        """Go on from an alert that was published; comes after the health of its thing."""
-        thing = self._things.setdefault(alert.ref, Thing(alert.ref))
-        thing.alerts[alert.check] = alert
+        """Go on from an alert that was published; comes after the health of its entity."""
+        scored = self._entities.setdefault(alert.ref, ScoredEntity(alert.ref))
+        scored.alerts[alert.check] = alert
         if alert.state == "resolved":
             return
         if alert.check == PENDING and alert.started_at is not None:
-            patience_s = (each.thresholds.given[0] for each in self._catalogue if isinstance(each, AgeCheck))
-            thing.remember_pending(alert.started_at - timedelta(seconds=next(patience_s, 0.0)))
+            pending_s = (each.thresholds.given[0] for each in self._catalogue if isinstance(each, AgeCheck))
+            scored.remember_pending(alert.started_at - timedelta(seconds=next(pending_s, 0.0)))
         elif isinstance(alert.value, float):
-            thing.remember_window(alert.check, _window_of(alert, alert.value))
+            scored.remember_window(alert.check, _window_of(alert, alert.value))
 
     def on_topology(self, entity: TopologyEntity | None, ref: Ref, *, now: datetime, evidence: str) -> None:
-        """Take the topology's word on one thing.
+        """Take over one entity of the topology.
 
         Args:
             entity: what it is; None when it is gone.
@@ -99,20 +99,20 @@ class Scorer:
             evidence: `<stream>:<sequence>` of it.
         """
         if ref.kind == aggregate.KIND:
-            return  # the subject of our own sum
+            return  # the subject of our own aggregate
         if entity is None:
             self._remove(ref, now)
             return
-        thing = self._things.get(ref)
-        if thing is None:
-            thing = self._things[ref] = self._strangers.pop(ref, Thing(ref))
+        scored = self._entities.get(ref)
+        if scored is None:
+            scored = self._entities[ref] = self._unmatched.pop(ref, ScoredEntity(ref))
             if ref in self._gone:
-                thing.succeed(self._gone.pop(ref))
-        thing.take_entity(entity, now, evidence)
+                scored.succeed(self._gone.pop(ref))
+        scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str) -> None:
-        """Take a sample; one that is not newer than the last of its thing and source changes nothing.
+        """Take a sample; one that is not newer than the last of its entity and source changes nothing.
 
         Args:
             pulse: the sample.
@@ -120,36 +120,36 @@ class Scorer:
             evidence: `<stream>:<sequence>` of it.
         """
         ref = pulse.ref
-        thing = self._things.get(ref)
-        if thing is None:
-            thing = self._stranger(ref)
+        scored = self._entities.get(ref)
+        if scored is None:
+            scored = self._unmatched_entity(ref)
         else:
             self._dirty.setdefault(ref, LONG_AGO)
-        thing.take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
+        scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
 
     def tick(self, now: datetime) -> None:
-        """Let time pass: samples may be missing now, and patience over."""
-        due = [ref for ref, thing in self._things.items() if thing.due is not None and thing.due <= now]
+        """Let time pass: samples may be missing now, and a state may have lasted too long."""
+        due = [ref for ref, scored in self._entities.items() if scored.due is not None and scored.due <= now]
         self._dirty.update(dict.fromkeys(due, now))
 
     def caught_up(self, now: datetime) -> None:
-        """The topology is complete: whatever was restored and is not in it has gone while nobody looked."""
-        self._dirty.update(dict.fromkeys(self._things, now))
+        """The topology is complete: whatever was restored and is not in it vanished between two runs."""
+        self._dirty.update(dict.fromkeys(self._entities, now))
 
     def _remove(self, ref: Ref, now: datetime) -> None:
-        self._strangers.pop(ref, None)
+        self._unmatched.pop(ref, None)
         self._dirty.pop(ref, None)
-        if (thing := self._things.pop(ref, None)) is not None:
-            thing.now = max(thing.now, now)
-            self._gone[ref] = thing
+        if (scored := self._entities.pop(ref, None)) is not None:
+            scored.now = max(scored.now, now)
+            self._gone[ref] = scored
 
-    def _stranger(self, ref: Ref) -> Thing:
-        if (known := self._strangers.get(ref)) is not None:
+    def _unmatched_entity(self, ref: Ref) -> ScoredEntity:
+        if (known := self._unmatched.get(ref)) is not None:
             return known
-        if len(self._strangers) >= STRANGERS_MAX:
-            del self._strangers[next(iter(self._strangers))]
-        thing = self._strangers[ref] = Thing(ref)
-        return thing
+        if len(self._unmatched) >= UNMATCHED_MAX:
+            del self._unmatched[next(iter(self._unmatched))]
+        scored = self._unmatched[ref] = ScoredEntity(ref)
+        return scored
 
     def _checks_of(self, kind: str) -> Checks:
         if (known := self._checks.get(kind)) is None:
@@ -171,52 +171,52 @@ class Scorer:
     def take(self) -> Iterator[Health | Alert]:
         """What the streams should hold for everything that was touched; `op: remove` takes a subject away.
 
-        Each thing is judged when its messages are asked for, so the caller decides how many to take before others have
+        Each entity is judged when its messages are asked for, so the caller decides how many to take before others have
         their turn. Input may come in meanwhile; clusters come after what was touched when this call began.
         """
         for _ in range(len(self._gone) + len(self._dirty)):
             if self._gone:
-                yield from self._farewell(self._gone.popitem(last=False)[1])
+                yield from self._removed(self._gone.popitem(last=False)[1])
             elif self._dirty:
                 ref, now = self._dirty.popitem(last=False)
-                if (thing := self._things.get(ref)) is not None:
-                    yield from self._judged(thing, now)
+                if (scored := self._entities.get(ref)) is not None:
+                    yield from self._judged(scored, now)
         while self._dirty_clusters:
             name = self._dirty_clusters.pop()
             yield self._clusters[name].message()
             if self._clusters[name].is_empty:
                 del self._clusters[name]
 
-    def _judged(self, thing: Thing, now: datetime) -> list[Health | Alert]:
-        thing.now = max(thing.now, now)
-        if thing.entity is None:
-            if now == LONG_AGO:  # a sample of a thing whose topology message is still to come
+    def _judged(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
+        scored.now = max(scored.now, now)
+        if scored.entity is None:
+            if now == LONG_AGO:  # a sample of an entity whose topology message is still to come
                 return []
-            del self._things[thing.ref]
-            return self._farewell(thing)
-        verdict = thing.judge(thing.entity, self._checks_of(thing.ref.kind))
-        self._count(thing, (verdict.level, verdict.score))
-        return [_health(thing, thing.entity, verdict), *_alerts(thing, verdict)]
+            del self._entities[scored.ref]
+            return self._removed(scored)
+        verdict = scored.judge(scored.entity, self._checks_of(scored.ref.kind))
+        self._count(scored, (verdict.level, verdict.score))
+        return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]
 
-    def _farewell(self, thing: Thing) -> list[Health | Alert]:
-        self._count(thing, None)
-        return [Health(text=f"{thing.ref} is gone.", ref=thing.ref, op=REMOVE), *map(removal, thing.alerts.values())]
+    def _removed(self, scored: ScoredEntity) -> list[Health | Alert]:
+        self._count(scored, None)
+        return [Health(text=f"{scored.ref} is gone", ref=scored.ref, op=REMOVE), *map(removal, scored.alerts.values())]
 
-    def _count(self, thing: Thing, after: tuple[str, float] | None) -> None:
-        if after == thing.counted:
+    def _count(self, scored: ScoredEntity, after: tuple[str, float] | None) -> None:
+        if after == scored.counted:
             return
-        self._cluster(thing.ref.cluster).count(Change(thing.ref.kind, thing.counted, after, thing.now))
-        self._dirty_clusters.add(thing.ref.cluster)
-        thing.counted = after
+        self._cluster(scored.ref.cluster).count(Change(scored.ref.kind, scored.counted, after, scored.now))
+        self._dirty_clusters.add(scored.ref.cluster)
+        scored.counted = after
 
 
-def _remember_reason(thing: Thing, reason: Reason) -> None:
+def _remember_reason(scored: ScoredEntity, reason: Reason) -> None:
     if reason.check == SILENT:
         for source in str(reason.value).split(", "):
-            thing.remember_silence(source, reason.evidence)
+            scored.remember_silence(source, reason.evidence)
     elif isinstance(reason.value, float):
         window = Window(reason.value, band=band_of(reason.severity), evidence=reason.evidence)
-        thing.remember_window(reason.check, window)
+        scored.remember_window(reason.check, window)
 
 
 def _window_of(alert: Alert, value: float) -> Window:
@@ -226,34 +226,34 @@ def _window_of(alert: Alert, value: float) -> Window:
     return Window(value, band=band, evidence=alert.evidence)
 
 
-def _health(thing: Thing, entity: TopologyEntity, verdict: Verdict) -> Health:
-    if verdict.level != thing.level:
-        thing.level = verdict.level
-        thing.since = thing.now
+def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> Health:
+    if verdict.level != scored.level:
+        scored.level = verdict.level
+        scored.since = scored.now
     return Health(
-        text=of_health(thing.ref, verdict.level, verdict.reasons, entity.status),
-        ref=thing.ref,
+        text=of_health(scored.ref, verdict.level, verdict.reasons, entity.status),
+        ref=scored.ref,
         score=verdict.score,
         level=verdict.level,
         reasons=verdict.reasons,
         evaluated=verdict.evaluated,
         applicable=verdict.applicable,
-        since=thing.since,
+        since=scored.since,
         uid=entity.uid,
     )
 
 
-def _alerts(thing: Thing, verdict: Verdict) -> list[Alert]:
-    """What has become of the thing's alerts; `thing.alerts` is brought up to date."""
+def _alerts(scored: ScoredEntity, verdict: Verdict) -> list[Alert]:
+    """What has become of the entity's alerts; `scored.alerts` is brought up to date."""
     findings = {each.check.id: each for each in verdict.findings if each.check.alerts}
     messages = []
-    for check_id in {**thing.alerts, **findings}:
-        before = thing.alerts.get(check_id)
-        after = next_alert(thing.ref, findings.get(check_id), before, thing.now)
+    for check_id in {**scored.alerts, **findings}:
+        before = scored.alerts.get(check_id)
+        after = next_alert(scored.ref, findings.get(check_id), before, scored.now)
         if after is None and before is not None:
-            del thing.alerts[check_id]
+            del scored.alerts[check_id]
             messages.append(removal(before))
         elif after is not None and after is not before:
-            thing.alerts[check_id] = after
+            scored.alerts[check_id] = after
             messages.append(after)
     return messages

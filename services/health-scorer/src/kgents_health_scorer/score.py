@@ -1,7 +1,7 @@
 """How bad, as a number: a value and its thresholds → severity 0..1 → `score = 1 − the worst severity` → level.
 
 Why the worst and not a mean: a failed database among good figures would average to "warning", and the more one
-measures of a dead thing the better it would look. A worst finding cannot be hidden, and can be named.
+measures of a dead entity the better it would look. A worst finding cannot be hidden, and can be named.
 
     value      … warn … crit … fatal …
     severity    0  0.2 ───0.5─────1   1        straight lines between; the jump at `warn` is what makes a warning
@@ -77,7 +77,7 @@ def threshold_passed(check: GradedCheck, how_bad: float) -> float:
 
 
 def score_of(worst: float) -> float:
-    """The score of a thing by the severity of its worst finding (0: none)."""
+    """The score of an entity by the severity of its worst finding (0: none)."""
     match band_of(worst):
         case Band.FINE:
             return 1.0
@@ -88,10 +88,10 @@ def score_of(worst: float) -> float:
 
 
 def judge(severities: Sequence[float], *, all_known: bool) -> tuple[float, str]:
-    """Score and level of a thing by the severities of its findings.
+    """Score and level of an entity by the severities of its findings.
 
     When something needed is not known, the score is 0.5 and the level `unknown`, unless what is known is critical:
-    that it has failed stays true whatever else nobody can see.
+    that it has failed stays true whatever else is not known.
     """
     score = score_of(max(severities, default=0.0))
     if all_known or score < UNKNOWN_SCORE:

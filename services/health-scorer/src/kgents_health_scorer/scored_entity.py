@@ -1,7 +1,7 @@
-"""One thing: its topology entity and the last samples of its pulses → checks → a verdict → `reducer.py`.
+"""One entity as the scorer knows it: its topology and its last samples → checks → a verdict → `reducer.py`.
 
-Nothing a source said is forgotten because it falls silent: a finding stays until a sample or the topology says better.
-So what goes missing can only make a thing look worse.
+Nothing a source reported is forgotten because it falls silent: a finding stays until a sample or the topology ends it.
+So what goes missing can only make an entity look worse.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, SampleCheck, Standing, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, SampleCheck, State, StateCheck
 from kgents_health_scorer.checks.status import SILENT
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.score import Band
@@ -49,7 +49,7 @@ def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One check that has something to say."""
+    """One check that found something."""
 
     check: Check
     reason: Reason
@@ -60,7 +60,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What all checks together say."""
+    """What all checks together find."""
 
     score: float
     level: str
@@ -73,7 +73,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class _Source:
-    """Who sends pulses of a thing, and the last of them."""
+    """One source of pulses of an entity, and the last of them."""
 
     __slots__ = ("deadline", "evidence", "timestamp", "uid", "windows")
 
@@ -85,8 +85,8 @@ class _Source:
         self.windows: dict[str, Window] = {}  # by check
 
 
-class Thing:
-    """One thing. Its owner feeds it and reads verdicts; `level`, `since` and `alerts` are its owner's memory."""
+class ScoredEntity:
+    """One entity. Its owner feeds it and reads verdicts; `level`, `since` and `alerts` are its owner's memory."""
 
     __slots__ = (
         "_entity_evidence",
@@ -110,15 +110,15 @@ class Thing:
         self.entity: TopologyEntity | None = None
         self.uid = ""
         self.now = LONG_AGO
-        """The latest moment that this thing knows of."""
+        """The latest moment that is known of."""
         self.due: datetime | None = None
         """When its verdict may change by time alone."""
         self.level = ""
         self.since = LONG_AGO
         self.counted: tuple[str, float] | None = None
-        """Level and score as its cluster's sum holds them."""
+        """Level and score as its cluster's aggregate counts them."""
         self.alerts: dict[str, Alert] = {}
-        """By check; resolved ones too, since their messages still stand."""
+        """By check; resolved ones too, since their messages are still published."""
         self._entity_evidence = ""
         self._status_since = LONG_AGO
         self._sources: dict[str, _Source] = {}
@@ -128,7 +128,7 @@ class Thing:
     # What comes in
 
     def take_entity(self, entity: TopologyEntity, now: datetime, evidence: str) -> None:
-        """Take over what the topology says. Another uid is another incarnation: old samples say nothing of it."""
+        """Take over the entity as the topology has it. Old samples do not apply to another incarnation (uid)."""
         is_renewed = bool(self.uid and entity.uid and self.uid != entity.uid)
         if is_renewed:
             self._remembered.clear()
@@ -163,8 +163,8 @@ class Thing:
                 source.windows[check.id] = self._remembered.pop(check.id, Window())
             source.windows[check.id].push(check, value, evidence)
 
-    def succeed(self, before: "Thing") -> None:
-        """Take the place of a gone thing of the same name: what was said of it still stands, its facts do not."""
+    def succeed(self, before: "ScoredEntity") -> None:
+        """Take the place of a removed entity of the same name: what was published of it stays, its facts do not."""
         self.level, self.since, self.counted, self.alerts = before.level, before.since, before.counted, before.alerts
 
     def remember_window(self, check_id: str, window: Window) -> None:
@@ -176,7 +176,7 @@ class Thing:
         self._sources[source] = _Source(self.uid, evidence)
 
     def remember_pending(self, since: datetime) -> None:
-        """Go on from a thing that was pending before a restart."""
+        """Go on from an entity that was pending before a restart."""
         self._pending_since = since
 
     # What comes out
@@ -185,11 +185,11 @@ class Thing:
         """The verdict now; also sets `due`."""
         sources = self._sources_of_this_incarnation()
         silent = tuple(sorted(name for name, each in sources.items() if each.deadline <= self.now))
-        standing = Standing(entity, (self.now - self._status_since).total_seconds(), silent)
+        state = State(entity, (self.now - self._status_since).total_seconds(), silent)
         self.due = self._next_change(entity, sources.values())
-        findings = [*self._states(standing, checks), *self._ages(standing, checks)]
+        findings = [*self._states(state, checks), *self._ages(state, checks)]
         evaluated = applicable = len(checks.states) + len(checks.ages)
-        for check in () if standing.is_ending else checks.samples:
+        for check in () if state.is_ending else checks.samples:
             if not check.when(entity):
                 continue
             applicable += 1
@@ -199,26 +199,26 @@ class Thing:
         return _verdict(findings, evaluated, applicable)
 
     def _sources_of_this_incarnation(self) -> dict[str, _Source]:
-        """Those whose last pulse does not speak of another one: late of the old one, or ahead of the topology."""
+        """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
         return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
 
     def _next_change(self, entity: TopologyEntity, sources: Iterable[_Source]) -> datetime | None:
         if entity.status == "pending":
-            return self.now  # whenever somebody looks
+            return self.now  # at every tick
         return min((each.deadline for each in sources if each.deadline > self.now), default=None)
 
-    def _states(self, standing: Standing, checks: Checks) -> Iterator[Finding]:
+    def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.states:
-            if (found := check.find(standing)) is not None:
+            if (found := check.find(state)) is not None:
                 text = check.text.format(thing=self.ref, value=found)
                 # What shows a silence is the last message before it.
-                evidence = self._sources[standing.silent[0]].evidence if check.id == SILENT else self._entity_evidence
+                evidence = self._sources[state.silent[0]].evidence if check.id == SILENT else self._entity_evidence
                 reason = Reason(check.id, text, check.severity, value=found, evidence=evidence)
                 yield Finding(check, reason)
 
-    def _ages(self, standing: Standing, checks: Checks) -> Iterator[Finding]:
+    def _ages(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.ages:
-            age_s = check.age_s(standing)
+            age_s = check.age_s(state)
             how_bad = score.severity(check, age_s)
             if (band := score.band_of(how_bad)) != Band.FINE:
                 began = self._status_since + timedelta(seconds=check.thresholds.given[0])
@@ -226,7 +226,7 @@ class Thing:
                 yield Finding(check, reason, began=began)
 
     def _sample(self, check: SampleCheck, sources: Iterable[_Source]) -> Finding | None:
-        """The finding of a check, or its suspicion; the worst one if several sources measure the same."""
+        """The finding of a check, confirmed or not; the worst one if several sources measure the same."""
         windows = [each.windows[check.id] for each in sources if check.id in each.windows]
         if check.id in self._remembered:
             windows.append(self._remembered[check.id])

@@ -1,4 +1,4 @@
-"""The plain sentences of our messages: a value and its unit → words; a level and its reasons → `text`."""
+"""The sentences of health messages: a value and its unit → words; a level and its reasons → `text`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -35,12 +35,18 @@ def _plain(value: float) -> str:
 def of_health(ref: Ref, level: str, reasons: Sequence[Reason], status: str) -> str:
     """The text of a Health message."""
     if not reasons:
-        return f"{ref} is {level}." if status == "running" else f"{ref} is {level}: it is {status}, as expected."
-    more = f" And {len(reasons) - 1} more." if len(reasons) > 1 else ""
+        return f"{ref} is {level}" if status == "running" else f"{ref} is {level} ({status})"
+    more = f" And {_counted(len(reasons) - 1, 'more reason')}." if len(reasons) > 1 else ""
     return f"{level.capitalize()}: {reasons[0].text}{more}"
 
 
 def of_cluster(ref: Ref, status: str, breakdown: dict[str, int]) -> str:
     """The text of the Health message of a cluster."""
-    counts = ", ".join(f"{number} {level}" for level, number in breakdown.items() if number)
-    return f"{ref} is {status}: of {sum(breakdown.values())} things {counts}."
+    healthy, total = breakdown["healthy"], sum(breakdown.values())
+    others = [f"{number} {level}" for level, number in breakdown.items() if number and level != "healthy"]
+    counts = [f"{healthy:,}/{total:,} {'entity' if total == 1 else 'entities'} healthy", *others]
+    return f"{ref} is {status}: {', '.join(counts)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -82,12 +82,12 @@ class _Builder:
 
     async def publish(self) -> None:
         """Publish what changed, and at first what changed since the last run."""
-        async for news in self.follower.desired():
-            subject = news.ref.subject("topology")
-            if news.entity is not None:
-                self.table.put(subject, news.entity, trace=news.trace)
+        async for merged in self.follower.desired():
+            subject = merged.ref.subject("topology")
+            if merged.entity is not None:
+                self.table.put(subject, merged.entity, trace=merged.trace)
             elif (gone := self.table.desired(subject)) is not None:
-                self.table.remove(subject, removal(news.ref, gone.uid, news.reason), trace=news.trace)
+                self.table.remove(subject, removal(merged.ref, gone.uid, merged.reason), trace=merged.trace)
 
     def _reduce_heartbeat(self, change: Change[Meta]) -> None:
         old, new = (each if isinstance(each, Heartbeat) else None for each in (change.old, change.new))

@@ -1,4 +1,4 @@
-"""What changed between two pictures of one thing, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
+"""What changed between two versions of one entity, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -9,9 +9,9 @@ from kgents_shared.contract.entity import Traffic, Value
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
 
 LISTED_MAX: Final = 32
-"""Differences spelled out in one message; `changed_count` tells when there are more."""
+"""Differences listed in one message; `changed_count` counts all."""
 TRAFFIC_TOLERANCE_RATIO: Final = 0.2
-"""Rates within a fifth of the *published* value are no news; so slow drift is told in the end, and noise never."""
+"""Rates within a fifth of the *published* value are the same: slow drift is published in the end, and noise never."""
 TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
 """Below this, a change of that size is noise whatever its ratio."""
 
@@ -22,7 +22,7 @@ _MAPPINGS: Final = ("labels", "annotations", "attributes")
 
 def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
     """Whether a subscriber would learn nothing new. Compared with what was published, not with what was seen last."""
-    return (  # spelled out: this is asked for every picture, and loops over field names cost four times as much
+    return (  # spelled out: this is asked for every entity, and loops over field names cost four times as much
         published.status == wanted.status
         and published.reason == wanted.reason
         and published.uid == wanted.uid
@@ -51,7 +51,7 @@ def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
 
 
 def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference]:
-    """Every field that differs, the most telling first."""
+    """Every field that differs, the most important first."""
     for field in _SCALARS:
         if (before := getattr(old, field)) != (after := getattr(new, field)):
             yield Difference(field=field, old=_plain(before), new=_plain(after))
@@ -136,7 +136,7 @@ def _condition(entity: TopologyEntity) -> str:
 def _sentence(old: TopologyEntity, new: TopologyEntity, changed: list[Difference]) -> str:
     if new.stale != old.stale:
         if new.stale:
-            return f"{new.ref} is stale: nothing heard from {', '.join(new.stale)}; last known {_condition(new)}"
+            return f"{new.ref} is stale: no report from {', '.join(new.stale)}; last known {_condition(new)}"
         return f"{new.ref} is fresh again: {_condition(new)}"
     if (old.status, old.reason) != (new.status, new.reason):
         return f"{new.ref} is {_condition(new)}, was {_condition(old)}"

@@ -1,4 +1,4 @@
-"""What is said of each thing, and by which names things refer to each other: entities → resolved peers. Pure.
+"""What is reported of each entity, and by which names entities refer to each other: entities → resolved peers. Pure.
 
 Peers may be named by ref or by an alias or address that another entity claims, and may arrive before or after those
 who name them. So the graph knows for each name who claims it and who waits for it; a change of one entity touches
@@ -40,16 +40,16 @@ class _Counted(defaultdict[Name, dict[Ref, int]]):
 
 
 class Graph:
-    """Every fact on every thing, by source."""
+    """Every fact on every entity, by source."""
 
     def __init__(self) -> None:
         self.facts: dict[Ref, dict[str, Entity]] = {}
-        """Ref → source → what this source says of it."""
+        """Ref → source → what this source reports of it."""
         self._claims = _Counted()
         self._waiting = _Counted()
 
     def put(self, entity: Entity) -> set[Ref]:
-        """Take over what a source says of a thing; returns the refs whose merged picture may differ now."""
+        """Take over what a source reports; returns the refs whose merged entity may differ now."""
         by_source = self.facts.get(entity.ref)
         is_new = by_source is None
         if by_source is None:
@@ -74,7 +74,7 @@ class Graph:
         return touched
 
     def drop(self, ref: Ref, source: str) -> set[Ref]:
-        """A source no longer sees a thing; returns the refs whose merged picture may differ now."""
+        """A source no longer sees an entity; returns the refs whose merged entity may differ now."""
         by_source = self.facts.get(ref)
         old = by_source.pop(source, None) if by_source is not None else None
         if by_source is None or old is None:
@@ -90,7 +90,7 @@ class Graph:
         if isinstance(connection.peer, Ref):
             return connection.peer if connection.peer in self.facts else None
         for name in _names(connection, of.cluster):
-            # Two claimants are a fault of the world (a reused address); every builder picks the same one.
+            # Two claimants are no fault of ours (a reused address); every builder picks the same one.
             claimants = [ref for ref in self._claims.get(name, ()) if ref != of]
             if claimants:
                 return min(claimants)

@@ -1,4 +1,4 @@
-"""One picture out of what several sources say of one thing: facts by source → TopologyEntity. Pure.
+"""What several sources report of one entity → the merged entity: facts by source → TopologyEntity. Pure.
 
 The result depends on the facts alone, never on the order in which they came.
 """
@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 def by_priority(facts: Mapping[str, Entity], priority: Sequence[str]) -> list[Entity]:
-    """The sources' words, the most trusted first; sources that `priority` does not name come last, by name."""
+    """The sources' facts, the most trusted first; sources that `priority` does not name come last, by name."""
     rank = {source: position for position, source in enumerate(priority)}
     return [facts[source] for source in sorted(facts, key=lambda source: (rank.get(source, len(rank)), source))]
 
@@ -27,22 +27,22 @@ def merge(
     *,
     time_ns: int,
 ) -> TopologyEntity:
-    """The merged picture after the news of `time_ns`, without `text` and `changed`.
+    """The merged entity after the message of `time_ns`, without `text` and `changed`.
 
     Facts come the most trusted first, at least one.
     Where sources disagree the first one counts; what only one of them knows is kept.
     """
     at = datetime.fromtimestamp(time_ns / 1e9, UTC)
     connections = _connections(ref, facts, resolve)
-    if len(facts) == 1:  # nearly every thing has one source
+    if len(facts) == 1:  # nearly every entity has one source
         return _only(facts[0], stale, connections, at)
-    judge = next((fact for fact in facts if fact.status in STATUSES and fact.status != "unknown"), facts[0])
+    decisive = next((fact for fact in facts if fact.status in STATUSES and fact.status != "unknown"), facts[0])
     return TopologyEntity(
         text="",
         ref=ref,
         uid=next((fact.uid for fact in facts if fact.uid), ""),
-        status=judge.status if judge.status in STATUSES else "unknown",
-        reason=judge.reason,
+        status=decisive.status if decisive.status in STATUSES else "unknown",
+        reason=decisive.reason,
         stale=sorted(fact.source for fact in facts if fact.source in stale),
         sources=sorted(fact.source for fact in facts),
         labels=_union([fact.labels for fact in facts]),
@@ -57,7 +57,7 @@ def merge(
 
 
 def _only(fact: Entity, stale: Collection[str], connections: list[ResolvedConnection], at: datetime) -> TopologyEntity:
-    """The picture when there is nothing to merge: the same as `merge` gives, at a third of its cost."""
+    """The entity when there is nothing to merge: the same as `merge` gives, at a third of its cost."""
     return TopologyEntity(
         text="",
         ref=fact.ref,

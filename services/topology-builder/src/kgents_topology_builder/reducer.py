@@ -1,8 +1,8 @@
 """Entity messages, heartbeats and the time → the topology as it should be published. Pure: no I/O, no clock.
 
-The reducer holds what every source says and hands out, on demand, the merged picture of each thing that may have
-changed. Whether that is news is for the state table to find, against what is published. So a message that comes twice,
-or late, or a replay of everything, changes nothing.
+The reducer holds what every source reports and gives, on demand, the merged entity of each ref that may have changed.
+Whether it differs from what is published is for the state table to find. So a message that comes twice, or late, or a
+replay of everything, changes nothing.
 """
 
 import heapq
@@ -24,20 +24,20 @@ MISSED_REPORTS: Final = 3
 STALE_AFTER_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
 """How long a source may be silent after its last heartbeat ended before its facts are stale: a restart takes less."""
 EXPIRIES_MAX: Final = 1_000
-"""Entities whose expiry one call of `tick` looks at."""
+"""Entities whose expiry one call of `tick` checks."""
 
-VOUCHING_STATE: Final = "in_sync"
+ATTESTING_STATE: Final = "in_sync"
 
 Observer = tuple[str, str]
-"""(cluster, source): who vouches for a fact."""
+"""(cluster, source): what attests a fact."""
 
 
-class News(msgspec.Struct, frozen=True):
-    """One thing's picture as it should be published."""
+class Merged(msgspec.Struct, frozen=True):
+    """One entity as it should be published."""
 
     ref: Ref
     entity: TopologyEntity | None
-    """None: the thing is gone."""
+    """None: it is gone."""
     reason: str
     """Why it is gone."""
     time_ns: int
@@ -63,7 +63,7 @@ class Reducer:
         self._dirty_observers: dict[Observer, int] = {}  # → when it became stale or fresh
         self._expiry_ns: dict[tuple[Ref, str], int] = {}
         self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
-        self._alive: dict[Observer, set[str]] = {}
+        self._attesting: dict[Observer, set[str]] = {}
         self._silent_since_ns: dict[Observer, int] = {}
         self._stale: set[Observer] = set()
 
@@ -77,45 +77,45 @@ class Reducer:
         self._dirty[published.ref] = _Cause(self._started_ns)
 
     def upsert(self, entity: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
-        """A source says that a thing is so."""
+        """A source reports an entity."""
         observer = (entity.ref.cluster, entity.source)
         if entity.report_interval_s is not None:
             self._note_report(entity, entity.report_interval_s, time_ns)
-        elif not self._alive.get(observer):
+        elif not self._attesting.get(observer):
             self._silent_since_ns.setdefault(observer, max(self._started_ns, time_ns))
         self._touch(self.graph.put(entity), entity.ref, _Cause(time_ns, trace or {}))
 
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
-        """A source says that a thing is gone. Of another incarnation than the one we know, that is old news."""
+        """A source reports that an entity is gone; late, if it names another incarnation than the one that is known."""
         known = self.graph.facts.get(removal.ref, {}).get(removal.source)
         if known is None or (removal.uid and known.uid and removal.uid != known.uid):
             return
         self._drop(removal.ref, removal.source, _Cause(time_ns, trace or {}, removal.reason or "deleted"))
 
     def forget(self, ref: Ref, source: str, *, time_ns: int) -> None:
-        """The stream no longer holds the source's message, and nobody said why."""
+        """The stream no longer holds the source's message, and no removal says why."""
         self._drop(ref, source, _Cause(time_ns))
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
-        """An instance says how it is. Only one that is in sync with what it watches vouches for its facts."""
+        """An instance reports its state. Only one that is in sync with what it watches attests its facts."""
         if not beat.source:
             return
-        if beat.state != VOUCHING_STATE:
+        if beat.state != ATTESTING_STATE:
             self.silence(cluster, beat.source, instance, time_ns=time_ns)
             return
         observer = (cluster, beat.source)
-        self._alive.setdefault(observer, set()).add(instance)
+        self._attesting.setdefault(observer, set()).add(instance)
         self._silent_since_ns.pop(observer, None)
         if observer in self._stale:
             self._stale.discard(observer)
             self._dirty_observers[observer] = time_ns
 
     def silence(self, cluster: str, source: str, instance: str, *, time_ns: int) -> None:
-        """An instance no longer vouches: its heartbeat is over, or says that it does not see what it watches."""
+        """An instance no longer attests: its heartbeat expired, or it does not see what it watches."""
         observer = (cluster, source)
-        alive = self._alive.get(observer, set())
-        alive.discard(instance)
-        if not alive:
+        attesting = self._attesting.get(observer, set())
+        attesting.discard(instance)
+        if not attesting:
             self._silent_since_ns.setdefault(observer, time_ns)
 
     def tick(self, now_ns: int) -> bool:
@@ -149,26 +149,26 @@ class Reducer:
         """Whether `take` has something to give."""
         return bool(self._dirty or self._dirty_observers)
 
-    def take(self) -> Iterator[News]:
-        """The picture of each thing that may have changed, made when it is asked for.
+    def take(self) -> Iterator[Merged]:
+        """Each entity that may have changed, merged when it is asked for.
 
         One change may touch everything, so the caller decides how many to take before others have their turn. Messages
         may come in meanwhile; what is not taken stays for the next call.
         """
         while self.is_dirty:
             if self._dirty:
-                yield self._news(*self._dirty.popitem(last=False))
+                yield self._merged(*self._dirty.popitem(last=False))
             else:
                 self._touch_observer(*self._dirty_observers.popitem())
 
-    def _news(self, ref: Ref, cause: _Cause) -> News:
+    def _merged(self, ref: Ref, cause: _Cause) -> Merged:
         facts = self.graph.facts.get(ref)
         entity = None
         if facts:
             trusted_first = by_priority(facts, self._priority)
             stale = self._stale_sources(ref)
             entity = merge(ref, trusted_first, stale, self.graph.resolve, time_ns=cause.time_ns)
-        return News(ref, entity, cause.reason, cause.time_ns, cause.trace)
+        return Merged(ref, entity, cause.reason, cause.time_ns, cause.trace)
 
     def _stale_sources(self, ref: Ref) -> Collection[str]:
         if not self._stale:
@@ -185,7 +185,7 @@ class Reducer:
         self._touch(self.graph.drop(ref, source), ref, cause)
 
     def _touch(self, refs: set[Ref], own: Ref, cause: _Cause) -> None:
-        """Remember what to look at again; the trace belongs to the thing itself, not to its neighbours."""
+        """Remember what to merge again; the trace belongs to the entity itself, not to its neighbours."""
         of_neighbours = _Cause(cause.time_ns)
         for ref in refs:
             if ref == own:
@@ -207,5 +207,5 @@ class Reducer:
 
 
 def removal(ref: Ref, uid: str, reason: str) -> TopologyEntity:
-    """The word that a thing is gone."""
+    """The message that an entity is gone."""
     return TopologyEntity(text="", ref=ref, op=REMOVE, uid=uid, reason=reason)

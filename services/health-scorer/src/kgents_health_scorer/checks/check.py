@@ -1,8 +1,8 @@
 """What a check is: catalogue modules fill these Structs → `scored_entity.py` asks them → a Reason in a Health message.
 
-Three sorts, by what they look at:
+Three sorts, by what they read:
 
-- `StateCheck`: a fact that either holds or not (a status, a reason). Acts at once: its source has already made sure.
+- `StateCheck`: a fact that either holds or not (a status, a reason). Acts at once: its source has already confirmed it.
 - `AgeCheck`: how long a fact has held. Acts as soon as the time is over.
 - `SampleCheck`: one figure of a pulse. Needs two of the last three samples, since a single one may be a blip.
 """
@@ -24,9 +24,9 @@ class Thresholds(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """From where on a value is bad, in the check's own unit; a threshold that is None is never passed."""
 
     warn: float | None = None
-    """Somebody should look within days."""
+    """To be dealt with within days."""
     crit: float | None = None
-    """Somebody should look now."""
+    """To be dealt with now."""
     fatal: float | None = None
     """It cannot be worse. Needs `crit`, for the way there is critical."""
 
@@ -47,8 +47,8 @@ class Thresholds(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return tuple(each for each in (self.warn, self.crit, self.fatal) if each is not None)
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What is known of one thing beside its figures."""
+class State(msgspec.Struct, frozen=True, gc=False):
+    """What is known of one entity beside its figures."""
 
     entity: TopologyEntity
     status_age_s: float
@@ -58,7 +58,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_ending(self) -> bool:
-        """Whether it stops as somebody wished: then nothing of it is a failure."""
+        """Whether it stops as desired: then nothing of it is a failure."""
         return self.entity.status in ("terminating", "succeeded")
 
 
@@ -84,8 +84,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 class StateCheck(Check, frozen=True, kw_only=True):
     """A fact: it holds or it does not."""
 
-    find: Callable[[Standing], str | None]
-    """What was found; None when all is well."""
+    find: Callable[[State], str | None]
+    """What was found; None when there is no finding."""
     severity: float
     """How bad that is, as in `contract.health.Reason`."""
     means_unknown: bool = False
@@ -125,7 +125,7 @@ class GradedCheck(Check, frozen=True, kw_only=True):
 class AgeCheck(GradedCheck, frozen=True, kw_only=True):
     """How long something has been so."""
 
-    age_s: Callable[[Standing], float]
+    age_s: Callable[[State], float]
     """Seconds; 0 when it is not so."""
 
 
@@ -133,6 +133,6 @@ class SampleCheck(GradedCheck, frozen=True, kw_only=True):
     """One figure out of a pulse."""
 
     value: Callable[[Pulse], float | None]
-    """None, or NaN: this pulse does not say. That never ends a finding, and never makes one."""
+    """None, or NaN: this pulse does not have it. That never ends a finding, and never makes one."""
     when: Callable[[TopologyEntity], bool] = lambda _: True
-    """Whether a thing of these kinds is judged at all, by its settings."""
+    """Whether an entity of these kinds is judged at all, by its settings."""

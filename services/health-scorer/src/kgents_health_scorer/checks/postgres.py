@@ -7,7 +7,7 @@ absolute numbers are a profile of their own, off unless asked for.
 from collections.abc import Callable
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
+from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
@@ -50,9 +50,9 @@ def _up(pulse: Pulse) -> float | None:
     return pulse.custom.get(figure.UP)
 
 
-def _kept_out(standing: Standing) -> str | None:
-    reason = standing.entity.reason
-    return reason if reason in KEPT_OUT and not standing.is_ending else None
+def _kept_out(state: State) -> str | None:
+    reason = state.entity.reason
+    return reason if reason in KEPT_OUT and not state.is_ending else None
 
 
 CHECKS: Final[tuple[Check, ...]] = (

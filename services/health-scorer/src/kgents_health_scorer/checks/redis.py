@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Standing, StateCheck, Thresholds
+from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import redis as attribute
@@ -36,8 +36,8 @@ def _link_down_s(pulse: Pulse) -> float | None:
     return 0.0 if _replication(database.LINK_UP)(pulse) == 1.0 else _replication(figure.MASTER_LINK_DOWN_S)(pulse)
 
 
-def _snapshot_failed(standing: Standing) -> str | None:
-    failed = standing.entity.attributes.get(attribute.RDB_LAST_SAVE) == "err"
+def _snapshot_failed(state: State) -> str | None:
+    failed = state.entity.attributes.get(attribute.RDB_LAST_SAVE) == "err"
     return "the last background save failed" if failed else None
 
 

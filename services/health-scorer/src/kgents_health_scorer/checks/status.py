@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kgents_health_scorer.checks.check import AgeCheck, Check, Standing, StateCheck, Thresholds
+from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
 
 STALE: Final = "KG-003"
 PENDING: Final = "KG-004"
@@ -23,35 +23,35 @@ NOT_KNOWN: Final = 0.2
 """As bad as a warning: not knowing is not a failure, and it is never health."""
 
 
-def _failed(standing: Standing) -> str | None:
-    if standing.entity.status != "failed":
+def _failed(state: State) -> str | None:
+    if state.entity.status != "failed":
         return None
-    return standing.entity.reason or "failed"
+    return state.entity.reason or "failed"
 
 
-def _failing(standing: Standing) -> str | None:
-    reason = standing.entity.reason
-    return reason if reason in FAILURES and not standing.is_ending else None
+def _failing(state: State) -> str | None:
+    reason = state.entity.reason
+    return reason if reason in FAILURES and not state.is_ending else None
 
 
-def _stale(standing: Standing) -> str | None:
-    return ", ".join(standing.entity.stale) or None
+def _stale(state: State) -> str | None:
+    return ", ".join(state.entity.stale) or None
 
 
-def _pending_s(standing: Standing) -> float:
-    entity = standing.entity
+def _pending_s(state: State) -> float:
+    entity = state.entity
     is_waiting = entity.status == "pending" and entity.reason.lower() not in WISHED
-    return standing.status_age_s if is_waiting else 0.0
+    return state.status_age_s if is_waiting else 0.0
 
 
-def _unknown(standing: Standing) -> str | None:
+def _unknown(state: State) -> str | None:
     # The wire's set of statuses is open: one that a newer peer invented says nothing to us.
     known = ("running", "pending", "failed", "terminating", "succeeded")
-    return None if standing.entity.status in known else standing.entity.status or "unknown"
+    return None if state.entity.status in known else state.entity.status or "unknown"
 
 
-def _silent(standing: Standing) -> str | None:
-    return None if standing.is_ending else ", ".join(standing.silent) or None
+def _silent(state: State) -> str | None:
+    return None if state.is_ending else ", ".join(state.silent) or None
 
 
 CHECKS: Final[tuple[Check, ...]] = (
