@@ -53,15 +53,16 @@ check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/mypy
 	PYTHONPATH=tools $(BIN)/python -m reference --check
 
-fix: setup ## what the linters can mend by themselves, and the generated documents
+fix: setup ## what the linters can fix by themselves, the generated documents and the ClusterRole
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	PYTHONPATH=tools $(BIN)/python -m reference
+	$(BIN)/python -m kgents_collector_k8s.rights > deploy/kubernetes/collector-k8s-clusterrole.yaml
 
 bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench
 
-lock: setup ## requirements.lock anew from the pyproject files
+lock: setup ## requirements.lock from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \
 	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
