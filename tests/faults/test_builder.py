@@ -193,7 +193,7 @@ async def test_a_first_start_with_many_entities_on_a_small_share_of_a_core_keeps
     edges = [connect_to(make_ref(f"p{number}")) for number in range(10)]
     await truth.say(*(make_entity(f"p{number}", connections=edges) for number in range(MANY)))
     async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
-        await eventually(lambda: said(builder, "holds the lease"))  # importing takes long enough at full speed
+        await eventually(lambda: said(builder, "lease_acquired"))  # importing takes long enough at full speed
         with builder.throttled(SHARE):
 
             async def all_published() -> bool:

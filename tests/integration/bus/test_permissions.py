@@ -227,4 +227,4 @@ async def first_batch(bus: Bus) -> bool:
 
 def reports(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What `follow` logged of why it cannot read."""
-    return [str(vars(each)["error"]) for each in caplog.records if each.getMessage() == "cannot read the stream"]
+    return [str(vars(each)["error"]) for each in caplog.records if each.getMessage() == "stream_read_failed"]

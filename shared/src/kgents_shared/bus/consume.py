@@ -102,9 +102,9 @@ async def follow(
             except SessionLostError:
                 break
             except ConsumerGoneError as error:
-                _log.info("reading again from the last position", stream=stream, why=str(error), seq=reader.seq)
+                _log.info("stream_read_restarted", stream=stream, reason=str(error), seq=reader.seq)
             except BusError as error:
-                _log.warning("cannot read the stream", stream=stream, error=str(error), retry_in_s=RETRY_S)
+                _log.warning("stream_read_failed", stream=stream, error=str(error), retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
 
@@ -140,5 +140,5 @@ async def newest(bus: Bus, stream: str, subject: str) -> Delivery | None:
         except SessionLostError:
             continue
         except BusError as error:
-            _log.warning("cannot read a subject back", subject=subject, error=str(error), retry_in_s=RETRY_S)
+            _log.warning("subject_read_failed", subject=subject, error=str(error), retry_in_s=RETRY_S)
             await asyncio.sleep(RETRY_S)

@@ -36,7 +36,7 @@ class DeadLetters:
         """Publish it with its reason, best effort; waits while NATS is away, as its message came from there."""
         self.count += 1
         evidence = f"{_stream_of(delivery)}:{delivery.seq}"
-        _log.warning("set a message aside", subject=delivery.subject, evidence=evidence, why=reason)
+        _log.warning("message_dead_lettered", subject=delivery.subject, evidence=evidence, reason=reason)
         letter = meta.DeadLetter(
             text=f"{self._service} set aside {evidence} ({delivery.subject}): {reason}",
             subject=delivery.subject,
@@ -59,8 +59,8 @@ def _stream_of(delivery: Delivery) -> str:
 def _on_outcome(outcome: Outcome) -> None:
     match outcome:
         case Refused(text=text):
-            _log.warning("a message that was set aside is not kept", why=text)
+            _log.warning("dead_letter_rejected", reason=text)
         case Lost():
-            _log.warning("a message that was set aside may not be kept", why="no ack")
+            _log.warning("dead_letter_unconfirmed")
         case Stored():
             pass

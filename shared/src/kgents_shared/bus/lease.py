@@ -77,7 +77,7 @@ class Lease:
                 unsubscribe = await session.subscribe(self._subject, self._on_news)
                 if await self._acquire_on(session):
                     await unsubscribe()
-                    _log.info("holds the lease", service=self._service, holder=self.holder)
+                    _log.info("lease_acquired", service=self._service, holder=self.holder)
                     return
 
     async def hold(self) -> NoReturn:
@@ -114,11 +114,11 @@ class Lease:
                     if self.is_valid:  # not if the claim itself took as long as the lease lasts
                         return True
                 elif holder != standby_of:
-                    _log.info("standby: another instance holds the lease", service=self._service, holder=holder)
+                    _log.info("lease_standby", service=self._service, holder=holder)
                     standby_of = holder
             except BusError as error:
                 if error.code not in WRONG_SEQUENCE_CODES:  # else another standby was quicker
-                    _log.warning("cannot acquire the lease", service=self._service, error=str(error))
+                    _log.warning("lease_acquisition_failed", service=self._service, error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_INTERVAL_S):
                     await self._news.wait()
@@ -129,7 +129,7 @@ class Lease:
             try:
                 await self._claim(self._seq)
             except BusError as error:
-                _log.warning("cannot renew the lease", service=self._service, error=str(error), retry_in_s=RETRY_S)
+                _log.warning("lease_renewal_failed", service=self._service, error=str(error), retry_in_s=RETRY_S)
             else:
                 return
             await asyncio.sleep(RETRY_S)
@@ -181,6 +181,6 @@ def _holder(last: Delivery) -> str:
     try:
         message = codec.META.decode(last.payload)
     except MalformedMessageError as error:
-        _log.warning("a lease that cannot be read counts as released", subject=last.subject, why=str(error))
+        _log.warning("malformed_lease", subject=last.subject, reason=str(error))
         return NOBODY
     return message.holder if isinstance(message, meta.Lease) else NOBODY

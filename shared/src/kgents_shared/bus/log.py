@@ -222,6 +222,6 @@ class _Attempt:
         self._outcomes[message.id] = outcome
         self.is_broken = self.is_broken or not isinstance(outcome, Stored)
         if isinstance(outcome, Refused):
-            _log.error("NATS refused a message", subject=message.subject, why=outcome.text)
+            _log.error("message_rejected", subject=message.subject, reason=outcome.text)
         if len(self._outcomes) == self._begun:
             self._settled.set()

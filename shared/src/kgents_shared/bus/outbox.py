@@ -170,7 +170,7 @@ class Outbox:
             if _is_corrupt(error):
                 self._begin_anew(error)
             else:
-                _log.error("the buffer on disk fails", path=str(self._path), error=str(error), kept=self._count)
+                _log.error("buffer_failed", path=str(self._path), error=str(error), kept=self._count)
             return otherwise
 
     def _begin_anew(self, error: Exception) -> None:
@@ -182,7 +182,7 @@ class Outbox:
             self._move_aside(error)
             self._db = self._open()
         except (sqlite3.DatabaseError, OSError) as second:  # closed as it is, it counts all that comes as evicted
-            _log.error("cannot begin a new buffer on disk", path=str(self._path), error=str(second))
+            _log.error("buffer_replacement_failed", path=str(self._path), error=str(second))
 
     def _open_sound(self) -> sqlite3.Connection:
         try:
@@ -218,7 +218,7 @@ class Outbox:
         for suffix in ("", "-wal", "-journal"):
             with suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).replace(aside.with_name(aside.name + suffix))
-        _log.error("the buffer on disk is corrupt; moved it aside", path=str(aside), error=str(error))
+        _log.error("buffer_corrupt", path=str(aside), error=str(error))
 
 
 def _is_corrupt(error: Exception) -> bool:

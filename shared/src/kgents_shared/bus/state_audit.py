@@ -94,7 +94,7 @@ class StateAudit:
         try:
             written = await headers_since(session, self._stream, self._filters, audited)
         except BusError as error:
-            _log.warning("cannot audit the stream", stream=self._stream, error=str(error))
+            _log.warning("audit_failed", stream=self._stream, error=str(error))
             return audited
         for each in written:
             if self._table.is_open(each.subject):

@@ -266,7 +266,7 @@ class StateTable(StateView[T]):
                 self._note_settled()
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
                 if self._failures.get(subject) != text:
-                    _log.error("NATS refused a message", subject=subject, why=text)
+                    _log.error("message_rejected", subject=subject, reason=text)
                 self._failures[subject] = text
                 self._note_settled()
                 asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)

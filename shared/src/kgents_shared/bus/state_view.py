@@ -120,7 +120,7 @@ class StateView(Generic[T]):
                     return
 
     def _pass_over(self, each: Delivery, reason: str) -> None:
-        _log.warning("a published message cannot be read", subject=each.subject, why=reason)
+        _log.warning("malformed_published_message", subject=each.subject, reason=reason)
 
     def _apply(self, each: Delivery) -> Change[T]:
         """Bring one row up to date."""

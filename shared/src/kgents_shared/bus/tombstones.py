@@ -78,4 +78,4 @@ class Tombstones:
                 await purge_before(session, stream, subject, seq)
                 del self.outlived[subject]
         except BusError as error:
-            _log.warning("cannot let the history of removed things go", stream=stream, error=str(error))
+            _log.warning("history_purge_failed", stream=stream, error=str(error))
