@@ -26,12 +26,12 @@ async def test_a_message_is_kept_with_its_reason(provisioned: Bus) -> None:
     letters = DeadLetters(publisher, "test", "topology-builder")
     payload = b"{" * (PAYLOAD_BYTES + 1)
     async with running(publisher.run()):
-        await letters.set_aside(make_delivery(SLOTS + 7, payload), "not JSON")
+        await letters.publish(make_delivery(SLOTS + 7, payload), "not JSON")
         await eventually(lambda: publisher.stored == 1)
     kept = await last_message(await provisioned.session(), "KGENTS_META", SLOT_7)
     assert kept is not None
     assert META.decode(kept.payload) == DeadLetter(
-        text=f"topology-builder set aside KGENTS_ENTITY:71 ({SUBJECT}): not JSON",
+        text=f"topology-builder could not read KGENTS_ENTITY:71 ({SUBJECT}): not JSON",
         subject=SUBJECT,
         reason="not JSON",
         evidence="KGENTS_ENTITY:71",
@@ -48,7 +48,7 @@ async def test_however_many_there_are_the_server_keeps_a_few(provisioned: Bus) -
     letters = DeadLetters(publisher, "test", "topology-builder")
     async with running(publisher.run()):
         for seq in [*range(500), 499, 499]:
-            await letters.set_aside(make_delivery(seq), "not JSON")
+            await letters.publish(make_delivery(seq), "not JSON")
         await eventually(lambda: publisher.stored == 502)
     session = await provisioned.session()
     info = await session.api("STREAM.INFO.KGENTS_META", None, dict[str, Any])
@@ -56,10 +56,10 @@ async def test_however_many_there_are_the_server_keeps_a_few(provisioned: Bus) -
     assert letters.count == 502
 
 
-async def test_a_subject_that_is_itself_malformed_can_be_set_aside(provisioned: Bus) -> None:
+async def test_a_subject_that_is_itself_malformed_is_dead_lettered(provisioned: Bus) -> None:
     publisher = Publisher(provisioned)
     async with running(publisher.run()):
-        await DeadLetters(publisher, "test", "topology-builder").set_aside(make_delivery(7, subject="odd"), "odd")
+        await DeadLetters(publisher, "test", "topology-builder").publish(make_delivery(7, subject="odd"), "odd")
         await eventually(lambda: publisher.stored == 1)
 
 
@@ -69,7 +69,7 @@ async def test_nats_being_away_is_no_error(provisioned: Bus, nats: NatsServer) -
     async with running(publisher.run()):
         await publisher.ready()
         nats.kill()
-        waiting = asyncio.create_task(letters.set_aside(make_delivery(7), "not JSON"))
+        waiting = asyncio.create_task(letters.publish(make_delivery(7), "not JSON"))
         await eventually(lambda: letters.count == 1)
         await nats.start()
         await waiting
@@ -78,5 +78,5 @@ async def test_nats_being_away_is_no_error(provisioned: Bus, nats: NatsServer) -
 async def test_a_refusal_is_no_error(bus: Bus) -> None:
     publisher = Publisher(bus)
     async with running(publisher.run()):
-        await DeadLetters(publisher, "test", "topology-builder").set_aside(make_delivery(7), "no stream for it")
+        await DeadLetters(publisher, "test", "topology-builder").publish(make_delivery(7), "no stream for it")
         await publisher.ready()

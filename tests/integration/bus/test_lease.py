@@ -74,7 +74,7 @@ async def test_the_second_waits_and_says_so_once_and_a_release_hands_over_at_onc
                 assert not first.is_valid
                 await waiting
             assert second.is_valid
-    standby = [record for record in caplog.records if record.getMessage().startswith("standby")]
+    standby = [record for record in caplog.records if record.getMessage() == "lease_standby"]
     assert [vars(record)["holder"] for record in standby] == [first.holder]
 
 

@@ -1,9 +1,9 @@
-"""A connection to NATS that is replaced for ever: config → Bus → Session, Session, … until the bus is closed.
+"""A connection to NATS that is always replaced: config → Bus → Session, Session, … until the bus is closed.
 
-nats-py's own reconnect is off. It gives up for good on several errors (expired or revoked credentials, too many
+nats-py's own reconnect is off. It ends forever on several errors (expired or revoked credentials, too many
 connections), may leave a dead reader behind a client that calls itself connected, and sends from its buffer what
-its caller has long given up on. So each loss, whatever its cause, takes one path here: the session ends, everything
-that hung on it ends with it, and a new client is made with credentials read anew.
+its caller has long dropped. So each loss, whatever its cause, takes one path here: the session ends, everything
+that hung on it ends with it, and a new client is made, with credentials read again.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 
 PING_INTERVAL_S: Final = 10.0
-"""How often the round trip is tried. Two missed in a row end a session that only looks alive."""
+"""How often the round trip is tried. Two missed in a row end a session that only seems alive."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 LOGIN_S: Final = 1.0
@@ -91,11 +91,11 @@ class Bus:
         except TimeoutError as error:
             raise self._absence(f"within {timeout_s:g} s: {self.last_error or 'still connecting'}") from error
 
-    def _absence(self, words: str) -> BusTimeoutError:
+    def _absence(self, detail: str) -> BusTimeoutError:
         is_tried = self._failures.keys() == set(self._config.urls)
         if is_tried and all(map(nothing_listens, self._failures.values())):
-            return NoServerError(f"no NATS server at {self._config.url} {words}")
-        return BusTimeoutError(f"no connection to NATS at {self._config.url} {words}")
+            return NoServerError(f"no NATS server at {self._config.url} {detail}")
+        return BusTimeoutError(f"no connection to NATS at {self._config.url} {detail}")
 
     async def sessions(self) -> AsyncIterator[Session]:
         """Every session, one after the other, each only once; never ends by itself."""

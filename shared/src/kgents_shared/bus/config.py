@@ -149,7 +149,7 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def _url_faults(self) -> Iterator[Fault]:
         if "@" in self.url:
-            # Nothing of it is quoted: a comma in a password would make half of it look like a url.
+            # Nothing of it is quoted: a comma in a password would make half of it a url.
             advice = "urls are logged: use user and password, or token"
             yield Fault("url", "servers without user or password", "an @", advice)
             return

@@ -30,7 +30,7 @@ class Position(msgspec.Struct, frozen=True):
     """How far a reader has come; keep it, and `follow` goes on from there after a restart."""
 
     stream_created: str
-    """Which incarnation of the stream: a stream made anew counts from one again."""
+    """Which incarnation of the stream: a stream that is deleted and created counts from one again."""
     seq: int
     time_ns: int
     """When the message at `seq` was stored."""
@@ -83,7 +83,7 @@ class _Reader:
 async def follow(
     bus: Bus, stream: str, filters: Sequence[str], *, now_ns: int, position: Position | None = None
 ) -> AsyncGenerator[Batch, None]:
-    """The last value of every subject that the filters take, then every change, for ever.
+    """The last value of every subject that the filters take, then every change. Never ends by itself.
 
     Each message comes once and in order, over any number of reconnects. Exactly one batch after the start (and one
     after each reset) is `caught_up`; from a `position`, that is the batch with which the reader holds all that was

@@ -23,22 +23,22 @@ _log = get_logger(__name__)
 
 
 class DeadLetters:
-    """Sets messages aside for one service; `set_aside` is what `consume` asks for."""
+    """The dead letters of one service."""
 
     def __init__(self, publisher: Publisher, cluster: str, service: str) -> None:
         self.count = 0
-        """Messages set aside since the start."""
+        """Messages dead-lettered since the start."""
         self._publisher = publisher
         self._cluster = cluster
         self._service = service
 
-    async def set_aside(self, delivery: Delivery, reason: str) -> None:
+    async def publish(self, delivery: Delivery, reason: str) -> None:
         """Publish it with its reason, best effort; waits while NATS is away, as its message came from there."""
         self.count += 1
         evidence = f"{_stream_of(delivery)}:{delivery.seq}"
         _log.warning("message_dead_lettered", subject=delivery.subject, evidence=evidence, reason=reason)
         letter = meta.DeadLetter(
-            text=f"{self._service} set aside {evidence} ({delivery.subject}): {reason}",
+            text=f"{self._service} could not read {evidence} ({delivery.subject}): {reason}",
             subject=delivery.subject,
             reason=reason,
             evidence=evidence,
@@ -51,7 +51,7 @@ class DeadLetters:
 
 
 def _stream_of(delivery: Delivery) -> str:
-    """The stream that delivered it; its subject may be the very thing that is malformed."""
+    """The stream that delivered it; its subject may itself be malformed."""
     signal = delivery.subject.split(".")[1:2]
     return NAME_BY_SIGNAL.get("".join(signal), "?")
 

@@ -98,7 +98,7 @@ class StreamInfo(msgspec.Struct):
 
 
 class ConsumerInfo(msgspec.Struct):
-    """What the server says of a consumer."""
+    """A consumer as the server describes it."""
 
     name: str
     num_pending: int = 0
@@ -313,7 +313,7 @@ async def _next(answers: asyncio.Queue[Any]) -> Any:
 
 
 def _rest(body: dict[str, Any], end: Mapping[str, str]) -> dict[str, Any]:
-    """What is still to be asked for: the server ends an answer at BYTES_PER_REQUEST and says how much is left.
+    """The request for the rest: the server ends an answer at BYTES_PER_REQUEST and gives the number that is left.
 
     Raises:
         BusError: the server refused.

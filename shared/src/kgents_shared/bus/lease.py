@@ -34,9 +34,9 @@ RENEW_INTERVAL_S: Final = 3.0
 RETRY_S: Final = 0.5
 """Pause after a renewal that failed."""
 POLL_INTERVAL_S: Final = 2.0
-"""How often a standby looks; a release it hears at once."""
+"""How often a standby reads the lease; a release reaches it at once."""
 RELEASE_TIMEOUT_S: Final = 2.0
-NOBODY: Final = ""
+NO_HOLDER: Final = ""
 """Holder of a lease that was released."""
 
 _STREAM: Final = NAME_BY_SIGNAL["meta"]
@@ -84,7 +84,7 @@ class Lease:
         """Renew the lease for as long as that works. Never returns.
 
         Raises:
-            SteppedDownError: another instance holds it, or it could not be renewed in time. `acquire` begins anew.
+            SteppedDownError: another instance holds it, or it could not be renewed in time. Call `acquire` again.
         """
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
@@ -100,16 +100,16 @@ class Lease:
         if was_valid:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(RELEASE_TIMEOUT_S):
-                    await self._write(NOBODY, expected=self._seq, ttl_s=1)
+                    await self._write(NO_HOLDER, expected=self._seq, ttl_s=1)
 
     async def _acquire_on(self, session: Session) -> bool:
         """Try until it is ours (True) or the session is lost (False)."""
-        standby_of = NOBODY
+        standby_of = NO_HOLDER
         while not session.lost.is_set():
             self._news.clear()
             try:
-                holder, seq = await self._look(session)
-                if holder in (NOBODY, self.holder):  # ours: an earlier try got through, and its ack did not
+                holder, seq = await self._read(session)
+                if holder in (NO_HOLDER, self.holder):  # ours: an earlier try got through, and its ack did not
                     await self._claim(seq)
                     if self.is_valid:  # not if the claim itself took as long as the lease lasts
                         return True
@@ -138,7 +138,7 @@ class Lease:
     async def _find_own(self) -> None:
         """After a renewal without an ack: where our message is now, if it is there at all."""
         try:
-            holder, seq = await self._look(await self._bus.session())
+            holder, seq = await self._read(await self._bus.session())
         except BusError:
             return
         if holder != self.holder:
@@ -162,10 +162,10 @@ class Lease:
         headers = {EXPECTED_SEQUENCE: str(expected), TTL: f"{ttl_s}s"}
         return (await self._publisher.send_one(self._subject, codec.encode(lease), headers)).seq
 
-    async def _look(self, session: Session) -> tuple[str, int]:
+    async def _read(self, session: Session) -> tuple[str, int]:
         """Who holds the lease, and the sequence that a claim has to replace."""
         last = await last_message(session, _STREAM, self._subject)
-        return (_holder(last), last.seq) if last is not None else (NOBODY, 0)
+        return (_holder(last), last.seq) if last is not None else (NO_HOLDER, 0)
 
     async def _on_news(self, _: Msg) -> None:
         self._news.set()
@@ -176,11 +176,11 @@ class Lease:
 
 
 def _holder(last: Delivery) -> str:
-    if last.marker:  # the server's word that the lease ran out
-        return NOBODY
+    if last.marker:  # from the server: the lease ran out
+        return NO_HOLDER
     try:
         message = codec.META.decode(last.payload)
     except MalformedMessageError as error:
         _log.warning("malformed_lease", subject=last.subject, reason=str(error))
-        return NOBODY
-    return message.holder if isinstance(message, meta.Lease) else NOBODY
+        return NO_HOLDER
+    return message.holder if isinstance(message, meta.Lease) else NO_HOLDER

@@ -18,14 +18,14 @@ from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
 
 QUEUE_MESSAGES: Final = 10_000
-"""Messages in memory: a collector's burst of one sample for each of its things."""
+"""Messages in memory: a collector's burst of one sample for each of its entities."""
 QUEUE_BYTES: Final = 8 * 1024**2
 SPILL_MESSAGES: Final = 250
 """Messages moved to disk at once: some 1 ms, so the event loop is never held up for long."""
 RETRY_S: Final = 1.0
 """Pause before the next try when the server refuses a message."""
 TOO_LARGE_CODE: Final = 10054
-"""How JetStream says that a message will never fit its stream."""
+"""JetStream's codes for a message that will never fit its stream."""
 
 _log = get_logger(__name__)
 
@@ -40,7 +40,7 @@ class LogPublisher:
         """Continue what the outbox holds.
 
         Args:
-            bus: tells whether NATS is there.
+            bus: knows whether NATS is connected.
             publisher: sends; may be shared.
             outbox: on disk; remains its owner's to close, after `run` has ended.
             prefix: with `started_ms` no other publisher's: e.g. `<cluster>.<source>.<instance>`. Message ids are
@@ -91,7 +91,7 @@ class LogPublisher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send what is on disk, then what is in memory, for ever. Never returns."""
+        """Send what is on disk, then what is in memory. Never returns."""
         while True:
             await self._publisher.ready()
             if batch := self._oldest():

@@ -1,6 +1,6 @@
 """Credentials and certificates: NatsConfig → options of the client, read again for each connection.
 
-And the words for a connection that fails: what was expected, what was found, what to try.
+And the errors of a connection that fails: what was expected, what was found, what to try.
 """
 
 import errno

@@ -71,7 +71,7 @@ class Outbox:
         self.last_id = 0
         """The newest id ever seen in this file; 0 if there was none."""
         self.evicted = 0
-        """Messages given up since the start: no room for them, or a disk that failed."""
+        """Messages dropped since the start: no room for them, or a disk that failed."""
         self.corrupted = 0
         """Files moved aside since the start."""
         self._count = 0
@@ -168,13 +168,13 @@ class Outbox:
                 return work()
         except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
             if _is_corrupt(error):
-                self._begin_anew(error)
+                self._begin_again(error)
             else:
                 _log.error("buffer_failed", path=str(self._path), error=str(error), kept=self._count)
             return otherwise
 
-    def _begin_anew(self, error: Exception) -> None:
-        """Give up a file that turned out to be corrupt while in use."""
+    def _begin_again(self, error: Exception) -> None:
+        """Drop a file that turned out to be corrupt while in use."""
         self.evicted += self._count
         self._count = self.bytes = 0
         self._db.close()
@@ -212,7 +212,7 @@ class Outbox:
         return db
 
     def _move_aside(self, error: Exception) -> None:
-        """Keep one corrupt file for people to look at, and begin anew."""
+        """Keep one corrupt file for people to examine."""
         self.corrupted += 1
         aside = self._path.with_name(self._path.name + ".corrupt")
         for suffix in ("", "-wal", "-journal"):

@@ -1,7 +1,7 @@
 """Making the server match `contract.streams`: streams → plan (what would change, what is refused) → apply.
 
 A stream's configuration is taken from the server as it is, only the fields named here are changed, and the whole is
-sent back: whatever else an operator has set survives. What would lose messages is never done; the plan says which
+sent back: whatever else an operator has set survives. What would lose messages is never done; the plan gives the
 command does it by hand.
 """
 
@@ -34,7 +34,7 @@ _LIMIT_FLAGS: Final = {
     "max_msgs_per_subject": "--max-msgs-per-subject",
 }
 
-_NO_ANSWER: Final = 0  # nobody listens on the API's subjects
+_NO_ANSWER: Final = 0  # no one listens on the API's subjects
 _NO_JETSTREAM: Final = frozenset({_NO_ANSWER, 10039, 10076})
 _ADVICE: Final = {
     10005: "use at most as many replicas as there are servers with JetStream",
@@ -213,8 +213,8 @@ async def _rival(session: Session, stream: Stream) -> str:
     if not names:
         return ""
     return (
-        f"expected nobody else to capture {stream.subject}, found stream {names[0]}; "
-        f"free the subjects with `nats stream edit {names[0]} --subjects=…`"
+        f"expected no other stream to capture {stream.subject}, found {names[0]}; "
+        f"try: `nats stream edit {names[0]} --subjects=…` to free them"
     )
 
 
@@ -224,7 +224,7 @@ async def _loss(session: Session, name: str, found: StreamInfo, change: Change) 
     expected = f"{field}: expected {_shown(field, change.new)}, found {_shown(field, change.old)}"
     if field == "subjects":
         subjects = ",".join(change.new)
-        return f"{expected}; if nobody else needs them, `nats stream edit {name} --subjects='{subjects}'`"
+        return f"{expected}; if no one else needs them, try: `nats stream edit {name} --subjects='{subjects}'`"
     if field in _FIXED:
         return (
             f"{expected}, which JetStream cannot change; copy what you need (`nats stream backup {name} …`), "

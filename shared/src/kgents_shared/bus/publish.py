@@ -25,7 +25,7 @@ EXPECTED_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 MESSAGE_ID: Final = "Nats-Msg-Id"
 TTL: Final = "Nats-TTL"
 WRONG_SEQUENCE_CODES: Final = frozenset({10071, 10164})
-"""How JetStream says that somebody else wrote the subject meanwhile."""
+"""JetStream's codes for a subject that another writer wrote meanwhile."""
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -36,14 +36,14 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The server said no: it is certainly not stored."""
+    """The server rejected it: it is certainly not stored."""
 
     code: int
     text: str
 
 
 class Lost(msgspec.Struct, frozen=True, gc=False):
-    """No word came: it may be stored or not."""
+    """No answer came: it may be stored or not."""
 
     why: str = "no ack"
     """What is known of the reason."""
@@ -122,12 +122,12 @@ class Publisher:
     async def send_one(self, subject: str, payload: bytes, headers: dict[str, str]) -> Stored:
         """Send and wait for the ack: for what is rare and must be known at once (leases, heartbeats).
 
-        It does not wait for room in the window: who has much to say fills every place as soon as it is free, and a
+        It does not wait for room in the window: a busy log fills every place as soon as it is free, and a
         lease would run out meanwhile.
 
         Raises:
             BusTimeoutError: no ack came; it may be stored or not.
-            BusError: the server refused it; `code` says why.
+            BusError: the server refused it; `code` is JetStream's.
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         while (session := self._session) is None:
@@ -162,7 +162,7 @@ class Publisher:
             self._settle(token, Refused(ack.error.err_code, ack.error.description))
 
     async def _expire_until_lost(self, session: Session) -> None:
-        """Settle what nobody acked in time. Deadlines are in order of sending, so only the oldest matter."""
+        """Settle what was not acked in time. Deadlines are in order of sending, so only the oldest matter."""
         loop = asyncio.get_running_loop()
         while not session.lost.is_set():
             try:
@@ -176,7 +176,7 @@ class Publisher:
 
     def _settle(self, token: str, outcome: Outcome) -> None:
         entry = self._in_flight.pop(token, None)
-        if entry is None:  # an ack after its deadline; the caller has been told already
+        if entry is None:  # an ack after its deadline; the caller has its outcome already
             return
         self.stored += isinstance(outcome, Stored)
         self._room.set()

@@ -25,7 +25,7 @@ MAX_BYTES: Final = 16 * 1024**2
 """Bytes a request may deliver: bounds memory when messages are large. Above any server's max_payload."""
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 2.0
-"""The server says that often that it still knows our request. Silence of twice that means it does not."""
+"""How often the server confirms that it still knows our request. Silence of twice that means it does not."""
 
 DROPPED_S: Final = 10.0
 """What waited and does not come in this time comes no more. Longer than the silence that ends a pull."""
@@ -56,7 +56,7 @@ class Pull:
         self._fault = ""
 
     def wake(self) -> None:
-        """Look around at once: the session has ended."""
+        """Notice at once that the session has ended."""
         self._wake.set()
 
     async def on_message(self, message: Msg) -> None:
@@ -117,7 +117,9 @@ class Pull:
             async with asyncio.timeout(2.5 * HEARTBEAT_S):
                 await self._wake.wait()
         except TimeoutError:
-            raise ConsumerGoneError(f"no word from the server for {2.5 * HEARTBEAT_S:g} s") from None
+            raise ConsumerGoneError(
+                f"expected a heartbeat from the server, found none for {2.5 * HEARTBEAT_S:g} s"
+            ) from None
 
     def _check(self, deliveries: list[Delivery]) -> None:
         for each in deliveries:

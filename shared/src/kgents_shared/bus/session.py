@@ -23,7 +23,7 @@ Handler = Callable[[Msg], Awaitable[None]]
 REFUSALS_MAX: Final = 100
 """Refused subjects that are remembered for the sake of error texts."""
 HEADERS_MAX_BYTES: Final = 4096
-"""More than any headers of ours: a payload that leaves so much room below max_payload needs no closer look."""
+"""More than any headers of ours: a payload that leaves so much below max_payload needs no exact count."""
 
 
 class SessionLostError(BusError):
@@ -31,7 +31,7 @@ class SessionLostError(BusError):
 
 
 class ApiFault(msgspec.Struct):
-    """How JetStream says no."""
+    """A refusal by JetStream."""
 
     code: int
     err_code: int = 0
@@ -54,24 +54,24 @@ class Session:
         self._reply_count = itertools.count()
         self.lost = asyncio.Event()
         self.on_end: set[Callable[[], None]] = set()
-        """Called when the session ends, by whoever waits for something else at that moment."""
-        self._refusals: dict[str, None] = {}  # the server's words, newest last
+        """Called when the session ends, for those who wait for something else at that moment."""
+        self._refusals: dict[str, None] = {}  # as the server put it, newest last
 
     @property
     def refusal(self) -> str:
-        """The server's last word on a missing permission; it comes apart from the request that it refuses."""
+        """The server's last error on a missing permission; it comes apart from the request that it refuses."""
         return next(reversed(self._refusals), "")
 
     def refusal_of(self, *subjects: str) -> str:
-        """What the server said of one of these subjects, put so that it can end a sentence; mostly nothing."""
-        names = [f'"{subject.lower()}"' for subject in subjects]  # nats-py hands the server's words on in lower case
-        said = [words for words in self._refusals if any(name in words.lower() for name in names)]
-        return f"; the server said: {said[-1]}" if said else ""
+        """The server's error on one of these subjects, as the end of a sentence; mostly empty."""
+        names = [f'"{subject.lower()}"' for subject in subjects]  # nats-py passes the server's errors on in lower case
+        found = [each for each in self._refusals if any(name in each.lower() for name in names)]
+        return f"; the server reported: {found[-1]}" if found else ""
 
-    def note_refusal(self, words: str) -> None:
+    def note_refusal(self, text: str) -> None:
         """The server refuses a subject."""
-        self._refusals.pop(words, None)
-        self._refusals[words] = None
+        self._refusals.pop(text, None)
+        self._refusals[text] = None
         if len(self._refusals) > REFUSALS_MAX:
             del self._refusals[next(iter(self._refusals))]
 
@@ -113,13 +113,13 @@ class Session:
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
-        """Hand a message to the connection. That it was stored, only an ack on `reply` says.
+        """Hand a message to the connection. Only an ack on `reply` confirms that it was stored.
 
         Raises:
             BusError: the message itself cannot be sent, now or later.
             SessionLostError: the connection is gone.
         """
-        # nats-py leaves the headers out of its own check, and the server ends the connection of who sends too much.
+        # nats-py leaves the headers out of its own check, and the server ends a connection that sends too much.
         if len(payload) + HEADERS_MAX_BYTES > self.max_payload_bytes:
             self._check_size(payload, headers or {})
         await self._guard(self._client.publish(subject, payload, reply=reply, headers=headers))
@@ -136,7 +136,7 @@ class Session:
         """Ask and wait for one answer.
 
         nats-py's own `request` rests on `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
-        comes together with the answer: a service told to stop would go on.
+        comes together with the answer: a service that is to stop would go on.
         """
         token = str(next(self._reply_count))
         reply: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
@@ -153,7 +153,7 @@ class Session:
         if answer is None:
             raise SessionLostError(f"connection lost while waiting for {subject}")
         if not answer.data and answer.headers and answer.headers.get("Status") == "503":
-            raise BusError(f"nobody answers on {subject}: is JetStream enabled, and is the name right?")
+            raise BusError(f"no responder on {subject}; try: check that JetStream is enabled, and the name")
         return answer
 
     async def open(self) -> None:
@@ -162,7 +162,7 @@ class Session:
         await self.subscribe(f"{self._reply_inbox}.*", self._on_reply)
 
     def end(self) -> None:
-        """The connection is gone: nobody waits for its answers any longer."""
+        """The connection is gone: no one waits for its answers any longer."""
         self.lost.set()
         for call in list(self.on_end):
             call()

@@ -1,4 +1,4 @@
-"""The check of a writer on its own stream, now and then: has anyone else written here, has the server lost anything?
+"""A writer's check of its own stream, now and then: did another writer write here, did the server lose anything?
 
 Every message of `state_table` is guarded by the sequence that it replaces, so a second writer of a subject is noticed
 when the first one writes there again. This finds it also where the table has no reason to write.
@@ -75,7 +75,7 @@ class StateAudit:
         async for session in self._bus.sessions():
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
-                    await self._table.tombstones.let_history_go(session, self._stream)
+                    await self._table.tombstones.purge_history(session, self._stream)
                 known = self._newest_seq
                 lasts = [await newest(self._bus, self._stream, each) for each in self._filters]
                 found = max(lasts, key=lambda last: last.seq if last else 0)
@@ -101,7 +101,7 @@ class StateAudit:
                 return each.seq - 1
             is_forgotten = self._table.tombstones.is_full and TTL in (each.headers or {})
             if each.seq > self._table.expected_seq(each.subject) and not (each.marker or is_forgotten):
-                raise SteppedDownError(f"somebody else wrote {each.subject} at {self._stream}:{each.seq}")
+                raise SteppedDownError(f"another writer wrote {each.subject} at {self._stream}:{each.seq}")
         return written[-1].seq if written else audited
 
     def _judge_loss(self, found: Delivery | None, known: int) -> None:

@@ -1,12 +1,12 @@
 """The one idea: desired rows → the difference to what is published → JetStream; and, read back, JetStream → rows.
 
-A state stream holds the last message of each subject. Whoever writes a part of it puts what it wants there and this
-table publishes only what differs from what the stream holds, each message guarded by the sequence it replaces. What
+A state stream holds the last message of each subject. A writer puts its desired messages into this table, which
+publishes only what differs from what the stream holds, each message guarded by the sequence it replaces. What
 was published is not remembered in a file but read back from the stream, so a restart, a replay or a second instance
 never publishes a spurious change. While NATS is slow or away, a subject's desired message is simply replaced by a newer
 one: memory is bounded by the number of subjects.
 
-`state_view` reads such a stream, `state_audit` checks now and then that nobody else writes it.
+`state_view` reads such a stream, `state_audit` checks now and then that no one else writes it.
 """
 
 import asyncio
@@ -136,13 +136,13 @@ class StateTable(StateView[T]):
         self._want(subject, Desired(message, False, ttl_s, trace or {}))
 
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
-        """Have the subject removed; `message` says why (`op: remove`) and stays readable for REMOVAL_TTL_S."""
+        """Have the subject removed; `message` gives the reason (`op: remove`) and stays readable for REMOVAL_TTL_S."""
         self._want(subject, Desired(message, True, REMOVAL_TTL_S, trace or {}))
 
     def replace_all(
         self, messages: Mapping[str, T], removal: Callable[[T], T], *, trace: dict[str, str] | None = None
     ) -> None:
-        """Have the table hold these messages and nothing else; `removal` says why a row is gone."""
+        """Have the table hold these messages and nothing else; `removal` makes the message for a row that goes."""
         for subject, message in messages.items():
             self.put(subject, message, trace=trace)
         for subject in {*self.rows, *self._desired} - messages.keys():
@@ -196,7 +196,7 @@ class StateTable(StateView[T]):
         """Publish what differs, as fast as the server takes it. `load` comes first. Never returns.
 
         Raises:
-            SteppedDownError: somebody else writes these subjects, or `may_write` says no. To go on, begin anew with
+            SteppedDownError: another writer writes these subjects, or `may_write` is False. To go on, begin again with
                 `load`: what the other wrote is then replaced.
         """
         async with asyncio.TaskGroup() as tasks:
@@ -304,9 +304,9 @@ class StateTable(StateView[T]):
             gone = bool(last.marker) or is_removal(last.payload)
             message = None if gone else self._codec.decode(last.payload)
         except MalformedMessageError as error:
-            raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}: {error}") from error
+            raise SteppedDownError(f"another writer wrote {subject} at {self._stream}:{last.seq}: {error}") from error
         is_known = last.payload == ours or (row.seq == last.seq if row else gone)
         if not is_known and not last.marker:
-            raise SteppedDownError(f"somebody else wrote {subject} at {self._stream}:{last.seq}")
+            raise SteppedDownError(f"another writer wrote {subject} at {self._stream}:{last.seq}")
         self._audit.note(last.seq, expires=bool(last.marker) or TTL in (last.headers or {}))
         self._accept(subject, message, last.seq)

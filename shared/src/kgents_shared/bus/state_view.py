@@ -36,7 +36,7 @@ class Row(msgspec.Struct, Generic[T], gc=False):
 
     @property
     def message(self) -> T:
-        """What it says; a new object each time if the rows are kept compressed."""
+        """The message; a new object each time if the rows are kept compressed."""
         found: T = self.kept if self.compression is None else self.compression.decompress(self.kept)
         return found
 
@@ -50,7 +50,7 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
     new: T | None
     """The row now; None when it is gone."""
     removal: T | None
-    """The writer's word on why it is gone; None when the server dropped it because its time to live was over."""
+    """The writer's reason why it is gone; None when the server dropped it because its time to live was over."""
     seq: int
     time_ns: int
     headers: dict[str, str] | None = None
@@ -82,7 +82,7 @@ class StateView(Generic[T]):
         self._compression = Compression(self._codec.type, alike=alike)
 
     async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
-        """Keep `rows` equal to the stream, and say what changes. See `consume.follow` for order and resumption.
+        """Keep `rows` equal to the stream, and yield what changes. See `consume.follow` for order and resumption.
 
         After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
         """

@@ -1,4 +1,4 @@
-"""What a writer remembers of subjects whose row is gone: the sequence that says so, until its history may go too."""
+"""What a writer remembers of subjects whose row is gone: the sequence of the removal, until its history may go too."""
 
 from typing import Final
 
@@ -13,10 +13,10 @@ from kgents_shared.contract.streams import REMOVAL_TTL_S
 _NS_PER_S: Final = 1_000_000_000
 
 TOMBSTONES_MAX: Final = 10_000
-"""Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the thing comes back."""
+"""Removed subjects whose sequence is remembered. Forgetting one costs a round trip when the entity comes back."""
 HISTORY_OF_REMOVED_S: Final = REMOVAL_TTL_S // 2
 """How long the history of a removed subject is kept. Only the removal itself has a time to live: were older messages
-still there when it ends, the server would show the last of them as if the thing were back."""
+still there when it ends, the server would show the last of them as if the entity were back."""
 
 _log = get_logger(__name__)
 
@@ -25,7 +25,7 @@ class Tombstone(msgspec.Struct, gc=False):
     """What is known of a subject whose row is gone."""
 
     seq: int
-    """Of the message that says so: what the next message on the subject replaces."""
+    """Of the removal: what the next message on the subject replaces."""
     time_ns: int
     """When it was stored; 0 until the server's clock has been asked."""
 
@@ -70,7 +70,7 @@ class Tombstones:
             if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
                 self.outlived[subject] = self._by_subject.pop(subject).seq
 
-    async def let_history_go(self, session: Session, stream: str) -> None:
+    async def purge_history(self, session: Session, stream: str) -> None:
         """Drop what lies before removals that are old enough."""
         try:
             self.retire((await stream_info(session, stream)).now_ns)

@@ -53,7 +53,7 @@ class Wire(Client):
     def unread_refusal(self) -> str:
         """Why the server closed a connection that it never admitted; mostly empty.
 
-        A server that is full says so and closes at once, and one that rejects our certificate sends an alert after
+        A server that is full reports it and closes at once, and one that rejects our certificate sends an alert after
         our side of the handshake is complete. nats-py then fails to send its own next line, ends with "broken pipe"
         or "connection lost", and leaves the reason unread in its buffer.
         """
@@ -72,7 +72,7 @@ class Wire(Client):
             stream.transport.abort()
 
     async def _select_next_server(self) -> None:
-        """Try the one server once. nats-py tries a refused one 60 times, 2 s apart, whatever `allow_reconnect` says."""
+        """Try the one server once. nats-py tries a refused one 60 times, 2 s apart, whatever `allow_reconnect` is."""
         server = self._server_pool[0]
         await self._connect_to_server(server)
         self._current_server = server

@@ -1,7 +1,7 @@
-"""What a service says of itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
+"""What a service reports of itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
 
-Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and messages that were set aside
-(`<instance>` = `dead-letter-<slot>`).
+Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and dead letters: messages that could not
+be read (`<instance>` = `dead-letter-<slot>`).
 """
 
 from typing import Annotated, Final

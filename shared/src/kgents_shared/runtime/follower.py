@@ -104,7 +104,7 @@ class Input(Generic[Item]):
                     yield item
                     await time_slice.checkpoint()
                 for delivery, reason in batch.malformed:
-                    await self._context.dead_letters.set_aside(delivery, reason)
+                    await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
 
     def server_ns(self) -> int | None:

@@ -131,7 +131,7 @@ class Status:
             ("kgents.table.rows", "{subject}", "subjects whose last value is held", self._rows),
             ("kgents.table.backlog", "{subject}", "subjects waiting to be published", self._backlog),
             ("kgents.conflicts", "{conflict}", "times another writer was found", lambda: self.conflicts),
-            ("kgents.dead_letters", "{message}", "messages set aside", lambda: dead_letters.count),
+            ("kgents.dead_letters", "{message}", "messages dead-lettered", lambda: dead_letters.count),
             ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
             ("kgents.outbox.evicted", "{message}", "messages given up on disk", lambda: log.evicted),
         ]
