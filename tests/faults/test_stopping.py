@@ -20,15 +20,15 @@ pytestmark = pytest.mark.timeout(120)
 
 PROGRAM = """
 import asyncio, os, sys
-from msgspec import Struct
 from kgents_shared.contract.errors import SteppedDownError
+from kgents_shared.contract.section import Section
 from kgents_shared.runtime.service import Context, Service, serve
 
-class Config(Struct):
+class Config(Section):
     pass
 
 async def conflict() -> None:
-    raise SteppedDownError("somebody else wrote at this very moment")
+    raise SteppedDownError("another instance wrote at this very moment")
 
 {run}
 
