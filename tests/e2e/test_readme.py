@@ -176,6 +176,7 @@ def test_the_configuration_as_printed_is_valid_but_for_its_files(tmp_path: Path)
     file = tmp_path / "kgents.yaml"
     file.write_text(text.replace("/run/secrets", str(tmp_path)))
     (tmp_path / "pg").write_text("a password")
+    (tmp_path / "kgents.creds").write_text("a JWT and a seed")
 
     checked = subprocess.run(
         [str(BIN / "kgents"), "config", "check", "--config", str(file)], capture_output=True, text=True, check=False
