@@ -69,7 +69,7 @@ async def test_name_is_looked_up_anew_once_the_resolver_has_answered(
 ) -> None:
     async with aclosing(sources("invalid")["postgres"]) as source:
         for _ in range(2):
-            assert "mend DNS" in (await source.read(FAST)).unreachable.text
+            assert "fix DNS" in (await source.read(FAST)).unreachable.text
 
     async def is_over() -> bool:
         await asyncio.sleep(0)

@@ -169,9 +169,9 @@ async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
 @pytest.mark.parametrize(
     ("settings", "phase", "words"),
     [
-        ({"host": "no-such-host.invalid"}, ("failing", "unreachable"), "mend DNS"),
-        ({"port": 1}, ("failing", "refused"), "nobody listens"),
-        ({"host": "/nowhere"}, ("failing", "refused"), "nobody listens"),
+        ({"host": "no-such-host.invalid"}, ("failing", "unreachable"), "fix DNS"),
+        ({"port": 1}, ("failing", "refused"), "nothing listens"),
+        ({"host": "/nowhere"}, ("failing", "refused"), "nothing listens"),
         ({"database": "nope"}, ("degraded", "wrong credentials"), "correct `database`"),
         ({"user": "nobody-i-know"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
         ({"tls": "require"}, ("degraded", "tls"), "tls"),

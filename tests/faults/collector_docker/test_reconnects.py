@@ -73,7 +73,7 @@ async def test_a_killed_engine_is_found_again(docker: Watched) -> None:
         await docker.agrees()
         docker.engine.kill()
         try:
-            await docker.state("degraded", "nobody listens there")
+            await docker.state("degraded", "nothing listens there")
         finally:
             docker.engine.start()
         await docker.state("in_sync")

@@ -128,7 +128,7 @@ async def test_what_is_refused_stays_as_it_was_and_the_rest_goes_on(docker: Watc
     ("engine", "told"),
     [
         ({"url": "unix:///nowhere/docker.sock"}, "unix:///nowhere/docker.sock: there is no such socket; start Docker"),
-        ({"url": "tcp://127.0.0.1:9"}, "tcp://127.0.0.1:9: nobody listens there; start the engine"),
+        ({"url": "tcp://127.0.0.1:9"}, "tcp://127.0.0.1:9: nothing listens there; start the engine"),
     ],
 )
 async def test_no_engine_is_one_clear_sentence(docker: Watched, engine: dict[str, str], told: str) -> None:

@@ -356,7 +356,7 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
 def test_failure_to_connect_has_its_phase_and_cause(error: Exception, expected: tuple[str, str]) -> None:
     unreachable = of_connecting(error, TARGET)
     assert (unreachable.phase, unreachable.cause) == expected
-    assert ("nobody listens" in unreachable.text) == ("Errno 111" in str(error))
+    assert ("nothing listens" in unreachable.text) == ("Errno 111" in str(error))
     assert "expected" in unreachable.text
     assert "found" in unreachable.text
 

@@ -33,4 +33,4 @@ class Breaker:
         self._failures += 1
         if self._failures >= self._limit:
             self._open_until_s = now_s + self._pause_s * (1 + jitter / 10)
-            self._failures = self._limit - 1  # the next poll is the probe: if it fails too, the pause begins anew
+            self._failures = self._limit - 1  # the next poll is the probe: if it fails too, the pause begins again

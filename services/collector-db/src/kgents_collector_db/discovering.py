@@ -1,4 +1,4 @@
-"""Where targets come from that nobody configured: marked entities on the stream, and servers on this very machine."""
+"""Where targets come from that are not configured: marked entities on the stream, and servers on this very machine."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ async def on_this_machine(backends: Backends, taken: Collection[str], known: Col
 
     Args:
         backends: makes them.
-        taken: names that are configured: these are somebody else's.
+        taken: names that are configured, for other servers.
         known: names that are published: what is down while we start is not gone.
     """
     welcoming: list[Backend[Any]] = []

@@ -26,9 +26,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Which tiers a poll at a given moment includes: the dearer ones are due less often.
+    """Which tiers a poll at a given moment includes: the costlier ones are due less often.
 
-    After a failed poll the dearer ones are left out. If the next one sees, it was they that hung, and they
+    After a failed poll the costlier ones are left out. If the next one sees, it was they that hung, and they
     wait for their next turn, so that they cost one poll in a while and not each of them. If it sees nothing either,
     the server itself was down, and they are due as soon as it is back.
     """

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 NEVER: Final = 1
 """The year of Go's zero time, which the engine writes for what has not happened."""
-FAULTS_TOLD: Final = 3
+FAULTS_SHOWN: Final = 3
 """How many reasons fit into one sentence."""
 
 
@@ -239,7 +239,7 @@ class Inventory(Struct, frozen=True):
     @property
     def fault(self) -> str:
         """What is missing, and why; empty when nothing is."""
-        return "; ".join([*self.unread.values(), *self.unknown.values()][:FAULTS_TOLD])
+        return "; ".join([*self.unread.values(), *self.unknown.values()][:FAULTS_SHOWN])
 
 
 class Attributes(Struct, frozen=True):
@@ -275,13 +275,13 @@ class EngineEvent(Struct, frozen=True):
 
     @property
     def about(self) -> str:
-        """The id of what it is about; of a volume the name, which Podman tells elsewhere."""
+        """The id of what it is about; of a volume the name, which Podman has elsewhere."""
         return self.actor.id or self.attributes.name
 
     @property
     def key(self) -> str:
         """The same for the same event, however often it is reported."""
-        # Of a container's event this would be a label of that name, with whatever somebody wrote into it.
+        # Of a container's event this would be a label of that name, with any text in it.
         container = self.attributes.container if self.type == "network" else ""
         return f"{self.type}:{self.about[:12]}:{container[:12]}:{self.action}:{self.time_ns}"
 

@@ -98,17 +98,17 @@ class _Engine:
             self._publish_event(self._early.popleft())
 
     def _on_event(self, found: EngineEvent) -> None:
-        if self.watch.inventory is None:  # an unnamed engine's things cannot be named yet
+        if self.watch.inventory is None:  # an unnamed engine's entities cannot be named yet
             self._early.append(found)
         else:
             self._publish_event(found)
 
     def _publish_event(self, found: EngineEvent) -> None:
-        told = event(found, self._scope(), self._container_names)
-        if found.type == "container" and found.attributes.name:  # networks tell of it next, by its id alone
+        happened = event(found, self._scope(), self._container_names)
+        if found.type == "container" and found.attributes.name:  # networks name it next, by its id alone
             self._container_names[found.actor.id] = found.attributes.name
-        if told is not None:
-            self._collector.publish_event(told)
+        if happened is not None:
+            self._collector.publish_event(happened)
 
     def _scope(self) -> Scope:
         inventory, config = self.watch.inventory, self._context.config

@@ -35,7 +35,7 @@ def context(environ: Mapping[str, str]) -> str:
 
 
 def sockets(environ: Mapping[str, str]) -> list[Path]:
-    """Where engines listen that nobody has told of, in the order in which they are tried."""
+    """Where engines listen by default, in the order in which they are tried."""
     paths = [Path("/run/docker.sock"), Path("/var/run/docker.sock"), _home(environ) / ".docker" / "run" / "docker.sock"]
     return [path for path in paths if path.is_socket()]
 

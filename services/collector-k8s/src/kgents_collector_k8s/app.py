@@ -78,7 +78,7 @@ class _Cluster:
         self.probe: Probe | None = None
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
-        self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not seen may still tell of them
+        self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not read may still name them
         self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
         self.truncation = Truncation(context.cluster, context.config.max_objects)
@@ -128,7 +128,7 @@ class _Cluster:
             raise ConfigError([fault])
 
     async def publish(self) -> None:
-        """Tell what is new, once everything has been listed."""
+        """Publish what is new, once everything has been listed."""
         for reflector in self._reflectors:
             await reflector.settled.wait()
         while True:
@@ -176,7 +176,7 @@ class _Cluster:
                 self.collector.remove(entity)
 
     async def count_truncated(self) -> None:
-        """Tell every `metrics_interval_s` how much is left out. Never returns."""
+        """Publish every `metrics_interval_s` how much is left out. Never returns."""
         interval_s = self.context.config.metrics_interval_s
         while True:
             for pulse in self.truncation.pulses(self.context.clock.now(), interval_s):
@@ -209,7 +209,7 @@ class _Cluster:
         return not is_seen or self.truncation.counts()[kind] > 0
 
     def _may_remove(self, ref: Ref) -> bool:
-        """Whether everything that could tell of this thing has been seen."""
+        """Whether everything that could name this entity has been read."""
         if ref.kind in NAMED:
             return not self.inventory.unseen
         kind = WITHIN.get(ref.kind, ref.kind)

@@ -71,7 +71,7 @@ class Events:
                 tasks.create_task(reflector.run())
 
     async def _remember(self) -> None:
-        """What the log holds: Kubernetes lists its Events of the last hour anew to whoever asks."""
+        """What the log holds: Kubernetes lists its Events of the last hour again to every client."""
         pattern = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
         start = await self._start()
         news = follow(self._context.bus, _LOG, [pattern], now_ns=self._context.now_ns(), position=start)
@@ -106,7 +106,7 @@ class Events:
             return
         self._note(happened.id)
         if happened.last_at < self._horizon:
-            return  # reported so long ago that nobody remembers
+            return  # reported before what is remembered
         self._collector.publish_event(happened)
 
     def drop(self, key: Key, uid: str) -> None:

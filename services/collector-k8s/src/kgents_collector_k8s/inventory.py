@@ -1,7 +1,7 @@
 """All objects of a cluster → entities: fragments of objects, joined with what other objects decide of them. Pure.
 
 A pod's owner stands in a ReplicaSet, its Services in EndpointSlices, its policies in NetworkPolicies; ConfigMaps and
-Secrets exist here for as long as somebody names them. Each object that changes marks the entities it may have changed,
+Secrets exist here for as long as an object names them. Each object that changes marks the entities it may have changed,
 and `take` gives those. What objects say is kept compressed: 100,000 pods fit into the memory of a small container.
 """
 
@@ -87,12 +87,12 @@ class Inventory:
         return self._shelves[resource].keys()
 
     def entity(self, ref: Ref) -> Entity | None:
-        """What the thing's own object says of it; None: there is none."""
+        """What the entity's own object says of it; None: there is none."""
         fragment = self._fragment(ref)
         return next((each for each in fragment.entities if each.ref == ref), None) if fragment is not None else None
 
     def is_shown(self, ref: Ref) -> bool:
-        """Whether there is such a thing."""
+        """Whether there is such an entity."""
         return ref in self._primary or ref in self._named
 
     def put(self, resource: str, key: Key, fragment: Fragment) -> None:
@@ -201,7 +201,7 @@ class Inventory:
     # What an entity is
 
     def _fragment(self, ref: Ref) -> Fragment | None:
-        """What the object says that a thing is, or is inside of."""
+        """What the object says that an entity is, or is inside of."""
         place = self._primary.get(ref)
         return self._shelves[place[0]].get(place[1]) if place is not None else None
 
@@ -296,7 +296,7 @@ class Inventory:
 def _change_slice(
     of: defaultdict[Ref, dict[Key, list[E]]], ref: Ref, slice_: Key, endpoint: E, *, is_new: bool
 ) -> None:
-    """Add an endpoint to what a slice says of a thing, or forget what it said; nothing stays of what no slice names."""
+    """Add an endpoint to what a slice says of an entity, or drop what it said; what no slice names does not stay."""
     if is_new:
         of[ref].setdefault(slice_, []).append(endpoint)
         return

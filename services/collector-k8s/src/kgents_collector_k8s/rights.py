@@ -25,7 +25,7 @@ def role(config: Config) -> dict[str, Any]:
     rules = [_rule(group, sorted(set(names)), VERBS) for group, names in sorted(by_group.items())]
     usage = ["pods"] if config.namespaces else ["nodes", "pods"]
     rules.append(_rule("metrics.k8s.io", usage, ["list"]))
-    if not config.namespaces:  # whose uid tells one cluster from another
+    if not config.namespaces:  # whose uid identifies a cluster
         rules.append(_rule("", ["namespaces"], ["get"]) | {"resourceNames": ["kube-system"]})
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

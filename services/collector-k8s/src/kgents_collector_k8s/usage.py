@@ -102,7 +102,7 @@ class Usage:
 
     async def _poll(self, part: _Part[T]) -> None:
         while True:
-            wait_s, told = self._interval_s, part.fault
+            wait_s, before = self._interval_s, part.fault
             try:
                 await self._publish(part)
                 part.well()
@@ -110,7 +110,7 @@ class Usage:
                 part.failed(error)
                 if isinstance(error, ApiError) and error.status in (403, 404):
                     wait_s = max(wait_s, ABSENT_S)
-            if part.fault != told:
+            if part.fault != before:
                 _log.warning("usage_unreadable", reason=part.fault) if part.fault else _log.info("usage_readable")
                 self._changed.set()
             await self._context.clock.sleep(wait_s)

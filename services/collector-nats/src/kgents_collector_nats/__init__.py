@@ -1,1 +1,1 @@
-"""What NATS servers tell of themselves: source → Sample → mapping.observe → entities, pulses, events → state table."""
+"""What NATS servers report: source → Sample → mapping.observe → entities, pulses, events → state table."""

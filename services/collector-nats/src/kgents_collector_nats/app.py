@@ -77,7 +77,7 @@ class _System:
             await self.context.clock.sleep(max(0.0, interval_s - elapsed_s))
 
     async def follow_heartbeats(self) -> None:
-        """Keep what our own services say of themselves: NATS does not tell who publishes what."""
+        """Keep what our own services say of themselves: NATS does not know who publishes what."""
         table = self.context.reader(META, [subjects.pattern("meta", cluster=self.context.cluster)])
         async with aclosing(table.follow(now_ns=self.context.now_ns())) as news:
             async for changes in news:

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 Endpoint = Literal["varz", "connz", "jsz"]
 ENDPOINTS: Final[tuple[Endpoint, ...]] = ("varz", "connz", "jsz")
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
-"""Stands for a time that a server did not tell."""
+"""Stands for a time that a server did not give."""
 
 
 class ClusterOptions(Struct, frozen=True):
@@ -262,12 +262,12 @@ class Server(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The server's name; empty while it has never been told."""
+        """The server's name; empty while it is not known."""
         return self.varz.server_name if self.varz is not None else ""
 
 
 class Fault(Struct, frozen=True):
-    """One thing that could not be read."""
+    """What could not be read."""
 
     origin: str
     text: str
@@ -300,7 +300,7 @@ class Sample(Struct, frozen=True):
 
 
 def remember(previous: Sample | None, current: Sample) -> Sample:
-    """The sample with its gaps filled from the one before, so that a silent server's things do not seem gone."""
+    """The sample with its gaps filled from the one before, so that a silent server's entities do not seem gone."""
     if previous is None:
         return current
     before = {server.origin: server for server in previous.servers}

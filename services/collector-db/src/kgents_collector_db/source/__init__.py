@@ -20,7 +20,7 @@ S_co = TypeVar("S_co", covariant=True)
 
 
 class Source(Protocol[S_co]):
-    """One connection to one target, kept over polls and made anew when it is lost."""
+    """One connection to one target, kept over polls and replaced when it is lost."""
 
     async def read(self, tiers: Collection[Tier]) -> S_co:
         """One poll of the sections of these tiers."""

@@ -8,7 +8,7 @@ _NUMBER: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 def is_refused(error: OSError) -> bool:
-    """Whether a machine is there and nobody listens.
+    """Whether a machine is there and nothing listens.
 
     Of a name with several addresses (`localhost` mostly has two) asyncio raises one error that has no number of its
     own, and those of all attempts in its text.

@@ -1,4 +1,4 @@
-"""Names are looked up here first, in a thread of its own for each: a resolver that is dead holds up nobody else.
+"""Names are looked up here first, in a thread of its own for each: a resolver that is dead holds up no other.
 
 The event loop looks names up in a few threads that all targets and the bus share, and a lookup that hangs cannot be
 ended: the polls of one target alone would soon hold all of them.
@@ -15,7 +15,7 @@ from kgents_shared.contract.address import is_ip
 _Answer = Future[OSError | UnicodeError | None]
 
 _asked: Final[dict[str, _Answer]] = {}
-"""Lookups under way: whoever asks for the same name meanwhile waits for the same answer."""
+"""Lookups under way: a second caller for the same name waits for the same answer."""
 
 
 async def look_up(host: str) -> None:

@@ -66,7 +66,7 @@ class QdrantSource:
         await self._http.aclose()
 
     async def read(self, tiers: Collection[Tier]) -> QdrantSample:
-        """One poll. What the database does to us is told in the sample."""
+        """One poll. What the database does to us is in the sample."""
         started_s = self._clock.monotonic_s()
         faults: list[str] = []
         found: dict[str, Any]
@@ -104,7 +104,7 @@ class QdrantSource:
         sent_s = self._clock.monotonic_s()
         response = await self._http.get("/readyz")
         ping_s = self._clock.monotonic_s() - sent_s
-        ready = {200: True, 503: False}.get(response.status_code)  # a version before 1.5 does not tell
+        ready = {200: True, 503: False}.get(response.status_code)  # a version before 1.5 has no such path
         if ready is False:
             return {"ready": ready, "ping_s": ping_s}
         names = qdrant_answer.names(await self._client.get_collections())

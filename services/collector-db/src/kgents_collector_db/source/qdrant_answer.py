@@ -44,7 +44,7 @@ def raft(answer: Any) -> Raft | None:
     return Raft(
         peer=answer.peer_id,
         peers={int(peer): each.uri for peer, each in answer.peers.items()},
-        # The server gives 0 while nobody leads.
+        # The server gives 0 while there is no leader.
         leader=info.leader or None,
         role=_word(info.role) if info.role is not None else "",
         term=info.term,

@@ -85,7 +85,7 @@ def sentence(error: BaseException) -> str:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether there is no such thing."""
+    """Whether it does not exist."""
     return _status(error) == 404
 
 

@@ -72,7 +72,7 @@ class RedisSource:
             await connection.disconnect(nowait=True)
 
     async def read(self, tiers: Collection[Tier]) -> RedisSample:
-        """One poll, whatever the tiers: no section here is dear. What the database does to us is told in the sample."""
+        """One poll, whatever the tiers: no section here is costly. What the database does to us is in the sample."""
         started_s = self._clock.monotonic_s()
         sample = RedisSample(
             at=self._clock.now(),
@@ -119,7 +119,7 @@ class RedisSource:
             return found | await self._sections(connection, _sections(info))
 
     async def _sections(self, connection: Connection, sections: Sequence[_Section]) -> dict[str, Any]:
-        """What INFO does not tell; a section that is refused is left out alone."""
+        """What INFO does not hold; a section that is refused is left out alone."""
         found: dict[str, Any] = {}
         faults: list[str] = []
         answers = await self._ask(connection, [command for _, command, _ in sections])

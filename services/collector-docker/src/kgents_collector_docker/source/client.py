@@ -53,9 +53,9 @@ EVENTS: Final = {
     "volume": ("create", "destroy", "remove"),
     "image": ("tag", "untag", "delete", "pull", "load", "import"),
 }  # fmt: skip
-"""What the engine shall tell. Its health checks make three `exec_…` events each time; these never leave the engine.
+"""What the engine is asked to report. Its health checks make three `exec_…` events each time, which never leave it.
 
-Podman must be asked for `died`, though it then tells `die` as well, and for `remove` instead of `destroy`.
+Podman must be asked for `died`, though it then reports `die` as well, and for `remove` instead of `destroy`.
 """
 _FILTERS: Final = json.dumps(
     {"type": sorted(EVENTS), "event": sorted({action for actions in EVENTS.values() for action in actions})}
@@ -101,7 +101,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Give up the connection; the next request makes a new one, with certificates read anew."""
+        """Give up the connection; the next request makes a new one, with certificates read again."""
         docker, self._docker, self._version = self._docker, None, ""
         if docker is not None:
             await docker.session.close()  # not `docker.close()`: it also ends an event stream that we do not use
@@ -110,7 +110,7 @@ class Client:
         """One answer.
 
         Raises:
-            GoneError: there is no such thing (HTTP 404).
+            GoneError: it does not exist (HTTP 404).
             RefusedError: the engine, or what stands before it, answered with another error.
             SilentError: no answer in time.
             GarbledError: none that can be read.

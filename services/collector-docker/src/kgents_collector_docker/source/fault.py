@@ -14,7 +14,7 @@ class EngineError(Exception):
 
 
 class GoneError(EngineError):
-    """There is no such thing on the engine."""
+    """It does not exist on the engine."""
 
 
 class RefusedError(EngineError):
@@ -42,7 +42,7 @@ def why_not_connected(where: str, path: str, error: aiohttp.ClientError | OSErro
     if isinstance(cause, FileNotFoundError):
         return f"{where}: there is no such socket; start Docker, or set engines[].url to where its socket is"
     if isinstance(cause, ConnectionRefusedError):
-        return f"{where}: nobody listens there; start the engine, or correct engines[].url"
+        return f"{where}: nothing listens there; start the engine, or correct engines[].url"
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(cause, OSError):
         return f"{where}: cannot connect ({cause.strerror or type(cause).__name__}); {_PATHLESS}"
     return f"{where}: no answer to GET /{path} ({type(error).__name__}); {_PATHLESS}"

@@ -53,7 +53,7 @@ class Meter:
                     found[id_] = await self._client.get_slowly(f"containers/{id_}/stats", Stats, **options)
                 except GoneError:
                     pass
-                except EngineError:  # the watch tells of an engine that is gone; here only this sample is missing
+                except EngineError:  # the watch reports an engine that is gone; here only this sample is missing
                     failed += 1
 
         async with asyncio.TaskGroup() as tasks:

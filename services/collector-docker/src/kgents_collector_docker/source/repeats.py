@@ -1,4 +1,4 @@
-"""Which events are news: an engine tells some twice, and those of before a reconnect once more."""
+"""Which events are news: an engine reports some twice, and those of before a reconnect once more."""
 
 from collections import OrderedDict
 from typing import Final
@@ -6,42 +6,42 @@ from typing import Final
 from kgents_collector_docker.answers import EngineEvent, Inventory
 
 REMEMBERED_MAX: Final = 4096
-"""Events, and things with their last event, that are known; an engine repeats 256 events at most."""
+"""Events, and objects with their last event, that are known; an engine repeats 256 events at most."""
 
 _STATES: Final = {
     ("network", "connect"), ("network", "disconnect"),
     ("volume", "create"), ("volume", "destroy"), ("volume", "remove"),
 }  # fmt: skip
-"""What is so after it happened, and cannot happen again before its opposite. Yet engines tell of a volume's creation
+"""What is so after it happened, and cannot happen again before its opposite. Yet engines report a volume's creation
 with every container that uses it, and of a disconnection once more when its network is read next."""
 _HEALTH: Final = "health_status: "
-"""The same holds for a container's health, of which Podman tells after each check; but it begins anew with a start."""
+"""The same holds for a container's health, which Podman reports after each check; but it begins again with a start."""
 
 
 class Repeats:
-    """What has been told."""
+    """What has been reported."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, None] = OrderedDict()
         self._states: OrderedDict[tuple[str, str, str], str] = OrderedDict()
 
     def is_news(self, event: EngineEvent, inventory: Inventory | None) -> bool:
-        """Whether this has not been told yet; from now on it has."""
+        """Whether this has not been reported yet; from now on it has."""
         if event.key in self._told:
             return False
         self._told[event.key] = None
         _bound(self._told)
         # Of a container's event `container` would be a label of that name.
-        thing = (event.type, event.about, event.attributes.container if event.type == "network" else "")
+        key = (event.type, event.about, event.attributes.container if event.type == "network" else "")
         if (event.type, event.action) == ("container", "start"):
-            self._states.pop(thing, None)
+            self._states.pop(key, None)
         if (event.type, event.action) not in _STATES and not event.action.startswith(_HEALTH):
             return True
-        before = self._states.pop(thing, None)
+        before = self._states.pop(key, None)
         if before is None and event.type == "volume" and inventory is not None:
             is_there = event.about in inventory.volumes
             before = "create" if is_there else "destroy"
-        self._states[thing] = event.action
+        self._states[key] = event.action
         _bound(self._states)
         return before != event.action
 

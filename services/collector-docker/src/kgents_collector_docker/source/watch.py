@@ -1,4 +1,4 @@
-"""One engine kept in view: subscribe → read everything → apply what happened meanwhile → go on applying, for ever.
+"""One engine kept in view: subscribe → read everything → apply what happened meanwhile → go on applying, forever.
 
 An event only says *where* to look. What is published is always read from the engine, after the event, so it does not
 matter whether an event comes twice, late, or out of order. Subscribing first leaves no moment unseen; and since an
@@ -39,11 +39,11 @@ SPACING_S: Final = 0.2
 PROBE_INTERVAL_S: Final = 3.0
 """How often a silent engine is asked whether it lives: an event stream is silent in health and in death."""
 SILENCE_S: Final = 30.0
-"""Until everything is read again after one thing of a living engine gave no answer in time."""
+"""Until everything is read again after one request to a living engine had no answer in time."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 10.0
 """The pause before the next try doubles, until a subscription has held for longer than the pause before it: to read
-everything is dear, and who answers but breaks off at once shall not be asked for it twice a second."""
+everything is costly, and an engine that answers but breaks off at once is not asked for it twice a second."""
 PARTIAL: Final = (RefusedError, GarbledError, SilentError)
 """What one request may meet while others are answered: a plugin, or a container, that hangs."""
 NOTHING: Final = Inventory(Info(), {}, {}, {}, {})
@@ -90,7 +90,7 @@ class Watch:
         on_poll: Callable[[], None],
         on_event: Callable[[EngineEvent], None],
     ) -> None:
-        """`on_poll` is called whenever `inventory` or `fault` is new, `on_event` once for each thing that happened."""
+        """`on_poll` is called whenever `inventory` or `fault` is new, `on_event` once for each event."""
         self.inventory: Inventory | None = None
         """None: not seen yet."""
         self.fault = ""
@@ -121,7 +121,7 @@ class Watch:
             except asyncio.CancelledError:
                 session.cancel()
                 await asyncio.wait([session])
-                _fault_of(session)  # of a fault that nobody asks for, asyncio writes a trace into the log
+                _fault_of(session)  # of a fault that is never asked for, asyncio writes a trace into the log
                 raise
             fault = _fault_of(session)
             if fault is None or self._clock.monotonic_s() - started_s > self._retry_s:
@@ -186,7 +186,7 @@ class Watch:
         info = await self._client.get("info", Info)
         if info.system_time is not None:
             self.ahead = info.system_time - self._clock.now()
-            if self._since_ns is None:  # nothing was told yet; what happens from here on must not get lost
+            if self._since_ns is None:  # no event was read yet; what happens from here on must not get lost
                 self._since_ns = _ns(info.system_time)
         networks = await self._networks(old.networks, unread)
         volumes = await self._volumes(old.volumes, unread)
@@ -196,7 +196,7 @@ class Watch:
         return Inventory(info, containers, networks, volumes, images, unread, unknown | more)
 
     async def _read_again(self, old: Inventory, marks: _Marks) -> Inventory:
-        """The inventory, what is marked read anew."""
+        """The inventory, what is marked read again."""
         unread = dict(old.unread)
         networks = await self._networks(old.networks, unread) if marks.networks else old.networks
         volumes = await self._volumes(old.volumes, unread) if marks.volumes else old.volumes

@@ -27,7 +27,7 @@ class Taint(Lean, frozen=True, gc=False):
 
 
 class NodeSpec(Lean, frozen=True):
-    """A node as its administrators wish it."""
+    """The desired state of a node."""
 
     unschedulable: bool = False
     taints: list[Taint] | None = None

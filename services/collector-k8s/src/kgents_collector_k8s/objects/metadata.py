@@ -54,7 +54,7 @@ class Named(Lean, frozen=True, gc=False):
 
 
 class Condition(Lean, frozen=True, gc=False):
-    """One condition of a status. Its times and its message are not read: the one moves, the other may tell too much."""
+    """One condition of a status. Its times and its message are not read: the one moves, the other may hold too much."""
 
     type: str = ""
     status: str = ""
@@ -78,7 +78,7 @@ class LabelSelector(Lean, frozen=True):
 
 
 def condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
-    """The condition of this type; None while nobody has stated it."""
+    """The condition of this type; None while it is not stated."""
     return next((each for each in conditions or () if each.type == type_), None)
 
 

@@ -127,7 +127,7 @@ class CronJobSpec(Lean, frozen=True):
 
 
 class CronJob(Lean, frozen=True):
-    """`batch/v1` CronJob. Its status is not read: it holds the times of the last run, which the Jobs tell better."""
+    """`batch/v1` CronJob. Its status is not read: it holds the times of the last run, which the Jobs have better."""
 
     metadata: Metadata
     spec: CronJobSpec = CronJobSpec()

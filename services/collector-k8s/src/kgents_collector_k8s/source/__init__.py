@@ -1,4 +1,4 @@
-"""How the collector reads a cluster: login → client (HTTP) → reflector (list and watch) → whoever keeps objects."""
+"""How the collector reads a cluster: login → client (HTTP) → reflector (list and watch) → a sink that keeps objects."""
 
 from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError
 from kgents_collector_k8s.source.probe import Probe

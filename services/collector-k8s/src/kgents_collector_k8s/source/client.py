@@ -164,7 +164,7 @@ class ApiClient:
                 self._watches.discard(watch)
 
     async def is_alive(self) -> bool:
-        """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in anew."""
+        """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in again."""
         try:
             async with asyncio.timeout(ALIVE_S), self._current().used() as login:
                 response = await self._request(login, "/livez", {}, may_fail=False)
@@ -173,7 +173,7 @@ class ApiClient:
         except TimeoutError:
             return False
         except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
-            _log.debug("liveness_unknown", reason=_why(error))  # what the watches are told as well
+            _log.debug("liveness_unknown", reason=_why(error))  # what the watches learn as well
         return True
 
     def end_watches(self) -> None:
@@ -195,7 +195,7 @@ class ApiClient:
                     try:
                         if response.status != 200:
                             raise await _refusal(path, response)
-                        if response.content_type == "text/html":  # a login page, of whoever stands before the server
+                        if response.content_type == "text/html":  # a login page, of a proxy before the server
                             raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
                         yield response
                     finally:
@@ -256,7 +256,7 @@ class ApiClient:
             raise ApiError(401, str(error)) from None
 
     async def _log_in(self) -> None:
-        """Read the login anew, unless somebody has just done so.
+        """Read the login again, unless it has just been read.
 
         Raises:
             ConfigError: there is none, or it cannot be read.

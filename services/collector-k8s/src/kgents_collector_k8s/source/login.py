@@ -1,7 +1,7 @@
 """The login: a kubeconfig, or the service account of a pod → what each request must carry.
 
 kubernetes-asyncio reads tokens, certificates, OIDC and the rotating token of a pod. What it does not know is done here,
-as kubectl does it: which of several files names the current context, impersonation, and what login plugins are told.
+as kubectl does it: which of several files names the current context, impersonation, what login plugins get.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from kgents_shared.runtime.config import process_environ
 LOGIN_S: Final = 60.0
 """For a login as a whole: an identity provider may be asked, or a plugin."""
 
-_TOLD: Final = (
+_GIVEN: Final = (
     "server",
     "tls-server-name",
     "insecure-skip-tls-verify",
@@ -40,7 +40,7 @@ _TOLD: Final = (
     "proxy-url",
     "disable-compression",
 )
-"""What a plugin is told of the cluster, if it asks: by the same names in the kubeconfig and in an ExecCredential."""
+"""What a plugin learns of the cluster, if it asks: by the same names in the kubeconfig and in an ExecCredential."""
 _PLUGIN_EXTENSION: Final = "client.authentication.k8s.io/exec"
 _LEGAL_IN_HEADERS: Final = "!#$&'*+-.^_`|~"
 
@@ -111,7 +111,7 @@ def _of_kubectl() -> list[Path]:
 
 
 def _merged(paths: list[Path]) -> tuple[ConfigNode, str]:
-    """One or several kubeconfigs as one, and its current context: in all things the first file that says it decides."""
+    """One or several kubeconfigs as one, and its current context: the first file that has a setting decides."""
     merger = KubeConfigMerger(os.pathsep.join(map(str, paths)))
     if merger.config is None:
         raise ConfigError([f"kubeconfig: expected a kubeconfig, found none at {paths[0]}; try kubeconfig"])
@@ -130,7 +130,7 @@ def _chosen(content: ConfigNode, context: str) -> tuple[ConfigNode, Any]:
 
 
 def _prepare_plugin(user: ConfigNode, cluster: ConfigNode) -> None:
-    """A command by a relative path stands beside its kubeconfig, and a plugin may ask to be told of the cluster."""
+    """A command by a relative path stands beside its kubeconfig, and a plugin may ask about the cluster."""
     plugin = user.value.get("exec")
     if not plugin:
         return
@@ -138,19 +138,19 @@ def _prepare_plugin(user: ConfigNode, cluster: ConfigNode) -> None:
     if os.sep in command:
         plugin["command"] = str(_beside(user.path, command))
     if plugin.get("provideClusterInfo"):
-        plugin[CLUSTER] = _told(cluster)
+        plugin[CLUSTER] = _given(cluster)
 
 
-def _told(cluster: ConfigNode) -> dict[str, Any]:
+def _given(cluster: ConfigNode) -> dict[str, Any]:
     known = cluster.value["cluster"]
-    told = {name: known[name] for name in _TOLD if name in known}
+    given = {name: known[name] for name in _GIVEN if name in known}
     if "certificate-authority" in known and "certificate-authority-data" not in known:
         authority = _beside(cluster.path, known["certificate-authority"]).read_bytes()
-        told["certificate-authority-data"] = base64.b64encode(authority).decode()
+        given["certificate-authority-data"] = base64.b64encode(authority).decode()
     for each in known.get("extensions") or ():
         if each["name"] == _PLUGIN_EXTENSION:
-            told["config"] = each["extension"]
-    return told
+            given["config"] = each["extension"]
+    return given
 
 
 def _beside(kubeconfig: str | None, path: str) -> Path:
@@ -158,7 +158,7 @@ def _beside(kubeconfig: str | None, path: str) -> Path:
 
 
 def _impersonation(user: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The headers by which the server takes us for somebody else.
+    """The headers by which the server takes us for another user.
 
     Raises:
         ConfigError: of whom the groups or the rest are is not said.

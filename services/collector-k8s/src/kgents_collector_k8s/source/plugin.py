@@ -1,6 +1,6 @@
 """Login plugins of a kubeconfig (`exec`): their command → a token or a certificate, within a deadline.
 
-kubernetes-asyncio runs them without one, leaves them running when its caller gives up, and waits for ever for one that
+kubernetes-asyncio runs them without one, leaves them running when its caller gives up, and waits forever for one that
 writes much to stderr. It looks its provider up by name when it logs in, so ours takes that name's place.
 """
 
@@ -16,11 +16,11 @@ from kubernetes_asyncio.config.exec_provider import ExecProvider
 from kubernetes_asyncio.config.kube_config import ConfigNode
 
 DEADLINE_S: Final = 30.0
-"""It may ask somebody over the network; nobody is there to type."""
+"""It may ask a provider over the network; no one is there to type."""
 
 
 CLUSTER: Final = "cluster"
-"""Where in a plugin's description stands what it is to be told of the cluster: our own addition to it."""
+"""Where in a plugin's description stands what it learns of the cluster: our own addition to it."""
 
 
 class PluginError(ConfigException):

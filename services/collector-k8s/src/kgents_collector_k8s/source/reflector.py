@@ -1,7 +1,7 @@
 """One resource of one cluster, kept up with: list or WatchList → watch → list again only when the watch cannot go on.
 
-What is told is level-based: objects as they are now, and at the end of each list all that exist. So it does not matter
-what was missed in between; and a poll that failed never says that something is gone.
+What it reports is level-based: objects as they are now, and at the end of each list all that exist. What was
+missed in between does not matter, and a poll that failed never says that something is gone.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ PARK_AFTER: Final = 3
 """Refusals in a row that are tried again soon: a server that has just started does not know its roles yet."""
 WATCH_MIN_S: Final = 300.0
 WATCH_MAX_S: Final = 600.0
-"""A watch is asked to end after a time between these, so that not all begin anew at once."""
+"""A watch is asked to end after a time between these, so that not all begin again at once."""
 GRACE_S: Final = 30.0
 """How much later we end it ourselves."""
 SHORT_S: Final = 1.0
@@ -48,7 +48,7 @@ STREAM_TRIES: Final = 2
 """After so many failures in a row a plain list is asked for, whatever the reason."""
 
 _OPEN: Final = "OPEN"
-"""Ours: the server has taken up the watch, though there may be nothing to tell for long."""
+"""Ours: the server has taken up the watch, though there may be nothing to report for long."""
 _NOTHING: Final = msgspec.Raw(b"{}")
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 _log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Sink(Protocol[O_contra]):
         ...
 
     def wants_more(self) -> bool:
-        """Whether there is something that only a new list can tell."""
+        """Whether there is something that only a new list can show."""
         ...
 
 
@@ -243,7 +243,7 @@ class Reflector(Generic[O]):
                     self._well()
             except TimeoutError:
                 if opened is None:
-                    raise  # nobody answered, which is not the silence of a resource that rests
+                    raise  # no answer, which is not the silence of a resource that rests
                 _log.debug("watch_silent", resource=self.kind.resource)
             finally:
                 if opened is not None:

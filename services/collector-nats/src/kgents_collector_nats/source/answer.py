@@ -20,7 +20,7 @@ PAGES_MAX: Final = 64
 
 JSZ_OPTIONS: Final[dict[str, object]] = {"accounts": True, "streams": True, "config": True, "limit": PAGE_LIMIT}
 CONNZ_OPTIONS: Final[dict[str, object]] = {"auth": True, "limit": PAGE_LIMIT}
-"""Without `auth` no connection tells its account; nothing else of it is decoded."""
+"""Without `auth` no connection has its account; nothing else of it is decoded."""
 
 
 class UnreadableError(Exception):
@@ -69,5 +69,5 @@ async def tried(read: Awaitable[T], origin: str, faults: list[Fault]) -> T | Non
 
 
 def unready(server: str, healthz: Healthz) -> Fault:
-    """The fault of a server that cannot tell all its streams: one that starts lists those it has found so far."""
+    """The fault of a server that cannot list all its streams: one that starts lists those it has found so far."""
     return Fault(server, f"server {server} is not ready ({healthz.error}): its streams are left as they were")

@@ -25,7 +25,7 @@ ANSWER_BYTES_MAX: Final = 64 * 1024**2
 
 
 class MonitorSource:
-    """The monitoring ports of some servers; each tells of its own server only."""
+    """The monitoring ports of some servers; each reports its own server only."""
 
     def __init__(self, http: aiohttp.ClientSession, urls: list[str], clock: Clock, *, timeout_s: float) -> None:
         self._http = http

@@ -182,8 +182,8 @@ class _Poll:
 
 
 def _reply(data: bytes, subject: str) -> _Reply:
-    if not data:  # the server's own word that nobody listens there
-        raise UnreadableError(f"nobody answers {subject}: `system` must be a login of the system account")
+    if not data:  # the server says that nothing subscribes there
+        raise UnreadableError(f"no answer to {subject}: `system` must be a login of the system account")
     return decoded(data, _Reply, subject)
 
 

@@ -1,6 +1,6 @@
 """A PostgreSQL server → PostgresSample: one steady connection, one query at a time, every one with a deadline.
 
-For what only the databases themselves tell (their tables) there is a second connection, to one database at a medium
+For what only the databases themselves hold (their tables) there is a second connection, to one database at a medium
 poll, closed again at once.
 """
 
@@ -32,7 +32,7 @@ LOG_S: Final = 1.0
 GUEST_TRANSACTIONS: Final = 3
 """Of a session in another database beside the query itself: its login, and who answers."""
 ADMIN_SHUTDOWN: Final = "57P01"
-"""What the server says to a session before it ends it: it was told to stop, or somebody ended the session."""
+"""What the server says to a session before it ends it: it is shutting down, or the session was terminated."""
 SIZES_S: Final = 1.0
 """Time for measuring databases in one slow poll: each costs one stat for each file. The rest comes next time."""
 
@@ -51,7 +51,7 @@ class PostgresSource:
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
-        self._kept: dict[str, object] = {}  # the sections of the dearer tiers, as last read
+        self._kept: dict[str, object] = {}  # the sections of the costlier tiers, as last read
         self._tables: dict[str, rows.Tables] = {}
         self._sizes: dict[str, int] = {}
         self._tables_turn, self._sizes_turn = _Rotation(), _Rotation()
@@ -70,11 +70,11 @@ class PostgresSource:
         except UnreachableError as error:
             self._drop()
             return poll.unreachable(error.unreachable, messages)
-        # A backend tells of its transactions a second late, so of this poll only the first question is counted yet.
+        # A backend reports its transactions a second late, so of this poll only the first question is counted yet.
         own = self._transactions + 1
         self._transactions += poll.queries + GUEST_TRANSACTIONS * (poll.connections - 1)
         poll.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
-        self._kept |= poll.dear
+        self._kept |= poll.costly
         return poll.sample(identity, self._kept, self._statements.state)
 
     async def aclose(self) -> None:
@@ -130,7 +130,7 @@ class PostgresSource:
         return self._session, identity
 
     async def _new_session(self) -> tuple[Session, Identity]:
-        """A server that starts and one that stops refuse us in the same way; what it said last tells which it is."""
+        """A server that starts and one that stops refuse us in the same way; its last message decides which it is."""
         try:
             return await open_session(self._target)
         except UnreachableError as error:
@@ -165,16 +165,16 @@ class PostgresSource:
         self, poll: Poll, session: Session, identity: Identity, total: rows.StatementSum | None
     ) -> None:
         await self._statements.read_all(poll, session, identity, total)
-        poll.dear |= {"statements": self._statements.last, "statements_before": self._statements.before}
+        poll.costly |= {"statements": self._statements.last, "statements_before": self._statements.before}
         vacuums = await poll.rows(session, "vacuums", queries.VACUUMS)
-        poll.dear["vacuums"] = poll.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
+        poll.costly["vacuums"] = poll.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
         names = poll.databases()
         if names:
             name = self._tables_turn.next(names)
             self._tables = _only(self._tables, names)
             if (tables := await self._read_tables(poll, session, name)) is not None:
                 self._tables[name] = tables
-        poll.dear["tables"] = dict(self._tables)
+        poll.costly["tables"] = dict(self._tables)
 
     async def _read_tables(self, poll: Poll, session: Session, database: str) -> rows.Tables | None:
         if database == self._target.database:
@@ -196,7 +196,7 @@ class PostgresSource:
             ("settings", queries.SETTINGS, rows.Settings),
         ):
             found = await poll.rows(session, name, sql)
-            poll.dear[name] = poll.converted(name, found[0] if found else None, kind)
+            poll.costly[name] = poll.converted(name, found[0] if found else None, kind)
         names = poll.databases()
         self._sizes = _only(self._sizes, names)
         until_s = self._clock.monotonic_s() + SIZES_S
@@ -208,7 +208,7 @@ class PostgresSource:
             self._sizes.pop(name, None)
             if measured:
                 self._sizes[name] = measured[0]["pg_database_size"]
-        poll.dear["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
+        poll.costly["sizes"] = dict(self._sizes) if self._sizes.keys() == set(names) else None
 
 
 class _Rotation:

@@ -43,7 +43,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
-    """Why there is no connection. Of a timeout `of_silence` tells more."""
+    """Why there is no connection. For a timeout see `of_silence`."""
     if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
     kind = type(error).__name__
@@ -51,11 +51,11 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
         case ssl.SSLError() | ssl.CertificateError():
             return _of_tls(target, kind)
         case socket.gaierror():
-            return _unreachable(target, f"that the name {target.host} is unknown; correct host, or mend DNS")
+            return _unreachable(target, f"that the name {target.host} is unknown; correct host, or fix DNS")
         case ConnectionResetError() | BrokenPipeError():
             why = "it closes connections at once"
         case OSError() if isinstance(error, FileNotFoundError) or is_refused(error):
-            why = "nobody listens"
+            why = "nothing listens"
         case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
             return _of_tls(target, "that the server does not speak it")
         case OSError() if error.strerror or not isinstance(error, ConnectionError):
@@ -128,7 +128,7 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreacha
 
 
 def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachable:
-    """SQLSTATE 53300 has several meanings; the function that raised it tells which, in any language."""
+    """SQLSTATE 53300 has several meanings; the function that raised it decides which, in any language."""
     where = target.address
     match getattr(error, "server_source_function", None):
         case "InitializeSessionUserId":
@@ -156,7 +156,7 @@ async def of_silence(target: PostgresTarget) -> Unreachable:
         async with asyncio.timeout(PROBE_S):
             await look_up(target.host)
     except (OSError, UnicodeError, TimeoutError):
-        return _unreachable(target, f"nobody who knows the name {target.host}; mend DNS")
+        return _unreachable(target, f"no answer for the name {target.host}; fix DNS")
     try:
         async with asyncio.timeout(PROBE_S):
             if target.host.startswith("/"):

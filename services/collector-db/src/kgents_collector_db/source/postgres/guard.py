@@ -1,6 +1,6 @@
 """What a server sends, looked at before asyncpg parses it: bytes → its protocol, or the end of the connection.
 
-A message whose type is zero keeps that parser in a loop for ever, and a login may demand a proof that takes hours to
+A message whose type is zero keeps that parser in a loop forever, and a login may demand a proof that takes hours to
 reckon. Either would stop the whole event loop, and with it the watch over every other database.
 """
 

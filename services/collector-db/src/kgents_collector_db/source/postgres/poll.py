@@ -23,8 +23,8 @@ class Poll:
     def __init__(self, target: PostgresTarget, clock: Clock) -> None:
         self.sections: dict[str, object] = {}
         """By field of the sample."""
-        self.dear: dict[str, object] = {}
-        """Those of the dearer tiers, worth keeping until they are read again."""
+        self.costly: dict[str, object] = {}
+        """Those of the costlier tiers, worth keeping until they are read again."""
         self.connections = 1
         self._faults: list[str] = []
         self.queries = 0
@@ -104,7 +104,7 @@ class Poll:
         )
 
     def unreachable(self, unreachable: Unreachable, messages: Messages | None) -> PostgresSample:
-        """That nothing was seen, but for what the log file tells."""
+        """That nothing was read, but for what the log file holds."""
         return self._sample(unreachable=unreachable, messages=messages)
 
     def _sample(self, **fields: Any) -> PostgresSample:
@@ -125,6 +125,6 @@ def _explained(error: asyncpg.PostgresError, target: PostgresTarget) -> str:
         case asyncpg.InsufficientPrivilegeError():
             return f"{target.user} may not read it; GRANT pg_monitor TO {target.user}"
         case asyncpg.LockNotAvailableError():
-            return "somebody holds an exclusive lock on it; it is tried again at the next poll"
+            return "another session holds an exclusive lock on it; it is tried again at the next poll"
         case _:
             return f"the server refused the query (SQLSTATE {getattr(error, 'sqlstate', None) or 'none'})"

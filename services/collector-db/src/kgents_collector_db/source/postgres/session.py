@@ -163,7 +163,7 @@ def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
 
 def _objection(session: Session, identity: Identity, target: PostgresTarget) -> Unreachable | None:
     """Why this session must not be used."""
-    if identity.backend_pid != session.server_pid:  # whoever told us the one is not who told us the other
+    if identity.backend_pid != session.server_pid:  # the two numbers come from different servers
         return failure.pooler(target)
     if identity.own_sessions <= SESSIONS_MAX:
         return None
