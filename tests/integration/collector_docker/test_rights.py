@@ -18,7 +18,7 @@ from support.docker_gate import Gate
 from support.docker_watched import Watched, edges
 from support.process import spawn_async
 from support.truth import last_seq
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the engine
 
@@ -234,7 +234,7 @@ async def test_running_containers_are_measured(docker: Watched) -> None:
     busy = [each for each in pulses if each["ref"]["name"] == "busy"]
     assert "cpu_percent" not in busy[0]  # a rate needs two samples
     last = busy[-1]
-    assert 25 < last["cpu_percent"] < 65
+    assert 25 / MACHINE.slowness < last["cpu_percent"] < 65  # a busy machine gives it less than it may have
     assert last["custom"]["cpu_limit_percent"] == 50
     assert last["custom"]["cpu_of_limit_percent"] == pytest.approx(2 * last["cpu_percent"])
     assert last["memory_limit_bytes"] == 64 * 1024**2
