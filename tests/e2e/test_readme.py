@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from support.process import spawn
@@ -95,6 +96,29 @@ async def _snapshot(filter_: str, stream: str) -> list[dict[str, object]]:
         await client.close()
 
 
+async def _live(filter_: str, seconds: float = 12) -> list[dict[str, object]]:
+    """What `nats sub FILTER` shows within some seconds, by a bare client: more than one poll of each collector."""
+    client = await nats.connect(PRINTED_URL)
+    found: list[dict[str, object]] = []
+
+    async def note(message: Msg) -> None:
+        found.append(json.loads(message.data))
+
+    try:
+        await client.subscribe(filter_, cb=note)
+        await asyncio.sleep(seconds)
+    finally:
+        await client.close()
+    return found
+
+
+@pytest.mark.parametrize("stream", ["ENTITY", "PULSE", "EVENT", "TOPOLOGY", "HEALTH", "ALERT", "META"])
+def test_every_stored_message_begins_with_its_sentence(pipeline: Pipeline, stream: str) -> None:
+    found = asyncio.run(_snapshot(f"kgents.{stream.lower()}.>", f"KGENTS_{stream}"))
+    assert found or stream in ("EVENT", "ALERT")
+    assert [message for message in found if next(iter(message)) != "text" or not message["text"]] == []
+
+
 def _run(command: list[str], seconds: float, directory: Path) -> str:
     """The output of a program that may run for ever, after some seconds."""
     process = spawn(
@@ -147,11 +171,12 @@ def test_a_kgents_command_as_printed_shows_something(pipeline: Pipeline, command
 def test_a_nats_command_as_printed_shows_the_stream(pipeline: Pipeline, command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
     filter_ = words[2]
-    stream = f"KGENTS_{filter_.split('.')[1].upper()}"
-    found = asyncio.run(_snapshot(filter_, stream))
     if "--last-per-subject" in words:
-        assert all(next(iter(message)) == "text" for message in found)
-        assert found
+        found = asyncio.run(_snapshot(filter_, f"KGENTS_{filter_.split('.')[1].upper()}"))
+    else:
+        found = asyncio.run(_live(filter_))
+    assert found
+    assert [message for message in found if next(iter(message)) != "text"] == []
     if shutil.which("nats"):
         out = _run(["bash", "-c", command], 5, tmp_path)
         assert "--last-per-subject" not in words or "running" in out

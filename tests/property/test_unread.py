@@ -43,8 +43,8 @@ def test_what_does_not_fit_becomes_the_smallest_that_is_common() -> None:
 
 @given(published=st.lists(REFS, unique=True), read=st.lists(REFS, unique=True), scopes=st.lists(SCOPES, max_size=3))
 def test_only_what_is_unread_stays(published: list[Ref], read: list[Ref], scopes: list[Unread]) -> None:
-    old = [Entity(ref, "old") for ref in published]
-    new = [Entity(ref, "new") for ref in read]
+    old = [Entity(ref=ref, source="old") for ref in published]
+    new = [Entity(ref=ref, source="new") for ref in read]
     found = {entity.ref: entity.source for entity in with_unread(new, old, scopes, "a")}
     for ref in {*published, *read}:
         is_unread = any(scope.covers(ref, "a") for scope in scopes)

@@ -70,7 +70,7 @@ async def one(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 def entity(name: str, status: str = "running", *, part: str = "a", kind: str = "container") -> Entity:
-    return Entity(Ref("test", kind, name, part), "nats", uid=f"uid-{name}", status=status)
+    return Entity(ref=Ref("test", kind, name, part), source="nats", uid=f"uid-{name}", status=status)
 
 
 async def test_a_part_replaces_its_own_entities_alone(one: Running) -> None:

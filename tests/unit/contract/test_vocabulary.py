@@ -214,9 +214,18 @@ def asked(value_of: Callable[[Pulse], float | None], kind: str) -> set[tuple[str
     for answer in (None, 0.0, 1e9):
         custom, replication = Asked(answer), Asked(answer)
         ref = Ref("c1", kind, "it")
-        pulses: list[Pulse] = [ResourcePulse(ref, "x", NOW, 10.0, custom=custom)]
+        pulses: list[Pulse] = [ResourcePulse(ref=ref, source="x", timestamp=NOW, interval_s=10.0, custom=custom)]
         pulses += [
-            DatabasePulse(ref, "db", backend, NOW, 10.0, "healthy", custom=custom, replication=replication)
+            DatabasePulse(
+                ref=ref,
+                source="db",
+                backend=backend,
+                timestamp=NOW,
+                interval_s=10.0,
+                phase="healthy",
+                custom=custom,
+                replication=replication,
+            )
             for backend in ("postgres", "redis", "valkey", "qdrant", "pgbouncer")
         ]
         for pulse in pulses:

@@ -27,7 +27,7 @@ CLAIMS = ["fd00::7", "[fd00::7]", "FD00:0::7", "[fd00::7]:9999", "[FD00::7]:9999
 def resolved(claims: Entity, names: Connection) -> Ref | None:
     """The peer of a connection, whichever of the two came first."""
     graph = Graph()
-    client = Entity(Ref(claims.ref.cluster, "pod", "client"), source="k8s", connections=[names])
+    client = Entity(ref=Ref(claims.ref.cluster, "pod", "client"), source="k8s", connections=[names])
     graph.put(client)
     assert client.ref in graph.put(claims), "who waits for a name is told of it"
     return graph.resolve(names, client.ref)

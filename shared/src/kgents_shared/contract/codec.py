@@ -20,6 +20,7 @@ from kgents_shared.contract.wire import REMOVE, Wire
 T = TypeVar("T", bound=Wire)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+_END_OF_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -34,8 +35,18 @@ _OP_DECODER = msgspec.json.Decoder(_Op)
 
 
 def encode(message: Wire) -> bytes:
-    """The message as JSON. Equal messages give equal bytes: the state table's diff relies on it."""
-    return _ENCODER.encode(message)
+    """The message as JSON, its `text` first. Equal messages give equal bytes: the state table's diff relies on it."""
+    payload = _ENCODER.encode(message)
+    tag = message.__struct_config__.tag
+    return payload if tag is None else _with_text_first(payload, f'{{"type":"{tag}","text":'.encode())
+
+
+def _with_text_first(payload: bytes, beginning: bytes) -> bytes:
+    """The same object with its first two keys swapped: a tag is always encoded first."""
+    if not payload.startswith(beginning):
+        return payload  # it has no text
+    end = _END_OF_STRING.match(payload, len(beginning)).end()  # type: ignore[union-attr]  # what was just encoded
+    return b'{"text":' + payload[len(beginning) : end] + b"," + beginning[1 : -len(b',"text":')] + payload[end:]
 
 
 def is_removal(payload: bytes) -> bool:

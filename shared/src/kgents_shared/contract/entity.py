@@ -58,13 +58,15 @@ class Connection(Wire, frozen=True):
     traffic: Traffic | None = None
 
 
-class Entity(Wire, frozen=True):
+class Entity(Wire, frozen=True, kw_only=True):
     """One thing as one source sees it now, or (`op: remove`) the word that it is gone.
 
     It holds state only, nothing that changes by itself: no sample, no age, no time of observation. Otherwise an
     unchanged thing would be news at every poll.
     """
 
+    text: str = ""
+    """One plain sentence, made of the state below. Empty: the program that published it did not write one."""
     ref: Ref
     source: str
     """Who says it: `k8s`, `docker`, `nats`, …; the service collector-<source>, or a program of your own."""

@@ -16,9 +16,11 @@ Ratio = Annotated[float, msgspec.Meta(description="0..1")]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class ResourcePulse(Wire, frozen=True, tag_field="type", tag="RESOURCE_PULSE"):
+class ResourcePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="RESOURCE_PULSE"):
     """What a thing uses. `custom` holds what has no field, its units in its names (`pending_messages`)."""
 
+    text: str = ""
+    """One plain sentence of what matters most below. Empty: the program that published it did not write one."""
     ref: Ref
     source: str
     timestamp: Time
@@ -64,9 +66,11 @@ class Collections(Wire, frozen=True):
     vectors: int | None = None
 
 
-class DatabasePulse(Wire, frozen=True, tag_field="type", tag="DB_PULSE"):
+class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_PULSE"):
     """A database's vitality in one layout for every backend; a section that does not apply is left out."""
 
+    text: str = ""
+    """One plain sentence of what matters most below. Empty: the program that published it did not write one."""
     ref: Ref
     source: str
     backend: str

@@ -18,6 +18,7 @@ from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.sentence import of_entity, of_pulse
 from kgents_shared.contract.unread import Unread, bounded, with_unread
 from kgents_shared.contract.wire import REMOVE, Time
 from kgents_shared.runtime.service import Context
@@ -73,16 +74,17 @@ class Collector:
         return self.entities.desired(self._subject(ref))
 
     def put(self, entity: Entity, *, trace: Trace | None = None) -> None:
-        """Publish an entity, if it differs from what is published."""
-        self.entities.put(self._subject(entity.ref), entity, trace=trace)
+        """Publish an entity with its sentence, if it differs from what is published."""
+        self.entities.put(self._subject(entity.ref), _with_text(entity), trace=trace)
 
     def remove(self, entity: Entity, reason: str = "deleted", *, trace: Trace | None = None) -> None:
         """Publish that an entity is gone."""
         gone = Entity(ref=entity.ref, source=self._source, op=REMOVE, uid=entity.uid, reason=reason)
-        self.entities.remove(self._subject(entity.ref), gone, trace=trace)
+        self.entities.remove(self._subject(entity.ref), _with_text(gone), trace=trace)
 
     def publish_pulse(self, pulse: Pulse, *, trace: Trace | None = None) -> None:
-        """Publish a sample."""
+        """Publish a sample with its sentence."""
+        pulse = structs.replace(pulse, text=of_pulse(pulse))
         self._context.log.publish(pulse.ref.subject("pulse", source=self._source), encode(pulse), trace=trace)
 
     def publish_event(self, event: Event, *, trace: Trace | None = None) -> None:
@@ -188,6 +190,11 @@ class Collector:
 
     def _subject(self, ref: Ref) -> str:
         return ref.subject("entity", source=self._source)
+
+
+def _with_text(entity: Entity) -> Entity:
+    """The sentence is always written again: what a collector hands over again may hold that of an older state."""
+    return structs.replace(entity, text=of_entity(entity))
 
 
 def _of(part: str, unread: Sequence[Unread]) -> list[Unread]:

@@ -1,0 +1,104 @@
+"""The `text` of entities and pulses: one plain sentence from what the message holds → `runtime.collector`.
+
+An entity's sentence is made of state alone, so an unchanged entity keeps its bytes.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pool, Pulse, ResourcePulse
+from kgents_shared.contract.quantity import worded
+from kgents_shared.contract.vocabulary.edges import RUNS_ON
+from kgents_shared.contract.vocabulary.figures import FIGURES
+from kgents_shared.contract.vocabulary.figures.figure import CUSTOM
+
+FIGURES_SHOWN: Final = 4
+"""Figures in one sentence; the message holds them all."""
+CORES_FROM_PERCENT: Final = 200.0
+"""CPU beyond this is given in cores."""
+
+_UNITS: Final = {(figure.section, figure.name): figure.unit for figure in FIGURES}
+_UNIT_OF_ENDING: Final = {
+    "_bytes_per_second": "By/s", "_bytes_per_sec": "By/s", "_bytes_per_s": "By/s",
+    "_per_second": "/s", "_per_sec": "/s", "_per_s": "/s", "_per_min": "/min",
+    "_percent": "%", "_ratio": "1", "_bytes": "By", "_seconds": "s", "_ms": "ms", "_s": "s",
+}  # fmt: skip
+"""The end of a figure's name, the longest first → its unit, if no one declares it. The words leave the end out."""
+_FIRST: Final = ("qps", "ops_per_second", "searches_per_second", "tps", "latency_ms", "hit_rate", "cache_hit_ratio")
+"""What is told first of a database's performance."""
+
+
+def of_entity(entity: Entity) -> str:
+    """`pod shop/cart-7f is running on node n3`; `pod shop/cart-7f is pending (ImagePullBackOff)`."""
+    if entity.is_removal:
+        return f"{entity.ref} is gone ({entity.reason})" if entity.reason else f"{entity.ref} is gone"
+    condition = f"{entity.status} ({entity.reason})" if entity.reason else entity.status
+    return f"{entity.ref} is {condition}{_place(entity)}"
+
+
+def _place(entity: Entity) -> str:
+    for each in entity.connections:
+        if each.kind == RUNS_ON and each.direction == "out" and isinstance(each.peer, Ref):
+            return f" on {each.peer}"
+    return ""
+
+
+def of_pulse(pulse: Pulse) -> str:
+    """`container shop/cart-7f: cpu 3.1 %, memory 48.1 MB of 128 MB`; `database orders is failing: refused`."""
+    if isinstance(pulse, ResourcePulse):
+        return f"{pulse.ref}: {', '.join(_resource_parts(pulse)) or 'no figures'}"
+    condition = f"{pulse.phase} ({pulse.cause})" if pulse.cause else pulse.phase
+    return ": ".join(filter(None, (f"{pulse.ref} is {condition}", ", ".join(_database_parts(pulse)))))
+
+
+def _resource_parts(pulse: ResourcePulse) -> list[str]:
+    parts = list(_used(pulse))
+    for name, value in pulse.custom.items():
+        if len(parts) >= FIGURES_SHOWN:
+            break
+        if value is not None and "limit" not in name:
+            parts.append(_figure(CUSTOM, name, value))
+    return parts
+
+
+def _used(pulse: ResourcePulse) -> Iterator[str]:
+    if pulse.cpu_percent is not None:
+        is_many = pulse.cpu_percent > CORES_FROM_PERCENT
+        yield f"cpu {worded(pulse.cpu_percent / 100, '{core}') if is_many else worded(pulse.cpu_percent, '%')}"
+    if pulse.memory_bytes is not None:
+        limit = f" of {worded(pulse.memory_limit_bytes, 'By')}" if pulse.memory_limit_bytes else ""
+        yield f"memory {worded(pulse.memory_bytes, 'By')}{limit}"
+    if pulse.network_rx_bytes is not None:
+        yield f"receives {worded(pulse.network_rx_bytes, 'By/s')}"
+    if pulse.network_tx_bytes is not None:
+        yield f"sends {worded(pulse.network_tx_bytes, 'By/s')}"
+
+
+def _database_parts(pulse: DatabasePulse) -> list[str]:
+    parts = []
+    if pulse.pool is not None and (connections := _connections(pulse.pool)):
+        parts.append(connections)
+    if pulse.memory is not None and pulse.memory.used_mb is not None:
+        limit = f" of {worded(pulse.memory.max_mb, 'MiBy')}" if pulse.memory.max_mb else ""
+        parts.append(f"memory {worded(pulse.memory.used_mb, 'MiBy')}{limit}")
+    for name in _FIRST:
+        value = pulse.performance.get(name)
+        if value is not None and len(parts) < FIGURES_SHOWN:
+            parts.append(_figure("performance", name, value))
+    return parts
+
+
+def _connections(pool: Pool) -> str:
+    if pool.utilization is not None:
+        return f"{worded(pool.utilization, '1')} of connections used"
+    return worded(pool.active, "{connection}") if pool.active is not None else ""
+
+
+def _figure(section: str, name: str, value: float) -> str:
+    """`pending messages 12`, `messages 3/s`, `bytes fill 87 %`."""
+    ending = next((each for each in _UNIT_OF_ENDING if name.endswith(each)), "")
+    unit = _UNITS.get((section, name)) or _UNIT_OF_ENDING.get(ending, "")
+    if unit.startswith("{"):  # the name says what is counted
+        unit = unit[unit.index("}") + 1 :]
+    return f"{name.removesuffix(ending).replace('_', ' ')} {worded(value, unit)}"
