@@ -42,7 +42,7 @@ def entities(now: datetime) -> list[TopologyEntity]:
             reason="OOMKilled",
             uid="uid-cart",
             labels={"app": "cart", "tier": "web"},
-            attributes={"k8s.pod.restart_count": 7, "k8s.node.name": "n3", "k8s.pod.ip": "10.0.0.7"},
+            attributes={"kgents.k8s.pod.restart_count": 7, "k8s.node.name": "n3", "k8s.pod.ip": "10.0.0.7"},
             addresses=["10.0.0.7"],
             created_at=created,
             connections=[
@@ -54,24 +54,31 @@ def entities(now: datetime) -> list[TopologyEntity]:
         entity(
             WEB,
             labels={"app": "web"},
-            attributes={"k8s.pod.restart_count": 0, "k8s.node.name": "n3"},
+            attributes={"kgents.k8s.pod.restart_count": 0, "k8s.node.name": "n3"},
             created_at=created,
             connections=[connection("runs_on", NODE)],
         ),
         entity(
-            CART_MAIN, "failed", attributes={"k8s.container.type": "app"}, connections=[connection("owns", CART, "in")]
+            CART_MAIN,
+            "failed",
+            attributes={"kgents.k8s.container.type": "app"},
+            connections=[connection("owns", CART, "in")],
         ),
-        entity(CART_PROXY, attributes={"k8s.container.type": "sidecar"}, connections=[connection("owns", CART, "in")]),
+        entity(
+            CART_PROXY,
+            attributes={"kgents.k8s.container.type": "sidecar"},
+            connections=[connection("owns", CART, "in")],
+        ),
         entity(
             DEPLOYMENT,
-            attributes={"k8s.deployment.desired_pods": 2, "k8s.deployment.ready_pods": 1},
+            attributes={"k8s.deployment.desired_pods": 2, "kgents.k8s.deployment.ready_pods": 1},
             labels={"app": "cart"},
             created_at=created,
         ),
         entity(SERVICE, attributes={"k8s.service.type": "ClusterIP"}, connections=[connection("routes", CART)]),
-        entity(NODE, attributes={"k8s.kubelet.version": "v1.34.1"}),
-        entity(ORDERS, sources=["db"], attributes={"db.system.name": "postgresql", "db.system.version": "17.6"}),
-        entity(STREAM, sources=["nats"], attributes={"nats.replicas": 3}),
+        entity(NODE, attributes={"kgents.k8s.kubelet.version": "v1.34.1"}),
+        entity(ORDERS, sources=["db"], attributes={"db.system.name": "postgresql", "service.version": "17.6"}),
+        entity(STREAM, sources=["nats"], attributes={"kgents.nats.replicas": 3}),
         entity(ELSEWHERE, sources=["db"]),
     ]
 
@@ -113,32 +120,40 @@ def alerts(now: datetime) -> list[Alert]:
 
 def pulses(now: datetime) -> list[ResourcePulse | DatabasePulse]:
     return [
-        ResourcePulse(CART, "k8s", now, 15.0, cpu_percent=5.0, memory_bytes=1),
+        ResourcePulse(ref=CART, source="k8s", timestamp=now, interval_s=15.0, cpu_percent=5.0, memory_bytes=1),
         ResourcePulse(
-            CART,
-            "k8s",
-            now,
-            15.0,
+            ref=CART,
+            source="k8s",
+            timestamp=now,
+            interval_s=15.0,
             cpu_percent=37.5,
             memory_bytes=124_000_000,
             memory_limit_bytes=128_000_000,
             network_rx_bytes=10_240.5,
             custom={"memory_limit_ratio": 0.97, "requests_per_sec": 41.5},
         ),
-        ResourcePulse(WEB, "k8s", now, 15.0, cpu_percent=150.0, memory_bytes=48_100_000),
+        ResourcePulse(
+            ref=WEB, source="k8s", timestamp=now, interval_s=15.0, cpu_percent=150.0, memory_bytes=48_100_000
+        ),
         DatabasePulse(
-            ORDERS,
-            "db",
-            "postgres",
-            now,
-            10.0,
-            "degraded",
+            ref=ORDERS,
+            source="db",
+            backend="postgres",
+            timestamp=now,
+            interval_s=10.0,
+            phase="degraded",
             cause="blocked sessions",
             pool=Pool(active=90, max=100),
             memory=Memory(used_mb=811.5),
-            performance={"queries_per_sec": 412.0},
+            performance={"qps": 412.0},
         ),
-        ResourcePulse(STREAM, "nats", now, 5.0, custom={"messages": 1_200_000.0, "bytes": 48_100_000.0}),
+        ResourcePulse(
+            ref=STREAM,
+            source="nats",
+            timestamp=now,
+            interval_s=5.0,
+            custom={"messages": 1_200_000.0, "bytes": 48_100_000.0},
+        ),
     ]
 
 

@@ -34,7 +34,7 @@ async def test_describe_shows_everything_of_one_entity(shop: Client, kgents: Kge
         "← owns deployment shop/cart",
         "← routes service shop/cart",
         "app cart",
-        "k8s.pod.restart_count 7",
+        "kgents.k8s.pod.restart_count 7",
     ):
         assert line in lines
     assert any(line.startswith("firing critical KG-102") for line in lines)
@@ -91,7 +91,7 @@ async def test_top_sorts_by_any_figure(shop: Client, kgents: Kgents) -> None:
 
 async def test_top_of_one_kind_has_its_own_figures(shop: Client, kgents: Kgents) -> None:
     _, out, _ = await kgents("top", "db")
-    assert out.splitlines()[0].split() == ["ENTITY", "ACTIVE", "MAX", "USED-MB", "QUERIES-PER-SEC"]
+    assert out.splitlines()[0].split() == ["ENTITY", "ACTIVE", "MAX", "USED-MB", "QPS"]
     assert out.splitlines()[1].split() == ["database/shop/orders", "90", "100", "851", "MB", "412", "/s"]
 
 

@@ -11,7 +11,10 @@ from kgents_cli.table import Cell
 from kgents_cli.units import NOT_KNOWN, figure, plain
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.figures import docker, nats, resource
+from kgents_shared.contract.vocabulary.attributes import any_entity, kubernetes, otel
+from kgents_shared.contract.vocabulary.attributes import nats as nats_attributes
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
+from kgents_shared.contract.vocabulary.figures import database, docker, nats, resource
 from kgents_shared.view.entity import EntityView
 
 
@@ -36,12 +39,12 @@ class Column(msgspec.Struct, frozen=True):
     needs_pulse: bool = False
 
 
-def attribute(heading: str, name: str, *, wide: bool = False) -> Column:
+def attribute(heading: str, name: AttributeName, *, wide: bool = False) -> Column:
     """An attribute."""
     return Column(heading, lambda row: plain(attributes(row).get(name)), wide)
 
 
-def of(heading: str, name: str, total: str) -> Column:
+def of(heading: str, name: AttributeName, total: AttributeName) -> Column:
     """Two attributes as `2/3`."""
     return Column(heading, lambda row: f"{attributes(row).get(name) or 0}/{plain(attributes(row).get(total))}")
 
@@ -106,7 +109,8 @@ def _ready(row: Row) -> str:
     apps = [
         each
         for each in row.containers
-        if each.topology is not None and each.topology.attributes.get("k8s.container.type") in ("app", "sidecar", None)
+        if each.topology is not None
+        and each.topology.attributes.get(kubernetes.CONTAINER_TYPE) in ("app", "sidecar", None)
     ]
     return f"{sum(each.status == 'running' for each in apps)}/{len(apps)}" if apps else NOT_KNOWN
 
@@ -136,58 +140,67 @@ def _status(row: Row) -> str:
 
 _STATUS: Final = Column("STATUS", _status)
 _AGE: Final = Column("AGE", _age)
-_IMAGE: Final = attribute("IMAGE", "container.image.name", wide=True)
+_IMAGE: Final = attribute("IMAGE", otel.CONTAINER_IMAGE_NAME, wide=True)
 
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     kinds.POD: (
         Column("READY", _ready),
         _STATUS,
-        attribute("RESTARTS", "k8s.pod.restart_count"),
+        attribute("RESTARTS", kubernetes.POD_RESTART_COUNT),
         _AGE,
-        attribute("NODE", "k8s.node.name"),
-        attribute("IP", "k8s.pod.ip", wide=True),
-        attribute("QOS", "k8s.pod.qos_class", wide=True),
+        attribute("NODE", otel.K8S_NODE_NAME),
+        attribute("IP", otel.K8S_POD_IP, wide=True),
+        attribute("QOS", kubernetes.POD_QOS_CLASS, wide=True),
     ),
-    kinds.CONTAINER: (_STATUS, attribute("RESTARTS", "k8s.container.restart_count"), _AGE, _IMAGE),
+    kinds.CONTAINER: (_STATUS, attribute("RESTARTS", otel.K8S_CONTAINER_RESTART_COUNT), _AGE, _IMAGE),
     kinds.DEPLOYMENT: (
-        of("READY", "k8s.deployment.ready_pods", "k8s.deployment.desired_pods"),
-        attribute("UP-TO-DATE", "k8s.deployment.updated_pods"),
-        attribute("AVAILABLE", "k8s.deployment.available_pods"),
+        of("READY", kubernetes.DEPLOYMENT_READY_PODS, otel.K8S_DEPLOYMENT_DESIRED_PODS),
+        attribute("UP-TO-DATE", kubernetes.DEPLOYMENT_UPDATED_PODS),
+        attribute("AVAILABLE", otel.K8S_DEPLOYMENT_AVAILABLE_PODS),
         _STATUS,
         _AGE,
     ),
-    kinds.REPLICASET: (of("READY", "k8s.replicaset.ready_pods", "k8s.replicaset.desired_pods"), _STATUS, _AGE),
-    kinds.STATEFULSET: (of("READY", "k8s.statefulset.ready_pods", "k8s.statefulset.desired_pods"), _STATUS, _AGE),
-    kinds.DAEMONSET: (of("READY", "k8s.daemonset.ready_nodes", "k8s.daemonset.desired_scheduled_nodes"), _STATUS, _AGE),
-    kinds.JOB: (of("COMPLETIONS", "k8s.job.successful_pods", "k8s.job.desired_successful_pods"), _STATUS, _AGE),
-    kinds.CRONJOB: (attribute("SCHEDULE", "k8s.cronjob.schedule"), _STATUS, _AGE),
-    kinds.SERVICE: (attribute("TYPE", "k8s.service.type"), attribute("PORTS", "k8s.service.ports"), _STATUS, _AGE),
-    kinds.INGRESS: (attribute("CLASS", "k8s.ingress.class"), _STATUS, _AGE),
+    kinds.REPLICASET: (of("READY", kubernetes.REPLICASET_READY_PODS, otel.K8S_REPLICASET_DESIRED_PODS), _STATUS, _AGE),
+    kinds.STATEFULSET: (of("READY", otel.K8S_STATEFULSET_READY_PODS, otel.K8S_STATEFULSET_DESIRED_PODS), _STATUS, _AGE),
+    kinds.DAEMONSET: (
+        of("READY", otel.K8S_DAEMONSET_READY_NODES, otel.K8S_DAEMONSET_DESIRED_SCHEDULED_NODES),
+        _STATUS,
+        _AGE,
+    ),
+    kinds.JOB: (of("COMPLETIONS", otel.K8S_JOB_SUCCESSFUL_PODS, otel.K8S_JOB_DESIRED_SUCCESSFUL_PODS), _STATUS, _AGE),
+    kinds.CRONJOB: (attribute("SCHEDULE", kubernetes.CRONJOB_SCHEDULE), _STATUS, _AGE),
+    kinds.SERVICE: (
+        attribute("TYPE", otel.K8S_SERVICE_TYPE),
+        attribute("PORTS", kubernetes.SERVICE_PORTS),
+        _STATUS,
+        _AGE,
+    ),
+    kinds.INGRESS: (attribute("CLASS", kubernetes.INGRESS_CLASS), _STATUS, _AGE),
     kinds.NODE: (
         _STATUS,
-        attribute("ROLES", "k8s.node.roles"),
+        attribute("ROLES", kubernetes.NODE_ROLES),
         _AGE,
-        attribute("VERSION", "k8s.kubelet.version"),
-        attribute("OS", "os.description", wide=True),
-        attribute("KERNEL", "os.kernel.version", wide=True),
-        attribute("RUNTIME", "container.runtime.name", wide=True),
+        attribute("VERSION", kubernetes.KUBELET_VERSION),
+        attribute("OS", otel.OS_DESCRIPTION, wide=True),
+        attribute("KERNEL", any_entity.OS_KERNEL_VERSION, wide=True),
+        attribute("RUNTIME", otel.CONTAINER_RUNTIME_NAME, wide=True),
     ),
     kinds.DATABASE: (
-        attribute("TYPE", "db.system.name"),
-        attribute("VERSION", "db.system.version"),
+        attribute("TYPE", otel.DB_SYSTEM_NAME),
+        attribute("VERSION", otel.SERVICE_VERSION),
         Column("PHASE", _phase, needs_pulse=True),
         Column("CONNECTIONS", _connections, needs_pulse=True),
-        pulse("QUERIES", "performance.queries_per_sec", wide=True),
+        pulse("QUERIES", f"performance.{database.QPS}", wide=True),
         _STATUS,
     ),
-    kinds.NATS_SERVER: (attribute("VERSION", "service.version"), pulse("CONNECTIONS", nats.CONNECTIONS), _STATUS),
+    kinds.NATS_SERVER: (attribute("VERSION", otel.SERVICE_VERSION), pulse("CONNECTIONS", nats.CONNECTIONS), _STATUS),
     kinds.NATS_STREAM: (
         pulse("MESSAGES", nats.MESSAGES),
         pulse("SIZE", nats.BYTES),
         pulse("RATE", nats.MESSAGES_PER_SEC),
-        attribute("REPLICAS", "nats.replicas"),
+        attribute("REPLICAS", nats_attributes.REPLICAS),
         _STATUS,
-        attribute("SUBJECTS", "nats.subjects", wide=True),
+        attribute("SUBJECTS", nats_attributes.SUBJECTS, wide=True),
     ),
     kinds.NATS_CONSUMER: (
         pulse("PENDING", nats.PENDING_MESSAGES),
@@ -201,7 +214,7 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         pulse("SENDS", nats.IN_MSGS_PER_SEC),
         pulse("RECEIVES", nats.OUT_MSGS_PER_SEC),
         _STATUS,
-        attribute("LIBRARY", "nats.client_libraries", wide=True),
+        attribute("LIBRARY", nats_attributes.CLIENT_LIBRARIES, wide=True),
     ),
     kinds.HOST: (pulse("CONTAINERS", docker.CONTAINERS_RUNNING), _STATUS, _AGE),
 }

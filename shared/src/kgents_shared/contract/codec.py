@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from kgents_shared.contract.wire import REMOVE, Wire
 T = TypeVar("T", bound=Wire)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
-_END_OF_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TEXT_BYTES: Final = len(b',"text":')
 
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -37,16 +38,18 @@ _OP_DECODER = msgspec.json.Decoder(_Op)
 def encode(message: Wire) -> bytes:
     """The message as JSON, its `text` first. Equal messages give equal bytes: the state table's diff relies on it."""
     payload = _ENCODER.encode(message)
-    tag = message.__struct_config__.tag
-    return payload if tag is None else _with_text_first(payload, f'{{"type":"{tag}","text":'.encode())
+    beginning = _beginning(type(message))
+    if not beginning or not payload.startswith(beginning):
+        return payload  # without a tag, which is always encoded first, or without a text
+    text_end = len(beginning) + len(_ENCODER.encode(message.text))  # type: ignore[attr-defined]  # it begins so
+    return b'{"text":%b,%b%b' % (payload[len(beginning) : text_end], beginning[1:-_TEXT_BYTES], payload[text_end:])
 
 
-def _with_text_first(payload: bytes, beginning: bytes) -> bytes:
-    """The same object with its first two keys swapped: a tag is always encoded first."""
-    if not payload.startswith(beginning):
-        return payload  # it has no text
-    end = _END_OF_STRING.match(payload, len(beginning)).end()  # type: ignore[union-attr]  # what was just encoded
-    return b'{"text":' + payload[len(beginning) : end] + b"," + beginning[1 : -len(b',"text":')] + payload[end:]
+@cache
+def _beginning(type_: type[Wire]) -> bytes:
+    """How messages of a type with a tag begin, if they have a text; empty for a type without a tag."""
+    tag = type_.__struct_config__.tag
+    return f'{{"type":"{tag}","text":'.encode() if tag is not None else b""
 
 
 def is_removal(payload: bytes) -> bool:

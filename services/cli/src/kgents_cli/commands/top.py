@@ -22,7 +22,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.figures import docker, nats, resource
+from kgents_shared.contract.vocabulary.figures import database, docker, nats, redis, resource
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.find import path_of
 
@@ -42,11 +42,11 @@ _HEADINGS: Final[Mapping[str, str]] = {
 }
 _OF_KIND: Final[Mapping[str, Sequence[str]]] = {
     kinds.DATABASE: (
-        "pool.active",
-        "pool.max",
-        "memory.used_mb",
-        "performance.queries_per_sec",
-        "performance.ops_per_sec",
+        f"pool.{database.POOL_ACTIVE}",
+        f"pool.{database.POOL_MAX}",
+        f"memory.{database.MEMORY_USED_MB}",
+        f"performance.{database.QPS}",
+        f"performance.{redis.OPS_PER_SECOND}",
     ),
     kinds.HOST: (docker.CONTAINERS_RUNNING, docker.CONTAINERS_CPU_PERCENT),
     kinds.NATS_SERVER: (nats.CONNECTIONS, nats.IN_MSGS_PER_SEC, nats.OUT_MSGS_PER_SEC),
