@@ -70,7 +70,9 @@ async def one(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 def entity(name: str, status: str = "running", *, part: str = "a", kind: str = "container") -> Entity:
-    return Entity(ref=Ref("test", kind, name, part), source="nats", uid=f"uid-{name}", status=status)
+    """One as it is published: with the sentence that the collector's way out gives it."""
+    ref = Ref("test", kind, name, part)
+    return Entity(text=f"{ref} is {status}", ref=ref, source="nats", uid=f"uid-{name}", status=status)
 
 
 async def test_a_part_replaces_its_own_entities_alone(one: Running) -> None:

@@ -22,7 +22,7 @@ def cells(row: Row, *, wide: bool = False) -> dict[str, str]:
 
 def container(name: str, status: str, role: str) -> EntityView:
     ref = Ref("prod", "container", f"cart/{name}", "shop")
-    topology = TopologyEntity(text="", ref=ref, status=status, attributes={"k8s.container.type": role})
+    topology = TopologyEntity(text="", ref=ref, status=status, attributes={"kgents.k8s.container.type": role})
     return EntityView(key_of_ref(ref), Rows(encode(topology)))
 
 
@@ -63,8 +63,16 @@ def test_health_without_a_score_shows_the_level_alone() -> None:
 
 def test_figures_of_a_section_carry_its_name_and_what_does_not_apply_is_left_out() -> None:
     pulse = DatabasePulse(
-        POD, "db", "postgres", NOW, 10.0, "healthy", pool=Pool(active=3), custom={"postgres_locks": 2.0, "lost": None}
+        ref=POD,
+        source="db",
+        backend="postgres",
+        timestamp=NOW,
+        interval_s=10.0,
+        phase="healthy",
+        pool=Pool(active=3),
+        custom={"postgres_locks": 2.0, "lost": None},
     )
     assert figures(pulse) == {"pool.active": 3, "postgres_locks": 2.0, "lost": None}
-    assert figures(ResourcePulse(POD, "k8s", NOW, 5.0, cpu_percent=0.0)) == {"cpu_percent": 0.0}
+    idle = ResourcePulse(ref=POD, source="k8s", timestamp=NOW, interval_s=5.0, cpu_percent=0.0)
+    assert figures(idle) == {"cpu_percent": 0.0}
     assert figures(None) == {}
