@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from support.kgents_command import run_kgents
 
 OTHER = "collectors:\n  docker: {enabled: true, socket: 'unix:///run/x.sock'}\nalerts: {pagerduty_key: hunter2}\n"
@@ -19,6 +21,13 @@ async def test_a_file_in_another_layout_is_imported_and_then_accepted(tmp_path: 
     assert (code, err) == (0, "")
     code, out, err = await run_kgents("config", "import", str(other))
     assert (code, out) == (0, ours.read_text())
+
+
+async def test_a_variable_that_is_no_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGENTS_THEME", "dark")
+    code, _, err = await run_kgents("config", "check", "topology-builder")
+    assert code == 0
+    assert err.startswith("KGENTS_THEME: no variable of kgents")
 
 
 async def test_no_file_is_overwritten(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kgents_shared.bus.files import TlsFiles
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.section import InvalidSectionError, Section, unusable_url
 from kgents_shared.runtime.config import load, load_all
+from kgents_shared.runtime.layers import unknown_variables
 
 pytestmark = pytest.mark.unit
 
@@ -148,6 +149,11 @@ def test_a_variable_of_kubernetes_or_of_another_program_is_left_alone(
     tmp_path: Path, variable: str, value: str
 ) -> None:
     assert faults_of(tmp_path, variables={variable: value}) == []
+
+
+def test_variables_that_begin_like_ours_are_known_by_name() -> None:
+    environ = {"KGENTS_THEME": "dark", "KGENTS__CLUSTER": "a", "KGENTS_CONFIG": "x", "KGENTS_NATS_PORT": "tcp://h:1"}
+    assert unknown_variables({**environ, "HOME": "/", "kgents_zz": ""}) == ["KGENTS_THEME", "kgents_zz"]
 
 
 def test_another_layout_is_answered_with_the_command_that_reads_it(tmp_path: Path) -> None:

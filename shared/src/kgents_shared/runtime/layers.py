@@ -218,9 +218,7 @@ class Layers:
         """Refuse a variable that is one of ours but for its underscores: it would silently do nothing."""
         upper = name.upper()
         others = tuple(variable((service, "")).replace("__", "_") for service in self._skipped)
-        if not upper.startswith("KGENTS_") or upper == FILE_VARIABLE or upper.startswith(others):
-            return
-        if _LINK.fullmatch(upper) or _LINK_VALUE.match(text):
+        if not _is_unknown(upper, text) or upper.startswith(others):
             return
         ours = {known.replace("__", "_"): known for known in self._variables}
         if near := _nearest(upper, ours, cutoff=_NEAR):
@@ -234,6 +232,16 @@ class Layers:
     def _refuse(self, source: str, name: str, noun: str, near: str, known: Iterable[str]) -> None:
         advice = f"did you mean {_shown(near)}?" if near else f"known: {', '.join(map(_shown, known))}"
         self._report.add(source, Fault(name, f"a known {noun}", f"an unknown {noun}", advice))
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The variables that begin like ours and are none: another program's, or a slip like no setting of ours."""
+    return sorted(name for name, text in environ.items() if _is_unknown(name.upper(), text))
+
+
+def _is_unknown(name: str, text: str) -> bool:
+    is_link = _LINK.fullmatch(name) or _LINK_VALUE.match(text)
+    return name.startswith("KGENTS_") and not name.startswith(PREFIX) and name != FILE_VARIABLE and not is_link
 
 
 def _nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

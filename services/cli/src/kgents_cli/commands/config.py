@@ -16,7 +16,7 @@ from kgents_shared.contract.errors import ConfigError, KgentsError
 from kgents_shared.contract.section import Fault
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.ini import UnusableFileError
-from kgents_shared.runtime.layers import document
+from kgents_shared.runtime.layers import PREFIX, document, unknown_variables
 from kgents_shared.runtime.other_layouts import FOREIGN_SECTIONS
 
 
@@ -42,6 +42,8 @@ def check(services: tuple[str, ...], output: str, config_file: Path | None) -> N
     """  # noqa: D301
     names = list(services) or service_names()
     settings = _settings(names, config_file)
+    for variable in unknown_variables(configuration.process_environ()):
+        note(f"{variable}: no variable of kgents, so it does nothing here; ours begin with {PREFIX}")
     if output == "json":
         say_record(msgspec.json.format(msgspec.json.encode(settings)))
         return
