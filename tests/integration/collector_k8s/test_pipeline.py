@@ -91,3 +91,7 @@ async def test_what_it_may_not_see_is_never_removed(bus: Bus, api: KubeApi, coll
 
         await eventually(is_degraded)
         assert await entities(bus) == published
+        beat = await heartbeat(bus, "collector-k8s")
+        assert beat is not None
+        assert {each.kind for each in beat.unread} == {"pod", "container", "replicaset"}
+        assert all(each.since is not None and "403" in each.reason for each in beat.unread)

@@ -2,6 +2,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from kgents_collector_docker.answers import (
     Endpoint,
@@ -16,6 +17,7 @@ from kgents_collector_docker.answers import (
     Settings,
     Volume,
 )
+from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.address import PORTS_MAX
 from kgents_collector_docker.mapping.scope import owner
 from support.docker_answers import IMAGE_ID, look, make_container, make_inventory, make_scope, make_state
@@ -214,6 +216,19 @@ def test_what_could_not_be_read_stays_as_it_is_published() -> None:
     found = look(partial, published=list(whole.values()))
     assert {"container shop/web", "namespace shop", "volume data", "volume new"} <= found.keys()
     assert "network blue" not in found
+    kinds = {each.kind for each in observe(partial, make_scope(), whole.values()).unread}
+    assert kinds == {"container", "volume", "namespace"}
+
+
+def test_a_container_that_gives_no_answer_is_unread_by_its_name() -> None:
+    web, db = make_container("web"), make_container("db")
+    inventory = structs.replace(make_inventory(web), unknown={db.id: "hangs", "sha256:00": "hangs too"})
+    published = look(make_inventory(web, db)).values()
+    unread = observe(inventory, make_scope(), published).unread
+    assert {(each.kind, each.name, each.reason) for each in unread} == {
+        ("container", "db", "hangs"), ("image", "00", "hangs too"), ("namespace", "", "hangs"),
+    }  # fmt: skip
+    assert "container db" in look(inventory, published=list(published))
 
 
 def test_the_reference_of_an_image_is_taken_apart() -> None:

@@ -2,10 +2,12 @@
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from kgents_collector_nats.mapping.caps import Caps
-from kgents_collector_nats.sample import remember
+from kgents_collector_nats.sample import Fault, remember
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.unread import Unread
 from support.nats_samples import (
     CAPS,
     cluster,
@@ -71,10 +73,18 @@ def test_an_endpoint_never_read_freezes_its_kinds_only(endpoint: str, unsure: tu
     published = look(sample(single()))
     raw = {**single(), endpoint: None}
     facts = look(sample(raw), published=published)
+    assert {each.kind for each in facts.unread} == set(unsure)
     for kind in KINDS:
         assert refs(facts, kind) == refs(published, kind)
     empty = look(sample(raw))
     assert {kind for kind in KINDS if refs(empty, kind) != refs(published, kind)} <= set(unsure)
+
+
+def test_a_server_that_cannot_be_read_is_an_unread_part() -> None:
+    fault = Fault("http://n3:8222", "monitoring endpoint http://n3:8222 refused")
+    first = sample(*cluster())
+    silent = remember(first, structs.replace(sample(*cluster()[:2], None), faults=(fault,)))
+    assert look(silent, first, published=look(first)).unread == [Unread(part=fault.origin, reason=fault.text)]
 
 
 def test_a_server_that_falls_silent_is_remembered_without_pulses() -> None:
