@@ -1,5 +1,6 @@
 """A service's `run` in the process of the test, for tests that count what it does. It holds the lease."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +28,8 @@ async def run_in_process(service: Service[Any], config: Any, bus: Bus, directory
             await context.lease.acquire()
             async with running(context.lease.hold(), _run(context)):
                 yield context
-                await context.lease.release()
+            await context.lease.release()
+    gc.unfreeze()  # as the end of a process would
 
 
 async def _run(context: Context[Any]) -> None:

@@ -1,6 +1,7 @@
 """What services that follow streams share: a small one of them, on a real server."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -193,3 +194,15 @@ async def test_ticks_give_the_time_of_the_server_whatever_our_wall_clock_says(
         await eventually(lambda: len(echo.ticks_ns) > 2)
         real_ns = context.now_ns() - 3600 * 1_000_000_000
         assert all(abs(tick_ns - real_ns) < 60 * 1_000_000_000 for tick_ns in echo.ticks_ns)
+
+
+async def test_what_was_read_until_in_sync_costs_no_full_collection(
+    bus: Bus, publisher: Publisher, tmp_path: Path
+) -> None:
+    echo = Echo()
+    gc.unfreeze()
+    await report(publisher, *(make_entity(f"p{number}", aliases=["x"]) for number in range(1_000)))
+    await publisher.send_one(subject_of(make_entity("last")), encode(make_entity("last")), {})
+    async with following(echo, bus, tmp_path) as context:
+        await eventually(lambda: context.status.state == "in_sync")
+        assert gc.get_freeze_count() > 1_000

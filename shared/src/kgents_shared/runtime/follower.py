@@ -8,6 +8,7 @@ changes with `ticks`, and puts what `desired` takes out of it into its state tab
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -144,7 +145,9 @@ class Follower(Generic[Desired]):
         self._clusters = clusters
         self._inputs: list[Input[Any]] = []
         self._changed = asyncio.Event()
+        self._is_in_sync = False
         self._published_s = context.clock.monotonic_s()
+        gc.unfreeze()  # what an earlier run of this process left
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
@@ -204,6 +207,9 @@ class Follower(Generic[Desired]):
                     await table.wait_for_capacity()
                 await time_slice.checkpoint()
             if not self._reducer.is_dirty:
+                if not self._is_in_sync:  # what was read up to now lives long: a full collection need not visit it
+                    gc.freeze()
+                    self._is_in_sync = True
                 self._context.status.set("in_sync")
                 await self._changed.wait()
                 self._changed.clear()
