@@ -86,7 +86,10 @@ class Writer:
         while True:
             table = self.new_table()
             await table.load(now_ns=NOW_NS)
-            table.replace_all(self.model, make_removal)
+            for subject, entity in self.model.items():
+                table.put(subject, entity)
+            for subject in table.rows.keys() - self.model.keys():
+                table.remove(subject, make_removal(table.rows[subject].message))
             self.table = table
             writing = asyncio.create_task(table.run())
             try:

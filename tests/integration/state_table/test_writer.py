@@ -167,18 +167,6 @@ async def test_without_the_lease_nothing_is_sent(bus: Bus, publisher: Publisher,
     assert publisher.stored == 0
 
 
-async def test_replacing_everything_removes_what_is_not_named(writer: Table) -> None:
-    entities = {subject_of(entity): entity for entity in (make_entity(f"p{number}") for number in range(5))}
-    writer.replace_all(entities, make_removal)
-    await flushed(writer)
-    del entities[subject_of(make_entity("p3"))]
-
-    writer.replace_all(entities, make_removal)
-    await flushed(writer)
-
-    assert writer.rows.keys() == entities.keys()
-
-
 async def test_a_flush_waits_for_what_is_wished_while_it_waits(writer: Table) -> None:
     async def keep_wishing() -> None:
         for number in range(50):
@@ -246,7 +234,7 @@ async def test_a_removal_names_the_incarnation_that_is_published(writer: Table, 
     await flushed(writer)
     server.pause()
     writer.put(subject_of(A), make_entity("a", uid="second"))
-    writer.replace_all({}, make_removal)
+    writer.remove(subject_of(A), make_removal(make_entity("a", uid="second")))
     server.resume()
     await flushed(writer)
 

@@ -11,7 +11,7 @@ one: memory is bounded by the number of subjects.
 
 import asyncio
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -138,16 +138,6 @@ class StateTable(StateView[T]):
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
         """Have the subject removed; `message` gives the reason (`op: remove`) and stays readable for REMOVAL_TTL_S."""
         self._want(subject, Desired(message, True, REMOVAL_TTL_S, trace or {}))
-
-    def replace_all(
-        self, messages: Mapping[str, T], removal: Callable[[T], T], *, trace: dict[str, str] | None = None
-    ) -> None:
-        """Have the table hold these messages and nothing else; `removal` makes the message for a row that goes."""
-        for subject, message in messages.items():
-            self.put(subject, message, trace=trace)
-        for subject in {*self.rows, *self._desired} - messages.keys():
-            if (current := self.desired(subject)) is not None:
-                self.remove(subject, removal(current), trace=trace)
 
     def desired(self, subject: str) -> T | None:
         """What the subject will hold when everything desired is published."""
