@@ -51,9 +51,13 @@ async def test_a_missing_credentials_file_is_named(tmp_path: Path, monkeypatch: 
     missing = tmp_path / "kgents.creds"
     monkeypatch.setenv("KGENTS__NATS__CREDENTIALS_FILE", str(missing))
     async with NatsServer(tmp_path / "nats") as server:
-        words = await refusal(server.url)
-    assert f"expected a credentials file at {missing}, found: no such file or directory; try: check its path" in words
-    assert UP not in words
+        code, out, err = await run_kgents("topology", "--nats", server.url)
+    assert (code, out) == (78, "")  # a fault of the configuration, found before the connection
+    assert (
+        f"nats.credentials_file: expected a readable file with a JWT and a seed, as `nsc` writes it, found {missing}:"
+        in err
+    )
+    assert UP not in err
 
 
 async def test_a_server_without_tls_is_named(tmp_path: Path) -> None:
