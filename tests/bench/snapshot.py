@@ -17,6 +17,7 @@ READERS: Final = {
     "table": ("keep-table",),
     "dicts": ("keep-dicts", "KGENTS_ENTITY"),
     "bare topology": ("count", "KGENTS_TOPOLOGY"),
+    "view": ("keep-view",),
     "builder": ("cold-start",),
 }
 """What is measured → the worker that does it."""
@@ -76,6 +77,7 @@ def _report_times(run: Run, found: Reports) -> None:
         at_most = 2.0 if kind == "wall_s" else None
         figure(f"StateTable.load, {word}", value["table"], bare, at_most)
         figure(f"… vs bare decoding to dicts, {word}", value["table"], value["dicts"])
+        figure(f"view's snapshot, {word}, vs the topology alone", value["view"], value["bare topology"], at_most)
         figure(f"builder's start, {word}, vs all it reads", value["builder"], both, at_most)
         figure(f"… vs the entities alone, {word}", value["builder"], bare)
 
@@ -85,6 +87,8 @@ def _report_memory(run: Run, found: Reports, payload_bytes: float) -> None:
     for name, ours, bare, at_most in (
         ("table's memory a row, vs plain dicts", rss["table"], rss["dicts"], 1.0),
         ("… vs the JSON", rss["table"], payload_bytes, None),
+        ("view's memory an entity, vs plain dicts", rss["view"], rss["dicts"], 0.5),
+        ("… vs the JSON", rss["view"], payload_bytes, None),
         ("builder's memory an entity, vs plain dicts", rss["builder"], rss["dicts"], 3.0),
         ("… vs the JSON", rss["builder"], payload_bytes, None),
     ):

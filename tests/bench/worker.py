@@ -35,6 +35,8 @@ from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.sections import LogConfig, TelemetryConfig
 from kgents_shared.runtime.service import Context, _calm_collector, serve
 from kgents_shared.runtime.telemetry import Telemetry
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.selection import select
 from kgents_topology_builder.app import SERVICE, run
 from kgents_topology_builder.config import Config
 from support.build import NOW_NS
@@ -163,6 +165,20 @@ def keep_table(url: str) -> None:
     _measure(load)
 
 
+def keep_view(url: str) -> None:
+    """Read the topology as a reader with a snapshot does."""
+
+    async def load(clock: "_Clock") -> int:
+        async with Bus(NatsConfig(url=url), name="bench") as bus:
+            await bus.session(timeout_s=10)
+            clock.start()
+            fold = await snapshot(bus, select(), now_ns=NOW_NS, signals=("topology",))
+            clock.stop()
+            return len(fold)
+
+    _measure(load)
+
+
 def cold_start(url: str) -> None:
     """topology-builder's `run` from its first read until it is in sync. It holds no lease, so it must not publish."""
     _measure(lambda clock: _cold_start(url, clock))
@@ -248,6 +264,7 @@ ROLES: dict[str, Callable[..., None]] = {
     "count": count,
     "keep-dicts": keep_dicts,
     "keep-table": keep_table,
+    "keep-view": keep_view,
     "cold-start": cold_start,
 }
 
