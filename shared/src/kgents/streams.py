@@ -1,5 +1,6 @@
 """What a client iterates over: state with its changes (StateStream), logs with their messages (LogStream)."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import ExitStack, aclosing
@@ -18,10 +19,13 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, stream
 from kgents_shared.view.feed import selected_log, start_of
 from kgents_shared.view.fold import EntityChange
 from kgents_shared.view.live import Live, Update
-from kgents_shared.view.position import PositionFile
+from kgents_shared.view.position import PositionFile, PositionFileInUseError
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
+
+IN_USE_S: Final = 2.0
+"""How long to wait for a position file that is open: a loop that is left with `break` closes its own a moment later."""
 
 _NS_PER_S: Final = 1_000_000_000
 _BY_SIGNAL: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
@@ -61,7 +65,7 @@ class StateStream(Generic[T]):
         signals = self._part.signals(self._selection)
         await _require(self._bus, signals)
         with ExitStack() as stack:
-            file = _open(stack, self._path, self._part.name, self._selection)
+            file = await _open(stack, self._path, self._part.name, self._selection)
             live = Live(self._bus, self._selection, now_ns=time.time_ns(), signals=signals, position_file=file)
             self._live = live
             async with aclosing(live.updates()) as updates:
@@ -111,7 +115,7 @@ class LogStream(Generic[T]):
         signal = self._codec.signal
         await _require(self._bus, (signal,))
         with ExitStack() as stack:
-            file = _open(stack, self._path, signal, self._selection)
+            file = await _open(stack, self._path, signal, self._selection)
             now_ns = time.time_ns()
             start = (file.positions().get(signal) if file is not None else None) or await self._start(now_ns)
             batches = selected_log(self._bus, self._selection, signal, start=start, now_ns=now_ns)
@@ -143,9 +147,19 @@ async def _require(bus: Bus, signals: Sequence[str]) -> None:
     await require_streams(await bus.session(), [_BY_SIGNAL[signal] for signal in signals])
 
 
-def _open(stack: ExitStack, path: Path | None, name: str, selection: Selection) -> PositionFile | None:
+async def _open(stack: ExitStack, path: Path | None, name: str, selection: Selection) -> PositionFile | None:
     """The position file, closed with the stack; one of other filters is refused."""
-    return stack.enter_context(PositionFile(path, f"{name} {selection}".strip())) if path is not None else None
+    if path is None:
+        return None
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + IN_USE_S
+    while True:
+        try:
+            return stack.enter_context(PositionFile(path, f"{name} {selection}".strip()))
+        except PositionFileInUseError:
+            if loop.time() > give_up_at:
+                raise
+        await asyncio.sleep(IN_USE_S / 20)
 
 
 def _origin(update: Update) -> str:

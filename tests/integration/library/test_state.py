@@ -1,5 +1,6 @@
 """Iterators over state: what is there, every change, filters, restarts, and resets that are reported as such."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,29 @@ async def test_a_position_file_of_another_question_is_refused(client: kgents.Cli
         await eventually(lambda: stream.is_complete)
     with pytest.raises(kgents.ConfigError, match="expected one of 'health --kind pod', found one of 'topology --kind"):
         await anext(aiter(client.health(kind="pod", position_file=file)))
+
+
+async def test_a_loop_that_was_left_can_be_begun_again_at_once(bus: Bus, client: kgents.Client, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    file = tmp_path / "position"
+    given = [[change.ref.name async for change in _first(client.topology(position_file=file))] for _ in range(3)]
+
+    assert given == [["a"]] * 3  # none was handled: the second one was never asked for
+
+
+async def _first(stream: kgents.StateStream[Any]) -> AsyncIterator[kgents.Change[Any]]:
+    async for change in stream:
+        yield change
+        break
+
+
+async def test_two_readers_of_one_position_file_are_refused(client: kgents.Client, tmp_path: Path) -> None:
+    file = tmp_path / "position"
+    stream = client.topology(position_file=file)
+    async with reading(stream):
+        await eventually(lambda: stream.is_complete)
+        with pytest.raises(kgents.ConfigError, match="found one; use another file"):
+            await anext(aiter(client.topology(position_file=file)))
 
 
 async def test_a_filter_that_is_not_valid_is_an_error_at_once(client: kgents.Client) -> None:

@@ -13,7 +13,7 @@ from kgents_shared.contract.errors import BusTimeoutError, ConfigError
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.fold import EntityChange
 from kgents_shared.view.live import Live, Update, snapshot
-from kgents_shared.view.position import PositionFile
+from kgents_shared.view.position import PositionFile, PositionFileInUseError
 from kgents_shared.view.selection import Selection, select
 from support.build import NOW_NS, make_ref
 from support.nats_server import NatsServer
@@ -273,7 +273,7 @@ async def test_what_a_killed_reader_was_just_given_is_removed_when_it_vanishes(
 
 
 async def test_a_position_file_is_of_one_selection_and_one_process(tmp_path: Path) -> None:
-    with PositionFile(tmp_path / "position", "--kind pod"), pytest.raises(ConfigError, match="process"):
+    with PositionFile(tmp_path / "position", "--kind pod"), pytest.raises(PositionFileInUseError, match="other reader"):
         PositionFile(tmp_path / "position", "--kind pod")
     with pytest.raises(ConfigError, match="expected one of '--kind node', found one of '--kind pod'"):
         PositionFile(tmp_path / "position", "--kind node")

@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS announced (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWI
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+class PositionFileInUseError(ConfigError):
+    """Another reader, of this process or another one, has the file open."""
+
+
 class PositionFile:
     """The file of one reader. What is committed survives kill -9; a power cut may take it a moment back."""
 
@@ -36,7 +40,8 @@ class PositionFile:
         """Open the file, or make it. `scope`: what the reader asks for; a file of another scope is refused.
 
         Raises:
-            ConfigError: it cannot be opened, is of another reader, or another process has it open.
+            PositionFileInUseError: another reader has it open.
+            ConfigError: it cannot be opened, or is of another scope.
         """
         self._path = path
         self._lock = threading.Lock()  # `save` runs in a thread, and may outlast a reader that is cancelled
@@ -136,9 +141,13 @@ class PositionFile:
             if found is None:
                 self._db.execute("INSERT INTO scope VALUES (?)", (scope,))
         except sqlite3.Error as error:
-            in_use = error.sqlite_errorcode in _IN_USE
-            what = "no other process with it open, found one" if in_use else f"a position file, found {error}"
-            raise ConfigError([f"position file {self._path}: expected {what}; use another file"]) from error
+            if error.sqlite_errorcode in _IN_USE:
+                raise PositionFileInUseError(
+                    [f"position file {self._path}: expected no other reader with it open, found one; use another file"]
+                ) from error
+            raise ConfigError(
+                [f"position file {self._path}: expected a position file, found {error}; use another file"]
+            ) from error
         if found is not None and found[0] != scope:
             raise ConfigError(
                 [f"position file {self._path}: expected one of {scope!r}, found one of {found[0]!r}; use another file"]
