@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from support.kgents_command import Kgents, publish, result_of, start_kgents
+from support.kgents_command import PROGRAM, Kgents, publish, result_of, start_kgents
 from support.nats_server import NatsServer
+from support.process import spawn_async
 from support.shop import CART, NODE, WEB, entity
 from support.waiting import within
 
@@ -183,11 +184,40 @@ async def test_at_shows_the_past(shop: Client, kgents: Kgents) -> None:
     assert [row["STATUS"] for row in columns(present)] == ["running"]
 
 
-@pytest.mark.parametrize("flags", [["--level", "bad"], ["-l", "app=("], ["--at", "soon"], ["-w", "--at", "-1s"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--level", "bad"],
+        ["-l", "app=("],
+        ["--at", "soon"],
+        ["-w", "--at", "-1s"],
+        ["-w", "-o", "yaml"],
+        ["-A", "-n", "x"],
+    ],
+)
 async def test_a_flag_that_makes_no_sense_is_a_usage_error(flags: list[str], kgents: Kgents) -> None:
     code, out, err = await kgents("get", "pods", *flags)
     assert (code, out) == (2, "")
     assert "expected" in err
+
+
+async def test_what_is_no_entity_leads_to_the_command_that_lists_it(kgents: Kgents) -> None:
+    code, out, err = await kgents("get", "events")
+    assert (code, out) == (2, "")
+    assert "try `kgents events`" in err
+
+
+async def test_a_reader_that_leaves_a_pipe_is_no_error(shop: Client, server: NatsServer) -> None:
+    process = await spawn_async(
+        "bash",
+        "-c",
+        f"set -o pipefail; {PROGRAM} get all -A --nats {server.url} | head -1",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    result = await result_of(process)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("NAME")
 
 
 async def test_watch_prints_what_is_there_and_then_every_change(shop: Client, server: NatsServer) -> None:

@@ -133,6 +133,18 @@ async def test_alerts_are_followed(shop: Client, server: NatsServer) -> None:
     assert line.endswith("healthy   It is ready again.\n")
 
 
+async def test_alerts_are_followed_as_one_object_a_line(shop: Client, server: NatsServer) -> None:
+    process = await start_kgents("alerts", "-w", "-o", "json", "--nats", server.url)
+    assert process.stdout is not None
+    async with within(20):
+        there = [json.loads(await process.stdout.readline()) for _ in range(2)]
+        await publish(shop, Alert("It is ready again.", CART, "KG-102", "resolved", "critical"))
+        new = json.loads(await process.stdout.readline())
+    process.terminate()
+    await result_of(process)
+    assert [*(alert["state"] for alert in there), new["state"]] == ["firing", "pending", "resolved"]
+
+
 async def test_events_are_listed_for_all_or_for_one(shop: Client, kgents: Kgents) -> None:
     code, out, err = await kgents("events")
     assert (code, err) == (0, "")

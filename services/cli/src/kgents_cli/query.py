@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kgents_cli.complete import complete_kinds
 from kgents_cli.moment import moment
 from kgents_cli.options import Command, Target, target_options
 from kgents_cli.output import note
@@ -60,9 +61,7 @@ def query_options(*, kind: bool = True, at: bool = True) -> Callable[[Command], 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_query(*args: Any, target: Target, **given: Any) -> int | None:
-            fields = {
-                name: given.pop(name, None) for name in ("namespace", "selector", "source", "level", "kind", "at")
-            }
+            fields = {name: given.pop(name, None) for name in _FLAGS}
             return command(*args, query=_query(target, **fields), target=target, **given)
 
         wrapped = target_options(with_query)
@@ -73,18 +72,23 @@ def query_options(*, kind: bool = True, at: bool = True) -> Callable[[Command], 
     return decorate
 
 
-_FLAGS: Final = ("namespace", "selector", "source", "level", "kind", "at")
+_FLAGS: Final = ("namespace", "all_namespaces", "selector", "source", "level", "kind", "at")
+"""Parameters of the flags that `_query` takes."""
 
 
 def _options(*, kind: bool, at: bool) -> list[Callable[[Command], Command]]:
     found: list[Callable[[Command], Command]] = [
         click.option("-n", "--namespace", metavar="NAME", multiple=True, help="Only these namespaces."),
+        click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces, which is the default."),
         click.option("-l", "--selector", metavar="LABELS", help="Only with these labels: app=cart,env!=dev."),
         click.option("--source", metavar="NAME", multiple=True, help="Only what these collectors report, such as k8s."),
         click.option("--level", metavar="LEVEL", multiple=True, help="Only healthy, warning, critical or unknown."),
     ]
     if kind:
-        found.insert(0, click.option("--kind", metavar="KIND", multiple=True, help="Only these kinds: pod,deploy."))
+        help_ = "Only these kinds: pod,deploy."
+        found.insert(
+            0, click.option("--kind", metavar="KIND", multiple=True, help=help_, shell_complete=complete_kinds)
+        )
     if at:
         found.append(click.option("--at", metavar="TIME", help="As it was: RFC 3339, or how long ago (-10m)."))
     return found
@@ -94,12 +98,15 @@ def _query(
     target: Target,
     *,
     namespace: tuple[str, ...] | None,
+    all_namespaces: bool | None,
     selector: str | None,
     source: tuple[str, ...] | None,
     level: tuple[str, ...] | None,
     kind: tuple[str, ...] | None,
     at: str | None,
 ) -> Query:
+    if namespace and all_namespaces:
+        raise click.UsageError("expected --namespace or --all-namespaces, found both")
     now = SystemClock().now()
     try:
         selection = select(
@@ -127,6 +134,18 @@ def kinds_of(words: str) -> tuple[str, ...]:
 def spelled(words: Iterable[str]) -> str:
     """One name out of the words of a command line: `pod cart` and `pod/cart` are the same."""
     return "/".join(words)
+
+
+def require_watchable(query: Query, output: str) -> None:
+    """Refuse what cannot be followed.
+
+    Raises:
+        UsageError: a past time, or a format that is one document.
+    """
+    if query.at is not None:
+        raise click.UsageError("expected --watch or --at, found both")
+    if output == "yaml":
+        raise click.UsageError("expected --watch with -o json, which is one object a line, found -o yaml")
 
 
 def past_time(text: str | None, now: datetime, flag: str = "--at") -> datetime | None:

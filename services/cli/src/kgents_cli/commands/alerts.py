@@ -10,7 +10,7 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import local_time, span
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say, say_line, say_record
-from kgents_cli.query import Query, query_options, read
+from kgents_cli.query import Query, query_options, read, require_watchable
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
 from kgents_cli.table import Cell, table
@@ -34,7 +34,7 @@ _HEADING = ("SEVERITY", "STATE", "ENTITY", "CHECK", "SINCE", "WHY")
 def command(with_resolved: bool, watch: bool, output: str, query: Query, target: Target) -> None:
     """List alerts that are pending or firing, the worst first.
 
-    No alert is good news: the exit code is 0 with or without one.
+    JSON is one list; with --watch it is one alert a line. The exit code is 0 with or without an alert.
 
     \b
     Examples:
@@ -43,8 +43,8 @@ def command(with_resolved: bool, watch: bool, output: str, query: Query, target:
       kgents alerts --at -1h                            as they were an hour ago
       kgents alerts -o json | jq -r '.[] | select(.state == "firing") | .text'
     """  # noqa: D301
-    if watch and query.at is not None:
-        raise click.UsageError("expected --watch or --at, found both")
+    if watch:
+        require_watchable(query, output)
     asyncio.run(_alerts(target.load(), query, output, with_resolved=with_resolved, watch=watch))
 
 
@@ -53,7 +53,10 @@ async def _alerts(common: CommonConfig, query: Query, output: str, *, with_resol
     async with connected(common, log_level="warning" if watch else "error") as bus:
         await require(bus, [STREAMS[signal] for signal in signals])
         found = _ordered(await read(bus, query, signals=signals), with_resolved=with_resolved)
-        if output in ("json", "yaml"):
+        if watch and output == "json":
+            for _, payload in found:
+                say_record(payload)
+        elif output in ("json", "yaml"):
             say_list([payload for _, payload in found], output)
         elif found:
             _say_table([alert for alert, _ in found], query, wide=output == "wide")

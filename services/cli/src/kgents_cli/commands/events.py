@@ -12,7 +12,7 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say_line, say_record
-from kgents_cli.query import Query, find_one, query_options, spelled
+from kgents_cli.query import Query, find_one, query_options, require_watchable, spelled
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
 from kgents_shared.bus.client import Bus
@@ -42,6 +42,8 @@ def command(entity: tuple[str, ...], since: str, watch: bool, output: str, query
       kgents events -n shop --kind pod -w
       kgents events -o json | jq -r '.[] | select(.severity != "info") | .text'
     """  # noqa: D301
+    if watch:
+        require_watchable(query, output)
     try:
         start = query.asked_at - timedelta(seconds=duration_s(since))
     except ValueError as error:

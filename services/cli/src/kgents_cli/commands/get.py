@@ -16,7 +16,7 @@ from kgents_cli.connection import connected, require_state
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say, say_record
 from kgents_cli.pulses import last_pulses
-from kgents_cli.query import Query, kinds_of, listed, query_options, read, require_any
+from kgents_cli.query import Query, kinds_of, listed, query_options, read, require_any, require_watchable
 from kgents_cli.records import say_views
 from kgents_cli.sentence import clean
 from kgents_cli.suggestion import did_you_mean
@@ -33,6 +33,8 @@ from kgents_shared.view.live import Live
 
 _ORDER: Final[dict[str, int]] = {kind: number for number, kind in enumerate(KINDS)}
 """Kinds as they are listed: what holds others first."""
+_ELSEWHERE: Final = {"event": "events", "events": "events", "ev": "events", "alert": "alerts", "alerts": "alerts"}
+"""What is no entity → the command that lists it."""
 _NAME_WIDTH: Final = 48
 _STATUS_WIDTH: Final = 16
 """Columns of `--watch`: what is still to come is not known, so the widths are fixed."""
@@ -63,8 +65,10 @@ def command(kinds: str, names: tuple[str, ...], watch: bool, output: str, query:
     kinds, slash, name = kinds.partition("/")
     if slash:  # pod/cart, as `-o name` prints it
         names = (name, *names)
-    if watch and query.at is not None:
-        raise click.UsageError("expected --watch or --at, found both")
+    if (command_ := _ELSEWHERE.get(kinds.lower())) is not None:
+        raise click.UsageError(f"expected a kind of entity, found {kinds!r}; try `kgents {command_}`")
+    if watch:
+        require_watchable(query, output)
     asyncio.run(_get(target.load(), query.narrowed(kinds_of(kinds), names), output, watch=watch))
 
 
@@ -190,7 +194,7 @@ class _Watching:
 
     def take(self, change: EntityChange) -> None:
         """Print one change."""
-        if self._output in ("json", "yaml"):
+        if self._output == "json":
             say_record(change.after.record() if change.after is not None else _removal(change))
         elif self._output == "name":
             if (view := change.after or change.before) is not None:
