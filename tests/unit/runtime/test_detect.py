@@ -73,10 +73,24 @@ def test_the_environment_is_before_a_context_as_for_the_docker_command(tmp_path:
     (tmp_path / ".docker").mkdir()
     config, environ = tmp_path / ".docker" / "config.json", {"HOME": str(tmp_path)}
     config.write_text(json.dumps({"auths": {"x": {"auth": CANARY}}, "currentContext": "prod"}))
+    make_context("prod", "tcp://prod:2376", environ)
     assert detected(docker, environ, "Docker") == Detected("Docker", "context prod of the docker command")
     assert docker.context({**environ, "DOCKER_CONTEXT": "lab"}) == "lab"
     given = {**environ, "DOCKER_HOST": f"tcp://{CANARY}@b:2375", "DOCKER_CONTEXT": "lab"}
     assert detected(docker, given, "Docker") == Detected("Docker", "DOCKER_HOST at b:2375")
+
+
+def make_context(name: str, host: str, environ: dict[str, str]) -> None:
+    path = docker.context_file(name, environ)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
+
+
+def test_a_context_that_the_collector_cannot_use_is_not_usable(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "DOCKER_CONTEXT": "lab"}
+    assert detected(docker, environ, "Docker").problem == "it cannot be read"
+    make_context("lab", f"ssh://{CANARY}@lab", environ)
+    assert detected(docker, environ, "Docker").problem == "it is behind ssh"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """The settings of this collector: read by `runtime.config` before source/ opens anything."""
 
-import hashlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, field
 
-from kgents_collector_docker.detect import NO_CONTEXT
+from kgents_collector_docker.detect import NO_CONTEXT, context_file
 from kgents_shared.bus.files import TlsFiles
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
@@ -57,9 +55,7 @@ class EngineConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def check(self) -> Iterator[Fault]:
         if self.context in (None, "", NO_CONTEXT):
             return
-        # The `docker` command keeps a context under the hash of its name.
-        digest = hashlib.sha256(str(self.context).encode()).hexdigest()
-        if not (Path.home() / ".docker" / "contexts" / "meta" / digest / "meta.json").is_file():
+        if not context_file(str(self.context), {}).is_file():
             yield Fault("context", "a context of the docker command", f'"{self.context}"', "try: docker context ls")
 
 

@@ -1,5 +1,6 @@
 """Where the engine of the `docker` command is: environment, context, well-known sockets → Detected, and `connect`."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,12 @@ def context(environ: Mapping[str, str]) -> str:
     return "" if given == NO_CONTEXT else given
 
 
+def context_file(name: str, environ: Mapping[str, str]) -> Path:
+    """Where the `docker` command keeps a context: under the hash of its name."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return _home(environ) / ".docker" / "contexts" / "meta" / digest / "meta.json"
+
+
 def sockets(environ: Mapping[str, str]) -> list[Path]:
     """Where engines listen by default, in the order in which they are tried."""
     paths = [Path("/run/docker.sock"), Path("/var/run/docker.sock"), _home(environ) / ".docker" / "run" / "docker.sock"]
@@ -50,7 +57,7 @@ def _detected(environ: Mapping[str, str]) -> Detected:
         return _given(given)
     try:
         if name := context(environ):
-            return Detected("Docker", f"context {name} of the docker command")
+            return _of_context(name, context_file(name, environ))
     except ValueError:
         return Detected("Docker", "~/.docker/config.json", "it cannot be read", "a file that `docker context ls` reads")
     problems = ((path, socket_problem(path)) for path in sockets(environ))
@@ -67,6 +74,31 @@ def _given(docker_host: str) -> Detected:
     if not docker_host.startswith(SCHEMES):
         return Detected("Docker", "DOCKER_HOST", "it is no address", f"an address of {', '.join(SCHEMES)}")
     return Detected("Docker", where)
+
+
+def _of_context(name: str, path: Path) -> Detected:
+    where, needs = f"context {name} of the docker command", "a context that `docker context ls` shows"
+    try:
+        host = msgspec.json.decode(path.read_bytes(), type=_Context).endpoints.docker.host
+    except (OSError, msgspec.DecodeError):
+        return Detected("Docker", where, "it cannot be read", needs)
+    if host.startswith("ssh://"):
+        return Detected("Docker", where, "it is behind ssh", FORWARD)
+    return Detected("Docker", where)
+
+
+class _Endpoint(Struct, frozen=True):
+    host: str = field(name="Host")
+
+
+class _Endpoints(Struct, frozen=True):
+    docker: _Endpoint
+
+
+class _Context(Struct, frozen=True):
+    """What is read of a context."""
+
+    endpoints: _Endpoints = field(name="Endpoints")
 
 
 class _DockerConfig(Struct, frozen=True):

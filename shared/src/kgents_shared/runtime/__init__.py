@@ -6,5 +6,7 @@ In the order in which a start uses them:
     logging    every line, ours or a library's, becomes one JSON object (or coloured text) on stderr
     telemetry  metrics for Prometheus to fetch, spans for an OpenTelemetry collector
     probes     /livez, /readyz and /metrics over HTTP, while the service runs
+    collector  the one way out of a collector: facts become messages, the heartbeat names what is unread
+    detect     what a collector finds on this machine
     clock      time as an argument, so that tests own it
 """
