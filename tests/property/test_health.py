@@ -1,6 +1,7 @@
 """Laws of health that hold for any figures, in any order, across any restart."""
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import GradedCheck
 from kgents_health_scorer.reducer import Scorer
+from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_shared.contract.codec import ALERT, HEALTH, encode
 from kgents_shared.contract.entity import STATUSES, Ref
 from kgents_shared.contract.health import Health
@@ -25,6 +27,7 @@ END_S = 10_000.0
 CONSUMER = Ref("c1", "nats_consumer", "ORDERS.billing")
 REFS = (POD, CONSUMER, Ref("c1", "pod", "pay-1", "shop"))
 GRADED = [check for check in CATALOGUE if isinstance(check, GradedCheck)]
+ALL_GRADED = [*GRADED, *(check for checks in PROFILES.values() for check in checks if isinstance(check, GradedCheck))]
 
 # Around every threshold of error_rate (0.01, 0.05, 0.5), and its edges by five per cent.
 ratios = st.sampled_from([0.0, 0.0094, 0.0096, 0.01, 0.03, 0.0476, 0.05, 0.2, 0.5, 1.0])
@@ -211,3 +214,15 @@ def test_restart_publishes_nothing_whether_it_reads_everything_again_or_only_las
         give(scorer, one)
     scorer.caught_up(at(END_S))
     assert published.write(scorer.take()) == []
+
+
+@given(st.sampled_from(ALL_GRADED), st.floats(min_value=0, max_value=1e12) | st.integers(0, 3).map(float))
+def test_a_sentence_has_no_share_beyond_200_percent_and_its_counts_agree_in_number(
+    check: GradedCheck, value: float
+) -> None:
+    text = ScoredEntity(POD)._reason(check, value, 0.3, "KGENTS_PULSE:1").text
+    assert [share for share in re.findall(r"([\d,.]+) %", text) if float(share.replace(",", "")) > 200] == []
+    noun = check.unit.partition("/")[0].strip("{}").replace("_", " ")
+    assert not re.search(rf"(?<![\d.,])1 {noun}s", text) or check.unit in ("s", "1")
+    assert text.endswith(".")
+    assert "{" not in text

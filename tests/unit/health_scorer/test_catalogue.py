@@ -131,7 +131,7 @@ def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
     assert len(BY_ID) == len(ALL)
     for check in ALL:
         assert re.fullmatch(r"KG-[0-9]\d\d", check.id)
-        text = check.text.format(thing="pod shop/cart", value="96 %", threshold="95 %")
+        text = check.text.format(entity="pod shop/cart", value="96 %", threshold="95 %")
         assert text.endswith(".")
         assert "{" not in text
         assert check.why
@@ -160,10 +160,10 @@ CLIENT = Ref("c1", "nats_client", "billing")
 @pytest.mark.parametrize(
     ("ref", "custom", "attributes", "check_id", "text"),
     [
-        (SERVER, {"connections_ratio": 0.93}, {}, "KG-201", "nats_server n1 has 93 % of the connections it allows"),
-        (STREAM, {"bytes_fill_ratio": 1.0}, DISCARD_NEW, "KG-211", "holds 100 % of the bytes it may hold"),
-        (CONSUMER, {"pending_messages": 12_345}, {}, "KG-221", "has 12,345 messages still to be delivered"),
-        (CLIENT, {"pending_bytes": 9 * 1024**2}, {}, "KG-231", "holds 9 MiB that nats_client billing has not read"),
+        (SERVER, {"connections_ratio": 0.93}, {}, "KG-201", "nats_server n1 uses 93 % of its allowed connections"),
+        (STREAM, {"bytes_fill_ratio": 1.0}, DISCARD_NEW, "KG-211", "holds 100 % of its `max_bytes`"),
+        (CONSUMER, {"pending_messages": 12_345}, {}, "KG-221", "has 12,345 messages pending"),
+        (CLIENT, {"pending_bytes": 9 * 1024**2}, {}, "KG-231", "nats_client billing has 9.4 MB unread"),
     ],
 )
 def test_figure_of_a_collector_reaches_its_check_and_is_told_in_words(

@@ -16,11 +16,11 @@ from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, Samp
 from kgents_health_scorer.checks.status import SILENT
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.score import Band
-from kgents_health_scorer.sentences import shown
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -210,7 +210,7 @@ class ScoredEntity:
     def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.states:
             if (found := check.find(state)) is not None:
-                text = check.text.format(thing=self.ref, value=found)
+                text = check.text.format(entity=self.ref, value=found)
                 # What shows a silence is the last message before it.
                 evidence = self._sources[state.silent[0]].evidence if check.id == SILENT else self._entity_evidence
                 reason = Reason(check.id, text, check.severity, value=found, evidence=evidence)
@@ -242,7 +242,8 @@ class ScoredEntity:
 
     def _reason(self, check: GradedCheck, value: float, how_bad: float, evidence: str) -> Reason:
         threshold = score.threshold_passed(check, how_bad)
-        text = check.text.format(thing=self.ref, value=shown(value, check.unit), threshold=shown(threshold, check.unit))
+        limit = worded(threshold, check.unit)
+        text = check.text.format(entity=self.ref, value=worded(value, check.unit), threshold=limit)
         return Reason(check.id, text, how_bad, value, threshold, check.unit, evidence)
 
 

@@ -1,6 +1,6 @@
 """The numbered catalogue of checks, as data: one module for each area → `CATALOGUE` → `Config.checks` → reducer.
 
-KG-0xx state of any thing, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
+KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
 """
 
 from typing import Final

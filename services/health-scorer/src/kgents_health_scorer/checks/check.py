@@ -72,7 +72,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     applies_to: frozenset[KindName] = frozenset()
     """Kinds; empty: any kind."""
     text: str
-    """One plain sentence about a finding, with `{thing}`, `{value}` and, where there is one, `{threshold}`."""
+    """One plain sentence about a finding, with `{entity}`, `{value}` and, where there is one, `{threshold}`."""
     why: str
     """What a finding means, and what to do about it."""
     source: str

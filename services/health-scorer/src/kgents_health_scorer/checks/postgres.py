@@ -16,7 +16,7 @@ from kgents_shared.contract.vocabulary.figures import postgres as figure
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
-"""Causes that say nothing of the database itself: it is us who may not look."""
+"""Causes that say nothing of the database itself: the collector may not read it."""
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
 _POOLER: Final = frozenset({kinds.POOLER})
@@ -39,7 +39,7 @@ def _replication(name: FigureName) -> Callable[[Pulse], float | None]:
 
 
 def _lag_s(pulse: Pulse) -> float | None:
-    """A standby that is told to stay behind its primary is behind by wish: then the seconds say nothing."""
+    """A standby with `recovery_min_apply_delay` is behind on purpose: then the seconds say nothing."""
     return 0.0 if _replication(figure.APPLY_DELAY_S)(pulse) else _replication(figure.LAG_S)(pulse)
 
 
@@ -64,8 +64,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="1",
-        text="{thing} does not serve: postgres_up is {value} (threshold {threshold}).",
-        why="Nobody listens, or nobody answers. KG-001 names the cause, and is the alert.",
+        text="PostgreSQL is down: {entity} does not answer.",
+        why="Nothing listens, or nothing answers. KG-001 names the cause and raises the alert.",
         source="The server either answers or it does not.",
         alerts=False,
     ),
@@ -76,22 +76,23 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.CONNECTIONS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
-        text="{thing} has {value} of its usable connections in use (threshold {threshold}).",
-        why="When full it turns everybody away, though it is not down. Find who holds idle connections, put a pooler "
-        "before it, or raise `max_connections`.",
+        text="{entity} uses {value} of its connections (threshold {threshold}).",
+        why="At the limit it rejects clients, though it is not down. Find who holds idle connections, put a "
+        "pooler before it, or raise `max_connections`.",
         source="Coroot pages at 90 %; the last twentieth goes within seconds. Reserved slots do not count as usable.",
     ),
     SampleCheck(
         id="KG-302",
-        name="sessions blocked for long",
+        name="session blocked for long",
         applies_to=_DATABASE,
         value=_figure(figure.BLOCKED_SECONDS),
         thresholds=Thresholds(warn=30.0, crit=60.0),
         unit="s",
-        text="{thing} has a session that waits {value} for a lock (threshold {threshold}).",
-        why="The event SessionsBlocked names the root and all behind it. Ending the root's transaction frees them.",
-        source="Ours: locks of normal work are held for milliseconds; a person notices half a minute. Advisory locks "
-        "do not count, for whoever would be elected leader waits for one by design.",
+        text="A session of {entity} has waited {value} for a lock (threshold {threshold}).",
+        why="The event SessionsBlocked names the blocking session and all that wait for it. Ending its "
+        "transaction frees them.",
+        source="Ours: locks of normal work are held for milliseconds; a person notices half a minute. Advisory "
+        "locks do not count: a candidate for leader waits for one by design.",
     ),
     SampleCheck(
         id="KG-303",
@@ -100,8 +101,9 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.BLOCKED_SESSIONS),
         thresholds=Thresholds(warn=5.0, crit=20.0),
         unit="{session}",
-        text="{thing} has {value} sessions waiting for locks (threshold {threshold}).",
-        why="They pile up behind one root, see the event SessionsBlocked, and each of them holds a connection.",
+        text="{entity} has {value} waiting for locks (threshold {threshold}).",
+        why="They wait behind one blocking session, see the event SessionsBlocked, and each of them holds a "
+        "connection.",
         source="Ours. The number of locks held is no sign: a harmless query over 300 partitions holds 604.",
     ),
     SampleCheck(
@@ -111,8 +113,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.TRANSACTION_DURATION_SECONDS),
         thresholds=Thresholds(warn=900.0, crit=14_400.0),
         unit="s",
-        text="{thing} has a client's transaction open for {value} (threshold {threshold}).",
-        why="Nothing that was deleted since can be cleaned up, in any table. A backup of that length is normal.",
+        text="A transaction on {entity} has been open for {value} (threshold {threshold}).",
+        why="Vacuum cannot remove rows that were deleted since, in any table. A backup of that length is normal.",
         source="Ours: a quarter of an hour outlasts what users wait for, four hours outlast usual backups.",
     ),
     SampleCheck(
@@ -122,7 +124,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.IDLE_IN_TRANSACTION_SECONDS),
         thresholds=Thresholds(warn=60.0, crit=600.0),
         unit="s",
-        text="{thing} has a client that is idle within a transaction for {value} (threshold {threshold}).",
+        text="A client of {entity} has been idle in a transaction for {value} (threshold {threshold}).",
         why="It holds its locks and does nothing: most often a program that forgot to commit. Set "
         "`idle_in_transaction_session_timeout`.",
         source="Ours: no program thinks for a minute between two statements.",
@@ -134,10 +136,10 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.WRAPAROUND_RATIO),
         thresholds=Thresholds(warn=0.5, crit=0.75, fatal=0.95),
         unit="1",
-        text="{thing} has used {value} of the transaction ids it has before it stops taking writes (threshold "
+        text="{entity} has used {value} of the transaction ids after which it stops taking writes (threshold "
         "{threshold}).",
-        why="Vacuum does not get to freeze: the pulse's postgres_xmin_age_… tell who holds it back. VACUUM FREEZE the "
-        "oldest tables.",
+        why="Vacuum cannot freeze rows: the figures postgres_xmin_age_… show what holds it back. Run VACUUM "
+        "FREEZE on the oldest tables.",
         source="Coroot warns at 50 %. The server itself warns forty million before the end.",
     ),
     SampleCheck(
@@ -147,7 +149,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_lag_s,
         thresholds=Thresholds(warn=30.0, crit=300.0),
         unit="s",
-        text="{thing} shows what its primary was {value} ago (threshold {threshold}).",
+        text="{entity} is {value} behind its primary (threshold {threshold}).",
         why="It replays more slowly than it receives: a long query on the standby, a slow disk, or replay is paused.",
         source=f"{_COROOT} One with `recovery_min_apply_delay` is not judged.",
     ),
@@ -158,9 +160,9 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_replication(figure.LINK_DOWN_S),
         thresholds=Thresholds(warn=5.0, crit=60.0),
         unit="s",
-        text="{thing} has received nothing from its primary for {value} (threshold {threshold}).",
-        why="It falls behind by all that the primary writes, and the primary keeps that log if it has a slot. Look at "
-        "the network, the primary, and the log of the standby.",
+        text="{entity} has received nothing from its primary for {value} (threshold {threshold}).",
+        why="It falls behind by all that the primary writes, and the primary retains that WAL if it has a "
+        "slot. Check the network, the primary, and the log of the standby.",
         source="Ours: a restart of the link takes five seconds (`wal_retrieve_retry_interval`).",
     ),
     SampleCheck(
@@ -169,9 +171,10 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_DATABASE,
         value=_replication(figure.SLOTS_LOST),
         thresholds=Thresholds(crit=1.0),
-        unit="{slot}",
-        text="{thing} has {value} replication slots whose log is gone (threshold {threshold}).",
-        why="The reader of the slot cannot go on and must be made anew. Drop the slot; KG-310 warns of the next one.",
+        unit="{replication_slot}",
+        text="{entity} has lost {value} (threshold {threshold}).",
+        why="The WAL that the reader of the slot needs is gone, so the reader must be set up again. Drop the "
+        "slot; KG-310 warns before the next one is lost.",
         source="The server's own `wal_status` and `invalidation_reason`.",
     ),
     SampleCheck(
@@ -182,9 +185,10 @@ CHECKS: Final[tuple[Check, ...]] = (
         thresholds=Thresholds(warn=0.2, crit=0.05),
         worse="lower",
         unit="1",
-        text="{thing} has {value} left of the log that it may keep for a replication slot (threshold {threshold}).",
-        why="Its reader is away or too slow, and `max_slot_wal_keep_size` is nearly used up. Bring it back, or drop "
-        "the slot.",
+        text="{entity} has {value} of its `max_slot_wal_keep_size` left for a replication slot (threshold "
+        "{threshold}).",
+        why="Its reader is away or too slow, and `max_slot_wal_keep_size` is nearly used up. Restart the "
+        "reader, or drop the slot.",
         source="Ours. A share, since a limit may be a few segments or a terabyte.",
     ),
     SampleCheck(
@@ -194,10 +198,10 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.ARCHIVING_FAILING),
         thresholds=Thresholds(warn=1.0),
         unit="1",
-        text="{thing} cannot archive its write-ahead log: {value} (threshold {threshold}).",
-        why="There is no restoring to a moment after the last archived segment, and the log fills the disk. What the "
-        "server logs names the failing `archive_command`.",
-        source="`pg_stat_archiver`: the last try failed.",
+        text="{entity} cannot archive its WAL.",
+        why="Nothing after the last archived segment can be restored, and WAL fills the disk. The server's "
+        "log names the failing `archive_command`.",
+        source="`pg_stat_archiver`: the last attempt failed.",
     ),
     SampleCheck(
         id="KG-312",
@@ -206,9 +210,9 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.DEADLOCKS),
         thresholds=Thresholds(warn=1.0, crit=20.0),
         unit="{deadlock}",
-        text="{thing} broke {value} deadlocks since the last look (threshold {threshold}).",
+        text="{entity} resolved {value} since the last sample (threshold {threshold}).",
         why="Transactions take the same locks in different orders. The server's log names both statements of each.",
-        source="Ours: one now and then passes by debouncing; in two of three looks it is the program.",
+        source="Ours: a single one is debounced; in two of three samples it is the program.",
     ),
     SampleCheck(
         id="KG-313",
@@ -217,54 +221,56 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(figure.DAMAGED_LATELY),
         thresholds=Thresholds(crit=1.0),
         unit="1",
-        text="{thing} read a damaged page within the last day ({value}).",
-        why="The disk returns what was not written. Save a base backup of another server, and check the disk.",
-        source="The server's own checksums. A day, since a page that nobody reads again is damaged all the same.",
+        text="{entity} read a damaged page within the last day.",
+        why="The disk returned other bytes than were written. Save a base backup of another server, and "
+        "check the disk.",
+        source="The server's own checksums. A day, since a page that no one reads again stays damaged.",
     ),
     SampleCheck(
         id="KG-314",
-        name="vacuum left behind",
+        name="vacuum falls behind",
         applies_to=_DATABASE,
         value=_figure(figure.DEAD_TUPLES_WORST_RATIO),
         thresholds=Thresholds(warn=0.5),
         unit="1",
-        text="{thing} has a table of which {value} is dead rows (threshold {threshold}).",
-        why="Autovacuum does not come, or is held back: the pulse's postgres_xmin_age_… tell by whom.",
-        source="Ours: autovacuum comes at a fifth.",
+        text="One table of {entity} consists of {value} dead rows (threshold {threshold}).",
+        why="Autovacuum does not run, or is held back: the figures postgres_xmin_age_… show by what.",
+        source="Ours: autovacuum runs at a fifth.",
     ),
     SampleCheck(
         id="KG-315",
-        name="prepared transaction forgotten",
+        name="prepared transaction left open",
         applies_to=_DATABASE,
         value=_figure(figure.PREPARED_TRANSACTION_SECONDS),
         thresholds=Thresholds(warn=300.0, crit=3600.0),
         unit="s",
-        text="{thing} has a prepared transaction that is {value} old (threshold {threshold}).",
-        why="It holds its locks and holds back vacuum, over restarts, until somebody commits or rolls it back.",
+        text="A prepared transaction on {entity} is {value} old (threshold {threshold}).",
+        why="It holds its locks and holds back vacuum, over restarts, until it is committed or rolled back.",
         source="Ours: a transaction manager resolves them within seconds.",
     ),
     StateCheck(
         id="KG-316",
-        name="database hidden from its observer",
+        name="database not readable",
         applies_to=_DATABASE | _POOLER,
         find=_kept_out,
         severity=NOT_KNOWN,
         means_unknown=True,
-        text="{thing} cannot be judged: {value}.",
-        why="The database may be well; we may not look. Its event says what was expected and what to do.",
+        text="{entity} cannot be judged: {value}.",
+        why="The database may be healthy; the collector is not allowed to read it. Its event says what was "
+        "expected and what to do.",
         source="The server's own words at the login.",
     ),
     SampleCheck(
         id="KG-317",
-        name="log piles up for a slot",
+        name="WAL piles up for a slot",
         applies_to=_DATABASE,
         value=_replication(figure.SLOT_RETAINED_RATIO),
         thresholds=Thresholds(warn=10.0),
         unit="1",
-        text="{thing} keeps {value} times `max_wal_size` of log for a replication slot (threshold {threshold}).",
-        why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, the log is kept "
-        "until the disk is full. Bring the reader back, or drop the slot.",
-        source="Ours: 10 GiB by default. A warning, since only those who see the disk know how much room is left.",
+        text="{entity} retains {value} `max_wal_size` of WAL for a replication slot (threshold {threshold}).",
+        why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, WAL is "
+        "retained until the disk is full. Restart the reader, or drop the slot.",
+        source="Ours: 10 GiB by default. A warning, since the free space of the disk is not known here.",
     ),
     SampleCheck(
         id="KG-320",
@@ -273,8 +279,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(pgbouncer.MAXWAIT_SECONDS),
         thresholds=Thresholds(warn=1.0, crit=10.0),
         unit="s",
-        text="{thing} lets a client wait {value} for a server connection (threshold {threshold}).",
-        why="All server connections of a pool are busy. Look for slow transactions, or raise `default_pool_size`.",
+        text="A client of {entity} has waited {value} for a server connection (threshold {threshold}).",
+        why="All server connections of a pool are busy. Find slow transactions, or raise `default_pool_size`.",
         source="Ours: a second is felt, ten are a timeout.",
     ),
     SampleCheck(
@@ -284,8 +290,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_figure(pgbouncer.CLIENTS_RATIO),
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
-        text="{thing} has {value} of the clients it allows (threshold {threshold}).",
-        why="At `max_client_conn` it turns clients away.",
+        text="{entity} uses {value} of its `max_client_conn` (threshold {threshold}).",
+        why="At `max_client_conn` it rejects clients.",
         source="As KG-301.",
     ),
     SampleCheck(
@@ -296,8 +302,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="1",
-        text="{thing} does not serve: pgbouncer_up is {value} (threshold {threshold}).",
-        why="Its clients cannot reach the database behind it. KG-001 names the cause, and is the alert.",
+        text="PgBouncer is down: {entity} does not answer.",
+        why="Its clients cannot reach the database behind it. KG-001 names the cause and raises the alert.",
         source="It either answers or it does not.",
         alerts=False,
     ),
@@ -311,8 +317,8 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         value=_figure(figure.CONNECTIONS),
         thresholds=Thresholds(warn=800.0),
         unit="{connection}",
-        text="{thing} has {value} connections (threshold {threshold}).",
-        why="It cannot fire where `max_connections` is less; KG-301 looks at the ratio.",
+        text="{entity} has {value} (threshold {threshold}).",
+        why="It cannot fire where `max_connections` is less; KG-301 judges the ratio.",
         source="The absolute profile.",
     ),
     SampleCheck(
@@ -322,8 +328,8 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         value=_figure(figure.LOCKS),
         thresholds=Thresholds(warn=200.0),
         unit="{lock}",
-        text="{thing} holds {value} locks (threshold {threshold}).",
-        why="A query over many partitions holds as many and blocks nobody; KG-302 and KG-303 look at who waits.",
+        text="{entity} has {value} (threshold {threshold}).",
+        why="A query over many partitions holds as many and blocks no one; KG-302 and KG-303 judge who waits.",
         source="The absolute profile.",
     ),
     SampleCheck(
@@ -333,7 +339,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         value=_figure(figure.TRANSACTION_DURATION_SECONDS),
         thresholds=Thresholds(warn=2.0),
         unit="s",
-        text="{thing} has a client's transaction open for {value} (threshold {threshold}).",
+        text="A transaction on {entity} has been open for {value} (threshold {threshold}).",
         why="For databases whose every transaction is short. Backups and reports take longer; see KG-304.",
         source="The absolute profile.",
     ),
@@ -344,8 +350,8 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         value=_figure(figure.TRANSACTION_RATE),
         thresholds=Thresholds(warn=5000.0),
         unit="{transaction}/s",
-        text="{thing} carries out {value} transactions a second (threshold {threshold}).",
-        why="Busy is not ill; for those who know what their server bears.",
+        text="{entity} runs {value} (threshold {threshold}).",
+        why="Busy is not unhealthy; use it where you know what the server can take.",
         source="The absolute profile.",
     ),
 )

@@ -1,4 +1,4 @@
-"""KG-1xx, what a thing uses and how it answers: resource pulse → memory, CPU, errors. Part of the catalogue."""
+"""KG-1xx, what an entity uses and how it answers: resource pulse → memory, CPU, errors. Part of the catalogue."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_memory_ratio,
         thresholds=Thresholds(warn=0.85, crit=0.95, fatal=1.0),
         unit="1",
-        text="{thing} uses {value} of its memory limit (threshold {threshold}).",
+        text="{entity} uses {value} of its memory limit (threshold {threshold}).",
         why="At the limit the kernel kills it. Raise the limit or find the leak.",
         source="Ours: above the usual 80 %, which a cache-heavy process reaches in good health; 100 % is where the "
         "kernel kills.",
@@ -51,10 +51,10 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_cpu_ratio,
         thresholds=Thresholds(warn=0.9),
         unit="1",
-        text="{thing} uses {value} of the CPU it may use (threshold {threshold}).",
-        why="At the limit it is slowed down, so answers take longer. Raise the limit or give it less work.",
-        source="Ours. Never critical, as in Prometheus' kubernetes-mixin, where CPUThrottlingHigh is for information: "
-        "a slow thing still works, and a batch job may use all it has.",
+        text="{entity} uses {value} of its CPU limit (threshold {threshold}).",
+        why="At the limit it is throttled, so it responds more slowly. Raise the limit or give it less work.",
+        source="Ours. Never critical, as in Prometheus' kubernetes-mixin, where CPUThrottlingHigh is for "
+        "information: a throttled workload still works, and a batch job may use all it has.",
     ),
     SampleCheck(
         id="KG-103",
@@ -62,8 +62,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         value=_error_rate,
         thresholds=Thresholds(warn=0.01, crit=0.05, fatal=0.5),
         unit="1",
-        text="{thing} answers {value} of its requests with an error (threshold {threshold}).",
-        why="Its users see errors. Look at what it depends on first, then at its latest change.",
+        text="{entity} answers {value} of its requests with an error (threshold {threshold}).",
+        why="Its users see errors. Check what it depends on first, then its latest change.",
         source="1 %: ten times the budget of a 99.9 % objective, near the 14.4 times at which the SRE workbook pages. "
         "A ratio beyond 100 % was sent in the wrong unit and is shown as it came.",
     ),

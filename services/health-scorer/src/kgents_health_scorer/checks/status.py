@@ -1,4 +1,4 @@
-"""KG-0xx, the state of any thing: topology entity → failed, stuck, or not known. Part of the catalogue."""
+"""KG-0xx, the state of any entity: topology entity → failed, stuck, or not known. Part of the catalogue."""
 
 from typing import Final
 
@@ -16,8 +16,8 @@ FAILURES: Final = frozenset(
 )  # fmt: skip
 """Reasons of a container that does not get better by waiting."""
 
-WISHED: Final = frozenset({"paused", "suspended", "schedulinggated"})
-"""Reasons, in lower case, of a thing that waits because somebody wished it so."""
+DESIRED: Final = frozenset({"paused", "suspended", "schedulinggated"})
+"""Reasons, in lower case, of an entity that waits on purpose."""
 
 NOT_KNOWN: Final = 0.2
 """As bad as a warning: not knowing is not a failure, and it is never health."""
@@ -40,12 +40,12 @@ def _stale(state: State) -> str | None:
 
 def _pending_s(state: State) -> float:
     entity = state.entity
-    is_waiting = entity.status == "pending" and entity.reason.lower() not in WISHED
+    is_waiting = entity.status == "pending" and entity.reason.lower() not in DESIRED
     return state.status_age_s if is_waiting else 0.0
 
 
 def _unknown(state: State) -> str | None:
-    # The wire's set of statuses is open: one that a newer peer invented says nothing to us.
+    # The wire's set of statuses is open: one that a newer peer sends is not known here.
     known = ("running", "pending", "failed", "terminating", "succeeded")
     return None if state.entity.status in known else state.entity.status or "unknown"
 
@@ -60,8 +60,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="failed",
         find=_failed,
         severity=1.0,
-        text="{thing} has failed: {value}.",
-        why="It does not run, whatever its last figures say. Its logs and events tell why.",
+        text="{entity} has failed: {value}.",
+        why="It does not run, whatever its last figures say. Read its logs and events.",
         source="The platform itself says so; no threshold is involved.",
     ),
     StateCheck(
@@ -69,20 +69,22 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="cannot run properly",
         find=_failing,
         severity=0.7,
-        text="{thing} cannot run properly: {value}.",
-        why="It is started again and again, or cannot be started. CrashLoopBackOff: read its last log. OOMKilled: "
-        "give it more memory or find the leak. ImagePullBackOff: check the image's name and the pull secret.",
-        source="Waiting and termination reasons of the kubelet. 0.7: a crash loop serves nobody for most of its time, "
-        "yet it may recover, which a failed thing does not.",
+        text="{entity} cannot run properly: {value}.",
+        why="It restarts over and over, or cannot start. CrashLoopBackOff: read its last log. OOMKilled: "
+        "give it more memory or find the leak. ImagePullBackOff: check the image's name and the pull "
+        "secret.",
+        source="Waiting and termination reasons of the kubelet. 0.7: a crash loop serves no one most of the "
+        "time, yet it may recover, which a failed entity does not.",
     ),
     StateCheck(
         id=STALE,
-        name="observer silent",
+        name="source silent",
         find=_stale,
         severity=NOT_KNOWN,
         means_unknown=True,
-        text="Nobody hears from {value} any more, so what is known of {thing} may be out of date.",
-        why="The collector of this source is down or cut off. The thing itself may be well. Look at the collector.",
+        text="No heartbeat from {value}: what is known of {entity} may be out of date.",
+        why="The collector of this source is down or unreachable. The entity itself may be healthy. Check "
+        "the collector.",
         source="Three missed heartbeats of the collector, as topology-builder counts them.",
     ),
     AgeCheck(
@@ -91,20 +93,20 @@ CHECKS: Final[tuple[Check, ...]] = (
         age_s=_pending_s,
         thresholds=Thresholds(warn=300.0, crit=900.0),
         unit="s",
-        text="{thing} has been pending for {value} (threshold {threshold}).",
-        why="It waits for something that does not come: room on a node, a volume, an image. Its events tell which.",
+        text="{entity} has been pending for {value} (threshold {threshold}).",
+        why="It waits for something that does not come: room on a node, a volume, an image. Its events name it.",
         source="Five minutes: pulling a large image takes that long. Fifteen: Prometheus' kubernetes-mixin, "
         "KubePodNotReady.",
     ),
     StateCheck(
         id="KG-005",
-        name="status not known",
+        name="status unknown",
         find=_unknown,
         severity=NOT_KNOWN,
         means_unknown=True,
         alerts=False,
-        text="The status of {thing} is not known: {value}.",
-        why="Its source cannot tell, such as for a pod on a node that is lost. If the cause is ours, KG-003 says so.",
+        text="The status of {entity} is unknown: {value}.",
+        why="Its source does not know it, as for a pod on a lost node. If the collector is the cause, KG-003 says so.",
         source="No threshold is involved.",
     ),
     StateCheck(
@@ -114,8 +116,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         severity=NOT_KNOWN,
         means_unknown=True,
         alerts=False,
-        text="{thing} has missed three samples from {value}.",
-        why="Its figures are no longer measured. What they said last still counts, but they no longer prove health.",
+        text="{entity} has missed three samples from {value}.",
+        why="Its figures are no longer measured. The last ones still count, but they no longer prove health.",
         source="Three intervals, as the pulse's contract says: one sample late is jitter, three are an outage.",
     ),
 )
