@@ -1,4 +1,4 @@
-"""The law of the live view: whoever applies the changes it gives holds what the streams hold, whatever happened."""
+"""The law of the live view: a program that applies its changes holds what the streams hold, whatever happened."""
 
 import asyncio
 import itertools

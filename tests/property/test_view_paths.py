@@ -83,7 +83,7 @@ def _walks(links: set[tuple[Ref, str, Ref]], start: Ref, end: Ref, length: int) 
 
 @given(connections, st.sampled_from(REFS))
 def test_impact_is_the_closure_of_two_rules(triples: list[Triple], failed: Ref) -> None:
-    """Lost: on it, of it, or it under another name. Impaired: whoever needs what is lost or impaired."""
+    """Lost: on it, of it, or it under another name. Impaired: all that need what is lost or impaired."""
     graph = graph_of(triples)
     links = {each.key: each for ref in REFS for each in graph.edges(ref)}.values()
 

@@ -1,4 +1,4 @@
-"""A reader that may do no more than docs/library.md says reads everything; one that lacks a right is told which."""
+"""A reader that may do no more than docs/library.md says reads everything; an error names the right that is missing."""
 
 import json
 import re

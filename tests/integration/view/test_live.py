@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusTimeoutError, ConfigError
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.fold import EntityChange
+from kgents_shared.view.fold import EntityChange, Row
 from kgents_shared.view.live import Live, Update, snapshot
 from kgents_shared.view.position import PositionFile, PositionFileInUseError
 from kgents_shared.view.selection import Selection, select
 from support.build import NOW_NS, make_ref
 from support.nats_server import NatsServer
+from support.proxy import Proxy
 from support.running import running
-from support.state import make_alert, make_health, make_topology, publish, remake, removed
+from support.state import encoded, make_alert, make_health, make_topology, publish, remake, removed, subject_of
 from support.waiting import eventually
 
 DAY_NS = 86_400 * 10**9
@@ -229,6 +231,39 @@ async def test_a_stream_made_again_while_the_reader_was_away_is_a_reset(bus: Bus
         ["a: running healthy → gone"],
         ["a: running unknown → gone"],
     )
+
+
+async def test_the_mark_after_a_reset_comes_when_the_new_snapshot_is_complete(bus: Bus, server: NatsServer) -> None:
+    count = 1_200  # more than one batch of the server
+    await publish(bus, make_topology("a"))
+    async with Proxy(server.port) as proxy, Bus(NatsConfig(url=proxy.url), name="reader") as cut_off:
+        reader = Reader(cut_off)
+        async with running(reader.run()):
+            await reader.until_complete()
+            proxy.refuse()
+            await remake(bus, "KGENTS_TOPOLOGY")
+            await publish(bus, *(make_topology(f"p{number}") for number in range(count)))
+            proxy.flow()
+            await reader.until_complete(times=2)
+
+    (first, second) = (number for number, update in enumerate(reader.updates) if update.is_complete)
+    assert sum(len(update.changes) for update in reader.updates[first:second]) == count + 1
+    assert {update.after_reset for update in reader.updates[first + 1 :]} == {True}
+
+
+async def test_rows_of_a_snapshot_that_was_not_saved_whole_are_no_entities(bus: Bus, tmp_path: Path) -> None:
+    ghost = make_topology("ghost")
+    with PositionFile(tmp_path / "position", "all") as file:
+        file.save([Row(subject_of(ghost), encoded(ghost))], {})  # and no position: it was killed within
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    assert first.entities == second.entities == {}
 
 
 async def test_a_run_that_ends_within_its_snapshot_begins_again(bus: Bus, tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_labels_sources_and_levels_are_tested_on_the_entity() -> None:
 
     assert select(label="app=cart", source="k8s", level="critical,warning").takes(entity)
     assert not select(label="app=pay").takes(entity)
+    assert select(source="nats,k8s").takes(entity)
     assert not select(source="nats").takes(entity)
     assert not select(level="healthy").takes(entity)
     assert select(level="unknown").takes(view_of(ref))

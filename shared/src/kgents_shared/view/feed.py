@@ -1,6 +1,6 @@
 """Streams → their messages as they come: the state and then its changes, or a log from some time on.
 
-Unlike `live` this joins nothing: it is for events, pulses and whoever wants the messages themselves.
+Unlike `live` this joins nothing: it is for events, pulses, and readers of the messages themselves.
 """
 
 import asyncio

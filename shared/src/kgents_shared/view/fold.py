@@ -51,7 +51,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fold:
-    """The entities that a selection takes, as far as the batches told. An entity is there while `anchor` has a row."""
+    """The entities that a selection takes, as far as messages came. An entity is there while `anchor` has a row."""
 
     def __init__(self, selection: Selection, signals: Iterable[str] = STATE) -> None:
         """The first of `signals` decides whether an entity is there; the others are joined to it."""

@@ -8,7 +8,7 @@ the other depends on the kind:
 | `runs_on` `depends` `volume` `routes` `http` `grpc` `network` | the acting side: a Service needs its pods |
 | `owns` | the owner needs what it owns, and what it owns goes down with it |
 | `configures` `selects` `scales` | the other side: the pod needs its Secret |
-| `nats` | whoever uses the bus: the client its stream, the subscriber or the capturing stream its subject |
+| `nats` | the user of the bus: the client its stream, the subscriber or the capturing stream its subject |
 | `same_as` | both: they are one entity under two names |
 
 A kind that is not in this table, of a newer peer, counts like `depends`.

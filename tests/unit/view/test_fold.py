@@ -1,0 +1,105 @@
+"""The join of three signals per entity: what it keeps, and what it says changed."""
+
+from kgents_shared.view.fold import EntityChange, Fold, Row
+from kgents_shared.view.selection import Selection, select
+from support.build import make_ref
+from support.state import Message, encoded, make_alert, make_health, make_topology, subject_of
+
+
+def row(message: Message) -> Row:
+    return Row(subject_of(message), encoded(message))
+
+
+def gone(message: Message) -> Row:
+    return Row(subject_of(message), None)
+
+
+def folded(*messages: Message, selection: Selection | None = None) -> Fold:
+    fold = Fold(selection or select())
+    for message in messages:
+        fold.put(row(message))
+    return fold
+
+
+def names(fold: Fold) -> list[str]:
+    return sorted(each.ref.name for each in fold.entities())
+
+
+def shapes(changes: list[EntityChange]) -> list[tuple[bool, bool, bool]]:
+    return [(each.before is not None, each.after is not None, each.is_gone) for each in changes]
+
+
+def test_an_entity_is_there_while_its_topology_is() -> None:
+    fold = folded(make_topology("a"), make_health("a"), make_health("b"), make_alert("c"))
+
+    assert names(fold) == ["a"]
+    assert sorted(each.ref.name for each in fold.unanchored()) == ["b", "c"]
+    changes, _ = fold.take("topology", [gone(make_topology("a"))])
+    assert shapes(changes) == [(True, False, True)]
+    assert names(fold) == []
+    assert fold.take("health", [gone(make_health("a"))])[0] == []
+    assert len(fold) == 2
+
+
+def test_the_first_signal_decides_what_is_there() -> None:
+    fold = Fold(select(), ("alert", "health"))
+    fold.put(row(make_health("a")))
+    fold.put(row(make_alert("b")))
+
+    assert names(fold) == ["b"]
+
+
+def test_what_filters_let_through_and_was_not_asked_for_is_not_kept() -> None:
+    fold = folded(make_topology("cart-1"), make_topology("pay-1"), selection=select(name="cart-*"))
+    changes, rows = fold.take("topology", [row(make_topology("pay-2")), row(make_topology("cart-2"))])
+
+    assert len(fold) == 2
+    assert [each.subject for each in rows] == [subject_of(make_topology("cart-2"))]
+    assert shapes(changes) == [(False, True, False)]
+
+
+def test_the_same_message_again_changes_nothing() -> None:
+    fold = folded(make_topology("a"))
+
+    assert fold.take("topology", [row(make_topology("a"))]) == ([], [])
+    assert fold.take("alert", [gone(make_alert("a"))]) == ([], [])
+
+
+def test_what_a_new_snapshot_does_not_bring_vanishes_in_turn() -> None:
+    fold = folded(make_topology("a"), make_topology("b"), make_health("a"))
+    fold.begin("topology")
+    assert fold.take("topology", [row(make_topology("b"))]) == ([], [])
+    assert names(fold) == ["a", "b"]
+
+    vanished = fold.vanished("topology")
+
+    assert vanished == [gone(make_topology("a"))]
+    assert shapes(fold.take("topology", vanished)[0]) == [(True, False, True)]
+    assert fold.vanished("topology") == []
+    assert [each.subject for each in fold.rows("health")] == [subject_of(make_health("a"))]
+
+
+def test_an_announced_entity_counts_as_new_when_it_comes_and_as_gone_when_it_does_not() -> None:
+    known, lost = make_topology("known"), make_topology("lost")
+    fold = folded(known)
+    fold.announced = {"test.pod.shop.known", "test.pod.shop.lost"}
+
+    changes, _ = fold.take("topology", [row(known)])
+    assert shapes(changes) == [(False, True, False)]
+    assert fold.take("topology", [row(known), gone(lost)])[0] == []
+    settled = fold.settle()
+    assert [each.subject for each in settled] == [subject_of(lost)]
+    assert settled[0].before is not None
+    assert settled[0].before.ref == make_ref("lost")
+    assert shapes(settled) == [(True, False, True)]
+    assert fold.settle() == []
+
+
+def test_each_check_has_an_alert_of_its_own() -> None:
+    fold = folded(make_topology("a"), make_alert("a", check="KG-001"), make_alert("a", check="KG-002"))
+    fold.take("alert", [gone(make_alert("a", check="KG-001"))])
+
+    view = fold.get(make_ref("a"))
+    assert view is not None
+    assert [each.check for each in view.alerts] == ["KG-002"]
+    assert len(list(fold.rows("alert"))) == 1
