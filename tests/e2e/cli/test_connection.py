@@ -60,6 +60,18 @@ async def test_a_missing_credentials_file_is_named(tmp_path: Path, monkeypatch: 
     assert UP not in err
 
 
+async def test_credentials_of_which_a_part_is_missing_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "kgents.creds"
+    damaged.write_text("-----BEGIN NATS USER JWT-----\n")
+    monkeypatch.setenv("KGENTS__NATS__CREDENTIALS_FILE", str(damaged))
+    async with NatsServer(tmp_path / "nats") as server:
+        words = await refusal(server.url)
+    assert f"expected a whole user JWT and seed in {damaged}" in words
+    assert UP not in words
+
+
 async def test_a_server_without_tls_is_named(tmp_path: Path) -> None:
     async with NatsServer(tmp_path) as server:
         words = await refusal(server.url.replace("nats://", "tls://"))
