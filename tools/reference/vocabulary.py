@@ -7,6 +7,7 @@ from kgents_shared.contract.vocabulary.attributes.attribute import Attribute
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 from kgents_shared.contract.vocabulary.kinds import KINDS
+from kgents_shared.contract.vocabulary.reasons import REASONS
 from reference.markdown import code, page, table
 
 
@@ -23,6 +24,10 @@ def document() -> str:
         ),
         "## Kinds of connections",
         table(("connection", "meaning"), ((code(each.name), each.meaning) for each in CONNECTION_KINDS.values())),
+        "## Reasons of events",
+        "Those that our collectors detect or name themselves. Kubernetes Events, JetStream advisories and causes of "
+        "databases that cannot be read bring their own.",
+        table(("reason", "meaning"), ((code(each.name), each.meaning) for each in REASONS.values())),
         "## Figures",
         "What pulses measure. Units are UCUM: `1` is a ratio (or 1 for yes and 0 for no), `By` bytes, `{…}` a count. "
         "`null`, or a figure left out, is not known, which is not zero. The first part of a name is the field of the "

@@ -14,7 +14,7 @@ from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import SampleCheck
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool, Pulse, ResourcePulse
-from kgents_shared.contract.vocabulary import attributes, edges, kinds
+from kgents_shared.contract.vocabulary import attributes, edges, kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import ATTRIBUTES, attribute, otel
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
 from kgents_shared.contract.vocabulary.figures import FIELDS as FIGURES_OF
@@ -164,7 +164,9 @@ def test_the_registry_is_that_of_the_version_in_the_lock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "yours"), [(kinds, YOUR_KINDS), (edges, YOUR_EDGES)], ids=["kinds", "connection kinds"]
+    ("module", "yours"),
+    [(kinds, YOUR_KINDS), (edges, YOUR_EDGES), (reasons, set())],
+    ids=["kinds", "connection kinds", "reasons"],
 )
 def test_a_kind_that_is_declared_is_published(module: ModuleType, yours: set[str]) -> None:
     used = {name for of, name in references(MAPPINGS) if of == module.__name__}

@@ -9,32 +9,33 @@ from kgents_collector_docker.mapping import image, network, volume
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary import reasons
 
 _CONTAINER: Final = {
-    "create": ("Created", "was created"),
-    "start": ("Started", "was started"),
-    "die": ("Died", "ended with exit code {code}"),
-    "destroy": ("Removed", "was removed"),
-    "remove": ("Removed", "was removed"),
-    "oom": ("OOM", "ran out of memory: the kernel killed a process of it"),
-    "kill": ("Killed", "was sent signal {signal}"),
-    "pause": ("Paused", "was paused"),
-    "unpause": ("Unpaused", "goes on after a pause"),
-    "rename": ("Renamed", "was renamed{old}"),
-    "update": ("Updated", "has other limits now"),
-    "restart": ("Restarted", "was restarted"),
-    "stop": ("Stopped", "was stopped"),
+    "create": (reasons.CREATED, "was created"),
+    "start": (reasons.STARTED, "was started"),
+    "die": (reasons.DIED, "ended with exit code {code}"),
+    "destroy": (reasons.REMOVED, "was removed"),
+    "remove": (reasons.REMOVED, "was removed"),
+    "oom": (reasons.OOM, "ran out of memory: the kernel killed a process of it"),
+    "kill": (reasons.KILLED, "was sent signal {signal}"),
+    "pause": (reasons.PAUSED, "was paused"),
+    "unpause": (reasons.UNPAUSED, "goes on after a pause"),
+    "rename": (reasons.RENAMED, "was renamed{old}"),
+    "update": (reasons.UPDATED, "has other limits now"),
+    "restart": (reasons.RESTARTED, "was restarted"),
+    "stop": (reasons.STOPPED, "was stopped"),
     "health_status": ("Health{health}", "is {health} by its health check"),
 }
 _OTHERS: Final = {
-    ("network", "create"): ("NetworkCreated", "was created"),
-    ("network", "destroy"): ("NetworkRemoved", "was removed"),
-    ("network", "remove"): ("NetworkRemoved", "was removed"),
-    ("network", "connect"): ("NetworkConnected", "was connected to {container}"),
-    ("network", "disconnect"): ("NetworkDisconnected", "was disconnected from {container}"),
-    ("volume", "create"): ("VolumeCreated", "was created"),
-    ("volume", "destroy"): ("VolumeRemoved", "was removed"),
-    ("volume", "remove"): ("VolumeRemoved", "was removed"),
+    ("network", "create"): (reasons.NETWORK_CREATED, "was created"),
+    ("network", "destroy"): (reasons.NETWORK_REMOVED, "was removed"),
+    ("network", "remove"): (reasons.NETWORK_REMOVED, "was removed"),
+    ("network", "connect"): (reasons.NETWORK_CONNECTED, "was connected to {container}"),
+    ("network", "disconnect"): (reasons.NETWORK_DISCONNECTED, "was disconnected from {container}"),
+    ("volume", "create"): (reasons.VOLUME_CREATED, "was created"),
+    ("volume", "destroy"): (reasons.VOLUME_REMOVED, "was removed"),
+    ("volume", "remove"): (reasons.VOLUME_REMOVED, "was removed"),
 }
 """Type and action → reason, and what the thing did. Of images only the state is told: a tag is an attribute.
 

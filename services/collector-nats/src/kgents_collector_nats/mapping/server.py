@@ -10,7 +10,7 @@ from kgents_collector_nats.sample import Sample, Server, Varz
 from kgents_shared.contract.address import is_unspecified, join, of_url
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.event import Event
-from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary import kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import nats as figure
@@ -128,18 +128,18 @@ def _changes(before: Varz | None, now: Varz, scope: Scope) -> Iterator[Event]:
     published = scope.published.get(scope.ref(KIND, now.server_name))
     known_id = before.server_id if before is not None else published.uid if published is not None else now.server_id
     if known_id != now.server_id:
-        text = f"nats_server {now.server_name} was restarted (version {now.version})."
-        yield _event(now, scope, "ServerRestarted", "warning", text, f"{now.server_id}:started", now.start)
+        text = f"nats_server {now.server_name} restarted (version {now.version})."
+        yield _event(now, scope, reasons.SERVER_RESTARTED, "warning", text, f"{now.server_id}:started", now.start)
     if before is None or before.server_id != now.server_id:
         return
     if (thrown_out := now.slow_consumers - before.slow_consumers) > 0:
         text = f"nats_server {now.server_name} threw out slow consumers: {thrown_out}."
         key = f"{now.server_id}:slow-consumers:{now.slow_consumers}"
-        yield _event(now, scope, "SlowConsumer", "warning", text, key, scope.at, count=thrown_out)
+        yield _event(now, scope, reasons.SLOW_CONSUMER, "warning", text, key, scope.at, count=thrown_out)
     if now.config_load_time != before.config_load_time:
-        text = f"nats_server {now.server_name} loaded its configuration anew."
+        text = f"nats_server {now.server_name} reloaded its configuration."
         key = f"{now.server_id}:config:{now.config_load_time.isoformat()}"
-        yield _event(now, scope, "ConfigReloaded", "info", text, key, now.config_load_time)
+        yield _event(now, scope, reasons.CONFIG_RELOADED, "info", text, key, now.config_load_time)
 
 
 def _event(

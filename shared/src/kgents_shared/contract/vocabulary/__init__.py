@@ -1,6 +1,7 @@
 """The words of the contract: each declared once, used by mappings and checks by reference, documented from here.
 
 - `kinds`, `edges`: what entities are, and how they are connected.
+- `reasons`: the events that collectors detect themselves.
 - `figures/`: what pulses measure, one module for each field.
 - `attributes/`: what entities and connections carry, one module for each field.
 

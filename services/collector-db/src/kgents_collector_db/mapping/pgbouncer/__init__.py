@@ -12,7 +12,7 @@ from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import DatabasePulse, Pool
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary import edges, kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.attributes import pgbouncer as attribute
 from kgents_shared.contract.vocabulary.figures import database
@@ -173,7 +173,7 @@ def _events(
         severity = "critical" if unreachable.phase in ("failing", "overloaded") else "error"
         reason, text = unreachable.cause.title().replace(" ", ""), f"{ref} is unreachable: {unreachable.cause}."
     elif unreachable is None and before is not None:
-        severity, reason, text = "info", "SeenAgain", f"{ref} is seen again after: {before.cause}."
+        severity, reason, text = "info", reasons.SEEN_AGAIN, f"{ref} is seen again after: {before.cause}."
     else:
         return
     yield Event(

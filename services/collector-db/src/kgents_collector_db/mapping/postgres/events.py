@@ -12,6 +12,8 @@ from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.quantity import counted
+from kgents_shared.contract.vocabulary import reasons
 from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
 TOLD_S: Final = 5.0
@@ -36,12 +38,15 @@ def events(
     _of_replication(told, previous, current, known, lag)
     if deadlocks := span.of_databases(lambda each: each.deadlocks):
         told.say(
-            "Deadlock", "warning", f"broke {deadlocks:.0f} deadlock{'s' if deadlocks > 1 else ''}", count=deadlocks
+            reasons.DEADLOCK,
+            "warning",
+            f"resolved {deadlocks:.0f} deadlock{'s' if deadlocks > 1 else ''}",
+            count=deadlocks,
         )
     if broken := span.of_databases(lambda each: each.checksum_failures):
-        told.say("ChecksumFailure", "critical", f"found {broken:.0f} damaged pages", count=broken)
+        told.say(reasons.CHECKSUM_FAILURE, "critical", f"read {counted(broken, 'damaged page')}", count=broken)
     if is_archiving_failing(current) and not is_archiving_failing(previous):
-        told.say("ArchivingFailed", "error", "cannot archive its write-ahead log; it fills the disk until it can")
+        told.say(reasons.ARCHIVING_FAILED, "error", "cannot archive its WAL, which fills the disk")
     return told.events
 
 
@@ -83,7 +88,7 @@ def _of_sight(told: _Teller, previous: PostgresSample | None, current: PostgresS
         severity = {"failing": "critical", "overloaded": "critical", "starting": "warning"}.get(now.phase, "error")
         told.say(_camel(now.cause), severity, f"is unreachable: {now.cause}", message=now.text)
     if now is None and before is not None:
-        told.say("SeenAgain", "info", f"is seen again after: {before.cause}")
+        told.say(reasons.SEEN_AGAIN, "info", f"is seen again after: {before.cause}")
 
 
 def _camel(cause: str) -> str:
@@ -96,12 +101,12 @@ def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system
         return
     started, role = known.attributes.get(attribute.STARTED_AT), known.attributes.get(attribute.ROLE)
     if system_id and known.uid and known.uid != system_id:
-        told.say("Replaced", "warning", "is another database now: its system identifier changed", key=system_id)
+        told.say(reasons.REPLACED, "warning", "is another database now: its system identifier changed", key=system_id)
     elif started is not None and started != identity.started.isoformat():
-        told.say("Restarted", "warning", "was restarted, or began anew after a crash", key=identity.started.isoformat())
+        told.say(reasons.RESTARTED, "warning", "restarted, or recovered from a crash", key=identity.started.isoformat())
     now = "standby" if identity.in_recovery else "primary"
     if role is not None and role != now:
-        told.say("Promoted" if now == "primary" else "Demoted", "warning", f"is a {now} now; it was a {role}")
+        told.say(reasons.PROMOTED if now == "primary" else reasons.DEMOTED, "warning", f"is now {now}, was {role}")
 
 
 def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
@@ -109,7 +114,9 @@ def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSam
     before = {each.oid: each.stats_reset for each in previous.databases or () if each.xact_commit}
     reset = [each.oid for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset]
     if reset:
-        told.say("StatisticsReset", "info", f"had the statistics of {len(reset)} databases reset", count=len(reset))
+        told.say(
+            reasons.STATISTICS_RESET, "info", f"reset statistics of {counted(len(reset), 'database')}", count=len(reset)
+        )
 
 
 def _of_blocking(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
@@ -127,7 +134,7 @@ def _of_blocking(told: _Teller, previous: PostgresSample | None, current: Postgr
         text = f"has {waiting} waiting behind {blocking.described(tree.root)}"
         message = "\n".join(blocking.lines(tree))
         severity = "warning" if tree.held_up else "info"
-        told.say("SessionsBlocked", severity, text, key=_root(tree), message=message, count=len(tree.blocked))
+        told.say(reasons.SESSIONS_BLOCKED, severity, text, key=_root(tree), message=message, count=len(tree.blocked))
 
 
 def _root(tree: blocking.Tree) -> str:
@@ -141,16 +148,16 @@ def _of_replication(
     before = replication.lag(previous, None)
     if before is not None and lag is not None and before.link_up != lag.link_up:
         if lag.link_up:
-            told.say("ReplicationRestored", "info", "receives from its primary again")
+            told.say(reasons.REPLICATION_RESTORED, "info", "receives from its primary again")
         else:
-            told.say("ReplicationLost", "error", "receives nothing from its primary any more; it falls behind")
+            told.say(reasons.REPLICATION_LOST, "error", "receives nothing from its primary and falls behind")
     lost = {each.slot_name for each in previous.slots or () if replication.is_lost(each)}
     for slot in current.slots or ():
         if replication.is_lost(slot) and slot.slot_name not in lost:
             text = f"gave up the log that slot {slot.slot_name} still needs; its reader must be made anew"
-            told.say("SlotLost", "error", text, key=slot.slot_name)
+            told.say(reasons.SLOT_LOST, "error", text, key=slot.slot_name)
     if previous.senders is not None and current.senders is not None:
         # Several may go by one name: unless told otherwise, each standby is called `walreceiver`.
         before_by_name = Counter(each.application_name for each in previous.senders)
         for name in sorted(before_by_name - Counter(each.application_name for each in current.senders)):
-            told.say("StandbyLost", "warning", f"lost its standby {name or 'without a name'}", key="")
+            told.say(reasons.STANDBY_LOST, "warning", f"lost its standby {name or 'without a name'}", key="")

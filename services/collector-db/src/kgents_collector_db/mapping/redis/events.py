@@ -9,6 +9,7 @@ from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.vocabulary import reasons
 
 
 def events(previous: RedisSample | None, current: RedisSample, entity: Entity, scope: Scope) -> Iterator[Event]:
@@ -19,17 +20,17 @@ def events(previous: RedisSample | None, current: RedisSample, entity: Entity, s
     tell = _Teller(entity, scope)
     is_same_start = published.uid == info.run_id
     if published.uid and not is_same_start:
-        yield tell("Restarted", "warning", f"was started anew (version {info.version})", info.run_id)
+        yield tell(reasons.RESTARTED, "warning", f"restarted (version {info.version})", info.run_id)
     yield from _roles(published, info, tell)
     if is_same_start:
         yield from _links(published, entity, info, tell)
     if published.attributes.get(SNAPSHOT) != "err" and entity.attributes.get(SNAPSHOT) == "err":
         key = f"{info.run_id}:{info.text('rdb_last_save_time')}"
-        yield tell("SnapshotFailed", "error", "could not write its snapshot; by default it now refuses writes", key)
+        yield tell(reasons.SNAPSHOT_FAILED, "error", "failed to save a snapshot; by default it now rejects writes", key)
     yield from _masters(previous, info, tell)
     if _counts_anew(previous, info):
         key = f"{info.run_id}:{info.text('server_time_usec') or scope.at.isoformat()}"
-        yield tell("StatisticsReset", "info", "began to count anew (CONFIG RESETSTAT)", key)
+        yield tell(reasons.STATISTICS_RESET, "info", "reset its counters (CONFIG RESETSTAT)", key)
 
 
 class _Teller:
@@ -56,7 +57,7 @@ def _roles(published: Entity, info: Info, tell: _Teller) -> Iterator[Event]:
     old = published.attributes.get(ROLE)
     if old and info.role and old != info.role:
         # A promotion makes a new replication id, a demotion takes over the new master's.
-        yield tell("RoleChanged", "warning", f"is a {info.role} now; it was a {old}", f"{info.role}:{_history(info)}")
+        yield tell(reasons.ROLE_CHANGED, "warning", f"is now {info.role}, was {old}", f"{info.role}:{_history(info)}")
 
 
 def _links(published: Entity, entity: Entity, info: Info, tell: _Teller) -> Iterator[Event]:
@@ -66,9 +67,9 @@ def _links(published: Entity, entity: Entity, info: Info, tell: _Teller) -> Iter
     # While the link is down the offset stands still, so it names this loss.
     key = f"{info.run_id}:{_history(info)}:{info.text('slave_repl_offset')}"
     if new == "up":
-        yield tell("ReplicationLinkUp", "info", "follows its master again", key)
+        yield tell(reasons.REPLICATION_LINK_UP, "info", "follows its master again", key)
     else:
-        yield tell("ReplicationLinkDown", "error", "has lost its master", key)
+        yield tell(reasons.REPLICATION_LINK_DOWN, "error", "has lost its master", key)
 
 
 def _masters(previous: RedisSample | None, info: Info, tell: _Teller) -> Iterator[Event]:
@@ -78,7 +79,7 @@ def _masters(previous: RedisSample | None, info: Info, tell: _Teller) -> Iterato
     for each in info.group("master").values():
         name, address = each.get("name", ""), each.get("address", "")
         if old.get(name) not in (None, address):
-            yield tell("FailedOver", "warning", f"sees {name} at {address} now", f"{name}:{address}:{old[name]}")
+            yield tell(reasons.FAILED_OVER, "warning", f"sees {name} at {address} now", f"{name}:{address}:{old[name]}")
 
 
 def _counts_anew(previous: RedisSample | None, info: Info) -> bool:
