@@ -1,6 +1,7 @@
 import pytest
 
-from kgents_cli.query import explained, kinds_of
+from kgents_cli.kinds import kinds_of
+from kgents_cli.query import explained
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import TopologyEntity

@@ -17,7 +17,7 @@ DEADLINE_S: Final = 1.0
 def complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Kinds, also the last one of a list such as `pod,dep`."""
     before, comma, word = incomplete.rpartition(",")
-    from kgents_cli.query import ALL  # noqa: PLC0415
+    from kgents_cli.kinds import ALL  # noqa: PLC0415
     from kgents_shared.contract.vocabulary.kinds import KINDS  # noqa: PLC0415
 
     known = [*KINDS, *(each.plural for each in KINDS.values()), *([] if comma else [ALL])]
@@ -39,7 +39,7 @@ def complete_paths(context: click.Context, _: click.Parameter, incomplete: str) 
 
 def _names(context: click.Context, kinds: str, *, with_kind: bool = False) -> list[str]:
     # Imported here: completing a command or a kind needs no NATS.
-    from kgents_cli.query import kinds_of  # noqa: PLC0415
+    from kgents_cli.kinds import kinds_of  # noqa: PLC0415
     from kgents_shared.contract.errors import KgentsError  # noqa: PLC0415
     from kgents_shared.view.find import path_of  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from kgents_cli.complete import complete_kinds
+from kgents_cli.kinds import kinds_of
 from kgents_cli.moment import moment
 from kgents_cli.options import Command, Target, target_options
 from kgents_cli.output import note
@@ -22,7 +23,7 @@ from kgents_shared.view.find import one
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.past import Past, state_at
-from kgents_shared.view.selection import Selection, kind_named, select
+from kgents_shared.view.selection import Selection, select
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -120,15 +121,6 @@ def _query(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     return Query(selection, now, at=past_time(at, now))
-
-
-ALL: Final = "all"
-
-
-def kinds_of(words: str) -> tuple[str, ...]:
-    """The kinds of a list such as `po,deploy`, each once; none for `all`, which selects every kind."""
-    found = tuple(dict.fromkeys(kind_named(word.strip()) for word in words.split(",") if word.strip()))
-    return () if ALL in found else found
 
 
 def spelled(words: Iterable[str]) -> str:

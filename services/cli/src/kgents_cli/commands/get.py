@@ -13,10 +13,11 @@ import msgspec
 from kgents_cli.columns import Column, Row, columns_of, health
 from kgents_cli.complete import complete_kinds, complete_names
 from kgents_cli.connection import connected, require_state
+from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say, say_record
 from kgents_cli.pulses import last_pulses
-from kgents_cli.query import Query, kinds_of, listed, query_options, read, require_any, require_watchable
+from kgents_cli.query import Query, listed, query_options, read, require_any, require_watchable
 from kgents_cli.records import say_views
 from kgents_cli.sentence import clean
 from kgents_cli.suggestion import did_you_mean

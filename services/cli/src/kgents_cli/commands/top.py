@@ -10,10 +10,11 @@ import msgspec
 from kgents_cli.columns import RESOURCES, figures
 from kgents_cli.complete import complete_kinds
 from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say
 from kgents_cli.pulses import last_pulses
-from kgents_cli.query import Query, kinds_of, listed, query_options, read, require_any
+from kgents_cli.query import Query, listed, query_options, read, require_any
 from kgents_cli.records import say_list
 from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import table
