@@ -326,4 +326,4 @@ async def test_sentinel_shows_what_it_watches_and_a_failover(tmp_path: Path, sta
     while seen.entity.attributes["kgents.redis.role"] != "master":
         seen = await replicas.look()
     assert "RoleChanged" in seen.events
-    assert "is a master now; it was a replica" in seen.event("RoleChanged").text
+    assert "is now master, was replica" in seen.event("RoleChanged").text

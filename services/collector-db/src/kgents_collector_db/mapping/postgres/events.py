@@ -40,7 +40,7 @@ def events(
         told.say(
             reasons.DEADLOCK,
             "warning",
-            f"resolved {deadlocks:.0f} deadlock{'s' if deadlocks > 1 else ''}",
+            f"resolved {counted(deadlocks, 'deadlock')}",
             count=deadlocks,
         )
     if broken := span.of_databases(lambda each: each.checksum_failures):
