@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Built here, so that the tools below find it and nothing global is touched.
+# Built here, so that the tools below find it and no global installation changes.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 # The machine's own certificates: behind a company's proxy uv's bundled ones are not enough.
