@@ -112,8 +112,7 @@ class Part(Generic[T]):
             )
         if change.after is None and not change.is_gone:
             return Change("unselected", ref, before, None, f"{ref} is no longer selected", at, origin)
-        is_given = change.removal is not None and change.signal in self._needs
-        text = msgspec.json.decode(change.removal or b"{}", type=_Text).text if is_given else ""
+        text = msgspec.json.decode(change.removal, type=_Text).text if change.removal is not None else ""
         return Change("removed", ref, before, None, text or f"{ref} is gone", at, origin)
 
     def _decoded(self, piece: object) -> T | None:

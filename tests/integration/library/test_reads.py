@@ -13,7 +13,7 @@ async def shop(bus: Bus) -> None:
     await publish(bus, make_topology("cart-1", labels={"app": "cart"}), make_health("cart-1", level="warning"))
     await publish(bus, make_alert("cart-1"), make_topology("cart-2"), make_topology("x" * 200))
     await publish(bus, make_topology(ref=make_ref("cart", kind="service")))
-    await publish(bus, make_topology("gone"), removed(make_topology("gone")))
+    await publish(bus, make_topology("gone"), removed(make_topology("gone")), make_health("gone"))
 
 
 async def test_an_entity_is_found_by_ref_or_by_name(shop: None, client: kgents.Client) -> None:

@@ -95,6 +95,17 @@ async def test_health_with_a_label_filter_gives_no_topology_changes(bus: Bus, cl
     assert [each.new.level for each in found if each.new] == ["healthy", "warning"]
 
 
+@pytest.mark.parametrize("name", FOUND)
+async def test_what_is_removed_says_why(bus: Bus, client: kgents.Client, name: str) -> None:
+    await publish(bus, make_topology("a", labels={"app": "cart"}), make_health("a"), make_alert("a"))
+    async with reading(getattr(client, name)(label="app")) as found:
+        await eventually(lambda: found)
+        await publish(bus, removed(make_topology("a")))
+        await eventually(lambda: len(found) == 2)
+
+    assert (found[1].op, found[1].text) == ("removed", "pod shop/a is gone (deleted)")
+
+
 async def test_the_health_of_a_cluster_is_an_item_of_health(bus: Bus, client: kgents.Client) -> None:
     await publish(bus, make_health(ref=make_ref("test", kind="cluster", namespace="")))
     async with reading(client.health(kind="cluster")) as found:

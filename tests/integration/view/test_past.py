@@ -3,10 +3,12 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from kgents_shared.bus import jetstream
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig
-from kgents_shared.view import past
+from kgents_shared.view import past, stored
 from kgents_shared.view.difference import differences
 from kgents_shared.view.past import Past
 from kgents_shared.view.selection import select
@@ -56,6 +58,7 @@ async def test_what_changed_too_often_is_forgotten_and_named(bus: Bus) -> None:
 
     assert statuses(found) == {"calm": "running unknown 0"}
     assert found.forgotten == {"topology": [make_ref("busy").subject("topology")], "health": [], "alert": []}
+    assert (await past.state_at(bus, select(name="c*"), then)).forgotten["topology"] == []
 
 
 async def test_before_its_streams_were_made_nothing_is_known(bus: Bus) -> None:
@@ -66,10 +69,19 @@ async def test_before_its_streams_were_made_nothing_is_known(bus: Bus) -> None:
     assert statuses(found) == {}
 
 
-async def test_more_subjects_than_a_request_takes_are_all_read(bus: Bus) -> None:
+@pytest.mark.parametrize("replay_factor", [0, stored.REPLAY_FACTOR])
+async def test_many_subjects_are_all_read_as_they_were(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, replay_factor: int
+) -> None:
+    monkeypatch.setattr(stored, "REPLAY_FACTOR", replay_factor)  # 0: never by a replay of the stream
     count = 2 * jetstream.SUBJECTS_PER_REQUEST + 1
     await publish(bus, *(make_topology(f"p{number}") for number in range(count)))
+    then = await now(bus)
+    await publish(bus, make_topology("p0", status="failed"), removed(make_topology("p1")), make_topology("later"))
 
+    assert statuses(await past.state_at(bus, select(), then)) == {
+        f"p{number}": "running unknown 0" for number in range(count)
+    }
     assert len(statuses(await past.state_at(bus, select(), await now(bus)))) == count
 
 
