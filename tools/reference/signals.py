@@ -47,7 +47,7 @@ TOKENS: Final[dict[str, Token]] = {
     "name": Token("what it is called; escaped, and over 120 characters cut and hashed", "cart-7f"),
     "check": Token("the check's number in the catalogue", "KG-101"),
     "service": Token("the service that speaks", "health-scorer"),
-    "instance": Token("its process; or `lease`, or `dead-letter-<slot>`", "node-1"),
+    "instance": Token("its process; or `lease`, or `dead-letter-<signal>-<slot>`", "node-1"),
 }
 
 STREAMS: Final[dict[str, Stream]] = {stream.signal: stream for stream in streams(StreamsConfig())}

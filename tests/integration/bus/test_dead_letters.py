@@ -1,11 +1,11 @@
 import asyncio
-import base64
+import hashlib
 from typing import Any
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.dead_letters import PAYLOAD_BYTES, SLOTS, DeadLetters
+from kgents_shared.bus.dead_letters import SLOTS, DeadLetters
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import last_message
+from kgents_shared.bus.jetstream import last_message, subject_counts
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.meta import DeadLetter
@@ -14,17 +14,17 @@ from support.running import running
 from support.waiting import eventually
 
 SUBJECT = "kgents.entity.test.k8s.pod.shop.cart"
-SLOT_7 = "kgents.meta.test.topology-builder.dead-letter-7"
+SLOT_7 = "kgents.meta.test.topology-builder.dead-letter-entity-7"
 
 
 def make_delivery(seq: int, payload: bytes = b"{", subject: str = SUBJECT) -> Delivery:
     return Delivery(subject, payload, None, seq, 1, 0, 0, "")
 
 
-async def test_a_message_is_kept_with_its_reason(provisioned: Bus) -> None:
+async def test_a_message_is_noted_with_its_reason_and_digest(provisioned: Bus) -> None:
     publisher = Publisher(provisioned)
     letters = DeadLetters(publisher, "test", "topology-builder")
-    payload = b"{" * (PAYLOAD_BYTES + 1)
+    payload = b'{"password": "hunter2"'
     async with running(publisher.run()):
         await letters.publish(make_delivery(SLOTS + 7, payload), "not JSON")
         await eventually(lambda: publisher.stored == 1)
@@ -35,8 +35,9 @@ async def test_a_message_is_kept_with_its_reason(provisioned: Bus) -> None:
         subject=SUBJECT,
         reason="not JSON",
         evidence="KGENTS_ENTITY:71",
-        payload_base64=base64.b64encode(payload[:PAYLOAD_BYTES]).decode(),
-        size_bytes=PAYLOAD_BYTES + 1,
+        payload_base64="",
+        payload_sha256=hashlib.sha256(payload).hexdigest(),
+        size_bytes=len(payload),
     )
     assert kept.headers is not None
     assert kept.headers["Nats-TTL"] == "604800s"
@@ -54,6 +55,18 @@ async def test_however_many_there_are_the_server_keeps_a_few(provisioned: Bus) -
     info = await session.api("STREAM.INFO.KGENTS_META", None, dict[str, Any])
     assert info["state"]["messages"] == SLOTS
     assert letters.count == 502
+
+
+async def test_equal_sequences_of_two_streams_do_not_overwrite_each_other(provisioned: Bus) -> None:
+    publisher = Publisher(provisioned)
+    letters = DeadLetters(publisher, "test", "topology-builder")
+    async with running(publisher.run()):
+        await letters.publish(make_delivery(7), "not JSON")
+        await letters.publish(make_delivery(7, subject=SUBJECT.replace("entity", "pulse")), "not JSON")
+        await letters.publish(make_delivery(7, subject="odd"), "odd")
+        await eventually(lambda: publisher.stored == 3)
+    kept = await subject_counts(await provisioned.session(), "KGENTS_META", [">"])
+    assert set(kept) == {SLOT_7, SLOT_7.replace("entity", "pulse"), SLOT_7.replace("entity", "unknown")}
 
 
 async def test_a_subject_that_is_itself_malformed_is_dead_lettered(provisioned: Bus) -> None:

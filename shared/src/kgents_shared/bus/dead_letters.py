@@ -1,10 +1,14 @@
-"""What could not be read, kept for people: delivery, reason → DeadLetter in KGENTS_META; the service goes on.
+"""What could not be read, noted for people: delivery, reason → DeadLetter in KGENTS_META; the service goes on.
 
-The subject's last part is a slot out of `SLOTS`, chosen by the message's own sequence. So a poison that is delivered
-again overwrites itself, and however many there are, the server keeps no more than `SLOTS` of them for each service.
+The subject's last part is the stream's signal and a slot out of `SLOTS`, chosen by the message's own sequence. So a
+poison that is delivered again overwrites itself, two streams never overwrite each other's, and however many there are,
+the server keeps no more than `SLOTS` of them for each service and stream.
+
+The message itself is not kept: no one checked what is in it, and it may hold a secret. Its stream keeps it under the
+sequence for as long as it keeps any message; after that, the digest and size say whether another one is the same.
 """
 
-import base64
+import hashlib
 from typing import Final
 
 from kgents_shared.bus.delivery import Delivery
@@ -16,8 +20,8 @@ from kgents_shared.contract.streams import DAY_S, NAME_BY_SIGNAL
 
 SLOTS: Final = 64
 TTL_S: Final = 7 * DAY_S
-PAYLOAD_BYTES: Final = 4 * 1024
-"""How much of the message is kept: enough to see what it is."""
+UNKNOWN: Final = "unknown"
+"""In place of the signal, of a message whose subject names none of ours."""
 
 _log = get_logger(__name__)
 
@@ -35,25 +39,26 @@ class DeadLetters:
     async def publish(self, delivery: Delivery, reason: str) -> None:
         """Publish it with its reason, best effort; waits while NATS is away, as its message came from there."""
         self.count += 1
-        evidence = f"{_stream_of(delivery)}:{delivery.seq}"
+        signal = _signal_of(delivery)
+        evidence = f"{NAME_BY_SIGNAL.get(signal, '?')}:{delivery.seq}"
         _log.warning("message_dead_lettered", subject=delivery.subject, evidence=evidence, reason=reason)
         letter = meta.DeadLetter(
             text=f"{self._service} could not read {evidence} ({delivery.subject}): {reason}",
             subject=delivery.subject,
             reason=reason,
             evidence=evidence,
-            payload_base64=base64.b64encode(delivery.payload[:PAYLOAD_BYTES]).decode(),
+            payload_sha256=hashlib.sha256(delivery.payload).hexdigest(),
             size_bytes=len(delivery.payload),
         )
-        slot = f"{meta.DEAD_LETTER}-{delivery.seq % SLOTS}"
+        slot = f"{meta.DEAD_LETTER}-{signal}-{delivery.seq % SLOTS}"
         subject = subjects.build("meta", cluster=self._cluster, service=self._service, instance=slot)
         await self._publisher.send(subject, encode(letter), {TTL: f"{TTL_S}s"}, _on_outcome)
 
 
-def _stream_of(delivery: Delivery) -> str:
-    """The stream that delivered it; its subject may itself be malformed."""
-    signal = delivery.subject.split(".")[1:2]
-    return NAME_BY_SIGNAL.get("".join(signal), "?")
+def _signal_of(delivery: Delivery) -> str:
+    """The signal of the stream that delivered it; its subject may itself be malformed."""
+    signal = "".join(delivery.subject.split(".")[1:2])
+    return signal if signal in NAME_BY_SIGNAL else UNKNOWN
 
 
 def _on_outcome(outcome: Outcome) -> None:

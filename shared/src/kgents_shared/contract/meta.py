@@ -1,7 +1,7 @@
 """What a service reports of itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
 
 Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and dead letters: messages that could not
-be read (`<instance>` = `dead-letter-<slot>`).
+be read (`<instance>` = `dead-letter-<signal>-<slot>`).
 """
 
 from typing import Annotated, Final
@@ -74,7 +74,7 @@ class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
 
 
 class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
-    """A message that could not be read, kept with its reason instead of stopping a service."""
+    """That a message could not be read, and why, instead of stopping a service."""
 
     text: str
     subject: str
@@ -82,8 +82,10 @@ class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     evidence: str
     """`<stream>:<sequence>` of the message itself."""
     payload_base64: str = ""
-    """The first 4 KiB of it."""
+    """Empty: the message may hold a secret. Kept for programs that read it; earlier versions put 4 KiB here."""
     size_bytes: int = 0
+    payload_sha256: str = ""
+    """Digest of the message, in hexadecimal: two letters with the same one had the same content."""
 
 
 Meta = Heartbeat | Lease | DeadLetter
