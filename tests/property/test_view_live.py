@@ -64,11 +64,12 @@ class Consumer:
         self.selection = select(cluster=cluster, level=level)
         self.file = file
         self.held: dict[str, bytes] = {}
+        self.live: Live | None = None
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         with PositionFile(self.file, str(self.selection)) as file:
-            live = Live(self.bus, self.selection, now_ns=NOW_NS, position_file=file)
+            self.live = live = Live(self.bus, self.selection, now_ns=NOW_NS, position_file=file)
             async with aclosing(live.updates()) as updates:
                 async for update in updates:
                     for change in update.changes:
@@ -94,7 +95,8 @@ class Consumer:
         self.start()
 
         async def holds_the_truth() -> bool:
-            return self.held == await self.truth()
+            kept = {each.key: each.record() for each in self.live.fold.entities()} if self.live is not None else None
+            return self.held == kept == await self.truth()
 
         await eventually(holds_the_truth)
 
@@ -138,6 +140,10 @@ class Consumer:
     level=None,
 )  # fmt: skip
 @example(operations=[("topology", "a", "running"), ("settle",), ("health", "a", "critical")], level="unknown")
+@example(
+    operations=[("topology", "a", "running"), ("settle",), ("remove", "topology", "a"), ("settle",), ("stop",)],
+    level=None,
+)
 @pytest.mark.timeout(300)
 def test_the_changes_add_up_to_what_the_streams_hold(
     server: NatsServer, operations: list[Operation], level: str | None

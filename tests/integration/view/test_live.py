@@ -185,6 +185,24 @@ async def test_a_restart_goes_on_where_it_stopped_with_everything_known(bus: Bus
     assert not any(update.reset or update.is_snapshot for update in second.updates)
 
 
+async def test_what_was_removed_before_a_restart_stays_removed(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"))
+    with PositionFile(tmp_path / "position", "all") as file:
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+            await publish(bus, removed(make_topology("a")))
+            await first.until(lambda: len(first.changes) == 2)
+            await publish(bus, make_topology("b"))  # given when the removal is saved
+            await first.until(lambda: len(first.changes) == 3)
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    assert set(second.entities) == {make_ref("b")}
+
+
 async def test_what_vanished_during_a_gap_longer_than_removals_are_kept_is_removed(bus: Bus, tmp_path: Path) -> None:
     await publish(bus, make_topology("a"), make_topology("b"))
     with PositionFile(tmp_path / "position", "all") as file:
