@@ -1,7 +1,7 @@
-"""What an engine answers, as it answers it: source/ → Inventory, Stats, EngineEvent → mapping. Pure.
+"""The engine's answers, unchanged: source/ → Inventory, Stats, EngineEvent → mapping. Pure.
 
 The Structs name only what the mapping reads. All else is skipped while decoding: environment, command line, options,
-health check output and build arguments never become objects of this process at all.
+health check output and build arguments never become objects in this process.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 NEVER: Final = 1
 """The year of Go's zero time, which the engine writes for what has not happened."""
 FAULTS_SHOWN: Final = 3
-"""How many reasons fit into one sentence."""
+"""Reasons named in one sentence."""
 
 
 class Version(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Info(Struct, frozen=True, rename="pascal"):
     """`GET /info`: the engine and the machine it runs on."""
 
     id: str = field(name="ID", default="")
-    """The engine's own, kept in its data directory; older than 20.10 give none. Podman thinks of another each time."""
+    """The engine's own, kept in its data directory; older than 20.10 give none. Podman gives another one each time."""
     name: str = ""
     """The machine's host name."""
     server_version: str = ""
@@ -45,12 +45,12 @@ class Info(Struct, frozen=True, rename="pascal"):
 
     @property
     def lasting_id(self) -> str:
-        """The id that is the same at the next poll; empty without one."""
+        """The id if it is the same at the next poll, else empty."""
         return "" if self.buildah_version else self.id
 
     @property
     def runtime(self) -> str:
-        """Which engine it is."""
+        """Parts of the engine, to recognise Podman by."""
         return "podman" if self.buildah_version else "docker"
 
 
@@ -66,14 +66,14 @@ class State(Struct, frozen=True, rename="pascal"):
     status: str = ""
     exit_code: int = 0
     oom_killed: bool = field(name="OOMKilled", default=False)
-    """Whether the kernel killed a process of it for want of memory, since its last start."""
+    """Whether the kernel killed a process of it for lack of memory, since its last start."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     health: Health | None = None
 
 
 class Settings(Struct, frozen=True, rename="pascal"):
-    """`Config` of a container: of everything in there, these two."""
+    """`Config` of a container: only these two fields."""
 
     image: str = ""
     labels: dict[str, str] | None = None
@@ -133,7 +133,7 @@ class Mount(Struct, frozen=True, rename="pascal"):
 
 
 class ContainerId(Struct, frozen=True, rename="pascal"):
-    """One entry of `GET /containers/json`: only who there is."""
+    """One entry of `GET /containers/json`: only the id is read."""
 
     id: str
 
@@ -143,7 +143,7 @@ class Container(Struct, frozen=True, rename="pascal"):
 
     id: str
     name: str
-    """With a slash before it."""
+    """With a leading slash."""
     image: str = ""
     """The image's id."""
     created: datetime | None = None
@@ -162,7 +162,7 @@ class Container(Struct, frozen=True, rename="pascal"):
 
     @property
     def labels(self) -> dict[str, str]:
-        """All its labels, none of them filtered yet."""
+        """All its labels, unfiltered."""
         return self.config.labels or {}
 
 
@@ -220,7 +220,7 @@ class Image(Struct, frozen=True, rename="pascal"):
 
 
 class Inventory(Struct, frozen=True):
-    """Everything on one engine, as it was read last."""
+    """All objects of one engine, as last read."""
 
     info: Info
     containers: dict[str, Container]
@@ -232,9 +232,9 @@ class Inventory(Struct, frozen=True):
     images: dict[str, Image]
     """By id; those that a container was made from."""
     unread: dict[str, str] = {}
-    """Kind → why not all of it could be listed: nothing of it may be called gone."""
+    """Kind → why it could not be listed completely: nothing of it may be removed."""
     unknown: dict[str, str] = {}
-    """Id of a container or image → why it could not be read, ever: it is there, and nothing else is known of it."""
+    """Id of a container or image → why it could never be read: it exists, and nothing else is known of it."""
 
     @property
     def fault(self) -> str:
@@ -243,7 +243,7 @@ class Inventory(Struct, frozen=True):
 
 
 class Attributes(Struct, frozen=True):
-    """What an event says of its actor. A container's labels are mixed into it, and win over all but `name`."""
+    """The actor's attributes. A container's labels are mixed in, and override all but `name`."""
 
     name: str = ""
     exit_code: str = field(name="exitCode", default="")
@@ -254,7 +254,7 @@ class Attributes(Struct, frozen=True):
 
 
 class Actor(Struct, frozen=True):
-    """Who an event is about."""
+    """The object of an event."""
 
     id: str = field(name="ID", default="")
     attributes: Attributes | None = field(name="Attributes", default=None)
@@ -270,18 +270,18 @@ class EngineEvent(Struct, frozen=True):
 
     @property
     def attributes(self) -> Attributes:
-        """What it says, also when that is nothing."""
+        """The attributes, also when there are none."""
         return self.actor.attributes or Attributes()
 
     @property
     def about(self) -> str:
-        """The id of what it is about; of a volume the name, which Podman has elsewhere."""
+        """The id of its object; of a volume the name, which Podman has in another field."""
         return self.actor.id or self.attributes.name
 
     @property
     def key(self) -> str:
-        """The same for the same event, however often it is reported."""
-        # Of a container's event this would be a label of that name, with any text in it.
+        """Equal for one event, however often it is reported."""
+        # In a container's event this would be a label of that name, with any text.
         container = self.attributes.container if self.type == "network" else ""
         return f"{self.type}:{self.about[:12]}:{container[:12]}:{self.action}:{self.time_ns}"
 
@@ -307,7 +307,7 @@ class CpuStats(Struct, frozen=True):
 
 
 class MemoryParts(Struct, frozen=True):
-    """`memory_stats.stats`: what of it is cache that the kernel gives back at once."""
+    """`memory_stats.stats`: the part that is cache, which the kernel frees on demand."""
 
     total_inactive_file: int | None = None
     """With cgroup v1."""

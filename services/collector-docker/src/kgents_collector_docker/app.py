@@ -37,7 +37,7 @@ async def run(context: Context[Config]) -> None:
 
 
 class _Engine:
-    """One engine: a part of what is collected."""
+    """One engine: one part of the collector's source."""
 
     def __init__(self, context: Context[Config], collector: Collector, config: EngineConfig, client: Client) -> None:
         self.watch = Watch(
@@ -56,7 +56,7 @@ class _Engine:
         self._early: deque[EngineEvent] = deque(maxlen=EARLY_MAX)
 
     async def measure(self) -> None:
-        """Measure the containers every `poll_interval_s`, for as long as the engine can be seen."""
+        """Measure the containers every `poll_interval_s`, for as long as the engine is reachable."""
         interval_s = self._context.config.poll_interval_s
         before: dict[str, Sample] = {}
         last: tuple[float, Round] | None = None
@@ -67,11 +67,11 @@ class _Engine:
             if inventory is not None and self.watch.is_seen:
                 round_ = await self._meter.measure(measured(inventory))
                 now = samples(round_.stats, inventory)
-                took_s = clock.monotonic_s() - started_s  # of a large engine longer than the interval
+                took_s = clock.monotonic_s() - started_s  # on a large engine longer than the interval
                 effort = _effort(last, (started_s, round_))
                 self._publish_pulses(before, now, effort, interval_s=max(interval_s, took_s))
                 before, last = now, (started_s, round_)
-                self._on_poll()  # a crash loop ends by the clock alone
+                self._on_poll()  # a crash loop ends by time alone, without an event
             await clock.sleep(max(0.0, interval_s - (clock.monotonic_s() - started_s)))
 
     def _publish_pulses(
@@ -105,7 +105,7 @@ class _Engine:
 
     def _publish_event(self, found: EngineEvent) -> None:
         happened = event(found, self._scope(), self._container_names)
-        if found.type == "container" and found.attributes.name:  # networks name it next, by its id alone
+        if found.type == "container" and found.attributes.name:  # network events name it next, by its id alone
             self._container_names[found.actor.id] = found.attributes.name
         if happened is not None:
             self._collector.publish_event(happened)
@@ -124,7 +124,7 @@ class _Engine:
 
 
 def _effort(before: tuple[float, Round] | None, now: tuple[float, Round]) -> Effort | None:
-    """What was done between two rounds; the counters only grow."""
+    """The cost between two rounds; the counters only grow."""
     if before is None:
         return None
     (then_s, old), (now_s, new) = before, now

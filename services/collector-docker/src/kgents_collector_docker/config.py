@@ -23,7 +23,7 @@ class EngineConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One engine."""
 
     name: str = ""
-    """What precedes the names of its entities: `<name>/<their own name>`. Empty, for one engine at most: nothing."""
+    """Prefix of the names of its entities: `<name>/<own name>`. Empty: no prefix, for one engine at most."""
 
     url: str | None = None
     """`unix:///path/to/docker.sock` or `tcp://host:port`. null: the context's; without one, what is found on
@@ -37,7 +37,7 @@ class EngineConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def where(self) -> str:
-        """The engine as an operator knows it, before it is found; it holds no secret."""
+        """The engine in messages, before its address is known; holds no secret."""
         return f"context {self.context}" if self.context is not None else self.url or "the engine of this machine"
 
     def faults(self) -> Iterator[Fault]:
@@ -72,21 +72,21 @@ def _unusable_url(url: str) -> Iterator[Fault]:
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which engines to watch, how often to measure, and which labels may be seen."""
+    """Which engines to watch, how often to measure, and which labels to publish."""
 
     engines: list[EngineConfig] = field(default_factory=lambda: [EngineConfig()])
-    """The engines, each watched by itself: one that is down freezes none of the others."""
+    """The engines. Each is watched by itself: one that is down does not block the others."""
 
     labels: list[str] = []
     """Labels to publish besides those of Compose, Swarm, Kubernetes and OCI: whole names, or a beginning and `*`.
-    None by default, since people put passwords into labels; what looks like a secret never gets out at all."""
+    None by default, since people put passwords into labels; a value that resembles a secret is never published."""
 
     poll_interval_s: Annotated[float, Meta(ge=1)] = 10.0
-    """Seconds from one measurement of the running containers to the next. Ten is what `docker stats` users call live
-    at a tenth of its cost; an engine reads a container's cgroups each time."""
+    """Seconds from one measurement of the running containers to the next. Ten seconds are
+    a tenth of the cost of `docker stats`; an engine reads a container's cgroups each time."""
 
     resync_interval_s: Annotated[float, Meta(ge=1)] = 300.0
-    """Seconds after which events are subscribed to and everything is read again, should an event have got lost."""
+    """Seconds after which events are subscribed to and everything is read again, in case an event was lost."""
 
     request_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
     """Seconds to wait for one answer. Engines under load take a second or two; after five it is stopped."""

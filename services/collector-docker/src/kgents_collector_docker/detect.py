@@ -1,4 +1,4 @@
-"""Where the engine of the `docker` command is: environment, context, well-known sockets → Detected, and `connect`."""
+"""Finds the engine of the `docker` command: environment, context, well-known sockets → Detected, and `connect`."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _NEEDS: Final = "/var/run/docker.sock, DOCKER_HOST, or a context of the docker c
 
 
 def host(environ: Mapping[str, str]) -> str:
-    """DOCKER_HOST, which is before every context; empty is not set, as for the `docker` command."""
+    """DOCKER_HOST, which takes precedence over every context; empty counts as unset, as for the `docker` command."""
     return environ.get("DOCKER_HOST", "")
 
 
@@ -29,7 +29,7 @@ def context(environ: Mapping[str, str]) -> str:
     """The context in use; empty without one.
 
     Raises:
-        ValueError: the configuration of the `docker` command cannot be read. It may hold logins: nothing of it is said.
+        ValueError: the configuration of the `docker` command cannot be read. It may hold logins: it is not quoted.
     """
     given = environ.get("DOCKER_CONTEXT") or _current_context(_home(environ) / ".docker" / "config.json")
     return "" if given == NO_CONTEXT else given

@@ -26,13 +26,13 @@ from kgents_shared.runtime.service import Context, Service
 SELECTED: Final = frozenset(
     {"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses"}
 )
-"""What a label selector chooses among; ReplicaSets, slices and policies only say something of these."""
+"""Resources that a label selector filters; ReplicaSets, slices and policies are only read to join these."""
 WITHIN: Final = {"container": "pod"}
 """Kinds that live inside the object of another kind."""
 NAMED: Final = ("configmap", "secret")
-"""Kinds that are only named by others."""
+"""Kinds that are never read, only referred to by others."""
 BREATH: Final = 100
-"""Entities dealt with before others get their turn."""
+"""Entities published before the event loop runs other tasks."""
 
 _log = structlog.get_logger(__name__)
 
@@ -78,9 +78,9 @@ class _Cluster:
         self.probe: Probe | None = None
         self.news = asyncio.Event()
         self._reflectors: list[Reflector[Any]] = []
-        self._withheld: set[Ref] = set()  # gone, as far as is seen; what is not read may still name them
-        self._swept: set[tuple[str, str]] | None = None  # what was unseen when the rows were last swept
-        self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published when we began
+        self._withheld: set[Ref] = set()  # gone from what was read; an unread resource may still refer to them
+        self._swept: set[tuple[str, str]] | None = None  # what could not be read when the rows were last swept
+        self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published before this run
         self.truncation = Truncation(context.cluster, context.config.max_objects)
 
     async def load(self) -> None:
@@ -95,7 +95,7 @@ class _Cluster:
                 await asyncio.sleep(0)
 
     def reflectors(self, client: ApiClient) -> list[Reflector[Any]]:
-        """One for each resource, and for each namespace if only some are watched."""
+        """One reflector for each resource, and for each namespace if only some are watched."""
         config = self.context.config
         for kind in config.kinds:
             selector = config.label_selector if kind.place in SELECTED else ""
@@ -107,7 +107,7 @@ class _Cluster:
         return self._reflectors
 
     async def check_identity(self, client: ApiClient) -> None:
-        """A name that meant another cluster until now must not be used for this one: everything would be removed.
+        """Refuse a `cluster` name under which another cluster is published: all its entities would be removed.
 
         Raises:
             ConfigError: it is another cluster.
@@ -119,7 +119,7 @@ class _Cluster:
         try:
             found = await client.get("/api/v1/namespaces/kube-system", {}, _Identified)
         except (ApiError, TimeoutError):
-            return  # the reflectors will say why
+            return  # the reflectors report why
         if found.metadata.uid != published.uid:
             fault = (
                 f"cluster: expected the cluster whose kube-system is {published.uid}, as published under the name "
@@ -128,7 +128,7 @@ class _Cluster:
             raise ConfigError([fault])
 
     async def publish(self) -> None:
-        """Publish what is new, once everything has been listed."""
+        """Publish what differs, once everything has been listed."""
         for reflector in self._reflectors:
             await reflector.settled.wait()
         while True:
@@ -169,14 +169,14 @@ class _Cluster:
         for kind, count in self.truncation.counts().items():
             entity = self.truncation.entity(kind)
             if self.inventory.is_shown(entity.ref):
-                continue  # something of the cluster is called so itself
+                continue  # an object of the cluster has this name
             if count:
                 self.collector.put(entity)
             elif self.collector.desired(entity.ref) is not None and not self._may_be_truncated(kind):
                 self.collector.remove(entity)
 
     async def count_truncated(self) -> None:
-        """Publish every `metrics_interval_s` how much is left out. Never returns."""
+        """Publish every `metrics_interval_s` how many objects are left out. Never returns."""
         interval_s = self.context.config.metrics_interval_s
         while True:
             for pulse in self.truncation.pulses(self.context.clock.now(), interval_s):
@@ -184,7 +184,7 @@ class _Cluster:
             await self.context.clock.sleep(interval_s)
 
     async def _sweep(self) -> None:
-        """Remove what was published before this process began, and is no more."""
+        """Remove what was published before this process started and no longer exists."""
         if self.inventory.unseen == self._swept:
             return
         self._swept = set(self.inventory.unseen)
@@ -204,7 +204,7 @@ class _Cluster:
         return self._may_remove(ref)
 
     def _may_be_truncated(self, kind: str) -> bool:
-        """Whether objects of a kind are left out, as far as they have been seen."""
+        """Whether objects of a kind are left out; True while not all of them are read."""
         is_seen = all(each.is_synced for each in self._reflectors if each.kind.kind == kind)
         return not is_seen or self.truncation.counts()[kind] > 0
 
@@ -222,7 +222,7 @@ class _Cluster:
         )
 
     def _attest(self) -> None:
-        """Attest all but the kinds that cannot be read. Events and usage are no entities, and only shown."""
+        """Attest all kinds but those that cannot be read. Faults of Events and usage are only shown."""
         unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
         for each in self._reflectors:
             if each.fault:
@@ -232,7 +232,7 @@ class _Cluster:
         self.collector.attest(unread=unread, faults=beside if not unread else ())
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
-        """Objects of a kind that are taken to exist: those seen, and before the first list those published."""
+        """Objects of a kind that are taken to exist: those read, and before the first list those published."""
         is_in = [key for key in self.inventory.keys(kind.place) if namespace in ("", key[0])]
         return is_in or [
             key for key in self._before[kind.kind] if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced
@@ -240,7 +240,7 @@ class _Cluster:
 
 
 class _Sink:
-    """Where one reflector's objects go."""
+    """Receives one reflector's objects."""
 
     def __init__(self, cluster: _Cluster, kind: Kind[Any], namespace: str) -> None:
         self._cluster = cluster

@@ -20,10 +20,10 @@ from kgents_shared.contract.section import Fault, Section
 Count = Annotated[int, Meta(ge=1)]
 
 _NAMING: Final = ("kind", "api_kind", "group")
-"""What of a custom rule decides the name of its kind."""
+"""The fields of a custom rule that decide the name of its kind."""
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-"""What Kubernetes takes for the name of a namespace."""
+"""What Kubernetes accepts as the name of a namespace."""
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,14 +44,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resources: list[str] = []
     """Only these resources, by their plural (`pods`, `deployments`). Empty: all that are known.
 
-    Some say what joins others: `replicasets` the Deployment of a pod, `endpointslices` the pods of a Service.
+    Some only join others: `replicasets` the Deployment of a pod, `endpointslices` the pods of a Service.
     """
 
     custom: list[CustomRule] = []
     """Custom resources, and how they are shown."""
 
     max_objects: Count = 200_000
-    """Objects of one resource. For what is beyond stands one entity named `overflow`; its pulse says how many."""
+    """Objects shown of one resource. One entity named `overflow` stands for the rest; its pulse says how many."""
 
     events: bool = True
     """Whether Kubernetes Events are published."""
@@ -85,7 +85,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for place, name in enumerate(self.namespaces):
             at = f"namespaces[{place}]"
             if not _LABEL.fullmatch(name):
-                # A name that no namespace can have would be answered with an empty list, as if all were well.
+                # A name that no namespace can have would be answered with an empty list instead of an error.
                 yield Fault(at, "the name of a namespace", f'"{name}"', "try an empty list for all of them")
             elif name in self.namespaces[:place]:
                 yield Fault(at, "each once", f"{name} twice", "remove one of them")

@@ -1,4 +1,4 @@
-"""Where a login to a cluster is: the pod's service account, or the kubeconfigs of kubectl → Detected, and `login`."""
+"""Finds a login to a cluster: the pod's service account, or kubectl's kubeconfigs → Detected, and `login`."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _NEEDS: Final = "~/.kube/config, or KUBECONFIG, with a current context"
 
 
 def kubeconfigs(environ: Mapping[str, str]) -> list[Path]:
-    """The kubeconfigs there are: all of KUBECONFIG's list, else the one in the home directory."""
+    """The kubeconfigs that exist: all of KUBECONFIG's list, else the one in the home directory."""
     home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
     given = [Path(path).expanduser() for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
     return [path for path in given or [home / ".kube" / "config"] if path.exists()]

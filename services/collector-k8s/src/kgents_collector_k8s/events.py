@@ -1,4 +1,4 @@
-"""Kubernetes Events: reflector → mapping.event → the event log, each once, also over a restart of ours."""
+"""Kubernetes Events: reflector → mapping.event → the event log, each once, also across a restart of this service."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,7 +25,7 @@ from kgents_shared.runtime.service import Context
 
 KIND: Final = Kind("event", "Event", "events.k8s.io", "v1", "events", ApiEvent, lambda *_: Fragment(""))
 REMEMBERED_MAX: Final = 200_000
-"""Events whose report is remembered, also over a restart; a cluster keeps its Events for an hour."""
+"""Events whose report is remembered, also across a restart; a cluster keeps its Events for an hour."""
 RETRY_S: Final = 1.0
 
 
@@ -34,13 +34,13 @@ _log = structlog.get_logger(__name__)
 
 
 class _Reported(msgspec.Struct, frozen=True, gc=False):
-    """What is read of our own reports."""
+    """The fields read from events that this collector published."""
 
     id: str
 
 
 class Events:
-    """Reports Events of one cluster. As a sink it knows nothing: that an Event is gone is no news."""
+    """Reports Events of one cluster. As a sink it keeps no objects: the deletion of an Event is not reported."""
 
     def __init__(
         self, context: Context[Config], client: ApiClient, collector: Collector, scope: Scope, changed: asyncio.Event
@@ -50,7 +50,7 @@ class Events:
         self._collector = collector
         self._scope = scope
         self._reported: OrderedDict[str, None] = OrderedDict()
-        self._horizon = datetime.min.replace(tzinfo=UTC)  # what happened before is older than what was read back
+        self._horizon = datetime.min.replace(tzinfo=UTC)  # older events are not among those read back
         self._reflectors = [
             Reflector(client, KIND, self, context.clock, namespace=namespace)
             for namespace in context.config.namespaces or [""]
@@ -60,7 +60,7 @@ class Events:
 
     @property
     def faults(self) -> list[str]:
-        """Why Events cannot be seen just now; empty when they can."""
+        """Why Events cannot be read now; empty when they can."""
         return [each.fault for each in self._reflectors if each.fault]
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class Events:
                 tasks.create_task(reflector.run())
 
     async def _remember(self) -> None:
-        """What the log holds: Kubernetes lists its Events of the last hour again to every client."""
+        """Read back what the log holds: Kubernetes lists the Events of the last hour again to every client."""
         pattern = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
         start = await self._start()
         news = follow(self._context.bus, _LOG, [pattern], now_ns=self._context.now_ns(), position=start)
@@ -86,7 +86,7 @@ class Events:
                     return
 
     async def _start(self) -> Position:
-        """As far back in the log as is remembered at all."""
+        """The sequence in the log from which on events are remembered."""
         while True:
             try:
                 info = await stream_info(await self._context.bus.session(), _LOG)
@@ -110,10 +110,10 @@ class Events:
         self._collector.publish_event(happened)
 
     def drop(self, key: Key, uid: str) -> None:
-        """Its hour is over."""
+        """Kubernetes deletes an Event after an hour; nothing is reported."""
 
     async def complete(self, keys: Collection[Key]) -> None:
-        """Nothing follows from it."""
+        """Nothing to do: a list does not remove events."""
 
     def wants_more(self) -> bool:
         return False

@@ -1,8 +1,8 @@
-"""All objects of a cluster → entities: fragments of objects, joined with what other objects decide of them. Pure.
+"""All objects of a cluster → entities: fragments of objects, joined with what other objects determine. Pure.
 
 A pod's owner stands in a ReplicaSet, its Services in EndpointSlices, its policies in NetworkPolicies; ConfigMaps and
-Secrets exist here for as long as an object names them. Each object that changes marks the entities it may have changed,
-and `take` gives those. What objects say is kept compressed: 100,000 pods fit into the memory of a small container.
+Secrets exist here for as long as an object refers to them. Each object that changes marks the entities it may have
+changed, and `take` returns those. Fragments are kept compressed: 100,000 pods fit into the memory of a small container.
 """
 
 from collections import Counter, defaultdict
@@ -29,16 +29,16 @@ OWNED_THROUGH: Final = "metadata.ownerReferences of the ReplicaSet"
 ROUTED: Final = "EndpointSlice.endpoints"
 SELECTED: Final = "NetworkPolicy.spec.podSelector"
 EVIDENCE: Final = {"replicasets": OWNED_THROUGH, "endpointslices": ROUTED, "networkpolicies": SELECTED}
-"""Resource → the evidence of the edges that rest on it. While it cannot be seen, these edges stay as published."""
+"""Resource → evidence of the edges derived from it. While it cannot be read, these edges stay as published."""
 
 
 class _Shelf:
-    """What the objects of one resource say, compressed."""
+    """The fragments of one resource's objects, compressed."""
 
     def __init__(self) -> None:
         self._compression: Compression[Fragment] = Compression(Fragment)
         self._compressed: dict[Key, bytes] = {}
-        self._last: tuple[Key, Fragment] | None = None  # who looks at one often looks at it again at once
+        self._last: tuple[Key, Fragment] | None = None  # a fragment is often read twice in a row
 
     def keys(self) -> Collection[Key]:
         return self._compressed.keys()
@@ -63,12 +63,12 @@ class _Shelf:
 
 
 class Inventory:
-    """What one cluster holds. Resources are named by their `place`: `pods`."""
+    """The objects of one cluster. Resources are named by their `place`: `pods`."""
 
     def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
-        """`published` gives an entity as it was last published, for edges whose resource was never seen."""
+        """`published` returns an entity as it was last published, for edges whose resource was never read."""
         self.unseen: set[tuple[str, str]] = set()
-        """Resources that could not be seen since the start, each with its namespace; empty: in all of them."""
+        """Resources not read since the start, each with its namespace; empty namespace: all of them."""
         self._cluster = cluster
         self._published = published
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # by resource
@@ -87,16 +87,16 @@ class Inventory:
         return self._shelves[resource].keys()
 
     def entity(self, ref: Ref) -> Entity | None:
-        """What the entity's own object says of it; None: there is none."""
+        """The entity as its own object describes it; None: there is none."""
         fragment = self._fragment(ref)
         return next((each for each in fragment.entities if each.ref == ref), None) if fragment is not None else None
 
     def is_shown(self, ref: Ref) -> bool:
-        """Whether there is such an entity."""
+        """Whether the entity exists."""
         return ref in self._primary or ref in self._named
 
     def put(self, resource: str, key: Key, fragment: Fragment) -> None:
-        """An object is so."""
+        """Add an object, or replace it by its new version."""
         shelf = self._shelves[resource]
         old = shelf.get(key)
         if old == fragment:
@@ -105,7 +105,7 @@ class Inventory:
         self._change(resource, key, old, fragment)
 
     def drop(self, resource: str, key: Key, uid: str = "") -> None:
-        """An object is gone; if a uid is given, only this incarnation."""
+        """Remove an object; if a uid is given, only this incarnation."""
         old = self._shelves[resource].get(key)
         if old is None or (uid and old.uid != uid):
             return
@@ -113,7 +113,7 @@ class Inventory:
         self._change(resource, key, old, None)
 
     def mark_all(self) -> None:
-        """Mark everything: what can be seen has changed."""
+        """Mark everything: which resources can be read has changed."""
         self.mark(self._primary)
 
     def mark(self, refs: Iterable[Ref]) -> None:
@@ -121,7 +121,7 @@ class Inventory:
         self._dirty.update(dict.fromkeys(refs))
 
     def take(self) -> Iterator[tuple[Ref, Entity | None]]:
-        """What may have changed since the last time; None: it is gone."""
+        """What may have changed since the last call; None: the entity is gone."""
         dirty, self._dirty = self._dirty, {}
         for ref in dirty:
             yield ref, self._made(ref)
@@ -189,7 +189,7 @@ class Inventory:
             self._policies[key[0]].pop(key, None)
             if not self._policies[key[0]]:
                 del self._policies[key[0]]
-        for namespace, name in self._pods.get(key[0], ()):  # decompressing each of very many would hold up everything
+        for namespace, name in self._pods.get(key[0], ()):  # decompressing very many at once would block the event loop
             self._dirty[Ref(self._cluster, kinds.POD, name, namespace)] = None
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
@@ -198,10 +198,10 @@ class Inventory:
             if fragment is not None and fragment.entities:
                 self._dirty[fragment.entities[0].ref] = None
 
-    # What an entity is
+    # Joining an entity
 
     def _fragment(self, ref: Ref) -> Fragment | None:
-        """What the object says that an entity is, or is inside of."""
+        """The fragment of the object that an entity is, or is part of."""
         place = self._primary.get(ref)
         return self._shelves[place[0]].get(place[1]) if place is not None else None
 
@@ -210,7 +210,7 @@ class Inventory:
         if fragment is None:
             return referenced(ref) if ref in self._named else None
         entity = fragment.entities[0]
-        if entity.ref != ref:  # it is inside the object
+        if entity.ref != ref:  # it is part of the object
             return self.entity(ref)
         if ref.kind == kinds.SERVICE:
             entity = self._backed(entity)
@@ -221,7 +221,7 @@ class Inventory:
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
     def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
-        """The nearest owner that is shown: of a Deployment's pods the Deployment, not its ReplicaSet."""
+        """The nearest owner that is shown: for a Deployment's pods the Deployment, not its ReplicaSet."""
         if owner is None:
             return
         evidence, attributes = OWNED, dict[str, Value]()
@@ -284,7 +284,7 @@ class Inventory:
                 yield Connection(kind=edges.SELECTS, peer=selector.policy, direction="in", evidence=SELECTED)
 
     def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:
-        """Edges whose resource was not seen since the start: who cannot see must not say that they are gone."""
+        """Edges whose resource was not read since the start: they stay as published."""
         published = self._published(ref)
         if published is not None:
             yield from (each for each in published.connections if each.evidence in evidence)
@@ -296,7 +296,7 @@ class Inventory:
 def _change_slice(
     of: defaultdict[Ref, dict[Key, list[E]]], ref: Ref, slice_: Key, endpoint: E, *, is_new: bool
 ) -> None:
-    """Add an endpoint to what a slice says of an entity, or drop what it said; what no slice names does not stay."""
+    """Add a slice's endpoint to an entity, or drop all that the slice had; an entity without any is forgotten."""
     if is_new:
         of[ref].setdefault(slice_, []).append(endpoint)
         return
@@ -306,7 +306,7 @@ def _change_slice(
 
 
 def selects(selector: Selector, labels: dict[str, str]) -> bool:
-    """Whether a selector takes a pod with these labels."""
+    """Whether a selector matches a pod with these labels."""
     if any(labels.get(key) != value for key, value in selector.match_labels.items()):
         return False
     return all(_holds(labels.get(key), operator, values) for key, operator, values in selector.match_expressions)
@@ -322,12 +322,12 @@ def _holds(value: str | None, operator: str, values: tuple[str, ...]) -> bool:
             return value is not None
         case "DoesNotExist":
             return value is None
-        case _:  # a newer API's: to claim nothing is the smaller error
+        case _:  # an operator of a newer API: no match is the smaller error
             return False
 
 
 def _conditions(endpoints: Collection[Endpoint | ExternalEndpoint]) -> dict[str, Value]:
-    """One endpoint may stand in several slices (IPv4 and IPv6): it is ready when any says so."""
+    """One endpoint may be in several slices (IPv4 and IPv6): it is ready if any of them says so."""
     return {
         attribute.SERVICE_ENDPOINT_READY: any(each.is_ready for each in endpoints),
         attribute.SERVICE_ENDPOINT_SERVING: any(each.is_serving for each in endpoints),

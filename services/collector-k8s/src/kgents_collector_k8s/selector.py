@@ -1,4 +1,4 @@
-"""Label selectors, as `kubectl -l` takes them: whether one is well-formed. Pure."""
+"""Checks whether a label selector is well-formed, as `kubectl -l` takes it. Pure."""
 
 import re
 from typing import Final
@@ -24,7 +24,7 @@ def fault(selector: str) -> str:
 
 
 def _requirements(selector: str) -> list[str]:
-    """Its parts: what stands between commas, of which those in brackets do not count."""
+    """Its parts, separated by commas that are not inside parentheses."""
     parts = [""]
     depth = 0
     for character in selector:

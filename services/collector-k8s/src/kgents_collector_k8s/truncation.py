@@ -1,7 +1,7 @@
-"""Objects beyond `max_objects`: one entity for each kind stands for them, so that a reader sees that there are more.
+"""Objects beyond `max_objects`: one entity for each kind stands for them, so that a reader knows that there are more.
 
-It is named `overflow`; its pulse says how many are left out. Each that is left out takes a few bytes. It is shown when
-it changes while there is room, or with a new list, which is asked for when a watch ends and there is room.
+It is named `overflow`; its pulse says how many are left out. Each takes a few bytes of memory, and is shown when
+it changes while there is room, or by a new list, which is requested when a watch ends and there is room.
 """
 
 from collections import Counter, defaultdict
@@ -36,7 +36,7 @@ class Truncation:
         return is_admitted
 
     def has_room_again(self, kind: Kind[Any], namespace: str, shown: Collection[Key]) -> bool:
-        """Whether some that are left out could be shown now."""
+        """Whether objects that are left out could be shown now."""
         return bool(self._of(kind, namespace)) and len(shown) < self._max_objects
 
     def drop(self, kind: Kind[Any], namespace: str, key: Key) -> None:
@@ -59,7 +59,7 @@ class Truncation:
         return found
 
     def entity(self, kind: str) -> Entity:
-        """What stands for those left out. It stays the same however many they are."""
+        """The entity for those left out. It does not depend on their number."""
         return Entity(
             ref=Ref(self._cluster, kind, NAME),
             source=SOURCE,

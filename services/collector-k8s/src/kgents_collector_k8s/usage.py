@@ -1,4 +1,4 @@
-"""Usage: metrics.k8s.io → mapping.metrics → pulses. A cluster without metrics-server simply has none."""
+"""Usage: metrics.k8s.io → mapping.metrics → pulses. A cluster without metrics-server has none, which is not a fault."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ from kgents_shared.runtime.service import Context
 
 ROOT: Final = "/apis/metrics.k8s.io/v1beta1"
 ABSENT_S: Final = 300.0
-"""Until the next try when the cluster does not serve it, or does not let us see it."""
+"""Seconds until the next try when the cluster does not serve it, or refuses access."""
 BREATH: Final = 100
 
 T = TypeVar("T")
@@ -31,14 +31,14 @@ class _Items(msgspec.Struct, frozen=True):
 
 
 class _Part(Generic[T]):
-    """What is asked for at once: the usage of all nodes, or of the pods of all namespaces or of one."""
+    """One request: the usage of all nodes, or of the pods of all namespaces or of one."""
 
     def __init__(self, what: str, path: str, type_: type[T], pulses: Callable[[T], Iterable[ResourcePulse]]) -> None:
         self.path = path
         self.type = type_
         self.pulses = pulses
         self.fault = ""
-        """Why it cannot be seen just now; empty when it can, or when there is no metrics-server."""
+        """Why it cannot be read now; empty when it can, or when there is no metrics-server."""
         self._what = what
         self._failures = 0
 
@@ -46,7 +46,7 @@ class _Part(Generic[T]):
         self._failures, self.fault = 0, ""
 
     def failed(self, error: ApiError | TimeoutError) -> None:
-        """Only the second failure in a row is worth telling; that we may not is so from the first."""
+        """A refusal is reported at once, any other failure from the second in a row on."""
         self._failures += 1
         status = error.status if isinstance(error, ApiError) else 0
         if status == 404:
@@ -56,7 +56,7 @@ class _Part(Generic[T]):
 
 
 class Usage:
-    """Pulses of one cluster. That one part cannot be seen takes nothing from the others."""
+    """Pulses of one cluster. A request that fails does not affect the others."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class Usage:
 
     @property
     def faults(self) -> list[str]:
-        """Why usage cannot be seen just now; empty when it can, or when the cluster has no metrics-server."""
+        """Why usage cannot be read now; empty when it can, or when the cluster has no metrics-server."""
         return [each.fault for each in self._parts if each.fault]
 
     async def run(self) -> None:
-        """Ask every `metrics_interval_s`, and publish what our entities use. Never returns."""
+        """Poll every `metrics_interval_s`, and publish what our entities use. Never returns."""
         async with asyncio.TaskGroup() as tasks:
             for part in self._parts:
                 tasks.create_task(self._poll(part))
@@ -127,7 +127,7 @@ class Usage:
 
 
 def _readable(items: Iterable[msgspec.Raw], path: str, type_: type[T]) -> Iterator[T]:
-    """The items that can be read, each read when it is asked for: 100,000 at once would hold up everything."""
+    """The readable items, decoded one at a time: 100,000 at once would block the event loop."""
     for raw in items:
         try:
             yield msgspec.json.decode(raw, type=type_)

@@ -1,1 +1,1 @@
-"""What NATS servers report: source → Sample → mapping.observe → entities, pulses, events → state table."""
+"""Reports of NATS servers: source → Sample → mapping.observe → entities, pulses, events → state table."""

@@ -19,8 +19,8 @@ from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
 TRAFFIC_WINDOW_S: Final = 60.0
-"""What a connection's traffic is averaged over. From one poll to the next it jumps with every burst, and each jump
-would be news to every subscriber; the figures of each poll are in the pulses."""
+"""Seconds over which a connection's traffic is averaged. Between two polls it jumps with every burst, and each jump
+would be published to every subscriber; the figures of each poll are in the pulses."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class _System:
         self.heartbeats_known = asyncio.Event()
 
     async def poll(self, source: Source) -> None:
-        """Read all servers, publish, and wait for the next time."""
+        """Poll all servers, publish, and wait for the next poll."""
         interval_s = self.context.config.poll_interval_s
         previous: Sample | None = None
         window: Sample | None = None  # where the window of the connections' traffic begins
@@ -77,7 +77,7 @@ class _System:
             await self.context.clock.sleep(max(0.0, interval_s - elapsed_s))
 
     async def follow_heartbeats(self) -> None:
-        """Keep what our own services say of themselves: NATS does not know who publishes what."""
+        """Keep the heartbeats of our own services: NATS does not know who publishes what."""
         table = self.context.reader(META, [subjects.pattern("meta", cluster=self.context.cluster)])
         async with aclosing(table.follow(now_ns=self.context.now_ns())) as news:
             async for changes in news:
@@ -90,13 +90,13 @@ class _System:
                     self.heartbeats_known.set()
 
     async def forward_advisories(self) -> None:
-        """Publish what JetStream says of itself."""
+        """Publish JetStream's advisories as events."""
         while True:
             news = await self.advisories.next()
             scope = Scope(self.context.cluster, self.context.config.poll_interval_s, self.context.clock.now(), {})
             try:
                 event = advisory.event(news, scope)
-            except MalformedMessageError as error:  # anybody may publish there, and it is not stored anywhere
+            except MalformedMessageError as error:  # any client may publish there, and no stream stores it
                 _log.warning("malformed_advisory", reason=str(error))
                 continue
             if event is not None:

@@ -1,4 +1,4 @@
-"""The settings of this collector: read by `runtime.config` before source.py opens anything."""
+"""The settings of this collector: read by `runtime.config` before source/ opens a connection."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -21,15 +21,15 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     The default is the port of `nats-server -m 8222`."""
 
     system: NatsConfig | None = None
-    """A login of the system account. Then all servers of the cluster are asked over NATS, those that join later too,
+    """A login of the system account. Then all servers of the cluster are polled over NATS, those that join later too,
     and no monitoring port is needed. null: HTTP."""
 
     poll_interval_s: Annotated[float, Meta(ge=1)] = 5.0
     """Seconds from one poll to the next. Each poll costs the server a walk over its connections and consumers; five
-    is what `nats-top` users call live, and less than one is not allowed for the server's sake."""
+    is short enough to watch live, and less than one would load the server too much."""
 
     request_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
-    """Seconds to wait for one answer. Below `poll_interval_s`, so that a dead server does not delay the living."""
+    """Seconds to wait for one answer. Below `poll_interval_s`, so that an unreachable server delays no other."""
 
     max_streams: Count = 500
     """Streams shown. Beyond each of these caps one entity named `overflow` says how many are left out."""
@@ -41,7 +41,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Clients shown, where connections of one name are one client: enough for services, too few for devices."""
 
     max_subjects: Count = 100
-    """Subjects shown, the busiest first. Applications make subjects without end, so this is the smallest cap."""
+    """Subjects shown, the busiest first. Applications create subjects without bound, so this is the smallest cap."""
 
     def faults(self) -> Iterator[Fault]:
         for place, url in enumerate(self.monitor_urls):

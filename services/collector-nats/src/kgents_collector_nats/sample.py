@@ -1,6 +1,6 @@
-"""What servers answered, as they answered it: source.py → Sample → mapping. Pure.
+"""The servers' answers, unchanged: source/ → Sample → mapping. Pure.
 
-The Structs name only what the mapping reads; all else a server says is skipped while decoding. Names, units and
+The Structs declare only what the mapping reads; all else is skipped while decoding. Names, units and
 meaning are the endpoints' own (`/varz`, `/connz`, `/jsz`, `/healthz`): times in nanoseconds, -1 for "no limit".
 """
 
@@ -51,7 +51,7 @@ class Varz(Struct, frozen=True):
     """New at every start."""
     server_name: str
     now: datetime = EPOCH
-    """The server's own clock when it answered: what rates are reckoned by."""
+    """The server's own clock when it answered; rates are computed by it."""
     start: datetime = EPOCH
     config_load_time: datetime = EPOCH
     version: str = ""
@@ -71,7 +71,7 @@ class Varz(Struct, frozen=True):
     connections: int = 0
     subscriptions: int = 0
     slow_consumers: int = 0
-    """Clients thrown out since the start because they did not read fast enough."""
+    """Clients disconnected as slow consumers since the start."""
     in_msgs: int = 0
     out_msgs: int = 0
     in_bytes: int = 0
@@ -97,7 +97,7 @@ class ClientConnection(Struct, frozen=True):
     lang: str = ""
     version: str = ""
     account: str = "$G"
-    """Told only with `auth=true`."""
+    """Present only with `auth=true`."""
     pending_bytes: int = 0
     in_msgs: int = 0
     out_msgs: int = 0
@@ -127,7 +127,7 @@ class Connz(Struct, frozen=True):
 
 
 class RaftGroup(Struct, frozen=True):
-    """Where a stream or consumer lives; without `leader` it has none now and takes nothing."""
+    """Where a stream or consumer lives; without `leader` it has none now and accepts no messages."""
 
     leader: str = ""
     """A server's name."""
@@ -183,7 +183,7 @@ class Delivered(Struct, frozen=True):
 
 
 class ConsumerDetail(Struct, frozen=True):
-    """`consumer_detail[]`. Only the leader's figures are true; a follower answers with zeros."""
+    """`consumer_detail[]`. Only the leader's figures are valid; a follower answers with zeros."""
 
     name: str
     stream_name: str = ""
@@ -258,7 +258,7 @@ class Server(Struct, frozen=True):
     jsz: Jsz | None = None
     healthz: Healthz | None = None
     stale: frozenset[Endpoint] = frozenset()
-    """Answers taken over from an earlier sample: good to know what there is, not how it does."""
+    """Answers taken over from an earlier sample: valid for state, not for figures."""
 
     @property
     def name(self) -> str:
@@ -271,7 +271,7 @@ class Fault(Struct, frozen=True):
 
     origin: str
     text: str
-    """What happened and what to try, in one sentence."""
+    """The fault and what to try, in one sentence."""
 
 
 class Sample(Struct, frozen=True):
@@ -286,7 +286,7 @@ class Sample(Struct, frozen=True):
 
     @property
     def named(self) -> tuple[Server, ...]:
-        """The servers of which at least the name is known; nothing can be said of another."""
+        """The servers of which at least the name is known; others cannot be published."""
         return tuple(server for server in self.servers if server.varz is not None)
 
     @property
@@ -300,7 +300,7 @@ class Sample(Struct, frozen=True):
 
 
 def remember(previous: Sample | None, current: Sample) -> Sample:
-    """The sample with its gaps filled from the one before, so that a silent server's entities do not seem gone."""
+    """The sample with its gaps filled from the one before, so that an unreachable server's entities are not removed."""
     if previous is None:
         return current
     before = {server.origin: server for server in previous.servers}
@@ -313,7 +313,7 @@ def remember(previous: Sample | None, current: Sample) -> Sample:
 def _filled(server: Server, before: Server | None) -> Server:
     if before is None:
         return server
-    # While a server leaves, or after a disk error, it calls JetStream off; its streams still exist.
+    # While a server shuts down, or after a disk error, it reports JetStream as off; its streams still exist.
     was_on = server.jsz is not None and before.jsz is not None and not before.jsz.disabled
     is_off = was_on and server.jsz is not None and server.jsz.disabled and _is_same_start(server, before)
     missing: set[Endpoint] = {endpoint for endpoint in ENDPOINTS if getattr(server, endpoint) is None}

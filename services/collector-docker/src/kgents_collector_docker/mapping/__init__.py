@@ -1,4 +1,4 @@
-"""What an engine says → what there is (entities), how it does (pulses), what happened (events). Pure: no I/O, no clock.
+"""The engine's answers → state (entities), figures (pulses), events. Pure: no I/O, no clock.
 
 answers.Inventory → host, image, network, volume, container (status, address, labels) → observe → app
 answers.Stats → pulse → app        answers.EngineEvent → event → app
@@ -15,16 +15,16 @@ from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.unread import Unread
 
 _LABELLED: Final = frozenset({container.KIND, network.KIND, volume.KIND})
-"""What tells of projects by its labels, and so must all have been read before a project may be called gone."""
+"""Kinds whose labels name projects: all must have been read before a project may be removed."""
 
 
 def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> Facts:
-    """Everything on one engine, and what of it could not be read; the same bytes again while nothing changes.
+    """All entities of one engine, and what could not be read; the same bytes again while nothing changes.
 
     Args:
-        inventory: as it was read.
-        scope: whose it is, and the time, by which alone a crash loop ends.
-        published: what is published of this engine: an id that could not be read has its name from there.
+        inventory: as last read.
+        scope: the engine, and the time, by which alone a crash loop ends.
+        published: the entities published of this engine, which name an id that could not be read.
     """
     found = [
         host.entity(inventory, scope),
@@ -38,7 +38,7 @@ def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> 
 
 
 def _unread(inventory: Inventory, scope: Scope, known: Iterable[Entity]) -> list[Unread]:
-    """The kinds that were not listed whole, and the containers and images that gave no answer."""
+    """The kinds that were not listed completely, and the containers and images that gave no answer."""
     kinds = dict(inventory.unread)
     missing = [*inventory.unread.values(), *inventory.unknown.values()]
     if kinds.keys() & _LABELLED or inventory.unknown:

@@ -1,4 +1,4 @@
-"""Where a container answers and what others call it: networks and published ports → addresses and aliases."""
+"""A container's addresses and aliases, from its networks and published ports."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -13,8 +13,8 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _NAMELESS: Final = ("bridge", "host", "none", "podman")
 """Networks in which an engine resolves no names."""
 PORTS_MAX: Final = 256
-"""More are a range, as of a TURN or FTP server. An address for each would make the entity too large to be published:
-then its own addresses stand without ports, and of the published ones the first stand for all."""
+"""More ports are a range, as of a TURN or FTP server. An address for each would make the entity too large to publish:
+beyond this its own addresses have no ports, and only the first published ports are shown."""
 
 Names = frozenset[str]
 
@@ -26,9 +26,9 @@ def endpoints(container: Container) -> list[tuple[str, Endpoint]]:
 
 
 def aliases(container: Container) -> list[str]:
-    """What other containers of its networks may call it: `db`, `db.shop_default`.
+    """The names that other containers of its networks may use for it: `db`, `db.shop_default`.
 
-    Only those that no other container claims may be told: a name that means two things is nobody's.
+    A name that two containers claim is left out: it identifies neither.
     """
     found: list[str] = []
     for network, endpoint in endpoints(container):
@@ -40,9 +40,9 @@ def aliases(container: Container) -> list[str]:
 
 
 def addresses(container: Container, drivers: Mapping[str, str], scope: Scope) -> list[str]:
-    """Where it answers: its own addresses, alone and with each of its ports, and the ports published on the host.
+    """Where it is reachable: its own addresses, alone and with each of its ports, and the ports published on the host.
 
-    Nowhere, while it does not run or is in a crash loop.
+    Empty while it does not run or is in a crash loop.
     """
     if container.state.status not in ("running", "paused") or is_looping(container, scope.at):
         return []
@@ -75,7 +75,7 @@ def _published(container: Container, scope: Scope) -> Iterator[str]:
 
 
 def _hosts(ip: str, scope: Scope) -> Iterator[str]:
-    """Under which hosts a port published on this address is reached."""
+    """The hosts under which a port published on this address is reachable."""
     if is_unspecified(ip):
         if scope.reached_at and not is_loopback(scope.reached_at):
             yield scope.reached_at

@@ -1,4 +1,4 @@
-"""Containers: inspections → container entities and all they are connected with."""
+"""Containers: inspections → container entities and their connections."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ POD_NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
 
 
 def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """One for each container, running or not."""
+    """One entity for each container, running or not."""
     index = _Index(inventory, scope)
     return [_entity(container, index) for container in inventory.containers.values()]
 
 
 def ref_of(container: Container, scope: Scope) -> Ref:
-    """What a container is called."""
+    """The ref of a container."""
     return scope.container_ref(container.own_name, container.labels.get(PROJECT_LABEL, ""))
 
 
 def cpu_limit(limits: HostConfig) -> float | None:
-    """Cores it may use; None for all there are."""
+    """Cores it may use; None for all of the host's."""
     given = [float(_count(limits.cpuset_cpus))]
     if limits.nano_cpus > 0:
         given.append(limits.nano_cpus / 1e9)
@@ -45,13 +45,13 @@ def cpu_limit(limits: HostConfig) -> float | None:
 
 
 def _count(cpus: str) -> int:
-    """How many `0-3,7` are: 5."""
+    """The number of cores in a list: 5 for `0-3,7`."""
     ends = (part.partition("-")[::2] for part in cpus.split(","))
     return sum(int(last or first) - int(first) + 1 for first, last in ends if (first + last).isdecimal())
 
 
 class _Index:
-    """What containers need to know of each other and of the engine's other things."""
+    """Lookups that a container's mapping needs: other containers, images, networks, volumes."""
 
     def __init__(self, inventory: Inventory, scope: Scope) -> None:
         self.scope = scope
@@ -137,7 +137,7 @@ def _health(container: Container, scope: Scope) -> str | None:
 
 
 def _pod(container: Container, scope: Scope) -> Iterator[Connection]:
-    """The pod whose container this is: what the kubelet's labels say."""
+    """The pod of this container, by the kubelet's labels."""
     if pod := container.labels.get(POD_LABEL):
         peer = Ref(scope.cluster, kinds.POD, pod, container.labels.get(POD_NAMESPACE_LABEL, ""))
         yield Connection(kind=edges.OWNS, peer=peer, direction="in", evidence=POD_LABEL)
@@ -192,7 +192,7 @@ def _target(mount: Mount) -> str:
 
 
 def _dependencies(container: Container, index: _Index) -> Iterator[Connection]:
-    """Compose's `depends_on`, as it stands in a label: `db:service_healthy:false,cache:service_started:true`."""
+    """Compose's `depends_on`, as its label has it: `db:service_healthy:false,cache:service_started:true`."""
     project = container.labels.get(PROJECT_LABEL, "")
     own = index.refs[container.id]
     conditions: dict[Ref, str] = {}

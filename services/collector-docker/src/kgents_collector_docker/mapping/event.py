@@ -1,4 +1,4 @@
-"""What happens on an engine: EngineEvent → Event. Names, codes and signals only: no label, no health check output."""
+"""Events of an engine: EngineEvent → Event. Names, codes and signals only: no label, no health check output."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,39 +37,39 @@ _OTHERS: Final = {
     ("volume", "destroy"): (reasons.VOLUME_REMOVED, "was removed"),
     ("volume", "remove"): (reasons.VOLUME_REMOVED, "was removed"),
 }
-"""Type and action → reason, and what the thing did. Of images only the state is told: a tag is an attribute.
+"""Type and action → reason, and what happened. Of images only the state is published: a tag is an attribute.
 
 `remove` is Podman's word for `destroy`, and that of both for networks that are not of this machine alone.
 """
 
 
 def event(found: EngineEvent, scope: Scope, container_names: Mapping[str, str]) -> Event | None:
-    """The event; None for what is no news.
+    """The event; None for one that is not reported.
 
     Args:
-        found: as the engine told it.
-        scope: whose it is.
-        container_names: container id → name before the event: networks tell ids only, and what a container's event
-            says of its old name may be a label that is called so.
+        found: as the engine reported it.
+        scope: the engine.
+        container_names: container id → name before the event: network events hold ids only, and the
+            old name in a container's event may be a label of that name.
     """
     action, _, health = found.action.partition(": ")
     words = _CONTAINER.get(action) if found.type == "container" else _OTHERS.get((found.type, action))
     ref = _ref(found, scope)
     if words is None or ref is None or (action == "health_status" and not health):  # Podman 4 does not say which
         return None
-    told = found.attributes
-    old = container_names.get(found.actor.id, told.name)
+    attributes = found.attributes
+    old = container_names.get(found.actor.id, attributes.name)
     given = {
-        "code": told.exit_code if told.exit_code.isdecimal() else "unknown",  # it, too, may be a label in truth
-        "signal": told.signal if told.signal.isdecimal() else "unknown",
-        "old": f", it was {old} before" if old != told.name else "",
+        "code": attributes.exit_code if attributes.exit_code.isdecimal() else "unknown",  # it, too, may be a label
+        "signal": attributes.signal if attributes.signal.isdecimal() else "unknown",
+        "old": f", it was {old} before" if old != attributes.name else "",
         "health": health.capitalize() if health.isalpha() else "Unknown",
-        "container": f"container {container_names.get(told.container, told.container[:12])}",
+        "container": f"container {container_names.get(attributes.container, attributes.container[:12])}",
     }
     reason = words[0].format(**given)
     did = words[1].format(**{**given, "health": given["health"].lower()})
     at = datetime.fromtimestamp(found.time_ns / 1e9, UTC)
-    severity = _severity(action, health, told.exit_code)
+    severity = _severity(action, health, attributes.exit_code)
     return Event(
         text=f"{ref} {did}.",
         id=f"{scope.engine}:{found.key}",
@@ -85,12 +85,12 @@ def event(found: EngineEvent, scope: Scope, container_names: Mapping[str, str]) 
 
 
 def _ref(found: EngineEvent, scope: Scope) -> Ref | None:
-    told = found.attributes
+    attributes = found.attributes
     match found.type:
         case "container":
-            return scope.container_ref(told.name, told.project) if told.name else None
+            return scope.container_ref(attributes.name, attributes.project) if attributes.name else None
         case "network":
-            return scope.ref(network.KIND, told.name or found.actor.id[:12])
+            return scope.ref(network.KIND, attributes.name or found.actor.id[:12])
         case "volume":
             return scope.ref(volume.KIND, found.about) if found.about else None
         case "image":

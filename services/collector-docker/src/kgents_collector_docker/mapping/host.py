@@ -41,7 +41,7 @@ def entity(inventory: Inventory, scope: Scope) -> Entity:
 
 
 def projects(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """A namespace for each project that anything is labelled with, running or not."""
+    """A namespace for each project that any object is labelled with, running or not."""
     names = {labels.get(PROJECT_LABEL, "") for labels in _labels(inventory)} - {""}
     return [
         Entity(

@@ -1,4 +1,4 @@
-"""Images: those that containers were made from → image entities, and what containers call them."""
+"""Images that containers were made from → image entities, and their names."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ KIND: Final = kinds.IMAGE
 
 
 def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """One for each image in use."""
+    """One entity for each image in use."""
     names = names_of(inventory.images)
     return [_entity(id_, image, names[id_], scope) for id_, image in inventory.images.items()]
 
 
 def names_of(images: Mapping[str, Image]) -> dict[str, str]:
-    """Id → name: its first tag; the short id of one whose tag a newer image has taken over, or is just taking over."""
+    """Id → name: its first tag; the short id if a newer image has taken over the tag, or is about to."""
     first = {id_: min(image.repo_tags or [short(id_)]) for id_, image in images.items()}
     counted = Counter(first.values())
     return {id_: name if counted[name] == 1 else short(id_) for id_, name in first.items()}
@@ -54,7 +54,7 @@ def _entity(id_: str, image: Image, name: str, scope: Scope) -> Entity:
     return Entity(
         ref=scope.ref(KIND, name),
         source=SOURCE,
-        uid=id_,  # as its containers call it; not every engine gives the same in its answer
+        uid=id_,  # as its containers name it; not every engine gives the same name in its answer
         status="running",
         attributes={key: value for key, value in given.items() if value is not None},
         connections=[scope.runs_on("images")],

@@ -1,4 +1,4 @@
-"""Which labels may be seen: all labels → those that are known to hold no secret, and those that an operator allows."""
+"""Labels to publish: all labels → those known to hold no secret, and those that an operator allows."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,16 +15,16 @@ KNOWN: Final = (
     "io.kubernetes.docker.type",
     *(f"org.opencontainers.image.{name}" for name in ("title", "version", "revision", "vendor", "licenses")),
 )
-"""What tools write by themselves. (Not so Compose's file paths and hashes, which say much and help nobody.)"""
+"""Labels that tools write. Compose's file paths and hashes are left out: they reveal much and are of no use."""
 VALUE_CHARS_MAX: Final = 256
 
 _SECRET_NAME: Final = re.compile(r"pass|pwd|secret|token|credential|private|api[-_.]?key|access[-_.]?key|auth", re.I)
 _SECRET_VALUE: Final = re.compile(r"://[^/\s]*@|-----BEGIN |(?:pass|secret|token|key)[a-z_]*\s*[=:]", re.I)
-"""A url with a login in it, a key, or an assignment of something secret."""
+"""A url with a login in it, a key, or an assignment of a secret."""
 
 
 def shown(labels: Mapping[str, str], allowed: Iterable[str] = ()) -> dict[str, str]:
-    """The labels that may leave this machine, in the order of their names."""
+    """The labels that may be published, sorted by name."""
     patterns = tuple(allowed)
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Networks: `/networks` → network entities, and what containers call them."""
+"""Networks: `/networks` → network entities, and their names."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ ACROSS_HOSTS: Final = ("overlay", "macvlan", "ipvlan")
 
 
 def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """One for each network."""
+    """One entity for each network."""
     names = names_of(inventory.networks)
     return [_entity(network, names[network.id], scope) for network in inventory.networks.values()]
 
 
 def names_of(networks: Mapping[str, Network]) -> dict[str, str]:
-    """Id → name. Docker allows several networks of one name; then each has the beginning of its id behind it."""
+    """Id → name. Docker allows several networks of one name; the beginning of the id is then appended to each."""
     counted = Counter(network.name for network in networks.values())
     return {
         id_: network.name if counted[network.name] == 1 else f"{network.name}@{id_[:12]}"

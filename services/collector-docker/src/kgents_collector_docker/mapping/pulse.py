@@ -15,33 +15,33 @@ from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _NS_PER_S: Final = 1_000_000_000
 MEASURED: Final = ("running", "paused")
-"""States in which a container uses anything."""
+"""States in which a container uses resources."""
 
 
 class Sample(Struct, frozen=True):
-    """One container's counters, and when it was started: after that they began anew."""
+    """One container's counters, and when it was started: they begin at zero then."""
 
     started_at: str
     stats: Stats
 
 
 class Effort(Struct, frozen=True):
-    """What one round of measuring, and all else since the round before, cost."""
+    """The cost of one round of measuring, and of all other requests since the round before."""
 
     seconds: float
-    """How long that was."""
+    """Seconds since the round before."""
     requests: int
     bytes: int
     busy_s: float
     """Seconds waited for answers, summed over requests that waited side by side."""
     engine_cpu_s: float | None
-    """Processor time of the engine's process, whoever caused it; None where it cannot be seen."""
+    """Processor time of the engine's process, from all causes; None where it cannot be read."""
     failed: int
     """Containers that gave no answer in time."""
 
 
 def measured(inventory: Inventory) -> list[str]:
-    """The ids of the containers worth asking."""
+    """The ids of the containers to measure."""
     return [each.id for each in inventory.containers.values() if each.state.status in MEASURED]
 
 
@@ -57,7 +57,7 @@ def samples(stats: Mapping[str, Stats], inventory: Inventory) -> dict[str, Sampl
 def pulses(
     before: Mapping[str, Sample], now: Mapping[str, Sample], inventory: Inventory, scope: Scope, *, interval_s: float
 ) -> list[ResourcePulse]:
-    """One for each container that was measured. Rates need the sample before; without it they are not known."""
+    """One pulse for each container that was measured. Rates need the sample before; without it they are not known."""
     return [
         _pulse(before.get(id_), sample, inventory.containers[id_], inventory.info, scope, interval_s)
         for id_, sample in now.items()
@@ -68,7 +68,7 @@ def pulses(
 def of_engine(
     found: Iterable[ResourcePulse], inventory: Inventory, effort: Effort | None, scope: Scope, *, interval_s: float
 ) -> ResourcePulse:
-    """The engine's own pulse: how many containers, what they use together, and what watching them costs it."""
+    """The engine's own pulse: how many containers, what they use together, and what this collector costs it."""
     pulses_ = list(found)
     states = [each.state.status for each in inventory.containers.values()]
     cpu = [each.cpu_percent for each in pulses_ if each.cpu_percent is not None]
@@ -136,7 +136,7 @@ def _pulse(
 
 
 def _rate(before: float | None, now: float | None, seconds: float | None) -> float | None:
-    """Per second; None without two readings, or when the counter began anew."""
+    """Per second; None without two readings, or when the counter was reset."""
     if before is None or now is None or seconds is None or seconds <= 0 or now < before:
         return None
     return (now - before) / seconds
@@ -147,7 +147,7 @@ def _cpu_ns(stats: Stats | None) -> float | None:
 
 
 def _throttled(old: Stats | None, now: Stats) -> float | None:
-    """In which share of its periods the CPU limit was reached since the sample before."""
+    """The share of its periods in which the CPU limit was reached, since the sample before."""
     if old is None:
         return None
     before, after = old.cpu_stats.throttling_data, now.cpu_stats.throttling_data
@@ -156,7 +156,7 @@ def _throttled(old: Stats | None, now: Stats) -> float | None:
 
 
 def _memory(stats: Stats) -> int | None:
-    """What it uses without the cache that the kernel gives back at once, as `docker stats` shows it."""
+    """Memory without the cache that the kernel frees on demand, as `docker stats` shows it."""
     memory = stats.memory_stats
     if memory.usage is None:
         return None

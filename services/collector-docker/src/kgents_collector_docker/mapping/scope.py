@@ -1,4 +1,4 @@
-"""What every kind's mapping is told besides what the engine says: whose things these are, and what they are called."""
+"""What every kind's mapping gets besides the engine's answers: the engine, and the names of its entities."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,25 +21,24 @@ class Scope(Struct, frozen=True):
     engine: str
     """The configured name; empty for the one engine that may have none."""
     host: str
-    """The machine's own name, which an unnamed engine is shown by."""
+    """The machine's own name, under which an unnamed engine is shown."""
     at: datetime
     """Now."""
     allowed_labels: tuple[str, ...] = ()
     """Labels to show beyond the default ones."""
     others: frozenset[str] = frozenset()
-    """The configured names of the other engines. Without others, names and addresses that mean something on this
-    engine's machine alone may be claimed; among several, only the unnamed one does, or 172.17.0.2 would be as many
-    containers."""
+    """The configured names of the other engines. A single engine may claim names and addresses that are only valid on
+    its own machine; among several, only the unnamed one does, or several containers would claim 172.17.0.2."""
     reached_at: str = ""
     """The host part of the engine's address; empty for a socket."""
 
     @property
     def is_local(self) -> bool:
-        """Whether names and addresses of this machine alone are meant when somebody says them."""
+        """Whether this engine may claim names and addresses that are only valid on its machine."""
         return not (self.engine and self.others)
 
     def name(self, own: str) -> str:
-        """What a thing is called in the cluster: by no two engines the same.
+        """The name of an entity in the cluster, unique among all engines.
 
         An image `prod/app` of the unnamed engine is `/prod/app` beside an engine `prod`, which may have an `app`.
         """
@@ -50,12 +49,12 @@ class Scope(Struct, frozen=True):
         return f"/{own}" if self.others and is_taken else own
 
     def ref(self, kind: str, own: str) -> Ref:
-        """A thing outside of projects."""
+        """The ref of an entity outside of projects."""
         return Ref(self.cluster, kind, self.name(own))
 
     @property
     def host_ref(self) -> Ref:
-        """The engine: by its name, or else its machine's, which may be another engine's name."""
+        """The engine: by its name, or else by its machine's, which may be another engine's name."""
         machine = self.host or "docker"
         name = self.engine or (f"/{machine}" if machine in self.others else machine)
         return Ref(self.cluster, kinds.HOST, name)
@@ -80,15 +79,15 @@ class Scope(Struct, frozen=True):
         return [Connection(kind=edges.OWNS, peer=self.project_ref(project), direction="in", evidence=PROJECT_LABEL)]
 
     def labels(self, given: Mapping[str, str] | None) -> dict[str, str]:
-        """Those that may be seen."""
+        """The labels that may be published."""
         return labels.shown(given or {}, self.allowed_labels)
 
 
 def owner(entity: Entity, engines: Iterable[str]) -> str:
-    """The engine that a published entity is of: the one that it is or runs on, or else the unnamed one.
+    """The engine of a published entity: the one that it is or runs on, or else the unnamed one.
 
-    Its name alone does not tell: before there was an engine `prod`, the unnamed one's image `prod/app` was called so.
-    Nor does its engine: before, the unnamed one was called by its machine, which may be `prod`.
+    Its name alone is not enough: before an engine `prod` was configured, the unnamed one's image `prod/app` had that
+    name. Nor is its engine's: until then, the unnamed one had its machine's name, which may be `prod`.
     """
     peers = (each.peer for each in entity.connections if each.kind == edges.RUNS_ON)
     host = next((peer.name for peer in peers if isinstance(peer, Ref)), "")

@@ -1,4 +1,4 @@
-"""How a container does: state, health check, exit code, OOM flag and restarts → status and reason."""
+"""A container's state, health check, exit code, OOM flag and restarts → status and reason."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 from kgents_collector_docker.answers import NEVER, Container, State
 
 LOOP_RESTARTS: Final = 3
-"""Restarts from which on a container that ends at once is in a loop: the first two may be a slow dependency."""
+"""Restarts after which a container that ends at once is in a loop: the first two may be a slow dependency."""
 LOOP_RUN: Final = timedelta(seconds=10)
-"""Who has run for this long is no longer in a loop: then the engine, too, forgets how long it made it wait."""
+"""A container that has run for this long is no longer in a loop: the engine resets its backoff then, too."""
 LOOP_PAUSE: Final = timedelta(seconds=0.35)
 """An engine doubles the pause before each restart of a container that did not run for LOOP_RUN, beginning at 0.1 s.
 One that was just restarted after a longer pause than this has failed three times in a row."""
@@ -23,7 +23,7 @@ _PLAIN: Final = {
     "removing": ("terminating", "Removing"),
     "dead": ("failed", "Dead"),
 }
-"""States that say it all; some are Podman's."""
+"""States that need no further reason; some are Podman's."""
 
 _ASKED_TO_END: Final = (130, 143)
 """128 + SIGINT, SIGTERM: it ended because it was asked to, by `docker stop` as a rule."""
@@ -32,7 +32,7 @@ _ASKED_TO_END: Final = (130, 143)
 def status_of(container: Container, at: datetime) -> tuple[str, str]:
     """Status and reason now.
 
-    A crash loop is one state, though its container runs and ends all the time: otherwise each turn would be news.
+    A crash loop is one state, though its container runs and ends all the time: otherwise each turn would be published.
     """
     state = container.state
     if is_looping(container, at):
@@ -49,7 +49,7 @@ def status_of(container: Container, at: datetime) -> tuple[str, str]:
 
 
 def is_looping(container: Container, at: datetime) -> bool:
-    """Whether it is started again and again."""
+    """Whether it is restarted in a loop."""
     state = container.state
     started, finished = happened(state.started_at), happened(state.finished_at)
     if container.restart_count < LOOP_RESTARTS or started is None or finished is None:
@@ -60,7 +60,7 @@ def is_looping(container: Container, at: datetime) -> bool:
 
 
 def happened(time: datetime | None) -> datetime | None:
-    """The time, unless it is the engine's word for never."""
+    """The time; None if it is Go's zero time."""
     return time if time is not None and time.year > NEVER else None
 
 
@@ -77,9 +77,9 @@ def _running(state: State) -> tuple[str, str]:
 def _ended(state: State) -> tuple[str, str]:
     if state.exit_code == 0:
         return "succeeded", "Completed"
-    if state.exit_code in _ASKED_TO_END:  # before the flag, which may tell of a child, days ago; that one got a SIGKILL
+    if state.exit_code in _ASKED_TO_END:  # before the OOM flag, which may be of a child, days ago
         return "succeeded", "Stopped"
     if state.oom_killed:
         return "failed", "OOMKilled"
-    # 137 alone is a `kill -9` by anybody, `docker stop` after its patience included.
+    # 137 alone is any `kill -9`, that of `docker stop` after its timeout included.
     return "failed", "Killed" if state.exit_code == 137 else "Error"

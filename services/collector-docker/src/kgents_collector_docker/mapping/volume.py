@@ -12,15 +12,15 @@ KIND: Final = kinds.VOLUME
 
 
 def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """One for each volume."""
+    """One entity for each volume."""
     return [_entity(volume, scope) for volume in inventory.volumes.values()]
 
 
 def _entity(volume: Volume, scope: Scope) -> Entity:
-    """Without a time of creation and, since it has no id either, without a uid.
+    """One volume, without a time of creation and, since it has no id either, without a uid.
 
-    What an engine before 24 calls its creation is the last change of its directory: a database that writes a file into
-    it would be a new volume at every poll.
+    Engines before 24 report the last change of its directory as its creation: a database that writes a file into it
+    would be a new volume at every poll.
     """
     given: dict[str, Value] = {
         attribute.VOLUME_DRIVER: volume.driver or None,

@@ -1,6 +1,6 @@
-"""Engines → Inventory, EngineEvent, Stats. All input of this service passes here, and every request is a GET.
+"""Engines → Inventory, EngineEvent, Stats. All input of this service comes from here, and every request is a GET.
 
-`Client` is the connection to one engine, `Watch` keeps its inventory true, `Meter` measures its containers.
+`Client` is the connection to one engine, `Watch` keeps its inventory up to date, `Meter` measures its containers.
 """
 
 from kgents_collector_docker.source.client import Client, EngineError

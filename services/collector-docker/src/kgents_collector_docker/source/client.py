@@ -1,8 +1,8 @@
 """The connection to one engine: aiodocker's session, our own reading of answers → Structs. It can send nothing but GET.
 
 aiodocker knows how to reach an engine (sockets, TLS, contexts). Reading is ours, for three reasons: each answer needs
-a deadline and a size limit; a stream that is left early must give its connection back; and aiodocker's JSON makes
-objects of everything in an answer, environments with their passwords among it.
+a deadline and a size limit; a stream that is left early must release its connection; and aiodocker decodes whole
+answers, environments with their passwords included.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ __all__ = ["Client", "EngineError", "GoneError", "RefusedError"]
 T = TypeVar("T")
 
 API_NEWEST: Final = (1, 44)
-"""The newest version of the API whose answers we know; a newer engine is asked to speak this one."""
+"""The newest version of the API that is known here; a newer engine is asked for this version."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 """The largest answer: the inspection of a container has some kilobytes, the largest lists some megabytes."""
 EVENT_BYTES_MAX: Final = 4 * 1024**2
 """The longest line of the event stream: an event holds all labels of its container."""
 CONCURRENT_MAX: Final = 16
-"""Requests at a time: enough to read 200 containers in a blink, too few to keep an engine from its work."""
+"""Concurrent requests: enough to read 200 containers quickly, too few to slow an engine down."""
 
 EVENTS: Final = {
     "container": (
@@ -53,7 +53,7 @@ EVENTS: Final = {
     "volume": ("create", "destroy", "remove"),
     "image": ("tag", "untag", "delete", "pull", "load", "import"),
 }  # fmt: skip
-"""What the engine is asked to report. Its health checks make three `exec_…` events each time, which never leave it.
+"""Actions in the subscription. Three `exec_…` events of each health check are thus never sent.
 
 Podman must be asked for `died`, though it then reports `die` as well, and for `remove` instead of `destroy`.
 """
@@ -61,9 +61,9 @@ _FILTERS: Final = json.dumps(
     {"type": sorted(EVENTS), "event": sorted({action for actions in EVENTS.values() for action in actions})}
 )
 TICK_S: Final = 2.0
-"""What an engine may take for statistics by design, besides the time that it takes for any answer."""
+"""Seconds that an engine takes for statistics by design, in addition to the timeout of any answer."""
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-"""Seconds, seconds, times: a subscription whose other end is gone is silent; TCP finds that out in half a minute."""
+"""Idle seconds, seconds between probes, probes: TCP finds a vanished peer of a silent subscription in half a minute."""
 
 _ADVICE: Final = {
     400: "if it speaks TLS, set tls",
@@ -77,15 +77,15 @@ class Client:
 
     def __init__(self, engine: EngineConfig, *, timeout_s: float) -> None:
         self.where = engine.where
-        """The engine as an operator knows it, for sentences; with no url given, what was found."""
+        """The engine in messages: the configured url, or what was found."""
         self.host = ""
-        """The host part of its address, once it is looked for; empty behind a socket."""
+        """The host part of its address, once it is resolved; empty behind a socket."""
         self.process: EngineProcess | None = None
-        """The engine's process, when it is one of this machine and ours to see."""
+        """The engine's process, if it is on this machine and this user may read it."""
         self.requests = 0
         self.bytes = 0
         self.busy_s = 0.0
-        """Requests sent, bytes received and seconds waited since the start: what the engine had to do for us."""
+        """Requests sent, bytes received and seconds waited since the start: the load on the engine."""
         self._engine = engine
         self._timeout_s = timeout_s
         self._docker: aiodocker.Docker | None = None
@@ -101,26 +101,26 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Give up the connection; the next request makes a new one, with certificates read again."""
+        """Close the connection; the next request opens a new one, with certificates read again."""
         docker, self._docker, self._version = self._docker, None, ""
         if docker is not None:
-            await docker.session.close()  # not `docker.close()`: it also ends an event stream that we do not use
+            await docker.session.close()  # not `docker.close()`: it also stops an event stream that is not used here
 
     async def get(self, path: str, type_: type[T], **params: str) -> T:
         """One answer.
 
         Raises:
             GoneError: it does not exist (HTTP 404).
-            RefusedError: the engine, or what stands before it, answered with another error.
+            RefusedError: the engine, or a proxy in front of it, answered with another error.
             SilentError: no answer in time.
-            GarbledError: none that can be read.
+            GarbledError: the answer cannot be decoded.
             EngineError: no connection.
         """
         async with self._slots:
             return await self._get(path, type_, params, self._timeout_s)
 
     async def get_slowly(self, path: str, type_: type[T], **params: str) -> T:
-        """`get`, for answers that take the engine a second by design: they wait for no slot and take none."""
+        """`get`, for answers that take the engine a second by design: not counted among the concurrent requests."""
         return await self._get(path, type_, params, self._timeout_s + TICK_S)
 
     async def _get(self, path: str, type_: type[T], params: dict[str, str], timeout_s: float) -> T:
@@ -137,9 +137,9 @@ class Client:
 
     @asynccontextmanager
     async def events(self, since_ns: int | None) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-        """A subscription, standing when this returns: the events after `since_ns`, as far as the engine has them.
+        """A subscription, established when this returns: the events after `since_ns` that the engine still has.
 
-        The iterator ends by an EngineError, whatever happens; the connection is given back when the block is left.
+        The iterator always ends by an EngineError; the connection is released when the block is left.
         """
         params = {"filters": _FILTERS}
         if since_ns is not None:
@@ -172,7 +172,7 @@ class Client:
         raise EngineError(f"{self.where} ended its event stream; is it being restarted?")
 
     def _event(self, line: bytes) -> EngineEvent | None:
-        """One event; None for one of another shape, which the next poll of everything makes up for."""
+        """One event; None for one of another shape, for which the next full read makes up."""
         try:
             return msgspec.json.decode(line, type=EngineEvent)
         except msgspec.ValidationError:
@@ -182,7 +182,7 @@ class Client:
             raise EngineError(f"{self.where} sent a line in its event stream that is no JSON") from None
 
     async def _url(self, path: str) -> str:
-        """The path in the version of the API that both sides know."""
+        """The path in the version of the API that both sides support."""
         if not self._version:
             base = self._base()
             version = self._decoded(await self._body(f"{base}/version", "version", {}), Version, "version")
@@ -235,7 +235,7 @@ class Client:
             raise GoneError(f"{self.where} answers GET /{path} with HTTP 404; is this a Docker engine?")
         raise RefusedError(
             f"{self.where} refuses GET /{path} (HTTP {response.status}); "
-            + _ADVICE.get(response.status, "look into the engine's log")
+            + _ADVICE.get(response.status, "check the engine's log")
         )
 
     def _decoded(self, body: bytes, type_: type[T], path: str) -> T:
@@ -244,7 +244,7 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError):
             # `from None`: what cannot be decoded may be a container's environment, and errors are logged.
             raise GarbledError(
-                f"{self.where} answered GET /{path} with what is no answer of a Docker engine, or only half of one; "
+                f"{self.where} answered GET /{path} with an invalid or incomplete answer of a Docker engine; "
                 "check what listens there"
             ) from None
 
@@ -253,7 +253,7 @@ class Client:
 
 
 def _spoken(version: Version) -> str:
-    """The version of the API to speak: the engine's, but none that is newer than what we know."""
+    """The version of the API to use: the engine's, but none newer than the one known here."""
     found = tuple(int(part) for part in version.api.split(".") if part.isdigit())
     oldest = tuple(int(part) for part in version.min_api.split(".") if part.isdigit())
     return ".".join(map(str, max(min(found, API_NEWEST), oldest)))

@@ -16,7 +16,7 @@ from kgents_shared.contract.address import of_url
 from kgents_shared.runtime.config import process_environ
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, RuntimeError)
-"""What aiodocker makes of a context of another shape, and of a pipe of Windows."""
+"""What aiodocker raises for an unusable context or a Windows pipe."""
 
 
 def connect(engine: EngineConfig) -> aiodocker.Docker:
@@ -44,7 +44,7 @@ def connect(engine: EngineConfig) -> aiodocker.Docker:
 
 
 def address(docker: aiodocker.Docker) -> str:
-    """Where it is, without a login."""
+    """Its address, without a login."""
     if isinstance(docker.connector, aiohttp.UnixConnector):
         return f"unix://{docker.connector.path}"
     scheme, _, rest = docker.docker_host.partition("://")
@@ -52,7 +52,7 @@ def address(docker: aiodocker.Docker) -> str:
 
 
 def host(docker: aiodocker.Docker) -> str:
-    """The machine that it is on, as we say it; empty behind a socket."""
+    """The host of its address; empty behind a socket."""
     found = address(docker)
     return "" if found.startswith("unix://") else of_url(found).host
 
@@ -60,7 +60,7 @@ def host(docker: aiodocker.Docker) -> str:
 def _tls(given: TlsConfig) -> ssl.SSLContext:
     tls = ssl.create_default_context(cafile=given.ca_file)
     if given.cert_file is not None:
-        tls.load_cert_chain(given.cert_file, given.key_file, password="")  # or it would ask the terminal for one
+        tls.load_cert_chain(given.cert_file, given.key_file, password="")  # else it asks the terminal
     return tls
 
 
@@ -78,7 +78,7 @@ def _found(engine: EngineConfig, timeout: aiohttp.ClientTimeout) -> aiodocker.Do
 
 
 def _why(error: Exception) -> str:
-    """What is wrong with a file or an address; never what is in it."""
+    """What is wrong with a file or an address; never quotes it."""
     if isinstance(error, DockerContextInvalidError):
         return error.message
     if isinstance(error, DockerError):

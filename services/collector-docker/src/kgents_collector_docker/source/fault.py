@@ -1,4 +1,4 @@
-"""What can go wrong between us and an engine → one sentence: what was expected, what was found, what to try."""
+"""Errors of a connection to an engine → one sentence: what was expected, what was found, what to try."""
 
 import os
 import ssl
@@ -14,15 +14,15 @@ class EngineError(Exception):
 
 
 class GoneError(EngineError):
-    """It does not exist on the engine."""
+    """The object does not exist on the engine."""
 
 
 class RefusedError(EngineError):
-    """The engine, or what stands before it, answers but refuses this one request."""
+    """The engine, or a proxy in front of it, answers but refuses this one request."""
 
 
 class SilentError(EngineError):
-    """It did not answer this one request in time. Others it may: a container that hangs hangs its inspection alone."""
+    """It did not answer this one request in time; others may succeed: a hanging container blocks only its own."""
 
 
 class GarbledError(EngineError):
@@ -51,7 +51,7 @@ def why_not_connected(where: str, path: str, error: aiohttp.ClientError | OSErro
 def _tls_reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
-        # aiohttp's own errors call themselves SSL errors, yet have nothing of one.
+        # aiohttp's own errors are subclasses of SSLError without its attributes.
         if isinstance(cause, ssl.SSLError) and (reason := getattr(cause, "reason", None)):
             return str(reason).lower().replace("_", " ")
         cause = getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None) or cause.__cause__

@@ -1,7 +1,7 @@
-"""What running containers use: one-shot statistics of each → Stats, a round every few seconds.
+"""Usage of running containers: one-shot statistics of each → Stats, a round every few seconds.
 
-One shot and never a stream: each stream makes the engine read a container's cgroups every second. Some engines let a
-one-shot answer wait for their next tick of a second; so a round asks many at once, and they wait together.
+One shot and never a stream: each stream makes the engine read a container's cgroups every second. Some engines delay
+a one-shot answer to their next tick of a second; so a round requests many at once, and they wait together.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from kgents_collector_docker.source.client import Client
 from kgents_collector_docker.source.fault import EngineError, GoneError
 
 TOGETHER_MAX: Final = 64
-"""Answers waited for at a time; with the short calls still below the 100 connections of the pool."""
+"""Concurrent requests; together with the short calls still below the 100 connections of the pool."""
 
 
 class Round(Struct, frozen=True):
     """One round over all running containers."""
 
     stats: dict[str, Stats]
-    """By container id; who answered nothing is missing."""
+    """By container id; those without an answer are missing."""
     failed: int
     """How many gave no answer in time."""
     requests: int
     bytes: int
     busy_s: float
-    """What the client sent, received and waited for since its start, this round included."""
+    """Requests, bytes and seconds of the client since its start, this round included."""
     engine_cpu_s: float | None
-    """Processor time of the engine's process since its start; None where it cannot be seen."""
+    """Processor time of the engine's process since its start; None where it cannot be read."""
 
 
 class Meter:
@@ -40,7 +40,7 @@ class Meter:
         self._client = client
 
     async def measure(self, ids: Iterable[str]) -> Round:
-        """Ask for each of these containers once."""
+        """Measure each of these containers once."""
         slots = asyncio.Semaphore(TOGETHER_MAX)
         found: dict[str, Stats] = {}
         failed = 0

@@ -1,4 +1,4 @@
-"""The engine's own process, where it is one of this machine: socket → process id → processor time."""
+"""The engine's own process, if it is on this machine: socket → process id → processor time."""
 
 import os
 import socket
@@ -9,18 +9,18 @@ from typing import Final, Self
 import aiohttp
 
 _NAMES: Final = ("dockerd", "podman")
-"""With socket activation the socket belongs to systemd, whose processor time is none of ours."""
+"""With socket activation the socket belongs to systemd, whose processor time is not the engine's."""
 
 
 class EngineProcess:
-    """A process that we may look at but never touch."""
+    """A process that is only read."""
 
     def __init__(self, pid: int) -> None:
         self._stat = Path(f"/proc/{pid}/stat")
 
     @classmethod
     def behind(cls, response: aiohttp.ClientResponse) -> Self | None:
-        """Who answers; None for another machine, another process namespace, or another kind of process."""
+        """The process behind the socket; None on another machine, in another namespace, or if it is not an engine."""
         transport = response.connection.transport if response.connection is not None else None
         peer = transport.get_extra_info("socket") if transport is not None else None
         if peer is None or peer.family != socket.AF_UNIX:

@@ -1,4 +1,4 @@
-"""Which events are news: an engine reports some twice, and those of before a reconnect once more."""
+"""Filters repeated events: an engine reports some twice, and those from before a reconnect once more."""
 
 from collections import OrderedDict
 from typing import Final
@@ -6,32 +6,32 @@ from typing import Final
 from kgents_collector_docker.answers import EngineEvent, Inventory
 
 REMEMBERED_MAX: Final = 4096
-"""Events, and objects with their last event, that are known; an engine repeats 256 events at most."""
+"""Events, and objects with their last event, that are remembered; an engine repeats 256 events at most."""
 
 _STATES: Final = {
     ("network", "connect"), ("network", "disconnect"),
     ("volume", "create"), ("volume", "destroy"), ("volume", "remove"),
 }  # fmt: skip
-"""What is so after it happened, and cannot happen again before its opposite. Yet engines report a volume's creation
-with every container that uses it, and of a disconnection once more when its network is read next."""
+"""Events that cannot happen again before their opposite. Yet engines report a volume's creation with every container
+that uses it, and a disconnection once more when its network is read next."""
 _HEALTH: Final = "health_status: "
-"""The same holds for a container's health, which Podman reports after each check; but it begins again with a start."""
+"""The same holds for a container's health, which Podman reports after each check; but a start resets it."""
 
 
 class Repeats:
-    """What has been reported."""
+    """The events that have been reported."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._reported: OrderedDict[str, None] = OrderedDict()
         self._states: OrderedDict[tuple[str, str, str], str] = OrderedDict()
 
     def is_news(self, event: EngineEvent, inventory: Inventory | None) -> bool:
-        """Whether this has not been reported yet; from now on it has."""
-        if event.key in self._told:
+        """Whether this event has not been reported yet; it counts as reported from now on."""
+        if event.key in self._reported:
             return False
-        self._told[event.key] = None
-        _bound(self._told)
-        # Of a container's event `container` would be a label of that name.
+        self._reported[event.key] = None
+        _bound(self._reported)
+        # In a container's event `container` would be a label of that name.
         key = (event.type, event.about, event.attributes.container if event.type == "network" else "")
         if (event.type, event.action) == ("container", "start"):
             self._states.pop(key, None)

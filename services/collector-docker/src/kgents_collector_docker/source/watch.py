@@ -1,7 +1,7 @@
-"""One engine kept in view: subscribe → read everything → apply what happened meanwhile → go on applying, forever.
+"""One engine kept in sync: subscribe → read everything → apply the events since then → apply further events, forever.
 
-An event only says *where* to look. What is published is always read from the engine, after the event, so it does not
-matter whether an event comes twice, late, or out of order. Subscribing first leaves no moment unseen; and since an
+An event only says *what* to read again. What is published is always read from the engine, after the event, so it does
+not matter whether an event comes twice, late, or out of order. Subscribing first leaves no gap; and since an
 engine forgets its events when it is restarted, and drops those of a slow reader, each new subscription begins with
 everything, and none is older than `resync_interval_s`.
 """
@@ -33,26 +33,26 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 SETTLE_S: Final = 0.02
-"""What a poll waits for after an event: a start makes three, and each of them would read the same container."""
+"""Seconds between an event and the read: a start makes three events, and each would read the same container."""
 SPACING_S: Final = 0.2
-"""From one poll to the next while events keep coming: a storm costs the engine five polls a second, not hundreds."""
+"""Seconds between reads while events keep coming: a storm costs the engine five reads a second, not hundreds."""
 PROBE_INTERVAL_S: Final = 3.0
-"""How often a silent engine is asked whether it lives: an event stream is silent in health and in death."""
+"""Seconds between liveness checks of a silent engine: an idle event stream and a dead one are both silent."""
 SILENCE_S: Final = 30.0
-"""Until everything is read again after one request to a living engine had no answer in time."""
+"""Seconds until everything is read again after one request to a reachable engine timed out."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 10.0
-"""The pause before the next try doubles, until a subscription has held for longer than the pause before it: to read
-everything is costly, and an engine that answers but breaks off at once is not asked for it twice a second."""
+"""The pause before the next try doubles, until a subscription has held for longer than the pause before it: a full
+read is costly, and an engine that answers but disconnects at once must not be read twice a second."""
 PARTIAL: Final = (RefusedError, GarbledError, SilentError)
-"""What one request may meet while others are answered: a plugin, or a container, that hangs."""
+"""Errors that concern one request alone: of a plugin or container that hangs."""
 NOTHING: Final = Inventory(Info(), {}, {}, {}, {})
 
 _log = structlog.get_logger(__name__)
 
 
 class _Marks:
-    """What has to be read again."""
+    """The objects to read again."""
 
     def __init__(self) -> None:
         self.containers: set[str] = set()
@@ -72,14 +72,14 @@ class _Marks:
             case "volume":
                 self.volumes = True
             case "image":
-                self.images = True  # a tag that one image gets, another loses without a word
+                self.images = True  # another image loses the tag that one gets, without an event
             case _:
                 return
         self.some.set()
 
 
 class Watch:
-    """One engine. `inventory` is what is on it, `fault` why it cannot be seen just now."""
+    """One engine. `inventory` is its content, `fault` why it is unreachable."""
 
     def __init__(
         self,
@@ -92,11 +92,11 @@ class Watch:
     ) -> None:
         """`on_poll` is called whenever `inventory` or `fault` is new, `on_event` once for each event."""
         self.inventory: Inventory | None = None
-        """None: not seen yet."""
+        """None: not read yet."""
         self.fault = ""
-        """Why the engine, or a part of what is on it, cannot be seen; empty while the inventory is true and whole."""
+        """Why the engine, or a part of it, cannot be read; empty while the inventory is current and complete."""
         self.is_seen = False
-        """Whether the inventory is of now."""
+        """Whether the inventory is current."""
         self.ahead = timedelta()
         """How far the engine's clock is ahead of ours."""
         self._client = client
@@ -114,14 +114,14 @@ class Watch:
         """Watch. Never returns; whatever the engine does ends up in `fault`."""
         while True:
             started_s = self._clock.monotonic_s()
-            # In a task of its own: a TaskGroup of Python 3.11 may leave its task marked as cancelled when it fails.
+            # In a separate task: a TaskGroup of Python 3.11 may leave its task marked as cancelled when it fails.
             session = asyncio.create_task(self._session())
             try:
                 await asyncio.wait([session])
             except asyncio.CancelledError:
                 session.cancel()
                 await asyncio.wait([session])
-                _fault_of(session)  # of a fault that is never asked for, asyncio writes a trace into the log
+                _fault_of(session)  # asyncio logs a trace for an exception that is never retrieved
                 raise
             fault = _fault_of(session)
             if fault is None or self._clock.monotonic_s() - started_s > self._retry_s:
@@ -147,7 +147,7 @@ class Watch:
                 task.cancel()
 
     async def _listen(self, events: AsyncIterator[EngineEvent]) -> None:
-        """Only take note: an engine drops the events of a reader that lets it wait for a tenth of a second."""
+        """Only note it: an engine drops the events of a reader that blocks for a tenth of a second."""
         async for event in events:
             self._marks.add(event)
             if self._since_ns is None or event.time_ns > self._since_ns:
@@ -158,7 +158,7 @@ class Watch:
     async def _probe(self) -> None:
         while True:
             await self._clock.sleep(PROBE_INTERVAL_S)
-            # Not `version`, for which an engine starts two programs to ask them for theirs.
+            # Not `version`, for which an engine starts two other programs.
             await self._client.get("containers/json", msgspec.Raw, limit="1")
 
     async def _apply(self) -> None:
@@ -186,7 +186,7 @@ class Watch:
         info = await self._client.get("info", Info)
         if info.system_time is not None:
             self.ahead = info.system_time - self._clock.now()
-            if self._since_ns is None:  # no event was read yet; what happens from here on must not get lost
+            if self._since_ns is None:  # no event was read yet; those from here on must not be lost
                 self._since_ns = _ns(info.system_time)
         networks = await self._networks(old.networks, unread)
         volumes = await self._volumes(old.volumes, unread)
@@ -196,7 +196,7 @@ class Watch:
         return Inventory(info, containers, networks, volumes, images, unread, unknown | more)
 
     async def _read_again(self, old: Inventory, marks: _Marks) -> Inventory:
-        """The inventory, what is marked read again."""
+        """The inventory, with the marked objects read again."""
         unread = dict(old.unread)
         networks = await self._networks(old.networks, unread) if marks.networks else old.networks
         volumes = await self._volumes(old.volumes, unread) if marks.volumes else old.volumes
@@ -210,11 +210,11 @@ class Watch:
         return Inventory(old.info, containers, networks, volumes, known | images, unread, still | unknown | more)
 
     async def _networks(self, old: dict[str, Network], unread: dict[str, str]) -> dict[str, Network]:
-        """Those that there are; the old ones, and a reason, when that alone is refused."""
+        """The objects; the old ones, and a reason, if this one request is refused."""
         try:
             found = await self._client.get("networks", list[Network])
         except PARTIAL as error:
-            unread["network"] = self._told_of(error)
+            unread["network"] = self._reason_of(error)
             return old
         unread.pop("network", None)
         return {each.id: each for each in found}
@@ -223,12 +223,12 @@ class Watch:
         try:
             found = await self._client.get("volumes", Volumes)
         except PARTIAL as error:
-            unread["volume"] = self._told_of(error)
+            unread["volume"] = self._reason_of(error)
             return old
         volumes = {each.name: each for each in found.volumes or ()}
         if found.warnings:
             unread["volume"] = (
-                f"{self._client.where} did not list all volumes: a volume driver did not answer; look into its log"
+                f"{self._client.where} did not list all volumes: a volume driver did not answer; check its log"
             )
             return old | volumes
         unread.pop("volume", None)
@@ -237,7 +237,7 @@ class Watch:
     async def _inspect(
         self, path: str, ids: Iterable[str], type_: type[T], old: Mapping[str, T]
     ) -> tuple[dict[str, T], dict[str, str]]:
-        """Those of the ids that are there; and why some could not be read, of which the old reading stands."""
+        """The objects of these ids that exist, and why some could not be read: those keep their last reading."""
         found: dict[str, T] = {}
         unknown: dict[str, str] = {}
 
@@ -247,7 +247,7 @@ class Watch:
             except GoneError:
                 pass
             except PARTIAL as error:
-                unknown[id_] = self._told_of(error)
+                unknown[id_] = self._reason_of(error)
                 if id_ in old:
                     found[id_] = old[id_]
 
@@ -256,8 +256,8 @@ class Watch:
                 tasks.create_task(inspect(id_))
         return {id_: found[id_] for id_ in sorted(found)}, unknown
 
-    def _told_of(self, error: EngineError) -> str:
-        """The sentence; silence passes, so then everything is read again before long."""
+    def _reason_of(self, error: EngineError) -> str:
+        """The error as a sentence. After a timeout everything is read again soon."""
         if isinstance(error, SilentError):
             self._ends_at_s = min(self._ends_at_s, self._clock.monotonic_s() + SILENCE_S)
         return str(error)

@@ -1,9 +1,9 @@
-"""Objects of the Kubernetes API → what each says by itself (fragments), events, pulses. Pure: no I/O, no clock, no log.
+"""Objects of the Kubernetes API → fragments (what each object states), events, pulses. Pure: no I/O, no clock, no log.
 
     bytes → objects → pod, workload, service, … → Fragment → inventory → entities
                       event → Event        metrics → ResourcePulse        custom: rules → Kind
 
-`fragment` is the interface; one module for each kind or a few like ones; `thing` is what all of them share.
+`fragment` is the interface; one module for each kind or a few similar ones; `entity` is what all of them share.
 """
 
 from typing import Any, Final

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.kinds import group_of, kind_of
-from kgents_collector_k8s.mapping.thing import Status, entity
 from kgents_collector_k8s.objects.autoscaling import HorizontalPodAutoscaler
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.entity import Connection, Ref
@@ -13,7 +13,7 @@ from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
-    """A HorizontalPodAutoscaler. Its current figures move by themselves and are not read."""
+    """A HorizontalPodAutoscaler. Its current figures change by themselves and are not read."""
     spec, metadata = found.spec, found.metadata
     target = spec.scale_target_ref
     kind = kind_of(target.kind, group_of(target.api_version))
@@ -36,7 +36,7 @@ def fragment(found: HorizontalPodAutoscaler, scope: Scope) -> Fragment:
 
 
 def _status(found: HorizontalPodAutoscaler) -> Status:
-    """Pending while it cannot scale, most often for want of metrics; at its maximum it says so."""
+    """Pending while it cannot scale, most often because metrics are missing; the reason names a reached maximum."""
     conditions = found.status.conditions
     for type_ in ("AbleToScale", "ScalingActive"):
         stated = condition(conditions, type_)

@@ -5,10 +5,10 @@ from functools import lru_cache
 from sys import intern
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Attributes, given
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.mapping.pod_status import container_status, ended
 from kgents_collector_k8s.mapping.resources import container_resources
-from kgents_collector_k8s.mapping.thing import Attributes, given
 from kgents_collector_k8s.objects.pod import Container, ContainerStatus, Pod
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -56,7 +56,7 @@ def entities(pod: Pod, owner: Ref, scope: Scope) -> list[Entity]:
 
 
 def _all(pod: Pod) -> Iterator[tuple[str, str, Container, ContainerStatus | None]]:
-    """Role, field of the spec, container, and its status if the kubelet has stated one."""
+    """Role, field of the spec, container, and its status if the kubelet has reported one."""
     spec, status = pod.spec, pod.status
     found = {each.name: each for each in status.container_statuses or ()}
     for each in spec.containers or ():
@@ -81,7 +81,7 @@ def _id(status: ContainerStatus | None) -> tuple[str, str]:
 
 
 def _history(status: ContainerStatus | None) -> Attributes:
-    """What the past of a container tells. kubectl hides an OOM kill as soon as the container runs again; we do not."""
+    """How a container ended before. kubectl hides an OOM kill as soon as the container runs again; this does not."""
     if status is None:
         return {}
     last = status.last_state.terminated if status.last_state is not None else None

@@ -1,7 +1,7 @@
-"""Custom resources by rules in the configuration: a rule → a Kind, which maps objects as any other. Pure.
+"""Custom resources by rules in the configuration: a rule → a Kind, which maps objects like any other. Pure.
 
 A path is dotted and begins with `spec.` or `status.`: `status.phase`, `spec.storage.secretName`; `[]` stands for all
-items of a list: `spec.backends[].name`. Annotations and managed fields have no path, since whole objects hide there.
+items of a list: `spec.backends[].name`. Annotations and managed fields have no path, since they may hold whole objects.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from msgspec import field
 
+from kgents_collector_k8s.mapping.entity import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.kinds import OURS, kind_of
 from kgents_collector_k8s.mapping.reference import named
-from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.objects.custom import CustomObject
 from kgents_shared.contract.entity import STATUSES, Connection, Ref, Value
 from kgents_shared.contract.section import Fault, Section
@@ -26,7 +26,7 @@ _WITHOUT_NAMESPACE: Final = (kinds.NODE, kinds.NAMESPACE)
 
 
 class StatusRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the status of an object stands: in a condition, or in a word. Without either it is `running`."""
+    """Where an object states its status: in a condition, or in a word. Without either it is `running`."""
 
     condition: str = ""
     """The type of a condition in `status.conditions`: `Ready`. True is running, False is failed, anything else
@@ -39,7 +39,7 @@ class StatusRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The object's word → one of running, pending, failed, terminating, succeeded, unknown."""
 
     reason: str = ""
-    """The path to why. Not needed with `condition`, which has its own reason."""
+    """The path to the reason. Not needed with `condition`, which has its own."""
 
     def faults(self) -> Iterator[Fault]:
         if self.condition and self.path:
@@ -65,10 +65,10 @@ class ConnectionRule(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     `pg.shop.svc:5432`."""
 
     namespace: str = ""
-    """The path to the peer's namespace. Empty, or nothing there: the object's own."""
+    """The path to the peer's namespace. Empty, or no value there: the object's own."""
 
     direction: str = "out"
-    """`in`: the peer is the one that acts, as a Secret that configures the object."""
+    """`in`: the peer is the acting side, such as a Secret that configures the object."""
 
     def faults(self) -> Iterator[Fault]:
         if not self.kind:
@@ -197,7 +197,7 @@ def _text(found: CustomObject, path: str) -> str:
 
 
 def _values(found: CustomObject, path: str) -> Iterator[Value]:
-    """The plain values at a path; what is no plain value there counts as nothing."""
+    """The scalar values at a path; anything else there is skipped."""
     steps = path.split(".")
     nodes: list[Any] = [found.spec if steps[0] == "spec" else found.status]
     for step in steps[1:]:

@@ -1,4 +1,4 @@
-"""EndpointSlices: which pods, and which addresses outside, are behind a Service now. Not shown themselves."""
+"""EndpointSlices: which pods and external addresses are behind a Service now. Not shown themselves."""
 
 from typing import Final
 
@@ -34,7 +34,7 @@ def fragment(slice_: EndpointSlice, scope: Scope) -> Fragment:
 
 
 def _conditions(endpoint: SliceEndpoint) -> tuple[bool, bool, bool]:
-    """Ready, serving, terminating. What is not stated: ready is true, serving is as ready, terminating is false."""
+    """Ready, serving, terminating. Defaults: ready is true, serving equals ready, terminating is false."""
     stated = endpoint.conditions
     if stated is None:
         return True, True, False

@@ -1,7 +1,7 @@
-"""Kubernetes Events: an Event as it is added or updated → an event of the contract on the object it is about. Pure.
+"""Kubernetes Events: an Event that is added or updated → an event of the contract about its object. Pure.
 
-An Event that happens again is updated, not added anew, so its id is its uid and its count. That it is deleted means
-that its time to live is over, and is no news.
+Kubernetes updates an Event that happens again and adds no new one, so the id is its uid and its count. A deletion means
+that its time to live is over, and is not reported.
 """
 
 import re
@@ -17,16 +17,16 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.vocabulary import kinds
 
 _TEXT_CHARS_MAX: Final = 240
-"""As much of a note as belongs into one sentence."""
+"""Characters of a note that are published."""
 
 _MESSAGE_CHARS_MAX: Final = 1_024
-"""As much as the API server takes for a note; legacy events may be longer."""
+"""Characters that the API server accepts for a note; legacy events may be longer."""
 
 _NOTE_CHARS_MAX: Final = 4 * _MESSAGE_CHARS_MAX
-"""As much as is searched for credentials, before it is cut: half a token is one still."""
+"""Characters searched for credentials before the note is cut: half a token is still a secret."""
 
 _CRITICAL: Final = frozenset({"SystemOOM", "KernelDeadlock", "NodeNotReady", "KubeletIsDown", "ContainerRuntimeIsDown"})
-"""A node is in danger, and all that runs on it."""
+"""Reasons that threaten a node and all that runs on it."""
 
 _ERROR: Final = frozenset(
     {
@@ -36,16 +36,16 @@ _ERROR: Final = frozenset(
         "FailedGetScale", "TaintManagerEviction", "ErrImageNeverPull", "InspectFailed",
     }
 )  # fmt: skip
-"""Something did not work that was to work. Warnings that pass by themselves (`Unhealthy`, `BackOff`) are not here."""
+"""Reasons that mean a failure. Warnings that pass by themselves (`Unhealthy`, `BackOff`) are not listed."""
 
 _WITHOUT_NAMESPACE: Final = ("Node", "Namespace", "PersistentVolume")
-"""Their Events stand in the namespace `default`, which some reporters put into the reference too."""
+"""Kinds whose Events are in the namespace `default`, which some reporters put into the reference, too."""
 
 _FIELD: Final = re.compile(r"spec\.(?:containers|initContainers|ephemeralContainers)\{([^}]+)\}")
 
 
 def event(found: objects.Event, scope: Scope) -> Event | None:
-    """The event; None for one that does not say when it happened, or on what."""
+    """The event; None for one without a time or an object."""
     series = found.series
     repeated_at = series.last_observed_time if series is not None else None
     created_at = found.metadata.creation_timestamp
@@ -73,7 +73,7 @@ def event(found: objects.Event, scope: Scope) -> Event | None:
 
 
 def _ref(regarding: ObjectReference, scope: Scope) -> Ref:
-    """The thing it is about: of an event on a container of a pod, the container."""
+    """The entity it is about: for an event on a container of a pod, the container."""
     kind = kind_of(regarding.kind, group_of(regarding.api_version))
     inside = _FIELD.fullmatch(regarding.field_path) if kind == "pod" else None
     if inside is not None:
@@ -83,7 +83,7 @@ def _ref(regarding: ObjectReference, scope: Scope) -> Ref:
 
 
 def _severity(found: objects.Event) -> str:
-    """By its reason, whatever its type: that a node is not ready is an event of the type Normal."""
+    """By its reason, not its type: `NodeNotReady` is an event of the type Normal."""
     if found.reason in _CRITICAL:
         return "critical"
     if found.reason in _ERROR:
@@ -92,7 +92,7 @@ def _severity(found: objects.Event) -> str:
 
 
 def _uid(regarding: ObjectReference, ref: Ref) -> str:
-    """The incarnation, as far as it is told: a container's is not, and kubelets put a node's name in its place."""
+    """The incarnation, if the Event has it: not for a container, and kubelets put a node's name in its place."""
     return "" if ref.kind == kinds.CONTAINER or regarding.uid == regarding.name else regarding.uid
 
 

@@ -1,8 +1,8 @@
-"""What one Kubernetes object says by itself: object → Fragment → inventory, which adds what other objects decide. Pure.
+"""What one Kubernetes object states: object → Fragment → inventory, which adds what other objects determine. Pure.
 
-An entity is more than its object: which Deployment owns a pod stands in a ReplicaSet, which Service routes to it in an
-EndpointSlice, which NetworkPolicy selects it in the policy. The mapping of a kind tells only what its own object says
-and leaves in the fragment what the inventory needs to join the rest.
+An entity is more than its object: the Deployment that owns a pod is named in a ReplicaSet, the Service that routes to
+it in an EndpointSlice, the NetworkPolicy that selects it in the policy. The mapping of a kind returns only what its own
+object states, and puts into the fragment what the inventory needs to join the rest.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
 
 
 class Scope(Struct, frozen=True):
-    """What every mapping is told besides the object."""
+    """What every mapping gets besides the object."""
 
     cluster: str
     """Our name of the observed cluster: the first token of every subject."""
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """The controlling owner, by the API's own names: `metadata.ownerReferences[controller=true]`."""
+    """The controlling owner, in the API's own names: `metadata.ownerReferences[controller=true]`."""
 
     api_kind: str
     """`ReplicaSet`, `Job`, `Rollout`: as the API spells it."""
@@ -47,10 +47,10 @@ class Endpoint(Struct, frozen=True, gc=False):
 
 
 class ExternalEndpoint(Struct, frozen=True, gc=False):
-    """One backend of a Service that is no pod: a database outside the cluster, entered by hand."""
+    """One backend of a Service that is not a pod: a database outside the cluster, entered by hand."""
 
     address: str
-    """`10.9.0.4:5432`, or without a port if the slice has none: an alias for whoever claims it."""
+    """`10.9.0.4:5432`, or without a port if the slice has none: an address that another entity may claim."""
     service: Ref
     is_ready: bool
     is_serving: bool
@@ -67,17 +67,17 @@ class Selector(Struct, frozen=True):
 
 
 class Fragment(Struct, frozen=True):
-    """What one object says by itself."""
+    """What one object states."""
 
     uid: str
     entities: list[Entity] = []
-    """The object's own entity first, then what is inside it (a pod's containers). Empty: it is not shown itself."""
+    """The object's own entity first, then its parts (a pod's containers). Empty: the object is not shown."""
     owner: Owner | None = None
     """The controlling owner, for ownership through objects that are not shown (ReplicaSet → Deployment)."""
     references: list[Ref] = []
-    """ConfigMaps and Secrets that it names: they are shown for as long as somebody names them."""
+    """ConfigMaps and Secrets that it refers to: they are shown for as long as any object refers to them."""
     hashes: dict[str, str] = {}
-    """A pod's labels that are not shown, by which a selector may still choose it."""
+    """A pod's labels that are not shown, which a selector may still match."""
     service: Ref | None = None
     """The Service whose endpoints these are, also when there are none."""
     endpoints: list[Endpoint] = []
@@ -86,7 +86,7 @@ class Fragment(Struct, frozen=True):
 
 
 class Kind(Struct, Generic[O], frozen=True):
-    """One kind of the API: where it is served, how it is decoded, what it says."""
+    """One kind of the API: where it is served, how it is decoded and mapped."""
 
     kind: str
     """Ours: `pod`, `deployment`, `replicaset`, `endpointslice`, `networkpolicy`, …"""
@@ -101,7 +101,7 @@ class Kind(Struct, Generic[O], frozen=True):
     fragment: Callable[[O, Scope], Fragment]
     is_namespaced: bool = True
     is_optional: bool = False
-    """Whether many clusters do not serve it (Gateway API): then its absence is no fault."""
+    """Whether many clusters do not serve it (Gateway API): then its absence is not a fault."""
     is_custom: bool = False
 
     @property

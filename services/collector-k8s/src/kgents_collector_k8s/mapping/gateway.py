@@ -1,12 +1,12 @@
-"""Gateway API: Gateway, HTTPRoute, GRPCRoute → entities; a route carries both ends, its Gateways and its backends."""
+"""Gateway API: Gateway, HTTPRoute, GRPCRoute → entities; a route is connected to its Gateways and its backends."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.kinds import kind_of
 from kgents_collector_k8s.mapping.reference import Mention, configured, named
-from kgents_collector_k8s.mapping.thing import Status, entity
 from kgents_collector_k8s.objects.gateway import Gateway, MethodMatch, Reference, Route, RouteMatch, RouteRule
 from kgents_collector_k8s.objects.metadata import Condition, condition
 from kgents_shared.contract.address import join
@@ -89,7 +89,7 @@ def _connection(peer: Ref, texts: Iterable[str], direction: str, name: Attribute
 
 
 def _ref(reference: Reference, found: Route, scope: Scope, *, kind: str, group: str) -> Ref:
-    """The ref of a reference in a route; kind and group are what it means if it does not say."""
+    """The ref of a reference in a route; `kind` and `group` are its defaults."""
     stated = group if reference.group is None else reference.group
     namespace = reference.namespace or found.metadata.namespace
     return Ref(scope.cluster, kind_of(reference.kind or kind, stated), reference.name, namespace)
@@ -118,7 +118,7 @@ def _certificates(found: Gateway) -> Iterator[Mention]:
 
 
 def _route_status(found: Route) -> Status:
-    """As good as the worst that one of its parents says; pending while none has said anything."""
+    """The worst status that any of its parents reports; pending while none has reported."""
     verdicts = [_standing(each.conditions, ("Accepted", "ResolvedRefs")) for each in found.status.parents or ()]
     if not verdicts:
         return "pending", "NotAccepted"
@@ -126,7 +126,7 @@ def _route_status(found: Route) -> Status:
 
 
 def _standing(conditions: list[Condition] | None, needed: tuple[str, ...]) -> Status:
-    """Failed by the first condition that is denied, pending until all are stated."""
+    """Failed by the first condition that is `False`, pending until all are reported."""
     stated = [condition(conditions, each) for each in needed]
     for each in stated:
         if each is not None and each.status == "False":

@@ -1,11 +1,11 @@
-"""Ingresses: an Ingress → the ingress entity, with the Services it leads to and the certificates it shows."""
+"""Ingresses: an Ingress → the ingress entity, with the Services it routes to and the certificates it uses."""
 
 from collections.abc import Iterator
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.reference import Mention, configured, named
-from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import Ingress, IngressBackend
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -17,7 +17,7 @@ _DEFAULT: Final = "spec.defaultBackend"
 
 
 def fragment(ingress: Ingress, scope: Scope) -> Fragment:
-    """An Ingress. Its addresses are its controller's, which many share, so it goes by its hosts."""
+    """An Ingress. Its addresses belong to its controller and are shared, so its hosts serve as aliases."""
     spec = ingress.spec
     secrets = (Mention("secret", each.secret_name, "tls", "spec.tls[]") for each in spec.tls or ())
     configures = configured(secrets, ingress.metadata.namespace, scope)
@@ -34,7 +34,7 @@ def fragment(ingress: Ingress, scope: Scope) -> Fragment:
 
 
 def _routes(ingress: Ingress, scope: Scope) -> list[Connection]:
-    """One connection for each Service, with all that leads there: `shop.example.com/cart`, `*` for the rest."""
+    """One connection for each Service, with all that is routed there: `shop.example.com/cart`, `*` for the rest."""
     found: dict[str, dict[str, str]] = {}
     for service, rule, path in _rules(ingress):
         found.setdefault(service, {}).setdefault(rule, path)
@@ -50,7 +50,7 @@ def _routes(ingress: Ingress, scope: Scope) -> list[Connection]:
 
 
 def _rules(ingress: Ingress) -> Iterator[tuple[str, str, str]]:
-    """Service, rule, and the field that says so."""
+    """Service, rule, and the field that names it."""
     for rule in ingress.spec.rules or ():
         for path in (rule.http.paths if rule.http is not None else None) or ():
             if name := _service(path.backend):

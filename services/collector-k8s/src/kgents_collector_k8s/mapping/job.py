@@ -1,9 +1,9 @@
-"""Work that ends: Job and CronJob → entities, by the words of `kubectl get jobs`."""
+"""Work that ends: Job and CronJob → entities, with the status that `kubectl get jobs` shows."""
 
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Attributes, Status, owner_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.thing import Attributes, Status, owner_of
 from kgents_collector_k8s.mapping.workload import workload
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.pod import PodSpec
@@ -14,7 +14,7 @@ from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def job(found: Job, scope: Scope) -> Fragment:
-    """A Job. Of one that a CronJob made, the CronJob carries what configures it."""
+    """A Job. If a CronJob made it, ConfigMaps and Secrets are connected to the CronJob instead."""
     attributes: Attributes = {
         otel.K8S_JOB_DESIRED_SUCCESSFUL_PODS: found.spec.completions,
         otel.K8S_JOB_MAX_PARALLEL_PODS: found.spec.parallelism,
@@ -28,7 +28,7 @@ def job(found: Job, scope: Scope) -> Fragment:
 
 
 def cronjob(found: CronJob, scope: Scope) -> Fragment:
-    """A CronJob. When it last ran is told by its Jobs: here it would be news at each run."""
+    """A CronJob. Its last run is not read: the Jobs have it, and here it would change at each run."""
     spec = found.spec
     attributes: Attributes = {
         attribute.CRONJOB_SCHEDULE: spec.schedule,
@@ -55,7 +55,7 @@ def _status(found: Job) -> Status:
         return "failed", failed.reason if failed is not None else ""
     if holds(status.conditions, "Suspended"):
         return "pending", "Suspended"
-    for verdict in ("FailureTarget", "SuccessCriteriaMet"):  # reached; the pods that are left come to their end
+    for verdict in ("FailureTarget", "SuccessCriteriaMet"):  # reached; the remaining pods are ending
         if holds(status.conditions, verdict):
             return "running", verdict
     return "running" if status.active else "pending", ""

@@ -27,14 +27,14 @@ _KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "HTTPRoute": (kinds.HTTPROUTE, ("gateway.networking.k8s.io",)),
     "GRPCRoute": (kinds.GRPCROUTE, ("gateway.networking.k8s.io",)),
 }
-"""The API's kind → our kind, and the groups in which it means that."""
+"""The API's kind → our kind, and the API groups in which the kind means that."""
 
 OURS: Final = frozenset(ours for ours, _ in _KINDS.values())
 """The names that are built in."""
 
 
 def kind_of(api_kind: str, group: str) -> str:
-    """Our name of a kind: `deployment`; for what we have no name, the API's in lower case: `rollout`.
+    """Our name of a kind: `deployment`; where we have none, the API's in lower case: `rollout`.
 
     A kind of another group with a name like one of ours carries its group, because its objects often carry the same
     names too: Knative's Service is `service.serving.knative.dev`. Events may leave out the group of their object; then

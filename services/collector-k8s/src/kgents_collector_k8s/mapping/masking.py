@@ -1,7 +1,7 @@
-"""Notes of Events, which anybody words as he likes: text → the same text without what looks like a credential. Pure.
+"""Notes of Events, which are free text: text → the same text with everything in the form of a credential masked. Pure.
 
-Kubelets quote commands of hooks, output of probes, and URLs. What has the form of a credential is masked; a secret in
-plain words among others cannot be known for one.
+Kubelets quote commands of hooks, output of probes, and URLs. What has the form of a credential is masked; a secret
+without such a form cannot be recognised.
 """
 
 import re
@@ -11,7 +11,7 @@ MASK: Final = "***"
 _KEY: Final = (
     r"(?:passw(?:or)?d|passphrase|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)[\w-]{0,16}"
 )
-# Repetitions are bounded: a note must not be able to make us search for long.
+# Repetitions are bounded: a crafted note must not make the search slow.
 _RULES: Final = (
     # The whole command of a lifecycle hook: `Exec lifecycle hook ([/bin/sh -c curl -u me:pw …]) for Container …`.
     (re.compile(r"(hook \(\[)[^\n]*?(\]\))"), rf"\1{MASK}\2"),

@@ -27,8 +27,8 @@ def pod_pulses(
 
     Args:
         found: one item of the answer.
-        entity_of: gives our entities; their attributes hold requests and limits. What is not among them gets no pulse:
-            it is not known yet, or no longer.
+        entity_of: returns our entities; their attributes hold requests and limits. Without one there is no pulse: the
+            object is not known yet, or no longer.
         scope: the cluster.
         interval_s: when to expect the next answer.
     """
@@ -48,7 +48,7 @@ def pod_pulses(
 def node_pulse(
     found: NodeMetrics, entity_of: Callable[[Ref], Entity | None], scope: Scope, *, interval_s: float
 ) -> ResourcePulse | None:
-    """The pulse of a node, against what the machine has; None for a node that is not among our entities."""
+    """The pulse of a node, relative to its capacity; None for a node that is not among our entities."""
     entity = entity_of(Ref(scope.cluster, kinds.NODE, found.metadata.name))
     if entity is None:
         return None
@@ -111,7 +111,7 @@ def _usage(quantities: Mapping[str, str] | None) -> Usage:
 
 
 def _total(usages: Mapping[str, Usage]) -> Usage:
-    """The sum over containers; not known if it is not known of one of them."""
+    """The sum over containers; None if it is not known for one of them."""
     cpus = [cpu for cpu, _ in usages.values() if cpu is not None]
     memories = [memory for _, memory in usages.values() if memory is not None]
     return (

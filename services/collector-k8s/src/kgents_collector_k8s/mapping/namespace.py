@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.cluster import Namespace
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -12,7 +12,7 @@ _STATUS: Final = {"Active": "running", "Terminating": "terminating"}
 
 
 def fragment(namespace: Namespace, scope: Scope) -> Fragment:
-    """A namespace. What lives in it says so in its ref."""
+    """A namespace. It has no connections: the ref of each entity names its namespace."""
     phase = namespace.status.phase
     itself = entity(
         namespace.metadata,

@@ -1,9 +1,9 @@
-"""NetworkPolicies: a NetworkPolicy → its entity, and the selector of the pods it is about."""
+"""NetworkPolicies: a NetworkPolicy → its entity, and the selector of the pods it applies to."""
 
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope, Selector
-from kgents_collector_k8s.mapping.thing import entity
 from kgents_collector_k8s.objects.network import NetworkPolicy
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -11,7 +11,7 @@ from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 
 def fragment(policy: NetworkPolicy, scope: Scope) -> Fragment:
-    """A NetworkPolicy. One for all pods of its namespace has one connection to that, not one to each pod."""
+    """A NetworkPolicy. One for all pods of its namespace has one connection to the namespace, not one to each pod."""
     metadata, chosen = policy.metadata, policy.spec.pod_selector
     is_for_all = not chosen.match_labels and not chosen.match_expressions
     namespace = Ref(scope.cluster, kinds.NAMESPACE, metadata.namespace)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Attributes, Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.quantity import integer, number
-from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.cluster import Node
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.vocabulary import kinds
@@ -13,7 +13,7 @@ from kgents_shared.contract.vocabulary.attributes import any_entity, otel
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PIDPressure")
-"""Conditions that should not hold, the worst first."""
+"""Conditions that mean trouble, the worst first."""
 
 _ROLE: Final = "node-role.kubernetes.io/"
 _OLD_ROLE: Final = "kubernetes.io/role"
@@ -83,7 +83,7 @@ def _roles(labels: Mapping[str, str]) -> list[str]:
 
 
 def _room(node: Node) -> Attributes:
-    """What the machine has, and what of that pods may have."""
+    """Capacity of the machine, and what of it pods may use."""
     found: Attributes = {}
     for family, quantities in (
         (attribute.NODE_CAPACITY, node.status.capacity),

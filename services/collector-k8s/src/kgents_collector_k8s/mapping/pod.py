@@ -5,11 +5,11 @@ from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping import container
+from kgents_collector_k8s.mapping.entity import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
-from kgents_collector_k8s.mapping.thing import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
@@ -20,7 +20,7 @@ from kgents_shared.contract.vocabulary.attributes import otel
 _WORKLOADS: Final = frozenset(
     {("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")}
 )
-"""Owners whose template says what configures their pods."""
+"""Owners whose template names what configures their pods."""
 
 _OVER: Final = ("Succeeded", "Failed")
 _LAST_REASON: Final = otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON
@@ -30,8 +30,8 @@ _OOM_KILLED: Final = "OOMKilled"
 def fragment(pod: Pod, scope: Scope) -> Fragment:
     """The pod and its containers. Its owner's edge, its Services and its policies are joined by the inventory.
 
-    What configures it is carried by its workload, since all its pods are configured alike. A pod that has none carries
-    it itself: a bare one, one of the node's own (its owner is the Node), one of an operator's.
+    ConfigMaps and Secrets are connected to its workload, since all its pods are configured alike. A pod without one is
+    connected itself: a bare pod, a static pod (its owner is the Node), a pod of an operator.
     """
     ref = ref_of(pod.metadata, "pod", scope)
     owner = owner_of(pod.metadata)
@@ -79,7 +79,7 @@ def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
 
 
 def _last_reason(containers: list[Entity]) -> str | None:
-    """How containers of the pod ended before they were started again; a kill for memory before all others."""
+    """How containers of the pod ended before their restart; an OOM kill takes precedence."""
     reasons = {str(each.attributes[_LAST_REASON]) for each in containers if _LAST_REASON in each.attributes}
     return _OOM_KILLED if _OOM_KILLED in reasons else min(reasons, default=None)
 
@@ -87,7 +87,7 @@ def _last_reason(containers: list[Entity]) -> str | None:
 def _addresses(pod: Pod) -> Iterator[str]:
     """Its own IPs, and the ports that it occupies on its node.
 
-    The IPs of a pod that is over belong to others soon; those of one on the host network belong to the node.
+    The IPs of a finished pod are soon assigned to others; those of one on the host network belong to the node.
     """
     spec, status = pod.spec, pod.status
     if status.phase in _OVER:

@@ -18,7 +18,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from kgents_collector_k8s.mapping.thing import Status
+from kgents_collector_k8s.mapping.entity import Status
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.pod import ContainerState, ContainerStatus, Pod, Terminated
 
@@ -48,7 +48,7 @@ _NOTHING: Final = ContainerState()
 
 
 def word_of(pod: Pod) -> str:
-    """The word, by kubectl's own algorithm (`printPod`), so that both say the same."""
+    """The word, by kubectl's own algorithm (`printPod`), so that both agree."""
     status = pod.status
     word = status.reason or status.phase
     if any(each.type == "PodScheduled" and each.reason == "SchedulingGated" for each in status.conditions or ()):
@@ -96,7 +96,7 @@ def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str
 
 
 def _waiting(pod: Pod, reason: str) -> Status:
-    """Of a container that waits. In a pod that is over it waits for nothing: kubelets leave it as it was."""
+    """Of a waiting container. In a finished pod it is not starting any more: kubelets leave the state as it was."""
     status = _status(reason) if reason else "pending"
     over = _OVER.get(pod.status.phase)
     if status == "pending" and over is not None:
@@ -105,7 +105,7 @@ def _waiting(pod: Pod, reason: str) -> Status:
 
 
 def _reason(pod: Pod, word: str) -> str:
-    """What the status does not say yet."""
+    """The reason, if it says more than the status."""
     if word.removeprefix("Init:") == _CRASH_LOOP and any(map(_is_out_of_memory, _containers(pod))):
         return _OOM_KILLED
     if word == "Running" and not holds(pod.status.conditions, "Ready"):
@@ -121,9 +121,9 @@ def _containers(pod: Pod) -> Iterable[ContainerStatus]:
 
 
 def _is_out_of_memory(status: ContainerStatus) -> bool:
-    """Whether it is not started again because it was killed for its memory: kubectl says only that it is not started.
+    """Whether a container in CrashLoopBackOff was last OOM-killed: kubectl shows only `CrashLoopBackOff`.
 
-    One that runs again runs: how it ended before is an attribute of it.
+    A container that runs again counts as running; how it ended before is an attribute.
     """
     state, last = status.state or _NOTHING, status.last_state or _NOTHING
     is_held_back = state.waiting is not None and state.waiting.reason == _CRASH_LOOP
@@ -145,9 +145,9 @@ def _status(word: str) -> str:
 
 
 def _initializing(pod: Pod) -> str | None:
-    """The word of the first init container that is not over; None when all are."""
-    wished = pod.spec.init_containers or ()
-    sidecars = {each.name for each in wished if each.restart_policy == _ALWAYS}
+    """The word of the first init container that has not finished; None when all have."""
+    declared = pod.spec.init_containers or ()
+    sidecars = {each.name for each in declared if each.restart_policy == _ALWAYS}
     for done, each in enumerate(pod.status.init_container_statuses or ()):
         state = each.state or _NOTHING
         if state.terminated is not None and state.terminated.exit_code == 0:
@@ -158,12 +158,12 @@ def _initializing(pod: Pod) -> str | None:
             return f"Init:{ended(state.terminated)}"
         if state.waiting is not None and state.waiting.reason not in ("", "PodInitializing"):
             return f"Init:{state.waiting.reason}"
-        return f"Init:{done}/{len(wished)}"
+        return f"Init:{done}/{len(declared)}"
     return None
 
 
 def _running(pod: Pod, word: str) -> str:
-    """The word of the first container that has one to say; a running one says none."""
+    """The word of the first container that has one; a running container has none."""
     failure, has_running = "", False
     for each in reversed(pod.status.container_statuses or ()):
         state = each.state or _NOTHING

@@ -12,19 +12,19 @@ _POWER_OF_TEN: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9
 _POWER_OF_TWO: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 _CHARS_MAX: Final = 64
-"""The API server writes at most about thirty: more is none of its making, and may be costly to compute."""
+"""The API server writes at most about thirty characters: a longer text is not its own, and may be costly to compute."""
 _POWER_MAX: Final = 30
 """The API knows no quantity above 2^63 or below 10^-9."""
 
 
 def number(quantity: str | None) -> float | None:
-    """The number itself (cores, pods); None for what is missing or is no quantity."""
+    """The number itself (cores, pods); None if it is missing or not a quantity."""
     found = _fraction(quantity) if quantity else None
     return found[0] / found[1] if found is not None else None
 
 
 def integer(quantity: str | None) -> int | None:
-    """The number, rounded up as Kubernetes does (bytes); None for what is missing or is no quantity."""
+    """The number, rounded up as Kubernetes does (bytes); None if it is missing or not a quantity."""
     found = _fraction(quantity) if quantity else None
     return -(-found[0] // found[1]) if found is not None else None
 

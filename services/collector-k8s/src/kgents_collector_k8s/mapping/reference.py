@@ -1,6 +1,6 @@
 """References of a pod or pod template: its spec → connections to ConfigMaps, Secrets and claims, each with evidence.
 
-Every place where a spec can name one counts: the environment of all containers (init and ephemeral too), volumes,
+Every place where a spec can refer to one is read: the environment of all containers (init and ephemeral too), volumes,
 projected volumes, volume drivers that log in, image pull secrets. Only names are read.
 """
 
@@ -18,11 +18,11 @@ from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 
 _EVERYWHERE: Final = "kube-root-ca.crt"
-"""Mounted into every pod of every cluster: an edge from it to everything tells nothing."""
+"""Mounted into every pod of every cluster: edges to it carry no information."""
 
 
 class Mention(Struct, frozen=True, gc=False):
-    """One place that names a ConfigMap or Secret."""
+    """One place that refers to a ConfigMap or Secret."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Mention(Struct, frozen=True, gc=False):
 
 
 def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> list[Connection]:
-    """One `configures` connection for each object that is mentioned, however often, in the order of their names."""
+    """One `configures` connection for each object referred to, however often, sorted by name."""
     by_ref: dict[Ref, list[Mention]] = {}
     for each in mentions:
         if each.name and each.name != _EVERYWHERE:
@@ -57,12 +57,12 @@ def configured(mentions: Iterator[Mention], namespace: str, scope: Scope) -> lis
 
 
 def named(connections: list[Connection]) -> list[Ref]:
-    """The ConfigMaps and Secrets among the peers: they are shown for as long as somebody names them."""
+    """The ConfigMaps and Secrets among the peers: they are shown for as long as any object refers to them."""
     return [each.peer for each in connections if each.kind == edges.CONFIGURES and isinstance(each.peer, Ref)]
 
 
 def mentions(spec: PodSpec, at: str) -> Iterator[Mention]:
-    """All that a spec names; `at` is the spec's own path (`spec.template.spec`)."""
+    """All that a spec refers to; `at` is the spec's own path (`spec.template.spec`)."""
     groups = (
         ("containers", spec.containers),
         ("initContainers", spec.init_containers),
@@ -78,7 +78,7 @@ def mentions(spec: PodSpec, at: str) -> Iterator[Mention]:
 
 
 def claims(spec: PodSpec, at: str, namespace: str, scope: Scope, *, pod: str = "") -> list[Connection]:
-    """One `volume` connection for each claim; those made for a pod only when the pod's name is given."""
+    """One `volume` connection for each claim; ephemeral claims only when the pod's name is given."""
     volumes: dict[str, tuple[str, str]] = {}
     for each in spec.volumes or ():
         if each.persistent_volume_claim is not None:

@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_collector_k8s.mapping.entity import Attributes
 from kgents_collector_k8s.mapping.quantity import integer, number
-from kgents_collector_k8s.mapping.thing import Attributes
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -40,7 +40,7 @@ def container_resources(container: Container) -> Attributes:
 
 
 def pod_resources(spec: PodSpec) -> Attributes:
-    """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or else the sum over what runs side by side.
+    """`kgents.k8s.pod.cpu.request` and the like: stated for the pod, or the sum over containers that run together.
 
     That is all containers and the sidecars among the init containers; the other init containers are over by then. The
     limit is left out unless each of them has one: without one, a container may take what the node has.
@@ -50,11 +50,11 @@ def pod_resources(spec: PodSpec) -> Attributes:
         *(each for each in spec.init_containers or () if each.restart_policy == "Always"),
     ]
     stated = spec.resources or Resources()
-    wished = [each.resources.requests if each.resources is not None else None for each in side_by_side]
+    requested = [each.resources.requests if each.resources is not None else None for each in side_by_side]
     capped = [each.resources.limits if each.resources is not None else None for each in side_by_side]
     found: Attributes = {}
     for resource, names in _POD.items():
-        found[names.request] = _read(stated.requests, resource) or _sum(wished, resource, all_needed=False)
+        found[names.request] = _read(stated.requests, resource) or _sum(requested, resource, all_needed=False)
         found[names.limit] = _read(stated.limits, resource) or _sum(capped, resource, all_needed=True)
     return found
 

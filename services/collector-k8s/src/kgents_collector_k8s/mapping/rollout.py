@@ -1,24 +1,24 @@
-"""How far a rollout is, as `kubectl rollout status` decides it: a workload → status and reason. Pure.
+"""The progress of a rollout, as `kubectl rollout status` decides it: a workload → status and reason. Pure.
 
-A workload runs for as long as it serves: a Deployment while its condition Available does not deny it, the others while
-at least one pod is there for them. The reason tells what the rollout waits for, in kubectl's order:
+A workload is running for as long as it serves: a Deployment while its condition Available is not `False`, the others
+while at least one pod is available. The reason is what the rollout waits for, in kubectl's order:
 
 | reason | it waits for |
 |---|---|
 | `SpecNotObserved` | its controller to see the change |
-| `ProgressDeadlineExceeded` | nothing any more: the Deployment has failed |
+| `ProgressDeadlineExceeded` | nothing: the Deployment has failed |
 | `ReplicaFailure` | pods that the API server or a quota refuses |
-| `Paused` | somebody to resume it |
+| `Paused` | an operator to resume it |
 | `Updating` | pods of the new revision |
 | `TerminatingOldPods` | pods of the old revision to go |
 | `WaitingForPods` | pods to become ready, or available |
-| `ScaledToZero`, `Misscheduled` | nothing: what is worth knowing of one that is complete |
+| `ScaledToZero`, `Misscheduled` | nothing: the rollout is complete |
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from kgents_collector_k8s.mapping.thing import Status
+from kgents_collector_k8s.mapping.entity import Status
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
 
@@ -51,7 +51,7 @@ def deployment(found: Deployment) -> Status:
 
 
 def replicaset(found: ReplicaSet) -> Status:
-    """Of a ReplicaSet, which has no rollout: only whether its pods are there."""
+    """Of a ReplicaSet, which has no rollout: only whether its pods are available."""
     spec, status = found.spec, found.status
     steps = {
         _UNOBSERVED: found.metadata.generation > status.observed_generation,
@@ -76,14 +76,14 @@ def statefulset(found: StatefulSet) -> Status:
 
 def daemonset(found: DaemonSet) -> Status:
     """Of a DaemonSet. One with the strategy OnDelete has no rollout: only its pods count."""
-    status, wished = found.status, found.status.desired_number_scheduled
+    status, desired = found.status, found.status.desired_number_scheduled
     is_rolling = found.spec.update_strategy.type == _ROLLING
     steps = {
         _UNOBSERVED: found.metadata.generation > status.observed_generation,
-        _UPDATING: is_rolling and status.updated_number_scheduled < wished,
-        _WAITING: status.number_available < wished,
+        _UPDATING: is_rolling and status.updated_number_scheduled < desired,
+        _WAITING: status.number_available < desired,
     }
-    serves = status.number_available > 0 or wished == 0
+    serves = status.number_available > 0 or desired == 0
     return _standing(steps, serves=serves, otherwise="Misscheduled" if status.number_misscheduled else "")
 
 
@@ -98,6 +98,6 @@ def _is_updating(found: StatefulSet) -> bool:
 
 
 def _standing(steps: Mapping[str, bool], *, serves: bool, otherwise: str) -> Status:
-    """The first step that the rollout waits for; `otherwise` is what is to be said of one that is complete."""
+    """The first step that the rollout waits for; `otherwise` is the reason of a complete one."""
     waits_for = next((reason for reason, is_waited_for in steps.items() if is_waited_for), "")
     return ("running" if serves or not waits_for else "pending"), waits_for or otherwise

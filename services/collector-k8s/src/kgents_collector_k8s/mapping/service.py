@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
+from kgents_collector_k8s.mapping.entity import Attributes, Status, entity
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.thing import Attributes, Status, entity
 from kgents_collector_k8s.objects.network import Service, ServicePort
 from kgents_shared.contract.address import join, normalised
 from kgents_shared.contract.entity import Connection, Entity
@@ -20,7 +20,7 @@ _HEADLESS: Final = "None"
 
 
 def fragment(service: Service, scope: Scope) -> Fragment:
-    """A Service. Which pods are behind it, its EndpointSlices tell, not its selector."""
+    """A Service. The pods behind it come from its EndpointSlices, not its selector."""
     external = normalised(service.spec.external_name)
     itself = entity(
         service.metadata,
@@ -36,11 +36,11 @@ def fragment(service: Service, scope: Scope) -> Fragment:
 
 
 def backed(service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint]) -> Entity:
-    """The Service with what its EndpointSlices say of it; one without a slice has nobody to say anything.
+    """The Service with the status that its endpoints give it; it has at least one EndpointSlice.
 
-    With endpoints of which none takes requests it waits for them. Without any endpoint it may be meant so, by who
-    scaled its pods to zero or has not made them yet: that is said, and no fault. An endpoint that is about to go is
-    still used when there is no better one.
+    With endpoints of which none is ready or serving it is pending. Without any endpoint it may be scaled to zero, or
+    its pods are not created yet: the reason says so, and it is not a fault. A terminating endpoint counts while it
+    serves.
     """
     if service.status != "running" or any(each.is_ready or each.is_serving for each in endpoints):
         return service
@@ -49,7 +49,7 @@ def backed(service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint]) 
 
 
 def _status(service: Service) -> Status:
-    """It runs even while its load balancer is not there: inside the cluster it is reached without."""
+    """Running even without its load balancer: inside the cluster it is reached without one."""
     is_waiting = service.spec.type == "LoadBalancer" and not service.status.load_balancer.ingress
     return "running", "LoadBalancerPending" if is_waiting else ""
 

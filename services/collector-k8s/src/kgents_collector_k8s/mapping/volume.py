@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from kgents_collector_k8s.mapping.entity import Attributes, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.quantity import integer
-from kgents_collector_k8s.mapping.thing import Attributes, entity
 from kgents_collector_k8s.objects.metadata import holds
 from kgents_collector_k8s.objects.storage import PersistentVolume, PersistentVolumeClaim, VolumeSpec
 from kgents_shared.contract.entity import Connection, Ref
@@ -21,7 +21,7 @@ _VOLUME: Final = {
     "Failed": "failed",
 }
 _RESIZING: Final = ("ControllerResizeError", "NodeResizeError", "FileSystemResizePending", "Resizing")
-"""Conditions of a claim that is growing, or fails to."""
+"""Conditions of a claim that is being resized, or whose resize failed."""
 
 
 def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from kgents_collector_k8s.mapping import rollout
+from kgents_collector_k8s.mapping.entity import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
-from kgents_collector_k8s.mapping.thing import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_collector_k8s.objects.pod import PodSpec
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
@@ -26,7 +26,7 @@ def workload(
     attributes: Attributes,
     at: str = TEMPLATE,
 ) -> Fragment:
-    """The fragment of anything that makes pods: it carries what configures them and the claims they share."""
+    """The fragment of any object that makes pods: connected to what configures them and to the claims they share."""
     owner = owner_of(metadata)
     configures = configured(mentions(template, at), metadata.namespace, scope)
     itself = entity(
@@ -67,7 +67,7 @@ def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
 
 
 def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
-    """A StatefulSet. The claims of its `volumeClaimTemplates` are carried by its pods: each has its own."""
+    """A StatefulSet. The claims of its `volumeClaimTemplates` are connected to its pods: each has its own."""
     attributes: Attributes = {
         otel.K8S_STATEFULSET_DESIRED_PODS: found.spec.replicas,
         otel.K8S_STATEFULSET_UPDATED_PODS: found.status.updated_replicas,

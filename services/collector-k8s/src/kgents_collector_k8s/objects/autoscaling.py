@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler. Its metrics are not read: they move by themselves."""
+"""HorizontalPodAutoscaler. Its metrics are not read: they change by themselves."""
 
 from kgents_collector_k8s.objects.metadata import Condition, Lean, Metadata, ObjectReference
 
@@ -12,7 +12,7 @@ class AutoscalerSpec(Lean, frozen=True):
 
 
 class AutoscalerStatus(Lean, frozen=True):
-    """Where it stands."""
+    """The current state."""
 
     current_replicas: int = 0
     desired_replicas: int = 0

@@ -4,7 +4,7 @@ from kgents_collector_k8s.objects.metadata import Condition, Lean, Metadata
 
 
 class Reference(Lean, frozen=True, gc=False):
-    """A reference to an object, maybe of another namespace; what is left out depends on the place it stands in."""
+    """A reference to an object, maybe of another namespace; defaults depend on where the reference is."""
 
     name: str
     kind: str = ""
@@ -29,7 +29,7 @@ class Listener(Lean, frozen=True):
 
 
 class GatewaySpec(Lean, frozen=True):
-    """A Gateway as it is wished for."""
+    """The desired Gateway."""
 
     gateway_class_name: str = ""
     listeners: list[Listener] | None = None
@@ -42,7 +42,7 @@ class GatewayAddress(Lean, frozen=True, gc=False):
 
 
 class GatewayStatus(Lean, frozen=True):
-    """A Gateway as its controller made it."""
+    """A Gateway as its controller reports it."""
 
     conditions: list[Condition] | None = None
     addresses: list[GatewayAddress] | None = None
@@ -85,7 +85,7 @@ class RouteRule(Lean, frozen=True):
 
 
 class RouteSpec(Lean, frozen=True):
-    """A route as it is wished for."""
+    """The desired route."""
 
     parent_refs: list[Reference] | None = None
     hostnames: list[str] | None = None
@@ -93,13 +93,13 @@ class RouteSpec(Lean, frozen=True):
 
 
 class RouteParent(Lean, frozen=True):
-    """What one parent says of a route."""
+    """The status of a route at one parent."""
 
     conditions: list[Condition] | None = None
 
 
 class RouteStatus(Lean, frozen=True):
-    """What a route's parents say."""
+    """The status of a route at all its parents."""
 
     parents: list[RouteParent] | None = None
 

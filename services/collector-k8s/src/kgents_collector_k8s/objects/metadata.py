@@ -54,7 +54,7 @@ class Named(Lean, frozen=True, gc=False):
 
 
 class Condition(Lean, frozen=True, gc=False):
-    """One condition of a status. Its times and its message are not read: the one moves, the other may hold too much."""
+    """One condition of a status. Not read: times, which change by themselves; its message, which may hold secrets."""
 
     type: str = ""
     status: str = ""

@@ -1,4 +1,4 @@
-"""How requests find pods: Service, EndpointSlice, Ingress, and NetworkPolicy, which decides who may."""
+"""How requests reach pods: Service, EndpointSlice, Ingress, and NetworkPolicy, which allows or denies them."""
 
 from msgspec import field
 
@@ -16,7 +16,7 @@ class ServicePort(Lean, frozen=True, gc=False):
 
 
 class ServiceSpec(Lean, frozen=True):
-    """A Service as it is wished for, with the addresses that it was given."""
+    """The desired Service, with the addresses that it was given."""
 
     type: str = "ClusterIP"
     selector: dict[str, str] | None = None
@@ -89,7 +89,7 @@ class EndpointSlice(Lean, frozen=True):
 
 
 class ServiceBackend(Lean, frozen=True, gc=False):
-    """The Service that an Ingress leads to."""
+    """The Service that an Ingress routes to."""
 
     name: str
 
@@ -127,7 +127,7 @@ class IngressTLS(Lean, frozen=True, gc=False):
 
 
 class IngressSpec(Lean, frozen=True):
-    """Which host and path lead where."""
+    """Which host and path are routed to which Service."""
 
     ingress_class_name: str = ""
     default_backend: IngressBackend | None = None
@@ -143,7 +143,7 @@ class Ingress(Lean, frozen=True):
 
 
 class NetworkPolicySpec(Lean, frozen=True):
-    """Whom a policy is about. Whom it lets in is not read."""
+    """The pods that a policy applies to. Which peers it allows is not read."""
 
     pod_selector: LabelSelector = LabelSelector()
     policy_types: list[str] | None = None

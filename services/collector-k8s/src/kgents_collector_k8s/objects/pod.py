@@ -45,7 +45,7 @@ class Resources(Lean, frozen=True):
 
 
 class Container(Lean, frozen=True):
-    """A container as it is wished for."""
+    """The desired container."""
 
     name: str
     image: str = ""
@@ -114,7 +114,7 @@ class Volume(Lean, frozen=True):
 
 
 class PodSpec(Lean, frozen=True):
-    """A pod as it is wished for."""
+    """The desired pod."""
 
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
@@ -158,7 +158,7 @@ class ContainerState(Lean, frozen=True, gc=False):
 
 
 class ContainerStatus(Lean, frozen=True, gc=False):
-    """A container as the kubelet found it."""
+    """A container as the kubelet reports it."""
 
     name: str
     state: ContainerState | None = None
@@ -177,7 +177,7 @@ class PodIP(Lean, frozen=True, gc=False):
 
 
 class PodStatus(Lean, frozen=True):
-    """A pod as the kubelet found it."""
+    """A pod as the kubelet reports it."""
 
     phase: str = ""
     reason: str = ""

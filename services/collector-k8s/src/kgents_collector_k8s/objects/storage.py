@@ -5,7 +5,7 @@ from kgents_collector_k8s.objects.pod import Resources
 
 
 class ClaimSpec(Lean, frozen=True):
-    """Storage as it is wished for."""
+    """The desired storage."""
 
     volume_name: str = ""
     storage_class_name: str | None = None
@@ -31,18 +31,18 @@ class PersistentVolumeClaim(Lean, frozen=True):
 
 
 class CSI(Lean, frozen=True, gc=False):
-    """A volume as its driver knows it."""
+    """A volume as its driver describes it."""
 
     driver: str = ""
     volume_handle: str = ""
 
 
 class Backing(Lean, frozen=True, gc=False):
-    """Storage of another type: that it is used is all that is read."""
+    """Storage of another type: only that it is used is read."""
 
 
 class VolumeSpec(Lean, frozen=True):
-    """A volume as it was made."""
+    """A volume as it was created."""
 
     capacity: dict[str, str] | None = None
     access_modes: list[str] | None = None

@@ -1,11 +1,11 @@
-"""Workloads: what makes pods. Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob."""
+"""Workloads, which make pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob."""
 
 from kgents_collector_k8s.objects.metadata import Condition, Lean, Metadata
 from kgents_collector_k8s.objects.pod import PodTemplate
 
 
 class RollingUpdate(Lean, frozen=True, gc=False):
-    """The one knob of a rolling update that decides when a StatefulSet's is over."""
+    """The setting that decides when a StatefulSet's rolling update is complete."""
 
     partition: int | None = None
 
@@ -85,7 +85,7 @@ class DaemonSet(Lean, frozen=True):
 
 
 class JobSpec(Lean, frozen=True):
-    """What a Job is to reach."""
+    """The desired Job."""
 
     parallelism: int | None = None
     completions: int | None = None
@@ -94,7 +94,7 @@ class JobSpec(Lean, frozen=True):
 
 
 class JobStatus(Lean, frozen=True):
-    """What a Job has reached."""
+    """The progress of a Job."""
 
     active: int = 0
     succeeded: int = 0
@@ -127,7 +127,7 @@ class CronJobSpec(Lean, frozen=True):
 
 
 class CronJob(Lean, frozen=True):
-    """`batch/v1` CronJob. Its status is not read: it holds the times of the last run, which the Jobs have better."""
+    """`batch/v1` CronJob. Its status is not read: the Jobs state the times of the last run more exactly."""
 
     metadata: Metadata
     spec: CronJobSpec = CronJobSpec()

@@ -1,7 +1,7 @@
 """One API server over HTTP: login → session → JSON answers, and the lines of a watch.
 
-kubernetes-asyncio gives the session. Its models and its watch are not used: they cost a hundred times the time, and
-pass errors off as events.
+The session is kubernetes-asyncio's. Its models and its watch are not used: they take a hundred times as long, and
+return errors as events.
 """
 
 import asyncio
@@ -27,24 +27,24 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 CONNECT_S: Final = 10.0
-"""To reach the server."""
+"""Seconds to connect to the server."""
 HEAD_S: Final = 30.0
-"""To get the head of an answer: a server that is short of room lets requests wait for up to 15 s."""
+"""Seconds until the head of an answer: an overloaded server queues requests for up to 15 s."""
 ANSWER_S: Final = 60.0
-"""For one whole answer; a page of a list takes well under a second."""
+"""Seconds for one whole answer; a page of a list takes well under a second."""
 IDLE_S: Final = 90.0
-"""How long a watch may say nothing. A server sends bookmarks about every minute; a peer that vanished sends nothing."""
+"""Seconds that a watch may be silent. A server sends bookmarks about every minute; a vanished peer sends nothing."""
 ALIVE_S: Final = 10.0
-"""For any answer at all to a question that no server lets wait."""
+"""Seconds for an answer to `/livez`, which no server queues."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 LINE_BYTES_MAX: Final = 8 * 1024**2
 """etcd takes objects of at most 1.5 MiB."""
 RELOGIN_S: Final = 10.0
-"""At least so long between two logins: a server that refuses every token must not be flooded with them."""
+"""Least seconds between two logins: a server that refuses every token must not be flooded with them."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""How decoding fails: not JSON or not what was expected, not UTF-8 in a part that was skipped at first, too deep."""
+"""How decoding fails: not JSON or not the expected type, not UTF-8 in a part skipped at first, nested too deep."""
 TEXT_CHARS_MAX: Final = 300
-"""As much of a server's words as is passed on: they end in logs and heartbeats."""
+"""Characters of a server's message that are passed on to logs and heartbeats."""
 HEADERS: Final = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "identity"),
@@ -55,7 +55,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ApiError(Exception):
-    """The server did not give what was asked for; `status` is HTTP's, 0 when there was no answer."""
+    """A request failed; `status` is the HTTP status, 0 when there was no answer."""
 
     def __init__(self, status: int, text: str, *, reason: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(text)
@@ -65,7 +65,7 @@ class ApiError(Exception):
 
     @property
     def is_expired(self) -> bool:
-        """Whether the version or page that was asked for is compacted, or not this server's: only a new list helps.
+        """Whether the requested version or page is compacted, or not of this server: a new list is needed.
 
         A version too large is one from before the server's store was restored from a backup.
         """
@@ -77,7 +77,7 @@ class _Details(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How the API says no, over HTTP and as an ERROR line of a watch."""
+    """An error of the API, over HTTP or as an ERROR line of a watch."""
 
     code: int = 0
     reason: str = ""
@@ -85,7 +85,7 @@ class Status(msgspec.Struct, frozen=True):
     details: _Details | None = None
 
     def error(self, status: int = 0) -> ApiError:
-        """As an exception; `status` is HTTP's, where there is one."""
+        """As an exception; `status` is the HTTP status, if there is one."""
         retry_after_s = self.details.retry_after_seconds if self.details is not None else None
         text = self.message[:TEXT_CHARS_MAX]
         return ApiError(status or self.code, text, reason=self.reason, retry_after_s=retry_after_s)
@@ -97,7 +97,7 @@ class ApiClient:
     def __init__(self, kubeconfig: Path | None, context: str, clock: Clock) -> None:
         """No kubeconfig: the pod's service account, or where there is none, the user's own kubeconfig.
 
-        No context: the one that is current when the client begins. It stays, whatever is made the current one later.
+        No context: the one that is current when the client starts. It stays, even if the current context changes.
         """
         self._kubeconfig = kubeconfig
         self._context = context
@@ -119,14 +119,14 @@ class ApiClient:
 
     @property
     def url(self) -> str:
-        """The server that is asked."""
+        """The url of the server."""
         return _server(self._current().configuration)
 
     async def get(self, path: str, params: Mapping[str, str], type_: type[T]) -> T:
         """One answer.
 
         Raises:
-            ApiError: there was none, it was no success, or no such object.
+            ApiError: there was none, its status was an error, or it was not the expected object.
         """
         body = await self.get_bytes(path, params)
         try:
@@ -135,7 +135,7 @@ class ApiClient:
             raise ApiError(0, f"{path}: unreadable answer: {error}") from error
 
     async def get_bytes(self, path: str, params: Mapping[str, str]) -> bytes:
-        """One answer as it is."""
+        """One answer, undecoded."""
         async with self._errors(path), asyncio.timeout(ANSWER_S), self._answer(path, params) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():
@@ -149,7 +149,7 @@ class ApiClient:
 
         Raises:
             ApiError: the server refused it, or the connection broke.
-            TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; what came before is good.
+            TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; lines before that are valid.
         """
         async with self._errors(path), self._answer(path, params) as response:
             watch = _Watch(path, response, deadline_s)
@@ -164,7 +164,7 @@ class ApiClient:
                 self._watches.discard(watch)
 
     async def is_alive(self) -> bool:
-        """Whether the server says anything within ALIVE_S, be it that it refuses. It is no reason to log in again."""
+        """Whether the server answers within ALIVE_S, even with a refusal. A refusal here causes no new login."""
         try:
             async with asyncio.timeout(ALIVE_S), self._current().used() as login:
                 response = await self._request(login, "/livez", {}, may_fail=False)
@@ -173,11 +173,11 @@ class ApiClient:
         except TimeoutError:
             return False
         except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
-            _log.debug("liveness_unknown", reason=_why(error))  # what the watches learn as well
+            _log.debug("liveness_unknown", reason=_why(error))  # the watches see these as well
         return True
 
     def end_watches(self) -> None:
-        """End all watches that are open, as if their time were over."""
+        """End all open watches, as if their deadline had passed."""
         for watch in self._watches:
             watch.end()
 
@@ -195,7 +195,7 @@ class ApiClient:
                     try:
                         if response.status != 200:
                             raise await _refusal(path, response)
-                        if response.content_type == "text/html":  # a login page, of a proxy before the server
+                        if response.content_type == "text/html":  # a login page of a proxy in front of the server
                             raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
                         yield response
                     finally:
@@ -206,7 +206,7 @@ class ApiClient:
     async def _request(
         self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
-        """The head of the answer; None, if that is allowed, when the login is not good any more."""
+        """The head of the answer; None, if that is allowed, when the login is no longer accepted."""
         headers = [*HEADERS, *login.headers]
         try:
             settings = (await login.configuration.auth_settings()).values()
@@ -236,7 +236,7 @@ class ApiClient:
 
     @asynccontextmanager
     async def _errors(self, path: str) -> AsyncIterator[None]:
-        """Turn what the network does into one error."""
+        """Turn every network error into an ApiError."""
         try:
             yield
         except TimeoutError:
@@ -248,7 +248,7 @@ class ApiClient:
         """A token or certificate may have been renewed since it was read.
 
         Raises:
-            ApiError: it cannot be read now. That is no reason to end: it may be about to be written.
+            ApiError: it cannot be read now. The service goes on: the file may be in the middle of a rotation.
         """
         try:
             await self._log_in()
@@ -280,9 +280,9 @@ class ApiClient:
 
 
 class _Watch:
-    """A stream that is open. Its deadline holds while it is read, and only then.
+    """An open stream. Its deadline applies only while it is read.
 
-    A timeout around what a generator yields would cancel its reader, in the middle of whatever that does.
+    A timeout inside a generator would cancel its consumer at an arbitrary point.
     """
 
     def __init__(self, path: str, response: aiohttp.ClientResponse, seconds: float) -> None:
@@ -294,10 +294,10 @@ class _Watch:
         self._rest = b""
 
     async def next(self) -> list[bytes] | None:
-        """The lines that have come since; None when the server has ended the stream.
+        """The lines received since the last call; None when the server has ended the stream.
 
         Raises:
-            TimeoutError: nothing came for IDLE_S, or the time is over.
+            TimeoutError: nothing came for IDLE_S, or the deadline passed.
         """
         if self._clock() >= self._end_s:
             raise TimeoutError
@@ -305,26 +305,26 @@ class _Watch:
             chunk = await self._response.content.readany()
         self._reading = None
         if not chunk:
-            return None  # what is left is a line cut off
+            return None  # the rest is an incomplete line
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LINE_BYTES_MAX:
             raise ApiError(0, f"{self._path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
         return lines
 
     def end(self) -> None:
-        """Its time is over now."""
+        """Let its deadline pass now."""
         self._end_s = self._clock()
         if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(self._end_s)
 
 
 class _Login:
-    """One login and its connections. A newer one takes its place, but what is being answered is answered."""
+    """One login and its connections. When a newer one replaces it, requests in flight are still answered."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.configuration = credentials.configuration
         self.headers = credentials.headers
-        self.rest = RESTClientObject(self.configuration, maxsize=0)  # a connection for each watch: their number is ours
+        self.rest = RESTClientObject(self.configuration, maxsize=0)  # one connection for each watch
         self._users = 0
         self._is_retired = False
 
@@ -354,19 +354,19 @@ def _server(configuration: Configuration) -> str:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, without a URL: that of a proxy may hold a password."""
+    """The error without a URL: that of a proxy may hold a password."""
     if isinstance(error, aiohttp.ClientResponseError):
         return f"{type(error).__name__}: {error.status}"
     return type(error).__name__ if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _is_of_tls(error: Exception) -> bool:
-    """Whether it is about certificates, theirs or ours."""
+    """Whether a certificate is the cause, the server's or ours."""
     return isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "[SSL" in str(error)
 
 
 async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
-    """What the server said instead; a proxy's HTML is left out."""
+    """The server's error message; a proxy's HTML is left out."""
     async with asyncio.timeout(CONNECT_S):
         body = await response.content.read(64 * 1024)
     status = Status()

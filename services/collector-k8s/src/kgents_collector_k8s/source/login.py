@@ -1,7 +1,7 @@
 """The login: a kubeconfig, or the service account of a pod → what each request must carry.
 
-kubernetes-asyncio reads tokens, certificates, OIDC and the rotating token of a pod. What it does not know is done here,
-as kubectl does it: which of several files names the current context, impersonation, what login plugins get.
+kubernetes-asyncio reads tokens, certificates, OIDC and the rotating token of a pod. What it lacks is done here,
+as kubectl does it: the current context out of several files, impersonation, the input of login plugins.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.config import process_environ
 
 LOGIN_S: Final = 60.0
-"""For a login as a whole: an identity provider may be asked, or a plugin."""
+"""Seconds for a whole login, which may call an identity provider or a plugin."""
 
 _GIVEN: Final = (
     "server",
@@ -40,23 +40,23 @@ _GIVEN: Final = (
     "proxy-url",
     "disable-compression",
 )
-"""What a plugin learns of the cluster, if it asks: by the same names in the kubeconfig and in an ExecCredential."""
+"""What a plugin may ask to know about the cluster; same names in the kubeconfig and in an ExecCredential."""
 _PLUGIN_EXTENSION: Final = "client.authentication.k8s.io/exec"
 _LEGAL_IN_HEADERS: Final = "!#$&'*+-.^_`|~"
 
 install_plugins()
-# It logs what a login plugin prints, and parts of a kubeconfig with the tokens in it. What fails, we say ourselves.
+# It logs the output of login plugins, and parts of a kubeconfig with tokens in it. Failures are logged here instead.
 logging.getLogger("kubernetes_asyncio").setLevel(logging.CRITICAL + 1)
 
 
 class Credentials(Struct, frozen=True):
-    """A login that was read."""
+    """A login read from a kubeconfig or a service account."""
 
     configuration: Configuration
     context: str
-    """The context that it is of; empty: the service account of the pod."""
+    """The context it belongs to; empty: the service account of the pod."""
     headers: tuple[tuple[str, str], ...] = ()
-    """As whom the server is to see us (impersonation)."""
+    """Headers of impersonation."""
 
 
 async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials:
@@ -67,7 +67,7 @@ async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials
         context: empty: the current one.
 
     Raises:
-        ConfigError: there is none, or it cannot be used.
+        ConfigError: there is no login, or it cannot be used.
     """
     configuration = Configuration()
     if kubeconfig is None and SERVICE_ACCOUNT.exists():
@@ -90,7 +90,7 @@ async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials
 
 @contextmanager
 def usable_login(kubeconfig: Path | None) -> Iterator[None]:
-    """Name the file, whatever the library makes of one that is not as it should be; its own words hold tokens."""
+    """Report an unusable file by its path: the library's own error texts may hold tokens."""
     try:
         yield
     except ConfigError:
@@ -130,7 +130,7 @@ def _chosen(content: ConfigNode, context: str) -> tuple[ConfigNode, Any]:
 
 
 def _prepare_plugin(user: ConfigNode, cluster: ConfigNode) -> None:
-    """A command by a relative path stands beside its kubeconfig, and a plugin may ask about the cluster."""
+    """Resolve a relative command against its kubeconfig's folder, and add what a plugin may ask about the cluster."""
     plugin = user.value.get("exec")
     if not plugin:
         return
@@ -158,10 +158,10 @@ def _beside(kubeconfig: str | None, path: str) -> Path:
 
 
 def _impersonation(user: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The headers by which the server takes us for another user.
+    """The headers that impersonate another user.
 
     Raises:
-        ConfigError: of whom the groups or the rest are is not said.
+        ConfigError: groups or extra fields are given without a user.
     """
     rest = [name for name in ("as-uid", "as-groups", "as-user-extra") if user.get(name)]
     if not user.get("as"):

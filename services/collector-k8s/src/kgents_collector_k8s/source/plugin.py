@@ -1,7 +1,7 @@
 """Login plugins of a kubeconfig (`exec`): their command → a token or a certificate, within a deadline.
 
-kubernetes-asyncio runs them without one, leaves them running when its caller gives up, and waits forever for one that
-writes much to stderr. It looks its provider up by name when it logs in, so ours takes that name's place.
+kubernetes-asyncio runs them without a deadline, leaves them running when its caller is cancelled, and waits forever for
+one that writes much to stderr. It finds its provider by name at login, so ours is put under that name.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from kubernetes_asyncio.config.exec_provider import ExecProvider
 from kubernetes_asyncio.config.kube_config import ConfigNode
 
 DEADLINE_S: Final = 30.0
-"""It may ask a provider over the network; no one is there to type."""
+"""Seconds: a plugin may call a provider over the network; it cannot wait for input."""
 
 
 CLUSTER: Final = "cluster"
-"""Where in a plugin's description stands what it learns of the cluster: our own addition to it."""
+"""The key in a plugin's description with what it may know about the cluster: our own addition."""
 
 
 class PluginError(ConfigException):
-    """What went wrong, in our words: the plugin's own may hold a token."""
+    """A plugin failed. The text is ours: the plugin's output may hold a token."""
 
 
 class Plugin(ExecProvider):
@@ -39,7 +39,7 @@ class Plugin(ExecProvider):
         """Its `status`.
 
         Raises:
-            PluginError: it failed or took too long, or what it printed is no credential.
+            PluginError: it failed or took too long, or did not print a credential.
         """
         code, out = await self._answer()
         if code != 0:
@@ -56,7 +56,7 @@ class Plugin(ExecProvider):
         return status
 
     async def _answer(self) -> tuple[int | None, bytes]:
-        """Its exit code and what it prints."""
+        """Its exit code and its output."""
         spec = {"interactive": False} | ({"cluster": self._cluster} if self._cluster else {})
         info = {"apiVersion": self.api_version, "kind": "ExecCredential", "spec": spec}
         try:
@@ -66,7 +66,7 @@ class Plugin(ExecProvider):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # so that what it starts ends with it
+                start_new_session=True,  # so that its child processes end with it
             )
         except OSError as error:
             raise PluginError(f"{self._name} cannot be run: {error.strerror}") from None
@@ -84,5 +84,5 @@ class Plugin(ExecProvider):
 
 
 def install() -> None:
-    """Let kubeconfigs be read with our plugins."""
+    """Make kubernetes-asyncio run plugins through this module."""
     kube_config.ExecProvider = Plugin  # type: ignore[attr-defined]

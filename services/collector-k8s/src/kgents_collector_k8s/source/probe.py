@@ -1,6 +1,6 @@
-"""Whether the server answers at all: a short question every few seconds, since a watch may rest for long.
+"""Whether the server answers: a short request every few seconds, since a watch may be silent for long.
 
-A server that hangs, or that the network has swallowed, closes nothing: its watches look as if nothing happened.
+A server that hangs, or that the network cut off, closes no connection: its watches seem idle.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ class Probe:
     def __init__(self, client: ApiClient, clock: Clock, changed: asyncio.Event) -> None:
         """`changed` is set whenever `fault` changes."""
         self.fault = ""
-        """That the server is silent; empty while it says anything, be it that it refuses."""
+        """Why the server counts as unreachable; empty while it answers, even with a refusal."""
         self._client = client
         self._clock = clock
         self._changed = changed
 
     async def run(self) -> None:
-        """Ask, and end the watches of a server that has fallen silent: they go on where it speaks again."""
+        """Poll the server, and end its watches when it stops answering: they resume when it answers again."""
         while True:
             await self._clock.sleep(EVERY_S)
             fault = "" if await self._client.is_alive() else f"{self._client.url}: no answer in time"

@@ -1,7 +1,7 @@
-"""One resource of one cluster, kept up with: list or WatchList → watch → list again only when the watch cannot go on.
+"""One resource of one cluster, kept in sync: list or WatchList → watch → list again only if the watch cannot continue.
 
-What it reports is level-based: objects as they are now, and at the end of each list all that exist. What was
-missed in between does not matter, and a poll that failed never says that something is gone.
+Reports are level-based: objects as they are now, and at the end of each list all that exist. Changes missed in
+between do not matter, and a failed list never removes anything.
 """
 
 import asyncio
@@ -24,62 +24,62 @@ Key = tuple[str, str]
 """Namespace (empty: none) and name."""
 
 PAGE: Final = 500
-"""Objects a page: larger ones block the event loop for too long."""
+"""Objects per page: larger pages block the event loop for too long."""
 BREATH: Final = 20
-"""Objects dealt with before others get their turn: a round trip to NATS takes several turns, and the lease waits."""
+"""Objects handled before other tasks run: a lease renewal takes several turns of the event loop."""
 BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0
 PARK_S: Final = 300.0
-"""Until the next try when the server does not serve the resource, or does not let us see it."""
+"""Seconds until the next try when the server does not serve the resource, or refuses access."""
 PARK_AFTER: Final = 3
-"""Refusals in a row that are tried again soon: a server that has just started does not know its roles yet."""
+"""Refusals in a row that are retried soon: a server that has just started has not loaded its roles yet."""
 WATCH_MIN_S: Final = 300.0
 WATCH_MAX_S: Final = 600.0
-"""A watch is asked to end after a time between these, so that not all begin again at once."""
+"""A watch is requested for a time between these, in seconds, so that not all restart at once."""
 GRACE_S: Final = 30.0
-"""How much later we end it ourselves."""
+"""Seconds after that until the client itself ends it."""
 SHORT_S: Final = 1.0
-"""A watch that ends sooner without a word is a failure, and must not be repeated at once."""
+"""A watch that ends sooner than this without an error is a failure, and is retried with backoff."""
 MASS_RATIO: Final = 0.3
 MASS_MIN: Final = 10
-"""When more than this part of what is known, and more than that many, are missing in a list, a second list decides."""
+"""If more than this share of the known objects, and more than this many, are missing in a list, a second decides."""
 
 STREAM_TRIES: Final = 2
-"""After so many failures in a row a plain list is asked for, whatever the reason."""
+"""After this many failures in a row a plain list is requested, whatever the cause."""
 
 _OPEN: Final = "OPEN"
-"""Ours: the server has taken up the watch, though there may be nothing to report for long."""
+"""Our own event type: the server has accepted the watch, though it may not send anything for long."""
 _NOTHING: Final = msgspec.Raw(b"{}")
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 _log = structlog.get_logger(__name__)
 
 
 class Sink(Protocol[O_contra]):
-    """Who keeps the objects of one reflector."""
+    """Keeps the objects of one reflector."""
 
     def known(self) -> Collection[Key]:
-        """What is taken to exist now, also from before this process began."""
+        """The objects taken to exist now, also from before this process started."""
         ...
 
     def put(self, key: Key, found: O_contra) -> None:
-        """This exists, and is so."""
+        """The object exists, in this version."""
         ...
 
     def drop(self, key: Key, uid: str) -> None:
-        """This incarnation is gone."""
+        """The object with this uid is gone."""
         ...
 
     async def complete(self, keys: Collection[Key]) -> None:
-        """These exist and nothing else."""
+        """These objects exist, and no others."""
         ...
 
     def wants_more(self) -> bool:
-        """Whether there is something that only a new list can show."""
+        """Whether objects were left out that only a new list can bring."""
         ...
 
 
 class _Head(msgspec.Struct, rename="camel", frozen=True):
-    """What must be readable of any object."""
+    """The part that must be readable of any object."""
 
     name: str = ""
     namespace: str = ""
@@ -115,7 +115,7 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 class _NoStreamedListError(Exception):
-    """The server does not know that a watch can begin with everything, and did not say so."""
+    """The server ignored the request to begin a watch with a full list, without an error."""
 
 
 class Reflector(Generic[O]):
@@ -129,7 +129,7 @@ class Reflector(Generic[O]):
         self.namespace = namespace
         self.is_synced = False
         self.fault = ""
-        """Why the resource cannot be seen just now; empty when it can."""
+        """Why the resource cannot be read now; empty when it can."""
         self.settled = asyncio.Event()
         self.changed = asyncio.Event()
         """Set whenever `fault` or `is_synced` changes."""
@@ -139,12 +139,12 @@ class Reflector(Generic[O]):
         self._path = path_of(kind, namespace)
         self._selector = {"labelSelector": selector} if selector else {}
         self._decoder = msgspec.json.Decoder(kind.type)
-        self._version = ""  # where a watch goes on; empty: a list is due
-        self._streams_lists = True  # until the server says that it cannot
+        self._version = ""  # where a watch resumes; empty: a list is due
+        self._streams_lists = True  # until the server turns out not to support it
         self._failures = 0
 
     async def run(self) -> None:
-        """List, watch, and begin again where it broke."""
+        """List, watch, and resume after every failure."""
         while True:
             try:
                 if not self._version or self._sink.wants_more():
@@ -158,7 +158,7 @@ class Reflector(Generic[O]):
     # Lists
 
     async def _sync(self) -> None:
-        """Tell all that exists; a mass disappearance only when two lists agree on it."""
+        """Report all that exists; a mass removal only when two lists agree on it."""
         known = set(self._sink.known())
         keys, version = await self._read_all()
         missing = len(known - keys)
@@ -182,7 +182,7 @@ class Reflector(Generic[O]):
         return await self._list()
 
     async def _list(self) -> tuple[set[Key], str]:
-        """Page by page, as of one moment: always the newest state, so that it never goes back in time."""
+        """Page by page, all of one version: always the newest, so that it never goes back in time."""
         keys: set[Key] = set()
         page = _Page(_PageMetadata())
         while True:
@@ -197,7 +197,7 @@ class Reflector(Generic[O]):
                 return keys, self._version_of_all(page.metadata.resource_version)
 
     async def _stream_list(self) -> tuple[set[Key], str]:
-        """As a watch that begins with everything: the server need not hold the list, nor we."""
+        """As a watch that begins with all objects: neither side holds the whole list in memory."""
         keys: set[Key] = set()
         params = {
             "sendInitialEvents": "true",
@@ -220,7 +220,7 @@ class Reflector(Generic[O]):
         raise ApiError(0, f"{self._path}: the stream ended before the list was complete")
 
     def _version_of_all(self, version: str) -> str:
-        """The version of a list: without one it is none, and that it is empty says nothing."""
+        """The version of a list. A list without one is rejected, so it cannot remove objects by being empty."""
         if not version:
             raise ApiError(0, f"{self._path}: expected a list with a resourceVersion, found none")
         return version
@@ -228,14 +228,14 @@ class Reflector(Generic[O]):
     # Watches
 
     async def _watch(self) -> None:
-        """Tell every change behind the version, until the watch ends."""
+        """Report every change after the version, until the watch ends."""
         started_s, count = self._clock.monotonic_s(), 0
         opened: asyncio.TimerHandle | None = None
         async with aclosing(self._lines({"resourceVersion": self._version})) as lines:
             try:
                 async for type_, raw in lines:
                     if type_ == _OPEN:
-                        # Not at once: a server in trouble opens a watch only to fail in its first line.
+                        # Not at once: a failing server may accept a watch and then fail in its first line.
                         opened = asyncio.get_running_loop().call_later(SHORT_S, self._visible)
                         continue
                     count += 1
@@ -243,7 +243,7 @@ class Reflector(Generic[O]):
                     self._well()
             except TimeoutError:
                 if opened is None:
-                    raise  # no answer, which is not the silence of a resource that rests
+                    raise  # no answer at all, unlike an accepted watch without changes
                 _log.debug("watch_silent", resource=self.kind.resource)
             finally:
                 if opened is not None:
@@ -272,7 +272,7 @@ class Reflector(Generic[O]):
             number = 0
             async for line in lines:
                 number += 1
-                if number % BREATH == 0:  # while lines keep coming, reading them never waits
+                if number % BREATH == 0:  # while lines keep coming, reading them never yields to the event loop
                     await asyncio.sleep(0)
                 if not line:
                     yield _OPEN, _NOTHING
@@ -289,16 +289,16 @@ class Reflector(Generic[O]):
     # Both
 
     def _put(self, raw: msgspec.Raw) -> Key:
-        """Hand an object over. One that cannot be read still exists: what was known of it stays.
+        """Pass an object to the sink. An unreadable one still exists: its last known version stays.
 
         Raises:
-            ApiError: it does not even say which object it is.
+            ApiError: not even its name can be read.
         """
         head = self._named(raw)
         key = head.namespace, head.name
         try:
             self._sink.put(key, self._decoder.decode(raw))
-        except Exception as error:  # noqa: BLE001 - one object that we cannot map must not hide all others
+        except Exception as error:  # noqa: BLE001 - one object that cannot be mapped must not hide all others
             why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
             _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
         return key
@@ -316,7 +316,7 @@ class Reflector(Generic[O]):
             raise self._unreadable("object", error) from None
 
     def _unreadable(self, what: str, why: object) -> ApiError:
-        """Whatever it was, it would come again from the same version; a list does without it."""
+        """An unreadable line would come again from the same version; a list avoids it."""
         self._version = ""
         return ApiError(0, f"{self._path}: unreadable {what}: {why}")
 
@@ -331,7 +331,7 @@ class Reflector(Generic[O]):
             self.changed.set()
 
     async def _pause(self, error: ApiError) -> None:
-        """Wait as long as the fault deserves; the second in a row is worth telling."""
+        """Wait as long as the fault demands; from the second in a row on it is reported."""
         self._failures += 1
         if error.is_expired:
             self._version = ""
@@ -350,9 +350,9 @@ class Reflector(Generic[O]):
         await self._clock.sleep(max(seconds, asked_s))
 
     async def _is_absent(self, error: ApiError) -> bool:
-        """Whether the cluster has no such resource, and so no such objects; those that are known are then gone.
+        """Whether the cluster does not have the resource: known objects of it are then gone.
 
-        A 404 alone may mean that it serves another version of them. That is a fault as long as some are known.
+        A 404 alone may mean that it serves another version. That is a fault as long as objects are known.
         """
         if error.status != 404 or not self.kind.is_optional:
             return False

@@ -1,10 +1,10 @@
-"""Samples → what there is (entities), how it does (pulses), what happened (events). Pure: no I/O, no clock, no log.
+"""Samples → state (entities), figures (pulses), events. Pure: no I/O, no clock, no log.
 
     source → Sample → server, asset → stream, consumer, subject, client → caps → observe → app
                                                         Advisory → advisory → app
 
-What must not change without reason is decided here against what is published, so a restart of the collector changes
-nothing.
+Values that must not change without reason (caps, traffic) are decided by what is published, so a restart of the
+collector changes nothing.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _NEEDS: Final[dict[str, frozenset[Endpoint]]] = {
     subject.KIND: frozenset({"jsz", "connz"}),
     client.KIND: frozenset({"connz"}),
 }
-"""Kind → the endpoints that all must have been read before something of this kind may be called gone."""
+"""Kind → the endpoints that must all have been read before an entity of this kind may be removed."""
 
 
 def observe(
@@ -42,7 +42,7 @@ def observe(
     published: Mapping[Ref, Entity],
     traffic_since: Sample | None,
 ) -> Facts:
-    """Put two samples into the words of the contract.
+    """Map two samples to messages of the contract.
 
     Args:
         previous: the sample before, for rates; None at the start.
@@ -50,7 +50,7 @@ def observe(
         cluster: the name of what is observed.
         interval_s: seconds from sample to sample.
         caps: how many of each kind are shown.
-        heartbeats: connection name (`<service>/<instance>`) → what it says of itself.
+        heartbeats: connection name (`<service>/<instance>`) → its heartbeat.
         published: our entities as they are published now.
         traffic_since: the sample at which the window of the connections' traffic began, when that window is over;
             None while it lasts: the published traffic stays.
@@ -93,7 +93,7 @@ def observe(
 
 
 def _added(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:
-    """What is new of a kind that was not read whole. What is published stays as it is: the rest of it was not read."""
+    """Facts of a kind that was not read completely: only new ones. What is published stays as it is."""
     kept = sum(ref.kind == kind for ref in published)
     new = [fact.entity for fact in facts if fact.entity.ref not in published]
     limit: int = getattr(caps, kind, kept + len(new))

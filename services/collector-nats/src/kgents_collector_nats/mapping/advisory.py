@@ -1,4 +1,4 @@
-"""Advisories: what JetStream says on `$JS.EVENT.ADVISORY.>` → events on the stream, consumer or server it is about."""
+"""Advisories: messages on `$JS.EVENT.ADVISORY.>` → events on the stream, consumer or server they are about."""
 
 import re
 from datetime import datetime
@@ -14,8 +14,8 @@ from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 
 _NOISE: Final = ("api_audit", "nak", "consumer_action")
-"""One for each API request, for each message that a consumer asks to have again, for each reader that comes or goes
-(every snapshot makes and deletes an ephemeral consumer): traffic, not news. Of durable ones the topology tells."""
+"""Not reported: one for each API request, for each redelivery that a consumer requests, for each ephemeral consumer
+(every snapshot creates and deletes one). Durable consumers are in the topology."""
 
 _SEVERITY: Final = {
     "max_deliver": "error",
@@ -46,7 +46,7 @@ class Advisory(Struct, frozen=True):
     subject: str
     payload: bytes
     account: str = "$G"
-    """In which account it was heard, which is where the stream is: the advisory itself does not tell."""
+    """The account in which it was received, which is the stream's: the advisory itself does not name it."""
 
 
 class _Body(Struct, frozen=True):
@@ -69,7 +69,7 @@ _DECODER: Final = msgspec.json.Decoder(_Body)
 
 
 def event(advisory: Advisory, scope: Scope) -> Event | None:
-    """The event of an advisory; None for what is no news, and for what is about none of our kinds.
+    """The event of an advisory; None if it is not reported, or about none of our kinds.
 
     Raises:
         MalformedMessageError: it is not an advisory.
@@ -115,7 +115,7 @@ def _reason(kind: str, body: _Body) -> str:
 def _text(kind: str, reason: str, ref: Ref, body: _Body) -> str:
     if sentence := _SENTENCE.get(kind):
         return sentence.format(
-            ref=ref, stream_seq=body.stream_seq, deliveries=body.deliveries, leader=body.leader or "nobody"
+            ref=ref, stream_seq=body.stream_seq, deliveries=body.deliveries, leader=body.leader or "no server"
         )
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", reason).lower()
     return f"{ref}: {words}."

@@ -1,7 +1,7 @@
 """Streams and consumers of all servers, each once: Sample → `streams`, `consumers` → stream.py, consumer.py.
 
-A replicated asset is told of by each server that has a copy. The leader's copy is the true one: followers lag, and
-know none of a consumer's figures.
+Each server with a copy reports a replicated asset. The leader's copy is authoritative: followers lag, and have none of
+a consumer's figures.
 """
 
 from collections import defaultdict
@@ -20,12 +20,12 @@ Key = tuple[str, str, str]
 
 
 class Asset(Struct, Generic[D], frozen=True):
-    """A stream or consumer, from the best copy there is."""
+    """A stream or consumer, from its best copy."""
 
     account: str
     detail: D
     server: str
-    """Whose copy this is."""
+    """The server of this copy."""
     now: datetime
     """That server's clock."""
     leader: str
@@ -35,7 +35,7 @@ class Asset(Struct, Generic[D], frozen=True):
 
     @property
     def uid(self) -> str:
-        """The incarnation: an asset made anew under its old name was created at another time."""
+        """The incarnation: an asset that is deleted and created again has another time of creation."""
         return f"{self.detail.created.isoformat()}/{self.detail.name}"
 
     def seconds_since(self, before: "Asset[D] | None") -> float | None:

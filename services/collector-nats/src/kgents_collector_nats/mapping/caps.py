@@ -1,4 +1,4 @@
-"""How many of a kind are shown: facts in order of importance → the first `limit`, and one that counts the rest."""
+"""Limits the entities of a kind: facts in order of importance → the first `limit`, and one that counts the rest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

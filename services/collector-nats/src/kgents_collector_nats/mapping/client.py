@@ -22,7 +22,7 @@ KIND: Final = kinds.NATS_CLIENT
 
 
 class Flow(Struct, frozen=True):
-    """What some connections carried, each per second. `in` is what the clients send, as `/connz` counts."""
+    """Traffic of some connections, each per second. `in` is what the clients send, as in `/connz`."""
 
     in_msgs: float = 0.0
     out_msgs: float = 0.0
@@ -41,7 +41,7 @@ class Share(Struct, frozen=True):
 
 
 Flows = Mapping[tuple[str, str, str], Flow]
-"""(account, client name, server) → what flowed over the traffic window; empty while the window is not over."""
+"""(account, client name, server) → traffic over the window; empty while the window is not over."""
 
 
 Shares = list[Share]
@@ -66,7 +66,7 @@ def facts(
 
 
 def name_of(connection: ClientConnection) -> str:
-    """What a connection calls itself, or what those that say no name are called together."""
+    """The name of a connection, or the common name of those without one."""
     return connection.name or f"anonymous-{connection.lang or 'unknown'}"
 
 
@@ -106,7 +106,7 @@ def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str
 
 
 def _flow(known: Mapping[int, ClientConnection], now: Iterable[ClientConnection], seconds: float) -> Flow:
-    """The sum over connections. One that was not there before has carried all its traffic since."""
+    """The sum over connections. All traffic of a new connection counts."""
     totals = [0.0, 0.0, 0.0, 0.0]
     for each in now:
         old = known.get(each.cid) or ClientConnection(each.cid)
@@ -171,7 +171,7 @@ def _to_server(ref: Ref, server_name: str, flow: Flow | None, scope: Scope) -> C
 
 
 class _Links:
-    """What clients have to do with subjects and streams."""
+    """Connections of clients to subjects and streams."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class _Links:
         self._scope = scope
 
     def subscribed(self, account: str, connections: Iterable[ClientConnection]) -> Iterator[Connection]:
-        """What comes in from the subjects it subscribes to, as far as these are shown."""
+        """Connections to the shown subjects that it subscribes to."""
         queues: defaultdict[Ref, set[str]] = defaultdict(set)
         for connection in connections:
             for each in connection.subscriptions_list_detail:
@@ -200,7 +200,7 @@ class _Links:
             yield Connection(kind=edges.NATS, peer=ref, direction="in", attributes=attributes, evidence=evidence)
 
     def declared(self, account: str, name: str) -> Iterator[Connection]:
-        """What it says of itself in its heartbeat: the streams it writes and reads. No server tells who publishes."""
+        """Connections to the streams that its heartbeat names as written and read. No server reports who publishes."""
         heartbeat = self._heartbeats.get(name)
         if heartbeat is None:
             return

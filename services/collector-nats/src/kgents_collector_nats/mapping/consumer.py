@@ -16,7 +16,7 @@ from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_CONSUMER
 EPHEMERAL: Final = "ephemeral"
-"""What the ephemeral consumers of a stream are called together: each by itself comes, and goes, with a client."""
+"""The common name of a stream's ephemeral consumers: each one lives only as long as its client."""
 
 Consumers = dict[Key, Asset[ConsumerDetail]]
 
@@ -39,7 +39,7 @@ def name_of(stream_name: str, consumer: str) -> str:
 
 
 def _is_ephemeral(config: ConsumerConfig) -> bool:
-    # A durable with a threshold is one too: the server deletes it when its client stays away.
+    # A durable with an inactive threshold counts as one: the server deletes it when its client is gone.
     return not config.durable_name or config.inactive_threshold > 0
 
 

@@ -1,4 +1,4 @@
-"""Numbers from numbers: counters → rates, use and limit → ratios, noisy rates → rates calm enough for an entity."""
+"""Counters → rates, use and limit → ratios, noisy rates → rates stable enough for an entity."""
 
 from datetime import datetime
 from math import floor, log10
@@ -7,8 +7,8 @@ from typing import Final
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic
 
 CALM_RATIO: Final = 0.25
-"""How far a rate must move from the published one to be news. Poisson traffic of 100 messages in a poll wanders by
-a tenth; a quarter keeps it quiet and still shows any change that a person would call one."""
+"""How far a rate must move from the published one to be published again. Poisson traffic of 100 messages a poll varies
+by a tenth; a quarter suppresses that and still shows every relevant change."""
 
 
 def elapsed_s(before: datetime, now: datetime) -> float | None:
@@ -18,7 +18,7 @@ def elapsed_s(before: datetime, now: datetime) -> float | None:
 
 
 def per_second(before: float, now: float, seconds: float | None) -> float | None:
-    """The rate of a counter; None without a time span, or when the counter began anew."""
+    """The rate of a counter; None without a time span, or when the counter was reset."""
     return (now - before) / seconds if seconds is not None and now >= before else None
 
 
@@ -33,10 +33,10 @@ def rounded(value: float) -> float:
 
 
 def calm(measured: Traffic | None, published: Traffic | None) -> Traffic | None:
-    """What an entity may say of its traffic: what it says already, until that is clearly wrong.
+    """The rate to publish: the published one until the measured one differs clearly.
 
-    None measured (the first sample after a start) leaves the published word; and silence where nothing was ever
-    said stays None, so that an idle connection does not become news by being polled twice.
+    Without a measured rate (the first sample after a start) the published one stays; a rate of zero that was never
+    published stays None, so that an idle connection is not published again at its second poll.
     """
     if measured is None:
         return published

@@ -1,4 +1,4 @@
-"""What every kind's mapping is told besides the samples: names, times, and what is published → refs and pulses."""
+"""What every kind's mapping gets besides the samples: names, times, and what is published → refs and pulses."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ Figures = dict[FigureName, float | None]
 
 
 class Fact(Struct, frozen=True):
-    """One thing: what it is, and how it does (None: not measured this time)."""
+    """One entity and its figures (None: not measured this time)."""
 
     entity: Entity
     pulse: ResourcePulse | None = None
@@ -30,10 +30,10 @@ class Scope(Struct, frozen=True):
     interval_s: float
     at: datetime
     published: Mapping[Ref, Entity]
-    """Our entities as they stand in the stream: the memory of what must not change without reason."""
+    """Our entities as published: for values that must not change without reason."""
 
     def ref(self, kind: str, name: str, account: str = "") -> Ref:
-        """The ref of a thing in an account: accounts are NATS's namespaces, and the default one has no name."""
+        """The ref of an entity in an account: accounts are NATS's namespaces, and the default one has no name."""
         return Ref(self.cluster, kind, name, "" if account == _DEFAULT_ACCOUNT else account)
 
     def pulse(

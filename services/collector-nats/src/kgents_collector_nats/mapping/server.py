@@ -10,6 +10,7 @@ from kgents_collector_nats.sample import Sample, Server, Varz
 from kgents_shared.contract.address import is_unspecified, join, of_url
 from kgents_shared.contract.entity import Entity, Value
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.vocabulary import kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -26,7 +27,7 @@ def facts(before: Sample | None, now: Sample, scope: Scope) -> list[Fact]:
 
 
 def events(before: Sample | None, now: Sample, scope: Scope) -> list[Event]:
-    """What happened to servers between two samples; a restart is seen even if this collector was away meanwhile."""
+    """What happened to servers between two samples; a restart is reported even if this collector was down meanwhile."""
     earlier = _varz_by_name(before)
     return [
         event
@@ -90,7 +91,7 @@ def _attributes(varz: Varz) -> dict[str, Value]:
 
 
 def _addresses(varz: Varz, origin: str) -> list[str]:
-    """Where clients and other servers reach it. If it listens everywhere, the host of the monitoring url is one way."""
+    """Where clients and other servers reach it; includes the monitoring url's host if it listens on all addresses."""
     reached_at = of_url(origin).host if "://" in origin else ""
     pairs = [(varz.host, varz.port), (varz.cluster.addr, varz.cluster.cluster_port)]
     hosts = [(reached_at if is_unspecified(host) else host, port) for host, port in pairs if port > 0]
@@ -132,10 +133,10 @@ def _changes(before: Varz | None, now: Varz, scope: Scope) -> Iterator[Event]:
         yield _event(now, scope, reasons.SERVER_RESTARTED, "warning", text, f"{now.server_id}:started", now.start)
     if before is None or before.server_id != now.server_id:
         return
-    if (thrown_out := now.slow_consumers - before.slow_consumers) > 0:
-        text = f"nats_server {now.server_name} threw out slow consumers: {thrown_out}."
+    if (disconnected := now.slow_consumers - before.slow_consumers) > 0:
+        text = f"nats_server {now.server_name} disconnected {worded(disconnected, '{slow_consumer}')}."
         key = f"{now.server_id}:slow-consumers:{now.slow_consumers}"
-        yield _event(now, scope, reasons.SLOW_CONSUMER, "warning", text, key, scope.at, count=thrown_out)
+        yield _event(now, scope, reasons.SLOW_CONSUMER, "warning", text, key, scope.at, count=disconnected)
     if now.config_load_time != before.config_load_time:
         text = f"nats_server {now.server_name} reloaded its configuration."
         key = f"{now.server_id}:config:{now.config_load_time.isoformat()}"

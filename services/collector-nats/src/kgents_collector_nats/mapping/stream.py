@@ -72,7 +72,7 @@ def _attributes(config: StreamConfig) -> dict[str, Value]:
 
 
 def _origins(config: StreamConfig, account: str, scope: Scope) -> list[Connection]:
-    """The streams that this one copies. One of another domain is looked for here all the same, and not found."""
+    """The streams that this one copies. A stream of another domain gets a connection that is not resolved."""
     mirror = [("config.mirror", config.mirror.name)] if config.mirror is not None else []
     sources = [("config.sources", name) for name in sorted({source.name for source in config.sources})]
     return [

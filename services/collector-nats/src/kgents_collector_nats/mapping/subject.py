@@ -23,24 +23,24 @@ from kgents_shared.contract.vocabulary.figures import nats as figure
 KIND: Final = kinds.NATS_SUBJECT
 
 _PLUMBING: Final = ("_INBOX", "$", "_R_")
-"""How the subjects begin that replies, the servers themselves and account gateways use: names made up as they go."""
+"""Prefixes of subjects of replies, of the servers themselves and of gateways: generated names."""
 
 
 class Use(Struct):
-    """What one subject is used for."""
+    """How one subject is used."""
 
     is_captured: bool = False
     """Whether a stream stores it."""
     subscriptions: int = 0
     delivered: int = 0
-    """Messages handed to its living subscriptions, ever: the measure of busy, since a rate would reorder each time."""
+    """Messages delivered to its open subscriptions in total: ranks subjects; a rate would reorder them each time."""
     delivered_per_sec: float = 0.0
     is_timed: bool = True
     """Whether every server that has subscriptions to it was read twice in one start."""
 
 
 def is_shown(subject: str) -> bool:
-    """Whether a subject is an application's own."""
+    """Whether a subject belongs to an application."""
     return not subject.startswith(_PLUMBING)
 
 
@@ -56,7 +56,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def connections(subjects: Collection[str], account: str, shown: Collection[Ref], scope: Scope) -> list[Connection]:
-    """What a stream takes from the subjects it captures, as far as these are shown."""
+    """Connections of a stream to the shown subjects that it captures."""
     refs = [scope.ref(KIND, subject, account) for subject in sorted(set(subjects))]
     return [
         Connection(kind=edges.NATS, peer=ref, direction="in", evidence="config.subjects")
@@ -66,7 +66,7 @@ def connections(subjects: Collection[str], account: str, shown: Collection[Ref],
 
 
 def uses(before: Sample | None, now: Sample, scope: Scope) -> dict[Ref, Use]:
-    """Every subject that somebody subscribes to or a stream captures."""
+    """Every subject that a client subscribes to or a stream captures."""
     found: defaultdict[Ref, Use] = defaultdict(Use)
     for asset in streams(now).values():
         for subject in filter(is_shown, asset.detail.config.subjects):
@@ -115,7 +115,7 @@ def _add(found: defaultdict[Ref, Use], before: Server | None, now: Server, scope
         use.subscriptions += 1
         use.delivered += each.msgs
         use.is_timed = use.is_timed and seconds is not None
-        # One that was not there before has had all its messages since.
+        # All messages of a new subscription count.
         use.delivered_per_sec += per_second(counted.get(key, 0), each.msgs, seconds) or 0.0
 
 

@@ -1,8 +1,8 @@
-"""Servers → Sample, once for each `read`; advisories as they come. All input of this service passes here.
+"""Servers → Sample, once for each `read`; advisories as they come. All input of this service comes from here.
 
 Two ways to the same answers: `MonitorSource` asks each server's HTTP monitoring port, `SystemSource` asks all servers
-at once over the system account. What cannot be read becomes a Fault and a None, never an empty list: nothing may seem
-gone because it was not seen.
+at once over the system account. What cannot be read becomes a Fault and a None, never an empty list: nothing may be
+removed because it was not read.
 """
 
 from collections.abc import AsyncIterator
@@ -23,15 +23,15 @@ __all__ = ["Advisories", "Source", "open_source"]
 
 
 class Source(Protocol):
-    """A way to poll servers."""
+    """Polls servers."""
 
     async def read(self) -> Sample:
-        """Poll once. Whatever fails is a fault in the sample and never an exception."""
+        """Poll once. Every failure is a fault in the sample, never an exception."""
 
 
 @asynccontextmanager
 async def open_source(config: Config, clock: Clock, *, connection_name: str) -> AsyncIterator[Source]:
-    """The source that the configuration asks for; the name is shown to the operators of the system account."""
+    """The configured source; the name is shown to the operators of the system account."""
     timeout_s = config.request_timeout_s
     if config.system is not None:
         async with Bus(config.system, name="collector-nats", connection_name=connection_name) as bus:

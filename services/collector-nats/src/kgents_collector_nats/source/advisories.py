@@ -1,4 +1,4 @@
-"""JetStream advisories → a bounded queue → mapping.advisory. Core NATS: what passes while we are away is lost."""
+"""JetStream advisories → a bounded queue → mapping.advisory. Core NATS: advisories are lost while disconnected."""
 
 import asyncio
 from typing import Final, Protocol
@@ -13,7 +13,7 @@ from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
 SUBJECTS: Final = tuple(f"$JS.EVENT.ADVISORY.{part}.>" for part in ("STREAM", "CONSUMER", "SERVER", "DOMAIN"))
-"""All advisories but `API`, of which there is one for every JetStream request of anybody."""
+"""All advisories but `API`, of which there is one for every JetStream request of any client."""
 WAITING_MAX: Final = 1000
 """Advisories that may wait: when every message of a stream fails, they come as fast as the messages."""
 
@@ -38,7 +38,7 @@ class _UserInfo(Struct, frozen=True):
 
 
 class Advisories:
-    """The advisories of the bus's own account, which is the only one whose advisories it can hear."""
+    """The advisories of the bus's own account, the only one whose advisories it receives."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -55,7 +55,7 @@ class Advisories:
                 continue
 
     async def next(self) -> Advisory:
-        """The oldest advisory that waits; waits for one."""
+        """The oldest queued advisory; waits for one."""
         return await self._queue.get()
 
     async def _subscribe(self, session: Session) -> None:

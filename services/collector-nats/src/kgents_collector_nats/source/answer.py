@@ -1,4 +1,4 @@
-"""Bytes of one answer → Struct, pages → the whole list; what both sources do alike."""
+"""Bytes of one answer → Struct, pages → the whole list; shared by both sources."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -24,7 +24,7 @@ CONNZ_OPTIONS: Final[dict[str, object]] = {"auth": True, "limit": PAGE_LIMIT}
 
 
 class UnreadableError(Exception):
-    """An endpoint gave nothing usable; the text says what happened and what to try."""
+    """An endpoint gave no usable answer; the text says what happened and what to try."""
 
 
 def decoded(body: bytes | msgspec.Raw, type_: type[T], what: str) -> T:
@@ -40,7 +40,7 @@ def decoded(body: bytes | msgspec.Raw, type_: type[T], what: str) -> T:
 
 
 async def whole(first: P, read: Callable[[int], Awaitable[P]], what: str) -> P:
-    """The first page and all further ones; `read` gives the page at an offset.
+    """The first page and all further ones; `read` returns the page at an offset.
 
     Raises:
         UnreadableError: entries were missed, or there are too many.
@@ -60,7 +60,7 @@ async def whole(first: P, read: Callable[[int], Awaitable[P]], what: str) -> P:
 
 
 async def tried(read: Awaitable[T], origin: str, faults: list[Fault]) -> T | None:
-    """What is read, or None and one fault more."""
+    """The answer, or None and one more fault."""
     try:
         return await read
     except UnreadableError as error:

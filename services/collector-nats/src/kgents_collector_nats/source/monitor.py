@@ -44,7 +44,7 @@ class MonitorSource:
 
     async def _server(self, url: str, faults: list[Fault]) -> Server:
         healthz = await tried(self._get(url, "healthz", {"js-server-only": True}, Healthz), url, faults)
-        if healthz is None:  # a silent server is waited for once in a sample, not once for each endpoint
+        if healthz is None:  # an unreachable server costs one timeout in a sample, not one for each endpoint
             return Server(url)
         varz = await tried(self._get(url, "varz", {}, Varz), url, faults)
         connz = await tried(self._pages(url, "connz", {**CONNZ_OPTIONS, "subs": "detail"}, Connz), url, faults)
@@ -83,7 +83,7 @@ class MonitorSource:
         params = {name: str(value).lower() for name, value in options.items()}
         body = bytearray()
         async with self._http.get(where, params=params) as response:
-            # A server that is not ready says so by 500 or 503, with a body like any other.
+            # A server that is not ready answers with 500 or 503, and a body like any other.
             if response.status not in (200, 500, 503):
                 raise UnreadableError(
                     f"{where}: HTTP {response.status}; monitor_urls must name the http port of a nats-server"

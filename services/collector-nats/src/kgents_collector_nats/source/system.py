@@ -64,7 +64,7 @@ class _Statsz(Struct, frozen=True):
 
 
 class _Reply(Struct, frozen=True):
-    """What every answer has in common; `statsz` is what a bare ping brings instead of `data`."""
+    """The envelope of every answer; a bare ping is answered with `statsz` instead of `data`."""
 
     server: _ServerInfo
     data: msgspec.Raw = msgspec.Raw(b"{}")
@@ -72,7 +72,7 @@ class _Reply(Struct, frozen=True):
 
 
 class _Poll:
-    """One poll: first who is there, then each endpoint of those who are, so that a dead server costs one timeout."""
+    """One poll: first who answers, then each endpoint of those servers; an unreachable server costs one timeout."""
 
     def __init__(self, session: Session, timeout_s: float) -> None:
         self._session = session
@@ -112,7 +112,7 @@ class _Poll:
         return expected
 
     async def _pages(self, endpoint: str, options: dict[str, object], type_: type[P]) -> dict[str, P]:
-        """`_ask`, and what a server has beyond one page asked of it alone."""
+        """`_ask`, and further pages requested from the one server that has them."""
         found: dict[str, P] = {}
         for name, first in (await self._ask(endpoint, options, type_)).items():
             page = await tried(self._rest(first, name, endpoint, options, type_), name, self._faults)
@@ -133,7 +133,7 @@ class _Poll:
         return await whole(first, read, what)
 
     async def _ask(self, endpoint: str, options: dict[str, object], type_: type[T]) -> dict[str, T]:
-        """Server name → its answer; who gives none, or a wrong one, is a fault."""
+        """Server name → its answer; a missing or invalid answer is a fault."""
         answers: dict[str, T] = {}
         replies = await self._replies(f"{_ALL}.{endpoint}", options, lambda found: len(found) >= len(self._ids))
         by_name = {reply.server.name: reply for reply in replies}
@@ -153,7 +153,7 @@ class _Poll:
     async def _replies(
         self, subject: str, options: dict[str, object], is_enough: Callable[[list[_Reply]], bool]
     ) -> list[_Reply]:
-        """What comes until it is enough, or until the time is over."""
+        """The answers until there are enough, or until the deadline."""
         replies: list[_Reply] = []
         refusals: list[UnreadableError] = []
         done = asyncio.Event()
@@ -173,7 +173,7 @@ class _Poll:
             async with asyncio.timeout(self._timeout_s):
                 await done.wait()
         except TimeoutError:
-            pass  # who is silent shows by who is not
+            pass  # missing servers are found by comparison
         finally:
             await unsubscribe()
         if refusals:
@@ -188,5 +188,5 @@ def _reply(data: bytes, subject: str) -> _Reply:
 
 
 def _active(replies: list[_Reply]) -> int:
-    """How many servers there are, by the one that knows most: one that has just started knows only itself."""
+    """How many servers there are: the highest count any reports, since one that has just started knows only itself."""
     return max((reply.statsz.active_servers for reply in replies), default=1)

@@ -141,7 +141,7 @@ def _fell(before: Totals, now: Totals) -> bool:
 
 def _custom(sample: PgbouncerSample) -> Figures:
     found: Figures = {
-        database.LOOK_S: sample.poll_s,
+        database.POLL_S: sample.poll_s,
         database.QUERIES: float(sample.queries),
         database.CONNECTIONS: float(sample.connections),
     }

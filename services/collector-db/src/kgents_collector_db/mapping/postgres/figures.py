@@ -138,7 +138,7 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
 def own_cost(sample: PostgresSample) -> Figures:
     """What looking costs."""
     return {
-        database.LOOK_S: sample.poll_s,
+        database.POLL_S: sample.poll_s,
         database.QUERIES: float(sample.queries),
         database.CONNECTIONS: float(sample.connections),
     }

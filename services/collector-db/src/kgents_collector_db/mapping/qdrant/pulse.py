@@ -21,7 +21,7 @@ def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePuls
     """The pulse of the whole peer."""
     now = state.database(sample)
     more: dict[str, Any] = {} if sample.unreachable is not None else _sections(sample)
-    standing = {figure.UP: _up(sample), databases.LOOK_S: sample.poll_s}
+    standing = {figure.UP: _up(sample), databases.POLL_S: sample.poll_s}
     return _pulse(entity, scope, now, custom=_known({**standing, **more.pop("custom", {})}), **more)
 
 

@@ -53,7 +53,7 @@ def _standing(sample: RedisSample, now: state.State) -> Figures:
     return {
         redis.UP: up,
         redis.OVERLOADED: overloaded,
-        database.LOOK_S: sample.poll_s,
+        database.POLL_S: sample.poll_s,
         database.CONNECTIONS: float(sample.unreachable is None),
     }
 

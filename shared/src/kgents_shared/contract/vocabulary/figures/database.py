@@ -45,7 +45,7 @@ LAG_BYTES: Final = _replication(
 )
 
 _own = _FIELD.section(CUSTOM, *_SERVERS).figure
-LOOK_S: Final = _own("collector_look_s", "s", "Time that this collection took.")
+POLL_S: Final = _own("collector_look_s", "s", "Time that this collection took.")
 QUERIES: Final = _own("collector_queries", "{query}", "Queries that this collection sent.")
 CONNECTIONS: Final = _own("collector_connections", "{connection}", "Connections that the collector holds.")
 COMMANDS: Final = _own("collector_commands", "{command}", "Commands that the collector sent since the last pulse.")

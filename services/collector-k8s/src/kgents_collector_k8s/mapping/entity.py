@@ -23,16 +23,16 @@ _HASHES: Final = frozenset(
         "batch.kubernetes.io/controller-uid",
     }
 )
-"""Labels by which controllers recognise what is theirs. They tell nobody else anything and differ at every rollout."""
+"""Labels by which controllers recognise their objects. They mean nothing to others and differ at every rollout."""
 
 _ANNOTATIONS: Final = ("kgents.io/", "resource.opentelemetry.io/")
-"""All other annotations stay where they are: `last-applied-configuration` holds whole objects with all their values."""
+"""Only these annotations are read: `last-applied-configuration` holds whole objects with all their values."""
 
 _TERMINATING: Final = ("terminating", "")
 
 
 def ref_of(metadata: Metadata, kind: str, scope: Scope) -> Ref:
-    """The object's ref. What repeats in thousands of objects is one string in memory."""
+    """The object's ref. Strings that repeat in thousands of objects are interned."""
     return Ref(scope.cluster, kind, metadata.name, intern(metadata.namespace))
 
 
@@ -47,7 +47,7 @@ def entity(
     aliases: Iterable[str] = (),
     connections: Iterable[Connection] = (),
 ) -> Entity:
-    """The entity of an object. One that waits for its finalizers is terminating, whatever else it is."""
+    """The entity of an object. One that waits for its finalizers is terminating, whatever its status."""
     if metadata.deletion_timestamp is not None and status[0] not in ("failed", "succeeded", "unknown"):
         status = _TERMINATING
     return Entity(
@@ -73,13 +73,13 @@ def labels_of(metadata: Metadata) -> dict[str, str]:
 
 
 def hashes_of(metadata: Metadata) -> dict[str, str]:
-    """The hashes among the labels: not shown, but a selector may still choose by them."""
+    """The hashes among the labels: not shown, but a selector may still match them."""
     labels = metadata.labels
     return {intern(key): intern(labels[key]) for key in labels if key in _HASHES} if labels else {}
 
 
 def annotations_of(metadata: Metadata) -> dict[str, str]:
-    """Only what was annotated for us, or for OpenTelemetry."""
+    """Only annotations meant for kgents or for OpenTelemetry."""
     found = metadata.annotations
     return {key: found[key] for key in found if key.startswith(_ANNOTATIONS)} if found else {}
 
@@ -93,10 +93,10 @@ def owner_of(metadata: Metadata) -> Owner | None:
 
 
 def given(attributes: Mapping[str, Value]) -> Attributes:
-    """The attributes that have a value. Zero and `false` are values; nothing, an empty text or list are not."""
+    """The attributes that have a value. Zero and `false` are values; None, an empty text or list are not."""
     return {key: value for key, value in attributes.items() if value is not None and value not in ("", [])}
 
 
 def distinct(values: Iterable[str]) -> list[str]:
-    """Each once, in the order in which they came, without empty ones."""
+    """Each once, in the given order, without empty ones."""
     return [value for value in dict.fromkeys(values) if value]
