@@ -205,7 +205,7 @@ async def test_a_first_start_with_many_entities_on_a_small_share_of_a_core_keeps
 
             await eventually(all_published, within_s=200)
         await in_sync(bus, BUILDER)
-        assert not await said(builder, "stepped down")
+        assert not await said(builder, "stepped_down")
 
 
 async def said(service: ServiceProcess, words: str) -> bool:

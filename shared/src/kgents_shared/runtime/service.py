@@ -176,10 +176,10 @@ def serve(
         exit_code = uvloop.run(_serve(service, common, section))
     except* ConfigError as group:
         for fault in _leaves(group):
-            _log.error("cannot start", fault=str(fault))
+            _log.error("start_failed", fault=str(fault))
         exit_code = EXIT_CONFIG
     except* Exception:  # noqa: BLE001 - the last line of defence: log it like everything else, and let the process end
-        _log.exception("the service failed")
+        _log.exception("service_failed")
     return exit_code
 
 
@@ -259,7 +259,7 @@ async def _work(context: Context[C]) -> None:
             for error in _leaves(group):
                 context.status.conflicts += 1
                 context.status.set("degraded", str(error))
-                _log.error("stepped down", why=str(error), retry_in_s=retry_s)
+                _log.error("stepped_down", why=str(error), retry_in_s=retry_s)
         context.status.forget_tables()
         if context.clock.monotonic_s() - started_s > RETRY_MAX_S:
             retry_s = RETRY_FIRST_S
@@ -298,7 +298,7 @@ async def _until_provisioned(context: Context[C]) -> None:
             await require_streams(session, streams(context.common.streams))
         except BusError as error:
             context.status.set("starting", str(error))
-            _log.warning("waiting for the streams", why=str(error), retry_in_s=RETRY_FIRST_S)
+            _log.warning("waiting_for_streams", why=str(error), retry_in_s=RETRY_FIRST_S)
             await context.clock.sleep(RETRY_FIRST_S)
         else:
             return
