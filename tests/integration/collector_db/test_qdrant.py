@@ -228,5 +228,5 @@ async def test_key_that_no_header_can_carry_is_told(key: str, stub: QdrantStub) 
     async with looks_at(stub.url, api_key=Secret(key)) as looks:
         look = await looks.look()
     assert look.phase == ("degraded", "wrong credentials")
-    assert "no HTTP header can carry" in look.sample.unreachable.text
+    assert "an HTTP header cannot contain" in look.sample.unreachable.text
     assert key not in look.sample.unreachable.text

@@ -45,20 +45,20 @@ def test_breaker_never_opens_for_what_costs_the_database_nothing(cause: str) -> 
 def test_dearer_tiers_are_due_at_once_and_then_by_their_interval() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
     assert schedule.due(6) == {"fast", "medium", "slow"}
-    schedule.note(schedule.due(6), 6, sees=True)
+    schedule.note(schedule.due(6), 6, succeeded=True)
     assert schedule.due(65) == {"fast"}
     assert schedule.due(66) == {"fast", "medium"}
-    schedule.note(schedule.due(66), 66, sees=True)
+    schedule.note(schedule.due(66), 66, succeeded=True)
     assert schedule.due(606) == {"fast", "medium", "slow"}
 
 
 def test_dearer_tier_that_blinds_a_look_waits_for_its_next_turn() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
-    schedule.note(schedule.due(0), 0, sees=True)
+    schedule.note(schedule.due(0), 0, succeeded=True)
     assert schedule.due(60) == {"fast", "medium"}
-    schedule.note(schedule.due(60), 60, sees=False)
+    schedule.note(schedule.due(60), 60, succeeded=False)
     assert schedule.due(70) == {"fast"}
-    schedule.note(schedule.due(70), 70, sees=True)  # so it was the other
+    schedule.note(schedule.due(70), 70, succeeded=True)  # so it was the other
     assert schedule.due(80) == {"fast"}
     assert schedule.due(130) == {"fast", "medium"}
 
@@ -66,9 +66,9 @@ def test_dearer_tier_that_blinds_a_look_waits_for_its_next_turn() -> None:
 def test_server_that_was_down_is_seen_whole_as_soon_as_it_is_back() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
     for now_s in (0, 10, 20):
-        schedule.note(schedule.due(now_s), now_s, sees=False)
+        schedule.note(schedule.due(now_s), now_s, succeeded=False)
     assert schedule.due(30) == {"fast"}
-    schedule.note(schedule.due(30), 30, sees=True)
+    schedule.note(schedule.due(30), 30, succeeded=True)
     assert schedule.due(40) == {"fast", "medium", "slow"}
 
 

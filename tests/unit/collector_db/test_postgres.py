@@ -446,7 +446,7 @@ def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
     blind = look.unreachable(Unreachable("failing", "refused", ""), None)
     assert blind.faults == ()
     (fault,) = look.sample(identity(), {}, "absent").faults
-    assert fault.startswith("locks: the server's answer is not what we know it to be")
+    assert fault.startswith("locks: the server's answer has an unknown form")
 
 
 def test_span_between_two_servers_is_void() -> None:

@@ -197,7 +197,7 @@ def test_a_postgresql_is_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("reply", "problem"), [(b"+PONG\r\n", ""), (b"-NOAUTH Authentication required.\r\n", "it wants a password")]
+    ("reply", "problem"), [(b"+PONG\r\n", ""), (b"-NOAUTH Authentication required.\r\n", "it requires a password")]
 )
 def test_a_redis_that_wants_a_password_is_not_usable(
     monkeypatch: pytest.MonkeyPatch, reply: bytes, problem: str

@@ -1,1 +1,1 @@
-"""Databases as they see themselves: source → Sample → mapping.observe → entities, pulses, events → stream."""
+"""Polls databases by their own protocols: source → Sample → mapping.observe → entities, pulses, events → stream."""

@@ -1,4 +1,4 @@
-"""collector-db at work: one watch for each database, each a part of what the collector publishes."""
+"""The service collector-db: one watch per database; each database is one part of what the collector publishes."""
 
 import asyncio
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
 SPREAD_S: Final = 10.0
-"""Over which the first polls of many databases are spread."""
+"""The first polls of many databases are spread over at most this time."""
 
 
 async def run(context: Context[Config]) -> None:
-    """Watch for as long as this instance holds the lease."""
+    """Poll all databases while this instance holds the lease."""
     collector = Collector(context, part_of=part_of)
     await collector.load()
     backends = Backends(context.clock)
@@ -46,14 +46,14 @@ async def _follow(
     configured: list[Backend[Any]],
     watches: "_Watches",
 ) -> None:
-    """Watch what is configured, and whatever is marked on the stream at the moment."""
+    """Watch the configured databases and those that are marked on the stream now."""
     async with aclosing(discovered(context, config)) as news:
         async for marked in news:
             watches.replace([*(backends.discovered(each, config) for each in marked), *configured])
 
 
 class _Watches:
-    """Those that run now."""
+    """The running watches."""
 
     def __init__(self, context: Context[Config], collector: Collector, tasks: asyncio.TaskGroup) -> None:
         self._context = context
@@ -63,7 +63,7 @@ class _Watches:
         self._running: dict[str, tuple[Watch[Any], asyncio.Task[None]]] = {}
 
     def replace(self, backends: Iterable[Backend[Any]]) -> None:
-        """Watch these and no others; of two with one name the later. What goes on unchanged is left alone."""
+        """Watch exactly these; of two with one name, the later one. Watches with an unchanged target keep running."""
         desired = {backend.part: backend for backend in backends}
         for each, (watch, task) in list(self._running.items()):
             if each not in desired or desired[each].target != watch.target:

@@ -1,4 +1,4 @@
-"""One kind of database: how to poll it, and what a poll means. `watches.py` picks them, `watch.py` runs them."""
+"""One kind of database: how to poll it and how to map a poll. `backends.py` makes them, `watch.py` runs them."""
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -13,16 +13,16 @@ from kgents_shared.contract.facts import Facts
 
 
 class Sample(Protocol):
-    """What the frame must know of any backend's sample."""
+    """The fields of every backend's sample that `watch.py` reads."""
 
     @property
     def unreachable(self) -> Unreachable | None:
-        """Why the poll gave nothing; None when it gave something."""
+        """Why the poll read nothing; None when it read at least one section."""
         ...
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What alone could not be read, one sentence each."""
+        """The sections that could not be read, one sentence each."""
         ...
 
 
@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Sample)
 
 
 class Backend(Struct, Generic[S], frozen=True):
-    """How one target is watched."""
+    """How one target is polled and mapped."""
 
     name: str
     target: Target
@@ -39,18 +39,18 @@ class Backend(Struct, Generic[S], frozen=True):
 
     @property
     def part(self) -> str:
-        """What its entities are a part of: this target among all."""
+        """The part of the collection that its entities belong to."""
         return part(self.target.namespace, self.name)
 
 
 def part(namespace: str, name: str) -> str:
-    """The part of what is collected that a target is."""
+    """The name of the part of the collection that a target has for itself."""
     return f"{namespace}/{name}"
 
 
 def part_of(entity: Entity) -> str:
-    """The part that an entity is of: named like its target, or `<its name>/…`, in the same namespace.
+    """The part that an entity belongs to: the entity is named like its target, or `<target>/…`, in the same namespace.
 
-    So it is known also before a target is polled for the first time, and when it is no longer configured.
+    So it is known before the first poll of a target, and after the target was removed from the configuration.
     """
     return part(entity.ref.namespace, entity.ref.name.partition("/")[0])

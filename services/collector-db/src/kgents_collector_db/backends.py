@@ -1,4 +1,4 @@
-"""Targets → how they are polled: the one place that knows every kind of database."""
+"""Target → Backend: the only module that knows every kind of database."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -29,11 +29,11 @@ from kgents_shared.runtime.clock import Clock
 
 
 class Backends:
-    """Makes what watches a target. One for all of them, so that standbys know of their primaries."""
+    """Makes the backend of each target. One object for all, so that a standby's lag is measured by its primary."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._positions: dict[str, int] = {}  # how far each primary's log is, by system identifier
+        self._positions: dict[str, int] = {}  # WAL position of each primary, by system identifier
 
     def configured(self, config: Config) -> Iterator[Backend[Any]]:
         """One for each target of the configuration."""
@@ -42,7 +42,7 @@ class Backends:
                 yield self.of(name, target)
 
     def discovered(self, found: Found, config: DiscoveryConfig) -> Backend[Any]:
-        """One for a database that was found on the stream, with the settings that all such have in common."""
+        """The backend of a database that was found on the stream, with the common settings of its kind."""
         template: PostgresTarget | PgbouncerTarget | RedisTarget | QdrantTarget = getattr(config, found.backend)
         if isinstance(template, QdrantTarget):
             url = f"{urlsplit(template.url).scheme}://{join(found.host, found.port)}"
@@ -52,7 +52,7 @@ class Backends:
         return self.of(found.name, target)
 
     def of(self, name: str, target: Target) -> Backend[Any]:
-        """What watches this target under this name."""
+        """The backend of this target under this name."""
         match target:
             case PostgresTarget():
                 return Backend(name, target, partial(PostgresSource, target, self._clock), self._observe_postgres)
@@ -73,7 +73,7 @@ class Backends:
 
 
 def _open_qdrant(target: QdrantTarget, clock: Clock) -> Source[QdrantSample]:
-    """Its client library takes a second of processor time and 60 MiB to import: only who has a Qdrant pays for it."""
+    """Import its client library only if a Qdrant target exists: the import takes 1 s of CPU time and 60 MiB."""
     from kgents_collector_db.source.qdrant import QdrantSource  # noqa: PLC0415
 
     return QdrantSource(target, clock)

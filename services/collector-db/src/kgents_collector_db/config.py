@@ -1,4 +1,4 @@
-"""The settings of this collector: which databases to poll, by name and backend → `watches.py`."""
+"""The settings of this collector: which databases to poll, by name and backend → `backends.py`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,26 +17,26 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 
 class DiscoveryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Databases that other collectors see and that are marked `kgents.io/database: postgres` by a label or annotation.
+    """Databases that other collectors publish with the label or annotation `kgents.io/database: postgres`.
 
-    Both are needed: this section, and the mark. What stands here holds for all that are found; their address, port
-    and namespace are what the stream says.
+    Both are needed: this section, and the mark. The settings here apply to all databases that are found; address,
+    port and namespace come from the stream.
     """
 
     sources: list[str] = field(default_factory=lambda: ["k8s", "docker"])
-    """Whose marks count: who may set them decides where our credentials are sent."""
+    """The collectors whose marks count. Anyone who may set a mark decides where our credentials are sent."""
 
     postgres: PostgresTarget = PostgresTarget()
-    """What all PostgreSQL servers that are found have in common."""
+    """Settings of all PostgreSQL servers that are found."""
 
     pgbouncer: PgbouncerTarget = PgbouncerTarget()
-    """What all PgBouncers that are found have in common."""
+    """Settings of all PgBouncers that are found."""
 
     redis: RedisTarget = RedisTarget()
-    """What all Redis and Valkey servers that are found have in common."""
+    """Settings of all Redis and Valkey servers that are found."""
 
     qdrant: QdrantTarget = QdrantTarget()
-    """What all Qdrant peers that are found have in common; of the url only the scheme counts."""
+    """Settings of all Qdrant peers that are found; of `url` only the scheme is used."""
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,11 +55,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Qdrant peers, by name."""
 
     discovery: DiscoveryConfig | None = None
-    """Whether to watch databases that are found on the stream. null: only those named here."""
+    """Databases to discover on the stream. null: poll only those named here."""
 
     local: bool = False
-    """Whether to watch what serves on this machine and lets this user in without a password; looked for at the start.
-    `kgents up` sets it."""
+    """Whether to poll the servers of this machine that accept this user without a password. They are detected once, at
+    the start. `kgents up` sets it."""
 
     def faults(self) -> Iterator[Fault]:
         places: dict[tuple[str, str], list[str]] = {}

@@ -14,13 +14,13 @@ QDRANT: Final = ("127.0.0.1", 6333)
 
 
 def postgres_ports() -> list[int]:
-    """The ports of the servers that have a unix socket there, whether they run or not."""
+    """The ports of the servers with a unix socket in POSTGRES_SOCKETS, running or not."""
     numbers = (path.suffix.removeprefix(".") for path in POSTGRES_SOCKETS.glob(".s.PGSQL.*"))  # and lock files
     return sorted(int(number) for number in numbers if number.isdecimal())
 
 
 def detect(_: Mapping[str, str]) -> list[Detected]:
-    """The servers that are collected when nothing is configured: those that let this user in without a password."""
+    """The servers that are collected without configuration: those that accept this user without a password."""
     return [_postgres(), _redis(), _qdrant()]
 
 
@@ -43,7 +43,7 @@ def _redis() -> Detected:
     if not listens(*REDIS):
         return Detected("Redis", needs=f"a server on {where}, or {needs}")
     if answer(*REDIS, b"PING\r\n").startswith((b"-NOAUTH", b"-NOPERM", b"-DENIED")):
-        return Detected("Redis", where, "it wants a password", needs)
+        return Detected("Redis", where, "it requires a password", needs)
     return Detected("Redis", where)
 
 

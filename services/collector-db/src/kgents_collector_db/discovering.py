@@ -1,4 +1,4 @@
-"""Where targets come from that are not configured: marked entities on the stream, and servers on this very machine."""
+"""Targets that are not configured: marked entities on the stream, and servers on this machine."""
 
 import asyncio
 import os
@@ -25,13 +25,13 @@ from kgents_shared.runtime.detect import listens
 from kgents_shared.runtime.service import Context
 
 FOUND_MAX: Final = 200
-"""Databases followed from the stream: each is a connection to a database, and a mark is quickly copied."""
+"""Most databases that are taken from the stream: each one costs a connection, and a mark is easily copied."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def discovered(context: Context[Config], config: DiscoveryConfig) -> AsyncGenerator[list[Found], None]:
-    """The databases that are marked, first when the stream is read to its end and then after every change."""
+    """Yield all marked databases: once the stream is read to its end, then after every change."""
     patterns = [subjects.pattern("entity", cluster=context.cluster, source=source) for source in config.sources]
     marked: dict[str, Found] = {}
     is_known = False
@@ -59,26 +59,26 @@ def _limited(marked: dict[str, Found]) -> list[Found]:
 
 
 async def on_this_machine(backends: Backends, taken: Collection[str], known: Collection[str]) -> list[Backend[Any]]:
-    """What serves here and lets us in as we are.
+    """The servers of this machine that accept this user without a password.
 
     Args:
         backends: makes them.
-        taken: names that are configured, for other servers.
-        known: names that are published: what is down while we start is not gone.
+        taken: names that the configuration already uses.
+        known: names that are published: they are kept even if the server is down now.
     """
-    welcoming: list[Backend[Any]] = []
+    accepting: list[Backend[Any]] = []
     for name, target in _usual_places(known):
         if name in taken:
             continue
         backend = backends.of(name, target)
-        if name in known or await _lets_us_in(backend):
-            welcoming.append(backend)
-    return welcoming
+        if name in known or await _accepts_us(backend):
+            accepting.append(backend)
+    return accepting
 
 
-async def _lets_us_in(backend: Backend[Any]) -> bool:
+async def _accepts_us(backend: Backend[Any]) -> bool:
     host, port = split(backend.target.address)
-    if port is not None and not await asyncio.to_thread(listens, host, port):  # without one it is a socket
+    if port is not None and not await asyncio.to_thread(listens, host, port):  # no port: a unix socket
         return False
     async with aclosing(backend.open()) as source:
         sample = await source.read(frozenset({"fast"}))
@@ -86,7 +86,7 @@ async def _lets_us_in(backend: Backend[Any]) -> bool:
 
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
-    user = pwd.getpwuid(os.geteuid()).pw_name  # the server asks the kernel who we are, not us
+    user = pwd.getpwuid(os.geteuid()).pw_name  # peer authentication: the server takes the user from the kernel
     numbers = (name.removeprefix("postgres-") for name in known if name != "postgres")
     ports = {*postgres_ports(), *(int(number) for number in numbers if number.isdecimal())}
     if "postgres" in known:

@@ -18,7 +18,7 @@ from kgents_shared.runtime.collector import Collector, Trace
 from kgents_shared.runtime.telemetry import Telemetry
 
 JITTER: Final = 0.1
-"""Of the interval: no two collectors stay in step."""
+"""Share of the interval: keeps several collectors from polling at the same moment."""
 
 S = TypeVar("S", bound=Sample)
 
@@ -26,32 +26,32 @@ _log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Which tiers a poll at a given moment includes: the costlier ones are due less often.
+    """Which tiers a poll at a given moment includes: the costly ones are due less often.
 
-    After a failed poll the costlier ones are left out. If the next one sees, it was they that hung, and they
-    wait for their next turn, so that they cost one poll in a while and not each of them. If it sees nothing either,
-    the server itself was down, and they are due as soon as it is back.
+    A poll after a failed one reads the fast tier only. If it succeeds, the costly tiers of the failed poll caused the
+    failure: they wait for their next interval, so that they do not fail every poll. If it fails too, the server
+    itself is down, and the costly tiers are due as soon as it is back.
     """
 
     def __init__(self, target: Target) -> None:
         self._every_s: dict[Tier, float] = {"medium": target.medium_interval_s, "slow": target.slow_interval_s}
         self._done_s: dict[Tier, float] = {}
         self._suspects: frozenset[Tier] = frozenset()
-        self._sees = True
+        self._is_reachable = True
 
     def due(self, now_s: float) -> frozenset[Tier]:
-        """The tiers to ask for now."""
-        if not self._sees:
+        """The tiers to read now."""
+        if not self._is_reachable:
             return frozenset({"fast"})
         late = {tier for tier, every_s in self._every_s.items() if self._done_s.get(tier, -every_s) + every_s <= now_s}
         return frozenset({"fast", *late})
 
-    def note(self, tiers: frozenset[Tier], now_s: float, *, sees: bool) -> None:
-        """These tiers were asked for at this moment; `sees`: and the poll did not fail."""
-        if sees:
+    def note(self, tiers: frozenset[Tier], now_s: float, *, succeeded: bool) -> None:
+        """Record a poll of these tiers at this moment, and whether it succeeded."""
+        if succeeded:
             self._done_s.update(dict.fromkeys(tiers | self._suspects, now_s))
-        self._suspects = frozenset() if sees else tiers - {"fast"}
-        self._sees = sees
+        self._suspects = frozenset() if succeeded else tiers - {"fast"}
+        self._is_reachable = succeeded
 
 
 class Watch(Generic[S]):
@@ -86,7 +86,7 @@ class Watch(Generic[S]):
                 await self._clock.sleep(max(0.0, next_s - self._clock.monotonic_s()))
 
     async def _collect(self, source: Source[S], collector: Collector, trace: Trace) -> None:
-        """Publish what one poll gave. That a database cannot be read is published too, and attested."""
+        """Publish the facts of one poll. A poll that read nothing publishes its cause, and is attested as unread."""
         part = self._backend.part
         try:
             sample = await self._poll(source)
@@ -101,7 +101,7 @@ class Watch(Generic[S]):
             facts = self._backend.observe(self._last, sample, scope)
             why = [sample.unreachable.text] if sample.unreachable else sample.faults
             collector.publish(facts, part, faults=_joined(self.name, why), trace=trace)
-        except Exception as error:  # noqa: BLE001 - a fault of ours in one target must not end the watch over all others
+        except Exception as error:  # noqa: BLE001 - a defect of this collector in one target must not stop the others
             _log.exception("collection_failed", target=self.name)
             failure = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
             collector.attest(part, [Unread(reason=failure)])
@@ -109,7 +109,7 @@ class Watch(Generic[S]):
         self._last = sample
 
     async def _poll(self, source: Source[S]) -> S:
-        """One poll; while the breaker is open, what the last one gave."""
+        """One poll; while the breaker is open, the sample of the last poll."""
         now_s = self._clock.monotonic_s()
         if self._last is not None and self._breaker.is_open(now_s):
             return self._last
@@ -117,7 +117,7 @@ class Watch(Generic[S]):
         sample = await source.read(tiers)
         cause = sample.unreachable.cause if sample.unreachable is not None else None
         self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
-        self._schedule.note(tiers, now_s, sees=sample.unreachable is None)
+        self._schedule.note(tiers, now_s, succeeded=sample.unreachable is None)
         return sample
 
 

@@ -1,4 +1,4 @@
-"""Databases that other collectors see and somebody has marked: entity of source k8s or docker → where to look. Pure."""
+"""Databases that other collectors publish with a mark: entity of source k8s or docker → address to poll. Pure."""
 
 import re
 from typing import Final
@@ -9,16 +9,16 @@ from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Entity
 
 MARK: Final = "kgents.io/database"
-"""The label or annotation that asks for a database to be watched; its value is the backend."""
+"""The label or annotation that requests polling; its value is the backend."""
 PORT_MARK: Final = "kgents.io/database-port"
-"""Where its port is not the usual one."""
+"""The label or annotation for a port that is not the default one."""
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
-"""A name or an address, and nothing that would make a URL of it mean something else."""
+"""A name or an address without characters that have a meaning in a URL."""
 PORTS: Final = {"postgres": 5432, "pgbouncer": 6432, "redis": 6379, "qdrant": 6333}
 
 
 class Found(Struct, frozen=True):
-    """A database to watch."""
+    """A database to poll."""
 
     backend: str
     name: str
@@ -31,7 +31,7 @@ def found(entity: Entity) -> Found | str | None:
     """Where a marked entity can be reached.
 
     Returns:
-        None for one without the mark, or not there yet; a text where the mark cannot be followed, to be told to whoever
+        None without the mark, or while the entity has no address yet; a text if the mark is unusable, for the user who
         set it.
     """
     marks = {**entity.labels, **entity.annotations}
@@ -52,7 +52,7 @@ def found(entity: Entity) -> Found | str | None:
 
 
 def _host(entity: Entity, port: int) -> str | None:
-    """Where it answers on this port, else anywhere, else a name that it goes by."""
+    """Its address with this port, else its address without a port, else one of its names."""
     addresses = [split(address) for address in entity.addresses]
     names = [alias for alias in entity.aliases if ":" not in alias and "/" not in alias]
     exact = [host for host, its_port in addresses if its_port == port]

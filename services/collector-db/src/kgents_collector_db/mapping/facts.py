@@ -1,4 +1,4 @@
-"""What every backend's mapping is given besides its samples, and what it gives back: names and times → Facts. Pure."""
+"""What the mapping of every backend shares: the scope of a poll, the cause of a failed one, figures. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,28 +11,28 @@ from kgents_shared.contract.vocabulary.figures.figure import FigureName
 SOURCE = "db"
 
 Figures = dict[FigureName, float | None]
-"""What one section of a pulse holds, under declared names."""
+"""The figures of one section of a pulse, by declared name."""
 
 
 def section(figures: Figures) -> dict[str, float | None]:
-    """The figures as a pulse takes them: on the wire a name is a text like any other."""
+    """The figures as the pulse schema has them: names are plain texts there."""
     return dict(figures.items())
 
 
 class Unreachable(Struct, frozen=True):
-    """Why a poll of a database gave nothing. Unreachable is not healthy, and full is not down."""
+    """Why a poll read nothing. A full server is not down, and one that refuses our login may be healthy."""
 
     phase: str
-    """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (we may not look)."""
+    """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (no access)."""
     cause: str
-    """Short and countable: `refused`, `unreachable`, `frozen`, `saturated`, `own limit`, `starting`,
+    """One of a small set: `refused`, `unreachable`, `frozen`, `saturated`, `own limit`, `starting`,
     `wrong credentials`, `missing privilege`, `pooler`, `tls`, `unreadable`."""
     text: str
     """One plain sentence: what was expected, what was found, what to try. Never a secret."""
 
 
 class Scope(Struct, frozen=True):
-    """The frame of one poll of one target."""
+    """The context of one poll of one target."""
 
     cluster: str
     name: str
@@ -42,4 +42,4 @@ class Scope(Struct, frozen=True):
     """Seconds from pulse to pulse."""
     at: datetime
     published: Mapping[Ref, Entity]
-    """This target's entities as they are published now: the memory of what must not change without reason."""
+    """This target's entities as published now. The mapping compares with them, so that it needs no state of its own."""

@@ -1,4 +1,4 @@
-"""Where a target is: its configured address → attributes, and the edge to what serves there. Pure."""
+"""The configured address of a target → attributes, and the connection to the entity with that address. Pure."""
 
 from kgents_shared.contract.address import split
 from kgents_shared.contract.entity import Connection, Value
@@ -7,7 +7,7 @@ from kgents_shared.contract.vocabulary.attributes import otel
 
 
 def place(address: str) -> dict[str, Value]:
-    """`server.address` and `server.port`, as OpenTelemetry has them; a unix socket is its path alone."""
+    """`server.address` and `server.port`, as OpenTelemetry defines them; of a unix socket only its path."""
     if address.startswith("/"):
         return {otel.SERVER_ADDRESS: address}
     host, port = split(address)
@@ -15,5 +15,5 @@ def place(address: str) -> dict[str, Value]:
 
 
 def runs_on(address: str) -> list[Connection]:
-    """The Service, pod or container that answers there; nobody else can reach a unix socket."""
+    """The connection to the Service, pod or container with this address; none for a unix socket."""
     return [] if address.startswith("/") else [Connection(edges.RUNS_ON, address, evidence="configured address")]

@@ -1,4 +1,4 @@
-"""What stays said of a database that cannot be seen: the cause of a failed poll → status and reason. Pure."""
+"""The entity of an unreachable database: what was published, with status and reason of the failed poll. Pure."""
 
 from typing import Final
 
@@ -14,17 +14,17 @@ STATUS_OF: Final = {
     "starting": "pending",
     "saturated": "running",
 }
-"""What a failed poll says of the server itself. Where only we are kept out, its status is not known."""
+"""Cause of a failed poll → status of the server. Causes that concern only our access leave the status unknown."""
 
 
 def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_confirmed: bool) -> Entity:
-    """The entity while nothing is seen of it.
+    """The entity while its database is unreachable.
 
     Args:
-        known: what is published of it.
-        first: what to say if nothing is.
-        unreachable: why nothing is seen.
-        is_confirmed: whether the poll before saw nothing either. One failed poll may be a blip, and is no status.
+        known: the published entity.
+        first: the entity to publish if none is published.
+        unreachable: why the poll failed.
+        is_confirmed: whether the previous poll failed too. One failed poll may be a blip and changes no status.
     """
     status = STATUS_OF.get(unreachable.cause, "unknown")
     if is_confirmed:

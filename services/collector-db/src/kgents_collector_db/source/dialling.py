@@ -1,4 +1,4 @@
-"""How a connection fails to begin, where the operating system alone speaks: its errors → which it is."""
+"""Errors of the operating system while connecting → whether the connection was refused."""
 
 import errno
 import re
@@ -8,10 +8,10 @@ _NUMBER: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 def is_refused(error: OSError) -> bool:
-    """Whether a machine is there and nothing listens.
+    """Whether the host answered, and no process listens on the port.
 
-    Of a name with several addresses (`localhost` mostly has two) asyncio raises one error that has no number of its
-    own, and those of all attempts in its text.
+    For a name with several addresses (`localhost` mostly has two) asyncio raises one error without errno; its text
+    has the errno of every attempt.
     """
     numbers = {int(number) for number in _NUMBER.findall(str(error))}
     return isinstance(error, ConnectionRefusedError) or errno.ECONNREFUSED in numbers

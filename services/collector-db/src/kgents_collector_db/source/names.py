@@ -1,7 +1,7 @@
-"""Names are looked up here first, in a thread of its own for each: a resolver that is dead holds up no other.
+"""Resolves host names before a client library does: one thread per name, so a dead resolver blocks no other name.
 
-The event loop looks names up in a few threads that all targets and the bus share, and a lookup that hangs cannot be
-ended: the polls of one target alone would soon hold all of them.
+The event loop resolves names in a few threads that all targets and the bus share, and a hanging lookup cannot be
+cancelled: the polls of one target would soon occupy all of them.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ _asked: Final[dict[str, _Answer]] = {}
 
 
 async def look_up(host: str) -> None:
-    """Return when the system knows the name, so that a client library may look it up without harm.
+    """Return when the system has resolved the name, so that a client library can look it up without blocking.
 
-    Put a deadline around it. An address, or the directory of a socket, needs none.
+    The caller sets the deadline. Returns at once for an IP address or the directory of a socket.
 
     Raises:
         OSError, UnicodeError: as `socket.getaddrinfo`.

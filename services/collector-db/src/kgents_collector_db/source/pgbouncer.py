@@ -1,4 +1,4 @@
-"""A PgBouncer → PgbouncerSample, through its admin console: one connection, SHOW and nothing else."""
+"""A PgBouncer → PgbouncerSample, through its admin console: one connection, SHOW commands only."""
 
 import asyncio
 import errno
@@ -23,14 +23,14 @@ CONSOLE: Final = "pgbouncer"
 
 
 class SecretError(Exception):
-    """The password's file cannot be read."""
+    """The password file cannot be read."""
 
 
 FAILURES: Final = (
     OSError, EOFError, ProtocolError, RefusedError, SecretError,
     ValueError, LookupError, struct.error, msgspec.MsgspecError,
 )  # fmt: skip
-"""What a poll may raise; those of the second line when something else answers than a PgBouncer."""
+"""What a poll may raise; the second line if another program than PgBouncer answers."""
 
 
 class PgbouncerSource:
@@ -43,7 +43,7 @@ class PgbouncerSource:
         self._queries = 0
 
     async def read(self, tiers: Collection[Tier]) -> PgbouncerSample:
-        """One poll; all of it is cheap, so the tiers make no difference."""
+        """Poll every section, whatever the tiers: all are cheap."""
         started_s, self._queries = self._clock.monotonic_s(), 0
         try:
             try:
@@ -51,11 +51,11 @@ class PgbouncerSource:
             except (OSError, EOFError) as error:
                 if self._connection is None or isinstance(error, TimeoutError):
                     raise
-                self._drop()  # lost since the last poll: it may have been restarted
+                self._drop()  # lost since the last poll: the server may have restarted
                 sections = await self._sections()
         except FAILURES as error:
             self._drop()
-            sections = {"unreachable": _blindness(error, self._target)}
+            sections = {"unreachable": _unreachable(error, self._target)}
         return PgbouncerSample(
             at=self._clock.now(),
             at_s=self._clock.monotonic_s(),
@@ -67,7 +67,7 @@ class PgbouncerSource:
         )
 
     async def aclose(self) -> None:
-        """Let go."""
+        """Close the connection."""
         self._drop()
 
     def _drop(self) -> None:
@@ -107,7 +107,7 @@ class PgbouncerSource:
             async with asyncio.timeout(target.connect_timeout_s):
                 await look_up(target.host)
                 connection = await SimpleConnection.open(target.host, target.port)
-        except TimeoutError:  # nothing stands there yet that could be frozen
+        except TimeoutError:  # no connection yet, so the server is not known to be frozen
             raise OSError(errno.EHOSTUNREACH, "no answer at all") from None
         async with asyncio.timeout(target.connect_timeout_s):
             try:
@@ -123,17 +123,17 @@ class PgbouncerSource:
         return connection
 
 
-def _blindness(error: Exception, target: PgbouncerTarget) -> Unreachable:
+def _unreachable(error: Exception, target: PgbouncerTarget) -> Unreachable:
     where = target.address
     match error:
         case RefusedError():
             return _refusal(error, target)
         case TimeoutError():
             phase, cause = "failing", "frozen"
-            text = f"an answer from {where} in time, found silence; see whether it hangs, and whether it can be reached"
+            text = f"an answer from {where} in time, found none; check whether it hangs, and the network"
         case ssl.SSLError():
             phase, cause = "degraded", "tls"
-            text = f"TLS as `tls: {target.tls}` says at {where}, found none to trust; check tls and client_tls_sslmode"
+            text = f"TLS as `tls: {target.tls}` says at {where}, found none trusted; check tls and client_tls_sslmode"
         case SecretError():
             phase, cause, text = "degraded", "wrong credentials", f"a readable password, found: {error}"
         case FileNotFoundError() if target.tls_ca_file is not None and not Path(target.tls_ca_file).exists():
@@ -149,18 +149,18 @@ def _blindness(error: Exception, target: PgbouncerTarget) -> Unreachable:
 
 
 def _refusal(error: RefusedError, target: PgbouncerTarget) -> Unreachable:
-    """PgBouncer's own words, which it has in English only; its SQLSTATEs are few."""
+    """By PgBouncer's message, which is always English: it has few SQLSTATEs."""
     where = target.address
-    if "no more connections allowed" in error.words:
+    if "no more connections allowed" in error.text:
         text = f"expected room for a client at {where}, found max_client_conn used up; find who holds them, or raise it"
         return Unreachable("overloaded", "saturated", text)
-    if "not allowed" in error.words or "admin access needed" in error.words:
+    if "not allowed" in error.text or "admin access needed" in error.text:
         text = f"expected that {target.user} may use the console of {where}, found not; name it in stats_users"
         return Unreachable("degraded", "missing privilege", text)
     if error.sqlstate == "3D000":  # PostgreSQL itself: it has no such database
         text = f"expected PgBouncer's console at {where}, found another server; name it as a target of `postgres`"
         return Unreachable("failing", "refused", text)
-    if "shutting down" in error.words:
+    if "shutting down" in error.text:
         return Unreachable("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
     text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password, auth_file"
     return Unreachable("degraded", "wrong credentials", text)

@@ -1,6 +1,6 @@
-"""PostgreSQL's wire protocol as far as PgBouncer's admin console speaks it: a login, and simple queries that give rows.
+"""The part of PostgreSQL's wire protocol that PgBouncer's admin console supports: login, and simple queries.
 
-The client library cannot do this: it asks with prepared statements, which the console refuses.
+asyncpg cannot do this: it uses prepared statements, which the console rejects.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from typing import Final, Self
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024**2
-"""A console's row is a few hundred bytes; more is another protocol."""
+"""Longest message: a row of the console has a few hundred bytes."""
 ROWS_MAX: Final = 20_000
 SCRAM_ITERATIONS_MAX: Final = 1_000_000
-"""PostgreSQL's default is 4096. A million take half a second, in which nothing else is done; more is an attack."""
+"""PostgreSQL's default is 4096. One million blocks the event loop for half a second; more is an attack."""
 
 _PROTOCOL: Final = 196_608  # 3.0
 _SSL_REQUEST: Final = 80_877_103
@@ -28,20 +28,20 @@ Row = dict[str, str | None]
 
 
 class RefusedError(Exception):
-    """The server says no. `sqlstate` may be empty; `words` are the server's own."""
+    """The server sent an error. `sqlstate` may be empty; `text` is the server's message."""
 
-    def __init__(self, sqlstate: str, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, sqlstate: str, text: str) -> None:
+        super().__init__(text)
         self.sqlstate = sqlstate
-        self.words = words
+        self.text = text
 
 
 class ProtocolError(Exception):
-    """The other end does not speak as expected."""
+    """The server does not follow the protocol."""
 
 
 class SimpleConnection:
-    """One connection. Put a deadline around every call; after any exception it is of no use any more."""
+    """One connection. The caller sets a deadline for every call; after any exception the connection is unusable."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -49,36 +49,36 @@ class SimpleConnection:
 
     @classmethod
     async def open(cls, host: str, port: int) -> Self:
-        """Connect, over a unix socket if the host is its directory.
+        """Connect; over a unix socket if the host is a directory.
 
         Raises:
-            OSError: there is no connection.
+            OSError: connecting failed.
         """
         if host.startswith("/"):
             return cls(*await asyncio.open_unix_connection(f"{host.rstrip('/')}/.s.PGSQL.{port}"))
         return cls(*await asyncio.open_connection(host, port))
 
     async def offers_tls(self) -> bool:
-        """Ask whether the server speaks TLS: the one question that can be put before any other.
+        """Whether the server supports TLS. Must be the first request of the connection.
 
         Raises:
-            ProtocolError: it is something else.
+            ProtocolError: the answer is neither yes nor no.
         """
         self._writer.write(struct.pack("!ii", 8, _SSL_REQUEST))
         answer = await self._reader.read(2)
-        if answer not in (b"S", b"N"):  # what came with a yes would pass for what comes encrypted after it
+        if answer not in (b"S", b"N"):  # bytes after the yes would be taken for decrypted ones
             raise ProtocolError("neither yes nor no")
         return answer == b"S"
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Go on encrypted, if it was offered."""
+        """Switch to TLS; only after `offers_tls` returned True."""
         await self._writer.start_tls(context, server_hostname=host)
 
     async def login(self, user: str, password: str, database: str) -> None:
-        """Log in, with whatever proof the server asks for.
+        """Log in with the method that the server requests: password, MD5 or SCRAM-SHA-256.
 
         Raises:
-            RefusedError: it does not let us in.
+            RefusedError: the server refuses the login.
         """
         fields = {"user": user, "database": database, "application_name": "kgents-collector-db"}
         body = b"".join(f"{name}\0{value}\0".encode() for name, value in fields.items())
@@ -92,7 +92,7 @@ class SimpleConnection:
                 self._prove(body, user, password, scram)
 
     def _prove(self, body: bytes, user: str, password: str, scram: "_Scram") -> None:
-        """Give the server the proof that it asks for."""
+        """Answer one authentication request."""
         (demand,) = struct.unpack_from("!i", body)
         match demand:
             case 0:
@@ -109,10 +109,10 @@ class SimpleConnection:
             case 12:
                 scram.verify(body[4:])
             case _:
-                raise ProtocolError("the server demands a login that we do not know")
+                raise ProtocolError("the server requests an unknown login method")
 
     async def query(self, text: str) -> list[Row]:
-        """The rows of one statement, every value as text.
+        """The rows of one statement; every value is a text.
 
         Raises:
             RefusedError: the server refuses it.
@@ -125,7 +125,7 @@ class SimpleConnection:
             try:
                 kind, body = await self._receive()
             except RefusedError as error:
-                refusal = error  # the server says that it is ready again before it is
+                refusal = error  # ReadyForQuery follows it: read that first
                 continue
             if kind == b"T":
                 names = list(_columns(body))
@@ -137,11 +137,11 @@ class SimpleConnection:
                 return rows
 
     def close(self) -> None:
-        """Hang up, after what was sent."""
+        """Close the connection after sending what is buffered."""
         self._writer.close()
 
     def drop(self) -> None:
-        """Let go at once."""
+        """Abort the connection at once."""
         self._writer.transport.abort()
 
     def _send(self, kind: bytes, body: bytes) -> None:
@@ -150,7 +150,7 @@ class SimpleConnection:
     async def _receive(self) -> tuple[bytes, bytes]:
         kind, length = struct.unpack("!ci", await self._reader.readexactly(5))
         if not 4 <= length <= MESSAGE_BYTES_MAX:
-            raise ProtocolError("found a message of a length that PostgreSQL's protocol does not have")
+            raise ProtocolError("found a message of a length that PostgreSQL's protocol does not allow")
         body = await self._reader.readexactly(length - 4)
         if kind == b"E":
             fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
@@ -173,9 +173,9 @@ class _Scram:
         parts = dict(part.split("=", 1) for part in challenge.decode().split(","))
         nonce, salt, iterations = parts["r"], base64.b64decode(parts["s"]), int(parts["i"])
         if not nonce.startswith(self._nonce):
-            raise ProtocolError("the server answers another login than ours")
+            raise ProtocolError("the server answers another login attempt")
         if iterations > SCRAM_ITERATIONS_MAX:
-            raise ProtocolError("the server demands a proof that would take us too long")
+            raise ProtocolError("the server requests a proof that takes too long to compute")
         unproven = f"c=biws,r={nonce}"
         signed = f"{self._bare()},{challenge.decode()},{unproven}".encode()
         salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
@@ -187,7 +187,7 @@ class _Scram:
 
     def verify(self, message: bytes) -> None:
         if not hmac.compare_digest(message, b"v=" + base64.b64encode(self._server_signature)):
-            raise ProtocolError("the server does not know our password, so it is another one")
+            raise ProtocolError("the server does not know our password, so it is an impostor")
 
     def _bare(self) -> str:
         return f"n=,r={self._nonce}"

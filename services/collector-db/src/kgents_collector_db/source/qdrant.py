@@ -1,7 +1,7 @@
-"""A Qdrant peer → QdrantSample: a few GETs over kept connections, one after the other, a deadline over each poll.
+"""A Qdrant peer → QdrantSample: a few GETs in sequence over kept connections, a deadline for each poll.
 
-Collections and the cluster are read with Qdrant's own client. It cannot read what is no JSON (`/metrics`, `/readyz`),
-and its model of `/telemetry` asks for more than we do, so these are read as they come.
+Collections and the cluster are read with Qdrant's own client. It cannot read answers that are not JSON (`/metrics`,
+`/readyz`), and its model of `/telemetry` requires fields that we do not request: these three are read with httpx.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from kgents_shared.runtime.clock import Clock
 T = TypeVar("T")
 
 CONNECTIONS_MAX: Final = 2
-"""Kept open: one for the client library, one for what it cannot read."""
+"""Connections per client: of the client library, and of httpx."""
 ANSWER_BYTES_MAX: Final = 16 * 1024**2
 """The largest answer: metrics of thousands of collections."""
 
@@ -45,28 +45,28 @@ class QdrantSource:
         options: dict[str, Any] = {
             "auth": self._key,
             "limits": httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
-            "trust_env": False,  # a proxy of the environment is for the world, not for the database next door
+            "trust_env": False,  # ignore proxies of the environment
         }
         timeout = httpx.Timeout(target.timeout_s, connect=target.connect_timeout_s)
         self._http = httpx.AsyncClient(base_url=target.url, timeout=timeout, **options)
-        # Without `check_compatibility=False` it starts a thread that asks on its own.
+        # Without `check_compatibility=False` the client starts a thread that sends requests.
         self._client = AsyncQdrantClient(
             url=target.url, timeout=ceil(target.timeout_s), check_compatibility=False, **options
         )
-        self._is_connected = False  # as far as the last poll knows
-        self._process = ""  # which start the readings below are of
+        self._is_connected = False  # after the last poll
+        self._process = ""  # id of the process that the readings below are from
         self._shown: tuple[str, ...] = ()
         self._shards: dict[str, Shards] = {}
         self._metrics: Metrics | None = None
         self._metrics_before: Metrics | None = None
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         await self._client.close()
         await self._http.aclose()
 
     async def read(self, tiers: Collection[Tier]) -> QdrantSample:
-        """One poll. What the database does to us is in the sample."""
+        """Poll the sections of these tiers. Failures are in the sample."""
         started_s = self._clock.monotonic_s()
         faults: list[str] = []
         found: dict[str, Any]
@@ -81,7 +81,7 @@ class QdrantSource:
             self._is_connected = False
             found = {"unreachable": qdrant_failure.unreachable(error, self._target)}
         else:
-            if found["ready"] is not False:  # what it says of itself while it starts is not the whole
+            if found["ready"] is not False:  # while it starts, its answers are incomplete
                 found |= await self._sections(tiers, faults)
                 found |= {"metrics": self._metrics, "metrics_before": self._metrics_before}
         poll_s = self._clock.monotonic_s() - started_s
@@ -90,17 +90,17 @@ class QdrantSource:
         )
 
     async def _look_up(self) -> None:
-        """Before there is a connection; the client library keeps it."""
+        """Resolve the host name before connecting."""
         try:
             async with asyncio.timeout(self._target.connect_timeout_s):
                 await look_up(of_url(self._target.url).host)
         except TimeoutError:
-            raise httpx.ConnectTimeout("the name is not known in time") from None
+            raise httpx.ConnectTimeout("the name did not resolve in time") from None
         except OSError as error:
-            raise httpx.ConnectError("the name is not known") from error
+            raise httpx.ConnectError("the name does not resolve") from error
 
     async def _first(self) -> dict[str, Any]:
-        """What must be answered, or the poll has failed: whether it is ready, and which collections there are."""
+        """The requests without which a poll fails: `/readyz`, and the names of the collections."""
         sent_s = self._clock.monotonic_s()
         response = await self._http.get("/readyz")
         ping_s = self._clock.monotonic_s() - sent_s
@@ -112,7 +112,7 @@ class QdrantSource:
         return {"ready": ready, "ping_s": ping_s, "names": names, "shown": self._shown}
 
     async def _sections(self, tiers: Collection[Tier], faults: list[str]) -> dict[str, Any]:
-        """The rest, as far as it comes in time; what is late is a fault and waits for the next poll."""
+        """All other sections, until the deadline; missing ones are a fault, and read by the next poll."""
         found: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self._target.timeout_s):
@@ -136,11 +136,11 @@ class QdrantSource:
     async def _tried(
         self, what: str, read: Callable[[], Awaitable[T]], faults: list[str], *, may_be_gone: bool = False
     ) -> T | None:
-        """One section; its failure costs nothing but itself. A deadline is the whole poll's."""
+        """Read one section; None, and a fault, if that fails. The caller sets the deadline."""
         try:
             return await read()
         except FAILURES as error:
-            if may_be_gone and qdrant_failure.is_gone(error):  # a collection was removed since it was listed
+            if may_be_gone and qdrant_failure.is_gone(error):  # the collection was removed since it was listed
                 return None
             text = f"{self._target.address}: {what} {qdrant_failure.sentence(error)}"
             if text not in faults:
@@ -153,14 +153,14 @@ class QdrantSource:
         return () if answer is None else (qdrant_answer.collection(name, answer),)
 
     async def _spread_all(self, faults: list[str]) -> None:
-        """Where the copies are: a request for each collection, of which the last answers are kept."""
+        """Read the replicas of every collection, one request each. Keeps the last answers."""
         shards: dict[str, Shards] = {}
         for name in self._shown:
             ask = partial(self._client.collection_cluster_info, name)
             answer = await self._tried("GET /collections/…/cluster", ask, faults, may_be_gone=True)
             if answer is not None:
                 shards[name] = qdrant_answer.shards(answer)
-            elif name in self._shards:  # what could not be read this time is not mended for that
+            elif name in self._shards:  # not read this time: keep the last answer
                 shards[name] = self._shards[name]
         self._shards = shards
 
@@ -180,7 +180,7 @@ class QdrantSource:
         )
 
     async def _read_metrics(self, faults: list[str]) -> None:
-        """What the server has to work for. It has its own deadline, so that the rest is never lost with it."""
+        """Read `/metrics`, which is costly for the server: with a deadline of its own, so that other sections stay."""
         try:
             async with asyncio.timeout(self._target.metrics_timeout_s):
                 body = await self._tried("GET /metrics", self._metrics_text, faults)
@@ -209,7 +209,7 @@ class QdrantSource:
         return bytes(body)
 
     def _note_start(self, process: Process | None) -> None:
-        """Readings of an earlier start are nothing to compare with."""
+        """Drop the readings of an earlier start: they cannot be compared."""
         if process is not None and process.id != self._process:
             self._process = process.id
             self._metrics = self._metrics_before = None
@@ -236,7 +236,7 @@ class _Telemetry(Struct, frozen=True):
 
 
 class _Key(httpx.Auth):
-    """The API key of this moment, as a header. It may hold whatever a header can carry."""
+    """Sends the current API key as a header. Any text that a header allows is valid."""
 
     def __init__(self) -> None:
         self.value: str | None = None
@@ -253,11 +253,11 @@ async def _revealed(secret: Secret | None) -> str | None:
     except OSError as error:
         raise UnusableKeyError("cannot be read from its file; check its path and permissions") from error
     if value is not None and not value.isprintable():
-        raise UnusableKeyError("has line breaks or control characters, which no HTTP header can carry")
+        raise UnusableKeyError("has line breaks or control characters, which an HTTP header cannot contain")
     return value
 
 
 def _chosen(names: tuple[str, ...], shown: tuple[str, ...], limit: int) -> tuple[str, ...]:
-    """What is shown stays until it is gone; otherwise a new name would push another one out."""
+    """The names to poll: shown ones stay until removed, so that a new name does not replace one of them."""
     before = frozenset(shown)
     return tuple(sorted(sorted(names, key=lambda name: (name not in before, name))[:limit]))

@@ -1,4 +1,4 @@
-"""The client library's models → the sample's Structs. What a version of the server leaves out stays None."""
+"""Models of the client library → the sample's Structs. Fields that a version lacks are None."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def names(answer: models.CollectionsResponse) -> tuple[str, ...]:
 
 
 def collection(name: str, answer: models.CollectionInfo) -> Collection:
-    """GET /collections/{name}. Its configuration and its payload's fields are not taken."""
+    """GET /collections/{name}, without its configuration and the fields of its payload."""
     queue, created = getattr(answer, "update_queue", None), getattr(answer, "created_at", None)
     return Collection(
         name=name,
@@ -37,14 +37,14 @@ def shards(answer: Any) -> Shards:
 
 
 def raft(answer: Any) -> Raft | None:
-    """GET /cluster; None of a single server."""
+    """GET /cluster; None for a single server."""
     if answer.status != "enabled":
         return None
     info = answer.raft_info
     return Raft(
         peer=answer.peer_id,
         peers={int(peer): each.uri for peer, each in answer.peers.items()},
-        # The server gives 0 while there is no leader.
+        # 0 while there is no leader.
         leader=info.leader or None,
         role=_word(info.role) if info.role is not None else "",
         term=info.term,

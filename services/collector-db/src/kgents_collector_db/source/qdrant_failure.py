@@ -1,4 +1,4 @@
-"""How a request to Qdrant can fail → the phase and cause that an operator acts on. Bodies are never quoted."""
+"""Failures of requests to Qdrant → phase and cause. Bodies are never quoted."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from kgents_collector_db.targets.qdrant import QdrantTarget
 
 
 class StatusError(Exception):
-    """An answer with another status than expected, or one that is too large."""
+    """An answer with an unexpected status, or one that is too large."""
 
     def __init__(self, status: int, text: str = "") -> None:
         super().__init__(text or f"answers HTTP {status}")
@@ -23,30 +23,30 @@ class StatusError(Exception):
 
 
 class UnusableKeyError(Exception):
-    """The API key cannot be had or sent. The text never holds it."""
+    """The API key cannot be read or sent. The text never contains it."""
 
 
 FAILURES: Final = (
     httpx.HTTPError, StatusError, UnusableKeyError, ResponseHandlingException, UnexpectedResponse,
     ResourceExhaustedResponse, msgspec.MsgspecError, AssertionError, ValueError,
 )  # fmt: skip
-"""What one request may raise; the client library asserts that a result is there, and refuses `.` as a name."""
+"""What one request may raise; the client library asserts that there is a result, and rejects `.` as a name."""
 
 _BY_STATUS: Final = {
     401: ("degraded", "wrong credentials", "refuses our key; check `api_key`"),
-    403: ("degraded", "missing privilege", "does not let our key read; use a read-only key for all collections"),
-    429: ("degraded", "own limit", "lets us ask no more for now; see its rate limits, and those of what is before it"),
-    503: ("starting", "starting", "is not ready yet, or shuts down"),
+    403: ("degraded", "missing privilege", "does not allow our key to read; use a read-only key for all collections"),
+    429: ("degraded", "own limit", "limits our requests; check its rate limits, and those of proxies before it"),
+    503: ("starting", "starting", "is starting or shutting down"),
 }
 _BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (
     (ConnectionRefusedError, "failing", "refused", "refused the connection; is the server running there"),
-    (socket.gaierror, "failing", "unreachable", "has a name that is not known; check `url` and the DNS"),
-    (ssl.SSLError, "degraded", "tls", "cannot be spoken to over TLS; check its certificate"),
+    (socket.gaierror, "failing", "unreachable", "has a name that does not resolve; check `url` and DNS"),
+    (ssl.SSLError, "degraded", "tls", "fails the TLS handshake; check its certificate"),
 )
 
 
 def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
-    """Why a poll saw nothing."""
+    """Why a poll failed."""
     where = target.address
     if (status := _status(error)) is not None:
         phase, cause, text = _BY_STATUS.get(status, ("failing", "errors", f"answers HTTP {status}; see its log"))
@@ -55,7 +55,7 @@ def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
         return Unreachable("degraded", "wrong credentials", f"The key for {where} {error}.")
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.HTTPError):
         return _unanswered(error, target)
-    return Unreachable("degraded", "unreadable", f"{where} answered what is no Qdrant ({_kind(error)}); check `url`.")
+    return Unreachable("degraded", "unreadable", f"{where} did not answer like Qdrant ({_kind(error)}); check `url`.")
 
 
 def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
@@ -64,16 +64,16 @@ def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
         text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `url` and the network."
         return Unreachable("failing", "unreachable", text)
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.TimeoutException):
-        text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
+        text = f"{where} accepted the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
         return Unreachable("failing", "frozen", text)
     for kind, phase, cause, text in _BY_SOURCE:
         if any(isinstance(source, kind) for source in sources):
             return Unreachable(phase, cause, f"{where} {text}.")
-    return Unreachable("failing", "unreachable", f"{where} broke off ({_kind(error)}); see its log.")
+    return Unreachable("failing", "unreachable", f"{where} closed the connection ({_kind(error)}); see its log.")
 
 
 def sentence(error: BaseException) -> str:
-    """Why one section could not be read: the rest of a sentence that begins with the request."""
+    """Why one section could not be read: completes a sentence that begins with the request."""
     status = _status(error)
     if status in (401, 403):
         return "is not allowed; use a read-only key for all collections"
@@ -85,7 +85,7 @@ def sentence(error: BaseException) -> str:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether it does not exist."""
+    """Whether the answer was 404."""
     return _status(error) == 404
 
 
@@ -96,7 +96,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _http(error: BaseException) -> BaseException:
-    """What the client library wraps."""
+    """The error of httpx that the client library wraps, else the error itself."""
     if isinstance(error, ResponseHandlingException):
         source: BaseException = error.source
         return source
@@ -104,7 +104,7 @@ def _http(error: BaseException) -> BaseException:
 
 
 def _sources(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that led to it: the attempts on several addresses of one name are a group."""
+    """The error and its causes; attempts on several addresses of one name are an exception group."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):

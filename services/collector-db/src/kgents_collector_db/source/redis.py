@@ -1,7 +1,7 @@
-"""A Redis or Valkey server → RedisSample: one connection, a deadline over each poll, nothing that writes or blocks.
+"""A Redis or Valkey server → RedisSample: one connection, a deadline for each poll, no writing or blocking command.
 
-The client library's connection is used without its pool: the pool retries (a frozen server then takes fourteen
-seconds to be noticed), and introduces itself by commands that old servers count as errors of their own.
+The client library's connection is used without its pool: the pool retries, so that it takes 14 s to detect a frozen
+server, and sends commands at login that old servers count as errors.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import Clock
 
 CLIENT_NAME: Final = "kgents-collector-db"
-"""How CLIENT LIST shows us."""
+"""Our name in CLIENT LIST."""
 SLOWLOG_ENTRIES: Final = 32
-"""Slow commands looked at: their count comes from the ids, so these are only for the slowest one."""
+"""Entries read from the slow log to find the slowest command; their number is computed from ids."""
 _GREETING_S: Final = 0.5
-"""A server that turns a client away says so at once."""
+"""Longest wait for the line by which a server rejects a new client."""
 
 _Section = tuple[str, tuple[str, ...], Callable[[Any], object]]
-"""The sample's field, the command, and how its answer is read."""
+"""Field of the sample, command, parser of its answer."""
 
 _ALWAYS: Final[tuple[_Section, ...]] = (
     ("slow", ("SLOWLOG", "GET", str(SLOWLOG_ENTRIES)), redis_answer.slow_commands),
@@ -52,7 +52,7 @@ _CLUSTER: Final[tuple[_Section, ...]] = (
     ("nodes", ("CLUSTER", "NODES"), redis_answer.nodes),
 )
 _SINCE: Final = {"histograms": (7, 0)}
-"""Field → the first version that knows its command."""
+"""Field → first version that has its command."""
 
 
 class RedisSource:
@@ -66,13 +66,13 @@ class RedisSource:
         self._own_commands = 0
 
     async def aclose(self) -> None:
-        """Hang up without waiting for the server."""
+        """Close the connection without waiting for the server."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
 
     async def read(self, tiers: Collection[Tier]) -> RedisSample:
-        """One poll, whatever the tiers: no section here is costly. What the database does to us is in the sample."""
+        """Poll every section, whatever the tiers: none is costly. Failures are in the sample."""
         started_s = self._clock.monotonic_s()
         sample = RedisSample(
             at=self._clock.now(),
@@ -83,12 +83,12 @@ class RedisSource:
         try:
             found = await self._poll_over_a_live_connection()
         except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
-            found = {"unreachable": await self._blindness(error)}
+            found = {"unreachable": await self._unreachable(error)}
             await self.aclose()
         return structs.replace(sample, **found, poll_s=self._clock.monotonic_s() - started_s)
 
     async def _poll_over_a_live_connection(self) -> dict[str, Any]:
-        """The server may have closed ours since the last poll: it was restarted, or closes idle ones (`timeout`)."""
+        """Poll; once more if the kept connection was closed since the last poll, by a restart or for being idle."""
         is_kept = self._connection is not None
         try:
             return await self._poll()
@@ -119,7 +119,7 @@ class RedisSource:
             return found | await self._sections(connection, _sections(info))
 
     async def _sections(self, connection: Connection, sections: Sequence[_Section]) -> dict[str, Any]:
-        """What INFO does not hold; a section that is refused is left out alone."""
+        """Read the sections that INFO lacks; one that is refused is left out, with a fault."""
         found: dict[str, Any] = {}
         faults: list[str] = []
         answers = await self._ask(connection, [command for _, command, _ in sections])
@@ -129,7 +129,7 @@ class RedisSource:
                     raise answer
                 found[field] = read(answer)
             except BusyLoadingError:
-                continue  # it starts: the phase says so
+                continue  # it is starting: the phase shows it
             except NoPermissionError:
                 right = "+" + "|".join(command[:2]).lower()
                 faults.append(f"{self._target.address}: {' '.join(command[:2])} is not allowed; grant {right}")
@@ -138,13 +138,13 @@ class RedisSource:
         return {**found, "faults": tuple(faults)}
 
     async def _ask(self, connection: Connection, commands: Sequence[tuple[str, ...]]) -> list[Any]:
-        """Send commands together; an answer that is an error stands among the others."""
+        """Send commands together; returns their answers in order, an error as RedisError."""
         answers: list[Any] = []
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         for _ in commands:
             try:
                 answers.append(await connection.read_response())
-                self._own_commands += 1  # what is refused is not counted by the server either
+                self._own_commands += 1  # the server does not count rejected commands either
             except (ResponseError, BusyLoadingError) as error:
                 answers.append(error)
         return answers
@@ -161,7 +161,7 @@ class RedisSource:
             "port": target.port,
             "username": target.user or None,
             "password": password,
-            "protocol": 2,  # the one that every version and every sentinel speaks
+            "protocol": 2,  # supported by every version and by sentinels
             "socket_timeout": target.timeout_s,
             "socket_connect_timeout": target.connect_timeout_s,
             "driver_info": None,
@@ -175,23 +175,23 @@ class RedisSource:
         return made
 
     async def _introduce(self, connection: Connection) -> None:
-        """Log in, and say who we are to those who list clients."""
+        """Log in, and set our name for CLIENT LIST."""
         self._is_reached = True
         await connection.on_connect()
         self._own_commands += self._target.password is not None
         await self._ask(connection, [("CLIENT", "SETNAME", CLIENT_NAME)])
 
-    async def _blindness(self, error: Exception) -> Unreachable:
-        """What is the matter. Servers' own words are never quoted: one may repeat what it was sent."""
-        words = str(error).lower()
+    async def _unreachable(self, error: Exception) -> Unreachable:
+        """Why the poll failed. Never quotes the server, as its text may repeat what it was sent."""
+        text = str(error).lower()
         if type(error) is RedisConnectionError and self._is_reached and self._target.tls == "disable":
-            words += await self._refusal()
-        return _told(error, words, self._target, is_reached=self._is_reached)
+            text += await self._refusal()
+        return _cause(error, text, self._target, is_reached=self._is_reached)
 
     async def _refusal(self) -> str:
-        """The one line by which a full or protected server turns a new client away.
+        """The line by which a full or protected server rejects a new client.
 
-        It may be lost when the server hangs up while we send. So it is listened for once more, without sending.
+        It may be lost if the server closes the connection while we send. So connect once more, without sending.
         """
         try:
             async with asyncio.timeout(_GREETING_S):
@@ -207,9 +207,9 @@ class RedisSource:
 def _sections(info: Info) -> list[_Section]:
     if info.mode == "sentinel":
         return []
-    wanted = [*_ALWAYS, *(_CLUSTER if info.flag("cluster_enabled") else ())]
+    sections = [*_ALWAYS, *(_CLUSTER if info.flag("cluster_enabled") else ())]
     major, minor = (int(part) if part.isdigit() else 0 for part in (info.text("redis_version") + ".0").split(".")[:2])
-    return [section for section in wanted if (major, minor) >= _SINCE.get(section[0], (0, 0))]
+    return [section for section in sections if (major, minor) >= _SINCE.get(section[0], (0, 0))]
 
 
 async def _revealed(secret: Secret | None) -> str | None:
@@ -229,22 +229,22 @@ def _tls(target: RedisTarget) -> dict[str, Any]:
 
 
 _REFUSALS: Final = (
-    ("max number of clients", "overloaded", "saturated", "it has as many clients as it allows; raise maxclients"),
+    ("max number of clients", "overloaded", "saturated", "it has reached maxclients; raise it"),
     ("protected mode", "degraded", "missing privilege", "it is in protected mode; give it a password, or bind it"),
     ("busy running a script", "overloaded", "busy script", "a script runs and blocks all others; SCRIPT KILL ends it"),
 )
-"""Words of the server → phase, cause, advice."""
+"""Part of the server's text → phase, cause, advice."""
 
 
-def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool) -> Unreachable:
+def _cause(error: Exception, server_text: str, target: RedisTarget, *, is_reached: bool) -> Unreachable:
     where = target.address
     for sign, phase, cause, advice in _REFUSALS:
-        if sign in words:
-            return Unreachable(phase, cause, f"{where} turns us away: {advice}.")
+        if sign in server_text:
+            return Unreachable(phase, cause, f"{where} rejects us: {advice}.")
     if isinstance(error, AuthenticationError | _UnreadableSecretError):
         text = f"{where} refuses our login; check `user`, `password` and the server's ACL."
         if isinstance(error, _UnreadableSecretError):
-            text = f"The file of the password for {where} cannot be read; check its path and permissions."
+            text = f"The password file for {where} cannot be read; check its path and permissions."
         return Unreachable("degraded", "wrong credentials", text)
     if isinstance(error, NoPermissionError):
         return Unreachable("degraded", "missing privilege", f"{where} does not allow INFO; grant +info.")
@@ -252,38 +252,40 @@ def _told(error: Exception, words: str, target: RedisTarget, *, is_reached: bool
         return Unreachable("starting", "starting", f"{where} is loading its data.")
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return _silent(target, is_reached=is_reached)
-    return _broken(error, words, where)
+    return _broken(error, server_text, where)
 
 
 def _is_lost(error: Exception) -> bool:
-    """Whether the connection is gone, rather than silent, or refused to us by one of the kinds of the library's own."""
+    """Whether the connection was closed: no timeout, and no refusal, for which the library has subclasses."""
     return type(error) is RedisConnectionError or (isinstance(error, OSError) and not isinstance(error, TimeoutError))
 
 
 def _silent(target: RedisTarget, *, is_reached: bool) -> Unreachable:
     where = target.address
     if is_reached:
-        text = f"{where} took the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
+        text = f"{where} accepted the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
         return Unreachable("failing", "frozen", text)
     text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `host` and the network."
     return Unreachable("failing", "unreachable", text)
 
 
-def _broken(error: Exception, words: str, where: str) -> Unreachable:
+def _broken(error: Exception, server_text: str, where: str) -> Unreachable:
     root: BaseException = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
-    if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in words:
+    if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in server_text:
         return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
     if isinstance(root, ssl.SSLError):
-        return Unreachable("degraded", "tls", f"{where} cannot be spoken to over TLS; check its certificate and `tls`.")
+        return Unreachable("degraded", "tls", f"{where}: the TLS handshake failed; check its certificate and `tls`.")
     if isinstance(root, socket.gaierror):
-        return Unreachable("failing", "unreachable", f"{where}: the name is not known; check `host` and the DNS.")
-    return Unreachable("failing", "unreachable", f"{where} broke off ({_kind(root)}); check `port`, `tls` and its log.")
+        return Unreachable("failing", "unreachable", f"{where}: the name does not resolve; check `host` and DNS.")
+    return Unreachable(
+        "failing", "unreachable", f"{where} closed the connection ({_kind(root)}); check `port`, `tls` and its log."
+    )
 
 
 class _UnreadableSecretError(Exception):
-    """The password's file is gone, or is not ours to read."""
+    """The password file cannot be read."""
 
 
 def _kind(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Raw answers of a Redis server → the sample's Structs. Arguments of commands are dropped here and kept nowhere."""
+"""Raw answers of a Redis server → the sample's Structs. Arguments of commands are dropped here."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from kgents_collector_db.mapping.redis.sample import ClusterNode, Histogram, Slo
 from kgents_shared.contract.address import join, split_port
 
 NODES_MAX: Final = 1000
-"""Cluster nodes that are read: the recommended most of Redis Cluster itself."""
+"""Most cluster nodes that are read: the recommended maximum of Redis Cluster."""
 
 
 def info(answer: Any) -> Info:
@@ -17,7 +17,7 @@ def info(answer: Any) -> Info:
 
 
 def slow_commands(answer: Any) -> tuple[SlowCommand, ...]:
-    """SLOWLOG GET: id, time, µs, arguments, client; only the figures are taken."""
+    """SLOWLOG GET: id, time, µs, arguments, client; only the numbers are kept."""
     return tuple(SlowCommand(int(entry[0]), int(entry[2]) / 1e6) for entry in answer)
 
 

@@ -25,7 +25,7 @@ class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A user named in `stats_users` of pgbouncer.ini."""
 
     password: Secret | None = None
-    """Its password; from a file it is read again for every connection. null: none is asked for."""
+    """Its password; a file is read again for every connection. null: no password."""
 
     tls: TlsMode = "prefer"
     """As libpq's `sslmode`."""

@@ -16,7 +16,7 @@ TlsMode = Literal["disable", "prefer", "require", "verify-full"]
 
 
 class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One server: the database's own address, never that of a pooler."""
+    """One server: its own address, never that of a pooler."""
 
     host: str = "127.0.0.1"
     """A name, an address, or the directory of a unix socket (`/var/run/postgresql`)."""
@@ -27,23 +27,23 @@ class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A role with `pg_monitor` and nothing else. `CREATE ROLE kgents LOGIN CONNECTION LIMIT 5 IN ROLE pg_monitor`."""
 
     password: Secret | None = None
-    """Its password; from a file it is read again for every connection. null: the server asks for none."""
+    """Its password; a file is read again for every connection. null: no password."""
 
     database: str = "postgres"
-    """Where to log in. Statistics of statements are seen if this database has the extension `pg_stat_statements`."""
+    """Database to log in to. Statement statistics need the extension `pg_stat_statements` in this database."""
 
     tls: TlsMode = "prefer"
-    """As libpq's `sslmode`. Only `verify-full` knows whom it talks to."""
+    """As libpq's `sslmode`. Only `verify-full` verifies the server's identity."""
 
     tls_ca_file: str | None = None
     """PEM file of the authorities for `verify-full`. null: those of the operating system."""
 
     statement_timeout_s: Annotated[float, Meta(ge=1, le=30)] = 5.0
-    """After this long the server gives up one of our queries. Less than a second would make a busy server look
-    broken; more than thirty would be harm."""
+    """Seconds after which the server cancels one of our queries. Under 1 s a busy server would appear broken; over 30 s
+    our queries would burden it."""
 
     slow_query_s: Annotated[float, Meta(gt=0)] = 1.0
-    """From this age on a running statement counts as slow."""
+    """Seconds after which a running statement counts as slow."""
 
     log_path: str | None = None
     """The server's log file, or the directory of its log files, to count messages by severity. null: not counted."""

@@ -14,10 +14,10 @@ from kgents_shared.contract.section import Fault
 
 
 class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One server process: of a replicated or sharded database, each node is a target of its own."""
+    """One server process: each node of a replicated or sharded database is a separate target."""
 
     host: str = "127.0.0.1"
-    """A name or an address of this very server, not of something that balances between several."""
+    """A name or an address of this server itself, not of a load balancer."""
 
     port: Port = 6379
 
@@ -25,10 +25,10 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A user with the rights in the README. Empty: the server's default user."""
 
     password: Secret | None = None
-    """Its password; from a file it is read again for every connection. null: the server asks for none."""
+    """Its password; a file is read again for every connection. null: no password."""
 
     tls: Literal["disable", "require", "verify-full"] = "disable"
-    """As libpq's `sslmode`. Only `verify-full` knows whom it talks to."""
+    """As libpq's `sslmode`. Only `verify-full` verifies the server's identity."""
 
     tls_ca_file: str | None = None
     """PEM file of the authorities for `verify-full`. null: those of the operating system."""
@@ -37,8 +37,8 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Seconds to wait for all answers of one poll."""
 
     memory_limit_bytes: Annotated[int, Meta(ge=1)] | None = None
-    """What its container or machine lets it use. INFO only has `maxmemory` and the memory of the whole host, so without
-    either of the two no share of memory is published."""
+    """Memory that its container or machine grants it. INFO has only `maxmemory` and the memory of the host: without
+    this setting and `maxmemory`, no memory utilization is published."""
 
     def faults(self) -> Iterator[Fault]:
         yield from unusable_host(self.host)

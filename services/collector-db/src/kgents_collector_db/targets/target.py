@@ -1,4 +1,4 @@
-"""What every target has in common, whatever its backend: `config.Config` → here → the schedule and the source."""
+"""The settings of every target, whatever its backend: `config.Config` → Target → the schedule and the source."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -28,25 +28,25 @@ class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds for one attempt to connect, the login included."""
 
     breaker_failures: Annotated[int, Meta(ge=1)] = 5
-    """Polls that fail in a row before the database is left alone for a while."""
+    """Failed polls in a row after which polling pauses."""
 
     breaker_pause_s: Annotated[float, Meta(ge=1)] = 60.0
-    """How long it is then left alone, a tenth more or less. Its pulse keeps coming, with the last cause."""
+    """Seconds of that pause, ±10 %. The pulse keeps coming, with the last cause."""
 
     @property
     def address(self) -> str:
-        """Where it is, as an error text may name it: `host:port`, or the path of a socket."""
+        """The address for error texts: `host:port`, or the path of a socket."""
         raise NotImplementedError
 
 
 def unusable_host(host: str) -> Iterator[Fault]:
-    """Yield what is wrong with a host: a name, an address, or the directory of a socket."""
+    """Yield the fault of a host that is no name, no address and no directory of a socket."""
     if not host or any(character.isspace() for character in host) or "://" in host or "@" in host:
         found = "an empty text" if not host else "something else"
         yield Fault("host", "a name, an address, or the directory of a socket", found, "try: 127.0.0.1")
 
 
 def misplaced_authorities(tls_ca_file: str | None, tls: str) -> Iterator[Fault]:
-    """Yield a file of authorities that would not be used."""
+    """Yield the fault of a `tls_ca_file` that this `tls` mode does not use."""
     if tls_ca_file is not None and tls != "verify-full":
         yield Fault("tls_ca_file", "tls: verify-full beside it", tls, "set both or none", beside=("tls",))

@@ -1,4 +1,4 @@
-"""PgBouncer: two samples and what is published → one pooler with its pulse, and what its clients wait for. Pure."""
+"""PgBouncer: two samples and the published entity → entity, pulse, events. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -20,11 +20,11 @@ from kgents_shared.contract.vocabulary.figures import pgbouncer as figure
 
 BACKEND: Final = "pgbouncer"
 CONSOLE: Final = "pgbouncer"
-"""The virtual database of the admin console: nobody's data."""
+"""The virtual database of the admin console; it has no data."""
 
 
 def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: Scope) -> Facts:
-    """Everything that one poll tells."""
+    """All facts of one poll."""
     ref = Ref(scope.cluster, kinds.POOLER, scope.name, scope.namespace)
     entity = _entity(previous, current, scope, ref)
     unreachable = current.unreachable
@@ -99,7 +99,7 @@ def _maxwait_s(sample: PgbouncerSample) -> float:
 
 
 WAITING_S: Final = 1.0
-"""A client that waits so long for a server connection feels it."""
+"""Seconds that a client waits for a server connection before the pooler counts as degraded."""
 FULL_RATIO: Final = 0.95
 
 
@@ -116,7 +116,7 @@ def _phase(sample: PgbouncerSample) -> str:
 
 
 def _performance(previous: PgbouncerSample | None, sample: PgbouncerSample) -> Figures:
-    """Between two polls; null across a restart, by which every counter falls."""
+    """Figures of the time between two polls; null across a restart, which resets every counter."""
     if sample.unreachable is not None:
         return {}
     nothing: Figures = dict.fromkeys((database.QPS, database.TPS, database.LATENCY_MS, figure.WAIT_MS))
@@ -173,7 +173,7 @@ def _events(
         severity = "critical" if unreachable.phase in ("failing", "overloaded") else "error"
         reason, text = unreachable.cause.title().replace(" ", ""), f"{ref} is unreachable: {unreachable.cause}."
     elif unreachable is None and before is not None:
-        severity, reason, text = "info", reasons.SEEN_AGAIN, f"{ref} is seen again after: {before.cause}."
+        severity, reason, text = "info", reasons.SEEN_AGAIN, f"{ref} is reachable again after: {before.cause}."
     else:
         return
     yield Event(

@@ -1,4 +1,4 @@
-"""What one poll of a PgBouncer gave: source/pgbouncer → PgbouncerSample → `observe`. Pure."""
+"""The sample of one poll of a PgBouncer: source/pgbouncer → PgbouncerSample → `observe`. Pure."""
 
 from datetime import datetime
 
@@ -21,11 +21,11 @@ class Pooled(Struct, frozen=True):
     sv_login: int = 0
     maxwait: int = 0
     maxwait_us: int = 0
-    """How long the first in the queue has waited: whole seconds, and the microseconds beside them."""
+    """Wait of the first client in the queue: whole seconds, and the remaining microseconds."""
 
 
 class Fronted(Struct, frozen=True):
-    """`SHOW DATABASES`: a database behind it."""
+    """`SHOW DATABASES`: one database behind the pooler."""
 
     name: str
     host: str | None = None
@@ -51,7 +51,7 @@ class PgbouncerSample(Struct, frozen=True, kw_only=True):
 
     at: datetime
     at_s: float
-    """By a clock that only rises: what rates are reckoned by."""
+    """Monotonic clock: rates are computed with it."""
     address: str
     unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()

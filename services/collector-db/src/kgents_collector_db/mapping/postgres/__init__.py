@@ -1,4 +1,4 @@
-"""PostgreSQL: two samples and what is published → entity, pulse, events. Pure."""
+"""PostgreSQL: two samples and the published entity → entity, pulse, events. Pure."""
 
 from datetime import datetime
 from typing import Final
@@ -16,21 +16,21 @@ from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 BACKEND: Final = "postgres"
 FULL_RATIO: Final = 0.95
-"""Of the usable connections: the last slots go within seconds."""
+"""Share of the usable connections from which the server counts as full: the last slots go within seconds."""
 BLOCKED_S: Final = 30.0
-"""Sessions that wait this long do not wait for normal work."""
+"""Seconds of waiting from which sessions count as blocked: normal work ends earlier."""
 
 
 def observe(
     previous: PostgresSample | None, current: PostgresSample, scope: Scope, primary_position: int | None = None
 ) -> Facts:
-    """Everything that one poll tells.
+    """All facts of one poll.
 
     Args:
-        previous: the poll before; None at the first one.
+        previous: the previous poll; None at the first one.
         current: this poll.
-        scope: the frame.
-        primary_position: for a standby, how far its primary's log is, if that is watched too.
+        scope: its context.
+        primary_position: for a standby, the WAL position of its primary, if that is polled too.
     """
     span = Span(previous, current)
     if current.unreachable is not None or current.identity is None:
@@ -63,7 +63,7 @@ def observe(
 
 
 def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple[str, str]:
-    """How the server is, in one word and its cause, the worst first."""
+    """The phase and its cause; of several, the worst."""
     pool = figures.pool(sample)
     if pool is not None and pool.utilization is not None and pool.utilization >= FULL_RATIO:
         return "overloaded", "connections"
@@ -79,11 +79,11 @@ def _phase(sample: PostgresSample, identity: Identity, lag: Lag | None) -> tuple
 def _unreachable_pulse(
     previous: PostgresSample | None, sample: PostgresSample, unreachable: Unreachable, scope: Scope, uid: str
 ) -> DatabasePulse:
-    """The pulse keeps coming: what is known is the cause."""
+    """The pulse of a failed poll: phase, cause, and the figures that are known without a connection."""
     custom = figures.own_cost(sample)
     if unreachable.phase in ("failing", "starting"):
         custom[figure.UP] = 0.0
-    if unreachable.cause == "saturated":  # it answers, and it says that it is full
+    if unreachable.cause == "saturated":  # it answers: it is full
         custom |= {figure.UP: 1.0, figure.CONNECTIONS_RATIO: 1.0}
     custom |= figures.messages(previous, sample)
     return DatabasePulse(
@@ -101,7 +101,7 @@ def _unreachable_pulse(
 
 
 def _link_down_since(lag: Lag | None, scope: Scope) -> datetime | None:
-    """Since when nothing comes from the primary: kept in the entity, so that a restart of ours does not forget it."""
+    """When the replication link went down. Stored in the entity, so that it outlives a restart of the collector."""
     if lag is None or lag.link_up:
         return None
     known = scope.published.get(ref(scope))

@@ -1,4 +1,4 @@
-"""Who waits for whom: blocked sessions and their blockers → trees with a root each, oldest root first. Pure."""
+"""Blocked sessions and their blockers → one tree per root, the longest wait first. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -8,30 +8,30 @@ from msgspec import Struct
 from kgents_collector_db.mapping.postgres.sample import Blocked
 
 LINES_MAX: Final = 30
-"""Of one tree's text: a pile-up of hundreds is told by its beginning and its count."""
+"""Most sessions listed in one tree's text; the rest is a count."""
 
 
 class Tree(Struct, frozen=True):
-    """A session that waits for no lock, and everybody who waits for it, directly or behind others."""
+    """A session that waits for no lock, and all sessions that wait for it, directly or indirectly."""
 
     root: Blocked
     blocked: tuple[Blocked, ...]
     is_cycle: bool = False
-    """Nobody in it is free: a deadlock that the server has not broken yet."""
+    """All its sessions wait: a deadlock that the server has not resolved yet."""
 
     @property
     def held_up(self) -> list[Blocked]:
-        """Those for whom it is a fault."""
+        """The blocked sessions whose waiting is a fault."""
         return [each for each in self.blocked if each.is_held_up]
 
     @property
     def longest_wait_s(self) -> float:
-        """How long the first of them has been stuck."""
+        """Seconds that the longest of them has waited."""
         return max((each.stuck_s for each in self.blocked), default=0.0)
 
 
 def trees(sessions: Iterable[Blocked]) -> list[Tree]:
-    """Every blocked session is in the tree of each of its roots."""
+    """The trees of these sessions. A session blocked by several roots is in the tree of each."""
     by_pid = {each.pid: each for each in sessions}
     waiting_for: dict[int, list[int]] = {}
     for each in by_pid.values():
@@ -40,7 +40,7 @@ def trees(sessions: Iterable[Blocked]) -> list[Tree]:
     found: list[Tree] = []
     seen: set[int] = set()
     roots = [pid for pid in waiting_for if not by_pid[pid].blocked_by] if by_pid else []
-    # What no root reaches waits in a circle.
+    # Sessions that no root reaches wait in a cycle.
     for pid in [*roots, *sorted(by_pid)]:
         if pid in seen:
             continue
@@ -52,7 +52,7 @@ def trees(sessions: Iterable[Blocked]) -> list[Tree]:
 
 
 def _behind(root: int, waiting_for: dict[int, list[int]]) -> list[int]:
-    """Everybody behind a session, the nearest first."""
+    """All sessions behind this one, the nearest first."""
     order: dict[int, None] = {}
     edge = [root]
     while edge:
@@ -62,7 +62,7 @@ def _behind(root: int, waiting_for: dict[int, list[int]]) -> list[int]:
 
 
 def described(session: Blocked) -> str:
-    """A session in words: its pid, program and state, and never what it runs."""
+    """A session as text: its pid, program and state, never its statement."""
     if session.pid == 0:
         return "a prepared transaction"
     program = f" ({session.application_name})" if session.application_name else ""

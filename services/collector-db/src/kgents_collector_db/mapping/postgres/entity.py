@@ -1,4 +1,4 @@
-"""A sample and what was said before → the one entity of a server: state only, the same bytes while nothing changes."""
+"""A sample and the published entity → the entity of a server: state only, the same bytes while nothing changes."""
 
 from datetime import datetime
 from math import floor, log10
@@ -17,9 +17,9 @@ from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
 LINK_DOWN_SINCE: Final = attribute.REPLICATION_LINK_DOWN_SINCE
 CALM_MS: Final = 1000.0
-"""A lag below this is none, to an entity: it jumps about with every commit. The exact figures are in the pulses."""
+"""Below this the entity shows a lag of 0, as it changes with every commit. Pulses have the exact figures."""
 CALM_RATIO: Final = 0.5
-"""How far a longer one must move from the published one to be news."""
+"""Share by which a longer lag must differ from the published one to be published."""
 
 _NAMES: Final = {
     "databases": (attribute.DATABASES,),
@@ -32,16 +32,16 @@ _NAMES: Final = {
     "senders": (attribute.STANDBYS,),
     "slots": (attribute.SLOTS,),
 }
-"""Section of the sample → the attributes that it gives."""
+"""Section of the sample → its attributes."""
 
 
 def ref(scope: Scope) -> Ref:
-    """The server's name."""
+    """The ref of the server."""
     return Ref(scope.cluster, kinds.DATABASE, scope.name, scope.namespace)
 
 
 def unreachable_entity(sample: PostgresSample, unreachable: Unreachable, scope: Scope, *, is_confirmed: bool) -> Entity:
-    """What stays said while nothing is seen."""
+    """The entity while the server is unreachable."""
     first = Entity(
         ref=ref(scope),
         source=SOURCE,
@@ -55,7 +55,7 @@ def unreachable_entity(sample: PostgresSample, unreachable: Unreachable, scope: 
 def seen_entity(
     sample: PostgresSample, identity: Identity, scope: Scope, lag: Lag | None, link_down_since: datetime | None
 ) -> Entity:
-    """What the server says of itself."""
+    """The entity by what the server reports."""
     known = scope.published.get(ref(scope))
     own_address = _own_address(identity)
     own = []
@@ -72,13 +72,13 @@ def seen_entity(
         | _attributes(sample, identity, link_down_since),
         addresses=list(dict.fromkeys(filter(None, (sample.address, own_address)))),
         aliases=[_primary_alias(system_id)] if system_id and not identity.in_recovery else [],
-        # A Service by the configured name; the pod or container by the address that the server has.
+        # The Service by the configured address; the pod or container by the server's own address.
         connections=[*runs_on(sample.address), *own, *_upstream(sample, system_id, lag, known)],
     )
 
 
 def _unread(sample: PostgresSample, known: Entity | None) -> dict[str, Value]:
-    """What is published of the sections that could not be read this time: they are not gone."""
+    """The published attributes of sections that this poll could not read."""
     return {
         name: known.attributes[name]
         for section, names in _NAMES.items()
@@ -125,7 +125,7 @@ def _primary_alias(system_id: str) -> str:
 
 
 def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: Entity | None) -> list[Connection]:
-    """A standby's edge to its primary, whatever address either is known by: they share the system identifier."""
+    """A standby's connection to its primary, by the system identifier that they share instead of an address."""
     if lag is None or not system_id:
         return []
     peer = _primary_alias(system_id)
@@ -138,7 +138,7 @@ def _upstream(sample: PostgresSample, system_id: str, lag: Lag | None, known: En
 
 
 def _calm(lag_ms: float, published: Traffic | None) -> Traffic:
-    """The lag to one digit, moving only when the published one is clearly wrong."""
+    """The lag rounded to one digit; the published one while it differs by CALM_RATIO at most."""
     if lag_ms < CALM_MS:
         return Traffic(latency_ms=0.0)
     old = published.latency_ms if published is not None else None

@@ -1,4 +1,4 @@
-"""What happened between two polls: restarts, role changes, blockings, losses → events. Pure."""
+"""Two polls and the published entity → events: restarts, role changes, blocked sessions, losses. Pure."""
 
 from collections import Counter
 from typing import Final
@@ -16,58 +16,58 @@ from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.vocabulary import reasons
 from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
-TOLD_S: Final = 5.0
-"""A session that waits so long for a lock is news."""
+BLOCKED_EVENT_S: Final = 5.0
+"""Seconds that a session waits for a lock before an event reports it."""
 
 
 def events(
     previous: PostgresSample | None, current: PostgresSample, scope: Scope, lag: Lag | None, span: Span
 ) -> list[Event]:
-    """Everything that this poll tells as news; nothing at the first poll but what is bad now."""
-    told = _Teller(scope)
+    """The events of this poll. At the first poll only those of the present state: unreachable, blocked sessions."""
+    report = _Reporter(scope)
     known = scope.published.get(ref(scope))
-    _of_sight(told, previous, current)
+    _of_reachability(report, previous, current)
     identity = current.identity
     if identity is None:
-        return told.events
-    _of_identity(told, identity, known, current.system_id)
-    _of_blocking(told, previous, current)
+        return report.events
+    _of_identity(report, identity, known, current.system_id)
+    _of_blocking(report, previous, current)
     if previous is None or previous.identity is None:
-        return told.events
-    _of_statistics(told, previous, current)
-    _of_replication(told, previous, current, known, lag)
+        return report.events
+    _of_statistics(report, previous, current)
+    _of_replication(report, previous, current, known, lag)
     if deadlocks := span.of_databases(lambda each: each.deadlocks):
-        told.say(
+        report.add(
             reasons.DEADLOCK,
             "warning",
             f"resolved {counted(deadlocks, 'deadlock')}",
             count=deadlocks,
         )
     if broken := span.of_databases(lambda each: each.checksum_failures):
-        told.say(reasons.CHECKSUM_FAILURE, "critical", f"read {counted(broken, 'damaged page')}", count=broken)
+        report.add(reasons.CHECKSUM_FAILURE, "critical", f"read {counted(broken, 'damaged page')}", count=broken)
     if is_archiving_failing(current) and not is_archiving_failing(previous):
-        told.say(reasons.ARCHIVING_FAILED, "error", "cannot archive its WAL, which fills the disk")
-    return told.events
+        report.add(reasons.ARCHIVING_FAILED, "error", "cannot archive its WAL, which fills the disk")
+    return report.events
 
 
-class _Teller:
+class _Reporter:
     """Collects events of one server."""
 
     def __init__(self, scope: Scope) -> None:
         self.events: list[Event] = []
         self._scope = scope
 
-    def say(
+    def add(
         self, reason: str, severity: str, text: str, *, key: object = "", message: str = "", count: float = 1
     ) -> None:
-        """`key` makes two events of one reason and moment different, and the same one the same over restarts."""
-        thing, at = ref(self._scope), self._scope.at
-        known = self._scope.published.get(thing)
+        """`key` names what happened: same key, same event id, also after a restart. Without a key the time is used."""
+        entity, at = ref(self._scope), self._scope.at
+        known = self._scope.published.get(entity)
         self.events.append(
             Event(
-                text=f"{thing} {text}.",
-                id=f"{thing.namespace}/{thing.name}:{reason}:{key or at.isoformat()}",
-                ref=thing,
+                text=f"{entity} {text}.",
+                id=f"{entity.namespace}/{entity.name}:{reason}:{key or at.isoformat()}",
+                ref=entity,
                 source=SOURCE,
                 type="PostgreSQL",
                 reason=reason,
@@ -81,60 +81,62 @@ class _Teller:
         )
 
 
-def _of_sight(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
+def _of_reachability(report: _Reporter, previous: PostgresSample | None, current: PostgresSample) -> None:
     before = previous.unreachable if previous is not None else None
     now = current.unreachable
     if now is not None and (before is None or before.cause != now.cause):
         severity = {"failing": "critical", "overloaded": "critical", "starting": "warning"}.get(now.phase, "error")
-        told.say(_camel(now.cause), severity, f"is unreachable: {now.cause}", message=now.text)
+        report.add(_camel(now.cause), severity, f"is unreachable: {now.cause}", message=now.text)
     if now is None and before is not None:
-        told.say(reasons.SEEN_AGAIN, "info", f"is seen again after: {before.cause}")
+        report.add(reasons.SEEN_AGAIN, "info", f"is reachable again after: {before.cause}")
 
 
 def _camel(cause: str) -> str:
     return "".join(word.capitalize() for word in cause.split())
 
 
-def _of_identity(told: _Teller, identity: Identity, known: Entity | None, system_id: str | None) -> None:
-    """By what was published, so that nothing is missed or told twice over a restart of ours."""
+def _of_identity(report: _Reporter, identity: Identity, known: Entity | None, system_id: str | None) -> None:
+    """Compared with the published entity, so that a restart of the collector neither misses nor repeats an event."""
     if known is None:
         return
     started, role = known.attributes.get(attribute.STARTED_AT), known.attributes.get(attribute.ROLE)
     if system_id and known.uid and known.uid != system_id:
-        told.say(reasons.REPLACED, "warning", "is another database now: its system identifier changed", key=system_id)
+        report.add(reasons.REPLACED, "warning", "is another database now: its system identifier changed", key=system_id)
     elif started is not None and started != identity.started.isoformat():
-        told.say(reasons.RESTARTED, "warning", "restarted, or recovered from a crash", key=identity.started.isoformat())
+        report.add(
+            reasons.RESTARTED, "warning", "restarted, or recovered from a crash", key=identity.started.isoformat()
+        )
     now = "standby" if identity.in_recovery else "primary"
     if role is not None and role != now:
-        told.say(reasons.PROMOTED if now == "primary" else reasons.DEMOTED, "warning", f"is now {now}, was {role}")
+        report.add(reasons.PROMOTED if now == "primary" else reasons.DEMOTED, "warning", f"is now {now}, was {role}")
 
 
-def _of_statistics(told: _Teller, previous: PostgresSample, current: PostgresSample) -> None:
-    # Before 15 a database has a time of its reset from its first transaction on.
+def _of_statistics(report: _Reporter, previous: PostgresSample, current: PostgresSample) -> None:
+    # Before 15 a database gets its reset time with its first transaction.
     before = {each.oid: each.stats_reset for each in previous.databases or () if each.xact_commit}
     reset = [each.oid for each in current.databases or () if before.get(each.oid, each.stats_reset) != each.stats_reset]
     if reset:
-        told.say(
+        report.add(
             reasons.STATISTICS_RESET, "info", f"reset statistics of {counted(len(reset), 'database')}", count=len(reset)
         )
 
 
-def _of_blocking(told: _Teller, previous: PostgresSample | None, current: PostgresSample) -> None:
-    """Once for each root, when the first behind it has waited for longer than in normal work.
+def _of_blocking(report: _Reporter, previous: PostgresSample | None, current: PostgresSample) -> None:
+    """One event per root, once a session behind it has waited for BLOCKED_EVENT_S.
 
-    It is only for information where everybody behind it waits for an advisory lock.
+    Its severity is `info` if all sessions behind it wait for advisory locks.
     """
     if not sees_all(current):
         return
     waited_s = {_root(tree): tree.longest_wait_s for tree in blocking.trees((previous and previous.blocking) or ())}
     for tree in blocking.trees(current.blocking or ()):
-        if not waited_s.get(_root(tree), 0.0) < TOLD_S <= tree.longest_wait_s:
+        if not waited_s.get(_root(tree), 0.0) < BLOCKED_EVENT_S <= tree.longest_wait_s:
             continue
         waiting = f"{len(tree.blocked)} session{'s' if len(tree.blocked) > 1 else ''}"
         text = f"has {waiting} waiting behind {blocking.described(tree.root)}"
         message = "\n".join(blocking.lines(tree))
         severity = "warning" if tree.held_up else "info"
-        told.say(reasons.SESSIONS_BLOCKED, severity, text, key=_root(tree), message=message, count=len(tree.blocked))
+        report.add(reasons.SESSIONS_BLOCKED, severity, text, key=_root(tree), message=message, count=len(tree.blocked))
 
 
 def _root(tree: blocking.Tree) -> str:
@@ -143,21 +145,21 @@ def _root(tree: blocking.Tree) -> str:
 
 
 def _of_replication(
-    told: _Teller, previous: PostgresSample, current: PostgresSample, known: Entity | None, lag: Lag | None
+    report: _Reporter, previous: PostgresSample, current: PostgresSample, known: Entity | None, lag: Lag | None
 ) -> None:
     before = replication.lag(previous, None)
     if before is not None and lag is not None and before.link_up != lag.link_up:
         if lag.link_up:
-            told.say(reasons.REPLICATION_RESTORED, "info", "receives from its primary again")
+            report.add(reasons.REPLICATION_RESTORED, "info", "receives from its primary again")
         else:
-            told.say(reasons.REPLICATION_LOST, "error", "receives nothing from its primary and falls behind")
+            report.add(reasons.REPLICATION_LOST, "error", "receives nothing from its primary and falls behind")
     lost = {each.slot_name for each in previous.slots or () if replication.is_lost(each)}
     for slot in current.slots or ():
         if replication.is_lost(slot) and slot.slot_name not in lost:
-            text = f"gave up the log that slot {slot.slot_name} still needs; its reader must be made anew"
-            told.say(reasons.SLOT_LOST, "error", text, key=slot.slot_name)
+            text = f"removed WAL that slot {slot.slot_name} still needs; recreate its consumer"
+            report.add(reasons.SLOT_LOST, "error", text, key=slot.slot_name)
     if previous.senders is not None and current.senders is not None:
-        # Several may go by one name: unless told otherwise, each standby is called `walreceiver`.
+        # Several standbys may have one name: the default is `walreceiver`.
         before_by_name = Counter(each.application_name for each in previous.senders)
         for name in sorted(before_by_name - Counter(each.application_name for each in current.senders)):
-            told.say(reasons.STANDBY_LOST, "warning", f"lost its standby {name or 'without a name'}", key="")
+            report.add(reasons.STANDBY_LOST, "warning", f"lost its standby {name or 'without a name'}", key="")

@@ -1,4 +1,4 @@
-"""A sample and the one before it → the figures of a pulse, in the contract's layout. Pure."""
+"""A sample and the previous one → the figures of a pulse, in the contract's layout. Pure."""
 
 import re
 from collections import Counter
@@ -15,24 +15,24 @@ from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 CLIENT: Final = "client backend"
 OURS: Final = 1
-"""The session that asks does not see itself."""
+"""`activity` leaves out our own session."""
 STATEMENTS_SHOWN: Final = 5
-"""The busiest ones, by id: who wants the text asks the server."""
+"""Number of the busiest statements that are published, by query id."""
 WAITS: Final = {"Lock": "lock", "LWLock": "lwlock", "IO": "io", "IPC": "ipc", "BufferPin": "buffer_pin"}
-"""Kinds of waits that tell what active sessions lack; waiting for their client or a timer is nobody's fault."""
+"""Wait types that show a shortage of the server. Waits for a client or a timer are left out."""
 WRAPAROUND_AT: Final = 2_000_000_000
-"""Where the server stops taking writes, but for the last millions that it keeps for its rescue."""
+"""Transaction ids after which the server rejects writes, apart from its reserve of some millions."""
 
 
 def usable_slots(sample: PostgresSample) -> int | None:
-    """Connections that users without privileges may have in all."""
+    """Connections that users without privileges may open in total."""
     if (identity := sample.identity) is None:
         return None
     return identity.max_connections - identity.superuser_reserved - identity.reserved
 
 
 def pool(sample: PostgresSample) -> Pool | None:
-    """Who is connected, ourselves included. Full and down are not the same: full is known to be full."""
+    """Connections, our own included. A saturated server has a utilization of 1, one that is down has no pool."""
     if sample.unreachable is not None:
         return Pool(utilization=1.0) if sample.unreachable.cause == "saturated" else None
     usable = usable_slots(sample)
@@ -50,7 +50,7 @@ def pool(sample: PostgresSample) -> Pool | None:
 
 
 def sees_all(sample: PostgresSample) -> bool:
-    """Whether the server shows us the others' sessions."""
+    """Whether the server shows us sessions of other roles."""
     return sample.identity is not None and sample.identity.sees_all
 
 
@@ -73,7 +73,7 @@ def performance(span: Span, previous: PostgresSample | None, sample: PostgresSam
 def _transactions(
     span: Span, previous: PostgresSample | None, sample: PostgresSample
 ) -> tuple[float | None, float | None]:
-    """Commits and rollbacks between two polls, without those by which we looked."""
+    """Commits and rollbacks between two polls, without our own transactions."""
     commits = span.of_databases(lambda each: each.xact_commit)
     own = span.difference(previous.own_transactions if previous else None, sample.own_transactions)
     others = max(0.0, commits - own) if commits is not None and own is not None else None
@@ -90,7 +90,7 @@ def _transaction_rate(span: Span, previous: PostgresSample | None, sample: Postg
 def _statements(
     span: Span, previous: PostgresSample | None, sample: PostgresSample
 ) -> tuple[float | None, float | None]:
-    """Calls and milliseconds between two polls; nothing is said across a reset or an eviction of rows."""
+    """Calls and milliseconds between two polls; None across a reset or an eviction of rows."""
     before, now = (previous.statement_sum if previous else None), sample.statement_sum
     if before is None or now is None or (before.stats_reset, before.dealloc) != (now.stats_reset, now.dealloc):
         return None, None
@@ -108,7 +108,7 @@ def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample)
 
 
 def morphisms(sample: PostgresSample) -> int | None:
-    """Statements, or without the extension transactions, that the server has counted so far."""
+    """Statements that the server has counted so far; without the extension, transactions."""
     if sample.statement_sum is not None:
         return sample.statement_sum.calls
     if sample.databases is None:
@@ -117,13 +117,13 @@ def morphisms(sample: PostgresSample) -> int | None:
 
 
 def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
-    """Every further figure by its metric name."""
+    """The pulse's section `custom`: all other figures by metric name."""
     found = {
         **_sessions(sample),
         **_locks(sample),
         **_horizon(sample),
         **_maintenance(span, previous, sample),
-        **_mishaps(span, previous, sample),
+        **_failures(span, previous, sample),
         **own_cost(sample),
     }
     found |= {figure.UP: 1.0, figure.TRANSACTION_RATE: _transaction_rate(span, previous, sample)}
@@ -136,7 +136,7 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
 
 
 def own_cost(sample: PostgresSample) -> Figures:
-    """What looking costs."""
+    """What the poll cost."""
     return {
         database.POLL_S: sample.poll_s,
         database.QUERIES: float(sample.queries),
@@ -165,7 +165,7 @@ def _sessions(sample: PostgresSample) -> Figures:
         figure.CONNECTIONS_RATIO: min(1.0, used / usable) if usable else None,
         figure.IDLE_IN_TRANSACTION: float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
         figure.IDLE_IN_TRANSACTION_SECONDS: greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
-        # Clients only: a walsender or an autovacuum worker is in a transaction for as long as it pleases.
+        # Clients only: walsenders and autovacuum workers have long transactions by design.
         figure.TRANSACTION_DURATION_SECONDS: greatest(each.oldest_xact_s for each in clients) or 0.0,
         figure.QUERY_DURATION_SECONDS: greatest(each.oldest_query_s for each in clients) or 0.0,
     }
@@ -205,7 +205,7 @@ def _locks(sample: PostgresSample) -> Figures:
 
 
 def _horizon(sample: PostgresSample) -> Figures:
-    """How far vacuum is held back and by whom, in transactions; and how near the wraparound is."""
+    """How far vacuum is held back, by holder, in transactions; and how close wraparound is."""
     prepared, slots = sample.prepared, sample.slots or ()
     found: Figures = {
         figure.XMIN_AGE_SESSIONS: greatest(each.xmin_age for each in sample.activity or ()),
@@ -264,7 +264,7 @@ def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
     return rate / 1000 if rate is not None else None
 
 
-def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+def _failures(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     archiver, archived_before = sample.archiver, previous.archiver if previous else None
     found: Figures = {
         figure.DEADLOCKS: span.of_databases(lambda each: each.deadlocks),
@@ -287,7 +287,7 @@ def _mishaps(span: Span, previous: PostgresSample | None, sample: PostgresSample
 
 
 def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
-    """What the server's log says since the poll before: the one thing that is also seen of a server that is down."""
+    """Messages in the server's log since the previous poll: known also while the server is down."""
     if sample.messages is None:
         return {}
     before = previous.messages if previous else None
@@ -301,13 +301,13 @@ def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures
 
 
 def _archives(sample: PostgresSample) -> bool:
-    """Whether it is told to. A standby mostly is not, and what it remembers is of its time as a primary."""
+    """Whether `archive_mode` applies in its role: on a standby only `always` does, else its figures are outdated."""
     identity = sample.identity
     return identity is not None and identity.archive_mode in (("always",) if identity.in_recovery else ("on", "always"))
 
 
 def is_archiving_failing(sample: PostgresSample) -> bool:
-    """Whether the last try to archive a segment failed."""
+    """Whether the last attempt to archive a segment failed."""
     archiver = sample.archiver
     if archiver is None or archiver.since_failed_s is None or not _archives(sample):
         return False

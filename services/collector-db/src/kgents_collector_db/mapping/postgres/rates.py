@@ -1,4 +1,4 @@
-"""Counters of two polls → what happened between them; null wherever they began anew. Pure."""
+"""Counters of two polls → differences and rates; null where a counter was reset. Pure."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -6,41 +6,41 @@ from typing import Final
 from kgents_collector_db.mapping.postgres.sample import Database, PostgresSample, Statement
 
 SPAN_MIN_S: Final = 0.05
-"""Two polls closer than this say nothing about a rate."""
+"""Two polls closer than this give no rate."""
 
 
 class Span:
-    """The time between two polls of one server, by the server's clock; void across a restart or a failed poll."""
+    """The time between two polls of one server, by the server's clock; no value across a restart or a failed poll."""
 
     def __init__(self, previous: PostgresSample | None, current: PostgresSample) -> None:
         before, now = (previous.identity if previous else None), current.identity
         is_same = before is not None and now is not None and before.started == now.started
         seconds = (now.now - before.now).total_seconds() if before and now and is_same else 0.0
         self.seconds = seconds if seconds >= SPAN_MIN_S else None
-        """None: there is nothing to compare."""
+        """None: the two polls cannot be compared."""
         self._before = previous if self.seconds is not None else None
         self._now = current
 
     def rate(self, before: float | None, now: float | None) -> float | None:
-        """Per second; None when the counter began anew."""
+        """The growth of a counter per second; None when it was reset."""
         difference = self.difference(before, now)
         return difference / self.seconds if difference is not None and self.seconds else None
 
     def difference(self, before: float | None, now: float | None) -> float | None:
-        """What a counter rose by; None when it began anew."""
+        """The growth of a counter; None when it was reset."""
         if self.seconds is None or before is None or now is None or now < before:
             return None
         return now - before
 
     def of_databases(self, figure: Callable[[Database], float]) -> float | None:
-        """What a counter rose by over all databases; None when the statistics of one of them were reset."""
+        """The growth of a counter over all databases; None when the statistics of one of them were reset."""
         before = {each.oid: each for each in (self._before.databases if self._before else None) or ()}
         if not before or self._now.databases is None:
             return None
         total = 0.0
         for now in self._now.databases:
             old = before.get(now.oid)
-            if old is None:  # made since: what it counts, it counts from then
+            if old is None:  # created since: counts from zero
                 total += figure(now)
             elif figure(now) < figure(old) or (figure(old) and old.stats_reset != now.stats_reset):
                 return None
@@ -55,17 +55,17 @@ class Span:
 
 
 def ratio(part: float | None, rest: float | None) -> float | None:
-    """The share of a part in it and the rest; None when there is neither."""
+    """Part / (part + rest); None when both are zero or one is unknown."""
     if part is None or rest is None or part + rest <= 0:
         return None
     return part / (part + rest)
 
 
 def busiest(sample: PostgresSample, count: int) -> list[tuple[int, float, float]]:
-    """The statements that took the most time between the last two readings: id, calls and seconds per second.
+    """The statements with the most execution time between the last two readings: id, calls/s and seconds/s.
 
-    Rows that were evicted and came back count from zero; rows that are new count from their beginning. Nothing is
-    said across a reset, a restart, or an eviction, since a row that came back would look like a burst.
+    New rows count from zero. Empty across a reset, a restart or an eviction, since a row that was evicted and came
+    back would appear as a burst.
     """
     before, now = sample.statements_before, sample.statements
     if before is None or now is None or before.started != now.started:
@@ -95,5 +95,5 @@ def _key(row: Statement) -> tuple[int, int, int]:
 
 
 def greatest(values: Iterable[float | None]) -> float | None:
-    """The greatest of those that are known."""
+    """The greatest value that is not None; None without any."""
     return max((value for value in values if value is not None), default=None)

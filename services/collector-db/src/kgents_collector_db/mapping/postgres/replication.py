@@ -1,8 +1,8 @@
-"""Lag that tells the truth: senders, slots and the standby's own account → figures. Pure.
+"""Replication lag: senders, slots and the standby's own statistics → figures. Pure.
 
-The usual query says 0 on a standby whose link is cut, for everything received is replayed; and it rises on an idle
-primary, where nothing comes. So the link is judged first, and without one there is no lag in seconds but the time
-since it is down.
+The usual query returns 0 on a standby whose link is down, since all that was received is replayed; and its result grows
+while the primary is idle. So the link is checked first: while it is down there is no lag in seconds, but the time since
+it went down.
 """
 
 from datetime import datetime
@@ -17,26 +17,26 @@ from kgents_shared.contract.vocabulary.figures import database
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 LATE_S: Final = 5.0
-"""Beyond the half of `wal_receiver_timeout`, after which the receiver asks its upstream whether it still lives."""
+"""Added to half of `wal_receiver_timeout`: after that half the receiver requests a reply from its upstream."""
 
 
 class Lag(Struct, frozen=True):
-    """How far a standby is behind."""
+    """The lag of a standby."""
 
     link_up: bool
     bytes: int | None
-    """Behind the primary where that is known, else behind what it received; None: not known."""
+    """Behind the primary's position if known, else behind what was received; None: not known."""
     seconds: float | None
-    """Age of what it shows; an upper bound while it replays. None: not known."""
+    """Age of its data; an upper bound while it replays. None: not known."""
 
 
 def lag(sample: PostgresSample, primary_position: int | None, previous: PostgresSample | None = None) -> Lag | None:
-    """The standby's lag; None on a primary, and on a server that replays an archive: it has no link to judge.
+    """The standby's lag; None on a primary, and on a server that replays an archive and so has no link.
 
     Args:
         sample: the poll of the standby.
-        primary_position: how far the log of its primary is, if that is watched too.
-        previous: the poll before, by which a lag can be bounded.
+        primary_position: WAL position of its primary, if that is polled too.
+        previous: the previous poll; bounds the lag.
     """
     identity, standby = sample.identity, sample.standby
     if identity is None or standby is None or standby.replayed is None:
@@ -54,14 +54,14 @@ def lag(sample: PostgresSample, primary_position: int | None, previous: Postgres
         return Lag(True, behind, 0.0)
     seconds = standby.since_last_xact_s
     if seconds is not None:
-        seconds = max(0.0, seconds)  # its primary's clock may be ahead of its own
+        seconds = max(0.0, seconds)  # the primary's clock may be ahead of the standby's
     return Lag(True, behind, _bounded(seconds, standby.replayed, Span(previous, sample), previous))
 
 
 def _bounded(seconds: float | None, replayed: int, span: Span, previous: PostgresSample | None) -> float | None:
-    """No more than the time between two polls, if what had come by the first is replayed by the second.
+    """At most the time between two polls, if all WAL received by the first is replayed by the second.
 
-    While one long transaction writes, nothing is committed for as long as it lasts, and there is no lag all the same.
+    During one long transaction no commit arrives, so the time since the last one grows without any lag.
     """
     before = previous.standby if previous is not None else None
     if span.seconds is None or before is None or before.received is None or replayed < before.received:
@@ -88,7 +88,7 @@ def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: dateti
         found |= {
             figure.STANDBYS_STREAMING: sum(each.state == "streaming" for each in senders),
             figure.STANDBY_LAG_BYTES: greatest(each.lag_bytes for each in senders),
-            # Null at an idle primary with nothing to report: there is no lag then.
+            # Null on an idle primary: the lag is 0 then.
             figure.STANDBY_WRITE_LAG_S: greatest(_seconds(each.write_lag_s, each.lag_bytes) for each in senders),
             figure.STANDBY_FLUSH_LAG_S: greatest(_seconds(each.flush_lag_s, each.lag_bytes) for each in senders),
             figure.STANDBY_LAG_S: greatest(_seconds(each.replay_lag_s, each.lag_bytes) for each in senders),
@@ -128,5 +128,5 @@ def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> Figu
 
 
 def is_lost(slot: Slot) -> bool:
-    """Whether the log that its reader still needs is gone."""
+    """Whether WAL that its consumer still needs was removed."""
     return slot.wal_status == "lost" or bool(slot.invalidation_reason)

@@ -1,4 +1,4 @@
-"""What one poll of a PostgreSQL server gave: source/postgres → PostgresSample → the other modules here. Pure.
+"""The sample of one poll of a PostgreSQL server: source/postgres → PostgresSample → the other modules here. Pure.
 
 Rows are named after the view they come from, their fields after its columns, with units where the column has none.
 """
@@ -12,27 +12,27 @@ from kgents_collector_db.mapping.facts import Unreachable
 
 
 class Identity(Struct, frozen=True):
-    """Who answers."""
+    """Identity and settings of the server and of our session."""
 
     now: datetime
-    """The server's clock: what rates are reckoned by."""
+    """The server's clock: rates are computed with it."""
     version_num: int
     version: str
     in_recovery: bool
     started: datetime
-    """Its last start, or when it began anew after the crash of one of its processes: all sessions and statistics end
-    with either."""
+    """Its last start, or its last recovery from the crash of one of its processes: both end all sessions and reset
+    statistics."""
     backend_pid: int
-    """Of our own session."""
+    """Process id of our session's backend."""
     max_connections: int
     superuser_reserved: int
     reserved: int
     sees_all: bool
-    """Whether we have `pg_read_all_stats`; without it the server hides the others' sessions, and calls that success."""
+    """Whether we have `pg_read_all_stats`; without it the server hides sessions of other roles, without an error."""
     own_sessions: int
-    """Sessions that collectors hold here, this one among them."""
+    """Sessions of collectors on this server, this one included."""
     server_addr: str | None
-    """Where the server itself took our connection; None over a unix socket."""
+    """Address at which the server accepted our connection; None over a unix socket."""
     server_port: int | None
     freeze_max_age: int
     multixact_freeze_max_age: int
@@ -41,7 +41,7 @@ class Identity(Struct, frozen=True):
 
 
 class Activity(Struct, frozen=True):
-    """Sessions alike: `pg_stat_activity` by type, state and wait, without our own."""
+    """`pg_stat_activity` without our own session, grouped by type, state and wait."""
 
     backend_type: str
     state: str
@@ -55,7 +55,7 @@ class Activity(Struct, frozen=True):
 
 
 class Blocked(Struct, frozen=True):
-    """A session that waits for a lock, or that such a one waits for."""
+    """A session that waits for a lock, or blocks one that does."""
 
     pid: int
     application_name: str
@@ -68,18 +68,18 @@ class Blocked(Struct, frozen=True):
 
     @property
     def stuck_s(self) -> float:
-        """How long it has waited in a way that is news.
+        """Seconds that it has waited, without expected waits.
 
-        CREATE INDEX CONCURRENTLY and its like wait for older transactions to end, as long as these take.
+        CREATE INDEX CONCURRENTLY and similar commands wait for older transactions to end, however long these take.
         """
         return 0.0 if self.wait_event == "virtualxid" else self.wait_s or 0.0
 
     @property
     def is_held_up(self) -> bool:
-        """Whether it waits for a lock of the server's own, on tables and rows.
+        """Whether it waits for a lock on a table or row.
 
-        An advisory lock means what its program wants it to mean: whoever would be elected leader waits for one until
-        the leader is gone. That is no fault, though whoever waits behind such a session in turn is held up.
+        The meaning of an advisory lock is up to the program: candidates of a leader election wait for one until the
+        leader is gone, which is no fault. A session that waits for a table or row behind them is held up.
         """
         return bool(self.blocked_by) and self.wait_event != "advisory"
 
@@ -96,11 +96,11 @@ class Database(Struct, frozen=True):
     """`pg_stat_database` and the ages of its oldest transaction ids."""
 
     oid: int
-    """What a rename leaves alone."""
+    """Unchanged by a rename."""
     datname: str
     is_guestless: bool
-    """Whether we stay out: it takes no connections, not ours, or is a template, of which nobody can make a database
-    meanwhile; or it stands for the tables that all databases share."""
+    """Whether we never log in to it: it refuses connections or ours, or is a template, which cannot be copied during a
+    session; or the row counts the shared catalogs."""
     xact_commit: int
     xact_rollback: int
     blks_hit: int
@@ -155,7 +155,7 @@ class Archiver(Struct, frozen=True):
 
 
 class Sender(Struct, frozen=True):
-    """`pg_stat_replication`: one standby, as its upstream sees it. None: hidden from us, or not known to it."""
+    """`pg_stat_replication`: one standby, as its upstream reports it. None: hidden from us, or not known to it."""
 
     application_name: str
     state: str | None
@@ -176,7 +176,7 @@ class Slot(Struct, frozen=True):
     wal_status: str | None
     safe_wal_bytes: int | None
     limit_wal_bytes: int | None
-    """What it may keep; None: as much as it needs."""
+    """Most WAL that it may retain; None: no limit."""
     retained_bytes: int | None
     xmin_age: int | None
     catalog_xmin_age: int | None
@@ -185,7 +185,7 @@ class Slot(Struct, frozen=True):
 
 
 class Standby(Struct, frozen=True):
-    """A standby's own account: `pg_stat_wal_receiver` and its replay."""
+    """A standby's own statistics: `pg_stat_wal_receiver` and its replay."""
 
     status: str | None
     """None: there is no receiver, so the link to the upstream is down."""
@@ -197,9 +197,9 @@ class Standby(Struct, frozen=True):
     since_last_xact_s: float | None
     paused: bool
     apply_delay_s: float
-    """How far it is told to stay behind (`recovery_min_apply_delay`)."""
+    """Configured delay of its replay (`recovery_min_apply_delay`)."""
     has_upstream: bool
-    """Whether it is told to stream from anywhere. Without it replays an archive, and has no link that could be down."""
+    """Whether `primary_conninfo` is set. Without it the standby replays an archive and has no link."""
 
 
 class Prepared(Struct, frozen=True):
@@ -256,7 +256,7 @@ class Tables(Struct, frozen=True):
     live_tuples: int
     dead_tuples: int
     worst_dead_ratio: float | None
-    """Of tables with ten thousand rows or more."""
+    """Highest share of dead rows, among tables with 10,000 rows or more."""
     never_analyzed: int
     """Tables of that size without any statistics for the planner."""
     vacuum_due: int
@@ -273,10 +273,10 @@ class WalDirectory(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """What of `pg_settings` an operator asks first."""
+    """The most important of `pg_settings`."""
 
     pending_restart: int
-    """Settings that are changed in the file and wait for a restart."""
+    """Settings that are changed in the file and need a restart."""
     autovacuum: str
     track_io_timing: str
     shared_buffers_bytes: int
@@ -288,28 +288,28 @@ class Messages(Struct, frozen=True):
 
     by_severity: Mapping[str, int]
     skipped_bytes: int
-    """Not read: the log grew faster than it may be read."""
+    """Bytes that were not read: the log grew faster than READ_BYTES per poll."""
 
 
 class PostgresSample(Struct, frozen=True, kw_only=True):
-    """One poll. `None`: not known; `faults` says why if it was asked for. The dearer sections are those last read."""
+    """One poll. `None`: not known; `faults` has the reason if it was read. Costly sections are the last read."""
 
     at: datetime
     address: str
     unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
     connections: int = 0
-    """That this collector holds to the server."""
+    """Connections of this collector to the server."""
     queries: int = 0
     own_transactions: int = 0
-    """Those of this collector that the figures of this poll count, since it began to watch."""
+    """Transactions of this collector since its start, as far as the figures of this poll count them."""
     poll_s: float = 0.0
     statements_state: str = "unknown"
     """`available`, or why not: `absent`, `not preloaded`, `not permitted`."""
     identity: Identity | None = None
     system_id: str | None = None
     position: int | None = None
-    """How far the write-ahead log is: written on a primary, replayed on a standby. Bytes since the beginning."""
+    """WAL position in bytes: written on a primary, replayed on a standby."""
     activity: tuple[Activity, ...] | None = None
     blocking: tuple[Blocked, ...] | None = None
     locks: tuple[Lock, ...] | None = None
@@ -326,9 +326,9 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     statements_before: Statements | None = None
     vacuums: tuple[Vacuum, ...] | None = None
     tables: Mapping[str, Tables] | None = None
-    """By database, for those looked into so far: one more at each medium poll."""
+    """By database, for those read so far: each medium poll reads one more."""
     sizes: Mapping[str, int] | None = None
-    """Bytes by database, once all were measured."""
+    """Bytes by database; None until all were measured."""
     wal_directory: WalDirectory | None = None
     settings: Settings | None = None
     messages: Messages | None = None

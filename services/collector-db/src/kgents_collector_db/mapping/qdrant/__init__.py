@@ -1,4 +1,4 @@
-"""Qdrant: one sample → the database, its collections, their pulses, and what happened. Pure.
+"""Qdrant: one sample → the database, its collections, their pulses and events. Pure.
 
 source/qdrant → QdrantSample → exposition, requests, state → entity, pulse, events → Facts
 """
@@ -12,7 +12,7 @@ from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: QdrantSample | None, current: QdrantSample, scope: Scope) -> Facts:
-    """Put a look into the words of the contract; `previous` only tells whether it stays unreachable."""
+    """All facts of one poll. Of `previous` only its failure matters: two failed polls in a row change the status."""
     found = entities(previous, current, scope)
     by_ref = {each.ref: each for each in found}
     pulses = [

@@ -1,4 +1,4 @@
-"""One sample → the entity of a Qdrant peer, and one for each of its collections: state, and no figure. Pure."""
+"""One sample → the entity of a Qdrant peer and of each collection: state, no figures. Pure."""
 
 from typing import Final
 
@@ -18,27 +18,27 @@ KIND: Final = kinds.DATABASE
 COLLECTION: Final = kinds.COLLECTION
 STATUS: Final = attribute.STATUS
 REST: Final = "*"
-"""Stands for the collections that are not shown; no collection can be named so."""
+"""Name of the entity for all collections beyond `max_collections`; no collection can have this name."""
 REASON_CHARS_MAX: Final = 200
 
 _UNREACHABLE_STATUS: Final = {"failing": "failed", "starting": "pending", "degraded": "unknown"}
-"""What a failed poll says of the status: a server that refuses our key may or may not run."""
+"""Phase of a failed poll → status: a server that refuses our key may or may not run."""
 
 
 def database_ref(scope: Scope) -> Ref:
-    """The peer's name."""
+    """The ref of the peer."""
     return Ref(scope.cluster, KIND, scope.name, scope.namespace)
 
 
 def collection_ref(name: str, scope: Scope) -> Ref:
-    """A collection's name is under its database's: two databases may well have the same collections."""
+    """The ref of a collection, `<database>/<collection>`: two databases may have collections of the same name."""
     return Ref(scope.cluster, COLLECTION, f"{scope.name}/{name}", scope.namespace)
 
 
 def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) -> list[Entity]:
-    """The database first. What could not be read this time stays as it is published."""
+    """The database, then its collections. What this poll could not read stays as published."""
     if sample.unreachable is not None:
-        return _unseen(previous, sample, sample.unreachable, scope)
+        return _unreachable(previous, sample, sample.unreachable, scope)
     known = [each for ref, each in scope.published.items() if ref.kind == COLLECTION]
     if sample.names is None:
         collections = known
@@ -50,20 +50,20 @@ def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) 
     return [_database(sample, collections, scope), *collections]
 
 
-def _unseen(
+def _unreachable(
     previous: QdrantSample | None, sample: QdrantSample, unreachable: Unreachable, scope: Scope
 ) -> list[Entity]:
-    """As it is published, with a status once two polls in a row agree: one may be a blip."""
+    """The published entities; the database with a new status after two failed polls in a row: one may be a blip."""
     known = dict(scope.published)
-    database = known.pop(database_ref(scope), None) or _stranger(sample, scope)
+    database = known.pop(database_ref(scope), None) or _unknown(sample, scope)
     if previous is not None and previous.unreachable is not None:
         status = _UNREACHABLE_STATUS.get(unreachable.phase, "unknown")
         database = structs.replace(database, status=status, reason=unreachable.cause)
     return [database, *known.values()]
 
 
-def _stranger(sample: QdrantSample, scope: Scope) -> Entity:
-    """A server that was never seen: all that is known is where it should be."""
+def _unknown(sample: QdrantSample, scope: Scope) -> Entity:
+    """The entity of a server that was never reached: only its address is known."""
     return Entity(
         ref=database_ref(scope),
         source=SOURCE,
@@ -79,7 +79,7 @@ def _database(sample: QdrantSample, collections: list[Entity], scope: Scope) -> 
     return Entity(
         ref=database_ref(scope),
         source=SOURCE,
-        # The id that the process gives itself at its start; a key that may not read it leaves the last one known.
+        # The process creates an id at its start; if our key may not read it, the published one is kept.
         uid=process.id if process is not None else published.uid if published is not None else "",
         status="pending" if now.phase == "starting" else "running",
         reason=now.cause,
@@ -123,7 +123,7 @@ def _peers(sample: QdrantSample, published: Entity | None) -> list[Connection]:
 
 
 def _collection(seen: Collection, scope: Scope) -> Entity:
-    """Green and yellow are one here: each write would be news otherwise. The pulses tell them apart."""
+    """The entity of a collection. Yellow is published as green, since every write changes it; pulses have both."""
     status = "green" if seen.status == "yellow" else seen.status
     now = state.collection(seen)
     return Entity(

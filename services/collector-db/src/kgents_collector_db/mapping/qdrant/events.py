@@ -1,4 +1,4 @@
-"""What is published and what was seen → what happened in between, seen even if this collector was away. Pure."""
+"""The published entities and the new ones → events, including those from while the collector was down. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ from kgents_shared.contract.vocabulary.attributes import qdrant as attribute
 
 
 def events(entities: Iterable[Entity], scope: Scope) -> Iterator[Event]:
-    """What the entities say now, against what they said."""
+    """The events by which the entities differ from the published ones."""
     for now in entities:
         before = scope.published.get(now.ref)
         if before is not None and now.ref.kind == KIND:

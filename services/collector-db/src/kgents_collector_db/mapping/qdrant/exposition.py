@@ -21,37 +21,37 @@ class Line(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells this series from the others of its name."""
+        """Identifies the series: its name and labels."""
         return self.name, *(f"{name}={value}" for name, value in sorted(self.labels.items()))
 
 
 def parse(text: str, prefix: str = "") -> tuple[Line, ...]:
-    """The samples, without the server's prefix; what is no sample, or no finite number, is passed over."""
+    """The samples, without the prefix of the server; lines that are no sample or not finite are skipped."""
     found = (_LINE.match(line.strip()) for line in text.split("\n") if line and not line.startswith("#"))
     lines = (_line(match, prefix) for match in found if match is not None)
     return tuple(line for line in lines if math.isfinite(line.value))
 
 
 def value(lines: Iterable[Line], name: str) -> float | None:
-    """The sum of a family; None when it is not there."""
+    """The sum of a family; None when it is missing."""
     values = [line.value for line in lines if line.name == name]
     return sum(values) if values else None
 
 
 def growth(
-    before: Iterable[Line], now: Iterable[Line], name: str, wanted: Callable[[Line], bool] = lambda _: True
+    before: Iterable[Line], now: Iterable[Line], name: str, selected: Callable[[Line], bool] = lambda _: True
 ) -> dict[tuple[str, ...], float] | None:
-    """By how much each series of a family grew; None when one fell, since then the server began to count anew.
+    """The growth of each series of a family; None when one fell: the server has restarted.
 
-    A series that was not there began at zero: the server makes them at the first request of their kind.
+    A new series counts from zero: the server creates it at the first request of its kind.
     """
     old = {line.key: line.value for line in before if line.name == name}
-    grown = {line.key: line.value - old.get(line.key, 0.0) for line in now if line.name == name and wanted(line)}
+    grown = {line.key: line.value - old.get(line.key, 0.0) for line in now if line.name == name and selected(line)}
     return None if any(each < 0 for each in grown.values()) else grown
 
 
 def buckets(lines: Iterable[Line], name: str) -> dict[float, float]:
-    """A histogram's cumulative counts by upper bound, summed over its series; without the last, which is infinite."""
+    """A histogram's cumulative counts by upper bound, summed over its series, without the infinite bound."""
     found: dict[float, float] = {}
     for line in lines:
         if line.name == f"{name}_bucket" and (upper := _number(line.labels.get("le", ""))) < math.inf:
@@ -60,9 +60,9 @@ def buckets(lines: Iterable[Line], name: str) -> dict[float, float]:
 
 
 def percentile(before: Mapping[float, float], now: Mapping[float, float], total: float, rank: float) -> float | None:
-    """The value below which that share of what came in between lies, interpolated as Prometheus does.
+    """The percentile of the values between two readings, interpolated as in Prometheus.
 
-    Beyond the last bound it is the last bound: more is not known.
+    Values above the last bound count as the last bound.
     """
     if total <= 0 or not now:
         return None

@@ -1,4 +1,4 @@
-"""One sample → the figures of a Qdrant peer and of its collections, in the layout that all databases share. Pure."""
+"""One sample → the pulses of a Qdrant peer and its collections, in the layout that all databases share. Pure."""
 
 from collections import Counter
 from typing import Any, Final
@@ -21,8 +21,8 @@ def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePuls
     """The pulse of the whole peer."""
     now = state.database(sample)
     more: dict[str, Any] = {} if sample.unreachable is not None else _sections(sample)
-    standing = {figure.UP: _up(sample), databases.POLL_S: sample.poll_s}
-    return _pulse(entity, scope, now, custom=_known({**standing, **more.pop("custom", {})}), **more)
+    always = {figure.UP: _up(sample), databases.POLL_S: sample.poll_s}
+    return _pulse(entity, scope, now, custom=_known({**always, **more.pop("custom", {})}), **more)
 
 
 def collection(seen: Collection, shards: Shards | None, entity: Entity, scope: Scope) -> DatabasePulse:
@@ -57,7 +57,7 @@ def _pulse(entity: Entity, scope: Scope, now: state.State, **sections: Any) -> D
 
 
 def _up(sample: QdrantSample) -> float | None:
-    """1: it answers. 0: nobody does. None: it may be up, and we may not know."""
+    """1: it answers. 0: it does not answer. None: our access fails."""
     if sample.unreachable is None:
         return 1.0
     return 0.0 if sample.unreachable.phase == "failing" else None
@@ -80,7 +80,7 @@ def _sections(sample: QdrantSample) -> dict[str, Any]:
             databases.LATENCY_P99_MS: _ms(requests.p99_s if requests else None),
             databases.PING_MS: _ms(sample.ping_s),
         },
-        # No version tells how large its indexes or files are: the disk is known to those who see the volume.
+        # No version reports the sizes of indexes or files: volumes are measured by other collectors.
         "storage": {figure.INDEX_MB: None, figure.MEMORY_MB: _mib(resident), figure.DISK_MB: None},
         "morphisms": answered(sample),
         "custom": {**_requests(sample), **_collections(sample), **_resources(sample), **_cluster(sample)},
@@ -106,7 +106,7 @@ def _collections(sample: QdrantSample) -> Figures:
         return {}
     figures: Figures = {figure.COLLECTIONS_COUNT: float(len(sample.names))}
     if len(sample.collections) < len(sample.shown):
-        return figures  # some were not read: a sum over the others would be a lie
+        return figures  # some were not read: a sum over the others would be wrong
     by_status = Counter(each.status for each in sample.collections)
     figures |= {figure.COLLECTIONS.named(status=status): float(by_status[status]) for status in _STATUSES}
     figures[figure.OPTIMIZER_ERRORS] = float(sum(bool(each.optimizer_error) for each in sample.collections))

@@ -1,4 +1,4 @@
-"""Two readings of `/metrics` → how requests were answered in between. Pure."""
+"""Two readings of `/metrics` → request counts and durations in between. Pure."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _DURATIONS: Final = ("rest_responses_duration_seconds", "grpc_responses_duration
 
 
 class Requests(Struct, frozen=True):
-    """What was asked and answered between two readings; None: this server does not tell."""
+    """Requests between two readings; None: not reported by this server."""
 
     seconds: float
     count: float
@@ -25,7 +25,7 @@ class Requests(Struct, frozen=True):
 
 
 def between(sample: QdrantSample) -> Requests | None:
-    """None without two readings of one start."""
+    """The requests between the last two readings; None without two readings of one start."""
     before, now = sample.metrics_before, sample.metrics
     if before is None or now is None or now.at_s <= before.at_s:
         return None
@@ -51,9 +51,9 @@ def between(sample: QdrantSample) -> Requests | None:
 
 
 def is_search(line: Line) -> bool:
-    """Whether the endpoint finds points by vectors."""
-    words = line.labels.get("endpoint", "").lower().rstrip("/").split("/")
-    return any(word.startswith(_SEARCHES) for word in words[-2:])
+    """Whether the endpoint searches points by vectors."""
+    parts = line.labels.get("endpoint", "").lower().rstrip("/").split("/")
+    return any(part.startswith(_SEARCHES) for part in parts[-2:])
 
 
 def answered(sample: QdrantSample) -> int | None:
@@ -65,12 +65,12 @@ def answered(sample: QdrantSample) -> int | None:
 
 
 def _is_failure(line: Line) -> bool:
-    """A 4xx is its client's mistake."""
+    """Whether the server failed: a 4xx is an error of the client."""
     return line.labels.get("status", "").startswith("5")
 
 
 def _total(what: str, before: tuple[Line, ...], now: tuple[Line, ...]) -> float | None:
-    """Growth of the histograms' counts or sums; None before Qdrant 1.8, which has only averages of all times."""
+    """Growth of the histograms' counts or sums; None before Qdrant 1.8, which has only averages since the start."""
     grown = [growth(before, now, name + what) for name in _DURATIONS]
     if None in grown or not any(grown):
         return None

@@ -1,4 +1,4 @@
-"""What one poll of a Qdrant peer brings: `source/qdrant.py` → QdrantSample → `observe`."""
+"""The sample of one poll of a Qdrant peer: `source/qdrant.py` → QdrantSample → `observe`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,21 +19,21 @@ class Replica(Struct, frozen=True, order=True):
 
 
 class Shards(Struct, frozen=True):
-    """How a collection is spread, as this peer knows it."""
+    """The shards and replicas of a collection, as this peer knows them."""
 
     replicas: tuple[Replica, ...] = ()
     transfers: int = 0
-    """Copies on their way from one peer to another."""
+    """Shard transfers between peers that are in progress."""
 
 
 class Collection(Struct, frozen=True, kw_only=True):
-    """One collection. A figure that this version of the server does not give is None."""
+    """One collection. None: not reported by this version of the server."""
 
     name: str
     status: str
-    """`green`: all is well. `yellow`: it optimizes. `grey`: it would, but waits for an update. `red`: it failed."""
+    """`green`: ready. `yellow`: optimizing. `grey`: optimizations wait for an update. `red`: failed."""
     optimizer_error: str = ""
-    """The server's own words; empty while the optimizers are well."""
+    """The server's error text; empty while the optimizers work."""
     warnings: int = 0
     points: int | None = None
     indexed_vectors: int | None = None
@@ -41,7 +41,7 @@ class Collection(Struct, frozen=True, kw_only=True):
     queue_length: int | None = None
     deferred_points: int | None = None
     created: str = ""
-    """When it was made, which tells it from an earlier one of its name; empty before Qdrant 1.20."""
+    """Creation time: distinguishes it from an earlier collection of its name. Empty before Qdrant 1.20."""
 
 
 class Raft(Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Raft(Struct, frozen=True, kw_only=True):
 
     peer: int
     peers: Mapping[int, str]
-    """Peer → its uri, this one included."""
+    """Peer id → URI, this peer included."""
     leader: int | None
     role: str
     term: int
@@ -63,10 +63,10 @@ class Raft(Struct, frozen=True, kw_only=True):
 
 
 class Process(Struct, frozen=True):
-    """`/telemetry` at level 1: level 0 has no memory, and from 2 on it walks through the collections."""
+    """`/telemetry` at level 1: level 0 lacks memory, and levels from 2 read every collection."""
 
     id: str
-    """Another one after every start."""
+    """Changes at every start."""
     version: str
     started: datetime | None
     resident_bytes: int | None
@@ -74,15 +74,15 @@ class Process(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """One reading of `/metrics`: of this peer, and of requests to points only."""
+    """One reading of `/metrics`: this peer only, and only requests to points."""
 
     at_s: float
-    """By a monotonic clock: what rates are measured with."""
+    """Monotonic clock: rates are computed with it."""
     lines: tuple[Line, ...]
 
 
 class QdrantSample(Struct, frozen=True, kw_only=True):
-    """One poll. `None`: not known (then `faults` says why, or this server has no such thing)."""
+    """One poll. `None`: not known; `faults` has the reason, unless this server does not report it."""
 
     at: datetime
     address: str
@@ -91,18 +91,18 @@ class QdrantSample(Struct, frozen=True, kw_only=True):
     poll_s: float = 0.0
     ping_s: float | None = None
     ready: bool | None = None
-    """`/readyz`. Once true it never turns false: it tells of a start, and never of health."""
+    """`/readyz`. Once true it stays true: it shows the end of the start, not health."""
     process: Process | None = None
     names: tuple[str, ...] | None = None
-    """All collections there are."""
+    """All collections."""
     shown: tuple[str, ...] = ()
-    """Those that are polled; beyond `max_collections` the others are only counted."""
+    """The collections that are polled, `max_collections` at most; the others are only counted."""
     collections: tuple[Collection, ...] = ()
-    """Those of `shown` that could be read this time."""
+    """Those of `shown` that this poll could read."""
     shards: Mapping[str, Shards] = {}
     """By collection, in a cluster; as of the last medium poll."""
     raft: Raft | None = None
     metrics: Metrics | None = None
     """As of the last medium poll, unless that failed."""
     metrics_before: Metrics | None = None
-    """The reading before, of the same start."""
+    """The previous reading, of the same start."""

@@ -10,7 +10,7 @@ from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, 
 
 
 class State(Struct, frozen=True):
-    """What is the matter, in the contract's phases."""
+    """A phase of the contract and its cause."""
 
     phase: str
     cause: str = ""
@@ -20,14 +20,14 @@ HEALTHY = State("healthy")
 
 
 def database(sample: QdrantSample) -> State:
-    """The first that holds of what is wrong, the worst first."""
+    """The worst problem; HEALTHY without any."""
     if sample.unreachable is not None:
         return State(sample.unreachable.phase, sample.unreachable.cause)
     return next(_wrong(sample), HEALTHY)
 
 
 def collection(seen: Collection) -> State:
-    """A collection that optimizes is healthy: it answers, and that is its daily work."""
+    """The state of a collection. One that optimizes is healthy: it answers, and this is routine."""
     match seen.status:
         case "red":
             return State("failing", "red")
@@ -42,12 +42,12 @@ def collection(seen: Collection) -> State:
 
 
 def dead(shards: Mapping[str, Shards]) -> int:
-    """Copies that are lost, or that failed to catch up; those on their way there are not."""
+    """Replicas that are dead or need manual recovery; replicas in transfer are not counted."""
     return sum(replica.state in ("Dead", "ManualRecovery") for each in shards.values() for replica in each.replicas)
 
 
 def lost(shards: Mapping[str, Shards]) -> int:
-    """Shards of which no copy answers."""
+    """Shards without an active replica."""
     return sum(count == 0 for each in shards.values() for count in _answering(each).values())
 
 

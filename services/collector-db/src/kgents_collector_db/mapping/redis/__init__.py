@@ -1,4 +1,4 @@
-"""Redis, Valkey and sentinels: two samples → one entity, its pulse, and what happened. Pure.
+"""Redis, Valkey and sentinels: two samples → entity, pulse, events. Pure.
 
 source/redis → RedisSample → delta → state, memory, latency → entity, pulse, events → Facts
 """
@@ -13,7 +13,7 @@ from kgents_shared.contract.facts import Facts
 
 
 def observe(previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:
-    """Put a look into the words of the contract; `previous` is the poll before, for what happened in between."""
+    """All facts of one poll; rates and events compare it with `previous`, the poll before it."""
     delta = Delta.between(previous, current)
     database = entity(previous, current, scope)
     return Facts(

@@ -1,7 +1,7 @@
-"""Two samples → what happened in between: counters → counts and rates, aware of restarts and resets. Pure.
+"""Counters of two samples → growth and rates in between; None across a restart or reset. Pure.
 
-Everything that Redis counts begins at its start, and begins anew at CONFIG RESETSTAT. A figure over that span says
-nothing about now: a cache that missed every key of the last hour shows the hit rate of its year.
+Redis counts since its start or the last CONFIG RESETSTAT. Such totals hide the present: a cache that missed every key
+of the last hour still shows the hit rate of the past year.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ _NEVER_FALL: Final = (
     "evicted_keys",
     "rejected_connections",
 )
-"""Counters of CONFIG RESETSTAT: one of them lower than before tells that it was called."""
+"""Counters that CONFIG RESETSTAT resets: it was called if one of them fell."""
 
 OWN: Final = frozenset(
     {"ping", "info", "slowlog", "latency", "cluster", "client", "auth", "hello", "replconf", "psync"}
 )
-"""Commands of observers and replicas: they say nothing about how applications are served."""
+"""Commands of monitoring and replicas: left out of figures about applications."""
 
 
 class Delta(Struct, frozen=True):
-    """What happened between two polls of one start of one server."""
+    """Two polls between which the server neither restarted nor reset its statistics."""
 
     before: Info
     now: Info
@@ -41,7 +41,7 @@ class Delta(Struct, frozen=True):
 
     @classmethod
     def between(cls, previous: RedisSample | None, current: RedisSample) -> Self | None:
-        """None when there is nothing to compare with: first poll, unreachable, restart, reset."""
+        """None at the first poll, and across a failed poll, a restart or a reset."""
         if previous is None or previous.info is None or current.info is None:
             return None
         seconds = current.info_at_s - previous.info_at_s
@@ -51,11 +51,11 @@ class Delta(Struct, frozen=True):
         return cls(previous.info, current.info, seconds, own)
 
     def count(self, name: str) -> float | None:
-        """By how much a counter grew."""
+        """Growth of a counter."""
         return _growth(self.before.number(name), self.now.number(name))
 
     def rate(self, name: str) -> float | None:
-        """How fast a counter grew, per second."""
+        """Growth of a counter per second."""
         count = self.count(name)
         return None if count is None else count / self.seconds
 
@@ -69,13 +69,13 @@ class Delta(Struct, frozen=True):
 
     @property
     def commands_per_second(self) -> float | None:
-        """Commands of everybody but us."""
+        """Commands per second, without our own."""
         count = self.count("total_commands_processed")
         return None if count is None else max(0.0, count - self.own_commands) / self.seconds
 
     @property
     def hit_ratio(self) -> float | None:
-        """Of the keys looked up now, how many were there; None when nobody looked."""
+        """Share of key lookups between the two polls that found their key; None without lookups."""
         hits, misses = self.count("keyspace_hits"), self.count("keyspace_misses")
         if hits is None or misses is None or hits + misses == 0:
             return None
@@ -83,7 +83,7 @@ class Delta(Struct, frozen=True):
 
     @property
     def command_s(self) -> float | None:
-        """How long the server took for a command of an application, on average."""
+        """Mean duration of application commands in seconds."""
         calls = usec = 0.0
         before = self.before.group("cmdstat_")
         for name, fields in _applications(self.now.group("cmdstat_")).items():
@@ -93,7 +93,7 @@ class Delta(Struct, frozen=True):
 
 
 def was_reset(before: Info, now: Info) -> bool:
-    """Whether the statistics began anew between two polls of one start."""
+    """Whether the statistics were reset between two polls without a restart."""
     pairs = ((before.number(name), now.number(name)) for name in _NEVER_FALL)
     return any(old is not None and new is not None and new < old for old, new in pairs)
 

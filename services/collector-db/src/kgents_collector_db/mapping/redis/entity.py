@@ -1,4 +1,4 @@
-"""One sample → the database entity of a Redis server: what holds until somebody changes it, and no figure. Pure."""
+"""One sample → the entity of a Redis server: lasting state, no figures. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,17 +23,17 @@ LINK: Final = attribute.REPLICATION_LINK
 SNAPSHOT: Final = attribute.RDB_LAST_SAVE
 NODE_ID: Final = attribute.CLUSTER_NODE_ID
 PEERS_MAX: Final = 100
-"""Nodes of a cluster that are named as peers; a reader of more of them looks at the cluster's own tools."""
+"""Most nodes of a cluster that are published as peers."""
 
 _STATUS: Final = {"failing": "failed", "starting": "pending", "overloaded": "running", "degraded": "unknown"}
-"""What a failed poll says of the status: a server that is full runs; one that refuses our login may or may not."""
+"""Phase of a failed poll → status: a full server runs; one that refuses our login may or may not."""
 
 
 def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> Entity:
-    """The entity; while nothing is seen, the one that is published, with a status once two polls in a row agree.
+    """The entity. While the server is unreachable: the published one, with a new status from the second poll on.
 
-    The uid is `run_id`: it names one start of one process. The replication id would not do, since a failover gives
-    the same process another one, and a restarted replica takes over its master's.
+    The uid is `run_id`, which identifies one start of one process. A replication id does not: a failover changes it,
+    and a restarted replica takes over that of its master.
     """
     ref = Ref(scope.cluster, KIND, scope.name, scope.namespace)
     published = scope.published.get(ref)
@@ -41,7 +41,7 @@ def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> E
     if info is None:
         unreachable = sample.unreachable or Unreachable("degraded", "unreadable", "")
         is_confirmed = previous is not None and previous.unreachable is not None
-        return _unseen(sample, unreachable, published, scope, is_confirmed=is_confirmed)
+        return _unreachable(sample, unreachable, published, scope, is_confirmed=is_confirmed)
     lasting = [each for each in state.states(sample, None) if each.lasts]
     now = state.worst(lasting) if lasting else state.HEALTHY
     return Entity(
@@ -57,18 +57,18 @@ def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> E
     )
 
 
-def _unseen(
+def _unreachable(
     sample: RedisSample, unreachable: Unreachable, published: Entity | None, scope: Scope, *, is_confirmed: bool
 ) -> Entity:
     status = _STATUS.get(unreachable.phase, "unknown")
-    known = published or _stranger(sample, scope)
+    known = published or _unknown(sample, scope)
     if is_confirmed:
         return structs.replace(known, status=status, reason=unreachable.cause)
     return known
 
 
-def _stranger(sample: RedisSample, scope: Scope) -> Entity:
-    """A server that was never seen: all that is known is where it should be."""
+def _unknown(sample: RedisSample, scope: Scope) -> Entity:
+    """The entity of a server that was never reached: only its address is known."""
     return Entity(
         ref=Ref(scope.cluster, KIND, scope.name, scope.namespace),
         source=SOURCE,
@@ -125,7 +125,7 @@ def _connections(sample: RedisSample, info: Info) -> list[Connection]:
 
 
 def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Connection]:
-    """The other nodes of a cluster; if they could not be read this time, those that were last named."""
+    """The other nodes of a cluster; the published ones if this poll could not read them."""
     if sample.nodes is None:
         named = published.connections if published is not None and info.flag("cluster_enabled") else []
         return [each for each in named if each.attributes.get(attribute.RELATION) == "cluster"]
@@ -137,7 +137,7 @@ def _peers(sample: RedisSample, info: Info, published: Entity | None) -> list[Co
 
 
 def _started(info: Info, published: Entity | None) -> datetime | None:
-    """The start, which the server only tells as an age in whole seconds: what was once said of it stays said."""
+    """The start time. The server reports an uptime in whole seconds, so the first result is kept: later ones differ."""
     if published is not None and published.uid == info.run_id and published.created_at is not None:
         return published.created_at
     now_us, uptime_s = info.number("server_time_usec"), info.number("uptime_in_seconds")
@@ -145,7 +145,7 @@ def _started(info: Info, published: Entity | None) -> datetime | None:
         return None
     try:
         return datetime.fromtimestamp(now_us // 1e6, UTC) - timedelta(seconds=uptime_s)
-    except (OverflowError, OSError, ValueError):  # a clock that was never set
+    except (OverflowError, OSError, ValueError):  # an unset clock
         return None
 
 

@@ -1,4 +1,4 @@
-"""What is published and what was seen → what happened in between, seen even if this collector was away. Pure."""
+"""The published entity and a sample → events, including those that happened while the collector was down. Pure."""
 
 from collections.abc import Iterator
 
@@ -13,27 +13,29 @@ from kgents_shared.contract.vocabulary import reasons
 
 
 def events(previous: RedisSample | None, current: RedisSample, entity: Entity, scope: Scope) -> Iterator[Event]:
-    """Ids are made of what the server says, so the same happening has one id, whoever reports it."""
+    """The events of this poll. Ids consist of the server's values: all collectors give an event the same id."""
     info, published = current.info, scope.published.get(entity.ref)
     if info is None or published is None:
         return
-    tell = _Teller(entity, scope)
+    event = _Reporter(entity, scope)
     is_same_start = published.uid == info.run_id
     if published.uid and not is_same_start:
-        yield tell(reasons.RESTARTED, "warning", f"restarted (version {info.version})", info.run_id)
-    yield from _roles(published, info, tell)
+        yield event(reasons.RESTARTED, "warning", f"restarted (version {info.version})", info.run_id)
+    yield from _roles(published, info, event)
     if is_same_start:
-        yield from _links(published, entity, info, tell)
+        yield from _links(published, entity, info, event)
     if published.attributes.get(SNAPSHOT) != "err" and entity.attributes.get(SNAPSHOT) == "err":
         key = f"{info.run_id}:{info.text('rdb_last_save_time')}"
-        yield tell(reasons.SNAPSHOT_FAILED, "error", "failed to save a snapshot; by default it now rejects writes", key)
-    yield from _masters(previous, info, tell)
-    if _counts_anew(previous, info):
+        yield event(
+            reasons.SNAPSHOT_FAILED, "error", "failed to save a snapshot; by default it now rejects writes", key
+        )
+    yield from _masters(previous, info, event)
+    if _was_reset(previous, info):
         key = f"{info.run_id}:{info.text('server_time_usec') or scope.at.isoformat()}"
-        yield tell(reasons.STATISTICS_RESET, "info", "reset its counters (CONFIG RESETSTAT)", key)
+        yield event(reasons.STATISTICS_RESET, "info", "reset its counters (CONFIG RESETSTAT)", key)
 
 
-class _Teller:
+class _Reporter:
     def __init__(self, entity: Entity, scope: Scope) -> None:
         self._entity = entity
         self._at = scope.at
@@ -53,36 +55,38 @@ class _Teller:
         )
 
 
-def _roles(published: Entity, info: Info, tell: _Teller) -> Iterator[Event]:
+def _roles(published: Entity, info: Info, event: _Reporter) -> Iterator[Event]:
     old = published.attributes.get(ROLE)
     if old and info.role and old != info.role:
         # A promotion makes a new replication id, a demotion takes over the new master's.
-        yield tell(reasons.ROLE_CHANGED, "warning", f"is now {info.role}, was {old}", f"{info.role}:{_history(info)}")
+        yield event(reasons.ROLE_CHANGED, "warning", f"is now {info.role}, was {old}", f"{info.role}:{_history(info)}")
 
 
-def _links(published: Entity, entity: Entity, info: Info, tell: _Teller) -> Iterator[Event]:
+def _links(published: Entity, entity: Entity, info: Info, event: _Reporter) -> Iterator[Event]:
     old, new = (each.attributes.get(LINK) for each in (published, entity))
     if not old or not new or (old == "up") == (new == "up"):
         return
-    # While the link is down the offset stands still, so it names this loss.
+    # The offset is constant while the link is down, so it identifies this loss.
     key = f"{info.run_id}:{_history(info)}:{info.text('slave_repl_offset')}"
     if new == "up":
-        yield tell(reasons.REPLICATION_LINK_UP, "info", "follows its master again", key)
+        yield event(reasons.REPLICATION_LINK_UP, "info", "follows its master again", key)
     else:
-        yield tell(reasons.REPLICATION_LINK_DOWN, "error", "has lost its master", key)
+        yield event(reasons.REPLICATION_LINK_DOWN, "error", "has lost its master", key)
 
 
-def _masters(previous: RedisSample | None, info: Info, tell: _Teller) -> Iterator[Event]:
-    """What a sentinel has seen: another address of a name is a failover."""
+def _masters(previous: RedisSample | None, info: Info, event: _Reporter) -> Iterator[Event]:
+    """Failovers that a sentinel reports: a master's name with another address."""
     before = previous.info.group("master") if previous is not None and previous.info is not None else {}
     old = {each.get("name"): each.get("address") for each in before.values()}
     for each in info.group("master").values():
         name, address = each.get("name", ""), each.get("address", "")
         if old.get(name) not in (None, address):
-            yield tell(reasons.FAILED_OVER, "warning", f"sees {name} at {address} now", f"{name}:{address}:{old[name]}")
+            yield event(
+                reasons.FAILED_OVER, "warning", f"reports {name} at {address} now", f"{name}:{address}:{old[name]}"
+            )
 
 
-def _counts_anew(previous: RedisSample | None, info: Info) -> bool:
+def _was_reset(previous: RedisSample | None, info: Info) -> bool:
     before = previous.info if previous is not None else None
     return before is not None and before.run_id == info.run_id and was_reset(before, info)
 

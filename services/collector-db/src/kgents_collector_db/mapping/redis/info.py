@@ -1,4 +1,4 @@
-"""The text of INFO and CLUSTER INFO → named fields. A server of any version may leave any of them out."""
+"""The text of INFO and CLUSTER INFO → fields by name. Any field may be missing, depending on the version."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ class Info(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the lines; headings (`# Memory`) and what has no colon are passed over."""
+        """Read the lines; headings (`# Memory`) and lines without a colon are skipped."""
         pairs = (line.partition(":") for line in text.split("\n") if not line.startswith("#"))
         return cls({name: value.strip() for name, colon, value in pairs if colon})
 
     def text(self, name: str) -> str:
-        """The field as it stands; empty when it is not there."""
+        """The field's text; empty when it is missing."""
         return self.fields.get(name, "")
 
     def number(self, name: str) -> float | None:
@@ -36,7 +36,7 @@ class Info(Struct, frozen=True):
         return self.fields.get(name) == "1"
 
     def group(self, prefix: str) -> dict[str, dict[str, str]]:
-        """Fields that hold fields (`slave0:ip=…,port=…`): what follows the prefix → name → value."""
+        """Fields with subfields (`slave0:ip=…,port=…`): rest of the name after the prefix → subfield → value."""
         return {
             name.removeprefix(prefix): dict(_pair(part) for part in value.split(","))
             for name, value in self.fields.items()
@@ -45,12 +45,12 @@ class Info(Struct, frozen=True):
 
     @property
     def run_id(self) -> str:
-        """What names this process: another one after every start, the same one over role changes."""
+        """Identifies the process: changes at every start, not at a role change."""
         return self.text("run_id")
 
     @property
     def role(self) -> str:
-        """`master` or `replica`, in today's words; `sentinel`; empty when the server does not say."""
+        """`master`, `replica` or `sentinel`; empty when the server does not report it."""
         if self.mode == "sentinel":
             return "sentinel"
         role = self.text("role")
@@ -68,12 +68,12 @@ class Info(Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """Of the server itself: Valkey also states the Redis version that it is compatible with."""
+        """Version of the server itself; Valkey also reports the Redis version that it is compatible with."""
         return self.text("valkey_version") or self.text("redis_version")
 
 
 def figure(group: Mapping[str, str], name: str) -> float | None:
-    """A number out of a field's fields."""
+    """A subfield as a finite number."""
     return _number(group.get(name))
 
 

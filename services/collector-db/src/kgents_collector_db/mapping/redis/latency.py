@@ -1,4 +1,4 @@
-"""Two readings of LATENCY HISTOGRAM → percentiles of the time in between. Pure."""
+"""Two readings of LATENCY HISTOGRAM → percentiles of the durations in between. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from kgents_collector_db.mapping.redis.sample import Histogram
 def percentiles_s(
     before: Mapping[str, Histogram] | None, now: Mapping[str, Histogram] | None, *ranks: float
 ) -> list[float | None]:
-    """How long the server took for commands of applications, for each rank (0.99) in seconds.
+    """The duration of application commands in seconds, at each rank (0.99).
 
-    The server's buckets double, so a figure is right to a factor of two; within a bucket it is interpolated, as
-    Prometheus does. None without two readings, without commands, or when the server began to count anew.
+    The server's buckets double, so a figure is accurate to a factor of two; it is interpolated within a bucket, as in
+    Prometheus. None without two readings, without commands, or when the server reset its statistics.
     """
     counts = _between(before, now)
     return [_percentile_s(counts, rank) for rank in ranks]

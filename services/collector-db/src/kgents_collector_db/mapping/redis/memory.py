@@ -1,4 +1,4 @@
-"""How full the memory is, against the ceiling that really holds: INFO and the configured limit → Fill. Pure."""
+"""Memory use against the limit that is reached first: INFO and the configured limit → Fill. Pure."""
 
 from typing import Final
 
@@ -9,37 +9,36 @@ from kgents_collector_db.mapping.redis.sample import RedisSample
 
 MIB: Final = 1024.0**2
 FRAGMENTATION_FROM_BYTES: Final = 256 * MIB
-"""Below, the ratio measures the fixed costs of a process: an empty server states 7 or 13."""
+"""Below this use, the ratio measures fixed costs of the process: an empty server reports 7 or 13."""
 
 
 class Fill(Struct, frozen=True):
-    """Use and ceiling, both in bytes; None: the server does not say, or nothing limits it that we know of."""
+    """Use and ceiling in bytes; None: not reported, or no known limit."""
 
     used_bytes: float | None = None
     ceiling_bytes: float | None = None
     is_soft: bool = False
-    """Whether reaching the ceiling is no fault: it then forgets old keys, rather than refuse writes or be killed."""
+    """Whether reaching the ceiling is no fault: the server evicts keys, instead of rejecting writes or being killed."""
 
     @property
     def ratio(self) -> float | None:
-        """Use by ceiling; may exceed 1."""
+        """Use / ceiling; may exceed 1."""
         if self.used_bytes is None or not self.ceiling_bytes:
             return None
         return self.used_bytes / self.ceiling_bytes
 
     @property
     def hard_ratio(self) -> float | None:
-        """The same, where reaching the ceiling is a fault: a cache that evicts is full by design."""
+        """The ratio; None if the ceiling is soft, as a cache that evicts is full by design."""
         return None if self.is_soft else self.ratio
 
 
 def fill(sample: RedisSample) -> Fill:
     """The ceiling that is reached first.
 
-    `maxmemory` counts what was allocated, without the buffers that replicas are served from; a container's limit
-    counts what is resident, fragmentation included. `total_system_memory` is the host's and no ceiling of anything.
-    A replica heeds its own `maxmemory` only once it is promoted (`replica-ignore-maxmemory`): until then it holds what
-    its master holds.
+    `maxmemory` limits allocated memory without replication buffers; a container's limit applies to resident memory,
+    fragmentation included. `total_system_memory` is the memory of the host and no limit. A replica ignores its own
+    `maxmemory` until it is promoted (`replica-ignore-maxmemory`): until then it has the keys of its master.
     """
     info = sample.info
     if info is None:
@@ -55,12 +54,12 @@ def fill(sample: RedisSample) -> Fill:
 
 
 def evicts(info: Info) -> bool:
-    """Whether a full server makes room by itself."""
+    """Whether the server evicts keys when it is full."""
     return bool(info.number("maxmemory")) and info.text("maxmemory_policy") not in ("", "noeviction")
 
 
 def fragmentation(info: Info) -> float | None:
-    """Of the allocator, by which one byte costs more than one; None while it would say nothing."""
+    """Allocator fragmentation ratio; None below FRAGMENTATION_FROM_BYTES."""
     if (info.number("used_memory") or 0.0) < FRAGMENTATION_FROM_BYTES:
         return None
     return info.number("allocator_frag_ratio") or info.number("mem_fragmentation_ratio")

@@ -1,4 +1,4 @@
-"""Two samples → the figures of a Redis server, in the layout that all databases share. Pure."""
+"""Two samples → the pulse of a Redis server, in the layout that all databases share. Pure."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ _CLUSTER: Final = {
 def pulse(
     previous: RedisSample | None, current: RedisSample, delta: Delta | None, entity: Entity, scope: Scope
 ) -> DatabasePulse:
-    """The pulse of one poll; of a failed poll, the phase, its cause, and that it is not up."""
+    """The pulse of one poll; after a failed poll only phase, cause, whether it is up, and the poll's cost."""
     now = state.worst(state.states(current, delta))
     info = current.info
     more: dict[str, Any] = {} if info is None else _sections(previous, current, info, delta)
@@ -41,13 +41,13 @@ def pulse(
         phase=now.phase,
         uid=entity.uid,
         cause=now.cause,
-        custom=section(_known({**_standing(current, now), **more.pop("custom", {})})),
+        custom=section(_known({**_always(current, now), **more.pop("custom", {})})),
         **more,
     )
 
 
-def _standing(sample: RedisSample, now: state.State) -> Figures:
-    """What is told even by a failed poll, and what the poll cost."""
+def _always(sample: RedisSample, now: state.State) -> Figures:
+    """The figures that every poll has, a failed one too."""
     up = _up(sample)
     overloaded = float(now.phase == "overloaded") if up is not None else None
     return {
@@ -59,7 +59,7 @@ def _standing(sample: RedisSample, now: state.State) -> Figures:
 
 
 def _up(sample: RedisSample) -> float | None:
-    """1: it answers, even if only that it is full. 0: nobody answers. None: it may be up, and we may not know."""
+    """1: it answers, even if only to report that it is full. 0: it does not answer. None: our access fails."""
     if sample.unreachable is None or sample.unreachable.phase == "overloaded":
         return 1.0
     return 0.0 if sample.unreachable.phase == "failing" else None
@@ -111,7 +111,7 @@ def _replication(info: Info) -> Figures:
         return _known(
             {
                 database.LINK_UP: float(is_up),
-                # While the link is down nobody here knows how far the master has gone.
+                # The master's offset is not known while the link is down.
                 database.LAG_BYTES: read - applied if is_up and read is not None and applied is not None else None,
                 redis.LAST_IO_S: _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
                 redis.MASTER_LINK_DOWN_S: _link_down_s(info) if not is_up else None,
@@ -132,7 +132,7 @@ def _replication(info: Info) -> Figures:
 
 
 def _link_down_s(info: Info) -> float | None:
-    """Since when it has no master. One that never had one says -1: since its start, unless it is given its data now."""
+    """Seconds without a master. The server reports -1 if it never had one: its uptime then, unless it synchronises."""
     since_s = _natural(info.number("master_link_down_since_seconds"))
     return info.number("uptime_in_seconds") if since_s is None and state.link(info) == "down" else since_s
 
@@ -190,9 +190,9 @@ def _persistence(info: Info) -> Figures:
 
 
 def _slow(previous: RedisSample | None, current: RedisSample, delta: Delta | None) -> Figures:
-    """Slow commands of this window: their ids count up, so none is missed that the log has already forgotten.
+    """Slow commands between two polls. Their ids count up, so entries that the log has dropped are counted too.
 
-    The ids outlive SLOWLOG RESET: after an empty log, what is in the log now is all that is known to be new.
+    SLOWLOG RESET does not reset the ids: after an empty log, only the present entries are known to be new.
     """
     if delta is None or previous is None or previous.slow is None or current.slow is None:
         return {}
@@ -222,7 +222,7 @@ def _cluster(sample: RedisSample) -> Figures:
 
 
 def _keys(info: Info, what: str) -> float | None:
-    """Over all databases; INFO leaves out empty ones, and a sentinel has none."""
+    """Sum over all databases: INFO leaves out empty ones. None for a sentinel, which has no databases."""
     if info.mode == "sentinel":
         return None
     return sum(figure(each, what) or 0.0 for each in info.group("db").values())
@@ -237,7 +237,7 @@ def _sum(*values: float | None) -> float | None:
 
 
 def _natural(value: float | None) -> float | None:
-    """-1 is the server's "not known"."""
+    """None for a negative value: the server reports -1 for "not known"."""
     return value if value is not None and value >= 0 else None
 
 

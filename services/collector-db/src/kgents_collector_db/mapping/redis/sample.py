@@ -1,4 +1,4 @@
-"""What one poll of a Redis or Valkey server brings: `source/redis.py` → RedisSample → `observe`."""
+"""The sample of one poll of a Redis or Valkey server: `source/redis.py` → RedisSample → `observe`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,14 +9,14 @@ from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.redis.info import Info
 
 Histogram = Mapping[int, int]
-"""Upper bound in µs → calls that took no longer, and longer than the bound before; since the last reset."""
+"""Upper bound of a bucket in µs → calls in this bucket since the last reset."""
 
 
 class SlowCommand(Struct, frozen=True):
-    """One entry of the slow log. Its arguments and its client are dropped where it is read: they hold data."""
+    """One entry of the slow log, without its arguments and client, which may contain data."""
 
     id: int
-    """Counts up from the server's start, so the difference of two is how many there were."""
+    """Counts up from the server's start: the difference of two ids is the number of entries."""
     duration_s: float
 
 
@@ -43,31 +43,31 @@ class ClusterNode(Struct, frozen=True, order=True):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the cluster has given it up, or does not know it well enough yet."""
+        """Whether the cluster reports it as failed, or has no confirmed address of it."""
         return not {"fail", "handshake", "noaddr"}.isdisjoint(self.flags)
 
 
 class RedisSample(Struct, frozen=True, kw_only=True):
-    """One poll. `None`: not asked for in this poll, or not answered (then `faults` says why)."""
+    """One poll. `None`: not read in this poll, or not answered (then `faults` has the reason)."""
 
     at: datetime
     address: str
-    """Where it was looked for: `host:port`, as configured."""
+    """`host:port`, as configured."""
     memory_limit_bytes: int | None = None
-    """What the container or machine allows the process, as configured: the server does not know."""
+    """Memory that the container or machine grants the process, as configured: INFO does not report it."""
     unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
-    """Plain sentences, one for each section that failed alone."""
+    """One sentence for each section that could not be read."""
     info: Info | None = None
     info_at_s: float = 0.0
-    """When INFO was answered, by a monotonic clock: what rates are measured with."""
+    """When INFO was answered, by a monotonic clock: rates are computed with it."""
     own_commands: int = 0
-    """Commands the server has carried out for us until this INFO, over all our connections to it."""
+    """Commands that the server executed for us until this INFO, on all our connections to it."""
     ping_s: float | None = None
     poll_s: float = 0.0
-    """How long the whole poll took."""
+    """Duration of the whole poll."""
     slow: tuple[SlowCommand, ...] | None = None
-    """The newest first."""
+    """Newest first."""
     histograms: Mapping[str, Histogram] | None = None
     """By command."""
     spikes: tuple[Spike, ...] | None = None

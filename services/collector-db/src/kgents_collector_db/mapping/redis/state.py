@@ -1,4 +1,4 @@
-"""Two samples → the phase, and why it is that one: what an operator would call the server's condition. Pure."""
+"""Two samples → the phase of the server and its cause. Pure."""
 
 from collections.abc import Iterator
 
@@ -11,19 +11,19 @@ from kgents_collector_db.mapping.redis.sample import RedisSample
 
 
 class State(Struct, frozen=True):
-    """One thing that is not as it should be."""
+    """One problem: its phase and cause."""
 
     phase: str
     cause: str = ""
     lasts: bool = True
-    """Whether it holds until somebody acts, so that the entity may say it; a burst is left to the pulse."""
+    """Whether it lasts until an operator acts, so that the entity shows it; bursts are only in the pulse."""
 
 
 HEALTHY = State("healthy")
 
 
 def states(sample: RedisSample, delta: Delta | None) -> list[State]:
-    """Everything that is wrong, the worst first; just HEALTHY when nothing is."""
+    """All problems, lasting ones first; only HEALTHY without any."""
     if sample.unreachable is not None:
         return [State(sample.unreachable.phase, sample.unreachable.cause)]
     info = sample.info
@@ -33,13 +33,13 @@ def states(sample: RedisSample, delta: Delta | None) -> list[State]:
 
 
 def worst(found: list[State]) -> State:
-    """The one that the pulse names: not serving at all, then not taking more, then limping."""
+    """The problem that the pulse shows: the one with the worst phase."""
     order = ("failing", "starting", "overloaded", "degraded", "healthy")
     return min(found, key=lambda state: order.index(state.phase))
 
 
 def link(info: Info) -> str:
-    """A replica's link to its master: `up`, `down`, `syncing`; empty for a server that has none."""
+    """A replica's link to its master: `up`, `down`, `syncing`; empty for a server that is no replica."""
     if info.role != "replica":
         return ""
     if info.text("master_link_status") == "up":
@@ -56,7 +56,7 @@ def clients(info: Info) -> float | None:
 
 
 def clients_ratio(info: Info) -> float | None:
-    """Of the connections that it allows; None before Redis 6.2.2, which does not tell the limit."""
+    """Connections / `maxclients`; None before Redis 6.2.2, which does not report the limit."""
     used, allowed = clients(info), info.number("maxclients")
     return used / allowed if used is not None and allowed else None
 

@@ -1,7 +1,7 @@
-"""A PostgreSQL server → PostgresSample: one steady connection, one query at a time, every one with a deadline.
+"""A PostgreSQL server → PostgresSample: one lasting connection, one query at a time, each with a deadline.
 
-For what only the databases themselves hold (their tables) there is a second connection, to one database at a medium
-poll, closed again at once.
+Table statistics exist only inside each database: every medium poll opens a second connection to one database, and
+closes it at once.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from kgents_shared.runtime.clock import Clock
 V = TypeVar("V")
 
 LOG_S: Final = 1.0
-"""Time for reading the log: a poll waits for its disk no longer than this."""
+"""Longest time that a poll waits for the server's log file."""
 GUEST_TRANSACTIONS: Final = 3
-"""Of a session in another database beside the query itself: its login, and who answers."""
+"""Transactions of a session in another database, apart from the query itself: its login and `identify`."""
 ADMIN_SHUTDOWN: Final = "57P01"
-"""What the server says to a session before it ends it: it is shutting down, or the session was terminated."""
+"""SQLSTATE that the server sends before it ends a session: it is shutting down, or the session was terminated."""
 SIZES_S: Final = 1.0
-"""Time for measuring databases in one slow poll: each costs one stat for each file. The rest comes next time."""
+"""Longest time for database sizes in one slow poll: each costs one stat per file. The rest is read at the next one."""
 
 
 class PostgresSource:
@@ -46,12 +46,12 @@ class PostgresSource:
         self._session: Session | None = None
         self._system_id: str | None = None
         self._started: datetime | None = None
-        self._was_told_to_go = False
-        self._transactions = 0  # of ours, by the polls before
+        self._was_ended = False  # the server ended our last session by itself
+        self._transactions = 0  # our own, of all earlier polls
         self._statements = StatementsReader()
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
-        self._kept: dict[str, object] = {}  # the sections of the costlier tiers, as last read
+        self._kept: dict[str, object] = {}  # the sections of the costly tiers, as last read
         self._tables: dict[str, rows.Tables] = {}
         self._sizes: dict[str, int] = {}
         self._tables_turn, self._sizes_turn = _Rotation(), _Rotation()
@@ -70,7 +70,7 @@ class PostgresSource:
         except UnreachableError as error:
             self._drop()
             return poll.unreachable(error.unreachable, messages)
-        # A backend reports its transactions a second late, so of this poll only the first question is counted yet.
+        # A backend reports its transactions a second late: of this poll, only the first query is counted yet.
         own = self._transactions + 1
         self._transactions += poll.queries + GUEST_TRANSACTIONS * (poll.connections - 1)
         poll.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
@@ -89,7 +89,7 @@ class PostgresSource:
 
     def _drop(self) -> None:
         if self._session is not None:
-            self._was_told_to_go = self._session.farewell == ADMIN_SHUTDOWN
+            self._was_ended = self._session.farewell == ADMIN_SHUTDOWN
             self._session.drop()
             self._session = None
 
@@ -99,8 +99,8 @@ class PostgresSource:
         if self._log_reading is None:
             self._log_reading = asyncio.create_task(asyncio.to_thread(self._log.read))
         done, _ = await asyncio.wait({self._log_reading}, timeout=LOG_S)
-        if not done:  # its thread cannot be ended, so there is never a second one
-            poll.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; see whether its disk hangs")
+        if not done:  # a thread cannot be cancelled, so it is waited for again
+            poll.fault("log", f"{self._target.log_path} was not read in {LOG_S:g} s; check whether its disk hangs")
             return None
         messages, self._log_reading = self._log_reading.result(), None
         if messages is None:
@@ -108,21 +108,21 @@ class PostgresSource:
         return messages
 
     async def _login(self, poll: Poll) -> tuple[Session, Identity]:
-        """The session of the last poll, or a new one if it is lost, or of no use any more."""
+        """The session of the last poll, or a new one if that one is lost or unusable."""
         if self._session is not None:
             try:
                 return self._session, await poll.ask(identify(self._session))
-            except (asyncpg.PostgresError, ValueError):  # it refuses, or answers what it did not at the login
+            except (asyncpg.PostgresError, ValueError):  # refused, or another answer than at the login
                 self._drop()
             except UnreachableError as error:
                 self._drop()
                 if error.unreachable.cause != "refused":
                     raise
         self._session, identity = await self._new_session()
-        self._was_told_to_go = False
+        self._was_ended = False
         self._system_id = None
         self._statements.forget()
-        if identity.started != self._started:  # another server, or another start: what was read of the old one is past
+        if identity.started != self._started:  # another server, or a restart: drop what was read before
             self._started = identity.started
             self._kept.clear()
             self._tables.clear()
@@ -130,12 +130,12 @@ class PostgresSource:
         return self._session, identity
 
     async def _new_session(self) -> tuple[Session, Identity]:
-        """A server that starts and one that stops refuse us in the same way; its last message decides which it is."""
+        """A starting and a stopping server send the same SQLSTATE: it is stopping if it ended our last session."""
         try:
             return await open_session(self._target)
         except UnreachableError as error:
-            self._was_told_to_go &= error.unreachable.cause == "starting"
-            if self._was_told_to_go:
+            self._was_ended &= error.unreachable.cause == "starting"
+            if self._was_ended:
                 raise UnreachableError(failure.refused(self._target, "it is shutting down")) from None
             raise
 
@@ -185,7 +185,7 @@ class PostgresSource:
                 guest, _ = await open_session(structs.replace(self._target, database=database))
                 async with aclosing(guest):
                     found = await poll.rows(guest, "tables", queries.TABLES)
-            except UnreachableError as error:  # of this one alone: it may be closed to us, or dropped meanwhile
+            except UnreachableError as error:  # only this database: it may refuse us, or be dropped meanwhile
                 poll.fault("tables", error.unreachable.text)
                 return None
         return poll.converted("tables", found[0] if found else None, rows.Tables)
@@ -212,13 +212,13 @@ class PostgresSource:
 
 
 class _Rotation:
-    """Whose turn it is, whatever came of the turns before: one that cannot be read must not keep the others waiting."""
+    """Takes names in turn, also after failures: an unreadable database must not delay the others."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, None] = {}  # the longest ago first
+        self._asked: dict[str, None] = {}  # oldest first
 
     def next(self, names: Collection[str]) -> str:
-        """One that was never asked, else the one that was asked the longest ago."""
+        """A name that had no turn yet, else the one with the oldest turn."""
         known = frozenset(names)
         asked = [name for name in self._asked if name in known]
         name = next((name for name in names if name not in self._asked), None) or asked[0]

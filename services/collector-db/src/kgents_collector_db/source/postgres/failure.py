@@ -1,4 +1,4 @@
-"""What went wrong, in the words of the contract: exceptions of asyncpg and the socket → Unreachable."""
+"""Exceptions of asyncpg and the socket → Unreachable."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from kgents_collector_db.source.names import look_up
 from kgents_collector_db.targets.postgres import PostgresTarget
 
 PROBE_S: Final = 1.0
-"""Enough for a handshake with a machine that is there."""
+"""Enough for a TCP handshake with a reachable host."""
 
 _LOST: Final = (
     asyncpg.PostgresConnectionError,
@@ -26,11 +26,11 @@ _LOST: Final = (
 )
 
 _CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.ConnectionDoesNotExistError})
-"""What asyncpg raises by itself, without a word of the server."""
+"""What asyncpg raises without a message of the server."""
 
 
 class UnreachableError(Exception):
-    """A poll that reads nothing."""
+    """The poll failed as a whole."""
 
     def __init__(self, unreachable: Unreachable) -> None:
         super().__init__(unreachable.text)
@@ -43,7 +43,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
-    """Why there is no connection. For a timeout see `of_silence`."""
+    """Why connecting failed. For a timeout see `of_silence`."""
     if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
     kind = type(error).__name__
@@ -62,7 +62,7 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
             found = error.strerror or "none of its addresses within reach"
             return _unreachable(target, f"{found}; check the network between us")
         case _:
-            why = f"it does not speak as expected ({kind})"
+            why = f"it does not speak its protocol ({kind})"
     return refused(target, why)
 
 
@@ -78,13 +78,13 @@ def _of_tls(target: PostgresTarget, found: str) -> Unreachable:
 
 
 def refused(target: PostgresTarget, why: str) -> Unreachable:
-    """Nobody serves there."""
+    """No PostgreSQL server serves at this address."""
     text = f"expected a PostgreSQL server at {target.address}, found that {why}; start it, or correct host and port"
     return Unreachable("failing", "refused", text)
 
 
 def pooler(target: PostgresTarget) -> Unreachable:
-    """We were led to something that stands before the server; what it answers may come from several sessions."""
+    """The target is a pooler: its answers may come from several sessions."""
     text = (
         f"expected PostgreSQL itself at {target.address}, found a connection pooler; name the server's own address, "
         "and the pooler as a target of `pgbouncer`"
@@ -93,7 +93,7 @@ def pooler(target: PostgresTarget) -> Unreachable:
 
 
 def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachable:
-    """What the server itself says by its SQLSTATE."""
+    """By the SQLSTATE that the server sent."""
     where, code = target.address, getattr(error, "sqlstate", None) or "none"
     match error:
         case asyncpg.TooManyConnectionsError():
@@ -101,15 +101,15 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreacha
         case asyncpg.CannotConnectNowError():
             return _of_transition(target)
         case asyncpg.ProtocolViolationError():
-            return pooler(target)  # PostgreSQL itself has no complaint about how we speak
+            return pooler(target)  # PostgreSQL itself never refuses our startup message
         case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
             phase, cause = "degraded", "wrong credentials"
             text = f"to log in at {where} as {target.user}, found the login refused (SQLSTATE {code}); check user, "
             text += "password and pg_hba.conf"
         case asyncpg.QueryCanceledError():
             phase, cause = "failing", "frozen"
-            text = f"{where} to say who it is within statement_timeout_s ({target.statement_timeout_s:g} s), found it "
-            text += "too busy for that; look for what starves it"
+            text = f"{where} to answer within statement_timeout_s ({target.statement_timeout_s:g} s), found "
+            text += "it too busy; find what uses its CPU or disk"
         case asyncpg.InvalidCatalogNameError():
             phase, cause = "degraded", "wrong credentials"
             text = f"a database {target.database} at {where}, found none of that name; correct `database`"
@@ -119,7 +119,7 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreacha
             text += "CONNECT, or name another database"
         case asyncpg.SyntaxOrAccessError() | asyncpg.FeatureNotSupportedError():
             phase, cause = "degraded", "unreadable"
-            text = f"PostgreSQL 14 to 18 at {where}, found a server that does not know our first question (SQLSTATE "
+            text = f"PostgreSQL 14 to 18 at {where}, found a server that rejects the first query (SQLSTATE "
             text += f"{code}); it is not supported"
         case _:
             phase, cause = "failing", "refused"
@@ -132,7 +132,7 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachab
     where = target.address
     match getattr(error, "server_source_function", None):
         case "InitializeSessionUserId":
-            text = f"expected room for user {target.user} at {where}, found its own connection limit used up; look who "
+            text = f"expected room for user {target.user} at {where}, found its own connection limit used up; find who "
             text += "else logs in as this user, or raise its CONNECTION LIMIT"
         case "CheckMyDatabase":
             text = f"expected room in database {target.database} at {where}, found that database's connection limit "
@@ -146,12 +146,12 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachab
 
 def _of_transition(target: PostgresTarget) -> Unreachable:
     text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
-    text += "on its way down; wait, and read its log if it does not end"
+    text += "shutting down; wait, and read its log if this lasts"
     return Unreachable("starting", "starting", text)
 
 
 async def of_silence(target: PostgresTarget) -> Unreachable:
-    """After a deadline: whether the machine is out of reach, or the server is there and does not answer."""
+    """After a timeout: whether the host is unreachable, or the server accepts connections and does not answer."""
     try:
         async with asyncio.timeout(PROBE_S):
             await look_up(target.host)
@@ -167,6 +167,6 @@ async def of_silence(target: PostgresTarget) -> Unreachable:
     except (OSError, TimeoutError):
         text = f"expected to reach {target.address}, found no answer at all; check the network between us"
         return Unreachable("failing", "unreachable", text)
-    text = f"expected an answer from {target.address} within its deadline, found an open connection and silence; the "
+    text = f"expected an answer from {target.address} within its deadline, found an open connection and none; the "
     text += "server is stopped, starved, or its disk hangs"
     return Unreachable("failing", "frozen", text)

@@ -1,7 +1,7 @@
-"""What a server sends, looked at before asyncpg parses it: bytes → its protocol, or the end of the connection.
+"""Checks what a server sends before asyncpg parses it: bytes → asyncpg's protocol, or an aborted connection.
 
-A message whose type is zero keeps that parser in a loop forever, and a login may demand a proof that takes hours to
-reckon. Either would stop the whole event loop, and with it the watch over every other database.
+A message of type zero keeps asyncpg's parser in an endless loop, and a login may demand a SCRAM proof that takes hours
+to compute. Either would block the event loop, and so the polls of every other database.
 """
 
 import re
@@ -20,15 +20,15 @@ _ITERATIONS: Final = re.compile(rb"(?:^|,)i=(\d+)")
 
 
 class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
-    """asyncpg's own, for which a login is whole and bearable, and there is no message that a server never sends."""
+    """asyncpg's protocol, behind a filter: known message types, whole logins, and a bounded SCRAM proof."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.farewell = ""
-        """The SQLSTATE of the last error: asyncpg drops what a server says to a session that asks nothing."""
+        """The SQLSTATE of the last error. asyncpg drops an error that arrives while no query runs."""
         self._link: Any = None
-        self._held = b""  # the beginning of a message that is not judged yet
-        self._passing = 0  # bytes still to come of a message that was judged
+        self._held = b""  # the beginning of a message that is not checked yet
+        self._passing = 0  # bytes still to come of a checked message
         self._is_server = False
 
     def connection_made(self, transport: Any) -> None:
@@ -69,6 +69,6 @@ class GuardedProtocol(protocol.Protocol):  # type: ignore[misc]
 
 
 def _is_costly(demand: bytes) -> bool:
-    """Whether the proof would take longer than a poll may."""
+    """Whether computing the proof would take longer than a poll may."""
     found = _ITERATIONS.search(demand)
     return found is not None and (len(found[1]) > 9 or int(found[1]) > SCRAM_ITERATIONS_MAX)

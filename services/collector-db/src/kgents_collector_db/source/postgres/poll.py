@@ -1,4 +1,4 @@
-"""One poll in the making: what was read so far, what could not be, and what it cost → PostgresSample."""
+"""One poll in progress: the sections read so far, faults, and cost → PostgresSample."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class Poll:
-    """Sections fail one by one; a server that falls silent, or is gone, ends the poll."""
+    """Each section may fail by itself; a lost connection or a timeout ends the poll."""
 
     def __init__(self, target: PostgresTarget, clock: Clock) -> None:
         self.sections: dict[str, object] = {}
         """By field of the sample."""
         self.costly: dict[str, object] = {}
-        """Those of the costlier tiers, worth keeping until they are read again."""
+        """Sections of the costly tiers: kept until they are read again."""
         self.connections = 1
         self._faults: list[str] = []
         self.queries = 0
@@ -34,11 +34,11 @@ class Poll:
         self._budget_s = max(target.interval_s, target.statement_timeout_s)
 
     async def ask(self, answer: Awaitable[T]) -> T:
-        """Wait for an answer.
+        """Wait for the answer to one query.
 
         Raises:
-            UnreachableError: there is none, and the session is of no use any more.
-            asyncpg.PostgresError: the server refuses this query alone.
+            UnreachableError: none came; the session is unusable.
+            asyncpg.PostgresError: the server refused this query only.
         """
         self.queries += 1
         try:
@@ -51,15 +51,15 @@ class Poll:
             raise
 
     async def rows(self, session: Session, section: str, sql: str, *arguments: object) -> list[dict[str, Any]] | None:
-        """The rows of one section; None when it cannot be read, which is then among the faults."""
+        """The rows of one section; None, and a fault, when it cannot be read."""
         if self._clock.monotonic_s() - self._started_s > self._budget_s:
-            self.fault(section, f"not asked for, since the poll already took {self._budget_s:g} s")
+            self.fault(section, f"skipped, since the poll already took {self._budget_s:g} s")
             return None
         try:
             return await self.ask(session.fetch(sql, *arguments))
         except asyncpg.PostgresError as error:
             self.fault(section, _explained(error, self._target))
-        except ValueError as error:  # such as a name in an encoding of its own
+        except ValueError as error:  # such as a name in another encoding than the database's
             self.fault(section, f"the server's answer cannot be read ({type(error).__name__})")
         return None
 
@@ -76,26 +76,26 @@ class Poll:
             self.sections[section] = read
 
     def converted(self, section: str, found: object, kind: type[T]) -> T | None:
-        """What was found as what it should be; None, and a fault, when it is something else."""
+        """The rows converted to this type; None, and a fault, when they do not fit it."""
         if found is None:
             return None
         try:
             return msgspec.convert(found, kind)
         except msgspec.ValidationError as error:
-            self.fault(section, f"the server's answer is not what we know it to be ({error})")
+            self.fault(section, f"the server's answer has an unknown form ({error})")
             return None
 
     def fault(self, section: str, text: str) -> None:
-        """Note what could not be read."""
+        """Add a section that could not be read."""
         self._faults.append(f"{section}: {text}")
 
     def databases(self) -> list[str]:
-        """The databases that may be looked into, as far as this poll knows them."""
+        """The databases that we may log in to, as far as this poll has read them."""
         databases: tuple[Database, ...] = self.sections.get("databases", ())  # type: ignore[assignment]
         return [each.datname for each in databases if not each.is_guestless]
 
     def sample(self, identity: Identity, kept: Mapping[str, object], statements_state: str) -> PostgresSample:
-        """What was seen."""
+        """The sample of a poll that succeeded."""
         return self._sample(
             identity=identity,
             statements_state=statements_state,
@@ -104,7 +104,7 @@ class Poll:
         )
 
     def unreachable(self, unreachable: Unreachable, messages: Messages | None) -> PostgresSample:
-        """That nothing was read, but for what the log file holds."""
+        """The sample of a failed poll: its cause, and the message counts of the log file."""
         return self._sample(unreachable=unreachable, messages=messages)
 
     def _sample(self, **fields: Any) -> PostgresSample:
@@ -121,7 +121,7 @@ class Poll:
 def _explained(error: asyncpg.PostgresError, target: PostgresTarget) -> str:
     match error:
         case asyncpg.QueryCanceledError():
-            return f"the server gave up after statement_timeout_s ({target.statement_timeout_s:g} s); it is busy"
+            return f"the server cancelled it after statement_timeout_s ({target.statement_timeout_s:g} s); it is busy"
         case asyncpg.InsufficientPrivilegeError():
             return f"{target.user} may not read it; GRANT pg_monitor TO {target.user}"
         case asyncpg.LockNotAvailableError():

@@ -1,10 +1,10 @@
-"""What is asked of a PostgreSQL server: version, role, extension → SQL by section of `PostgresSample`.
+"""The queries to a PostgreSQL server: version, role, extension → SQL by section of `PostgresSample`.
 
-Everything is read by `pg_monitor`, holds no lock that anybody waits for, and names its columns after the sample's
-fields. Columns that a version lacks are given as null or zero, so that one Struct fits all versions.
+Every query works with `pg_monitor`, takes no lock that blocks others, and names its columns after the sample's fields.
+Columns that a version lacks are returned as null or zero, so that one Struct fits all versions.
 """
 
-# ruff: noqa: S608 - whatever is put into these texts is written in this module, but for a quoted schema
+# ruff: noqa: S608 - all that is formatted into these texts is from this module, apart from a quoted schema
 
 from collections.abc import Collection
 from typing import Final
@@ -19,7 +19,7 @@ def _age_s(column: str) -> str:
 
 
 def identity(version: int) -> str:
-    """Who answers; works for any role, and asks nothing that a hosted PostgreSQL with a log of its own kind refuses."""
+    """Identity of the server and the session. Works for every role, and on hosted PostgreSQL without WAL functions."""
     reserved = "current_setting('reserved_connections')::int" if version >= 16 else "0"
     return f"""select clock_timestamp() as now, current_setting('server_version_num')::int as version_num,
     current_setting('server_version') as version, pg_is_in_recovery() as in_recovery,
@@ -50,7 +50,7 @@ ACTIVITY: Final = f"""select coalesce(backend_type, '') as backend_type, coalesc
     max(age(backend_xmin)) as xmin_age
     from pg_stat_activity where pid <> pg_backend_pid() group by 1, 2, 3"""
 
-# pg_blocking_pids takes every partition of the lock manager: it is asked only for sessions that do wait, and not many.
+# pg_blocking_pids locks every partition of the lock manager: called only for waiting sessions, for 200 at most.
 BLOCKING: Final = f"""with waiting as materialized (
       select pid, pg_blocking_pids(pid) as blocked_by from pg_stat_activity where wait_event_type = 'Lock' limit 200),
     involved as (select pid from waiting union select unnest(blocked_by) from waiting),
@@ -65,7 +65,7 @@ BLOCKING: Final = f"""with waiting as materialized (
 
 LOCKS: Final = "select coalesce(mode, '') as mode, granted, count(*)::int as n from pg_locks group by 1, 2"
 
-# The row without a database is that of the tables which all databases share.
+# The row without a database counts the shared catalogs.
 DATABASES: Final = """select coalesce(d.oid, s.datid)::int8 as oid, coalesce(d.datname, '') as datname,
     not coalesce(d.datallowconn and not d.datistemplate and has_database_privilege(d.oid, 'CONNECT'), false)
       as is_guestless,
@@ -124,7 +124,7 @@ SETTINGS: Final = """select (select count(*)::int from pg_settings where pending
 
 
 def checkpoints(version: int) -> str:
-    """Checkpoints have a view of their own since 17."""
+    """Checkpoint counters, in a separate view since 17."""
     if version >= 17:
         return """select num_timed as timed, num_requested as requested, write_time::float8 as write_ms,
         sync_time::float8 as sync_ms, buffers_written, stats_reset from pg_stat_checkpointer"""
@@ -133,7 +133,7 @@ def checkpoints(version: int) -> str:
 
 
 def position(*, in_recovery: bool) -> str:
-    """How far the write-ahead log is."""
+    """The current WAL position in bytes: written on a primary, replayed on a standby."""
     return f"select pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, '0/0')::int8 as position"
 
 
@@ -142,7 +142,7 @@ def _position(*, in_recovery: bool) -> str:
 
 
 def senders(*, in_recovery: bool) -> str:
-    """The standbys below this server; a base backup looks like one, and its end like a loss."""
+    """The standbys of this server, without base backups: these have the same rows, and their end is no loss."""
     return f"""select coalesce(application_name, '') as application_name, state, sync_state,
     pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, replay_lsn)::int8 as lag_bytes,
     extract(epoch from write_lag)::float8 as write_lag_s, extract(epoch from flush_lag)::float8 as flush_lag_s,
@@ -151,7 +151,7 @@ def senders(*, in_recovery: bool) -> str:
 
 
 def slots(version: int, *, in_recovery: bool) -> str:
-    """Replication slots: what they keep of the log, and what they keep vacuum from."""
+    """Replication slots: the WAL they retain, and the transactions they keep from vacuum."""
     newer = f"{_age_s('inactive_since')} as inactive_s, invalidation_reason"
     return f"""select slot_name::text, slot_type, active, wal_status, safe_wal_size as safe_wal_bytes,
     case when safe_wal_size is not null then pg_size_bytes(current_setting('max_slot_wal_keep_size')) end
@@ -168,11 +168,11 @@ STATEMENTS_COLUMNS: Final = """select n.nspname::text as schema, array_agg(a.att
     join pg_class c on c.relnamespace = n.oid and c.relname = 'pg_stat_statements'
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where e.extname = 'pg_stat_statements' group by n.oid, 1"""
-"""Which columns there are is the extension's version, which may be older than the server's."""
+"""The columns depend on the extension's version, which may be older than the server."""
 
 
 class StatementsView:
-    """`pg_stat_statements` as it is installed here; the texts stay on the server (`showtext => false`)."""
+    """Queries to `pg_stat_statements` as installed here. Statement texts are never read (`showtext => false`)."""
 
     def __init__(self, schema: str, columns: Collection[str], *, has_info: bool) -> None:
         quoted = schema.replace('"', '""')

@@ -1,4 +1,4 @@
-"""The server's own log → how many messages of each severity came since the last poll. No text leaves this module."""
+"""The server's log file → counts of messages by severity. No text of the log leaves this module."""
 
 import os
 import re
@@ -9,11 +9,11 @@ from typing import BinaryIO, Final
 from kgents_collector_db.mapping.postgres.sample import Messages
 
 READ_BYTES: Final = 4 * 1024**2
-"""In one poll, so that a log gone wild does not hold us up."""
+"""Most bytes read in one poll: a log that grows fast must not delay it."""
 SEVERITIES: Final = ("WARNING", "ERROR", "FATAL", "PANIC")
 
-# Of a line the first severity counts, since what a statement or a message quotes may look like one; a line that begins
-# with a tab continues the one before it.
+# The first severity of a line counts, since a quoted statement or message may contain another one; a line that begins
+# with a tab continues the previous line.
 _PLAIN: Final = re.compile(
     rb"^(?!\t)[^\n]*?\b(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY):  ",
     re.MULTILINE,
@@ -23,20 +23,20 @@ _JSON: Final = re.compile(rb'^\{[^\n]*?"error_severity":"(WARNING|ERROR|FATAL|PA
 _BY_SUFFIX: Final = {".csv": _CSV, ".json": _JSON}
 
 _Place = tuple[int, int, int]
-"""A file as it was: device, inode, size."""
+"""Device, inode and size of a file at one moment."""
 
 
 class ServerLog:
-    """Follows a log file, or the newest one of a directory, over rotation. Give it a thread: a disk may hang.
+    """Follows a log file, or the newest one of a directory, over rotation. Blocks: run it in a thread.
 
-    A file is read from where it ended at the poll before, also one that is written to again after others were: a name
-    of the weekday comes back each week, and a server may write several formats side by side. What was there before the
-    first poll is not counted.
+    A file is read from its end at the previous poll, also if other files were written in between: a file named after
+    the weekday is reused each week, and a server may write several formats. Messages from before the first poll are
+    not counted.
     """
 
     def __init__(self, path: str) -> None:
         self.fault = ""
-        """Why it cannot be read; empty when all is well."""
+        """Why the log cannot be read; empty when it can."""
         self._path = Path(path)
         self._file: BinaryIO | None = None
         self._name: Path | None = None
@@ -45,7 +45,7 @@ class ServerLog:
         self._seen: dict[Path, _Place] | None = None
 
     def read(self) -> Messages | None:
-        """The counts since the start; None while nothing could be read."""
+        """The counts since the first poll; None when the log cannot be read."""
         try:
             found = self._poll()
             newest = max(found, key=lambda path: path.stat().st_mtime_ns)
@@ -63,13 +63,13 @@ class ServerLog:
         return Messages(by_severity, self._skipped_bytes)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _poll(self) -> dict[Path, _Place]:
-        """The log files there are now."""
+        """The log files that exist now."""
         if not self._path.is_dir():
             return {self._path: _place(self._path.stat())}
         paths = [path for path in self._path.iterdir() if path.suffix in (".log", ".csv", ".json")]
@@ -84,7 +84,7 @@ class ServerLog:
         return (device, inode) != _place(os.fstat(self._file.fileno()))[:2] or size < self._file.tell()
 
     def _open(self, path: Path) -> None:
-        """Go on where this file ended at the poll before; a file that was not there then is new from its beginning."""
+        """Continue at this file's end of the previous poll; a new file is read from its beginning."""
         self.close()
         self._file = path.open("rb")
         self._name = path
@@ -102,7 +102,7 @@ class ServerLog:
             self._file.seek(behind, 1)
         block = self._file.read(READ_BYTES)
         whole = block.rfind(b"\n") + 1
-        self._file.seek(whole - len(block), 1)  # half a line is read with its other half
+        self._file.seek(whole - len(block), 1)  # an incomplete line is read again with its end
         pattern = _BY_SUFFIX.get(self._name.suffix, _PLAIN)
         self._counts.update(hit.group(1).decode() for hit in pattern.finditer(block[:whole]))
 

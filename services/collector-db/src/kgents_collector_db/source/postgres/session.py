@@ -1,4 +1,4 @@
-"""One login to a PostgreSQL server: PostgresTarget → a connection that cannot hurt, and queries with a deadline."""
+"""One login to a PostgreSQL server: PostgresTarget → a read-only connection with limits, and a deadline per query."""
 
 import asyncio
 import ssl
@@ -16,9 +16,9 @@ from kgents_collector_db.source.postgres.guard import GuardedProtocol
 from kgents_collector_db.targets.postgres import PostgresTarget
 
 SESSIONS_MAX: Final = 5
-"""Of all collectors together at one server, for one user: whatever is configured, and however often we are started."""
+"""Most sessions at one server for one user, of all collectors together."""
 GRACE_S: Final = 1.0
-"""How much later than the server's own our deadline for a query is: then it is the server that does not answer."""
+"""Our deadline is later than `statement_timeout` by this: if it passes, the server does not even cancel a query."""
 
 LIMITS: Final = {
     "application_name": queries.APPLICATION,
@@ -35,13 +35,13 @@ LIMITS: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-"""Given at login and not by SET, which anything may undo."""
+"""Session settings, given at login: a SET would be undone by RESET."""
 
-asyncpg.protocol.Protocol = GuardedProtocol  # `connect` takes none from us: it looks there
+asyncpg.protocol.Protocol = GuardedProtocol  # `connect` has no parameter for it and reads it there
 
 
 class Session:
-    """A connection and who is at its other end. Make one with `open_session`."""
+    """A connection whose server was identified. Made by `open_session`."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]", target: PostgresTarget) -> None:
         self._connection = connection
@@ -51,12 +51,12 @@ class Session:
 
     @property
     def server_pid(self) -> int:
-        """Of our backend, as the login named it."""
+        """Process id of our backend, as sent at login."""
         return int(self._connection.get_server_pid())
 
     @property
     def farewell(self) -> str:
-        """The SQLSTATE with which the server ended the session by itself; empty if it did not say any."""
+        """The SQLSTATE with which the server ended the session by itself; empty if it sent none."""
         return self._protocol.farewell
 
     @property
@@ -68,8 +68,8 @@ class Session:
         """The rows of one query.
 
         Raises:
-            TimeoutError: the server did not even give up in time; the session is of no use any more.
-            asyncpg.PostgresError, OSError: as asyncpg has them.
+            TimeoutError: the server neither answered nor cancelled in time; the session is unusable.
+            asyncpg.PostgresError, OSError: as raised by asyncpg.
         """
         self.queries += 1
         async with asyncio.timeout(self._deadline_s):
@@ -77,11 +77,11 @@ class Session:
         return [dict(row) for row in rows]
 
     def drop(self) -> None:
-        """Let go at once, without a word to a server that may not listen."""
+        """Abort the connection at once, without a message to the server."""
         self._connection.terminate()
 
     async def aclose(self) -> None:
-        """Say goodbye, and do not wait for long."""
+        """Log out; abort if that takes longer than GRACE_S."""
         try:
             async with asyncio.timeout(GRACE_S):
                 await self._connection.close()
@@ -90,10 +90,10 @@ class Session:
 
 
 async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
-    """Log in, and make sure that it is the server itself.
+    """Log in, and verify that the server itself answers.
 
     Raises:
-        UnreachableError: there is no login, and why.
+        UnreachableError: the login failed; it has the cause.
     """
     try:
         async with asyncio.timeout(target.connect_timeout_s):
@@ -102,7 +102,7 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
         raise UnreachableError(await failure.of_silence(target)) from None
     except _SecretError as error:
         raise UnreachableError(Unreachable("degraded", "wrong credentials", str(error))) from None
-    except Exception as error:  # noqa: BLE001 - of a server that is none, asyncpg also raises AttributeError and the like
+    except Exception as error:  # noqa: BLE001 - if another program answers, asyncpg raises AttributeError and the like
         raise UnreachableError(failure.of_connecting(error, target)) from None
     session = Session(connection, target)
     try:
@@ -121,13 +121,13 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
 
 
 async def identify(session: Session) -> Identity:
-    """Ask who answers."""
+    """Read the identity of the server and the session."""
     (row,) = await session.fetch(queries.identity(session.version))
     return msgspec.convert(row, Identity)
 
 
 class _SecretError(Exception):
-    """The password's file cannot be read."""
+    """The password file cannot be read."""
 
 
 async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
@@ -144,7 +144,7 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         database=target.database,
         ssl=_ssl(target),
         direct_tls=False,
-        target_session_attrs="any",  # as are the two lines above: or the environment would have a say
+        target_session_attrs="any",  # as the two lines above: keeps the environment from changing it
         timeout=target.connect_timeout_s,
         server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
@@ -163,7 +163,7 @@ def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
 
 def _objection(session: Session, identity: Identity, target: PostgresTarget) -> Unreachable | None:
     """Why this session must not be used."""
-    if identity.backend_pid != session.server_pid:  # the two numbers come from different servers
+    if identity.backend_pid != session.server_pid:  # login and query reached different backends
         return failure.pooler(target)
     if identity.own_sessions <= SESSIONS_MAX:
         return None

@@ -1,4 +1,4 @@
-"""`pg_stat_statements`, wherever it is and whatever it can: the extension → StatementSum and Statements."""
+"""`pg_stat_statements` in any schema and version → StatementSum and Statements."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from kgents_collector_db.source.postgres.session import Session
 
 
 class StatementsReader:
-    """Finds the extension at the first poll of a session, and again at each medium one while it is missing."""
+    """Searches the extension at the first poll of a session, and at each medium poll while it is missing."""
 
     def __init__(self) -> None:
         self.state = "unknown"
-        """What the sample says of it."""
+        """`PostgresSample.statements_state`."""
         self.before: Statements | None = None
         self.last: Statements | None = None
         self._view: StatementsView | None = None
-        self._is_due = True  # to look for the extension
+        self._is_due = True  # to search the extension
 
     def forget(self) -> None:
-        """There is another session now, perhaps with another server."""
+        """Start over for a new session, perhaps with another server."""
         self.state, self._view, self._is_due = "unknown", None, True
 
     async def read_sum(self, poll: Poll, session: Session) -> StatementSum | None:
-        """The fast section."""
+        """Read the section of fast polls."""
         if self._is_due:
             await self._discover(poll, session)
         if self._view is None:
@@ -38,7 +38,7 @@ class StatementsReader:
             self._lose("not preloaded")
         except asyncpg.InsufficientPrivilegeError:
             self._lose("not permitted")
-        except (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError):  # dropped, moved, or another version now
+        except (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError):  # dropped, moved, or another version
             self._lose("absent")
         except asyncpg.PostgresError:
             poll.fault("statements", "pg_stat_statements could not be read in time")
@@ -48,9 +48,9 @@ class StatementsReader:
         return None
 
     async def read_all(self, poll: Poll, session: Session, identity: Identity, total: StatementSum | None) -> None:
-        """The medium section: `last` becomes `before`."""
+        """Read the section of medium polls: `last` becomes `before`."""
         if self._view is None or total is None:
-            self._is_due = True  # it may have been created meanwhile
+            self._is_due = True  # it may be created meanwhile
             return
         rows: list[dict[str, Any]] | None = await poll.rows(session, "statements", self._view.rows)
         statements = poll.converted("statements", rows, tuple[Statement, ...])
