@@ -1,4 +1,4 @@
-"""What one look at a PostgreSQL of 20,000 relations and 150 clients costs, beside Debian's exporter on the same server.
+"""What one poll of a PostgreSQL of 20,000 relations and 150 clients costs, beside Debian's exporter on the same server.
 
 Both are counted alike: processor time of the server's sessions that serve the observer, and of the observer itself.
 """
@@ -40,7 +40,7 @@ TIERS: Final[dict[str, tuple[Tier, ...]]] = {
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What one look or scrape takes."""
+    """What one poll or scrape takes."""
 
     wall_s: float
     server_s: float
@@ -65,21 +65,21 @@ async def bench(run: Run) -> None:
             for round_ in range(ROUNDS + 1):
                 run.progress(f"round {round_} of {ROUNDS}" if round_ else "warming up")
                 for name, tiers in TIERS.items():
-                    look = _looking(source, tiers)
-                    cost = await _cost(server, "kgents", os.getpid(), look)
+                    poll = _polling(source, tiers)
+                    cost = await _cost(server, "kgents", os.getpid(), poll)
                     found[name] += [cost] if round_ else []
                 cost = await _cost(server, "exporter", theirs.pid, theirs.scrape)
                 found[EXPORTER] += [cost] if round_ else []
     _report(run, found)
 
 
-def _looking(source: PostgresSource, tiers: tuple[Tier, ...]) -> Callable[[], Awaitable[None]]:
-    async def look() -> None:
+def _polling(source: PostgresSource, tiers: tuple[Tier, ...]) -> Callable[[], Awaitable[None]]:
+    async def poll() -> None:
         sample = await source.read(tiers)
         if sample.unreachable is not None or sample.faults:
-            raise RuntimeError(f"expected a whole look, found {sample.unreachable or sample.faults}")
+            raise RuntimeError(f"expected a whole poll, found {sample.unreachable or sample.faults}")
 
-    return look
+    return poll
 
 
 async def _fill(run: Run, server: PostgresServer) -> None:

@@ -17,7 +17,7 @@ EDGES = st.dictionaries(PIDS, st.lists(PIDS, max_size=3), max_size=9)
 
 
 def sessions(edges: dict[int, list[int]]) -> list[Blocked]:
-    """Everybody who waits, and everybody waited for."""
+    """All sessions that wait or block."""
     pids = {*edges, *(pid for blockers in edges.values() for pid in blockers)}
     return [Blocked(pid, "app", "active", "", 1.0, None, 2.0, edges.get(pid, [])) for pid in sorted(pids)]
 

@@ -1,4 +1,4 @@
-"""collector-db as a service: what it is told to watch, and what it said last."""
+"""collector-db as a service: its configuration, and what it published last."""
 
 from contextlib import aclosing
 from pathlib import Path
@@ -24,7 +24,7 @@ def configuration(directory: Path, **section: Any) -> str:
 
 
 def watching(directory: Path, port: int, **more: Any) -> dict[str, Any]:
-    """One PostgreSQL target, looked at every second."""
+    """One PostgreSQL target, polled every second."""
     password = directory / "password"
     password.write_text(PASSWORD)
     return {"port": port, "interval_s": 1, "password_file": str(password), "breaker_pause_s": 2, **more}

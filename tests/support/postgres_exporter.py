@@ -1,4 +1,4 @@
-"""Debian's prometheus-postgres-exporter looking at a server: what others read there."""
+"""Debian's prometheus-postgres-exporter of a server: the figures of another program."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ EXPORTER = "prometheus-postgres-exporter"
 
 
 class Exporter:
-    """One that runs."""
+    """A running exporter."""
 
     def __init__(self, pid: int, port: int, client: httpx.AsyncClient) -> None:
         self.pid = pid
@@ -25,7 +25,7 @@ class Exporter:
         self._client = client
 
     async def scrape(self) -> str:
-        """What it says now."""
+        """Its metrics now."""
         answer = await self._client.get(self._url)
         if "pg_up 1" not in answer.text:
             raise RuntimeError("the exporter does not reach the server")

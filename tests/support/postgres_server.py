@@ -1,4 +1,4 @@
-"""Real PostgreSQL servers for tests: every major version that can be had, on free ports, made to suffer on demand."""
+"""Real PostgreSQL servers for tests: every major version that can be had, on free ports, with faults on demand."""
 
 import asyncio
 import os
@@ -40,15 +40,15 @@ def programs_of(version: int) -> Path:
     return need(debian if debian in DEBIAN else f"postgres-{version}").parent
 
 
-def own_directory(wanted: Path) -> Path:
-    """A directory of the server's owner: the one wanted, unless root's tests must let another user in.
+def own_directory(path: Path) -> Path:
+    """A directory of the server's owner: the given one, unless root runs the tests for another user.
 
     That may not be within pytest's: every session of pytest shuts its directory to all others again.
     """
     if os.geteuid() != 0:
-        wanted.mkdir(parents=True)
-        return wanted
-    made = Path(tempfile.mkdtemp(prefix=f"kgents-{wanted.name}-"))
+        path.mkdir(parents=True)
+        return path
+    made = Path(tempfile.mkdtemp(prefix=f"kgents-{path.name}-"))
     os.chown(made, owner().pw_uid, owner().pw_gid)
     return made
 
@@ -157,7 +157,7 @@ class PostgresServer:
         if self._process is None:
             return
         for pid in self.processes():
-            tell(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
         self._process = None
@@ -171,13 +171,13 @@ class PostgresServer:
         self._process = None
 
     def pause(self) -> None:
-        """SIGSTOP for all its processes: the sockets stay open, and nobody answers."""
+        """SIGSTOP for all its processes: the sockets stay open, without an answer."""
         for pid in [self.pid, *self.processes()]:
-            tell(pid, signal.SIGSTOP)
+            send(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         for pid in [*self.processes(), self.pid]:
-            tell(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
     def processes(self) -> list[int]:
         """Its children."""
@@ -254,7 +254,7 @@ class PostgresServer:
                 os.chown(path, owner().pw_uid, owner().pw_gid)
 
 
-def tell(pid: int, number: signal.Signals) -> None:
-    """A signal to a process that may just have ended."""
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server looked at as the service does it: its target, its source, and programs that use it."""
+"""A PostgreSQL server polled as by the service: its target, its source, and clients that use it."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.facts import Facts
 from kgents_shared.runtime.clock import SystemClock
-from support.db_looks import Looks
+from support.db_polls import Polls
 from support.postgres_server import PASSWORD, PostgresServer
 
 
@@ -23,16 +23,16 @@ def target_of(server: PostgresServer, **settings: Any) -> PostgresTarget:
 
 
 @asynccontextmanager
-async def watched(server: PostgresServer, name: str = "orders", **settings: Any) -> AsyncIterator[Looks]:
-    """Looks at one server; `primary_position` of a standby is given by `primary`, another server's looks."""
-    primary: Looks | None = settings.pop("primary", None)
+async def watched(server: PostgresServer, name: str = "orders", **settings: Any) -> AsyncIterator[Polls]:
+    """Polls of one server; for a standby, `primary` are the polls of its primary, for its position."""
+    primary: Polls | None = settings.pop("primary", None)
 
     def observe(previous: PostgresSample | None, current: PostgresSample, scope: Scope) -> Facts:
         position = primary.last.position if primary is not None else None
         return postgres.observe(previous, current, scope, position)
 
     async with aclosing(PostgresSource(target_of(server, **settings), SystemClock())) as source:
-        yield Looks(source, observe, name=name)
+        yield Polls(source, observe, name=name)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A stand-in for Qdrant, which nobody can install from a package: it speaks the REST API, and every answer is checked.
+"""A stand-in for Qdrant, which no package provides: it serves the REST API, and every answer is validated.
 
 Each answer must be accepted by the models of Qdrant's own client, else the request fails with 500 and so does the test.
 If the environment variable QDRANT_OPENAPI_DIR names a folder with Qdrant's published OpenAPI documents
@@ -48,7 +48,7 @@ _CONFIG: dict[str, Any] = {
 
 
 class QdrantStub:
-    """`async with QdrantStub() as stub`. Its fields are what it says; change them to make it suffer."""
+    """`async with QdrantStub() as stub`. Its fields are its answers; change them for a fault."""
 
     def __init__(self, version: str = "1.19", *, api_key: str = "", prefix: str = "") -> None:
         self.version = version
@@ -65,7 +65,7 @@ class QdrantStub:
         self.gauges: dict[str, float] = {}
         """Further lines of `/metrics`."""
         self.raw: dict[str, bytes] = {}
-        """Path → a body that is checked by nobody."""
+        """Path → a body that is not validated."""
         self.seen: list[str] = []
         """Paths that were asked for."""
         self.port = free_port()
@@ -87,7 +87,7 @@ class QdrantStub:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        assert not self.faults, f"the stub said what Qdrant never says: {self.faults}"
+        assert not self.faults, f"the stub sent what Qdrant never sends: {self.faults}"
 
     async def start(self) -> None:
         """Start, or start again on the same port: another process, with the same collections."""
@@ -110,14 +110,14 @@ class QdrantStub:
             self._runner = None
 
     def pause(self) -> None:
-        """Take connections and answer nothing."""
+        """Accept connections and send no answer."""
         self._flowing.clear()
 
     def resume(self) -> None:
         self._flowing.set()
 
     def add(self, name: str, **more: Any) -> None:
-        """A collection, green unless told otherwise."""
+        """Add a collection, green by default."""
         info = {"status": "green", "optimizer_status": "ok", "points_count": 0, "segments_count": 1, **more}
         self.collections[name] = info
 
@@ -155,7 +155,7 @@ class QdrantStub:
             if given != self.api_key.encode():
                 return self._error(401, "Must provide an API key or an Authorization bearer token")
         if (status := self.statuses.get(request.path)) is not None:
-            return self._error(status, "as told")
+            return self._error(status, "as configured")
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -169,7 +169,7 @@ class QdrantStub:
         if path == "/metrics":
             return web.Response(text=self._metrics())
         if path == "/telemetry":
-            return self._said(path, self._telemetry(int(request.query.get("details_level", "0"))))
+            return self._answer(path, self._telemetry(int(request.query.get("details_level", "0"))))
         return self._described(path)
 
     def _described(self, path: str) -> web.Response:
@@ -184,7 +184,7 @@ class QdrantStub:
         if path not in known:
             return self._error(404, "Not found")
         documented, result = known[path]
-        return self._said(documented, result())
+        return self._answer(documented, result())
 
     async def _change(self, request: web.Request) -> web.Response:
         """What tests do through Qdrant's own client; the answers' shapes are the client's affair."""
@@ -266,7 +266,7 @@ class QdrantStub:
             f"{name}_count{{{labels}}} {len(durations)}",
         ]
 
-    def _said(self, path: str, result: Any) -> web.Response:
+    def _answer(self, path: str, result: Any) -> web.Response:
         body = {"time": 0.001, "status": "ok", "result": result}
         try:
             TypeAdapter(_MODELS[path]).validate_python(result)
@@ -274,7 +274,7 @@ class QdrantStub:
                 validator.validate(json.loads(json.dumps(body)))
         except Exception as error:  # noqa: BLE001 - whatever a check refuses fails the test, at its end at the latest
             self.faults.append(f"{path}: {str(error)[:500]}")
-            return self._error(500, "the stub said what Qdrant never says")
+            return self._error(500, "the stub sent what Qdrant never sends")
         return web.json_response(body)
 
     def _result(self, result: Any) -> web.Response:

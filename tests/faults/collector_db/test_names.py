@@ -1,4 +1,4 @@
-"""A resolver that never answers: each target says so in time, and holds one thread, however often it is looked at."""
+"""A resolver that never answers: each poll reports it in time, and each name holds one thread."""
 
 import asyncio
 import socket
@@ -21,13 +21,13 @@ from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.runtime.clock import SystemClock
 from support.waiting import eventually, within
 
-LOOKS = 6
+POLLS = 6
 FAST: Final[tuple[Tier, ...]] = ("fast",)
 
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names that the system was asked for; of those that end in `.dead` nobody knows anything until the end."""
+    """The names that the system was asked for. Those that end in `.dead` get no answer until the test ends."""
     asked: list[str] = []
     end, real = threading.Event(), socket.getaddrinfo
 
@@ -36,7 +36,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             return real(host, *arguments, **more)
         asked.append(host)
         end.wait()
-        raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     yield asked
@@ -55,16 +55,16 @@ def sources(host: str) -> dict[str, Source[Any]]:
 
 
 @pytest.mark.parametrize("backend", ["postgres", "pgbouncer", "redis", "qdrant"])
-async def test_dead_resolver_holds_one_thread_and_no_look_for_long(backend: str, lookups: list[str]) -> None:
+async def test_dead_resolver_holds_one_thread_and_no_poll_for_long(backend: str, lookups: list[str]) -> None:
     async with aclosing(sources("dead")[backend]) as source:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             async with within(2):
                 unreachable = (await source.read(FAST)).unreachable
             assert (unreachable.phase, unreachable.cause) == ("failing", "unreachable")
     assert lookups == [f"{backend}.dead"]
 
 
-async def test_name_is_looked_up_anew_once_the_resolver_has_answered(
+async def test_name_is_looked_up_again_once_the_resolver_has_answered(
     lookups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with aclosing(sources("invalid")["postgres"]) as source:

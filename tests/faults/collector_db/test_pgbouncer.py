@@ -1,4 +1,4 @@
-"""A real PgBouncer, well and suffering; and a PostgreSQL collector that is led to one by mistake."""
+"""A real PgBouncer, healthy and with faults; and a PostgreSQL target that is a pooler by mistake."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,14 +16,14 @@ from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.clock import SystemClock
-from support.db_looks import Looks
+from support.db_polls import Polls
 from support.pgbouncer_server import PgbouncerServer
 from support.postgres_server import PASSWORD, PostgresServer
 from support.postgres_watched import known, watched
 from support.waiting import eventually, within
 
 
-class PoolerLooks(Looks):
+class PoolerPolls(Polls):
     @property
     def ref(self) -> Ref:
         return Ref("c1", "pooler", self._name, self._namespace)
@@ -36,10 +36,10 @@ async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
 
 
 @asynccontextmanager
-async def looking(server: PgbouncerServer, **settings: Any) -> AsyncIterator[Looks]:
+async def pooler_polls(server: PgbouncerServer, **settings: Any) -> AsyncIterator[Polls]:
     given = {"port": server.port, "password": Secret(PASSWORD), **settings}
     async with aclosing(PgbouncerSource(PgbouncerTarget(**given), SystemClock())) as source:
-        yield PoolerLooks(source, pgbouncer.observe, name="front")
+        yield PoolerPolls(source, pgbouncer.observe, name="front")
 
 
 async def client(server: PgbouncerServer) -> Any:
@@ -50,32 +50,35 @@ async def client(server: PgbouncerServer) -> Any:
 async def test_pools_are_read_with_every_kind_of_login(
     postgres: PostgresServer, tmp_path: Path, auth_type: str
 ) -> None:
-    async with PgbouncerServer(tmp_path / "bouncer", postgres, auth_type=auth_type) as server, looking(server) as looks:
-        first = await looks.look()
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres, auth_type=auth_type) as server,
+        pooler_polls(server) as polls,
+    ):
+        first = await polls.poll()
         connection = await client(server)
         for _ in range(10):
             await connection.execute("select 1")
         await asyncio.sleep(0.1)
-        look = await looks.look()
-        idle = await looks.look()
+        polled = await polls.poll()
+        idle = await polls.poll()
         await connection.close()
-    assert look.sample.faults == ()
-    assert look.phase == ("healthy", "")
-    assert first.entity_bytes == look.entity_bytes == idle.entity_bytes
-    assert look.sample.totals.total_query_count - first.sample.totals.total_query_count >= 10
-    assert known(look.pulse.performance["qps"]) > 10
-    assert look.pulse.pool is not None
-    assert look.pulse.pool.max == 100
-    assert look.entity.attributes["kgents.pgbouncer.databases"] == ["postgres"]
-    assert {(each.kind, each.peer) for each in look.entity.connections} == {
+    assert polled.sample.faults == ()
+    assert polled.phase == ("healthy", "")
+    assert first.entity_bytes == polled.entity_bytes == idle.entity_bytes
+    assert polled.sample.totals.total_query_count - first.sample.totals.total_query_count >= 10
+    assert known(polled.pulse.performance["qps"]) > 10
+    assert polled.pulse.pool is not None
+    assert polled.pulse.pool.max == 100
+    assert polled.entity.attributes["kgents.pgbouncer.databases"] == ["postgres"]
+    assert {(each.kind, each.peer) for each in polled.entity.connections} == {
         ("depends", f"127.0.0.1:{postgres.port}"), ("runs_on", f"127.0.0.1:{server.port}")
     }  # fmt: skip
 
 
-async def test_clients_that_wait_for_a_connection_are_told(postgres: PostgresServer, tmp_path: Path) -> None:
+async def test_clients_that_wait_for_a_connection_are_reported(postgres: PostgresServer, tmp_path: Path) -> None:
     async with (
         PgbouncerServer(tmp_path / "bouncer", postgres, default_pool_size=1) as server,
-        looking(server) as looks,
+        pooler_polls(server) as polls,
         AsyncExitStack() as stack,
     ):
         holder = await client(server)
@@ -86,49 +89,49 @@ async def test_clients_that_wait_for_a_connection_are_told(postgres: PostgresSer
         waiting = asyncio.create_task(other.execute("select 1"))
 
         async def waits_long() -> bool:
-            return (await looks.look()).pulse.custom["pgbouncer_maxwait_seconds"] >= 1.1  # type: ignore[operator]
+            return (await polls.poll()).pulse.custom["pgbouncer_maxwait_seconds"] >= 1.1  # type: ignore[operator]
 
         await eventually(waits_long)
-        look = await looks.looks(2)
+        polled = await polls.repeat(2)
         await holder.execute("rollback")
         await waiting
-    assert look.phase == ("degraded", "clients waiting")
-    assert look.pulse.custom["pgbouncer_clients_waiting"] == 1
-    assert "KG-320" in look.checks
+    assert polled.phase == ("degraded", "clients waiting")
+    assert polled.pulse.custom["pgbouncer_clients_waiting"] == 1
+    assert "KG-320" in polled.checks
 
 
-async def test_each_way_to_be_kept_out_is_named(postgres: PostgresServer, tmp_path: Path) -> None:
+async def test_each_refusal_has_its_cause(postgres: PostgresServer, tmp_path: Path) -> None:
     async with PgbouncerServer(tmp_path / "bouncer", postgres, max_client_conn=2) as server:
         for settings, phase in (
             ({"password": Secret("wrong")}, ("degraded", "wrong credentials")),
-            ({"user": "stranger"}, ("degraded", "wrong credentials")),
+            ({"user": "unknown"}, ("degraded", "wrong credentials")),
             ({"user": "other", "password": Secret("other")}, ("degraded", "missing privilege")),
             ({"tls": "require"}, ("degraded", "tls")),
             ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls")),
             ({"port": postgres.port}, ("failing", "refused")),
             ({"port": 1}, ("failing", "refused")),
         ):
-            async with looking(server, **settings) as looks:
-                assert (await looks.looks(2)).phase == phase
-        async with AsyncExitStack() as stack, looking(server) as looks:
+            async with pooler_polls(server, **settings) as polls:
+                assert (await polls.repeat(2)).phase == phase
+        async with AsyncExitStack() as stack, pooler_polls(server) as polls:
             for _ in range(2):
                 stack.callback((await client(server)).terminate)
-            full = await looks.looks(2)
+            full = await polls.repeat(2)
         assert full.phase == ("overloaded", "connections")  # its stats users are let in all the same
         assert full.health.level == "critical"
-    assert PASSWORD.strip().encode() not in looks.said
+    assert PASSWORD.strip().encode() not in polls.published_bytes
 
 
-async def test_a_frozen_or_dead_pooler_is_failing_and_is_seen_again(postgres: PostgresServer, tmp_path: Path) -> None:
-    async with PgbouncerServer(tmp_path / "bouncer", postgres) as server, looking(server, timeout_s=1) as looks:
-        await looks.look()
+async def test_a_frozen_or_dead_pooler_is_failing_and_recovers(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with PgbouncerServer(tmp_path / "bouncer", postgres) as server, pooler_polls(server, timeout_s=1) as polls:
+        await polls.poll()
         server.pause()
         async with within(2):
-            frozen = await looks.look()
+            frozen = await polls.poll()
         server.kill()
-        dead = await looks.looks(2)
+        dead = await polls.repeat(2)
         await server.start()
-        back = await looks.look()
+        back = await polls.poll()
     assert frozen.phase == ("failing", "frozen")
     assert dead.phase == ("failing", "refused")
     assert dead.entity.status == "failed"
@@ -141,16 +144,16 @@ IGNORED = ",".join(name for name in LIMITS if name != "application_name") + ",st
 
 
 @pytest.mark.parametrize("ignored", ["", IGNORED], ids=["strict", "lenient"])
-async def test_a_postgres_target_that_is_a_pooler_is_detected_and_said(
+async def test_a_postgres_target_that_is_a_pooler_is_detected(
     postgres: PostgresServer, tmp_path: Path, ignored: str
 ) -> None:
     settings = {"ignore_startup_parameters": ignored, "pool_mode": "session"} if ignored else {}
     async with (
         PgbouncerServer(tmp_path / "bouncer", postgres, **settings) as server,
-        watched(postgres, port=server.port) as looks,
+        watched(postgres, port=server.port) as polls,
     ):
-        look = await looks.looks(2)
-    assert look.phase == ("degraded", "pooler")
-    assert look.entity.status == "unknown"
-    assert "connection pooler" in look.sample.unreachable.text
-    assert look.health.level == "unknown"
+        polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "pooler")
+    assert polled.entity.status == "unknown"
+    assert "connection pooler" in polled.sample.unreachable.text
+    assert polled.health.level == "unknown"

@@ -1,4 +1,4 @@
-"""From a real PostgreSQL to what subscribers see: entity, pulse and health through real NATS and the real services."""
+"""From a real PostgreSQL to subscribers: entity, pulse and health through real NATS and the real services."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ ORDERS = Ref("test", "database", "orders", "shop")
 QUERY_CANARY = "canary_in_a_statement"
 
 
-async def test_a_database_is_seen_and_its_death_is_told_with_the_cause(
+async def test_a_database_is_published_and_its_failure_has_a_cause(
     server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = bytearray()
@@ -128,7 +128,7 @@ async def test_a_marked_service_is_found_on_the_stream_and_watched_until_it_is_g
             await eventually(is_gone)
 
 
-async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_new(
+async def test_a_removed_target_is_removed_and_a_restart_publishes_nothing_new(
     server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with PostgresServer(tmp_path / "pg") as postgres:
@@ -140,15 +140,15 @@ async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_
             await in_sync(bus, "collector-db")
             await eventually(lambda: are(bus, {one, two}))
             collector.kill()
-            said = await last_seq(bus, "KGENTS_ENTITY")
+            published = await last_seq(bus, "KGENTS_ENTITY")
             before = await last_pulse(bus, two)
             collector.start()
 
-            async def looks_again() -> bool:
+            async def polls_again() -> bool:
                 return await last_pulse(bus, two) != before
 
-            await eventually(looks_again)
-            assert await last_seq(bus, "KGENTS_ENTITY") == said
+            await eventually(polls_again)
+            assert await last_seq(bus, "KGENTS_ENTITY") == published
             assert await collector.stop() == 0
         configuration(tmp_path, postgres={"one": target})
         async with ServiceProcess("collector-db", server.url, tmp_path):
@@ -156,13 +156,13 @@ async def test_what_is_configured_no_more_is_removed_and_a_restart_says_nothing_
 
 
 async def are(bus: Bus, refs: set[Ref]) -> bool:
-    """Whether these are the databases that the collector says there are."""
+    """Whether exactly these databases are published."""
     table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref for row in table.rows.values()} == refs
 
 
-async def test_pulses_of_a_time_without_nats_arrive_later_and_in_order(
+async def test_pulses_from_a_time_without_nats_arrive_later_and_in_order(
     server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with PostgresServer(tmp_path / "pg") as postgres:

@@ -1,4 +1,4 @@
-"""A suffering PostgreSQL: each fault has its phase and cause, within a deadline, and health says so."""
+"""Faults of a real PostgreSQL: each has its phase and cause within a deadline, and the right health."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Connection
-from support.db_looks import Look, Looks
+from support.db_polls import Polled, Polls
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, make_application, watched
 from support.proxy import Proxy
@@ -24,22 +24,22 @@ async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
         yield server
 
 
-async def sees(looks: Looks, cause: str) -> Look:
-    """Look until the cause is this one, and once more: two looks that agree make a status."""
+async def until_cause(polls: Polls, cause: str) -> Polled:
+    """Poll until the cause is this one, and once more: two polls that agree change the status."""
 
     async def claim() -> bool:
-        return (await looks.look("fast")).pulse.cause == cause
+        return (await polls.poll("fast")).pulse.cause == cause
 
     await eventually(claim)
-    return await looks.look("fast")
+    return await polls.poll("fast")
 
 
-async def test_a_killed_server_is_refused_and_after_its_recovery_seen_again(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
-        healthy = await looks.looks(2)
+async def test_a_killed_server_is_refused_and_healthy_after_its_recovery(postgres: PostgresServer) -> None:
+    async with watched(postgres) as polls:
+        healthy = await polls.repeat(2)
         postgres.kill()
-        blip = await looks.look()
-        dead = await looks.look()
+        blip = await polls.poll()
+        dead = await polls.poll()
         assert blip.phase == dead.phase == ("failing", "refused")
         assert (blip.entity.status, dead.entity.status) == ("running", "failed")
         assert dead.entity.reason == "refused"
@@ -51,48 +51,48 @@ async def test_a_killed_server_is_refused_and_after_its_recovery_seen_again(post
         assert blip.events == ["Refused"]
         assert dead.events == []
         await postgres.start()
-        back = await looks.looks(3)
+        back = await polls.repeat(3)
     assert back.phase == ("healthy", "")
     assert back.entity.uid == healthy.entity.uid
     assert back.health.level in ("healthy", "critical")  # three samples better than the threshold, then it is over
 
 
-async def test_a_restart_is_told_once_and_rates_do_not_leap(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
-        await looks.looks(2)
+async def test_a_restart_is_one_event_and_rates_are_null_across_it(postgres: PostgresServer) -> None:
+    async with watched(postgres) as polls:
+        await polls.repeat(2)
         await postgres.stop()
         await postgres.start()
-        look = await looks.look()
-        after = await looks.look()
-    assert look.phase == ("healthy", "")
-    assert look.events == ["Restarted"]
-    assert look.pulse.performance["tps"] is None
+        polled = await polls.poll()
+        after = await polls.poll()
+    assert polled.phase == ("healthy", "")
+    assert polled.events == ["Restarted"]
+    assert polled.pulse.performance["tps"] is None
     assert after.events == []
 
 
 @pytest.mark.parametrize("who", ["everything", "our backend"])
-async def test_a_frozen_server_is_told_within_the_deadline(postgres: PostgresServer, who: str) -> None:
-    async with watched(postgres, statement_timeout_s=1, connect_timeout_s=1) as looks:
-        await looks.look()
+async def test_a_frozen_server_is_reported_within_the_deadline(postgres: PostgresServer, who: str) -> None:
+    async with watched(postgres, statement_timeout_s=1, connect_timeout_s=1) as polls:
+        await polls.poll()
         ours = await postgres.value("select pid from pg_stat_activity where usename = 'kgents'")
         if who == "everything":
             postgres.pause()
         else:
             os.kill(ours, signal.SIGSTOP)
         async with within(4):
-            look = await looks.look()
-        assert look.phase == ("failing", "frozen")
-        assert look.sample.connections == 0
+            polled = await polls.poll()
+        assert polled.phase == ("failing", "frozen")
+        assert polled.sample.connections == 0
         if who == "everything":
-            look = await looks.look()
-            assert look.phase == ("failing", "frozen")
-            assert look.entity.status == "failed"
-            assert look.health.level == "critical"
+            polled = await polls.poll()
+            assert polled.phase == ("failing", "frozen")
+            assert polled.entity.status == "failed"
+            assert polled.health.level == "critical"
             postgres.resume()
         else:
             os.kill(ours, signal.SIGCONT)
-        look = await looks.look()
-    assert look.phase == ("healthy", "")
+        polled = await polls.poll()
+    assert polled.phase == ("healthy", "")
 
 
 async def test_a_full_server_is_overloaded_and_not_down(tmp_path: Path) -> None:
@@ -102,68 +102,68 @@ async def test_a_full_server_is_overloaded_and_not_down(tmp_path: Path) -> None:
         "max_wal_senders": 0,
         "wal_level": "minimal",
     }
-    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
-        await looks.look()
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as polls:
+        await polls.poll()
         ours = await server.value("select pid from pg_stat_activity where usename = 'kgents'")
         login = await make_application(server)
         async with clients(server, 5, **login) as opened:
             await server.sql(f"select pg_terminate_backend({ours})")
             opened.append(await server.connect(**login))  # the last slot for users without privileges
-            look = await looks.looks(2)
-            assert look.phase == ("overloaded", "saturated")
-            assert look.entity.status == "running"
-            assert look.pulse.custom["postgres_up"] == 1
-            assert look.pulse.pool is not None
-            assert look.pulse.pool.utilization == 1
-            assert look.health.level == "critical"
-            assert look.checks == ["KG-301"]
+            polled = await polls.repeat(2)
+            assert polled.phase == ("overloaded", "saturated")
+            assert polled.entity.status == "running"
+            assert polled.pulse.custom["postgres_up"] == 1
+            assert polled.pulse.pool is not None
+            assert polled.pulse.pool.utilization == 1
+            assert polled.health.level == "critical"
+            assert polled.checks == ["KG-301"]
             opened.pop().terminate()
-        assert (await sees(looks, "")).phase == ("healthy", "")
+        assert (await until_cause(polls, "")).phase == ("healthy", "")
 
 
-async def test_from_16_on_the_reserved_connections_let_us_see_a_full_server(tmp_path: Path) -> None:
+async def test_from_16_on_a_full_server_is_polled_by_a_reserved_connection(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"max_connections": 9, "superuser_reserved_connections": 2, "reserved_connections": 2}
     async with PostgresServer(
         tmp_path / "pg", version=18, max_wal_senders=0, wal_level="minimal", **settings
     ) as server:
         await server.sql("grant pg_use_reserved_connections to kgents")
         login = await make_application(server)
-        async with clients(server, 5, **login), watched(server) as looks:
-            look = await looks.looks(2)
-    assert look.phase == ("overloaded", "connections")
-    assert look.pulse.custom["postgres_connections_ratio"] == 1
-    assert look.health.level == "critical"
+        async with clients(server, 5, **login), watched(server) as polls:
+            polled = await polls.repeat(2)
+    assert polled.phase == ("overloaded", "connections")
+    assert polled.pulse.custom["postgres_connections_ratio"] == 1
+    assert polled.health.level == "critical"
 
 
-async def test_our_own_limit_is_not_the_servers(postgres: PostgresServer) -> None:
+async def test_our_own_connection_limit_is_no_fault_of_the_server(postgres: PostgresServer) -> None:
     await postgres.sql("alter role kgents connection limit 1")
-    async with clients(postgres, 1, user="kgents", password=PASSWORD), watched(postgres) as looks:
-        look = await looks.looks(2)
-    assert look.phase == ("degraded", "own limit")
-    assert (look.entity.status, look.entity.reason) == ("unknown", "own limit")
-    assert "postgres_up" not in look.pulse.custom
-    assert look.health.level == "unknown"
-    assert "KG-316" in look.checks
+    async with clients(postgres, 1, user="kgents", password=PASSWORD), watched(postgres) as polls:
+        polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "own limit")
+    assert (polled.entity.status, polled.entity.reason) == ("unknown", "own limit")
+    assert "postgres_up" not in polled.pulse.custom
+    assert polled.health.level == "unknown"
+    assert "KG-316" in polled.checks
 
 
-async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
+async def test_wrong_credentials_leave_the_status_unknown_and_a_rotated_file_is_read(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "password"
     file.write_text("wrong")
-    async with watched(postgres, password=Secret(file)) as looks:
-        look = await looks.looks(2)
-        assert look.phase == ("degraded", "wrong credentials")
-        assert look.entity.status == "unknown"
-        assert look.health.level == "unknown"
+    async with watched(postgres, password=Secret(file)) as polls:
+        polled = await polls.repeat(2)
+        assert polled.phase == ("degraded", "wrong credentials")
+        assert polled.entity.status == "unknown"
+        assert polled.health.level == "unknown"
         file.write_text(PASSWORD + "\n")
-        assert (await looks.look()).phase == ("healthy", "")
+        assert (await polls.poll()).phase == ("healthy", "")
         file.unlink()
         await postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'kgents'")
-        look = await looks.look()
-    assert look.phase == ("degraded", "wrong credentials")
-    assert str(file) in look.sample.unreachable.text
-    assert b"wrong\x22" not in looks.said
+        polled = await polls.poll()
+    assert polled.phase == ("degraded", "wrong credentials")
+    assert str(file) in polled.sample.unreachable.text
+    assert b"wrong\x22" not in polls.published_bytes
 
 
 @pytest.mark.parametrize(
@@ -173,63 +173,65 @@ async def test_wrong_credentials_are_ours_to_mend_and_a_rotated_file_mends_them(
         ({"port": 1}, ("failing", "refused"), "nothing listens"),
         ({"host": "/nowhere"}, ("failing", "refused"), "nothing listens"),
         ({"database": "nope"}, ("degraded", "wrong credentials"), "correct `database`"),
-        ({"user": "nobody-i-know"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
+        ({"user": "unknown-user"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
         ({"tls": "require"}, ("degraded", "tls"), "tls"),
         ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls"), "tls_ca_file"),
     ],
 )
-async def test_each_way_to_miss_a_server_is_named(
+async def test_each_failure_to_connect_has_its_cause(
     postgres: PostgresServer, settings: dict[str, Any], phase: tuple[str, str], words: str
 ) -> None:
-    async with watched(postgres, **settings) as looks:
-        look = await looks.looks(2)
-    assert look.phase == phase
-    assert words in look.sample.unreachable.text
-    assert look.health.level in ("critical", "unknown")
+    async with watched(postgres, **settings) as polls:
+        polled = await polls.repeat(2)
+    assert polled.phase == phase
+    assert words in polled.sample.unreachable.text
+    assert polled.health.level in ("critical", "unknown")
 
 
 async def test_a_recovering_server_is_starting(postgres: PostgresServer) -> None:
-    """An archive recovery that waits for its log accepts nobody, for as long as the test wishes."""
-    async with watched(postgres) as looks:
-        await looks.look()
+    """A recovery that waits for its archive accepts no connection until the test ends."""
+    async with watched(postgres) as polls:
+        await polls.poll()
         await postgres.stop()
         postgres.configure(restore_command="sleep 30", hot_standby="off")
         (postgres.data / "recovery.signal").touch()
         postgres.give(postgres.data / "recovery.signal")
         await postgres.start(wait=False)
-        look = await sees(looks, "starting")
-    assert look.phase == ("starting", "starting")
-    assert (look.entity.status, look.entity.reason) == ("pending", "starting")
-    assert look.health.level != "healthy" or look.health.reasons == []
-    assert "KG-300" not in look.checks
+        polled = await until_cause(polls, "starting")
+    assert polled.phase == ("starting", "starting")
+    assert (polled.entity.status, polled.entity.reason) == ("pending", "starting")
+    assert polled.health.level != "healthy" or polled.health.reasons == []
+    assert "KG-300" not in polled.checks
 
 
-async def test_a_stalled_link_hangs_nobody_and_a_cut_one_is_mended_in_the_same_look(postgres: PostgresServer) -> None:
+async def test_a_stalled_link_blocks_no_poll_and_a_cut_one_is_replaced_in_the_same_poll(
+    postgres: PostgresServer,
+) -> None:
     async with Proxy(postgres.port) as proxy:
         port = int(proxy.url.rpartition(":")[2])
-        async with watched(postgres, port=port, statement_timeout_s=1, connect_timeout_s=1) as looks:
-            assert (await looks.look()).phase == ("healthy", "")
+        async with watched(postgres, port=port, statement_timeout_s=1, connect_timeout_s=1) as polls:
+            assert (await polls.poll()).phase == ("healthy", "")
             proxy.stall()
             async with within(4):
-                look = await looks.look()
-            assert look.phase == ("failing", "frozen")
+                polled = await polls.poll()
+            assert polled.phase == ("failing", "frozen")
             proxy.flow()
-            assert (await looks.look()).phase == ("healthy", "")
+            assert (await polls.poll()).phase == ("healthy", "")
             proxy.cut()
-            assert (await looks.look()).phase == ("healthy", "")
+            assert (await polls.poll()).phase == ("healthy", "")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path, version: int) -> None:
+async def test_a_standby_without_its_link_is_not_up_to_date(tmp_path: Path, version: int) -> None:
     async with (
         PostgresServer(tmp_path / "pg", version=version) as postgres,
         postgres.standby(tmp_path / "standby", "replica") as standby,
         watched(postgres, "primary") as primary,
-        watched(standby, "replica", primary=primary) as looks,
+        watched(standby, "replica", primary=primary) as polls,
     ):
         await postgres.sql("create table t as select generate_series(1, 1000) as n")
         await eventually(lambda: is_streamed(primary))
-        joined, upstream = await looks.look(), await primary.look()
+        joined, upstream = await polls.poll(), await primary.poll()
         assert joined.phase == ("healthy", "")
         assert joined.entity.uid == upstream.entity.uid
         roles = [each.entity.attributes["kgents.postgresql.role"] for each in (joined, upstream)]
@@ -238,48 +240,48 @@ async def test_a_severed_standby_does_not_claim_to_be_up_to_date(tmp_path: Path,
         assert edge.peer in upstream.entity.aliases
         assert edge.attributes["kgents.postgresql.replication.link"] == "up"
         assert upstream.entity.attributes["kgents.postgresql.standbys"] == ["replica"]
-        await eventually(lambda: replayed_all(looks))
-        idle = [(await looks.look()).entity_bytes for _ in range(3)]
+        await eventually(lambda: replayed_all(polls))
+        idle = [(await polls.poll()).entity_bytes for _ in range(3)]
         assert idle[0] == idle[1] == idle[2]
-        await eventually(lambda: replayed_all(looks))  # an idle primary too writes a record now and then
+        await eventually(lambda: replayed_all(polls))  # an idle primary too writes a record now and then
 
         senders = await postgres.sql("select pid from pg_stat_replication where $1", True)
         await standby.sql("alter system set primary_conninfo = 'host=127.0.0.1 port=1'")
         await standby.sql("select pg_reload_conf()")
         assert senders
-        look = await sees(looks, "replication link down")
+        polled = await until_cause(polls, "replication link down")
         await postgres.sql("create table more as select generate_series(1, 100000) as n")
-        cut = await primary.looks(2)
-        look = await looks.look()
+        cut = await primary.repeat(2)
+        polled = await polls.poll()
         wal = await postgres.value("select pg_current_wal_lsn() - '0/0'::pg_lsn")
         replayed = await standby.value("select pg_last_wal_replay_lsn() - '0/0'::pg_lsn")
         for _ in range(4):
-            look = await looks.look()
-    assert look.phase == ("degraded", "replication link down")
-    assert look.pulse.replication["lag_s"] is None
-    assert look.pulse.replication["lag_bytes"] == pytest.approx(int(wal) - int(replayed), rel=0.2)
-    assert (look.pulse.replication["link_down_s"] or 0) > 30
-    assert "KG-308" in look.checks
-    assert edge_of(look).attributes["kgents.postgresql.replication.link"] == "down"
+            polled = await polls.poll()
+    assert polled.phase == ("degraded", "replication link down")
+    assert polled.pulse.replication["lag_s"] is None
+    assert polled.pulse.replication["lag_bytes"] == pytest.approx(int(wal) - int(replayed), rel=0.2)
+    assert (polled.pulse.replication["link_down_s"] or 0) > 30
+    assert "KG-308" in polled.checks
+    assert edge_of(polled).attributes["kgents.postgresql.replication.link"] == "down"
     assert cut.pulse.replication["slots_inactive"] == 1
     assert (cut.pulse.replication["slot_retained_bytes"] or 0) > 3_000_000
 
 
-def edge_of(look: Look) -> Connection:
-    return next(each for each in look.entity.connections if each.kind == "depends")
+def edge_of(polled: Polled) -> Connection:
+    return next(each for each in polled.entity.connections if each.kind == "depends")
 
 
-async def is_streamed(primary: Looks) -> bool:
-    return bool((await primary.look("fast")).pulse.replication.get("standbys_streaming"))
+async def is_streamed(primary: Polls) -> bool:
+    return bool((await primary.poll("fast")).pulse.replication.get("standbys_streaming"))
 
 
-async def replayed_all(standby: Looks) -> bool:
-    return (await standby.look("fast")).pulse.replication["lag_s"] == 0
+async def replayed_all(standby: Polls) -> bool:
+    return (await standby.poll("fast")).pulse.replication["lag_s"] == 0
 
 
 async def test_a_base_backup_is_no_standby(postgres: PostgresServer, tmp_path: Path) -> None:
-    async with watched(postgres) as looks:
-        await looks.look()
+    async with watched(postgres) as polls:
+        await polls.poll()
         backup = asyncio.create_task(
             asyncio.to_thread(
                 postgres.run, "pg_basebackup", "-D", str(postgres.directory / "copy"), "-h", "127.0.0.1", "-p",
@@ -288,69 +290,69 @@ async def test_a_base_backup_is_no_standby(postgres: PostgresServer, tmp_path: P
         )  # fmt: skip
         streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
         await eventually(lambda: postgres.value(streaming))
-        during = await looks.look("fast")
+        during = await polls.poll("fast")
         await postgres.sql("select pg_terminate_backend(pid) from pg_stat_replication")
         await backup
-        after = await looks.look("fast")
+        after = await polls.poll("fast")
     assert during.pulse.replication["standbys"] == 0
     assert "kgents.postgresql.standbys" not in during.entity.attributes
     assert after.events == []
 
 
-async def test_a_right_lost_while_we_look_is_named_and_the_pulse_keeps_coming(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
-        await looks.look()
+async def test_a_right_revoked_between_polls_is_reported_and_the_pulse_keeps_coming(postgres: PostgresServer) -> None:
+    async with watched(postgres) as polls:
+        await polls.poll()
         await postgres.sql("revoke execute on function pg_postmaster_start_time() from public")
-        look = await looks.looks(2)
-        assert look.phase == ("degraded", "missing privilege")
+        polled = await polls.repeat(2)
+        assert polled.phase == ("degraded", "missing privilege")
         await postgres.sql("grant execute on function pg_postmaster_start_time() to public")
-        look = await looks.look()
-    assert look.phase == ("healthy", "")
+        polled = await polls.poll()
+    assert polled.phase == ("healthy", "")
 
 
 async def test_a_promoted_standby_is_the_primary_now(postgres: PostgresServer, tmp_path: Path) -> None:
-    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as looks:
-        await looks.look()
+    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as polls:
+        await polls.poll()
         postgres.kill()
         await standby.sql("select pg_promote()")
-        look = await looks.look()
-    assert look.events == ["Promoted"]
-    assert look.entity.attributes["kgents.postgresql.role"] == "primary"
-    assert look.entity.aliases == [f"postgresql-primary:{look.entity.uid}"]
-    assert not [each for each in look.entity.connections if each.kind == "depends"]
+        polled = await polls.poll()
+    assert polled.events == ["Promoted"]
+    assert polled.entity.attributes["kgents.postgresql.role"] == "primary"
+    assert polled.entity.aliases == [f"postgresql-primary:{polled.entity.uid}"]
+    assert not [each for each in polled.entity.connections if each.kind == "depends"]
 
 
-async def test_a_slot_that_was_given_up_is_told(tmp_path: Path) -> None:
+async def test_a_lost_slot_is_reported(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
-    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as polls:
         await server.sql("select pg_create_physical_replication_slot('away', true)")
-        first = await looks.look()
+        first = await polls.poll()
         assert first.pulse.replication["slots_inactive"] == 1
         for _ in range(4):
             await server.sql("select pg_switch_wal()")
             await server.sql("create table if not exists t (n int); insert into t select generate_series(1, 1000)")
         await server.sql("checkpoint")
-        look = await looks.looks(2)
-    assert look.pulse.replication["slots_lost"] == 1
-    assert "KG-309" in look.checks
-    assert b"SlotLost" in looks.said
+        polled = await polls.repeat(2)
+    assert polled.pulse.replication["slots_lost"] == 1
+    assert "KG-309" in polled.checks
+    assert b"SlotLost" in polls.published_bytes
 
 
-async def test_failing_archiving_is_told(tmp_path: Path) -> None:
+async def test_failing_archiving_is_reported(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"archive_mode": "on", "archive_command": "false"}
-    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
-        await looks.look()
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as polls:
+        await polls.poll()
         await server.sql("select pg_switch_wal()")
         await eventually(lambda: server.value("select failed_count from pg_stat_archiver"))
-        look = await looks.looks(2)
-    assert look.pulse.custom["postgres_archiving_failing"] == 1
-    assert "KG-311" in look.checks
+        polled = await polls.repeat(2)
+    assert polled.pulse.custom["postgres_archiving_failing"] == 1
+    assert "KG-311" in polled.checks
 
 
-async def test_a_deadlock_is_counted_and_told(postgres: PostgresServer) -> None:
+async def test_a_deadlock_is_counted_and_an_event(postgres: PostgresServer) -> None:
     await postgres.sql("create table t (n int primary key); insert into t values (1), (2)")
-    async with watched(postgres) as looks, clients(postgres, 2) as (one, two):
-        await looks.look()
+    async with watched(postgres) as polls, clients(postgres, 2) as (one, two):
+        await polls.poll()
         await one.execute("begin; set deadlock_timeout = '10ms'; update t set n = 1 where n = 1")
         await two.execute("begin; set deadlock_timeout = '10ms'; update t set n = 2 where n = 2")
         crossing = asyncio.create_task(one.execute("update t set n = 2 where n = 2"))
@@ -360,68 +362,70 @@ async def test_a_deadlock_is_counted_and_told(postgres: PostgresServer) -> None:
             await two.execute("rollback")
         await asyncio.wait([crossing])
         one.terminate()
-        two.terminate()  # an ended session tells its statistics at once
+        two.terminate()  # a session reports its statistics when it ends
         await eventually(lambda: postgres.value("select sum(deadlocks) from pg_stat_database"))
         await asyncio.sleep(0.1)
-        look = await looks.look()
-    assert look.pulse.custom["postgres_deadlocks"] == 1
-    assert "Deadlock" in look.events
+        polled = await polls.poll()
+    assert polled.pulse.custom["postgres_deadlocks"] == 1
+    assert "Deadlock" in polled.events
 
 
-async def test_a_server_with_a_log_of_its_own_kind_loses_what_is_about_the_log_alone(postgres: PostgresServer) -> None:
-    """Hosted ones refuse these functions; here a right is missing."""
+async def test_a_server_without_wal_functions_loses_only_the_sections_about_wal(postgres: PostgresServer) -> None:
+    """Hosted servers refuse these functions; here a right is missing."""
     await postgres.sql("revoke execute on function pg_current_wal_lsn() from public")
-    async with watched(postgres) as looks:
-        look = await looks.looks(2)
-    assert look.phase == ("healthy", "")
-    assert {fault.partition(":")[0] for fault in look.sample.faults} == {"position", "senders", "slots"}
-    assert look.pulse.storage["wal_bytes_per_s"] is None
-    assert look.pulse.custom["postgres_connections"] == 1
+    async with watched(postgres) as polls:
+        polled = await polls.repeat(2)
+    assert polled.phase == ("healthy", "")
+    assert {fault.partition(":")[0] for fault in polled.sample.faults} == {"position", "senders", "slots"}
+    assert polled.pulse.storage["wal_bytes_per_s"] is None
+    assert polled.pulse.custom["postgres_connections"] == 1
 
 
-async def test_a_database_that_is_closed_to_us_keeps_no_other_waiting(postgres: PostgresServer) -> None:
+async def test_a_database_that_refuses_us_delays_no_other(postgres: PostgresServer) -> None:
     for name in ("closed", "open"):
         await postgres.sql(f"create database {name}")
     await postgres.sql("alter database closed connection limit 0")
-    async with watched(postgres) as looks:
-        look = await looks.looks(3)
-    assert set(look.sample.tables) == {"postgres", "open"}
-    assert look.phase == ("healthy", "")
+    async with watched(postgres) as polls:
+        polled = await polls.repeat(3)
+    assert set(polled.sample.tables) == {"postgres", "open"}
+    assert polled.phase == ("healthy", "")
 
 
-async def test_a_session_that_ends_in_another_database_does_not_blind_us(postgres: PostgresServer) -> None:
+async def test_a_lost_session_in_another_database_does_not_fail_the_poll(postgres: PostgresServer) -> None:
     await postgres.sql("create database other")
     await postgres.sql(
         "set allow_system_table_mods = on; create or replace view pg_catalog.pg_stat_user_tables as "
         "select * from pg_stat_all_tables where pg_terminate_backend(pg_backend_pid())",
         database="other",
     )
-    async with watched(postgres) as looks:
-        first, second = await looks.look(), await looks.look()
+    async with watched(postgres) as polls:
+        first, second = await polls.poll(), await polls.poll()
     assert first.phase == second.phase == ("healthy", "")
     assert any("the connection was lost" in fault for fault in second.sample.faults)
 
 
-async def test_a_name_in_another_encoding_costs_its_section_alone(postgres: PostgresServer) -> None:
+async def test_a_name_in_another_encoding_loses_only_its_section(postgres: PostgresServer) -> None:
     await postgres.sql("create database caf")
     await postgres.sql("create database ascii encoding 'SQL_ASCII' template template0 locale 'C'")
     await postgres.sql(
         r"update pg_database set datname = convert_from('\x636166e9', 'SQL_ASCII') where datname = 'caf'",
         database="ascii",
     )
-    async with watched(postgres) as looks:
-        look = await looks.look()
-    assert look.phase == ("healthy", "")
-    assert look.sample.databases is None
-    assert [fault for fault in look.sample.faults if fault.startswith("databases:")]
+    async with watched(postgres) as polls:
+        polled = await polls.poll()
+    assert polled.phase == ("healthy", "")
+    assert polled.sample.databases is None
+    assert [fault for fault in polled.sample.faults if fault.startswith("databases:")]
 
 
-async def test_a_standby_that_only_replays_an_archive_is_not_cut_off(postgres: PostgresServer, tmp_path: Path) -> None:
-    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as looks:
+async def test_a_standby_that_only_replays_an_archive_has_no_link_down(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    async with postgres.standby(tmp_path / "standby", "replica") as standby, watched(standby, "replica") as polls:
         await standby.sql("alter system set primary_conninfo = ''")
         await standby.sql("select pg_reload_conf()")
         await eventually(lambda: standby.value("select count(*) = 0 from pg_stat_wal_receiver"))
-        look = await looks.looks(3)
-    assert look.phase == ("healthy", "")
-    assert "link_down_s" not in look.pulse.replication
-    assert look.health.level == "healthy"
+        polled = await polls.repeat(3)
+    assert polled.phase == ("healthy", "")
+    assert "link_down_s" not in polled.pulse.replication
+    assert polled.health.level == "healthy"

@@ -1,4 +1,4 @@
-"""Qdrant made to suffer: each fault has its phase and cause, its figures, and a verdict of the health-scorer."""
+"""Faults of Qdrant: each has its phase, cause and figures, and a check of the health-scorer."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.clock import SystemClock
-from support.db_looks import Looks
+from support.db_polls import Polls
 from support.ports import free_port
 from support.qdrant_stub import QdrantStub
 
@@ -18,9 +18,9 @@ DOCS = Ref("c1", "collection", "vectors/docs")
 CANARY = "canary-§3cret"
 
 
-def looks_at(url: str, **more: object) -> Looks:
+def polls_of(url: str, **more: object) -> Polls:
     settings: dict[str, object] = {"url": url, "timeout_s": 0.5, "connect_timeout_s": 0.5, **more}
-    return Looks(QdrantSource(QdrantTarget(**settings), SystemClock()), qdrant.observe, name="vectors")  # type: ignore[arg-type]
+    return Polls(QdrantSource(QdrantTarget(**settings), SystemClock()), qdrant.observe, name="vectors")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -31,72 +31,74 @@ async def stub() -> AsyncIterator[QdrantStub]:
 
 
 @pytest.fixture
-async def looks(stub: QdrantStub) -> AsyncIterator[Looks]:
-    async with looks_at(stub.url) as looks:
-        yield looks
+async def polls(stub: QdrantStub) -> AsyncIterator[Polls]:
+    async with polls_of(stub.url) as polls:
+        yield polls
 
 
-async def test_frozen_server_is_told_within_its_deadline_and_nothing_is_gone(stub: QdrantStub, looks: Looks) -> None:
-    before = await looks.looks(2)
+async def test_frozen_server_is_reported_within_its_deadline_and_no_entity_is_removed(
+    stub: QdrantStub, polls: Polls
+) -> None:
+    before = await polls.repeat(2)
     stub.pause()
-    first = await looks.look()
+    first = await polls.poll()
     assert first.phase == ("failing", "frozen")
     assert first.sample.poll_s < 1
-    assert first.entity_bytes == before.entity_bytes  # one look may be a blip
-    look = await looks.look()
-    assert (look.entity.status, look.entity.reason, look.entity.uid) == ("failed", "frozen", before.entity.uid)
-    assert DOCS in looks.published
-    assert look.pulse.custom["qdrant_up"] == 0
-    assert look.pulse.collections is None
-    assert {"KG-360", "KG-001"} <= set(look.checks)
+    assert first.entity_bytes == before.entity_bytes  # one poll may be a blip
+    polled = await polls.poll()
+    assert (polled.entity.status, polled.entity.reason, polled.entity.uid) == ("failed", "frozen", before.entity.uid)
+    assert DOCS in polls.published
+    assert polled.pulse.custom["qdrant_up"] == 0
+    assert polled.pulse.collections is None
+    assert {"KG-360", "KG-001"} <= set(polled.checks)
     stub.resume()
-    after = await looks.looks(2)
+    after = await polls.repeat(2)
     assert after.entity_bytes == before.entity_bytes
     assert not after.facts.events
 
 
-async def test_killed_server_is_refused_and_its_restart_is_another_incarnation(stub: QdrantStub, looks: Looks) -> None:
-    before = await looks.looks(2)
+async def test_killed_server_is_refused_and_its_restart_is_another_incarnation(stub: QdrantStub, polls: Polls) -> None:
+    before = await polls.repeat(2)
     stub.request("/collections/{name}/points/query", 500)
-    await looks.look()
+    await polls.poll()
     await stub.stop()
-    look = await looks.looks(2)
-    assert look.phase == ("failing", "refused")
-    assert look.entity.uid == before.entity.uid
-    assert look.health.level == "critical"
+    polled = await polls.repeat(2)
+    assert polled.phase == ("failing", "refused")
+    assert polled.entity.uid == before.entity.uid
+    assert polled.health.level == "critical"
     await stub.start()
-    after = await looks.look()
+    after = await polls.poll()
     assert after.events == ["Restarted"]
     assert after.entity.uid != before.entity.uid
-    assert "qdrant_window_requests" not in after.pulse.custom  # nothing to compare with
+    assert "qdrant_window_requests" not in after.pulse.custom  # no comparable poll
     stub.request("/collections/{name}/points/query", 30)
-    assert (await looks.look()).pulse.custom["qdrant_window_requests"] == 30
+    assert (await polls.poll()).pulse.custom["qdrant_window_requests"] == 30
 
 
-async def test_server_that_is_not_ready_is_starting(stub: QdrantStub, looks: Looks) -> None:
-    await looks.look()
+async def test_server_that_is_not_ready_is_starting(stub: QdrantStub, polls: Polls) -> None:
+    await polls.poll()
     stub.is_ready = False
-    look = await looks.looks(2)
-    assert look.phase == ("starting", "not ready")
-    assert look.entity.status == "pending"
-    assert DOCS in looks.published
-    assert look.health.level != "critical"
+    polled = await polls.repeat(2)
+    assert polled.phase == ("starting", "not ready")
+    assert polled.entity.status == "pending"
+    assert DOCS in polls.published
+    assert polled.health.level != "critical"
 
 
-async def test_collection_that_turns_red_is_an_event_with_its_reason(stub: QdrantStub, looks: Looks) -> None:
-    await looks.look()
+async def test_collection_that_turns_red_is_an_event_with_its_reason(stub: QdrantStub, polls: Polls) -> None:
+    await polls.poll()
     stub.add("docs", status="red", optimizer_status={"error": "No space left on device"})
-    look = await looks.look()
-    event = look.event("CollectionRed")
+    polled = await polls.poll()
+    event = polled.event("CollectionRed")
     assert (event.ref, event.severity) == (DOCS, "critical")
     assert "No space left on device" in event.text
-    look = await looks.look()
-    assert not look.facts.events
-    assert look.phase == ("degraded", "collection red")
-    assert {"KG-361", "KG-363"} <= set(look.checks)
-    assert looks.health_inputs.health(DOCS).level == "critical"
+    polled = await polls.poll()
+    assert not polled.facts.events
+    assert polled.phase == ("degraded", "collection red")
+    assert {"KG-361", "KG-363"} <= set(polled.checks)
+    assert polls.health_inputs.health(DOCS).level == "critical"
     stub.add("docs")
-    assert (await looks.look()).events == ["CollectionRecovered"]
+    assert (await polls.poll()).events == ["CollectionRecovered"]
 
 
 @pytest.mark.parametrize(
@@ -109,158 +111,154 @@ async def test_collection_that_turns_red_is_an_event_with_its_reason(stub: Qdran
         (503, ("starting", "starting"), "pending", None),
     ],
 )
-async def test_refusals_are_told_apart(
-    status: int, phase: tuple[str, str], state: str, level: str | None, stub: QdrantStub, looks: Looks
+async def test_refusals_have_their_causes(
+    status: int, phase: tuple[str, str], state: str, level: str | None, stub: QdrantStub, polls: Polls
 ) -> None:
-    await looks.look()
+    await polls.poll()
     stub.statuses["/collections"] = status
-    look = await looks.looks(3)
-    assert look.phase == phase
-    assert look.entity.status == state
-    assert DOCS in looks.published
-    assert look.pulse.custom.get("qdrant_up") == {"unknown": None, "running": 1, "failed": 0, "pending": None}[state]
-    assert level is None or look.health.level == level
+    polled = await polls.repeat(3)
+    assert polled.phase == phase
+    assert polled.entity.status == state
+    assert DOCS in polls.published
+    assert polled.pulse.custom.get("qdrant_up") == {"unknown": None, "running": 1, "failed": 0, "pending": None}[state]
+    assert level is None or polled.health.level == level
 
 
-async def test_wrong_key_is_not_known_and_never_down() -> None:
-    async with QdrantStub(api_key=CANARY) as stub, looks_at(stub.url, api_key=Secret("wrong-key")) as looks:
-        look = await looks.looks(3)
-        assert look.phase == ("degraded", "wrong credentials")
-        assert look.health.level == "unknown"
-    assert CANARY.encode() not in looks.said
-    assert b"wrong-key" not in looks.said
+async def test_wrong_key_leaves_the_status_unknown_and_never_down() -> None:
+    async with QdrantStub(api_key=CANARY) as stub, polls_of(stub.url, api_key=Secret("wrong-key")) as polls:
+        polled = await polls.repeat(3)
+        assert polled.phase == ("degraded", "wrong credentials")
+        assert polled.health.level == "unknown"
+    assert CANARY.encode() not in polls.published_bytes
+    assert b"wrong-key" not in polls.published_bytes
 
 
-async def test_key_for_some_collections_only_loses_sections_and_no_more(stub: QdrantStub, looks: Looks) -> None:
+async def test_key_for_some_collections_only_loses_sections_and_no_more(stub: QdrantStub, polls: Polls) -> None:
     stub.statuses = {"/metrics": 403, "/telemetry": 403, "/cluster": 403}
-    look = await looks.looks(2)
-    assert look.phase == ("healthy", "")
-    assert len(look.sample.faults) == 3
-    assert all("read-only key" in fault for fault in look.sample.faults)
-    assert look.pulse.custom["qdrant_points"] == 10
-    assert look.pulse.performance["latency_ms"] is None
-    assert look.pulse.storage["memory_mb"] is None
+    polled = await polls.repeat(2)
+    assert polled.phase == ("healthy", "")
+    assert len(polled.sample.faults) == 3
+    assert all("read-only key" in fault for fault in polled.sample.faults)
+    assert polled.pulse.custom["qdrant_points"] == 10
+    assert polled.pulse.performance["latency_ms"] is None
+    assert polled.pulse.storage["memory_mb"] is None
 
 
-async def test_collection_that_cannot_be_read_stays_and_no_sum_is_made_without_it(
-    stub: QdrantStub, looks: Looks
-) -> None:
+async def test_collection_that_cannot_be_read_stays_and_sums_are_left_out(stub: QdrantStub, polls: Polls) -> None:
     stub.add("other", points_count=5)
-    before = await looks.look()
+    before = await polls.poll()
     stub.statuses["/collections/docs"] = 500
-    look = await looks.look()
-    assert look.entity_bytes == before.entity_bytes
-    assert "qdrant_points" not in look.pulse.custom
-    assert look.sample.faults
+    polled = await polls.poll()
+    assert polled.entity_bytes == before.entity_bytes
+    assert "qdrant_points" not in polled.pulse.custom
+    assert polled.sample.faults
     stub.statuses["/collections/docs"] = 404  # removed since it was listed
-    assert not (await looks.look()).sample.faults
+    assert not (await polls.poll()).sample.faults
 
 
-async def test_answer_that_a_newer_server_may_give_is_a_fault_and_no_crash(stub: QdrantStub, looks: Looks) -> None:
-    before = await looks.look()
+async def test_unknown_answer_of_a_newer_server_is_a_fault_and_no_crash(stub: QdrantStub, polls: Polls) -> None:
+    before = await polls.poll()
     stub.raw["/collections/docs"] = b'{"result": {"status": "ultraviolet"}, "status": "ok", "time": 0}'
     stub.raw["/telemetry"] = b'{"result": {"name": 1}}'
     stub.raw["/metrics"] = b"collections_total NaN\nnot a line {\n\xff\xfe 1\nrest_responses_total{x=} -\n"
-    look = await looks.look()
-    assert look.entity_bytes == before.entity_bytes
-    assert len(look.sample.faults) == 2
-    assert "newer than qdrant-client" in look.sample.faults[0]
+    polled = await polls.poll()
+    assert polled.entity_bytes == before.entity_bytes
+    assert len(polled.sample.faults) == 2
+    assert "newer than qdrant-client" in polled.sample.faults[0]
 
 
-async def test_something_else_on_the_port_is_no_qdrant(stub: QdrantStub, looks: Looks) -> None:
+async def test_another_server_on_the_port_is_no_qdrant(stub: QdrantStub, polls: Polls) -> None:
     stub.raw["/collections"] = b"<html>" + CANARY.encode()
-    assert (await looks.look()).phase == ("degraded", "unreadable")
-    assert CANARY.encode() not in looks.said
+    assert (await polls.poll()).phase == ("degraded", "unreadable")
+    assert CANARY.encode() not in polls.published_bytes
 
 
-async def test_slow_metrics_cost_only_themselves(stub: QdrantStub) -> None:
-    async with looks_at(stub.url, metrics_timeout_s=0.2) as looks:
-        await looks.look()
+async def test_slow_metrics_lose_only_their_section(stub: QdrantStub) -> None:
+    async with polls_of(stub.url, metrics_timeout_s=0.2) as polls:
+        await polls.poll()
         stub.statuses["/metrics"] = 504
-        look = await looks.look()
-        assert look.phase == ("healthy", "")
-        assert "GET /metrics answers HTTP 504" in look.sample.faults[0]
-        assert "qdrant_window_requests" not in look.pulse.custom
+        polled = await polls.poll()
+        assert polled.phase == ("healthy", "")
+        assert "GET /metrics answers HTTP 504" in polled.sample.faults[0]
+        assert "qdrant_window_requests" not in polled.pulse.custom
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/telemetry", "/cluster"])
-async def test_what_a_proxy_hides_is_missed(path: str, stub: QdrantStub, looks: Looks) -> None:
+async def test_a_path_that_a_proxy_hides_is_a_fault(path: str, stub: QdrantStub, polls: Polls) -> None:
     stub.statuses[path] = 404
-    look = await looks.look()
-    assert look.phase == ("healthy", "")
-    assert [fault for fault in look.sample.faults if f"GET {path} answers HTTP 404" in fault]
+    polled = await polls.poll()
+    assert polled.phase == ("healthy", "")
+    assert [fault for fault in polled.sample.faults if f"GET {path} answers HTTP 404" in fault]
 
 
-async def test_replicas_of_a_collection_that_cannot_be_read_are_not_well_for_that(
-    stub: QdrantStub, looks: Looks
-) -> None:
+async def test_replicas_of_a_collection_that_cannot_be_read_stay_dead(stub: QdrantStub, polls: Polls) -> None:
     stub.add("other")
     stub.join_cluster()
     stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Dead")]
-    await looks.look()
+    await polls.poll()
     stub.statuses["/collections/docs/cluster"] = 500
-    look = await looks.look()
-    assert look.pulse.custom["qdrant_dead_replicas"] == 1
+    polled = await polls.poll()
+    assert polled.pulse.custom["qdrant_dead_replicas"] == 1
     del stub.collections["docs"]
-    assert (await looks.look()).pulse.custom["qdrant_dead_replicas"] == 0
+    assert (await polls.poll()).pulse.custom["qdrant_dead_replicas"] == 0
 
 
-async def test_lost_replicas_shards_leader_and_peers_are_each_told(stub: QdrantStub, looks: Looks) -> None:
+async def test_lost_replicas_shards_leader_and_peers_are_each_reported(stub: QdrantStub, polls: Polls) -> None:
     stub.join_cluster()
     stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Active"), (1, 2, "Active"), (1, 3, "Active")]
-    look = await looks.looks(2)
-    assert look.phase == ("healthy", "")
-    assert look.pulse.custom["qdrant_dead_replicas"] == 0
-    assert {each.peer for each in look.entity.connections if each.kind == "network"} == {
+    polled = await polls.repeat(2)
+    assert polled.phase == ("healthy", "")
+    assert polled.pulse.custom["qdrant_dead_replicas"] == 0
+    assert {each.peer for each in polled.entity.connections if each.kind == "network"} == {
         "qdrant-2.qdrant:6335",
         "qdrant-3.qdrant:6335",
     }
     stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Dead"), (1, 2, "Dead"), (1, 3, "Partial")]
-    look = await looks.looks(2)
-    assert look.phase == ("degraded", "shards lost")
-    assert look.pulse.custom["qdrant_dead_replicas"] == 2
-    assert look.pulse.custom["qdrant_shards_without_active_replica"] == 1
-    assert {"KG-366", "KG-367"} <= set(look.checks)
+    polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "shards lost")
+    assert polled.pulse.custom["qdrant_dead_replicas"] == 2
+    assert polled.pulse.custom["qdrant_shards_without_active_replica"] == 1
+    assert {"KG-366", "KG-367"} <= set(polled.checks)
     stub.join_cluster(leader=0, message_send_failures={"http://qdrant-2.qdrant:6335/": {"count": 9}})
-    look = await looks.look()
-    assert look.phase == ("degraded", "no leader")
-    assert look.event("LeaderChanged").severity == "error"
-    assert look.pulse.custom["qdrant_unreachable_peers_ratio"] == 0.5
-    look = await looks.look()
-    assert {"KG-368", "KG-370"} <= set(look.checks)
+    polled = await polls.poll()
+    assert polled.phase == ("degraded", "no leader")
+    assert polled.event("LeaderChanged").severity == "error"
+    assert polled.pulse.custom["qdrant_unreachable_peers_ratio"] == 0.5
+    polled = await polls.poll()
+    assert {"KG-368", "KG-370"} <= set(polled.checks)
     stopped = {"consensus_thread_status": "stopped_with_err", "err": CANARY}
     stub.join_cluster(leader=2, consensus_thread_status=stopped)
-    look = await looks.looks(2)
-    assert look.phase == ("degraded", "consensus stopped")
-    assert "KG-369" in look.checks
-    assert CANARY.encode() not in looks.said
+    polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "consensus stopped")
+    assert "KG-369" in polled.checks
+    assert CANARY.encode() not in polls.published_bytes
 
 
-async def test_limits_of_the_process_and_recovery_mode_are_judged(stub: QdrantStub, looks: Looks) -> None:
+async def test_limits_of_the_process_and_recovery_mode_are_checked(stub: QdrantStub, polls: Polls) -> None:
     stub.gauges = {
         "process_open_mmaps": 64_000, "system_max_mmaps": 65_530, "process_open_fds": 850, "process_max_fds": 1_000,
         "app_status_recovery_mode": 1,
     }  # fmt: skip
-    look = await looks.looks(2)
-    assert look.phase == ("degraded", "recovery mode")
-    assert {"KG-371", "KG-372", "KG-373"} <= set(look.checks)
+    polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "recovery mode")
+    assert {"KG-371", "KG-372", "KG-373"} <= set(polled.checks)
 
 
-async def test_slow_and_failing_requests_are_judged_only_when_there_are_enough(stub: QdrantStub, looks: Looks) -> None:
-    await looks.look()
+async def test_slow_and_failing_requests_are_checked_only_when_there_are_enough(stub: QdrantStub, polls: Polls) -> None:
+    await polls.poll()
     for count, expected in ((5, set[str]()), (30, {"KG-364", "KG-365"})):
         for _ in range(2):
             stub.request("/collections/{name}/points/query", count, seconds=0.9)
             stub.request("/collections/{name}/points/query", count // 5, status=500)
-            look = await looks.look()
-        assert {"KG-364", "KG-365"} & set(look.checks) == expected
-    assert look.pulse.custom["qdrant_request_duration_seconds"] == pytest.approx(0.9)
+            polled = await polls.poll()
+        assert {"KG-364", "KG-365"} & set(polled.checks) == expected
+    assert polled.pulse.custom["qdrant_request_duration_seconds"] == pytest.approx(0.9)
 
 
-async def test_nothing_there_and_unknown_names_are_told_apart() -> None:
-    async with looks_at(f"http://127.0.0.1:{free_port()}") as looks:
-        assert (await looks.look()).phase == ("failing", "refused")
-    async with looks_at("http://no-such-host.invalid:6333", timeout_s=5.0, connect_timeout_s=5.0) as looks:
-        look = await looks.look()
-        assert look.phase == ("failing", "unreachable")
-        assert "DNS" in look.sample.unreachable.text
+async def test_closed_port_and_unknown_name_have_their_causes() -> None:
+    async with polls_of(f"http://127.0.0.1:{free_port()}") as polls:
+        assert (await polls.poll()).phase == ("failing", "refused")
+    async with polls_of("http://no-such-host.invalid:6333", timeout_s=5.0, connect_timeout_s=5.0) as polls:
+        polled = await polls.poll()
+        assert polled.phase == ("failing", "unreachable")
+        assert "DNS" in polled.sample.unreachable.text

@@ -1,4 +1,4 @@
-"""What real servers of every major version tell, against what programs beside us count."""
+"""Figures of real servers of every major version, compared with those of other programs."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from kgents_collector_db.backends import Backends
 from kgents_collector_db.discovering import on_this_machine
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
-from support.db_looks import Look, Looks
+from support.db_polls import Polled, Polls
 from support.postgres_exporter import exporter
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, known, make_application, pgbench, watched
@@ -30,10 +30,10 @@ async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_version_is_seen_whole_and_an_idle_one_gives_the_same_bytes(tmp_path: Path, version: int) -> None:
-    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as looks:
+    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as polls:
         await server.sql("create table t as select generate_series(1, 20000) as n; delete from t where n > 15000")
         await server.sql("analyze t; select pg_stat_reset_shared('archiver')")
-        first, second, third = [await later(looks) for _ in range(3)]
+        first, second, third = [await later(polls) for _ in range(3)]
     assert third.sample.faults == ()
     assert third.phase == ("healthy", "")
     assert first.entity_bytes == second.entity_bytes == third.entity_bytes
@@ -49,24 +49,24 @@ async def test_every_version_is_seen_whole_and_an_idle_one_gives_the_same_bytes(
     assert third.health.level == "healthy"
 
 
-async def later(looks: Looks) -> Look:
-    """A look that is far enough from the one before for a rate."""
+async def later(polls: Polls) -> Polled:
+    """A poll far enough from the previous one for a rate."""
     await asyncio.sleep(0.1)
-    return await looks.look()
+    return await polls.poll()
 
 
 async def test_rates_are_those_that_pgbench_counts(postgres: PostgresServer) -> None:
     await asyncio.to_thread(
         postgres.run, "pgbench", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "root", "-i", "-q", "postgres"
     )
-    async with watched(postgres) as looks:
-        first = await looks.look()
+    async with watched(postgres) as polls:
+        first = await polls.poll()
         counted, latency_ms = await pgbench(postgres, 2, "-c", "4", "-N")
         await pause(1.1)  # the statistics of an ended session come at once, those of a running one after 1 s
-        busy = await looks.look()
+        busy = await polls.poll()
         seconds = (busy.sample.identity.now - first.sample.identity.now).total_seconds()
         await asyncio.sleep(0.5)
-        idle = await looks.look()
+        idle = await polls.poll()
     assert known(busy.pulse.performance["tps"]) * seconds == pytest.approx(counted, rel=0.05, abs=60)
     assert busy.pulse.custom["postgres_transaction_rate"] == busy.pulse.performance["tps"]
     assert 4 * counted < known(busy.pulse.performance["qps"]) * seconds < 9 * counted
@@ -87,7 +87,7 @@ async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_
     tmp_path: Path, version: int
 ) -> None:
     """Two databases, so that ours are also those of a session of our own for the other's tables."""
-    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as looks:
+    async with PostgresServer(tmp_path / "pg", version=version) as server, watched(server) as polls:
         await server.sql("create database shop")
         counted: list[float] = []
         for number in range(5):
@@ -97,58 +97,58 @@ async def test_an_idle_server_has_no_transactions_and_one_that_is_used_those_of_
                         await client.execute("select 1")
                     backend: int = client.get_server_pid()
                 await eventually(partial(has_ended, backend))  # with its end it reports its transactions
-            before, look = looks.last, await looks.look("fast", *(("medium",) if number % 2 else ()))
+            before, polled = polls.last, await polls.poll("fast", *(("medium",) if number % 2 else ()))
             if before is not None:
-                seconds = (look.sample.identity.now - before.identity.now).total_seconds()
-                counted.append(known(look.pulse.performance["tps"]) * seconds)
-            await pause(1.3)  # a backend tells of its transactions a second late
+                seconds = (polled.sample.identity.now - before.identity.now).total_seconds()
+                counted.append(known(polled.pulse.performance["tps"]) * seconds)
+            await pause(1.3)  # a backend reports its transactions a second late
     assert counted == pytest.approx([0, 0, 200, 0], abs=8)
 
 
 async def test_the_connections_are_counted_by_the_server_and_as_a_share_of_the_usable(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"max_connections": 20, "superuser_reserved_connections": 3}
-    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as looks:
+    async with PostgresServer(tmp_path / "pg", **settings) as server, watched(server) as polls:
         async with clients(server, 9) as opened:
             await opened[0].execute("begin")
-            look = await looks.look("fast")
-        pool = look.pulse.pool
+            polled = await polls.poll("fast")
+        pool = polled.pulse.pool
         assert pool is not None
         assert (pool.active, pool.idle, pool.max) == (0, 8, 17)
         assert pool.utilization == pytest.approx(10 / 17)
-        assert look.pulse.custom["postgres_connections"] == 10
-        assert look.pulse.custom["postgres_idle_in_transaction"] == 1
+        assert polled.pulse.custom["postgres_connections"] == 10
+        assert polled.pulse.custom["postgres_idle_in_transaction"] == 1
         async with clients(server, 16):
-            full = await looks.looks(2)
+            full = await polls.repeat(2)
     assert full.phase == ("overloaded", "connections")
     assert full.health.level == "critical"
     assert "KG-301" in full.checks
 
 
 async def test_figures_agree_with_the_prometheus_exporter(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks, exporter(postgres) as theirs, clients(postgres, 6) as opened:
+    async with watched(postgres) as polls, exporter(postgres) as theirs, clients(postgres, 6) as opened:
         await opened[0].execute("begin")
-        await looks.look()
+        await polls.poll()
         for _ in range(200):
             await opened[1].execute("select 1")
-        await opened[1].close()  # an ended session tells its statistics at once
+        await opened[1].close()  # a session reports its statistics when it ends
         before = await theirs.figures()
-        look = await later(looks)
+        polled = await later(polls)
         after = await theirs.figures()
-    custom, storage = look.pulse.custom, look.pulse.storage
+    custom, storage = polled.pulse.custom, polled.pulse.storage
     sessions = {name: value for name, value in after.items() if name.startswith("pg_stat_activity_count")}
     in_transaction = sum(value for name, value in sessions.items() if 'state="idle in transaction"' in name)
     assert custom["postgres_idle_in_transaction"] == in_transaction == 1
-    assert look.pulse.pool is not None
-    assert look.pulse.pool.max == value_of(after, "pg_settings_max_connections") - 3
+    assert polled.pulse.pool is not None
+    assert polled.pulse.pool.max == value_of(after, "pg_settings_max_connections") - 3
     size = value_of({name: value for name, value in after.items() if 'datname="postgres"' in name}, DATABASE_SIZE)
     assert storage["databases_bytes"] == pytest.approx(size, rel=0.01)
     commits = [value_of(scrape, "pg_stat_database_xact_commit") for scrape in (before, after)]
-    ours = sum(each.xact_commit for each in look.sample.databases)
+    ours = sum(each.xact_commit for each in polled.sample.databases)
     assert commits[0] <= ours <= commits[1]
     assert commits[0] > 200
     assert custom["postgres_checkpoints_requested"] == 0
     requested = value_of(after, "pg_stat_bgwriter_checkpoints_req")
-    assert look.sample.checkpoints.requested == requested
+    assert polled.sample.checkpoints.requested == requested
 
 
 DATABASE_SIZE = "pg_database_size_bytes"
@@ -163,7 +163,7 @@ def value_of(figures: dict[str, float], name: str) -> float:
 
 async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres: PostgresServer) -> None:
     await postgres.sql("create table t (n int); insert into t values (1)")
-    async with watched(postgres) as looks, clients(postgres, 6) as (root, update, alter, select, holder, advisory):
+    async with watched(postgres) as polls, clients(postgres, 6) as (root, update, alter, select, holder, advisory):
         await root.execute("begin; update t set n = 2")
         await holder.execute("select pg_advisory_lock(7)")
         tasks = []
@@ -175,44 +175,44 @@ async def test_a_blocking_tree_has_its_root_also_behind_advisory_locks(postgres:
         ):
             tasks.append(asyncio.create_task(connection.execute(statement)))
             await waits(postgres, len(tasks))
-        await looks.look("fast")
+        await polls.poll("fast")
         newest = "select max(waitstart) + interval '5.1 s' > now() from pg_locks where not granted"
         await eventually(lambda: postgres.value(f"select not ({newest})"))
-        look = await looks.look("fast")
-        again = await looks.look("fast")
+        polled = await polls.poll("fast")
+        again = await polls.poll("fast")
         pids = {name: each.get_server_pid() for name, each in zip("rh", (root, holder), strict=True)}
         await root.execute("rollback")
         await holder.execute("select pg_advisory_unlock(7)")
         await asyncio.wait(tasks, timeout=10)
-        after = await looks.look("fast")
-    assert look.pulse.custom["postgres_blocked_sessions"] == 3
-    assert look.pulse.custom["postgres_blocking_roots"] == 1
-    assert look.pulse.custom["postgres_advisory_waiting_sessions"] == 1
-    assert look.pulse.custom["postgres_locks_waiting"] == 4
-    assert look.pulse.pool is not None
-    assert look.pulse.pool.waiting == 4
-    told = [each for each in look.facts.events if each.reason == "SessionsBlocked"]
-    assert {f"pid {pids['r']}" in each.text or f"pid {pids['h']}" in each.text for each in told} == {True}
-    assert sorted(each.count for each in told) == [1, 3]
-    assert any("idle in transaction" in each.message for each in told)
+        after = await polls.poll("fast")
+    assert polled.pulse.custom["postgres_blocked_sessions"] == 3
+    assert polled.pulse.custom["postgres_blocking_roots"] == 1
+    assert polled.pulse.custom["postgres_advisory_waiting_sessions"] == 1
+    assert polled.pulse.custom["postgres_locks_waiting"] == 4
+    assert polled.pulse.pool is not None
+    assert polled.pulse.pool.waiting == 4
+    events = [each for each in polled.facts.events if each.reason == "SessionsBlocked"]
+    assert {f"pid {pids['r']}" in each.text or f"pid {pids['h']}" in each.text for each in events} == {True}
+    assert sorted(each.count for each in events) == [1, 3]
+    assert any("idle in transaction" in each.message for each in events)
     assert again.events == []
     assert after.pulse.custom["postgres_blocked_sessions"] == 0
-    assert b"update" not in looks.said
-    assert b"advisory_lock" not in looks.said
+    assert b"update" not in polls.published_bytes
+    assert b"advisory_lock" not in polls.published_bytes
 
 
 async def test_an_index_that_waits_for_older_transactions_to_end_is_not_stuck(postgres: PostgresServer) -> None:
     await postgres.sql("create table t (n int)")
-    async with watched(postgres) as looks, clients(postgres, 2) as (writer, builder):
+    async with watched(postgres) as polls, clients(postgres, 2) as (writer, builder):
         await writer.execute("begin; insert into t values (1)")
         building = asyncio.create_task(builder.execute("create index concurrently on t (n)"))
         await waits(postgres, 1)
         await asyncio.sleep(0.1)
-        look = await looks.look("fast")
+        polled = await polls.poll("fast")
         await writer.execute("commit")
         await building
-    assert look.pulse.custom["postgres_blocked_sessions"] == 1
-    assert look.pulse.custom["postgres_blocked_seconds"] == 0
+    assert polled.pulse.custom["postgres_blocked_sessions"] == 1
+    assert polled.pulse.custom["postgres_blocked_seconds"] == 0
 
 
 async def waits(server: PostgresServer, count: int) -> None:
@@ -221,32 +221,32 @@ async def waits(server: PostgresServer, count: int) -> None:
 
 
 async def test_an_absent_extension_is_a_stated_capability_and_not_a_zero(tmp_path: Path) -> None:
-    async with PostgresServer(tmp_path / "pg", statements=False) as server, watched(server) as looks:
+    async with PostgresServer(tmp_path / "pg", statements=False) as server, watched(server) as polls:
         await server.sql("create extension if not exists plpgsql")
-        await looks.look()
-        absent = await later(looks)
+        await polls.poll()
+        absent = await later(polls)
         await server.sql("create extension pg_stat_statements")
-        await looks.look()
-        unloaded = await later(looks)
+        await polls.poll()
+        unloaded = await later(polls)
     assert absent.entity.attributes["kgents.postgresql.pg_stat_statements"] == "absent"
     assert unloaded.entity.attributes["kgents.postgresql.pg_stat_statements"] == "not preloaded"
-    for look in (absent, unloaded):
-        assert look.sample.faults == ()
-        assert look.pulse.performance["qps"] is None
-        assert look.pulse.performance["latency_ms"] is None
-        assert look.pulse.performance["tps"] is not None
-        assert look.phase == ("healthy", "")
+    for polled in (absent, unloaded):
+        assert polled.sample.faults == ()
+        assert polled.pulse.performance["qps"] is None
+        assert polled.pulse.performance["latency_ms"] is None
+        assert polled.pulse.performance["tps"] is not None
+        assert polled.phase == ("healthy", "")
 
 
 async def test_an_extension_that_is_dropped_is_missed_and_found_again(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
-        await looks.looks(2)
+    async with watched(postgres) as polls:
+        await polls.repeat(2)
         await postgres.sql("drop extension pg_stat_statements")
-        dropped = await later(looks)
+        dropped = await later(polls)
         await postgres.sql("create schema extensions; create extension pg_stat_statements schema extensions")
-        hidden = await looks.looks(3)
+        hidden = await polls.repeat(3)
         await postgres.sql("grant usage on schema extensions to kgents")
-        found = await looks.looks(3)
+        found = await polls.repeat(3)
     assert dropped.sample.faults == ()
     assert dropped.entity.attributes["kgents.postgresql.pg_stat_statements"] == "absent"
     assert dropped.pulse.performance["qps"] is None
@@ -256,59 +256,59 @@ async def test_an_extension_that_is_dropped_is_missed_and_found_again(postgres: 
 
 
 async def test_a_reset_of_statistics_makes_rates_unknown_and_never_wrong(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
+    async with watched(postgres) as polls:
         await postgres.sql("select count(*) from pg_class")
-        await looks.looks(2)
+        await polls.repeat(2)
         await postgres.sql("select pg_stat_reset(), pg_stat_statements_reset()")
-        reset = await later(looks)
-        again = await later(looks)
+        reset = await later(polls)
+        again = await later(polls)
     assert reset.pulse.performance["tps"] is None
     assert reset.pulse.performance["qps"] is None
     assert reset.events == ["StatisticsReset"]
     assert again.pulse.performance["tps"] is not None
 
 
-async def test_statements_are_told_by_their_ids_alone(postgres: PostgresServer) -> None:
+async def test_statements_are_published_by_id_only(postgres: PostgresServer) -> None:
     await postgres.sql("create table secrets (n int)")
-    async with watched(postgres) as looks:
-        await looks.look()
+    async with watched(postgres) as polls:
+        await polls.poll()
         async with clients(postgres, 1) as (client,):
             for _ in range(3):
                 await client.execute("select pg_sleep(0.05), 'swordfish'")
-        look = await looks.look()
-    busy = {name: value for name, value in look.pulse.custom.items() if name.endswith("_busy_ratio")}
+        polled = await polls.poll()
+    busy = {name: value for name, value in polled.pulse.custom.items() if name.endswith("_busy_ratio")}
     assert busy
-    assert known(look.pulse.custom["postgres_busiest_statement_ratio"]) > 0.01
-    assert b"swordfish" not in looks.said
-    assert b"pg_sleep" not in looks.said
-    assert PASSWORD.strip().encode() not in looks.said
+    assert known(polled.pulse.custom["postgres_busiest_statement_ratio"]) > 0.01
+    assert b"swordfish" not in polls.published_bytes
+    assert b"pg_sleep" not in polls.published_bytes
+    assert PASSWORD.strip().encode() not in polls.published_bytes
 
 
-async def test_a_login_without_the_right_to_see_is_told_as_blind_and_never_as_zero(postgres: PostgresServer) -> None:
+async def test_figures_that_a_login_may_not_read_are_null_and_never_zero(postgres: PostgresServer) -> None:
     login = await make_application(postgres)
     async with (
-        watched(postgres, user="app", password=Secret("app")) as looks,
+        watched(postgres, user="app", password=Secret("app")) as polls,
         clients(postgres, 5),
     ):
-        look = await looks.looks(2)
+        polled = await polls.repeat(2)
     assert login["user"] == "app"
-    assert look.phase == ("degraded", "missing privilege")
-    assert look.pulse.pool is not None
-    assert (look.pulse.pool.active, look.pulse.pool.utilization) == (None, None)
-    assert "postgres_connections" not in look.pulse.custom
-    assert "postgres_blocked_sessions" not in look.pulse.custom
-    assert look.entity.attributes["kgents.postgresql.visibility"] == "partial"
-    assert look.health.level == "unknown"
-    assert "KG-316" in look.checks
+    assert polled.phase == ("degraded", "missing privilege")
+    assert polled.pulse.pool is not None
+    assert (polled.pulse.pool.active, polled.pulse.pool.utilization) == (None, None)
+    assert "postgres_connections" not in polled.pulse.custom
+    assert "postgres_blocked_sessions" not in polled.pulse.custom
+    assert polled.entity.attributes["kgents.postgresql.visibility"] == "partial"
+    assert polled.health.level == "unknown"
+    assert "KG-316" in polled.checks
 
 
 async def test_the_collector_stays_within_one_connection_and_its_limits(postgres: PostgresServer) -> None:
-    async with watched(postgres) as looks:
+    async with watched(postgres) as polls:
         for _ in range(4):
-            look = await looks.look()
+            polled = await polls.poll()
         sessions = await postgres.sql("select pid from pg_stat_activity where usename = $1", "kgents")
         name = await postgres.value("select application_name from pg_stat_activity where usename = 'kgents'")
-        session = looks.source._session  # type: ignore[attr-defined]
+        session = polls.source._session  # type: ignore[attr-defined]
         shown = {
             setting: (await session.fetch(f"show {setting}"))[0][setting]
             for setting in ("statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path", "jit")
@@ -321,11 +321,11 @@ async def test_the_collector_stays_within_one_connection_and_its_limits(postgres
         "statement_timeout": "5s", "lock_timeout": "100ms", "default_transaction_read_only": "on",
         "search_path": "pg_catalog", "jit": "off",
     }  # fmt: skip
-    assert look.pulse.custom["collector_connections"] == 1
-    assert 0 < known(look.pulse.custom["collector_look_s"]) < 2
-    assert 10 < known(look.pulse.custom["collector_queries"]) < 30
+    assert polled.pulse.custom["collector_connections"] == 1
+    assert 0 < known(polled.pulse.custom["collector_look_s"]) < 2
+    assert 10 < known(polled.pulse.custom["collector_queries"]) < 30
     async with watched(postgres) as after:
-        await after.look()
+        await after.poll()
     await eventually(lambda: postgres.value("select count(*) = 0 from pg_stat_activity where usename = 'kgents'"))
 
 
@@ -333,50 +333,50 @@ async def test_more_collectors_than_five_stay_out(postgres: PostgresServer) -> N
     login: dict[str, Any] = {
         "user": "kgents", "password": PASSWORD, "server_settings": {"application_name": "kgents-collector-db"}
     }  # fmt: skip
-    async with clients(postgres, 5, **login), watched(postgres) as looks:
-        look = await looks.looks(2)
-    assert look.phase == ("degraded", "own limit")
-    assert look.sample.connections == 0
+    async with clients(postgres, 5, **login), watched(postgres) as polls:
+        polled = await polls.repeat(2)
+    assert polled.phase == ("degraded", "own limit")
+    assert polled.sample.connections == 0
 
 
 async def test_messages_of_the_log_are_counted_by_severity_over_rotation(postgres: PostgresServer) -> None:
-    async with watched(postgres, log_path=str(postgres.log)) as looks:
-        await looks.look()
+    async with watched(postgres, log_path=str(postgres.log)) as polls:
+        await polls.poll()
         for _ in range(3):
             with pytest.raises(Exception, match="division"):
                 await postgres.sql("select 1/0")
-        look = await looks.look("fast")
-        quiet = await looks.look("fast")
+        polled = await polls.poll("fast")
+        quiet = await polls.poll("fast")
         postgres.log.rename(postgres.log.with_suffix(".1"))
         postgres.log.write_text("2026-01-01 00:00:00 UTC [1] FATAL:  too many\n")
-        rotated = await looks.look("fast")
-    assert look.pulse.custom["postgres_log_errors"] == 3
+        rotated = await polls.poll("fast")
+    assert polled.pulse.custom["postgres_log_errors"] == 3
     assert quiet.pulse.custom["postgres_log_errors"] == 0
     assert rotated.pulse.custom["postgres_log_fatals"] == 1
-    assert b"division" not in looks.said
+    assert b"division" not in polls.published_bytes
 
 
 async def test_a_log_that_cannot_be_read_is_a_fault_of_its_own(postgres: PostgresServer) -> None:
-    async with watched(postgres, log_path="/nowhere/postgresql.log") as looks:
-        look: Look = await looks.look()
-    assert look.phase == ("healthy", "")
-    assert any(fault.startswith("log: expected a readable log at /nowhere") for fault in look.sample.faults)
+    async with watched(postgres, log_path="/nowhere/postgresql.log") as polls:
+        polled: Polled = await polls.poll()
+    assert polled.phase == ("healthy", "")
+    assert any(fault.startswith("log: expected a readable log at /nowhere") for fault in polled.sample.faults)
 
 
-async def test_tables_of_every_database_are_looked_into_one_after_the_other(postgres: PostgresServer) -> None:
+async def test_tables_are_read_from_one_database_after_the_other(postgres: PostgresServer) -> None:
     await postgres.sql("create database shop")
     filled = "create table t as select generate_series(1, 20000) as n; delete from t where n > 5000; analyze t"
     await postgres.sql(filled, database="shop")
-    async with watched(postgres) as looks:
-        look = await looks.looks(2)
-        await postgres.sql("create database copy template template1")  # nobody of ours is in the way
-    assert look.pulse.custom["postgres_dead_tuples"] == pytest.approx(15_000, rel=0.01)
-    assert look.pulse.custom["postgres_dead_tuples_worst_ratio"] == pytest.approx(0.75, rel=0.01)
-    assert look.entity.attributes["kgents.postgresql.databases"] == ["postgres", "shop"]
+    async with watched(postgres) as polls:
+        polled = await polls.repeat(2)
+        await postgres.sql("create database copy template template1")  # none of our sessions blocks it
+    assert polled.pulse.custom["postgres_dead_tuples"] == pytest.approx(15_000, rel=0.01)
+    assert polled.pulse.custom["postgres_dead_tuples_worst_ratio"] == pytest.approx(0.75, rel=0.01)
+    assert polled.entity.attributes["kgents.postgresql.databases"] == ["postgres", "shop"]
 
 
 @pytest.mark.skipif(not os.access("/var/run/postgresql", os.W_OK), reason="/var/run/postgresql is not ours to use")
-async def test_a_server_of_this_machine_is_found_if_it_lets_us_in_as_we_are(tmp_path: Path) -> None:
+async def test_a_server_of_this_machine_is_found_if_it_accepts_this_user(tmp_path: Path) -> None:
     async with PostgresServer(tmp_path / "pg", sockets=["/var/run/postgresql"]) as server:
         user = pwd.getpwuid(os.geteuid()).pw_name
         if user != "root":

@@ -1,4 +1,4 @@
-"""Laws of the Qdrant mapping, whatever its metrics say."""
+"""Invariants of the Qdrant mapping, for any metrics."""
 
 from hypothesis import given
 from hypothesis import strategies as st

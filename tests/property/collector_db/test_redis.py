@@ -1,4 +1,4 @@
-"""Laws of the Redis mapping, whatever a server counts and says."""
+"""Invariants of the Redis mapping, for any counters and texts of a server."""
 
 from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ def sample(at_s: float, fields: dict[str, str]) -> RedisSample:
     return RedisSample(at=AT, address="h:1", info=Info({**FIXED, **fields}), info_at_s=at_s)
 
 
-def look(previous: RedisSample | None, current: RedisSample, published: Facts | None = None) -> Facts:
+def observed(previous: RedisSample | None, current: RedisSample, published: Facts | None = None) -> Facts:
     known = {each.ref: each for each in published.entities} if published is not None else {}
     return redis.observe(previous, current, Scope("c1", "cache", "", 10.0, AT, known))
 
@@ -40,10 +40,10 @@ def test_figures_never_move_the_entity_and_rates_are_never_negative(
     first: dict[str, str], second: dict[str, str], seconds: float
 ) -> None:
     before, now = sample(0, first), sample(seconds, second)
-    seen = look(None, before)
-    again = look(before, now, seen)
+    seen = observed(None, before)
+    again = observed(before, now, seen)
     state = [each for each in seen.entities if each.created_at is not None]
-    if state:  # a first look without the time of the start learns it later, once
+    if state:  # a first poll without the start time gets it later, once
         assert [encode(each) for each in again.entities] == [encode(each) for each in seen.entities]
     (pulse,) = again.pulses
     assert isinstance(pulse, DatabasePulse)
@@ -55,7 +55,7 @@ def test_figures_never_move_the_entity_and_rates_are_never_negative(
 @given(st.text())
 def test_any_text_is_read_without_a_fault(text: str) -> None:
     info = Info.parse(text)
-    assert encode(look(None, RedisSample(at=AT, address="h:1", info=info)).entities[0])
+    assert encode(observed(None, RedisSample(at=AT, address="h:1", info=info)).entities[0])
 
 
 @given(now=histograms, ranks=st.lists(st.floats(0.01, 1.0), min_size=2, max_size=5))

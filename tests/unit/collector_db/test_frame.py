@@ -15,7 +15,7 @@ from support.build import make_entity
 pytestmark = pytest.mark.unit
 
 
-def test_breaker_opens_after_failures_in_a_row_and_one_look_decides_afterwards() -> None:
+def test_breaker_opens_after_failures_in_a_row_and_one_poll_decides_afterwards() -> None:
     breaker = Breaker(failures=3, pause_s=60)
     for now_s in (0, 10):
         breaker.note("frozen", now_s, jitter=0)
@@ -42,7 +42,7 @@ def test_breaker_never_opens_for_what_costs_the_database_nothing(cause: str) -> 
         assert not breaker.is_open(now_s)
 
 
-def test_dearer_tiers_are_due_at_once_and_then_by_their_interval() -> None:
+def test_costly_tiers_are_due_at_once_and_then_by_their_interval() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
     assert schedule.due(6) == {"fast", "medium", "slow"}
     schedule.note(schedule.due(6), 6, succeeded=True)
@@ -52,18 +52,18 @@ def test_dearer_tiers_are_due_at_once_and_then_by_their_interval() -> None:
     assert schedule.due(606) == {"fast", "medium", "slow"}
 
 
-def test_dearer_tier_that_blinds_a_look_waits_for_its_next_turn() -> None:
+def test_costly_tier_that_fails_a_poll_waits_for_its_next_interval() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
     schedule.note(schedule.due(0), 0, succeeded=True)
     assert schedule.due(60) == {"fast", "medium"}
     schedule.note(schedule.due(60), 60, succeeded=False)
     assert schedule.due(70) == {"fast"}
-    schedule.note(schedule.due(70), 70, succeeded=True)  # so it was the other
+    schedule.note(schedule.due(70), 70, succeeded=True)  # so the costly tier failed
     assert schedule.due(80) == {"fast"}
     assert schedule.due(130) == {"fast", "medium"}
 
 
-def test_server_that_was_down_is_seen_whole_as_soon_as_it_is_back() -> None:
+def test_all_tiers_are_due_as_soon_as_a_server_is_back() -> None:
     schedule = Schedule(PostgresTarget(medium_interval_s=60, slow_interval_s=600))
     for now_s in (0, 10, 20):
         schedule.note(schedule.due(now_s), now_s, succeeded=False)
@@ -72,13 +72,13 @@ def test_server_that_was_down_is_seen_whole_as_soon_as_it_is_back() -> None:
     assert schedule.due(40) == {"fast", "medium", "slow"}
 
 
-def test_one_blind_look_changes_no_status_and_two_do() -> None:
+def test_one_failed_poll_changes_no_status_and_two_do() -> None:
     known, first = make_entity("db", status="running"), make_entity("db")
-    blind = Unreachable("failing", "frozen", "…")
-    assert kept(known, first, blind, is_confirmed=False) == known
-    confirmed = kept(known, first, blind, is_confirmed=True)
+    unreachable = Unreachable("failing", "frozen", "…")
+    assert kept(known, first, unreachable, is_confirmed=False) == known
+    confirmed = kept(known, first, unreachable, is_confirmed=True)
     assert (confirmed.status, confirmed.reason, confirmed.uid) == ("failed", "frozen", known.uid)
-    assert kept(None, first, blind, is_confirmed=False).status == "unknown"
+    assert kept(None, first, unreachable, is_confirmed=False).status == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -113,21 +113,21 @@ def test_marked_entity_is_a_target(
         ({"kgents.io/database": "postgres"}, "found none"),
     ],
 )
-def test_mark_that_cannot_be_followed_is_told_without_quoting_it(marks: dict[str, str], words: str) -> None:
-    said = found(make_entity("pg", labels=marks))
-    assert isinstance(said, str)
-    assert words in said
-    assert "oracle" not in said
+def test_unusable_mark_is_reported_without_quoting_it(marks: dict[str, str], words: str) -> None:
+    problem = found(make_entity("pg", labels=marks))
+    assert isinstance(problem, str)
+    assert words in problem
+    assert "oracle" not in problem
 
 
 @pytest.mark.parametrize("address", ["someone@elsewhere:6333", "a/b:6333", "a]b:6333", "a b:6333"])
-def test_address_that_would_make_another_url_is_no_place_to_look(address: str) -> None:
-    said = found(make_entity("vectors", labels={"kgents.io/database": "qdrant"}, addresses=[address]))
-    assert isinstance(said, str)
-    assert "found none" in said
+def test_address_with_characters_of_a_url_is_not_polled(address: str) -> None:
+    problem = found(make_entity("vectors", labels={"kgents.io/database": "qdrant"}, addresses=[address]))
+    assert isinstance(problem, str)
+    assert "found none" in problem
 
 
-def test_pod_that_has_no_address_yet_is_nobodys_mistake() -> None:
+def test_pod_without_an_address_yet_is_no_fault() -> None:
     marks = {"kgents.io/database": "postgres"}
     assert found(make_entity("pg", status="pending", labels=marks)) is None
     assert isinstance(found(make_entity("pg", status="running", labels=marks)), str)
@@ -147,7 +147,7 @@ def test_unmarked_or_ending_entities_are_no_targets() -> None:
         ({"postgres": {"a": PostgresTarget()}, "redis": {"a": RedisTarget()}}, "expected a target of its own name"),
     ],
 )
-def test_names_that_would_be_mixed_up_are_refused(targets: dict[str, dict[str, PostgresTarget]], words: str) -> None:
+def test_ambiguous_names_are_refused(targets: dict[str, dict[str, PostgresTarget]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Config(**targets)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""What a PostgreSQL look means, where a real server cannot be brought to show it."""
+"""Mapping of PostgreSQL samples that a real server cannot be made to return."""
 
 import os
 import ssl
@@ -74,7 +74,7 @@ def sample(seconds: float = 0, who: Identity | None = None, **fields: Any) -> Po
     )
 
 
-def look(previous: PostgresSample | None, current: PostgresSample, published: Facts | None = None) -> Facts:
+def observed(previous: PostgresSample | None, current: PostgresSample, published: Facts | None = None) -> Facts:
     entities = {entity.ref: entity for entity in (published.entities if published else [])}
     return declared(postgres.observe(previous, current, Scope("c1", "orders", "shop", 10.0, current.at, entities)))
 
@@ -95,7 +95,7 @@ def commits(*numbers: int, reset: datetime | None = None) -> tuple[Database, ...
         (sample(0, databases=commits(10, 20)), sample(10, databases=commits(60, 70)), 10.0),
         (sample(0, databases=commits(10)), sample(10, databases=commits(10, 50)), 5.0),  # made since
         (sample(0, databases=commits(10, 20)), sample(10, databases=commits(60)), 5.0),  # dropped since
-        (sample(0, databases=commits(10)), sample(10, databases=commits(5)), None),  # began anew
+        (sample(0, databases=commits(10)), sample(10, databases=commits(5)), None),  # counter was reset
         (sample(0, databases=commits(10)), sample(10, databases=commits(60, reset=at(5))), None),
         (sample(0, databases=commits(10)), sample(10, identity(10, started=at(5)), databases=commits(60)), None),
         (sample(0, databases=commits(10)), sample(0, databases=commits(60)), None),
@@ -106,7 +106,7 @@ def commits(*numbers: int, reset: datetime | None = None) -> tuple[Database, ...
 def test_rate_is_that_of_the_time_between_or_it_is_not_known(
     before: PostgresSample, now: PostgresSample, expected: float | None
 ) -> None:
-    assert pulse(look(before, now)).performance["tps"] == expected
+    assert pulse(observed(before, now)).performance["tps"] == expected
 
 
 def statements(seconds: float, *rows: tuple[int, int, float], dealloc: int = 0) -> Statements:
@@ -115,7 +115,7 @@ def statements(seconds: float, *rows: tuple[int, int, float], dealloc: int = 0) 
 
 def test_first_use_of_a_database_is_no_reset_of_its_statistics() -> None:
     """Before PostgreSQL 15 they are there from then on, and so is the time of their reset."""
-    facts = look(sample(0, databases=commits(10, 0)), sample(10, databases=(*commits(20), *used_since(at(5)))))
+    facts = observed(sample(0, databases=commits(10, 0)), sample(10, databases=(*commits(20), *used_since(at(5)))))
     assert pulse(facts).performance["tps"] == 6
     assert facts.events == []
 
@@ -152,11 +152,15 @@ def standby(seconds: float = 0, **fields: Any) -> PostgresSample:
         ({}, None, (True, 0, 0.0)),  # idle for an hour, and up to date
         ({}, 700, (True, 200, 0.0)),
         ({"received": 800}, None, (True, 300, 3600.0)),
-        ({"status": None, "msg_age_s": None}, None, (False, None, None)),  # everything received is replayed: no proof
+        (
+            {"status": None, "msg_age_s": None},
+            None,
+            (False, None, None),
+        ),  # all received WAL is replayed: no proof of being up to date
         ({"status": None, "msg_age_s": None}, 314_000_500, (False, 314_000_000, None)),
-        ({"msg_age_s": 50.0}, None, (False, None, None)),  # the socket is open, and nothing comes
+        ({"msg_age_s": 50.0}, None, (False, None, None)),  # the socket is open, and no message arrives
         ({"status": "waiting"}, None, (False, None, None)),
-        ({}, 400, (True, 0, 0.0)),  # the primary was looked at before the standby
+        ({}, 400, (True, 0, 0.0)),  # the primary was polled before the standby
     ],
 )
 def test_lag_is_known_only_over_a_link_that_lives(
@@ -167,41 +171,41 @@ def test_lag_is_known_only_over_a_link_that_lives(
     assert (found.link_up, found.bytes, found.seconds) == expected
 
 
-def test_lag_is_no_longer_than_it_takes_to_replay_what_came_by_the_look_before() -> None:
-    """One transaction writes for an hour: nothing is committed meanwhile, and the standby keeps up."""
+def test_lag_is_at_most_the_time_to_replay_what_the_previous_poll_had_received() -> None:
+    """During a transaction of one hour no commit arrives, and the standby keeps up."""
     before = standby(received=700, replayed=600)
-    assert pulse(look(before, standby(10, received=900, replayed=700))).replication["lag_s"] == 10
-    assert pulse(look(before, standby(10, received=900, replayed=699))).replication["lag_s"] == 3600
+    assert pulse(observed(before, standby(10, received=900, replayed=700))).replication["lag_s"] == 10
+    assert pulse(observed(before, standby(10, received=900, replayed=699))).replication["lag_s"] == 3600
 
 
-def test_server_that_replays_an_archive_has_no_link_that_could_be_down() -> None:
-    said = pulse(look(None, standby(status=None, msg_age_s=None, has_upstream=False)))
-    assert (said.phase, said.cause) == ("healthy", "")
-    assert "link_down_s" not in said.replication
+def test_server_that_replays_an_archive_has_no_link_that_can_be_down() -> None:
+    figures = pulse(observed(None, standby(status=None, msg_age_s=None, has_upstream=False)))
+    assert (figures.phase, figures.cause) == ("healthy", "")
+    assert "link_down_s" not in figures.replication
 
 
-def test_what_could_not_be_read_this_time_stays_said() -> None:
+def test_attributes_of_an_unread_section_stay_published() -> None:
     seen = sample(
         databases=(database(),),
         senders=(Sender("a", "streaming", "async", 0, None, None, None, None),),
         slots=(Slot("s", "physical", True, "reserved", None, None, 1, None, None, None, None),),
         settings=Settings(0, "on", "off", 1, 2),
     )
-    first = look(None, seen)
-    assert encode(look(seen, sample(10), first).entities[0]) == encode(first.entities[0])
-    gone = look(seen, sample(10, databases=(), senders=(), slots=()), first).entities[0]
+    first = observed(None, seen)
+    assert encode(observed(seen, sample(10), first).entities[0]) == encode(first.entities[0])
+    gone = observed(seen, sample(10, databases=(), senders=(), slots=()), first).entities[0]
     assert "kgents.postgresql.standbys" not in gone.attributes
 
 
 def test_waiting_for_older_transactions_to_end_is_normal_work() -> None:
     root = Blocked(1, "pg_dump", "active", "", 7300.0, START, None, [])
     index = Blocked(2, "psql", "active", "virtualxid", 7200.0, START, 7200.0, [1])
-    facts = look(None, sample(blocking=(root, index)))
+    facts = observed(None, sample(blocking=(root, index)))
     assert pulse(facts).phase == "healthy"
     assert pulse(facts).custom["postgres_blocked_seconds"] == 0
     assert facts.events == []
     stuck = structs.replace(index, wait_event="relation")
-    assert [event.reason for event in look(None, sample(blocking=(root, stuck))).events] == ["SessionsBlocked"]
+    assert [event.reason for event in observed(None, sample(blocking=(root, stuck))).events] == ["SessionsBlocked"]
 
 
 def test_waiting_to_be_elected_is_normal_work_and_what_waits_behind_it_is_not() -> None:
@@ -209,30 +213,30 @@ def test_waiting_to_be_elected_is_normal_work_and_what_waits_behind_it_is_not() 
     candidates = [
         Blocked(pid, f"worker-{pid}", "active", "advisory", 7200.0, START, 7200.0, [1]) for pid in range(2, 9)
     ]
-    facts = look(None, sample(blocking=(leader, *candidates)))
-    said = pulse(facts)
-    assert said.phase == "healthy"
-    assert (said.custom["postgres_blocked_sessions"], said.custom["postgres_blocked_seconds"]) == (0, 0)
-    assert said.custom["postgres_blocking_roots"] == 0
-    assert said.custom["postgres_advisory_waiting_sessions"] == 7
-    assert said.custom["postgres_advisory_waiting_seconds"] == 7200
+    facts = observed(None, sample(blocking=(leader, *candidates)))
+    figures = pulse(facts)
+    assert figures.phase == "healthy"
+    assert (figures.custom["postgres_blocked_sessions"], figures.custom["postgres_blocked_seconds"]) == (0, 0)
+    assert figures.custom["postgres_blocking_roots"] == 0
+    assert figures.custom["postgres_advisory_waiting_sessions"] == 7
+    assert figures.custom["postgres_advisory_waiting_seconds"] == 7200
     assert [(event.reason, event.severity) for event in facts.events] == [("SessionsBlocked", "info")]
     user = Blocked(20, "web", "active", "transactionid", 40.0, START, 40.0, [2])
-    facts = look(None, sample(blocking=(leader, *candidates, user)))
-    said = pulse(facts)
-    assert (said.phase, said.cause) == ("degraded", "blocked sessions")
-    assert (said.custom["postgres_blocked_sessions"], said.custom["postgres_blocked_seconds"]) == (1, 40)
-    assert said.custom["postgres_blocking_roots"] == 1
+    facts = observed(None, sample(blocking=(leader, *candidates, user)))
+    figures = pulse(facts)
+    assert (figures.phase, figures.cause) == ("degraded", "blocked sessions")
+    assert (figures.custom["postgres_blocked_sessions"], figures.custom["postgres_blocked_seconds"]) == (1, 40)
+    assert figures.custom["postgres_blocking_roots"] == 1
     assert [(event.reason, event.severity) for event in facts.events] == [("SessionsBlocked", "warning")]
 
 
 def test_our_own_transactions_are_not_the_databases_work() -> None:
-    said = pulse(look(
+    figures = pulse(observed(
         sample(0, databases=commits(100), own_transactions=40),
         sample(10, databases=commits(160), own_transactions=60),
     ))  # fmt: skip
-    assert said.performance["tps"] == said.custom["postgres_transaction_rate"] == 4
-    few = pulse(look(
+    assert figures.performance["tps"] == figures.custom["postgres_transaction_rate"] == 4
+    few = pulse(observed(
         sample(0, databases=commits(100), own_transactions=40),
         sample(10, databases=commits(110), own_transactions=60),
     ))  # fmt: skip
@@ -245,29 +249,29 @@ def test_clock_of_the_primary_ahead_of_the_standbys_makes_no_lag_below_zero() ->
     assert found.seconds == 0
 
 
-def test_log_that_is_kept_for_a_slot_is_measured_by_what_the_server_wants_to_keep() -> None:
+def test_wal_that_a_slot_retains_is_compared_with_max_wal_size() -> None:
     slot = Slot("s", "physical", False, "extended", None, None, 12 * 1024**3, None, None, None, None)
-    said = pulse(look(None, sample(slots=(slot,), settings=Settings(0, "on", "off", 1, 1024**3))))
-    assert said.replication["slot_retained_ratio"] == 12
+    figures = pulse(observed(None, sample(slots=(slot,), settings=Settings(0, "on", "off", 1, 1024**3))))
+    assert figures.replication["slot_retained_ratio"] == 12
 
 
-def test_one_of_two_standbys_of_one_name_is_missed() -> None:
+def test_loss_of_one_of_two_standbys_of_one_name_is_noticed() -> None:
     one = Sender("walreceiver", "streaming", "async", 0, None, None, None, None)
-    facts = look(sample(senders=(one, one)), sample(10, senders=(one,)))
+    facts = observed(sample(senders=(one, one)), sample(10, senders=(one,)))
     assert [event.reason for event in facts.events] == ["StandbyLost"]
 
 
 @pytest.mark.parametrize(
     ("mode", "in_recovery", "expected"), [("on", False, 1.0), ("on", True, None), ("always", True, 1.0)]
 )
-def test_archiving_is_judged_where_it_is_done(mode: str, in_recovery: bool, expected: float | None) -> None:
+def test_archiving_is_checked_only_where_it_is_enabled(mode: str, in_recovery: bool, expected: float | None) -> None:
     who = identity(archive_mode=mode, in_recovery=in_recovery)
-    facts = look(sample(archiver=Archiver(5, 0, 60.0, None)), sample(10, who, archiver=Archiver(5, 1, 60.0, 5.0)))
+    facts = observed(sample(archiver=Archiver(5, 0, 60.0, None)), sample(10, who, archiver=Archiver(5, 1, 60.0, 5.0)))
     assert pulse(facts).custom.get("postgres_archiving_failing") == expected
 
 
-def test_renamed_database_has_not_done_all_its_work_just_now() -> None:
-    facts = look(
+def test_renamed_database_keeps_its_counters() -> None:
+    facts = observed(
         sample(databases=(database("blue", oid=1, deadlocks=5000, xact_commit=10**9),)),
         sample(10, databases=(database("green", oid=1, deadlocks=5000, xact_commit=10**9 + 50),)),
     )
@@ -275,24 +279,24 @@ def test_renamed_database_has_not_done_all_its_work_just_now() -> None:
     assert facts.events == []
 
 
-def test_time_since_the_link_is_down_outlives_a_restart_of_the_collector() -> None:
+def test_time_since_the_link_went_down_outlives_a_restart_of_the_collector() -> None:
     cut = standby(status=None, msg_age_s=None)
-    first = look(None, cut)
-    later = look(None, structs.replace(cut, at=at(90)), first)
+    first = observed(None, cut)
+    later = observed(None, structs.replace(cut, at=at(90)), first)
     assert pulse(later).replication["link_down_s"] == 90
     assert later.entities == first.entities
 
 
-def test_standby_that_reports_nothing_has_no_lag_only_if_it_is_not_behind() -> None:
+def test_standby_without_reported_lag_has_no_lag_only_if_it_is_not_behind() -> None:
     idle = Sender("a", "streaming", "async", 0, None, None, None, None)
     behind = Sender("b", "streaming", "async", 5000, None, None, None, None)
-    assert pulse(look(None, sample(senders=(idle,)))).replication["standby_lag_s"] == 0
-    assert pulse(look(None, sample(senders=(behind,)))).replication["standby_lag_s"] is None
+    assert pulse(observed(None, sample(senders=(idle,)))).replication["standby_lag_s"] == 0
+    assert pulse(observed(None, sample(senders=(behind,)))).replication["standby_lag_s"] is None
 
 
-def test_who_holds_vacuum_back_is_told_by_holder() -> None:
+def test_vacuum_horizon_is_reported_by_holder() -> None:
     figures = pulse(
-        look(
+        observed(
             None,
             sample(
                 activity=(Activity("client backend", "active", "", 1, 0, 5.0, 5.0, None, 1000),),
@@ -310,19 +314,19 @@ def test_who_holds_vacuum_back_is_told_by_holder() -> None:
     assert figures["postgres_freeze_ratio"] == 7.5
 
 
-def test_another_database_under_the_same_name_is_told() -> None:
-    first = look(None, sample())
-    second = look(sample(), structs.replace(sample(10), system_id="8"), first)
+def test_another_database_under_the_same_name_is_an_event() -> None:
+    first = observed(None, sample())
+    second = observed(sample(), structs.replace(sample(10), system_id="8"), first)
     assert [event.reason for event in second.events] == ["Replaced"]
     assert second.entities[0].uid == "8"
 
 
-def test_restart_while_the_collector_was_away_is_told_and_at_most_once() -> None:
-    first = look(None, sample())
+def test_restart_while_the_collector_was_down_is_one_event() -> None:
+    first = observed(None, sample())
     restarted = sample(60, identity(60, started=at(50)))
-    second = look(None, restarted, first)
+    second = observed(None, restarted, first)
     assert [event.reason for event in second.events] == ["Restarted"]
-    assert look(restarted, restarted, second).events == []
+    assert observed(restarted, restarted, second).events == []
 
 
 def error_of(kind: type[Exception], routine: str = "") -> Exception:
@@ -440,12 +444,12 @@ def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_
 
 
 def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
-    look = Poll(TARGET, SystemClock())
-    assert look.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
-    assert look.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
-    blind = look.unreachable(Unreachable("failing", "refused", ""), None)
-    assert blind.faults == ()
-    (fault,) = look.sample(identity(), {}, "absent").faults
+    poll = Poll(TARGET, SystemClock())
+    assert poll.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
+    assert poll.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
+    unreachable = poll.unreachable(Unreachable("failing", "refused", ""), None)
+    assert unreachable.faults == ()
+    (fault,) = poll.sample(identity(), {}, "absent").faults
     assert fault.startswith("locks: the server's answer has an unknown form")
 
 

@@ -37,7 +37,7 @@ RAFT = Raft(
 )  # fmt: skip
 
 
-def look(sample: QdrantSample, published: Facts | None = None, previous: QdrantSample | None = None) -> Facts:
+def observed(sample: QdrantSample, published: Facts | None = None, previous: QdrantSample | None = None) -> Facts:
     known = {each.ref: each for each in published.entities} if published is not None else {}
     return declared(qdrant.observe(previous, sample, Scope("c1", "vectors", "shop", 10.0, AT, known)))
 
@@ -55,7 +55,7 @@ def sample(*collections: Collection, raft: Raft | None = None, **more: object) -
     )
 
 
-def test_text_format_is_read_and_what_is_none_is_passed_over() -> None:
+def test_text_format_is_read_and_other_lines_are_skipped() -> None:
     lines = parse(TEXT)
     assert value(lines, "rest_responses_total") == 7
     assert value(lines, "collections_total") == 3
@@ -64,7 +64,7 @@ def test_text_format_is_read_and_what_is_none_is_passed_over() -> None:
     assert buckets(lines, "took") == {0.1: 4, 1.0: 8}
 
 
-def test_series_that_is_new_began_at_zero_and_one_that_fell_says_that_all_began_anew() -> None:
+def test_new_series_counts_from_zero_and_one_that_fell_means_a_restart() -> None:
     old, new = (Line("a", {"x": "1"}, 5),), (Line("a", {"x": "1"}, 7), Line("a", {"x": "2"}, 3))
     assert sum((growth(old, new, "a") or {}).values()) == 5
     assert growth(new, old, "a") is None
@@ -92,46 +92,48 @@ def test_percentile_is_interpolated_and_ends_at_the_last_bound() -> None:
         ("", False),
     ],
 )
-def test_searches_are_told_from_other_requests(endpoint: str, expected: bool) -> None:
+def test_searches_are_distinguished_from_other_requests(endpoint: str, expected: bool) -> None:
     assert is_search(Line("rest_responses_total", {"endpoint": endpoint}, 1)) is expected
 
 
-def test_copy_that_is_on_its_way_is_neither_dead_nor_an_answer() -> None:
+def test_replica_in_transfer_is_neither_dead_nor_active() -> None:
     copies = (Replica(0, 1, "Active"), Replica(0, 2, "Partial"), Replica(1, 2, "Recovery"), Replica(2, 1, "ActiveRead"))
     assert (dead({"docs": Shards(copies)}), lost({"docs": Shards(copies)})) == (0, 1)
 
 
 def test_collections_belong_to_their_database_and_are_owned_by_it() -> None:
-    facts = look(sample(Collection(name="docs", status="green", points=1)))
+    facts = observed(sample(Collection(name="docs", status="green", points=1)))
     database, docs = facts.entities
     assert docs.ref == Ref("c1", "collection", "vectors/docs", "shop")
     assert [each.peer for each in database.connections if each.kind == "owns"] == [docs.ref]
 
 
-def test_writes_that_make_it_optimize_are_no_news() -> None:
-    green = look(sample(Collection(name="docs", status="green", points=1, segments=2)))
-    yellow = look(sample(Collection(name="docs", status="yellow", points=9, segments=5)), green)
+def test_writes_that_start_optimizing_do_not_change_the_entity() -> None:
+    green = observed(sample(Collection(name="docs", status="green", points=1, segments=2)))
+    yellow = observed(sample(Collection(name="docs", status="yellow", points=9, segments=5)), green)
     assert [encode(each) for each in yellow.entities] == [encode(each) for each in green.entities]
     assert not yellow.events
 
 
 def test_cluster_that_could_not_be_read_stays_as_it_was() -> None:
     docs = Collection(name="docs", status="green")
-    seen = look(sample(docs, raft=RAFT))
-    again = look(sample(docs), seen)
+    seen = observed(sample(docs, raft=RAFT))
+    again = observed(sample(docs), seen)
     assert [encode(each) for each in again.entities] == [encode(each) for each in seen.entities]
 
 
 def test_list_that_could_not_be_read_removes_nothing() -> None:
-    seen = look(sample(Collection(name="docs", status="green")))
-    starting = look(QdrantSample(at=AT, address="q1:6333", ready=False), seen)
+    seen = observed(sample(Collection(name="docs", status="green")))
+    starting = observed(QdrantSample(at=AT, address="q1:6333", ready=False), seen)
     assert [each.ref for each in starting.entities] == [each.ref for each in seen.entities]
-    blind = QdrantSample(at=AT, address="q1:6333", unreachable=Unreachable("failing", "refused", "x"))
-    assert [each.ref for each in look(blind, seen, blind).entities] == [each.ref for each in seen.entities]
+    unreachable = QdrantSample(at=AT, address="q1:6333", unreachable=Unreachable("failing", "refused", "x"))
+    assert [each.ref for each in observed(unreachable, seen, unreachable).entities] == [
+        each.ref for each in seen.entities
+    ]
 
 
 @pytest.mark.parametrize("url", ["qdrant:6333", "ftp://qdrant", "http://", "http://user:pw@qdrant:6333"])
-def test_url_that_cannot_be_meant_is_refused_and_not_repeated(url: str) -> None:
+def test_unusable_url_is_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(ValueError, match="url: expected") as error:
         QdrantTarget(url=url)
     assert "pw" not in str(error.value)
@@ -141,5 +143,5 @@ def test_url_that_cannot_be_meant_is_refused_and_not_repeated(url: str) -> None:
     ("url", "address"),
     [("http://q:6333", "q:6333"), ("https://q", "q:443"), ("http://q", "q:80"), ("http://[::1]:6333", "[::1]:6333")],
 )
-def test_address_of_a_target_is_one_that_others_may_name(url: str, address: str) -> None:
+def test_address_of_a_target_is_host_and_port(url: str, address: str) -> None:
     assert QdrantTarget(url=url).address == address

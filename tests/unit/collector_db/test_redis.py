@@ -1,4 +1,4 @@
-"""Redis mapping: INFO's words to figures, and which of them mean what."""
+"""Redis mapping: fields of INFO to entity, figures and events."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -49,11 +49,11 @@ def sample(at_s: float = 0.0, *, own_commands: int = 0, limit: int | None = None
     )
 
 
-def blind(cause: str = "frozen", phase: str = "failing") -> RedisSample:
+def unreachable(cause: str = "frozen", phase: str = "failing") -> RedisSample:
     return RedisSample(at=AT, address="redis.shop:6379", unreachable=Unreachable(phase, cause, "x"))
 
 
-def look(
+def observed(
     current: RedisSample, previous: RedisSample | None = None, published: Facts | None = None
 ) -> tuple[Entity, DatabasePulse, Facts]:
     known = {each.ref: each for each in published.entities} if published is not None else {}
@@ -86,14 +86,14 @@ def test_our_own_commands_are_not_the_databases_work() -> None:
     "changed",
     [{"run_id": "r2"}, {"total_commands_processed": "999"}, {"keyspace_hits": "0", "total_commands_processed": "5000"}],
 )
-def test_restart_or_reset_leaves_nothing_to_compare_with(changed: dict[str, Any]) -> None:
+def test_no_delta_across_a_restart_or_reset(changed: dict[str, Any]) -> None:
     assert Delta.between(sample(0), sample(10, **changed)) is None
     assert Delta.between(None, sample(10)) is None
-    assert Delta.between(blind(), sample(10)) is None
+    assert Delta.between(unreachable(), sample(10)) is None
     assert Delta.between(sample(10), sample(10)) is None
 
 
-def test_first_error_of_its_kind_counts_and_an_old_server_does_not_tell() -> None:
+def test_first_error_of_its_kind_counts_and_an_old_server_reports_none() -> None:
     delta = Delta.between(sample(0), sample(10, errorstat_OOM="count=4"))
     assert delta is not None
     assert (delta.errors("OOM"), delta.errors("MISCONF")) == (4, 0)
@@ -177,7 +177,7 @@ def test_ceiling_is_the_one_that_is_reached_first(
         ({"redis_mode": "sentinel", "master0": "name=a,status=odown,address=h:1"}, "degraded", "watched master down"),
     ],
 )
-def test_phase_says_what_an_operator_would(fields: dict[str, Any], phase: str, cause: str) -> None:
+def test_phase_and_cause_of_each_problem(fields: dict[str, Any], phase: str, cause: str) -> None:
     found = state.worst(state.states(sample(**fields), None))
     assert (found.phase, found.cause) == (phase, cause)
 
@@ -193,7 +193,7 @@ def test_phase_says_what_an_operator_would(fields: dict[str, Any], phase: str, c
 def test_replica_that_never_found_its_master_has_been_without_it_since_its_start(
     fields: dict[str, Any], down_s: float | None
 ) -> None:
-    _, pulse, _ = look(sample(role="slave", master_link_status="down", **fields))
+    _, pulse, _ = observed(sample(role="slave", master_link_status="down", **fields))
     assert pulse.replication.get("master_link_down_s") == down_s
 
 
@@ -209,28 +209,28 @@ def test_replica_that_never_found_its_master_has_been_without_it_since_its_start
 def test_slow_commands_are_counted_by_their_ids(before: list[int], now: list[int], count: float) -> None:
     logs = [tuple(SlowCommand(each, 0.02) for each in ids) for ids in (before, now)]
     first, second = (structs.replace(sample(at_s), slow=log) for at_s, log in zip((0.0, 10.0), logs, strict=True))
-    assert look(second, first)[1].custom["redis_slow_commands"] == count
+    assert observed(second, first)[1].custom["redis_slow_commands"] == count
 
 
-def test_fragmentation_of_a_small_server_is_not_told() -> None:
+def test_fragmentation_of_a_small_server_is_not_published() -> None:
     fields: dict[str, Any] = {"mem_fragmentation_ratio": "13.8", "allocator_frag_ratio": "1.2"}
-    pulses = [look(sample(used_memory=str(size * MIB), **fields))[1] for size in (50, 300)]
+    pulses = [observed(sample(used_memory=str(size * MIB), **fields))[1] for size in (50, 300)]
     assert [pulse.memory.fragmentation for pulse in pulses if pulse.memory is not None] == [None, 1.2]
 
 
-def test_start_that_is_only_told_as_an_age_does_not_wander() -> None:
-    first, _, facts = look(sample())
-    later, _, _ = look(sample(uptime_in_seconds="109", server_time_usec="1767225609600000"), published=facts)
+def test_start_time_computed_from_the_uptime_stays_the_same() -> None:
+    first, _, facts = observed(sample())
+    later, _, _ = observed(sample(uptime_in_seconds="109", server_time_usec="1767225609600000"), published=facts)
     assert first.created_at is not None
     assert encode(later) == encode(first)
 
 
-def test_blind_look_keeps_what_is_published_and_a_second_one_changes_the_status() -> None:
-    seen, _, facts = look(sample())
-    once, pulse, _ = look(blind(), sample(), facts)
+def test_failed_poll_keeps_what_is_published_and_a_second_one_changes_the_status() -> None:
+    seen, _, facts = observed(sample())
+    once, pulse, _ = observed(unreachable(), sample(), facts)
     assert encode(once) == encode(seen)
     assert (pulse.phase, pulse.cause, pulse.uid) == ("failing", "frozen", "r1")
-    twice, _, _ = look(blind(), blind(), facts)
+    twice, _, _ = observed(unreachable(), unreachable(), facts)
     assert (twice.status, twice.reason, twice.uid) == ("failed", "frozen", "r1")
     assert twice.attributes == seen.attributes
 
@@ -244,25 +244,25 @@ def test_blind_look_keeps_what_is_published_and_a_second_one_changes_the_status(
         ("wrong credentials", "degraded", None, "unknown"),
     ],
 )
-def test_blind_is_not_healthy_and_full_is_not_down(cause: str, phase: str, up: float | None, status: str) -> None:
-    entity, pulse, _ = look(blind(cause, phase), blind(cause, phase))
+def test_unreachable_is_not_healthy_and_full_is_not_down(cause: str, phase: str, up: float | None, status: str) -> None:
+    entity, pulse, _ = observed(unreachable(cause, phase), unreachable(cause, phase))
     assert pulse.custom.get("redis_up") == up
     assert entity.status == status
     assert pulse.performance == {}
 
 
-def test_restart_and_role_change_are_seen_although_nobody_looked_meanwhile() -> None:
-    _, _, facts = look(sample())
-    _, _, after = look(sample(run_id="r2", role="slave", master_link_status="up", master_replid="m"), None, facts)
+def test_restart_and_role_change_are_found_without_a_previous_poll() -> None:
+    _, _, facts = observed(sample())
+    _, _, after = observed(sample(run_id="r2", role="slave", master_link_status="up", master_replid="m"), None, facts)
     assert [each.reason for each in after.events] == ["Restarted", "RoleChanged"]
-    _, _, again = look(sample(run_id="r2", role="slave", master_link_status="up", master_replid="m"), None, after)
+    _, _, again = observed(sample(run_id="r2", role="slave", master_link_status="up", master_replid="m"), None, after)
     assert not again.events
 
 
-def test_same_happening_has_the_same_id_whoever_reports_it() -> None:
-    _, _, facts = look(sample(role="slave", master_link_status="up", slave_repl_offset="42"))
+def test_event_has_the_same_id_from_every_collector() -> None:
+    _, _, facts = observed(sample(role="slave", master_link_status="up", slave_repl_offset="42"))
     lost = sample(role="slave", master_link_status="down", slave_repl_offset="42")
-    ids = [look(lost, None, facts)[2].events[0].id for _ in range(2)]
+    ids = [observed(lost, None, facts)[2].events[0].id for _ in range(2)]
     assert ids[0] == ids[1]
 
 
@@ -285,14 +285,14 @@ def test_peers_that_could_not_be_read_stay() -> None:
     peers = (ClusterNode("a1", "h1:6379", ("myself", "master")), ClusterNode("b2", "h2:6379", ("master",)))
     fields = {"cluster_enabled": "1", "redis_mode": "cluster"}
     with_nodes = RedisSample(at=AT, address="h1:6379", info=Info({**FIELDS, **fields}), nodes=peers)
-    seen, _, facts = look(with_nodes)
+    seen, _, facts = observed(with_nodes)
     assert "h2:6379" in {each.peer for each in seen.connections}
-    again, _, _ = look(RedisSample(at=AT, address="h1:6379", info=Info({**FIELDS, **fields})), None, facts)
+    again, _, _ = observed(RedisSample(at=AT, address="h1:6379", info=Info({**FIELDS, **fields})), None, facts)
     assert encode(again) == encode(seen)
 
 
 def test_database_is_found_where_its_service_is() -> None:
-    entity, _, _ = look(sample())
+    entity, _, _ = observed(sample())
     graph = Graph()
     service = Ref("c1", "service", "redis", "shop")
     graph.put(entity)
@@ -302,7 +302,7 @@ def test_database_is_found_where_its_service_is() -> None:
 
 
 def test_replica_depends_on_the_master_that_is_watched_too() -> None:
-    replica, _, _ = look(sample(role="slave", master_host="10.0.0.9", master_port="6379", master_link_status="up"))
+    replica, _, _ = observed(sample(role="slave", master_host="10.0.0.9", master_port="6379", master_link_status="up"))
     (depends,) = [each for each in replica.connections if each.kind == "depends"]
     graph = Graph()
     master = Ref("c1", "database", "main", "shop")
@@ -317,11 +317,11 @@ def test_replica_depends_on_the_master_that_is_watched_too() -> None:
         ({"user": "watcher"}, "expected a password beside user"),
     ],
 )
-def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], words: str) -> None:
+def test_settings_without_effect_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         RedisTarget(**settings)
 
 
-def test_address_of_a_target_is_one_that_others_may_name() -> None:
+def test_address_of_a_target_is_host_and_port() -> None:
     assert RedisTarget(host="redis.shop").address == "redis.shop:6379"
     assert RedisTarget(host="::1", user="x", password=Secret("y")).address == "[::1]:6379"

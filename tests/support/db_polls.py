@@ -1,4 +1,4 @@
-"""One target looked at again and again, and what the health-scorer makes of what was seen."""
+"""One target polled repeatedly, and the health that the health-scorer computes from it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ INTERVAL_S = 10.0
 CHECKS = (*CATALOGUE, *redis.CHECKS, *qdrant.CHECKS)
 
 
-class Looks:
-    """What the frame does: keeps the last sample and what is published; also keeps every byte that was said."""
+class Polls:
+    """Polls like `watch.py`: keeps the last sample and what is published. Also keeps every published byte."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Looks:
         namespace: str = "",
     ) -> None:
         self.source = source
-        self.said = b""
+        self.published_bytes = b""
         self.published: dict[Ref, Entity] = {}
         self.last: Any = None
         self.events: list[Event] = []
@@ -56,8 +56,8 @@ class Looks:
     def ref(self) -> Ref:
         return Ref("c1", "database", self._name, self._namespace)
 
-    async def look(self, *tiers: Tier) -> "Look":
-        """One look, told to the health-scorer too."""
+    async def poll(self, *tiers: Tier) -> "Polled":
+        """One poll, whose facts the health-scorer gets too."""
         sample = await self.source.read(tiers or ("fast", "medium", "slow"))
         self._count += 1
         at = START + timedelta(seconds=self._count * INTERVAL_S)
@@ -68,33 +68,33 @@ class Looks:
         self.published = {entity.ref: entity for entity in facts.entities}
         self.last = sample
         self.events += facts.events
-        self.said += b"\n".join(encode(each) for each in [*facts.entities, *facts.pulses, *facts.events])
+        self.published_bytes += b"\n".join(encode(each) for each in [*facts.entities, *facts.pulses, *facts.events])
         for entity in facts.entities:
             self.health_inputs.entity(_merged(entity, at), at_s=self._count * INTERVAL_S)
         for pulse in facts.pulses:
             self.health_inputs.scorer.on_pulse(pulse, now=at, evidence="KGENTS_PULSE:1")
             self.health_inputs.published.write(self.health_inputs.scorer.take())
-        return Look(self, sample, facts)
+        return Polled(self, sample, facts)
 
-    async def looks(self, count: int) -> "Look":
-        """Some looks; the last of them. The health-scorer believes a figure when it has seen it twice."""
-        look = await self.look()
+    async def repeat(self, count: int) -> "Polled":
+        """Poll so often; returns the last. The health-scorer confirms a figure with its second sample."""
+        polled = await self.poll()
         for _ in range(count - 1):
-            look = await self.look()
-        return look
+            polled = await self.poll()
+        return polled
 
 
-class Look:
-    """One look's facts, by what tests ask for."""
+class Polled:
+    """The facts of one poll, by what tests assert."""
 
-    def __init__(self, looks: Looks, sample: Any, facts: Facts) -> None:
+    def __init__(self, polls: Polls, sample: Any, facts: Facts) -> None:
         self.sample = sample
         self.facts = facts
-        self.entity: Entity = next(each for each in facts.entities if each.ref == looks.ref)
-        pulse = next(each for each in facts.pulses if each.ref == looks.ref)
+        self.entity: Entity = next(each for each in facts.entities if each.ref == polls.ref)
+        pulse = next(each for each in facts.pulses if each.ref == polls.ref)
         assert isinstance(pulse, DatabasePulse)
         self.pulse: DatabasePulse = pulse
-        self.health: Health = looks.health_inputs.health(looks.ref)
+        self.health: Health = polls.health_inputs.health(polls.ref)
         self.checks = [reason.check for reason in self.health.reasons]
 
     @property

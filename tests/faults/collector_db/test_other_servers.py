@@ -1,4 +1,4 @@
-"""Something else answers where a database should be: each look says so in time, and nothing hangs or breaks."""
+"""Another server answers at the address of a database: each poll reports it in time, without hanging or crashing."""
 
 import asyncio
 import re
@@ -25,8 +25,8 @@ from support.waiting import within
 
 PASSWORD = Secret("hunter2")
 LOGGED_IN = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
-WORDS = {
-    "silence and goodbye": b"",
+ANSWERS = {
+    "silence and close": b"",
     "zeros": bytes(100),
     "MySQL": b"J\0\0\0\n8.0.33\0\x08\0\0\0abcdefgh\0\xff\xf7\xff\x02\0\xff\xdf\x15" + bytes(10) + b"abc\0caching\0",
     "SSH": b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -51,14 +51,14 @@ SOURCES: dict[str, Callable[[int], Source[Any]]] = {
 
 
 @asynccontextmanager
-async def stranger(words: bytes) -> AsyncIterator[int]:
-    """It says this at once, and again at whatever it is sent; the port it listens on."""
+async def other_server(answer: bytes) -> AsyncIterator[int]:
+    """The port of a server that sends this answer at once, and again after each message."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(words)
-            while words and await reader.read(65536):
-                writer.write(words)
+            writer.write(answer)
+            while answer and await reader.read(65536):
+                writer.write(answer)
         except OSError:
             pass
         finally:
@@ -73,17 +73,17 @@ async def stranger(words: bytes) -> AsyncIterator[int]:
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize("words", WORDS)
-async def test_a_stranger_is_told_in_time(words: str, name: str) -> None:
-    async with stranger(WORDS[words]) as port, aclosing(SOURCES[name](port)) as source, within(5):
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_another_server_is_reported_in_time(answer: str, name: str) -> None:
+    async with other_server(ANSWERS[answer]) as port, aclosing(SOURCES[name](port)) as source, within(5):
         sample = await source.read({"fast", "medium", "slow"})
     assert sample.unreachable is not None
     assert sample.unreachable.phase in ("failing", "degraded")
     assert "SSH-2" not in sample.unreachable.text
 
 
-async def test_what_comes_in_the_clear_with_a_yes_to_tls_is_not_taken_for_what_comes_encrypted() -> None:
-    async with stranger(b"S" + LOGGED_IN) as port:
+async def test_plain_bytes_after_a_yes_to_tls_are_not_taken_for_decrypted_ones() -> None:
+    async with other_server(b"S" + LOGGED_IN) as port:
         connection = await SimpleConnection.open("127.0.0.1", port)
         try:
             with pytest.raises(ProtocolError):
@@ -97,7 +97,7 @@ def message(kind: bytes, body: bytes) -> bytes:
 
 
 def scram(heard: bytes) -> bytes:
-    """A login by SCRAM, with a proof that would take hours to reckon."""
+    """A login by SCRAM, with a proof that takes hours to compute."""
     nonce = re.search(rb"r=([^,]+)\Z", heard)
     if nonce is None:
         return message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0")
@@ -109,7 +109,7 @@ TRICKS: dict[str, Callable[[bytes], bytes]] = {
     "zeros after the login": lambda _: LOGGED_IN + bytes(100),
     "no version": lambda _: LOGGED_IN,
     "half a ready": lambda _: LOGGED_IN[:9] + b"Z\0\0\0\4",
-    "a type of message that nobody sends": lambda _: message(b"J", b"8.0.33"),
+    "an unknown type of message": lambda _: message(b"J", b"8.0.33"),
     "a message of two gigabytes": lambda _: b"S\x7f\xff\xff\xff" + bytes(100),
     "hours of SCRAM": scram,
 }
@@ -119,8 +119,8 @@ TRICKS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("pieces", [1, 1000])
 @pytest.mark.parametrize("kind", ["postgres", "postgres, TLS preferred", "pgbouncer"])
 @pytest.mark.parametrize("trick", TRICKS)
-async def test_a_peer_that_begins_well_and_then_misbehaves_stops_nobody(trick: str, kind: str, pieces: int) -> None:
-    """It speaks the protocol as far as the question for TLS; what follows comes whole, or byte by byte."""
+async def test_a_peer_that_breaks_the_protocol_later_blocks_no_poll(trick: str, kind: str, pieces: int) -> None:
+    """It follows the protocol up to the TLS request; then it sends its bytes at once, or one by one."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
