@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from kgents_shared.contract.vocabulary.figures import FIGURES
+from kgents_shared.contract.vocabulary.figures.unit import unit_of
 
 _DECIMAL: Final = ("", "k", "M", "G", "T", "P")
 NOT_KNOWN: Final = "-"
@@ -55,7 +55,8 @@ def figure(name: str, value: float | None) -> str:
     """A figure in its declared unit, or in the one that its name ends with."""
     if value is None:
         return NOT_KNOWN
-    match unit := _unit(name):
+    section, _, own_name = name.rpartition(".")
+    match unit := unit_of(own_name, section):
         case "1":
             return share(value)
         case "%":
@@ -66,24 +67,3 @@ def figure(name: str, value: float | None) -> str:
             return f"{value:.3g} {unit}"
         case _:
             return scaled(value, re.sub(r"\{.*?\}", "", unit).replace("By", "B"))
-
-
-def _unit(name: str) -> str:
-    declared = _UNITS.get(name.rpartition(".")[2])
-    return declared or next((unit for ending, unit in _BY_ENDING.items() if name.endswith(ending)), "")
-
-
-_UNITS: Final = {each.name: each.unit for each in FIGURES}
-"""Figure → its unit in UCUM."""
-_BY_ENDING: Final = {
-    "bytes_per_sec": "By/s",
-    "_per_sec": "/s",
-    "_bytes": "By",
-    "_mb": "MBy",
-    "_ratio": "1",
-    "utilization": "1",
-    "_percent": "%",
-    "_ms": "ms",
-    "_s": "s",
-}
-"""How the name of a figure that is not declared ends → its unit; the first that fits."""

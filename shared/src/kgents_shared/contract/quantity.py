@@ -13,6 +13,7 @@ _SCALED: Final = {
     "s": (1.0, _SPANS, "s"),
     "ms": (1e-3, _SPANS, "s"),
     "By": (1.0, _SIZES, "B"),
+    "MBy": (1e6, _SIZES, "B"),
     "MiBy": (1024.0**2, _SIZES, "B"),
 }
 """Unit → how many of the smallest it is, the steps, the smallest."""
@@ -26,8 +27,8 @@ def worded(value: float, unit: str) -> str:
 
     Args:
         value: any number; one that is not finite is "unknown".
-        unit: UCUM: `1` for a ratio, `%`, `s`, `ms`, `By`, `MiBy`, `{message}`, each also as a rate (`By/s`). The noun
-            of an annotation agrees in number, and may have several words: `{slow_consumer}/min`.
+        unit: UCUM: `1` for a ratio, `%`, `s`, `ms`, `By`, `MBy`, `MiBy`, `{message}`, each also as a rate (`By/s`).
+            The noun of an annotation agrees in number, and may have several words: `{slow_consumer}/min`.
     """
     if not math.isfinite(value):
         return "unknown"

@@ -10,23 +10,16 @@ from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pool, Pulse, ResourcePulse
 from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.vocabulary.edges import RUNS_ON
-from kgents_shared.contract.vocabulary.figures import FIGURES
 from kgents_shared.contract.vocabulary.figures.figure import CUSTOM
+from kgents_shared.contract.vocabulary.figures.unit import ending_of, unit_of
 
 FIGURES_SHOWN: Final = 4
 """Figures in one sentence; the message holds them all."""
 CORES_FROM_PERCENT: Final = 200.0
 """CPU beyond this is given in cores."""
 
-_UNITS: Final = {(figure.section, figure.name): figure.unit for figure in FIGURES}
-_UNIT_OF_ENDING: Final = {
-    "_bytes_per_second": "By/s", "_bytes_per_sec": "By/s", "_bytes_per_s": "By/s",
-    "_per_second": "/s", "_per_sec": "/s", "_per_s": "/s", "_per_min": "/min",
-    "_percent": "%", "_ratio": "1", "_bytes": "By", "_seconds": "s", "_ms": "ms", "_s": "s",
-}  # fmt: skip
-"""The end of a figure's name, the longest first → its unit, if no one declares it. The words leave the end out."""
 _FIRST: Final = ("qps", "ops_per_second", "searches_per_second", "tps", "latency_ms", "hit_rate", "cache_hit_ratio")
-"""What is told first of a database's performance."""
+"""What comes first of a database's performance."""
 
 
 def of_entity(entity: Entity) -> str:
@@ -97,8 +90,7 @@ def _connections(pool: Pool) -> str:
 
 def _figure(section: str, name: str, value: float) -> str:
     """`pending messages 12`, `messages 3/s`, `bytes fill 87 %`."""
-    ending = next((each for each in _UNIT_OF_ENDING if name.endswith(each)), "")
-    unit = _UNITS.get((section, name)) or _UNIT_OF_ENDING.get(ending, "")
+    unit = unit_of(name, section)
     if unit.startswith("{"):  # the name says what is counted
         unit = unit[unit.index("}") + 1 :]
-    return f"{name.removesuffix(ending).replace('_', ' ')} {worded(value, unit)}"
+    return f"{name.removesuffix(ending_of(name)).replace('_', ' ')} {worded(value, unit)}"
