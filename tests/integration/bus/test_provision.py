@@ -10,12 +10,14 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret
+from kgents_shared.bus.jetstream import subject_counts
 from kgents_shared.bus.provision import Create, Plan, Refuse, Unchanged, Update, apply, plan, require_streams
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError, ProvisionError
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 
+ENTITY = "kgents.entity.test.k8s.pod.shop.cart"
 PULSE = "kgents.pulse.test.k8s.pod.shop.cart"
 
 
@@ -53,7 +55,9 @@ async def test_an_empty_server_gets_every_stream(bus: Bus) -> None:
         "max_msgs_per_subject": 1,
         "allow_direct": True,
         "allow_msg_ttl": True,
-        "subject_delete_marker_ttl": 86_400 * 10**9,
+        "allow_rollup_hdrs": False,
+        "deny_delete": True,
+        "deny_purge": True,
         "duplicate_window": 60 * 10**9,
     }
     assert config | expected == config
@@ -102,6 +106,85 @@ async def test_a_bare_stream_of_the_right_subjects_is_brought_up_to_date(bus: Bu
     await session.api("STREAM.CREATE.KGENTS_META", {**bare, "storage": "file", "max_msgs_per_subject": 1}, msgspec.Raw)
     await provision(session)
     assert not (await plan(session, streams(StreamsConfig()))).has_changes
+
+
+async def test_streams_of_an_earlier_version_learn_to_refuse_roll_ups(bus: Bus) -> None:
+    session = await bus.session()
+    for stream in streams(StreamsConfig()):
+        earlier = {
+            "name": stream.name,
+            "subjects": [stream.subject],
+            "max_msgs_per_subject": stream.max_msgs_per_subject,
+            "allow_msg_ttl": True,
+            "subject_delete_marker_ttl": 86_400 * 10**9,  # with which the server allows roll-ups
+        }
+        await session.api(f"STREAM.CREATE.{stream.name}", earlier, msgspec.Raw)
+    assert (await config_of(session, "KGENTS_ENTITY"))["allow_rollup_hdrs"]
+    await store(session, ENTITY)
+
+    await provision(session)
+
+    refused = {stream.name for stream in streams(StreamsConfig()) if not await allows_rollup(session, stream.name)}
+    assert refused == {"KGENTS_ENTITY", "KGENTS_PULSE", "KGENTS_EVENT", "KGENTS_TOPOLOGY", "KGENTS_HEALTH"}
+    assert (await subject_counts(session, "KGENTS_ENTITY", [">"])) == {ENTITY: 1}
+    assert not (await plan(session, streams(StreamsConfig()))).has_changes
+
+
+async def allows_rollup(session: Session, stream: str) -> bool:
+    return bool((await config_of(session, stream))["allow_rollup_hdrs"])
+
+
+async def test_a_stream_that_can_be_purged_no_more_is_refused_where_history_must_go(bus: Bus) -> None:
+    session = await bus.session()
+    await provision(session)
+    config = await config_of(session, "KGENTS_TOPOLOGY")
+    await session.api("STREAM.UPDATE.KGENTS_TOPOLOGY", {**config, "deny_purge": True}, msgspec.Raw)
+    text = reason(await plan(session, streams(StreamsConfig())), "KGENTS_TOPOLOGY")
+    assert "deny_purge: expected False, found True, which JetStream cannot change" in text
+
+
+COLLECTOR = """
+accounts { A {
+    jetstream: enabled
+    users: [
+        { user: admin, password: p }
+        { user: collector, password: p,
+          permissions: { publish: ["kgents.>", "$JS.API.>"], subscribe: ["_INBOX_test.>"] } }
+    ]
+} }
+"""
+ONE_OF_EACH = {
+    "KGENTS_ENTITY": ENTITY,
+    "KGENTS_PULSE": PULSE,
+    "KGENTS_EVENT": "kgents.event.test.k8s.pod.shop.cart",
+    "KGENTS_TOPOLOGY": "kgents.topology.test.pod.shop.cart",
+    "KGENTS_HEALTH": "kgents.health.test.pod.shop.cart",
+}
+
+
+@pytest.mark.parametrize("rollup", ["all", "sub"])
+async def test_no_publisher_empties_a_stream_with_a_roll_up(tmp_path: Path, rollup: str) -> None:
+    async with NatsServer(tmp_path, config=COLLECTOR) as server:
+        async with _connected(server, user="admin") as session:
+            await provision(session)
+            for subject in ONE_OF_EACH.values():
+                await store(session, f"{subject}-of-another")
+        async with _connected(server, user="collector") as session:
+            for stream, subject in ONE_OF_EACH.items():
+                answer = await session.request(subject, b"{}", headers={"Nats-Rollup": rollup})
+                assert b"rollup not permitted" in answer.data
+                assert set(await subject_counts(session, stream, [">"])) == {f"{subject}-of-another"}
+
+
+async def test_no_message_is_deleted_and_no_report_purged(tmp_path: Path) -> None:
+    async with NatsServer(tmp_path, config=COLLECTOR) as server, _connected(server, user="collector") as session:
+        await provision(session)
+        for stream in streams(StreamsConfig()):
+            with pytest.raises(BusError, match="message delete not permitted"):
+                await session.api(f"STREAM.MSG.DELETE.{stream.name}", {"seq": 1}, msgspec.Raw)
+        for name in ("KGENTS_ENTITY", "KGENTS_PULSE", "KGENTS_EVENT"):
+            with pytest.raises(BusError, match="stream purge not permitted"):
+                await session.api(f"STREAM.PURGE.{name}", None, msgspec.Raw)
 
 
 async def test_a_limit_is_lowered_when_nothing_is_lost(bus: Bus) -> None:

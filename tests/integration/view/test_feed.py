@@ -9,13 +9,14 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.view.feed import feed, log, selected_log, start_of
 from kgents_shared.view.selection import Selection, select
 from support.build import NOW_NS
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_event, make_health, make_topology, publish, remake, removed
-from support.waiting import within
+from support.waiting import eventually, within
 
 EVENTS = select().filters("event")
 
@@ -156,11 +157,18 @@ async def test_messages_that_the_stream_dropped_behind_the_position_are_a_reset(
     kept = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
     async with running(kept.run()):
         await kept.until_caught_up()
-    await session.api("STREAM.PURGE.KGENTS_EVENT", {"seq": 3}, dict)
+    config = (await session.api("STREAM.INFO.KGENTS_EVENT", None, dict))["config"]
+    await session.api("STREAM.UPDATE.KGENTS_EVENT", config | {"max_msgs": 2}, dict)
+
+    async def is_empty() -> bool:
+        return (await stream_info(session, "KGENTS_EVENT")).state.messages == 0
+
     dropped = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
     async with running(dropped.run()):
         await dropped.until_caught_up()
-    await session.api("STREAM.PURGE.KGENTS_EVENT", None, dict)
+    short = {"max_age": 10**8, "duplicate_window": 10**8}
+    await session.api("STREAM.UPDATE.KGENTS_EVENT", config | short, dict)
+    await eventually(is_empty)
     empty = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
     async with running(empty.run()):
         await empty.until_caught_up()

@@ -28,6 +28,7 @@ _OLDEST_API_LEVEL: Final = 1  # JetStream counts its API levels since 2.11; olde
 _NS: Final = 1_000_000_000
 _DURATIONS: Final = frozenset({"max_age", "duplicate_window", "subject_delete_marker_ttl"})  # JetStream's are in ns
 _FIXED: Final = ("storage", "retention", "subjects")
+_IRREVOCABLE: Final = ("deny_delete", "deny_purge")
 _LIMIT_FLAGS: Final = {
     "max_age": "--max-age",
     "max_bytes": "--max-bytes",
@@ -58,7 +59,7 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One field that differs; None for one that the server leaves out."""
+    """One field that differs."""
 
     field: str
     old: Any
@@ -197,6 +198,9 @@ def _config(stream: Stream) -> dict[str, Any]:
         "allow_direct": True,
         "allow_msg_ttl": True,
         "subject_delete_marker_ttl": stream.delete_marker_ttl_s * _NS,
+        "allow_rollup_hdrs": stream.allows_rollup,
+        "deny_delete": True,
+        "deny_purge": not stream.allows_purge,
         "metadata": {SCHEMA_KEY: SCHEMA},
     }
 
@@ -204,7 +208,8 @@ def _config(stream: Stream) -> dict[str, Any]:
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[Change, ...]:
     # The server and operators keep keys of their own in a stream's metadata.
     wanted = {**wanted, "metadata": {**found.get("metadata", {}), **wanted["metadata"]}}
-    return tuple(Change(field, found.get(field), new) for field, new in wanted.items() if found.get(field) != new)
+    old = {field: found.get(field, type(new)()) for field, new in wanted.items()}  # the server leaves some zeros out
+    return tuple(Change(field, old[field], new) for field, new in wanted.items() if old[field] != new)
 
 
 async def _rival(session: Session, stream: Stream) -> str:
@@ -225,7 +230,7 @@ async def _loss(session: Session, name: str, found: StreamInfo, change: Change) 
     if field == "subjects":
         subjects = ",".join(change.new)
         return f"{expected}; if no one else needs them, try: `nats stream edit {name} --subjects='{subjects}'`"
-    if field in _FIXED:
+    if field in _FIXED or (field in _IRREVOCABLE and change.old):
         return (
             f"{expected}, which JetStream cannot change; copy what you need (`nats stream backup {name} …`), "
             f"`nats stream rm {name}`, and run `kgents provision` again"

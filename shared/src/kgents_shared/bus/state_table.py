@@ -35,7 +35,7 @@ from kgents_shared.bus.state_view import Change, Row, StateView
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
-from kgents_shared.contract.streams import REMOVAL_TTL_S
+from kgents_shared.contract.streams import HISTORY_STREAMS, REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
@@ -220,7 +220,7 @@ class StateTable(StateView[T]):
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
         if desired.ttl_s:
             headers[TTL] = f"{desired.ttl_s}s"
-            if not desired.is_removal:
+            if not desired.is_removal and self._stream in HISTORY_STREAMS:
                 headers[ROLLUP] = "sub"  # or an older message would be the last again when this one's time is over
         self._in_flight[subject] = payload
         await self._publisher.send(

@@ -1,6 +1,6 @@
 """The JetStream streams, as data. `kgents provision` makes the server match them."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -42,8 +42,13 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     max_age_s: int = 0
     """0: messages never age out."""
     max_bytes: int = -1
-    delete_marker_ttl_s: int = DAY_S
-    """How long the server's own word that a message expired stays readable."""
+    delete_marker_ttl_s: int = 0
+    """How long the server's own word that a message expired stays readable; 0: it gives none.
+
+    JetStream cannot give it and refuse roll-ups: every account that may publish to such a stream may also empty it.
+    """
+    allows_purge: bool = False
+    """Whether old messages may be dropped by request. What is false here can never be made true again."""
     duplicate_window_s: int = 60
     """How long a message id is remembered. Ids cost memory, so no longer than a publisher retries blindly."""
 
@@ -52,11 +57,20 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         """The one filter it captures. No two streams may overlap."""
         return f"{ROOT}.{self.signal}." + ".".join("*" for _ in FIELDS[self.signal])
 
+    @property
+    def allows_rollup(self) -> bool:
+        """Whether a message may replace others than the last of its own subject (`Nats-Rollup: all` or `sub`)."""
+        return self.delete_marker_ttl_s > 0
+
 
 def streams(config: StreamsConfig) -> tuple[Stream, ...]:
     """Every stream of the pipeline, in the order in which data flows."""
-    state = {"replicas": config.replicas, "max_msgs_per_subject": 1}
-    history = {"replicas": config.replicas, "max_msgs_per_subject": config.history}
+    state: dict[str, Any] = {"replicas": config.replicas, "max_msgs_per_subject": 1}
+    history = state | {"max_msgs_per_subject": config.history, "allows_purge": True}
+    expiring: dict[str, Any] = {
+        "delete_marker_ttl_s": DAY_S,
+        "allows_purge": True,
+    }  # a reader must learn that a message has expired
     return (
         Stream(name="KGENTS_ENTITY", signal="entity", description="what each collector sees now", **state),
         Stream(
@@ -77,8 +91,8 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         ),
         Stream(name="KGENTS_TOPOLOGY", signal="topology", description="the merged topology, with history", **history),
         Stream(name="KGENTS_HEALTH", signal="health", description="health with its reasons, with history", **history),
-        Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history),
-        Stream(name="KGENTS_META", signal="meta", description="heartbeats, leases, set-aside messages", **state),
+        Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history | expiring),
+        Stream(name="KGENTS_META", signal="meta", description="heartbeats, leases, dead letters", **state | expiring),
     )
 
 
