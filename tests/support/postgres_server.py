@@ -243,7 +243,7 @@ class PostgresServer:
     def environment(self) -> dict[str, str]:
         library = self._programs.parent / "lib"
         more = {"LD_LIBRARY_PATH": str(library)} if not str(library).startswith("/usr/lib") else {}
-        return {"PATH": os.environ["PATH"], "HOME": "/tmp", "LC_ALL": "C", **more}  # noqa: S108
+        return {"PATH": os.environ["PATH"], "HOME": "/tmp", "LC_ALL": "C", "LANGUAGE": "de", **more}  # noqa: S108
 
     def identity(self) -> dict[str, Any]:
         return {"user": owner().pw_uid, "group": owner().pw_gid, "cwd": "/"} if os.geteuid() == 0 else {}

@@ -62,14 +62,21 @@ async def test_a_right_that_is_granted_is_no_restart(postgres: PostgresServer) -
     assert "Restarted" not in [each.reason for each in polls.events]
 
 
-async def test_a_server_that_is_shutting_down_is_not_starting(postgres: PostgresServer) -> None:
-    """In any language of its messages. A hanging backend keeps it from ending."""
-    async with watched(postgres) as polls, clients(postgres, 1) as (hanging,):
+@pytest.mark.parametrize(("locale", "message"), [("C", "is shutting down"), ("C.UTF-8", "hrt herunter")])
+async def test_a_server_that_is_shutting_down_is_not_starting(tmp_path: Path, locale: str, message: str) -> None:
+    """In English and German. A hanging backend keeps it from ending."""
+    async with (
+        PostgresServer(tmp_path / "pg", lc_messages=locale) as postgres,
+        watched(postgres) as polls,
+        clients(postgres, 1) as (hanging,),
+    ):
         await polls.poll()
         os.kill(hanging.get_server_pid(), signal.SIGSTOP)
         os.kill(postgres.pid, signal.SIGINT)
         polled = await refused(polls)
         again = await polls.poll("fast")
+        with pytest.raises(asyncpg.CannotConnectNowError, match=message):
+            await postgres.connect()
         os.kill(hanging.get_server_pid(), signal.SIGCONT)
     assert polled.phase == again.phase == ("failing", "refused")
     assert "it is shutting down" in again.sample.unreachable.text

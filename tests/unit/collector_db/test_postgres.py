@@ -329,8 +329,8 @@ def test_restart_while_the_collector_was_down_is_one_event() -> None:
     assert observed(restarted, restarted, second).events == []
 
 
-def error_of(kind: type[Exception], routine: str = "") -> Exception:
-    error = kind("in welcher Sprache auch immer")
+def error_of(kind: type[Exception], routine: str = "", text: str = "in welcher Sprache auch immer") -> Exception:
+    error = kind(text)
     error.server_source_function = routine  # type: ignore[attr-defined]
     return error
 
@@ -343,6 +343,14 @@ def error_of(kind: type[Exception], routine: str = "") -> Exception:
         (error_of(asyncpg.TooManyConnectionsError, "InitProcess"), ("overloaded", "saturated")),
         (error_of(asyncpg.TooManyConnectionsError, "InitPostgres"), ("overloaded", "saturated")),
         (error_of(asyncpg.CannotConnectNowError), ("starting", "starting")),
+        (
+            error_of(asyncpg.CannotConnectNowError, text="the database system is starting up"),
+            ("starting", "starting"),
+        ),
+        (
+            error_of(asyncpg.CannotConnectNowError, text="the database system is shutting down"),
+            ("failing", "refused"),
+        ),
         (error_of(asyncpg.ProtocolViolationError), ("degraded", "pooler")),
         (error_of(asyncpg.InsufficientPrivilegeError), ("degraded", "missing privilege")),
         (error_of(asyncpg.OutOfMemoryError), ("failing", "refused")),

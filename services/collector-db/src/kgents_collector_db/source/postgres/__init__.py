@@ -130,13 +130,16 @@ class PostgresSource:
         return self._session, identity
 
     async def _new_session(self) -> tuple[Session, Identity]:
-        """A starting and a stopping server send the same SQLSTATE: it is stopping if it ended our last session."""
+        """A starting and a stopping server send the same SQLSTATE, and different messages.
+
+        If the message is not English, the server is taken to be stopping if it ended our last session.
+        """
         try:
             return await open_session(self._target)
         except UnreachableError as error:
-            self._was_ended &= error.unreachable.cause == "starting"
+            self._was_ended &= error.may_be_stopping
             if self._was_ended:
-                raise UnreachableError(failure.refused(self._target, "it is shutting down")) from None
+                raise UnreachableError(failure.stopping(self._target)) from None
             raise
 
     async def _read_fast(self, poll: Poll, session: Session, identity: Identity) -> rows.StatementSum | None:

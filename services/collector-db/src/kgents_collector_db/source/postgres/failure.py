@@ -29,12 +29,19 @@ _CONNECTION: Final = frozenset({asyncpg.PostgresConnectionError, asyncpg.Connect
 """What asyncpg raises without a message of the server."""
 
 
+_STOPPING: Final = "shutting down"
+_STARTING: Final = ("starting up", "accepting connections", "in recovery mode")
+"""Parts of the English messages of SQLSTATE 57P03; `accepting connections` follows `not` or `not yet`."""
+
+
 class UnreachableError(Exception):
     """The poll failed as a whole."""
 
-    def __init__(self, unreachable: Unreachable) -> None:
+    def __init__(self, unreachable: Unreachable, *, may_be_stopping: bool = False) -> None:
         super().__init__(unreachable.text)
         self.unreachable = unreachable
+        self.may_be_stopping = may_be_stopping
+        """The server accepts no connections for now, and its message is not English: is it starting or stopping?"""
 
 
 def is_lost(error: BaseException) -> bool:
@@ -77,6 +84,19 @@ def _of_tls(target: PostgresTarget, found: str) -> Unreachable:
     return Unreachable("degraded", "tls", f"{text}server's certificate")
 
 
+def may_be_stopping(error: Exception) -> bool:
+    """Whether the server refuses connections for now, with a message that is not English."""
+    text = str(error)
+    return isinstance(error, asyncpg.CannotConnectNowError) and not any(
+        part in text for part in (_STOPPING, *_STARTING)
+    )
+
+
+def stopping(target: PostgresTarget) -> Unreachable:
+    """The server is shutting down."""
+    return refused(target, "it is shutting down")
+
+
 def refused(target: PostgresTarget, why: str) -> Unreachable:
     """No PostgreSQL server serves at this address."""
     text = f"expected a PostgreSQL server at {target.address}, found that {why}; start it, or correct host and port"
@@ -99,7 +119,7 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreacha
         case asyncpg.TooManyConnectionsError():
             return _of_limit(error, target)
         case asyncpg.CannotConnectNowError():
-            return _of_transition(target)
+            return _of_transition(error, target)
         case asyncpg.ProtocolViolationError():
             return pooler(target)  # PostgreSQL itself never refuses our startup message
         case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
@@ -144,7 +164,9 @@ def _of_limit(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachab
     return Unreachable("degraded", "own limit", text)
 
 
-def _of_transition(target: PostgresTarget) -> Unreachable:
+def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreachable:
+    if _STOPPING in str(error):
+        return stopping(target)
     text = f"expected a server at {target.address} that accepts connections, found it starting, recovering or "
     text += "shutting down; wait, and read its log if this lasts"
     return Unreachable("starting", "starting", text)

@@ -103,7 +103,8 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
     except _SecretError as error:
         raise UnreachableError(Unreachable("degraded", "wrong credentials", str(error))) from None
     except Exception as error:  # noqa: BLE001 - if another program answers, asyncpg raises AttributeError and the like
-        raise UnreachableError(failure.of_connecting(error, target)) from None
+        unreachable = failure.of_connecting(error, target)
+        raise UnreachableError(unreachable, may_be_stopping=failure.may_be_stopping(error)) from None
     session = Session(connection, target)
     try:
         identity = await identify(session)
