@@ -1,4 +1,4 @@
-"""Contracts of import-linter for what its own kinds cannot say: new services and modules are covered by themselves."""
+"""Import-linter contracts that its own kinds cannot express; new services and modules are covered automatically."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _CLAIM = "Pure."
 
 
 class ServicesContract(Contract):
-    """The command imports services, services import what is shared, and none of it the other way round or sideways."""
+    """The command imports services, services import shared packages; neither the reverse nor services one another."""
 
     type_name = "services"
 
@@ -39,7 +39,7 @@ class ServicesContract(Contract):
 
 
 class PureContract(Contract):
-    """Modules with these names, and all that say `Pure.` of themselves, reach no I/O, clock or log, by whatever way."""
+    """Modules with these names, and all marked `Pure.`, import no I/O, clock or log, directly or indirectly."""
 
     type_name = "pure"
 
@@ -81,7 +81,7 @@ def _itself_and_packages(module: str) -> Iterator[str]:
 
 
 def _claims(module: str) -> bool:
-    """Whether the first line of a module's docstring says that it is pure."""
+    """Whether the first line of a module's docstring contains `Pure.`."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         return False

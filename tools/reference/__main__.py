@@ -14,18 +14,18 @@ from reference.documents import DOCUMENTS
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 """Of the checkout this module is part of."""
 _EXCERPT_LINES: Final = 20
-"""Enough to see which change was not carried over."""
+"""Lines of the difference that are printed."""
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file is not what it should be.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file differs.")
 def main(*, check: bool) -> None:
     """Write docs/reference from the code."""
     wanted = {FOLDER / path: generate() for path, generate in DOCUMENTS.items()}
     if check:
         stale = [line for path, text in wanted.items() for line in _difference(path, text)]
         if stale:
-            click.echo("\n".join([*stale, "docs/reference is not what the code says: run `make fix`"]), err=True)
+            click.echo("\n".join([*stale, "docs/reference differs from the code: run `make fix`"]), err=True)
             sys.exit(1)
         return
     for path, text in wanted.items():

@@ -11,7 +11,7 @@ def document() -> str:
     """A table to find a check in, then each check with what a finding means and where its thresholds come from."""
     return page(
         "Checks",
-        "What health-scorer asks of every thing. The score of a thing is 1 minus the severity of its worst finding: "
+        "What health-scorer checks on every entity. An entity's score is 1 minus the severity of its worst finding: "
         "0.2 at `warn`, 0.5 at `crit`, 1 at `fatal`. Change thresholds with `health-scorer.thresholds`, switch a check "
         "off with `health-scorer.disabled_checks` (see [config.md](config.md)).",
         _table(CATALOGUE),

@@ -1,4 +1,4 @@
-"""A Struct's source → the string beneath each field. Python throws these away, and msgspec never sees them."""
+"""A Struct's source → the string beneath each field. Python discards these, and msgspec never gets them."""
 
 import ast
 import inspect
@@ -12,9 +12,9 @@ from msgspec import Struct
 
 
 def meanings(struct: type[Struct]) -> dict[str, str]:
-    """Field → what is written beneath it, as one line; inherited fields too, and none that has nothing to say.
+    """Field → its docstring as one line; inherited fields too, fields without a docstring left out.
 
-    A constant that lists values (`One of STATES`) is replaced by them, since no reader of a document can look it up.
+    A constant that lists values (`One of STATES`) is replaced by them, since a reader of the document does not have it.
     """
     owners = [owner for owner in reversed(struct.__mro__) if issubclass(owner, Struct) and owner is not Struct]
     return {field: meaning for owner in owners for field, meaning in _own(owner).items()}

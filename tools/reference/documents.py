@@ -22,4 +22,4 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "config.md": settings.document,
     "cli.md": commands.document,
 }
-"""Every document; the same code gives the same text, whatever machine or terminal."""
+"""Every document; the same code gives the same text, on any machine or terminal."""

@@ -1,4 +1,4 @@
-"""Titles, cells and rows → Markdown text. Knows nothing of what it shows."""
+"""Titles, cells and rows → Markdown text. Independent of the content."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""A signal's Structs → its JSON Schema (2020-12), with the meanings that only the source holds."""
+"""A signal's Structs → its JSON Schema (2020-12), with the docstrings of the fields."""
 
 from collections.abc import Iterator
 from inspect import cleandoc
@@ -12,7 +12,7 @@ from reference import GENERATED
 from reference.docstrings import meanings
 
 VERSION: Final = 1
-"""Of the wire contract. It only rises with a change that readers of the older one cannot take."""
+"""Of the wire contract. It only rises with a change that breaks existing readers."""
 
 
 def schema(signal: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def schema(signal: str) -> dict[str, Any]:
     type_ = BY_SIGNAL[signal].type
     generated = msgspec.json.schema(type_)
     for definition in generated["$defs"].values():
-        if "description" in definition:  # a docstring, which Python before 3.13 keeps indented
+        if "description" in definition:  # a docstring, which Python before 3.13 leaves indented
             definition["description"] = cleandoc(definition["description"])
     for struct in _structs(inspect.type_info(type_)):
         _explain(struct, generated["$defs"][struct.__name__]["properties"])
@@ -33,7 +33,7 @@ def schema(signal: str) -> dict[str, Any]:
 
 
 def _explain(struct: type[Struct], properties: dict[str, dict[str, Any]]) -> None:
-    """Add what msgspec does not know: a field's docstring, and what its default factory gives."""
+    """Add what msgspec does not know: a field's docstring, and the value of its default factory."""
     texts = meanings(struct)
     for field in structs.fields(struct):
         shown = properties[field.encode_name]

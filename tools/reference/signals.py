@@ -1,4 +1,4 @@
-"""What the contract says nowhere in one place: signal → who writes it, who reads it; token → what it stands for."""
+"""Facts that the contract does not hold: signal → who writes and reads it; token → its meaning."""
 
 from typing import Final, NamedTuple, get_args
 
@@ -8,7 +8,7 @@ from kgents_shared.contract.streams import Stream, StreamsConfig, streams
 from kgents_shared.contract.wire import Wire
 
 ANYBODY: Final = "subscriber"
-"""Whoever reads the stream: no part of kgents."""
+"""Any reader of the stream outside of kgents."""
 
 
 class Signal(NamedTuple):
@@ -28,25 +28,25 @@ class Token(NamedTuple):
 
 
 SIGNALS: Final[dict[str, Signal]] = {
-    "entity": Signal("one thing as one source sees it now", ("collector",), ("topology-builder",)),
-    "pulse": Signal("a sample of one thing's vitality", ("collector",), ("health-scorer", ANYBODY)),
-    "event": Signal("something that happened to one thing", ("collector",), (ANYBODY,)),
+    "entity": Signal("one entity as one source sees it now", ("collector",), ("topology-builder",)),
+    "pulse": Signal("a sample of one entity's figures", ("collector",), ("health-scorer", ANYBODY)),
+    "event": Signal("what happened to one entity", ("collector",), (ANYBODY,)),
     "topology": Signal(
-        "everything known of one thing, and what changed", ("topology-builder",), ("health-scorer", ANYBODY)
+        "everything known of one entity, and what changed", ("topology-builder",), ("health-scorer", ANYBODY)
     ),
-    "health": Signal("how well one thing is, and why", ("health-scorer",), (ANYBODY,)),
+    "health": Signal("the health of one entity, and why", ("health-scorer",), (ANYBODY,)),
     "alert": Signal("the life of one alert", ("health-scorer",), (ANYBODY,)),
-    "meta": Signal("what a service says of itself", ("any-service",), ("topology-builder", ANYBODY)),
+    "meta": Signal("what a service reports about itself", ("any-service",), ("topology-builder", ANYBODY)),
 }
 
 TOKENS: Final[dict[str, Token]] = {
     "cluster": Token("the name of what is observed", "prod"),
-    "source": Token("who says it: the collector's source", "k8s"),
-    "kind": Token("what sort of thing it is", "pod"),
-    "namespace": Token("where it lives; `_` for what lives in no namespace", "shop"),
-    "name": Token("what it is called; escaped, and over 120 characters cut and hashed", "cart-7f"),
+    "source": Token("who reports it: the collector's source", "k8s"),
+    "kind": Token("its kind", "pod"),
+    "namespace": Token("its namespace; `_` for none", "shop"),
+    "name": Token("its name; escaped, and over 120 characters cut and hashed", "cart-7f"),
     "check": Token("the check's number in the catalogue", "KG-101"),
-    "service": Token("the service that speaks", "health-scorer"),
+    "service": Token("the service that reports", "health-scorer"),
     "instance": Token("its process; or `lease`, or `dead-letter-<signal>-<slot>`", "node-1"),
 }
 

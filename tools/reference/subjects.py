@@ -22,8 +22,8 @@ def document() -> str:
             ("signal", "says", "subject", "stream", "kept", "written by", "read by", "example"),
             (_row(signal) for signal in subjects.FIELDS),
         ),
-        f"A removal (`op: remove`) stays readable for {REMOVAL_TTL_S // DAY_S} days, so whoever was away learns of it. "
-        f"A heartbeat is dropped by the server {HEARTBEAT_TTL_S} seconds after it was sent, and a marker says so. "
+        f"A removal (`op: remove`) stays readable for {REMOVAL_TTL_S // DAY_S} days for a consumer that was stopped. "
+        f"The server drops a heartbeat {HEARTBEAT_TTL_S} seconds after it was sent, and stores a marker. "
         "Ages, sizes and numbers of messages are those of `kgents provision` without settings of your own.",
         "## Tokens",
         table(
@@ -33,7 +33,7 @@ def document() -> str:
         "## Escaping",
         "A token is its value with every byte outside `A-Z a-z 0-9 _ -` written as `=` and two hexadecimal digits. The "
         "empty value is `_`, and a value that is `_` becomes `=5F`. No two values share a token. A token longer than "
-        f"{subjects.MAX_TOKEN_CHARS} characters is cut and ends in `==` and a hash: it cannot be turned back, and the "
+        f"{subjects.MAX_TOKEN_CHARS} characters is cut and ends in `==` and a hash: it cannot be reversed, and the "
         "message's body has the real name.",
         table(
             ("value", "token"),
@@ -58,7 +58,7 @@ def _row(signal: str) -> tuple[str, ...]:
 
 
 def _kept(stream: Stream) -> str:
-    """How long a message stays: by age and size in a log, by its successors in a state stream."""
+    """Retention: by age and size in a log, by number of messages per subject in a state stream."""
     if stream.max_age_s:
         days, hours = stream.max_age_s // DAY_S, stream.max_age_s // _HOUR_S
         return f"{f'{days} d' if days else f'{hours} h'}, at most {stream.max_bytes // 1024**2} MiB"

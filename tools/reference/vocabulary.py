@@ -12,11 +12,11 @@ from reference.markdown import code, page, table
 
 
 def document() -> str:
-    """A table for each sort of word."""
+    """A table for each part of the vocabulary."""
     return page(
         "Vocabulary",
-        "The words of entities and pulses that services of this release publish. Each set is open: a newer service, "
-        "or a program of your own, may publish words that are not listed.",
+        "The names in entities and pulses that services of this release publish. Each set is open: a newer service, "
+        "or a program of your own, may publish names that are not listed.",
         "## Kinds",
         table(
             ("kind", "plural", "short", "meaning"),

@@ -22,7 +22,7 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import path_of
 from kgents_shared.view.live import snapshot
-from kgents_shared.view.lookup import look_up, look_up_one, read_one
+from kgents_shared.view.lookup import find_entities, find_entity, read_one
 from kgents_shared.view.selection import Filters, select
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -139,7 +139,7 @@ class Client:
             BusTimeoutError: it could not be read within 30 s.
         """
         if isinstance(entity, str):
-            return await look_up_one(self._bus, entity, within=select(cluster=cluster), now_ns=time.time_ns())
+            return await find_entity(self._bus, entity, within=select(cluster=cluster), now_ns=time.time_ns())
         found = await read_one(self._bus, entity, now_ns=time.time_ns())
         if found is None:
             raise NotFoundError(f"no entity is named {path_of(entity)!r} in cluster {entity.cluster!r}")
@@ -153,7 +153,7 @@ class Client:
         Raises:
             BusTimeoutError: they could not be read within 30 s.
         """
-        return await look_up(self._bus, text, within=select(cluster=cluster), now_ns=time.time_ns())
+        return await find_entities(self._bus, text, within=select(cluster=cluster), now_ns=time.time_ns())
 
 
 @asynccontextmanager

@@ -1,1 +1,1 @@
-"""What kgents services must agree on: contract (pure) → bus (NATS) → runtime (process)."""
+"""Shared by all kgents services: contract (pure) → bus (NATS) → view (reading), runtime (process)."""

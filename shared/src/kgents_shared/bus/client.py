@@ -1,9 +1,9 @@
-"""A connection to NATS that is always replaced: config → Bus → Session, Session, … until the bus is closed.
+"""A connection to NATS that is replaced after every loss: config → Bus → Session, Session, … until it is closed.
 
 nats-py's own reconnect is off. It ends forever on several errors (expired or revoked credentials, too many
 connections), may leave a dead reader behind a client that calls itself connected, and sends from its buffer what
 its caller has long dropped. So each loss, whatever its cause, takes one path here: the session ends, everything
-that hung on it ends with it, and a new client is made, with credentials read again.
+subscribed on it ends with it, and a new client is made, with credentials read again.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 
 PING_INTERVAL_S: Final = 10.0
-"""How often the round trip is tried. Two missed in a row end a session that only seems alive."""
+"""Seconds between pings. Two missed in a row end a session whose server is stuck."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 LOGIN_S: Final = 1.0
-"""A session that ends sooner was most likely not admitted."""
+"""A session that ends sooner was most likely rejected by the server."""
 ABORTED_S: Final = 0.2
-"""For closing what was aborted: nats-py may wait without end for a TLS handshake that was broken off."""
+"""Seconds to close an aborted connection: nats-py may wait forever for an interrupted TLS handshake."""
 STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
 
@@ -37,9 +37,9 @@ _log = get_logger(__name__)
 
 
 class Bus:
-    """The way to NATS for one service: `async with Bus(config, name="collector-nats") as bus`.
+    """The connection to NATS for one service: `async with Bus(config, name="collector-nats") as bus`.
 
-    Entering does not wait for the server: it may come later, and `session()` waits.
+    Entering does not wait for the server, which may start later; `session()` waits.
     """
 
     def __init__(self, config: NatsConfig, *, name: str, connection_name: str = "") -> None:
@@ -68,7 +68,7 @@ class Bus:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a session just now."""
+        """Whether there is a session now."""
         return self._session is not None and not self._session.lost.is_set()
 
     @property
@@ -102,7 +102,7 @@ class Bus:
         seen: Session | None = None
         while True:
             session = await self.session()
-            if session is seen:  # our user noticed the loss before the supervisor did
+            if session is seen:  # the caller noticed the loss before the supervisor did
                 await session.lost.wait()
                 await asyncio.sleep(0)
                 continue

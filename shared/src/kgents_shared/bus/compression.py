@@ -1,4 +1,4 @@
-"""Many values that resemble each other, kept in little memory: value → bytes, a tenth or less of its objects' size.
+"""Compresses many similar values: value → bytes, a tenth or less of the size of its objects.
 
 A table of 100,000 pods is rarely read: an event changes one of them. So a holder of that many keeps them compressed,
 and decompresses the one it needs. Compressing takes about as long as encoding twice, decompressing hardly longer than
@@ -18,11 +18,11 @@ WINDOW: Final = -12
 """4 KiB, without a header. Small on purpose: zlib clears its whole window for each value."""
 MEMORY: Final = 5
 GROUPS_MAX: Final = 256
-"""A group's number is one byte; what comes later joins the last one."""
+"""A group's number is one byte; values of further groups join the last one."""
 
 
 class Compression(Generic[T]):
-    """Values of one type, each kept as its difference to the first one that is alike."""
+    """Values of one type, each stored as its difference from the first value of its group."""
 
     def __init__(self, type_: object, *, alike: Callable[[T], str] = lambda _: "") -> None:
         """`alike` groups values that resemble each other, into a few dozen groups at most."""
@@ -33,7 +33,7 @@ class Compression(Generic[T]):
         self._firsts: list[bytes] = []
 
     def compress(self, value: T) -> bytes:
-        """The number of the value's group, and the difference. Equal values that were made alike give equal bytes."""
+        """The number of the value's group, and the difference. Equal values with equal field order give equal bytes."""
         encoded = self._encoder.encode(value)
         group = self._groups.setdefault(self._alike(value), min(len(self._firsts), GROUPS_MAX - 1))
         if group == len(self._firsts):

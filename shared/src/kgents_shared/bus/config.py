@@ -1,4 +1,4 @@
-"""What the bus must know of its NATS server: read by `runtime.config` at the start, used by the connection.
+"""The settings of the connection to NATS: read by `runtime.config` at the start, used by the bus.
 
 Nothing here opens a socket, and the only file ever read is a secret's own.
 """
@@ -31,7 +31,7 @@ class Secret:
         object.__setattr__(self, "_source", source)
 
     def reveal(self) -> str:
-        """Return the value itself; call it as late as possible and keep the answer nowhere.
+        """Return the value itself; call it as late as possible and do not store the result.
 
         Returns:
             The literal, or the text of the file without one trailing newline (editors and `echo` add it).
@@ -73,7 +73,7 @@ def _text_of(path: Path) -> str:
 
 
 class TlsConfig(TlsFiles, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to speak TLS to the server. Its mere presence demands TLS; the server's certificate is always verified."""
+    """TLS to the server. If this section is present, TLS is required; the server's certificate is always verified."""
 
     handshake_first: bool = False
     """Whether TLS begins before the server's INFO line. It must equal the server's own `handshake_first`,
@@ -81,7 +81,7 @@ class TlsConfig(TlsFiles, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the NATS server is, and who we are to it. At most one way to authenticate may be given."""
+    """Where the NATS server is, and how to authenticate. At most one way to authenticate may be given."""
 
     url: str = "nats://127.0.0.1:4222"
     """One or more server urls, separated by commas, tried in this order. Without user or password: urls are logged.
@@ -104,11 +104,11 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A token shared by all clients. null: another way to authenticate, or none."""
 
     tls: TlsConfig | None = None
-    """How to speak TLS; if given, a server without TLS is refused before anything is sent to it. null: plain text,
-    unless a url begins with `tls://` or `wss://` (then the same holds), or the server demands TLS."""
+    """TLS; if given, a server without TLS is refused before anything is sent to it. null: plain text,
+    unless a url begins with `tls://` or `wss://` (then the same holds), or the server requires TLS."""
 
     inbox_prefix: str | None = None
-    """The subject under which replies to us arrive. null: `_INBOX_<service>`, so that permissions can give each
+    """The prefix of the subjects on which replies arrive. null: `_INBOX_<service>`, so that permissions can give each
     service its own; a shared `_INBOX.>` would let every client read every reply."""
 
     connect_timeout_s: float = 5.0

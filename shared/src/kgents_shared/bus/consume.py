@@ -27,29 +27,29 @@ _log = get_logger(__name__)
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How far a reader has come; keep it, and `follow` goes on from there after a restart."""
+    """How far a reader has come; store it, and `follow` resumes from there after a restart."""
 
     stream_created: str
-    """Which incarnation of the stream: a stream that is deleted and created counts from one again."""
+    """Which incarnation of the stream: one that is deleted and created again counts from 1."""
     seq: int
     time_ns: int
     """When the message at `seq` was stored."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """News, in the order in which the stream holds it."""
+    """New messages, in the order in which the stream holds them."""
 
     deliveries: list[Delivery]
     caught_up: bool = False
-    """With this batch the reader has everything that was there when it began: the snapshot is complete."""
+    """With this batch the reader has everything that existed when it began: the snapshot is complete."""
     reset: bool = False
-    """Forget what you hold: this batch begins a new snapshot."""
+    """Discard all rows: this batch begins a new snapshot."""
     position: Position | None = None
-    """To resume behind this batch; None until the snapshot is complete."""
+    """To resume after this batch; None until the snapshot is complete."""
 
 
 class _Reader:
-    """Where one `follow` stands."""
+    """The progress of one `follow`."""
 
     def __init__(self, position: Position | None, started_ns: int) -> None:
         usable = position is not None and started_ns - position.time_ns < REMOVAL_TTL_S * 1e9
@@ -60,17 +60,17 @@ class _Reader:
         self.reset_due = position is not None and not usable
 
     def attach(self, created: str, last_seq: int) -> None:
-        """A new consumer begins. If the stream is not the one we know, begin with a snapshot."""
+        """A new consumer begins. If the stream was recreated, begin with a snapshot."""
         if self.created and (created != self.created or last_seq < self.seq):
             self.seq, self.in_snapshot, self.reset_due = 0, True, True
         self.created = created
 
     def consumer_config(self) -> dict[str, Any]:
-        """Last values while the snapshot lasts, in order of their sequence; afterwards all that follows ours."""
+        """Last values during the snapshot, in order of their sequence; afterwards all messages after our position."""
         return LAST_PER_SUBJECT if self.in_snapshot else after(self.seq)
 
     def batch(self, deliveries: list[Delivery], *, caught_up: bool) -> Batch:
-        """The next batch to hand out; what an interrupted snapshot already delivered is left out."""
+        """The next batch to yield; what an interrupted snapshot already delivered is left out."""
         news = [each for each in deliveries if each.seq > self.seq]
         if news:
             self.seq, self.time_ns = news[-1].seq, news[-1].time_ns
@@ -83,11 +83,11 @@ class _Reader:
 async def follow(
     bus: Bus, stream: str, filters: Sequence[str], *, now_ns: int, position: Position | None = None
 ) -> AsyncGenerator[Batch, None]:
-    """The last value of every subject that the filters take, then every change. Never ends by itself.
+    """The last value of every subject that the filters match, then every change. Never ends by itself.
 
     Each message comes once and in order, over any number of reconnects. Exactly one batch after the start (and one
-    after each reset) is `caught_up`; from a `position`, that is the batch with which the reader holds all that was
-    missed. A position that is too old, or of another stream, gives a reset and a snapshot.
+    after each reset) is `caught_up`; from a `position`, it is the batch that completes what was missed.
+    A position that is too old, or of another stream, gives a reset and a snapshot.
     """
     reader = _Reader(position, now_ns)
     caught_up = False

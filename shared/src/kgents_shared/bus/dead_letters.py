@@ -1,10 +1,10 @@
-"""What could not be read, noted for people: delivery, reason → DeadLetter in KGENTS_META; the service goes on.
+"""Reports messages that could not be read: delivery, reason → DeadLetter in KGENTS_META; the service goes on.
 
 The subject's last part is the stream's signal and a slot out of `SLOTS`, chosen by the message's own sequence. So a
-poison that is delivered again overwrites itself, two streams never overwrite each other's, and however many there are,
-the server keeps no more than `SLOTS` of them for each service and stream.
+message that is delivered again overwrites its own dead letter, two streams never overwrite each other's, and
+however many there are, the server keeps no more than `SLOTS` of them for each service and stream.
 
-The message itself is not kept: no one checked what is in it, and it may hold a secret. Its stream keeps it under the
+The message itself is not kept: its content is unchecked, and may hold a secret. Its stream keeps it under the
 sequence for as long as it keeps any message; after that, the digest and size say whether another one is the same.
 """
 
@@ -37,7 +37,7 @@ class DeadLetters:
         self._service = service
 
     async def publish(self, delivery: Delivery, reason: str) -> None:
-        """Publish it with its reason, best effort; waits while NATS is away, as its message came from there."""
+        """Publish it with its reason, best effort; waits while there is no connection to NATS."""
         self.count += 1
         signal = _signal_of(delivery)
         evidence = f"{NAME_BY_SIGNAL.get(signal, '?')}:{delivery.seq}"

@@ -28,7 +28,7 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 TTL_S: Final = 10
 MARGIN_S: Final = 1.0
-"""How much earlier than the server the holder takes its lease for expired: time for a write on its way to arrive."""
+"""Seconds by which the holder considers its lease expired before the server does: time for a write in flight."""
 RENEW_INTERVAL_S: Final = 3.0
 """Three tries before the lease runs out."""
 RETRY_S: Final = 0.5
@@ -54,7 +54,7 @@ class Lease:
         self, bus: Bus, publisher: Publisher, *, cluster: str, service: str, instance: str, now: Callable[[], datetime]
     ) -> None:
         self.holder: Final = f"{instance}/{secrets.token_hex(4)}"
-        """This instance in this life: after a restart under the same name, the old process may still run."""
+        """This instance and process: after a restart under the same name, the old process may still run."""
         self._bus = bus
         self._publisher = publisher
         self._now = now
@@ -81,7 +81,7 @@ class Lease:
                     return
 
     async def hold(self) -> NoReturn:
-        """Renew the lease for as long as that works. Never returns.
+        """Renew the lease until it is lost. Never returns.
 
         Raises:
             SteppedDownError: another instance holds it, or it could not be renewed in time. Call `acquire` again.

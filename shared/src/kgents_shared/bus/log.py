@@ -1,4 +1,4 @@
-"""Publishing samples and events: publish → a queue in memory → NATS, by way of the disk while NATS cannot take them.
+"""Publishing samples and events: publish → a queue in memory → NATS, through a file while NATS is unavailable.
 
 Order is by id, and what is on disk is always older than what is in memory. A batch stays where it is until the server
 has stored it, so nothing needs to be put back after a loss: the next batch simply begins with the same messages,
@@ -31,9 +31,9 @@ _log = get_logger(__name__)
 
 
 class LogPublisher:
-    """Publishes messages that are kept, each once and in order. `run` must be running for anything to be sent.
+    """Publishes log messages, each once and in order. `run` must be running for anything to be sent.
 
-    With NATS in doubt for longer than the stream's duplicate window, a message may be stored twice.
+    A message unconfirmed for longer than the stream's duplicate window may be stored twice.
     """
 
     def __init__(self, bus: Bus, publisher: Publisher, outbox: Outbox, *, prefix: str, started_ms: int) -> None:
@@ -50,7 +50,7 @@ class LogPublisher:
         self.published = 0
         """Messages stored by the server since the start."""
         self.duplicates = 0
-        """Those among them that were sent again and turned out to be stored already."""
+        """Those of them that were sent again and were already stored."""
         self.refused = 0
         """Refusals by the server since the start; a message that is tried again counts each time."""
         self._bus = bus
@@ -73,7 +73,7 @@ class LogPublisher:
 
     @property
     def evicted(self) -> int:
-        """Messages the disk had to give up since the start."""
+        """Messages dropped from disk since the start."""
         return self._outbox.evicted
 
     def publish(self, subject: str, payload: bytes, *, trace: dict[str, str] | None = None) -> None:
@@ -103,7 +103,7 @@ class LogPublisher:
     async def close(self, deadline_s: float) -> None:
         """Wait at most so long for acks of what is in memory, then put the rest on disk. Needs `run`.
 
-        Publishing goes on to work, by way of the disk.
+        Publishing still works, through the disk.
         """
         if not self._must_spill():
             try:
@@ -166,7 +166,7 @@ class LogPublisher:
                     self.refused += 1
                     pause = True
                 case Lost():
-                    self._spill_soon()  # in doubt is safest on disk
+                    self._spill_soon()  # unconfirmed messages are safest on disk
         if not self._forget(done) or pause:
             await asyncio.sleep(RETRY_S)
 
@@ -201,7 +201,7 @@ class _Attempt:
 
     def __init__(self) -> None:
         self.is_broken = False
-        """Whether a message is in doubt or refused: those behind it have to wait."""
+        """Whether a message is unconfirmed or refused: those behind it have to wait."""
         self._begun = 0
         self._outcomes: dict[int, Outcome] = {}
         self._settled = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How the bus logs: through Python's own logging, so that a program which only uses the bus decides where lines go."""
+"""Logging of the bus: through Python's own logging, so that a program that only uses the bus decides where lines go."""
 
 import logging
 from typing import Any, Final

@@ -24,7 +24,7 @@ _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 def credentials(config: NatsConfig) -> dict[str, Any]:
-    """What proves who we are, read again for each connection so that rotated files are taken up."""
+    """Credentials, read again for each connection so that rotated files take effect."""
     options: dict[str, Any] = {}
     if config.credentials_file is not None:
         options["user_credentials"] = _checked_creds(config.credentials_file)
@@ -68,7 +68,7 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
 
 
 def login_error(error: Exception, config: NatsConfig, wire: Wire) -> Exception:
-    """What an error of `Wire.connect` means.
+    """The error of `Wire.connect` as a BusError that names the cause.
 
     A server that rejects a login closes at once, maybe before it says why: the reset may outrun its reason.
     """

@@ -1,7 +1,7 @@
-"""The bounded buffer on disk for what NATS cannot take just now: log.py → Outbox → log.py, also after a restart.
+"""The bounded buffer on disk for messages that NATS cannot take now: log.py → Outbox → log.py, also after a restart.
 
-One SQLite file, one process. It holds pulses and events only; state needs no buffer, since the newest is all that
-counts. What is committed survives kill -9; the last moments before a power cut may be lost.
+One SQLite file, one process. It holds pulses and events only; state needs no buffer, since only the newest
+message counts. What is committed survives kill -9; the last moments before a power cut may be lost.
 """
 
 import sqlite3
@@ -92,7 +92,7 @@ class Outbox:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; another process may open it now."""
+        """Close the file; another process may open it now."""
         self._db.close()
 
     def __len__(self) -> int:
@@ -162,7 +162,7 @@ class Outbox:
         return count, size
 
     def _transact(self, work: Callable[[], T], otherwise: T) -> T:
-        """Do all of it or nothing; `otherwise` when the disk fails."""
+        """One transaction; returns `otherwise` when the disk fails."""
         try:
             with self._db:
                 return work()

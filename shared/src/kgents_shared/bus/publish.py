@@ -2,7 +2,7 @@
 
 Each message asks for an ack on an inbox of ours; at most `WINDOW` may be without one. A callback per message instead
 of a future per message is what makes this ten times cheaper than awaiting each ack. What is `Lost` may have been
-stored all the same, and only the caller knows how to find out: the state table reads the subject back, the log sends
+stored all the same, and the caller has to find out: the state table reads the subject back, the log sends
 again under the same message id.
 """
 
@@ -120,7 +120,7 @@ class Publisher:
             self._settle(token, Refused(error.code, str(error)))
 
     async def send_one(self, subject: str, payload: bytes, headers: dict[str, str]) -> Stored:
-        """Send and wait for the ack: for what is rare and must be known at once (leases, heartbeats).
+        """Send and wait for the ack: for rare messages whose result is needed at once (leases, heartbeats).
 
         It does not wait for room in the window: a busy log fills every place as soon as it is free, and a
         lease would run out meanwhile.

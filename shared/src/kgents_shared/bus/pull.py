@@ -28,7 +28,7 @@ HEARTBEAT_S: Final = 2.0
 """How often the server confirms that it still knows our request. Silence of twice that means it does not."""
 
 DROPPED_S: Final = 10.0
-"""What waited and does not come in this time comes no more. Longer than the silence that ends a pull."""
+"""Seconds after which pending messages are considered dropped. Longer than the silence that ends a pull."""
 READ_MAX: Final = 10_000
 """Messages that one audit of a stretch of a stream reads."""
 

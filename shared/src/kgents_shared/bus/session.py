@@ -54,7 +54,7 @@ class Session:
         self._reply_count = itertools.count()
         self.lost = asyncio.Event()
         self.on_end: set[Callable[[], None]] = set()
-        """Called when the session ends, for those who wait for something else at that moment."""
+        """Called when the session ends, to wake tasks that wait for something else."""
         self._refusals: dict[str, None] = {}  # as the server put it, newest last
 
     @property
@@ -162,7 +162,7 @@ class Session:
         await self.subscribe(f"{self._reply_inbox}.*", self._on_reply)
 
     def end(self) -> None:
-        """The connection is gone: no one waits for its answers any longer."""
+        """The connection is gone: fail all requests that wait for answers."""
         self.lost.set()
         for call in list(self.on_end):
             call()

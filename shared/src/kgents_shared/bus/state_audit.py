@@ -1,4 +1,4 @@
-"""A writer's check of its own stream, now and then: did another writer write here, did the server lose anything?
+"""A writer's periodic check of its own stream: did another writer write here, did the server lose messages?
 
 Every message of `state_table` is guarded by the sequence that it replaces, so a second writer of a subject is noticed
 when the first one writes there again. This finds it also where the table has no reason to write.
@@ -27,11 +27,11 @@ _log = get_logger(__name__)
 
 
 class Audited(Protocol):
-    """What must be known of a table whose subjects are checked."""
+    """The table whose subjects are checked."""
 
     @property
     def tombstones(self) -> Tombstones:
-        """What it removed."""
+        """Subjects that it removed."""
         ...
 
     def expected_seq(self, subject: str) -> int:
@@ -39,7 +39,7 @@ class Audited(Protocol):
         ...
 
     def is_open(self, subject: str) -> bool:
-        """Whether a message for the subject is on its way, or was maybe stored and maybe not."""
+        """Whether a message for the subject is in flight or unconfirmed."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The one idea: desired rows → the difference to what is published → JetStream; and, read back, JetStream → rows.
+"""The one idea: desired rows → the difference from what is published → JetStream; and, read back, JetStream → rows.
 
 A state stream holds the last message of each subject. A writer puts its desired messages into this table, which
 publishes only what differs from what the stream holds, each message guarded by the sequence it replaces. What
@@ -6,7 +6,7 @@ was published is not remembered in a file but read back from the stream, so a re
 never publishes a spurious change. While NATS is slow or away, a subject's desired message is simply replaced by a newer
 one: memory is bounded by the number of subjects.
 
-`state_view` reads such a stream, `state_audit` checks now and then that no one else writes it.
+`state_view` reads such a stream, `state_audit` checks periodically that no other writer writes it.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _log = get_logger(__name__)
 
 
 class Desired(msgspec.Struct, Generic[T]):
-    """What a subject is to hold."""
+    """The desired message of a subject."""
 
     message: T
     is_removal: bool
@@ -158,7 +158,7 @@ class StateTable(StateView[T]):
         return self.tombstones.seq(subject)
 
     def is_open(self, subject: str) -> bool:
-        """Whether a message for the subject is on its way, or was maybe stored and maybe not."""
+        """Whether a message for the subject is in flight or unconfirmed."""
         return subject in self._in_flight or subject in self._unconfirmed
 
     @property
@@ -179,7 +179,7 @@ class StateTable(StateView[T]):
         await self._has_capacity.wait()
 
     async def flush(self) -> None:
-        """Return when all that is desired, also meanwhile, is published. Needs `run`; put a deadline around it."""
+        """Return when all desired messages, also those added meanwhile, are published. Needs `run` and a deadline."""
         await self._settled.wait()
 
     async def run(self) -> None:
@@ -275,7 +275,7 @@ class StateTable(StateView[T]):
         if not (self._desired or self.has_open):
             self._settled.set()
 
-    # Finding out what the stream really holds
+    # Reading back what the stream holds
 
     async def _read_back(self, subject: str) -> None:
         """Make one row what the stream holds, after a conflict or when no ack came.

@@ -42,7 +42,7 @@ class Row(msgspec.Struct, Generic[T], gc=False):
 
 
 class Change(msgspec.Struct, Generic[T], frozen=True):
-    """One subject's news."""
+    """One subject's change."""
 
     subject: str
     old: T | None
@@ -57,17 +57,17 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Changes(msgspec.Struct, Generic[T], frozen=True):
-    """News in order; `caught_up` and `position` mean what they mean in `consume.Batch`."""
+    """Changes in order; `caught_up` and `position` as in `consume.Batch`."""
 
     changes: list[Change[T]]
     caught_up: bool
     position: Position | None
     malformed: list[tuple[Delivery, str]]
-    """What could not be read, with the reason; its row stays as it was. Set it aside."""
+    """Messages that could not be read, with the reason; their rows stay as they were. Dead-letter them."""
 
 
 class StateView(Generic[T]):
-    """The rows under some filters of one state stream, as far as they were read."""
+    """The rows under some filters of one state stream, as read so far."""
 
     def __init__(self, bus: Bus, codec: Codec[T], stream: str, filters: Sequence[str]) -> None:
         self.rows: dict[str, Row[T]] = {}
@@ -78,7 +78,7 @@ class StateView(Generic[T]):
         self._compression: Compression[T] | None = None
 
     def compress_rows(self, alike: Callable[[T], str]) -> None:
-        """Keep later rows in a tenth of the memory; reading one then takes as long as decoding it."""
+        """Compress later rows to a tenth of the memory; reading one then takes as long as decoding it."""
         self._compression = Compression(self._codec.type, alike=alike)
 
     async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
@@ -87,7 +87,7 @@ class StateView(Generic[T]):
         After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
         """
         unseen: set[str] = set()
-        is_resumed = position is not None  # then rows we never saw may go, and that is news
+        is_resumed = position is not None  # rows from before the position may be removed, too
         batches = follow(self._bus, self._stream, self._filters, now_ns=now_ns, position=position)
         async with aclosing(batches):
             async for batch in batches:

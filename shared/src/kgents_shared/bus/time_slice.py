@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 SLICE_S: Final = 0.01
-"""How long a task may keep the event loop. Several tasks each take a slice before the first has its next turn."""
+"""Seconds that a task may keep the event loop. Several tasks each take a slice before the first has its next turn."""
 
 
 class TimeSlice:

@@ -1,4 +1,4 @@
-"""What a writer remembers of subjects whose row is gone: the sequence of the removal, until its history may go too."""
+"""What a writer keeps of removed subjects: the sequence of the removal, until the subject's history is purged."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 
 
 class Tombstone(msgspec.Struct, gc=False):
-    """What is known of a subject whose row is gone."""
+    """What is known of a removed subject."""
 
     seq: int
     """Of the removal: what the next message on the subject replaces."""
@@ -35,7 +35,7 @@ class Tombstones:
 
     def __init__(self) -> None:
         self.outlived: dict[str, int] = {}
-        """Removed subject → the sequence before which its history may go."""
+        """Removed subject → the sequence before which its history may be purged."""
         self._by_subject: dict[str, Tombstone] = {}
 
     @property
@@ -64,14 +64,14 @@ class Tombstones:
         self._by_subject.clear()
 
     def retire(self, now_ns: int) -> None:
-        """Let the history of those go that are older than HISTORY_OF_REMOVED_S; removals end by themselves."""
+        """Purge the history of subjects removed longer than HISTORY_OF_REMOVED_S ago; removals expire by themselves."""
         for subject, tombstone in list(self._by_subject.items()):
             tombstone.time_ns = tombstone.time_ns or now_ns
             if now_ns - tombstone.time_ns > HISTORY_OF_REMOVED_S * _NS_PER_S:
                 self.outlived[subject] = self._by_subject.pop(subject).seq
 
     async def purge_history(self, session: Session, stream: str) -> None:
-        """Drop what lies before removals that are old enough."""
+        """Purge the messages before removals that are old enough."""
         try:
             self.retire((await stream_info(session, stream)).now_ns)
             for subject, seq in list(self.outlived.items()):

@@ -46,7 +46,7 @@ class Wire(Client):
 
     @property
     def has_dead_task(self) -> bool:
-        """Whether nats-py reads or writes no more: it catches whatever goes wrong there, and reports it nowhere."""
+        """Whether a nats-py task has stopped reading or writing: it catches all errors there silently."""
         return any(task is not None and task.done() for task in (self._reading_task, self._flusher_task))
 
     @property

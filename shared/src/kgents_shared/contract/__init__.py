@@ -1,4 +1,4 @@
-"""What services say to each other: subjects.py names it, the Structs give its shape, codec.py → bytes → codec.py.
+"""The wire contract: subjects.py names messages, the Structs give their shape, codec.py → bytes → codec.py.
 
 Pure: no I/O, no clock, no logging. Everything here is public and versioned by docs/reference.
 """

@@ -88,13 +88,13 @@ def is_ip(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only its own machine reaches it: `127.0.0.1`, `::1`, `localhost`."""
+    """Whether it is only reachable on its own machine: `127.0.0.1`, `::1`, `localhost`."""
     host = normalised(host)
     return host in ("localhost", "::1") or (host.startswith("127.") and is_ip(host))
 
 
 def is_unspecified(host: str) -> bool:
-    """Whether who listens there listens on every address: `0.0.0.0`, `::`, or nothing."""
+    """Whether it means every local address to listen on: `0.0.0.0`, `::`, or empty."""
     return normalised(host) in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 

@@ -9,7 +9,7 @@ STATES: Final = ("pending", "firing", "resolved")
 
 
 class Alert(Wire, frozen=True):
-    """One check that fails on one thing: pending while it may be a blip, firing, then resolved."""
+    """One check that fails on one entity: pending while it may be a blip, firing, then resolved."""
 
     text: str
     ref: Ref
@@ -20,7 +20,7 @@ class Alert(Wire, frozen=True):
     """`warning` or `critical`."""
     op: str = stated("upsert")
     dedup_key: str = ""
-    """The same from pending to resolved, and for the same thing and check the next time."""
+    """Constant from pending to resolved, and equal for the same entity and check the next time."""
     started_at: Time | None = None
     ended_at: Time | None = None
     """Set once it is resolved."""
@@ -31,5 +31,5 @@ class Alert(Wire, frozen=True):
 
     @property
     def is_removal(self) -> bool:
-        """Whether the alert is over and forgotten."""
+        """Whether the alert has expired."""
         return self.op == REMOVE

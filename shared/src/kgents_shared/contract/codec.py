@@ -25,7 +25,7 @@ _TEXT_BYTES: Final = len(b',"text":')
 
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises; the last for a document nested too deeply to follow, which a stranger may well send."""
+"""What decoding raises; the last for a document nested too deeply, which any client can send."""
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -63,14 +63,14 @@ def is_removal(payload: bytes) -> bool:
     try:
         return _OP_DECODER.decode(payload).op == REMOVE
     except _MALFORMED as error:
-        raise MalformedMessageError(f"expected a JSON object: {_told(error)}") from None
+        raise MalformedMessageError(f"expected a JSON object: {_described(error)}") from None
 
 
 class Codec(Generic[T]):
     """Decodes one signal's messages."""
 
     def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T, str], str] | None = None) -> None:
-        """`subject_of` gives the subject on which a message belongs, where others may publish.
+        """`subject_of` returns the subject on which a message belongs, for signals that others may publish.
 
         Its second argument is the subject on which the message was found, and it may raise MalformedMessageError.
         """
@@ -84,12 +84,12 @@ class Codec(Generic[T]):
 
         Raises:
             MalformedMessageError: the contract does not allow them. The text says where, never what was found there,
-                since the payload of a stranger may hold a secret.
+                since a payload may hold a secret.
         """
         try:
             message = self._decoder.decode(payload)
         except _MALFORMED as error:
-            raise MalformedMessageError(f"not a valid {self.signal} message: {_told(error)}") from None
+            raise MalformedMessageError(f"not a valid {self.signal} message: {_described(error)}") from None
         if subject and self._subject_of is not None and self._subject_of(message, subject) != subject:
             raise MalformedMessageError(f"not a valid {self.signal} message: it names something else than its subject")
         return message
@@ -104,7 +104,7 @@ def _subject_of_meta(message: Meta, subject: str) -> str:
     return subjects.build("meta", cluster=cluster, service=message.service, instance=message.instance)
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """The error without the one value that msgspec quotes, an unknown tag: it may be anything, a secret too."""
     return re.sub(r"^Invalid value '.*'", "Unknown value", str(error), flags=re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""What a collector says of one thing it sees: `kgents.entity.<cluster>.<source>.<kind>.<namespace>.<name>`."""
+"""One entity as one collector sees it: `kgents.entity.<cluster>.<source>.<kind>.<namespace>.<name>`."""
 
 from typing import Annotated, Final
 
@@ -14,7 +14,7 @@ Value = str | int | float | bool | list[str] | None
 
 
 class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
-    """The name of a thing: stable across restarts, unlike its `uid`."""
+    """The name of an entity: stable across restarts, unlike its `uid`."""
 
     cluster: str
     kind: str
@@ -23,18 +23,18 @@ class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
     """Empty for what lives in no namespace."""
 
     def subject(self, signal: str, **more: str) -> str:
-        """This thing's subject under a signal, e.g. `ref.subject("entity", source="k8s")`."""
+        """This entity's subject under a signal, e.g. `ref.subject("entity", source="k8s")`."""
         return subjects.build(
             signal, cluster=self.cluster, kind=self.kind, namespace=self.namespace, name=self.name, **more
         )
 
     def __str__(self) -> str:
-        """As people say it: `pod shop/cart-7f`. The cluster is left out: most readers have one."""
+        """For people: `pod shop/cart-7f`. The cluster is left out: most readers have one."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
 class Traffic(Wire, frozen=True):
-    """What flows over a connection now. None is not known, which is not zero."""
+    """Traffic of a connection now. None is not known, which is not zero."""
 
     requests_per_sec: float | None = None
     bytes_per_sec: float | None = None
@@ -54,22 +54,22 @@ class Connection(Wire, frozen=True):
     """`out`: from this entity to the peer; `in`: the peer is the one that acts."""
     attributes: dict[str, Value] = {}
     evidence: str = ""
-    """Which rule or field says so, e.g. `spec.nodeName`."""
+    """The rule or field it comes from, e.g. `spec.nodeName`."""
     traffic: Traffic | None = None
 
 
 class Entity(Wire, frozen=True, kw_only=True):
-    """One thing as one source sees it now, or (`op: remove`) the word that it is gone.
+    """One entity as one source sees it now, or (`op: remove`) its removal.
 
     It holds state only, nothing that changes by itself: no sample, no age, no time of observation. Otherwise an
-    unchanged thing would be news at every poll.
+    unchanged entity would be published at every poll.
     """
 
     text: str = ""
     """One plain sentence, made of the state below. Empty: the program that published it did not write one."""
     ref: Ref
     source: str
-    """Who says it: `k8s`, `docker`, `nats`, …; the service collector-<source>, or a program of your own."""
+    """Who reports it: `k8s`, `docker`, `nats`, …; the service collector-<source>, or a program of your own."""
     op: str = stated("upsert")
     uid: str = ""
     """The incarnation: pod uid, container id, server start id. A removal only removes the uid it names."""
@@ -82,10 +82,10 @@ class Entity(Wire, frozen=True, kw_only=True):
     attributes: dict[str, Value] = {}
     """By OpenTelemetry semantic-convention names where one exists: `k8s.pod.uid`, `container.id`."""
     addresses: list[str] = []
-    """Where it answers: `10.0.3.7:5432`, `10.0.3.7`, `[fd00::7]:5432`. Another entity's connection may name one as its
-    peer, in any spelling (case, zeros, brackets)."""
+    """Where it is reachable: `10.0.3.7:5432`, `10.0.3.7`, `[fd00::7]:5432`. Another entity's connection may name one as
+    its peer, in any spelling (case, zeros, brackets)."""
     aliases: list[str] = []
-    """What else it is called: `pg.shop.svc`, `container-id:4f…`. Same use as addresses."""
+    """Its other names: `pg.shop.svc`, `container-id:4f…`. Same use as addresses."""
     connections: list[Connection] = []
     created_at: Time | None = None
     report_interval_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] | None = None
@@ -93,5 +93,5 @@ class Entity(Wire, frozen=True, kw_only=True):
 
     @property
     def is_removal(self) -> bool:
-        """Whether this says that the thing is gone."""
+        """Whether this is the entity's removal."""
         return self.op == REMOVE

@@ -1,9 +1,9 @@
-"""Every error a caller may want to tell apart, and what to do about each.
+"""Every error that a caller may handle separately, and what to do about each.
 
 KgentsError
 ├── ConfigError              a person must act before the start: exit code 78
 ├── NotFoundError            no entity, or more than one, has the name that was asked for
-├── MalformedMessageError    set the message aside; a retry cannot help
+├── MalformedMessageError    dead-letter the message; a retry cannot help
 ├── BusError                 NATS answered with a refusal, or not at all
 │   ├── BusTimeoutError      no answer within the deadline: retry
 │   │   └── NoServerError    no program listens where NATS is expected: start one, or name another
@@ -19,7 +19,7 @@ class KgentsError(Exception):
 
 
 class ConfigError(KgentsError):
-    """The configuration cannot be used. Holds every fault found, so that one run is enough to mend them all."""
+    """The configuration cannot be used. Holds every fault found, so that one run is enough to fix them all."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults: tuple[str, ...] = tuple(faults)
@@ -55,4 +55,4 @@ class ProvisionError(BusError):
 
 
 class SteppedDownError(KgentsError):
-    """Somebody else writes the same subjects. Going on would fork history, so the writer stops."""
+    """Another instance writes the same subjects. To continue would fork history, so the writer stops."""

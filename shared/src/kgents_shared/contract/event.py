@@ -1,4 +1,4 @@
-"""Something happened: `kgents.event.<cluster>.<source>.<kind>.<namespace>.<name>`. A log, kept for days."""
+"""What happened: `kgents.event.<cluster>.<source>.<kind>.<namespace>.<name>`. A log, kept for days."""
 
 from typing import Final
 
@@ -9,12 +9,12 @@ SEVERITIES: Final = ("info", "warning", "error", "critical")
 
 
 class Event(Wire, frozen=True):
-    """One thing that happened to one entity, or `count` of the same."""
+    """One occurrence on one entity, or `count` occurrences of the same kind."""
 
     text: str
     """One plain sentence."""
     id: str
-    """The same for the same happening, however often it is reported."""
+    """Equal for the same occurrence, however often it is reported."""
     ref: Ref
     source: str
     type: str

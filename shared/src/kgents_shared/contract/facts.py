@@ -14,9 +14,9 @@ class Facts(Struct, frozen=True):
     """Everything that was read of one part of the source."""
 
     entities: list[Entity] = []
-    """All there are; byte for byte the same while nothing changes. What is published, neither in here nor unread, is
-    gone."""
+    """All entities; byte for byte the same while nothing changes. A published entity that is neither in here nor unread
+    is removed."""
     pulses: Sequence[Pulse] = ()
     events: Sequence[Event] = ()
     unread: Sequence[Unread] = ()
-    """What could not be read of it: what is published of that stays as it is, and is not attested."""
+    """What could not be read of it: its published entities stay as they are, and are not attested."""

@@ -1,4 +1,4 @@
-"""How well one thing is, and why: `kgents.health.<cluster>.<kind>.<namespace>.<name>`."""
+"""The health of one entity, and why: `kgents.health.<cluster>.<kind>.<namespace>.<name>`."""
 
 from typing import Annotated, Final
 
@@ -32,7 +32,7 @@ class Reason(Wire, frozen=True):
 
 
 class KindHealth(Wire, frozen=True):
-    """All things of one kind."""
+    """All entities of one kind."""
 
     count: int
     health: Score | None = None
@@ -45,7 +45,7 @@ class KindHealth(Wire, frozen=True):
 
 
 class Aggregate(Wire, frozen=True):
-    """All things of one cluster. Alert on `status`, never on `overall`."""
+    """All entities of one cluster. Alert on `status`, never on `overall`."""
 
     status: str
     """`critical` if anything is critical, else `moderate` if anything is warning or unknown, else `healthy`."""
@@ -57,7 +57,7 @@ class Aggregate(Wire, frozen=True):
 
 
 class Health(Wire, frozen=True):
-    """`score = 1 − the worst severity`: a thing is as well as its worst finding, and every finding is named."""
+    """`score = 1 − the worst severity`: the worst finding decides, and every finding is named."""
 
     text: str
     ref: Ref
@@ -72,14 +72,14 @@ class Health(Wire, frozen=True):
     applicable: int = 0
     """… out of how many that apply to this kind."""
     since: Time | None = None
-    """When the level became what it is."""
+    """Since when it has this level."""
     uid: str = ""
     aggregate: Aggregate | None = None
     """Only in the message of kind `cluster`, which sums up all others."""
 
     @property
     def is_removal(self) -> bool:
-        """Whether the thing is gone, and its health with it."""
+        """Whether the entity is gone, and its health with it."""
         return self.op == REMOVE
 
 

@@ -1,4 +1,4 @@
-"""What a service reports of itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
+"""What a service reports about itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
 
 Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and dead letters: messages that could not
 be read (`<instance>` = `dead-letter-<signal>-<slot>`).
@@ -16,7 +16,7 @@ DEAD_LETTER: Final = "dead-letter"
 HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
-"""Three missed heartbeats: then the server itself drops the message and says so with a marker."""
+"""Three missed heartbeats: then the server drops the message and stores a marker."""
 
 
 class Cost(Wire, frozen=True):
@@ -28,7 +28,7 @@ class Cost(Wire, frozen=True):
 
 
 class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
-    """An instance that lives, and how far it has come."""
+    """A running instance and its progress."""
 
     text: str
     service: str
@@ -38,13 +38,13 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     state: str
     """One of HEARTBEAT_STATES."""
     reason: str = ""
-    """Why it is not in sync; in sync, what it cannot see besides that for which it vouches."""
+    """Why it is not in sync; in sync, what it cannot read besides the entities that it attests."""
     source: str = ""
-    """The source whose entities this instance vouches for; empty for what is no collector."""
+    """The source whose entities this instance attests; empty for a service that is no collector."""
     watermark: dict[str, int] = {}
     """Stream → sequence up to which everything read has also been published."""
     lag_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """Age of the oldest news not yet published."""
+    """Age of the oldest change not yet published, in seconds."""
     published: int = 0
     """Messages published since the start."""
     rows: int = 0
@@ -54,18 +54,18 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     spilled: int = 0
     """Messages waiting in the on-disk buffer."""
     evicted: int = 0
-    """Messages the on-disk buffer had to give up since the start."""
+    """Messages dropped from the on-disk buffer since the start."""
     publishes: list[str] = []
     """Subject filters it writes, and …"""
     consumes: list[str] = []
-    """… streams it reads: what a NATS server does not tell of its clients."""
+    """… streams it reads: NATS servers do not report these of their clients."""
     cost: Cost | None = None
     unread: list[Unread] = []
-    """What of its source it could not read. What is published of that stands as it was, and is not attested."""
+    """What it could not read of its source. What is published of that stays as it was, and is not attested."""
 
 
 class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
-    """Who writes for a service and cluster just now. Expires by its message's TTL unless renewed."""
+    """The instance that writes for a service and cluster now. Expires by its message's TTL unless renewed."""
 
     text: str
     holder: str

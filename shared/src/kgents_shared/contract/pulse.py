@@ -1,4 +1,4 @@
-"""A sample of vitality: `kgents.pulse.<cluster>.<source>.<kind>.<namespace>.<name>`. A log: old ones go.
+"""A sample of figures: `kgents.pulse.<cluster>.<source>.<kind>.<namespace>.<name>`. A log: old samples are dropped.
 
 `null`, or a field left out, is "not known"; it is never zero.
 """
@@ -17,7 +17,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class ResourcePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="RESOURCE_PULSE"):
-    """What a thing uses. `custom` holds what has no field, its units in its names (`pending_messages`)."""
+    """What an entity uses. `custom` holds figures without a field, with units in their names (`pending_messages`)."""
 
     text: str = ""
     """One plain sentence of what matters most below. Empty: the program that published it did not write one."""
@@ -67,7 +67,7 @@ class Collections(Wire, frozen=True):
 
 
 class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_PULSE"):
-    """A database's vitality in one layout for every backend; a section that does not apply is left out."""
+    """A database's figures in one layout for every backend; a section that does not apply is left out."""
 
     text: str = ""
     """One plain sentence of what matters most below. Empty: the program that published it did not write one."""
@@ -81,7 +81,7 @@ class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_P
     """One of PHASES."""
     uid: str = ""
     cause: str = ""
-    """Why the phase is what it is: `refused`, `saturated`, `wrong credentials`."""
+    """The cause of the phase: `refused`, `saturated`, `wrong credentials`."""
     pool: Pool | None = None
     memory: Memory | None = None
     collections: Collections | None = None

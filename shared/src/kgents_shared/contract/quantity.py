@@ -1,4 +1,4 @@
-"""A number and its UCUM unit → the words that people use for it: `87 %`, `12×`, `48.1 MB`, `1 deadlock`, `15 min`.
+"""A number and its UCUM unit → text for people: `87 %`, `12×`, `48.1 MB`, `1 deadlock`, `15 min`.
 
 Bytes are decimal (1 MB is 1,000,000 bytes), as in `nats` and on disks.
 """
@@ -19,7 +19,7 @@ _SCALED: Final = {
 """Unit → how many of the smallest it is, the steps, the smallest."""
 _RATIOS: Final = {"1": 1.0, "%": 0.01}
 SHARE_MAX: Final = 2.0
-"""Up to here a ratio is a share, `87 %`; beyond it is a multiple, `12×`."""
+"""Up to this a ratio is shown as a share, `87 %`; beyond it as a multiple, `12×`."""
 
 
 def worded(value: float, unit: str) -> str:
@@ -61,7 +61,7 @@ def counted(value: float, noun: str) -> str:
 
 
 def number(value: float) -> str:
-    """At most one decimal, and two digits of what is less than a tenth: `12,345`, `3.1`, `0.02`."""
+    """At most one decimal, and two significant digits below a tenth: `12,345`, `3.1`, `0.02`."""
     if 0 < abs(value) < 0.1:
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return f"{value:,.1f}".removesuffix(".0")

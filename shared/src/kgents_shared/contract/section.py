@@ -1,6 +1,6 @@
-"""A section of the configuration: settings that name all their own faults → `runtime.config` reports those of all.
+"""A section of the configuration: settings that find all their own faults → `runtime.config` reports them.
 
-`faults` judges the values by themselves and is pure; `check` judges what they name on this machine, such as files.
+`faults` checks the values themselves and is pure; `check` checks what they name on this machine, such as files.
 The loader runs both, also on a section in which other values are wrong, so that one run shows every fault.
 """
 
@@ -24,7 +24,7 @@ class Fault(Struct, frozen=True):
     """What to try: `try: nats://host:4222`, `set password too`."""
 
     beside: tuple[str, ...] = ()
-    """The other settings that the rule depends on. With one of them unusable, the rule says nothing."""
+    """The other settings that the rule depends on. If one of them is unusable, the fault is not reported."""
 
     def __str__(self) -> str:
         prefix = f"{self.at}: " if self.at else ""
@@ -40,7 +40,7 @@ class InvalidSectionError(ValueError):
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every part of the configuration is. No instance breaks its own rules, however it was made.
+    """The base of every part of the configuration. No instance breaks its own rules, however it was made.
 
     Raises:
         InvalidSectionError: on construction, with every fault that `faults` found.
@@ -51,11 +51,11 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise InvalidSectionError(found)
 
     def faults(self) -> Iterator[Fault]:
-        """Yield what is wrong with the values by themselves. Each value is of its type, and nothing else is sure."""
+        """Yield the faults of the values themselves. Each value has its type; nothing else is guaranteed."""
         yield from ()
 
     def check(self) -> Iterator[Fault]:
-        """Yield what is wrong on this machine: files that cannot be read, and the like. May read, never writes."""
+        """Yield the faults found on this machine, such as unreadable files. May read, never writes."""
         yield from ()
 
 
@@ -65,8 +65,8 @@ def unusable_url(at: str, url: str, schemes: tuple[str, ...], example: str) -> I
     Args:
         at: the setting that holds it.
         url: what was given. It is not quoted when it has an @, since a password may stand before it.
-        schemes: those that are spoken.
-        example: a url that would do.
+        schemes: those that are supported.
+        example: a valid url.
     """
     if "@" in url:
         advice = "urls are logged: use the settings for a login instead"

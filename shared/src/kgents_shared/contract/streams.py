@@ -9,7 +9,7 @@ from kgents_shared.contract.subjects import FIELDS, ROOT
 
 DAY_S: Final = 86_400
 REMOVAL_TTL_S: Final = 7 * DAY_S
-"""How long a removal stays readable: a consumer may be away that long and still learn of it."""
+"""How long a removal stays readable: a consumer may be stopped that long and still receive it."""
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -20,7 +20,7 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """1 on a single server; 3 on a cluster."""
     history: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
-    """Messages kept for each subject of topology, health and alert: how far back `--at` can look."""
+    """Messages kept for each subject of topology, health and alert: how far back `--at` reaches."""
     pulse_max_age_s: Positive = 3_600
     """An hour: pulses feed health and live views, a time-series store keeps the rest."""
     event_max_age_s: Positive = 7 * DAY_S
@@ -50,7 +50,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     allows_purge: bool = False
     """Whether old messages may be dropped by request. What is false here can never be made true again."""
     duplicate_window_s: int = 60
-    """How long a message id is remembered. Ids cost memory, so no longer than a publisher retries blindly."""
+    """How long a message id is remembered. Ids cost memory, so no longer than a publisher retries."""
 
     @property
     def subject(self) -> str:
@@ -76,7 +76,7 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         Stream(
             name="KGENTS_PULSE",
             signal="pulse",
-            description="samples of vitality",
+            description="samples of figures",
             replicas=config.replicas,
             max_age_s=config.pulse_max_age_s,
             max_bytes=config.pulse_max_bytes,
@@ -84,7 +84,7 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         Stream(
             name="KGENTS_EVENT",
             signal="event",
-            description="things that happened",
+            description="events of entities",
             replicas=config.replicas,
             max_age_s=config.event_max_age_s,
             max_bytes=config.event_max_bytes,

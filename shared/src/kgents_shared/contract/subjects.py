@@ -3,7 +3,7 @@
 The number of tokens of each signal is fixed, because wildcards, permissions and partitions count tokens.
 A token is its value with every byte outside `A-Z a-z 0-9 _ -` written as `=HH`, so `kube-root-ca.crt` becomes
 `kube-root-ca=2Ecrt`; the empty value is `_` (and a value that *is* `_` becomes `=5F`). The server would store a
-literal `*` or `>` in a subject without a word, which is why nothing but this module may build one.
+literal `*` or `>` in a subject without an error, which is why only this module builds subjects.
 """
 
 import hashlib
@@ -99,7 +99,7 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def build(signal: str, **values: str) -> str:
-    """The subject of one thing; every field of the signal must be given."""
+    """The subject of one message; every field of the signal must be given."""
     fields = FIELDS.get(signal, ())
     if values.keys() != frozenset(fields):
         fields = _fields(signal, values)
@@ -133,7 +133,7 @@ def parse(subject: str) -> Subject:
 
 
 def matches(subject: str, filter_: str) -> bool:
-    """Whether a NATS filter (`*` one token, `>` the rest) takes this subject."""
+    """Whether a NATS filter (`*` one token, `>` the rest) matches this subject."""
     wanted, found = filter_.split("."), subject.split(".")
     for index, want in enumerate(wanted):
         if want == ">":
@@ -144,7 +144,7 @@ def matches(subject: str, filter_: str) -> bool:
 
 
 def _is_token(token: str) -> bool:
-    """Whether `escape` may have made it. A hashed one is taken at its word: only its reader can compare the name."""
+    """Whether `escape` may have made it. A hashed one is accepted unchecked: only its reader can compare the name."""
     if is_hashed(token):
         return bool(_ESCAPED.match(token.replace(_HASH_MARK, "", 1)))
     try:

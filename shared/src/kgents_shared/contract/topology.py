@@ -5,7 +5,7 @@ from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 
 class Difference(Wire, frozen=True):
-    """One field that changed; None is "was not there" or "is not there any more"."""
+    """One field that changed; None means that it was or is absent."""
 
     field: str
     """A path such as `status`, `labels.app`, `connections.runs_on node n3`."""
@@ -27,7 +27,7 @@ class ResolvedConnection(Wire, frozen=True):
 
 
 class TopologyEntity(Wire, frozen=True):
-    """Everything that is known of one thing, and what changed since the message before."""
+    """Everything that is known of one entity, and what changed since the previous message."""
 
     text: str
     """One plain sentence: what it is, and what changed."""
@@ -37,7 +37,7 @@ class TopologyEntity(Wire, frozen=True):
     status: str = stated("unknown")
     reason: str = ""
     stale: list[str] = []
-    """The sources of these facts that nobody hears from any more. The facts are the last that were known."""
+    """The sources that no longer report. Their facts are the last known ones."""
     sources: list[str] = []
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -47,13 +47,13 @@ class TopologyEntity(Wire, frozen=True):
     connections: list[ResolvedConnection] = []
     created_at: Time | None = None
     changed: list[Difference] = []
-    """Old → new against the message before on this subject; empty when the thing is new."""
+    """Old → new, compared with the previous message on this subject; empty when the entity is new."""
     changed_count: int = 0
     """How many fields changed; `changed` lists at most the first 32."""
     at: Time | None = None
-    """When the news that led to this message was stored."""
+    """When the change that led to this message was stored."""
 
     @property
     def is_removal(self) -> bool:
-        """Whether the thing is gone."""
+        """Whether the entity is gone."""
         return self.op == REMOVE

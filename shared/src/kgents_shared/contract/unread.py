@@ -12,7 +12,7 @@ from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.wire import Time, Wire
 
 UNREAD_MAX: Final = 32
-"""Scopes in one heartbeat. More of them become fewer and wider."""
+"""Scopes in one heartbeat. More are merged into fewer, wider ones."""
 
 _WIDER: Final = (
     (),
@@ -21,7 +21,7 @@ _WIDER: Final = (
     ("name", "namespace", "kind"),
     ("name", "namespace", "kind", "part"),
 )
-"""Which fields to leave out, until the scopes are few enough."""
+"""Fields to leave out, in this order, until the scopes are few enough."""
 
 
 class Unread(Wire, frozen=True):
@@ -50,7 +50,7 @@ class Unread(Wire, frozen=True):
 def with_unread(
     entities: Iterable[Entity], published: Iterable[Entity], unread: Sequence[Unread], part: str = ""
 ) -> list[Entity]:
-    """What was read, and of what is published that which could not be read."""
+    """What was read, and the published entities that could not be read."""
     found = list(entities)
     if unread:
         known = {entity.ref for entity in found}
@@ -63,7 +63,7 @@ def with_unread(
 
 
 def bounded(unread: Iterable[Unread], most: int = UNREAD_MAX) -> list[Unread]:
-    """At most so many scopes, which cover everything that these do: the smallest that they have in common."""
+    """At most `most` scopes that cover everything that these do, as narrow as possible."""
     scopes = list(unread)
     for left_out in _WIDER:
         merged = _merged(scopes, left_out)

@@ -2,7 +2,7 @@
 
 Readers tolerate unknown fields and unknown kinds, since a newer peer may have written them; that is msgspec's
 default and must stay so. (Not so a new `type` of pulse or meta message: a reader cannot guess its fields, so a new type
-wants a new signal.) Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
+needs a new signal.) Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
 """
 
 from datetime import datetime
@@ -18,13 +18,13 @@ REMOVE = "remove"
 class Wire(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A message or a part of one. Fields at their default are left out of the bytes.
 
-    Frozen and made of plain data, it is never part of a reference cycle, so the garbage collector need not know of it:
+    Frozen and made of plain data, it is never part of a reference cycle, so the garbage collector need not track it:
     a full collection over 100,000 entities, during which nothing else runs, takes less than half the time.
     """
 
 
 def stated(value: str) -> str:
-    """A default that is written out all the same: people reading the stream should not have to know it.
+    """A default that is encoded nevertheless: people reading the stream should not have to know it.
 
     msgspec omits a field whose value equals its `default`, but never calls a `default_factory` to compare.
     """

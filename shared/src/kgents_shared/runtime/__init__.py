@@ -1,6 +1,6 @@
-"""The process around a service, from its start to its end; the outermost layer, over `bus` and `contract`.
+"""The process that runs a service, from start to end; the outermost layer, over `bus` and `contract`.
 
-In the order in which a start uses them:
+Some modules, in the order in which a start uses them:
 
     config     defaults, YAML and environment become typed values, or one list of every fault
     logging    every line, ours or a library's, becomes one JSON object (or coloured text) on stderr
@@ -8,5 +8,5 @@ In the order in which a start uses them:
     probes     /livez, /readyz and /metrics over HTTP, while the service runs
     collector  the one way out of a collector: facts become messages, the heartbeat names what is unread
     detect     what a collector finds on this machine
-    clock      time as an argument, so that tests own it
+    clock      time as an argument, so that tests control it
 """

@@ -30,18 +30,18 @@ from kgents_shared.runtime.settings import (
 S = TypeVar("S", bound=Section)
 
 _PLACEHOLDERS: Final[tuple[object, ...]] = ("", 0, 0.0, False, [], {})
-"""What stands for a value that must be given and is not; no rule that looks at it is believed."""
+"""Placeholders for required values that are missing; faults of rules that use one are not reported."""
 
 
 def assemble(struct: type[S], at: Key, base: Section | None, layers: Layers, report: Report) -> S:
     """Make a section of what was given beneath a key.
 
     Args:
-        struct: what to make.
-        at: where it stands.
+        struct: its type.
+        at: its key.
         base: the values of what was not given; None for the defaults of the Struct's own fields.
-        layers: what was given.
-        report: where the faults go.
+        layers: the given values.
+        report: collects the faults.
 
     Returns:
         The section. With faults in the report its own rules may be broken.
@@ -53,7 +53,7 @@ def assemble(struct: type[S], at: Key, base: Section | None, layers: Layers, rep
     section = _unjudged(struct)(**values)
     sources = dict.fromkeys(given.source for key, given in layers.given.items() if key[: len(at)] == at)
     report.add_rules(at, (*section.faults(), *section.check()), sources)
-    # Its own rules are asked again here, so that none of a sound configuration is an instance without them.
+    # Its own rules run again here, so that a sound configuration holds no instance that skipped them.
     return section if report.lines else struct(**values)
 
 
@@ -90,7 +90,7 @@ def _plain(given: Given, default: object, report: Report) -> object:
 
 
 def _beneath(key: Key, layers: Layers) -> dict[str, None]:
-    """The names that were given directly beneath a key."""
+    """The names given directly beneath a key."""
     return dict.fromkeys(given[len(key)] for given in layers.given if given[:-1][: len(key)] == key)
 
 
@@ -112,7 +112,7 @@ def _placeholder(annotation: Any) -> object:
 
 @cache
 def _unjudged(struct: type[S]) -> type[S]:
-    """The same section, but one that can be made of values against its rules, to be asked for all its faults."""
+    """The same section in a subclass that accepts values against its rules, so that all its faults can be listed."""
     namespace = {"__post_init__": lambda _: None}
     made = msgspec.defstruct(struct.__name__, [], bases=(struct,), namespace=namespace, frozen=True, kw_only=True)
     return cast("type[S]", made)  # a subclass of it

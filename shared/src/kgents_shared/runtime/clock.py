@@ -1,4 +1,4 @@
-"""Time, as something that is passed in: everything that waits or stamps takes a `Clock`, so a test can own time."""
+"""Time as an argument: all code that waits or sets a timestamp takes a `Clock`, so a test can control time."""
 
 import asyncio
 import time
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a service may ask of time."""
+    """The time of a service."""
 
     def now(self) -> datetime:
-        """Return the wall clock, aware and in UTC: for what leaves the process. It may jump."""
+        """Return the wall clock, aware and in UTC: for data that leaves the process. It may jump."""
 
     def monotonic_s(self) -> float:
         """Return seconds since an arbitrary moment: for durations and deadlines. It never goes back."""
@@ -23,7 +23,7 @@ class SystemClock:
     """The clock of the machine."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)  # noqa: TID251 - this is the edge that the rule points to
+        return datetime.now(UTC)  # noqa: TID251 - the one place where the rule allows it
 
     def monotonic_s(self) -> float:
         return time.monotonic()

@@ -1,8 +1,8 @@
-"""The one way out of a collector: facts → entity state table, pulse log, event log, and what the heartbeat attests.
+"""How every collector publishes: facts → entity state table, pulse log, event log, and what the heartbeat attests.
 
-A collector that polls hands over one *part* of its source at a time (a Docker engine, a database target, a whole NATS
+A collector that polls publishes one *part* of its source at a time (a Docker engine, a database target, a whole NATS
 system): `publish` replaces the entities of that part alone. One that watches puts and removes single entities. What
-could not be read stays as it is published, is named in the heartbeat, and makes it `degraded`.
+could not be read stays as published, is named in the heartbeat, and makes it `degraded`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,10 +30,10 @@ Trace = dict[str, str]
 
 
 class Collector:
-    """What one collector has published. `load` comes first, and `run` must be running."""
+    """What one collector publishes. Call `load` first; `run` must be running."""
 
     def __init__(self, context: Context[Any], *, part_of: Callable[[Entity], str] = lambda _: "") -> None:
-        """`part_of` says which part a published entity is of, also before that part was read for the first time."""
+        """`part_of` returns the part of a published entity, also before that part was read for the first time."""
         self._context = context
         self._source = context.service.source
         self._part_of = part_of
@@ -42,7 +42,7 @@ class Collector:
             for signal in ("entity", "pulse", "event")
         }
         self.entities: StateTable[Entity] = context.writer(ENTITY, [filters["entity"]])
-        """What the stream holds, to read; it is written through the methods here."""
+        """The rows of the stream, read-only; write through the methods of this class."""
         context.status.writes_log([filters["pulse"], filters["event"]])
         self._expected: Collection[str] = ("",)
         self._if_no_part = ""
@@ -55,7 +55,7 @@ class Collector:
         await self.entities.load(now_ns=self._context.now_ns())
 
     async def run(self) -> None:
-        """Publish what is handed over, as fast as the server takes it. Never returns.
+        """Publish what differs, as fast as the server accepts it. Never returns.
 
         Raises:
             SteppedDownError: another instance writes these subjects.
@@ -78,7 +78,7 @@ class Collector:
         self.entities.put(self._subject(entity.ref), _with_text(entity), trace=trace)
 
     def remove(self, entity: Entity, reason: str = "deleted", *, trace: Trace | None = None) -> None:
-        """Publish that an entity is gone."""
+        """Publish the removal of an entity."""
         gone = Entity(ref=entity.ref, source=self._source, op=REMOVE, uid=entity.uid, reason=reason)
         self.entities.remove(self._subject(entity.ref), _with_text(gone), trace=trace)
 
@@ -88,7 +88,7 @@ class Collector:
         self._context.log.publish(pulse.ref.subject("pulse", source=self._source), encode(pulse), trace=trace)
 
     def publish_event(self, event: Event, *, trace: Trace | None = None) -> None:
-        """Publish that something happened."""
+        """Publish an event."""
         self._context.log.publish(event.ref.subject("event", source=self._source), encode(event), trace=trace)
 
     # One part at a time
@@ -99,16 +99,16 @@ class Collector:
 
     @property
     def parts(self) -> Collection[str]:
-        """The parts of which something is published."""
+        """The parts with published entities."""
         return self._parts.keys()
 
     def publish(self, facts: Facts, part: str = "", *, faults: Sequence[str] = (), trace: Trace | None = None) -> None:
         """Replace the entities of a part, publish its pulses and events, and attest it except for what is unread.
 
         Args:
-            facts: what was read of it.
-            part: which one.
-            faults: as of `attest`.
+            facts: what was read.
+            part: its name.
+            faults: as for `attest`.
             trace: headers of the messages.
         """
         before = self.part(part)
@@ -129,12 +129,12 @@ class Collector:
         self.attest(part, unread, faults)
 
     def collect_only(self, parts: Collection[str], *, reason: str = "deleted", if_none: str = "") -> None:
-        """Remove the entities of all other parts. In sync is who attests all of these.
+        """Remove the entities of all other parts. The collector is in sync when it attests all of these.
 
         Args:
             parts: what is collected now.
             reason: why the others are gone.
-            if_none: what the heartbeat says where there is no part.
+            if_none: the heartbeat's reason if there is no part.
         """
         for part in self._parts.keys() - set(parts):
             for entity in self._parts.pop(part).values():
@@ -147,14 +147,14 @@ class Collector:
 
     @cached_property
     def _parts(self) -> dict[str, dict[Ref, Entity]]:
-        """Made when it is first asked for: who watches single entities never pays for it."""
+        """Built when first used: a collector that watches single entities never needs it."""
         parts: dict[str, dict[Ref, Entity]] = {}
         for row in self.entities.rows.values():
             parts.setdefault(self._part_of(row.message), {})[row.message.ref] = row.message
         return parts
 
     def _take_over(self, ref: Ref) -> None:
-        """An entity that was another part's is removed with that part no more."""
+        """Move an entity to a part, so that its former part no longer removes it."""
         for entities in self._parts.values():
             entities.pop(ref, None)
 
@@ -165,8 +165,8 @@ class Collector:
 
         Args:
             part: which one.
-            unread: except for this, which makes the state `degraded`.
-            faults: what else could not be read; it takes nothing from the entities, and is only shown.
+            unread: the exceptions, which make the state `degraded`.
+            faults: other failed reads that do not affect entities; they are only shown.
         """
         self._unread[part], self._faults[part] = _of(part, unread), faults
         self._set_status()
@@ -182,7 +182,7 @@ class Collector:
             self._context.status.set("in_sync", reason)
 
     def _with_since(self, unread: Iterable[Unread]) -> list[Unread]:
-        """Each with the time from which on it could not be read."""
+        """Each with the time since which it could not be read."""
         now, since = self._context.clock.now(), self._since
         scopes = {each: structs.replace(each, since=None, reason="") for each in unread}
         self._since = {scope: since.get(scope, now) for scope in scopes.values()}
@@ -193,7 +193,7 @@ class Collector:
 
 
 def _with_text(entity: Entity) -> Entity:
-    """The sentence is always written again: what a collector hands over again may hold that of an older state."""
+    """Always rewrite the sentence: a published entity that is published again may hold an outdated one."""
     return structs.replace(entity, text=of_entity(entity))
 
 

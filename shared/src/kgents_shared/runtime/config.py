@@ -3,7 +3,7 @@
 Defaults < file (YAML or INI) < environment. Every fault is collected, so that one run is enough to fix them all.
 This is the only module that reads the environment.
 
-The walk: the Structs say which settings there are (`settings`); each source becomes a layer, and the layers are laid
+Steps: the Structs define the settings (`settings`); each source becomes a layer, and the layers are laid
 over each other (`layers`); the Structs are made from the innermost outwards (`assembly`); faults are collected
 (`report`).
 """
@@ -35,30 +35,30 @@ C = TypeVar("C", bound=Section)
 
 
 class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every service needs; its own settings are in a section of its own name."""
+    """The settings of every service; a service's own are in a section of its name."""
 
     cluster: str = "local"
     """The name of what is observed, part of every subject. Collectors of one Kubernetes cluster share it, and two
     clusters on one NATS must differ."""
 
     instance: str = ""
-    """This process among those of its service. Empty: the host's name, which in Kubernetes is the pod's."""
+    """The name of this process among those of its service. Empty: the host's name, which in Kubernetes is the pod's."""
 
     data_dir: str = ""
     """The directory of the bounded buffers on disk. Empty: `$XDG_STATE_HOME/kgents`, or `~/.local/state/kgents`
     without that variable: state worth keeping over a restart, but not worth a backup."""
 
     nats: NatsConfig = NatsConfig()
-    """The NATS server, and who we are to it."""
+    """The NATS server, and how to authenticate."""
 
     streams: StreamsConfig = StreamsConfig()
     """How the streams are kept; `kgents provision` makes the server match."""
 
     log: LogConfig = LogConfig()
-    """What is logged, and how it looks."""
+    """Log level and format."""
 
     telemetry: TelemetryConfig = TelemetryConfig()
-    """Where spans go."""
+    """Where spans are sent."""
 
     probes: ProbesConfig = ProbesConfig()
     """Where `/livez`, `/readyz` and `/metrics` are served."""
@@ -83,7 +83,7 @@ class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def process_environ() -> Mapping[str, str]:
-    """Return the variables of this process, for `load`; all other code is handed a mapping."""
+    """Return the variables of this process, for `load`; all other code takes a mapping."""
     return os.environ  # noqa: TID251 - the one place; everything else takes a mapping
 
 
@@ -110,7 +110,7 @@ def load(
 
 
 def load_common(*, path: Path | None, environ: Mapping[str, str], services: Collection[str]) -> CommonConfig:
-    """Read the settings that no service has for itself.
+    """Read the settings common to all services.
 
     Raises:
         ConfigError: they cannot be used; it lists every fault with its source.
@@ -193,7 +193,7 @@ def _state_home(environ: Mapping[str, str]) -> Path:
 
 
 def _standard_layer(environ: Mapping[str, str]) -> Layer:
-    """Return what OpenTelemetry's own variable says: a default that our file and our variables override."""
+    """Return the value of OpenTelemetry's own variable: a default that our file and our variables override."""
     endpoint = environ.get(_OTLP_VARIABLE)
     if not endpoint:
         return {}

@@ -1,7 +1,7 @@
-"""What a collector finds on this machine: its entry point in the group `kgents.detect` → Detected → `kgents up`.
+"""Sources that a collector finds on this machine: its entry point in `kgents.detect` → Detected → `kgents up`.
 
-A collector's `detect.py` is also where the collector itself learns where to connect when nothing is configured, so that
-what is shown is what is done. It imports no client library, sends no login, and every probe has a deadline.
+A collector that is not configured connects to what its `detect.py` finds, so `kgents up` shows what will be collected.
+`detect` imports no client library, sends no login, and every probe has a deadline.
 """
 
 import socket
@@ -20,22 +20,22 @@ class Detected(Struct, frozen=True):
     """One kind of source, found or not. No field holds a secret."""
 
     name: str
-    """As people call it: `Docker`."""
+    """For people: `Docker`."""
     where: str = ""
     """Where it is; empty: not found."""
     problem: str = ""
-    """Why what was found cannot be collected as it is; empty: it can."""
+    """Why it was found but cannot be collected; empty: it can."""
     needs: str = ""
-    """What it takes, where nothing was found or it has a problem."""
+    """What is needed if nothing was found or there is a problem."""
 
     @property
     def is_usable(self) -> bool:
-        """Whether the collector has something to do here."""
+        """Whether the collector can collect it."""
         return bool(self.where) and not self.problem
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Whether a program accepts connections there."""
     try:
         with socket.create_connection((host, port), timeout=PROBE_S):
             return True
@@ -44,7 +44,7 @@ def listens(host: str, port: int) -> bool:
 
 
 def answer(host: str, port: int, request: bytes) -> bytes:
-    """The first bytes that come back for a request; empty when nothing does in time."""
+    """The first bytes of the answer to a request; empty when there is none in time."""
     try:
         with socket.create_connection((host, port), timeout=PROBE_S) as connection:
             connection.sendall(request)
@@ -54,7 +54,7 @@ def answer(host: str, port: int, request: bytes) -> bytes:
 
 
 def socket_problem(path: Path) -> str | None:
-    """Empty for a unix socket that accepts connections, or why it does not let us in; None where nothing listens."""
+    """Empty for a unix socket that accepts connections, or why it refuses; None where no program listens."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(PROBE_S)
         try:

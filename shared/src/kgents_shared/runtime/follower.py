@@ -1,7 +1,7 @@
-"""What a service has in common that follows streams and publishes what it makes of them: inputs, time, publishing.
+"""Shared by services that follow streams and publish what they derive from them: inputs, time, publishing.
 
-A reducer (pure) holds what the inputs say. Its owner feeds it what `Input.items` gives, lets it see what time alone
-changes with `ticks`, and puts what `desired` takes out of it into its state tables; the loops are the owner's own:
+A reducer (pure) holds the state of the inputs. Its owner feeds it the items of `Input.items`, calls it at each of
+`ticks` for what time alone changes, and puts the results of `desired` into its state tables; the loops are the owner's:
 
     inputs: snapshot, then changes ──► reducer ──► desired ──► state tables
                         server clock ──► ticks ─┘
@@ -30,7 +30,7 @@ NS_PER_S: Final = 1_000_000_000
 
 
 class Stored(Protocol):
-    """What an input gives: `Change` or `Sample`."""
+    """An item of an input: `Change` or `Sample`."""
 
     @property
     def time_ns(self) -> int:
@@ -44,14 +44,14 @@ Desired_co = TypeVar("Desired_co", covariant=True)
 
 
 class Reducer(Protocol[Desired_co]):
-    """What `desired` takes from."""
+    """The source of `desired`."""
 
     @property
     def is_dirty(self) -> bool:
-        """Whether `take` has something to give."""
+        """Whether `take` has results."""
 
     def take(self) -> Iterator[Desired_co]:
-        """What may have changed; each is made when it is asked for."""
+        """What may have changed, computed one by one."""
 
 
 class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -76,7 +76,7 @@ class _Batch(msgspec.Struct, Generic[Item]):
 
 
 class Input(Generic[Item]):
-    """One stream of a follower, as far as its owner has dealt with it."""
+    """One stream of a follower, and how far its owner has handled it."""
 
     def __init__(
         self,
@@ -85,10 +85,10 @@ class Input(Generic[Item]):
         batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
         changed: asyncio.Event,
     ) -> None:
-        """`changed` is set when the owner has dealt with a batch."""
+        """`changed` is set when the owner has handled a batch."""
         self.stream: Final = stream
         self.caught_up: Final = asyncio.Event()
-        """Set when the owner has dealt with everything that was there at the start."""
+        """Set when the owner has handled everything that was stored at the start."""
         self.position: Position | None = None
         self._context = context
         self._batches = batches
@@ -97,7 +97,7 @@ class Input(Generic[Item]):
         self._read_s = 0.0  # when it was read, by our monotonic clock
 
     async def items(self) -> AsyncGenerator[Item, None]:
-        """Everything that is there, then everything that comes, in order. What cannot be read becomes a dead letter."""
+        """The snapshot, then every change, in order. A message that cannot be read becomes a dead letter."""
         time_slice = TimeSlice()
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
@@ -109,10 +109,10 @@ class Input(Generic[Item]):
                 self._note(batch)
 
     def server_ns(self) -> int | None:
-        """The server's clock up to which the input was read; None while it says nothing about that.
+        """The time by the server's clock up to which the input was read; None while it is not known.
 
-        A message that waits to be read was stored later, so nothing counts as late that only waits. Between two
-        messages our monotonic clock goes on, which no one sets.
+        A message that is not read yet was stored later, so it does not count as missing. Between two
+        messages our monotonic clock is added, which nothing can set.
         """
         if self._stored_ns is None:
             return None
@@ -147,7 +147,7 @@ class Follower(Generic[Desired]):
         self._changed = asyncio.Event()
         self._is_in_sync = False
         self._published_s = context.clock.monotonic_s()
-        gc.unfreeze()  # what an earlier run of this process left
+        gc.unfreeze()  # left by an earlier run of this process
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
@@ -163,7 +163,7 @@ class Follower(Generic[Desired]):
     def log(self, codec: Codec[T]) -> Input[Sample[T]]:
         """A log read like a state stream: the last message of each subject, then every later one. No row is kept.
 
-        Of samples the last one counts, so nothing has to be acknowledged or remembered between two runs.
+        Only the last sample counts, so nothing has to be acknowledged or kept between two runs.
         """
         stream, filters = NAME_BY_SIGNAL[codec.signal], cluster_filters(codec.signal, self._clusters)
         self._context.status.reads(stream)
@@ -181,12 +181,12 @@ class Follower(Generic[Desired]):
         return found
 
     def server_ns(self) -> int:
-        """The server's clock, as far as every input was read. It stored the messages, so it decides what is late."""
+        """The server's time up to which every input was read. The server stored the messages, so its clock decides."""
         known = [ns for each in self._inputs if (ns := each.server_ns()) is not None]
         return min(known, default=self._context.now_ns())
 
     async def ticks(self, interval_s: float) -> AsyncGenerator[int, None]:
-        """The server's clock, once in each interval: for what time alone changes."""
+        """The server's time, once in each interval: for what time alone changes."""
         while True:
             await self._context.clock.sleep(interval_s)
             yield self.server_ns()
@@ -194,9 +194,9 @@ class Follower(Generic[Desired]):
             self._note_published()
 
     async def desired(self) -> AsyncGenerator[Desired, None]:
-        """What the reducer makes of the inputs, as fast as the server takes it; the owner puts it into the outputs.
+        """The reducer's results, as fast as the server accepts them; the owner puts them into the outputs.
 
-        One change may touch every entity, and a first start touches all of them: others have their turn in between.
+        One change may touch every entity, and a first start touches all of them: other tasks run in between.
         The service is in sync when everything has been put for the first time.
         """
         time_slice = TimeSlice()
@@ -207,7 +207,7 @@ class Follower(Generic[Desired]):
                     await table.wait_for_capacity()
                 await time_slice.checkpoint()
             if not self._reducer.is_dirty:
-                if not self._is_in_sync:  # what was read up to now lives long: a full collection need not visit it
+                if not self._is_in_sync:  # what was read until now lives long: full collections need not visit it
                     gc.freeze()
                     self._is_in_sync = True
                 self._context.status.set("in_sync")
@@ -215,7 +215,7 @@ class Follower(Generic[Desired]):
                 self._changed.clear()
 
     def _note_published(self) -> None:
-        """What was read is published once nothing waits any more; until then the lag grows."""
+        """Everything read counts as published when nothing waits any more; until then the lag grows."""
         status, now_s = self._context.status, self._context.clock.monotonic_s()
         if not self._reducer.is_dirty and not any(table.backlog for table in self._outputs):
             self._published_s = now_s

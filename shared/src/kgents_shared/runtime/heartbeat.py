@@ -1,4 +1,4 @@
-"""What a service knows of itself → a heartbeat on `kgents.meta.>`, metrics, and readiness: one source for all three."""
+"""The status of a service → a heartbeat on `kgents.meta.>`, metrics, and readiness: one source for all three."""
 
 import asyncio
 import resource
@@ -24,7 +24,7 @@ READY_STATES: Final = ("in_sync", "standby")
 
 
 class Status:
-    """One instance's account of itself. The service sets `state` and `watermark`; the rest is counted."""
+    """The status of one instance. The service sets `state` and `watermark`; the rest is counted."""
 
     def __init__(self, service: str, instance: str, version: str, started_at: datetime, *, source: str) -> None:
         self.service = service
@@ -32,11 +32,11 @@ class Status:
         self.state = "starting"
         self.reason = ""
         self.unread: Sequence[Unread] = ()
-        """What of its source it could not read."""
+        """What it could not read of its source."""
         self.watermark: dict[str, int] = {}
         """Stream → sequence up to which everything read has also been published."""
         self.lag_s: float | None = None
-        """Age of the oldest news not yet published; None while it is not known."""
+        """Seconds since the oldest change that is not yet published; None while it is not known."""
         self.conflicts = 0
         self._version = version
         self._started_at = started_at
@@ -58,25 +58,25 @@ class Status:
             self._changed.set()
 
     def writes(self, name: str, table: StateTable[Any], filters: Sequence[str]) -> None:
-        """Count a table's rows, and tell what is written."""
+        """Count a table's rows, and report its subjects as written."""
         self._tables[name] = table
         self._filters += [filter_ for filter_ in filters if filter_ not in self._filters]
 
     def writes_log(self, filters: Sequence[str]) -> None:
-        """Tell which logs are written."""
+        """Report the log subjects that are written."""
         self._filters += [filter_ for filter_ in filters if filter_ not in self._filters]
 
     def reads(self, stream: str) -> None:
-        """Tell what is read."""
+        """Report the streams that are read."""
         if stream not in self._streams:
             self._streams.append(stream)
 
     def forget_tables(self) -> None:
-        """The tables of a run that is over."""
+        """Forget the tables of the previous run."""
         self._tables.clear()
 
     def not_ready(self) -> str | None:
-        """Why the service is not doing its work; None when it is, or stands by to do it."""
+        """Why the service is not working; None when it is, or is a standby."""
         failures = [table.failure for table in self._tables.values() if table.failure]
         if self.state not in READY_STATES:
             return f"{self.state}: {self.reason}" if self.reason else self.state
@@ -94,7 +94,7 @@ class Status:
                 pass
 
     def heartbeat(self, published: int, monotonic_s: float) -> Heartbeat:
-        """The account as a message."""
+        """The status as a message."""
         reason = f": {self.reason}" if self.reason else ""
         return Heartbeat(
             text=f"{self.service} {self.instance} is {self.state.replace('_', ' ')}{reason}",
@@ -104,7 +104,7 @@ class Status:
             started_at=self._started_at,
             state=self.state,
             reason=self.reason,
-            # A standby watches nothing, so it must not vouch for anything.
+            # A standby reads nothing, so it must not attest anything.
             source="" if self.state == "standby" else self._source,
             watermark=dict(self.watermark),
             lag_s=self.lag_s,
@@ -121,19 +121,19 @@ class Status:
         )
 
     def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:
-        """Show the same account as metrics."""
+        """Expose the same status as metrics."""
         self._log, self._dead_letters = log, dead_letters
         shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
             ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
             ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
             ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: float(self.state == "in_sync")),
-            ("kgents.lag", "s", "age of the oldest news not yet published", lambda: self.lag_s),
+            ("kgents.lag", "s", "age of the oldest change not yet published", lambda: self.lag_s),
             ("kgents.table.rows", "{subject}", "subjects whose last value is held", self._rows),
             ("kgents.table.backlog", "{subject}", "subjects waiting to be published", self._backlog),
             ("kgents.conflicts", "{conflict}", "times another writer was found", lambda: self.conflicts),
             ("kgents.dead_letters", "{message}", "messages dead-lettered", lambda: dead_letters.count),
             ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
-            ("kgents.outbox.evicted", "{message}", "messages given up on disk", lambda: log.evicted),
+            ("kgents.outbox.evicted", "{message}", "messages dropped from disk", lambda: log.evicted),
         ]
         for name, unit, description, read in shown:
             meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
@@ -165,7 +165,7 @@ def _observer(read: Callable[[], float | None]) -> Callable[[CallbackOptions], I
 
 
 class _CostMeter:
-    """CPU since the last reading, and memory now: what the observer costs the machine it observes."""
+    """CPU since the last call, and memory now: what the service costs the machine it observes."""
 
     def __init__(self) -> None:
         self._cpu_s = 0.0
@@ -183,7 +183,7 @@ class _CostMeter:
 
 
 def _memory_bytes(peak: int) -> int:
-    """Resident memory now; where /proc does not tell, its peak (in KiB, on macOS in bytes)."""
+    """Resident memory now; without /proc, its peak (in KiB, on macOS in bytes)."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:

@@ -1,6 +1,6 @@
-"""An INI file as the mapping that a YAML file would give: path → nested names and texts → `runtime.config`.
+"""Reads an INI file as the mapping that a YAML file would give: path → nested names and texts → `runtime.config`.
 
-A section is a dotted key, `[collector-db.postgres.orders]`; what stands at the top in YAML stands in `[kgents]`. No
+A section is a dotted key, `[collector-db.postgres.orders]`; top-level keys of YAML are in `[kgents]`. No
 value is ever interpolated: passwords have percent signs.
 """
 
@@ -15,7 +15,7 @@ _SUFFIX: Final = ".ini"
 
 
 class UnusableFileError(Exception):
-    """The file gives nothing that could be walked."""
+    """The file cannot be read as settings."""
 
     def __init__(self, expected: str, found: str, advice: str) -> None:
         self.fault = Fault("", expected, found, advice)
@@ -33,7 +33,7 @@ def read_ini(path: Path) -> dict[object, object]:
     Raises:
         UnusableFileError: unreadable or malformed; the text quotes nothing of the file, since any line may be a secret.
     """
-    # No section gives defaults to the others: it would be a second way to say the same.
+    # No section gives defaults to the others: that would be a second way to set the same.
     parser = configparser.ConfigParser(interpolation=None, default_section="\0", delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:

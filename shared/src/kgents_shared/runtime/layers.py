@@ -1,6 +1,6 @@
-"""What each source of a configuration gives → the value in force for every setting, before any is converted.
+"""The sources of a configuration → the value in force for every setting, before any is converted.
 
-A source becomes a layer: what it gives, by the key of the field. Layers are laid over each other, the strongest last.
+A source becomes a layer: its values by the key of the field. Later layers override earlier ones.
 """
 
 import difflib
@@ -27,16 +27,16 @@ from kgents_shared.runtime.settings import (
 )
 
 PREFIX: Final = "KGENTS__"
-"""What our variables begin with. Two underscores: for a service named `kgents-nats` Kubernetes gives every pod
-`KGENTS_NATS_PORT=tcp://…`, which is none of ours."""
+"""The prefix of our variables. Two underscores: for a service named `kgents-nats` Kubernetes gives every pod
+`KGENTS_NATS_PORT=tcp://…`, which is not ours."""
 
 FILE_VARIABLE: Final = "KGENTS_CONFIG"
-"""The variable that names the file; it is no setting."""
+"""The variable that names the file; it is not a setting."""
 
 ENVIRONMENT: Final = "environment"
 
 _NEAR: Final = 0.85
-"""How alike a variable without our prefix must be to one of ours to be meant as it."""
+"""Similarity to one of ours from which on a variable without our prefix counts as misspelt."""
 _LINK: Final = re.compile(r".*_SERVICE_(?:HOST|PORT.*)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP).*")
 """The variables that Kubernetes gives every pod for a Service named `kgents-…`."""
 _LINK_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)://")
@@ -53,7 +53,7 @@ def document(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
     """Read a file: what it holds, and what is wrong with its form although it can be read.
 
     Raises:
-        UnusableFileError: it gives nothing that could be walked.
+        UnusableFileError: it cannot be read as settings.
     """
     if is_ini(path):
         return read_ini(path), []
@@ -63,14 +63,14 @@ def document(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
 
 
 class Layers:
-    """The settings that there are, and what the sources taken so far give for them."""
+    """All settings, and their values from the sources read so far."""
 
     def __init__(self, settings: Mapping[Key, Setting], report: Report, *, skipped: Collection[str]) -> None:
         """Start without any source.
 
         Args:
             settings: every setting by its key.
-            report: where faults of the sources go.
+            report: collects faults of the sources.
             skipped: the services whose sections belong to others, and may hold anything.
         """
         self.given: Layer = {}
@@ -80,13 +80,13 @@ class Layers:
         self._variables = {variable(key): setting for key, setting in settings.items()}
 
     def take(self, above: Layer) -> None:
-        """Lay a layer over those before: it wins, and its null or list removes all that they gave beneath it."""
+        """Add a layer that overrides those before; its null or list removes all earlier values beneath it."""
         cleared = [key for key, given in above.items() if given.value is None or item_in(given.setting.type)]
         kept = {key: given for key, given in self.given.items() if not any(key[: len(top)] == top for top in cleared)}
         self.given = {**kept, **above}
 
     def file_layer(self, path: Path) -> Layer:
-        """Return what the file gives."""
+        """Return the layer of the file."""
         layer: Layer = {}
         source = str(path)
         try:
@@ -104,7 +104,7 @@ class Layers:
         return layer
 
     def environment_layer(self, environ: Mapping[str, str]) -> Layer:
-        """Return what our variables give, upper or lower case."""
+        """Return the layer of our variables, upper or lower case."""
         layer: Layer = {}
         foreign = tuple(variable((service, "")) for service in self._skipped)
         for name, text in environ.items():
@@ -138,7 +138,7 @@ class Layers:
             self._take_value(Given(setting, value, source, called, textual=textual), layer)
 
     def _take_value(self, given: Given, layer: Layer) -> None:
-        """Put what was given for a setting into a layer, with all that stands beneath it."""
+        """Put the value of a setting into a layer, with everything beneath it."""
         annotation, value = given.setting.type, given.value
         is_text_null = given.textual and value == "null"
         if is_section(annotation) and is_text_null:
@@ -188,7 +188,7 @@ class Layers:
             self._report.add(given.source, Fault(given.name + fault.at, fault.expected, fault.found, fault.advice))
 
     def _names_beneath(self, at: Key) -> list[str]:
-        """The names that may stand in the section of a key."""
+        """The names allowed in the section of a key."""
         known = [
             key[-1]
             for key in self._settings
@@ -215,7 +215,7 @@ class Layers:
         return None
 
     def _suspect(self, name: str, text: str) -> None:
-        """Refuse a variable that is one of ours but for its underscores: it would silently do nothing."""
+        """Refuse a variable that differs from ours only in underscores: it would have no effect."""
         upper = name.upper()
         others = tuple(variable((service, "")).replace("__", "_") for service in self._skipped)
         if not _is_unknown(upper, text) or upper.startswith(others):
@@ -235,7 +235,7 @@ class Layers:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """The variables that begin like ours and are none: another program's, or a slip like no setting of ours."""
+    """Variables with our prefix that match no setting: another program's, or misspelt beyond recognition."""
     return sorted(name for name, text in environ.items() if _is_unknown(name.upper(), text))
 
 

@@ -1,6 +1,6 @@
-"""Every line of a process, ours through structlog and a library's through stdlib, rendered alike onto stderr.
+"""Renders every log line of a process in one format onto stderr: ours through structlog, a library's through stdlib.
 
-A record passes: logger → level → `_Throttle` (a storm becomes one line) → `_standard_keys` → JSON or text. Off a
+A record passes: logger → level → `_Throttle` (repeats become one line) → `_standard_keys` → JSON or text. Off a
 terminal each line is one JSON object; on a terminal it is coloured text. The keys `timestamp level service scope
 event`, and `trace_id span_id` inside a span, are ours: a field of the same name in a call is replaced.
 """
@@ -89,7 +89,7 @@ def _standard_keys(service: str) -> Processor:
     def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         record: logging.LogRecord = event.pop("_record")
         if not event.pop("_from_structlog"):
-            # Left on the record by another handler's formatter; nobody's extra value may have this name.
+            # Left on the record by another handler's formatter; no extra value may have this name.
             event.pop("message", None)
         ours: dict[str, Any] = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
@@ -108,7 +108,7 @@ def _standard_keys(service: str) -> Processor:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes records to one stream; of a storm of the same warning only its beginning and its count.
+    """Writes records to one stream; of a repeated warning only the first ones and a count.
 
     `logging` holds the handler's lock around `emit`, and thus around the throttle.
     """
@@ -125,7 +125,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def close(self) -> None:
         self.acquire()
         try:
-            # No later record will come to end the windows that are still open.
+            # No later record will end the windows that are still open.
             self._write(self._throttle.ended(math.inf))
         finally:
             self.release()
@@ -133,13 +133,13 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def _write(self, summaries: Iterable[logging.LogRecord]) -> None:
         for summary in summaries:
-            # In an empty context: the current span and bound values are those of another record.
+            # In an empty context: the current span and bound values belong to another record.
             Context().run(super().emit, summary)
 
 
 @dataclass(slots=True)
 class _Window:
-    """A minute of one event, from the first time it was seen. It holds no record: that could hold a whole stack."""
+    """A minute of one event, from its first record. It keeps no record, which could hold a whole stack."""
 
     began_s: float
     levelno: int
@@ -153,11 +153,11 @@ class _Throttle:
     """
 
     def __init__(self) -> None:
-        # Oldest first: windows are added as time goes on and are all equally long.
+        # Oldest first: windows are added in order of time and are equally long.
         self._windows: OrderedDict[tuple[str, str], _Window] = OrderedDict()
 
     def admits(self, record: logging.LogRecord) -> bool:
-        """Count a record, and say whether it may be written."""
+        """Count a record; returns whether it may be written."""
         # The constant part of a message: structlog hands over a mapping, stdlib a format.
         event = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
         window = self._windows.setdefault((record.name, str(event)), _Window(record.created, record.levelno))
@@ -167,7 +167,7 @@ class _Throttle:
     def ended(self, now_s: float) -> Iterator[logging.LogRecord]:
         """Forget the windows that ended by now, or that are too many, and yield one line for each with hidden records.
 
-        Only a further record brings us here: after a storm its count appears with the next line of any level.
+        Runs only with a further record: the count appears with the next line of any level.
         """
         while self._windows:
             (name, event), window = next(iter(self._windows.items()))

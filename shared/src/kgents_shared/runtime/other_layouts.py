@@ -1,4 +1,4 @@
-"""How a configuration in another layout is known: the loader refuses it, `kgents config import` reads it. Pure."""
+"""Recognises a configuration in another layout: the loader refuses it, `kgents config import` reads it. Pure."""
 
 from typing import Final
 
@@ -6,4 +6,4 @@ FOREIGN_SECTIONS: Final = (
     *("collectors", "visualization", "health", "alerts"),
     *("database", "collection", "listener", "buffer"),
 )
-"""Sections at the top of other layouts; none of ours is called so."""
+"""Sections at the top of other layouts; none of ours has such a name."""

@@ -1,4 +1,4 @@
-"""The HTTP side door of a running service: an orchestrator asks here if it lives, Prometheus what it measured."""
+"""HTTP endpoints of a running service: liveness and readiness for an orchestrator, metrics for Prometheus."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -12,9 +12,9 @@ from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.sections import ProbesConfig
 
 Condition = Callable[[], str | None]
-"""Asked at every probe, so it must be quick and must not block: None when all is well, else the reason it is not."""
+"""Called at every probe, so it must be quick and must not block: None when ready, else the reason."""
 
-# A probe is answered at once or is of no use, so nothing is worth waiting for at the end.
+# A probe is answered at once or is useless, so a stop does not wait for any.
 _SHUTDOWN_S = 1.0
 
 
@@ -22,11 +22,11 @@ class Probes:
     """Serves `/livez`, `/readyz` and `/metrics` from entry to exit of its context.
 
     `/readyz` answers 503 as long as one readiness condition gives a reason, and lists every condition. `/livez`
-    answers 200 as long as the event loop turns: what a restart could fix otherwise ends the process by itself.
+    answers 200 as long as the event loop runs: other failures that a restart fixes end the process anyway.
     """
 
     def __init__(self, config: ProbesConfig, *, metrics: Callable[[], bytes]) -> None:
-        """Listen nowhere yet.
+        """Does not listen before it is entered.
 
         Args:
             config: where to listen, from entry on.
@@ -38,7 +38,7 @@ class Probes:
         self._runner: web.AppRunner | None = None
 
     def ready_when(self, name: str, condition: Condition) -> None:
-        """Add a readiness condition under a name, which `/readyz` shows."""
+        """Add a readiness condition; `/readyz` shows its name."""
         self._readiness[name] = condition
 
     @property
@@ -66,7 +66,7 @@ class Probes:
                 web.get("/metrics", self._answer_metrics),
             ]
         )
-        # No access log: a line for every probe of every second would bury the others.
+        # No access log: a line for every probe would hide the others.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         try:

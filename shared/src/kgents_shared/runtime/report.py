@@ -1,4 +1,4 @@
-"""Every fault of a configuration, each once, as the lines that a person reads → `ConfigError`."""
+"""Every fault of a configuration, each once, as one line for people → `ConfigError`."""
 
 from collections.abc import Iterable
 
@@ -23,14 +23,14 @@ class Report:
         self._lines[f"{source}: {fault}" if source else str(fault)] = None
 
     def give_up(self, key: Key) -> None:
-        """Note that a setting has no usable value: what a rule says about it and others would mean nothing."""
+        """Note that a setting has no usable value: faults of rules that depend on it are not reported."""
         self._unusable.add(dotted(key))
 
     def add_rules(self, at: Key, faults: Iterable[Fault], sources: Iterable[str]) -> None:
-        """Add what the rules of a section found, apart from what they say about values that are not usable.
+        """Add the faults of a section's rules, except those that depend on unusable values.
 
         Args:
-            at: where the section stands.
+            at: the section's key.
             faults: what its rules found.
             sources: where its values come from.
         """

@@ -1,6 +1,6 @@
-"""The configuration of what every process has: its log, its spans, its probes.
+"""The configuration of every process's log, spans and probes.
 
-Apart from the modules that do this work, so that a command which only reads does not import their libraries.
+Separate from the modules that do this work, so that a command that only reads does not import their libraries.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from kgents_shared.contract.section import Fault, Section, unusable_url
 
 
 class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is logged, and how it looks."""
+    """Log level and format."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level that is written, for our own lines and those of libraries."""
@@ -22,7 +22,7 @@ class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TelemetryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where spans go, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
+    """Where spans are sent, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
 
     otlp_endpoint: str | None = None
     """Base url of an OpenTelemetry collector that speaks OTLP over HTTP, such as `http://localhost:4318`; spans go to
@@ -35,7 +35,7 @@ class TelemetryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def faults(self) -> Iterator[Fault]:
         if self.otlp_endpoint is not None:
-            # OTLP over HTTP is spoken, not gRPC.
+            # OTLP over HTTP, not gRPC.
             yield from unusable_url("otlp_endpoint", self.otlp_endpoint, ("http", "https"), "http://localhost:4318")
 
 
@@ -47,7 +47,7 @@ class ProbesConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kubelet asks from outside the pod."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] | None = None
-    """The TCP port. null: no probes, since several services on one machine would dispute any fixed port.
+    """The TCP port. null: no probes, since several services on one machine would conflict over a fixed port.
     0: any free port."""
 
     def faults(self) -> Iterator[Fault]:

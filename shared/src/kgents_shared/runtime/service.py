@@ -1,7 +1,7 @@
 """One process of one service: configuration → connection → lease → `run` → drain → exit code.
 
 Every service is a `Service` record and a `run` that is called whenever this instance holds the lease: it loads its
-tables, begins anew, and goes on until it is cancelled or another writer appears. So a start, a takeover, and a healed
+tables from the streams and runs until it is cancelled or another writer appears. So a start, a takeover, and a resolved
 conflict are one path.
 """
 
@@ -48,7 +48,7 @@ EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 130
 DRAIN_S: Final = 5.0
-"""What a stop may take for messages not yet acknowledged; the rest waits on disk, or is found again by difference."""
+"""Seconds that a stop waits for acks; the rest stays on disk, or is found again as a difference at the next start."""
 RETRY_FIRST_S: Final = 1.0
 RETRY_MAX_S: Final = 30.0
 
@@ -56,7 +56,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Context(Generic[C]):
-    """What a running service has at hand."""
+    """The resources of a running service."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Context(Generic[C]):
         return unix_ns(self.clock.now())
 
     def reader(self, codec: Codec[T], filters: Sequence[str]) -> StateView[T]:
-        """A table of somebody else's rows."""
+        """A view of another writer's rows."""
         self.status.reads(NAME_BY_SIGNAL[codec.signal])
         return StateView(self.bus, codec, NAME_BY_SIGNAL[codec.signal], filters)
 
@@ -132,7 +132,7 @@ class Context(Generic[C]):
 
 
 class Service(Generic[C]):
-    """What the process needs to know of a service. Its package registers one under the group `kgents.services`."""
+    """The description of a service. Its package registers one under the group `kgents.services`."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Service(Generic[C]):
         run: Callable[[Context[C]], Awaitable[None]],
         source: str = "",
     ) -> None:
-        """`source` is what a collector writes into its entities; its heartbeat vouches for them."""
+        """`source` is what a collector writes into its entities; its heartbeat attests them."""
         self.name = name
         self.config = config
         self.run = run
@@ -159,7 +159,7 @@ def serve(
         service: what to run.
         config_file: the YAML file, if there is one.
         environ: the variables, see `config.process_environ`.
-        services: every installed service, whose sections of the file are none of ours.
+        services: every installed service; the sections of other services are not read.
     """
     try:
         common, section = configuration.load(
@@ -184,10 +184,10 @@ def serve(
 
 
 def _calm_collector() -> None:
-    """Let the garbage collector look less often.
+    """Let the garbage collector run less often.
 
-    A service holds a hundred thousand messages that live long and form no cycles; with Python's own thresholds the
-    collector's walks over them cost more than all our work on a change.
+    A service holds a hundred thousand messages that live long and form no cycles; with Python's own thresholds its
+    passes over them cost more than all work on a change.
     """
     gc.set_threshold(50_000, 20, 50)
 
@@ -211,13 +211,13 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
 
 
 async def _run_until_stopped(context: Context[C], stop: "_Stop") -> None:
-    """Work until told to stop; then say so, and let what is on its way arrive."""
+    """Run until a stop signal; then release the lease, publish that the service stopped, and wait for acks."""
     async with asyncio.TaskGroup() as infrastructure:
         carrying = [
             infrastructure.create_task(context.publisher.run()),
             infrastructure.create_task(context.log.run()),
         ]
-        # Not children of the group: when the work fails, what it has already said shall still arrive.
+        # Not children of the group: when the work fails, messages in flight must still arrive.
         work = asyncio.create_task(_work(context))
         beating = asyncio.create_task(_beat(context))
         try:
@@ -235,7 +235,7 @@ async def _run_until_stopped(context: Context[C], stop: "_Stop") -> None:
         for task in carrying:
             task.cancel()
     if not work.cancelled():
-        work.result()  # now let it fail
+        work.result()  # raises its error
 
 
 async def _beat(context: Context[C]) -> None:
@@ -245,7 +245,7 @@ async def _beat(context: Context[C]) -> None:
 
 
 async def _work(context: Context[C]) -> None:
-    """Become the one writer, run the service, and begin anew whenever another writer appears."""
+    """Become the one writer, run the service, and start over whenever another writer appears."""
     retry_s = RETRY_FIRST_S
     while True:
         await _until_provisioned(context)
@@ -271,8 +271,8 @@ async def _first_to_end(*calls: Coroutine[Any, Any, None]) -> None:
     """Run calls together until one of them ends; how they failed is raised as a group.
 
     No `TaskGroup`: one that fails at the moment it is cancelled reports the failure alone, and before Python 3.13 its
-    task cannot tell afterwards that it was cancelled. A service that lost its subjects while it was told to stop would
-    then begin anew.
+    task does not show afterwards that it was cancelled. A service that lost its lease while being stopped would
+    then start over.
     """
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
@@ -305,7 +305,7 @@ async def _until_provisioned(context: Context[C]) -> None:
 
 
 class _Stop:
-    """SIGTERM and SIGINT; the second one ends the process without further ado."""
+    """SIGTERM and SIGINT; the second one ends the process at once."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -321,7 +321,7 @@ class _Stop:
         self._event.set()
 
     async def wait(self, work: "asyncio.Task[None]") -> None:
-        """Until a signal comes, or the work fails."""
+        """Return at a signal, or when the work fails."""
         stopping = asyncio.ensure_future(self._event.wait())
         try:
             await asyncio.wait([stopping, work], return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""One setting: which ones a config Struct has, and how a raw value becomes its type. `runtime.config` does the rest."""
+"""Settings: those of a config Struct, and the conversion of raw values to their types, for `runtime.config`."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from kgents_shared.bus.files import unreadable
 from kgents_shared.contract.section import Fault, Section
 
 Key = tuple[str, ...]
-"""Where a field stands: `("nats", "tls", "ca_file")`."""
+"""The key of a field: `("nats", "tls", "ca_file")`."""
 
 ANY: Final = "*"
 """Stands for the name of a member in the key of a setting: `("collector-db", "postgres", "*", "host")`."""
@@ -32,7 +32,7 @@ _NULL: Final = "null"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Something that can be set: a field, or for a secret also the path of the file that holds it."""
+    """A setting: a field, or for a secret also the path of the file that holds it."""
 
     target: Key
     """The field that gets the value; for `nats.password_file` this is `nats.password`."""
@@ -41,7 +41,7 @@ class Setting:
     """The field's annotation."""
 
     default: object = NODEFAULT
-    """What holds without it; NODEFAULT for a field that must be given, or a section."""
+    """The default; NODEFAULT for a required field, or a section."""
 
     from_file: bool = False
     """Whether what is given is the path of a secret's file."""
@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What one source gave for a setting, not yet converted."""
+    """The value of a setting from one source, not yet converted."""
 
     setting: Setting
     value: object
@@ -58,10 +58,10 @@ class Given:
     """The file's path, or `environment`."""
 
     name: str
-    """How the source calls the setting: `nats.url`, or `KGENTS__NATS__URL`."""
+    """The setting's name in the source: `nats.url`, or `KGENTS__NATS__URL`."""
 
     textual: bool
-    """Whether the value is a text that stands for its type, as in the environment; YAML has types of its own."""
+    """Whether the value is a text to be converted, as in the environment; YAML has types."""
 
 
 class UnusableValueError(Exception):
@@ -95,7 +95,7 @@ def settings_of(struct: type[Section], at: Key = ()) -> Iterator[tuple[Key, Sett
 
 
 def default_of(field: structs.FieldInfo) -> object:
-    """What a field holds unless it is given; NODEFAULT if it must be."""
+    """The default of a field; NODEFAULT if it is required."""
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
@@ -108,7 +108,7 @@ def section_in(annotation: Any) -> type[Section] | None:
 
 
 def member_in(annotation: Any) -> type[Section] | None:
-    """Return the section that a field holds by names of the user's choice (`dict[str, Target]`), else None."""
+    """Return the section of a field whose members the user names (`dict[str, Target]`), else None."""
     if get_origin(annotation) is not dict:
         return None
     return section_in(get_args(annotation)[1])
@@ -122,7 +122,7 @@ def item_in(annotation: Any) -> type[Section] | None:
 
 
 def is_section(annotation: Any) -> bool:
-    """Whether a field has settings beneath it, each with a name, instead of a value."""
+    """Whether a field has named settings beneath it instead of a value."""
     return section_in(annotation) is not None or member_in(annotation) is not None
 
 
@@ -194,7 +194,7 @@ def _advice(setting: Setting) -> str:
 
 
 def expectation(annotation: Any) -> str:
-    """Say in words what a type admits: `float >= 0 <= 1 or null`."""
+    """Describe what a type admits: `float >= 0 <= 1 or null`."""
     return _words(inspect.type_info(annotation))
 
 
@@ -254,10 +254,10 @@ def _secret(given: Given) -> Secret:
 
 
 def parsed(given: Given) -> object:
-    """Return lists and mappings out of their text: JSON, or for a list also values separated by commas.
+    """Parse lists and mappings: JSON, or for a list also values separated by commas.
 
     Raises:
-        UnusableValueError: it begins like JSON and is none.
+        UnusableValueError: it begins like JSON and is not valid JSON.
     """
     annotation, text = given.setting.type, str(given.value)
     kinds = {get_origin(alternative) for alternative in _alternatives(annotation)}

@@ -1,4 +1,4 @@
-"""What a service tells of itself while it runs: metrics that `probes` hands to Prometheus, spans sent over OTLP.
+"""Metrics and spans of a running service: metrics are served by `probes` for Prometheus, spans are sent over OTLP.
 
 Nothing global is set: two services in one process (`kgents up`, tests) each have their own `Telemetry`. Only the
 current span is ambient, as OpenTelemetry keeps it in a context variable; `inject` and `extract` carry it from one
@@ -33,7 +33,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class Telemetry:
-    """One service's instruments: ask `meter` and `tracer` for them once at the start, and `shutdown` at the end.
+    """One service's instruments: create them from `meter` and `tracer` once at the start; call `shutdown` last.
 
     Metric names follow OpenTelemetry (`kgents.bus.published`, its unit given to the instrument); Prometheus sees
     them as `kgents_bus_published_total`.
@@ -58,11 +58,11 @@ class Telemetry:
 
     @contextmanager
     def span(self, name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
-        """Trace a piece of work; yields the headers that hand its context on, empty while it is not recorded.
+        """Trace a piece of work; yields the headers that pass its context on, empty while it is not recorded.
 
         Args:
             name: what is done, such as `topology-builder reduce`.
-            carried: the headers of the message that led here; None begins a trace.
+            carried: the headers of the message that caused it; None begins a trace.
         """
         with self.tracer.start_as_current_span(name, context=extract(carried) if carried is not None else None):
             headers: dict[str, str] = {}
@@ -77,10 +77,10 @@ class Telemetry:
         """Send the spans that wait, and end. It blocks, so it comes last.
 
         Args:
-            deadline_s: seconds after which spans not yet sent are given up.
+            deadline_s: seconds after which unsent spans are dropped.
 
         Returns:
-            Whether everything was handed over in time.
+            Whether everything was sent in time.
         """
         # The SDK's own shutdown waits up to thirty seconds for a dead collector and takes no deadline. A daemon
         # thread can be left behind: it does not keep the process alive.
@@ -93,7 +93,7 @@ class Telemetry:
 
 def _tracer_provider(config: TelemetryConfig, resource: Resource) -> TracerProvider:
     if config.otlp_endpoint is None:
-        # Nobody would see a recorded span, so none is recorded, and `inject` adds no header.
+        # Spans have no receiver, so none is recorded, and `inject` adds no header.
         return TracerProvider(sampler=ALWAYS_OFF, resource=resource, shutdown_on_exit=False)
     sampler = ParentBased(TraceIdRatioBased(config.trace_sample_ratio))
     provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)

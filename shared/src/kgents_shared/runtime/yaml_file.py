@@ -12,7 +12,7 @@ from kgents_shared.runtime.ini import UnusableFileError
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Plain data only, and a list of the keys that stand twice: YAML itself would silently keep the last one."""
+    """Plain data only, and a list of duplicate keys: YAML itself would silently keep the last one."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -30,10 +30,10 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
-    """Read a file that holds one mapping, and which of its keys stand twice.
+    """Read a file that holds one mapping, and find its duplicate keys.
 
     Raises:
-        UnusableFileError: it cannot be read, or holds something else.
+        UnusableFileError: it cannot be read, or does not hold a mapping.
     """
     try:
         loader = _StrictLoader(path.read_text(encoding="utf-8"))

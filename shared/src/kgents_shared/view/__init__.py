@@ -1,6 +1,6 @@
-"""The way in for every reader: Selection → live, past, feed → EntityView → find, paths → command, library, service.
+"""Reading for every program: Selection → live, past, feed → EntityView → find, paths → command, library, service.
 
-`selection` says what is asked for, `entity` is one joined record of it. `fold` joins topology, health and alerts,
+`selection` is what a reader requests, `entity` one joined record. `fold` joins topology, health and alerts,
 `live` keeps that join up to date, `past` reads it as it was, `feed` gives events and other messages as they come.
 `find` and `paths` answer questions about entities already read, `difference` compares them. All are pure but `live`,
 `past`, `feed`, `merge`, `stored` and `position`.

@@ -1,6 +1,6 @@
 """Two views of one entity, or two states of all → what differs, field by field. Pure.
 
-A topology message says what changed since the one before it. This compares any two, health and alerts included.
+A topology message holds what changed since the previous one. This compares any two, health and alerts included.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +22,11 @@ class EntityDifference(msgspec.Struct, frozen=True):
 
     ref: Ref
     before: EntityView | None
-    """None: it was not there."""
+    """None: it did not exist."""
     after: EntityView | None
     """None: it is gone."""
     fields: list[Difference]
-    """What differs; empty if it was or is not there."""
+    """What differs; empty if the entity was added or removed."""
 
     @property
     def op(self) -> str:
@@ -37,7 +37,7 @@ class EntityDifference(msgspec.Struct, frozen=True):
 
 
 def differences(before: Iterable[EntityView], after: Iterable[EntityView]) -> list[EntityDifference]:
-    """Every entity that differs between two states, in the order of the names."""
+    """Every entity that differs between two states, sorted by name."""
     old = {each.key: each for each in before}
     new = {each.key: each for each in after}
     found = (_difference(old.get(key), new.get(key)) for key in old.keys() | new.keys())
@@ -45,7 +45,7 @@ def differences(before: Iterable[EntityView], after: Iterable[EntityView]) -> li
 
 
 def fields(before: EntityView, after: EntityView) -> list[Difference]:
-    """Every field that differs between two views of an entity, the most telling first."""
+    """Every field that differs between two views of an entity, the most important first."""
     if before.rows == after.rows:
         return []
     old, new = dict(_flat(before)), dict(_flat(after))

@@ -1,7 +1,7 @@
 """One entity as readers see it: its last topology, health and alert messages → EntityView. Pure.
 
 A reader of 100,000 entities uses a few of them. So the messages are kept as the bytes that arrived, and a view decodes
-each of them when it is first asked for.
+each of them on first use.
 """
 
 from functools import cached_property
@@ -61,7 +61,7 @@ class Rows(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left."""
+        """Whether no message is left."""
         return self.topology is None and self.health is None and self.alerts is None
 
 
@@ -95,7 +95,7 @@ class EntityView:
         """Cluster, kind, namespace and name as subjects spell them."""
         self.rows: Final = rows
         self.malformed: Final[dict[str, str]] = {}
-        """Subject → why its message cannot be decoded, of those that have been asked for."""
+        """Subject → why its message cannot be decoded, of those that have been read."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EntityView) and self.key == other.key and self.rows == other.rows
@@ -115,18 +115,18 @@ class EntityView:
                 cluster, kind, namespace, name = map(unescape, tokens)
                 return Ref(cluster, kind, name, namespace)
             except MalformedMessageError:
-                pass  # a subject that no writer of ours builds; its body may still name it
+                pass  # a subject that no kgents service builds; the body may still name the entity
         messages = (self.topology, self.health, *self.alerts)
         return next((each.ref for each in messages if each is not None), Ref("", "", self.key))
 
     @cached_property
     def topology(self) -> TopologyEntity | None:
-        """What it is, and its connections; None if topology-builder has not published it."""
+        """Its state and connections; None if topology-builder has not published it."""
         return self._decoded(codec.TOPOLOGY, self.rows.topology)
 
     @cached_property
     def health(self) -> Health | None:
-        """How well it is, and why; None if it is not scored."""
+        """Its health, and why; None if it is not scored."""
         return self._decoded(codec.HEALTH, self.rows.health)
 
     @cached_property
@@ -155,7 +155,7 @@ class EntityView:
 
     @property
     def reason(self) -> str:
-        """Why the status is what it is, such as `CrashLoopBackOff`; mostly empty."""
+        """The reason of the status, such as `CrashLoopBackOff`; mostly empty."""
         return self.topology.reason if self.topology is not None else ""
 
     @property
@@ -180,7 +180,7 @@ class EntityView:
 
     @property
     def why(self) -> str:
-        """The most telling reason for its state in one sentence; empty if there is none to give."""
+        """The most important reason for its state in one sentence; empty if there is none."""
         if self.reasons:
             return self.reasons[0].text
         if self.stale:
@@ -189,7 +189,7 @@ class EntityView:
 
     @property
     def stale(self) -> list[str]:
-        """The sources whose facts are the last known ones, because they no longer report. Empty: all is current."""
+        """The sources that no longer report; their facts are the last known ones. Empty: all are current."""
         return self.topology.stale if self.topology is not None else []
 
     @property

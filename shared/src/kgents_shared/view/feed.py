@@ -30,7 +30,7 @@ _NS_PER_S: Final = 1_000_000_000
 async def feed(
     bus: Bus, filters: Mapping[str, Sequence[str]], *, now_ns: int, since: datetime | None = None
 ) -> AsyncGenerator[tuple[str, Batch], None]:
-    """What the streams hold and all that follows, with the signal of each batch; never ends.
+    """What the streams hold, then every new message, with the signal of each batch; never ends.
 
     Args:
         bus: connected.
@@ -54,7 +54,7 @@ async def feed(
 async def start_of(
     session: Session, signal: str, filters: Sequence[str], *, now_ns: int, since: datetime | None
 ) -> Position:
-    """Where a reader begins that wants everything stored since a time, or (None) what comes next.
+    """The position of a reader of everything stored since a time, or (None) of new messages only.
 
     Raises:
         BusError: the server refused, or did not answer.
@@ -69,10 +69,10 @@ async def start_of(
 async def log(
     bus: Bus, signal: str, filters: Sequence[str], *, start: Position, now_ns: int
 ) -> AsyncGenerator[Batch, None]:
-    """Every message of a log behind a position, each once and in order, over any number of reconnects.
+    """Every message of a log after a position, each once and in order, over any number of reconnects.
 
-    A batch is a `reset` if messages before it may be missing: the stream was made again (then all of the new one
-    follows), or has dropped messages behind the position because they were too old or too many.
+    A batch is a `reset` if messages before it may be missing: the stream was recreated (then all of the new one
+    follows), or has dropped messages after the position because they were too old or too many.
     """
     stream = NAME_BY_SIGNAL[signal]
     is_gap = await _has_gap(await bus.session(), stream, start)
@@ -92,7 +92,7 @@ async def log(
 async def selected_log(
     bus: Bus, selection: Selection, signal: str, *, start: Position, now_ns: int
 ) -> AsyncGenerator[Batch, None]:
-    """The messages of a log about the selected entities. Their labels and levels are those they have just then."""
+    """The messages of a log about the selected entities. Labels and levels are those at that moment."""
     test = selection.subject_test(signal)
     joined = msgspec.structs.replace(selection, sources=())  # a log's subject names its source
     if not joined.signals:
@@ -123,7 +123,7 @@ async def _keep(live: Live, complete: asyncio.Event) -> None:
                 if update.is_complete:
                     complete.set()
     finally:
-        complete.set()  # also if it failed: then its reader has to know
+        complete.set()  # also if it failed: its reader has to get the error
 
 
 def _is_selected(live: Live, selection: Selection, subject: str) -> bool:
@@ -134,7 +134,7 @@ def _is_selected(live: Live, selection: Selection, subject: str) -> bool:
 
 
 async def _state(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> AsyncGenerator[Batch, None]:
-    """A state stream. What was removed lately is history, and not part of the snapshot."""
+    """A state stream. Recent removals are history, and not part of the snapshot."""
     in_snapshot = True
     async with aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters, now_ns=now_ns)) as batches:
         async for batch in batches:

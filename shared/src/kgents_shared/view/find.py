@@ -1,4 +1,4 @@
-"""What a person calls an entity → the entity: `pod/cart`, `shop/cart-7f`, `po/shop/cart-7f`, `cart`. Pure."""
+"""Finds entities by a name as people type it: `pod/cart`, `shop/cart-7f`, `po/shop/cart-7f`, `cart`. Pure."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from kgents_shared.view.selection import kind_named
 LISTED_MAX: Final = 10
 """Names in an error."""
 COMPARED_MAX: Final = 20_000
-"""Names that a suggestion is looked for among: each takes some ten microseconds."""
+"""Names that are compared for a suggestion: each takes about ten microseconds."""
 
 _EXACT: Final = 0
 _BEGINNING: Final = 1
@@ -26,7 +26,7 @@ def path_of(ref: Ref) -> str:
 
 
 def matches(text: str, refs: Iterable[Ref]) -> list[Ref]:
-    """The entities that a text may mean, in the order of their names.
+    """The entities that a text may mean, sorted by name.
 
     Those with exactly that name if there are any, else those whose name begins so, else those whose name contains it.
     The name may be preceded by the kind, the namespace, both, or the cluster and both: `pod/cart`, `shop/cart`,
@@ -100,7 +100,7 @@ def _rank(text: str, ref: Ref) -> int:
 
 
 def _prefixes(ref: Ref) -> Iterator[str]:
-    """What may precede the name."""
+    """The prefixes allowed before the name."""
     yield ""
     yield f"{ref.kind}/"
     if ref.namespace:

@@ -1,7 +1,6 @@
 """Topology, health and alert messages → the join of them per entity, and what each message changes. Pure.
 
-What a Fold holds is decided by the streams alone: by whatever restarts, resets and repeats the same messages come, it
-ends with the same entities.
+The content of a Fold depends on the streams alone: restarts, resets and repeated messages lead to the same entities.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,16 +21,16 @@ class EntityChange(msgspec.Struct, frozen=True):
     """What one message changes for a reader with a selection."""
 
     signal: str
-    """Whose message it is: `topology`, `health` or `alert`."""
+    """The signal of the message: `topology`, `health` or `alert`."""
     subject: str
     before: EntityView | None
-    """The entity before; None if it was not there or not selected."""
+    """The entity before; None if it did not exist or was not selected."""
     after: EntityView | None
     """The entity now; None if it is gone or no longer selected."""
     is_gone: bool = False
     """Whether `after` is None because the entity is gone, and not because it is no longer selected."""
     removal: bytes | None = None
-    """The message that says that it is gone, with the reason; None if there is none."""
+    """The message of the removal, with the reason; None if there is none."""
     seq: int = 0
     """The message's sequence in its stream; 0 if the change is the absence of a message."""
     time_ns: int = 0
@@ -45,23 +44,23 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     payload: bytes | None
     """None: the subject's entity, health or alert is gone."""
     removal: bytes | None = None
-    """The message that says that it is gone; None if the server dropped the one before."""
+    """The message of the removal; None if the server dropped the last message."""
     seq: int = 0
     time_ns: int = 0
 
 
 class Fold:
-    """The entities that a selection takes, as far as messages came. An entity is there while `anchor` has a row."""
+    """The selected entities, by the messages so far. An entity exists while `anchor` has a row."""
 
     def __init__(self, selection: Selection, signals: Iterable[str] = STATE) -> None:
-        """The first of `signals` decides whether an entity is there; the others are joined to it."""
+        """The first of `signals` decides whether an entity exists; the others are joined to it."""
         self.signals: Final = tuple(signals)
         self.anchor: Final = self.signals[0]
         self._selection = selection
         self._tests = {signal: selection.subject_test(signal) for signal in self.signals}
         self._rows: dict[str, Rows] = {}
         self.announced: set[str] = set()
-        """Keys of entities that the reader may know of though they have no rows here. See `PositionFile`."""
+        """Keys of entities that the reader may know although they have no rows here. See `PositionFile`."""
         self._unseen: dict[str, set[str]] = {}
         """Signal → the subjects known before its reset that its new snapshot has not brought yet."""
 
@@ -84,13 +83,13 @@ class Fold:
                 yield view
 
     def unanchored(self) -> Iterator[EntityView]:
-        """What has rows of the other signals only: the sum of a cluster's health, alerts that outlive their entity."""
+        """Entities with rows of the other signals only: a cluster's summary, alerts that outlive their entity."""
         for key, rows in self._rows.items():
             if not self._is_there(rows):
                 yield EntityView(key, rows)
 
     def put(self, row: Row) -> None:
-        """Take one row over without finding out what it changes: in a snapshot everything is new."""
+        """Store one row without computing the change: in a snapshot everything is new."""
         signal, key, check = key_of(row.subject)
         if self._tests[signal](row.subject):
             self._put(signal, key, check, row.payload)
@@ -100,7 +99,7 @@ class Fold:
         self._unseen[signal] = {row.subject for row in self.rows(signal)}
 
     def take(self, signal: str, rows: Iterable[Row]) -> tuple[list[EntityChange], list[Row]]:
-        """Take over the next rows of a signal; returns what changes for the reader, and the rows that differ."""
+        """Store the next rows of a signal; returns what changes for the reader, and the rows that differ."""
         unseen = self._unseen.get(signal)
         test = self._tests[signal]
         changes: list[EntityChange] = []
@@ -113,11 +112,11 @@ class Fold:
         return changes, news
 
     def vanished(self, signal: str) -> list[Row]:
-        """The snapshot of this signal is complete: the rows that it did not bring, as removed. To be taken in turn."""
+        """The snapshot of this signal is complete: returns the rows that it did not bring, as removed."""
         return [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))]
 
     def settle(self) -> list[EntityChange]:
-        """Everything is read: what the reader may know of and is not here is gone."""
+        """All snapshots are complete: entities that the reader may know and that have no rows are removed."""
         changes = [self._vanishing(key) for key in sorted(self.announced)]
         self.announced = set()
         return changes
@@ -173,7 +172,7 @@ class Fold:
 
 
 def is_gone(payload: bytes) -> bool:
-    """Whether a state message says that its entity is gone. One that cannot be read does not."""
+    """Whether a state message is a removal. One that cannot be read is not."""
     try:
         return is_removal(payload)
     except MalformedMessageError:

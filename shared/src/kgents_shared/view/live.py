@@ -1,8 +1,8 @@
-"""KGENTS_TOPOLOGY + KGENTS_HEALTH + KGENTS_ALERT → the selected entities now, then every change, for as long as asked.
+"""KGENTS_TOPOLOGY + KGENTS_HEALTH + KGENTS_ALERT → the selected entities now, then every change, until it is closed.
 
-Live is the only place where a reader joins the three streams while they move. It begins with a snapshot, says once that
-it is complete, and gives every change after it in the order of its stream, over any number of reconnects. With a
-`PositionFile` it goes on after a restart where it stopped. When a stream was made again, or went on without us for
+Live is the only place where a reader joins the three streams while they move. It begins with a snapshot, marks once
+that it is complete, and yields every change after it in the order of its stream, over any number of reconnects. With a
+`PositionFile` it resumes after a restart where it stopped. When a stream was recreated, or the reader was stopped for
 longer than removals are kept, that is a reset: the stream is read from the beginning, what changed meanwhile is found
 by comparison, and what vanished is reported as removed.
 """
@@ -29,24 +29,24 @@ from kgents_shared.view.selection import Selection
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 30.0
-"""For a whole snapshot; one of a hundred thousand entities takes some three seconds."""
+"""Seconds for a whole snapshot; one of a hundred thousand entities takes about three."""
 CHUNK: Final = 500
-"""Entities of a snapshot in one update: a few milliseconds of work for who takes it."""
+"""Entities of a snapshot in one update: a few milliseconds of work for the reader."""
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What the reader learns at once."""
+    """What the reader gets at once."""
 
     changes: list[EntityChange]
     is_snapshot: bool = False
-    """The changes are entities that were there when the reader began."""
+    """The changes are entities that existed when the reader began."""
     is_complete: bool = False
-    """The mark: the reader has been given everything, and what it was given is saved. Once after the start, and once
+    """The mark: the snapshot is complete and saved. Once after the start, and once
     after each reset."""
     reset: str = ""
     """The signal whose stream is read from the beginning again, with this update; mostly empty."""
     after_reset: bool = False
-    """The changes come from a snapshot after a reset: they are true, and others before them may have been missed."""
+    """The changes come from a snapshot after a reset: they are correct, but earlier changes may have been missed."""
 
 
 class Live:
@@ -61,7 +61,7 @@ class Live:
         signals: Iterable[str] = STATE,
         position_file: PositionFile | None = None,
     ) -> None:
-        """`signals`: the streams to join; the first decides whether an entity is there. See `Fold`."""
+        """`signals`: the streams to join; the first decides whether an entity exists. See `Fold`."""
         self.fold: Final = Fold(selection, signals)
         """The entities, at any moment."""
         self.is_complete = False
@@ -123,7 +123,7 @@ class Live:
             self.fold.put(row_of(each))
 
     def _snapshot(self) -> Iterator[tuple[Update, list[Row]]]:
-        """Everything that is selected; then every row, for the file."""
+        """All selected entities; then every row, for the file."""
         for views in _chunks(self.fold.entities()):
             self.fold.announced.difference_update(view.key for view in views)
             yield Update([self._arrival(view) for view in views], is_snapshot=True), []
@@ -133,7 +133,7 @@ class Live:
                 yield Update([]), rows
 
     def _changes(self, signal: str, batch: Batch, *, after_reset: bool) -> Iterator[tuple[Update, list[Row]]]:
-        """What a batch brings that follows what we hold, and the rows that it replaces."""
+        """The changes of a batch after the snapshot, and the rows that it replaces."""
         if batch.reset:
             self.fold.begin(signal)
         changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
@@ -164,7 +164,7 @@ class Live:
         return EntityChange(self.fold.anchor, subject_of(self.fold.anchor, view.key), None, view)
 
     async def _restored(self) -> dict[str, Position]:
-        """What the file holds: the rows go into `fold`; where to go on is returned, nothing for a new beginning."""
+        """Load the file: the rows go into `fold`; returns the positions to resume from, empty to start over."""
         if self._file is None:
             return {}
         self.fold.announced = self._file.announced()
@@ -179,15 +179,15 @@ class Live:
         return positions
 
     async def _announce(self, update: Update) -> None:
-        """Before an update is handed out: its reader is about to know of these entities."""
+        """Record, before an update is yielded, that the reader may know these entities."""
         keys = [change.after.key for change in update.changes if change.before is None and change.after is not None]
         if self._file is not None and keys:
             await asyncio.to_thread(self._file.announce, keys)
         else:
-            await asyncio.sleep(0)  # a large snapshot leaves room for others
+            await asyncio.sleep(0)  # during a large snapshot, let other tasks run
 
     async def _save(self, rows: list[Row], positions: Mapping[str, Position] | None = None) -> None:
-        """What is handled is handled. A position counts as soon as everything before it is."""
+        """Save what the reader has handled. A position is saved when everything before it is handled."""
         places = positions if positions is not None and self.is_complete else {}
         if self._file is not None and (rows or places):
             await asyncio.to_thread(self._file.save, rows, dict(places), set(self.fold.announced))

@@ -1,4 +1,4 @@
-"""A name as people type it → the entities on the stream that it may mean, with health and alerts."""
+"""A name as people type it → the matching entities on the stream, with health and alerts."""
 
 from typing import Final
 
@@ -10,10 +10,10 @@ from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import Selection, select
 
 FOUND_MAX: Final = 100
-"""Entities that a name gives at most: one that fits more is no name."""
+"""Most entities that a name may match: one that matches more is too vague."""
 
 
-async def look_up(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> list[EntityView]:
+async def find_entities(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> list[EntityView]:
     """The entities that a text may mean, best first; see `find.matches`. At most FOUND_MAX.
 
     Raises:
@@ -23,7 +23,7 @@ async def look_up(bus: Bus, text: str, *, within: Selection | None = None, now_n
     return [each for ref in refs[:FOUND_MAX] if (each := await read_one(bus, ref, now_ns=now_ns)) is not None]
 
 
-async def look_up_one(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> EntityView:
+async def find_entity(bus: Bus, text: str, *, within: Selection | None = None, now_ns: int) -> EntityView:
     """The one entity that a text means.
 
     Raises:
@@ -32,11 +32,11 @@ async def look_up_one(bus: Bus, text: str, *, within: Selection | None = None, n
     """
     ref = one(text, await _refs(bus, within, now_ns))
     found = await read_one(bus, ref, now_ns=now_ns)
-    return found if found is not None else await look_up_one(bus, text, within=within, now_ns=now_ns)
+    return found if found is not None else await find_entity(bus, text, within=within, now_ns=now_ns)
 
 
 async def read_one(bus: Bus, ref: Ref, *, now_ns: int) -> EntityView | None:
-    """One entity with its health and alerts; None if it is not there.
+    """One entity with its health and alerts; None if it does not exist.
 
     Raises:
         BusTimeoutError: the streams could not be read in time.

@@ -1,4 +1,4 @@
-"""Several streams, each in its own order → one sequence of what they bring, as it comes."""
+"""Several streams, each in its own order → one sequence of their items, as they come."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -12,7 +12,7 @@ AHEAD_MAX: Final = 2
 
 
 async def merged(sources: Mapping[str, AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[str, T], None]:
-    """What the sources bring, each item with the name of its source. The order within a source is kept.
+    """The items of all sources, each with the name of its source. The order within a source is kept.
 
     An error of a source is raised here, and ends all of them.
     """
@@ -28,7 +28,7 @@ async def merged(sources: Mapping[str, AsyncGenerator[T, None]]) -> AsyncGenerat
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)  # so that each source ends what it began on the server
+        await asyncio.wait(tasks)  # so that each source deletes its consumer on the server
 
 
 async def _pump(name: str, source: AsyncGenerator[T, None], queue: asyncio.Queue[tuple[str, T] | Exception]) -> None:
@@ -36,5 +36,5 @@ async def _pump(name: str, source: AsyncGenerator[T, None], queue: asyncio.Queue
         async with aclosing(source):
             async for item in source:
                 await queue.put((name, item))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the reader is the one to know
+    except Exception as error:  # noqa: BLE001 - every error is raised again to the reader
         await queue.put(error)

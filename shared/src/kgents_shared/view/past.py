@@ -21,14 +21,14 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 class Past(msgspec.Struct, frozen=True):
-    """The selected entities at one time, and what is not known of it."""
+    """The selected entities at one time, and what is not known of that time."""
 
     time: datetime
     fold: Fold
     forgotten: dict[str, list[str]]
-    """Signal → subjects that changed too often since: their state of then is no longer kept."""
+    """Signal → subjects that changed too often since: their state at that time is no longer kept."""
     begins: dict[str, datetime]
-    """Signal → when its stream was made; before that, nothing is known of any entity."""
+    """Signal → when its stream was created; before that, nothing is known of any entity."""
 
     @property
     def unknown(self) -> list[str]:
@@ -47,7 +47,7 @@ class Version(msgspec.Struct, frozen=True):
     view: EntityView
     """The entity with this message alone."""
     is_removal: bool
-    """The message says that the entity (its health, its alert) is gone; None of it is left in `view`."""
+    """The message removes the entity (its health, its alert); nothing of it is left in `view`."""
     payload: bytes
     """The message as it is stored; empty if the server dropped the one before because its time to live was over."""
 

@@ -1,6 +1,6 @@
 """Entities and their connections → a graph: neighbours, owners, paths between two, and what a failure reaches. Pure.
 
-A connection goes from the side that acts to the other: the pod → its node, the caller → the called. Which side *needs*
+A connection goes from the acting side to the other: the pod → its node, the caller → the callee. Which side *needs*
 the other depends on the kind:
 
 | kind | the one that needs the other |
@@ -11,7 +11,7 @@ the other depends on the kind:
 | `nats` | the user of the bus: the client its stream, the subscriber or the capturing stream its subject |
 | `same_as` | both: they are one entity under two names |
 
-A kind that is not in this table, of a newer peer, counts like `depends`.
+A kind that is not in this table, from a newer service, counts as `depends`.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ PATHS_MAX: Final = 10
 
 _NEEDED_BY_THE_OTHER: Final = frozenset({edges.CONFIGURES, edges.SELECTS, edges.SCALES})
 _GOES_DOWN_WITH: Final = frozenset({edges.RUNS_ON, edges.SAME_AS})
-"""Kinds of connections whose needing side is lost with the other, and not only impaired."""
+"""Kinds of connections whose needing side goes down with the other instead of being impaired."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class Graph:
         return ref in self._edges
 
     def edges(self, ref: Ref) -> list[Edge]:
-        """Every connection of an entity, in both directions, in a fixed order."""
+        """Every connection of an entity, in both directions, sorted."""
         return self._edges.get(ref, [])
 
     def neighbours(self, ref: Ref) -> list[Ref]:

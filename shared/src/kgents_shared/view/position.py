@@ -1,9 +1,9 @@
-"""How far a reader has come, and what it held then, in one SQLite file: Live, feed → PositionFile → Live, feed.
+"""A reader's position and rows, in one SQLite file: Live, feed → PositionFile → Live, feed.
 
-A sequence alone does not survive a gap: when a stream was made again, or removals have expired meanwhile, no one else
-can say what vanished. So the file keeps the rows, too. It is as large as they are, and belongs to one process.
-What is about to be handed out for the first time is announced before: a reader that is killed then may know of an
-entity that no row names.
+A sequence alone does not survive a gap: when a stream was recreated, or removals have expired meanwhile, nothing else
+shows what vanished. So the file keeps the rows, too. It is as large as they are, and belongs to one process.
+An entity is announced here before it is yielded for the first time: a reader that is killed then may know an entity
+that has no row.
 """
 
 import sqlite3
@@ -34,10 +34,10 @@ class PositionFileInUseError(ConfigError):
 
 
 class PositionFile:
-    """The file of one reader. What is committed survives kill -9; a power cut may take it a moment back."""
+    """The file of one reader. Committed data survives kill -9; a power cut may lose the last moments."""
 
     def __init__(self, path: Path, scope: str) -> None:
-        """Open the file, or make it. `scope`: what the reader asks for; a file of another scope is refused.
+        """Open the file, or make it. `scope`: what the reader selects; a file of another scope is refused.
 
         Raises:
             PositionFileInUseError: another reader has it open.
@@ -64,23 +64,23 @@ class PositionFile:
         self.close()
 
     def positions(self) -> dict[str, Position]:
-        """Signal → where to go on; nothing if the reader never held everything."""
+        """Signal → where to resume; empty if the reader never completed a snapshot."""
         with closing(self._db.execute("SELECT signal, stream_created, seq, time_ns FROM position")) as found:
             return {signal: Position(created, seq, time_ns) for signal, created, seq, time_ns in found}
 
     def rows(self) -> Iterator[Row]:
-        """What the reader held."""
+        """The rows that the reader held."""
         with closing(self._db.execute("SELECT subject, payload FROM row")) as found:
             for subject, payload in found:
                 yield Row(subject, payload)
 
     def announced(self) -> set[str]:
-        """The keys of entities that were handed out for the first time, by a reader that may have been killed then."""
+        """The keys of entities yielded for the first time, by a reader that may have been killed then."""
         with closing(self._db.execute("SELECT key FROM announced")) as found:
             return {key for (key,) in found}
 
     def announce(self, keys: Iterable[str]) -> None:
-        """Entities are about to be handed out for the first time.
+        """Record entities that are about to be yielded for the first time.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -89,7 +89,7 @@ class PositionFile:
             db.executemany("INSERT OR IGNORE INTO announced VALUES (?)", [(key,) for key in keys])
 
     def save(self, rows: Iterable[Row], positions: Mapping[str, Position], announced: Iterable[str] = ()) -> None:
-        """Take over what a reader has dealt with, all of it or nothing. With positions, only `announced` stays so.
+        """Save what a reader has handled, in one transaction. With positions, only `announced` stays announced.
 
         Waits for the disk; safe to call in a thread.
 
@@ -109,7 +109,7 @@ class PositionFile:
                 db.executemany("INSERT INTO announced VALUES (?)", [(key,) for key in announced])
 
     def clear(self) -> None:
-        """Begin again. What is announced stays so: its reader may know of it."""
+        """Drop rows and positions. Announced entities stay announced: the reader may know them."""
         self._db.executescript("DELETE FROM row; DELETE FROM position;")
 
     def close(self) -> None:

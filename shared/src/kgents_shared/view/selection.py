@@ -1,4 +1,4 @@
-"""What a reader asks for → NATS filters, as narrow as possible, and a test of what they let through. Pure."""
+"""What a reader selects → NATS filters, as narrow as possible, and a test of what they match. Pure."""
 
 import itertools
 import math
@@ -17,10 +17,10 @@ from kgents_shared.view.entity import EntityView
 from kgents_shared.view.labels import Requirement, parse, render
 
 FILTERS_MAX: Final = 64
-"""Filters for one consumer. Above, the server is asked for more and the rest is left out here."""
+"""Filters for one consumer. Beyond this, filters are widened and the surplus is left out here."""
 
 Words = str | Iterable[str] | None
-"""One word, several separated by commas, or several; None: any."""
+"""One value, several separated by commas, or a sequence of them; None: any."""
 
 _KIND_NAMES: Final[dict[str, str]] = {
     name: kind.name for kind in KINDS.values() for name in (kind.name, kind.plural, *kind.short_names)
@@ -43,14 +43,14 @@ class Filters(TypedDict, total=False):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entities, events or pulses; what is empty may be anything. Made by `select`."""
+    """Which entities, events or pulses; an empty field matches everything. Made by `select`."""
 
     clusters: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
-    """The empty string stands for what lives in no namespace."""
+    """The empty string stands for entities without a namespace."""
     names: tuple[str, ...] = ()
-    """In these four, `*` is any text and `?` any character."""
+    """In these four fields, `*` matches any text and `?` any character."""
     sources: tuple[str, ...] = ()
     """Reported by one of these collectors."""
     labels: tuple[Requirement, ...] = ()
@@ -58,12 +58,12 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The state signals that `takes` needs to know, whatever else is asked for."""
+        """The state signals that `takes` needs."""
         needed = {"topology": self.labels or self.sources, "health": self.levels}
         return tuple(signal for signal, need in needed.items() if need)
 
     def filters(self, signal: str) -> list[str]:
-        """The NATS filters that take every message asked for, and hardly any other. No two overlap."""
+        """NATS filters that match every selected message, and few others. No two overlap."""
         options = {field: self._tokens(field) for field in FIELDS[signal]}
         for field in _GIVE_UP:
             if math.prod(map(len, options.values())) > FILTERS_MAX and field in options:
@@ -71,7 +71,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return [".".join((ROOT, signal, *tokens)) for tokens in itertools.product(*options.values())]
 
     def subject_test(self, signal: str) -> Callable[[str], bool]:
-        """Whether a subject that the filters took is one that was asked for; quick, for every message.
+        """Whether a subject that the filters matched is selected; quick, for every message.
 
         A long name is a hash in its subject: whether it fits a pattern, only `takes` can know.
         """
@@ -88,12 +88,12 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return test if tests else lambda _: True
 
     def takes_ref(self, ref: Ref) -> bool:
-        """Whether an entity of this name is asked for, as far as its name says."""
+        """Whether an entity of this name may be selected, by its name alone."""
         fields = ((self.clusters, ref.cluster), (self.kinds, ref.kind), (self.namespaces, ref.namespace))
         return all(_fits(words, value) for words, value in (*fields, (self.names, ref.name)))
 
     def takes(self, entity: EntityView) -> bool:
-        """Whether this entity is asked for. Decodes no more of it than the question needs."""
+        """Whether this entity is selected. Decodes only what the selection needs."""
         return (
             self.takes_ref(entity.ref)
             and (not self.levels or entity.level in self.levels)
@@ -102,7 +102,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def __str__(self) -> str:
-        """As a person would ask for it: `--kind pod --namespace shop`; empty for everything."""
+        """As flags: `--kind pod --namespace shop`; empty for everything."""
         named = {"cluster": self.clusters, "kind": self.kinds, "namespace": self.namespaces, "name": self.names}
         rest = {"source": self.sources, "level": self.levels}
         label = (render(self.labels),) if self.labels else ()
@@ -137,13 +137,13 @@ def select(
     label: str | Mapping[str, str] | None = None,
     level: Words = None,
 ) -> Selection:
-    """A selection from what a person or a program gives.
+    """A selection from flags or arguments.
 
     Args:
         cluster: names of clusters.
-        kind: kinds of entities, such as `pod,node`; plurals and kubectl's short names will do.
-        namespace: names of namespaces; the empty string for what lives in none.
-        name: names; like the three above, `cart-*` takes all that begin so.
+        kind: kinds of entities, such as `pod,node`; plurals and kubectl's short names are accepted.
+        namespace: names of namespaces; the empty string for entities without one.
+        name: names; as in the three above, `cart-*` selects all that begin so.
         source: collectors, such as `k8s`; an entity is taken if one of them reports it.
         label: a label selector as kubectl reads it, or labels that must have exactly these values.
         level: levels of health.
@@ -166,7 +166,7 @@ def select(
 
 
 def kind_named(word: str) -> str:
-    """The kind that a plural or a short name means (`pods`, `po`: `pod`); any other word is taken for a kind itself."""
+    """The kind that a plural or a short name means (`pods`, `po`: `pod`); any other word counts as a kind itself."""
     return _KIND_NAMES.get(word.lower(), word)
 
 

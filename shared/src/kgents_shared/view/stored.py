@@ -1,4 +1,4 @@
-"""What many subjects held at a time, in the way that costs the server least."""
+"""The last messages of many subjects at a time, read in the way that is cheapest for the server."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from kgents_shared.bus.pull import replay
 from kgents_shared.bus.session import Session
 
 REPLAY_FACTOR: Final = 8
-"""A message costs the server that much less in a replay of the stream than when it is looked up by its time."""
+"""How many times cheaper a message is for the server in a replay than in a lookup by time."""
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -22,9 +22,9 @@ async def last_at(
     Args:
         session: connected.
         stream: its name.
-        filters: what takes all the subjects.
-        counts: subject → how many messages it has; only these subjects are asked for.
-        time: until when messages count.
+        filters: match all the subjects.
+        counts: subject → how many messages it has; only these subjects are read.
+        time: later messages do not count.
 
     Raises:
         BusTimeoutError: the server stopped answering.

@@ -1,4 +1,4 @@
-"""The words of the contract: each declared once, used by mappings and checks by reference, documented from here.
+"""The names of the contract: each declared once, used by mappings and checks by reference, documented from here.
 
 - `kinds`, `edges`: what entities are, and how they are connected.
 - `reasons`: the events that collectors detect themselves.

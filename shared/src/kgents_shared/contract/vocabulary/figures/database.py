@@ -1,4 +1,4 @@
-"""What collector-db measures of more than one sort of database, and what its own work costs."""
+"""What collector-db measures of more than one sort of database, and what its own polls cost."""
 
 from typing import Final
 

@@ -12,9 +12,9 @@ SEARCHES_PER_SECOND: Final = _FIELD.section("performance", kinds.DATABASE).figur
 )
 
 _storage = _FIELD.section("storage", kinds.DATABASE).figure
-INDEX_MB: Final = _storage("index_mb", "MiBy", "Size of the indexes; no version tells, so always null.")
+INDEX_MB: Final = _storage("index_mb", "MiBy", "Size of the indexes; no version reports it, so always null.")
 MEMORY_MB: Final = _storage("memory_mb", "MiBy", "Memory that the process holds.")
-DISK_MB: Final = _storage("disk_mb", "MiBy", "Size of the files; no version tells, so always null.")
+DISK_MB: Final = _storage("disk_mb", "MiBy", "Size of the files; no version reports it, so always null.")
 
 _both = _FIELD.section(CUSTOM, kinds.DATABASE, kinds.COLLECTION).figure
 POINTS: Final = _both("qdrant_points", "{point}", "Points stored.")

@@ -1,4 +1,4 @@
-"""What any entity may use, whoever measures it; and the figures that a program of your own may send to be judged."""
+"""What any entity may use, from any source; and the figures that a program of your own may send to be scored."""
 
 from typing import Final
 
