@@ -116,7 +116,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         name, names = self.context or current_context([document]), context_names([document])
         if name not in names:
             expected = f"one of {', '.join(names)}" if names else "a context of the kubeconfig"
-            found = f'"{name}"' if name else "none"
+            found = f'"{name}"' if name else f"none in {path}"
             yield Fault("context", expected, found, "try: kubectl config get-contexts", beside=("kubeconfig",))
 
     @property
