@@ -266,7 +266,7 @@ async def test_more_replicas_than_servers(bus: Bus) -> None:
 
 
 async def test_insufficient_storage(tmp_path: Path) -> None:
-    config = "jetstream { max_file_store: 300MB }"
+    config = f'jetstream {{ store_dir: "{tmp_path / "data"}", max_file_store: 300MB }}'
     async with _session(tmp_path, config=config) as session:
         with pytest.raises(ProvisionError, match=r"KGENTS_EVENT.*\(10047\); max_bytes is reserved up front"):
             await provision(session)
