@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[str, Mutation, str]] = {
     "another tag field": (
         "pulse",
         lambda m: m["discriminator"].update(propertyName="sort"),
-        "the field that tells them apart",
+        "the field that distinguishes them",
     ),
     "new variant, which an old reader cannot take": (
         "meta",
@@ -179,6 +179,6 @@ def test_a_benign_change_is_accepted(signal: str, mutate: Mutation) -> None:
 
 
 def test_a_field_named_like_an_annotation_is_still_a_field() -> None:
-    old: Schema = {"$defs": {"Thing": {"type": "object", "properties": {"title": {"type": "string"}}}}}
-    new: Schema = {"$defs": {"Thing": {"type": "object", "properties": {"title": {"type": "integer"}}}}}
-    assert breaking_changes(old, new) == ["Thing.title admits other values than before"]
+    old: Schema = {"$defs": {"Entity": {"type": "object", "properties": {"title": {"type": "string"}}}}}
+    new: Schema = {"$defs": {"Entity": {"type": "object", "properties": {"title": {"type": "integer"}}}}}
+    assert breaking_changes(old, new) == ["Entity.title admits other values than before"]

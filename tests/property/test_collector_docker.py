@@ -19,13 +19,13 @@ STEPS = st.lists(
 
 
 async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync_interval_s: float) -> None:
-    model, told = Model(), list[str]()
+    model, reported = Model(), list[str]()
     watch = Watch(
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=resync_interval_s,
         on_poll=lambda: None,
-        on_event=lambda event: told.append(event.key),
+        on_event=lambda event: reported.append(event.key),
     )
     async with running(watch.run()):
         model.pauses = pauses
@@ -48,7 +48,7 @@ async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync
                 break
             await asyncio.sleep(0)
         assert agrees()
-        assert len(told) == len(set(told))
+        assert len(reported) == len(set(reported))
 
 
 @settings(max_examples=200)

@@ -1,4 +1,4 @@
-"""Laws of the NATS mapping, whatever servers count and however many things there are."""
+"""Laws of the NATS mapping, whatever servers count and however many entities exist."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from kgents_collector_nats.sample import remember
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.subjects import matches
-from support.nats_samples import Raw, look, moved_on, sample, single
+from support.nats_samples import Raw, mapped, moved_on, sample, single
 
 counts = st.integers(0, 2**40)
 tokens = st.sampled_from(["a", "b", "*"])
@@ -67,7 +67,7 @@ def rates_of(facts: Facts) -> list[float]:
 def test_rates_are_never_negative(draw: st.DataObject, seconds: float) -> None:
     before = sample(recount(single(), draw))
     now = remember(before, sample(recount(moved_on(single(), seconds), draw)))
-    facts = look(now, before, published=look(before))
+    facts = mapped(now, before, published=mapped(before))
     assert all(rate > 0 for rate in rates_of(facts))
 
 
@@ -82,7 +82,7 @@ def test_caps_hold_and_what_is_shown_stays(sizes: list[int], caps: tuple[int, ..
     published: Facts | None = None
     for size in sizes:
         raw = {**crowded(size), **dict.fromkeys(lost)}
-        facts = look(sample(raw), caps=Caps(**limits), published=published)
+        facts = mapped(sample(raw), caps=Caps(**limits), published=published)
         refs = [entity.ref for entity in facts.entities]
         assert len(refs) == len(set(refs))
         for kind, limit in limits.items():

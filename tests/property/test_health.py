@@ -151,7 +151,7 @@ def test_worse_samples_never_raise_the_score(pairs: list[tuple[float, float]]) -
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["error_rate", "requests_per_sec"]), any_floats)), st.floats(0, 1))
-def test_no_figure_makes_a_failed_entity_look_better(samples: list[dict[str, float | None]], memory: float) -> None:
+def test_no_figure_gives_a_failed_entity_a_better_level(samples: list[dict[str, float | None]], memory: float) -> None:
     judge = Judge("failed")
     for index, custom in enumerate(samples):
         assert judge.after(pulse(index, memory=memory, custom=custom)).score == 0

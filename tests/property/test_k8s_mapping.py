@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
 from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_shared.contract.entity import STATUSES
-from support.k8s_objects import CANARY, MAPPED, Raw, decode, golden, load, look
+from support.k8s_objects import CANARY, MAPPED, Raw, decode, golden, load, mapped
 
 PLAIN_MAPS = ("annotations", "labels", "matchLabels", "selector", "requests", "limits", "capacity", "allocatable")
 """Mappings whose keys are names that users give: there is no field in them that could be unknown."""
@@ -50,13 +50,13 @@ def test_no_text_breaks_a_quantity(text: str) -> None:
     assert found is None or isinstance(found, float)
 
 
-def strangers(node: Any, draw: random.Random) -> Any:
+def with_unknown_fields(node: Any, draw: random.Random) -> Any:
     """The same object with fields of a newer API, each with a secret in it, wherever there can be one."""
     if isinstance(node, list):
-        return [strangers(each, draw) for each in node]
+        return [with_unknown_fields(each, draw) for each in node]
     if not isinstance(node, dict):
         return node
-    found = {key: value if key in PLAIN_MAPS else strangers(value, draw) for key, value in node.items()}
+    found = {key: value if key in PLAIN_MAPS else with_unknown_fields(value, draw) for key, value in node.items()}
     if "annotations" in found:
         found["annotations"] = {**found["annotations"], "newer.example.com/token": "CANARY"}
     if draw.random() < 0.7:
@@ -79,8 +79,8 @@ def shuffled(node: Any, draw: random.Random, key: str = "") -> Any:
 @given(seed=st.integers(0, 2**32))
 def test_what_we_do_not_know_is_not_published_and_changes_nothing(name: str, seed: int) -> None:
     raw = load(name)
-    found = look(strangers(raw, random.Random(seed)))
-    assert found == look(raw)
+    found = mapped(with_unknown_fields(raw, random.Random(seed)))
+    assert found == mapped(raw)
     assert CANARY not in msgspec.json.encode(found)
 
 
@@ -89,7 +89,7 @@ def test_what_we_do_not_know_is_not_published_and_changes_nothing(name: str, see
 @given(seed=st.integers(0, 2**32))
 def test_the_order_of_lists_changes_nothing(name: str, seed: int) -> None:
     raw = load(name)
-    assert golden(look(shuffled(raw, random.Random(seed)))) == golden(look(raw))
+    assert golden(mapped(shuffled(raw, random.Random(seed)))) == golden(mapped(raw))
 
 
 @pytest.mark.parametrize("name", MAPPED)
@@ -105,7 +105,7 @@ def test_an_object_with_any_optional_part_missing_or_null_is_still_mapped(name: 
                 del fields[key]
             elif isinstance(fields[key], list) and draw.random() < 0.3:
                 fields[key] = None
-    fragment = look(raw)
+    fragment = mapped(raw)
     assert all(entity.status in STATUSES for entity in fragment.entities)
     assert len({entity.ref for entity in fragment.entities}) == len(fragment.entities)
 

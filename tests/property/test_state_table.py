@@ -61,11 +61,11 @@ clusters = (f"example-{number}" for number in itertools.count())
 
 
 class Writer:
-    """A service as small as can be: it wants `model` on the stream, and begins anew when somebody else writes."""
+    """A service as small as can be: it wants `model` on the stream, and starts over when another process writes."""
 
     def __init__(self, bus: Bus, outside: Bus, cluster: str) -> None:
         self.bus = bus
-        self.outside = outside  # whose connection nobody cuts
+        self.outside = outside  # its connection is never cut
         self.cluster = cluster
         self.filters = [subjects.pattern("entity", cluster=cluster, source="k8s")]
         self.publisher = Publisher(bus)
@@ -139,7 +139,7 @@ async def carry_out(writer: Writer, operation: tuple[str, ...]) -> None:
             transport.close()
         case ("foreign", key, status):
             session = await writer.outside.session()
-            await session.request(writer.subject(key), encode(writer.entity(key, f"{status}-by-a-stranger")))
+            await session.request(writer.subject(key), encode(writer.entity(key, f"{status}-by-another-writer")))
         case _:
             raise AssertionError(operation)
 

@@ -123,9 +123,9 @@ def test_only_what_escape_returns_is_unescaped(text: str) -> None:
 # A whole subject
 
 
-@given(thing=named())
-def test_a_built_subject_is_legal_and_has_its_fixed_number_of_tokens(thing: tuple[str, dict[str, str]]) -> None:
-    signal, fields = thing
+@given(parts=named())
+def test_a_built_subject_is_legal_and_has_its_fixed_number_of_tokens(parts: tuple[str, dict[str, str]]) -> None:
+    signal, fields = parts
     subject = build(signal, **fields)
     found = subject.split(".")
     assert len(found) == 2 + len(FIELDS[signal])
@@ -133,9 +133,9 @@ def test_a_built_subject_is_legal_and_has_its_fixed_number_of_tokens(thing: tupl
     assert len(subject.encode()) < SUBJECT_BYTES_MAX
 
 
-@given(thing=named())
-def test_parsing_gives_back_what_was_built(thing: tuple[str, dict[str, str]]) -> None:
-    signal, fields = thing
+@given(parts=named())
+def test_parsing_gives_back_what_was_built(parts: tuple[str, dict[str, str]]) -> None:
+    signal, fields = parts
     parsed = parse(build(signal, **fields))
     assert parsed.signal == signal
     assert list(parsed.tokens) == list(FIELDS[signal])
@@ -146,7 +146,7 @@ def test_parsing_gives_back_what_was_built(thing: tuple[str, dict[str, str]]) ->
 
 
 @given(one=named(), other=named())
-def test_two_things_never_share_a_subject(one: tuple[str, dict[str, str]], other: tuple[str, dict[str, str]]) -> None:
+def test_two_entities_never_share_a_subject(one: tuple[str, dict[str, str]], other: tuple[str, dict[str, str]]) -> None:
     assert (build(one[0], **one[1]) == build(other[0], **other[1])) is (one == other)
 
 
@@ -163,31 +163,31 @@ def test_whatever_is_parsed_is_a_legal_subject(subject: str) -> None:
 # Filters
 
 
-@given(thing=named(), data=st.data())
-def test_a_pattern_matches_what_it_was_made_of(thing: tuple[str, dict[str, str]], data: st.DataObject) -> None:
-    signal, fields = thing
+@given(parts=named(), data=st.data())
+def test_a_pattern_matches_what_it_was_made_of(parts: tuple[str, dict[str, str]], data: st.DataObject) -> None:
+    signal, fields = parts
     known = data.draw(st.sets(st.sampled_from(FIELDS[signal])))
     filter_ = pattern(signal, **{field: fields[field] for field in known})
     assert matches(build(signal, **fields), filter_)
     assert filter_.count(".") == build(signal, **fields).count(".")
 
 
-@given(thing=named(), signal=signals)
-def test_a_pattern_matches_nothing_of_another_signal(thing: tuple[str, dict[str, str]], signal: str) -> None:
-    assert matches(build(thing[0], **thing[1]), pattern(signal)) is (signal == thing[0])
+@given(parts=named(), signal=signals)
+def test_a_pattern_matches_nothing_of_another_signal(parts: tuple[str, dict[str, str]], signal: str) -> None:
+    assert matches(build(parts[0], **parts[1]), pattern(signal)) is (signal == parts[0])
 
 
-@given(thing=named(), data=st.data())
-def test_a_pattern_matches_nothing_of_another_value(thing: tuple[str, dict[str, str]], data: st.DataObject) -> None:
-    signal, fields = thing
+@given(parts=named(), data=st.data())
+def test_a_pattern_matches_nothing_of_another_value(parts: tuple[str, dict[str, str]], data: st.DataObject) -> None:
+    signal, fields = parts
     field = data.draw(st.sampled_from(FIELDS[signal]))
-    wanted = data.draw(values)
-    assert matches(build(signal, **fields), pattern(signal, **{field: wanted})) is (wanted == fields[field])
+    value = data.draw(values)
+    assert matches(build(signal, **fields), pattern(signal, **{field: value})) is (value == fields[field])
 
 
-@given(thing=named(), depth=st.integers(0, 7))
-def test_the_tail_wildcard_takes_at_least_one_token(thing: tuple[str, dict[str, str]], depth: int) -> None:
-    found = build(thing[0], **thing[1]).split(".")
+@given(parts=named(), depth=st.integers(0, 7))
+def test_the_tail_wildcard_takes_at_least_one_token(parts: tuple[str, dict[str, str]], depth: int) -> None:
+    found = build(parts[0], **parts[1]).split(".")
     assert matches(".".join(found), ".".join([*found[:depth], ">"])) is (depth < len(found))
     assert not matches(".".join(found), ".".join([*found, ">"]))
     assert matches(".".join(found), ".".join(found[:depth])) is (depth >= len(found)), "without it, every token counts"
@@ -196,9 +196,9 @@ def test_the_tail_wildcard_takes_at_least_one_token(thing: tuple[str, dict[str, 
 # Mistakes of a caller
 
 
-@given(thing=named(), data=st.data())
-def test_a_subject_needs_every_field_and_has_no_other(thing: tuple[str, dict[str, str]], data: st.DataObject) -> None:
-    signal, fields = thing
+@given(parts=named(), data=st.data())
+def test_a_subject_needs_every_field_and_has_no_other(parts: tuple[str, dict[str, str]], data: st.DataObject) -> None:
+    signal, fields = parts
     missing = data.draw(st.sampled_from(FIELDS[signal]))
     with pytest.raises(ValueError, match=f"missing {missing}"):
         build(signal, **{field: value for field, value in fields.items() if field != missing})

@@ -18,13 +18,13 @@ HANDLES = ("10.0.0.1", "10.0.0.1:80", "svc")
 
 peers = st.one_of(st.sampled_from(NAMES).map(make_ref), st.sampled_from(HANDLES))
 entities = st.builds(
-    lambda name, source, uid, status, handles, wanted: make_entity(
+    lambda name, source, uid, status, handles, peers: make_entity(
         name,
         source=source,
         uid=uid,
         status=status,
         aliases=sorted(handles),
-        connections=[Connection(kind="depends", peer=peer) for peer in wanted],
+        connections=[Connection(kind="depends", peer=peer) for peer in peers],
     ),
     st.sampled_from(NAMES),
     st.sampled_from(SOURCES),
@@ -103,7 +103,7 @@ def test_delivering_every_message_twice_changes_nothing(messages: list[tuple[boo
 
 
 @given(messages=messages)
-def test_names_nobody_uses_any_more_take_no_memory(messages: list[tuple[bool, Entity]]) -> None:
+def test_names_no_longer_in_use_take_no_memory(messages: list[tuple[bool, Entity]]) -> None:
     reducer = Reducer(("k8s",), now_ns=NOW_NS)
     for is_removal, entity in messages:
         apply(reducer, is_removal, entity)

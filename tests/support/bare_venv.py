@@ -57,9 +57,9 @@ def _build(out: Path, member: str) -> Path:
     return wheel
 
 
-def _collect(wanted: Distribution, extras: set[str], found: dict[str, Distribution]) -> None:
+def _collect(required: Distribution, extras: set[str], found: dict[str, Distribution]) -> None:
     """Everything that a distribution requires with these extras."""
-    for line in wanted.requires or ():
+    for line in required.requires or ():
         requirement = Requirement(line)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in (extras or {""})):
@@ -69,8 +69,8 @@ def _collect(wanted: Distribution, extras: set[str], found: dict[str, Distributi
                 _collect(found[name], requirement.extras, found)
 
 
-def _copy(wanted: Distribution, site: Path) -> None:
-    for file in wanted.files or ():
+def _copy(required: Distribution, site: Path) -> None:
+    for file in required.files or ():
         if ".." not in file.parts:  # its commands
             target = site / str(file)
             target.parent.mkdir(parents=True, exist_ok=True)

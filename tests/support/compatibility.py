@@ -1,7 +1,7 @@
 """Two JSON Schemas of one signal → what keeps a reader of the one from taking a writer of the other, either way round.
 
 Both ways, since services are upgraded one by one: an old reader meets a new writer and a new reader an old one, and the
-streams hold messages of either. Readers pass over unknown fields, so a new optional field is the one thing that may
+streams hold messages of either. Readers pass over unknown fields, so a new optional field is the one change that may
 come. Whatever widens what a field may hold breaks the old reader, and whatever narrows it breaks the new one.
 """
 
@@ -21,7 +21,7 @@ def breaking_changes(old: Schema, new: Schema) -> list[str]:
 
 def _breaking_changes(old: Schema, new: Schema) -> Iterator[str]:
     if _shape(old) != _shape(new):
-        yield "the set of messages, or the field that tells them apart, has changed"
+        yield "the set of messages, or the field that distinguishes them, has changed"
     for name, definition in old["$defs"].items():
         if name in new["$defs"]:
             yield from _changes_of(name, definition, new["$defs"][name])
@@ -53,7 +53,7 @@ def _frame(definition: Schema) -> object:
 
 
 def _shape(node: object) -> object:
-    """What a schema admits, without what it only tells; alternatives have no order."""
+    """What a schema admits, without what it only describes; alternatives have no order."""
     match node:
         case Mapping():
             return {key: _shape(value) for key, value in node.items() if key not in ANNOTATIONS}

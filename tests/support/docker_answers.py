@@ -64,11 +64,15 @@ def make_inventory(
     )
 
 
-def make_event(type_: str, action: str, id_: str = "web-id", *, time_ns: int = 10**18, **told: str) -> EngineEvent:
-    return EngineEvent(type_, action, Actor(id_, Attributes(**told)), time_ns)
+def make_event(
+    type_: str, action: str, id_: str = "web-id", *, time_ns: int = 10**18, **attributes: str
+) -> EngineEvent:
+    return EngineEvent(type_, action, Actor(id_, Attributes(**attributes)), time_ns)
 
 
-def look(inventory: Inventory, scope: Scope | None = None, published: list[Entity] | None = None) -> dict[str, Entity]:
+def mapped(
+    inventory: Inventory, scope: Scope | None = None, published: list[Entity] | None = None
+) -> dict[str, Entity]:
     """What is published of an inventory, by ref."""
     facts = observe(inventory, scope or make_scope(), published or [])
     found = with_unread(facts.entities, published or [], facts.unread)

@@ -39,7 +39,7 @@ STOP_TIMEOUT_S = 20.0
 IMAGE = "kgents-test:1"
 TOOLS = ("sh", "sleep", "true", "false", "cat", "rm", "touch", "test", "httpd", "yes", "kill")
 NAME = f"kgt{os.getpid()}"
-"""Of our control group, and how the bridges of our networks begin: told from anybody else's, to be taken away."""
+"""Of our control group, and how the bridges of our networks begin: distinct from all others, to be removed."""
 CLEAR_TOGETHER = 4
 """Containers removed at a time: dozens of network sandboxes torn down at once can lock up this engine for good."""
 
@@ -112,11 +112,11 @@ class DockerEngine:
         self._end(signal.SIGKILL)
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(self._containerd_pid.read_text()), signal.SIGKILL)
-        # Where nobody buries the dead, the next dockerd would take this one for alive, and wait for it.
+        # Where no process reaps zombies, the next dockerd would take this one for alive, and wait for it.
         self._containerd_pid.unlink(missing_ok=True)
 
     def pause(self) -> None:
-        """SIGSTOP: the socket takes connections and nobody answers."""
+        """SIGSTOP: the socket takes connections and does not answer."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -207,7 +207,7 @@ class DockerEngine:
 
     @asynccontextmanager
     async def api(self) -> AsyncIterator["Api"]:
-        """The engine's API, to make and break things with."""
+        """The engine's API, to create and remove objects with."""
         connector = aiohttp.UnixConnector(str(self.socket), limit=64)
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
@@ -317,7 +317,7 @@ def _make_engine() -> DockerEngine:
         if find(program) is None:
             raise NoEngineError(why_missing(program))
     directory = Path(tempfile.mkdtemp(prefix="kgents-docker-"))
-    directory.chmod(0o755)  # tests look at the socket as somebody who may not use it
+    directory.chmod(0o755)  # tests read the socket as a user who may not use it
     engine = DockerEngine(directory)
     atexit.register(engine.remove)
     engine.start()

@@ -97,8 +97,8 @@ class Model:
         for _ in range(self.pauses.pop() if self.pauses else 0):
             await asyncio.sleep(0)
 
-    def tell(self, type_: str, action: str, id_: str, **told: str) -> None:
-        event = make_event(type_, action, id_, time_ns=len(self._log) + 1, **told)
+    def emit(self, type_: str, action: str, id_: str, **attributes: str) -> None:
+        event = make_event(type_, action, id_, time_ns=len(self._log) + 1, **attributes)
         self._log.append(event)
         for stream in self._streams:
             stream.put_nowait(event)
@@ -114,29 +114,29 @@ class Model:
             case "set":
                 state = make_state(STATES[number % len(STATES)])
                 self.containers[id_] = make_container(f"{id_}{number}", id=id_, state=state, image=f"i{number % 2}")
-                self.tell("container", "start", id_, name=id_)
+                self.emit("container", "start", id_, name=id_)
             case "remove":
                 self.containers.pop(id_, None)
-                self.tell("container", "destroy", id_, name=id_)
+                self.emit("container", "destroy", id_, name=id_)
             case "network" if id_ in self.networks:
                 del self.networks[id_]
-                self.tell("network", "destroy", id_, name=id_)
+                self.emit("network", "destroy", id_, name=id_)
             case "network":
                 self.networks[id_] = Network(id_, f"{id_}{number}")
-                self.tell("network", "create", id_, name=id_)
+                self.emit("network", "create", id_, name=id_)
             case "volume" if id_ in self.volumes:
                 del self.volumes[id_]
-                self.tell("volume", "destroy", id_)
+                self.emit("volume", "destroy", id_)
             case "volume":
                 self.volumes[id_] = Volume(id_, driver=str(number))
-                self.tell("volume", "create", id_)
-            case "retag":  # one image is told to have the tag, none to have lost it
+                self.emit("volume", "create", id_)
+            case "retag":  # an event names the image with the tag, none the image without it
                 winner, loser = f"i{number % 2}", f"i{1 - number % 2}"
                 self.images |= {winner: Image(winner, ["x:1"]), loser: Image(loser, [])}
-                self.tell("image", "tag", winner)
+                self.emit("image", "tag", winner)
             case "cut":
                 self.cut()
-            case "restart":  # it forgets its events, and tells none of what it does meanwhile
+            case "restart":  # it forgets its events, and emits none for what it does meanwhile
                 self.cut()
                 self._log = [make_event("daemon", "start", time_ns=each.time_ns) for each in self._log]
                 self.is_down = not self.is_down

@@ -2,8 +2,8 @@
 
     python docker_reaper.py DIRECTORY NAME < a pipe that the process holds open
 
-A dockerd outlives whoever started it, its containers outlive it, and a frozen or deadlocked one hears no signal but
-SIGKILL. So this stands aside, in a session of its own, and waits for the end of the pipe: an orderly exit closes it,
+A dockerd outlives the process that started it, its containers outlive it, and a frozen or deadlocked one handles no
+signal but SIGKILL. So this runs in a session of its own and waits for the end of the pipe: an orderly exit closes it,
 and so does kill -9.
 """
 

@@ -56,7 +56,7 @@ class SocketProxy(Proxy):
 
 
 class Watched:
-    """An engine, and the stream on which a collector tells of it."""
+    """An engine, and the stream on which a collector reports it."""
 
     def __init__(self, engine: DockerEngine, api: Api, server: NatsServer, bus: Bus, directory: Path) -> None:
         self.engine = engine
@@ -81,7 +81,7 @@ class Watched:
         return (await self.entities()).get((kind, name))
 
     async def becomes(self, name: str, status: str, reason: str = "", *, kind: str = "container") -> Entity:
-        """Wait until a thing has this status and reason."""
+        """Wait until an entity has this status and reason."""
         found: Entity | None = None
 
         async def claim() -> bool:
@@ -97,7 +97,7 @@ class Watched:
         return found
 
     async def goes(self, kind: str, name: str) -> None:
-        """Wait until a thing is removed."""
+        """Wait until an entity is removed."""
         await eventually(lambda: self._is_gone(kind, name), within_s=20)
 
     async def _is_gone(self, kind: str, name: str) -> bool:
@@ -105,17 +105,17 @@ class Watched:
 
     async def agrees(self, within_s: float = 20) -> None:
         """Wait until what is published is what the engine itself lists."""
-        wanted = published = None
+        expected = published = None
 
         async def claim() -> bool:
-            nonlocal wanted, published
-            wanted, published = await self.listed(), summary(await self.entities())
-            return wanted == published
+            nonlocal expected, published
+            expected, published = await self.listed(), summary(await self.entities())
+            return expected == published
 
         try:
             await eventually(claim, within_s=within_s)
         except AssertionError:
-            raise AssertionError(f"listed but not published, or otherwise: {wanted ^ published}") from None  # type: ignore[operator]
+            raise AssertionError(f"listed but not published, or otherwise: {expected ^ published}") from None  # type: ignore[operator]
 
     async def listed(self) -> set[tuple[str, str, str]]:
         """Kind, name and id of everything on the engine, and whether a container runs, by the engine's own lists."""

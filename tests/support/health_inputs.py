@@ -137,5 +137,5 @@ class Watch:
         return [reason.check for reason in self.health(ref).reasons]
 
     def states(self, ref: Ref = POD) -> dict[str, str]:
-        """The states of the thing's alerts, by check."""
+        """The states of the entity's alerts, by check."""
         return {check: alert.state for (of, check), alert in self.published.alerts.items() if of == ref}

@@ -26,7 +26,7 @@ from support.kube_api import KubeApi
 
 @asynccontextmanager
 async def collecting(config: Config, *, url: str, cluster: str, directory: Path) -> AsyncIterator[Context[Config]]:
-    """A collector that begins anew when it steps down. At the end it is dropped in the middle of whatever it does."""
+    """A collector that starts over when it steps down. At the end it is dropped in the middle of whatever it does."""
     nats = NatsConfig(url=url)
     telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="one")
     common = CommonConfig(cluster=cluster, instance="one", nats=nats)

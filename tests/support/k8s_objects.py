@@ -1,7 +1,7 @@
 """Objects of the Kubernetes API as a cluster gives them (tests/data/collector_k8s), to map and to bend.
 
 Beside each `<name>.json` stands `<name>.fragment.json`, what our mapping makes of it. Run this file to write those
-anew, and read the diff: it is what subscribers will see.
+again, and read the diff: it is what subscribers will see.
 """
 
 import json
@@ -46,10 +46,13 @@ def decode(raw: Raw) -> Any:
     return msgspec.json.decode(json.dumps(raw), type=kind.type)
 
 
-def look(raw: Raw) -> Fragment:
+def mapped(raw: Raw) -> Fragment:
     kind = kind_of(raw)
     assert kind is not None, raw["kind"]
     return kind.fragment(decode(raw), SCOPE)
+
+
+look = mapped
 
 
 def golden(fragment: Fragment) -> str:
@@ -68,4 +71,4 @@ def edge(entity: Entity, peer: str) -> Connection:
 
 if __name__ == "__main__":
     for name in MAPPED:
-        (DATA / f"{name}.fragment.json").write_text(golden(look(load(name))))
+        (DATA / f"{name}.fragment.json").write_text(golden(mapped(load(name))))

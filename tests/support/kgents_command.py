@@ -1,4 +1,4 @@
-"""The `kgents` command as a user runs it: a real process, and a bare client to publish what it shall show."""
+"""The `kgents` command as a user runs it: a real process, and a bare client to publish what it will show."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Keys, JWTs and `.creds` files as an operator's tools write them, and a server told to read its config anew."""
+"""Keys, JWTs and `.creds` files as an operator's tools write them, and a server that reloads its configuration."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def user_key() -> Key:
 
 
 def make_jwt(issuer: Key, subject: Key, name: str, claims: dict[str, object], *, lives_s: float | None = None) -> str:
-    """A NATS JWT; `lives_s` from now on, in whole seconds, None for ever."""
+    """A NATS JWT; `lives_s` from now on, in whole seconds, None means no expiry."""
     now = int(time.time())
     body: dict[str, object] = {
         "jti": secrets.token_hex(16),

@@ -1,4 +1,4 @@
-"""A server with a system account and an application in account APP, and the two ways to look at it."""
+"""A server with a system account and an application in account APP, and the two ways to read it."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -22,7 +22,7 @@ def login(server: NatsServer, user: str) -> NatsConfig:
     return NatsConfig(url=server.url, user=user, password=Secret(user), request_timeout_s=5.0)
 
 
-def look_at(config: Config) -> AbstractAsyncContextManager[Source]:
+def opened(config: Config) -> AbstractAsyncContextManager[Source]:
     return open_source(config, SystemClock(), connection_name="collector-nats/test")
 
 

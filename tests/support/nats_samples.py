@@ -1,4 +1,4 @@
-"""What real servers answered (tests/data/collector_nats), as samples to bend and to look at."""
+"""What real servers answered (tests/data/collector_nats), as samples to change and to map."""
 
 import json
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ def _server(index: int, raw: Raw | None) -> Server:
     )
 
 
-def look(
+def mapped(
     current: Sample,
     previous: Sample | None = None,
     *,
@@ -105,6 +105,9 @@ def look(
         traffic_since=previous,
     )
     return declared(structs.replace(facts, entities=with_unread(facts.entities, rows.values(), facts.unread)))
+
+
+look = mapped
 
 
 def named(facts: Facts, kind: str, name: str) -> Entity:

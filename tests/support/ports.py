@@ -17,7 +17,7 @@ _tries = itertools.count(random.randrange(COUNT))
 
 
 def free_port() -> int:
-    """A port that nobody has now, and nobody gets by chance later."""
+    """A port that is free now, and that no process gets by chance later."""
     for _ in range(COUNT):
         port = LOWEST + next(_tries) % COUNT
         with socket.socket() as probe:

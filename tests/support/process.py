@@ -126,7 +126,7 @@ def is_alive(pid: int) -> bool:
 
 
 class OwnProcess:
-    """What every server and service of a test can be told. Its `start` sets `_process`."""
+    """The signals and calls that every server and service of a test accepts. Its `start` sets `_process`."""
 
     _process: subprocess.Popen[bytes] | None = None
 
@@ -155,7 +155,7 @@ class OwnProcess:
         return code
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel goes on to accept connections, and nobody answers."""
+        """SIGSTOP: the kernel goes on to accept connections, and the process does not answer."""
         self._signal(signal.SIGSTOP)
         if self._process is not None:  # its threads stop one after the other
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)

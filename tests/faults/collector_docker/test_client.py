@@ -32,7 +32,7 @@ async def test_no_connection_is_lost_by_streams_that_are_left_early(docker: Watc
         assert (await client.get("info", Info)).id
 
 
-async def test_no_connection_is_lost_by_requests_that_are_given_up(docker: Watched, tmp_path: Path) -> None:
+async def test_no_connection_is_lost_by_requests_that_are_cancelled(docker: Watched, tmp_path: Path) -> None:
     async with (
         SocketProxy(docker.engine.socket, tmp_path / "p.sock") as proxy,
         Client(EngineConfig(url=proxy.url), timeout_s=2) as client,

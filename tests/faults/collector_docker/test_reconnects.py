@@ -30,7 +30,7 @@ async def test_a_restart_of_the_collector_publishes_nothing_but_what_changed_mea
         await docker.agrees()
 
 
-async def test_an_idle_engine_is_looked_at_again_without_a_word(docker: Watched) -> None:
+async def test_an_idle_engine_is_read_again_and_publishes_no_change(docker: Watched) -> None:
     await docker.api.network("blue")
     await docker.api.volume("data")
     write = "while :; do touch /data/a; sleep 0.3; rm /data/a; done"  # what it writes is no change of the volume
@@ -48,7 +48,7 @@ async def test_an_idle_engine_is_looked_at_again_without_a_word(docker: Watched)
         assert (await last_seq(docker.bus, "KGENTS_ENTITY"), len(await docker.log("event"))) == before
 
 
-async def test_an_engine_that_is_down_deletes_nothing_and_is_read_anew_when_it_is_back(docker: Watched) -> None:
+async def test_an_engine_that_is_down_deletes_nothing_and_is_read_again_when_it_is_back(docker: Watched) -> None:
     await docker.api.run("once")
     await docker.api.run("always", host={"RestartPolicy": {"Name": "always"}})
     async with docker.collector():
@@ -82,7 +82,7 @@ async def test_a_killed_engine_is_found_again(docker: Watched) -> None:
         await docker.becomes("new", "running")
 
 
-async def test_a_frozen_engine_is_noticed_and_its_things_stay(docker: Watched) -> None:
+async def test_a_frozen_engine_is_noticed_and_its_entities_stay(docker: Watched) -> None:
     await docker.api.run("web")
     async with docker.collector(request_timeout_s=1):
         await docker.state("in_sync")
@@ -115,20 +115,20 @@ async def test_no_event_is_lost_or_doubled_over_broken_connections(docker: Watch
         await docker.state("in_sync")
         await docker.agrees()
 
-        async def all_told() -> bool:
-            return len(await told()) >= 12 * 2 + 8 * 3
+        async def all_reported() -> bool:
+            return len(await reported()) >= 12 * 2 + 8 * 3
 
-        async def told() -> list[str]:
+        async def reported() -> list[str]:
             events = [each for each in await docker.log("event") if each["ref"]["kind"] == "container"]
             return sorted(f"{each['ref']['name']} {each['reason']}" for each in events)
 
-        await eventually(all_told)
-        wanted = [
+        await eventually(all_reported)
+        expected = [
             f"c{number} {reason}"
             for number in range(12)
             for reason in ("Created", "Started", *(("Killed", "Died", "Removed") if number % 3 else ()))
         ]
-        assert await told() == sorted(wanted)
+        assert await reported() == sorted(expected)
 
 
 async def test_an_answer_that_is_cut_short_is_no_answer(docker: Watched, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_an_answer_that_is_cut_short_is_no_answer(docker: Watched, tmp_pat
         for words in (b'"Names"', b'"Mounts"', b'"ServerVersion"', b'"RepoTags"', b'"ApiVersion"'):
             broken = proxy.break_at(words)
             if words == b'"ApiVersion"':
-                proxy.cut()  # it is asked for anew with each connection only
+                proxy.cut()  # it is requested once for each connection only
             async with within(20):
                 await broken.wait()
             await docker.state("in_sync")
@@ -197,7 +197,7 @@ async def test_one_engine_that_is_down_holds_up_none_of_the_others(docker: Watch
             proxy.flow()
             await docker.becomes("lame/new", "running")
             await docker.goes("container", "lame/web")
-        async with docker.collector(*engines[:2]):  # the lame one is no longer wanted
+        async with docker.collector(*engines[:2]):  # the slow one is no longer configured
             await docker.goes("container", "lame/new")
             await docker.state("in_sync")
             assert await docker.named("host", "lame") is None

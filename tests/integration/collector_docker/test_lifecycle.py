@@ -27,13 +27,13 @@ async def test_a_container_is_followed_from_its_creation_to_its_end(docker: Watc
         assert killed.attributes["kgents.docker.exit_code"] == 137
         await docker.api.remove("front")
         await docker.goes("container", "front")
-        told = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
-    assert told == [
+        reported = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
+    assert reported == [
         "Created", "Started", "Paused", "Unpaused", "Renamed", "Killed", "Died", "Removed",
     ]  # fmt: skip
 
 
-async def test_exit_codes_tell_success_a_request_to_end_and_failure(docker: Watched) -> None:
+async def test_exit_codes_distinguish_success_a_request_to_end_and_failure(docker: Watched) -> None:
     async with docker.collector():
         await docker.state("in_sync")
         await docker.api.run("good", "true")
@@ -43,13 +43,13 @@ async def test_exit_codes_tell_success_a_request_to_end_and_failure(docker: Watc
         await docker.becomes("bad", "failed", "Error")
         await docker.becomes("asked", "succeeded", "Stopped")
 
-        async def told() -> bool:
+        async def reported() -> bool:
             return "container bad ended with exit code 3." in {each["text"] for each in await docker.log("event")}
 
-        await eventually(told)
+        await eventually(reported)
 
 
-async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
+async def test_an_oom_kill_differs_from_another_kill(docker: Watched) -> None:
     async with docker.collector():
         await docker.state("in_sync")
         # A child is killed, and the container lives on for a second: when it goes at the same moment, the engine itself
@@ -59,10 +59,10 @@ async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
         entity = await docker.becomes("greedy", "failed", "OOMKilled")
         assert entity.attributes["kgents.docker.oom_killed"] is True
 
-        async def both_told() -> bool:
+        async def both_reported() -> bool:
             return {"OOM", "Died"} <= {each["reason"] for each in await docker.log("event")}
 
-        await eventually(both_told)
+        await eventually(both_reported)
         severity = {each["reason"]: each["severity"] for each in await docker.log("event")}
     assert (severity["OOM"], severity["Died"]) == ("error", "warning")
 
@@ -70,7 +70,7 @@ async def test_a_lack_of_memory_is_told_from_a_kill(docker: Watched) -> None:
 async def test_a_crash_loop_is_one_state_and_ends_when_the_container_stays_up(docker: Watched) -> None:
     async with docker.collector():
         await docker.state("in_sync")
-        # It fails until it is told to stay, by a file in its volume.
+        # It fails until it may stay, by a file in its volume.
         stay = "test -e /data/stay && exec sleep 1000; exit 1"
         await docker.api.volume("data")
         await docker.api.run(
@@ -101,10 +101,10 @@ async def test_a_health_check_that_fails_turns_a_container_unhealthy_and_back(do
         await docker.api.call("POST", f"exec/{exec_['Id']}/start", {"Detach": True})
         await docker.becomes("web", "failed", "Unhealthy")
 
-        async def told() -> bool:
+        async def reported() -> bool:
             return "HealthUnhealthy" in [each["reason"] for each in await docker.log("event")]
 
-        await eventually(told)
+        await eventually(reported)
         events = [each for each in await docker.log("event") if each["ref"]["kind"] == "container"]
     assert [each["reason"] for each in events] == ["Created", "Started", "HealthHealthy", "HealthUnhealthy"]
 
@@ -150,13 +150,13 @@ async def test_networks_and_volumes_come_and_go_with_their_connections(docker: W
         await docker.api.call("DELETE", "volumes/data")
         await docker.goes("volume", "data")
         await docker.agrees()
-        told = [each["reason"] for each in await docker.log("event") if each["ref"]["name"] in ("green", "data")]
-    assert sorted(told) == [
+        reported = [each["reason"] for each in await docker.log("event") if each["ref"]["name"] in ("green", "data")]
+    assert sorted(reported) == [
         "NetworkConnected", "NetworkCreated", "NetworkDisconnected", "NetworkRemoved", "VolumeCreated", "VolumeRemoved",
     ]  # fmt: skip
 
 
-async def test_a_compose_project_owns_its_things_and_its_dependencies_are_connected(docker: Watched) -> None:
+async def test_a_compose_project_owns_its_entities_and_its_dependencies_are_connected(docker: Watched) -> None:
     def labels(service: str, **more: str) -> dict[str, str]:
         return {"com.docker.compose.project": "shop", "com.docker.compose.service": service, **more}
 

@@ -125,26 +125,26 @@ async def test_what_is_refused_stays_as_it_was_and_the_rest_goes_on(docker: Watc
 
 
 @pytest.mark.parametrize(
-    ("engine", "told"),
+    ("engine", "reason"),
     [
         ({"url": "unix:///nowhere/docker.sock"}, "unix:///nowhere/docker.sock: there is no such socket; start Docker"),
         ({"url": "tcp://127.0.0.1:9"}, "tcp://127.0.0.1:9: nothing listens there; start the engine"),
     ],
 )
-async def test_no_engine_is_one_clear_sentence(docker: Watched, engine: dict[str, str], told: str) -> None:
+async def test_no_engine_is_one_clear_sentence(docker: Watched, engine: dict[str, str], reason: str) -> None:
     async with docker.collector(engine):
-        await docker.state("degraded", told)
+        await docker.state("degraded", reason)
 
 
 async def test_tls_without_the_right_certificate_is_one_clear_sentence(docker: Watched) -> None:
     url = docker.engine.tls_url
-    for engine, told in (
+    for engine, reason in (
         ({"url": url}, "(HTTP 400); if it speaks TLS, set tls"),
         ({"url": url, "tls": {}}, f"{url}: TLS failed (certificate verify failed)"),
         ({"url": url, "tls": {"ca_file": docker.engine.tls["ca_file"]}}, f"{url}: "),
     ):
         async with docker.collector(engine) as collector:
-            await docker.state("degraded", told)
+            await docker.state("degraded", reason)
             assert await collector.stop() == 0
     async with docker.collector({"url": url, "tls": docker.engine.tls}):
         await docker.state("in_sync")

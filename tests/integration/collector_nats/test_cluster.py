@@ -10,8 +10,8 @@ from kgents_collector_nats.sample import Sample, remember
 from kgents_collector_nats.source import Source
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.errors import BusError
-from support.nats_observed import ACCOUNTS, configured, login, look_at
-from support.nats_samples import edges, look, named, names
+from support.nats_observed import ACCOUNTS, configured, login, opened
+from support.nats_samples import edges, mapped, named, names
 from support.nats_server import NatsServer
 from support.ports import free_port
 from support.waiting import eventually
@@ -49,7 +49,7 @@ async def whole(source: Source) -> Sample:
 
     async def is_whole() -> Sample | None:
         sample = await source.read()
-        streams = [each for each in look(sample).entities if each.ref.kind == "nats_stream"]
+        streams = [each for each in mapped(sample).entities if each.ref.kind == "nats_stream"]
         has_leader = [each.status for each in streams] == ["running"]
         return sample if not sample.faults and len(sample.servers) == 3 and has_leader else None
 
@@ -59,18 +59,18 @@ async def whole(source: Source) -> Sample:
 async def test_one_login_sees_the_cluster_and_a_dead_server_takes_nothing_with_it(servers: list[NatsServer]) -> None:
     async with (
         Bus(login(servers[0], "app"), name="shop", connection_name="shop") as app,
-        look_at(configured("system", servers[0], timeout_s=1.0)) as source,
+        opened(configured("system", servers[0], timeout_s=1.0)) as source,
     ):
         await make_stream(app)
         first = await whole(source)
-        before = look(first)
+        before = mapped(first)
         assert names(before, "nats_server") == {"n1", "n2", "n3"}
         assert named(before, "nats_server", "n2").attributes["kgents.nats.cluster"] == "C"
         assert any(kind == "runs_on" for kind, _, _ in edges(named(before, "nats_stream", "R3")))
         servers[2].kill()
         sample = remember(first, await source.read())
         assert "2 of 3 servers answered within 1 s (n1, n2)" in sample.faults[0].text
-        facts = look(sample, first, published=before)
+        facts = mapped(sample, first, published=before)
         assert names(facts, "nats_server") == {"n1", "n2", "n3"}
         assert names(facts, "nats_stream") == {"R3"}
         assert "n3" not in {each.ref.name for each in facts.pulses}
@@ -79,7 +79,7 @@ async def test_one_login_sees_the_cluster_and_a_dead_server_takes_nothing_with_i
 async def test_a_server_that_says_goodbye_is_gone(servers: list[NatsServer]) -> None:
     async with (
         Bus(login(servers[0], "app"), name="shop") as app,
-        look_at(configured("system", servers[0])) as source,
+        opened(configured("system", servers[0])) as source,
     ):
         await make_stream(app)
         first = await whole(source)
@@ -87,4 +87,4 @@ async def test_a_server_that_says_goodbye_is_gone(servers: list[NatsServer]) -> 
         sample = remember(first, await source.read())
         while sample.expected == 3:
             sample = remember(first, await source.read())
-        assert names(look(sample, first, published=look(first)), "nats_server") == {"n1", "n2"}
+        assert names(mapped(sample, first, published=mapped(first)), "nats_server") == {"n1", "n2"}

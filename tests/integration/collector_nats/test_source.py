@@ -19,8 +19,8 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.facts import Facts
-from support.nats_observed import ACCOUNTS, configured, connect_raw, login, look_at
-from support.nats_samples import AT, edges, look, named, names, pulse
+from support.nats_observed import ACCOUNTS, configured, connect_raw, login, opened
+from support.nats_samples import AT, edges, mapped, named, names, pulse
 from support.nats_server import NatsServer
 from support.running import running
 from support.waiting import eventually, within
@@ -29,13 +29,13 @@ WAYS = ("http", "system")
 
 
 async def polls(source: Source, count: int) -> list[Facts]:
-    """As app.py polls: each look remembers the one before."""
+    """As app.py polls: each poll remembers the one before."""
     seen: list[Facts] = []
     previous: Sample | None = None
     for _ in range(count):
         sample = remember(previous, await source.read())
         assert sample.faults == ()
-        seen.append(look(sample, previous, published=seen[-1] if seen else None))
+        seen.append(mapped(sample, previous, published=seen[-1] if seen else None))
         previous = sample
     return seen
 
@@ -47,7 +47,7 @@ def but_ours(facts: Facts) -> list[Entity]:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_server_is_seen_whole(server: NatsServer, app: Bus, way: str) -> None:
-    async with look_at(configured(way, server)) as source:
+    async with opened(configured(way, server)) as source:
         first, second = await polls(source, 2)
     assert but_ours(first) == but_ours(second)
     assert names(second, "nats_server") == {"test"}
@@ -67,20 +67,20 @@ async def test_a_server_is_seen_whole(server: NatsServer, app: Bus, way: str) ->
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_idle_server_gives_the_same_bytes_at_every_look(server: NatsServer, app: Bus, way: str) -> None:
-    async with look_at(configured(way, server)) as source:
-        looks = [[encode(each) for each in but_ours(facts)] for facts in await polls(source, 3)]
-    assert looks[0] == looks[1] == looks[2]
+async def test_an_idle_server_gives_the_same_bytes_at_every_poll(server: NatsServer, app: Bus, way: str) -> None:
+    async with opened(configured(way, server)) as source:
+        polled = [[encode(each) for each in but_ours(facts)] for facts in await polls(source, 3)]
+    assert polled[0] == polled[1] == polled[2]
 
 
-async def test_traffic_is_measured_between_two_looks(server: NatsServer, app: Bus) -> None:
+async def test_traffic_is_measured_between_two_polls(server: NatsServer, app: Bus) -> None:
     session = await app.session()
-    async with look_at(configured("http", server)) as source:
+    async with opened(configured("http", server)) as source:
         first = await source.read()
         for _ in range(20):
             await session.request("orders.new", b"x")
         await asyncio.sleep(0.1)
-        facts = look(await source.read(), first)
+        facts = mapped(await source.read(), first)
     now = pulse(facts, "nats_client", "shop/cart-1")
     assert (now.custom["in_msgs_per_sec"] or 0) > 0
     assert (pulse(facts, "nats_stream", "ORDERS").custom["messages_per_sec"] or 0) > 0
@@ -88,47 +88,47 @@ async def test_traffic_is_measured_between_two_looks(server: NatsServer, app: Bu
     assert network.traffic is not None
 
 
-async def test_a_port_where_nobody_listens_is_a_fault_that_says_what_to_do(server: NatsServer, app: Bus) -> None:
-    async with look_at(configured("http", server)) as source:
-        published = look(await source.read())
+async def test_a_port_without_a_listener_is_a_fault_that_says_what_to_do(server: NatsServer, app: Bus) -> None:
+    async with opened(configured("http", server)) as source:
+        published = mapped(await source.read())
         server.kill()
         sample = await source.read()
     (fault,) = sample.faults
     assert fault.text.startswith(f"monitoring endpoint {server.monitor_url} refused (")
     assert "start nats-server with -m 8222" in fault.text
-    assert look(sample, published=published).entities == published.entities
+    assert mapped(sample, published=published).entities == published.entities
 
 
 async def test_a_client_port_is_no_monitoring_port(server: NatsServer) -> None:
-    async with look_at(Config(monitor_urls=[f"http://127.0.0.1:{server.port}"])) as source:
+    async with opened(Config(monitor_urls=[f"http://127.0.0.1:{server.port}"])) as source:
         (fault,) = (await source.read()).faults
     assert "monitor_urls must name the http port of a nats-server" in fault.text
 
 
 async def test_one_server_under_two_urls_is_one_server(server: NatsServer, app: Bus) -> None:
     urls = [server.monitor_url, server.monitor_url.replace("127.0.0.1", "localhost")]
-    async with look_at(Config(monitor_urls=urls)) as source:
+    async with opened(Config(monitor_urls=urls)) as source:
         sample = await source.read()
     assert "remove one of them from monitor_urls" in sample.faults[0].text
     assert sample.unseen == frozenset()
-    assert pulse(look(sample), "nats_client", "shop/cart-1").custom["connections"] == 1
+    assert pulse(mapped(sample), "nats_client", "shop/cart-1").custom["connections"] == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_stopped_server_is_a_fault_within_the_deadline(server: NatsServer, app: Bus, way: str) -> None:
-    async with look_at(configured(way, server, timeout_s=0.5)) as source:
+    async with opened(configured(way, server, timeout_s=0.5)) as source:
         first = await source.read()
         server.pause()
         async with within(4):
             sample = await source.read()
         server.resume()
     assert "within 0.5 s" in sample.faults[0].text
-    published = look(first)
-    assert look(remember(first, sample), first, published=published).entities == published.entities
+    published = mapped(first)
+    assert mapped(remember(first, sample), first, published=published).entities == published.entities
 
 
-async def test_a_login_outside_the_system_account_is_told_so(server: NatsServer) -> None:
-    async with look_at(Config(system=login(server, "app"))) as source:
+async def test_a_login_outside_the_system_account_is_reported(server: NatsServer) -> None:
+    async with opened(Config(system=login(server, "app"))) as source:
         (fault,) = (await source.read()).faults
     assert "`system` must be a login of the system account" in fault.text
 
@@ -136,7 +136,7 @@ async def test_a_login_outside_the_system_account_is_told_so(server: NatsServer)
 async def test_a_server_that_cannot_be_reached_is_a_fault(server: NatsServer) -> None:
     config = configured("system", server, timeout_s=0.3)
     server.kill()
-    async with look_at(config) as source:
+    async with opened(config) as source:
         (fault,) = (await source.read()).faults
     assert "no NATS server at" in fault.text
 
@@ -147,14 +147,14 @@ async def test_more_connections_than_a_page_holds(server: NatsServer, way: str) 
         await connect_raw(server, f'CONNECT {{"user":"app","pass":"app","verbose":false,"name":"device-{number}"}}')
         for number in range(1100)
     ]
-    async with look_at(configured(way, server)) as source:
+    async with opened(configured(way, server)) as source:
         sample = await source.read()
     assert sample.faults == ()
     (seen,) = sample.servers
     assert seen.connz is not None
     devices = [each.name for each in seen.connz.connections if each.name.startswith("device-")]
     assert len(devices) == len(set(devices)) == 1100
-    facts = look(sample)
+    facts = mapped(sample)
     assert len(names(facts, "nats_client")) == 51
     assert (pulse(facts, "nats_client", "overflow").custom["entities_left_out"] or 0) >= 1050
     for client in clients:
@@ -165,24 +165,24 @@ async def test_a_server_in_lame_duck_mode_leaves_with_all_its_streams(tmp_path: 
     config = "lame_duck_duration: 30s\nlame_duck_grace_period: 10s\n" + ACCOUNTS
     async with (
         NatsServer(tmp_path / "nats", config=config) as server,
-        look_at(configured("http", server)) as source,
+        opened(configured("http", server)) as source,
         Bus(login(server, "app"), name="shop") as bus,
     ):
         session = await bus.session(timeout_s=10)
         await session.api("STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]}, dict)
         first = await source.read()
-        published = look(first)
+        published = mapped(first)
         os.kill(server.pid, signal.SIGUSR2)
         sample = first
         while not sample.faults:
             sample = remember(first, await source.read())
-        facts = look(sample, first, published=published)
+        facts = mapped(sample, first, published=published)
     assert "is not ready" in sample.faults[0].text
     assert named(facts, "nats_server", "test").status == "terminating"
     assert names(facts, "nats_stream") == {"S"}
 
 
-async def test_advisories_tell_their_account_and_what_is_too_many_is_counted(server: NatsServer, app: Bus) -> None:
+async def test_advisories_name_their_account_and_those_dropped_are_counted(server: NatsServer, app: Bus) -> None:
     heard = Advisories(app)
     session = await app.session()
     async with running(heard.run()):
@@ -192,9 +192,9 @@ async def test_advisories_tell_their_account_and_what_is_too_many_is_counted(ser
             await session.api("STREAM.UPDATE.COPY", {"name": "COPY", "description": str(next(numbers))}, dict)
 
         found = await first_heard(heard, updated)
-        told = event(found, Scope("test", 5.0, AT, {}))
-        assert told is not None
-        assert (told.reason, str(told.ref)) == ("StreamModify", "nats_stream APP/COPY")
+        reported = event(found, Scope("test", 5.0, AT, {}))
+        assert reported is not None
+        assert (reported.reason, str(reported.ref)) == ("StreamModify", "nats_stream APP/COPY")
         for _ in range(WAITING_MAX + 5):
             await session.publish("$JS.EVENT.ADVISORY.STREAM.TEST", b"{}")
         await eventually(lambda: heard.dropped == 5)

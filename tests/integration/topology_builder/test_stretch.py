@@ -83,9 +83,9 @@ async def test_a_peer_of_everything_that_goes_and_comes_back_yields(bus: Bus, tr
 
 async def test_a_source_that_falls_silent_and_comes_back_yields(bus: Bus, truth: Truth, tmp_path: Path) -> None:
     async with building(bus, tmp_path) as context, measured_stretch() as stretch:
-        truth.vouches = False
+        truth.attests = False
         await truth.beat("degraded")
-        await pause(0.5)  # a heartbeat on its way would tell the real time
+        await pause(0.5)  # a heartbeat on its way would carry the real time
         context.clock = ShiftedClock(passed_s=2 * STALE_AFTER_NS / 1e9)
         await eventually(lambda: stale(context) == len(ENTITIES), WITHIN_S)
         await truth.beat()
@@ -96,7 +96,7 @@ async def test_a_source_that_falls_silent_and_comes_back_yields(bus: Bus, truth:
 async def test_entities_that_expire_together_yield(bus: Bus, truth: Truth, tmp_path: Path) -> None:
     await truth.say(*(msgspec.structs.replace(entity, report_interval_s=60.0) for entity in ENTITIES))
     async with building(bus, tmp_path) as context, measured_stretch() as stretch:
-        truth.vouches = False
+        truth.attests = False
         await pause(0.5)
         context.clock = ShiftedClock(passed_s=600)
         await eventually(lambda: not published(context, "topology"), WITHIN_S)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 
 class Fault(enum.Enum):
-    """One mishap. The first group happens to requests, the second to the lines of a stream."""
+    """One fault. The first group happens to requests, the second to the lines of a stream."""
 
     REFUSE = "the connection is reset without an answer"
     SILENCE = "the request is read and never answered"

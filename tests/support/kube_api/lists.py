@@ -92,7 +92,7 @@ def _range(resource: Resource, records: list[Record], namespace: str, start: str
 
 
 def _take(records: list[Record], first: int, end: int, limit: int, selects: Selects) -> tuple[int, list[Record]]:
-    """Up to `limit` selected records, and the index of the first that was not looked at."""
+    """Up to `limit` selected records, and the index of the first that was not read."""
     if selects is everything:
         last = min(first + limit, end)
         return last, records[first:last]

@@ -1,4 +1,4 @@
-"""How a record looks on the wire: whole, as metadata only, or as a row of a table."""
+"""The form of a record on the wire: whole, as metadata only, or as a row of a table."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -36,13 +36,13 @@ def shape_of(accept: str) -> Shape:
         kind, *parameters = (part.strip() for part in clause.split(";"))
         if kind not in ("application/json", "application/*", "*/*", ""):
             continue
-        wanted = next((value[3:] for value in parameters if value.startswith("as=")), "")
-        if wanted == "":
+        requested = next((value[3:] for value in parameters if value.startswith("as=")), "")
+        if requested == "":
             return "whole"
         if "g=meta.k8s.io" in parameters and "v=v1" in parameters:
-            if wanted == "Table":
+            if requested == "Table":
                 return "table"
-            if re.fullmatch(r"PartialObjectMetadata(List)?", wanted):
+            if re.fullmatch(r"PartialObjectMetadata(List)?", requested):
                 return "partial"
     raise not_acceptable()
 

@@ -169,8 +169,8 @@ class Writer:
             message = f'{resource.name} "{metadata["name"]}" is forbidden: {why}'
             raise ApiError(403, "Forbidden", message, details=details)
 
-    def _check_preconditions(self, resource: Resource, record: Record, wanted: Json) -> None:
-        uid, revision = wanted.get("uid"), wanted.get("resourceVersion")
+    def _check_preconditions(self, resource: Resource, record: Record, required: Json) -> None:
+        uid, revision = required.get("uid"), required.get("resourceVersion")
         if uid and uid != record.uid:
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {record.uid}"
             raise conflict(resource.group, resource.plural, record.name, why)

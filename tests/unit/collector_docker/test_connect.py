@@ -1,4 +1,4 @@
-"""How an engine is looked for, and what is said when it cannot be."""
+"""How an engine is discovered, and the error when it cannot be."""
 
 import hashlib
 import json
@@ -80,17 +80,17 @@ async def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (where.startswith("unix:///"), name) == (True, "")
 
 
-async def test_an_engine_behind_ssh_is_told_what_to_do(
+async def test_an_engine_behind_ssh_is_refused_with_what_to_do(
     use_context: UseContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_context("ssh://me@prod.example")
     for engine in (EngineConfig(), EngineConfig(context="prod")):
-        told = await refused(engine)
-        assert "it is behind ssh, which is not spoken here; forward its socket (ssh -N -L" in told
+        error = await refused(engine)
+        assert "it is behind ssh, which is not spoken here; forward its socket (ssh -N -L" in error
     monkeypatch.setenv("DOCKER_HOST", "ssh://me:pw@prod.example")
-    told = await refused(EngineConfig())
-    assert "it is behind ssh" in told
-    assert "pw" not in told
+    error = await refused(EngineConfig())
+    assert "it is behind ssh" in error
+    assert "pw" not in error
 
 
 @pytest.mark.parametrize("given", ["npipe:////./pipe/docker_engine", "fd://", "me:pw@prod.example:2375"])
@@ -109,9 +109,9 @@ async def test_a_file_of_the_docker_command_that_cannot_be_read_is_one_clear_sen
 ) -> None:
     use_context("tcp://prod.example:2375")
     (tmp_path / ".docker" / "config.json").write_text(given)
-    told = await refused(EngineConfig())
-    assert told.startswith("cannot prepare the connection to the engine of this machine: ")
-    assert told.endswith("and `docker context ls`")
+    error = await refused(EngineConfig())
+    assert error.startswith("cannot prepare the connection to the engine of this machine: ")
+    assert error.endswith("and `docker context ls`")
 
 
 async def test_certificates_that_cannot_be_used_are_one_clear_sentence_and_never_a_question(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ async def test_certificates_that_cannot_be_used_are_one_clear_sentence_and_never
     Path(locked).write_bytes(with_passphrase)
     Path(junk).write_text("junk")
 
-    async def told(**files: str) -> str:
+    async def error(**files: str) -> str:
         return await refused(EngineConfig(url="tcp://b:2376", tls=TlsConfig(**files)))
 
-    assert "key values mismatch; check the files of `tls`" in await told(cert_file=cert, key_file=foreign)
-    assert "a key with a passphrase; check the files of `tls`" in await told(cert_file=cert, key_file=locked)
-    assert "no certificate or crl found; check" in await told(ca_file=junk)
-    assert "No such file or directory; check" in await told(ca_file=str(tmp_path / "none.pem"))
+    assert "key values mismatch; check the files of `tls`" in await error(cert_file=cert, key_file=foreign)
+    assert "a key with a passphrase; check the files of `tls`" in await error(cert_file=cert, key_file=locked)
+    assert "no certificate or crl found; check" in await error(ca_file=junk)
+    assert "No such file or directory; check" in await error(ca_file=str(tmp_path / "none.pem"))
     tls = TlsConfig(cert_file=cert, key_file=key)
     assert await found(EngineConfig(url="tcp://b:2376", tls=tls)) == ("https://b:2376", "b")

@@ -30,18 +30,18 @@ from support.docker_answers import make_event, make_inventory, make_scope
         (make_event("volume", "destroy", "data"), "volume data was removed.", "VolumeRemoved", "info"),
     ],
 )  # fmt: skip
-def test_what_happens_is_told_in_a_sentence(found: EngineEvent, text: str, reason: str, severity: str) -> None:
-    told = event(found, make_scope(), {"web-id": "web"})
-    assert told is not None
-    assert (told.text, told.reason, told.severity) == (text, reason, severity)
+def test_an_engine_event_becomes_a_sentence(found: EngineEvent, text: str, reason: str, severity: str) -> None:
+    reported = event(found, make_scope(), {"web-id": "web"})
+    assert reported is not None
+    assert (reported.text, reported.reason, reported.severity) == (text, reason, severity)
 
 
 def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
     found = make_event("container", "die", name="web", exit_code="canary", signal="canary", container="canary")
-    told = event(found, make_scope(), {})
-    assert told is not None
-    assert told.text == "container web ended with exit code unknown."
-    assert b"canary" not in encode(told)
+    reported = event(found, make_scope(), {})
+    assert reported is not None
+    assert reported.text == "container web ended with exit code unknown."
+    assert b"canary" not in encode(reported)
 
 
 @pytest.mark.parametrize(
@@ -54,38 +54,38 @@ def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:
         make_event("container", "start"),
     ],
 )  # fmt: skip
-def test_what_is_no_news_is_not_told(found: EngineEvent) -> None:
+def test_what_is_no_news_is_not_reported(found: EngineEvent) -> None:
     assert event(found, make_scope(), {}) is None
 
 
-def test_what_an_engine_repeats_is_told_once() -> None:
+def test_what_an_engine_repeats_is_reported_once() -> None:
     repeats = Repeats()
     inventory = make_inventory()
     used = make_event("volume", "create", "data", time_ns=1)
     again = make_event("volume", "create", "data", time_ns=2)
     gone = make_event("volume", "destroy", "data", time_ns=3)
-    anew = make_event("volume", "create", "data", time_ns=4)
+    recreated = make_event("volume", "create", "data", time_ns=4)
     start = [make_event("container", "start", time_ns=time_ns) for time_ns in (5, 5, 6)]
-    told = [each for each in (used, used, again, gone, anew, *start) if repeats.is_news(each, inventory)]
-    assert told == [used, gone, anew, start[0], start[2]]
+    reported = [each for each in (used, used, again, gone, recreated, *start) if repeats.is_news(each, inventory)]
+    assert reported == [used, gone, recreated, start[0], start[2]]
 
 
-def test_volumes_that_are_told_by_name_alone_are_told_apart() -> None:
+def test_volumes_that_are_reported_by_name_alone_are_distinct() -> None:
     """As Podman does."""
-    told = [
+    reported = [
         make_event("volume", action, "", name=name, time_ns=time_ns)
         for time_ns, (action, name) in enumerate(
             [("create", "a"), ("create", "b"), ("remove", "a"), ("create", "a"), ("create", "a"), ("remove", "b")]
         )
     ]
     repeats = Repeats()
-    assert [each for each in told if repeats.is_news(each, make_inventory())] == [*told[:4], told[5]]
+    assert [each for each in reported if repeats.is_news(each, make_inventory())] == [*reported[:4], reported[5]]
 
 
-def test_health_is_told_when_it_changes_and_after_each_start() -> None:
+def test_health_is_reported_when_it_changes_and_after_each_start() -> None:
     actions = ["start", "health_status: healthy", "health_status: healthy", "health_status: unhealthy", "die", "start",
                "health_status: unhealthy"]  # fmt: skip
     events = [make_event("container", action, time_ns=time_ns) for time_ns, action in enumerate(actions)]
     repeats = Repeats()
-    told = [each for each in events if repeats.is_news(each, make_inventory())]
-    assert told == [*events[:2], *events[3:]]
+    reported = [each for each in events if repeats.is_news(each, make_inventory())]
+    assert reported == [*events[:2], *events[3:]]

@@ -25,5 +25,5 @@ def test_only_known_labels_are_shown_unless_more_are_allowed() -> None:
         ("long", "x" * 257),
     ],
 )  # fmt: skip
-def test_what_looks_like_a_secret_is_never_shown(name: str, value: str) -> None:
+def test_what_resembles_a_secret_is_never_shown(name: str, value: str) -> None:
     assert shown({name: value, "team": "shop"}, ["*"]) == {"team": "shop"}

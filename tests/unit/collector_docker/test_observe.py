@@ -20,7 +20,7 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.address import PORTS_MAX
 from kgents_collector_docker.mapping.scope import owner
-from support.docker_answers import IMAGE_ID, look, make_container, make_inventory, make_scope, make_state
+from support.docker_answers import IMAGE_ID, make_container, make_inventory, make_scope, make_state, mapped
 from support.docker_watched import connection, edges
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - as an engine writes it
@@ -35,11 +35,11 @@ def in_blue(ip: str = "172.20.0.2", *aliases: str, **ports: list[PortBinding] | 
 def test_the_same_inventory_gives_the_same_entities_whatever_the_time() -> None:
     inventory = make_inventory(make_container(**in_blue()), networks=[BLUE])
     later = make_scope(at=make_scope().at.replace(year=2027))
-    assert look(inventory) == look(inventory, later)
+    assert mapped(inventory) == mapped(inventory, later)
 
 
 def test_names_and_addresses_are_claimed_by_the_one_that_they_mean() -> None:
-    found = look(make_inventory(
+    found = mapped(make_inventory(
         make_container("a", **in_blue("172.20.0.2", "db", "web")),
         make_container("b", **in_blue("172.20.0.3", "web")),
         networks=[BLUE],
@@ -58,10 +58,10 @@ def test_published_ports_are_addresses_of_the_container() -> None:
     })  # fmt: skip
     inventory = make_inventory(make_container(**ports), networks=[BLUE])
     own = ["172.20.0.2", "172.20.0.2:80", "172.20.0.2:443", "172.20.0.2:9000"]
-    assert look(inventory)["container web"].addresses == [
+    assert mapped(inventory)["container web"].addresses == [
         *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
     ]  # fmt: skip
-    far = look(inventory, make_scope(engine="far", others=frozenset({""}), reached_at="far.example"))[
+    far = mapped(inventory, make_scope(engine="far", others=frozenset({""}), reached_at="far.example"))[
         "container far/web"
     ]
     assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
@@ -73,7 +73,7 @@ def test_an_engine_reached_by_a_tunnel_does_not_claim_the_ports_of_this_machine(
     ports = in_blue("172.20.0.2", **{"80_tcp": [PortBinding(ANYWHERE, "8080"), PortBinding("127.0.0.1", "81")]})
     inventory = make_inventory(make_container(**ports), networks=[BLUE])
     scope = make_scope(engine="far", others=frozenset({"near"}), reached_at=reached_at)
-    assert look(inventory, scope)["container far/web"].addresses == []
+    assert mapped(inventory, scope)["container far/web"].addresses == []
 
 
 def test_a_range_of_ports_is_not_an_address_for_each() -> None:
@@ -81,19 +81,19 @@ def test_a_range_of_ports_is_not_an_address_for_each() -> None:
     exposed = {f"{port}_tcp": None for port in range(49152, 65536)}
     published = {f"{port}_tcp": [PortBinding("10.0.0.5", str(port))] for port in range(30000, 40000)}
     web = make_container(**in_blue("172.20.0.2", **exposed, **published))
-    found = look(make_inventory(web, networks=[BLUE]))["container web"].addresses
+    found = mapped(make_inventory(web, networks=[BLUE]))["container web"].addresses
     assert found == ["172.20.0.2", *(f"10.0.0.5:{port}" for port in range(30000, 30000 + PORTS_MAX))]
 
 
 def test_addresses_that_span_hosts_are_claimed_for_every_engine() -> None:
     inventory = make_inventory(make_container(**in_blue()), networks=[Network("n1", "blue", driver="overlay")])
-    far = look(inventory, make_scope(engine="far", others=frozenset({""})))["container far/web"]
+    far = mapped(inventory, make_scope(engine="far", others=frozenset({""})))["container far/web"]
     assert far.addresses == ["172.20.0.2"]
 
 
 def test_what_does_not_run_answers_nowhere() -> None:
     inventory = make_inventory(make_container(**in_blue(), state=make_state("exited")), networks=[BLUE])
-    assert look(inventory)["container web"].addresses == []
+    assert mapped(inventory)["container web"].addresses == []
 
 
 def test_mounts_of_one_volume_are_one_connection() -> None:
@@ -101,7 +101,7 @@ def test_mounts_of_one_volume_are_one_connection() -> None:
         Mount("volume", "data", "", "/b"), Mount("volume", "data", "", "/a", rw=False), Mount("tmpfs", "", "", "/t"),
         Mount("bind", "", "/etc/x", "/x"),
     ]  # fmt: skip
-    web = look(make_inventory(make_container(mounts=mounts), volumes=[Volume("data")]))["container web"]
+    web = mapped(make_inventory(make_container(mounts=mounts), volumes=[Volume("data")]))["container web"]
     assert connection(web, "volume data").attributes == {"kgents.docker.mounts": ["/a:ro", "/b"]}
     assert [each.attributes for each in web.connections if each.attributes.get("kgents.docker.binds")] == [
         {"kgents.docker.binds": ["/etc/x:/x"]}
@@ -113,7 +113,7 @@ def test_dependencies_are_to_every_container_of_the_service_but_no_one_off() -> 
         return {"com.docker.compose.project": "shop", "com.docker.compose.service": service, **more}
 
     depends = {"com.docker.compose.depends_on": "db:service_healthy:false, cache,gone:service_started:true"}
-    found = look(make_inventory(
+    found = mapped(make_inventory(
         make_container("db-1", labels=of("db")), make_container("db-2", labels=of("db")),
         make_container("db-run", labels=of("db", **{"com.docker.compose.oneoff": "True"})),
         make_container("cache-1", labels=of("cache")), make_container("web-1", labels=of("web", **depends)),
@@ -131,7 +131,7 @@ def test_dependencies_are_to_every_container_of_the_service_but_no_one_off() -> 
 def test_a_named_engine_is_in_front_of_every_name() -> None:
     labels = {"com.docker.compose.project": "shop"}
     inventory = make_inventory(make_container(labels=labels, **in_blue()), networks=[BLUE], volumes=[Volume("data")])
-    found = look(inventory, make_scope(engine="prod"))
+    found = mapped(inventory, make_scope(engine="prod"))
     assert found.keys() == {
         "host prod", "namespace prod/shop", "image prod/shop/cart:1.2", "network prod/blue", "volume prod/data",
         "container prod/shop/prod/web",
@@ -147,25 +147,25 @@ def test_nothing_of_the_unnamed_engine_is_called_like_something_of_another_one()
         networks=[Network("n1", "prod/blue"), Network("n2", "/prod/blue"), Network("n3", "production/blue")],
         images=[Image(IMAGE_ID, ["prod/cart:1"])],
     )
-    found = look(inventory, make_scope(host="prod", others=frozenset({"prod", "test"})))
+    found = mapped(inventory, make_scope(host="prod", others=frozenset({"prod", "test"})))
     assert found.keys() == {
         "host /prod", "namespace /prod/shop", "container /prod/shop/web", "image /prod/cart:1",
         "network /prod/blue", "network //prod/blue", "network production/blue",
     }  # fmt: skip
     assert {owner(each, ["", "prod"]) for each in found.values()} == {""}
-    alone = look(inventory, make_scope(host="prod"))
+    alone = mapped(inventory, make_scope(host="prod"))
     assert {"host prod", "image prod/cart:1", "network prod/blue"} <= alone.keys()
 
 
 def test_what_was_published_before_an_engine_got_its_name_is_not_of_another_engine_of_that_name() -> None:
-    found = look(make_inventory(make_container(), networks=[BLUE]), make_scope(host="prod"))
+    found = mapped(make_inventory(make_container(), networks=[BLUE]), make_scope(host="prod"))
     assert {owner(each, ["", "prod"]) for each in found.values() if each.ref.kind != "host"} == {""}
 
 
 def test_an_image_that_the_engine_knows_by_another_id_than_its_container_does_is_shown() -> None:
     inventory = make_inventory(make_container(image="ab" * 32))  # without `sha256:`, as some write it
     asked = Inventory(inventory.info, inventory.containers, {}, {}, {"ab" * 32: Image(IMAGE_ID, ["shop/cart:1.2"])})
-    found = look(asked)
+    found = mapped(asked)
     assert ("depends", "out", "image shop/cart:1.2") in edges(found["container web"])
     assert found["image shop/cart:1.2"].uid == "ab" * 32
 
@@ -175,8 +175,8 @@ def test_podman_is_the_same_engine_though_it_calls_itself_otherwise_each_time() 
         seen = make_inventory(make_container())
         return Inventory(Info(id_, "vm", buildah_version="1.28.2"), seen.containers, {}, {}, seen.images)
 
-    found = look(at("16075b8d"))
-    assert found == look(at("4555650c"))
+    found = mapped(at("16075b8d"))
+    assert found == mapped(at("4555650c"))
     assert (found["host vm"].uid, found["host vm"].aliases) == ("", [])
     for name in ("host vm", "container web"):
         assert found[name].attributes["container.runtime.name"] == "podman"
@@ -184,17 +184,17 @@ def test_podman_is_the_same_engine_though_it_calls_itself_otherwise_each_time() 
 
 def test_a_volume_is_the_same_whatever_is_written_into_it() -> None:
     """Engines before 24 call the last change of its directory its creation."""
-    before = look(make_inventory(volumes=[Volume("data", "local")]))
+    before = mapped(make_inventory(volumes=[Volume("data", "local")]))
     raw = b'{"Name": "data", "Driver": "local", "CreatedAt": "2026-11-21T19:46:47Z"}'
-    assert look(make_inventory(volumes=[msgspec.json.decode(raw, type=Volume)])) == before
+    assert mapped(make_inventory(volumes=[msgspec.json.decode(raw, type=Volume)])) == before
 
 
-def test_networks_and_images_that_share_a_name_are_told_apart() -> None:
+def test_networks_and_images_that_share_a_name_are_distinct() -> None:
     networks = [Network("1" * 64, "blue"), Network("2" * 64, "blue")]
     settings = NetworkSettings({"blue": Endpoint("2" * 64)})
     old = Image(f"sha256:{'cd' * 32}", [])
     web = make_container(image=old.id, network_settings=settings)
-    found = look(make_inventory(web, networks=networks, images=[Image(IMAGE_ID, ["x:2", "x:1"]), old]))
+    found = mapped(make_inventory(web, networks=networks, images=[Image(IMAGE_ID, ["x:2", "x:1"]), old]))
     assert {"network blue@111111111111", "network blue@222222222222", "image x:1", "image sha256:cdcdcdcdcdcd"} <= (
         found.keys()
     )
@@ -206,14 +206,14 @@ def test_networks_and_images_that_share_a_name_are_told_apart() -> None:
 def test_a_network_borrowed_from_a_container_connects_to_it() -> None:
     vpn = make_container("vpn")
     web = make_container("web", host_config=HostConfig(network_mode=f"container:{vpn.id}"))
-    assert ("network", "out", "container vpn") in edges(look(make_inventory(vpn, web))["container web"])
+    assert ("network", "out", "container vpn") in edges(mapped(make_inventory(vpn, web))["container web"])
 
 
 def test_what_could_not_be_read_stays_as_it_is_published() -> None:
     labels = {"com.docker.compose.project": "shop"}
-    whole = look(make_inventory(make_container(labels=labels), volumes=[Volume("data")], networks=[BLUE]))
+    whole = mapped(make_inventory(make_container(labels=labels), volumes=[Volume("data")], networks=[BLUE]))
     partial = make_inventory(volumes=[Volume("new")], unread={"container": "refused", "volume": "refused"})
-    found = look(partial, published=list(whole.values()))
+    found = mapped(partial, published=list(whole.values()))
     assert {"container shop/web", "namespace shop", "volume data", "volume new"} <= found.keys()
     assert "network blue" not in found
     kinds = {each.kind for each in observe(partial, make_scope(), whole.values()).unread}
@@ -223,16 +223,16 @@ def test_what_could_not_be_read_stays_as_it_is_published() -> None:
 def test_a_container_that_gives_no_answer_is_unread_by_its_name() -> None:
     web, db = make_container("web"), make_container("db")
     inventory = structs.replace(make_inventory(web), unknown={db.id: "hangs", "sha256:00": "hangs too"})
-    published = look(make_inventory(web, db)).values()
+    published = mapped(make_inventory(web, db)).values()
     unread = observe(inventory, make_scope(), published).unread
     assert {(each.kind, each.name, each.reason) for each in unread} == {
         ("container", "db", "hangs"), ("image", "00", "hangs too"), ("namespace", "", "hangs"),
     }  # fmt: skip
-    assert "container db" in look(inventory, published=list(published))
+    assert "container db" in mapped(inventory, published=list(published))
 
 
 def test_the_reference_of_an_image_is_taken_apart() -> None:
     config = Settings("registry:5000/shop/cart@sha256:00")
-    attributes = look(make_inventory(make_container(config=config)))["container web"].attributes
+    attributes = mapped(make_inventory(make_container(config=config)))["container web"].attributes
     assert attributes["container.image.name"] == "registry:5000/shop/cart"
     assert "container.image.tags" not in attributes

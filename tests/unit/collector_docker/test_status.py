@@ -47,7 +47,7 @@ def test_state_health_exit_code_and_oom_flag_make_the_status(state: object, expe
         (3, "running", 11, 60, False),  # it stays
     ],
 )
-def test_a_crash_loop_is_told_from_restarts(
+def test_a_crash_loop_differs_from_restarts(
     restarts: int, status: str, ran_s: float, pause_s: float, is_looping: bool
 ) -> None:
     if status == "running":

@@ -1,4 +1,4 @@
-"""What an engine does not tell, or tells by halves, on a modelled engine."""
+"""What an engine does not report, or reports in part, on a modelled engine."""
 
 import asyncio
 import gc
@@ -11,13 +11,13 @@ from support.running import running
 from support.waiting import eventually
 
 
-def watch_of(model: Model, told: list[EngineEvent] | None = None) -> Watch:
+def watch_of(model: Model, reported: list[EngineEvent] | None = None) -> Watch:
     return Watch(
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=1e9,
         on_poll=lambda: None,
-        on_event=(told if told is not None else []).append,
+        on_event=(reported if reported is not None else []).append,
     )
 
 
@@ -84,8 +84,8 @@ async def test_a_volume_whose_driver_does_not_answer_stays() -> None:
 
 
 async def test_an_engine_that_fails_while_the_watch_ends_leaves_no_trace_in_the_log() -> None:
-    told: list[str] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
     for turns in range(20):
         model = Model()
         watch = watch_of(model)
@@ -95,10 +95,10 @@ async def test_an_engine_that_fails_while_the_watch_ends_leaves_no_trace_in_the_
             for _ in range(turns):
                 await asyncio.sleep(0)
     gc.collect()
-    assert not told
+    assert not reported
 
 
-async def test_what_hangs_alone_is_told_and_asked_again_and_the_rest_stays_in_view() -> None:
+async def test_a_request_that_hangs_alone_is_reported_and_sent_again_and_the_rest_stays_in_view() -> None:
     model = Model()
     for id_ in ("a", "b"):
         model.do("set", id_, 1)
@@ -111,6 +111,6 @@ async def test_what_hangs_alone_is_told_and_asked_again_and_the_rest_stays_in_vi
         model.do("set", "b", 2)
         await eventually(lambda: seen(watch).containers == {"b": model.containers["b"]})
         assert watch.fault
-        model.silent = set()  # of which no event tells
+        model.silent = set()  # which no event reports
         await eventually(lambda: not watch.fault)
         assert (seen(watch).containers, seen(watch).volumes) == (model.containers, model.volumes)

@@ -18,7 +18,7 @@ RULE: dict[str, Any] = {
 }
 
 
-def look(**rule: Any) -> Fragment:
+def mapped(**rule: Any) -> Fragment:
     found = kind(CustomRule(**{**RULE, **rule}))
     return found.fragment(msgspec.json.decode(json.dumps(load("custom")), type=found.type), SCOPE)
 
@@ -33,7 +33,7 @@ def test_a_rule_makes_a_kind() -> None:
 
 
 def test_attributes_come_from_paths() -> None:
-    entity = look(
+    entity = mapped(
         attributes={
             "db.instances": "spec.instances",
             "db.primary": "status.currentPrimary",
@@ -59,12 +59,12 @@ def test_attributes_come_from_paths() -> None:
     ],
 )
 def test_status_comes_from_a_condition_or_a_word(status: StatusRule, expected: tuple[str, str]) -> None:
-    entity = look(status=status).entities[0]
+    entity = mapped(status=status).entities[0]
     assert (entity.status, entity.reason) == expected
 
 
 def test_connections_come_from_paths_and_say_from_which() -> None:
-    fragment = look(
+    fragment = mapped(
         connections=[
             ConnectionRule(kind="configures", peer_kind="secret", name="spec.superuserSecret.name", direction="in"),
             ConnectionRule(kind="volume", peer_kind="volume", name="spec.backup.volumes[].claim"),

@@ -35,7 +35,7 @@ def test_an_event_that_repeats_is_dated_by_its_series() -> None:
     assert found.uid == load("event_series")["regarding"]["uid"]
 
 
-def test_the_same_happening_has_the_same_id_however_often_it_is_reported() -> None:
+def test_the_same_event_has_the_same_id_however_often_it_is_reported() -> None:
     raw = load("event_series")
     again = {**raw, "metadata": {**raw["metadata"], "resourceVersion": "9"}}
     assert event(raw).id == event(again).id

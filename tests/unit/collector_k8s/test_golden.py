@@ -9,7 +9,7 @@ from kgents_collector_k8s.mapping.event import event
 from kgents_collector_k8s.objects.custom import CustomObject
 from kgents_collector_k8s.objects.event import Event
 from kgents_shared.contract.entity import Ref
-from support.k8s_objects import CANARY, DATA, MAPPED, NAMES, SCOPE, golden, kind_of, load, look
+from support.k8s_objects import CANARY, DATA, MAPPED, NAMES, SCOPE, golden, kind_of, load, mapped
 
 EVENTS = [name for name in NAMES if name.startswith("event")]
 
@@ -17,7 +17,7 @@ EVENTS = [name for name in NAMES if name.startswith("event")]
 @pytest.mark.parametrize("name", MAPPED)
 def test_an_object_is_mapped_as_it_was_reviewed(name: str) -> None:
     written = (DATA / f"{name}.fragment.json").read_text()
-    assert golden(look(load(name))) == written, (
+    assert golden(mapped(load(name))) == written, (
         "if that is meant: python tests/support/k8s_objects.py, and read the diff"
     )
 
@@ -38,7 +38,7 @@ def test_every_object_holds_canaries(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAPPED)
 def test_no_canary_is_published(name: str) -> None:
-    assert CANARY not in msgspec.json.encode(look(load(name)))
+    assert CANARY not in msgspec.json.encode(mapped(load(name)))
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -14,7 +14,7 @@ SHOP = "shop"
 
 
 class World:
-    """An inventory, told of objects as a reflector would tell it."""
+    """An inventory, given objects as a reflector gives them."""
 
     def __init__(self) -> None:
         self.published: dict[Ref, Entity] = {}
@@ -32,7 +32,7 @@ class World:
         assert kind is not None
         self.inventory.drop(kind.resource, (metadata.get("namespace", ""), metadata["name"]), metadata["uid"])
 
-    def look(self) -> dict[Ref, Entity]:
+    def current(self) -> dict[Ref, Entity]:
         """All that there is; what changed becomes what is published."""
         for ref, entity in self.inventory.take():
             if entity is None:
@@ -42,10 +42,10 @@ class World:
         return {ref: entity for ref, entity in self.published.items() if self.inventory.is_shown(ref)}
 
     def one(self, kind: str, name: str, namespace: str = SHOP) -> Entity:
-        return self.look()[Ref("prod", kind, name, namespace)]
+        return self.current()[Ref("prod", kind, name, namespace)]
 
     def unsee(self, *resources: str) -> None:
-        """A new process that may not look at these, told of nothing yet."""
+        """A new process that may not read these, and has read no object yet."""
         self.inventory = Inventory("prod", self.published.get)
         self.inventory.unseen = {(resource, "") for resource in resources}
 
@@ -76,13 +76,13 @@ def test_a_pod_of_a_deployment_is_owned_by_it_and_not_by_its_replicaset(world: W
     owner = kinds(world.one("pod", pod["metadata"]["name"]), "owns")[0]
     assert str(owner.peer) == "deployment shop/web"
     assert owner.attributes == {"k8s.replicaset.name": "web-5d8f7c9b64"}
-    assert not [ref for ref in world.look() if ref.kind == "replicaset"]
+    assert not [ref for ref in world.current() if ref.kind == "replicaset"]
 
 
 def test_a_replicaset_of_the_same_name_that_is_another_one_owns_nothing(world: World) -> None:
     _, _, pod = kube_objects.deployment("web", SHOP, replicas=1)
-    _, stranger, _ = kube_objects.deployment("web", SHOP, replicas=1)
-    world.put(pod, stranger)
+    _, foreign, _ = kube_objects.deployment("web", SHOP, replicas=1)
+    world.put(pod, foreign)
     assert str(kinds(world.one("pod", pod["metadata"]["name"]), "owns")[0].peer) == "replicaset shop/web-5d8f7c9b64"
 
 
@@ -145,7 +145,7 @@ def test_edges_from_services_stay_while_slices_cannot_be_seen_and_go_when_they_c
     assert routes(world.one("pod", "db-0")) == {}
 
 
-def test_what_is_seen_in_part_is_not_told_twice(world: World) -> None:
+def test_what_is_seen_in_part_is_not_reported_twice(world: World) -> None:
     pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
     world.put(pod, service, slice_of(service, [pod]))
     before = world.one("pod", "db-0")
@@ -159,7 +159,7 @@ def test_what_is_seen_in_part_is_not_told_twice(world: World) -> None:
 def test_a_namespace_that_cannot_be_seen_holds_up_no_other(world: World) -> None:
     pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
     world.put(pod, service, slice_of(service, [pod]))
-    world.look()
+    world.current()
     world.unsee()
     world.inventory.unseen = {("endpointslices", "other")}
     world.put(pod, service)
@@ -172,7 +172,7 @@ READY, SERVING, NOT = {"ready": True}, {"ready": False, "serving": True}, {"read
 @pytest.mark.parametrize(
     ("slices", "status", "reason"),
     [
-        ([], "running", ""),  # nobody has said anything yet
+        ([], "running", ""),  # no controller has reported yet
         ([(0, READY)], "running", "NoEndpoints"),  # scaled to zero, or nothing made yet
         ([(1, READY)], "running", ""),
         ([(2, NOT)], "pending", "NoReadyEndpoints"),
@@ -276,12 +276,12 @@ def test_a_policy_may_choose_by_a_label_that_is_not_shown(world: World, operator
     assert "pod-template-hash" not in world.one("pod", "cart-1").labels
 
 
-def test_a_policy_is_taken_in_without_a_look_at_each_pod_of_its_namespace(world: World) -> None:
+def test_a_policy_is_added_without_reading_each_pod_of_its_namespace(world: World) -> None:
     world.put(*(kube_objects.pod(f"db-{number}", SHOP) for number in range(3)))
-    world.look()
+    world.current()
     packed = world.inventory._shelves["pods"]._compressed
     kept = dict(packed)
-    packed.update(dict.fromkeys(packed, b"a look at it fails"))
+    packed.update(dict.fromkeys(packed, b"decoding it fails"))
     world.put(kube_workloads.network_policy("db", SHOP))
     packed.update(kept)
     assert {ref.name for ref, _ in world.inventory.take() if ref.kind == "pod"} == {"db-0", "db-1", "db-2"}
@@ -305,7 +305,7 @@ def naming(name: str, *secrets: str) -> Raw:
 
 
 def secrets(world: World) -> list[str]:
-    return sorted(ref.name for ref in world.look() if ref.kind == "secret")
+    return sorted(ref.name for ref in world.current() if ref.kind == "secret")
 
 
 def test_a_secret_is_there_for_as_long_as_somebody_names_it(world: World) -> None:
@@ -331,9 +331,9 @@ def test_an_incarnation_that_is_gone_already_takes_nothing_with_it(world: World)
 def test_what_is_gone_is_gone_with_all_that_it_held(world: World) -> None:
     one = naming("one", "login")
     world.put(one, kube_objects.pod("two", SHOP))
-    world.look()
+    world.current()
     world.drop(one)
-    assert sorted(str(ref) for ref in world.look()) == ["container shop/two/main", "pod shop/two"]
+    assert sorted(str(ref) for ref in world.current()) == ["container shop/two/main", "pod shop/two"]
 
 
 def test_of_what_is_gone_nothing_is_remembered(world: World) -> None:
@@ -349,7 +349,7 @@ def test_of_what_is_gone_nothing_is_remembered(world: World) -> None:
     assert indices(world) != empty
     for each in objects:
         world.drop(each)
-    world.look()
+    world.current()
     assert indices(world) == empty
 
 

@@ -20,7 +20,7 @@ from kgents_collector_k8s.mapping.masking import masked
         "eyJhbGciOiJSUzI1NiJ9.CANARY-CANARY.CANARY",
     ],
 )
-def test_what_looks_like_a_credential_is_masked(note: str) -> None:
+def test_what_resembles_a_credential_is_masked(note: str) -> None:
     found = masked(note)
     assert "CANARY" not in found
     assert "***" in found

@@ -6,10 +6,10 @@ import pytest
 from kgents_collector_k8s.mapping.metrics import node_pulse, pod_pulses
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.pulse import ResourcePulse
-from support.k8s_objects import SCOPE, Raw, load, look
+from support.k8s_objects import SCOPE, Raw, load, mapped
 from support.vocabulary import only_declared
 
-ENTITIES = {entity.ref: entity for name in ("pod", "node") for entity in look(load(name)).entities}
+ENTITIES = {entity.ref: entity for name in ("pod", "node") for entity in mapped(load(name)).entities}
 
 
 def pods(raw: Raw) -> list[ResourcePulse]:

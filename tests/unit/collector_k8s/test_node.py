@@ -1,6 +1,6 @@
 import pytest
 
-from support.k8s_objects import load, look
+from support.k8s_objects import load, mapped
 
 
 @pytest.mark.parametrize(
@@ -12,14 +12,14 @@ from support.k8s_objects import load, look
     ],
 )
 def test_a_node_is_what_its_conditions_say(name: str, status: str, reason: str) -> None:
-    found = look(load(name)).entities[0]
+    found = mapped(load(name)).entities[0]
     assert (found.status, found.reason) == (status, reason)
 
 
 def test_a_node_that_says_nothing_is_unknown() -> None:
     raw = load("node")
     raw["status"]["conditions"] = []
-    assert look(raw).entities[0].status == "unknown"
+    assert mapped(raw).entities[0].status == "unknown"
 
 
 def test_a_heartbeat_is_no_news() -> None:
@@ -28,17 +28,17 @@ def test_a_heartbeat_is_no_news() -> None:
         each["lastHeartbeatTime"] = "2026-11-21T09:05:00Z"
     after["metadata"]["resourceVersion"] = "999999"
     after["status"]["images"] = []
-    assert look(before) == look(after)
+    assert mapped(before) == mapped(after)
 
 
 def test_a_node_has_addresses_and_names() -> None:
-    found = look(load("node")).entities[0]
+    found = mapped(load("node")).entities[0]
     assert found.addresses == ["192.168.10.21"]
     assert found.aliases == ["ip-192-168-10-21", "ip-192-168-10-21.eu-central-1.compute.internal"]
 
 
 def test_a_node_says_what_it_is_and_has() -> None:
-    attributes = look(load("node")).entities[0].attributes
+    attributes = mapped(load("node")).entities[0].attributes
     assert attributes["k8s.node.cpu.allocatable"] == 3.92
     assert attributes["kgents.k8s.node.memory.capacity"] == 16073528 * 1024
     assert attributes["k8s.node.pod.allocatable"] == 110
@@ -48,19 +48,19 @@ def test_a_node_says_what_it_is_and_has() -> None:
     assert attributes["host.id"] == "ec2b1a9f0c2f4d8cb4d2a3f1e5c60718"
 
 
-def test_taints_are_told() -> None:
-    assert look(load("node_lost")).entities[0].attributes["kgents.k8s.node.taints"] == [
+def test_taints_are_attributes() -> None:
+    assert mapped(load("node_lost")).entities[0].attributes["kgents.k8s.node.taints"] == [
         "dedicated=gpu:NoSchedule",
         "node.kubernetes.io/unreachable:NoExecute",
     ]
 
 
 def test_a_namespace_that_goes_is_terminating() -> None:
-    assert look(load("namespace")).entities[0].status == "running"
-    assert look(load("namespace_terminating")).entities[0].status == "terminating"
+    assert mapped(load("namespace")).entities[0].status == "running"
+    assert mapped(load("namespace_terminating")).entities[0].status == "terminating"
 
 
 def test_a_role_is_also_known_by_the_older_label() -> None:
     raw = load("node")
     raw["metadata"]["labels"] = {"kubernetes.io/role": "ingress", "node-role.kubernetes.io/worker": ""}
-    assert look(raw).entities[0].attributes["kgents.k8s.node.roles"] == ["ingress", "worker"]
+    assert mapped(raw).entities[0].attributes["kgents.k8s.node.roles"] == ["ingress", "worker"]

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
-from support.k8s_objects import Raw, decode, load, look
+from support.k8s_objects import Raw, decode, load, mapped
 
 
 def running(**more: object) -> Raw:
@@ -139,8 +139,8 @@ def test_a_pod_that_has_failed_has_failed_however_its_containers_stand(
     assert status_of(found, word_of(found)) == ("failed", reason)
 
 
-def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
-    entities = look(load("pod")).entities
+def test_an_oom_kill_is_still_reported_when_the_container_runs_again() -> None:
+    entities = mapped(load("pod")).entities
     assert (entities[0].status, entities[0].reason) == ("running", "")
     assert entities[0].attributes["kgents.k8s.pod.status.last_terminated_reason"] == "OOMKilled"
     assert entities[1].attributes["k8s.container.status.last_terminated_reason"] == "OOMKilled"
@@ -163,12 +163,12 @@ def test_an_oom_kill_is_still_told_when_the_container_runs_again() -> None:
 def test_a_container_has_its_own_status(state: Raw, status: str, reason: str) -> None:
     raw = load("pod_crash_loop")
     raw["status"]["containerStatuses"] = [{"name": "cart", **state}]
-    found = look(raw).entities[1]
+    found = mapped(raw).entities[1]
     assert (found.status, found.reason) == (status, reason)
 
 
 def test_on_a_lost_node_nothing_is_known_of_containers() -> None:
-    found = look(load("pod_node_lost")).entities[1]
+    found = mapped(load("pod_node_lost")).entities[1]
     assert (found.status, found.reason) == ("unknown", "NodeLost")
 
 
@@ -201,7 +201,7 @@ def test_the_container_says_it_too() -> None:
     raw = load("pod_crash_loop")
     status = raw["status"]["containerStatuses"][0]
     status |= waiting("CrashLoopBackOff") | LAST_OOM
-    found = next(each for each in look(raw).entities if each.ref.name.endswith(f"/{status['name']}"))
+    found = next(each for each in mapped(raw).entities if each.ref.name.endswith(f"/{status['name']}"))
     assert (found.status, found.reason) == ("failed", "OOMKilled")
 
 
@@ -221,5 +221,5 @@ def test_no_container_of_a_pod_that_is_over_is_awaited(
 ) -> None:
     raw = load("pod_crash_loop")
     raw["status"] |= {"phase": "Failed", "reason": pod_reason, "containerStatuses": states}
-    container = look(raw).entities[1]
+    container = mapped(raw).entities[1]
     assert (container.status, container.reason) == found

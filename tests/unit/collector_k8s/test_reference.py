@@ -1,7 +1,7 @@
 import pytest
 
 from kgents_shared.contract.entity import Entity
-from support.k8s_objects import Raw, edge, load, look
+from support.k8s_objects import Raw, edge, load, mapped
 
 CONTAINERS = "containers[]"
 PLACES = [
@@ -33,27 +33,27 @@ def configuring(entity: Entity) -> set[str]:
 def test_every_place_that_names_one_is_an_edge(
     name: str, at: str, peer: str, how: str, is_optional: bool, path: str
 ) -> None:
-    found = edge(look(load(name)).entities[0], peer)
+    found = edge(mapped(load(name)).entities[0], peer)
     assert (found.kind, found.direction, found.evidence) == ("configures", "in", f"{at}.{path}")
     assert found.attributes == {"kgents.k8s.reference": [how], "kgents.k8s.reference.optional": is_optional}
 
 
 def test_nothing_else_is_an_edge() -> None:
     twice = {"secret shop/twice"}
-    assert configuring(look(load("deployment")).entities[0]) == {place[0] for place in PLACES} | twice
+    assert configuring(mapped(load("deployment")).entities[0]) == {place[0] for place in PLACES} | twice
     debug = {"secret shop/debug-secret"}
-    assert configuring(look(load("pod_bare")).entities[0]) == {place[0] for place in PLACES} | twice | debug
+    assert configuring(mapped(load("pod_bare")).entities[0]) == {place[0] for place in PLACES} | twice | debug
 
 
 def test_what_is_named_twice_is_one_edge_and_needed_if_one_place_needs_it() -> None:
-    found = edge(look(load("deployment")).entities[0], "secret shop/twice")
+    found = edge(mapped(load("deployment")).entities[0], "secret shop/twice")
     assert found.attributes == {"kgents.k8s.reference": ["env", "envFrom"], "kgents.k8s.reference.optional": False}
     assert found.evidence == "spec.template.spec.containers[].env, spec.template.spec.initContainers[].envFrom"
 
 
 @pytest.mark.parametrize("name", ["deployment", "pod_bare", "statefulset", "cronjob", "ingress", "gateway"])
-def test_all_that_is_named_is_told_to_be_shown(name: str) -> None:
-    fragment = look(load(name))
+def test_all_that_is_referenced_is_shown(name: str) -> None:
+    fragment = mapped(load(name))
     assert {str(ref) for ref in fragment.references} == configuring(fragment.entities[0]) != set()
 
 
@@ -61,7 +61,7 @@ def test_all_that_is_named_is_told_to_be_shown(name: str) -> None:
 def test_a_volume_driver_that_logs_in_is_configured_by_its_secret(driver: str) -> None:
     raw = load("pod_bare")
     raw["spec"]["volumes"] = [{"name": "v", driver: {"secretRef": {"name": "login"}}}]
-    assert edge(look(raw).entities[0], "secret shop/login").evidence == f"spec.volumes[].{driver}"
+    assert edge(mapped(raw).entities[0], "secret shop/login").evidence == f"spec.volumes[].{driver}"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_a_volume_driver_that_logs_in_is_configured_by_its_secret(driver: str) -
     ],
 )
 def test_a_template_is_read_where_it_stands(name: str, at: str) -> None:
-    assert edge(look(load(name)).entities[0], "secret shop/report").evidence == at
+    assert edge(mapped(load(name)).entities[0], "secret shop/report").evidence == at
 
 
 def test_the_jobs_of_a_cronjob_leave_that_to_it() -> None:
-    fragment = look(load("job"))
+    fragment = mapped(load("job"))
     assert configuring(fragment.entities[0]) == set()
     assert fragment.references == []
 
@@ -85,4 +85,4 @@ def test_the_jobs_of_a_cronjob_leave_that_to_it() -> None:
 def test_a_volume_that_names_nothing_is_no_edge(volumes: list[Raw] | None) -> None:
     raw = load("pod_static")
     raw["spec"]["volumes"] = volumes
-    assert configuring(look(raw).entities[0]) == set()
+    assert configuring(mapped(raw).entities[0]) == set()

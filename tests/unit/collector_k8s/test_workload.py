@@ -1,6 +1,6 @@
 import pytest
 
-from support.k8s_objects import Raw, edges, load, look
+from support.k8s_objects import Raw, edges, load, mapped
 
 AVAILABLE = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
 UNAVAILABLE = {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable"}
@@ -13,7 +13,7 @@ def standing(name: str, spec: Raw | None = None, status: Raw | None = None, **me
     raw["metadata"].update(metadata)
     raw["spec"].update(spec or {})
     raw["status"].update(status or {})
-    found = look(raw).entities[0]
+    found = mapped(raw).entities[0]
     return found.status, found.reason
 
 
@@ -118,14 +118,14 @@ def test_a_failed_job_stays_failed_while_it_is_deleted() -> None:
 
 
 def test_the_replicaset_of_a_deployment_is_only_a_step_to_it() -> None:
-    fragment = look(load("replicaset"))
+    fragment = mapped(load("replicaset"))
     assert fragment.entities == []
     assert fragment.owner is not None
     assert (fragment.owner.api_kind, fragment.owner.name) == ("Deployment", "cart")
 
 
 def test_the_replicaset_of_anything_else_is_shown() -> None:
-    fragment = look(load("replicaset_rollout"))
+    fragment = mapped(load("replicaset_rollout"))
     assert fragment.entities[0].ref.kind == "replicaset"
     assert (fragment.entities[0].status, fragment.entities[0].reason) == ("running", "WaitingForPods")
     assert fragment.owner is not None
@@ -133,11 +133,11 @@ def test_the_replicaset_of_anything_else_is_shown() -> None:
 
 
 def test_a_shared_claim_is_a_workloads_own() -> None:
-    assert ("volume", "out", "volume shop/shared") in edges(look(load("statefulset")).entities[0])
+    assert ("volume", "out", "volume shop/shared") in edges(mapped(load("statefulset")).entities[0])
 
 
 def test_a_run_of_a_cronjob_is_no_news_of_it() -> None:
     before, after = load("cronjob"), load("cronjob")
     after["status"] = {"lastScheduleTime": "2026-11-22T04:00:00Z", "active": []}
     after["metadata"]["resourceVersion"] = "999999"
-    assert look(before) == look(after)
+    assert mapped(before) == mapped(after)

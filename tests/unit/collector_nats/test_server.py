@@ -3,18 +3,18 @@ from datetime import UTC, datetime
 import pytest
 
 from kgents_shared.contract.facts import Facts
-from support.nats_samples import Raw, look, moved_on, named, pulse, sample, single
+from support.nats_samples import Raw, mapped, moved_on, named, pulse, sample, single
 
 
 def after(raw: Raw, seconds: float = 10.0) -> tuple[Facts, Facts]:
     """The facts of the capture, and of what it became."""
     first = sample(single())
-    before = look(first)
-    return before, look(sample(moved_on(raw, seconds)), first, published=before)
+    before = mapped(first)
+    return before, mapped(sample(moved_on(raw, seconds)), first, published=before)
 
 
-def test_a_server_as_it_tells_of_itself() -> None:
-    entity = named(look(sample(single())), "nats_server", "test")
+def test_a_server_is_published_as_it_reports_itself() -> None:
+    entity = named(mapped(sample(single())), "nats_server", "test")
     assert entity.status == "running"
     assert entity.uid == single()["varz"]["server_id"]
     assert entity.addresses == [f"127.0.0.1:{single()['varz']['port']}"]
@@ -27,11 +27,11 @@ def test_a_server_as_it_tells_of_itself() -> None:
 def test_a_server_that_listens_everywhere_is_where_its_monitoring_is(host: str) -> None:
     raw = single()
     raw["varz"]["host"] = host
-    assert named(look(sample(raw)), "nats_server", "test").addresses == [f"127.0.0.1:{raw['varz']['port']}"]
+    assert named(mapped(sample(raw)), "nats_server", "test").addresses == [f"127.0.0.1:{raw['varz']['port']}"]
 
 
-def test_the_first_look_knows_no_rates() -> None:
-    first = pulse(look(sample(single())), "nats_server", "test")
+def test_the_first_poll_has_no_rates() -> None:
+    first = pulse(mapped(sample(single())), "nats_server", "test")
     assert "in_msgs_per_sec" not in first.custom
     assert first.network_rx_bytes is None
     assert first.custom["connections"] == 2
@@ -69,7 +69,7 @@ def test_a_restart_is_an_event_and_gives_no_rates() -> None:
 def test_a_restart_while_we_were_away_is_an_event_too() -> None:
     raw = single()
     raw["varz"]["server_id"] = "NEW"
-    facts = look(sample(raw), published=look(sample(single())))
+    facts = mapped(sample(raw), published=mapped(sample(single())))
     assert [event.reason for event in facts.events] == ["ServerRestarted"]
 
 
@@ -84,7 +84,7 @@ def test_slow_consumers_and_a_new_configuration_are_events() -> None:
 def test_one_that_is_not_ready_starts_or_leaves() -> None:
     raw = single()
     raw["healthz"] = {"status": "error", "error": "failed to be ready for connections"}
-    assert named(look(sample(raw)), "nats_server", "test").reason == "Starting"
+    assert named(mapped(sample(raw)), "nats_server", "test").reason == "Starting"
     leaving = named(after(raw)[1], "nats_server", "test")
     assert (leaving.status, leaving.reason) == ("terminating", "LameDuck")
 
@@ -92,4 +92,4 @@ def test_one_that_is_not_ready_starts_or_leaves() -> None:
 def test_a_server_without_its_jetstream_cluster_says_so() -> None:
     raw = single()
     raw["healthz"] = {"status": "unavailable", "error": "JetStream is not current with the meta leader"}
-    assert named(look(sample(raw)), "nats_server", "test").reason == "JetStreamUnavailable"
+    assert named(mapped(sample(raw)), "nats_server", "test").reason == "JetStreamUnavailable"

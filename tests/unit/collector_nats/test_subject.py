@@ -2,11 +2,11 @@ import msgspec
 import pytest
 
 from kgents_collector_nats.mapping.subject import overlap
-from support.nats_samples import CAPS, look, moved_on, named, names, pulse, sample, single
+from support.nats_samples import CAPS, mapped, moved_on, named, names, pulse, sample, single
 
 
 def test_subjects_are_what_is_subscribed_to_and_what_streams_capture() -> None:
-    facts = look(sample(single()))
+    facts = mapped(sample(single()))
     assert names(facts, "nats_subject") == {"orders.>", "ord.*", "foo.*", "q.work"}
     assert named(facts, "nats_subject", "foo.*").attributes == {"kgents.nats.wildcard": True}
     assert named(facts, "nats_subject", "q.work").attributes == {}
@@ -15,25 +15,25 @@ def test_subjects_are_what_is_subscribed_to_and_what_streams_capture() -> None:
 def test_deliveries_per_second() -> None:
     raw = moved_on(single())
     raw["connz"]["connections"][1]["subscriptions_list_detail"][0]["msgs"] += 30
-    facts = look(sample(raw), sample(single()))
+    facts = mapped(sample(raw), sample(single()))
     custom = pulse(facts, "nats_subject", "foo.*").custom
     assert custom == {"delivered_msgs_per_sec": pytest.approx(3), "subscriptions": 1}
     assert pulse(facts, "nats_subject", "orders.>").custom == {"delivered_msgs_per_sec": 0, "subscriptions": 0}
-    first = pulse(look(sample(single())), "nats_subject", "foo.*")
+    first = pulse(mapped(sample(single())), "nats_subject", "foo.*")
     assert "delivered_msgs_per_sec" not in first.custom
 
 
 def test_captured_subjects_come_first_then_the_busiest_and_the_shown_stay() -> None:
     caps = msgspec.structs.replace(CAPS, nats_subject=3)
-    published = look(sample(single()), caps=caps)
+    published = mapped(sample(single()), caps=caps)
     assert names(published, "nats_subject") == {"orders.>", "ord.*", "foo.*", "overflow"}
     assert pulse(published, "nats_subject", "overflow").custom == {"entities_left_out": 1}
     raw = moved_on(single())
     raw["connz"]["connections"][1]["subscriptions_list_detail"][2]["msgs"] = 10**6
-    facts = look(sample(raw), caps=caps, published=published)
+    facts = mapped(sample(raw), caps=caps, published=published)
     assert names(facts, "nats_subject") == names(published, "nats_subject")
     del raw["connz"]["connections"][1]["subscriptions_list_detail"][0]
-    assert names(look(sample(raw), caps=caps, published=facts), "nats_subject") == {"orders.>", "ord.*", "q.work"}
+    assert names(mapped(sample(raw), caps=caps, published=facts), "nats_subject") == {"orders.>", "ord.*", "q.work"}
 
 
 @pytest.mark.parametrize(

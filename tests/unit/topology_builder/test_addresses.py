@@ -29,7 +29,7 @@ def resolved(claims: Entity, names: Connection) -> Ref | None:
     graph = Graph()
     client = Entity(ref=Ref(claims.ref.cluster, "pod", "client"), source="k8s", connections=[names])
     graph.put(client)
-    assert client.ref in graph.put(claims), "who waits for a name is told of it"
+    assert client.ref in graph.put(claims), "a client that waits for a name is updated when it appears"
     return graph.resolve(names, client.ref)
 
 
@@ -62,18 +62,18 @@ def claimants() -> Iterator[Entity]:
     """What claims `fd00::7`, by itself or with port 9999, of each collector."""
     pod = k8s_objects.load("pod")
     pod["status"].update(podIP="FD00::0007", podIPs=[{"ip": "FD00::0007"}])
-    yield k8s_objects.look(pod).entities[0]
+    yield k8s_objects.mapped(pod).entities[0]
     service = k8s_objects.load("service")
     service["spec"].update(clusterIP="fd00:0::7", clusterIPs=["fd00:0::7"])
-    yield k8s_objects.look(service).entities[0]
+    yield k8s_objects.mapped(service).entities[0]
     settings = NetworkSettings({"blue": Endpoint("n1", global_ipv6_address="fd00:0::7")}, {"9999/tcp": None})
     inventory = docker_answers.make_inventory(
         docker_answers.make_container(network_settings=settings), networks=[Network("n1", "blue", driver="bridge")]
     )
-    yield docker_answers.look(inventory)["container web"]
+    yield docker_answers.mapped(inventory)["container web"]
     raw = nats_samples.single()
     raw["varz"].update(host="FD00::7", port=9999)
-    yield nats_samples.named(nats_samples.look(nats_samples.sample(raw)), "nats_server", "test")
+    yield nats_samples.named(nats_samples.mapped(nats_samples.sample(raw)), "nats_server", "test")
     yield observed_redis(RedisTarget(host="FD00:0::7", port=9999).address, role="master")
 
 
@@ -81,7 +81,7 @@ def peers() -> Iterator[Connection]:
     """What names port 9999 of `fd00::7`, of each collector."""
     external = k8s_objects.load("service_external_name")
     external["spec"]["externalName"] = "FD00::7"
-    yield k8s_objects.look(external).entities[0].connections[0]
+    yield k8s_objects.mapped(external).entities[0].connections[0]
     runs_on, master = observed_redis(
         RedisTarget(host="FD00:0::7", port=9999).address, role="slave", master_host="FD00::7", master_port="9999"
     ).connections
