@@ -44,7 +44,7 @@ class BarePublisher:
         await self._client.publish(subject, payload, reply=self._inbox, headers=headers)
 
     async def drain(self) -> None:
-        """Wait for every ack; all of them must be good."""
+        """Wait forevery ack; all of them must be good."""
         while self._in_flight:
             self._news.clear()
             await self._news.wait()
@@ -111,7 +111,7 @@ class _Puller:
 
 
 async def relay(url: str, on_ready: Callable[[], None]) -> None:
-    """Entity in → the same payload out on the topology stream, for ever."""
+    """Entity in → the same payload out on the topology stream, forever."""
     client = await connect(url)
     publisher = BarePublisher(client)
     await publisher.open()

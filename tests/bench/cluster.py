@@ -41,7 +41,7 @@ class ApiServer:
         self._process = process
 
     async def change(self, count: int) -> None:
-        """Let so many pods change, as fast as the server can; returns when it has told so."""
+        """Let so many pods change, as fast as the server can; returns when it has reported them."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"%d\n" % count)
@@ -109,7 +109,7 @@ async def bare_publish(nats_url: str, pods: int) -> None:
 
 
 async def bare_watch(url: str, nats_url: str, on_ready: Callable[[], None]) -> None:
-    """Pass on every change of a pod, for ever: a line of the watch → decode → publish."""
+    """Pass on every change of a pod, forever: a line of the watch → decode → publish."""
     client = await connect(nats_url)
     publisher = BarePublisher(client)
     await publisher.open()

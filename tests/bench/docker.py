@@ -2,7 +2,7 @@
 
 `docker stats` and most monitors hold a stream of statistics for each container, which makes the engine read its
 control groups every second. The bare client here does that and drops what comes. Processor time of the engine is that
-of dockerd, containerd and the shims, beyond what they use when nobody watches.
+of dockerd, containerd and the shims, beyond what they use when no client watches.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ async def _spent(docker: Watched, work: Callable[[float], Awaitable[object]]) ->
     """Processor seconds of the engine, and of this process, during some work of WINDOW_S."""
     engine_s, own_s = _engine_cpu_s(docker), time.process_time()
     await work(WINDOW_S)
-    own_s = time.process_time() - own_s  # before we look through /proc
+    own_s = time.process_time() - own_s  # before we read /proc
     return _engine_cpu_s(docker) - engine_s, own_s
 
 

@@ -1,4 +1,4 @@
-"""Things to observe: pods with labels, ten attributes and two connections, and the nodes and services they name."""
+"""Entities to observe: pods with labels, ten attributes and two connections, and the nodes and services they name."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -25,7 +25,7 @@ def fleet(count: int) -> list[Entity]:
 
 
 def pod(number: int, peers: int, version: int = 0) -> Entity:
-    """A pod as a Kubernetes collector tells of it; another `version` is a change of status and one attribute."""
+    """A pod as a Kubernetes collector publishes it; another `version` is a change of status and one attribute."""
     app, node = f"app-{number % peers}", f"node-{number // PODS_PER_PEER % peers}"
     name = f"{app}-7d4b9c6f5d-{number:05x}"
     address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"

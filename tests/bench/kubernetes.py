@@ -102,7 +102,7 @@ async def _quiet(site: Site, stream: str = "KGENTS_ENTITY", at_least: int = 0) -
 
 
 async def _change(run: Run) -> None:
-    """Pods change as fast as the server tells of it."""
+    """Pods change as fast as the server reports it."""
     run.progress(f"{CHANGES:,} changes")
     found: dict[str, Took] = {}
     async with AsyncExitStack() as stack:

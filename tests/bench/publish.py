@@ -87,7 +87,7 @@ class _Ways:
         await self._bare.drain()
 
     async def bare_with_header(self) -> None:
-        """The bytes of our header as well, under a name that the server does not look at."""
+        """The bytes of our header as well, under a name that the server does not read."""
         headers = {EXPECTED_SEQUENCE.replace("Nats", "Noop"): "12345"}
         for subject, payload in self._messages:
             await self._bare.publish(subject, payload, headers)
@@ -138,7 +138,7 @@ def _report(run: Run, found: dict[str, list[Took]]) -> None:
 
 
 async def _profile(ways: _Ways, path: Path) -> None:
-    profile = cProfile.Profile(time.process_time)  # waiting is nobody's time
+    profile = cProfile.Profile(time.process_time)  # waiting costs no CPU time
     for round_ in range(3):
         ways.prepare(round_, "entity", "k8s")
         profile.enable()

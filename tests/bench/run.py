@@ -1,4 +1,4 @@
-"""What every benchmark is given, and how it tells what it does."""
+"""What every benchmark is given, and how it reports its progress."""
 
 import gc
 import statistics

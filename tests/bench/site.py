@@ -32,13 +32,13 @@ FLOOD_MESSAGES: Final = 20_000
 POLL_S: Final = 0.005
 DEADLINE_S: Final = 120.0
 STOP_S: Final = 15.0
-"""After that a worker that was told to stop is killed."""
+"""After that a worker that received SIGTERM is killed."""
 
 Messages = Sequence[tuple[str, bytes]]
 
 
 class Site:
-    """One server, and a bus to look at it. `open_site` makes it."""
+    """One server, and a bus to read it. `open_site` makes it."""
 
     def __init__(self, server: NatsServer, bus: Bus, directory: Path) -> None:
         self.server = server
@@ -87,11 +87,11 @@ async def open_site(directory: Path, name: str) -> AsyncIterator[Site]:
         bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="bench"))
         await provision_streams(bus)
         publisher = Publisher(bus)
-        await stack.enter_async_context(running(publisher.run(), _vouch(publisher)))
+        await stack.enter_async_context(running(publisher.run(), _attest(publisher)))
         yield Site(server, bus, directory / name)
 
 
-async def _vouch(publisher: Publisher) -> None:
+async def _attest(publisher: Publisher) -> None:
     beat = Heartbeat(
         text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state="in_sync", source=SOURCE
     )

@@ -1,6 +1,6 @@
 """The processes beside the server: `python -m bench.worker [--profile FILE] ROLE URL …`.
 
-builder and relay run until SIGTERM; the others measure one thing once and print it as a line of JSON. Each in a
+builder and relay run until SIGTERM; the others take one measurement once and print it as a line of JSON. Each in a
 fresh process, so that neither memory nor the garbage collector remembers what was measured before.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     setup_logging(LogConfig(level="warning"), service="bench")
     _calm_collector()  # as `serve` does; the bare clients have the benefit of it, too
-    profile = cProfile.Profile(time.process_time)  # waiting is nobody's time
+    profile = cProfile.Profile(time.process_time)  # waiting costs no CPU time
     if arguments.profile:
         profile.enable()
     try:

@@ -52,7 +52,7 @@ def test_a_schema_is_valid_and_tolerates_unknown_fields(signal: str) -> None:
         assert definition.get("additionalProperties", True) is not False
 
 
-def test_a_schema_tells_what_a_field_means_and_which_values_it_has() -> None:
+def test_a_schema_documents_what_a_field_means_and_which_values_it_has() -> None:
     fields = document("schemas/alert.json")["$defs"]["Alert"]["properties"]
     assert fields["state"]["description"] == "One of `pending`, `firing`, `resolved`."
     assert fields["op"]["default"] == "upsert"
@@ -108,11 +108,11 @@ def test_every_field_has_an_example(signal: str) -> None:
     """A field that no example shows could change its type without any golden message noticing."""
     decoded = [BY_SIGNAL[name].decode(payload) for name, payload in EXAMPLES.values() if name == signal]
     shown = {(type(message), field) for message in decoded for field in json.loads(encode(message))}
-    wanted = {(struct, field.encode_name) for struct in messages(signal) for field in msgspec.structs.fields(struct)}
-    assert wanted - shown == set()
+    expected = {(struct, field.encode_name) for struct in messages(signal) for field in msgspec.structs.fields(struct)}
+    assert expected - shown == set()
 
 
-# AsyncAPI: its own JSON Schema is on npm alone, so what it would find is looked for here.
+# AsyncAPI: its own JSON Schema is on npm alone, so what it would find is checked here.
 
 
 def references(node: object) -> Iterator[str]:

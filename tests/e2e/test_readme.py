@@ -120,7 +120,7 @@ def test_every_stored_message_begins_with_its_sentence(pipeline: Pipeline, strea
 
 
 def _run(command: list[str], seconds: float, directory: Path) -> str:
-    """The output of a program that may run for ever, after some seconds."""
+    """The output of a program that may run forever, after some seconds."""
     process = spawn(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, env={**os.environ, "NO_COLOR": "1"}
     )
@@ -144,7 +144,7 @@ def test_a_consumer_as_printed_prints_the_topology(pipeline: Pipeline, number: i
 
     lines = _run([sys.executable, str(program)], 8, tmp_path).splitlines()
 
-    # It appeared, or changed since: its connections come with the things that they lead to.
+    # It appeared, or changed since: its connections come with the entities that they lead to.
     assert [line for line in lines if line.startswith("nats_stream KGENTS_TOPOLOGY ")]
 
 
@@ -182,18 +182,18 @@ def test_a_nats_command_as_printed_shows_the_stream(pipeline: Pipeline, command:
         assert "--last-per-subject" not in words or "running" in out
 
 
-def test_a_thing_of_your_own_as_printed_appears(pipeline: Pipeline) -> None:
+def test_an_entity_of_your_own_as_printed_appears(pipeline: Pipeline) -> None:
     (command,) = commands("nats pub")
     _, _, subject, payload = shlex.split(command)
 
-    async def publish_and_look() -> bool:
+    async def publish_and_read() -> bool:
         client = await nats.connect(PRINTED_URL)
         await client.jetstream().publish(subject, payload.encode())
         await client.close()
-        (thing,) = await eventually(lambda: _snapshot("kgents.topology.local.custom.>", "KGENTS_TOPOLOGY"))
-        return thing["text"] == "custom ledger-cron appeared: running"
+        (entity,) = await eventually(lambda: _snapshot("kgents.topology.local.custom.>", "KGENTS_TOPOLOGY"))
+        return entity["text"] == "custom ledger-cron appeared: running"
 
-    assert asyncio.run(publish_and_look())
+    assert asyncio.run(publish_and_read())
 
 
 def test_the_configuration_as_printed_is_valid_but_for_its_files(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ async def equals_truth(bus: Bus, truth: Truth) -> bool:
     reducer = Reducer((), now_ns=NOW_NS)
     for entity in truth.entities.values():
         reducer.upsert(entity, time_ns=NOW_NS)
-    wanted = {
+    expected = {
         merged.ref: (merged.entity.status, [edge.peer for edge in merged.entity.connections])
         for merged in reducer.take()
         if merged.entity
@@ -41,7 +41,7 @@ async def equals_truth(bus: Bus, truth: Truth) -> bool:
         ref: (entity.status, [edge.peer for edge in entity.connections])
         for ref, entity in (await topology(bus)).items()
     }
-    return wanted == found
+    return expected == found
 
 
 @pytest.mark.parametrize("death", ["stop", "kill"])
@@ -124,8 +124,8 @@ async def test_a_poison_message_becomes_a_dead_letter_and_the_builder_goes_on(
         session = await bus.session()
         await session.request("kgents.entity.test.custom.pod.shop.poison", b'{"ref": "hunter2"}')
         await session.request("kgents.entity.test.custom.pod.shop.rubbish", b"\xff\x00")
-        stranger = make_entity("x", source="custom", ref=make_ref("x", cluster="another"), report_interval_s=60.0)
-        await session.request("kgents.entity.test.custom.pod.shop.x", encode(stranger))
+        foreign = make_entity("x", source="custom", ref=make_ref("x", cluster="another"), report_interval_s=60.0)
+        await session.request("kgents.entity.test.custom.pod.shop.x", encode(foreign))
         too_late = (
             b'{"ref": {"cluster": "test", "kind": "pod", "name": "f"}, "source": "s", "report_interval_s": 1e308}'
         )

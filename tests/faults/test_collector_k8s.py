@@ -87,4 +87,4 @@ async def test_the_standby_takes_over_without_a_word_too_many(
     said = await history(bus)
     assert await last_seq(bus, "KGENTS_ENTITY") == calm + 2 + 2 + 2  # three pods, each with its container
     assert sum(count for (_, op), count in said.items() if op == REMOVE) == 4
-    assert max(said.values()) == 2  # put, and put anew
+    assert max(said.values()) == 2  # put, and put again

@@ -90,26 +90,26 @@ async def quiet(bus: Bus, *names: str, for_s: float = 4) -> dict[str, int]:
 
 
 OUR_CONNECTIONS = ("nats_client", "nats_consumer")
-"""What a service that restarts really takes away and brings back, if a poll looks in between."""
+"""What a service that restarts really removes and adds again, if a poll falls in between."""
 
 
 async def test_restarting_everything_while_nothing_changes_adds_no_entity_and_removes_none(
     bus: Bus, pipeline: Pipeline
 ) -> None:
-    async def things() -> dict[Ref, str]:
+    async def known() -> dict[Ref, str]:
         return {ref: entity.uid for ref, entity in (await topology(bus)).items() if ref.kind not in OUR_CONNECTIONS}
 
     async def levels() -> dict[Ref, str]:
         return {ref: row.level for ref, row in (await health(bus)).items() if ref.kind not in OUR_CONNECTIONS}
 
     await quiet(bus, "KGENTS_TOPOLOGY", "KGENTS_HEALTH")
-    before = await things(), await levels()
+    before = await known(), await levels()
     start = await last_seq(bus, "KGENTS_TOPOLOGY")
 
     await pipeline.restart(bus)
     await quiet(bus, "KGENTS_TOPOLOGY", "KGENTS_HEALTH")
 
-    assert (await things(), await levels()) == before
+    assert (await known(), await levels()) == before
     assert [text for text in await messages(bus, "KGENTS_TOPOLOGY", after=start) if not is_ours(text)] == []
 
 
@@ -142,8 +142,8 @@ async def test_a_dead_collector_makes_its_entities_stale_and_unknown_and_removes
     bus: Bus, pipeline: Pipeline
 ) -> None:
     await quiet(bus, "KGENTS_TOPOLOGY")
-    things = set(await topology(bus))
-    assert things
+    known = set(await topology(bus))
+    assert known
 
     pipeline.processes["collector-nats"].kill()
 
@@ -152,11 +152,11 @@ async def test_a_dead_collector_makes_its_entities_stale_and_unknown_and_removes
 
     async def none_green() -> bool:
         rows = await health(bus)
-        return {row.level for ref, row in rows.items() if ref in things} == {"unknown"}
+        return {row.level for ref, row in rows.items() if ref in known} == {"unknown"}
 
     await eventually(all_stale, within_s=60)
     await eventually(none_green, within_s=30)
-    assert set(await topology(bus)) == things
+    assert set(await topology(bus)) == known
 
     pipeline.processes["collector-nats"].start()
 
@@ -170,7 +170,7 @@ async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsSer
     async with Pipeline(server, tmp_path) as pipeline:
         await pipeline.in_sync(bus)
         await quiet(bus, "KGENTS_TOPOLOGY")
-        things = set(await topology(bus))
+        known = set(await topology(bus))
         for name in ("collector-nats",):
             assert await pipeline.processes[name].stop() == 0
         blind = ServiceProcess(
@@ -188,7 +188,7 @@ async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsSer
             await eventually(says_degraded)
             await eventually(all_stale, within_s=60)
 
-        assert things <= set(await topology(bus))
+        assert known <= set(await topology(bus))
 
 
 async def test_a_thousand_healthy_entities_at_rest_are_calm(
@@ -221,7 +221,7 @@ async def test_a_thousand_healthy_entities_at_rest_are_calm(
         health_news = await last_seq(bus, "KGENTS_HEALTH") - before["KGENTS_HEALTH"]
 
     assert topology_news == 0
-    # That pulses have come at all is told once for each thing; jitter of four thousand samples is not.
+    # That pulses have come at all is reported once for each entity; jitter of four thousand samples is not.
     assert health_news <= 1001 + elapsed_s
 
 

@@ -1,4 +1,4 @@
-"""A service that is told to stop ends, whatever goes wrong at that moment."""
+"""A service that receives SIGTERM ends, whatever fails at that moment."""
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ async def test_a_conflict_while_stopping_does_not_keep_it_running(server: NatsSe
         assert await stop(process) == 0
 
 
-async def test_after_a_conflict_it_begins_anew(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+async def test_after_a_conflict_it_starts_over(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
     with started(LOSES_ITS_SUBJECTS_ONCE, server, tmp_path) as process:
         await in_sync(bus, "topology-builder")
         beat = await heartbeat(bus, "topology-builder")

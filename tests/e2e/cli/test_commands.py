@@ -11,7 +11,7 @@ from kgents_cli.app import COMMANDS
 from support.kgents_command import Kgents, run_kgents
 from support.nats_server import NatsServer
 
-NOBODY = "nats://127.0.0.1:9"
+NO_SERVER = "nats://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     "command", ["topology", "health", "watch", "provision", "get all", "describe pod x", "top", "alerts", "events"]
 )
 async def test_without_a_server_the_error_names_the_next_command(command: str, impatient: None) -> None:
-    code, out, err = await run_kgents(*command.split(), "--nats", NOBODY)
+    code, out, err = await run_kgents(*command.split(), "--nats", NO_SERVER)
     assert (code, out) == (1, "")
-    assert err.startswith(f"kgents: no NATS server at {NOBODY}")
+    assert err.startswith(f"kgents: no NATS server at {NO_SERVER}")
     assert "`kgents up`" in err
     assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", [["topology"], ["config", "check"], ["doctor"]])
-async def test_a_bad_configuration_is_told_whole(command: list[str], tmp_path: Path) -> None:
+async def test_every_fault_of_a_configuration_is_reported(command: list[str], tmp_path: Path) -> None:
     file = tmp_path / "kgents.yaml"
     file.write_text("nats: {urll: nats://a:1}\nlog: {level: loud}\n")
     code, out, err = await run_kgents(*command, "--config", str(file))
@@ -42,7 +42,7 @@ async def test_a_bad_configuration_is_told_whole(command: list[str], tmp_path: P
 
 
 async def test_flags_win_over_the_environment(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KGENTS__NATS__URL", NOBODY)
+    monkeypatch.setenv("KGENTS__NATS__URL", NO_SERVER)
     code, _, _ = await run_kgents("provision", "--nats", server.url)
     assert code == 0
 
@@ -113,7 +113,7 @@ async def test_doctor_finds_missing_streams_and_the_command_that_makes_them(kgen
     assert any(line.startswith("✘ streams differ") and "`kgents provision`" in line for line in out.splitlines())
 
 
-async def test_doctor_names_services_that_nobody_runs(kgents: Kgents) -> None:
+async def test_doctor_names_services_that_do_not_run(kgents: Kgents) -> None:
     await kgents("provision")
     code, out, _ = await kgents("doctor", "-o", "json")
     verdicts = [json.loads(line) for line in out.splitlines()]
@@ -122,8 +122,8 @@ async def test_doctor_names_services_that_nobody_runs(kgents: Kgents) -> None:
     assert any(verdict["text"].startswith("Docker: ") for verdict in verdicts)
 
 
-async def test_doctor_without_a_server_still_looks_at_this_machine(impatient: None) -> None:
-    code, out, _ = await run_kgents("doctor", "--nats", NOBODY)
+async def test_doctor_without_a_server_still_checks_this_machine(impatient: None) -> None:
+    code, out, _ = await run_kgents("doctor", "--nats", NO_SERVER)
     assert code == 1
     assert out.startswith("✘ no NATS server")
     assert "· Docker" in out or "· Kubernetes" in out

@@ -234,7 +234,7 @@ async def test_no_path_is_an_error_and_an_empty_list(shop: Client, kgents: Kgent
     assert "service/shop/cart and database/ledger are not connected" in err
 
 
-async def test_impact_tells_lost_from_impaired(shop: Client, kgents: Kgents) -> None:
+async def test_impact_distinguishes_lost_from_impaired(shop: Client, kgents: Kgents) -> None:
     code, out, _ = await kgents("impact", "node", "n3")
     rows = [tuple(line.split()[:2]) for line in out.splitlines()[1:]]
     assert code == 0

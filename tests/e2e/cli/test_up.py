@@ -100,15 +100,15 @@ async def test_the_cluster_of_a_kubeconfig_is_named_before_it_is_watched(
             while f"{kubeconfig} (context test)" not in said:
                 said = (await up.process.stdout.readline()).decode()
             assert not api.calls  # it was said first
-            wanted = {pod["metadata"]["name"] for pod in api.objects("pods")}
-            while wanted:
+            missing = {pod["metadata"]["name"] for pod in api.objects("pods")}
+            while missing:
                 said = (await up.process.stdout.readline()).decode()
-                wanted -= {name for name in wanted if f"pod shop/{name}" in said}
+                missing -= {name for name in missing if f"pod shop/{name}" in said}
             code, _, err = await up.end(signal.SIGTERM)
     assert code == 0, err
 
 
-async def test_a_kubeconfig_without_a_context_is_told_and_hinders_nothing(
+async def test_a_kubeconfig_without_a_context_is_reported_and_stops_no_other_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"

@@ -64,7 +64,7 @@ async def test_dead_resolver_holds_one_thread_and_no_poll_for_long(backend: str,
     assert lookups == [f"{backend}.dead"]
 
 
-async def test_name_is_looked_up_again_once_the_resolver_has_answered(
+async def test_name_is_resolved_again_once_the_resolver_has_answered(
     lookups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with aclosing(sources("invalid")["postgres"]) as source:

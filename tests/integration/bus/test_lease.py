@@ -26,7 +26,7 @@ Connect = Callable[[str], AbstractAsyncContextManager[Bus]]
 
 @asynccontextmanager
 async def instance(connect: Connect, name: str) -> AsyncIterator[Lease]:
-    """A process of its own, as far as NATS can tell; at its end it vanishes without a word."""
+    """A process of its own, as far as NATS can see; at its end it disconnects without releasing its lease."""
     async with connect(name) as bus:
         publisher = Publisher(bus)
         async with running(publisher.run()):

@@ -126,12 +126,12 @@ async def test_a_wrong_token_is_named_and_not_shown(start: Start) -> None:
 
 
 async def test_a_seed_that_the_server_does_not_know_is_named_and_not_shown(start: Start) -> None:
-    stranger = user_key()
+    unknown = user_key()
     async with start(nkey_config(user_key().public)) as server:
-        words = await why_not(NatsConfig(url=server.url, nkey_seed=Secret(stranger.seed)))
+        words = await why_not(NatsConfig(url=server.url, nkey_seed=Secret(unknown.seed)))
 
     assert LOGIN_REFUSED.search(words)
-    assert stranger.seed not in words
+    assert unknown.seed not in words
 
 
 async def test_the_creds_of_another_operator_are_named_and_not_shown(start: Start, secret: Path) -> None:
@@ -151,7 +151,9 @@ async def test_no_login_where_one_is_demanded_is_named(start: Start) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "SU", f"SU{'A' * 56}", "not a seed at all", "SUÄÖÜ"])
-async def test_a_seed_that_is_none_is_named_not_shown_and_mended(start: Start, secret: Path, damaged: str) -> None:
+async def test_a_malformed_seed_is_named_but_not_shown_and_works_once_fixed(
+    start: Start, secret: Path, damaged: str
+) -> None:
     key = user_key()
     secret.write_text(damaged)
     async with (
@@ -304,10 +306,10 @@ async def test_a_server_that_demands_tls_gets_it_unasked(start: Start, certifica
     async with start(certificates.server_config()) as server:
         words = await why_not(NatsConfig(url=server.url))
 
-    assert "certificate verify failed" in words.lower()  # its authority is private, and we were told of none
+    assert "certificate verify failed" in words.lower()  # its authority is private, and none is configured
 
 
-async def test_a_certificate_of_an_unknown_authority_is_named_and_mended(
+async def test_a_certificate_of_an_unknown_authority_is_named_and_works_once_fixed(
     start: Start, certificates: Certificates, tmp_path: Path
 ) -> None:
     trusted = tmp_path / "trusted.pem"
@@ -336,7 +338,7 @@ async def test_no_client_certificate_where_one_is_demanded_is_no_session(
     async with start(certificates.server_config("verify: true")) as server:
         words = await why_not(NatsConfig(url=server.url, tls=TlsConfig(ca_file=str(certificates.ca))))
 
-    assert words  # TLS 1.3 tells after the handshake: an alert that names the certificate, or just an end
+    assert words  # TLS 1.3 reports it after the handshake: an alert that names the certificate, or just an end
 
 
 async def test_a_client_certificate_that_is_corrected_connects_by_itself(
@@ -371,7 +373,9 @@ async def test_a_missing_tls_file_is_named_and_taken_up_when_it_comes(
 
 
 @pytest.mark.parametrize("damaged", ["ca_file", "cert_file", "key_file"])
-async def test_a_damaged_tls_file_is_named_and_mended(start: Start, certificates: Certificates, damaged: str) -> None:
+async def test_a_damaged_tls_file_is_named_and_works_once_fixed(
+    start: Start, certificates: Certificates, damaged: str
+) -> None:
     files = {"ca_file": certificates.ca, "cert_file": certificates.client, "key_file": certificates.client_key}
     async with start(certificates.server_config("verify: true")) as server:
         content = files[damaged].read_text()

@@ -69,7 +69,7 @@ def test_a_message_larger_than_the_bound_evicts_everything_even_itself(path: Pat
         assert (ids(outbox), len(outbox), outbox.bytes, outbox.evicted, outbox.last_id) == ([], 0, 0, 2, 2)
 
 
-def test_only_the_owner_may_look(path: Path) -> None:
+def test_only_the_owner_may_read_the_file(path: Path) -> None:
     with Outbox(path) as outbox:
         outbox.append(make_messages(1, 1))
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -84,7 +84,7 @@ Outbox(Path(sys.argv[1]))
 """
 
 
-def test_a_second_process_is_told_so(path: Path) -> None:
+def test_a_second_process_is_refused_with_the_reason(path: Path) -> None:
     with Outbox(path):
         other = subprocess.run([sys.executable, "-c", OPENER, str(path)], capture_output=True, check=False)
     expected = f"outbox {path}: another process has it open; give each process its own data directory"

@@ -1,4 +1,4 @@
-"""Logins that may not do all that is asked of them: the refused subject is named, and nothing hangs for ever."""
+"""Logins that may not do all that is asked of them: the refused subject is named, and no call hangs."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -177,7 +177,7 @@ async def test_following_begins_when_it_is_permitted(tmp_path: Path, caplog: pyt
             assert await following
 
 
-async def test_a_login_that_may_not_hear_its_answers_is_told_so(tmp_path: Path) -> None:
+async def test_a_login_that_may_not_read_its_replies_is_reported(tmp_path: Path) -> None:
     async with (
         serve(tmp_path, 'subscribe: { allow: "_INBOX_other.>" }') as server,
         Bus(login(server, "limited"), name="limited") as bus,

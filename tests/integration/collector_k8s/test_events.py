@@ -31,9 +31,9 @@ async def test_each_occurrence_is_reported_once_over_restarts(
     def happen(message: str, time: str = "2026-02-03T04:05:06Z") -> Json:
         return api.create(kube_objects.event(pod, "BackOff", message) | {"lastTimestamp": time})
 
-    async def are_told(*wanted: tuple[str, int]) -> None:
+    async def are_reported(*expected: tuple[str, int]) -> None:
         async def claim() -> bool:
-            return set(wanted) <= set(await reported(bus))
+            return set(expected) <= set(await reported(bus))
 
         await eventually(claim)
 
@@ -41,35 +41,37 @@ async def test_each_occurrence_is_reported_once_over_restarts(
         await in_sync(bus, "collector-k8s")
         again = happen("first")
         happen("in the same second")
-        await are_told(("first", 1), ("in the same second", 1))
+        await are_reported(("first", 1), ("in the same second", 1))
         collector.kill()
-        happen("in the same second, while nobody looked")
+        happen("in the same second, while the collector was down")
         happen("by a clock that is behind", "2026-02-03T04:05:00Z")
         api.patch("events", "shop", again["metadata"]["name"], {"count": 2, "lastTimestamp": "2026-02-03T04:06:00Z"})
         collector.start()
-        await are_told(("in the same second, while nobody looked", 1), ("by a clock that is behind", 1), ("first", 2))
+        await are_reported(
+            ("in the same second, while the collector was down", 1), ("by a clock that is behind", 1), ("first", 2)
+        )
         assert await collector.stop() == 0
         collector.start()
         happen("last")
-        await are_told(("last", 1))
+        await are_reported(("last", 1))
         api.compact()
         api.cut()
         happen("after a new list")
-        await are_told(("after a new list", 1))
+        await are_reported(("after a new list", 1))
     assert set((await reported(bus)).values()) == {1}
 
 
-async def test_events_that_may_not_be_seen_are_told_and_nothing_else_is_doubted(
+async def test_forbidden_events_are_reported_and_all_else_stays_attested(
     bus: Bus, api: KubeApi, collector: ServiceProcess
 ) -> None:
     api.forbid("events.events.k8s.io")
     async with collector:
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             beat = await heartbeat(bus, "collector-k8s")
             return beat is not None and beat.state == "in_sync" and "events: 403" in beat.reason
 
-        await eventually(is_told)
+        await eventually(is_reported)
         api.permit("events.events.k8s.io")
 
         async def is_well() -> bool:

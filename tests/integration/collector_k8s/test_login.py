@@ -1,4 +1,4 @@
-"""Kubeconfigs as kubectl reads them: which context, as whom, and what a login plugin is told and may answer."""
+"""Kubeconfigs as kubectl reads them: which context, as whom, and what a login plugin receives and may answer."""
 
 import base64
 import json
@@ -66,7 +66,7 @@ async def test_we_act_as_who_the_kubeconfig_says(tmp_path: Path) -> None:
     assert sent["Authorization"] == "Bearer t"
 
 
-async def test_nobody_is_impersonated_unasked(tmp_path: Path) -> None:
+async def test_no_one_is_impersonated_unless_configured(tmp_path: Path) -> None:
     assert not [name for name in await headers(tmp_path, {"token": "t"}) if name.startswith("Impersonate")]
 
 
@@ -96,7 +96,7 @@ async def test_a_kubeconfig_without_a_current_context_is_read_by_name(tmp_path: 
     assert "context: expected one of x, found none" in await refused(path)
 
 
-async def test_a_context_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+async def test_a_missing_context_is_reported_with_those_that_exist(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9")
     assert "context: expected one of x, found 'prod'" in await refused(path, "prod")
 
@@ -111,7 +111,7 @@ async def test_of_several_kubeconfigs_the_first_decides(tmp_path: Path, monkeypa
         assert client.url == "http://127.0.0.1:2"
 
 
-async def test_a_kubeconfig_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_kubeconfig_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert f"expected a kubeconfig, found none at {tmp_path / 'none'}" in await refused(None)
 
@@ -147,7 +147,7 @@ def credential(token: str | None = None, **status: Any) -> str:
         (f"echo '{credential('CANARY').replace('/v1', '/v1beta1')}'", f"no ExecCredential of {API}"),
     ],
 )
-async def test_a_plugin_that_gives_no_login_is_told_without_its_own_words(
+async def test_a_plugin_that_returns_no_login_is_reported_without_its_output(
     tmp_path: Path, script: str, words: str
 ) -> None:
     path = kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", user=plugin(script))
@@ -170,17 +170,17 @@ async def test_a_plugin_stands_beside_its_kubeconfig(tmp_path: Path) -> None:
     assert sent["Authorization"] == "Bearer t3"
 
 
-async def test_a_plugin_is_told_of_the_cluster_when_it_asks(tmp_path: Path) -> None:
-    told, authority = tmp_path / "told", tmp_path / "ca.pem"
+async def test_a_plugin_receives_the_cluster_when_it_asks(tmp_path: Path) -> None:
+    received, authority = tmp_path / "received", tmp_path / "ca.pem"
     authority.write_text("an authority")
-    script = f"echo \"$KUBERNETES_EXEC_INFO\" > {told}; echo '{credential('t')}'"
+    script = f"echo \"$KUBERNETES_EXEC_INFO\" > {received}; echo '{credential('t')}'"
     extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "prod"}}
     cluster: Json = {"certificate-authority": "ca.pem", "extensions": [extension]}
     for asks in (True, False):
         user = plugin(script, provideClusterInfo=asks)
         path = kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", user=user, **cluster)
         async with ApiClient(path, "", SystemClock()):
-            spec = json.loads(told.read_text())["spec"]
+            spec = json.loads(received.read_text())["spec"]
         assert spec.get("cluster") == (
             {
                 "server": "http://127.0.0.1:9",

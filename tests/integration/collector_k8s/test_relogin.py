@@ -67,7 +67,7 @@ async def test_another_current_context_is_not_followed(tmp_path: Path) -> None:
             assert not other.calls
 
 
-async def test_a_certificate_that_is_not_trusted_any_more_is_read_anew(tmp_path: Path) -> None:
+async def test_a_certificate_that_is_not_trusted_any_more_is_read_again(tmp_path: Path) -> None:
     async with KubeApi(is_tls=True) as old:
         path = old.kubeconfig(tmp_path / "kubeconfig")
         port = int(old.url.rpartition(":")[2])
@@ -83,7 +83,7 @@ async def test_a_certificate_that_is_not_trusted_any_more_is_read_anew(tmp_path:
 
 
 @pytest.mark.parametrize("place", ["server", "proxy-url"])
-async def test_a_password_in_a_url_is_not_told(tmp_path: Path, place: str) -> None:
+async def test_a_password_in_a_url_is_not_reported(tmp_path: Path, place: str) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=407)
 

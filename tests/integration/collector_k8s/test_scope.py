@@ -1,4 +1,4 @@
-"""What a collector is told to watch, and what it may: only that is shown, and what it cannot see stays as it was."""
+"""What a collector is configured and permitted to watch: only that is shown, and what it cannot see stays as it was."""
 
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ async def test_named_namespaces_need_a_role_in_each_and_show_nothing_else(
     assert {ref.kind for ref in found} == {"pod", "container", "deployment", "service"}
 
 
-async def test_a_namespace_without_a_role_is_told_and_hides_no_other(
+async def test_a_namespace_without_a_role_is_reported_and_hides_no_other(
     bus: Bus, server: NatsServer, busy: KubeApi, tmp_path: Path
 ) -> None:
     busy.authorize(role(Config(namespaces=["back"])), "back")
@@ -136,7 +136,7 @@ async def test_pods_that_cannot_be_seen_any_more_after_a_restart_stay(
         assert after == {ref: entity for ref, entity in before.items() if ref.kind != "service"}
 
 
-async def test_a_secret_that_nobody_names_any_more_goes_where_no_gateways_are_served(
+async def test_an_unreferenced_secret_is_removed_where_no_gateways_are_served(
     bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
 ) -> None:
     sources = [{"secretRef": {"name": "login"}}]
@@ -240,7 +240,7 @@ async def test_a_custom_resource_with_the_plural_of_a_built_in_one_takes_nothing
 
         await eventually(are_shown)
         api.compact()
-        api.cut()  # both are listed anew
+        api.cut()  # both are listed again
         api.create(kube_objects.make("serving.knative.dev/v1", "Service", "later", "shop"))
 
         async def has_come() -> bool:

@@ -102,17 +102,17 @@ async def test_no_secret_of_a_cluster_is_published_or_logged(
         beat = await heartbeat(bus, "collector-k8s")
         return beat is not None and beat.state == "degraded" and "pods: 403" in beat.reason
 
-    async def is_all_told() -> bool:
+    async def is_all_reported() -> bool:
         found = set(await entities(bus))
         said = b"\n".join(tape.messages)
-        wanted = {Ref("test", "pod", "pod-bare", "shop"), Ref("test", "postgres_cluster", "custom", "shop")}
-        return wanted <= found and said.count(b"kgents.event.") >= len(NOTES)
+        expected = {Ref("test", "pod", "pod-bare", "shop"), Ref("test", "postgres_cluster", "custom", "shop")}
+        return expected <= found and said.count(b"kgents.event.") >= len(NOTES)
 
     async with Tape(server.url) as tape:
         async with collector:
             await in_sync(bus, "collector-k8s")
-            await eventually(is_all_told)
-            hostile.token = "CANARY-new-token"  # 401, until the kubeconfig is written anew
+            await eventually(is_all_reported)
+            hostile.token = "CANARY-new-token"  # 401, until the kubeconfig is written again
             hostile.cut()
             hostile.kubeconfig(kubeconfig)
             hostile.patch("pods", "shop", "pod-bare", {"metadata": {"labels": {"step": "two"}}})

@@ -1,4 +1,4 @@
-"""An API server that falls silent, while its connections stay open: told soon, and no reason to wait once it speaks."""
+"""An API server that falls silent, while its connections stay open: reported soon, and no wait once it answers."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "ALIVE_S", 0.3)
 
 
-async def test_silence_is_told_and_the_watches_go_on_when_it_ends(
+async def test_silence_is_reported_and_the_watches_go_on_when_it_ends(
     bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
 ) -> None:
     config = Config(kubeconfig=str(api.kubeconfig(tmp_path / "kubeconfig")))
@@ -34,14 +34,14 @@ async def test_silence_is_told_and_the_watches_go_on_when_it_ends(
         async def is_in_sync() -> bool:
             return context.status.state == "in_sync"
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             return (context.status.state, context.status.reason) == ("degraded", f"{api.url}: no answer in time")
 
         await eventually(is_in_sync)
         await shows_what_is_there(bus, api)
         watches = set(api.watches)
         api.hang()
-        await eventually(is_told, within_s=5)
+        await eventually(is_reported, within_s=5)
         api.create(kube_objects.pod("later", "shop"))
         api.flow()
         await eventually(is_in_sync, within_s=5)

@@ -1,4 +1,4 @@
-"""Usage as pulses: what metrics.k8s.io gives is passed on, and what it does not give is told."""
+"""Usage as pulses: what metrics.k8s.io returns is published, and what it does not return is reported."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def refs(api: KubeApi) -> tuple[Ref, Ref]:
 
 
 async def says(context: Context[Config], *words: str) -> None:
-    """Wait until we vouch for what is published, and say this beside."""
+    """Wait until the collector attests what is published, with these words in its reason."""
 
     async def claim() -> bool:
         status = context.status
@@ -68,7 +68,7 @@ async def test_pods_and_nodes_have_pulses(
 
 
 @pytest.mark.parametrize("index", [0, 1])
-async def test_one_that_may_not_be_seen_is_told_and_the_other_still_has_pulses(
+async def test_a_forbidden_resource_is_reported_and_the_other_still_has_pulses(
     bus: Bus, server: NatsServer, api: KubeApi, config: Config, tmp_path: Path, index: int
 ) -> None:
     api.forbid(METRICS[index])
@@ -84,7 +84,7 @@ async def test_one_that_may_not_be_seen_is_told_and_the_other_still_has_pulses(
         await eventually(is_well)
 
 
-async def test_an_answer_that_is_too_large_is_told(
+async def test_an_answer_that_is_too_large_is_reported(
     server: NatsServer, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "ANSWER_BYTES_MAX", 500)

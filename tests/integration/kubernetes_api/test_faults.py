@@ -1,4 +1,4 @@
-"""Our stand-in when things break: each fault is what it says, and nothing is lost that a client could get back."""
+"""Our stand-in when requests and streams fail: each fault does what it says, and a client can recover the rest."""
 
 import asyncio
 from pathlib import Path

@@ -58,23 +58,23 @@ async def test_a_token_that_is_wrong(site: Site) -> None:
 
 
 async def test_a_user_without_rights(site: Site) -> None:
-    answer = await site.client.get(site.path("configmaps"), headers={"Impersonate-User": "kgents-nobody"})
+    answer = await site.client.get(site.path("configmaps"), headers={"Impersonate-User": "kgents-unknown"})
     assert_status(answer, 403, "Forbidden")
     assert answer.body["message"].startswith(
-        'configmaps is forbidden: User "kgents-nobody" cannot list resource "configmaps" in API group "" '
+        'configmaps is forbidden: User "kgents-unknown" cannot list resource "configmaps" in API group "" '
         f'in the namespace "{site.namespace}"'
     )
     assert answer.body["details"] == {"kind": "configmaps"}
 
 
 async def test_a_user_without_rights_over_all_namespaces(site: Site) -> None:
-    answer = await site.client.get("/apis/apps/v1/deployments", headers={"Impersonate-User": "kgents-nobody"})
+    answer = await site.client.get("/apis/apps/v1/deployments", headers={"Impersonate-User": "kgents-unknown"})
     assert_status(answer, 403, "Forbidden")
     assert "at the cluster scope" in answer.body["message"]
 
 
 async def test_a_resource_that_is_not_served_is_no_status_but_text(site: Site) -> None:
-    for path in ("/apis/kgents.example/v1/things", "/api/v1/things"):
+    for path in ("/apis/kgents.example/v1/widgets", "/api/v1/widgets"):
         answer = await site.client.get(path)
         assert (answer.status, answer.body) == (404, {})
         assert answer.text.strip() == "404 page not found"

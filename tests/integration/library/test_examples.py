@@ -54,7 +54,7 @@ async def open_shop(bus: Bus) -> None:
     await publish(bus, make_topology(ref=make_ref("ORDERS", kind="nats_stream", namespace="")))
 
 
-async def let_things_happen(bus: Bus) -> None:
+async def publish_changes(bus: Bus) -> None:
     """What a log begins with is what comes next: so it keeps coming."""
     session = await bus.session()
     pulse = kgents.ResourcePulse(ref=make_ref(), source="k8s", timestamp=NOW, interval_s=15, cpu_percent=3.1)
@@ -91,13 +91,13 @@ async def test_an_example_of_the_library_runs_as_printed(
 ) -> None:
     program = LIBRARY[number]
     await open_shop(bus)
-    happening = asyncio.create_task(let_things_happen(bus))
+    publishing = asyncio.create_task(publish_changes(bus))
     try:
         line = expected(program)
         assert line in await run_until_printed(program.replace(PRINTED_URL, server.url), line, tmp_path)
     finally:
-        happening.cancel()
-        await asyncio.wait([happening])
+        publishing.cancel()
+        await asyncio.wait([publishing])
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class Follower:
         await eventually(claim, within_s)
 
     @property
-    def told(self) -> list[tuple[str, str | None]]:
+    def received(self) -> list[tuple[str, str | None]]:
         return [
             (change.subject.rpartition(".")[2], change.new.status if change.new else None)
             for batch in self.batches
@@ -72,7 +72,7 @@ async def test_an_empty_stream_is_caught_up_at_once(bus: Bus) -> None:
     async with running(follower.run()):
         await follower.until_caught_up()
 
-    assert follower.told == []
+    assert follower.received == []
 
 
 async def test_a_snapshot_holds_the_last_value_of_each_subject_and_changes_follow(
@@ -84,13 +84,13 @@ async def test_a_snapshot_holds_the_last_value_of_each_subject_and_changes_follo
     follower = Follower(bus)
     async with running(follower.run()):
         await follower.until_caught_up()
-        snapshot = list(follower.told)
+        snapshot = list(follower.received)
         await put(writer, make_entity("b", status="pending"))
         writer.remove(subject_of(make_entity("a")), make_removal(make_entity("a")))
-        await follower.until(lambda: len(follower.told) == 4)
+        await follower.until(lambda: len(follower.received) == 4)
 
     assert snapshot == [("b", "running"), ("a", "failed")]
-    assert follower.told[2:] == [("b", "pending"), ("a", None)]
+    assert follower.received[2:] == [("b", "pending"), ("a", None)]
     assert list(follower.table.rows) == [subject_of(make_entity("b"))]
 
 
@@ -99,9 +99,9 @@ async def test_exactly_one_batch_is_the_mark(bus: Bus, writer: StateTable[Entity
     follower = Follower(bus)
     async with running(follower.run()):
         await follower.until_caught_up()
-        assert len(follower.told) == 1200
+        assert len(follower.received) == 1200
         await put(writer, make_entity("later"))
-        await follower.until(lambda: len(follower.told) == 1201)
+        await follower.until(lambda: len(follower.received) == 1201)
 
     assert sum(batch.caught_up for batch in follower.batches) == 1
 
@@ -119,7 +119,7 @@ async def test_resuming_gives_what_was_missed_and_nothing_twice(bus: Bus, writer
     async with running(second.run()):
         await second.until_caught_up()
 
-    assert sorted(second.told) == [("a", None), ("c", "running")]
+    assert sorted(second.received) == [("a", None), ("c", "running")]
 
 
 async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus, writer: StateTable[Entity]) -> None:
@@ -132,7 +132,7 @@ async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus
     async with running(second.run()):
         await second.until_caught_up()
 
-    assert second.told == [("a", "running")]
+    assert second.received == [("a", "running")]
 
 
 async def test_a_message_lost_on_its_way_is_read_again(
@@ -152,10 +152,10 @@ async def test_a_message_lost_on_its_way_is_read_again(
     async with running(follower.run()):
         await follower.until_caught_up()
 
-    assert [name for name, _ in follower.told] == [f"p{number}" for number in range(1200)]
+    assert [name for name, _ in follower.received] == [f"p{number}" for number in range(1200)]
 
 
-async def test_a_stream_made_anew_is_a_reset_and_what_is_gone_is_removed(
+async def test_a_recreated_stream_is_a_reset_and_what_is_gone_is_removed(
     bus: Bus, table: StateTable[Entity], publisher: Publisher
 ) -> None:
     async with running(table.run()):
@@ -170,7 +170,7 @@ async def test_a_stream_made_anew_is_a_reset_and_what_is_gone_is_removed(
         await fresh.load(now_ns=NOW_NS)
         async with running(fresh.run()):
             await put(fresh, make_entity("b", status="failed"))
-        await follower.until(lambda: ("a", None) in follower.told, within_s=30)
+        await follower.until(lambda: ("a", None) in follower.received, within_s=30)
 
     assert list(follower.table.rows) == [subject_of(make_entity("b"))]
     assert sum(batch.caught_up for batch in follower.batches) == 2
@@ -189,7 +189,7 @@ async def test_kill_and_restart_of_the_server_lose_and_repeat_nothing(
                 writer.put(subject_of(make_entity(f"p{number}")), make_entity(f"p{number}", status=f"s{round_}"))
             await server.start()
         await put(writer, make_entity("last"))
-        await follower.until(lambda: ("last", "running") in follower.told, within_s=30)
+        await follower.until(lambda: ("last", "running") in follower.received, within_s=30)
 
     assert {subject: row.message for subject, row in follower.table.rows.items()} == {
         subject: row.message for subject, row in writer.rows.items()
@@ -211,7 +211,7 @@ async def test_a_message_that_cannot_be_read_is_reported_and_the_rest_goes_on(
         await follower.until_caught_up()
 
     ((delivery, reason),) = [each for batch in follower.batches for each in batch.malformed]
-    assert follower.told == [("a", "running"), ("b", "running")]
+    assert follower.received == [("a", "running"), ("b", "running")]
     assert delivery.subject.endswith(".poison")
     assert "hunter2" not in reason
 
@@ -237,6 +237,6 @@ async def test_a_paused_server_is_noticed_and_nothing_is_lost(
         writer.put(subject_of(make_entity("a")), make_entity("a"))
         await asyncio.sleep(7)
         server.resume()
-        await follower.until(lambda: ("a", "running") in follower.told, within_s=30)
+        await follower.until(lambda: ("a", "running") in follower.received, within_s=30)
 
-    assert follower.told == [("a", "running")]
+    assert follower.received == [("a", "running")]

@@ -67,7 +67,7 @@ async def test_while_nats_is_away_only_the_latest_of_each_subject_waits(
     assert {row.message.reason for row in writer.rows.values()} == {str(number) for number in range(9_990, 10_000)}
 
 
-async def test_a_thing_that_comes_back_after_its_removal_is_published(writer: Table, publisher: Publisher) -> None:
+async def test_an_entity_that_comes_back_after_its_removal_is_published(writer: Table, publisher: Publisher) -> None:
     writer.put(subject_of(A), A)
     writer.remove(subject_of(A), make_removal(A))
     writer.put(subject_of(A), A)
@@ -81,7 +81,7 @@ async def test_a_thing_that_comes_back_after_its_removal_is_published(writer: Ta
     assert writer.rows[subject_of(A)].message == A
 
 
-async def test_a_row_that_the_server_dropped_in_time_is_published_anew(
+async def test_a_row_that_the_server_dropped_in_time_is_published_again(
     writer: Table, publisher: Publisher, bus: Bus
 ) -> None:
     writer.put(subject_of(A), A, ttl_s=1)
@@ -167,7 +167,7 @@ async def test_without_the_lease_nothing_is_sent(bus: Bus, publisher: Publisher,
     assert publisher.stored == 0
 
 
-async def test_a_flush_waits_for_what_is_wished_while_it_waits(writer: Table) -> None:
+async def test_a_flush_waits_for_what_is_put_while_it_waits(writer: Table) -> None:
     async def keep_wishing() -> None:
         for number in range(50):
             writer.put(subject_of(A), make_entity("a", reason=str(number)))
@@ -245,12 +245,12 @@ async def test_a_removal_names_the_incarnation_that_is_published(writer: Table, 
     assert (removal.op, removal.uid) == ("remove", "first" if stream.last_seq == 2 else "second")
 
 
-async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
+async def test_the_history_of_a_removed_entity_expires_before_its_removal_does(
     bus: Bus, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
     monkeypatch.setattr(tombstones, "HISTORY_OF_REMOVED_S", 0)
-    thing = TopologyEntity(text="", ref=A.ref, status="running")
+    entity = TopologyEntity(text="", ref=A.ref, status="running")
     subject = A.ref.subject("topology")
     topology = StateTable(
         bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology", cluster="test")], publisher=publisher
@@ -261,7 +261,7 @@ async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
             topology.put(subject, TopologyEntity(text="", ref=A.ref, status=status))
             async with within(10):
                 await topology.flush()
-        topology.remove(subject, TopologyEntity(text="", ref=thing.ref, op="remove"))
+        topology.remove(subject, TopologyEntity(text="", ref=entity.ref, op="remove"))
         session = await bus.session()
 
         async def is_alone() -> bool:
@@ -270,7 +270,7 @@ async def test_the_history_of_a_removed_thing_goes_before_its_removal_does(
 
         await eventually(is_alone)
 
-        topology.put(subject, thing)  # and its return is no conflict
+        topology.put(subject, entity)  # and its return is no conflict
         async with within(10):
             await topology.flush()
 

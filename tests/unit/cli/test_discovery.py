@@ -15,7 +15,7 @@ def test_a_finding_is_one_sentence() -> None:
     assert MISSING.text == "not found: needs a server on 127.0.0.1:6333"
 
 
-def test_a_collector_is_useful_where_it_finds_something_or_is_told_of_it() -> None:
+def test_a_collector_is_useful_where_it_finds_a_target_or_is_given_one() -> None:
     assert useful([MISSING, LOCKED], INSTALLED, ()) == ["collector-nats", "topology-builder"]
     assert useful([MISSING, HERE, LOCKED], INSTALLED, ()) == ["collector-db", "collector-nats", "topology-builder"]
     assert useful([MISSING, LOCKED], INSTALLED, {"collector-k8s", "collector-db"}) == INSTALLED

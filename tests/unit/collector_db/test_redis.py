@@ -168,7 +168,7 @@ def test_ceiling_is_the_one_that_is_reached_first(
         ),
         ({"rdb_last_bgsave_status": "err"}, "degraded", "snapshot failed"),
         ({"aof_enabled": "1", "aof_last_write_status": "err"}, "degraded", "append-only file failed"),
-        ({"aof_enabled": "0", "aof_last_write_status": "err"}, "healthy", ""),  # it was given up since
+        ({"aof_enabled": "0", "aof_last_write_status": "err"}, "healthy", ""),  # it is off since
         ({"used_memory": str(100 * MIB)}, "overloaded", "memory full"),
         ({"used_memory": str(100 * MIB), "maxmemory_policy": "allkeys-lfu"}, "healthy", ""),
         ({"connected_clients": "98", "connected_slaves": "2"}, "overloaded", "saturated"),

@@ -16,7 +16,7 @@ LINES_MAX = 400
 HEAPS = {"manager", "helper", "helpers", "util", "utils", "base", "common"}
 """Words in a module's name that say nothing of what it does, so that anything may end up in it."""
 SECTIONS = ["Flow", "Subjects", "Configuration", "Rights", "What it costs", "Limits", "When it is wrong"]
-"""What an operator looks for in a service's README, in this order; a service may have more to say in between."""
+"""What an operator needs from a service's README, in this order; a service may have more to say in between."""
 
 
 def toml(path: Path) -> dict[str, Any]:

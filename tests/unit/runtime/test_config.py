@@ -360,7 +360,7 @@ class TestSecretSettings:
 
 
 class TestSecret:
-    def test_a_rotated_file_is_read_anew(self, tmp_path: Path) -> None:
+    def test_a_rotated_file_is_read_again(self, tmp_path: Path) -> None:
         path = tmp_path / "secret"
         secret = Secret(path)
         path.write_text("old")

@@ -91,7 +91,7 @@ def test_our_line_says_who_where_and_what(stream: io.StringIO) -> None:
     }
 
 
-def test_a_line_of_a_library_looks_the_same(stream: io.StringIO) -> None:
+def test_a_line_of_a_library_has_the_same_form(stream: io.StringIO) -> None:
     send("lost %s", "a server", at=0.0)
     assert line(stream) == {
         "timestamp": "1970-01-01T00:00:00Z",

@@ -82,7 +82,7 @@ def test_an_ini_file_says_the_same_and_interpolates_nothing(tmp_path: Path) -> N
         ("[svc]\ns3cret\n", ".ini", {}, "expected INI, found"),
     ],
 )
-def test_a_fault_is_told_with_its_place_and_never_quotes_the_file(
+def test_a_fault_is_reported_with_its_place_and_never_quotes_the_file(
     tmp_path: Path, text: str, suffix: str, variables: dict[str, str], words: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -91,7 +91,7 @@ def test_a_fault_is_told_with_its_place_and_never_quotes_the_file(
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_ini_value_where_a_section_stands_is_told_without_quoting_it(tmp_path: Path) -> None:
+def test_an_ini_value_where_a_section_belongs_is_reported_without_quoting_it(tmp_path: Path) -> None:
     path = tmp_path / "kgents.ini"
     path.write_text("[kgents]\nnats = hunter2\n[nats]\nurl = nats://x:4222\n")
     with pytest.raises(UnusableFileError, match=r"expected \[nats\] to be a section") as raised:

@@ -19,7 +19,7 @@ def with_traffic(**figures: float) -> TopologyEntity:
 
 
 @pytest.mark.parametrize(
-    ("published", "wanted", "expected"),
+    ("published", "desired", "expected"),
     [
         pytest.param(100.0, 119.0, True, id="within a fifth"),
         pytest.param(100.0, 121.0, False, id="beyond a fifth"),
@@ -27,17 +27,17 @@ def with_traffic(**figures: float) -> TopologyEntity:
         pytest.param(0.0, 1.1, False, id="above the floor"),
     ],
 )
-def test_traffic_counts_as_news_against_the_published_value(published: float, wanted: float, expected: bool) -> None:
-    assert same(with_traffic(requests_per_sec=published), with_traffic(requests_per_sec=wanted)) is expected
+def test_traffic_counts_as_news_against_the_published_value(published: float, desired: float, expected: bool) -> None:
+    assert same(with_traffic(requests_per_sec=published), with_traffic(requests_per_sec=desired)) is expected
 
 
 def test_slow_drift_is_published_in_the_end() -> None:
     published = with_traffic(requests_per_sec=100.0)
     listed = 0
     for step in range(1, 11):
-        wanted = with_traffic(requests_per_sec=100.0 * 1.09**step)
-        if not same(published, wanted):
-            published, listed = wanted, listed + 1
+        desired = with_traffic(requests_per_sec=100.0 * 1.09**step)
+        if not same(published, desired):
+            published, listed = desired, listed + 1
 
     assert listed >= 3
 
@@ -54,7 +54,7 @@ def test_a_new_entity_appears() -> None:
     assert describe(None, make_merged()).text == "pod shop/cart-7f appeared: running"
 
 
-def test_a_changed_status_is_told_with_its_reason_and_the_one_before() -> None:
+def test_a_changed_status_carries_its_reason_and_the_one_before() -> None:
     listed = describe(make_merged(), make_merged(status="failed", reason="OOMKilled"))
 
     assert listed.text == "pod shop/cart-7f is failed (OOMKilled), was running"
