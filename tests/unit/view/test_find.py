@@ -57,15 +57,23 @@ def test_every_entity_is_found_by_its_path() -> None:
 
 def test_one_is_the_only_one() -> None:
     assert one("cart-7f", ALL) == CART
-    with pytest.raises(NotFoundError, match=r"found 2: deployment/shop/cart, service/pay/cart$"):
+    with pytest.raises(NotFoundError, match=r"found 2: deployment/shop/cart, service/pay/cart; name one of them$"):
         one("cart", ALL)
     with pytest.raises(NotFoundError, match=r"found node/n1 in the clusters prod, test; name one of them"):
         one("n1", ALL)
 
 
+@pytest.mark.parametrize("text", ["custom/x", "prod/custom/x"])
+def test_an_entity_without_namespace_is_named_by_its_path(text: str) -> None:
+    bare, namespaced = Ref("prod", "custom", "x"), Ref("prod", "custom", "x", "shop")
+    assert one(text, [namespaced, bare]) == bare
+    assert one("custom/shop/x", [namespaced, bare]) == namespaced
+    assert matches("x", [namespaced, bare]) == [bare, namespaced]
+
+
 def test_many_candidates_are_cut() -> None:
     refs = [Ref("prod", "pod", f"cart-{number:02}", "shop") for number in range(LISTED_MAX + 3)]
-    with pytest.raises(NotFoundError, match=rf"found {LISTED_MAX + 3}: .*cart-09 and 3 more$"):
+    with pytest.raises(NotFoundError, match=rf"found {LISTED_MAX + 3}: .*cart-09 and 3 more; name one of them$"):
         one("cart", refs)
 
 

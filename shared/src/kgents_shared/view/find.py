@@ -14,10 +14,11 @@ LISTED_MAX: Final = 10
 COMPARED_MAX: Final = 20_000
 """Names that are compared for a suggestion: each takes about ten microseconds."""
 
-_EXACT: Final = 0
-_BEGINNING: Final = 1
-_PART: Final = 2
-_NO_MATCH: Final = 3
+_PATH: Final = 0
+_EXACT: Final = 1
+_BEGINNING: Final = 2
+_PART: Final = 3
+_NO_MATCH: Final = 4
 
 
 def path_of(ref: Ref) -> str:
@@ -28,9 +29,9 @@ def path_of(ref: Ref) -> str:
 def matches(text: str, refs: Iterable[Ref]) -> list[Ref]:
     """The entities that a text may mean, sorted by name.
 
-    Those with exactly that name if there are any, else those whose name begins so, else those whose name contains it.
-    The name may be preceded by the kind, the namespace, both, or the cluster and both: `pod/cart`, `shop/cart`,
-    `pod/shop/cart`, `prod/pod/shop/cart`.
+    Those whose path it is if there are any (`custom/x` is then never `custom/shop/x`), else those with exactly that
+    name, else those whose name begins so, else those whose name contains it. The name may be preceded by the kind, the
+    namespace, both, or the cluster and both: `pod/cart`, `shop/cart`, `pod/shop/cart`, `prod/pod/shop/cart`.
     """
     texts = _readings(text)
     by_rank: dict[int, list[Ref]] = {}
@@ -59,7 +60,9 @@ def _ambiguous(text: str, found: list[Ref]) -> str:
         clusters = ", ".join(sorted(ref.cluster for ref in found))
         return f"expected one entity for {text!r}, found {names[0]} in the clusters {clusters}; name one of them"
     more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
-    return f"expected one entity for {text!r}, found {len(names)}: {', '.join(names[:LISTED_MAX])}{more}"
+    return (
+        f"expected one entity for {text!r}, found {len(names)}: {', '.join(names[:LISTED_MAX])}{more}; name one of them"
+    )
 
 
 def _unknown(text: str, refs: list[Ref]) -> str:
@@ -85,6 +88,8 @@ def _readings(text: str) -> tuple[str, ...]:
 
 
 def _rank(text: str, ref: Ref) -> int:
+    if text in (path_of(ref), f"{ref.cluster}/{path_of(ref)}"):
+        return _PATH
     best = _NO_MATCH
     for prefix in _prefixes(ref):
         rest = text[len(prefix) :]
