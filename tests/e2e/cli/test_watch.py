@@ -81,6 +81,26 @@ async def test_a_reader_that_leaves_ends_it_quietly(server: NatsServer, client: 
     assert out.rstrip().endswith("there")
 
 
+@pytest.mark.parametrize(
+    "command", ["watch", "watch 'kgents.event.>' --since 1m", "get pods -w", "get pods -w -o json", "events -w"]
+)
+async def test_a_reader_that_leaves_ends_it_while_nothing_is_published(
+    command: str, server: NatsServer, client: Client
+) -> None:
+    await publish(client, TopologyEntity(text="there", ref=CART))
+    await client.jetstream().publish("kgents.event.prod.k8s.pod.shop.cart-7f", b'{"text":"there","severity":"info"}')
+    process = await spawn_async(
+        "sh",
+        "-c",
+        f"{PROGRAM} {command} --nats {server.url} | head -1",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    code, out, err = await result_of(process)
+    assert (code, err) == (0, "")
+    assert out
+
+
 async def keep_publishing(client: Client) -> None:
     while True:
         await publish(client, TopologyEntity(text="there", ref=CART))

@@ -1,6 +1,11 @@
 """Lines → stdout, notes → stderr; colour only for people."""
 
+import asyncio
+import os
+import stat
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, TextIO
 
 from kgents_cli.moment import local_time
@@ -54,6 +59,38 @@ def say_line(line: Line) -> None:
     at = local_time(line.at)
     level = painted(f"{line.level:<8}", line.level, sys.stdout)
     say(f"{painted(at, 'dim', sys.stdout)}  {level}  {line.text}")
+
+
+@asynccontextmanager
+async def until_reader_leaves() -> AsyncIterator[None]:
+    """For what prints until it is stopped: end it as soon as the reader of a pipe has left (`| head`).
+
+    Without this only the next line would find the pipe closed, and in a quiet system none may come for hours.
+
+    Raises:
+        BrokenPipeError: the reader has left.
+    """
+    pipe = sys.stdout.fileno()
+    if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        loop.remove_reader(pipe)
+        presence.reschedule(loop.time())
+
+    try:
+        async with asyncio.timeout(None) as presence:
+            loop.add_reader(pipe, leave)  # the end that is written to becomes readable only when the other one closes
+            try:
+                yield
+            finally:
+                loop.remove_reader(pipe)
+    except TimeoutError:
+        if not presence.expired():
+            raise
+        raise BrokenPipeError from None
 
 
 def note(line: str) -> None:

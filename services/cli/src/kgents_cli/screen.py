@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Final
 
-from kgents_cli.output import note, say, say_line, say_record
+from kgents_cli.output import note, say, say_line, say_record, until_reader_leaves
 from kgents_cli.query import listed
 from kgents_cli.sentence import line_of, record_of
 from kgents_cli.tree import tree
@@ -30,7 +30,7 @@ SHOWN: Final[Mapping[str, list[str]]] = {signal: [subjects.pattern(signal)] for 
 
 async def show_records(bus: Bus, now_ns: int) -> None:
     """Print every message as it is, the state first. Never returns."""
-    async with aclosing(feed(bus, SHOWN, now_ns=now_ns)) as batches:
+    async with until_reader_leaves(), aclosing(feed(bus, SHOWN, now_ns=now_ns)) as batches:
         async for _, batch in batches:
             for each in batch.deliveries:
                 say_record(record_of(each))
@@ -39,7 +39,7 @@ async def show_records(bus: Bus, now_ns: int) -> None:
 async def show_tree(bus: Bus, now_ns: int) -> None:
     """Print the topology once it has settled, then every change. Never returns."""
     screen = _Screen()
-    async with asyncio.TaskGroup() as tasks:
+    async with until_reader_leaves(), asyncio.TaskGroup() as tasks:
         tasks.create_task(screen.follow(bus, now_ns))
         await screen.settled()
         screen.begin()

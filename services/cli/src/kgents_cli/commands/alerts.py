@@ -9,7 +9,7 @@ import click
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import local_time, span
 from kgents_cli.options import Target, output_option
-from kgents_cli.output import note, say, say_line, say_record
+from kgents_cli.output import note, say, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, query_options, read, require_watchable
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
@@ -109,7 +109,8 @@ async def _watch(bus: Bus, query: Query, *, as_json: bool) -> None:
     """Print every alert message that comes. Never returns."""
     test = query.selection.subject_test("alert")
     filters = {"alert": query.selection.filters("alert")}
-    async with aclosing(feed(bus, filters, now_ns=query.now_ns, since=query.asked_at)) as batches:
+    batches = feed(bus, filters, now_ns=query.now_ns, since=query.asked_at)
+    async with until_reader_leaves(), aclosing(batches):
         async for _, batch in batches:
             for each in batch.deliveries:
                 if test(each.subject):

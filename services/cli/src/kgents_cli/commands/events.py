@@ -11,7 +11,7 @@ from kgents_cli.complete import complete_paths
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option
-from kgents_cli.output import note, say_line, say_record
+from kgents_cli.output import note, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, find_one, query_options, require_watchable, spelled
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
@@ -63,7 +63,7 @@ async def _events(
                 return
             selection = _only(view.ref)
         if watch:
-            async with aclosing(_batches(bus, selection, query, since)) as batches:
+            async with until_reader_leaves(), aclosing(_batches(bus, selection, query, since)) as batches:
                 async for batch in batches:
                     for each in batch.deliveries:
                         say_record(record_of(each)) if output == "json" else say_line(line_of(each))

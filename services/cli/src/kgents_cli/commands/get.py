@@ -15,7 +15,7 @@ from kgents_cli.complete import complete_kinds, complete_names
 from kgents_cli.connection import connected, require_state
 from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
-from kgents_cli.output import say, say_record
+from kgents_cli.output import say, say_record, until_reader_leaves
 from kgents_cli.pulses import last_pulses
 from kgents_cli.query import Query, listed, query_options, read, require_any, require_watchable
 from kgents_cli.records import say_views
@@ -179,7 +179,7 @@ async def _watch(bus: Bus, query: Query, output: str) -> None:
     """Print what is there, then every change. Never returns."""
     live = Live(bus, query.selection, now_ns=query.now_ns)
     show = _Watching(query, output)
-    async with aclosing(live.updates()) as updates:
+    async with until_reader_leaves(), aclosing(live.updates()) as updates:
         async for update in updates:
             for change in update.changes:
                 show.take(change)

@@ -10,7 +10,7 @@ from kgents_cli import selection
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option, target_options
-from kgents_cli.output import say_line, say_record
+from kgents_cli.output import say_line, say_record, until_reader_leaves
 from kgents_cli.sentence import line_of, record_of
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import subjects
@@ -74,7 +74,8 @@ async def _watch(
     filters = {signal: [filter_] for signal, filter_ in selected.items()}
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[signal] for signal in selected])
-        async with aclosing(feed(bus, filters, now_ns=unix_ns(now), since=since)) as batches:
+        batches = feed(bus, filters, now_ns=unix_ns(now), since=since)
+        async with until_reader_leaves(), aclosing(batches):
             async for _, batch in batches:
                 for each in batch.deliveries:
                     show(each)
