@@ -18,6 +18,7 @@ from kgents_shared.contract.topology import TopologyEntity
 from support.build import NOW_NS, make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
+from support.state import remake
 from support.waiting import eventually, within
 
 A = make_entity("a")
@@ -134,6 +135,27 @@ async def test_a_foreign_write_elsewhere_under_our_subjects_is_found_by_the_audi
             await task
 
     assert raised.group_contains(SteppedDownError)
+
+
+async def test_a_stream_that_is_created_again_makes_the_writer_step_down_though_its_newest_message_was_to_expire(
+    table: Table, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
+    task = asyncio.create_task(table.run())
+    b = make_entity("b")
+    for message in (A, b):
+        table.put(subject_of(message), message)
+    await flushed(table)
+    table.remove(subject_of(b), make_removal(b))
+    await flushed(table)
+    await asyncio.sleep(0.5)  # the audit knows the stream, and has accepted the removal as the newest message
+
+    await remake(bus, "KGENTS_ENTITY")
+    with pytest.raises(ExceptionGroup) as raised:
+        async with within(10):
+            await task
+
+    assert raised.group_contains(SteppedDownError, match="created again")
 
 
 async def test_the_writing_of_another_source_is_no_foreign_write(

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import newest
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import TTL
 from kgents_shared.bus.pull import headers_since
@@ -58,6 +59,7 @@ class StateAudit:
         self._table = table
         self._newest_seq = 0
         self._expiring_seq = 0  # of a newest message that the server will drop by itself
+        self._stream_created = ""
 
     def note(self, seq: int, *, expires: bool) -> None:
         """The table knows of a message; `expires` if the server will drop it by itself."""
@@ -76,6 +78,7 @@ class StateAudit:
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
                     await self._table.tombstones.purge_history(session, self._stream)
+                await self._check_incarnation(session)
                 known = self._newest_seq
                 lasts = [await newest(self._bus, self._stream, each) for each in self._filters]
                 found = max(lasts, key=lambda last: last.seq if last else 0)
@@ -88,6 +91,20 @@ class StateAudit:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(AUDIT_INTERVAL_S if is_done else AUDIT_INTERVAL_S / 30):
                         await session.lost.wait()
+
+    async def _check_incarnation(self, session: Session) -> None:
+        """Find a stream that was deleted and created again: its sequences say nothing of what we stored.
+
+        The newest message alone does not show it, where the newest that we know was to expire.
+        """
+        try:
+            created = (await stream_info(session, self._stream)).created
+        except BusError as error:  # also a lost session; the next check follows
+            _log.warning("audit_failed", stream=self._stream, error=str(error))
+            return
+        if self._stream_created not in ("", created):
+            raise SteppedDownError(f"{self._stream} was created again at {created}, without what was published")
+        self._stream_created = created
 
     async def _audited_until(self, session: Session, audited: int) -> int:
         """Check everything behind a sequence, up to what is still on its way to us; returns how far that is."""
