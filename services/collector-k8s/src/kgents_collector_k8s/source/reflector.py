@@ -15,6 +15,7 @@ import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
 from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError, Status
+from kgents_collector_k8s.source.messages import NOTHING, Head, Headed, Line, Page, PageMetadata, ends_initial_events
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -49,8 +50,6 @@ STREAM_TRIES: Final = 2
 
 _OPEN: Final = "OPEN"
 """Our own event type: the server has accepted the watch, though it may not send anything for long."""
-_NOTHING: Final = msgspec.Raw(b"{}")
-_INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 _log = structlog.get_logger(__name__)
 
 
@@ -76,42 +75,6 @@ class Sink(Protocol[O_contra]):
     def wants_more(self) -> bool:
         """Whether objects were left out that only a new list can bring."""
         ...
-
-
-class _Head(msgspec.Struct, rename="camel", frozen=True):
-    """The part that must be readable of any object."""
-
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
-class _Headed(msgspec.Struct, frozen=True):
-    metadata: _Head = _Head()
-
-
-class _Marks(msgspec.Struct, frozen=True):
-    annotations: dict[str, str] | None = None
-
-
-class _Marked(msgspec.Struct, frozen=True):
-    metadata: _Marks = _Marks()
-
-
-class _Line(msgspec.Struct, frozen=True):
-    type: str
-    object: msgspec.Raw = _NOTHING
-
-
-class _PageMetadata(msgspec.Struct, rename="camel", frozen=True):
-    resource_version: str = ""
-    continue_: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct, frozen=True):
-    metadata: _PageMetadata
-    items: list[msgspec.Raw] | None = None
 
 
 class _NoStreamedListError(Exception):
@@ -184,11 +147,11 @@ class Reflector(Generic[O]):
     async def _list(self) -> tuple[set[Key], str]:
         """Page by page, all of one version: always the newest, so that it never goes back in time."""
         keys: set[Key] = set()
-        page = _Page(_PageMetadata())
+        page = Page(PageMetadata())
         while True:
             following = {"continue": page.metadata.continue_} if page.metadata.continue_ else {}
             params = {"limit": str(PAGE), **self._selector, **following}
-            page = await self._client.get(self._path, params, _Page)
+            page = await self._client.get(self._path, params, Page)
             for number, raw in enumerate(page.items or ()):
                 keys.add(self._put(raw))
                 if number % BREATH == BREATH - 1:
@@ -209,7 +172,7 @@ class Reflector(Generic[O]):
                 if type_ == _OPEN:
                     continue
                 if type_ == "BOOKMARK":
-                    if not _ends_initial_events(raw):
+                    if not ends_initial_events(raw):
                         raise _NoStreamedListError
                     return keys, self._version_of_all(self._head(raw).resource_version)
                 if type_ == "DELETED":
@@ -275,10 +238,10 @@ class Reflector(Generic[O]):
                 if number % BREATH == 0:  # while lines keep coming, reading them never yields to the event loop
                     await asyncio.sleep(0)
                 if not line:
-                    yield _OPEN, _NOTHING
+                    yield _OPEN, NOTHING
                     continue
                 try:
-                    found = msgspec.json.decode(line, type=_Line)
+                    found = msgspec.json.decode(line, type=Line)
                     refusal = msgspec.json.decode(found.object, type=Status) if found.type == "ERROR" else None
                 except UNREADABLE as error:
                     raise self._unreadable("line of a watch", error) from None
@@ -303,15 +266,15 @@ class Reflector(Generic[O]):
             _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
         return key
 
-    def _named(self, raw: msgspec.Raw) -> _Head:
+    def _named(self, raw: msgspec.Raw) -> Head:
         head = self._head(raw)
         if not head.name:
             raise self._unreadable("object", "no name")
         return head
 
-    def _head(self, raw: msgspec.Raw) -> _Head:
+    def _head(self, raw: msgspec.Raw) -> Head:
         try:
-            return msgspec.json.decode(raw, type=_Headed).metadata
+            return msgspec.json.decode(raw, type=Headed).metadata
         except UNREADABLE as error:
             raise self._unreadable("object", error) from None
 
@@ -377,11 +340,3 @@ def path_of(kind: Kind[Any], namespace: str = "") -> str:
     """The path of a resource: `/apis/apps/v1/namespaces/shop/deployments`."""
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     return f"{root}/namespaces/{namespace}/{kind.resource}" if namespace else f"{root}/{kind.resource}"
-
-
-def _ends_initial_events(raw: msgspec.Raw) -> bool:
-    try:
-        found = msgspec.json.decode(raw, type=_Marked).metadata.annotations
-    except UNREADABLE:
-        return False
-    return (found or {}).get(_INITIAL_EVENTS_END) == "true"
