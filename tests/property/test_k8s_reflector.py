@@ -10,7 +10,7 @@ import pytest
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector
+from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, retry
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.kube_api import Faults, KubeApi
@@ -68,6 +68,33 @@ def change(api: KubeApi, dice: random.Random, step: int) -> None:
         api.create(kube_objects.pod(name, "shop"))
 
 
+class Backups:
+    """The store goes back to its last backup now and then.
+
+    The rest of the cluster writes as well, more before a store goes back than afterwards: versions alone cannot tell
+    one store from another that has grown past it before anyone asked.
+    """
+
+    def __init__(self, api: KubeApi) -> None:
+        self.restored = 0
+        self._api = api
+        self._backup = api.backup()
+        api.store.revision += 1000**9
+        self._rest = 1000**8
+
+    def perhaps(self, dice: random.Random) -> None:
+        chance = dice.random()
+        if chance >= 0.1 or self._rest < 1000:
+            return
+        if chance < 0.05:
+            self._backup = self._api.backup()
+        else:
+            self._api.restore(self._backup)
+            self.restored += 1
+        self._api.store.revision += self._rest
+        self._rest //= 1000
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same program, with less patience."""
@@ -76,10 +103,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "HEAD_S", 0.3)
     monkeypatch.setattr(client, "ANSWER_S", 1.0)
     monkeypatch.setattr(client, "RELOGIN_S", 0.0)
-    monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.05)
-    monkeypatch.setattr(reflector, "PARK_S", 0.05)
+    monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(retry, "PARK_S", 0.05)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
+    monkeypatch.setattr(reflector, "CHECK_S", 0.2)
     monkeypatch.setattr(reflector, "PAGE", 7)
 
 
@@ -96,11 +124,12 @@ async def test_any_schedule_of_faults_ends_in_what_the_server_holds(tmp_path: Pa
             watcher = Reflector(connection, PODS, told, SystemClock())
             watcher._streams_lists = seed % 2 == 0
             async with running(watcher.run()):
-                api.faults = Faults.mixed(seed)
+                api.faults, backups = Faults.mixed(seed), Backups(api)
                 for step in range(CHANGES):
                     change(api, dice, step)
                     if dice.random() < 0.05:
                         api.compact()
+                    backups.perhaps(dice)
                     await asyncio.sleep(dice.uniform(0, 0.02))
                 api.faults = None
                 await eventually(lambda: told.equals(api), within_s=15)
@@ -112,8 +141,8 @@ async def test_any_schedule_of_faults_ends_in_what_the_server_holds(tmp_path: Pa
 async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflector, "SHORT_S", 1.0)
     monkeypatch.setattr(client, "IDLE_S", 30.0)
-    monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.1)
-    monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.4)
+    monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.1)
+    monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.4)
     told = Told()
     async with KubeApi() as api:
         kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
@@ -127,7 +156,7 @@ async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, mon
                 await eventually(lambda: told.equals(api))
                 await api.down()
                 await asyncio.sleep(1.5)
-                assert watcher._failures <= 15
+                assert watcher._retries.total() <= 15
                 assert watcher.fault.startswith("pods: ")
                 await api.up()
                 await eventually(lambda: not watcher.fault)

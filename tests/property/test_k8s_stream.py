@@ -16,7 +16,7 @@ import pytest
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import CATALOGUE
-from kgents_collector_k8s.source import client, reflector
+from kgents_collector_k8s.source import client, reflector, retry
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.delivery import Delivery
@@ -68,9 +68,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "HEAD_S", 0.3)
     monkeypatch.setattr(client, "ANSWER_S", 1.0)
     monkeypatch.setattr(client, "RELOGIN_S", 0.0)
-    monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.05)
-    monkeypatch.setattr(reflector, "PARK_S", 0.05)
+    monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(retry, "PARK_S", 0.05)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
     monkeypatch.setattr(reflector, "PAGE", 5)
 

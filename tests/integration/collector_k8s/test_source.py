@@ -13,7 +13,7 @@ from aiohttp import web
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector
+from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, retry
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Answer, Json, kubeconfig, serving
@@ -55,9 +55,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "HEAD_S", 1.0)
     monkeypatch.setattr(client, "ANSWER_S", 5.0)
     monkeypatch.setattr(client, "RELOGIN_S", 0.0)
-    monkeypatch.setattr(reflector, "BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr(reflector, "BACKOFF_MAX_S", 0.05)
-    monkeypatch.setattr(reflector, "PARK_S", 0.2)
+    monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(retry, "PARK_S", 0.2)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
 
 
@@ -74,7 +74,7 @@ async def reflecting(directory: Path, answer: Answer, told: Told) -> AsyncIterat
 
 def pod(name: str) -> Json:
     made = kube_objects.pod(name, "shop")
-    made["metadata"]["resourceVersion"] = "5"
+    made["metadata"]["resourceVersion"] = "15"
     return made
 
 
@@ -247,7 +247,7 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
 async def test_a_server_that_knows_its_roles_a_moment_later_is_not_left_alone_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "PARK_S", 300.0)
+    monkeypatch.setattr(retry, "PARK_S", 300.0)
     told, refusals = Told(), 3
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -331,3 +331,121 @@ async def test_a_watch_that_is_over_while_lines_keep_coming_is_begun_anew(
 
     async with reflecting(tmp_path, answer, Told()):
         await eventually(lambda: len(watches) >= 30)
+
+
+@pytest.mark.parametrize("newest", ["9", "11"])
+async def test_a_store_that_went_back_is_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: str
+) -> None:
+    monkeypatch.setattr(reflector, "CHECK_S", 0.05)
+    monkeypatch.setattr(client, "IDLE_S", 30.0)
+    told, checks, lists = Told(), 0, 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal checks, lists
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request)
+        if request.query["limit"] == "1":
+            checks += 1
+            return listed("b", version=newest)
+        lists += 1
+        return listed("a", version="10") if lists == 1 else listed("b", version="11")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: checks >= 3)
+        assert told.names == ({"b"} if newest == "9" else {"a"})
+        assert (lists > 1) == (newest == "9")
+
+
+@pytest.mark.parametrize(
+    "older",
+    [line("MODIFIED", pod("a")), line("BOOKMARK", {"metadata": {"resourceVersion": "15"}})],
+    ids=["object", "bookmark"],
+)
+async def test_a_watch_that_shows_an_older_version_is_not_of_the_store_that_was_listed(
+    tmp_path: Path, older: bytes
+) -> None:
+    told, lists = Told(), 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal lists
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await (streamed(request, older) if lists == 1 else streamed(request))
+        lists += 1
+        return listed("a", version="100") if lists == 1 else listed("b", version="20")
+
+    async with reflecting(tmp_path, answer, told):
+        await eventually(lambda: told.names == {"b"})
+
+
+async def test_watches_that_end_at_once_lead_to_a_new_list_and_stay_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "SHORT_S", 1.0)
+    told, asked = Told(), list[str]()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            asked.append("watch")
+            return web.Response(content_type="application/json")
+        if request.query["limit"] != "1":
+            asked.append("list")
+        return listed(f"after-{asked.count('list')}")
+
+    async with reflecting(tmp_path, answer, told) as watcher:
+        await eventually(lambda: asked.count("list") >= 3)
+        assert asked[:9] == ["list", "watch", "watch", "watch"] * 2 + ["list"]
+        assert told.names != {"after-1"}
+        await stays(lambda: watcher.fault == "pods: /api/v1/pods: the watch ended at once", for_s=0.3)
+
+
+async def test_refused_connections_make_no_refusal_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "PARK_S", 300.0)
+    monkeypatch.setattr(client, "IDLE_S", 30.0)
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        api.create(kube_objects.pod("a", "shop"))
+        async with ApiClient(api.kubeconfig(tmp_path / "kubeconfig"), "", SystemClock()) as connection:
+            told = Told()
+            watcher = Reflector(connection, PODS, told, SystemClock())
+            async with running(watcher.run()):
+                await eventually(lambda: told.names == {"a"})
+                await api.down()
+                await eventually(lambda: watcher._retries[retry.Fault.UNREACHABLE] > retry.PARK_AFTER)
+                api.access.is_loaded = False
+                await api.up()
+                await eventually(lambda: "403" in watcher.fault)
+                api.access.is_loaded = True
+                api.create(kube_objects.pod("b", "shop"))
+                await eventually(lambda: told.names == {"a", "b"} and not watcher.fault)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_storage_that_initializes_is_waited_for_and_no_fault_of_what_was_read(
+    tmp_path: Path, is_known: bool
+) -> None:
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        async with ApiClient(api.kubeconfig(tmp_path / "kubeconfig"), "", SystemClock()) as connection:
+            told = Told()
+            watcher = Reflector(connection, PODS, told, SystemClock())
+            if not is_known:
+                api.initializing.add("pods")
+            async with running(watcher.run()):
+                if is_known:
+                    await eventually(lambda: bool(api.watches))
+                    api.initializing.add("pods")
+                    api.cut()
+                    await eventually(lambda: watcher._retries[retry.Fault.BUSY] >= 2)
+                    assert not watcher.fault
+                else:
+                    await eventually(lambda: "429" in watcher.fault)
+                api.initializing.clear()
+                api.create(kube_objects.pod("b", "shop"))
+                await eventually(lambda: told.names == {"b"} and not watcher.fault)

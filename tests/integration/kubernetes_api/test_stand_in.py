@@ -56,6 +56,42 @@ async def test_a_compaction_ends_every_older_version_but_no_open_watch(
             assert await code(stream) == 410
 
 
+async def test_a_restored_backup_is_what_it_was_and_no_watch_goes_back(api: KubeApi, client: Kubernetes) -> None:
+    api.create(kube_objects.pod("one"))
+    backup = api.backup()
+    api.create(kube_objects.pod("two"))
+    api.delete("pods", "default", "one")
+    ours = {"resourceVersion": str(api.store.revision), "allowWatchBookmarks": "true"}
+    async with client.watch(PODS, query=ours) as stream:
+        api.restore(backup)
+        assert await stream.until_end() == []
+    found = (await client.get(PODS)).body
+    assert [each["metadata"]["name"] for each in found["items"]] == ["one"]
+    assert int(found["metadata"]["resourceVersion"]) == backup.revision < int(ours["resourceVersion"])
+    async with client.watch(PODS, query=ours) as stream:
+        api.create(kube_objects.pod("three"))
+        api.bookmark("pods")
+        api.create(kube_objects.pod("four"))
+        api.create(kube_objects.pod("five"))
+        assert (await stream.take(1))[0]["object"]["metadata"]["name"] == "five", "the first behind our version"
+    async with client.watch(PODS, query={"resourceVersion": str(backup.revision - 1)}) as stream:
+        assert await code(stream) == 410
+
+
+async def test_a_server_that_has_just_started_refuses_all_and_asks_for_patience(
+    api: KubeApi, client: Kubernetes
+) -> None:
+    api.access.is_loaded = False
+    assert (await client.get(PODS)).body["reason"] == "Forbidden"
+    api.access.is_loaded = True
+    api.initializing.add("pods")
+    answer = await client.get(PODS)
+    assert (answer.status, answer.body["message"]) == (429, "storage is (re)initializing")
+    assert answer.headers["Retry-After"] == "1"
+    api.initializing.clear()
+    assert (await client.get(PODS)).status == 200
+
+
 async def code(stream: Stream) -> int:
     event = await stream.next()
     assert event is not None

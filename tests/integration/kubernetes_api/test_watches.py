@@ -4,10 +4,12 @@ import pytest
 
 from support.kubernetes import Json, Stream
 from support.kubernetes_site import Site
+from support.waiting import stays_silent
 
 WATCH_LIST = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
 BOOKMARK_WITHIN_S = 100
 """Real servers send one a minute."""
+SILENT_FOR_S = 2
 
 
 def told(events: list[Json]) -> list[tuple[str, str]]:
@@ -42,6 +44,14 @@ async def test_a_watch_says_what_happened_after_a_version_and_nothing_else(site:
     assert told(events) == [("ADDED", "one"), ("MODIFIED", "one"), ("DELETED", "before")]
     assert [version_of(event) for event in events] == sorted({version_of(event) for event in events})
     assert (events[0]["object"]["kind"], events[0]["object"]["apiVersion"]) == ("ConfigMap", "v1")
+
+
+async def test_a_watch_from_a_version_not_reached_yet_is_accepted_and_silent(site: Site) -> None:
+    version = int(await site.version()) + 1_000_000
+    async with site.watch(resourceVersion=str(version), allowWatchBookmarks="true") as stream:
+        assert stream.status == 200
+        await site.create("one")
+        await stays_silent(stream.next(), for_s=SILENT_FOR_S)
 
 
 async def test_a_watch_resumed_from_an_event_neither_repeats_nor_misses(site: Site) -> None:

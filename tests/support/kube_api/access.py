@@ -26,6 +26,8 @@ class Access:
         self.grants = grants
         self.forbidden: set[tuple[str, str, str]] = set()
         """Group, resource, verb."""
+        self.is_loaded = True
+        """Whether the roles are known: a server that has just been started refuses everyone for a moment."""
 
     def grant(self, role: Json, namespaces: Iterable[str]) -> None:
         rules = tuple(role.get("rules") or ())
@@ -42,6 +44,8 @@ class Access:
             raise self._refusal(target)
 
     def allows(self, target: Target) -> bool:
+        if not self.is_loaded:
+            return False
         if not target.resource:
             return any(target.path == open_ or target.path.startswith(open_ + "/") for open_ in ALWAYS_OPEN)
         if (target.group, target.resource, target.verb) in self.forbidden:

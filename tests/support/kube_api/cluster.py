@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from support.kube_api.access import Access
 from support.kube_api.resources import BUILT_IN, METRICS, Resource
 from support.kube_api.status import Json
-from support.kube_api.store import Record, Store
+from support.kube_api.store import Backup, Record, Store
 from support.kube_api.watches import Watch
 from support.kube_api.writes import Writer, merged
 
@@ -51,6 +51,8 @@ class Cluster:
         """What clients must present; another one gets 401."""
         self.calls: deque[Call] = deque(maxlen=CALLS_MAX)
         self.access = Access(USER)
+        self.initializing: set[str] = set()
+        """Resources whose storage is not ready yet: requests for them get 429, open watches go on."""
         self.watches: set[Watch] = set()
         self.store = Store()
         self.metrics: dict[str, list[Json]] = {}
@@ -126,6 +128,16 @@ class Cluster:
         for watch in self.watches:
             if not resources or watch.resource.name in resources:
                 watch.ask_bookmark()
+
+    def backup(self) -> Backup:
+        """All objects and their revision, as `etcdctl snapshot save` keeps them."""
+        return self.store.backup()
+
+    def restore(self, backup: Backup) -> None:
+        """Go back to a backup: the server is started again, so that every watch ends and no history is left."""
+        self.store.restore(backup)
+        for watch in self.watches:
+            watch.follower.close()
 
     # What is served, and to whom
 

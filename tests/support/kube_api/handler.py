@@ -14,7 +14,7 @@ from support.kube_api.faults import Fault
 from support.kube_api.paths import Target, target_of
 from support.kube_api.reading import Reading
 from support.kube_api.resources import METRICS
-from support.kube_api.status import ApiError, Json, qualified, throttled, unauthorized
+from support.kube_api.status import ApiError, Json, initializing, qualified, throttled, unauthorized
 from support.kube_api.wire import Network, StreamEndedError, Wire, abort
 from support.kube_api.writing import Writing
 
@@ -58,6 +58,8 @@ class Handler:
         resource = self._cluster.lookup(target.group, target.version, target.resource)
         if resource is None or (target.subresource and not (target.subresource == "status" and resource.has_status)):
             return page_not_found()
+        if resource.name in self._cluster.initializing:
+            raise initializing()
         if resource in METRICS:
             return self._reading.metrics(resource, target)
         if target.verb in ("get", "list", "watch"):

@@ -132,6 +132,11 @@ def throttled() -> ApiError:
     return ApiError(429, "TooManyRequests", "too many requests, please try again later", retry_after_s=1)
 
 
+def initializing() -> ApiError:
+    """A resource whose storage is being made ready: custom ones after a start, and when their definition changes."""
+    return ApiError(429, "TooManyRequests", "storage is (re)initializing", retry_after_s=1)
+
+
 def internal_error(why: str) -> ApiError:
     details = {"causes": [{"message": why}]}
     return ApiError(500, "InternalError", f"Internal error occurred: {why}", details=details)

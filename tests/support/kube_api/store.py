@@ -158,6 +158,12 @@ class Collection:
         self.log.clear()
         self._snapshots.clear()
 
+    def restore(self, records: dict[str, Record], revision: int) -> None:
+        """Hold these objects and no history, as a server does that has just been started on a store from a backup."""
+        self.records = dict(records)
+        self._changed_at = revision
+        self.compact(revision)
+
     def _undo(self, resource: Resource, revision: int) -> list[Record]:
         state = dict(self.records)
         for change in reversed(self.log):
@@ -173,8 +179,16 @@ class Collection:
         return [state[key] for key in sorted(state)]
 
 
+@dataclass(frozen=True)
+class Backup:
+    """Everything that a store held at one revision."""
+
+    revision: int
+    collections: dict[str, dict[str, Record]]
+
+
 class Store:
-    """Every collection under one revision that only grows."""
+    """Every collection under one revision that only grows, until it is restored from a backup."""
 
     def __init__(self) -> None:
         self.revision = BEGINNING
@@ -209,6 +223,16 @@ class Store:
         """Forget the log. Something else was written too, so that every version handed out before is older."""
         self.revision += 1
         self.collection(resource).compact(self.revision)
+
+    def backup(self) -> Backup:
+        collections = {name: dict(collection.records) for name, collection in self._collections.items()}
+        return Backup(self.revision, collections)
+
+    def restore(self, backup: Backup) -> None:
+        """Be as it was, with the revision of that time."""
+        self.revision = backup.revision
+        for name, collection in self._collections.items():
+            collection.restore(backup.collections.get(name, {}), backup.revision)
 
     def _commit(self, resource: Resource, content: Json) -> Record:
         metadata = content["metadata"]

@@ -176,10 +176,11 @@ class ApiClient:
             _log.debug("liveness_unknown", reason=_why(error))  # the watches see these as well
         return True
 
-    def end_watches(self) -> None:
-        """End all open watches, as if their deadline had passed."""
+    def end_watches(self, path: str = "") -> None:
+        """End open watches, all or those of one path, as if their deadline had passed."""
         for watch in self._watches:
-            watch.end()
+            if path in ("", watch.path):
+                watch.end()
 
     def _current(self) -> "_Login":
         if self._login is None:
@@ -286,7 +287,7 @@ class _Watch:
     """
 
     def __init__(self, path: str, response: aiohttp.ClientResponse, seconds: float) -> None:
-        self._path = path
+        self.path = path
         self._response = response
         self._clock = asyncio.get_running_loop().time
         self._end_s = self._clock() + seconds
@@ -308,7 +309,7 @@ class _Watch:
             return None  # the rest is an incomplete line
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LINE_BYTES_MAX:
-            raise ApiError(0, f"{self._path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
+            raise ApiError(0, f"{self.path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
         return lines
 
     def end(self) -> None:

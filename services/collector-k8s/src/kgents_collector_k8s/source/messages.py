@@ -65,3 +65,8 @@ def ends_initial_events(raw: msgspec.Raw) -> bool:
     except UNREADABLE:
         return False
     return (found or {}).get(_INITIAL_EVENTS_END) == "true"
+
+
+def is_before(version: str, other: str) -> bool:
+    """Whether a version is older; those of etcd are numbers, and of others nothing is claimed."""
+    return version.isdecimal() and other.isdecimal() and int(version) < int(other)

@@ -7,7 +7,7 @@ between do not matter, and a failed list never removes anything.
 import asyncio
 import random
 from collections.abc import Collection
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -15,7 +15,17 @@ import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
 from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError, Status
-from kgents_collector_k8s.source.messages import NOTHING, Head, Headed, Line, Page, PageMetadata, ends_initial_events
+from kgents_collector_k8s.source.messages import (
+    NOTHING,
+    Head,
+    Headed,
+    Line,
+    Page,
+    PageMetadata,
+    ends_initial_events,
+    is_before,
+)
+from kgents_collector_k8s.source.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -28,12 +38,8 @@ PAGE: Final = 500
 """Objects per page: larger pages block the event loop for too long."""
 BREATH: Final = 20
 """Objects handled before other tasks run: a lease renewal takes several turns of the event loop."""
-BACKOFF_FIRST_S: Final = 0.8
-BACKOFF_MAX_S: Final = 30.0
-PARK_S: Final = 300.0
-"""Seconds until the next try when the server does not serve the resource, or refuses access."""
-PARK_AFTER: Final = 3
-"""Refusals in a row that are retried soon: a server that has just started has not loaded its roles yet."""
+CHECK_S: Final = 60.0
+"""Seconds between comparisons of the server's version with ours while a watch is open: a list of one object each."""
 WATCH_MIN_S: Final = 300.0
 WATCH_MAX_S: Final = 600.0
 """A watch is requested for a time between these, in seconds, so that not all restart at once."""
@@ -41,12 +47,17 @@ GRACE_S: Final = 30.0
 """Seconds after that until the client itself ends it."""
 SHORT_S: Final = 1.0
 """A watch that ends sooner than this without an error is a failure, and is retried with backoff."""
+SHORT_TRIES: Final = 3
+"""Watches in a row that end at once until a new list is requested: some servers never report an expired version."""
 MASS_RATIO: Final = 0.3
 MASS_MIN: Final = 10
 """If more than this share of the known objects, and more than this many, are missing in a list, a second decides."""
 
 STREAM_TRIES: Final = 2
 """After this many failures in a row a plain list is requested, whatever the cause."""
+
+ABSENT_AFTER: Final = 3
+"""Refusals in a row until a resource that is not served counts as gone, if its whole API group is gone."""
 
 _OPEN: Final = "OPEN"
 """Our own event type: the server has accepted the watch, though it may not send anything for long."""
@@ -104,13 +115,20 @@ class Reflector(Generic[O]):
         self._decoder = msgspec.json.Decoder(kind.type)
         self._version = ""  # where a watch resumes; empty: a list is due
         self._streams_lists = True  # until the server turns out not to support it
-        self._failures = 0
+        self._is_watching = False
+        self._went_back = False  # the server's store, under an open watch: a list is due
+        self._retries = Retries()
 
     async def run(self) -> None:
         """List, watch, and resume after every failure."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_up())
+            tasks.create_task(self._check())
+
+    async def _keep_up(self) -> None:
         while True:
             try:
-                if not self._version or self._sink.wants_more():
+                if not self._version or self._sink.wants_more() or self._went_back or await self._has_gone_back():
                     await self._sync()
                 await self._watch()
             except TimeoutError:
@@ -122,6 +140,7 @@ class Reflector(Generic[O]):
 
     async def _sync(self) -> None:
         """Report all that exists; a mass removal only when two lists agree on it."""
+        self._went_back = False
         known = set(self._sink.known())
         keys, version = await self._read_all()
         missing = len(known - keys)
@@ -130,10 +149,12 @@ class Reflector(Generic[O]):
             keys, version = await self._list()
         await self._sink.complete(keys)
         self._version, self.is_synced = version, True
-        self._well()
+        self._retries.clear(keep=Fault.ENDED)
+        if not self._retries[Fault.ENDED]:  # else a watch has to last first
+            self._visible()
 
     async def _read_all(self) -> tuple[set[Key], str]:
-        if self._streams_lists and self._failures < STREAM_TRIES:
+        if self._streams_lists and self._retries.total() < STREAM_TRIES:
             try:
                 return await self._stream_list()
             except (_NoStreamedListError, TimeoutError):
@@ -198,6 +219,7 @@ class Reflector(Generic[O]):
             try:
                 async for type_, raw in lines:
                     if type_ == _OPEN:
+                        self._is_watching = True
                         # Not at once: a failing server may accept a watch and then fail in its first line.
                         opened = asyncio.get_running_loop().call_later(SHORT_S, self._visible)
                         continue
@@ -209,22 +231,58 @@ class Reflector(Generic[O]):
                     raise  # no answer at all, unlike an accepted watch without changes
                 _log.debug("watch_silent", resource=self.kind.resource)
             finally:
+                self._is_watching = False
                 if opened is not None:
                     opened.cancel()
         if not count and self._clock.monotonic_s() - started_s < SHORT_S:
-            raise ApiError(0, f"{self._path}: the watch ended at once")
+            raise WatchEndedError(0, f"{self._path}: the watch ended at once")
         self._well()
 
     def _on_change(self, type_: str, raw: msgspec.Raw) -> None:
         if type_ == "BOOKMARK":
-            self._version = self._head(raw).resource_version or self._version
+            self._advance(self._head(raw).resource_version)
             return
         head = self._named(raw)
         if type_ == "DELETED":
             self._sink.drop((head.namespace, head.name), head.uid)
         else:
             self._put(raw)
-        self._version = head.resource_version or self._version
+        self._advance(head.resource_version)
+
+    def _advance(self, version: str) -> None:
+        """Go on from a version that a watch has shown.
+
+        Raises:
+            ApiError: it is older than ours, so that the store is not the one that was listed.
+        """
+        if is_before(version, self._version):
+            found, self._version = self._version, ""
+            raise ApiError(0, f"{self._path}: expected versions after {found}, found {version}")
+        self._version = version or self._version
+
+    async def _check(self) -> None:
+        """Compare versions while a watch is open, and end the watch of a store that is no more. Never returns."""
+        while True:
+            await self._clock.sleep(CHECK_S * random.uniform(0.5, 1.5))  # noqa: S311 - spread, not secrecy
+            with suppress(ApiError, TimeoutError):  # the watch meets the same
+                if self._is_watching and await self._has_gone_back() and self._is_watching:
+                    self._went_back = True
+                    self._client.end_watches(self._path)
+
+    async def _has_gone_back(self) -> bool:
+        """Whether the server's newest version is older than ours: its store was restored from a backup.
+
+        Watches do not show it: one from a version that the store has not reached yet is accepted, and silent until it
+        has; what is different below that version is never shown. Without a resourceVersion a list is as new as the
+        store, whichever server answers, and its version is that of the whole store, whatever the list shows.
+        """
+        ours = self._version
+        page = await self._client.get(self._path, {"limit": "1"}, Page)
+        if not is_before(page.metadata.resource_version, ours):
+            return False
+        found = page.metadata.resource_version
+        _log.warning("store_went_back", resource=self.kind.resource, known_version=ours, found_version=found)
+        return True
 
     async def _lines(self, params: dict[str, str]) -> Any:
         """(type, object) of each line of a watch."""
@@ -284,7 +342,7 @@ class Reflector(Generic[O]):
         return ApiError(0, f"{self._path}: unreadable {what}: {why}")
 
     def _well(self) -> None:
-        self._failures = 0
+        self._retries.clear()
         self._visible()
 
     def _visible(self) -> None:
@@ -295,22 +353,20 @@ class Reflector(Generic[O]):
 
     async def _pause(self, error: ApiError) -> None:
         """Wait as long as the fault demands; from the second in a row on it is reported."""
-        self._failures += 1
-        if error.is_expired:
+        self._retries.add(error)
+        kind = fault_of(error)
+        ended = self._retries[Fault.ENDED]
+        if error.is_expired or (kind is Fault.ENDED and ended % SHORT_TRIES == 0):
             self._version = ""
-        is_parked = error.status in (403, 404)
-        if is_parked or self._failures > 1:
+        is_patience_asked = kind is Fault.BUSY and self.is_synced and self._retries[kind] <= BUSY_TRIES
+        if kind is Fault.REFUSED or (self._retries.total() > 1 and not is_patience_asked):
             fault = "" if await self._is_absent(error) else f"{self.kind.resource}: {error}"
             if fault != self.fault:
                 self.fault = fault
                 _log.warning("resource_unreadable", resource=self.kind.resource, reason=fault)
             self.settled.set()
             self.changed.set()
-        longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 10))
-        is_final = is_parked and self._failures > PARK_AFTER
-        seconds = PARK_S if is_final else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread
-        asked_s = min(error.retry_after_s or 0.0, PARK_S)
-        await self._clock.sleep(max(seconds, asked_s))
+        await self._clock.sleep(self._retries.pause_s(error))
 
     async def _is_absent(self, error: ApiError) -> bool:
         """Whether the cluster does not have the resource: known objects of it are then gone.
@@ -319,7 +375,7 @@ class Reflector(Generic[O]):
         """
         if error.status != 404 or not self.kind.is_optional:
             return False
-        if self._sink.known() and not (self._failures > PARK_AFTER and await self._is_group_absent()):
+        if self._sink.known() and not (self._retries[Fault.REFUSED] > ABSENT_AFTER and await self._is_group_absent()):
             return False
         await self._sink.complete(())
         self._version = ""
