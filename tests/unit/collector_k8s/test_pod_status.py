@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from kgents_collector_k8s.mapping.pod_status import status_of, word_of
+from kgents_collector_k8s.mapping.pod_status import restarts, status_of, word_of
 from support.k8s_objects import Raw, decode, load, mapped
 
 
@@ -72,6 +72,13 @@ UNSCHEDULABLE = ({"type": "PodScheduled", "status": "False", "reason": "Unschedu
         (pod(ended(3)), "ExitCode:3", "failed", "ExitCode:3"),
         (pod(ended(0, "Completed"), phase="Succeeded", restart="Never"), "Completed", "succeeded", ""),
         (pod(ended(0, "Completed")), "Completed", "pending", "Completed"),
+        (pod(ended(0, "Completed"), ended(0, signal=9), phase="Succeeded"), "Completed", "succeeded", ""),
+        (
+            pod(ended(1, "Completed"), {"state": {}}, running(), phase="Succeeded", ready=False),
+            "Completed",
+            "succeeded",
+            "",
+        ),
         (pod(phase="Pending"), "Pending", "pending", ""),
         (pod(phase="Pending", conditions=UNSCHEDULABLE), "Pending", "pending", "Unschedulable"),
         (pod(phase="Pending", conditions=GATED), "SchedulingGated", "pending", "SchedulingGated"),
@@ -223,3 +230,25 @@ def test_no_container_of_a_pod_that_is_over_is_awaited(
     raw["status"] |= {"phase": "Failed", "reason": pod_reason, "containerStatuses": states}
     container = mapped(raw).entities[1]
     assert (container.status, container.reason) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "count"),
+    [
+        (pod(running(restartCount=2), init=(ended(0) | {"restartCount": 5},)), 2),
+        (pod(running(restartCount=2), init=(running(restartCount=4),), sidecars=(0,)), 6),
+        (pod(phase="Pending", init=(waiting("CrashLoopBackOff") | {"restartCount": 5},)), 5),
+        (pod(running(restartCount=1), init=(waiting() | {"restartCount": 5},), conditions=INITIALIZED), 1),
+    ],
+)
+def test_restarts_are_counted_as_kubectl_counts_them(found: Any, count: int) -> None:
+    assert restarts(found) == count
+
+
+@pytest.mark.parametrize(("phase", "status"), [("Succeeded", "succeeded"), ("Failed", "failed"), ("Running", "failed")])
+def test_a_sidecar_that_was_stopped_with_its_completed_pod_has_not_failed(phase: str, status: str) -> None:
+    raw = load("pod_crash_loop")
+    raw["spec"]["initContainers"] = [{"name": "side", "image": "x", "restartPolicy": "Always"}]
+    raw["status"] |= {"phase": phase, "initContainerStatuses": [{"name": "side", **ended(137, "Error")}]}
+    found = next(each for each in mapped(raw).entities if each.ref.name.endswith("/side"))
+    assert (found.status, found.reason) == (status, "Error")

@@ -7,7 +7,7 @@ from typing import Final
 from kgents_collector_k8s.mapping import container
 from kgents_collector_k8s.mapping.entity import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
-from kgents_collector_k8s.mapping.pod_status import status_of, word_of
+from kgents_collector_k8s.mapping.pod_status import restarts, status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
 from kgents_collector_k8s.objects.pod import Pod
@@ -66,9 +66,7 @@ def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
         otel.K8S_POD_STATUS_PHASE: intern(status.phase),
         otel.K8S_POD_STATUS_REASON: intern(word),
         attribute.POD_STATUS_LAST_TERMINATED_REASON: _last_reason(containers),
-        attribute.POD_RESTART_COUNT: sum(
-            each.restart_count for each in (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
-        ),
+        attribute.POD_RESTART_COUNT: restarts(pod),
         attribute.POD_QOS_CLASS: intern(status.qos_class),
         attribute.POD_HOST_NETWORK: spec.host_network or None,
         attribute.POD_PRIORITY_CLASS_NAME: intern(spec.priority_class_name),

@@ -85,7 +85,7 @@ def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str
     state = status.state or _NOTHING
     if state.terminated is not None:
         word = ended(state.terminated)
-        if state.terminated.exit_code == 0:
+        if state.terminated.exit_code == 0 or _is_stopped_sidecar(pod, status):
             return "terminated", "succeeded", "" if word in _SAYS_NO_MORE else word
         return "terminated", "failed", word
     if state.running is not None:
@@ -93,6 +93,25 @@ def container_status(pod: Pod, status: ContainerStatus | None) -> tuple[str, str
     reason = state.waiting.reason if state.waiting is not None else ""
     reason = _OOM_KILLED if _is_out_of_memory(status) else reason
     return "waiting", *_waiting(pod, reason)
+
+
+def restarts(pod: Pod) -> int:
+    """The number under RESTARTS: once the pod is initialized, init containers no longer count, but sidecars do."""
+    sidecars, status = _sidecars(pod), pod.status
+    init = status.init_container_statuses or ()
+    if _initializing(pod) is not None and not holds(status.conditions, "Initialized"):
+        return sum(each.restart_count for each in init)
+    counted = (*(status.container_statuses or ()), *(each for each in init if each.name in sidecars))
+    return sum(each.restart_count for each in counted)
+
+
+def _sidecars(pod: Pod) -> set[str]:
+    return {each.name for each in pod.spec.init_containers or () if each.restart_policy == _ALWAYS}
+
+
+def _is_stopped_sidecar(pod: Pod, status: ContainerStatus) -> bool:
+    """Whether a container is a sidecar that the kubelet stopped because the pod completed, whatever its exit code."""
+    return pod.status.phase == "Succeeded" and status.name in _sidecars(pod)
 
 
 def _waiting(pod: Pod, reason: str) -> Status:
@@ -147,7 +166,7 @@ def _status(word: str) -> str:
 def _initializing(pod: Pod) -> str | None:
     """The word of the first init container that has not finished; None when all have."""
     declared = pod.spec.init_containers or ()
-    sidecars = {each.name for each in declared if each.restart_policy == _ALWAYS}
+    sidecars = _sidecars(pod)
     for done, each in enumerate(pod.status.init_container_statuses or ()):
         state = each.state or _NOTHING
         if state.terminated is not None and state.terminated.exit_code == 0:
@@ -171,7 +190,7 @@ def _running(pod: Pod, word: str) -> str:
             word = state.waiting.reason
         elif state.terminated is not None:
             word = ended(state.terminated)
-            failure = word if word != "Completed" else failure
+            failure = word if state.terminated.exit_code else failure
         elif each.ready and state.running is not None:
             has_running = True
     if word != "Completed":
