@@ -235,6 +235,7 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if "sendInitialEvents" in request.query:
             return web.Response(status=400)
+        assert request.headers["Accept-Encoding"] == ("identity" if "watch" in request.query else "gzip")
         if "watch" in request.query:
             return await streamed(request, line("ADDED", long))
         body = gzip.compress(json.dumps({"metadata": {"resourceVersion": "1"}, "items": [pod("a")]}).encode())
@@ -242,6 +243,18 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
 
     async with reflecting(tmp_path, answer, told):
         await eventually(lambda: told.names == {"a", "long"})
+
+
+async def test_an_answer_that_unpacks_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
+    bomb = gzip.compress(b" " * (client.ANSWER_BYTES_MAX + 1), compresslevel=1)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return web.Response(status=422)
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: watcher.fault.endswith("bytes, found more"))
 
 
 async def test_a_server_that_knows_its_roles_a_moment_later_is_not_left_alone_for_long(

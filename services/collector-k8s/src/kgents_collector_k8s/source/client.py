@@ -47,7 +47,6 @@ TEXT_CHARS_MAX: Final = 300
 """Characters of a server's message that are passed on to logs and heartbeats."""
 HEADERS: Final = (
     ("Accept", "application/json"),
-    ("Accept-Encoding", "identity"),
     ("User-Agent", "kgents-collector-k8s"),
 )
 
@@ -208,7 +207,9 @@ class ApiClient:
         self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is no longer accepted."""
-        headers = [*HEADERS, *login.headers]
+        # A watch is not compressed: a proxy that does would hold its lines back.
+        encoding = "identity" if "watch" in params else "gzip"
+        headers = [*HEADERS, ("Accept-Encoding", encoding), *login.headers]
         try:
             settings = (await login.configuration.auth_settings()).values()
             headers += [(each["key"], each["value"].strip()) for each in settings]  # files of tokens end in a newline
