@@ -90,9 +90,16 @@ class Codec(Generic[T]):
             message = self._decoder.decode(payload)
         except _MALFORMED as error:
             raise MalformedMessageError(f"not a valid {self.signal} message: {_described(error)}") from None
-        if subject and self._subject_of is not None and self._subject_of(message, subject) != subject:
-            raise MalformedMessageError(f"not a valid {self.signal} message: it names something else than its subject")
+        if subject and self._subject_of is not None and (named := self._subject_of(message, subject)) != subject:
+            raise MalformedMessageError(f"not a valid {self.signal} message: {_mismatch(self.signal, named, subject)}")
         return message
+
+
+def _mismatch(signal: str, named: str, subject: str) -> str:
+    """Which fields of a message differ from its subject; without their values, which may be anything."""
+    tokens = zip(subjects.FIELDS[signal], named.split(".")[2:], subject.split(".")[2:], strict=False)
+    fields = " and ".join(field for field, own, expected in tokens if own != expected) or "names"
+    return f"expected the {fields} of its subject {subject}, found another"
 
 
 def _subject_of_meta(message: Meta, subject: str) -> str:

@@ -89,7 +89,11 @@ class Entity(Wire, frozen=True, kw_only=True):
     connections: list[Connection] = []
     created_at: Time | None = None
     report_interval_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] | None = None
-    """For a source without a heartbeat of its own: it expires after three missed reports. None: it never does."""
+    """For a source without a heartbeat of its own: it expires after three missed reports.
+
+    None: it never does, and is stale from 30 s after the last heartbeat of its source (or, if that has none, from 30 s
+    after it was reported), since no one attests it.
+    """
 
     @property
     def is_removal(self) -> bool:

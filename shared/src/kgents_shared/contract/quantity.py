@@ -21,6 +21,9 @@ _RATIOS: Final = {"1": 1.0, "%": 0.01}
 SHARE_MAX: Final = 2.0
 """Up to this a ratio is shown as a share, `87 %`; beyond it as a multiple, `12×`."""
 
+EXACT_MAX: Final = 1e15
+"""From here on a number is written as `1e+15`: no one reads hundreds of digits."""
+
 
 def worded(value: float, unit: str) -> str:
     """The value with its unit.
@@ -64,6 +67,8 @@ def number(value: float) -> str:
     """At most one decimal, and two significant digits below a tenth: `12,345`, `3.1`, `0.02`."""
     if 0 < abs(value) < 0.1:
         return f"{value:.2f}".rstrip("0").rstrip(".")
+    if abs(value) >= EXACT_MAX:
+        return f"{value:.3g}"
     return f"{value:,.1f}".removesuffix(".0")
 
 
