@@ -92,6 +92,10 @@ def test_a_name_that_fits_nothing_gets_the_nearest_ones(text: str, expected: str
     assert expected in str(failed.value)
 
 
+def test_a_kind_in_common_is_no_likeness() -> None:
+    assert suggestions("deployment/nope", [Ref("prod", "deployment", "cart")]) == []
+
+
 def test_suggestions_are_few_and_the_best_is_first() -> None:
     refs = [Ref("prod", "pod", f"cart-{number}", "shop") for number in range(9)]
     found = suggestions("cart-3x", refs)

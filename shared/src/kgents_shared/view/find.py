@@ -76,8 +76,18 @@ def suggestions(text: str, refs: Iterable[Ref], *, count: int = 3) -> list[str]:
     for ref in islice(refs, COMPARED_MAX):
         by_name.setdefault(ref.name, path_of(ref))
         by_name.setdefault(path_of(ref), path_of(ref))
-    near = [by_name[each] for reading in _readings(text) for each in difflib.get_close_matches(reading, by_name, count)]
+    near = [
+        by_name[each]
+        for reading in _readings(text)
+        for each in difflib.get_close_matches(reading, by_name, count)
+        if _are_alike(reading, each)
+    ]
     return list(dict.fromkeys(near))[:count]
+
+
+def _are_alike(text: str, path: str) -> bool:
+    """Whether also the last parts are alike: two entities of one kind share the first."""
+    return bool(difflib.get_close_matches(text.rpartition("/")[2], [path.rpartition("/")[2]], 1))
 
 
 def _readings(text: str) -> tuple[str, ...]:
