@@ -70,6 +70,13 @@ async def test_a_name_that_no_entity_has_says_what_was_meant(command: str, shop:
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("kind", ["pods", "pod"])
+async def test_describe_of_a_kind_alone_leads_to_the_list(kind: str, shop: Client, kgents: Kgents) -> None:
+    code, out, err = await kgents("describe", kind)
+    assert (code, out) == (1, "")
+    assert err == f"kgents: expected a name, found the kind '{kind}' alone; `kgents get {kind}` lists them\n"
+
+
 async def test_top_sorts_by_cpu_and_leaves_out_what_has_no_value(shop: Client, kgents: Kgents) -> None:
     code, out, err = await kgents("top")
     assert [line.split() for line in out.splitlines()] == [

@@ -126,7 +126,22 @@ async def test_at_says_when_an_entity_changed_too_often_to_know(shop: Client, kg
 async def test_at_a_time_before_the_streams_says_so(shop: Client, kgents: Kgents) -> None:
     code, out, err = await kgents("topology", "-o", "json", "--at", "-1d")
     assert (code, json.loads(out)) == (0, [])
-    assert "topology: nothing is known before" in err
+    assert err.startswith("topology, health, alert: nothing is known before ")
+    assert err.endswith(", when their streams were created\n")
+    assert err.count("\n") == 1
+
+
+async def test_at_a_time_without_entities_says_what_there_is_now(client: Client, kgents: Kgents) -> None:
+    then = datetime.now(UTC).isoformat()
+    await publish(client, entity(CART))
+    code, out, err = await kgents("topology", "--at", then)
+    assert (code, out) == (1, "")
+    assert err.startswith("kgents: no entity was published at ")
+
+
+async def test_at_a_time_before_the_streams_is_no_case_for_doctor(shop: Client, kgents: Kgents) -> None:
+    _, _, err = await kgents("topology", "--at", "-1d")
+    assert (err.count("\n"), "doctor" in err) == (1, False)
 
 
 async def test_at_reaches_beyond_what_one_request_may_answer(client: Client, kgents: Kgents) -> None:

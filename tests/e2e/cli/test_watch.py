@@ -51,6 +51,21 @@ async def test_a_filter_may_span_streams_and_json_is_the_message_itself(server: 
     assert {json.loads(line)["text"] for line in lines} == {"there", "fine"}
 
 
+@pytest.mark.parametrize(("filter_", "expected"), [("kgents.*.prod.>", "next"), ("kgents.health.prod.>", "is gone")])
+async def test_a_departure_is_one_line(filter_: str, expected: str, server: NatsServer, client: Client) -> None:
+    await publish(client, Health(text="fine", ref=CART, score=1.0, level="healthy"))
+    process = await start_kgents("watch", filter_, "--nats", server.url)
+    assert process.stdout is not None
+    async with within(20):
+        await process.stdout.readline()
+        await publish(client, Health(text="is gone", ref=CART, op="remove"))
+        await publish(client, Health(text="next", ref=CART, score=1.0, level="healthy"))
+        second = (await process.stdout.readline()).decode()
+    process.send_signal(signal.SIGINT)
+    await result_of(process)
+    assert second.rstrip().endswith(expected)
+
+
 async def test_a_log_begins_with_what_is_new_unless_since_says_otherwise(server: NatsServer, client: Client) -> None:
     subject = "kgents.event.prod.k8s.pod.shop.cart-7f"
     for number in range(3):

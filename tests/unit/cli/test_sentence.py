@@ -1,6 +1,6 @@
 import pytest
 
-from kgents_cli.sentence import clean, line_of, record_of
+from kgents_cli.sentence import clean, is_departure_again, line_of, record_of
 from kgents_shared.bus.delivery import Delivery
 from support.build import NOW, NOW_NS
 
@@ -46,6 +46,34 @@ REF = b'"ref":{"cluster":"prod","kind":"pod","name":"cart","namespace":"shop"}'
 )
 def test_what_has_no_text_is_summed_up(payload: bytes, text: str) -> None:
     assert line_of(delivered(payload)).text == text
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b'{"text":"Unknown: no check applies","level":"unknown"}', "no check applies"),
+        (b'{"text":"Critical: it failed","state":"firing","severity":"critical"}', "it failed"),
+        (b'{"text":"Critical: it failed","level":"warning"}', "Critical: it failed"),
+        (b'{"text":"Resolved: it failed","state":"resolved","severity":"critical"}', "Resolved: it failed"),
+        (b'{"text":": odd"}', ": odd"),
+    ],
+)
+def test_a_line_has_its_level_once(payload: bytes, text: str) -> None:
+    assert line_of(delivered(payload)).text == text
+
+
+@pytest.mark.parametrize(
+    ("subject", "payload", "expected"),
+    [
+        ("kgents.health.prod.pod.shop.cart", b'{"op":"remove"}', True),
+        ("kgents.alert.prod.pod.shop.cart.KG-101", b'{"op":"remove"}', True),
+        ("kgents.health.prod.pod.shop.cart", b"", True),
+        ("kgents.health.prod.pod.shop.cart", b'{"text":"fine"}', False),
+        ("kgents.topology.prod.pod.shop.cart", b'{"op":"remove"}', False),
+    ],
+)
+def test_topology_alone_reports_a_departure(subject: str, payload: bytes, expected: bool) -> None:
+    assert is_departure_again(subject, payload) is expected
 
 
 def test_an_expiry_has_a_line_and_a_record() -> None:

@@ -13,7 +13,9 @@ from kgents_cli.units import figure, plain, scaled
         (999.6, "1 k"),
         (1_234.0, "1.23 k"),
         (48_100_000.0, "48.1 M"),
-        (2.5e18, "2500 P"),
+        (9.9e17, "990 P"),
+        (2.5e18, "2.5e+18"),
+        (-1e300, "-1e+300"),
         (-1_500.0, "-1.5 k"),
     ],
 )
@@ -26,6 +28,7 @@ def test_numbers_have_at_most_three_digits_before_their_unit(value: float, text:
     [
         ("cpu_percent", 37.5, "37.5 %"),
         ("cpu_percent", 150.0, "150 %"),
+        ("cpu_percent", -1e300, "-1e+300 %"),
         ("memory_bytes", 48_100_000, "48.1 MB"),
         ("network_rx_bytes", 10_240.5, "10.2 kB/s"),
         ("memory_limit_ratio", 0.97, "97 %"),

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -89,7 +90,16 @@ def target_options(command: Command) -> Command:
 
 
 def target_of(nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None) -> Target:
-    """The values of the common flags as a Target."""
+    """The values of the common flags as a Target.
+
+    Raises:
+        UsageError: the url has a user or password.
+    """
+    if any(urlsplit(url).username is not None for url in (nats or "").split(",")):
+        raise click.UsageError(
+            "--nats: expected servers without user or password, found one with them; give them as KGENTS__NATS__USER "
+            "and KGENTS__NATS__PASSWORD (or KGENTS__NATS__PASSWORD_FILE), or a file with --creds"
+        )
     flags = {NATS_URL: nats, CREDENTIALS: creds, CLUSTER: cluster}
     return Target({name: value for name, value in flags.items() if value is not None}, config_file, cluster)
 

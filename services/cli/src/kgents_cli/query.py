@@ -192,8 +192,16 @@ async def require_any(bus: Bus, query: Query, names: Iterable[str] = ()) -> None
     Raises:
         NotFoundError: always, unless no entity is published at all and none was asked for in particular.
     """
-    everything = Query(Selection(clusters=query.selection.clusters), query.asked_at, query.at)
-    views = listed(await read(bus, everything, signals=("topology",)))
+    selection = Selection(clusters=query.selection.clusters)
+    if query.at is None:
+        views = listed(await snapshot(bus, selection, now_ns=query.now_ns, signals=("topology",)))
+    else:
+        past = await state_at(bus, selection, query.at, signals=("topology",))
+        if past.unknown:  # `read` has noted it
+            return
+        views = listed(past.fold)
+    if not views and query.at is not None:
+        raise NotFoundError(f"no entity was published at {rfc3339(query.at)}; see those of now with `kgents get all`")
     if not views:
         if str(query.selection):
             raise NotFoundError(f"no entity matches {query.selection}; none is published yet")
@@ -224,8 +232,10 @@ def _fits(words: tuple[str, ...], word: str) -> bool:
 
 def _note_unknown(past: Past) -> None:
     time = rfc3339(past.time)
-    for signal in past.unknown:
-        note(f"{signal}: nothing is known before {rfc3339(past.begins[signal])}, when its stream was created")
+    if past.unknown:
+        begins = rfc3339(max(past.begins[signal] for signal in past.unknown))
+        created = "its stream was" if len(past.unknown) == 1 else "their streams were"
+        note(f"{', '.join(past.unknown)}: nothing is known before {begins}, when {created} created")
     for signal, forgotten in past.forgotten.items():
         if forgotten and signal not in past.unknown:
             entities = "1 entity" if len(forgotten) == 1 else f"{len(forgotten)} entities"

@@ -7,7 +7,7 @@ from typing import Final
 
 from kgents_cli.output import note, say, say_line, say_record, until_reader_leaves
 from kgents_cli.query import listed
-from kgents_cli.sentence import line_of, record_of
+from kgents_cli.sentence import is_departure_again, line_of, record_of
 from kgents_cli.tree import tree
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch
@@ -63,7 +63,8 @@ class _Screen:
     def _take(self, signal: str, batch: Batch) -> None:
         for each in batch.deliveries:
             if self._is_live:
-                say_line(line_of(each))
+                if not is_departure_again(each.subject, each.payload):
+                    say_line(line_of(each))
             else:
                 self._fold.put(row_of(each))
         if batch.deliveries:

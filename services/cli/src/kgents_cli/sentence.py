@@ -62,11 +62,28 @@ def line(at: datetime, subject: str, payload: bytes) -> Line:
     """The line of a stored message; without a payload, of the server's own mark that one expired."""
     if not payload:
         return Line(at, "", clean(f"{subject} expired"))
-    try:
-        message = msgspec.json.decode(payload, type=_Message)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    message = _decoded(payload)
+    if message is None:
         return Line(at, "", clean(f"{subject} holds a message that cannot be decoded"))
-    return Line(at, _level(message), clean(message.text or _summary(message, subject)))
+    level = _level(message)
+    text = message.text.removeprefix(f"{level.capitalize()}: ") if level else message.text  # the line shows the level
+    return Line(at, level, clean(text or _summary(message, subject)))
+
+
+def is_departure_again(subject: str, payload: bytes) -> bool:
+    """Whether it removes the health or an alert of an entity, which topology reports as gone."""
+    if subject.split(".")[1] not in ("health", "alert"):
+        return False
+    message = _decoded(payload)
+    return not payload or (message is not None and message.op == REMOVE)
+
+
+def _decoded(payload: bytes) -> _Message | None:
+    """None: it cannot be decoded."""
+    try:
+        return msgspec.json.decode(payload, type=_Message)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _level(message: _Message) -> str:

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from kgents_shared.contract.quantity import EXACT_MAX
 from kgents_shared.contract.vocabulary.figures.unit import unit_of
 
 _DECIMAL: Final = ("", "k", "M", "G", "T", "P")
@@ -13,6 +14,8 @@ def scaled(value: float | None, unit: str = "") -> str:
     """A number with at most three digits before its unit: `48.1 MB`, `950 B/s`; `-` if it is not known."""
     if value is None:
         return NOT_KNOWN
+    if abs(value) >= 1000 * 1000 ** (len(_DECIMAL) - 1):
+        return f"{value:.3g} {unit}".rstrip()
     step = 0
     while abs(value) >= 999.5 and step < len(_DECIMAL) - 1:
         value /= 1000
@@ -28,7 +31,7 @@ def size(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """A number of percent."""
-    return NOT_KNOWN if value is None else f"{value:.3g} %" if abs(value) < 100 else f"{value:.0f} %"
+    return NOT_KNOWN if value is None else f"{value:.3g} %" if not 100 <= abs(value) < EXACT_MAX else f"{value:.0f} %"
 
 
 def share(value: float | None) -> str:

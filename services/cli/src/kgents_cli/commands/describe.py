@@ -21,12 +21,15 @@ from kgents_shared.bus.jetstream import ALL
 from kgents_shared.bus.pull import replay
 from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.find import one
 from kgents_shared.view.past import Version, history
 from kgents_shared.view.paths import Graph
+from kgents_shared.view.selection import kind_named
 
 EVENTS_MAX = 20
 """The newest events; all of them are shown by `kgents events`."""
@@ -61,7 +64,7 @@ async def _describe(common: CommonConfig, text: str, query: Query, output: str) 
         if not views:
             await require_any(bus, query)
             return
-        ref = one(text, (view.ref for view in views))
+        ref = _one(text, [view.ref for view in views])
         view = next(view for view in views if view.ref == ref)
         graph = Graph(views)
         events = await _events(bus, ref)
@@ -79,6 +82,16 @@ async def _describe(common: CommonConfig, text: str, query: Query, output: str) 
         return
     for each in detail_lines(found):
         say(each)
+
+
+def _one(text: str, refs: Sequence[Ref]) -> Ref:
+    """The one entity that a text means; the name of a kind alone leads to the list of its entities."""
+    try:
+        return one(text, refs)
+    except NotFoundError:
+        if kind_named(text) not in KINDS:
+            raise
+        raise NotFoundError(f"expected a name, found the kind {text!r} alone; `kgents get {text}` lists them") from None
 
 
 async def _pulse(bus: Bus, query: Query, ref: Ref) -> Pulse | None:

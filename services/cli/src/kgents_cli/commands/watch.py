@@ -11,8 +11,7 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say_line, say_record, until_reader_leaves
-from kgents_cli.sentence import line_of, record_of
-from kgents_shared.bus.delivery import Delivery
+from kgents_cli.sentence import is_departure_again, line_of, record_of
 from kgents_shared.contract import subjects
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
@@ -70,7 +69,7 @@ def _since(text: str | None, now: datetime) -> datetime | None:
 async def _watch(
     common: CommonConfig, selected: dict[str, str], since: datetime | None, now: datetime, *, as_json: bool
 ) -> None:
-    show = _show_record if as_json else _show_line
+    has_topology = "topology" in selected
     filters = {signal: [filter_] for signal, filter_ in selected.items()}
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[signal] for signal in selected])
@@ -78,12 +77,7 @@ async def _watch(
         async with until_reader_leaves(), aclosing(batches):
             async for _, batch in batches:
                 for each in batch.deliveries:
-                    show(each)
-
-
-def _show_line(delivery: Delivery) -> None:
-    say_line(line_of(delivery))
-
-
-def _show_record(delivery: Delivery) -> None:
-    say_record(record_of(delivery))
+                    if as_json:
+                        say_record(record_of(each))
+                    elif not (has_topology and is_departure_again(each.subject, each.payload)):
+                        say_line(line_of(each))
