@@ -1,13 +1,14 @@
 """A stream → the last message of each subject."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
 
 from kgents_cli.output import note
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import follow
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -16,20 +17,17 @@ from kgents_shared.view.fold import is_gone
 
 T = TypeVar("T", bound=Wire)
 
-Payloads = dict[str, bytes]
-"""Subject → message."""
-
 TIMEOUT_S: Final = 30.0
 """For the whole stream; a hundred thousand subjects take some two seconds."""
 
 
-async def now(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> Payloads:
-    """What is there.
+async def now(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> dict[str, Delivery]:
+    """Subject → the last message that is there.
 
     Raises:
         BusTimeoutError: it could not be read in time.
     """
-    payloads: Payloads = {}
+    found: dict[str, Delivery] = {}
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
@@ -38,22 +36,22 @@ async def now(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> Pay
             async for batch in batches:
                 for each in batch.deliveries:
                     if each.marker or is_gone(each.payload):
-                        payloads.pop(each.subject, None)
+                        found.pop(each.subject, None)
                     else:
-                        payloads[each.subject] = each.payload
+                        found[each.subject] = each
                 if batch.caught_up:
                     break
     except TimeoutError:
         raise BusTimeoutError(f"{NAME_BY_SIGNAL[signal]} could not be read within {TIMEOUT_S:g} s") from None
-    return payloads
+    return found
 
 
-def decoded(codec: Codec[T], payloads: Payloads) -> dict[str, T]:
+def decoded(codec: Codec[T], found: Mapping[str, Delivery]) -> dict[str, T]:
     """Subject → message; what cannot be read is left out, and said so on stderr."""
     messages: dict[str, T] = {}
-    for subject, payload in payloads.items():
+    for subject, delivery in found.items():
         try:
-            messages[subject] = codec.decode(payload)
+            messages[subject] = codec.decode(delivery.payload)
         except MalformedMessageError as error:
             note(f"left out {subject}: {error}")
     return messages

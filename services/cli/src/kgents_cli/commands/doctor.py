@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from typing import Final
 
 import click
 import msgspec
@@ -16,14 +17,20 @@ from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
 from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, Heartbeat
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.heartbeat import READY_STATES
+
+LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
+"""The server drops a heartbeat when its time is over, but not to the second; older ones are late."""
+
+_NS_PER_S: Final = 1_000_000_000
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -87,9 +94,10 @@ async def _nats(
     if streams_verdict.is_ok:
         fields = {"cluster": cluster} if cluster is not None else {}
         filter_ = subjects.pattern("meta", **fields)
-        payloads = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
-        found = snapshot.decoded(codec.META, payloads)
-        for verdict in services(found, expected):
+        found = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
+        server_ns = (await stream_info(session, NAME_BY_SIGNAL["meta"])).now_ns
+        ages_s = {subject: (server_ns - each.time_ns) / _NS_PER_S for subject, each in found.items()}
+        for verdict in services(snapshot.decoded(codec.META, found), ages_s, expected):
             yield verdict
 
 
@@ -106,23 +114,35 @@ async def _streams(session: Session, config: StreamsConfig) -> Verdict:
     return Verdict(False, "streams differ: " + "; ".join(differing), "kgents provision")
 
 
-def services(meta: Mapping[str, object], installed: Collection[str]) -> Iterator[Verdict]:
-    """Each service that reports, and each that is installed and does not."""
+def services(meta: Mapping[str, object], ages_s: Mapping[str, float], installed: Collection[str]) -> Iterator[Verdict]:
+    """Each service that reports, and each that is installed and does not; the ages are by the server's clock."""
     beats = sorted(
         (
-            (subjects.parse(subject).tokens["cluster"], beat)
+            (subjects.parse(subject).tokens["cluster"], beat, ages_s[subject])
             for subject, beat in meta.items()
             if isinstance(beat, Heartbeat)
         ),
-        key=lambda pair: (pair[1].service, pair[0], pair[1].instance),
+        key=lambda each: (each[1].service, each[0], each[1].instance),
     )
-    for cluster, beat in beats:
+    for cluster, beat, age_s in beats:
+        if age_s > LATE_S:
+            yield _late(cluster, beat, age_s)
+            continue
         is_ready = beat.state in READY_STATES
         has_unread = beat.state == "in_sync" and beat.reason != ""
         next_step = "" if is_ready else f"kgents run {beat.service}"
         yield Verdict(None if has_unread else is_ready, _account(cluster, beat), next_step)
-    for name in sorted(set(installed) - {beat.service for _, beat in beats}):
+    for name in sorted(set(installed) - {beat.service for _, beat, _ in beats}):
         yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
+
+
+def _late(cluster: str, beat: Heartbeat, age_s: float) -> Verdict:
+    """A heartbeat that is no sign of life, and which a server that can write would have dropped."""
+    text = (
+        f"{cluster}: expected {beat.service} {beat.instance} to report every {HEARTBEAT_INTERVAL_S:g} s, found its "
+        f"last report {age_s:.0f} s old, and still on the server: NATS may be unable to write; check its disk and log"
+    )
+    return Verdict(False, clean(text), f"kgents run {beat.service}")
 
 
 def _account(cluster: str, beat: Heartbeat) -> str:
