@@ -95,6 +95,15 @@ async def test_a_row_that_the_server_dropped_in_time_is_published_again(
     assert writer.rows[subject_of(A)].message.status == "failed"
 
 
+async def test_true_and_one_are_different_values(writer: Table, publisher: Publisher) -> None:
+    for ready in (True, 1, 1):
+        writer.put(subject_of(A), make_entity("a", attributes={"ready": ready}))
+        await flushed(writer)
+
+    assert writer.rows[subject_of(A)].message.attributes["ready"] is not True
+    assert publisher.stored == 2
+
+
 async def test_a_message_that_is_too_large_holds_up_no_other(writer: Table) -> None:
     large = make_entity("large", labels={"blob": "x" * 2_000_000})
     writer.put(subject_of(large), large)

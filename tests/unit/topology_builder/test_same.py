@@ -37,6 +37,27 @@ def test_every_field_is_compared() -> None:
     assert set(TopologyEntity.__struct_fields__) - about_the_message == {*FIELDS, "connections"}
 
 
+EQUAL_TO_PYTHON: list[tuple[Any, Any]] = [(True, 1), (False, 0), (1, 1.0)]
+
+
+@pytest.mark.parametrize(("before", "after"), EQUAL_TO_PYTHON)
+def test_a_value_of_another_type_is_news_and_named(before: Any, after: Any) -> None:
+    old, new = (make_topology(attributes={"other": "x", "ready": value}) for value in (before, after))
+    assert not same(old, new)
+    assert [(each.field, each.new) for each in differences(old, new)] == [("attributes.ready", after)]
+    assert same(old, make_topology(attributes={"ready": before, "other": "x"}))
+
+
+@pytest.mark.parametrize(("before", "after"), EQUAL_TO_PYTHON)
+def test_a_value_of_another_type_on_a_connection_is_news(before: Any, after: Any) -> None:
+    old, new = (
+        make_topology(connections=[ResolvedConnection(**CONNECTION, attributes={"ready": value})])
+        for value in (before, after)
+    )
+    assert not same(old, new)
+    assert len(list(differences(old, new))) == 1
+
+
 @pytest.mark.parametrize("field", CONNECTION_FIELDS)
 def test_a_connection_that_differs_in_a_field_is_news(field: str) -> None:
     old = make_topology(connections=[ResolvedConnection(**CONNECTION)])

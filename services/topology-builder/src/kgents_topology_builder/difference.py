@@ -33,7 +33,7 @@ def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
         and published.aliases == wanted.aliases
         and published.labels == wanted.labels
         and published.annotations == wanted.annotations
-        and published.attributes == wanted.attributes
+        and _same_values(published.attributes, wanted.attributes)
         and _same_connections(published.connections, wanted.connections)
     )
 
@@ -67,16 +67,22 @@ def _plain(value: object) -> Value:
     return None if value is None else str(value)
 
 
+def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
+    """Whether equal values are also of equal types: to Python, `True == 1 == 1.0`."""
+    return old == new and (not old or list(map(type, map(old.get, new))) == list(map(type, new.values())))
+
+
 def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
-    if old == new:
+    if _same_values(old, new):
         return
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
+        before, after = old.get(key), new.get(key)
+        if before != after or type(before) is not type(after):
             yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
 
 
 def _connection_differences(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> Iterator[Difference]:
-    if old == new:
+    if _same_connections(old, new):
         return
     before = {_path(connection): connection for connection in old}
     after = {_path(connection): connection for connection in new}
@@ -102,15 +108,15 @@ def _details(connection: ResolvedConnection) -> Value:
 
 
 def _same_connections(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> bool:
-    return old == new or (len(old) == len(new) and all(map(_same_connection, old, new)))
+    if old == new:  # nearly always, and mostly without attributes: a hub has tens of thousands of them
+        return all(_same_values(was.attributes, is_.attributes) for was, is_ in zip(old, new, strict=True))
+    return len(old) == len(new) and all(map(_same_connection, old, new))
 
 
 def _same_connection(old: ResolvedConnection, new: ResolvedConnection) -> bool:
-    if old == new:
-        return True
     return (
         (old.kind, old.peer, old.direction) == (new.kind, new.peer, new.direction)
-        and old.attributes == new.attributes
+        and _same_values(old.attributes, new.attributes)
         and old.evidence == new.evidence
         and old.source == new.source
         and _same_traffic(old.traffic, new.traffic)

@@ -10,7 +10,6 @@ one: memory is bounded by the number of subjects.
 """
 
 import asyncio
-import operator
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
@@ -33,7 +32,7 @@ from kgents_shared.bus.publish import (
 from kgents_shared.bus.state_audit import StateAudit
 from kgents_shared.bus.state_view import Change, Row, StateView
 from kgents_shared.bus.tombstones import Tombstones
-from kgents_shared.contract.codec import Codec, encode, is_removal
+from kgents_shared.contract.codec import Codec, encode, equal, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import HISTORY_STREAMS, REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
@@ -77,7 +76,7 @@ class StateTable(StateView[T]):
         filters: Sequence[str],
         *,
         publisher: Publisher,
-        same: Callable[[T, T], bool] = operator.eq,
+        same: Callable[[T, T], bool] = equal,
         render: Callable[[T | None, T], T] = lambda _, new: new,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
