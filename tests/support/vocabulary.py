@@ -99,7 +99,7 @@ def _figures(pulse: Pulse) -> Iterator[str]:
 def measured(pulse: Pulse) -> Iterator[tuple[str, str]]:
     """Section and name of every figure that a pulse holds."""
     for field, value in msgspec.to_builtins(pulse).items():
-        if isinstance(value, dict) and field != "ref":
+        if isinstance(value, dict) and field not in ("ref", "read_at"):
             yield from ((field, name) for name in value)
         elif isinstance(value, int | float) and field not in NOT_FIGURES:
             yield "", field

@@ -124,8 +124,8 @@ def _described(error: Exception) -> str:
 ENTITY: Final = Codec[Entity](
     "entity", Entity, subject_of=lambda entity, _: entity.ref.subject("entity", source=entity.source)
 )
-PULSE: Final = Codec[Pulse]("pulse", Pulse)
-EVENT: Final = Codec[Event]("event", Event)
+PULSE: Final = Codec[Pulse]("pulse", Pulse, subject_of=lambda pulse, _: pulse.ref.subject("pulse", source=pulse.source))
+EVENT: Final = Codec[Event]("event", Event, subject_of=lambda event, _: event.ref.subject("event", source=event.source))
 TOPOLOGY: Final = Codec[TopologyEntity]("topology", TopologyEntity)
 HEALTH: Final = Codec[Health]("health", Health)
 ALERT: Final = Codec[Alert]("alert", Alert)

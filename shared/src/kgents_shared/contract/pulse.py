@@ -1,6 +1,16 @@
 """A sample of figures: `kgents.pulse.<cluster>.<source>.<kind>.<namespace>.<name>`. A log: old samples are dropped.
 
-`null`, or a field left out, is "not known"; it is never zero.
+A figure has three values, each with its own meaning:
+
+- a number: measured. Zero is a measured zero.
+- `null`: it applies, and is not known now. It neither makes nor ends a finding; a finding that it leaves without a
+  number for five minutes (or three intervals, if that is longer) is replaced by "not known".
+- absent: it does not apply (any more): there is no such slot, no limit, no link. A finding on it ends with this pulse.
+
+A figure in a section that is a map (`custom`, `replication`, …) is written as what it is. A field that is None is left
+out of the bytes, so a field that applies and is not known now is named in `unread`; `unread: ["*"]` says that nothing
+was read, and then whatever is left out is not known rather than ended. A sum over nothing, and a sum of which one
+part is not known, is `null`.
 """
 
 from typing import Annotated, Final
@@ -14,6 +24,17 @@ PHASES: Final = ("starting", "healthy", "degraded", "overloaded", "failing")
 
 Ratio = Annotated[float, msgspec.Meta(description="0..1")]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+Reading = float | None | msgspec.UnsetType
+"""A figure as a reader takes it: a number; None, not known now; UNSET, it does not apply."""
+
+ALL: Final = "*"
+"""In `unread`: nothing was read."""
+
+
+def unread_of(**fields: float | None) -> list[str]:
+    """Which of these fields, that all apply, are not known: for `unread`."""
+    return [name for name, value in fields.items() if value is None]
 
 
 class ResourcePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="RESOURCE_PULSE"):
@@ -38,6 +59,10 @@ class ResourcePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="RESO
     network_tx_bytes: float | None = None
     """Per second since the last pulse."""
     custom: dict[str, float | None] = {}
+    unread: list[str] = []
+    """Fields that apply and are not known now, by name (`cpu_percent`); `*`: nothing was read, see above."""
+    read_at: dict[str, Time] = {}
+    """Figure → when it was read, for one that is older than the pulse: repeated, it is no new sample."""
 
 
 class Pool(Wire, frozen=True):
@@ -93,6 +118,15 @@ class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_P
     """Statements or commands carried out since the server started."""
     custom: dict[str, float | None] = {}
     """Every further figure under its metric name (`postgres_locks`), the observer's own cost among them."""
+    unread: list[str] = []
+    """Fields that apply and are not known now, by name (`cpu_percent`); `*`: nothing was read, see above."""
+    read_at: dict[str, Time] = {}
+    """Figure → when it was read, for one that is older than the pulse: repeated, it is no new sample."""
 
 
 Pulse = ResourcePulse | DatabasePulse
+
+
+def field(pulse: Pulse, name: str, value: float | None) -> Reading:
+    """The three values of a fixed field; `value` is what the pulse has in it."""
+    return value if value is not None or name in pulse.unread else msgspec.UNSET
