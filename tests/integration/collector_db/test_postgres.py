@@ -295,8 +295,8 @@ async def test_figures_that_a_login_may_not_read_are_null_and_never_zero(postgre
     assert polled.phase == ("degraded", "missing privilege")
     assert polled.pulse.pool is not None
     assert (polled.pulse.pool.active, polled.pulse.pool.utilization) == (None, None)
-    assert "postgres_connections" not in polled.pulse.custom
-    assert "postgres_blocked_sessions" not in polled.pulse.custom
+    assert polled.pulse.custom["postgres_connections"] is None
+    assert polled.pulse.custom["postgres_blocked_sessions"] is None
     assert polled.entity.attributes["kgents.postgresql.visibility"] == "partial"
     assert polled.health.level == "unknown"
     assert "KG-316" in polled.checks

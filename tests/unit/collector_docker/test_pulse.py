@@ -88,7 +88,7 @@ def test_the_engine_tells_what_watching_it_costs() -> None:
     effort = Effort(seconds=10, requests=20, bytes=5000, busy_s=5, engine_cpu_s=0.2, failed=1)
     found = of_engine([], make_inventory(make_container()), effort, make_scope(), interval_s=10)
     assert found.custom == {
-        "containers": 1, "containers_running": 1, "containers_paused": 0, "containers_cpu_percent": 0,
-        "containers_memory_bytes": 0, "engine_cpu_percent": 2, "observer_requests_per_sec": 2,
+        "containers": 1, "containers_running": 1, "containers_paused": 0, "containers_cpu_percent": None,
+        "containers_memory_bytes": None, "engine_cpu_percent": 2, "observer_requests_per_sec": 2,
         "observer_bytes_per_sec": 500, "observer_waiting_ratio": 0.5, "observer_failed_samples": 1,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from msgspec import Struct
 from kgents_collector_docker.answers import NEVER, Container, Info, Inventory, Stats
 from kgents_collector_docker.mapping.container import cpu_limit, ref_of
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
-from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.pulse import ResourcePulse, unread_of
 from kgents_shared.contract.vocabulary.figures import docker as figure
 from kgents_shared.contract.vocabulary.figures import resource
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
@@ -71,13 +71,14 @@ def of_engine(
     """The engine's own pulse: how many containers, what they use together, and what this collector costs it."""
     pulses_ = list(found)
     states = [each.state.status for each in inventory.containers.values()]
-    cpu = [each.cpu_percent for each in pulses_ if each.cpu_percent is not None]
     figures: dict[FigureName, float | None] = {
         figure.CONTAINERS: float(len(states)),
         figure.CONTAINERS_RUNNING: float(states.count("running")),
         figure.CONTAINERS_PAUSED: float(states.count("paused")),
-        figure.CONTAINERS_CPU_PERCENT: float(sum(cpu)) if len(cpu) == len(pulses_) else None,
-        figure.CONTAINERS_MEMORY_BYTES: float(sum(each.memory_bytes or 0 for each in pulses_)),
+    }
+    sums: dict[FigureName, float | None] = {
+        figure.CONTAINERS_CPU_PERCENT: _sum(each.cpu_percent for each in pulses_),
+        figure.CONTAINERS_MEMORY_BYTES: _sum(each.memory_bytes for each in pulses_),
     }
     if effort is not None and effort.seconds > 0:
         cpu_s = effort.engine_cpu_s
@@ -94,8 +95,14 @@ def of_engine(
         timestamp=scope.at,
         interval_s=interval_s,
         uid=inventory.info.lasting_id,
-        custom={name: value for name, value in figures.items() if value is not None},
+        custom={name: value for name, value in (figures | sums).items() if value is not None or name in sums},
     )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Not known if one of them is not, or there is none."""
+    known = list(values)
+    return float(sum(each for each in known if each is not None)) if known and None not in known else None
 
 
 def _pulse(
@@ -132,6 +139,7 @@ def _pulse(
         network_rx_bytes=_rate(_network(old, "rx"), _network(stats, "rx"), seconds),
         network_tx_bytes=_rate(_network(old, "tx"), _network(stats, "tx"), seconds),
         custom={name: value for name, value in figures.items() if value is not None},
+        unread=unread_of(cpu_percent=cpu_percent, memory_bytes=_memory(stats)),
     )
 
 

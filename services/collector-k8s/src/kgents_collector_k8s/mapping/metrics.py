@@ -7,7 +7,7 @@ from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
 from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.pulse import ResourcePulse, unread_of
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -102,6 +102,7 @@ def _made(
         memory_bytes=memory_bytes,
         memory_limit_bytes=memory_limit_bytes,
         custom={name: value for name, value in custom.items() if value is not None},
+        unread=unread_of(cpu_percent=cpu, memory_bytes=memory_bytes),
     )
 
 

@@ -8,12 +8,16 @@ from msgspec import Struct
 
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.vocabulary.figures import nats as figure
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 SOURCE: Final = "nats"
 _DEFAULT_ACCOUNT: Final = "$G"
 
 Figures = dict[FigureName, float | None]
+
+_ALWAYS: Final = frozenset({figure.SLOW_CONSUMERS_PER_MIN})
+"""Figures that apply wherever they are named, and that a check judges: None is "not known now"."""
 
 
 class Fact(Struct, frozen=True):
@@ -46,7 +50,7 @@ class Scope(Struct, frozen=True):
         rx_bytes: float | None = None,
         tx_bytes: float | None = None,
     ) -> ResourcePulse:
-        """The entity's pulse; a figure that is None is not known and left out."""
+        """The entity's pulse; a figure that is None does not apply, or is not known if it is one of _ALWAYS."""
         return ResourcePulse(
             ref=entity.ref,
             source=SOURCE,
@@ -57,5 +61,5 @@ class Scope(Struct, frozen=True):
             memory_bytes=memory_bytes,
             network_rx_bytes=rx_bytes,
             network_tx_bytes=tx_bytes,
-            custom={name: value for name, value in figures.items() if value is not None},
+            custom={name: value for name, value in figures.items() if value is not None or name in _ALWAYS},
         )

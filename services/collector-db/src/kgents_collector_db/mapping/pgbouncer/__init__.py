@@ -11,7 +11,7 @@ from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
-from kgents_shared.contract.pulse import DatabasePulse, Pool
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Pool
 from kgents_shared.contract.vocabulary import edges, kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.attributes import pgbouncer as attribute
@@ -40,6 +40,7 @@ def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: S
         performance=section(_performance(previous, current)),
         custom=section(_custom(current)),
         morphisms=current.totals.total_query_count if unreachable is None else None,
+        unread=[] if unreachable is None else [ALL],
     )
     return Facts([entity], [pulse], list(_events(previous, unreachable, scope, ref)))
 

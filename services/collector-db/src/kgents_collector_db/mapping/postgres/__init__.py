@@ -11,7 +11,7 @@ from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_shared.contract.facts import Facts
-from kgents_shared.contract.pulse import DatabasePulse
+from kgents_shared.contract.pulse import ALL, DatabasePulse
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 BACKEND: Final = "postgres"
@@ -58,6 +58,8 @@ def observe(
         replication=section(replication.figures(current, lag, link_down_since)),
         morphisms=figures.morphisms(current),
         custom=section(figures.custom(span, previous, current)),
+        unread=figures.unread(current),
+        read_at=figures.read_at(current),
     )
     return Facts([entity], [pulse], events(previous, current, scope, lag, span))
 
@@ -97,6 +99,7 @@ def _unreachable_pulse(
         cause=unreachable.cause,
         pool=figures.pool(sample),
         custom=section(custom),
+        unread=[ALL],
     )
 
 

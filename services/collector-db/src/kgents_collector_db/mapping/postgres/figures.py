@@ -3,13 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from kgents_collector_db.mapping.facts import Figures
 from kgents_collector_db.mapping.postgres.blocking import trees
 from kgents_collector_db.mapping.postgres.rates import Span, busiest, greatest, ratio
-from kgents_collector_db.mapping.postgres.sample import Activity, PostgresSample
-from kgents_shared.contract.pulse import Pool
+from kgents_collector_db.mapping.postgres.sample import Activity, PostgresSample, Tables
+from kgents_shared.contract.pulse import Pool, unread_of
 from kgents_shared.contract.vocabulary.figures import database
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 
@@ -40,13 +41,25 @@ def pool(sample: PostgresSample) -> Pool | None:
         return Pool(max=usable)
     clients = [each for each in sample.activity if each.backend_type == CLIENT]
     used = sum(each.n for each in clients) + OURS
+    shows = _shows_states(sample)
     return Pool(
-        active=sum(each.n for each in clients if each.state == "active"),
-        idle=sum(each.n for each in clients if each.state == "idle"),
+        active=sum(each.n for each in clients if each.state == "active") if shows else None,
+        idle=sum(each.n for each in clients if each.state == "idle") if shows else None,
         waiting=sum(each.n for each in clients if each.wait_event_type == "Lock"),
         max=usable,
         utilization=min(1.0, used / usable) if usable else None,
     )
+
+
+def unread(sample: PostgresSample) -> list[str]:
+    """Fields of the pulse that apply and are not known."""
+    found = pool(sample)
+    return unread_of(**{"pool.active": found.active, "pool.idle": found.idle}) if found is not None else []
+
+
+def _shows_states(sample: PostgresSample) -> bool:
+    """Whether sessions say what they do: with `track_activities = off` all are `disabled`, and none active or idle."""
+    return all(each.state != "disabled" for each in _clients(sample))
 
 
 def sees_all(sample: PostgresSample) -> bool:
@@ -64,7 +77,7 @@ def performance(span: Span, previous: PostgresSample | None, sample: PostgresSam
         database.QPS: calls / span.seconds if calls is not None and span.seconds else None,
         database.TPS: _transaction_rate(span, previous, sample),
         database.LATENCY_MS: exec_ms / calls if calls and exec_ms is not None else None,
-        figure.SLOW_QUERIES: sum(each.slow for each in _clients(sample)) if _has_activity(sample) else None,
+        figure.SLOW_QUERIES: sum(each.slow for each in _clients(sample)) if _has_states(sample) else None,
         figure.CACHE_HIT_RATIO: ratio(hits, reads),
         figure.ROLLBACK_RATIO: ratio(rollbacks, commits),
     }
@@ -92,6 +105,8 @@ def _statements(
 ) -> tuple[float | None, float | None]:
     """Calls and milliseconds between two polls; None across a reset or an eviction of rows."""
     before, now = (previous.statement_sum if previous else None), sample.statement_sum
+    if sample.identity is None or not sample.identity.counts_statements:  # then the sums never change
+        return None, None
     if before is None or now is None or (before.stats_reset, before.dealloc) != (now.stats_reset, now.dealloc):
         return None, None
     return span.difference(before.calls, now.calls), span.difference(before.exec_ms, now.exec_ms)
@@ -109,7 +124,7 @@ def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample)
 
 def morphisms(sample: PostgresSample) -> int | None:
     """Statements that the server has counted so far; without the extension, transactions."""
-    if sample.statement_sum is not None:
+    if sample.statement_sum is not None and sample.identity is not None and sample.identity.counts_statements:
         return sample.statement_sum.calls
     if sample.databases is None:
         return None
@@ -148,27 +163,45 @@ def _has_activity(sample: PostgresSample) -> bool:
     return sample.activity is not None and sees_all(sample)
 
 
+def _has_states(sample: PostgresSample) -> bool:
+    return _has_activity(sample) and _shows_states(sample)
+
+
 def _clients(sample: PostgresSample) -> list[Activity]:
     return [each for each in sample.activity or () if each.backend_type == CLIENT]
 
 
 def _sessions(sample: PostgresSample) -> Figures:
     if not _has_activity(sample):
-        return {}
+        return dict.fromkeys(
+            (
+                figure.CONNECTIONS,
+                figure.CONNECTIONS_RATIO,
+                figure.IDLE_IN_TRANSACTION_SECONDS,
+                figure.TRANSACTION_DURATION_SECONDS,
+            )
+        )
     clients = _clients(sample)
     used = sum(each.n for each in clients) + OURS
     usable = usable_slots(sample)
+    shows = _shows_states(sample)
     waits = _sums((each.wait_event_type, each.n) for each in clients if each.state == "active")
     return {
         **{figure.ACTIVE_WAITING.named(what=name): float(waits.get(kind, 0)) for kind, name in WAITS.items()},
         figure.CONNECTIONS: float(used),
         figure.CONNECTIONS_RATIO: min(1.0, used / usable) if usable else None,
-        figure.IDLE_IN_TRANSACTION: float(sum(each.n for each in clients if each.state.startswith("idle in tr"))),
-        figure.IDLE_IN_TRANSACTION_SECONDS: greatest(each.oldest_idle_in_xact_s for each in clients) or 0.0,
+        figure.IDLE_IN_TRANSACTION: (
+            float(sum(each.n for each in clients if each.state.startswith("idle in tr"))) if shows else None
+        ),
+        figure.IDLE_IN_TRANSACTION_SECONDS: _longest((each.oldest_idle_in_xact_s for each in clients), shows),
         # Clients only: walsenders and autovacuum workers have long transactions by design.
-        figure.TRANSACTION_DURATION_SECONDS: greatest(each.oldest_xact_s for each in clients) or 0.0,
-        figure.QUERY_DURATION_SECONDS: greatest(each.oldest_query_s for each in clients) or 0.0,
+        figure.TRANSACTION_DURATION_SECONDS: _longest((each.oldest_xact_s for each in clients), shows),
+        figure.QUERY_DURATION_SECONDS: _longest((each.oldest_query_s for each in clients), shows),
     }
+
+
+def _longest(seconds: Iterable[float | None], is_known: bool) -> float | None:
+    return (greatest(seconds) or 0.0) if is_known else None
 
 
 def _sums(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
@@ -184,7 +217,7 @@ def _snake(words: str) -> str:
 
 
 def _locks(sample: PostgresSample) -> Figures:
-    found: Figures = {}
+    found: Figures = dict.fromkeys((figure.LOCKS, figure.BLOCKED_SESSIONS, figure.BLOCKED_SECONDS))
     if sample.locks is not None:
         found[figure.LOCKS] = float(sum(each.n for each in sample.locks))
         for mode, count in sorted(_sums((each.mode, each.n) for each in sample.locks).items()):
@@ -215,6 +248,7 @@ def _horizon(sample: PostgresSample) -> Figures:
         figure.XMIN_AGE_PREPARED: prepared.xid_age if prepared else None,
         figure.PREPARED_TRANSACTIONS: float(prepared.n) if prepared else None,
         figure.PREPARED_TRANSACTION_SECONDS: (prepared.oldest_s or 0.0) if prepared else None,
+        figure.WRAPAROUND_RATIO: None,
     }
     if sample.databases and sample.identity:
         xid = max(each.xid_age for each in sample.databases)
@@ -247,16 +281,31 @@ def _maintenance(span: Span, previous: PostgresSample | None, sample: PostgresSa
         found[figure.WAL_BUFFERS_FULL_PER_S] = span.rate(previous.wal.wal_buffers_full, sample.wal.wal_buffers_full)
     if sample.vacuums is not None:
         found[figure.VACUUMS_RUNNING] = float(len(sample.vacuums))
-    if sample.tables:
+    if not sample.tables:
+        found[figure.DEAD_TUPLES_WORST_RATIO] = None
+    else:
         tables = sample.tables.values()
         found |= {
             figure.DEAD_TUPLES: float(sum(each.dead_tuples for each in tables)),
-            figure.DEAD_TUPLES_WORST_RATIO: greatest(each.worst_dead_ratio for each in tables),
             figure.TABLES_NEVER_ANALYZED: float(sum(each.never_analyzed for each in tables)),
             figure.TABLES_VACUUM_DUE: float(sum(each.vacuum_due for each in tables)),
             figure.TABLES_ANALYZE_DUE: float(sum(each.analyze_due for each in tables)),
         }
+        if (worst := _worst(sample)) is not None:  # else no table is large enough to be judged
+            found[figure.DEAD_TUPLES_WORST_RATIO] = worst.worst_dead_ratio
     return found
+
+
+def _worst(sample: PostgresSample) -> Tables | None:
+    """The tables of that database in which one has the most dead rows for its size."""
+    found = [each for each in (sample.tables or {}).values() if each.worst_dead_ratio is not None]
+    return max(found, key=lambda each: each.worst_dead_ratio or 0.0, default=None)
+
+
+def read_at(sample: PostgresSample) -> dict[str, datetime]:
+    """When figures of the costlier tiers were read that a check judges."""
+    worst = _worst(sample)
+    return {figure.DEAD_TUPLES_WORST_RATIO: worst.at} if worst is not None and worst.at is not None else {}
 
 
 def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
@@ -275,8 +324,11 @@ def _failures(span: Span, previous: PostgresSample | None, sample: PostgresSampl
         figure.SESSIONS_FATAL: span.of_databases(lambda each: each.sessions_fatal),
         figure.SESSIONS_KILLED: span.of_databases(lambda each: each.sessions_killed),
     }
-    if sample.databases is not None:
-        found[figure.DAMAGED_LATELY] = float(any(each.is_damaged_lately for each in sample.databases))
+    found[figure.DAMAGED_LATELY] = (
+        float(any(each.is_damaged_lately for each in sample.databases)) if sample.databases is not None else None
+    )
+    if archiver is None and _archives(sample):
+        found[figure.ARCHIVING_FAILING] = None
     if archiver and _archives(sample):
         found[figure.ARCHIVING_FAILING] = float(is_archiving_failing(sample))
         found[figure.ARCHIVED_AGE_SECONDS] = archiver.since_archived_s

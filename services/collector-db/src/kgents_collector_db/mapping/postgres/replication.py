@@ -72,6 +72,8 @@ def _bounded(seconds: float | None, replayed: int, span: Span, previous: Postgre
 def figures(sample: PostgresSample, own_lag: Lag | None, link_down_since: datetime | None) -> Figures:
     """The pulse's section `replication`."""
     found: Figures = {}
+    if sample.standby is None and sample.identity is not None and sample.identity.in_recovery:
+        found |= dict.fromkeys((figure.LINK_DOWN_S, figure.LAG_S))
     if own_lag is not None and sample.standby is not None:
         found |= {
             database.LINK_UP: float(own_lag.link_up),
@@ -102,7 +104,7 @@ def _seconds(lag_s: float | None, lag_bytes: int | None) -> float | None:
 
 def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> Figures:
     if slots is None:
-        return {}
+        return dict.fromkeys((figure.SLOTS_LOST, figure.SLOT_RETAINED_RATIO, figure.SLOT_SAFE_RATIO))
     found: Figures = {figure.SLOTS: len(slots)}
     if slots:
         retained_bytes = greatest(each.retained_bytes for each in slots)
@@ -110,20 +112,20 @@ def _of_slots(slots: tuple[Slot, ...] | None, max_wal_bytes: int | None) -> Figu
             figure.SLOTS_INACTIVE: sum(not each.active for each in slots),
             figure.SLOTS_LOST: sum(is_lost(each) for each in slots),
             figure.SLOT_RETAINED_BYTES: retained_bytes,
-            figure.SLOT_RETAINED_RATIO: retained_bytes / max_wal_bytes if retained_bytes and max_wal_bytes else None,
             figure.SLOT_SAFE_BYTES: min(
                 (each.safe_wal_bytes for each in slots if each.safe_wal_bytes is not None), default=None
             ),
-            figure.SLOT_SAFE_RATIO: min(
-                (
-                    each.safe_wal_bytes / each.limit_wal_bytes
-                    for each in slots
-                    if each.safe_wal_bytes is not None and each.limit_wal_bytes
-                ),
-                default=None,
-            ),
             figure.SLOT_INACTIVE_S: greatest(each.inactive_s for each in slots if not each.active),
         }
+        safe = [
+            each.safe_wal_bytes / each.limit_wal_bytes
+            for each in slots
+            if each.safe_wal_bytes is not None and each.limit_wal_bytes
+        ]
+        if safe:  # else none of them has a limit
+            found[figure.SLOT_SAFE_RATIO] = min(safe)
+        if retained_bytes is not None:
+            found[figure.SLOT_RETAINED_RATIO] = retained_bytes / max_wal_bytes if max_wal_bytes else None
     return found
 
 

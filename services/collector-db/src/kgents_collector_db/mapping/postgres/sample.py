@@ -38,6 +38,8 @@ class Identity(Struct, frozen=True):
     multixact_freeze_max_age: int
     receiver_timeout_s: float
     archive_mode: str
+    counts_statements: bool = True
+    """Whether `pg_stat_statements.track` lets statements be counted."""
 
 
 class Activity(Struct, frozen=True):
@@ -263,6 +265,8 @@ class Tables(Struct, frozen=True):
     """Tables with more dead rows than autovacuum waits for by the server's settings; a table's own do not count."""
     analyze_due: int
     """Tables that changed more than autovacuum waits for before it gathers statistics."""
+    at: datetime | None = None
+    """When they were read."""
 
 
 class WalDirectory(Struct, frozen=True):

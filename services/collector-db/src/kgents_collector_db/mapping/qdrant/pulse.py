@@ -9,12 +9,19 @@ from kgents_collector_db.mapping.qdrant.exposition import value
 from kgents_collector_db.mapping.qdrant.requests import answered, between
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Shards
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory
+from kgents_shared.contract.pulse import ALL, Collections, DatabasePulse, Memory
 from kgents_shared.contract.vocabulary.figures import database as databases
 from kgents_shared.contract.vocabulary.figures import qdrant as figure
 
 MIB: Final = 1024.0**2
 _STATUSES: Final = ("green", "yellow", "grey", "red")
+_OF_REQUESTS: Final = (figure.REQUEST_DURATION_SECONDS, figure.REQUEST_FAILURE_RATIO, figure.QUERIES_PER_SECOND)
+_OF_COLLECTIONS: Final = (figure.COLLECTIONS_RED, figure.COLLECTIONS_GREY, figure.OPTIMIZER_ERRORS)
+_OF_METRICS: Final = (figure.MMAPS_RATIO, figure.FDS_RATIO, figure.RECOVERY_MODE)
+_ALWAYS: Final = frozenset(
+    {figure.WINDOW_REQUESTS, figure.COLLECTIONS_COUNT, *_OF_REQUESTS, *_OF_COLLECTIONS, *_OF_METRICS}
+)
+"""Figures that apply to every server: None is "not known now"."""
 
 
 def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePulse:
@@ -22,7 +29,9 @@ def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePuls
     now = state.database(sample)
     more: dict[str, Any] = {} if sample.unreachable is not None else _sections(sample)
     always = {figure.UP: _up(sample), databases.POLL_S: sample.poll_s}
-    return _pulse(entity, scope, now, custom=_known({**always, **more.pop("custom", {})}), **more)
+    unread = [] if sample.unreachable is None else [ALL]
+    custom = _known({**always, **more.pop("custom", {})})
+    return _pulse(entity, scope, now, unread=unread, custom=custom, **more)
 
 
 def collection(seen: Collection, shards: Shards | None, entity: Entity, scope: Scope) -> DatabasePulse:
@@ -90,7 +99,7 @@ def _sections(sample: QdrantSample) -> dict[str, Any]:
 def _requests(sample: QdrantSample) -> Figures:
     requests = between(sample)
     if requests is None:
-        return {}
+        return dict.fromkeys((figure.WINDOW_REQUESTS, *_OF_REQUESTS))
     return {
         figure.WINDOW_S: requests.seconds,
         figure.WINDOW_REQUESTS: requests.count,
@@ -103,10 +112,10 @@ def _requests(sample: QdrantSample) -> Figures:
 
 def _collections(sample: QdrantSample) -> Figures:
     if sample.names is None:
-        return {}
+        return dict.fromkeys((figure.COLLECTIONS_COUNT, *_OF_COLLECTIONS))
     figures: Figures = {figure.COLLECTIONS_COUNT: float(len(sample.names))}
     if len(sample.collections) < len(sample.shown):
-        return figures  # some were not read: a sum over the others would be wrong
+        return figures | dict.fromkeys(_OF_COLLECTIONS)  # some were not read: a sum over the others would be wrong
     by_status = Counter(each.status for each in sample.collections)
     figures |= {figure.COLLECTIONS.named(status=status): float(by_status[status]) for status in _STATUSES}
     figures[figure.OPTIMIZER_ERRORS] = float(sum(bool(each.optimizer_error) for each in sample.collections))
@@ -124,7 +133,7 @@ def _resources(sample: QdrantSample) -> Figures:
         figures[figure.MEMORY_RESIDENT_BYTES] = _float(process.resident_bytes)
         figures[figure.MEMORY_ALLOCATED_BYTES] = _float(process.allocated_bytes)
     if sample.metrics is None:
-        return figures
+        return figures | dict.fromkeys(_OF_METRICS)
     lines = sample.metrics.lines
     return figures | {
         figure.THREADS: value(lines, "process_threads"),
@@ -156,7 +165,8 @@ def _cluster(sample: QdrantSample) -> Figures:
 
 
 def _known(figures: Figures) -> Figures:
-    return {name: number for name, number in figures.items() if number is not None}
+    """Without what does not apply, which is None here; what always applies is not known then."""
+    return {name: number for name, number in figures.items() if number is not None or name in _ALWAYS}
 
 
 def _ratio(used: float | None, limit: float | None) -> float | None:

@@ -10,7 +10,7 @@ from kgents_collector_db.mapping.redis.latency import percentiles_s
 from kgents_collector_db.mapping.redis.memory import MIB, fill, fragmentation
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.pulse import DatabasePulse, Memory, Pool
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Memory, Pool
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import database, redis
 
@@ -23,6 +23,18 @@ _CLUSTER: Final = {
     redis.CLUSTER_SIZE: "cluster_size",
 }
 """Figure → field of CLUSTER INFO."""
+_ALWAYS: Final = frozenset(
+    {
+        redis.REJECTED_CONNECTIONS,
+        redis.OOM_ERRORS,
+        redis.MAIN_THREAD_CPU_RATIO,
+        redis.COMMANDS_PER_SECOND,
+        redis.MASTER_LINK_DOWN_S,
+        redis.CLUSTER_OK,
+        redis.CLUSTER_SLOTS_FAIL,
+    }
+)
+"""Figures that apply wherever they are named below: None is "not known now"."""
 
 
 def pulse(
@@ -42,6 +54,7 @@ def pulse(
         uid=entity.uid,
         cause=now.cause,
         custom=section(_known({**_always(current, now), **more.pop("custom", {})})),
+        unread=[] if info is not None else [ALL],
         **more,
     )
 
@@ -110,11 +123,11 @@ def _replication(info: Info) -> Figures:
         is_up = state.link(info) == "up"
         return _known(
             {
+                **({} if is_up else {redis.MASTER_LINK_DOWN_S: _link_down_s(info)}),
                 database.LINK_UP: float(is_up),
                 # The master's offset is not known while the link is down.
                 database.LAG_BYTES: read - applied if is_up and read is not None and applied is not None else None,
                 redis.LAST_IO_S: _natural(info.number("master_last_io_seconds_ago")) if is_up else None,
-                redis.MASTER_LINK_DOWN_S: _link_down_s(info) if not is_up else None,
             }
         )
     offset = info.number("master_repl_offset")
@@ -126,7 +139,7 @@ def _replication(info: Info) -> Figures:
             redis.REPLICAS: info.number("connected_slaves"),
             redis.REPLICAS_NOT_ONLINE: float(len(replicas) - len(online)) if info.role == "master" else None,
             database.LAG_BYTES: max(0.0, *behind, 0.0) if behind else None,
-            redis.ACK_AGE_S: max((figure(each, "lag") or 0.0 for each in online), default=None),
+            redis.ACK_AGE_S: max((lag for each in online if (lag := figure(each, "lag")) is not None), default=None),
         }
     )
 
@@ -209,6 +222,8 @@ def _slow(previous: RedisSample | None, current: RedisSample, delta: Delta | Non
 
 def _cluster(sample: RedisSample) -> Figures:
     figures: Figures = {}
+    if sample.cluster is None and sample.info is not None and sample.info.flag("cluster_enabled"):
+        figures = dict.fromkeys((redis.CLUSTER_OK, redis.CLUSTER_SLOTS_FAIL))
     if (cluster := sample.cluster) is not None:
         figures = {figure_: cluster.number(name) for figure_, name in _CLUSTER.items()}
         figures[redis.CLUSTER_OK] = float(cluster.text("cluster_state") == "ok")
@@ -229,7 +244,8 @@ def _keys(info: Info, what: str) -> float | None:
 
 
 def _known(figures: Figures) -> Figures:
-    return {name: value for name, value in figures.items() if value is not None}
+    """Without what does not apply, which is None here; what always applies is not known then."""
+    return {name: value for name, value in figures.items() if value is not None or name in _ALWAYS}
 
 
 def _sum(*values: float | None) -> float | None:

@@ -176,7 +176,7 @@ class PostgresSource:
             name = self._tables_turn.next(names)
             self._tables = _only(self._tables, names)
             if (tables := await self._read_tables(poll, session, name)) is not None:
-                self._tables[name] = tables
+                self._tables[name] = structs.replace(tables, at=self._clock.now())
         poll.costly["tables"] = dict(self._tables)
 
     async def _read_tables(self, poll: Poll, session: Session, database: str) -> rows.Tables | None:

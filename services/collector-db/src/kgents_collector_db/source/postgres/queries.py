@@ -35,7 +35,8 @@ def identity(version: int) -> str:
     current_setting('autovacuum_freeze_max_age')::int as freeze_max_age,
     current_setting('autovacuum_multixact_freeze_max_age')::int as multixact_freeze_max_age,
     extract(epoch from current_setting('wal_receiver_timeout')::interval)::float8 as receiver_timeout_s,
-    current_setting('archive_mode') as archive_mode"""
+    current_setting('archive_mode') as archive_mode,
+    current_setting('pg_stat_statements.track', true) is distinct from 'none' as counts_statements"""
 
 
 SYSTEM_ID: Final = "select system_identifier::text from pg_control_system()"
