@@ -13,7 +13,7 @@ from msgspec import Struct
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import SampleCheck
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool, Pulse, ResourcePulse
+from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Pool, Pulse, Reading, ResourcePulse
 from kgents_shared.contract.vocabulary import attributes, edges, kinds, reasons
 from kgents_shared.contract.vocabulary.attributes import ATTRIBUTES, attribute, otel
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
@@ -210,7 +210,7 @@ class Asked(dict[str, Any]):
         return self._value
 
 
-def asked(value_of: Callable[[Pulse], float | None], kind: str) -> set[tuple[str, str]]:
+def asked(value_of: Callable[[Pulse], Reading], kind: str) -> set[tuple[str, str]]:
     """Section and name of all figures that a check asks for, whatever the other ones are."""
     found = set()
     for answer in (None, 0.0, 1e9):

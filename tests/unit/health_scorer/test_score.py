@@ -6,6 +6,7 @@ from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import SampleCheck, Thresholds
 from kgents_health_scorer.score import Band
 from kgents_shared.contract.health import level_of
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 from support.health_inputs import POD, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
@@ -21,7 +22,7 @@ def check(thresholds: Thresholds, *, lower: bool = False) -> SampleCheck:
         thresholds=thresholds,
         unit="1",
         worse="lower" if lower else "higher",
-        value=lambda _: None,
+        figure=FigureName("x"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_health_scorer.scored_entity import LONG_AGO
+from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.sentences import of_cluster
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth

@@ -3,9 +3,12 @@
 A threshold is passed when two of the last three samples are beyond it, so that a single blip is no finding; it is left
 when three samples in a row are better than it by five per cent of it, so that a figure that hovers around a threshold
 is one alert and not twenty.
+
+A figure that is `null` is no sample. It leaves what was found for a while, and then what was found is not known.
 """
 
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
 
 from kgents_health_scorer.checks.check import GradedCheck
 from kgents_health_scorer.score import Band
@@ -13,12 +16,23 @@ from kgents_health_scorer.score import Band
 SAMPLES: Final = 3
 MARGIN: Final = 0.05
 """Of the threshold: how much better a figure must be before the finding is over."""
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Window:
     """The last samples of one figure of one entity from one source. Two windows never share samples."""
 
-    __slots__ = ("_crit_passed", "_samples", "_suspect", "_warn_passed", "last", "last_beyond")
+    __slots__ = (
+        "_crit_passed",
+        "_samples",
+        "_suspect",
+        "_warn_passed",
+        "is_lapsed",
+        "last",
+        "last_beyond",
+        "read_at",
+        "unknown_since",
+    )
 
     def __init__(
         self, value: float = 0.0, *, band: Band = Band.FINE, is_suspect: bool = False, evidence: str = ""
@@ -36,9 +50,36 @@ class Window:
         self._warn_passed = band >= Band.WARNING
         self._crit_passed = band >= Band.CRITICAL
         self._suspect = is_suspect
+        self.read_at = LONG_AGO
+        """When the last sample was read, which may be long before the pulse that repeats it."""
+        self.unknown_since: datetime | None = None
+        """Since when the figure is `null`."""
+        self.is_lapsed = False
+        """Whether it has been so for so long that what was found is not known any more."""
+
+    @classmethod
+    def lapsed(cls, since: datetime) -> Self:
+        """A window whose finding is not known any more, restored after a restart."""
+        window = cls()
+        window.unknown_since, window.is_lapsed = since, True
+        return window
+
+    def miss(self, now: datetime, patience: timedelta) -> None:
+        """Take note that the figure is not known: after some patience, neither is what was found by it."""
+        self.unknown_since = self.unknown_since or now
+        if now - self.unknown_since >= patience:
+            self.is_lapsed = self.is_lapsed or self._warn_passed or self._crit_passed
+            self._samples = ()
+            self._warn_passed = self._crit_passed = self._suspect = False
+
+    def repeat(self) -> None:
+        """Take note that the last reading is sent again: it is known, and no new sample."""
+        if not self.is_lapsed:
+            self.unknown_since = None
 
     def push(self, check: GradedCheck, value: float, evidence: str) -> None:
         """Add the next sample; NaN is none."""
+        self.unknown_since, self.is_lapsed = None, False
         self.last = (value, evidence)
         self._samples = (*self._samples[1 - SAMPLES :], check.badness(value))
         limits = check.thresholds

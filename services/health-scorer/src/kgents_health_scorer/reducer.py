@@ -14,10 +14,10 @@ from kgents_health_scorer import aggregate
 from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
 from kgents_health_scorer.alerts import next_alert, removal
 from kgents_health_scorer.checks.check import AgeCheck, Check
-from kgents_health_scorer.checks.status import PENDING, SILENT
-from kgents_health_scorer.debounce import Window
+from kgents_health_scorer.checks.status import PENDING, SILENT, UNKNOWN
+from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.score import Band, band_of
-from kgents_health_scorer.scored_entity import LONG_AGO, Checks, ScoredEntity, Verdict, checks_of
+from kgents_health_scorer.scored_entity import Checks, ScoredEntity, Verdict, checks_of
 from kgents_health_scorer.sentences import of_health
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
@@ -35,7 +35,8 @@ CALM: Final = 0.05
 def health_same(published: Health, wanted: Health) -> bool:
     """Whether the published message still holds. Its text and values may vary; what it concludes may not.
 
-    That more checks have been evaluated is published, that fewer have is not: when samples stop, `KG-006` reports it.
+    That more checks have been evaluated, or more of those that apply, is published; that fewer have is not: when
+    samples stop, `KG-006` reports it.
     """
     if published.aggregate is not None and wanted.aggregate is not None:
         return aggregate_same(published.aggregate, wanted.aggregate)
@@ -44,6 +45,7 @@ def health_same(published: Health, wanted: Health) -> bool:
         and published.uid == wanted.uid
         and abs(published.score - wanted.score) < CALM
         and published.evaluated >= wanted.evaluated
+        and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
         and {reason.check for reason in published.reasons} == {reason.check for reason in wanted.reasons}
     )
 
@@ -214,6 +216,8 @@ def _remember_reason(scored: ScoredEntity, reason: Reason) -> None:
     if reason.check == SILENT:
         for source in str(reason.value).split(", "):
             scored.remember_silence(source, reason.evidence)
+    elif reason.check == UNKNOWN:
+        scored.remember_lapsed(str(reason.value))
     elif isinstance(reason.value, float):
         window = Window(reason.value, band=band_of(reason.severity), evidence=reason.evidence)
         scored.remember_window(reason.check, window)

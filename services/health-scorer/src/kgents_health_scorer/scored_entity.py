@@ -1,33 +1,40 @@
 """One entity as the scorer knows it: its topology and its last samples → checks → a verdict → `reducer.py`.
 
 Nothing a source reported is forgotten because it falls silent: a finding stays until a sample or the topology ends it.
-So what goes missing can only make an entity look worse.
+So what goes missing can only make an entity look worse. A pulse without the figure (absent) ends its finding; one that
+does not know it (`null`) keeps it for UNKNOWN_AFTER_S, and then the figure's finding is not known (KG-007).
 """
 
-import math
+import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, SampleCheck, State, StateCheck
-from kgents_health_scorer.checks.status import SILENT
-from kgents_health_scorer.debounce import Window
+from kgents_health_scorer.checks.status import SILENT, UNKNOWN
+from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.score import Band
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
-from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.pulse import ALL, Pulse
 from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
 
-LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
 INTERVAL_MAX_S: Final = 86_400.0
 """A source that promises a sample less than daily is held to daily."""
+UNKNOWN_AFTER_S: Final = 300.0
+"""How long a finding outlives its figure's last number while the figure is `null`; or MISSED intervals, if longer."""
+SKEW: Final = timedelta(seconds=60)
+"""How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
+
+_LAPSED: Final = re.compile(r"\((KG-\d+)\) since (\S+?)(?:,|$)")
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -75,21 +82,29 @@ class Verdict(msgspec.Struct, frozen=True):
 class _Source:
     """One source of pulses of an entity, and the last of them."""
 
-    __slots__ = ("deadline", "evidence", "timestamp", "uid", "windows")
+    __slots__ = ("deadline", "evidence", "is_read", "timestamp", "uid", "windows")
 
     def __init__(self, uid: str, evidence: str) -> None:
         self.uid = uid
         self.evidence = evidence  # of the last pulse
         self.timestamp = LONG_AGO
         self.deadline = LONG_AGO  # silent from then on
+        self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether what was found by one of its figures is not known any more."""
+        return any(each.is_lapsed for each in self.windows.values())
 
 
 class ScoredEntity:
     """One entity. Its owner feeds it and reads verdicts; `level`, `since` and `alerts` are its owner's memory."""
 
     __slots__ = (
+        "_ahead",
         "_entity_evidence",
+        "_is_judged",
         "_pending_since",
         "_remembered",
         "_sources",
@@ -122,6 +137,8 @@ class ScoredEntity:
         self._entity_evidence = ""
         self._status_since = LONG_AGO
         self._sources: dict[str, _Source] = {}
+        self._ahead: dict[str, _Source] = {}  # of an incarnation that is not in the topology (yet)
+        self._is_judged = False
         self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
         self._pending_since: datetime | None = None  # restored
 
@@ -133,7 +150,9 @@ class ScoredEntity:
         if is_renewed:
             self._remembered.clear()
             self._pending_since = None
-            self._sources = {name: each for name, each in self._sources.items() if each.uid == entity.uid}
+            known = (*self._sources.items(), *self._ahead.items())
+            self._sources = {name: each for name, each in known if each.uid == entity.uid}
+            self._ahead.clear()
         if self.entity is None or is_renewed or self.entity.status != entity.status:
             self._status_since = entity.at or now
             if self._pending_since and entity.status == "pending":
@@ -145,23 +164,55 @@ class ScoredEntity:
         self.now = max(self.now, now)
 
     def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str) -> None:
-        """Take the next sample; one that is not newer than the last of its source changes nothing."""
-        source = self._sources.get(pulse.source)
-        if source is not None and pulse.timestamp <= source.timestamp:
+        """Take the next sample.
+
+        One that is not newer than the last of its source, from the future, or of another incarnation changes nothing.
+        """
+        sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
+        source = sources.get(pulse.source)
+        if pulse.timestamp > now + SKEW or (source is not None and pulse.timestamp <= source.timestamp):
             return
-        if source is None or source.uid != pulse.uid:
-            source = self._sources[pulse.source] = _Source(pulse.uid, evidence)
+        if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
+            source = sources[pulse.source] = _Source(pulse.uid, evidence)
+        interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
+        source.uid = pulse.uid or source.uid
         source.timestamp = pulse.timestamp
-        source.deadline = now + MISSED * timedelta(seconds=min(pulse.interval_s, INTERVAL_MAX_S))
+        source.deadline = now + MISSED * timedelta(seconds=interval_s)
         source.evidence = evidence
+        source.is_read |= ALL not in pulse.unread
         self.now = max(self.now, now)
+        patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
             value = check.value(pulse)
-            if value is None or math.isnan(value):
+            if value is UNSET and ALL in pulse.unread and check.id in source.windows:
+                value = None
+            if value is UNSET:
+                self._forget(source, check, pulse)
                 continue
-            if check.id not in source.windows:
-                source.windows[check.id] = self._remembered.pop(check.id, Window())
-            source.windows[check.id].push(check, value, evidence)
+            window = self._window(source, check)
+            read_at = min(pulse.read_at.get(check.figure, pulse.timestamp), pulse.timestamp)
+            if value is None:
+                window.miss(now, patience)
+            elif read_at <= window.read_at and value == window.last[0]:
+                window.repeat()
+            else:
+                window.push(check, value, evidence)
+                window.read_at = read_at
+
+    def _window(self, source: _Source, check: SampleCheck) -> Window:
+        if check.id not in source.windows:
+            source.windows[check.id] = self._remembered.pop(check.id, Window())
+        return source.windows[check.id]
+
+    def _forget(self, source: _Source, check: SampleCheck, pulse: Pulse) -> None:
+        """End the finding of a check that does not apply any more.
+
+        A restored one has no source until it is measured again. It ends once the last pulses of all sources are read,
+        that is, after the first verdict.
+        """
+        source.windows.pop(check.id, None)
+        if self._is_judged and ALL not in pulse.unread:
+            self._remembered.pop(check.id, None)
 
     def succeed(self, before: "ScoredEntity") -> None:
         """Take the place of a removed entity of the same name: what was published of it stays, its facts do not."""
@@ -175,6 +226,11 @@ class ScoredEntity:
         """Go on from a source that was silent before a restart; `evidence` is its last message."""
         self._sources[source] = _Source(self.uid, evidence)
 
+    def remember_lapsed(self, value: str) -> None:
+        """Go on from figures that were not known before a restart, by the value of that reason."""
+        for check_id, since in _LAPSED.findall(value):
+            self.remember_window(check_id, Window.lapsed(datetime.fromisoformat(since)))
+
     def remember_pending(self, since: datetime) -> None:
         """Go on from an entity that was pending before a restart."""
         self._pending_since = since
@@ -183,20 +239,34 @@ class ScoredEntity:
 
     def judge(self, entity: TopologyEntity, checks: Checks) -> Verdict:
         """The verdict now; also sets `due`."""
+        self._is_judged = True
         sources = self._sources_of_this_incarnation()
         silent = tuple(sorted(name for name, each in sources.items() if each.deadline <= self.now))
-        state = State(entity, (self.now - self._status_since).total_seconds(), silent)
+        status_age_s = (self.now - self._status_since).total_seconds()
+        is_ending = State(entity, status_age_s, silent).is_ending
+        asked = () if is_ending else tuple(check for check in checks.samples if check.when(entity))
+        state = State(entity, status_age_s, silent, tuple(self._lapsed(asked, sources.values())))
         self.due = self._next_change(entity, sources.values())
         findings = [*self._states(state, checks), *self._ages(state, checks)]
         evaluated = applicable = len(checks.states) + len(checks.ages)
-        for check in () if state.is_ending else checks.samples:
-            if not check.when(entity):
-                continue
-            applicable += 1
-            evaluated += any(check.id in each.windows and each.deadline > self.now for each in sources.values())
+        is_read = any(each.is_read for each in sources.values())
+        for check in asked:
+            windows = [(each, each.windows[check.id]) for each in sources.values() if check.id in each.windows]
+            # Which figures a source has is known from its pulses alone: until the first, any may apply.
+            applicable += bool(windows) or check.id in self._remembered or not is_read
+            evaluated += any(each.deadline > self.now and window.unknown_since is None for each, window in windows)
             if (finding := self._sample(check, sources.values())) is not None:
                 findings.append(finding)
         return _verdict(findings, evaluated, applicable)
+
+    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[_Source]) -> Iterator[str]:
+        """Which figures are not known any more by which something was found, and since when."""
+        places = [*(each.windows for each in sources), self._remembered]
+        for check in checks:
+            lapsed = [each[check.id] for each in places if check.id in each and each[check.id].is_lapsed]
+            since = min((each.unknown_since for each in lapsed if each.unknown_since is not None), default=None)
+            if since is not None:
+                yield f"{check.figure} ({check.id}) since {since.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
 
     def _sources_of_this_incarnation(self) -> dict[str, _Source]:
         """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
@@ -211,10 +281,16 @@ class ScoredEntity:
         for check in checks.states:
             if (found := check.find(state)) is not None:
                 text = check.text.format(entity=self.ref, value=found)
-                # What shows a silence is the last message before it.
-                evidence = self._sources[state.silent[0]].evidence if check.id == SILENT else self._entity_evidence
-                reason = Reason(check.id, text, check.severity, value=found, evidence=evidence)
+                reason = Reason(check.id, text, check.severity, value=found, evidence=self._evidence(check, state))
                 yield Finding(check, reason)
+
+    def _evidence(self, check: StateCheck, state: State) -> str:
+        if check.id == SILENT:  # the last message before it
+            return self._sources[state.silent[0]].evidence
+        if check.id == UNKNOWN:
+            sources = (each for each in self._sources.values() if each.has_lapsed)
+            return next((each.evidence for each in sources), self._entity_evidence)
+        return self._entity_evidence
 
     def _ages(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.ages:

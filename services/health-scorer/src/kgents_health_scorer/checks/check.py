@@ -13,10 +13,12 @@ from itertools import pairwise
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
-from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.figures.figure import FigureName
 from kgents_shared.contract.vocabulary.kinds import KindName
 
 
@@ -55,6 +57,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
     """How long its status has been what it is."""
     silent: tuple[str, ...]
     """Sources that used to send samples and have missed three in a row."""
+    unknown: tuple[str, ...] = ()
+    """Figures whose finding was not confirmed for too long, since they are `null`."""
 
     @property
     def is_ending(self) -> bool:
@@ -129,10 +133,22 @@ class AgeCheck(GradedCheck, frozen=True, kw_only=True):
     """Seconds; 0 when it is not so."""
 
 
+def custom(pulse: Pulse, figure: str) -> Reading:
+    """A figure of the section `custom`."""
+    return pulse.custom.get(figure, UNSET)
+
+
 class SampleCheck(GradedCheck, frozen=True, kw_only=True):
     """One figure out of a pulse."""
 
-    value: Callable[[Pulse], float | None]
-    """None, or NaN: this pulse does not have it. That never ends a finding, and never makes one."""
+    figure: FigureName
+    """The figure that it judges."""
+    reads: Callable[[Pulse, str], Reading] = custom
+    """Where that is, and when it counts."""
     when: Callable[[TopologyEntity], bool] = lambda _: True
     """Whether an entity of these kinds is judged at all, by its settings."""
+
+    def value(self, pulse: Pulse) -> Reading:
+        """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""
+        value = self.reads(pulse, self.figure)
+        return None if isinstance(value, float) and math.isnan(value) else value

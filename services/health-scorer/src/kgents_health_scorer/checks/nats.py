@@ -1,15 +1,12 @@
 """KG-2xx, NATS: what collector-nats measures → room left, lag, slow readers. Part of the catalogue."""
 
-from collections.abc import Callable
 from typing import Final
 
 from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
-from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
-from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _SERVER: Final = frozenset({kinds.NATS_SERVER})
 _STREAM: Final = frozenset({kinds.NATS_STREAM})
@@ -17,10 +14,6 @@ _CONSUMER: Final = frozenset({kinds.NATS_CONSUMER})
 _CLIENT: Final = frozenset({kinds.NATS_CLIENT})
 
 _NATS_CLI: Final = "`nats server check jetstream` warns at 75 % and is critical at 90 % by default."
-
-
-def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.custom.get(name)
 
 
 def _refuses_when_full(stream: TopologyEntity) -> bool:
@@ -33,7 +26,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-201",
         name="server near its connection limit",
         applies_to=_SERVER,
-        value=_figure(figure.CONNECTIONS_RATIO),
+        figure=figure.CONNECTIONS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.9, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its allowed connections (threshold {threshold}).",
@@ -45,7 +38,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-202",
         name="slow consumers disconnected",
         applies_to=_SERVER,
-        value=_figure(figure.SLOW_CONSUMERS_PER_MIN),
+        figure=figure.SLOW_CONSUMERS_PER_MIN,
         thresholds=Thresholds(warn=1.0, crit=10.0),
         unit="{slow_consumer}/min",
         text="{entity} disconnects {value} (threshold {threshold}).",
@@ -57,7 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-203",
         name="JetStream short of disk",
         applies_to=_SERVER,
-        value=_figure(figure.JETSTREAM_STORAGE_RATIO),
+        figure=figure.JETSTREAM_STORAGE_RATIO,
         thresholds=Thresholds(warn=0.75, crit=0.9, fatal=1.0),
         unit="1",
         text="JetStream on {entity} uses {value} of its disk limit (threshold {threshold}).",
@@ -69,7 +62,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-204",
         name="JetStream short of memory",
         applies_to=_SERVER,
-        value=_figure(figure.JETSTREAM_MEMORY_RATIO),
+        figure=figure.JETSTREAM_MEMORY_RATIO,
         thresholds=Thresholds(warn=0.75, crit=0.9, fatal=1.0),
         unit="1",
         text="JetStream on {entity} uses {value} of its memory limit (threshold {threshold}).",
@@ -81,7 +74,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="stream near its size limit",
         applies_to=_STREAM,
         when=_refuses_when_full,
-        value=_figure(figure.BYTES_FILL_RATIO),
+        figure=figure.BYTES_FILL_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} holds {value} of its `max_bytes` (threshold {threshold}).",
@@ -94,7 +87,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="stream near its message limit",
         applies_to=_STREAM,
         when=_refuses_when_full,
-        value=_figure(figure.MESSAGES_FILL_RATIO),
+        figure=figure.MESSAGES_FILL_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} holds {value} of its `max_msgs` (threshold {threshold}).",
@@ -106,7 +99,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-221",
         name="consumer lags",
         applies_to=_CONSUMER,
-        value=_figure(figure.PENDING_MESSAGES),
+        figure=figure.PENDING_MESSAGES,
         thresholds=Thresholds(warn=10_000.0, crit=100_000.0),
         unit="{message}",
         text="{entity} has {value} pending (threshold {threshold}).",
@@ -117,7 +110,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-222",
         name="consumer waits for acknowledgements",
         applies_to=_CONSUMER,
-        value=_figure(figure.ACK_PENDING_RATIO),
+        figure=figure.ACK_PENDING_RATIO,
         thresholds=Thresholds(warn=0.8, crit=1.0),
         unit="1",
         text="{entity} has {value} of its `max_ack_pending` unacknowledged (threshold {threshold}).",
@@ -129,7 +122,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-223",
         name="messages redelivered",
         applies_to=_CONSUMER,
-        value=_figure(figure.REDELIVERED),
+        figure=figure.REDELIVERED,
         thresholds=Thresholds(warn=100.0, crit=1_000.0),
         unit="{message}",
         text="{entity} has {value} redelivered and not acknowledged (threshold {threshold}).",
@@ -140,7 +133,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-231",
         name="client reads too slowly",
         applies_to=_CLIENT,
-        value=_figure(figure.PENDING_BYTES),
+        figure=figure.PENDING_BYTES,
         thresholds=Thresholds(warn=8.0 * 1024**2, crit=32.0 * 1024**2, fatal=64.0 * 1024**2),
         unit="By",
         text="{entity} has {value} unread in the server's buffer (threshold {threshold}).",

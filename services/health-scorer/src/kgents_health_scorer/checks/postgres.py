@@ -4,16 +4,16 @@ Ratios and durations, since "800 connections" is much for one server and cannot 
 absolute numbers are a profile of their own, off unless asked for.
 """
 
-from collections.abc import Callable
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds
+from msgspec import UNSET
+
+from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds, custom
 from kgents_health_scorer.checks.status import NOT_KNOWN
-from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import pgbouncer
 from kgents_shared.contract.vocabulary.figures import postgres as figure
-from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: the collector may not read it."""
@@ -23,31 +23,24 @@ _POOLER: Final = frozenset({kinds.POOLER})
 _COROOT: Final = "Coroot's check of the same figure."
 
 
-def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.custom.get(name)
-
-
-def _replication(name: FigureName) -> Callable[[Pulse], float | None]:
+def _replication(pulse: Pulse, name: str) -> Reading:
     """Other backends have figures of the same name, which mean the like and are judged by checks of their own."""
-
-    def figure(pulse: Pulse) -> float | None:
-        if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres":
-            return None
-        return pulse.replication.get(name)
-
-    return figure
+    if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres":
+        return UNSET
+    return pulse.replication.get(name, UNSET)
 
 
-def _lag_s(pulse: Pulse) -> float | None:
+def _lag_s(pulse: Pulse, name: str) -> Reading:
     """A standby with `recovery_min_apply_delay` is behind on purpose: then the seconds say nothing."""
-    return 0.0 if _replication(figure.APPLY_DELAY_S)(pulse) else _replication(figure.LAG_S)(pulse)
+    delay_s, lag_s = _replication(pulse, figure.APPLY_DELAY_S), _replication(pulse, name)
+    return UNSET if isinstance(delay_s, float) and delay_s > 0 else lag_s
 
 
-def _up(pulse: Pulse) -> float | None:
+def _up(pulse: Pulse, name: str) -> Reading:
     """A server that starts is not down: KG-004 watches how long that takes."""
     if isinstance(pulse, DatabasePulse) and pulse.phase == "starting":
-        return None
-    return pulse.custom.get(figure.UP)
+        return UNSET
+    return custom(pulse, name)
 
 
 def _kept_out(state: State) -> str | None:
@@ -60,7 +53,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-300",
         name="PostgreSQL down",
         applies_to=_DATABASE,
-        value=_up,
+        figure=figure.UP,
+        reads=_up,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="1",
@@ -73,7 +67,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-301",
         name="PostgreSQL near its connection limit",
         applies_to=_DATABASE,
-        value=_figure(figure.CONNECTIONS_RATIO),
+        figure=figure.CONNECTIONS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its connections (threshold {threshold}).",
@@ -85,7 +79,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-302",
         name="session blocked for long",
         applies_to=_DATABASE,
-        value=_figure(figure.BLOCKED_SECONDS),
+        figure=figure.BLOCKED_SECONDS,
         thresholds=Thresholds(warn=30.0, crit=60.0),
         unit="s",
         text="A session of {entity} has waited {value} for a lock (threshold {threshold}).",
@@ -98,7 +92,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-303",
         name="many sessions blocked",
         applies_to=_DATABASE,
-        value=_figure(figure.BLOCKED_SESSIONS),
+        figure=figure.BLOCKED_SESSIONS,
         thresholds=Thresholds(warn=5.0, crit=20.0),
         unit="{session}",
         text="{entity} has {value} waiting for locks (threshold {threshold}).",
@@ -110,7 +104,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-304",
         name="transaction open for long",
         applies_to=_DATABASE,
-        value=_figure(figure.TRANSACTION_DURATION_SECONDS),
+        figure=figure.TRANSACTION_DURATION_SECONDS,
         thresholds=Thresholds(warn=900.0, crit=14_400.0),
         unit="s",
         text="A transaction on {entity} has been open for {value} (threshold {threshold}).",
@@ -121,7 +115,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-305",
         name="idle in transaction",
         applies_to=_DATABASE,
-        value=_figure(figure.IDLE_IN_TRANSACTION_SECONDS),
+        figure=figure.IDLE_IN_TRANSACTION_SECONDS,
         thresholds=Thresholds(warn=60.0, crit=600.0),
         unit="s",
         text="A client of {entity} has been idle in a transaction for {value} (threshold {threshold}).",
@@ -133,7 +127,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-306",
         name="wraparound near",
         applies_to=_DATABASE,
-        value=_figure(figure.WRAPAROUND_RATIO),
+        figure=figure.WRAPAROUND_RATIO,
         thresholds=Thresholds(warn=0.5, crit=0.75, fatal=0.95),
         unit="1",
         text="{entity} has used {value} of the transaction ids after which it stops taking writes (threshold "
@@ -146,7 +140,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-307",
         name="standby lags",
         applies_to=_DATABASE,
-        value=_lag_s,
+        figure=figure.LAG_S,
+        reads=_lag_s,
         thresholds=Thresholds(warn=30.0, crit=300.0),
         unit="s",
         text="{entity} is {value} behind its primary (threshold {threshold}).",
@@ -157,7 +152,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-308",
         name="standby cut off",
         applies_to=_DATABASE,
-        value=_replication(figure.LINK_DOWN_S),
+        figure=figure.LINK_DOWN_S,
+        reads=_replication,
         thresholds=Thresholds(warn=5.0, crit=60.0),
         unit="s",
         text="{entity} has received nothing from its primary for {value} (threshold {threshold}).",
@@ -169,7 +165,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-309",
         name="replication slot lost",
         applies_to=_DATABASE,
-        value=_replication(figure.SLOTS_LOST),
+        figure=figure.SLOTS_LOST,
+        reads=_replication,
         thresholds=Thresholds(crit=1.0),
         unit="{replication_slot}",
         text="{entity} has lost {value} (threshold {threshold}).",
@@ -181,7 +178,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-310",
         name="replication slot near its limit",
         applies_to=_DATABASE,
-        value=_replication(figure.SLOT_SAFE_RATIO),
+        figure=figure.SLOT_SAFE_RATIO,
+        reads=_replication,
         thresholds=Thresholds(warn=0.2, crit=0.05),
         worse="lower",
         unit="1",
@@ -195,7 +193,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-311",
         name="archiving fails",
         applies_to=_DATABASE,
-        value=_figure(figure.ARCHIVING_FAILING),
+        figure=figure.ARCHIVING_FAILING,
         thresholds=Thresholds(warn=1.0),
         unit="1",
         text="{entity} cannot archive its WAL.",
@@ -207,7 +205,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-312",
         name="deadlocks",
         applies_to=_DATABASE,
-        value=_figure(figure.DEADLOCKS),
+        figure=figure.DEADLOCKS,
         thresholds=Thresholds(warn=1.0, crit=20.0),
         unit="{deadlock}",
         text="{entity} resolved {value} since the last sample (threshold {threshold}).",
@@ -218,7 +216,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-313",
         name="damaged pages",
         applies_to=_DATABASE,
-        value=_figure(figure.DAMAGED_LATELY),
+        figure=figure.DAMAGED_LATELY,
         thresholds=Thresholds(crit=1.0),
         unit="1",
         text="{entity} read a damaged page within the last day.",
@@ -230,7 +228,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-314",
         name="vacuum falls behind",
         applies_to=_DATABASE,
-        value=_figure(figure.DEAD_TUPLES_WORST_RATIO),
+        figure=figure.DEAD_TUPLES_WORST_RATIO,
         thresholds=Thresholds(warn=0.5),
         unit="1",
         text="One table of {entity} consists of {value} dead rows (threshold {threshold}).",
@@ -241,7 +239,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-315",
         name="prepared transaction left open",
         applies_to=_DATABASE,
-        value=_figure(figure.PREPARED_TRANSACTION_SECONDS),
+        figure=figure.PREPARED_TRANSACTION_SECONDS,
         thresholds=Thresholds(warn=300.0, crit=3600.0),
         unit="s",
         text="A prepared transaction on {entity} is {value} old (threshold {threshold}).",
@@ -264,7 +262,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-317",
         name="WAL piles up for a slot",
         applies_to=_DATABASE,
-        value=_replication(figure.SLOT_RETAINED_RATIO),
+        figure=figure.SLOT_RETAINED_RATIO,
+        reads=_replication,
         thresholds=Thresholds(warn=10.0),
         unit="1",
         text="{entity} retains {value} `max_wal_size` of WAL for a replication slot (threshold {threshold}).",
@@ -276,7 +275,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-320",
         name="clients wait for the pooler",
         applies_to=_POOLER,
-        value=_figure(pgbouncer.MAXWAIT_SECONDS),
+        figure=pgbouncer.MAXWAIT_SECONDS,
         thresholds=Thresholds(warn=1.0, crit=10.0),
         unit="s",
         text="A client of {entity} has waited {value} for a server connection (threshold {threshold}).",
@@ -287,7 +286,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-321",
         name="pooler near its client limit",
         applies_to=_POOLER,
-        value=_figure(pgbouncer.CLIENTS_RATIO),
+        figure=pgbouncer.CLIENTS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its `max_client_conn` (threshold {threshold}).",
@@ -298,7 +297,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-322",
         name="pooler down",
         applies_to=_POOLER,
-        value=_figure(pgbouncer.UP),
+        figure=pgbouncer.UP,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="1",
@@ -314,7 +313,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-325",
         name="connections above 800",
         applies_to=_DATABASE,
-        value=_figure(figure.CONNECTIONS),
+        figure=figure.CONNECTIONS,
         thresholds=Thresholds(warn=800.0),
         unit="{connection}",
         text="{entity} has {value} (threshold {threshold}).",
@@ -325,7 +324,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-326",
         name="locks above 200",
         applies_to=_DATABASE,
-        value=_figure(figure.LOCKS),
+        figure=figure.LOCKS,
         thresholds=Thresholds(warn=200.0),
         unit="{lock}",
         text="{entity} has {value} (threshold {threshold}).",
@@ -336,7 +335,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-327",
         name="transactions above 2 s",
         applies_to=_DATABASE,
-        value=_figure(figure.TRANSACTION_DURATION_SECONDS),
+        figure=figure.TRANSACTION_DURATION_SECONDS,
         thresholds=Thresholds(warn=2.0),
         unit="s",
         text="A transaction on {entity} has been open for {value} (threshold {threshold}).",
@@ -347,7 +346,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-328",
         name="transactions above 5,000 a second",
         applies_to=_DATABASE,
-        value=_figure(figure.TRANSACTION_RATE),
+        figure=figure.TRANSACTION_RATE,
         thresholds=Thresholds(warn=5000.0),
         unit="{transaction}/s",
         text="{entity} runs {value} (threshold {threshold}).",

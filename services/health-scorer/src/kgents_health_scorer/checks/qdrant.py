@@ -1,13 +1,13 @@
 """KG-360 to KG-379, Qdrant: what collector-db measures → collections, optimizers, answers, replicas, consensus."""
 
-from collections.abc import Callable
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
-from kgents_shared.contract.pulse import Pulse
+from msgspec import UNSET
+
+from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds, custom
+from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import qdrant as figure
-from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
 REQUESTS_MIN: Final = 20.0
@@ -16,18 +16,12 @@ REQUESTS_MIN: Final = 20.0
 _MISSION: Final = "The absolute profile."
 
 
-def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.custom.get(name)
-
-
-def _of_many(name: FigureName) -> Callable[[Pulse], float | None]:
-    """A figure about requests, unless there were hardly any."""
-
-    def value(pulse: Pulse) -> float | None:
-        requests = pulse.custom.get(figure.WINDOW_REQUESTS)
-        return pulse.custom.get(name) if requests is not None and requests >= REQUESTS_MIN else None
-
-    return value
+def _of_many(pulse: Pulse, name: str) -> Reading:
+    """A figure about requests; with hardly any there is no verdict, and none is left open."""
+    requests = custom(pulse, figure.WINDOW_REQUESTS)
+    if isinstance(requests, int | float):
+        return custom(pulse, name) if requests >= REQUESTS_MIN else UNSET
+    return requests
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -35,7 +29,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-360",
         name="Qdrant down",
         applies_to=_DATABASE,
-        value=_figure(figure.UP),
+        figure=figure.UP,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -49,7 +43,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-361",
         name="collections red",
         applies_to=_DATABASE,
-        value=_figure(figure.COLLECTIONS_RED),
+        figure=figure.COLLECTIONS_RED,
         thresholds=Thresholds(crit=1.0),
         unit="{red_collection}",
         text="{entity} has {value}.",
@@ -61,7 +55,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-362",
         name="collections grey",
         applies_to=_DATABASE,
-        value=_figure(figure.COLLECTIONS_GREY),
+        figure=figure.COLLECTIONS_GREY,
         thresholds=Thresholds(warn=1.0),
         unit="{grey_collection}",
         text="{entity} has {value}.",
@@ -72,7 +66,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-363",
         name="optimizers fail",
         applies_to=_DATABASE,
-        value=_figure(figure.OPTIMIZER_ERRORS),
+        figure=figure.OPTIMIZER_ERRORS,
         thresholds=Thresholds(crit=1.0),
         unit="{collection}",
         text="The optimizer of {entity} fails for {value}.",
@@ -83,7 +77,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-364",
         name="Qdrant responds slowly",
         applies_to=_DATABASE,
-        value=_of_many(figure.REQUEST_DURATION_SECONDS),
+        figure=figure.REQUEST_DURATION_SECONDS,
+        reads=_of_many,
         thresholds=Thresholds(warn=0.5, crit=2.0),
         unit="s",
         text="{entity} takes {value} per request on average (threshold {threshold}).",
@@ -94,7 +89,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-365",
         name="Qdrant requests fail",
         applies_to=_DATABASE,
-        value=_of_many(figure.REQUEST_FAILURE_RATIO),
+        figure=figure.REQUEST_FAILURE_RATIO,
+        reads=_of_many,
         thresholds=Thresholds(warn=0.01, crit=0.05, fatal=0.5),
         unit="1",
         text="{entity} fails {value} of its requests (threshold {threshold}).",
@@ -105,7 +101,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-366",
         name="dead shard replicas",
         applies_to=_DATABASE,
-        value=_figure(figure.DEAD_REPLICAS),
+        figure=figure.DEAD_REPLICAS,
         thresholds=Thresholds(warn=1.0),
         unit="{dead_shard_replica}",
         text="{entity} reports {value}.",
@@ -116,7 +112,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-367",
         name="shards without an active replica",
         applies_to=_DATABASE,
-        value=_figure(figure.SHARDS_WITHOUT_ACTIVE_REPLICA),
+        figure=figure.SHARDS_WITHOUT_ACTIVE_REPLICA,
         thresholds=Thresholds(crit=1.0),
         unit="{shard}",
         text="{entity} has {value} without an active replica.",
@@ -127,7 +123,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-368",
         name="Qdrant has no leader",
         applies_to=_DATABASE,
-        value=_figure(figure.RAFT_HAS_LEADER),
+        figure=figure.RAFT_HAS_LEADER,
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -139,7 +135,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-369",
         name="Qdrant consensus stopped",
         applies_to=_DATABASE,
-        value=_figure(figure.CONSENSUS_WORKING),
+        figure=figure.CONSENSUS_WORKING,
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -151,7 +147,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-370",
         name="Qdrant cannot reach its peers",
         applies_to=_DATABASE,
-        value=_figure(figure.UNREACHABLE_PEERS_RATIO),
+        figure=figure.UNREACHABLE_PEERS_RATIO,
         thresholds=Thresholds(warn=0.01, crit=0.5, fatal=1.0),
         unit="1",
         text="{entity} cannot reach {value} of its peers (threshold {threshold}).",
@@ -162,7 +158,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-371",
         name="Qdrant short of memory maps",
         applies_to=_DATABASE,
-        value=_figure(figure.MMAPS_RATIO),
+        figure=figure.MMAPS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of the memory maps that the kernel allows (threshold {threshold}).",
@@ -173,7 +169,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-372",
         name="Qdrant short of file descriptors",
         applies_to=_DATABASE,
-        value=_figure(figure.FDS_RATIO),
+        figure=figure.FDS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its file descriptors (threshold {threshold}).",
@@ -184,7 +180,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-373",
         name="Qdrant in recovery mode",
         applies_to=_DATABASE,
-        value=_figure(figure.RECOVERY_MODE),
+        figure=figure.RECOVERY_MODE,
         thresholds=Thresholds(crit=1.0),
         unit="{answer}",
         text="{entity} is in recovery mode.",
@@ -198,7 +194,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-377",
         name="many collections",
         applies_to=_DATABASE,
-        value=_figure(figure.COLLECTIONS_COUNT),
+        figure=figure.COLLECTIONS_COUNT,
         thresholds=Thresholds(warn=20.0),
         unit="{collection}",
         text="{entity} has {value} (threshold {threshold}).",
@@ -209,7 +205,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-378",
         name="slow requests, however few",
         applies_to=_DATABASE,
-        value=_figure(figure.REQUEST_DURATION_SECONDS),
+        figure=figure.REQUEST_DURATION_SECONDS,
         thresholds=Thresholds(warn=0.5),
         unit="s",
         text="{entity} takes {value} per request on average (threshold {threshold}).",
@@ -220,7 +216,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-379",
         name="many queries",
         applies_to=_DATABASE,
-        value=_figure(figure.QUERIES_PER_SECOND),
+        figure=figure.QUERIES_PER_SECOND,
         thresholds=Thresholds(warn=5_000.0),
         unit="{query}/s",
         text="{entity} answers {value} (threshold {threshold}).",

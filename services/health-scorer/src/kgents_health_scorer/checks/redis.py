@@ -1,39 +1,31 @@
 """KG-330 to KG-359, Redis and Valkey: what collector-db measures → room left, replication, writes refused."""
 
-from collections.abc import Callable
 from typing import Final
 
+from msgspec import UNSET
+
 from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds
-from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import redis as attribute
 from kgents_shared.contract.vocabulary.figures import database
 from kgents_shared.contract.vocabulary.figures import redis as figure
-from kgents_shared.contract.vocabulary.figures.figure import FigureName
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
 
 _MISSION: Final = "The absolute profile."
 
 
-def _figure(name: FigureName) -> Callable[[Pulse], float | None]:
-    return lambda pulse: pulse.custom.get(name)
-
-
-def _replication(name: FigureName) -> Callable[[Pulse], float | None]:
+def _replication(pulse: Pulse, name: str) -> Reading:
     """PostgreSQL has figures of the same name, which are judged by checks of its own."""
-
-    def figure(pulse: Pulse) -> float | None:
-        if not isinstance(pulse, DatabasePulse) or pulse.backend not in ("redis", "valkey"):
-            return None
-        return pulse.replication.get(name)
-
-    return figure
+    if not isinstance(pulse, DatabasePulse) or pulse.backend not in ("redis", "valkey"):
+        return UNSET
+    return pulse.replication.get(name, UNSET)
 
 
-def _link_down_s(pulse: Pulse) -> float | None:
+def _link_down_s(pulse: Pulse, name: str) -> Reading:
     """How long a replica has been without its master; 0 while the link is up."""
-    return 0.0 if _replication(database.LINK_UP)(pulse) == 1.0 else _replication(figure.MASTER_LINK_DOWN_S)(pulse)
+    return 0.0 if _replication(pulse, database.LINK_UP) == 1.0 else _replication(pulse, name)
 
 
 def _snapshot_failed(state: State) -> str | None:
@@ -46,7 +38,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-330",
         name="Redis down",
         applies_to=_DATABASE,
-        value=_figure(figure.UP),
+        figure=figure.UP,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -60,7 +52,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-331",
         name="Redis near its connection limit",
         applies_to=_DATABASE,
-        value=_figure(figure.CLIENTS_RATIO),
+        figure=figure.CLIENTS_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its `maxclients` (threshold {threshold}).",
@@ -71,7 +63,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-332",
         name="Redis rejects connections",
         applies_to=_DATABASE,
-        value=_figure(figure.REJECTED_CONNECTIONS),
+        figure=figure.REJECTED_CONNECTIONS,
         thresholds=Thresholds(crit=1.0),
         unit="{connection}",
         text="{entity} rejected {value} since the last sample.",
@@ -82,7 +74,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-333",
         name="Redis short of memory",
         applies_to=_DATABASE,
-        value=_figure(figure.MEMORY_HARD_RATIO),
+        figure=figure.MEMORY_HARD_RATIO,
         thresholds=Thresholds(warn=0.85, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its memory limit (threshold {threshold}).",
@@ -94,7 +86,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-334",
         name="Redis rejects writes: memory full",
         applies_to=_DATABASE,
-        value=_figure(figure.OOM_ERRORS),
+        figure=figure.OOM_ERRORS,
         thresholds=Thresholds(crit=1.0),
         unit="{command}",
         text="{entity} rejected {value} since the last sample: its memory is full.",
@@ -105,7 +97,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-335",
         name="replica without its master",
         applies_to=_DATABASE,
-        value=_link_down_s,
+        figure=figure.MASTER_LINK_DOWN_S,
+        reads=_link_down_s,
         thresholds=Thresholds(warn=1.0, crit=60.0),
         unit="s",
         text="{entity} has had no link to its master for {value} (threshold {threshold}).",
@@ -117,7 +110,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-336",
         name="replica lags",
         applies_to=_DATABASE,
-        value=_replication(figure.ACK_AGE_S),
+        figure=figure.ACK_AGE_S,
+        reads=_replication,
         thresholds=Thresholds(warn=10.0, crit=60.0),
         unit="s",
         text="A replica of {entity} last acknowledged {value} ago (threshold {threshold}).",
@@ -139,7 +133,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-338",
         name="Redis cannot append",
         applies_to=_DATABASE,
-        value=_figure(figure.AOF_LAST_WRITE_OK),
+        figure=figure.AOF_LAST_WRITE_OK,
         thresholds=Thresholds(crit=0.5),
         unit="{answer}",
         worse="lower",
@@ -151,7 +145,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-339",
         name="Redis cluster down",
         applies_to=_DATABASE,
-        value=_figure(figure.CLUSTER_OK),
+        figure=figure.CLUSTER_OK,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
@@ -163,7 +157,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-340",
         name="slots without a master",
         applies_to=_DATABASE,
-        value=_figure(figure.CLUSTER_SLOTS_FAIL),
+        figure=figure.CLUSTER_SLOTS_FAIL,
         thresholds=Thresholds(crit=1.0),
         unit="{slot}",
         text="{entity} reports {value} without a working master.",
@@ -174,7 +168,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-341",
         name="sentinel reports masters down",
         applies_to=_DATABASE,
-        value=_figure(figure.SENTINEL_MASTERS_DOWN),
+        figure=figure.SENTINEL_MASTERS_DOWN,
         thresholds=Thresholds(crit=1.0),
         unit="{master}",
         text="{entity} reports {value} down.",
@@ -185,7 +179,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-342",
         name="Redis near one core",
         applies_to=_DATABASE,
-        value=_figure(figure.MAIN_THREAD_CPU_RATIO),
+        figure=figure.MAIN_THREAD_CPU_RATIO,
         thresholds=Thresholds(warn=0.8, crit=0.95),
         unit="1",
         text="The main thread of {entity} is busy {value} of the time (threshold {threshold}).",
@@ -196,7 +190,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-343",
         name="Redis rejects work",
         applies_to=_DATABASE,
-        value=_figure(figure.OVERLOADED),
+        figure=figure.OVERLOADED,
         thresholds=Thresholds(crit=1.0),
         unit="{answer}",
         text="Redis rejects writes or connections: {entity} is overloaded.",
@@ -211,7 +205,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-357",
         name="many Redis clients",
         applies_to=_DATABASE,
-        value=_figure(figure.CONNECTED_CLIENTS),
+        figure=figure.CONNECTED_CLIENTS,
         thresholds=Thresholds(warn=500.0),
         unit="{client}",
         text="{entity} has {value} (threshold {threshold}).",
@@ -222,7 +216,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-358",
         name="much Redis memory",
         applies_to=_DATABASE,
-        value=_figure(figure.MEMORY_USED_BYTES),
+        figure=figure.MEMORY_USED_BYTES,
         thresholds=Thresholds(warn=3.0 * 1024**3),
         unit="By",
         text="{entity} uses {value} of memory (threshold {threshold}).",
@@ -233,7 +227,7 @@ ABSOLUTE: Final[tuple[Check, ...]] = (
         id="KG-359",
         name="many Redis commands",
         applies_to=_DATABASE,
-        value=_figure(figure.COMMANDS_PER_SECOND),
+        figure=figure.COMMANDS_PER_SECOND,
         thresholds=Thresholds(warn=50_000.0),
         unit="{command}/s",
         text="{entity} runs {value} (threshold {threshold}).",

@@ -2,42 +2,57 @@
 
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
-from kgents_shared.contract.pulse import Pulse, ResourcePulse
+from msgspec import UNSET
+
+from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds, custom
+from kgents_shared.contract.pulse import Pulse, Reading, ResourcePulse, field
 from kgents_shared.contract.vocabulary.figures import resource
 
 REQUESTS_MIN_PER_S: Final = 1.0
 """Below this rate there is no verdict on errors: one lost request of two would be 50 %."""
 
 
-def _memory_ratio(pulse: Pulse) -> float | None:
-    if not isinstance(pulse, ResourcePulse) or pulse.memory_bytes is None or not pulse.memory_limit_bytes:
+def _memory_ratio(pulse: Pulse, name: str) -> Reading:
+    if not isinstance(pulse, ResourcePulse) or pulse.memory_limit_bytes == 0:
+        return UNSET
+    return _ratio(
+        field(pulse, name, pulse.memory_bytes), field(pulse, resource.MEMORY_LIMIT_BYTES, pulse.memory_limit_bytes)
+    )
+
+
+def _cpu_ratio(pulse: Pulse, name: str) -> Reading:
+    limit = custom(pulse, resource.CPU_LIMIT_PERCENT)
+    if not isinstance(pulse, ResourcePulse) or limit == 0:
+        return UNSET
+    return _ratio(field(pulse, name, pulse.cpu_percent), limit)
+
+
+def _ratio(used: Reading, limit: Reading) -> Reading:
+    """It applies if both do, and is known if both are."""
+    if used is UNSET or limit is UNSET:
+        return UNSET
+    if used is None or limit is None:
         return None
     try:
-        return pulse.memory_bytes / pulse.memory_limit_bytes
+        return used / limit
     except OverflowError:  # JSON knows integers that no float can hold
         return None
 
 
-def _cpu_ratio(pulse: Pulse) -> float | None:
-    limit = pulse.custom.get(resource.CPU_LIMIT_PERCENT)
-    if not isinstance(pulse, ResourcePulse) or pulse.cpu_percent is None or not limit:
-        return None
-    return pulse.cpu_percent / limit
-
-
-def _error_rate(pulse: Pulse) -> float | None:
-    requests_per_s = pulse.custom.get(resource.REQUESTS_PER_SEC)
-    if requests_per_s is not None and requests_per_s < REQUESTS_MIN_PER_S:
-        return None
-    return pulse.custom.get(resource.ERROR_RATE)
+def _error_rate(pulse: Pulse, name: str) -> Reading:
+    """With hardly any requests there is no verdict, and none is left open."""
+    requests_per_s = custom(pulse, resource.REQUESTS_PER_SEC)
+    if isinstance(requests_per_s, int | float) and requests_per_s < REQUESTS_MIN_PER_S:
+        return UNSET
+    return custom(pulse, name)
 
 
 CHECKS: Final[tuple[Check, ...]] = (
     SampleCheck(
         id="KG-101",
         name="memory near its limit",
-        value=_memory_ratio,
+        figure=resource.MEMORY_BYTES,
+        reads=_memory_ratio,
         thresholds=Thresholds(warn=0.85, crit=0.95, fatal=1.0),
         unit="1",
         text="{entity} uses {value} of its memory limit (threshold {threshold}).",
@@ -48,7 +63,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     SampleCheck(
         id="KG-102",
         name="CPU near its limit",
-        value=_cpu_ratio,
+        figure=resource.CPU_PERCENT,
+        reads=_cpu_ratio,
         thresholds=Thresholds(warn=0.9),
         unit="1",
         text="{entity} uses {value} of its CPU limit (threshold {threshold}).",
@@ -59,7 +75,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     SampleCheck(
         id="KG-103",
         name="requests fail",
-        value=_error_rate,
+        figure=resource.ERROR_RATE,
+        reads=_error_rate,
         thresholds=Thresholds(warn=0.01, crit=0.05, fatal=0.5),
         unit="1",
         text="{entity} answers {value} of its requests with an error (threshold {threshold}).",

@@ -7,6 +7,7 @@ from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck
 STALE: Final = "KG-003"
 PENDING: Final = "KG-004"
 SILENT: Final = "KG-006"
+UNKNOWN: Final = "KG-007"
 
 FAILURES: Final = frozenset(
     {
@@ -52,6 +53,10 @@ def _unknown(state: State) -> str | None:
 
 def _silent(state: State) -> str | None:
     return None if state.is_ending else ", ".join(state.silent) or None
+
+
+def _lapsed(state: State) -> str | None:
+    return None if state.is_ending else ", ".join(state.unknown) or None
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -119,5 +124,16 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="{entity} has missed three samples from {value}.",
         why="Its figures are no longer measured. The last ones still count, but they no longer prove health.",
         source="Three intervals, as the pulse's contract says: one sample late is jitter, three are an outage.",
+    ),
+    StateCheck(
+        id=UNKNOWN,
+        name="figure no longer known",
+        find=_lapsed,
+        severity=NOT_KNOWN,
+        means_unknown=True,
+        text="No longer known of {entity}: {value}.",
+        why="A check had found something by this figure, and its source has not been able to read the figure since. "
+        "It may still be so. The event or the log of the collector says what it cannot read.",
+        source="Five minutes or three intervals, whichever is longer: shorter gaps keep the finding as it is.",
     ),
 )

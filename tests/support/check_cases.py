@@ -1,0 +1,90 @@
+"""For each check: what it finds something in, and what it does not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kgents_health_scorer.checks.check import State
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from support import db_check_cases
+from support.health_inputs import START, entity, pulse
+
+DISCARD_NEW = {"kgents.nats.discard": "new"}
+
+# check → (a state in which it finds something, one in which it does not)
+STATES = {
+    "KG-001": (State(entity(status="failed", reason="Error"), 0, ()), State(entity(), 0, ())),
+    "KG-002": (
+        State(entity(reason="CrashLoopBackOff"), 0, ()),
+        State(entity(status="terminating", reason="OOMKilled"), 0, ()),
+    ),
+    "KG-003": (State(entity(stale=["k8s"]), 0, ()), State(entity(), 0, ())),
+    "KG-004": (State(entity(status="pending"), 300, ()), State(entity(status="pending"), 299, ())),
+    "KG-005": (State(entity(status="unknown"), 0, ()), State(entity(status="succeeded"), 0, ())),
+    "KG-006": (State(entity(), 0, ("k8s",)), State(entity(status="succeeded"), 0, ("k8s",))),
+    "KG-007": (State(entity(), 0, (), ("x (KG-101) since …",)), State(entity(), 0, (), ())),
+}
+# check → (a pulse beyond its first threshold, one short of it)
+PULSES: dict[str, tuple[Pulse, Pulse]] = {
+    "KG-101": (pulse(0, memory=0.85), pulse(0, memory=0.84)),
+    "KG-102": (pulse(0, cpu=0.9), pulse(0, cpu=0.89)),
+    "KG-103": (pulse(0, custom={"error_rate": 0.01}), pulse(0, custom={"error_rate": 0.009})),
+    "KG-201": (pulse(0, custom={"connections_ratio": 0.8}), pulse(0, custom={"connections_ratio": 0.79})),
+    "KG-202": (pulse(0, custom={"slow_consumers_per_min": 1}), pulse(0, custom={"slow_consumers_per_min": 0})),
+    "KG-203": (pulse(0, custom={"jetstream_storage_ratio": 0.75}), pulse(0, custom={"jetstream_storage_ratio": 0.7})),
+    "KG-204": (pulse(0, custom={"jetstream_memory_ratio": 0.75}), pulse(0, custom={"jetstream_memory_ratio": 0.7})),
+    "KG-211": (pulse(0, custom={"bytes_fill_ratio": 0.8}), pulse(0, custom={"bytes_fill_ratio": 0.79})),
+    "KG-212": (pulse(0, custom={"messages_fill_ratio": 0.8}), pulse(0, custom={"messages_fill_ratio": 0.79})),
+    "KG-221": (pulse(0, custom={"pending_messages": 10_000}), pulse(0, custom={"pending_messages": 9_999})),
+    "KG-222": (pulse(0, custom={"ack_pending_ratio": 0.8}), pulse(0, custom={"ack_pending_ratio": 0.79})),
+    "KG-223": (pulse(0, custom={"redelivered": 100}), pulse(0, custom={"redelivered": 99})),
+    "KG-231": (pulse(0, custom={"pending_bytes": 8 * 1024**2}), pulse(0, custom={"pending_bytes": 8 * 1024**2 - 1})),
+}
+
+
+def database(*, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: Any) -> DatabasePulse:
+    return DatabasePulse(
+        ref=Ref("c1", "database", "orders"), source="db", backend="postgres", timestamp=START, interval_s=10,
+        phase=phase, replication=dict(replication or {}), custom=dict(custom),
+    )  # fmt: skip
+
+
+def two(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    """A pulse with this figure beyond the first threshold, and one short of it."""
+    given: tuple[dict[str, Any], ...] = ({name: beyond}, {name: short})
+    return database(**given[0]), database(**given[1])
+
+
+def two_of_replication(name: str, beyond: float, short: float) -> tuple[DatabasePulse, DatabasePulse]:
+    return database(replication={name: beyond}), database(replication={name: short})
+
+
+STATES |= db_check_cases.STATES | {
+    "KG-316": (State(entity(reason="wrong credentials"), 0, ()), State(entity(reason="refused"), 0, ())),
+}
+PULSES |= db_check_cases.PULSES | {
+    "KG-300": two("postgres_up", 0, 1),
+    "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
+    "KG-302": two("postgres_blocked_seconds", 30, 29),
+    "KG-303": two("postgres_blocked_sessions", 5, 4),
+    "KG-304": two("postgres_transaction_duration_seconds", 900, 899),
+    "KG-305": two("postgres_idle_in_transaction_seconds", 60, 59),
+    "KG-306": two("postgres_wraparound_ratio", 0.5, 0.49),
+    "KG-307": two_of_replication("lag_s", 30, 29),
+    "KG-308": two_of_replication("link_down_s", 5, 4),
+    "KG-309": two_of_replication("slots_lost", 1, 0),
+    "KG-310": two_of_replication("slot_safe_ratio", 0.2, 0.21),
+    "KG-317": two_of_replication("slot_retained_ratio", 10, 9),
+    "KG-311": two("postgres_archiving_failing", 1, 0),
+    "KG-312": two("postgres_deadlocks", 1, 0),
+    "KG-313": two("postgres_damaged_lately", 1, 0),
+    "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
+    "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
+    "KG-320": two("pgbouncer_maxwait_seconds", 1, 0.9),
+    "KG-321": two("pgbouncer_clients_ratio", 0.8, 0.79),
+    "KG-322": two("pgbouncer_up", 0, 1),
+    "KG-325": two("postgres_connections", 800, 799),
+    "KG-326": two("postgres_locks", 200, 199),
+    "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
+    "KG-328": two("postgres_transaction_rate", 5000, 4999),
+}
