@@ -389,3 +389,42 @@ async def test_a_server_of_this_machine_is_found_if_it_accepts_this_user(tmp_pat
         assert name not in {backend.name for backend in await on_this_machine(Backends(SystemClock()), (), ())}
         await server.stop()
         assert name in {each.name for each in await on_this_machine(Backends(SystemClock()), (), {name})}
+
+
+async def test_what_the_server_does_not_count_is_null_and_never_zero(postgres: PostgresServer) -> None:
+    await postgres.sql("alter system set track_activities = off")
+    await postgres.sql("alter system set pg_stat_statements.track = none")
+    await postgres.sql("select pg_reload_conf()")
+    async with watched(postgres) as polls, clients(postgres, 2) as (client, _):
+        await later(polls)
+        await client.execute("select 1")
+        polled = await later(polls)
+    assert polled.pulse.performance["qps"] is None
+    assert polled.pulse.pool is not None
+    assert (polled.pulse.pool.active, polled.pulse.pool.idle) == (None, None)
+    assert polled.pulse.unread == ["pool.active", "pool.idle"]
+    assert polled.pulse.custom["postgres_connections"] == 3
+    assert polled.pulse.custom["postgres_transaction_duration_seconds"] is None
+
+
+async def test_a_slot_that_is_dropped_leaves_no_figure_and_no_finding(postgres: PostgresServer) -> None:
+    await postgres.sql("select pg_create_physical_replication_slot('s', true)")
+    async with watched(postgres) as polls:
+        there = await later(polls)
+        await postgres.sql("select pg_drop_replication_slot('s')")
+        dropped = await later(polls)
+    assert there.pulse.replication["slots_lost"] == 0
+    assert "slot_safe_ratio" not in there.pulse.replication  # it has no limit
+    assert not {"slots_lost", "slot_retained_ratio"} & dropped.pulse.replication.keys()
+    assert dropped.pulse.replication["slots"] == 0
+
+
+async def test_tables_carry_the_time_at_which_they_were_read(postgres: PostgresServer) -> None:
+    await postgres.sql("create table t as select generate_series(1, 20000) as n; delete from t where n > 15000")
+    await postgres.sql("analyze t")
+    async with watched(postgres) as polls:
+        first = await polls.poll()
+        repeated = await polls.poll("fast")
+        second = await polls.poll()
+    times = [each.pulse.read_at["postgres_dead_tuples_worst_ratio"] for each in (first, repeated, second)]
+    assert times[0] == times[1] < times[2]
