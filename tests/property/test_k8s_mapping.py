@@ -218,7 +218,7 @@ def printed(containers: list[Raw], reason: str, *, is_ready: bool) -> str:
             reason = waiting["reason"]
         elif terminated is not None:
             reason = ending(terminated)
-            if reason != "Completed":
+            if terminated["exitCode"] != 0:
                 error = reason
         elif container["ready"] and "running" in container["state"]:
             has_running = True
