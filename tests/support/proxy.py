@@ -43,6 +43,7 @@ class Proxy:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # an aborted socket is closed by the loop's next turn
 
     def stall(self) -> None:
         """A black hole: connections stay open and new ones are accepted, but nothing comes through any more.
@@ -82,6 +83,7 @@ class Proxy:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # also if it was cancelled before it dialled
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_refusing:
