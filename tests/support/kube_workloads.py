@@ -100,7 +100,7 @@ def cron_job(name: str, namespace: str = "default", *, schedule: str = "*/5 * * 
 def autoscaler(name: str, target: Json, *, replicas: int = 2) -> Json:
     """A HorizontalPodAutoscaler of a workload."""
     metadata = target["metadata"]
-    target = {"type": "Utilization", "averageUtilization": 80}
+    utilization = {"type": "Utilization", "averageUtilization": 80}
     current = {"averageUtilization": 41, "averageValue": "41m"}
     condition = {
         "type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": "",
@@ -112,7 +112,7 @@ def autoscaler(name: str, target: Json, *, replicas: int = 2) -> Json:
             "scaleTargetRef": {"apiVersion": target["apiVersion"], "kind": target["kind"], "name": metadata["name"]},
             "minReplicas": 1,
             "maxReplicas": 10,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
         },
         status={
             "observedGeneration": 1,
