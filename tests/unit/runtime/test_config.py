@@ -231,7 +231,7 @@ class TestFile:
 
     def test_a_number_in_quotes_is_a_fault(self, file: Path) -> None:
         assert fault_of('probes: {port: "8080"}', file=file) == (
-            f'{file}: probes.port: expected int >= 0 <= 65535 or null, found str "8080"; try: null, the default'
+            f'{file}: probes.port: expected int >= 0 <= 65535 or null, found str "8080"; correct or remove it'
         )
 
     def test_a_value_out_of_a_choice_names_the_choice(self, file: Path) -> None:

@@ -190,6 +190,8 @@ def _parts(annotation: Any, raw: object) -> Iterator[tuple[str, Any, object]]:
 def _advice(setting: Setting) -> str:
     if setting.default is NODEFAULT:
         return "check its type in the reference of the configuration"
+    if setting.default is None:  # null would switch off what the user wants
+        return "correct or remove it"
     return f"try: {json.dumps(msgspec.to_builtins(setting.default))}, the default"
 
 
