@@ -52,7 +52,7 @@ BUDGET = {
     "mend": 0,
     "nobody": 0,
     "whoever": 0,
-    "tell": 4,
+    "tell": 2,
     "look": 18,
     "shall": 0,
     "dear": 0,

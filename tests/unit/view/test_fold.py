@@ -33,7 +33,7 @@ def test_an_entity_is_there_while_its_topology_is() -> None:
     fold = folded(make_topology("a"), make_health("a"), make_health("b"), make_alert("c"))
 
     assert names(fold) == ["a"]
-    assert sorted(each.ref.name for each in fold.unanchored()) == ["b", "c"]
+    assert len(fold) == 3
     changes, _ = fold.take("topology", [gone(make_topology("a"))])
     assert shapes(changes) == [(True, False, True)]
     assert names(fold) == []

@@ -82,12 +82,6 @@ class Fold:
             if (view := self._selected(key, rows)) is not None:
                 yield view
 
-    def unanchored(self) -> Iterator[EntityView]:
-        """Entities with rows of the other signals only: a cluster's summary, alerts that outlive their entity."""
-        for key, rows in self._rows.items():
-            if not self._is_there(rows):
-                yield EntityView(key, rows)
-
     def put(self, row: Row) -> None:
         """Store one row without computing the change: in a snapshot everything is new."""
         signal, key, check = key_of(row.subject)

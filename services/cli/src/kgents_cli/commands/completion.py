@@ -5,7 +5,7 @@ from click.shell_completion import get_completion_class
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_KGENTS_COMPLETE"
-"""By this variable click tells a completion from a run."""
+"""The variable by which click knows that a shell asks for completions."""
 
 
 @click.command("completion")

@@ -125,7 +125,7 @@ async def _show_tables(bus: Bus, query: Query, views: Sequence[EntityView], *, w
 def _lines(
     rows: Sequence[Row], columns: Sequence[Column], query: Query, *, is_wide: bool, has_kind: bool
 ) -> Iterable[str]:
-    """The table of the entities of one kind. Cluster and namespace are columns only if they tell entities apart."""
+    """The table of the entities of one kind. Cluster and namespace are columns only where they differ."""
     has_cluster = len({row.view.ref.cluster for row in rows}) > 1
     has_namespace = len(query.selection.namespaces) != 1 and any(row.view.ref.namespace for row in rows)
     heading = [
