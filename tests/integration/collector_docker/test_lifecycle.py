@@ -1,5 +1,7 @@
 """What happens to containers, as a subscriber sees it."""
 
+from pathlib import Path
+
 import pytest
 
 from support.docker_watched import Watched, connection, edges, ref
@@ -49,22 +51,41 @@ async def test_exit_codes_distinguish_success_a_request_to_end_and_failure(docke
         await eventually(reported)
 
 
-async def test_an_oom_kill_differs_from_another_kill(docker: Watched) -> None:
+async def test_an_oom_kill_differs_from_another_kill(docker: Watched, tmp_path: Path) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
     async with docker.collector():
         await docker.state("in_sync")
-        # A child is killed, and the container lives on for a second: when it goes at the same moment, the engine itself
-        # may miss why.
-        eat = "(x=a; while true; do x=$x$x; done); sleep 1; exit 137"
-        await docker.api.run("greedy", "sh", "-c", eat, host={"Memory": 8 * 1024**2, "MemorySwap": 8 * 1024**2})
+        # The engine's shim counts OOM kills from the moment that a start returns; one before stays unseen, and the end
+        # is then a plain 137. So the child waits for a file before it takes its memory, and the container ends only
+        # after the kill was reported.
+        eat = f"{_until('eat')}; (x=a; while true; do x=$x$x; done); {_until('end')}; exit 137"
+        limits = {"Memory": 8 * 1024**2, "MemorySwap": 8 * 1024**2}
+        await docker.api.run("greedy", "sh", "-c", eat, host={**limits, "Binds": [f"{signs}:/signs:ro"]})
+        (signs / "eat").touch()
+
+        async def severities() -> dict[str, str]:
+            return {each["reason"]: each["severity"] for each in await docker.log("event")}
+
+        async def oom_reported() -> bool:
+            return "OOM" in await severities()
+
+        await eventually(oom_reported)
+        (signs / "end").touch()
         entity = await docker.becomes("greedy", "failed", "OOMKilled")
         assert entity.attributes["kgents.docker.oom_killed"] is True
 
-        async def both_reported() -> bool:
-            return {"OOM", "Died"} <= {each["reason"] for each in await docker.log("event")}
+        async def end_reported() -> bool:
+            return "Died" in await severities()
 
-        await eventually(both_reported)
-        severity = {each["reason"]: each["severity"] for each in await docker.log("event")}
+        await eventually(end_reported)
+        severity = await severities()
     assert (severity["OOM"], severity["Died"]) == ("error", "warning")
+
+
+def _until(sign: str) -> str:
+    """A command that ends once this file exists."""
+    return f"until test -e /signs/{sign}; do sleep 0.05; done"
 
 
 async def test_a_crash_loop_is_one_state_and_ends_when_the_container_stays_up(docker: Watched) -> None:
