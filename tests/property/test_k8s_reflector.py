@@ -10,7 +10,7 @@ import pytest
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, retry
+from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, resource, retry, stream
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.kube_api import Faults, KubeApi
@@ -98,7 +98,7 @@ class Backups:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same program, with less patience."""
-    monkeypatch.setattr(client, "IDLE_S", 0.3)
+    monkeypatch.setattr(stream, "IDLE_S", 0.3)
     monkeypatch.setattr(client, "CONNECT_S", 0.3)
     monkeypatch.setattr(client, "HEAD_S", 0.3)
     monkeypatch.setattr(client, "ANSWER_S", 1.0)
@@ -108,7 +108,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "PARK_S", 0.05)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
     monkeypatch.setattr(reflector, "CHECK_S", 0.2)
-    monkeypatch.setattr(reflector, "PAGE", 7)
+    monkeypatch.setattr(resource, "PAGE", 7)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -140,7 +140,7 @@ async def test_any_schedule_of_faults_ends_in_what_the_server_holds(tmp_path: Pa
 @pytest.mark.usefixtures("hurried")
 async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflector, "SHORT_S", 1.0)
-    monkeypatch.setattr(client, "IDLE_S", 30.0)
+    monkeypatch.setattr(stream, "IDLE_S", 30.0)
     monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.1)
     monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.4)
     told = Told()

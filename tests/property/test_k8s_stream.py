@@ -17,7 +17,7 @@ import pytest
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import CATALOGUE
-from kgents_collector_k8s.source import client, reflector, retry
+from kgents_collector_k8s.source import client, reflector, resource, retry, stream
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.delivery import Delivery
@@ -64,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same program, with less patience."""
-    monkeypatch.setattr(client, "IDLE_S", 0.3)
+    monkeypatch.setattr(stream, "IDLE_S", 0.3)
     monkeypatch.setattr(client, "CONNECT_S", 0.3)
     monkeypatch.setattr(client, "HEAD_S", 0.3)
     monkeypatch.setattr(client, "ANSWER_S", 1.0)
@@ -73,7 +73,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
     monkeypatch.setattr(retry, "PARK_S", 0.05)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
-    monkeypatch.setattr(reflector, "PAGE", 5)
+    monkeypatch.setattr(resource, "PAGE", 5)
 
 
 class Cluster:
@@ -115,10 +115,10 @@ class Cluster:
         if not self._has("deployments.apps", name):
             self._make_workload(name)
             return
-        for resource in ("pods", "replicasets.apps", "deployments.apps", "services", "endpointslices.discovery.k8s.io"):
-            for each in self.api.objects(resource, "shop"):
+        for plural in ("pods", "replicasets.apps", "deployments.apps", "services", "endpointslices.discovery.k8s.io"):
+            for each in self.api.objects(plural, "shop"):
                 if each["metadata"]["name"] == name or each["metadata"]["name"].startswith(f"{name}-"):
-                    self.api.delete(resource, "shop", each["metadata"]["name"])
+                    self.api.delete(plural, "shop", each["metadata"]["name"])
 
     def _make_workload(self, name: str) -> None:
         made = kube_objects.deployment(name, "shop", replicas=self.dice.randrange(4))

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, retry
+from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, resource, retry, stream
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Answer, Json, kubeconfig, serving
@@ -50,7 +50,7 @@ class Told:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "IDLE_S", 1.0)
+    monkeypatch.setattr(stream, "IDLE_S", 1.0)
     monkeypatch.setattr(client, "CONNECT_S", 1.0)
     monkeypatch.setattr(client, "HEAD_S", 1.0)
     monkeypatch.setattr(client, "ANSWER_S", 5.0)
@@ -325,9 +325,9 @@ async def test_a_watch_that_opens_only_to_fail_is_not_taken_for_one_that_works(
 async def test_a_watch_that_is_over_while_lines_keep_coming_is_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "GRACE_S", 0.0)
-    monkeypatch.setattr(reflector, "WATCH_MIN_S", 0.05)
-    monkeypatch.setattr(reflector, "WATCH_MAX_S", 0.1)
+    monkeypatch.setattr(resource, "GRACE_S", 0.0)
+    monkeypatch.setattr(resource, "WATCH_MIN_S", 0.05)
+    monkeypatch.setattr(resource, "WATCH_MAX_S", 0.1)
     watches = []
     block = b"".join(line("MODIFIED", pod("a")) + b"\n" for _ in range(100))
 
@@ -351,7 +351,7 @@ async def test_a_store_that_went_back_is_listed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: str
 ) -> None:
     monkeypatch.setattr(reflector, "CHECK_S", 0.05)
-    monkeypatch.setattr(client, "IDLE_S", 30.0)
+    monkeypatch.setattr(stream, "IDLE_S", 30.0)
     told, checks, lists = Told(), 0, 0
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -420,7 +420,7 @@ async def test_watches_that_end_at_once_lead_to_a_new_list_and_stay_a_fault(
 
 async def test_refused_connections_make_no_refusal_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "PARK_S", 300.0)
-    monkeypatch.setattr(client, "IDLE_S", 30.0)
+    monkeypatch.setattr(stream, "IDLE_S", 30.0)
     async with KubeApi() as api:
         api.create(kube_objects.namespace("shop"))
         api.create(kube_objects.pod("a", "shop"))

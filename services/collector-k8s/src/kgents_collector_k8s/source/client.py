@@ -16,11 +16,13 @@ import aiohttp
 import msgspec
 import structlog
 from kubernetes_asyncio.client.configuration import Configuration
-from kubernetes_asyncio.client.rest import RESTClientObject
 from kubernetes_asyncio.config import ConfigException
 from yarl import URL
 
-from kgents_collector_k8s.source.login import Credentials, read_credentials, usable_login
+from kgents_collector_k8s.source.connection import Connections
+from kgents_collector_k8s.source.error import UNREADABLE, ApiError, refusal
+from kgents_collector_k8s.source.login import read_credentials, usable_login
+from kgents_collector_k8s.source.stream import Stream
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
@@ -32,62 +34,17 @@ HEAD_S: Final = 30.0
 """Seconds until the head of an answer: an overloaded server queues requests for up to 15 s."""
 ANSWER_S: Final = 60.0
 """Seconds for one whole answer; a page of a list takes well under a second."""
-IDLE_S: Final = 90.0
-"""Seconds that a watch may be silent. A server sends bookmarks about every minute; a vanished peer sends nothing."""
 ALIVE_S: Final = 10.0
 """Seconds for an answer to `/livez`, which no server queues."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
-LINE_BYTES_MAX: Final = 8 * 1024**2
-"""etcd takes objects of at most 1.5 MiB."""
 RELOGIN_S: Final = 10.0
 """Least seconds between two logins: a server that refuses every token must not be flooded with them."""
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""How decoding fails: not JSON or not the expected type, not UTF-8 in a part skipped at first, nested too deep."""
-TEXT_CHARS_MAX: Final = 300
-"""Characters of a server's message that are passed on to logs and heartbeats."""
 HEADERS: Final = (
     ("Accept", "application/json"),
     ("User-Agent", "kgents-collector-k8s"),
 )
 
 _log = structlog.get_logger(__name__)
-
-
-class ApiError(Exception):
-    """A request failed; `status` is the HTTP status, 0 when there was no answer."""
-
-    def __init__(self, status: int, text: str, *, reason: str = "", retry_after_s: float | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.reason = reason
-        self.retry_after_s = retry_after_s
-
-    @property
-    def is_expired(self) -> bool:
-        """Whether the requested version or page is compacted, or not of this server: a new list is needed.
-
-        A version too large is one from before the server's store was restored from a backup.
-        """
-        return self.status in (400, 410) or "Too large resource version" in str(self)
-
-
-class _Details(msgspec.Struct, rename="camel", frozen=True):
-    retry_after_seconds: float | None = None
-
-
-class Status(msgspec.Struct, frozen=True):
-    """An error of the API, over HTTP or as an ERROR line of a watch."""
-
-    code: int = 0
-    reason: str = ""
-    message: str = ""
-    details: _Details | None = None
-
-    def error(self, status: int = 0) -> ApiError:
-        """As an exception; `status` is the HTTP status, if there is one."""
-        retry_after_s = self.details.retry_after_seconds if self.details is not None else None
-        text = self.message[:TEXT_CHARS_MAX]
-        return ApiError(status or self.code, text, reason=self.reason, retry_after_s=retry_after_s)
 
 
 class ApiClient:
@@ -101,9 +58,9 @@ class ApiClient:
         self._kubeconfig = kubeconfig
         self._context = context
         self._clock = clock
-        self._login: _Login | None = None
+        self._login: Connections | None = None
         self._tried_s = 0.0
-        self._watches: set[_Watch] = set()
+        self._watches: set[Stream] = set()
         self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -151,7 +108,7 @@ class ApiClient:
             TimeoutError: nothing came for IDLE_S, the deadline passed, or it was ended; lines before that are valid.
         """
         async with self._errors(path), self._answer(path, params) as response:
-            watch = _Watch(path, response, deadline_s)
+            watch = Stream(path, response, deadline_s)
             self._watches.add(watch)
             try:
                 yield b""
@@ -181,7 +138,7 @@ class ApiClient:
             if path in ("", watch.path):
                 watch.end()
 
-    def _current(self) -> "_Login":
+    def _current(self) -> Connections:
         if self._login is None:
             raise RuntimeError("expected a client that was entered, found one before `async with`")
         return self._login
@@ -194,7 +151,7 @@ class ApiClient:
                 if response is not None:
                     try:
                         if response.status != 200:
-                            raise await _refusal(path, response)
+                            raise await refusal(path, response)
                         if response.content_type == "text/html":  # a login page of a proxy in front of the server
                             raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
                         yield response
@@ -204,7 +161,7 @@ class ApiClient:
             await self._log_in_again()
 
     async def _request(
-        self, login: "_Login", path: str, params: Mapping[str, str], *, may_fail: bool
+        self, login: Connections, path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is no longer accepted."""
         # A watch is not compressed: a proxy that does would hold its lines back.
@@ -274,80 +231,11 @@ class ApiClient:
                     fault = f"kubeconfig: expected the server {self.url}, found {server}; try a restart"
                     raise ConfigError([fault])
                 with usable_login(self._kubeconfig):
-                    self._login = _Login(found)
+                    self._login = Connections(found)
             finally:
                 self._tried_s = self._clock.monotonic_s()
             if old is not None:
                 await old.retire()
-
-
-class _Watch:
-    """An open stream. Its deadline applies only while it is read.
-
-    A timeout inside a generator would cancel its consumer at an arbitrary point.
-    """
-
-    def __init__(self, path: str, response: aiohttp.ClientResponse, seconds: float) -> None:
-        self.path = path
-        self._response = response
-        self._clock = asyncio.get_running_loop().time
-        self._end_s = self._clock() + seconds
-        self._reading: asyncio.Timeout | None = None
-        self._rest = b""
-
-    async def next(self) -> list[bytes] | None:
-        """The lines received since the last call; None when the server has ended the stream.
-
-        Raises:
-            TimeoutError: nothing came for IDLE_S, or the deadline passed.
-        """
-        if self._clock() >= self._end_s:
-            raise TimeoutError
-        async with asyncio.timeout_at(min(self._clock() + IDLE_S, self._end_s)) as self._reading:
-            chunk = await self._response.content.readany()
-        self._reading = None
-        if not chunk:
-            return None  # the rest is an incomplete line
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LINE_BYTES_MAX:
-            raise ApiError(0, f"{self.path}: expected lines of at most {LINE_BYTES_MAX} bytes, found a longer one")
-        return lines
-
-    def end(self) -> None:
-        """Let its deadline pass now."""
-        self._end_s = self._clock()
-        if self._reading is not None and not self._reading.expired():
-            self._reading.reschedule(self._end_s)
-
-
-class _Login:
-    """One login and its connections. When a newer one replaces it, requests in flight are still answered."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self.configuration = credentials.configuration
-        self.headers = credentials.headers
-        self.rest = RESTClientObject(self.configuration, maxsize=0)  # one connection for each watch
-        self._users = 0
-        self._is_retired = False
-
-    @asynccontextmanager
-    async def used(self) -> AsyncIterator[Self]:
-        """Keep the connections open for a request."""
-        self._users += 1
-        try:
-            yield self
-        finally:
-            self._users -= 1
-            await self._close_when_unused()
-
-    async def retire(self) -> None:
-        """Close the connections after the last request."""
-        self._is_retired = True
-        await self._close_when_unused()
-
-    async def _close_when_unused(self) -> None:
-        if self._is_retired and not self._users:
-            await self.rest.close()
 
 
 def _server(configuration: Configuration) -> str:
@@ -365,20 +253,3 @@ def _why(error: Exception) -> str:
 def _is_of_tls(error: Exception) -> bool:
     """Whether a certificate is the cause, the server's or ours."""
     return isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "[SSL" in str(error)
-
-
-async def _refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
-    """The server's error message; a proxy's HTML is left out."""
-    async with asyncio.timeout(CONNECT_S):
-        body = await response.content.read(64 * 1024)
-    status = Status()
-    if response.content_type == "application/json":
-        try:
-            status = msgspec.json.decode(body, type=Status)
-        except UNREADABLE:
-            _log.debug("error_without_status", path=path, status=response.status)
-    error = status.error(response.status)
-    header = response.headers.get("Retry-After", "")
-    error.retry_after_s = error.retry_after_s or (float(header) if header.isascii() and header.isdigit() else None)
-    error.args = (f"{response.status} {error.reason or response.reason}: {status.message or path}",)
-    return error

@@ -6,45 +6,25 @@ between do not matter, and a failed list never removes anything.
 
 import asyncio
 import random
-from collections.abc import Collection
 from contextlib import aclosing, suppress
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.source.client import UNREADABLE, ApiClient, ApiError, Status
-from kgents_collector_k8s.source.messages import (
-    NOTHING,
-    Head,
-    Headed,
-    Line,
-    Page,
-    PageMetadata,
-    ends_initial_events,
-    is_before,
-)
+from kgents_collector_k8s.source.client import ApiClient
+from kgents_collector_k8s.source.error import ApiError
+from kgents_collector_k8s.source.messages import ends_initial_events, is_before
+from kgents_collector_k8s.source.resource import BREATH, OPEN, Resource
 from kgents_collector_k8s.source.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
+from kgents_collector_k8s.source.sink import Key, Sink
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
-O_contra = TypeVar("O_contra", contravariant=True)
 
-Key = tuple[str, str]
-"""Namespace (empty: none) and name."""
-
-PAGE: Final = 500
-"""Objects per page: larger pages block the event loop for too long."""
-BREATH: Final = 20
-"""Objects handled before other tasks run: a lease renewal takes several turns of the event loop."""
 CHECK_S: Final = 60.0
 """Seconds between comparisons of the server's version with ours while a watch is open: a list of one object each."""
-WATCH_MIN_S: Final = 300.0
-WATCH_MAX_S: Final = 600.0
-"""A watch is requested for a time between these, in seconds, so that not all restart at once."""
-GRACE_S: Final = 30.0
-"""Seconds after that until the client itself ends it."""
 SHORT_S: Final = 1.0
 """A watch that ends sooner than this without an error is a failure, and is retried with backoff."""
 SHORT_TRIES: Final = 3
@@ -59,33 +39,7 @@ STREAM_TRIES: Final = 2
 ABSENT_AFTER: Final = 3
 """Refusals in a row until a resource that is not served counts as gone, if its whole API group is gone."""
 
-_OPEN: Final = "OPEN"
-"""Our own event type: the server has accepted the watch, though it may not send anything for long."""
 _log = structlog.get_logger(__name__)
-
-
-class Sink(Protocol[O_contra]):
-    """Keeps the objects of one reflector."""
-
-    def known(self) -> Collection[Key]:
-        """The objects taken to exist now, also from before this process started."""
-        ...
-
-    def put(self, key: Key, found: O_contra) -> None:
-        """The object exists, in this version."""
-        ...
-
-    def drop(self, key: Key, uid: str) -> None:
-        """The object with this uid is gone."""
-        ...
-
-    async def complete(self, keys: Collection[Key]) -> None:
-        """These objects exist, and no others."""
-        ...
-
-    def wants_more(self) -> bool:
-        """Whether objects were left out that only a new list can bring."""
-        ...
 
 
 class _NoStreamedListError(Exception):
@@ -110,9 +64,7 @@ class Reflector(Generic[O]):
         self._client = client
         self._sink = sink
         self._clock = clock
-        self._path = path_of(kind, namespace)
-        self._selector = {"labelSelector": selector} if selector else {}
-        self._decoder = msgspec.json.Decoder(kind.type)
+        self._resource = Resource(client, kind, namespace=namespace, selector=selector)
         self._version = ""  # where a watch resumes; empty: a list is due
         self._streams_lists = True  # until the server turns out not to support it
         self._is_watching = False
@@ -132,7 +84,7 @@ class Reflector(Generic[O]):
                     await self._sync()
                 await self._watch()
             except TimeoutError:
-                await self._pause(ApiError(0, f"{self._path}: no answer in time"))
+                await self._pause(ApiError(0, f"{self._resource.path}: no answer in time"))
             except ApiError as error:
                 await self._pause(error)
 
@@ -166,19 +118,16 @@ class Reflector(Generic[O]):
         return await self._list()
 
     async def _list(self) -> tuple[set[Key], str]:
-        """Page by page, all of one version: always the newest, so that it never goes back in time."""
         keys: set[Key] = set()
-        page = Page(PageMetadata())
-        while True:
-            following = {"continue": page.metadata.continue_} if page.metadata.continue_ else {}
-            params = {"limit": str(PAGE), **self._selector, **following}
-            page = await self._client.get(self._path, params, Page)
-            for number, raw in enumerate(page.items or ()):
-                keys.add(self._put(raw))
-                if number % BREATH == BREATH - 1:
-                    await asyncio.sleep(0)
-            if not page.metadata.continue_:
-                return keys, self._version_of_all(page.metadata.resource_version)
+        version = ""
+        async with aclosing(self._resource.pages()) as pages:
+            async for page in pages:
+                for number, raw in enumerate(page.items or ()):
+                    keys.add(self._put(raw))
+                    if number % BREATH == BREATH - 1:
+                        await asyncio.sleep(0)
+                version = page.metadata.resource_version
+        return keys, self._resource.version_of_all(version)
 
     async def _stream_list(self) -> tuple[set[Key], str]:
         """As a watch that begins with all objects: neither side holds the whole list in memory."""
@@ -188,26 +137,35 @@ class Reflector(Generic[O]):
             "resourceVersionMatch": "NotOlderThan",
             "resourceVersion": "",
         }
-        async with aclosing(self._lines(params)) as lines:
+        async with aclosing(self._resource.lines(params)) as lines:
             async for type_, raw in lines:
-                if type_ == _OPEN:
+                if type_ == OPEN:
                     continue
                 if type_ == "BOOKMARK":
                     if not ends_initial_events(raw):
                         raise _NoStreamedListError
-                    return keys, self._version_of_all(self._head(raw).resource_version)
+                    return keys, self._resource.version_of_all(self._resource.head(raw).resource_version)
                 if type_ == "DELETED":
-                    head = self._named(raw)
+                    head = self._resource.named(raw)
                     keys.discard((head.namespace, head.name))
                 else:
                     keys.add(self._put(raw))
-        raise ApiError(0, f"{self._path}: the stream ended before the list was complete")
+        raise ApiError(0, f"{self._resource.path}: the stream ended before the list was complete")
 
-    def _version_of_all(self, version: str) -> str:
-        """The version of a list. A list without one is rejected, so it cannot remove objects by being empty."""
-        if not version:
-            raise ApiError(0, f"{self._path}: expected a list with a resourceVersion, found none")
-        return version
+    def _put(self, raw: msgspec.Raw) -> Key:
+        """Pass an object to the sink. An unreadable one still exists: its last known version stays.
+
+        Raises:
+            ApiError: not even its name can be read.
+        """
+        head = self._resource.named(raw)
+        key = head.namespace, head.name
+        try:
+            self._sink.put(key, self._resource.decode(raw))
+        except Exception as error:  # noqa: BLE001 - one object that cannot be mapped must not hide all others
+            why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
+            _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
+        return key
 
     # Watches
 
@@ -215,10 +173,10 @@ class Reflector(Generic[O]):
         """Report every change after the version, until the watch ends."""
         started_s, count = self._clock.monotonic_s(), 0
         opened: asyncio.TimerHandle | None = None
-        async with aclosing(self._lines({"resourceVersion": self._version})) as lines:
+        async with aclosing(self._resource.lines({"resourceVersion": self._version})) as lines:
             try:
                 async for type_, raw in lines:
-                    if type_ == _OPEN:
+                    if type_ == OPEN:
                         self._is_watching = True
                         # Not at once: a failing server may accept a watch and then fail in its first line.
                         opened = asyncio.get_running_loop().call_later(SHORT_S, self._visible)
@@ -235,14 +193,14 @@ class Reflector(Generic[O]):
                 if opened is not None:
                     opened.cancel()
         if not count and self._clock.monotonic_s() - started_s < SHORT_S:
-            raise WatchEndedError(0, f"{self._path}: the watch ended at once")
+            raise WatchEndedError(0, f"{self._resource.path}: the watch ended at once")
         self._well()
 
     def _on_change(self, type_: str, raw: msgspec.Raw) -> None:
         if type_ == "BOOKMARK":
-            self._advance(self._head(raw).resource_version)
+            self._advance(self._resource.head(raw).resource_version)
             return
-        head = self._named(raw)
+        head = self._resource.named(raw)
         if type_ == "DELETED":
             self._sink.drop((head.namespace, head.name), head.uid)
         else:
@@ -257,7 +215,7 @@ class Reflector(Generic[O]):
         """
         if is_before(version, self._version):
             found, self._version = self._version, ""
-            raise ApiError(0, f"{self._path}: expected versions after {found}, found {version}")
+            raise ApiError(0, f"{self._resource.path}: expected versions after {found}, found {version}")
         self._version = version or self._version
 
     async def _check(self) -> None:
@@ -267,79 +225,20 @@ class Reflector(Generic[O]):
             with suppress(ApiError, TimeoutError):  # the watch meets the same
                 if self._is_watching and await self._has_gone_back() and self._is_watching:
                     self._went_back = True
-                    self._client.end_watches(self._path)
+                    self._resource.end_watches()
 
     async def _has_gone_back(self) -> bool:
         """Whether the server's newest version is older than ours: its store was restored from a backup.
 
         Watches do not show it: one from a version that the store has not reached yet is accepted, and silent until it
-        has; what is different below that version is never shown. Without a resourceVersion a list is as new as the
-        store, whichever server answers, and its version is that of the whole store, whatever the list shows.
+        has; what is different below that version is never shown.
         """
         ours = self._version
-        page = await self._client.get(self._path, {"limit": "1"}, Page)
-        if not is_before(page.metadata.resource_version, ours):
+        found = await self._resource.newest_version()
+        if not is_before(found, ours):
             return False
-        found = page.metadata.resource_version
         _log.warning("store_went_back", resource=self.kind.resource, known_version=ours, found_version=found)
         return True
-
-    async def _lines(self, params: dict[str, str]) -> Any:
-        """(type, object) of each line of a watch."""
-        seconds = random.uniform(WATCH_MIN_S, WATCH_MAX_S)  # noqa: S311 - spread, not secrecy
-        every = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(seconds)), **self._selector}
-        lines = self._client.lines(self._path, every | params, deadline_s=seconds + GRACE_S)
-        async with aclosing(lines):
-            number = 0
-            async for line in lines:
-                number += 1
-                if number % BREATH == 0:  # while lines keep coming, reading them never yields to the event loop
-                    await asyncio.sleep(0)
-                if not line:
-                    yield _OPEN, NOTHING
-                    continue
-                try:
-                    found = msgspec.json.decode(line, type=Line)
-                    refusal = msgspec.json.decode(found.object, type=Status) if found.type == "ERROR" else None
-                except UNREADABLE as error:
-                    raise self._unreadable("line of a watch", error) from None
-                if refusal is not None:
-                    raise refusal.error()
-                yield found.type, found.object
-
-    # Both
-
-    def _put(self, raw: msgspec.Raw) -> Key:
-        """Pass an object to the sink. An unreadable one still exists: its last known version stays.
-
-        Raises:
-            ApiError: not even its name can be read.
-        """
-        head = self._named(raw)
-        key = head.namespace, head.name
-        try:
-            self._sink.put(key, self._decoder.decode(raw))
-        except Exception as error:  # noqa: BLE001 - one object that cannot be mapped must not hide all others
-            why = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
-            _log.warning("malformed_object", resource=self.kind.resource, name="/".join(key), reason=why)
-        return key
-
-    def _named(self, raw: msgspec.Raw) -> Head:
-        head = self._head(raw)
-        if not head.name:
-            raise self._unreadable("object", "no name")
-        return head
-
-    def _head(self, raw: msgspec.Raw) -> Head:
-        try:
-            return msgspec.json.decode(raw, type=Headed).metadata
-        except UNREADABLE as error:
-            raise self._unreadable("object", error) from None
-
-    def _unreadable(self, what: str, why: object) -> ApiError:
-        """An unreadable line would come again from the same version; a list avoids it."""
-        self._version = ""
-        return ApiError(0, f"{self._path}: unreadable {what}: {why}")
 
     def _well(self) -> None:
         self._retries.clear()
@@ -390,9 +289,3 @@ class Reflector(Generic[O]):
         except TimeoutError:
             pass
         return False
-
-
-def path_of(kind: Kind[Any], namespace: str = "") -> str:
-    """The path of a resource: `/apis/apps/v1/namespaces/shop/deployments`."""
-    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-    return f"{root}/namespaces/{namespace}/{kind.resource}" if namespace else f"{root}/{kind.resource}"
