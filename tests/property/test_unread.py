@@ -50,3 +50,8 @@ def test_only_what_is_unread_stays(published: list[Ref], read: list[Ref], scopes
         is_unread = any(scope.covers(ref, "a") for scope in scopes)
         expected = "new" if ref in read else "old" if is_unread else None
         assert found.get(ref) == expected
+
+
+def test_a_scope_reads_as_a_name() -> None:
+    scopes = [Unread("container", "shop", "cart-1"), Unread("pod", "shop"), Unread("pod"), Unread(part="b"), Unread()]
+    assert [str(each) for each in scopes] == ["container shop/cart-1", "pod in shop", "pod", "part b", "everything"]

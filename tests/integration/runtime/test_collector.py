@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from kgents_collector_nats.config import Config
 from kgents_shared.bus.client import Bus
@@ -72,7 +73,7 @@ async def one(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
 def entity(name: str, status: str = "running", *, part: str = "a", kind: str = "container") -> Entity:
     """One as it is published: with the sentence that the collector's way out gives it."""
     ref = Ref("test", kind, name, part)
-    return Entity(text=f"{ref} is {status}", ref=ref, source="nats", uid=f"uid-{name}", status=status)
+    return Entity(text=f"{ref} is {status}", ref=ref, source="nats", uid=f"uid-{name}", part=part, status=status)
 
 
 async def test_a_part_replaces_its_own_entities_alone(one: Running) -> None:
@@ -122,7 +123,7 @@ async def test_what_another_part_cannot_read_keeps_nothing_here(one: Running) ->
 
 
 async def test_an_entity_that_goes_to_another_part_is_not_removed(one: Running) -> None:
-    moved = entity("m", part="a")
+    moved = structs.replace(entity("m", part="a"), part="")
     one.collector.publish(Facts([moved]), "a")
     one.collector.publish(Facts([moved]), "b")
     one.collector.publish(Facts([]), "a")
@@ -148,6 +149,21 @@ async def test_a_part_that_is_no_longer_collected_goes_with_its_entities_and_its
     one.collector.collect_only([], if_none="nothing is configured")
     assert await one.published() == {}
     assert (one.heartbeat().state, one.heartbeat().reason) == ("in_sync", "nothing is configured")
+
+
+async def test_every_entity_names_its_part_so_that_a_scope_can(one: Running) -> None:
+    plain = structs.replace(entity("a1"), part="")
+    one.collector.publish(Facts([plain]), "a")
+    await one.published()
+    assert one.collector.published(plain.ref) == entity("a1", part="a")
+
+
+async def test_a_part_that_was_never_read_is_unread_beside_one_that_cannot_be_read(one: Running) -> None:
+    one.collector.collect_only(["a", "b"])
+    one.collector.attest("a", [Unread(reason="a is down")])
+    assert [(each.part, each.reason) for each in one.heartbeat().unread] == [("a", "a is down"), ("b", "not read yet")]
+    one.collector.attest("b")
+    assert [each.part for each in one.heartbeat().unread] == ["a"]
 
 
 async def test_single_entities_are_put_and_removed(one: Running) -> None:

@@ -62,8 +62,8 @@ ATTRIBUTE_FIELDS = [
 ]
 YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
 """No collector of ours sends these."""
-YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER}
-"""A program of your own, and health-scorer, publish these; a collector does not."""
+YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER, kinds.SOURCE}
+"""A program of your own, health-scorer, and topology-builder publish these; a collector does not."""
 YOUR_EDGES = {edges.HTTP, edges.GRPC, edges.SAME_AS}
 
 

@@ -15,9 +15,9 @@ TRAFFIC_TOLERANCE_RATIO: Final = 0.2
 TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
 """Below this, a change of that size is noise whatever its ratio."""
 
-_SCALARS: Final = ("status", "reason", "uid", "created_at")
-_LISTS: Final = ("stale", "sources", "addresses", "aliases")
-_MAPPINGS: Final = ("labels", "annotations", "attributes")
+_SCALARS: Final = ("status", "reason", "uid", "created_at", "unread_entities")
+_LISTS: Final = ("stale", "sources", "expiring", "addresses", "aliases")
+_MAPPINGS: Final = ("parts", "labels", "annotations", "attributes")
 
 
 def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
@@ -31,6 +31,10 @@ def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
         and published.sources == wanted.sources
         and published.addresses == wanted.addresses
         and published.aliases == wanted.aliases
+        and published.parts == wanted.parts
+        and published.expiring == wanted.expiring
+        and published.unread == wanted.unread
+        and published.unread_entities == wanted.unread_entities
         and published.labels == wanted.labels
         and published.annotations == wanted.annotations
         and _same_values(published.attributes, wanted.attributes)
@@ -58,13 +62,15 @@ def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference
     for field in _LISTS:
         if (before := getattr(old, field)) != (after := getattr(new, field)):
             yield Difference(field=field, old=before, new=after)
+    if old.unread != new.unread:
+        yield Difference(field="unread", old=list(map(str, old.unread)), new=list(map(str, new.unread)))
     for field in _MAPPINGS:
         yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
     yield from _connection_differences(old.connections, new.connections)
 
 
 def _plain(value: object) -> Value:
-    return None if value is None else str(value)
+    return value if value is None or isinstance(value, int) else str(value)
 
 
 def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:

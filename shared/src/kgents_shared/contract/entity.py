@@ -73,6 +73,9 @@ class Entity(Wire, frozen=True, kw_only=True):
     op: str = stated("upsert")
     uid: str = ""
     """The incarnation: pod uid, container id, server start id. A removal only removes the uid it names."""
+    part: str = ""
+    """What it is collected with as a whole (a Docker engine, a database target), so that a heartbeat can name it as
+    unread. Empty: the source is collected as one."""
     status: str = stated("unknown")
     """One of STATUSES; anything else is read as `unknown`."""
     reason: str = ""
@@ -91,7 +94,7 @@ class Entity(Wire, frozen=True, kw_only=True):
     report_interval_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] | None = None
     """For a source without a heartbeat of its own: it expires after three missed reports.
 
-    None: it never does, and is stale from 30 s after the last heartbeat of its source (or, if that has none, from 30 s
+    None: it never does, and is stale from 30 s after the last heartbeat of its source (or, if that has none, from 15 s
     after it was reported), since no one attests it.
     """
 

@@ -63,6 +63,17 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     unread: list[Unread] = []
     """What it could not read of its source. What is published of that stays as it was, and is not attested."""
 
+    @property
+    def unattested(self) -> list[Unread]:
+        """What of its source it does not attest.
+
+        In sync it attests everything, and so it does when degraded, except for the scopes in `unread`. In any other
+        state, or degraded without a scope (an earlier version does not name any), it attests nothing.
+        """
+        if self.state == "in_sync" or (self.state == "degraded" and self.unread):
+            return self.unread
+        return [Unread(reason=self.reason or f"its collector is {self.state.replace('_', ' ')}")]
+
 
 class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
     """The instance that writes for a service and cluster now. Expires by its message's TTL unless renewed."""

@@ -1,6 +1,12 @@
-"""The public stream: one merged entity, `kgents.topology.<cluster>.<kind>.<namespace>.<name>`."""
+"""The public stream: one merged entity, `kgents.topology.<cluster>.<kind>.<namespace>.<name>`.
+
+That a source is silent, or cannot read a part of what it reported, is one message and not one for each entity: the
+entity of kind `source` with the source's name. An entity is stale while a scope in `unread` of one of its `sources`
+covers it. Readers apply that (`contract.attestation`); the messages of the entities stay as they are.
+"""
 
 from kgents_shared.contract.entity import Ref, Traffic, Value
+from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 
@@ -37,8 +43,13 @@ class TopologyEntity(Wire, frozen=True):
     status: str = stated("unknown")
     reason: str = ""
     stale: list[str] = []
-    """The sources that no longer report. Their facts are the last known ones."""
+    """The sources that no longer report. Their facts are the last known ones. Earlier versions wrote it into every
+    message; now it is what a reader derives from the sources, and in the message it is empty."""
     sources: list[str] = []
+    parts: dict[str, str] = {}
+    """Source → `Entity.part`, of the sources that are collected in parts."""
+    expiring: list[str] = []
+    """The sources whose report expires unless it is repeated. No heartbeat attests these, so they are never stale."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     attributes: dict[str, Value] = {}
@@ -52,6 +63,10 @@ class TopologyEntity(Wire, frozen=True):
     """How many fields changed; `changed` lists at most the first 32."""
     at: Time | None = None
     """When the change that led to this message was stored."""
+    unread: list[Unread] = []
+    """Of a `source`: what it does not attest, and since when. A scope without any field is everything it reported."""
+    unread_entities: int = 0
+    """Of a `source`: how many entities these scopes cover."""
 
     @property
     def is_removal(self) -> bool:

@@ -1,6 +1,7 @@
 """What a source could not read: the scopes that a heartbeat does not attest. Pure.
 
 What is published of an unread scope stays as it was and may be outdated: an observer's failure is never a deletion.
+A scope without any field is everything of the source, so that a source which is silent is an unread scope, too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,11 +32,18 @@ class Unread(Wire, frozen=True):
     namespace: str = ""
     name: str = ""
     part: str = ""
-    """What is collected as a whole: a Docker engine, a database target, a NATS server."""
+    """What is collected as a whole: a Docker engine, a database target. Covers entities with this `Entity.part`."""
     since: Time | None = None
-    """Since when it cannot be read."""
+    """Since when it cannot be read. It is stale from 15 s after the first heartbeat that names it."""
     reason: str = ""
     """Why, in one sentence."""
+
+    def __str__(self) -> str:
+        """For people: `container shop/cart-1`, `pod in shop`, `part build`, `everything`."""
+        place = f"{self.namespace}/{self.name}" if self.namespace and self.name else self.name
+        words = [self.kind, place or (f"in {self.namespace}" if self.namespace else "")]
+        words += [f"part {self.part}"] if self.part else []
+        return " ".join(filter(None, words)) or "everything"
 
     def covers(self, ref: Ref, part: str = "") -> bool:
         """Whether it includes an entity of a part."""

@@ -5,7 +5,7 @@ system): `publish` replaces the entities of that part alone. One that watches pu
 could not be read stays as published, is named in the heartbeat, and makes it `degraded`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -107,13 +107,14 @@ class Collector:
 
         Args:
             facts: what was read.
-            part: its name.
+            part: its name, which every entity without a part gets.
             faults: as for `attest`.
             trace: headers of the messages.
         """
         before = self.part(part)
         unread = _of(part, facts.unread)
-        entities = {each.ref: each for each in with_unread(facts.entities, before.values(), unread, part)}
+        read = with_unread(facts.entities, before.values(), unread, part)
+        entities = {each.ref: each if each.part else structs.replace(each, part=part) for each in read}
         for ref, entity in entities.items():
             if ref not in before:
                 self._take_over(ref)
@@ -172,7 +173,10 @@ class Collector:
         self._set_status()
 
     def _set_status(self) -> None:
-        unread = self._with_since(each for part in self._expected for each in self._unread.get(part, ()))
+        unread = [each for part in self._expected for each in self._unread.get(part, ())]
+        if unread:  # then the rest counts as attested, which a part that was never read is not
+            unread += [Unread(part=each, reason="not read yet") for each in self._expected if each not in self._unread]
+        unread = self._with_since(unread)
         faults = [fault for part in self._expected for fault in self._faults.get(part, ())]
         reasons = list(dict.fromkeys([*(each.reason for each in unread if each.reason), *faults]))
         reason = "; ".join(reasons[:REASONS_SHOWN]) if self._expected else self._if_no_part
@@ -181,7 +185,7 @@ class Collector:
         elif all(part in self._unread for part in self._expected):
             self._context.status.set("in_sync", reason)
 
-    def _with_since(self, unread: Iterable[Unread]) -> list[Unread]:
+    def _with_since(self, unread: Sequence[Unread]) -> list[Unread]:
         """Each with the time since which it could not be read."""
         now, since = self._context.clock.now(), self._since
         scopes = {each: structs.replace(each, since=None, reason="") for each in unread}

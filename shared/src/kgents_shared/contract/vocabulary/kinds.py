@@ -26,6 +26,7 @@ def _kind(name: str, meaning: str, *short_names: str, plural: str = "") -> KindN
 
 
 CLUSTER: Final = _kind("cluster", "Only in health: the sum over all entities of one cluster.")
+SOURCE: Final = _kind("source", "What one collector reports; published from the first time that it is not attested.")
 NAMESPACE: Final = _kind("namespace", "A Kubernetes namespace, or a Compose project.", "ns")
 NODE: Final = _kind("node", "A machine of a Kubernetes cluster.", "no")
 HOST: Final = _kind("host", "A machine with a container engine.")
