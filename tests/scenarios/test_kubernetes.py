@@ -1,0 +1,93 @@
+"""Kubernetes, every day: crashes, rollouts, outages."""
+
+import pytest
+
+from support.story import Story, critical, warning
+from support.story_kubernetes import (
+    app,
+    crash_looping,
+    node,
+    not_ready,
+    ready,
+    starting,
+    terminating,
+    unschedulable,
+    uses,
+)
+
+pytestmark = pytest.mark.scenarios
+
+not_landed = pytest.mark.xfail(reason="pod and container raise two alerts for one cause")
+
+
+def test_an_app_at_rest_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", node(), app("web", ready("web-1"), ready("web-2")))
+    story.expect(until="1h")
+
+
+def test_a_rolling_update_raises_nothing() -> None:
+    story = Story()
+    old, new = [ready("web-1"), ready("web-2")], [ready(f"web-{n}", revision="b") for n in (3, 4)]
+    story.at("0s", app("web", *old))
+    story.at("5m", app("web", *old, starting("web-3", revision="b"), replicas=2, revision="b", is_rolling=True))
+    story.at("6m", app("web", terminating(old[0]), old[1], new[0], replicas=2, revision="b", is_rolling=True))
+    story.at("6m30s", app("web", old[1], *new, replicas=2, revision="b", is_rolling=True))
+    story.at("7m", app("web", terminating(old[1]), *new, replicas=2, revision="b", is_rolling=True))
+    story.at("7m30s", app("web", *new, revision="b"))
+    story.expect(until="1h")
+
+
+def test_scaling_to_zero_and_back_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2")))
+    story.at("10m", app("web", terminating(ready("web-1")), terminating(ready("web-2")), replicas=0))
+    story.at("10m30s", app("web", replicas=0))
+    story.at("2h", app("web", starting("web-3"), starting("web-4")))
+    story.at("2h1m", app("web", ready("web-3"), ready("web-4")))
+    story.expect(until="3h")
+
+
+@not_landed
+def test_a_pod_that_no_node_takes_warns_and_then_is_critical() -> None:
+    story = Story()
+    rest = [ready(f"web-{n}") for n in range(2, 11)]
+    story.at("0s", app("web", unschedulable("web-1"), *rest))
+    story.at("30m", app("web", ready("web-1"), *rest))
+    story.expect(
+        warning("KG-004", "pod shop/web-1", "5m", "15m"),
+        critical("KG-004", "pod shop/web-1", "15m", "30m"),
+        until="1h",
+    )
+
+
+@not_landed
+def test_memory_near_its_limit() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1")), uses("web-1", memory="100Mi"))
+    story.at("10m", uses("web-1", memory="230Mi"))
+    story.at("20m", uses("web-1", memory="100Mi"))
+    story.expect(warning("KG-101", "pod shop/web-1", "10m30s", "21m"), until="1h")
+
+
+@pytest.mark.xfail(reason="a crash loop is forgotten while its container runs for a moment")
+def test_a_pod_that_crashes_for_an_hour_is_one_alert() -> None:
+    story = Story()
+    rest = [ready(f"web-{n}") for n in range(2, 11)]
+    story.at("0s", app("web", ready("web-1"), *rest))
+    for restarts, at_s in enumerate(story.every("2m", since="5m", until="1h5m"), start=1):
+        story.at(at_s, app("web", crash_looping("web-1", restarts), *rest))
+        story.at(at_s + 60, app("web", ready("web-1", restarts=restarts), *rest))
+    (alert,) = story.run("3h").fired
+    assert (alert.entity, alert.severity) == ("pod shop/web-1", "critical")
+
+
+@pytest.mark.xfail(reason="no check judges that nothing is ready")
+def test_a_total_outage_is_critical_within_a_minute() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2")))
+    story.at("10m", app("web", not_ready("web-1"), not_ready("web-2")))
+    story.at("20m", app("web", ready("web-1"), ready("web-2")))
+    worst = [each for each in story.run("1h").fired if each.severity == "critical"]
+    assert {each.entity for each in worst} >= {"deployment shop/web"}
+    assert all(10 * 60 < each.since_s <= 11 * 60 for each in worst)

@@ -1,0 +1,160 @@
+"""A Docker engine in a story: its answers as JSON → collector-docker's mapping → entities and pulses."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from kgents_collector_docker.answers import Container, Info, Inventory, Stats
+from kgents_collector_docker.mapping import observe
+from kgents_collector_docker.mapping.pulse import Sample, of_engine, pulses, samples
+from kgents_collector_docker.mapping.scope import SOURCE, Scope
+from kgents_shared.contract.facts import Facts
+from support.story_world import CLUSTER, Step, World
+
+POLL_S: Final = 10.0
+HOST: Final = "vm"
+ZERO: Final = "0001-01-01T00:00:00Z"
+IMAGE_ID: Final = f"sha256:{'ab' * 32}"
+
+Json = dict[str, Any]
+
+
+class Engine:
+    """One engine, and collector-docker, which polls it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.containers: dict[str, Json] = {}
+        """Name → what the engine answers about it."""
+        self.stats: dict[str, tuple[int, float]] = {}
+        """Name → bytes in memory, share of a core."""
+        self._before: dict[str, Sample] = {}
+        self._polled_s = float("-inf")
+
+    @classmethod
+    def of(cls, world: World) -> "Engine":
+        """That of a story."""
+        return world.source(SOURCE, cls, cls)
+
+    def poll(self) -> None:
+        """Observe and measure every POLL_S, and at once what has changed: the engine sends an event."""
+        if self._world.now_s - self._polled_s < POLL_S:
+            return
+        self._polled_s = self._world.now_s
+        self.observe()
+        inventory, scope = self._inventory(), self._scope()
+        running = [each for each in inventory.containers.values() if each.state.status == "running"]
+        now = samples({each.id: self._stats(each) for each in running}, inventory)
+        found = pulses(self._before, now, inventory, scope, interval_s=POLL_S)
+        for pulse in [*found, of_engine(found, inventory, None, scope, interval_s=POLL_S)]:
+            self._world.pulse(pulse)
+        self._before = now
+
+    def observe(self) -> None:
+        """Publish what the engine has."""
+        facts = observe(self._inventory(), self._scope(), self._world.published_of(SOURCE, "").values())
+        self._world.report(SOURCE, "", Facts(facts.entities, unread=facts.unread))
+
+    def _inventory(self) -> Inventory:
+        found = [msgspec.convert(each, Container) for each in self.containers.values()]
+        info = Info("engine-id", HOST, ncpu=4, mem_total=8 * 1024**3)
+        return Inventory(info, {each.id: each for each in found}, {}, {}, {})
+
+    def _scope(self) -> Scope:
+        return Scope(CLUSTER, "", HOST, self._world.now)
+
+    def _stats(self, container: Container) -> Stats:
+        memory, cores = self.stats.get(container.own_name, (10 * 1024**2, 0.01))
+        raw = {
+            "read": self._world.now.isoformat(),
+            "cpu_stats": {"cpu_usage": {"total_usage": int(self._world.now_s * cores * 1e9)}},
+            "memory_stats": {"usage": memory, "stats": {"inactive_file": 0}},
+            "pids_stats": {"current": 5},
+        }
+        return msgspec.convert(raw, Stats)
+
+
+def stamp(time: datetime) -> str:
+    """As an engine prints it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def container(
+    name: str,
+    status: str = "running",
+    *,
+    started: str = "now",
+    ended_s: float | None = None,
+    exit_code: int = 0,
+    is_out_of_memory: bool = False,
+    restarts: int = 0,
+    policy: str = "always",
+    memory_limit: int = 0,
+    health: str = "",
+    incarnation: int = 1,
+    labels: dict[str, str] | None = None,
+) -> Step:
+    """A container in this state from now on.
+
+    Args:
+        name: its name.
+        status: as the engine has it: `running`, `exited`, `restarting`, …
+        started: `now`: it is started in this moment; `before`: as the last step about it has it.
+        ended_s: how many seconds ago it ended; None: never.
+        exit_code: how.
+        is_out_of_memory: whether the kernel killed one of its processes for its memory.
+        restarts: how often its policy restarted it.
+        policy: its restart policy.
+        memory_limit: in bytes; 0: none.
+        health: what its health check says.
+        incarnation: a container of the same name that is made later has another id.
+        labels: its labels.
+    """
+
+    def step(world: World) -> None:
+        engine, before = Engine.of(world), None
+        before = engine.containers.get(name)
+        started_at = stamp(world.now) if started == "now" or before is None else before["State"]["StartedAt"]
+        finished = ZERO if ended_s is None else stamp(world.now - timedelta(seconds=ended_s))
+        state: Json = {
+            "Status": status, "ExitCode": exit_code, "OOMKilled": is_out_of_memory, "StartedAt": started_at,
+            "FinishedAt": finished,
+        }  # fmt: skip
+        if health:
+            state["Health"] = {"Status": health}
+        engine.containers[name] = {
+            "Id": f"{name}{incarnation}".ljust(64, "0"),
+            "Name": f"/{name}",
+            "Image": IMAGE_ID,
+            "Created": stamp(world.now) if before is None else before["Created"],
+            "RestartCount": restarts,
+            "State": state,
+            "Config": {"Image": "shop/cart:1.2", "Labels": labels or {}},
+            "HostConfig": {"Memory": memory_limit, "RestartPolicy": {"Name": policy}},
+            "NetworkSettings": {"Networks": {}, "Ports": {}},
+            "Mounts": [],
+        }
+        engine.observe()
+
+    return step
+
+
+def removed(name: str) -> Step:
+    """A container is gone."""
+
+    def step(world: World) -> None:
+        engine = Engine.of(world)
+        del engine.containers[name]
+        engine.observe()
+
+    return step
+
+
+def uses(name: str, *, memory: int, cores: float = 0.01) -> Step:
+    """From now on a container uses this much."""
+
+    def step(world: World) -> None:
+        Engine.of(world).stats[name] = memory, cores
+
+    return step
