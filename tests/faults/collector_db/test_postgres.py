@@ -170,10 +170,10 @@ async def test_wrong_credentials_leave_the_status_unknown_and_a_rotated_file_is_
 @pytest.mark.parametrize(
     ("settings", "phase", "words"),
     [
-        ({"host": "no-such-host.invalid"}, ("failing", "unreachable"), "fix DNS"),
+        ({"host": "no-such-host.invalid"}, ("degraded", "unknown name"), "getent hosts"),
         ({"port": 1}, ("failing", "refused"), "nothing listens"),
         ({"host": "/nowhere"}, ("failing", "refused"), "nothing listens"),
-        ({"database": "nope"}, ("degraded", "wrong credentials"), "correct `database`"),
+        ({"database": "nope"}, ("degraded", "wrong credentials"), "psql -h 127.0.0.1"),
         ({"user": "unknown-user"}, ("degraded", "wrong credentials"), "SQLSTATE 28P01"),
         ({"tls": "require"}, ("degraded", "tls"), "tls"),
         ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls"), "tls_ca_file"),

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kgents_collector_db.mapping import qdrant
+from kgents_collector_db.source import Tier
 from kgents_collector_db.source.qdrant import QdrantSource
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.clock import SystemClock
-from support.db_polls import Polls
+from support.clock import FakeClock
+from support.db_polls import INTERVAL_S, Polled, Polls
 from support.ports import free_port
 from support.qdrant_stub import QdrantStub
 
@@ -151,9 +153,81 @@ async def test_collection_that_cannot_be_read_stays_and_sums_are_left_out(stub: 
     polled = await polls.poll()
     assert polled.entity_bytes == before.entity_bytes
     assert "qdrant_points" not in polled.pulse.custom
-    assert polled.sample.faults
+    assert polled.pulse.custom["qdrant_collections_red"] is None
+    assert "answers HTTP 500" in polled.sample.unread["docs"]
     stub.statuses["/collections/docs"] = 404  # removed since it was listed
-    assert not (await polls.poll()).sample.faults
+    assert not (await polls.poll()).sample.unread
+
+
+async def test_collection_that_answers_500_is_unread_alone_until_it_is_read(stub: QdrantStub, polls: Polls) -> None:
+    stub.add("other")
+    await polls.poll()
+    stub.statuses["/collections/docs"] = 500
+    assert not (await polls.poll()).facts.unread  # one failed poll may be a blip
+    polled = await polls.poll()
+    (unread,) = polled.facts.unread
+    assert "GET /collections/… answers HTTP 500" in unread.reason
+    assert [ref for ref in polls.published if unread.covers(ref)] == [DOCS]
+    del stub.statuses["/collections/docs"]
+    assert not (await polls.poll()).facts.unread
+
+
+async def test_collection_that_was_never_read_is_unknown_and_not_healthy(stub: QdrantStub, polls: Polls) -> None:
+    stub.statuses["/collections/docs"] = 500
+    polled = await polls.poll()
+    assert [each.name for each in polled.facts.unread] == [DOCS.name]
+    assert polls.published[DOCS].status == "unknown"
+    assert polls.health_inputs.health(DOCS).level == "unknown"
+    del stub.statuses["/collections/docs"]
+    await polls.poll()
+    assert polls.published[DOCS].status == "running"
+    assert polls.health_inputs.health(DOCS).level == "healthy"
+
+
+async def test_findings_of_a_cluster_outlive_a_failed_read_of_it(stub: QdrantStub, polls: Polls) -> None:
+    stub.join_cluster(leader=0, message_send_failures={"http://qdrant-2.qdrant:6335/": {"count": 9}})
+    stub.replicas["docs"] = [(0, 2, "Dead")]
+    found = {"KG-366", "KG-367", "KG-368", "KG-370"}
+    assert found <= set((await polls.repeat(2)).checks)
+    stub.statuses["/cluster"] = 500
+    for _ in range(4):
+        polled = await polls.poll()
+        assert found <= set(polled.checks)
+        assert polled.pulse.custom["qdrant_raft_has_leader"] is None
+        assert polled.pulse.custom["qdrant_dead_replicas"] is None
+    del stub.statuses["/cluster"]
+    stub.is_ready = False  # nothing but readiness is read
+    polled = await polls.poll()
+    assert found <= set(polled.checks)
+    stub.is_ready = True
+    stub.cluster = {"status": "disabled"}
+    assert not found & set((await polls.repeat(2)).checks)
+
+
+async def test_figures_of_the_slow_tier_carry_their_time_and_count_once(stub: QdrantStub) -> None:
+    clock = FakeClock()
+    polls = Polls(QdrantSource(QdrantTarget(url=stub.url), clock), qdrant.observe, name="vectors")
+
+    async def poll(*tiers: Tier) -> Polled:
+        clock.advance(INTERVAL_S)
+        return await polls.poll(*tiers)
+
+    stub.join_cluster()
+    await poll()
+    stub.request("/collections/{name}/points/query", 30, seconds=0.9)
+    stub.replicas["docs"] = [(0, 1, "Active"), (0, 2, "Dead")]
+    medium = await poll()
+    assert not {"KG-364", "KG-366"} & set(medium.checks)  # one sample
+    for _ in range(4):
+        fast = await poll("fast")
+        for figure in ("qdrant_request_duration_seconds", "qdrant_window_requests", "qdrant_dead_replicas"):
+            assert fast.pulse.read_at[figure] == medium.pulse.read_at[figure]
+        assert not {"KG-364", "KG-366"} & set(fast.checks)  # still one
+    stub.request("/collections/{name}/points/query", 30, seconds=0.9)
+    polled = await poll()
+    await polls.source.aclose()
+    assert polled.pulse.read_at["qdrant_dead_replicas"] > medium.pulse.read_at["qdrant_dead_replicas"]
+    assert {"KG-364", "KG-366"} <= set(polled.checks)
 
 
 async def test_unknown_answer_of_a_newer_server_is_a_fault_and_no_crash(stub: QdrantStub, polls: Polls) -> None:
@@ -163,8 +237,8 @@ async def test_unknown_answer_of_a_newer_server_is_a_fault_and_no_crash(stub: Qd
     stub.raw["/metrics"] = b"collections_total NaN\nnot a line {\n\xff\xfe 1\nrest_responses_total{x=} -\n"
     polled = await polls.poll()
     assert polled.entity_bytes == before.entity_bytes
-    assert len(polled.sample.faults) == 2
-    assert "newer than qdrant-client" in polled.sample.faults[0]
+    assert len(polled.sample.faults) == 1
+    assert "newer than qdrant-client" in polled.sample.unread["docs"]
 
 
 async def test_another_server_on_the_port_is_no_qdrant(stub: QdrantStub, polls: Polls) -> None:
@@ -260,5 +334,4 @@ async def test_closed_port_and_unknown_name_have_their_causes() -> None:
         assert (await polls.poll()).phase == ("failing", "refused")
     async with polls_of("http://no-such-host.invalid:6333", timeout_s=5.0, connect_timeout_s=5.0) as polls:
         polled = await polls.poll()
-        assert polled.phase == ("failing", "unreachable")
-        assert "DNS" in polled.sample.unreachable.text
+        assert polled.phase == ("degraded", "unknown name")

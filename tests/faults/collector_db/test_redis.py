@@ -299,7 +299,7 @@ async def test_user_without_rights_is_a_missing_privilege(tmp_path: Path) -> Non
     ):
         polled = await polls.repeat(2)
     assert polled.phase == ("degraded", "missing privilege")
-    assert polled.sample.unreachable.text.endswith("grant +info.")
+    assert polled.sample.unreachable.text.endswith("+info")
     assert polled.health.level == "unknown"
 
 
@@ -379,11 +379,10 @@ async def test_closed_port_and_unknown_name_have_their_causes() -> None:
         assert (await polls.poll()).phase == ("failing", "refused")
     async with polls_of(None, host="no-such-host.invalid", connect_timeout_s=5.0) as polls:
         polled = await polls.repeat(2)
-    assert polled.phase == ("failing", "unreachable")
-    assert "DNS" in polled.sample.unreachable.text
+    assert polled.phase == ("degraded", "unknown name")
 
 
-async def test_another_server_on_the_port_is_unreachable(tmp_path: Path) -> None:
+async def test_another_server_on_the_port_is_unreadable(tmp_path: Path) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" + CANARY.encode())
         await writer.drain()
@@ -393,7 +392,7 @@ async def test_another_server_on_the_port_is_unreachable(tmp_path: Path) -> None
     async with listener:
         port = listener.sockets[0].getsockname()[1]
         async with polls_of(None, port=port) as polls:
-            assert (await polls.poll()).phase == ("failing", "unreachable")
+            assert (await polls.poll()).phase == ("degraded", "unreadable")
     assert CANARY.encode() not in polls.published_bytes
 
 

@@ -314,6 +314,11 @@ def test_replica_depends_on_the_master_that_is_watched_too() -> None:
     ("settings", "words"),
     [
         ({"tls_ca_file": "ca.pem"}, "expected tls: verify-full"),
+        (
+            {"tls": "require", "tls_cert_file": "c.pem"},
+            "tls_cert_file and tls_key_file together, found only tls_cert_file",
+        ),
+        ({"tls_cert_file": "c.pem", "tls_key_file": "k.pem"}, "expected tls: require or verify-full"),
         ({"user": "watcher"}, "expected a password beside user"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-HARMLESS: Final = frozenset({"refused", "starting", "missing privilege", "pooler"})
+HARMLESS: Final = frozenset({"refused", "starting", "missing privilege", "pooler", "unknown name", "own network"})
 """Causes for which the breaker never opens: an attempt costs the database nothing, or the cause ends soon."""
 
 

@@ -99,8 +99,7 @@ class Watch(Generic[S]):
                 collector.part(part),
             )
             facts = self._backend.observe(self._last, sample, scope)
-            why = [sample.unreachable.text] if sample.unreachable else sample.faults
-            collector.publish(facts, part, faults=_joined(self.name, why), trace=trace)
+            collector.publish(facts, part, faults=_joined(self.name, _faults(sample)), trace=trace)
         except Exception as error:  # noqa: BLE001 - a defect of this collector in one target must not stop the others
             _log.exception("collection_failed", target=self.name)
             failure = f"{self.name}: this collector failed: {type(error).__name__}; see its log"
@@ -119,6 +118,13 @@ class Watch(Generic[S]):
         self._breaker.note(cause, self._clock.monotonic_s(), jitter=self._random.uniform(-1, 1))
         self._schedule.note(tiers, now_s, succeeded=sample.unreachable is None)
         return sample
+
+
+def _faults(sample: Sample) -> Sequence[str]:
+    """What failed, without what the facts name as unread."""
+    if sample.unreachable is None:
+        return sample.faults
+    return [] if sample.unreachable.is_ours else [sample.unreachable.text]
 
 
 def _joined(name: str, why: Sequence[str]) -> list[str]:

@@ -45,30 +45,40 @@ class TlsFiles(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """PEM file of the key of `cert_file`; the two are given together or not at all."""
 
     def faults(self) -> Iterator[Fault]:
-        if (self.cert_file is None) == (self.key_file is None):
-            return
-        given, missing = ("cert_file", "key_file") if self.key_file is None else ("key_file", "cert_file")
-        yield Fault(given, "cert_file and key_file together", f"only {given}", f"set {missing} too", beside=(missing,))
+        yield from half_of_a_pair(self.cert_file, self.key_file)
 
     def check(self) -> Iterator[Fault]:
         yield from authorities(self.ca_file)
-        unusable = [
-            *unreadable("cert_file", self.cert_file, "a certificate in PEM"),
-            *unreadable("key_file", self.key_file, "a key in PEM"),
-        ]
-        yield from unusable
-        if self.cert_file is None or self.key_file is None or unusable:
-            return
-        try:  # without a password it would ask the terminal for one
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.cert_file, self.key_file, password="")
-        except (ssl.SSLError, OSError) as error:
-            yield Fault(
-                "cert_file",
-                "a certificate and its key in PEM, the key without a passphrase",
-                _words(error),
-                "check that both are of one pair",
-                beside=("key_file",),
-            )
+        yield from unusable_pair(self.cert_file, self.key_file)
+
+
+def half_of_a_pair(cert_file: str | None, key_file: str | None, prefix: str = "") -> Iterator[Fault]:
+    """Yield the fault of a certificate without a key, or of a key without a certificate.
+
+    Args:
+        cert_file: the setting `<prefix>cert_file`.
+        key_file: the setting `<prefix>key_file`.
+        prefix: of the names of both.
+    """
+    if (cert_file is None) == (key_file is None):
+        return
+    cert, key = f"{prefix}cert_file", f"{prefix}key_file"
+    given, missing = (cert, key) if key_file is None else (key, cert)
+    yield Fault(given, f"{cert} and {key} together", f"only {given}", f"set {missing} too", beside=(missing,))
+
+
+def unusable_pair(cert_file: str | None, key_file: str | None, prefix: str = "") -> Iterator[Fault]:
+    """Yield what is wrong with the PEM files of a certificate and its key."""
+    cert, key = f"{prefix}cert_file", f"{prefix}key_file"
+    unusable = [*unreadable(cert, cert_file, "a certificate in PEM"), *unreadable(key, key_file, "a key in PEM")]
+    yield from unusable
+    if cert_file is None or key_file is None or unusable:
+        return
+    try:  # without a password it would ask the terminal for one
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")
+    except (ssl.SSLError, OSError) as error:
+        expected = "a certificate and its key in PEM, the key without a passphrase"
+        yield Fault(cert, expected, _words(error), "check that both are of one pair", beside=(key,))
 
 
 def authorities(path: str | None, at: str = "ca_file") -> Iterator[Fault]:

@@ -26,9 +26,14 @@ class Unreachable(Struct, frozen=True):
     """One of the contract's PHASES: `failing` (down), `overloaded` (full), `starting`, `degraded` (no access)."""
     cause: str
     """One of a small set: `refused`, `unreachable`, `frozen`, `saturated`, `own limit`, `starting`,
-    `wrong credentials`, `missing privilege`, `pooler`, `tls`, `unreadable`."""
+    `wrong credentials`, `missing privilege`, `pooler`, `tls`, `unreadable`, `unknown name`, `own network`."""
     text: str
     """One plain sentence: what was expected, what was found, what to try. Never a secret."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the collector's access fails: it says nothing about the database."""
+        return self.phase == "degraded"
 
 
 class Scope(Struct, frozen=True):

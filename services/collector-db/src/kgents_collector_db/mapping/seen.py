@@ -1,11 +1,12 @@
-"""The entity of an unreachable database: what was published, with status and reason of the failed poll. Pure."""
+"""An unreachable database: what was published, with status and reason of the failed poll, and what is unread. Pure."""
 
 from typing import Final
 
 from msgspec import structs
 
-from kgents_collector_db.mapping.facts import Unreachable
+from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.unread import Unread
 
 STATUS_OF: Final = {
     "refused": "failed",
@@ -30,3 +31,13 @@ def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_co
     if is_confirmed:
         return structs.replace(known or first, status=status, reason=unreachable.cause)
     return known or structs.replace(first, status="unknown", reason=unreachable.cause)
+
+
+def not_seen(unreachable: Unreachable | None, scope: Scope, *, is_confirmed: bool) -> list[Unread]:
+    """The whole target, if our own access to it fails; a server that is down was read: it is known to be down.
+
+    One failed poll may be a blip, unless nothing was ever read.
+    """
+    if unreachable is None or not unreachable.is_ours or not (is_confirmed or not scope.published):
+        return []
+    return [Unread(reason=f"{scope.name}: {unreachable.text}")]

@@ -18,7 +18,7 @@ _asked: Final[dict[str, _Answer]] = {}
 """Lookups under way: a second caller for the same name waits for the same answer."""
 
 
-async def look_up(host: str) -> None:
+async def resolved(host: str) -> None:
     """Return when the system has resolved the name, so that a client library can look it up without blocking.
 
     The caller sets the deadline. Returns at once for an IP address or the directory of a socket.
@@ -35,6 +35,19 @@ async def look_up(host: str) -> None:
     failure = await asyncio.shield(asyncio.wrap_future(answer))
     if failure is not None:
         raise failure
+
+
+async def resolved_within(host: str, limit_s: float) -> None:
+    """As `resolved`, with a deadline: a resolver that does not answer knows no address either.
+
+    Raises:
+        OSError, UnicodeError: as `socket.getaddrinfo`.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            await resolved(host)
+    except TimeoutError:
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
 
 
 def _ask(host: str, answer: _Answer) -> None:

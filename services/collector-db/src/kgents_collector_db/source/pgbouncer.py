@@ -5,7 +5,6 @@ import errno
 import ssl
 import struct
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +12,9 @@ import msgspec
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.pgbouncer.sample import Fronted, PgbouncerSample, Pooled, Totals
 from kgents_collector_db.source import Tier
-from kgents_collector_db.source.dialling import is_refused
-from kgents_collector_db.source.names import look_up
-from kgents_collector_db.source.pgwire import ProtocolError, RefusedError, Row, SimpleConnection
+from kgents_collector_db.source.dialling import is_refused, of_this_machine, of_tls, tls_context
+from kgents_collector_db.source.names import resolved_within
+from kgents_collector_db.source.pgwire import ProtocolError, RefusedError, Row, SimpleConnection, tls_alert
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_shared.runtime.clock import Clock
 
@@ -55,6 +54,8 @@ class PgbouncerSource:
                 sections = await self._sections()
         except FAILURES as error:
             self._drop()
+            if isinstance(error, ConnectionError | EOFError):
+                error = await tls_alert(self._target) or error
             sections = {"unreachable": _unreachable(error, self._target)}
         return PgbouncerSample(
             at=self._clock.now(),
@@ -103,9 +104,9 @@ class PgbouncerSource:
             password = await asyncio.to_thread(target.password.reveal) if target.password is not None else ""
         except OSError as error:
             raise SecretError(str(error)) from None
+        await resolved_within(target.host, target.connect_timeout_s)
         try:
             async with asyncio.timeout(target.connect_timeout_s):
-                await look_up(target.host)
                 connection = await SimpleConnection.open(target.host, target.port)
         except TimeoutError:  # no connection yet, so the server is not known to be frozen
             raise OSError(errno.EHOSTUNREACH, "no answer at all") from None
@@ -113,9 +114,9 @@ class PgbouncerSource:
             try:
                 if target.tls != "disable" and not target.host.startswith("/"):
                     if await connection.offers_tls():
-                        await connection.start_tls(_context(target), target.host)
+                        await connection.start_tls(tls_context(target), target.host)
                     elif target.tls != "prefer":
-                        raise ssl.SSLError("the server does not speak it")  # noqa: TRY301 - closed below
+                        raise ssl.SSLError(0, "that the server does not speak it")  # noqa: TRY301 - closed below
                 await connection.login(target.user, password, CONSOLE)
             except BaseException:
                 connection.drop()
@@ -125,6 +126,8 @@ class PgbouncerSource:
 
 def _unreachable(error: Exception, target: PgbouncerTarget) -> Unreachable:
     where = target.address
+    if (ours := of_this_machine(error, target.host, where)) is not None:
+        return ours
     match error:
         case RefusedError():
             return _refusal(error, target)
@@ -132,13 +135,9 @@ def _unreachable(error: Exception, target: PgbouncerTarget) -> Unreachable:
             phase, cause = "failing", "frozen"
             text = f"an answer from {where} in time, found none; check whether it hangs, and the network"
         case ssl.SSLError():
-            phase, cause = "degraded", "tls"
-            text = f"TLS as `tls: {target.tls}` says at {where}, found none trusted; check tls and client_tls_sslmode"
+            return of_tls(error, target)
         case SecretError():
             phase, cause, text = "degraded", "wrong credentials", f"a readable password, found: {error}"
-        case FileNotFoundError() if target.tls_ca_file is not None and not Path(target.tls_ca_file).exists():
-            phase, cause = "degraded", "tls"
-            text = f"a file at {target.tls_ca_file}, found none; correct tls_ca_file"
         case OSError() if not is_refused(error) and not isinstance(error, ConnectionError | FileNotFoundError):
             phase, cause = "failing", "unreachable"
             text = f"to reach {where}, found {error.strerror or type(error).__name__}; check the network, and DNS"
@@ -162,13 +161,6 @@ def _refusal(error: RefusedError, target: PgbouncerTarget) -> Unreachable:
         return Unreachable("failing", "refused", text)
     if "shutting down" in error.text:
         return Unreachable("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
-    text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password, auth_file"
+    text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password and "
+    text += f"auth_file; try: psql -h {target.host} -p {target.port} -U {target.user} {CONSOLE}"
     return Unreachable("degraded", "wrong credentials", text)
-
-
-def _context(target: PgbouncerTarget) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=target.tls_ca_file)
-    if target.tls != "verify-full":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -12,7 +12,12 @@ import ssl
 import struct
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, Self
+
+from kgents_collector_db.source.dialling import PROBE_S, tls_context
+from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_collector_db.targets.postgres import PostgresTarget
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024**2
 """Longest message: a row of the console has a few hundred bytes."""
@@ -73,6 +78,16 @@ class SimpleConnection:
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Switch to TLS; only after `offers_tls` returned True."""
         await self._writer.start_tls(context, server_hostname=host)
+
+    async def end(self, within_s: float) -> None:
+        """Return when the server has ended the connection by itself, or after a time of silence.
+
+        Raises:
+            OSError: how it was ended; `ssl.SSLError` for an alert of TLS.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._reader.read(1)
 
     async def login(self, user: str, password: str, database: str) -> None:
         """Log in with the method that the server requests: password, MD5 or SCRAM-SHA-256.
@@ -156,6 +171,29 @@ class SimpleConnection:
             fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
             raise RefusedError(fields.get(b"C", ""), fields.get(b"M", ""))
         return kind, body
+
+
+async def tls_alert(target: PostgresTarget | PgbouncerTarget) -> ssl.SSLError | None:
+    """The alert by which a server rejects our certificate, if that is why it closed a connection.
+
+    With TLS 1.3 it comes after the handshake, and is lost if we have sent something by then: so this sends nothing.
+    """
+    if target.tls not in ("require", "verify-full") or target.host.startswith("/"):
+        return None
+    try:
+        async with asyncio.timeout(PROBE_S):
+            connection = await SimpleConnection.open(target.host, target.port)
+            try:
+                if await connection.offers_tls():
+                    await connection.start_tls(tls_context(target), target.host)
+                    await connection.end(PROBE_S)
+            finally:
+                connection.drop()
+    except ssl.SSLError as error:
+        return error
+    except (OSError, EOFError, ProtocolError):
+        pass
+    return None
 
 
 class _Scram:

@@ -18,9 +18,9 @@ from qdrant_client import AsyncQdrantClient
 
 from kgents_collector_db.mapping.qdrant.exposition import parse
 from kgents_collector_db.mapping.qdrant.sample import Collection as SeenCollection
-from kgents_collector_db.mapping.qdrant.sample import Metrics, Process, QdrantSample, Raft, Shards
+from kgents_collector_db.mapping.qdrant.sample import Metrics, Process, QdrantSample, Shards
 from kgents_collector_db.source import Tier, qdrant_answer, qdrant_failure
-from kgents_collector_db.source.names import look_up
+from kgents_collector_db.source.names import resolved_within
 from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
@@ -57,6 +57,7 @@ class QdrantSource:
         self._process = ""  # id of the process that the readings below are from
         self._shown: tuple[str, ...] = ()
         self._shards: dict[str, Shards] = {}
+        self._shards_at: datetime | None = None
         self._metrics: Metrics | None = None
         self._metrics_before: Metrics | None = None
 
@@ -74,12 +75,12 @@ class QdrantSource:
             async with asyncio.timeout(self._target.timeout_s):
                 self._key.value = await _revealed(self._target.api_key)
                 if not self._is_connected:
-                    await self._look_up()
+                    await self._resolve()
                 found = await self._first()
                 self._is_connected = True
         except (*FAILURES, TimeoutError) as error:
             self._is_connected = False
-            found = {"unreachable": qdrant_failure.unreachable(error, self._target)}
+            found = {"unreachable": await qdrant_failure.unreachable(error, self._target)}
         else:
             if found["ready"] is not False:  # while it starts, its answers are incomplete
                 found |= await self._sections(tiers, faults)
@@ -89,13 +90,10 @@ class QdrantSource:
             at=self._clock.now(), address=self._target.address, poll_s=poll_s, faults=tuple(faults), **found
         )
 
-    async def _look_up(self) -> None:
+    async def _resolve(self) -> None:
         """Resolve the host name before connecting."""
         try:
-            async with asyncio.timeout(self._target.connect_timeout_s):
-                await look_up(of_url(self._target.url).host)
-        except TimeoutError:
-            raise httpx.ConnectTimeout("the name did not resolve in time") from None
+            await resolved_within(of_url(self._target.url).host, self._target.connect_timeout_s)
         except OSError as error:
             raise httpx.ConnectError("the name does not resolve") from error
 
@@ -114,21 +112,23 @@ class QdrantSource:
     async def _sections(self, tiers: Collection[Tier], faults: list[str]) -> dict[str, Any]:
         """All other sections, until the deadline; missing ones are a fault, and read by the next poll."""
         found: dict[str, Any] = {}
+        collections: list[SeenCollection] = []
+        unread = dict.fromkeys(self._shown, f"{self._target.address} did not answer for it in time")
         try:
             async with asyncio.timeout(self._target.timeout_s):
                 found["process"] = await self._tried("GET /telemetry", self._telemetry, faults)
                 self._note_start(found["process"])
-                found["raft"] = await self._tried("GET /cluster", self._cluster, faults)
-                found["collections"] = ()
-                for name in self._shown:
-                    found["collections"] += await self._collections(name, faults)
-                if found["raft"] is not None and "medium" in tiers:
+                found |= await self._tried("GET /cluster", self._cluster, faults) or {}
+                await self._read_collections(collections, unread)
+                if found.get("raft") is not None and "medium" in tiers:
                     await self._spread_all(faults)
         except TimeoutError:
-            done = f"{len(found.get('collections', ()))} of {len(self._shown)} collections"
+            done = f"{len(collections)} of {len(self._shown)} collections"
             faults.append(f"{self._target.address}: only {done} were read in {self._target.timeout_s:g} s; it is slow")
+        found |= {"collections": tuple(collections), "unread": unread}
         if found.get("raft") is not None:
-            found["shards"] = {name: each for name, each in self._shards.items() if name in self._shown}
+            shards = {name: each for name, each in self._shards.items() if name in self._shown}
+            found |= {"shards": shards, "shards_at": self._shards_at}
         if "medium" in tiers:
             await self._read_metrics(faults)
         return found
@@ -147,10 +147,17 @@ class QdrantSource:
                 faults.append(text)
             return None
 
-    async def _collections(self, name: str, faults: list[str]) -> tuple[SeenCollection, ...]:
-        ask = partial(self._client.get_collection, name)
-        answer = await self._tried("GET /collections/…", ask, faults, may_be_gone=True)
-        return () if answer is None else (qdrant_answer.collection(name, answer),)
+    async def _read_collections(self, found: list[SeenCollection], unread: dict[str, str]) -> None:
+        """Add each collection to `found`, and take it out of `unread`."""
+        for name in self._shown:
+            faults: list[str] = []
+            ask = partial(self._client.get_collection, name)
+            answer = await self._tried("GET /collections/…", ask, faults, may_be_gone=True)
+            if answer is not None:
+                found.append(qdrant_answer.collection(name, answer))
+            del unread[name]
+            if faults:
+                unread[name] = faults[0]
 
     async def _spread_all(self, faults: list[str]) -> None:
         """Read the replicas of every collection, one request each. Keeps the last answers."""
@@ -162,10 +169,10 @@ class QdrantSource:
                 shards[name] = qdrant_answer.shards(answer)
             elif name in self._shards:  # not read this time: keep the last answer
                 shards[name] = self._shards[name]
-        self._shards = shards
+        self._shards, self._shards_at = shards, self._clock.now()
 
-    async def _cluster(self) -> Raft | None:
-        return qdrant_answer.raft(await self._client.cluster_status())
+    async def _cluster(self) -> dict[str, Any]:
+        return {"raft": qdrant_answer.raft(await self._client.cluster_status()), "is_cluster_read": True}
 
     async def _telemetry(self) -> Process:
         body = await self._get("/telemetry", {"details_level": "1"}, timeout_s=self._target.timeout_s)
@@ -190,7 +197,8 @@ class QdrantSource:
         if body is None:
             self._metrics = self._metrics_before = None
             return
-        now = Metrics(self._clock.monotonic_s(), parse(body.decode("utf-8", "replace"), self._target.metrics_prefix))
+        lines = parse(body.decode("utf-8", "replace"), self._target.metrics_prefix)
+        now = Metrics(self._clock.now(), self._clock.monotonic_s(), lines)
         self._metrics_before, self._metrics = self._metrics, now
 
     async def _metrics_text(self) -> bytes:

@@ -1,6 +1,5 @@
 """Failures of requests to Qdrant → phase and cause. Bodies are never quoted."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from typing import Final
@@ -11,7 +10,9 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from kgents_collector_db.mapping.facts import Unreachable
+from kgents_collector_db.source.dialling import of_this_machine, speaks_tls
 from kgents_collector_db.targets.qdrant import QdrantTarget
+from kgents_shared.contract.address import of_url
 
 
 class StatusError(Exception):
@@ -33,24 +34,24 @@ FAILURES: Final = (
 """What one request may raise; the client library asserts that there is a result, and rejects `.` as a name."""
 
 _BY_STATUS: Final = {
-    401: ("degraded", "wrong credentials", "refuses our key; check `api_key`"),
-    403: ("degraded", "missing privilege", "does not allow our key to read; use a read-only key for all collections"),
+    401: ("degraded", "wrong credentials", "refuses our key; try: curl -H 'api-key: …' {url}/collections"),
+    403: ("degraded", "missing privilege", "does not allow our key to read; try: a read-only key for all collections"),
     429: ("degraded", "own limit", "limits our requests; check its rate limits, and those of proxies before it"),
     503: ("starting", "starting", "is starting or shutting down"),
 }
-_BY_SOURCE: Final[tuple[tuple[type[BaseException], str, str, str], ...]] = (
-    (ConnectionRefusedError, "failing", "refused", "refused the connection; is the server running there"),
-    (socket.gaierror, "failing", "unreachable", "has a name that does not resolve; check `url` and DNS"),
-    (ssl.SSLError, "degraded", "tls", "fails the TLS handshake; check its certificate"),
-)
 
 
-def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
+async def unreachable(error: BaseException, target: QdrantTarget) -> Unreachable:
     """Why a poll failed."""
     where = target.address
+    if isinstance(_http(error), httpx.RemoteProtocolError) and target.url.lower().startswith("http:"):
+        host, port = of_url(target.url, 80)
+        if await speaks_tls(host, port or 80):
+            text = f"expected no TLS at {where} as `url` says, found that the server speaks TLS only; try: https://"
+            return Unreachable("degraded", "tls", text)
     if (status := _status(error)) is not None:
         phase, cause, text = _BY_STATUS.get(status, ("failing", "errors", f"answers HTTP {status}; see its log"))
-        return Unreachable(phase, cause, f"{where} {text}.")
+        return Unreachable(phase, cause, f"{where} {text.format(url=target.url)}.")
     if isinstance(error, UnusableKeyError):
         return Unreachable("degraded", "wrong credentials", f"The key for {where} {error}.")
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.HTTPError):
@@ -63,13 +64,25 @@ def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
     if isinstance(_http(error), httpx.ConnectTimeout):
         text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `url` and the network."
         return Unreachable("failing", "unreachable", text)
+    for source in sources:
+        if (ours := of_this_machine(source, of_url(target.url).host or "", where)) is not None:
+            return ours
     if isinstance(error, TimeoutError) or isinstance(_http(error), httpx.TimeoutException):
         text = f"{where} accepted the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
         return Unreachable("failing", "frozen", text)
-    for kind, phase, cause, text in _BY_SOURCE:
-        if any(isinstance(source, kind) for source in sources):
-            return Unreachable(phase, cause, f"{where} {text}.")
+    if any(isinstance(source, ConnectionRefusedError) for source in sources):
+        return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
+    if (tls := next((source for source in sources if isinstance(source, ssl.SSLError)), None)) is not None:
+        return _of_tls(tls, target)
     return Unreachable("failing", "unreachable", f"{where} closed the connection ({_kind(error)}); see its log.")
+
+
+def _of_tls(error: ssl.SSLError, target: QdrantTarget) -> Unreachable:
+    found = (error.reason or type(error).__name__).lower().replace("_", " ")
+    if "certificate required" in found:
+        found = "that it requires a certificate of its clients, which the collector has none of"
+    text = f"expected TLS at {target.address} as `url` says, found {found}; try: curl -v {target.url}/readyz"
+    return Unreachable("degraded", "tls", text)
 
 
 def sentence(error: BaseException) -> str:

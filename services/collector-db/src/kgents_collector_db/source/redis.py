@@ -5,29 +5,21 @@ server, and sends commands at login that old servers count as errors.
 """
 
 import asyncio
-import errno
-import socket
-import ssl
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from msgspec import structs
 from redis.asyncio.connection import Connection, SSLConnection
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import BusyLoadingError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
-from kgents_collector_db.source import Tier, redis_answer
-from kgents_collector_db.source.names import look_up
+from kgents_collector_db.source import Tier, redis_answer, redis_failure
+from kgents_collector_db.source.dialling import root_of, speaks_tls, tls_context
+from kgents_collector_db.source.names import resolved_within
+from kgents_collector_db.source.redis_failure import UnreadableSecretError
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import Clock
@@ -36,8 +28,6 @@ CLIENT_NAME: Final = "kgents-collector-db"
 """Our name in CLIENT LIST."""
 SLOWLOG_ENTRIES: Final = 32
 """Entries read from the slow log to find the slowest command; their number is computed from ids."""
-_GREETING_S: Final = 0.5
-"""Longest wait for the line by which a server rejects a new client."""
 
 _Section = tuple[str, tuple[str, ...], Callable[[Any], object]]
 """Field of the sample, command, parser of its answer."""
@@ -82,7 +72,7 @@ class RedisSource:
         found: dict[str, Any] = {}
         try:
             found = await self._poll_over_a_live_connection()
-        except (RedisError, OSError, ValueError, _UnreadableSecretError) as error:
+        except (RedisError, OSError, ValueError, UnreadableSecretError) as error:
             found = {"unreachable": await self._unreachable(error)}
             await self.aclose()
         return structs.replace(sample, **found, poll_s=self._clock.monotonic_s() - started_s)
@@ -169,8 +159,8 @@ class RedisSource:
         }
         made = Connection(**options) if target.tls == "disable" else SSLConnection(**options, **_tls(target))
         self._connection = made
+        await resolved_within(target.host, target.connect_timeout_s)
         async with asyncio.timeout(target.connect_timeout_s):
-            await look_up(target.host)
             await made.connect()  # type: ignore[no-untyped-call]
         return made
 
@@ -182,26 +172,16 @@ class RedisSource:
         await self._ask(connection, [("CLIENT", "SETNAME", CLIENT_NAME)])
 
     async def _unreachable(self, error: Exception) -> Unreachable:
-        """Why the poll failed. Never quotes the server, as its text may repeat what it was sent."""
-        text = str(error).lower()
-        if type(error) is RedisConnectionError and self._is_reached and self._target.tls == "disable":
-            text += await self._refusal()
-        return _cause(error, text, self._target, is_reached=self._is_reached)
-
-    async def _refusal(self) -> str:
-        """The line by which a full or protected server rejects a new client.
-
-        It may be lost if the server closes the connection while we send. So connect once more, without sending.
-        """
-        try:
-            async with asyncio.timeout(_GREETING_S):
-                reader, writer = await asyncio.open_connection(self._target.host, self._target.port)
-                try:
-                    return " " + (await reader.readline()).decode("utf-8", "replace").lower()
-                finally:
-                    writer.transport.abort()
-        except (OSError, ValueError):
-            return ""
+        """Why the poll failed."""
+        target, text = self._target, str(error).lower()
+        has_tls = target.tls != "disable"
+        if type(error) is RedisConnectionError and self._is_reached and not has_tls:
+            text += " " + await redis_failure.greeting(target)
+            if isinstance(root_of(error), OSError) and await speaks_tls(target.host, target.port):
+                return redis_failure.of_other_protocol(target, "speaks TLS only")
+        if has_tls and isinstance(error, TimeoutError) and await redis_failure.speaks_plainly(target):
+            return redis_failure.of_other_protocol(target, "speaks none on this port")
+        return redis_failure.unreachable(error, text, target, is_reached=self._is_reached)
 
 
 def _sections(info: Info) -> list[_Section]:
@@ -216,76 +196,29 @@ async def _revealed(secret: Secret | None) -> str | None:
     try:
         return None if secret is None else await asyncio.to_thread(secret.reveal)
     except OSError as error:
-        raise _UnreadableSecretError from error
+        raise UnreadableSecretError from error
 
 
 def _tls(target: RedisTarget) -> dict[str, Any]:
+    """Options of the client library.
+
+    Raises:
+        ssl.SSLError: a file cannot be used.
+    """
+    tls_context(target)
     is_verified = target.tls == "verify-full"
     return {
         "ssl_cert_reqs": "required" if is_verified else "none",
         "ssl_check_hostname": is_verified,
         "ssl_ca_certs": target.tls_ca_file,
+        "ssl_certfile": target.tls_cert_file,
+        "ssl_keyfile": target.tls_key_file,
     }
-
-
-_REFUSALS: Final = (
-    ("max number of clients", "overloaded", "saturated", "it has reached maxclients; raise it"),
-    ("protected mode", "degraded", "missing privilege", "it is in protected mode; give it a password, or bind it"),
-    ("busy running a script", "overloaded", "busy script", "a script runs and blocks all others; SCRIPT KILL ends it"),
-)
-"""Part of the server's text → phase, cause, advice."""
-
-
-def _cause(error: Exception, server_text: str, target: RedisTarget, *, is_reached: bool) -> Unreachable:
-    where = target.address
-    for sign, phase, cause, advice in _REFUSALS:
-        if sign in server_text:
-            return Unreachable(phase, cause, f"{where} rejects us: {advice}.")
-    if isinstance(error, AuthenticationError | _UnreadableSecretError):
-        text = f"{where} refuses our login; check `user`, `password` and the server's ACL."
-        if isinstance(error, _UnreadableSecretError):
-            text = f"The password file for {where} cannot be read; check its path and permissions."
-        return Unreachable("degraded", "wrong credentials", text)
-    if isinstance(error, NoPermissionError):
-        return Unreachable("degraded", "missing privilege", f"{where} does not allow INFO; grant +info.")
-    if isinstance(error, BusyLoadingError):
-        return Unreachable("starting", "starting", f"{where} is loading its data.")
-    if isinstance(error, TimeoutError | RedisTimeoutError):
-        return _silent(target, is_reached=is_reached)
-    return _broken(error, server_text, where)
 
 
 def _is_lost(error: Exception) -> bool:
     """Whether the connection was closed: no timeout, and no refusal, for which the library has subclasses."""
     return type(error) is RedisConnectionError or (isinstance(error, OSError) and not isinstance(error, TimeoutError))
-
-
-def _silent(target: RedisTarget, *, is_reached: bool) -> Unreachable:
-    where = target.address
-    if is_reached:
-        text = f"{where} accepted the connection and did not answer within {target.timeout_s:g} s; is it stopped?"
-        return Unreachable("failing", "frozen", text)
-    text = f"{where} could not be reached within {target.connect_timeout_s:g} s; check `host` and the network."
-    return Unreachable("failing", "unreachable", text)
-
-
-def _broken(error: Exception, server_text: str, where: str) -> Unreachable:
-    root: BaseException = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    if isinstance(root, ConnectionRefusedError) or f"errno {errno.ECONNREFUSED}" in server_text:
-        return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
-    if isinstance(root, ssl.SSLError):
-        return Unreachable("degraded", "tls", f"{where}: the TLS handshake failed; check its certificate and `tls`.")
-    if isinstance(root, socket.gaierror):
-        return Unreachable("failing", "unreachable", f"{where}: the name does not resolve; check `host` and DNS.")
-    return Unreachable(
-        "failing", "unreachable", f"{where} closed the connection ({_kind(root)}); check `port`, `tls` and its log."
-    )
-
-
-class _UnreadableSecretError(Exception):
-    """The password file cannot be read."""
 
 
 def _kind(error: BaseException) -> str:

@@ -5,15 +5,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kgents_collector_db.targets.postgres import Port, TlsMode
-from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
+from kgents_collector_db.targets.postgres import Port
+from kgents_collector_db.targets.target import TlsTarget, unusable_host
 from kgents_shared.bus.config import Secret
-from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
 from kgents_shared.contract.section import Fault
 
 
-class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PgbouncerTarget(TlsTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One PgBouncer, through its admin console (the virtual database `pgbouncer`)."""
 
     host: str = "127.0.0.1"
@@ -27,21 +26,12 @@ class PgbouncerTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     password: Secret | None = None
     """Its password; a file is read again for every connection. null: no password."""
 
-    tls: TlsMode = "prefer"
-    """As libpq's `sslmode`."""
-
-    tls_ca_file: str | None = None
-    """PEM file of the authorities for `verify-full`. null: those of the operating system."""
-
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
     """Seconds to wait for one answer."""
 
     def faults(self) -> Iterator[Fault]:
         yield from unusable_host(self.host)
-        yield from misplaced_authorities(self.tls_ca_file, self.tls)
-
-    def check(self) -> Iterator[Fault]:
-        yield from authorities(self.tls_ca_file, "tls_ca_file")
+        yield from super().faults()
 
     @property
     def address(self) -> str:

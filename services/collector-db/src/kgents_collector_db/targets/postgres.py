@@ -1,21 +1,19 @@
 """A PostgreSQL server to poll: settings → source/postgres."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
+from kgents_collector_db.targets.target import TlsTarget, unusable_host
 from kgents_shared.bus.config import Secret
-from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
 from kgents_shared.contract.section import Fault
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-TlsMode = Literal["disable", "prefer", "require", "verify-full"]
 
 
-class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PostgresTarget(TlsTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One server: its own address, never that of a pooler."""
 
     host: str = "127.0.0.1"
@@ -32,12 +30,6 @@ class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     database: str = "postgres"
     """Database to log in to. Statement statistics need the extension `pg_stat_statements` in this database."""
 
-    tls: TlsMode = "prefer"
-    """As libpq's `sslmode`. Only `verify-full` verifies the server's identity."""
-
-    tls_ca_file: str | None = None
-    """PEM file of the authorities for `verify-full`. null: those of the operating system."""
-
     statement_timeout_s: Annotated[float, Meta(ge=1, le=30)] = 5.0
     """Seconds after which the server cancels one of our queries. Under 1 s a busy server would appear broken; over 30 s
     our queries would burden it."""
@@ -50,10 +42,7 @@ class PostgresTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def faults(self) -> Iterator[Fault]:
         yield from unusable_host(self.host)
-        yield from misplaced_authorities(self.tls_ca_file, self.tls)
-
-    def check(self) -> Iterator[Fault]:
-        yield from authorities(self.tls_ca_file, "tls_ca_file")
+        yield from super().faults()
 
     @property
     def address(self) -> str:

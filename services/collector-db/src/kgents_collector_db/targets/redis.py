@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kgents_collector_db.targets.postgres import Port
-from kgents_collector_db.targets.target import Target, misplaced_authorities, unusable_host
+from kgents_collector_db.targets.target import TlsTarget, unusable_host
 from kgents_shared.bus.config import Secret
-from kgents_shared.bus.files import authorities
 from kgents_shared.contract.address import join
 from kgents_shared.contract.section import Fault
 
 
-class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RedisTarget(TlsTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One server process: each node of a replicated or sharded database is a separate target."""
 
     host: str = "127.0.0.1"
@@ -30,9 +29,6 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
     tls: Literal["disable", "require", "verify-full"] = "disable"
     """As libpq's `sslmode`. Only `verify-full` verifies the server's identity."""
 
-    tls_ca_file: str | None = None
-    """PEM file of the authorities for `verify-full`. null: those of the operating system."""
-
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
     """Seconds to wait for all answers of one poll."""
 
@@ -42,13 +38,10 @@ class RedisTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def faults(self) -> Iterator[Fault]:
         yield from unusable_host(self.host)
-        yield from misplaced_authorities(self.tls_ca_file, self.tls)
+        yield from super().faults()
         if self.user and self.password is None:
             advice = "set both, or none for the default user"
             yield Fault("password", "a password beside user", "none", advice, beside=("user",))
-
-    def check(self) -> Iterator[Fault]:
-        yield from authorities(self.tls_ca_file, "tls_ca_file")
 
     @property
     def address(self) -> str:

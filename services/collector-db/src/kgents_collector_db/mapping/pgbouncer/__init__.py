@@ -6,7 +6,7 @@ from typing import Final
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, Unreachable, section
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
 from kgents_collector_db.mapping.place import place, runs_on
-from kgents_collector_db.mapping.seen import kept
+from kgents_collector_db.mapping.seen import kept, not_seen
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
@@ -42,7 +42,9 @@ def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: S
         morphisms=current.totals.total_query_count if unreachable is None else None,
         unread=[] if unreachable is None else [ALL],
     )
-    return Facts([entity], [pulse], list(_events(previous, unreachable, scope, ref)))
+    is_confirmed = previous is not None and previous.unreachable is not None
+    unread = not_seen(unreachable, scope, is_confirmed=is_confirmed)
+    return Facts([entity], [pulse], list(_events(previous, unreachable, scope, ref)), unread)
 
 
 def _entity(previous: PgbouncerSample | None, sample: PgbouncerSample, scope: Scope, ref: Ref) -> Entity:

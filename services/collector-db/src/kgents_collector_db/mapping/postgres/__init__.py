@@ -10,6 +10,7 @@ from kgents_collector_db.mapping.postgres.events import events
 from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.mapping.seen import not_seen
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ALL, DatabasePulse
 from kgents_shared.contract.vocabulary.figures import postgres as figure
@@ -38,7 +39,8 @@ def observe(
         is_confirmed = previous is not None and previous.unreachable is not None
         entity = unreachable_entity(current, unreachable, scope, is_confirmed=is_confirmed)
         pulse = _unreachable_pulse(previous, current, unreachable, scope, entity.uid)
-        return Facts([entity], [pulse], events(previous, current, scope, None, span))
+        unread = not_seen(unreachable, scope, is_confirmed=is_confirmed)
+        return Facts([entity], [pulse], events(previous, current, scope, None, span), unread)
     lag = replication.lag(current, primary_position, previous)
     link_down_since = _link_down_since(lag, scope)
     entity = seen_entity(current, current.identity, scope, lag, link_down_since)

@@ -45,7 +45,8 @@ def entities(previous: QdrantSample | None, sample: QdrantSample, scope: Scope) 
     else:
         seen = {collection_ref(each.name, scope): _collection(each, scope) for each in sample.collections}
         kept = {each.ref: each for each in known if each.ref in {collection_ref(name, scope) for name in sample.shown}}
-        collections = [*{**kept, **seen}.values(), *_rest(sample, scope)]
+        unread = {ref: _unread(name, ref) for name in sample.unread if (ref := collection_ref(name, scope)) not in kept}
+        collections = [*{**unread, **kept, **seen}.values(), *_rest(sample, scope)]
     collections = sorted(collections, key=lambda each: each.ref)
     return [_database(sample, collections, scope), *collections]
 
@@ -134,6 +135,12 @@ def _collection(seen: Collection, scope: Scope) -> Entity:
         reason=(seen.optimizer_error[:REASON_CHARS_MAX] or now.cause) if now.phase != "healthy" else "",
         attributes={otel.DB_SYSTEM_NAME: "qdrant", otel.DB_COLLECTION_NAME: seen.name, STATUS: status},
     )
+
+
+def _unread(name: str, ref: Ref) -> Entity:
+    """A collection that was listed, and never read."""
+    attributes: dict[str, Value] = {otel.DB_SYSTEM_NAME: "qdrant", otel.DB_COLLECTION_NAME: name}
+    return Entity(ref=ref, source=SOURCE, status="unknown", reason="unreadable", attributes=attributes)
 
 
 def _rest(sample: QdrantSample, scope: Scope) -> list[Entity]:

@@ -1,6 +1,7 @@
 """One sample → the pulses of a Qdrant peer and its collections, in the layout that all databases share. Pure."""
 
 from collections import Counter
+from datetime import datetime
 from typing import Any, Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope
@@ -10,6 +11,7 @@ from kgents_collector_db.mapping.qdrant.requests import answered, between
 from kgents_collector_db.mapping.qdrant.sample import Collection, QdrantSample, Shards
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import ALL, Collections, DatabasePulse, Memory
+from kgents_shared.contract.vocabulary.attributes import qdrant as attribute
 from kgents_shared.contract.vocabulary.figures import database as databases
 from kgents_shared.contract.vocabulary.figures import qdrant as figure
 
@@ -18,10 +20,17 @@ _STATUSES: Final = ("green", "yellow", "grey", "red")
 _OF_REQUESTS: Final = (figure.REQUEST_DURATION_SECONDS, figure.REQUEST_FAILURE_RATIO, figure.QUERIES_PER_SECOND)
 _OF_COLLECTIONS: Final = (figure.COLLECTIONS_RED, figure.COLLECTIONS_GREY, figure.OPTIMIZER_ERRORS)
 _OF_METRICS: Final = (figure.MMAPS_RATIO, figure.FDS_RATIO, figure.RECOVERY_MODE)
-_ALWAYS: Final = frozenset(
-    {figure.WINDOW_REQUESTS, figure.COLLECTIONS_COUNT, *_OF_REQUESTS, *_OF_COLLECTIONS, *_OF_METRICS}
+_OF_SHARDS: Final = (figure.DEAD_REPLICAS, figure.SHARDS_WITHOUT_ACTIVE_REPLICA)
+_OF_CLUSTER: Final = (
+    figure.RAFT_HAS_LEADER,
+    figure.CONSENSUS_WORKING,
+    figure.UNREACHABLE_PEERS_RATIO,
+    *_OF_SHARDS,
 )
-"""Figures that apply to every server: None is "not known now"."""
+_ALWAYS: Final = frozenset(
+    {figure.WINDOW_REQUESTS, figure.COLLECTIONS_COUNT, *_OF_REQUESTS, *_OF_COLLECTIONS, *_OF_METRICS, *_OF_CLUSTER}
+)
+"""Figures that apply wherever they are named below: None is "not known now"."""
 
 
 def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePulse:
@@ -30,8 +39,9 @@ def database(sample: QdrantSample, entity: Entity, scope: Scope) -> DatabasePuls
     more: dict[str, Any] = {} if sample.unreachable is not None else _sections(sample)
     always = {figure.UP: _up(sample), databases.POLL_S: sample.poll_s}
     unread = [] if sample.unreachable is None else [ALL]
-    custom = _known({**always, **more.pop("custom", {})})
-    return _pulse(entity, scope, now, unread=unread, custom=custom, **more)
+    of_cluster = {} if sample.unreachable is not None else _cluster(sample, entity)
+    custom = _known({**always, **more.pop("custom", {}), **of_cluster})
+    return _pulse(entity, scope, now, unread=unread, custom=custom, read_at=_read_at(sample, custom), **more)
 
 
 def collection(seen: Collection, shards: Shards | None, entity: Entity, scope: Scope) -> DatabasePulse:
@@ -92,7 +102,7 @@ def _sections(sample: QdrantSample) -> dict[str, Any]:
         # No version reports the sizes of indexes or files: volumes are measured by other collectors.
         "storage": {figure.INDEX_MB: None, figure.MEMORY_MB: _mib(resident), figure.DISK_MB: None},
         "morphisms": answered(sample),
-        "custom": {**_requests(sample), **_collections(sample), **_resources(sample), **_cluster(sample)},
+        "custom": {**_requests(sample), **_collections(sample), **_resources(sample)},
     }
 
 
@@ -144,24 +154,46 @@ def _resources(sample: QdrantSample) -> Figures:
     }
 
 
-def _cluster(sample: QdrantSample) -> Figures:
+def _cluster(sample: QdrantSample, entity: Entity) -> Figures:
+    """Nothing for a single server; all not known for a peer of a cluster whose `/cluster` did not answer."""
     raft = sample.raft
     if raft is None:
-        return {}
+        is_peer = not sample.is_cluster_read and attribute.PEER_ID in entity.attributes
+        return dict.fromkeys(_OF_CLUSTER) if is_peer else {}
     others = len(raft.peers) - 1
     return {
+        **({figure.UNREACHABLE_PEERS_RATIO: min(1.0, raft.unreachable / others)} if others > 0 else {}),
+        **_shards(sample),
         figure.PEERS: float(len(raft.peers)),
-        figure.UNREACHABLE_PEERS_RATIO: min(1.0, raft.unreachable / others) if others > 0 else None,
         figure.RAFT_HAS_LEADER: float(raft.leader is not None),
         figure.RAFT_IS_LEADER: float(raft.leader == raft.peer),
         figure.RAFT_TERM: float(raft.term),
         figure.RAFT_COMMIT: float(raft.commit),
         figure.RAFT_PENDING_OPERATIONS: float(raft.pending),
         figure.CONSENSUS_WORKING: float(raft.consensus == "working"),
-        figure.DEAD_REPLICAS: float(state.dead(sample.shards)) if sample.shards else None,
-        figure.SHARDS_WITHOUT_ACTIVE_REPLICA: float(state.lost(sample.shards)) if sample.shards else None,
         figure.SHARD_TRANSFERS: float(sum(each.transfers for each in sample.shards.values())),
     }
+
+
+def _shards(sample: QdrantSample) -> Figures:
+    """Not known until the replicas of the collections were read; without collections there are none."""
+    if not sample.shards:
+        return dict.fromkeys(_OF_SHARDS) if sample.shown else {}
+    return {
+        figure.DEAD_REPLICAS: float(state.dead(sample.shards)),
+        figure.SHARDS_WITHOUT_ACTIVE_REPLICA: float(state.lost(sample.shards)),
+    }
+
+
+def _read_at(sample: QdrantSample, custom: Figures) -> dict[str, datetime]:
+    """When the figures of the slower tier were read: until the next time they are no new samples."""
+    times: dict[str, datetime] = {}
+    if sample.metrics is not None:
+        names = {figure.WINDOW_REQUESTS, figure.WINDOW_S, figure.REQUESTS_PER_SECOND, *_OF_REQUESTS, *_OF_METRICS}
+        times |= dict.fromkeys(names & custom.keys(), sample.metrics.at)
+    if sample.shards_at is not None:
+        times |= dict.fromkeys(set(_OF_SHARDS) & custom.keys(), sample.shards_at)
+    return dict(sorted(times.items()))
 
 
 def _known(figures: Figures) -> Figures:

@@ -76,6 +76,7 @@ class Process(Struct, frozen=True):
 class Metrics(Struct, frozen=True):
     """One reading of `/metrics`: this peer only, and only requests to points."""
 
+    at: datetime
     at_s: float
     """Monotonic clock: rates are computed with it."""
     lines: tuple[Line, ...]
@@ -99,8 +100,14 @@ class QdrantSample(Struct, frozen=True, kw_only=True):
     """The collections that are polled, `max_collections` at most; the others are only counted."""
     collections: tuple[Collection, ...] = ()
     """Those of `shown` that this poll could read."""
+    unread: Mapping[str, str] = {}
+    """Those of `shown` that it could not read: why."""
     shards: Mapping[str, Shards] = {}
     """By collection, in a cluster; as of the last medium poll."""
+    shards_at: datetime | None = None
+    """When that was."""
+    is_cluster_read: bool = False
+    """Whether `/cluster` answered: without `raft`, it is a single server then."""
     raft: Raft | None = None
     metrics: Metrics | None = None
     """As of the last medium poll, unless that failed."""

@@ -1,15 +1,15 @@
 """Exceptions of asyncpg and the socket → Unreachable."""
 
 import asyncio
-import socket
 import ssl
 from typing import Final
 
 import asyncpg  # type: ignore[import-untyped]
 
 from kgents_collector_db.mapping.facts import Unreachable
-from kgents_collector_db.source.dialling import is_refused
-from kgents_collector_db.source.names import look_up
+from kgents_collector_db.source.dialling import is_refused, no_tls, of_this_machine, of_tls, root_of, unresolved
+from kgents_collector_db.source.names import resolved
+from kgents_collector_db.source.pgwire import tls_alert
 from kgents_collector_db.targets.postgres import PostgresTarget
 
 PROBE_S: Final = 1.0
@@ -49,22 +49,28 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST)
 
 
+async def with_alert(error: Exception, target: PostgresTarget) -> Exception:
+    """The error, or why the server closed the connection if it rejects our certificate."""
+    is_closed = isinstance(error, OSError) or type(error) in _CONNECTION
+    return (await tls_alert(target) if is_closed and not isinstance(error, TimeoutError) else None) or error
+
+
 def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
     """Why connecting failed. For a timeout see `of_silence`."""
     if isinstance(error, asyncpg.PostgresError) and type(error) not in _CONNECTION:
         return _of_server(error, target)
+    if isinstance(root := root_of(error), ssl.SSLError):
+        return of_tls(root, target)
+    if (ours := of_this_machine(error, target.host, target.address)) is not None:
+        return ours
     kind = type(error).__name__
     match error:
-        case ssl.SSLError() | ssl.CertificateError():
-            return _of_tls(target, kind)
-        case socket.gaierror():
-            return _unreachable(target, f"that the name {target.host} is unknown; correct host, or fix DNS")
         case ConnectionResetError() | BrokenPipeError():
             why = "it closes connections at once"
         case OSError() if isinstance(error, FileNotFoundError) or is_refused(error):
             why = "nothing listens"
         case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
-            return _of_tls(target, "that the server does not speak it")
+            return no_tls("that the server does not speak it", target)
         case OSError() if error.strerror or not isinstance(error, ConnectionError):
             found = error.strerror or "none of its addresses within reach"
             return _unreachable(target, f"{found}; check the network between us")
@@ -75,13 +81,6 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
 
 def _unreachable(target: PostgresTarget, found: str) -> Unreachable:
     return Unreachable("failing", "unreachable", f"expected to reach {target.address}, found {found}")
-
-
-def _of_tls(target: PostgresTarget, found: str) -> Unreachable:
-    text = (
-        f"expected TLS as `tls: {target.tls}` says at {target.address}, found {found}; check tls, tls_ca_file and the "
-    )
-    return Unreachable("degraded", "tls", f"{text}server's certificate")
 
 
 def may_be_stopping(error: Exception) -> bool:
@@ -123,20 +122,22 @@ def _of_server(error: asyncpg.PostgresError, target: PostgresTarget) -> Unreacha
         case asyncpg.ProtocolViolationError():
             return pooler(target)  # PostgreSQL itself never refuses our startup message
         case asyncpg.InvalidAuthorizationSpecificationError():  # the wrong password among them
+            if "valid client certificate" in str(error):
+                return no_tls("certificate required", target)
             phase, cause = "degraded", "wrong credentials"
             text = f"to log in at {where} as {target.user}, found the login refused (SQLSTATE {code}); check user, "
-            text += "password and pg_hba.conf"
+            text += f"password and pg_hba.conf; try: {_psql(target)}"
         case asyncpg.QueryCanceledError():
             phase, cause = "failing", "frozen"
             text = f"{where} to answer within statement_timeout_s ({target.statement_timeout_s:g} s), found "
             text += "it too busy; find what uses its CPU or disk"
         case asyncpg.InvalidCatalogNameError():
             phase, cause = "degraded", "wrong credentials"
-            text = f"a database {target.database} at {where}, found none of that name; correct `database`"
+            text = f"a database {target.database} at {where}, found none of that name; try: {_psql(target)} -l"
         case asyncpg.InsufficientPrivilegeError():
             phase, cause = "degraded", "missing privilege"
             text = f"that {target.user} may connect to {target.database} at {where}, found no such right; GRANT "
-            text += "CONNECT, or name another database"
+            text += f"CONNECT, or name another database; try: {_psql(target)}"
         case asyncpg.SyntaxOrAccessError() | asyncpg.FeatureNotSupportedError():
             phase, cause = "degraded", "unreadable"
             text = f"PostgreSQL 14 to 18 at {where}, found a server that rejects the first query (SQLSTATE "
@@ -172,13 +173,18 @@ def _of_transition(error: asyncpg.PostgresError, target: PostgresTarget) -> Unre
     return Unreachable("starting", "starting", text)
 
 
+def _psql(target: PostgresTarget) -> str:
+    """The command that shows the same, by hand."""
+    return f"psql -h {target.host} -p {target.port} -U {target.user} {target.database}"
+
+
 async def of_silence(target: PostgresTarget) -> Unreachable:
     """After a timeout: whether the host is unreachable, or the server accepts connections and does not answer."""
     try:
         async with asyncio.timeout(PROBE_S):
-            await look_up(target.host)
+            await resolved(target.host)
     except (OSError, UnicodeError, TimeoutError):
-        return _unreachable(target, f"no answer for the name {target.host}; fix DNS")
+        return unresolved(target.host)
     try:
         async with asyncio.timeout(PROBE_S):
             if target.host.startswith("/"):

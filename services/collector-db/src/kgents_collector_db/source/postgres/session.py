@@ -9,7 +9,8 @@ import msgspec
 
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.postgres.sample import Identity
-from kgents_collector_db.source.names import look_up
+from kgents_collector_db.source.dialling import tls_context
+from kgents_collector_db.source.names import resolved
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import UnreachableError
 from kgents_collector_db.source.postgres.guard import GuardedProtocol
@@ -103,7 +104,7 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
     except _SecretError as error:
         raise UnreachableError(Unreachable("degraded", "wrong credentials", str(error))) from None
     except Exception as error:  # noqa: BLE001 - if another program answers, asyncpg raises AttributeError and the like
-        unreachable = failure.of_connecting(error, target)
+        unreachable = failure.of_connecting(await failure.with_alert(error, target), target)
         raise UnreachableError(unreachable, may_be_stopping=failure.may_be_stopping(error)) from None
     session = Session(connection, target)
     try:
@@ -136,7 +137,7 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         password = await asyncio.to_thread(target.password.reveal) if target.password is not None else None
     except OSError as error:
         raise _SecretError(str(error)) from None
-    await look_up(target.host)
+    await resolved(target.host)
     return await asyncpg.connect(
         host=target.host,
         port=target.port,
@@ -154,11 +155,8 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
 def _ssl(target: PostgresTarget) -> ssl.SSLContext | str | bool:
     if target.host.startswith("/"):
         return False
-    if target.tls == "verify-full":
-        try:
-            return ssl.create_default_context(cafile=target.tls_ca_file)
-        except FileNotFoundError as error:
-            raise ssl.SSLError(error.strerror) from None
+    if target.tls == "verify-full" or target.tls_cert_file is not None:
+        return tls_context(target)
     return target.tls
 
 
