@@ -26,6 +26,7 @@ from support.vocabulary import only_declared
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 STARTED = AT - timedelta(hours=1)
 IMAGE_ID = f"sha256:{'ab' * 32}"
+IMAGE_NAME = "ab" * 6
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +61,7 @@ def make_inventory(
         {each.id: each for each in networks or []},
         {each.name: each for each in volumes or []},
         {each.id: each for each in shown},
-        unread or {},
+        unread=unread or {},
     )
 
 

@@ -117,6 +117,10 @@ class Watched:
         except AssertionError:
             raise AssertionError(f"listed but not published, or otherwise: {expected ^ published}") from None  # type: ignore[operator]
 
+    async def image(self, reference: str) -> str:
+        """The name of the image that has this tag now."""
+        return str((await self.api.get(f"images/{reference}/json"))["Id"]).removeprefix("sha256:")[:12]
+
     async def listed(self) -> set[tuple[str, str, str]]:
         """Kind, name and id of everything on the engine, and whether a container runs, by the engine's own lists."""
         return {

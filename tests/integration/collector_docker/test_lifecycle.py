@@ -1,9 +1,14 @@
 """What happens to containers, as a subscriber sees it."""
 
+import json
+import os
+import signal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from kgents_shared.contract.entity import Entity
 from support.docker_watched import Watched, connection, edges, ref
 from support.waiting import eventually
 
@@ -24,15 +29,76 @@ async def test_a_container_is_followed_from_its_creation_to_its_end(docker: Watc
         await docker.api.do("web", "rename?name=front")
         await docker.goes("container", "web")
         assert (await docker.becomes("front", "running")).uid == id_
-        await docker.api.do("front", "kill?signal=9")
+        os.kill((await docker.api.inspect("front"))["State"]["Pid"], signal.SIGKILL)
         killed = await docker.becomes("front", "failed", "Killed")  # 137 alone is not a lack of memory
         assert killed.attributes["kgents.docker.exit_code"] == 137
         await docker.api.remove("front")
         await docker.goes("container", "front")
         reported = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
     assert reported == [
-        "Created", "Started", "Paused", "Unpaused", "Renamed", "Killed", "Died", "Removed",
+        "Created", "Started", "Paused", "Unpaused", "Renamed", "Died", "Removed",
     ]  # fmt: skip
+
+
+STOPS = {
+    "stop?t=0": "docker stop, whose patience ended: 137",
+    "kill?signal=9": "docker kill",
+    "stop?t=20": "docker stop: 143",
+}
+
+
+async def test_a_stop_on_purpose_is_no_failure_whatever_the_exit_code(docker: Watched) -> None:
+    """Also for a collector that was away meanwhile, and for one that starts with nothing published."""
+    ends_itself = "trap 'exit 7' TERM; while :; do sleep 0.05; done"
+    async with docker.collector() as collector:
+        await docker.state("in_sync")
+        for number, stop in enumerate(STOPS):
+            await docker.api.run(f"seen{number}", *(("sh", "-c", ends_itself) if "t=20" in stop else ()))
+            await docker.becomes(f"seen{number}", "running")
+            await docker.api.do(f"seen{number}", stop)
+            await docker.becomes(f"seen{number}", "succeeded", "Stopped")
+        for name in ("known", "killed"):
+            await docker.api.run(name)
+            await docker.becomes(name, "running")
+        assert await collector.stop() == 0
+        await docker.api.do("known", "stop?t=0")
+        os.kill((await docker.api.inspect("killed"))["State"]["Pid"], signal.SIGKILL)
+        for name in ("new", "newly_killed"):
+            await docker.api.run(name)
+        await docker.api.do("new", "stop?t=0")
+        os.kill((await docker.api.inspect("newly_killed"))["State"]["Pid"], signal.SIGKILL)
+        collector.start()
+        for name in ("known", "new", "seen0", "seen1", "seen2"):
+            await docker.becomes(name, "succeeded", "Stopped")
+        for name in ("killed", "newly_killed"):
+            await docker.becomes(name, "failed", "Killed")
+        at = len([each for each in await docker.log("event") if each["ref"]["name"] == "new"])
+    failed = [
+        each["ref"]["name"]
+        for each in map(json.loads, await docker.stored("KGENTS_ENTITY"))
+        if each["status"] == "failed" and each["ref"]["name"] not in ("killed", "newly_killed")
+    ]
+    assert (failed, at) == ([], 0)  # what happened before it began is no news of this collector
+
+
+async def test_an_end_that_no_event_speaks_of_raises_nothing_unless_it_was_seen_running(docker: Watched) -> None:
+    for name in ("old", "mine"):
+        await docker.api.run(name)
+    await docker.api.do("old", "kill?signal=9")
+    docker.engine.stop()  # its events are gone
+    docker.engine.start()
+    async with docker.engine.api() as api:
+        await api.do("mine", "start")
+    async with docker.collector():
+        await docker.becomes("old", "succeeded", "EndNotObserved")
+        await docker.becomes("mine", "running")
+        async with docker.engine.api() as api:
+            pid = (await api.inspect("mine"))["State"]["Pid"]
+        docker.engine.kill()
+        os.kill(pid, signal.SIGKILL)
+        docker.engine.start()
+        await docker.becomes("mine", "failed", "Killed")
+        await docker.becomes("old", "succeeded", "EndNotObserved")
 
 
 async def test_exit_codes_distinguish_success_a_request_to_end_and_failure(docker: Watched) -> None:
@@ -98,15 +164,18 @@ async def test_a_crash_loop_is_one_state_and_ends_when_the_container_stays_up(do
             "loop", "sh", "-c", stay, host={"RestartPolicy": {"Name": "always"}, "Binds": ["data:/data"]}
         )
         first = await docker.becomes("loop", "failed", "CrashLoopBackOff")
-        restarts = (await docker.api.inspect("loop"))["RestartCount"]
+        turned: list[Entity] = []
 
         async def more_restarts() -> bool:
-            return bool((await docker.api.inspect("loop"))["RestartCount"] >= restarts + 2)
+            found = await docker.becomes("loop", "failed", "CrashLoopBackOff")
+            turned.extend([found] if found not in turned else [])
+            return restarts(found) >= restarts(first) + 2
 
-        before = [each for each in await docker.stored("KGENTS_ENTITY") if b'"name":"loop"' in each]
+        def restarts(entity: Entity) -> int:
+            return cast("int", entity.attributes["kgents.docker.restart_count"])
+
         await eventually(more_restarts)
-        assert [each for each in await docker.stored("KGENTS_ENTITY") if b'"name":"loop"' in each] == before
-        assert await docker.named("container", "loop") == first
+        assert {(each.status, tuple(each.addresses)) for each in turned} == {("failed", ())}
         await docker.api.run("helper", "touch", "/data/stay", host={"Binds": ["data:/data"]})
         await docker.becomes("loop", "running")
 
@@ -198,7 +267,7 @@ async def test_a_compose_project_owns_its_entities_and_its_dependencies_are_conn
             ("owns", "in", "namespace shop"),
             ("depends", "out", "container shop/shop-db-1"),
             ("network", "out", "network shop_default"),
-            ("depends", "out", "image kgents-test:1"),
+            ("depends", "out", f"image {await docker.image('kgents-test:1')}"),
         } <= edges(web)
         dependency = connection(web, "container shop/shop-db-1")
         assert dependency.attributes == {"kgents.docker.compose.condition": "service_started"}
@@ -215,40 +284,55 @@ async def test_a_compose_project_owns_its_entities_and_its_dependencies_are_conn
         await docker.goes("namespace", "shop")
 
 
-async def test_an_image_in_use_is_shown_under_its_tags_and_goes_with_its_last_container(docker: Watched) -> None:
+async def test_an_image_in_use_is_shown_by_its_id_with_its_tags_and_goes_with_its_last_container(
+    docker: Watched,
+) -> None:
+    name = await docker.image("kgents-test:1")
     async with docker.collector():
         await docker.state("in_sync")
-        assert await docker.named("image", "kgents-test:1") is None
+        assert await docker.named("image", name) is None
         await docker.api.run("web")
-        entity = await docker.becomes("kgents-test:1", "running", kind="image")
+        entity = await docker.becomes(name, "running", kind="image")
         assert entity.attributes["container.image.name"] == "kgents-test"
+        before = await docker.becomes("web", "running")
+        assert connection(before, f"image {name}").attributes == {"kgents.docker.image.reference": "kgents-test:1"}
         await docker.api.call("POST", "images/kgents-test:1/tag?repo=alias&tag=2")
         try:
-            renamed = await docker.becomes("alias:2", "running", kind="image")
-            assert renamed.uid == entity.uid
+
+            async def has_both_tags() -> bool:
+                found = await docker.named("image", name)
+                return found is not None and found.attributes["container.image.tags"] == ["1", "2"]
+
+            await eventually(has_both_tags)
         finally:
             await docker.api.call("DELETE", "images/alias:2")
-        await docker.becomes("kgents-test:1", "running", kind="image")
+        assert await docker.named("container", "web") == before
         await docker.api.remove("web")
-        await docker.goes("image", "kgents-test:1")
+        await docker.goes("image", name)
 
 
-async def test_an_image_whose_tag_another_one_takes_over_goes_by_its_id(docker: Watched) -> None:
+async def test_an_image_whose_tag_another_one_takes_over_is_still_the_one_that_its_container_runs(
+    docker: Watched,
+) -> None:
     await docker.engine.import_image("shop:1", "LABEL build=1")
     await docker.api.run("old", Image="shop:1")
     async with docker.collector():
-        old = await docker.becomes("shop:1", "running", kind="image")
+        first = await docker.image("shop:1")
+        await docker.becomes(first, "running", kind="image")
         await docker.engine.import_image("shop:1", "LABEL build=2")
         try:
             await docker.api.run("new", Image="shop:1")
-            for name, image in (("new", "shop:1"), ("old", old.uid[: len("sha256:") + 12])):
+            second = await docker.image("shop:1")
+            assert second != first
+            for name, image in (("new", second), ("old", first)):
+                assert ("depends", "out", f"image {image}") in edges(await docker.becomes(name, "running"))
+            assert "container.image.tags" in (await docker.becomes(second, "running", kind="image")).attributes
 
-                async def runs_it(name: str = name, image: str = image) -> bool:
-                    found = await docker.named("container", name)
-                    return found is not None and ("depends", "out", f"image {image}") in edges(found)
+            async def is_untagged() -> bool:
+                found = await docker.named("image", first)
+                return found is not None and "container.image.tags" not in found.attributes
 
-                await eventually(runs_it)
-            assert (await docker.becomes("shop:1", "running", kind="image")).uid != old.uid
+            await eventually(is_untagged)
         finally:
             await docker.engine.clear()
             await docker.api.call("DELETE", "images/shop:1?force=1", may_fail=True)

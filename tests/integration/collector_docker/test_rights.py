@@ -109,7 +109,7 @@ async def test_what_is_refused_stays_as_it_was_and_the_rest_goes_on(docker: Watc
         await docker.state("in_sync")
         gate.denied = ("volumes", "images")
         await docker.state("degraded", "refuses GET /volumes (HTTP 403); allow this path in the socket proxy")
-        assert await docker.named("image", IMAGE) is not None
+        assert await docker.named("image", await docker.image(IMAGE)) is not None
         await docker.api.remove("web")
         await docker.goes("container", "web")
         assert await docker.named("volume", "data") is not None

@@ -31,9 +31,23 @@ from support.docker_answers import make_event, make_inventory, make_scope
     ],
 )  # fmt: skip
 def test_an_engine_event_becomes_a_sentence(found: EngineEvent, text: str, reason: str, severity: str) -> None:
-    reported = event(found, make_scope(), {"web-id": "web"})
+    reported = event(found, make_scope(), {"web-id": make_scope().container_ref("web", "")})
     assert reported is not None
     assert (reported.text, reported.reason, reported.severity) == (text, reason, severity)
+
+
+def test_a_named_engine_is_in_front_of_the_names_in_a_sentence() -> None:
+    scope = make_scope(engine="prod")
+    containers = {"web-id": scope.container_ref("web", "shop")}
+    connected = event(make_event("network", "connect", name="blue", container="web-id"), scope, containers)
+    assert connected is not None
+    assert connected.text == "network prod/blue was connected to container prod/shop/prod/web."
+    renamed = event(make_event("container", "rename", name="new", project="shop"), scope, containers)
+    assert renamed is not None
+    assert renamed.text == "container prod/shop/prod/new was renamed, it was prod/web before."
+    removed = event(make_event("network", "disconnect", name="blue", container="gone"), scope, containers)
+    assert removed is not None
+    assert removed.text == "network prod/blue was disconnected from container prod/gone."
 
 
 def test_a_label_that_is_called_like_a_part_of_an_event_gets_nowhere() -> None:

@@ -13,6 +13,7 @@ from kgents_collector_docker.answers import (
     Mount,
     Network,
     NetworkSettings,
+    Nothing,
     PortBinding,
     Settings,
     Volume,
@@ -20,7 +21,16 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.address import PORTS_MAX
 from kgents_collector_docker.mapping.scope import owner
-from support.docker_answers import IMAGE_ID, make_container, make_inventory, make_scope, make_state, mapped
+from support.docker_answers import (
+    AT,
+    IMAGE_ID,
+    IMAGE_NAME,
+    make_container,
+    make_inventory,
+    make_scope,
+    make_state,
+    mapped,
+)
 from support.docker_watched import connection, edges
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - as an engine writes it
@@ -57,15 +67,41 @@ def test_published_ports_are_addresses_of_the_container() -> None:
         "53_udp": [PortBinding(ANYWHERE, "53")], "9000_tcp": None,
     })  # fmt: skip
     inventory = make_inventory(make_container(**ports), networks=[BLUE])
-    own = ["172.20.0.2", "172.20.0.2:80", "172.20.0.2:443", "172.20.0.2:9000"]
-    assert mapped(inventory)["container web"].addresses == [
-        *own, "127.0.0.1:8080", "localhost:8080", "vm:8080", "10.0.0.5:443",
+    own = ["172.20.0.2", *(f"172.20.0.2:{port}" for port in (53, 80, 443, 9000))]
+    web = mapped(inventory)["container web"]
+    assert web.addresses == [
+        *own, *(f"{host}:{port}" for port in (53, 8080) for host in ("127.0.0.1", "localhost", "vm")), "10.0.0.5:443",
+    ]  # fmt: skip
+    assert web.attributes["kgents.docker.ports"] == [
+        "0.0.0.0:53->53/udp", "0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp", "10.0.0.5:443->443/tcp", "9000/tcp",
     ]  # fmt: skip
     far = mapped(inventory, make_scope(engine="far", others=frozenset({""}), reached_at="far.example"))[
         "container far/web"
     ]
-    assert far.addresses == ["far.example:8080", "10.0.0.5:443"]
+    assert far.addresses == ["far.example:53", "far.example:8080", "10.0.0.5:443"]
     assert far.aliases == [f"container-id:{far.uid}"]
+
+
+def test_a_container_in_the_hosts_network_claims_the_hosts_addresses_with_the_ports_of_its_image() -> None:
+    config = Settings("shop/cart:1.2", exposed_ports={"80/tcp": Nothing(), "53/udp": Nothing()})
+    proxy = make_container("proxy", config=config, host_config=HostConfig(network_mode="host"))
+    found = mapped(make_inventory(proxy), make_scope(reached_at="far.example"))["container proxy"]
+    hosts = ("far.example", "127.0.0.1", "localhost", "vm")
+    assert found.addresses == [f"{host}:{port}" for port in (53, 80) for host in hosts]
+    assert found.attributes["kgents.docker.ports"] == ["53/udp", "80/tcp"]
+    other = make_container("other", config=config, host_config=HostConfig(network_mode="none"))
+    assert mapped(make_inventory(other))["container other"].addresses == []
+
+
+def test_times_and_restarts_of_every_container_are_attributes() -> None:
+    state = make_state("exited", finished_at=AT)
+    found = mapped(make_inventory(make_container(state=state, restart_count=2), make_container("new")))
+    ended, running = found["container web"].attributes, found["container new"].attributes
+    assert (ended["kgents.docker.started_at"], ended["kgents.docker.finished_at"]) == (
+        "2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z",
+    )  # fmt: skip
+    assert (ended["kgents.docker.restart_count"], running["kgents.docker.restart_count"]) == (2, 0)
+    assert "kgents.docker.finished_at" not in running
 
 
 @pytest.mark.parametrize("reached_at", ["127.0.0.1", "127.8.8.8", "localhost", "::1", ""])
@@ -133,7 +169,7 @@ def test_a_named_engine_is_in_front_of_every_name() -> None:
     inventory = make_inventory(make_container(labels=labels, **in_blue()), networks=[BLUE], volumes=[Volume("data")])
     found = mapped(inventory, make_scope(engine="prod"))
     assert found.keys() == {
-        "host prod", "namespace prod/shop", "image prod/shop/cart:1.2", "network prod/blue", "volume prod/data",
+        "host prod", "namespace prod/shop", f"image prod/{IMAGE_NAME}", "network prod/blue", "volume prod/data",
         "container prod/shop/prod/web",
     }  # fmt: skip
     assert {owner(each, ["prod", ""]) for each in found.values()} == {"prod"}
@@ -145,16 +181,15 @@ def test_nothing_of_the_unnamed_engine_is_called_like_something_of_another_one()
     inventory = make_inventory(
         make_container(labels={"com.docker.compose.project": "prod/shop"}),
         networks=[Network("n1", "prod/blue"), Network("n2", "/prod/blue"), Network("n3", "production/blue")],
-        images=[Image(IMAGE_ID, ["prod/cart:1"])],
     )
     found = mapped(inventory, make_scope(host="prod", others=frozenset({"prod", "test"})))
     assert found.keys() == {
-        "host /prod", "namespace /prod/shop", "container /prod/shop/web", "image /prod/cart:1",
+        "host /prod", "namespace /prod/shop", "container /prod/shop/web", f"image {IMAGE_NAME}",
         "network /prod/blue", "network //prod/blue", "network production/blue",
     }  # fmt: skip
     assert {owner(each, ["", "prod"]) for each in found.values()} == {""}
     alone = mapped(inventory, make_scope(host="prod"))
-    assert {"host prod", "image prod/cart:1", "network prod/blue"} <= alone.keys()
+    assert {"host prod", "network prod/blue"} <= alone.keys()
 
 
 def test_what_was_published_before_an_engine_got_its_name_is_not_of_another_engine_of_that_name() -> None:
@@ -166,8 +201,16 @@ def test_an_image_that_the_engine_knows_by_another_id_than_its_container_does_is
     inventory = make_inventory(make_container(image="ab" * 32))  # without `sha256:`, as some write it
     asked = Inventory(inventory.info, inventory.containers, {}, {}, {"ab" * 32: Image(IMAGE_ID, ["shop/cart:1.2"])})
     found = mapped(asked)
-    assert ("depends", "out", "image shop/cart:1.2") in edges(found["container web"])
-    assert found["image shop/cart:1.2"].uid == "ab" * 32
+    assert ("depends", "out", f"image {IMAGE_NAME}") in edges(found["container web"])
+    assert found[f"image {IMAGE_NAME}"].uid == "ab" * 32
+
+
+def test_another_tag_of_an_image_changes_nothing_but_the_image() -> None:
+    before = mapped(make_inventory(make_container()))
+    after = mapped(make_inventory(make_container(), images=[Image(IMAGE_ID, ["aaa:1", "shop/cart:1.2"])]))
+    assert [ref for ref, entity in after.items() if entity != before[ref]] == [f"image {IMAGE_NAME}"]
+    image = connection(after["container web"], f"image {IMAGE_NAME}")
+    assert image.attributes == {"kgents.docker.image.reference": "shop/cart:1.2"}
 
 
 def test_podman_is_the_same_engine_though_it_calls_itself_otherwise_each_time() -> None:
@@ -189,18 +232,12 @@ def test_a_volume_is_the_same_whatever_is_written_into_it() -> None:
     assert mapped(make_inventory(volumes=[msgspec.json.decode(raw, type=Volume)])) == before
 
 
-def test_networks_and_images_that_share_a_name_are_distinct() -> None:
+def test_networks_that_share_a_name_are_distinct() -> None:
     networks = [Network("1" * 64, "blue"), Network("2" * 64, "blue")]
     settings = NetworkSettings({"blue": Endpoint("2" * 64)})
-    old = Image(f"sha256:{'cd' * 32}", [])
-    web = make_container(image=old.id, network_settings=settings)
-    found = mapped(make_inventory(web, networks=networks, images=[Image(IMAGE_ID, ["x:2", "x:1"]), old]))
-    assert {"network blue@111111111111", "network blue@222222222222", "image x:1", "image sha256:cdcdcdcdcdcd"} <= (
-        found.keys()
-    )
-    assert {("network", "out", "network blue@222222222222"), ("depends", "out", "image sha256:cdcdcdcdcdcd")} <= edges(
-        found["container web"]
-    )
+    found = mapped(make_inventory(make_container(network_settings=settings), networks=networks))
+    assert {"network blue@111111111111", "network blue@222222222222"} <= found.keys()
+    assert ("network", "out", "network blue@222222222222") in edges(found["container web"])
 
 
 def test_a_network_borrowed_from_a_container_connects_to_it() -> None:

@@ -72,11 +72,19 @@ class State(Struct, frozen=True, rename="pascal"):
     health: Health | None = None
 
 
+class Nothing(Struct, frozen=True):
+    """An object of which nothing is read."""
+
+
 class Settings(Struct, frozen=True, rename="pascal"):
-    """`Config` of a container: only these two fields."""
+    """`Config` of a container: only these fields."""
 
     image: str = ""
     labels: dict[str, str] | None = None
+    exposed_ports: dict[str, Nothing] | None = None
+    """`80/tcp`, as its image or its creator states."""
+    stop_signal: str = ""
+    """Empty: TERM."""
 
 
 class RestartPolicy(Struct, frozen=True, rename="pascal"):
@@ -219,6 +227,21 @@ class Image(Struct, frozen=True, rename="pascal"):
     size: int = 0
 
 
+class End(Struct, frozen=True):
+    """The last signs of an end of one container: times in nanoseconds by the engine's clock, 0 for never."""
+
+    died_ns: int = 0
+    oom_ns: int = 0
+    """When the kernel last killed a process of it for its memory."""
+    stopped_ns: int = 0
+    """When it had been stopped by a request (`docker stop`, Compose, Swarm): reported after its end."""
+    signals: dict[int, int] = {}
+    """Signal → when it was last sent through the engine."""
+
+
+NO_SIGN: Final = End()
+
+
 class Inventory(Struct, frozen=True):
     """All objects of one engine, as last read."""
 
@@ -231,6 +254,8 @@ class Inventory(Struct, frozen=True):
     """By name."""
     images: dict[str, Image]
     """By id; those that a container was made from."""
+    ends: dict[str, End] = {}
+    """Container id → what events said of its end."""
     unread: dict[str, str] = {}
     """Kind → why it could not be listed completely: nothing of it may be removed."""
     unknown: dict[str, str] = {}

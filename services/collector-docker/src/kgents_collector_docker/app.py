@@ -9,10 +9,12 @@ from typing import Final
 from kgents_collector_docker.answers import EngineEvent
 from kgents_collector_docker.config import Config, EngineConfig
 from kgents_collector_docker.mapping import observe
+from kgents_collector_docker.mapping.container import ref_of
 from kgents_collector_docker.mapping.event import event
 from kgents_collector_docker.mapping.pulse import Effort, Sample, measured, of_engine, pulses, samples
 from kgents_collector_docker.mapping.scope import SOURCE, Scope, owner
 from kgents_collector_docker.source import Client, Meter, Round, Watch
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
@@ -52,7 +54,7 @@ class _Engine:
         self._config = config
         self._client = client
         self._meter = Meter(client)
-        self._container_names: dict[str, str] = {}
+        self._containers: dict[str, Ref] = {}
         self._early: deque[EngineEvent] = deque(maxlen=EARLY_MAX)
 
     async def measure(self) -> None:
@@ -92,8 +94,9 @@ class _Engine:
             self._collector.attest(part, [Unread(reason=self.watch.fault)])
             return
         published = self._collector.part(part).values()
-        self._collector.publish(observe(inventory, self._scope(), published), part)
-        self._container_names = {each.id: each.own_name for each in inventory.containers.values()}
+        scope = self._scope()
+        self._collector.publish(observe(inventory, scope, published), part)
+        self._containers = {each.id: ref_of(each, scope) for each in inventory.containers.values()}
         while self._early:
             self._publish_event(self._early.popleft())
 
@@ -104,11 +107,12 @@ class _Engine:
             self._publish_event(found)
 
     def _publish_event(self, found: EngineEvent) -> None:
-        happened = event(found, self._scope(), self._container_names)
-        if found.type == "container" and found.attributes.name:  # network events name it next, by its id alone
-            self._container_names[found.actor.id] = found.attributes.name
-        if happened is not None:
-            self._collector.publish_event(happened)
+        happened = event(found, self._scope(), self._containers)
+        if happened is None:
+            return
+        if found.type == "container":  # network events name it next, by its id alone
+            self._containers[found.actor.id] = happened.ref
+        self._collector.publish_event(happened)
 
     def _scope(self) -> Scope:
         inventory, config = self.watch.inventory, self._context.config

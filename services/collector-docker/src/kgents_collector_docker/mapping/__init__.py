@@ -24,17 +24,19 @@ def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> 
     Args:
         inventory: as last read.
         scope: the engine, and the time, by which alone a crash loop ends.
-        published: the entities published of this engine, which name an id that could not be read.
+        published: the entities published of this engine: they name an id that could not be read, and say how a
+            container ended that no event speaks of any more.
     """
+    before = list(published)
     found = [
         host.entity(inventory, scope),
         *host.projects(inventory, scope),
         *image.entities(inventory, scope),
         *network.entities(inventory, scope),
         *volume.entities(inventory, scope),
-        *container.entities(inventory, scope),
+        *container.entities(inventory, scope, {each.uid: each for each in before if each.ref.kind == container.KIND}),
     ]
-    return Facts(found, unread=_unread(inventory, scope, [*published, *found]))
+    return Facts(found, unread=_unread(inventory, scope, [*before, *found]))
 
 
 def _unread(inventory: Inventory, scope: Scope, known: Iterable[Entity]) -> list[Unread]:
@@ -47,6 +49,6 @@ def _unread(inventory: Inventory, scope: Scope, known: Iterable[Entity]) -> list
     refs = {entity.uid: entity.ref for entity in known if entity.uid in inventory.unknown}
     for id_, why in inventory.unknown.items():
         kind = image.KIND if id_.startswith("sha256:") else container.KIND
-        ref = refs.get(id_) or scope.ref(kind, id_.removeprefix("sha256:")[:12])
+        ref = refs.get(id_) or scope.ref(kind, image.short(id_))
         found.append(Unread(ref.kind, ref.namespace, ref.name, reason=why))
     return found

@@ -12,6 +12,7 @@ from kgents_shared.contract.address import is_loopback, is_unspecified, join
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _NAMELESS: Final = ("bridge", "host", "none", "podman")
 """Networks in which an engine resolves no names."""
+ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - as an engine writes it
 PORTS_MAX: Final = 256
 """More ports are a range, as of a TURN or FTP server. An address for each would make the entity too large to publish:
 beyond this its own addresses have no ports, and only the first published ports are shown."""
@@ -39,38 +40,60 @@ def aliases(container: Container) -> list[str]:
     return found
 
 
+def ports(container: Container) -> list[str]:
+    """Its ports as `docker ps` shows them: `0.0.0.0:8080->80/tcp`, `53/udp` if it is only exposed."""
+    given = container.network_settings.ports or {}
+    found: list[str] = []
+    for port in sorted(given or container.config.exposed_ports or {}, key=_order):
+        published = [
+            f"{join(each.host_ip or ANYWHERE, _number(each.host_port))}->{port}" for each in given.get(port) or ()
+        ]
+        found += published or [port]
+    return found[:PORTS_MAX]
+
+
 def addresses(container: Container, drivers: Mapping[str, str], scope: Scope) -> list[str]:
     """Where it is reachable: its own addresses, alone and with each of its ports, and the ports published on the host.
 
-    Empty while it does not run or is in a crash loop.
+    In the host's network these are the host's addresses with the ports that its image states, since the engine knows no
+    others. Empty while it does not run or is in a crash loop.
     """
     if container.state.status not in ("running", "paused") or is_looping(container, scope.at):
         return []
-    return list(dict.fromkeys([*_own(container, drivers, scope), *_published(container, scope)]))
+    own, published = _own(container, drivers, scope), _published(container, scope)
+    return list(dict.fromkeys([*own, *published, *_of_host(container, scope)]))
 
 
 def _own(container: Container, drivers: Mapping[str, str], scope: Scope) -> Iterator[str]:
-    ports = sorted({_number(port) for port in container.network_settings.ports or {} if port.endswith("/tcp")})
-    if len(ports) > PORTS_MAX:
-        ports = []
+    numbers = sorted({_number(port) for port in container.network_settings.ports or {}})
+    if len(numbers) > PORTS_MAX:
+        numbers = []
     for _, endpoint in endpoints(container):
         if not scope.is_local and drivers.get(endpoint.network_id, "") not in ACROSS_HOSTS:
             continue
         for ip in (endpoint.ip_address, endpoint.global_ipv6_address):
             if ip:
                 yield join(ip)
-                yield from (join(ip, port) for port in ports)
+                yield from (join(ip, number) for number in numbers)
 
 
 def _published(container: Container, scope: Scope) -> Iterator[str]:
     bindings = container.network_settings.ports or {}
-    published = sorted((port for port in bindings if bindings[port] and port.endswith("/tcp")), key=_number)
+    published = sorted((port for port in bindings if bindings[port]), key=_order)
     for port in published[:PORTS_MAX]:
         for binding in bindings[port] or ():
             number = _number(binding.host_port)
             if not number:
                 continue
             for host in _hosts(binding.host_ip, scope):
+                yield join(host, number)
+
+
+def _of_host(container: Container, scope: Scope) -> Iterator[str]:
+    exposed = container.config.exposed_ports or {}
+    if container.host_config.network_mode == "host" and len(exposed) <= PORTS_MAX:
+        for number in sorted({_number(port) for port in exposed}):
+            for host in _hosts(ANYWHERE, scope):
                 yield join(host, number)
 
 
@@ -85,6 +108,10 @@ def _hosts(ip: str, scope: Scope) -> Iterator[str]:
                 yield scope.host
     elif scope.is_local or not is_loopback(ip):
         yield ip
+
+
+def _order(port: str) -> tuple[int, str]:
+    return _number(port), port
 
 
 def _number(port: str) -> int:

@@ -1,14 +1,15 @@
 """Containers: inspections → container entities and their connections."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
-from kgents_collector_docker.answers import Container, HostConfig, Inventory, Mount
+from kgents_collector_docker.answers import NO_SIGN, Container, End, HostConfig, Inventory, Mount
 from kgents_collector_docker.mapping import image, network, volume
-from kgents_collector_docker.mapping.address import Names, addresses, aliases, endpoints
+from kgents_collector_docker.mapping.address import Names, addresses, aliases, endpoints, ports
 from kgents_collector_docker.mapping.scope import PROJECT_LABEL, SOURCE, Scope
-from kgents_collector_docker.mapping.status import is_looping, status_of
+from kgents_collector_docker.mapping.status import happened, is_looping, status_of, written
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import docker as attribute
@@ -23,9 +24,9 @@ POD_LABEL: Final = "io.kubernetes.pod.name"
 POD_NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
 
 
-def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
-    """One entity for each container, running or not."""
-    index = _Index(inventory, scope)
+def entities(inventory: Inventory, scope: Scope, published: Mapping[str, Entity]) -> list[Entity]:
+    """One entity for each container, running or not; `published`: id → what is published of it."""
+    index = _Index(inventory, scope, published)
     return [_entity(container, index) for container in inventory.containers.values()]
 
 
@@ -53,12 +54,13 @@ def _count(cpus: str) -> int:
 class _Index:
     """Lookups that a container's mapping needs: other containers, images, networks, volumes."""
 
-    def __init__(self, inventory: Inventory, scope: Scope) -> None:
+    def __init__(self, inventory: Inventory, scope: Scope, published: Mapping[str, Entity]) -> None:
         self.scope = scope
+        self.published = published
+        self.ends = inventory.ends
         self.runtime = inventory.info.runtime
         self.drivers = {each.id: each.driver for each in inventory.networks.values()}
         self.networks = network.names_of(inventory.networks)
-        self.images = image.names_of(inventory.images)
         self.refs = {each.id: ref_of(each, scope) for each in inventory.containers.values()}
         self.services: defaultdict[tuple[str, str], list[Ref]] = defaultdict(list)
         said: Counter[str] = Counter()
@@ -72,7 +74,8 @@ class _Index:
 
 def _entity(container: Container, index: _Index) -> Entity:
     scope = index.scope
-    status, reason = status_of(container, scope.at)
+    end, published = index.ends.get(container.id, NO_SIGN), index.published.get(container.id)
+    status, reason = status_of(container, scope.at, end, published)
     return Entity(
         ref=index.refs[container.id],
         source=SOURCE,
@@ -80,7 +83,8 @@ def _entity(container: Container, index: _Index) -> Entity:
         status=status,
         reason=reason,
         labels=scope.labels(container.labels),
-        attributes=_attributes(container, scope, index.runtime),
+        attributes=_attributes(container, index)
+        | _ending(container, end, published, is_out_of_memory=reason == "OOMKilled"),
         addresses=addresses(container, index.drivers, scope),
         aliases=[
             f"container-id:{container.id}",
@@ -90,7 +94,7 @@ def _entity(container: Container, index: _Index) -> Entity:
             scope.runs_on("containers"),
             *scope.owned(container.labels),
             *_pod(container, scope),
-            *_image(container, index),
+            *_image(container, scope),
             *_networks(container, index),
             *_mounts(container, scope),
             *_dependencies(container, index),
@@ -99,23 +103,24 @@ def _entity(container: Container, index: _Index) -> Entity:
     )
 
 
-def _attributes(container: Container, scope: Scope, runtime: str) -> dict[str, Value]:
-    state, limits = container.state, container.host_config
+def _attributes(container: Container, index: _Index) -> dict[str, Value]:
+    state, limits, scope = container.state, container.host_config, index.scope
     name, tag = image.split(container.config.image)
     is_id = container.config.image.startswith("sha256:")
-    ended = state.status in ("exited", "stopped", "dead")
     policy = limits.restart_policy.name if limits.restart_policy is not None else ""
     given: dict[str, Value] = {
         otel.CONTAINER_ID: container.id,
         otel.CONTAINER_NAME: container.own_name,
-        otel.CONTAINER_RUNTIME_NAME: runtime,
+        otel.CONTAINER_RUNTIME_NAME: index.runtime,
         otel.CONTAINER_IMAGE_ID: container.image or None,
         otel.CONTAINER_IMAGE_NAME: None if is_id else name or None,
         otel.CONTAINER_IMAGE_TAGS: [tag] if tag and not is_id else None,
         attribute.STATE: None if is_looping(container, scope.at) else state.status or None,
         attribute.HEALTH: _health(container, scope),
-        attribute.EXIT_CODE: state.exit_code if ended else None,
-        attribute.OOM_KILLED: True if ended and state.oom_killed else None,
+        attribute.STARTED_AT: written(happened(state.started_at)),
+        attribute.FINISHED_AT: written(happened(state.finished_at)),
+        attribute.RESTART_COUNT: container.restart_count,
+        attribute.PORTS: ports(container) or None,
         attribute.RESTART_POLICY: policy if policy not in ("", "no") else None,
         attribute.CPU_LIMIT_CORES: cpu_limit(limits),
         attribute.MEMORY_LIMIT_BYTES: limits.memory if limits.memory > 0 else None,
@@ -125,6 +130,20 @@ def _attributes(container: Container, scope: Scope, runtime: str) -> dict[str, V
         otel.K8S_POD_UID: container.labels.get("io.kubernetes.pod.uid") or None,
         otel.K8S_NAMESPACE_NAME: container.labels.get(POD_NAMESPACE_LABEL) or None,
         otel.K8S_CONTAINER_NAME: container.labels.get("io.kubernetes.container.name") or None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _ending(container: Container, end: End, published: Entity | None, *, is_out_of_memory: bool) -> dict[str, Value]:
+    """How it ended; the time of an OOM kill, which only an event says, stays as published."""
+    state = container.state
+    has_ended = state.status in ("exited", "stopped", "dead")
+    oom_at = datetime.fromtimestamp(end.oom_ns / 1e9, UTC) if end.oom_ns else None
+    before = published.attributes.get(attribute.OOM_KILLED_AT) if published is not None else None
+    given: dict[str, Value] = {
+        attribute.EXIT_CODE: state.exit_code if has_ended else None,
+        attribute.OOM_KILLED: True if has_ended and (state.oom_killed or is_out_of_memory) else None,
+        attribute.OOM_KILLED_AT: written(oom_at) or before,
     }
     return {key: value for key, value in given.items() if value is not None}
 
@@ -143,10 +162,16 @@ def _pod(container: Container, scope: Scope) -> Iterator[Connection]:
         yield Connection(kind=edges.OWNS, peer=peer, direction="in", evidence=POD_LABEL)
 
 
-def _image(container: Container, index: _Index) -> Iterator[Connection]:
+def _image(container: Container, scope: Scope) -> Iterator[Connection]:
+    """By its id: a tag may be another image's by now. The reference is what the container was created with."""
     if container.image:
-        name = index.images.get(container.image, image.short(container.image))
-        yield Connection(kind=edges.DEPENDS, peer=index.scope.ref(image.KIND, name), evidence="Image")
+        reference: dict[str, Value] = {attribute.IMAGE_REFERENCE: container.config.image}
+        yield Connection(
+            kind=edges.DEPENDS,
+            peer=scope.ref(image.KIND, image.short(container.image)),
+            attributes=reference if container.config.image else {},
+            evidence="Image",
+        )
 
 
 def _networks(container: Container, index: _Index) -> Iterator[Connection]:

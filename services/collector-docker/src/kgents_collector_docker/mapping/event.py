@@ -43,13 +43,13 @@ _OTHERS: Final = {
 """
 
 
-def event(found: EngineEvent, scope: Scope, container_names: Mapping[str, str]) -> Event | None:
+def event(found: EngineEvent, scope: Scope, containers: Mapping[str, Ref]) -> Event | None:
     """The event; None for one that is not reported.
 
     Args:
         found: as the engine reported it.
         scope: the engine.
-        container_names: container id → name before the event: network events hold ids only, and the
+        containers: container id → its ref before the event: network events hold ids only, and the
             old name in a container's event may be a label of that name.
     """
     action, _, health = found.action.partition(": ")
@@ -58,13 +58,13 @@ def event(found: EngineEvent, scope: Scope, container_names: Mapping[str, str]) 
     if words is None or ref is None or (action == "health_status" and not health):  # Podman 4 does not say which
         return None
     attributes = found.attributes
-    old = container_names.get(found.actor.id, attributes.name)
+    old = containers.get(found.actor.id, ref)
     given = {
         "code": attributes.exit_code if attributes.exit_code.isdecimal() else "unknown",  # it, too, may be a label
         "signal": attributes.signal if attributes.signal.isdecimal() else "unknown",
-        "old": f", it was {old} before" if old != attributes.name else "",
+        "old": f", it was {old.name} before" if old.name != ref.name else "",
         "health": health.capitalize() if health.isalpha() else "Unknown",
-        "container": f"container {container_names.get(attributes.container, attributes.container[:12])}",
+        "container": str(containers.get(attributes.container) or scope.container_ref(attributes.container[:12], "")),
     }
     reason = words[0].format(**given)
     did = words[1].format(**{**given, "health": given["health"].lower()})

@@ -1,7 +1,5 @@
-"""Images that containers were made from → image entities, and their names."""
+"""Images that containers were made from → image entities, called by their ids."""
 
-from collections import Counter
-from collections.abc import Mapping
 from typing import Final
 
 from kgents_collector_docker.answers import Image, Inventory
@@ -16,21 +14,15 @@ KIND: Final = kinds.IMAGE
 
 def entities(inventory: Inventory, scope: Scope) -> list[Entity]:
     """One entity for each image in use."""
-    names = names_of(inventory.images)
-    return [_entity(id_, image, names[id_], scope) for id_, image in inventory.images.items()]
-
-
-def names_of(images: Mapping[str, Image]) -> dict[str, str]:
-    """Id → name: its first tag; the short id if a newer image has taken over the tag, or is about to."""
-    first = {id_: min(image.repo_tags or [short(id_)]) for id_, image in images.items()}
-    counted = Counter(first.values())
-    return {id_: name if counted[name] == 1 else short(id_) for id_, name in first.items()}
+    return [_entity(id_, image, scope) for id_, image in inventory.images.items()]
 
 
 def short(id_: str) -> str:
-    """The first twelve digits, as the `docker` command shows them."""
-    algorithm, colon, digits = id_.rpartition(":")
-    return f"{algorithm}{colon}{digits[:12]}"
+    """Its name: the first twelve digits of its id, as the `docker` command shows them.
+
+    A tag is no name, since it moves from image to image.
+    """
+    return id_.rpartition(":")[2][:12]
 
 
 def split(reference: str) -> tuple[str, str]:
@@ -40,7 +32,7 @@ def split(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "")
 
 
-def _entity(id_: str, image: Image, name: str, scope: Scope) -> Entity:
+def _entity(id_: str, image: Image, scope: Scope) -> Entity:
     tags = sorted(image.repo_tags or [])
     given: dict[str, Value] = {
         otel.CONTAINER_IMAGE_ID: image.id,
@@ -52,7 +44,7 @@ def _entity(id_: str, image: Image, name: str, scope: Scope) -> Entity:
         attribute.IMAGE_SIZE_BYTES: image.size or None,
     }
     return Entity(
-        ref=scope.ref(KIND, name),
+        ref=scope.ref(KIND, short(id_)),
         source=SOURCE,
         uid=id_,  # as its containers name it; not every engine gives the same name in its answer
         status="running",

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from kgents_collector_docker.answers import (
     Container,
@@ -26,6 +27,7 @@ from kgents_collector_docker.answers import (
     Volumes,
 )
 from kgents_collector_docker.source.client import Client
+from kgents_collector_docker.source.ends import Ends
 from kgents_collector_docker.source.fault import EngineError, GarbledError, GoneError, RefusedError, SilentError
 from kgents_collector_docker.source.repeats import Repeats
 from kgents_shared.runtime.clock import Clock
@@ -106,7 +108,11 @@ class Watch:
         self._on_event = on_event
         self._marks = _Marks()
         self._since_ns: int | None = None
+        """The time of the last event, or of the beginning."""
+        self._began_ns = 0
+        """Events before are no news of ours; they still say how containers ended."""
         self._repeats = Repeats()
+        self._ends = Ends()
         self._retry_s = RETRY_FIRST_S
         self._ends_at_s = 0.0
 
@@ -139,16 +145,31 @@ class Watch:
         """One subscription, until it is old enough to be replaced."""
         self._ends_at_s = self._clock.monotonic_s() + self._resync_interval_s
         self._marks = _Marks()
-        async with self._client.events(self._since_ns) as events, asyncio.TaskGroup() as tasks:
+        since_ns = self._since_ns if self._since_ns is not None else await self._begin()
+        async with self._client.events(since_ns) as events, asyncio.TaskGroup() as tasks:
             listening = [tasks.create_task(self._listen(events)), tasks.create_task(self._probe())]
             self._show(await self._read_all(self.inventory or NOTHING))
             await self._apply()
             for task in listening:
                 task.cancel()
 
+    async def _begin(self) -> int | None:
+        """Since when events are asked for at first.
+
+        All that the engine still has, a few hundred; none of Podman's, which keeps them for months.
+        """
+        info = await self._client.get("info", Info)
+        if info.system_time is None or info.runtime != "docker":
+            return None
+        self._since_ns = self._began_ns = _ns(info.system_time)
+        return 0
+
     async def _listen(self, events: AsyncIterator[EngineEvent]) -> None:
         """Only note it: an engine drops the events of a reader that blocks for a tenth of a second."""
         async for event in events:
+            self._ends.add(event)
+            if event.time_ns < self._began_ns:
+                continue
             self._marks.add(event)
             if self._since_ns is None or event.time_ns > self._since_ns:
                 self._since_ns = event.time_ns
@@ -176,6 +197,7 @@ class Watch:
             looked_at_s = self._clock.monotonic_s()
 
     def _show(self, inventory: Inventory) -> None:
+        inventory = structs.replace(inventory, ends=self._ends.known)
         self.inventory, self.fault, self.is_seen = inventory, inventory.fault, True
         self._on_poll()
 
@@ -193,7 +215,7 @@ class Watch:
         ids = [each.id for each in await self._client.get("containers/json", list[ContainerId], all="1")]
         containers, unknown = await self._inspect("containers/{}/json", ids, Container, old.containers)
         images, more = await self._inspect("images/{}/json", _images_of(containers), Image, old.images)
-        return Inventory(info, containers, networks, volumes, images, unread, unknown | more)
+        return Inventory(info, containers, networks, volumes, images, unread=unread, unknown=unknown | more)
 
     async def _read_again(self, old: Inventory, marks: _Marks) -> Inventory:
         """The inventory, with the marked objects read again."""
@@ -207,7 +229,8 @@ class Watch:
         images, more = await self._inspect("images/{}/json", used - known.keys(), Image, old.images)
         asked = marks.containers | _images_of(old.containers)
         still = {id_: why for id_, why in old.unknown.items() if id_ not in asked}
-        return Inventory(old.info, containers, networks, volumes, known | images, unread, still | unknown | more)
+        every = known | images
+        return Inventory(old.info, containers, networks, volumes, every, unread=unread, unknown=still | unknown | more)
 
     async def _networks(self, old: dict[str, Network], unread: dict[str, str]) -> dict[str, Network]:
         """The objects; the old ones, and a reason, if this one request is refused."""

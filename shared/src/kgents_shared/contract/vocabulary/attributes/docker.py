@@ -19,7 +19,11 @@ COMPOSE_SERVICE: Final = _attribute("kgents.docker.compose.service", "Compose se
 CPU_LIMIT_CORES: Final = _attribute("kgents.docker.cpu_limit_cores", "Cores it may use.")
 CPUS: Final = _attribute("kgents.docker.cpus", "Cores that the engine has.")
 EXIT_CODE: Final = _attribute("kgents.docker.exit_code", "Exit code of a container that has ended.")
+FINISHED_AT: Final = _attribute("kgents.docker.finished_at", "When its last run ended.")
 HEALTH: Final = _attribute("kgents.docker.health", "State of its health check.")
+IMAGE_REFERENCE: Final = _attribute(
+    "kgents.docker.image.reference", "Of a connection: the image as the container names it, `shop/cart:1.2`."
+)
 IMAGE_SIZE_BYTES: Final = _attribute("kgents.docker.image.size_bytes", "Size of the image.")
 MEMORY_BYTES: Final = _attribute("kgents.docker.memory_bytes", "Memory that the engine has.")
 MEMORY_LIMIT_BYTES: Final = _attribute("kgents.docker.memory_limit_bytes", "Memory it may use.")
@@ -32,8 +36,18 @@ NETWORK_DRIVER: Final = _attribute("kgents.docker.network.driver", "`bridge`, `o
 NETWORK_INTERNAL: Final = _attribute("kgents.docker.network.internal", "Whether it has no way out.")
 NETWORK_SCOPE: Final = _attribute("kgents.docker.network.scope", "`local` or `swarm`.")
 NETWORK_SUBNETS: Final = _attribute("kgents.docker.network.subnets", "Its address ranges.")
+OOM_KILLED_AT: Final = _attribute(
+    "kgents.docker.oom_killed_at", "When the kernel last killed a process of it for its memory, in any of its runs."
+)
 OOM_KILLED: Final = _attribute("kgents.docker.oom_killed", "Whether the kernel killed it for its memory.")
+PORTS: Final = _attribute(
+    "kgents.docker.ports", "As `docker ps` shows them: `0.0.0.0:8080->80/tcp`, `53/udp` if it is only exposed."
+)
+RESTART_COUNT: Final = _attribute(
+    "kgents.docker.restart_count", "Restarts by the engine since the container was last started by request."
+)
 RESTART_POLICY: Final = _attribute("kgents.docker.restart_policy", "`always`, `on-failure`, `unless-stopped`.")
+STARTED_AT: Final = _attribute("kgents.docker.started_at", "When its last run began.")
 STATE: Final = _attribute("kgents.docker.state", "As the engine reports it: `running`, `exited`, …")
 STORAGE_DRIVER: Final = _attribute("kgents.docker.storage_driver", "`overlay2`, …")
 VOLUME_DRIVER: Final = _attribute("kgents.docker.volume.driver", "Driver that provides the volume.")
