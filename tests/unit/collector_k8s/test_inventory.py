@@ -6,7 +6,7 @@ import pytest
 
 from kgents_collector_k8s.inventory import Inventory, selects
 from kgents_collector_k8s.mapping.fragment import Scope, Selector
-from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from support import kube_objects, kube_workloads
 from support.k8s_objects import Raw, decode, edges, kind_of
 
@@ -191,6 +191,21 @@ def test_a_service_waits_for_endpoints_that_take_requests(
         world.put(slice_of(service, pods, suffix=str(number), **conditions))
     found = world.one("service", "db")
     assert (found.status, found.reason) == (status, reason)
+
+
+def test_a_service_counts_each_endpoint_once_though_it_is_in_two_slices(world: World) -> None:
+    def counts() -> tuple[Value, Value]:
+        found = world.one("service", "db").attributes
+        return found.get("kgents.k8s.service.ready_endpoints"), found.get("kgents.k8s.service.endpoints")
+
+    service, pods = kube_objects.service("db", SHOP), [kube_objects.pod(f"db-{each}", SHOP) for each in range(3)]
+    world.put(service)
+    assert counts() == (None, None)
+    world.put(slice_of(service, pods, suffix="v4", **NOT), slice_of(service, pods[:2], suffix="v6"))
+    assert counts() == (2, 3)
+    world.unsee("endpointslices")
+    world.put(service)
+    assert counts() == (2, 3)
 
 
 def test_a_service_without_ready_endpoints_says_so_until_it_is_seen_to_have_one(world: World) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from support.k8s_objects import load, mapped
+from support.k8s_objects import golden, load, mapped
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,13 @@ from support.k8s_objects import load, mapped
 def test_a_node_is_what_its_conditions_say(name: str, status: str, reason: str) -> None:
     found = mapped(load(name)).entities[0]
     assert (found.status, found.reason) == (status, reason)
+
+
+def test_a_cordoned_node_that_is_not_ready_says_both() -> None:
+    raw = load("node_lost")
+    raw["spec"]["unschedulable"] = True
+    found = mapped(raw).entities[0]
+    assert (found.status, found.reason) == ("failed", "NotReady,SchedulingDisabled")
 
 
 def test_a_node_that_says_nothing_is_unknown() -> None:
@@ -45,7 +52,18 @@ def test_a_node_says_what_it_is_and_has() -> None:
     assert attributes["kgents.k8s.node.roles"] == ["worker"]
     assert attributes["cloud.availability_zone"] == "eu-central-1a"
     assert attributes["container.runtime.name"] == "containerd"
-    assert attributes["host.id"] == "ec2b1a9f0c2f4d8cb4d2a3f1e5c60718"
+
+
+def test_the_id_of_a_machine_is_not_published_as_it_is() -> None:
+    raw = load("node")
+    assert raw["status"]["nodeInfo"]["machineID"] not in golden(mapped(raw))
+    one = mapped(raw).entities[0].attributes["host.id"]
+    raw["status"]["nodeInfo"]["machineID"] = "0" * 32
+    other = mapped(raw).entities[0].attributes["host.id"]
+    assert len(str(one)) == len(str(other)) == 32
+    assert one != other
+    raw["status"]["nodeInfo"]["machineID"] = ""
+    assert "host.id" not in mapped(raw).entities[0].attributes
 
 
 def test_taints_are_attributes() -> None:

@@ -72,7 +72,8 @@ def test_restarts_are_summed() -> None:
 def test_a_pod_has_both_of_its_addresses_and_its_name_in_dns() -> None:
     pod = mapped(load("pod_statefulset")).entities[0]
     assert pod.addresses == ["10.244.1.17", "fd00:10:244:1::11"]
-    assert pod.aliases == ["db-0.db.shop", "db-0.db.shop.svc", "db-0.db.shop.svc.cluster.local"]
+    uid = f"pod-uid:{pod.uid}"
+    assert pod.aliases == [uid, "db-0.db.shop", "db-0.db.shop.svc", "db-0.db.shop.svc.cluster.local"]
 
 
 def test_a_pod_on_the_host_network_has_only_its_ports_there() -> None:

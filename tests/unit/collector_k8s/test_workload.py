@@ -4,6 +4,8 @@ from support.k8s_objects import Raw, edges, load, mapped
 
 AVAILABLE = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
 UNAVAILABLE = {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable"}
+ROLLING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+COMPLETE = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
 LATE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 REFUSED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
 
@@ -23,16 +25,22 @@ def standing(name: str, spec: Raw | None = None, status: Raw | None = None, **me
         ({}, {}, ("running", "")),
         ({}, {"observedGeneration": 3}, ("running", "SpecNotObserved")),
         ({}, {"observedGeneration": 3, "conditions": []}, ("running", "SpecNotObserved")),
-        ({}, {"observedGeneration": 3, "conditions": [UNAVAILABLE]}, ("pending", "SpecNotObserved")),
-        ({}, {"conditions": [AVAILABLE, LATE], "updatedReplicas": 1}, ("failed", "ProgressDeadlineExceeded")),
+        ({}, {"observedGeneration": 3, "availableReplicas": 0}, ("pending", "SpecNotObserved")),
+        ({}, {"conditions": [AVAILABLE, LATE], "updatedReplicas": 1}, ("running", "ProgressDeadlineExceeded")),
+        ({}, {"conditions": [UNAVAILABLE, LATE], "availableReplicas": 0}, ("failed", "ProgressDeadlineExceeded")),
         ({}, {"observedGeneration": 3, "conditions": [AVAILABLE, LATE]}, ("running", "SpecNotObserved")),
         ({}, {"updatedReplicas": 1}, ("running", "Updating")),
         ({}, {"updatedReplicas": 0, "availableReplicas": 0, "conditions": [UNAVAILABLE]}, ("pending", "Updating")),
         ({}, {"replicas": 4}, ("running", "TerminatingOldPods")),
-        ({}, {"availableReplicas": 2}, ("running", "WaitingForPods")),
+        ({}, {"availableReplicas": 2, "conditions": [ROLLING]}, ("running", "WaitingForPods")),
+        ({}, {"availableReplicas": 0, "conditions": [ROLLING, UNAVAILABLE]}, ("pending", "WaitingForPods")),
+        ({}, {"availableReplicas": 2, "conditions": [COMPLETE]}, ("running", "PodsNotReady")),
+        ({}, {"availableReplicas": 1, "conditions": [COMPLETE, UNAVAILABLE]}, ("running", "PodsNotReady")),
+        ({}, {"availableReplicas": 0, "conditions": [COMPLETE, UNAVAILABLE]}, ("pending", "PodsNotReady")),
         ({}, {"availableReplicas": 0, "conditions": []}, ("pending", "WaitingForPods")),
         ({"paused": True}, {"updatedReplicas": 1}, ("running", "Paused")),
-        ({}, {"conditions": [UNAVAILABLE, REFUSED], "updatedReplicas": 1}, ("pending", "ReplicaFailure")),
+        ({}, {"conditions": [REFUSED], "updatedReplicas": 1}, ("running", "ReplicaFailure")),
+        ({}, {"conditions": [REFUSED], "updatedReplicas": 0, "availableReplicas": 0}, ("pending", "ReplicaFailure")),
         (
             {"replicas": 0},
             {"replicas": 0, "updatedReplicas": 0, "availableReplicas": 0, "readyReplicas": 0},
@@ -55,6 +63,8 @@ def test_a_deployment_is_as_far_as_kubectl_says(spec: Raw, status: Raw, expected
         ({"updateStrategy": {"rollingUpdate": {"partition": 1}}}, {"updatedReplicas": 1}, ("running", "")),
         ({"updateStrategy": {"type": "RollingUpdate"}}, {"updatedReplicas": 2}, ("running", "Updating")),
         ({"updateStrategy": {"type": "OnDelete"}}, {"updatedReplicas": 0}, ("running", "")),
+        ({}, {"readyReplicas": 0, "currentRevision": "db-2"}, ("pending", "PodsNotReady")),
+        ({}, {"readyReplicas": 0, "currentRevision": "db-2", "replicas": 1}, ("pending", "WaitingForPods")),
         ({"replicas": 0}, {"readyReplicas": 0, "updatedReplicas": 0}, ("running", "ScaledToZero")),
     ],
 )
@@ -69,8 +79,9 @@ def test_a_statefulset_is_as_far_as_kubectl_says(spec: Raw, status: Raw, expecte
         ({}, {}, ("running", "Misscheduled")),
         ({}, {"updatedNumberScheduled": 2}, ("running", "Updating")),
         ({"updateStrategy": {"type": "OnDelete"}}, {"updatedNumberScheduled": 2}, ("running", "Misscheduled")),
-        ({}, {"numberAvailable": 2}, ("running", "WaitingForPods")),
-        ({}, {"numberAvailable": 0}, ("pending", "WaitingForPods")),
+        ({}, {"numberAvailable": 2}, ("running", "PodsNotReady")),
+        ({}, {"numberAvailable": 0}, ("pending", "PodsNotReady")),
+        ({}, {"numberAvailable": 0, "currentNumberScheduled": 1}, ("pending", "WaitingForPods")),
         ({}, {"observedGeneration": 0}, ("running", "SpecNotObserved")),
         ({}, {"desiredNumberScheduled": 0, "numberAvailable": 0, "numberMisscheduled": 0}, ("running", "")),
     ],
@@ -127,7 +138,7 @@ def test_the_replicaset_of_a_deployment_is_only_a_step_to_it() -> None:
 def test_the_replicaset_of_anything_else_is_shown() -> None:
     fragment = mapped(load("replicaset_rollout"))
     assert fragment.entities[0].ref.kind == "replicaset"
-    assert (fragment.entities[0].status, fragment.entities[0].reason) == ("running", "WaitingForPods")
+    assert (fragment.entities[0].status, fragment.entities[0].reason) == ("running", "PodsNotReady")
     assert fragment.owner is not None
     assert (fragment.owner.api_kind, fragment.owner.api_group) == ("Rollout", "argoproj.io")
 
@@ -136,8 +147,21 @@ def test_a_shared_claim_is_a_workloads_own() -> None:
     assert ("volume", "out", "volume shop/shared") in edges(mapped(load("statefulset")).entities[0])
 
 
-def test_a_run_of_a_cronjob_is_no_news_of_it() -> None:
-    before, after = load("cronjob"), load("cronjob")
-    after["status"] = {"lastScheduleTime": "2026-11-22T04:00:00Z", "active": []}
-    after["metadata"]["resourceVersion"] = "999999"
-    assert mapped(before) == mapped(after)
+NEXT = "kgents.k8s.cronjob.next_schedule_time"
+
+
+def test_a_cronjob_says_when_its_next_run_is_due() -> None:
+    raw = load("cronjob")
+    raw["status"] = {"lastScheduleTime": "2026-11-22T03:00:00Z", "active": []}
+    assert mapped(raw).entities[0].attributes[NEXT] == "2026-11-23T03:00:00Z"  # four o'clock in Berlin
+    del raw["status"]["lastScheduleTime"]  # made at 2026-11-20T08:00:00Z
+    assert mapped(raw).entities[0].attributes[NEXT] == "2026-11-21T03:00:00Z"
+
+
+def test_no_run_of_a_cronjob_is_due_while_it_is_suspended_or_waits_for_the_last_one() -> None:
+    raw = load("cronjob")
+    assert NEXT not in mapped(raw).entities[0].attributes
+    raw["spec"]["concurrencyPolicy"] = "Allow"
+    assert NEXT in mapped(raw).entities[0].attributes
+    raw["spec"]["suspend"] = True
+    assert NEXT not in mapped(raw).entities[0].attributes

@@ -13,7 +13,7 @@ import msgspec
 
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
-from kgents_collector_k8s.mapping.service import NONE, NOT_READY, backed
+from kgents_collector_k8s.mapping.service import as_published, backed
 from kgents_shared.bus.compression import Compression
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -259,10 +259,7 @@ class Inventory:
     def _backed(self, service: Entity) -> Entity:
         if self._is_unseen("endpointslices", service.ref.namespace):
             known = self._published(service.ref)
-            is_said = known is not None and known.uid == service.uid and known.reason in (NOT_READY, NONE)
-            if known is None or not is_said or service.status != "running":
-                return service
-            return msgspec.structs.replace(service, status=known.status, reason=known.reason)
+            return as_published(service, known) if known is not None else service
         slices = self._behind.get(service.ref)
         return backed(service, [each for found in slices.values() for each in found]) if slices else service
 

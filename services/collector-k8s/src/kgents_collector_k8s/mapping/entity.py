@@ -8,6 +8,7 @@ from kgents_collector_k8s.mapping.fragment import SOURCE, Owner, Scope
 from kgents_collector_k8s.mapping.kinds import group_of
 from kgents_collector_k8s.objects.metadata import Metadata
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
 Attributes = dict[str, Value]
 
@@ -50,6 +51,7 @@ def entity(
     """The entity of an object. One that waits for its finalizers is terminating, whatever its status."""
     if metadata.deletion_timestamp is not None and status[0] not in ("failed", "succeeded", "unknown"):
         status = _TERMINATING
+        attributes = attributes | {attribute.DELETION_GRACE_PERIOD: metadata.deletion_grace_period_seconds}
     return Entity(
         ref=ref_of(metadata, kind, scope),
         source=SOURCE,

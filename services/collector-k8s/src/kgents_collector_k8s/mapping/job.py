@@ -4,6 +4,7 @@ from typing import Final
 
 from kgents_collector_k8s.mapping.entity import Attributes, Status, owner_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.schedule import next_run
 from kgents_collector_k8s.mapping.workload import workload
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_collector_k8s.objects.pod import PodSpec
@@ -28,12 +29,13 @@ def job(found: Job, scope: Scope) -> Fragment:
 
 
 def cronjob(found: CronJob, scope: Scope) -> Fragment:
-    """A CronJob. Its last run is not read: the Jobs have it, and here it would change at each run."""
+    """A CronJob. Its runs are its Jobs; of its status only that is read by which a missed run is found."""
     spec = found.spec
     attributes: Attributes = {
         attribute.CRONJOB_SCHEDULE: spec.schedule,
         attribute.CRONJOB_TIME_ZONE: spec.time_zone,
         attribute.CRONJOB_CONCURRENCY_POLICY: spec.concurrency_policy,
+        attribute.CRONJOB_NEXT_SCHEDULE_TIME: _next_run(found),
     }
     return workload(
         found.metadata,
@@ -44,6 +46,16 @@ def cronjob(found: CronJob, scope: Scope) -> Fragment:
         attributes=attributes,
         at="spec.jobTemplate.spec.template.spec",
     )
+
+
+def _next_run(found: CronJob) -> str | None:
+    """When the next run is due; None when none is: it is suspended, or waits for the end of a run (`Forbid`)."""
+    spec, status = found.spec, found.status
+    last = status.last_schedule_time or found.metadata.creation_timestamp
+    if spec.suspend or last is None or (spec.concurrency_policy == "Forbid" and status.active):
+        return None
+    due = next_run(spec.schedule, spec.time_zone or "", last)
+    return due.isoformat().replace("+00:00", "Z") if due is not None else None
 
 
 def _status(found: Job) -> Status:

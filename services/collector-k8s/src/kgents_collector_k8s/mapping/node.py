@@ -1,5 +1,6 @@
 """Nodes: a Node → the node entity, by its conditions."""
 
+import hmac
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -15,6 +16,7 @@ from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PIDPressure")
 """Conditions that mean trouble, the worst first."""
 
+CORDONED: Final = "SchedulingDisabled"
 _ROLE: Final = "node-role.kubernetes.io/"
 _OLD_ROLE: Final = "kubernetes.io/role"
 _WELL_KNOWN: Final = {
@@ -43,12 +45,11 @@ def _status(node: Node) -> Status:
     ready = condition(node.status.conditions, "Ready")
     if ready is None:
         return "unknown", "NoReadyCondition"
+    cordoned = [CORDONED] if node.spec.unschedulable else []
     if ready.status != "True":
-        return "failed", "NotReady"
+        return "failed", ",".join(["NotReady", *cordoned])
     troubles = [each for each in _TROUBLES if holds(node.status.conditions, each)]
-    if node.spec.unschedulable:
-        troubles.append("SchedulingDisabled")
-    return "running", ",".join(troubles)
+    return "running", ",".join([*troubles, *cordoned])
 
 
 def _machine(node: Node) -> Attributes:
@@ -66,7 +67,7 @@ def _machine(node: Node) -> Attributes:
         attribute.KUBELET_VERSION: info.kubelet_version,
         otel.CONTAINER_RUNTIME_NAME: runtime,
         otel.CONTAINER_RUNTIME_VERSION: version,
-        otel.HOST_ID: info.machine_id,
+        otel.HOST_ID: _host_id(info.machine_id),
         otel.HOST_ARCH: info.architecture,
         otel.OS_TYPE: info.operating_system,
         otel.OS_DESCRIPTION: info.os_image,
@@ -74,6 +75,11 @@ def _machine(node: Node) -> Attributes:
         otel.CLOUD_RESOURCE_ID: node.spec.provider_id,
         **{name: labels[label] for label, name in _WELL_KNOWN.items() if label in labels},
     }
+
+
+def _host_id(machine_id: str) -> str:
+    """An id that only kgents has of this machine, as machine-id(5) asks for: the original is confidential."""
+    return hmac.digest(machine_id.encode(), b"kgents", "sha256")[:16].hex() if machine_id else ""
 
 
 def _roles(labels: Mapping[str, str]) -> list[str]:

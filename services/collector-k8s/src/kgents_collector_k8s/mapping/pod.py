@@ -103,8 +103,10 @@ def _addresses(pod: Pod) -> Iterator[str]:
 
 
 def _aliases(pod: Pod) -> Iterator[str]:
-    """Its name in the cluster's DNS, which a pod of a StatefulSet has: `db-0.db.shop.svc`."""
+    """Its uid, and its name in the cluster's DNS, which a pod of a StatefulSet has: `db-0.db.shop.svc`."""
     spec = pod.spec
+    if pod.metadata.uid:
+        yield f"pod-uid:{pod.metadata.uid}"
     if spec.hostname and spec.subdomain and pod.status.phase not in _OVER:
         name = f"{spec.hostname}.{spec.subdomain}.{pod.metadata.namespace}"
         yield from (name, f"{name}.svc", f"{name}.svc.cluster.local")

@@ -9,13 +9,15 @@ from kgents_collector_k8s.mapping.entity import Attributes, Status, entity
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Kind, Scope
 from kgents_collector_k8s.objects.network import Service, ServicePort
 from kgents_shared.contract.address import join, normalised
-from kgents_shared.contract.entity import Connection, Entity
+from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 
 NOT_READY: Final = "NoReadyEndpoints"
 NONE: Final = "NoEndpoints"
+_COUNTED: Final = (attribute.SERVICE_ENDPOINTS, attribute.SERVICE_READY_ENDPOINTS)
 _HEADLESS: Final = "None"
 
 
@@ -38,14 +40,36 @@ def fragment(service: Service, scope: Scope) -> Fragment:
 def backed(service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint]) -> Entity:
     """The Service with the status that its endpoints give it; it has at least one EndpointSlice.
 
-    With endpoints of which none is ready or serving it is pending. Without any endpoint it may be scaled to zero, or
-    its pods are not created yet: the reason says so, and it is not a fault. A terminating endpoint counts while it
-    serves.
+    It counts them. With endpoints of which none is ready or serving it is pending. Without any endpoint it may be
+    scaled to zero, or its pods are not created yet: the reason says so, and it is not a fault. A terminating endpoint
+    counts while it serves.
     """
-    if service.status != "running" or any(each.is_ready or each.is_serving for each in endpoints):
+    counts = _counts(endpoints)
+    service = msgspec.structs.replace(service, attributes=service.attributes | counts)
+    if service.status != "running" or counts[attribute.SERVICE_READY_ENDPOINTS]:
         return service
     status, reason = ("pending", NOT_READY) if endpoints else ("running", NONE)
     return msgspec.structs.replace(service, status=status, reason=reason)
+
+
+def as_published(service: Entity, known: Entity) -> Entity:
+    """The Service with what its endpoints were when it was published: they cannot be read now."""
+    if known.uid != service.uid:
+        return service
+    kept = {name: known.attributes[name] for name in _COUNTED if name in known.attributes}
+    service = msgspec.structs.replace(service, attributes=service.attributes | kept)
+    if service.status != "running" or known.reason not in (NOT_READY, NONE):
+        return service
+    return msgspec.structs.replace(service, status=known.status, reason=known.reason)
+
+
+def _counts(endpoints: Collection[Endpoint | ExternalEndpoint]) -> dict[AttributeName, int]:
+    """How many endpoints there are, and how many are ready: one in several slices (IPv4 and IPv6) counts once."""
+    ready: dict[Ref | str, bool] = {}
+    for each in endpoints:
+        key = each.pod if isinstance(each, Endpoint) else each.address
+        ready[key] = ready.get(key, False) or each.is_ready or each.is_serving
+    return {attribute.SERVICE_ENDPOINTS: len(ready), attribute.SERVICE_READY_ENDPOINTS: sum(ready.values())}
 
 
 def _status(service: Service) -> Status:

@@ -201,6 +201,8 @@ class Pod(Lean, frozen=True):
 
 
 class PodTemplate(Lean, frozen=True):
-    """`spec.template` of a workload. Its metadata is not read: the pods have theirs."""
+    """`spec.template` of a workload."""
 
+    metadata: Metadata = Metadata()
+    """The labels of the pods; the rest of it they have themselves."""
     spec: PodSpec = PodSpec()

@@ -1,6 +1,8 @@
 """Workloads, which make pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob."""
 
-from kgents_collector_k8s.objects.metadata import Condition, Lean, Metadata
+from datetime import datetime
+
+from kgents_collector_k8s.objects.metadata import Condition, Lean, Metadata, ObjectReference
 from kgents_collector_k8s.objects.pod import PodTemplate
 
 
@@ -126,8 +128,18 @@ class CronJobSpec(Lean, frozen=True):
     job_template: JobTemplate = JobTemplate()
 
 
+class CronJobStatus(Lean, frozen=True):
+    """The runs of a CronJob."""
+
+    active: list[ObjectReference] | None = None
+    """The Jobs that run now."""
+    last_schedule_time: datetime | None = None
+    """When the last run was due that was started."""
+
+
 class CronJob(Lean, frozen=True):
-    """`batch/v1` CronJob. Its status is not read: the Jobs state the times of the last run more exactly."""
+    """`batch/v1` CronJob."""
 
     metadata: Metadata
     spec: CronJobSpec = CronJobSpec()
+    status: CronJobStatus = CronJobStatus()

@@ -14,8 +14,16 @@ CONTAINER_STATUS_LAST_TERMINATED_EXIT_CODE: Final = _attribute(
 CRONJOB_CONCURRENCY_POLICY: Final = _attribute(
     "kgents.k8s.cronjob.concurrency_policy", "`Allow`, `Forbid` or `Replace`."
 )
+CRONJOB_NEXT_SCHEDULE_TIME: Final = _attribute(
+    "kgents.k8s.cronjob.next_schedule_time",
+    "When it is due to start the next Job after the last one it started; none while it is suspended, or waits for the "
+    "end of a Job (`Forbid`).",
+)
 CRONJOB_SCHEDULE: Final = _attribute("kgents.k8s.cronjob.schedule", "In cron's notation.")
 CRONJOB_TIME_ZONE: Final = _attribute("kgents.k8s.cronjob.time_zone", "Time zone of the schedule.")
+DELETION_GRACE_PERIOD: Final = _attribute(
+    "kgents.k8s.deletion_grace_period_s", "Of what is being deleted: seconds that it was given to end."
+)
 DEPLOYMENT_READY_PODS: Final = _attribute("kgents.k8s.deployment.ready_pods", "Pods that are ready.")
 DEPLOYMENT_UPDATED_PODS: Final = _attribute("kgents.k8s.deployment.updated_pods", "Pods of the newest revision.")
 GATEWAY_CLASS: Final = _attribute("kgents.k8s.gateway.class", "The class: who implements it.")
@@ -86,6 +94,10 @@ SERVICE_ENDPOINT_SERVING: Final = _attribute(
 )
 SERVICE_ENDPOINT_TERMINATING: Final = _attribute(
     "kgents.k8s.service.endpoint.terminating", "Of a connection: whether the endpoint terminates."
+)
+SERVICE_ENDPOINTS: Final = _attribute("kgents.k8s.service.endpoints", "How many pods or addresses are behind it.")
+SERVICE_READY_ENDPOINTS: Final = _attribute(
+    "kgents.k8s.service.ready_endpoints", "How many of them are ready, or still serve while they terminate."
 )
 SERVICE_PORTS: Final = _attribute("kgents.k8s.service.ports", "`name:port→target/protocol`.")
 SERVICE_ACCOUNT_NAME: Final = _attribute(
