@@ -10,7 +10,7 @@ from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.checks.check import GradedCheck
 from kgents_health_scorer.debounce import SAMPLES, Window
 from kgents_health_scorer.score import Band, within
-from kgents_health_scorer.scored_entity import Finding
+from kgents_health_scorer.verdict import Finding
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.health import LEVELS, Aggregate, Health, Reason
 from support.health_inputs import POD, Watch, at, entity, pulse

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from kgents_health_scorer.score import CRITICAL
-from kgents_health_scorer.scored_entity import Finding
+from kgents_health_scorer.verdict import Finding
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.wire import REMOVE

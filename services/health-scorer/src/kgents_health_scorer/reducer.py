@@ -17,8 +17,9 @@ from kgents_health_scorer.checks.check import AgeCheck, Check
 from kgents_health_scorer.checks.status import PENDING, SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.score import Band, band_of
-from kgents_health_scorer.scored_entity import Checks, ScoredEntity, Verdict, checks_of
+from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
+from kgents_health_scorer.verdict import Checks, Verdict, checks_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health, Reason

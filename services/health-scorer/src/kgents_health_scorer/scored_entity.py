@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
 from msgspec import UNSET
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import AgeCheck, Check, GradedCheck, SampleCheck, State, StateCheck
+from kgents_health_scorer.checks.check import GradedCheck, SampleCheck, State, StateCheck
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.score import Band
+from kgents_health_scorer.source import Source
+from kgents_health_scorer.verdict import Checks, Finding, Verdict, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
@@ -35,67 +36,6 @@ SKEW: Final = timedelta(seconds=60)
 """How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
 
 _LAPSED: Final = re.compile(r"\((KG-\d+)\) since (\S+?)(?:,|$)")
-
-
-class Checks(msgspec.Struct, frozen=True):
-    """The checks that apply to one kind, by sort."""
-
-    states: tuple[StateCheck, ...]
-    ages: tuple[AgeCheck, ...]
-    samples: tuple[SampleCheck, ...]
-
-
-def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
-    """Those out of a catalogue that apply to a kind."""
-    fitting = [check for check in checks if not check.applies_to or kind in check.applies_to]
-    return Checks(
-        tuple(check for check in fitting if isinstance(check, StateCheck)),
-        tuple(check for check in fitting if isinstance(check, AgeCheck)),
-        tuple(check for check in fitting if isinstance(check, SampleCheck)),
-    )
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One check that found something."""
-
-    check: Check
-    reason: Reason
-    is_suspect: bool = False
-    """Beyond a threshold, but it may be a blip: no reason for the level, only a pending alert."""
-    began: datetime | None = None
-    """When it began, if that is known better than "now"."""
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What all checks together find."""
-
-    score: float
-    level: str
-    findings: list[Finding]
-    """Suspects among them."""
-    reasons: list[Reason]
-    """Worst first."""
-    evaluated: int
-    applicable: int
-
-
-class _Source:
-    """One source of pulses of an entity, and the last of them."""
-
-    __slots__ = ("deadline", "evidence", "is_read", "timestamp", "uid", "windows")
-
-    def __init__(self, uid: str, evidence: str) -> None:
-        self.uid = uid
-        self.evidence = evidence  # of the last pulse
-        self.timestamp = LONG_AGO
-        self.deadline = LONG_AGO  # silent from then on
-        self.is_read = False  # whether a pulse said which figures there are
-        self.windows: dict[str, Window] = {}  # by check
-
-    @property
-    def has_lapsed(self) -> bool:
-        """Whether what was found by one of its figures is not known any more."""
-        return any(each.is_lapsed for each in self.windows.values())
 
 
 class ScoredEntity:
@@ -136,8 +76,8 @@ class ScoredEntity:
         """By check; resolved ones too, since their messages are still published."""
         self._entity_evidence = ""
         self._status_since = LONG_AGO
-        self._sources: dict[str, _Source] = {}
-        self._ahead: dict[str, _Source] = {}  # of an incarnation that is not in the topology (yet)
+        self._sources: dict[str, Source] = {}
+        self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
         self._is_judged = False
         self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
         self._pending_since: datetime | None = None  # restored
@@ -173,7 +113,7 @@ class ScoredEntity:
         if pulse.timestamp > now + SKEW or (source is not None and pulse.timestamp <= source.timestamp):
             return
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
-            source = sources[pulse.source] = _Source(pulse.uid, evidence)
+            source = sources[pulse.source] = Source(pulse.uid, evidence)
         interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
         source.uid = pulse.uid or source.uid
         source.timestamp = pulse.timestamp
@@ -199,12 +139,12 @@ class ScoredEntity:
                 window.push(check, value, evidence)
                 window.read_at = read_at
 
-    def _window(self, source: _Source, check: SampleCheck) -> Window:
+    def _window(self, source: Source, check: SampleCheck) -> Window:
         if check.id not in source.windows:
             source.windows[check.id] = self._remembered.pop(check.id, Window())
         return source.windows[check.id]
 
-    def _forget(self, source: _Source, check: SampleCheck, pulse: Pulse) -> None:
+    def _forget(self, source: Source, check: SampleCheck, pulse: Pulse) -> None:
         """End the finding of a check that does not apply any more.
 
         A restored one has no source until it is measured again. It ends once the last pulses of all sources are read,
@@ -224,7 +164,7 @@ class ScoredEntity:
 
     def remember_silence(self, source: str, evidence: str) -> None:
         """Go on from a source that was silent before a restart; `evidence` is its last message."""
-        self._sources[source] = _Source(self.uid, evidence)
+        self._sources[source] = Source(self.uid, evidence)
 
     def remember_lapsed(self, value: str) -> None:
         """Go on from figures that were not known before a restart, by the value of that reason."""
@@ -257,9 +197,9 @@ class ScoredEntity:
             evaluated += any(each.deadline > self.now and window.unknown_since is None for each, window in windows)
             if (finding := self._sample(check, sources.values())) is not None:
                 findings.append(finding)
-        return _verdict(findings, evaluated, applicable)
+        return verdict_of(findings, evaluated, applicable)
 
-    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[_Source]) -> Iterator[str]:
+    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[str]:
         """Which figures are not known any more by which something was found, and since when."""
         places = [*(each.windows for each in sources), self._remembered]
         for check in checks:
@@ -268,11 +208,11 @@ class ScoredEntity:
             if since is not None:
                 yield f"{check.figure} ({check.id}) since {since.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
 
-    def _sources_of_this_incarnation(self) -> dict[str, _Source]:
+    def _sources_of_this_incarnation(self) -> dict[str, Source]:
         """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
         return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
 
-    def _next_change(self, entity: TopologyEntity, sources: Iterable[_Source]) -> datetime | None:
+    def _next_change(self, entity: TopologyEntity, sources: Iterable[Source]) -> datetime | None:
         if entity.status == "pending":
             return self.now  # at every tick
         return min((each.deadline for each in sources if each.deadline > self.now), default=None)
@@ -301,7 +241,7 @@ class ScoredEntity:
                 reason = self._reason(check, age_s, score.within(band, how_bad), self._entity_evidence)
                 yield Finding(check, reason, began=began)
 
-    def _sample(self, check: SampleCheck, sources: Iterable[_Source]) -> Finding | None:
+    def _sample(self, check: SampleCheck, sources: Iterable[Source]) -> Finding | None:
         """The finding of a check, confirmed or not; the worst one if several sources measure the same."""
         windows = [each.windows[check.id] for each in sources if check.id in each.windows]
         if check.id in self._remembered:
@@ -321,11 +261,3 @@ class ScoredEntity:
         limit = worded(threshold, check.unit)
         text = check.text.format(entity=self.ref, value=worded(value, check.unit), threshold=limit)
         return Reason(check.id, text, how_bad, value, threshold, check.unit, evidence)
-
-
-def _verdict(findings: list[Finding], evaluated: int, applicable: int) -> Verdict:
-    firm = [each for each in findings if not each.is_suspect]
-    reasons = sorted((each.reason for each in firm), key=lambda reason: (-reason.severity, reason.check))
-    all_known = not any(isinstance(each.check, StateCheck) and each.check.means_unknown for each in firm)
-    number, level = score.judge([reason.severity for reason in reasons], all_known=all_known)
-    return Verdict(number, level, findings, reasons, evaluated, applicable)

@@ -1,0 +1,61 @@
+"""What checks find of one entity, and what that makes together: findings → score and level → `reducer.py`. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from kgents_health_scorer import score
+from kgents_health_scorer.checks.check import AgeCheck, Check, SampleCheck, StateCheck
+from kgents_shared.contract.health import Reason
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """The checks that apply to one kind, by sort."""
+
+    states: tuple[StateCheck, ...]
+    ages: tuple[AgeCheck, ...]
+    samples: tuple[SampleCheck, ...]
+
+
+def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
+    """Those out of a catalogue that apply to a kind."""
+    fitting = [check for check in checks if not check.applies_to or kind in check.applies_to]
+    return Checks(
+        tuple(check for check in fitting if isinstance(check, StateCheck)),
+        tuple(check for check in fitting if isinstance(check, AgeCheck)),
+        tuple(check for check in fitting if isinstance(check, SampleCheck)),
+    )
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check that found something."""
+
+    check: Check
+    reason: Reason
+    is_suspect: bool = False
+    """Beyond a threshold, but it may be a blip: no reason for the level, only a pending alert."""
+    began: datetime | None = None
+    """When it began, if that is known better than "now"."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What all checks together find."""
+
+    score: float
+    level: str
+    findings: list[Finding]
+    """Suspects among them."""
+    reasons: list[Reason]
+    """Worst first."""
+    evaluated: int
+    applicable: int
+
+
+def verdict_of(findings: list[Finding], evaluated: int, applicable: int) -> Verdict:
+    """The verdict of all findings."""
+    firm = [each for each in findings if not each.is_suspect]
+    reasons = sorted((each.reason for each in firm), key=lambda reason: (-reason.severity, reason.check))
+    all_known = not any(isinstance(each.check, StateCheck) and each.check.means_unknown for each in firm)
+    number, level = score.judge([reason.severity for reason in reasons], all_known=all_known)
+    return Verdict(number, level, findings, reasons, evaluated, applicable)
