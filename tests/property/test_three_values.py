@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import SampleCheck
+from kgents_health_scorer.checks.check import RestartCheck, SampleCheck, State
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.scored_entity import SKEW
 from kgents_shared.contract.alert import Alert
@@ -190,10 +190,12 @@ def test_a_reading_that_is_repeated_counts_once(check_id: str, times: int) -> No
     assert check_id in story.reasons()
 
 
+RESTARTS = {each.id for each in EVERY if isinstance(each, RestartCheck)}  # lasts for the calm time
+
 OF_THE_ENTITY = sorted(
     check_id
     for check_id, cases in STATES.items()
-    if all(not each.silent and not each.unknown and each.status_age_s == 0 for each in cases)
+    if all(each == State(each.entity, 0, ()) for each in cases) and check_id not in RESTARTS
 )
 
 

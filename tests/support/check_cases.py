@@ -3,11 +3,39 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kgents_health_scorer.checks.check import State
-from kgents_shared.contract.entity import Ref
+from msgspec import structs
+
+from kgents_health_scorer.checks.check import Kin, State
+from kgents_shared.contract.entity import Ref, Value
+from kgents_shared.contract.health import UnknownFigure
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from support import db_check_cases
-from support.health_inputs import START, entity, pulse
+from support.health_inputs import START, at, entity, pulse
+
+CRONJOB = Ref("c1", "cronjob", "backup", "shop")
+
+
+def running_pod(status: str, reason: str) -> State:
+    """A pod that is not over."""
+    pod = entity(status=status, reason=reason, attributes={otel.K8S_POD_STATUS_PHASE: "Running"})
+    return State(pod, 0, (), kin=Kin(pod=pod))
+
+
+def runs(*statuses: str) -> State:
+    """A CronJob whose runs ended so, the last one last."""
+    jobs = tuple(
+        structs.replace(entity(Ref("c1", "job", f"backup-{run}", "shop"), status=status), created_at=at(run * 3600))
+        for run, status in enumerate(statuses)
+    )
+    return State(entity(CRONJOB), 0, (), kin=Kin(jobs=jobs))
+
+
+def deployment(ready: int, desired: int, *, reason_age_s: float) -> State:
+    """A Deployment of which some pods are ready."""
+    counts: dict[str, Value] = {kubernetes.DEPLOYMENT_READY_PODS: ready, otel.K8S_DEPLOYMENT_DESIRED_PODS: desired}
+    return State(entity(Ref("c1", "deployment", "cart", "shop"), attributes=counts), 0, (), reason_age_s=reason_age_s)
+
 
 DISCARD_NEW = {"kgents.nats.discard": "new"}
 
@@ -15,14 +43,18 @@ DISCARD_NEW = {"kgents.nats.discard": "new"}
 STATES = {
     "KG-001": (State(entity(status="failed", reason="Error"), 0, ()), State(entity(), 0, ())),
     "KG-002": (
-        State(entity(reason="CrashLoopBackOff"), 0, ()),
-        State(entity(status="terminating", reason="OOMKilled"), 0, ()),
+        State(entity(status="failed", reason="Init:ImagePullBackOff"), 0, ()),
+        State(entity(status="terminating", reason="ImagePullBackOff"), 0, ()),
     ),
     "KG-003": (State(entity(stale=["k8s"]), 0, ()), State(entity(), 0, ())),
     "KG-004": (State(entity(status="pending"), 300, ()), State(entity(status="pending"), 299, ())),
     "KG-005": (State(entity(status="unknown"), 0, ()), State(entity(status="succeeded"), 0, ())),
     "KG-006": (State(entity(), 0, ("k8s",)), State(entity(status="succeeded"), 0, ("k8s",))),
-    "KG-007": (State(entity(), 0, (), ("x (KG-101) since …",)), State(entity(), 0, (), ())),
+    "KG-007": (State(entity(), 0, (), (UnknownFigure("KG-101", "x", START),)), State(entity(), 0, (), ())),
+    "KG-020": (State(entity(status="failed", reason="CrashLoopBackOff"), 0, ()), State(entity(), 0, ())),
+    "KG-021": (running_pod("failed", "OOMKilled"), State(entity(status="failed", reason="OOMKilled"), 0, ())),
+    "KG-022": (runs("succeeded", "failed"), runs("failed", "succeeded")),
+    "KG-023": (deployment(9, 10, reason_age_s=300), deployment(9, 10, reason_age_s=299)),
 }
 # check → (a pulse beyond its first threshold, one short of it)
 PULSES: dict[str, tuple[Pulse, Pulse]] = {

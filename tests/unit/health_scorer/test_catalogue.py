@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET, structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import AgeCheck, SampleCheck, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, RestartCheck, SampleCheck, StateCheck
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
@@ -26,6 +26,8 @@ def finds(check_id: str, case: int) -> bool:
             return check.find(STATES[check_id][case]) is not None
         case AgeCheck() as check:
             return severity(check, check.age_s(STATES[check_id][case])) > 0
+        case RestartCheck() as check:
+            return check.is_so(STATES[check_id][case])
         case SampleCheck() as check:
             value = check.value(PULSES[check_id][case])
             assert isinstance(value, int | float)

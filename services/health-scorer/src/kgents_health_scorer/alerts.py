@@ -11,6 +11,7 @@ from kgents_health_scorer.score import CRITICAL
 from kgents_health_scorer.verdict import Finding
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Reason
 from kgents_shared.contract.wire import REMOVE
 
 PENDING: Final = "Pending: "
@@ -19,12 +20,20 @@ EXPIRED: Final = "Expired: "
 
 
 def alert_same(published: Alert, wanted: Alert) -> bool:
-    """Whether the published alert still holds: its value may vary, its state may not."""
+    """Whether the published alert still holds: its value may vary, its state may not, nor may a number double."""
     return (published.state, published.severity, published.started_at) == (
         wanted.state,
         wanted.severity,
         wanted.started_at,
-    )
+    ) and not has_doubled(published, wanted)
+
+
+def has_doubled(published: Alert | Reason, wanted: Alert | Reason) -> bool:
+    """Whether a number of occurrences has at least doubled since it was published."""
+    before, now = published.value, wanted.value
+    if not (wanted.unit.startswith("{") and isinstance(before, float) and isinstance(now, float)):
+        return False
+    return now >= max(2 * before, 2)
 
 
 def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: datetime) -> Alert | None:

@@ -44,7 +44,7 @@ class _Scoring:
     def __init__(self, context: Context[Config]) -> None:
         clusters = context.config.clusters
         self.context = context
-        self.scorer = Scorer(context.config.checks())
+        self.scorer = Scorer(context.config.checks(), calm_s=context.config.calm_s)
         self.health: StateTable[Health] = context.writer(HEALTH, cluster_filters("health", clusters), same=health_same)
         self.alerts: StateTable[Alert] = context.writer(ALERT, cluster_filters("alert", clusters), same=alert_same)
         self.follower = Follower(context, self.scorer, [self.health, self.alerts], clusters=clusters)

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, Thresholds
+from kgents_health_scorer.recurrence import CALM_S
 from kgents_shared.contract.section import Fault, Section
 
 _BY_ID: Final = {check.id: check for checks in (CATALOGUE, *PROFILES.values()) for check in checks}
@@ -23,6 +24,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     tick_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     """How often missing samples and long waits are searched for: how late they may be noticed."""
+
+    calm_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = CALM_S
+    """How long an entity must run without another restart, or a finding that comes and goes must stay away, before the
+    alert ends. Longer than the ten minutes after which the kubelet takes a container for recovered."""
 
     disabled_checks: list[str] = []
     """Checks that are never evaluated, by number: `[KG-102]`."""

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from kgents_health_scorer import aggregate
+from kgents_health_scorer import aggregate, recurrence
 from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
-from kgents_health_scorer.alerts import next_alert, removal
-from kgents_health_scorer.checks.check import AgeCheck, Check
-from kgents_health_scorer.checks.status import PENDING, SILENT, UNKNOWN
+from kgents_health_scorer.alerts import has_doubled, next_alert, removal
+from kgents_health_scorer.checks.check import Check
+from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.family import Family
 from kgents_health_scorer.score import Band, band_of
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
@@ -47,7 +48,20 @@ def health_same(published: Health, wanted: Health) -> bool:
         and abs(published.score - wanted.score) < CALM
         and published.evaluated >= wanted.evaluated
         and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
-        and {reason.check for reason in published.reasons} == {reason.check for reason in wanted.reasons}
+        and _reasons_same(published, wanted)
+        and published.observed == wanted.observed
+        and recurrence.same(published.recurrences, wanted.recurrences)
+    )
+
+
+def _reasons_same(published: Health, wanted: Health) -> bool:
+    """Whether the same was found. What is a word and not a figure may not vary, nor may a text without findings."""
+    if not published.reasons and not wanted.reasons:
+        return published.text == wanted.text
+    known = {each.check: each for each in published.reasons}
+    return known.keys() == {each.check for each in wanted.reasons} and not any(
+        (isinstance(each.value, str) and known[each.check].value != each.value) or has_doubled(known[each.check], each)
+        for each in wanted.reasons
     )
 
 
@@ -57,8 +71,16 @@ class Scorer:
     To begin: `restore_health` and `restore_alert`, then the topology, then the pulses, then `caught_up`, then `take`.
     """
 
-    def __init__(self, checks: Iterable[Check]) -> None:
+    def __init__(self, checks: Iterable[Check], *, calm_s: float = recurrence.CALM_S) -> None:
+        """Begin with nothing.
+
+        Args:
+            checks: the catalogue in use.
+            calm_s: how long a finding that comes and goes must stay away before it ends.
+        """
         self._catalogue = tuple(checks)
+        self._calm = timedelta(seconds=calm_s)
+        self._family = Family()
         self._checks: dict[str, Checks] = {}  # by kind
         self._entities: dict[Ref, ScoredEntity] = {}
         self._unmatched: dict[Ref, ScoredEntity] = {}
@@ -77,6 +99,7 @@ class Scorer:
             return
         scored = self._entities.setdefault(health.ref, ScoredEntity(health.ref))
         scored.level, scored.since, scored.uid = health.level, health.since or LONG_AGO, health.uid
+        scored.remember(health)
         for reason in health.reasons:
             _remember_reason(scored, reason)
 
@@ -84,12 +107,7 @@ class Scorer:
         """Go on from an alert that was published; comes after the health of its entity."""
         scored = self._entities.setdefault(alert.ref, ScoredEntity(alert.ref))
         scored.alerts[alert.check] = alert
-        if alert.state == "resolved":
-            return
-        if alert.check == PENDING and alert.started_at is not None:
-            pending_s = (each.thresholds.given[0] for each in self._catalogue if isinstance(each, AgeCheck))
-            scored.remember_pending(alert.started_at - timedelta(seconds=next(pending_s, 0.0)))
-        elif isinstance(alert.value, float):
+        if alert.state != "resolved" and isinstance(alert.value, float) and scored.is_so(alert.check):
             scored.remember_window(alert.check, _window_of(alert, alert.value))
 
     def on_topology(self, entity: TopologyEntity | None, ref: Ref, *, now: datetime, evidence: str) -> None:
@@ -111,8 +129,11 @@ class Scorer:
             scored = self._entities[ref] = self._unmatched.pop(ref, ScoredEntity(ref))
             if ref in self._gone:
                 scored.succeed(self._gone.pop(ref))
+        before = scored.entity
+        self._family.place(entity)
         scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
+        self._touch(self._family.touched(ref, before, entity), now)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str) -> None:
         """Take a sample; one that is not newer than the last of its entity and source changes nothing.
@@ -145,6 +166,27 @@ class Scorer:
         if (scored := self._entities.pop(ref, None)) is not None:
             scored.now = max(scored.now, now)
             self._gone[ref] = scored
+            self._touch([*self._family.touched(ref, scored.entity, None)], now)
+            self._note_pod(ref, now, is_bad=False)
+            self._family.remove(ref)
+
+    def _touch(self, refs: Iterable[Ref], now: datetime) -> None:
+        """Judge again those whose verdict depends on what has changed."""
+        for ref in refs:
+            if (scored := self._entities.get(ref)) is not None and scored.entity is not None:
+                self._dirty[ref] = max(self._dirty.get(ref, LONG_AGO), now)
+
+    def _note_pod(self, ref: Ref, now: datetime, *, is_bad: bool) -> None:
+        if (workload := self._family.note(ref, is_bad=is_bad)) is not None:
+            self._touch((workload,), now)
+
+    def _entity(self, ref: Ref) -> TopologyEntity | None:
+        scored = self._entities.get(ref)
+        return scored.entity if scored is not None else None
+
+    def _measured(self, ref: Ref) -> frozenset[str]:
+        scored = self._entities.get(ref)
+        return scored.measured() if scored is not None else frozenset()
 
     def _unmatched_entity(self, ref: Ref) -> ScoredEntity:
         if (known := self._unmatched.get(ref)) is not None:
@@ -197,7 +239,9 @@ class Scorer:
                 return []
             del self._entities[scored.ref]
             return self._removed(scored)
-        verdict = scored.judge(scored.entity, self._checks_of(scored.ref.kind))
+        kin = self._family.kin(scored.entity, self._entity, self._measured)
+        verdict = scored.judge(scored.entity, self._checks_of(scored.ref.kind), kin, self._calm)
+        self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
         self._count(scored, (verdict.level, verdict.score))
         return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]
 
@@ -218,8 +262,8 @@ def _remember_reason(scored: ScoredEntity, reason: Reason) -> None:
         for source in str(reason.value).split(", "):
             scored.remember_silence(source, reason.evidence)
     elif reason.check == UNKNOWN:
-        scored.remember_lapsed(str(reason.value))
-    elif isinstance(reason.value, float):
+        scored.remember_unknown(reason.unknown)
+    elif isinstance(reason.value, float) and scored.is_so(reason.check):
         window = Window(reason.value, band=band_of(reason.severity), evidence=reason.evidence)
         scored.remember_window(reason.check, window)
 
@@ -236,7 +280,7 @@ def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> H
         scored.level = verdict.level
         scored.since = scored.now
     return Health(
-        text=of_health(scored.ref, verdict.level, verdict.reasons, entity.status),
+        text=of_health(entity, verdict.level, verdict.reasons),
         ref=scored.ref,
         score=verdict.score,
         level=verdict.level,
@@ -245,12 +289,14 @@ def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> H
         applicable=verdict.applicable,
         since=scored.since,
         uid=entity.uid,
+        observed=scored.observed(entity),
+        recurrences=[*scored.history.recurrences.values()],
     )
 
 
 def _alerts(scored: ScoredEntity, verdict: Verdict) -> list[Alert]:
     """What has become of the entity's alerts; `scored.alerts` is brought up to date."""
-    findings = {each.check.id: each for each in verdict.findings if each.check.alerts}
+    findings = {each.check.id: each for each in verdict.findings if each.check.alerts and not each.is_covered}
     messages = []
     for check_id in {**scored.alerts, **findings}:
         before = scored.alerts.get(check_id)

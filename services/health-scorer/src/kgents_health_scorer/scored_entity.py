@@ -5,26 +5,30 @@ So what goes missing can only make an entity look worse. A pulse without the fig
 does not know it (`null`) keeps it for UNKNOWN_AFTER_S, and then the figure's finding is not known (KG-007).
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import GradedCheck, SampleCheck, State, StateCheck
+from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck, custom
+from kgents_health_scorer.checks.restarts import restarts_of
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.history import History
+from kgents_health_scorer.kinship import related, restarted
 from kgents_health_scorer.score import Band
 from kgents_health_scorer.source import Source
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Reason
+from kgents_shared.contract.health import Health, Observed, Reason, UnknownFigure
 from kgents_shared.contract.pulse import ALL, Pulse
 from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.figures.docker import RESTARTS
 
 MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
@@ -35,8 +39,6 @@ UNKNOWN_AFTER_S: Final = 300.0
 SKEW: Final = timedelta(seconds=60)
 """How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
 
-_LAPSED: Final = re.compile(r"\((KG-\d+)\) since (\S+?)(?:,|$)")
-
 
 class ScoredEntity:
     """One entity. Its owner feeds it and reads verdicts; `level`, `since` and `alerts` are its owner's memory."""
@@ -45,7 +47,7 @@ class ScoredEntity:
         "_ahead",
         "_entity_evidence",
         "_is_judged",
-        "_pending_since",
+        "_reason_since",
         "_remembered",
         "_sources",
         "_status_since",
@@ -53,9 +55,11 @@ class ScoredEntity:
         "counted",
         "due",
         "entity",
+        "history",
         "level",
         "now",
         "ref",
+        "restored",
         "since",
         "uid",
     )
@@ -75,12 +79,14 @@ class ScoredEntity:
         self.alerts: dict[str, Alert] = {}
         """By check; resolved ones too, since their messages are still published."""
         self._entity_evidence = ""
+        self.history = History()
         self._status_since = LONG_AGO
+        self._reason_since = LONG_AGO
+        self.restored: Observed | None = None
         self._sources: dict[str, Source] = {}
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
         self._is_judged = False
         self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
-        self._pending_since: datetime | None = None  # restored
 
     # What comes in
 
@@ -89,15 +95,14 @@ class ScoredEntity:
         is_renewed = bool(self.uid and entity.uid and self.uid != entity.uid)
         if is_renewed:
             self._remembered.clear()
-            self._pending_since = None
             known = (*self._sources.items(), *self._ahead.items())
             self._sources = {name: each for name, each in known if each.uid == entity.uid}
             self._ahead.clear()
-        if self.entity is None or is_renewed or self.entity.status != entity.status:
-            self._status_since = entity.at or now
-            if self._pending_since and entity.status == "pending":
-                self._status_since = min(self._status_since, self._pending_since)
-            self._pending_since = None
+        before, since = self.entity, entity.at or now
+        if before is None or is_renewed or before.status != entity.status:
+            self._status_since = since
+        if before is None or is_renewed or (before.status, before.reason) != (entity.status, entity.reason):
+            self._reason_since = since
         self.entity = entity
         self.uid = entity.uid or self.uid
         self._entity_evidence = evidence
@@ -120,6 +125,8 @@ class ScoredEntity:
         source.deadline = now + MISSED * timedelta(seconds=interval_s)
         source.evidence = evidence
         source.is_read |= ALL not in pulse.unread
+        if isinstance(restarts := custom(pulse, RESTARTS), int | float):
+            source.restarts = int(restarts)
         self.now = max(self.now, now)
         patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
@@ -157,6 +164,7 @@ class ScoredEntity:
     def succeed(self, before: "ScoredEntity") -> None:
         """Take the place of a removed entity of the same name: what was published of it stays, its facts do not."""
         self.level, self.since, self.counted, self.alerts = before.level, before.since, before.counted, before.alerts
+        self.history, self.restored = before.history, before.restored
 
     def remember_window(self, check_id: str, window: Window) -> None:
         """Go on from a finding that was published before a restart."""
@@ -166,29 +174,37 @@ class ScoredEntity:
         """Go on from a source that was silent before a restart; `evidence` is its last message."""
         self._sources[source] = Source(self.uid, evidence)
 
-    def remember_lapsed(self, value: str) -> None:
-        """Go on from figures that were not known before a restart, by the value of that reason."""
-        for check_id, since in _LAPSED.findall(value):
-            self.remember_window(check_id, Window.lapsed(datetime.fromisoformat(since)))
+    def remember_unknown(self, figures: Iterable[UnknownFigure]) -> None:
+        """Go on from figures that were not known before a restart."""
+        for each in figures:
+            self.remember_window(each.check, Window.lapsed(each.since))
 
-    def remember_pending(self, since: datetime) -> None:
-        """Go on from an entity that was pending before a restart."""
-        self._pending_since = since
+    def remember(self, health: Health) -> None:
+        """Go on from what was observed and found before a restart."""
+        self.history.recurrences = {each.check: each for each in health.recurrences}
+        if (observed := health.observed) is not None:
+            self.restored = observed
+            self.history.restarts, self.history.incarnation = observed.restarts, observed.incarnation
+
+    def is_so(self, check_id: str) -> bool:
+        """Whether a restored finding was so at its last verdict, rather than only lasting."""
+        past = self.history.recurrences.get(check_id)
+        return past is None or past.cleared_at is None
 
     # What comes out
 
-    def judge(self, entity: TopologyEntity, checks: Checks) -> Verdict:
+    def judge(self, entity: TopologyEntity, checks: Checks, kin: Kin, calm: timedelta) -> Verdict:
         """The verdict now; also sets `due`."""
+        self._resume(entity, calm)
         self._is_judged = True
         sources = self._sources_of_this_incarnation()
         silent = tuple(sorted(name for name, each in sources.items() if each.deadline <= self.now))
-        status_age_s = (self.now - self._status_since).total_seconds()
-        is_ending = State(entity, status_age_s, silent).is_ending
-        asked = () if is_ending else tuple(check for check in checks.samples if check.when(entity))
-        state = State(entity, status_age_s, silent, tuple(self._lapsed(asked, sources.values())))
-        self.due = self._next_change(entity, sources.values())
+        state = self._state(entity, kin, silent)
+        asked = () if state.is_ending else tuple(check for check in checks.samples if check.when(entity))
+        unknown = tuple(self._lapsed(asked, sources.values()))
+        state = structs.replace(state, unknown=unknown) if unknown else state
         findings = [*self._states(state, checks), *self._ages(state, checks)]
-        evaluated = applicable = len(checks.states) + len(checks.ages)
+        evaluated = applicable = len(checks.states) + len(checks.ages) + len(checks.restarts)
         is_read = any(each.is_read for each in sources.values())
         for check in asked:
             windows = [(each, each.windows[check.id]) for each in sources.values() if check.id in each.windows]
@@ -197,31 +213,76 @@ class ScoredEntity:
             evaluated += any(each.deadline > self.now and window.unknown_since is None for each, window in windows)
             if (finding := self._sample(check, sources.values())) is not None:
                 findings.append(finding)
-        return verdict_of(findings, evaluated, applicable)
+        findings = self.history.settle(findings, self.ref, state, checks, self.now, calm)
+        total = self._restarts(entity, sources.values())
+        restarts = self.history.count_restarts(total, self.ref, state, checks, self.now, calm, self._entity_evidence)
+        findings = restarted(findings, [*restarts])
+        self.due = self._next_change(entity, sources.values(), calm)
+        return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
 
-    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[str]:
+    def _resume(self, entity: TopologyEntity, calm: timedelta) -> None:
+        """Before the first verdict, and of each incarnation: how long its state has lasted, and its past."""
+        restored, self.restored = self.restored, None
+        incarnation = str(entity.attributes.get(otel.K8S_POD_UID) or self.uid)
+        if restored is not None and restored.incarnation == incarnation and restored.status == entity.status:
+            self._status_since = min(self._status_since, restored.status_since or self._status_since)
+            if restored.reason == entity.reason:
+                self._reason_since = min(self._reason_since, restored.reason_since or self._reason_since)
+        self.history.renew(incarnation, self.now, calm)
+
+    def _state(self, entity: TopologyEntity, kin: Kin, silent: tuple[str, ...]) -> State:
+        ages = ((self.now - since).total_seconds() for since in (self._status_since, self._reason_since))
+        status_age_s, reason_age_s = ages
+        return State(entity, status_age_s, silent, reason_age_s=reason_age_s, kin=kin)
+
+    def observed(self, entity: TopologyEntity) -> Observed | None:
+        """What it is judged by; None if that is only that it runs."""
+        restarts = self.history.restarts
+        if (entity.status, entity.reason) == ("running", "") and not restarts and not self.history.recurrences:
+            return None
+        since = self._status_since, self._reason_since
+        return Observed(entity.status, entity.reason, *since, restarts, self.history.incarnation)
+
+    def measured(self) -> frozenset[str]:
+        """The checks that are judged by its figures."""
+        sources = self._sources_of_this_incarnation().values()
+        return frozenset(check_id for each in sources for check_id in each.windows)
+
+    @staticmethod
+    def _restarts(entity: TopologyEntity, sources: Iterable[Source]) -> int | None:
+        counts = [each.restarts for each in sources if each.restarts is not None]
+        own = restarts_of(entity)
+        return own if own is not None else max(counts, default=None)
+
+    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[UnknownFigure]:
         """Which figures are not known any more by which something was found, and since when."""
         places = [*(each.windows for each in sources), self._remembered]
         for check in checks:
             lapsed = [each[check.id] for each in places if check.id in each and each[check.id].is_lapsed]
             since = min((each.unknown_since for each in lapsed if each.unknown_since is not None), default=None)
             if since is not None:
-                yield f"{check.figure} ({check.id}) since {since.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+                yield UnknownFigure(check.id, check.figure, since)
 
     def _sources_of_this_incarnation(self) -> dict[str, Source]:
         """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
         return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
 
-    def _next_change(self, entity: TopologyEntity, sources: Iterable[Source]) -> datetime | None:
-        if entity.status == "pending":
-            return self.now  # at every tick
-        return min((each.deadline for each in sources if each.deadline > self.now), default=None)
+    def _next_change(self, entity: TopologyEntity, sources: Iterable[Source], calm: timedelta) -> datetime | None:
+        is_plain = entity.status == "succeeded" or (entity.status == "running" and not entity.reason)
+        if not is_plain:  # how long it has been so may matter: at every tick
+            return self.now
+        ends = [each.deadline for each in sources if each.deadline > self.now]
+        if (end := self.history.next_end(calm)) is not None:
+            ends.append(end)
+        return min(ends, default=None)
 
     def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.states:
             if (found := check.find(state)) is not None:
                 text = check.text.format(entity=self.ref, value=found)
-                reason = Reason(check.id, text, check.severity, value=found, evidence=self._evidence(check, state))
+                unknown = [*state.unknown] if check.id == UNKNOWN else []
+                evidence = self._evidence(check, state)
+                reason = Reason(check.id, text, check.severity, value=found, evidence=evidence, unknown=unknown)
                 yield Finding(check, reason)
 
     def _evidence(self, check: StateCheck, state: State) -> str:

@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 
+from kgents_health_scorer.checks.workloads import readiness
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.quantity import counted
+from kgents_shared.contract.topology import TopologyEntity
 
 
-def of_health(ref: Ref, level: str, reasons: Sequence[Reason], status: str) -> str:
+def of_health(entity: TopologyEntity, level: str, reasons: Sequence[Reason]) -> str:
     """The text of a Health message."""
-    if not reasons:
-        return f"{ref} is {level}" if status == "running" else f"{ref} is {level} ({status})"
-    more = f" And {counted(len(reasons) - 1, 'more reason')}." if len(reasons) > 1 else ""
-    return f"{level.capitalize()}: {reasons[0].text}{more}"
+    ref = entity.ref
+    if reasons:
+        more = f" And {counted(len(reasons) - 1, 'more reason')}." if len(reasons) > 1 else ""
+        return f"{level.capitalize()}: {reasons[0].text}{more}"
+    ready = f", {shown}" if (shown := readiness(entity)) else ""
+    if entity.status == "running":
+        return f"{ref} is {level}{ready}"
+    past = ", which no longer counts" if entity.status == "failed" else ""
+    return f"{ref} is {level} ({entity.status}{past}){ready}"
 
 
 def of_cluster(ref: Ref, status: str, breakdown: dict[str, int]) -> str:

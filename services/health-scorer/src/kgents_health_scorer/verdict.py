@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import AgeCheck, Check, SampleCheck, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, StateCheck
 from kgents_shared.contract.health import Reason
 
 
@@ -16,6 +16,8 @@ class Checks(msgspec.Struct, frozen=True):
     states: tuple[StateCheck, ...]
     ages: tuple[AgeCheck, ...]
     samples: tuple[SampleCheck, ...]
+    restarts: tuple[RestartCheck, ...] = ()
+    by_id: dict[str, Check] = {}
 
 
 def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
@@ -25,6 +27,8 @@ def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
         tuple(check for check in fitting if isinstance(check, StateCheck)),
         tuple(check for check in fitting if isinstance(check, AgeCheck)),
         tuple(check for check in fitting if isinstance(check, SampleCheck)),
+        tuple(check for check in fitting if isinstance(check, RestartCheck)),
+        {check.id: check for check in fitting},
     )
 
 
@@ -37,6 +41,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Beyond a threshold, but it may be a blip: no reason for the level, only a pending alert."""
     began: datetime | None = None
     """When it began, if that is known better than "now"."""
+    is_covered: bool = False
+    """Whether another entity has the alert for the same cause: the pod of a container, or the other way round."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

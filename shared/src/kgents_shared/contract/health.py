@@ -14,6 +14,15 @@ WARNING_FROM: Final = 0.5
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
+class UnknownFigure(Wire, frozen=True):
+    """A figure that is not known any more and by which a check had found something."""
+
+    check: str
+    """The check that had found it."""
+    figure: str
+    since: Time
+
+
 class Reason(Wire, frozen=True):
     """One check that found something, worst first."""
 
@@ -29,6 +38,50 @@ class Reason(Wire, frozen=True):
     """UCUM: `1` for a ratio, `s`, `By`, `{message}`."""
     evidence: str = ""
     """`<stream>:<sequence>` of the message that shows it."""
+    unknown: list[UnknownFigure] = []
+    """Only in the reason that figures are not known any more: which."""
+
+
+class Occurrences(Wire, frozen=True):
+    """How often something happened within five minutes."""
+
+    at: Time
+    """The beginning of the five minutes."""
+    count: int
+
+
+class Recurrence(Wire, frozen=True):
+    """What one check has found lately, again and again: a restarted scorer goes on from it."""
+
+    check: str
+    occurrences: list[Occurrences] = []
+    """Of the last hour, oldest first."""
+    begins: list[Time] = []
+    """The last times at which the finding began, at most three."""
+    cleared_at: Time | None = None
+    """Since when it has not been so; None: it is so now."""
+    is_lasting: bool = False
+    """Whether the finding stays until it has not been so for the calm time."""
+    severity: Score = 0.0
+    """Of the last finding."""
+    value: float | str | None = None
+    """Of the last finding; of restarts how the last run ended."""
+    evidence: str = ""
+    """Of the last finding."""
+
+
+class Observed(Wire, frozen=True):
+    """What an entity was judged by, if that is anything but that it runs."""
+
+    status: str
+    reason: str = ""
+    status_since: Time | None = None
+    reason_since: Time | None = None
+    """Since when status and reason are what they are."""
+    restarts: int | None = None
+    """As its source counts them; None: it counts none."""
+    incarnation: str = ""
+    """The `uid` of the entity, or of its pod: what restarts and recurrences are counted of."""
 
 
 class KindHealth(Wire, frozen=True):
@@ -74,6 +127,8 @@ class Health(Wire, frozen=True):
     since: Time | None = None
     """Since when it has this level."""
     uid: str = ""
+    observed: Observed | None = None
+    recurrences: list[Recurrence] = []
     aggregate: Aggregate | None = None
     """Only in the message of kind `cluster`, which sums up all others."""
 

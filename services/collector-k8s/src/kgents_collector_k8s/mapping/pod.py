@@ -1,18 +1,19 @@
 """Pods: a Pod → the pod entity, its containers, and the name of its controlling owner."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping import container
 from kgents_collector_k8s.mapping.entity import Attributes, entity, hashes_of, owner_of, ref_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Owner, Scope
-from kgents_collector_k8s.mapping.pod_status import restarts, status_of, word_of
+from kgents_collector_k8s.mapping.pod_status import ended, restarts, status_of, word_of
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.mapping.resources import pod_resources
 from kgents_collector_k8s.objects.pod import Pod
 from kgents_shared.contract.address import is_loopback, is_unspecified, join, normalised
-from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -23,7 +24,6 @@ _WORKLOADS: Final = frozenset(
 """Owners whose template names what configures their pods."""
 
 _OVER: Final = ("Succeeded", "Failed")
-_LAST_REASON: Final = otel.K8S_CONTAINER_STATUS_LAST_TERMINATED_REASON
 _OOM_KILLED: Final = "OOMKilled"
 
 
@@ -43,7 +43,7 @@ def fragment(pod: Pod, scope: Scope) -> Fragment:
         kinds.POD,
         scope,
         status=status_of(pod, word),
-        attributes=_attributes(pod, word, containers),
+        attributes=_attributes(pod, word),
         addresses=_addresses(pod),
         aliases=_aliases(pod),
         connections=[*_runs_on(pod, scope), *_claims(pod, scope), *configures],
@@ -56,7 +56,7 @@ def _has_workload(owner: Owner | None) -> bool:
     return owner is not None and (owner.api_group, owner.api_kind) in _WORKLOADS
 
 
-def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
+def _attributes(pod: Pod, word: str) -> Attributes:
     spec, status = pod.spec, pod.status
     start = status.start_time
     return {
@@ -65,7 +65,7 @@ def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
         otel.K8S_POD_START_TIME: start.isoformat().replace("+00:00", "Z") if start is not None else None,
         otel.K8S_POD_STATUS_PHASE: intern(status.phase),
         otel.K8S_POD_STATUS_REASON: intern(word),
-        attribute.POD_STATUS_LAST_TERMINATED_REASON: _last_reason(containers),
+        **_last_end(pod),
         attribute.POD_RESTART_COUNT: restarts(pod),
         attribute.POD_QOS_CLASS: intern(status.qos_class),
         attribute.POD_HOST_NETWORK: spec.host_network or None,
@@ -76,10 +76,22 @@ def _attributes(pod: Pod, word: str, containers: list[Entity]) -> Attributes:
     }
 
 
-def _last_reason(containers: list[Entity]) -> str | None:
-    """How containers of the pod ended before their restart; an OOM kill takes precedence."""
-    reasons = {str(each.attributes[_LAST_REASON]) for each in containers if _LAST_REASON in each.attributes}
-    return _OOM_KILLED if _OOM_KILLED in reasons else min(reasons, default=None)
+def _last_end(pod: Pod) -> Attributes:
+    """How that of its containers ended which was restarted last. If their times are not known, an OOM kill counts."""
+    found = (*(pod.status.container_statuses or ()), *(pod.status.init_container_statuses or ()))
+    ends = [each.last_state.terminated for each in found if each.last_state is not None]
+    known = [each for each in ends if each is not None]
+    last = max(known, key=lambda each: (_seconds(each.finished_at), each.reason == _OOM_KILLED), default=None)
+    if last is None:
+        return {}
+    return {
+        attribute.POD_STATUS_LAST_TERMINATED_REASON: ended(last),
+        attribute.POD_STATUS_LAST_TERMINATED_EXIT_CODE: last.exit_code,
+    }
+
+
+def _seconds(time: datetime | None) -> float:
+    return time.timestamp() if time is not None else 0.0
 
 
 def _addresses(pod: Pod) -> Iterator[str]:

@@ -147,6 +147,7 @@ class Terminated(Lean, frozen=True, gc=False):
     exit_code: int = 0
     signal: int = 0
     reason: str = ""
+    finished_at: datetime | None = None
 
 
 class ContainerState(Lean, frozen=True, gc=False):

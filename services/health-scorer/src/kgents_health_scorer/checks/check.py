@@ -1,23 +1,27 @@
 """What a check is: catalogue modules fill these Structs → `scored_entity.py` asks them → a Reason in a Health message.
 
-Three sorts, by what they read:
+Four sorts, by what they read:
 
 - `StateCheck`: a fact that either holds or not (a status, a reason). Acts at once: its source has already confirmed it.
 - `AgeCheck`: how long a fact has held. Acts as soon as the time is over.
+- `RestartCheck`: how often it was restarted within an hour. Lasts until it has run for the calm time.
 - `SampleCheck`: one figure of a pulse. Needs two of the last three samples, since a single one may be a blip.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET
 
+from kgents_shared.contract.health import UnknownFigure
 from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 from kgents_shared.contract.vocabulary.kinds import KindName
 
@@ -49,6 +53,23 @@ class Thresholds(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return tuple(each for each in (self.warn, self.crit, self.fatal) if each is not None)
 
 
+class Kin(msgspec.Struct, frozen=True, gc=False):
+    """What is known of the entities that own it, or that it owns."""
+
+    pod: TopologyEntity | None = None
+    """The pod of a container, or the pod itself."""
+    controller: TopologyEntity | None = None
+    """The workload or Job of a pod and its containers, the CronJob of a Job."""
+    jobs: tuple[TopologyEntity, ...] = ()
+    """The Jobs of a CronJob; of a Job of one: its siblings."""
+    measured: frozenset[str] = frozenset()
+    """Checks that are judged by figures of containers of this pod."""
+    has_pods: bool = False
+    """Whether this workload or Job owns a pod."""
+    has_bad_pods: bool = False
+    """Whether a check has found something in a pod of this workload."""
+
+
 class State(msgspec.Struct, frozen=True, gc=False):
     """What is known of one entity beside its figures."""
 
@@ -57,13 +78,47 @@ class State(msgspec.Struct, frozen=True, gc=False):
     """How long its status has been what it is."""
     silent: tuple[str, ...]
     """Sources that used to send samples and have missed three in a row."""
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[UnknownFigure, ...] = ()
     """Figures whose finding was not confirmed for too long, since they are `null`."""
+    reason_age_s: float = 0.0
+    """How long its status and its reason have been what they are."""
+    kin: Kin = Kin()
 
     @property
     def is_ending(self) -> bool:
-        """Whether it stops as desired: then nothing of it is a failure."""
-        return self.entity.status in ("terminating", "succeeded")
+        """Whether it stops as desired, or no longer counts: then nothing of it is a failure."""
+        return self.entity.status in ("terminating", "succeeded") or is_past(self.entity, self.kin)
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether the kubelet may start it again: its pod is not over."""
+        pod = self.kin.pod
+        return pod is not None and pod.attributes.get(otel.K8S_POD_STATUS_PHASE) in ("Running", "Pending")
+
+    @property
+    def word(self) -> str:
+        """Its reason, also of an init container: `Init:CrashLoopBackOff` → `CrashLoopBackOff`."""
+        return self.entity.reason.removeprefix("Init:")
+
+
+def is_past(entity: TopologyEntity, kin: Kin) -> bool:
+    """Whether another one has taken its place, which is judged instead, or it ends with its pod.
+
+    A controller replaces a pod that is over, and is judged by what it has then: the failed try of a Job, an evicted
+    pod. Of the finished runs of a CronJob only the last one counts.
+    """
+    if kin.pod is not None:
+        is_over = kin.pod.attributes.get(otel.K8S_POD_STATUS_PHASE) in ("Failed", "Succeeded")
+        return kin.pod.status in ("terminating", "succeeded") or (is_over and kin.controller is not None)
+    if entity.ref.kind == kinds.JOB and entity.status == "failed":
+        return last_run(kin.jobs) not in (None, entity)
+    return False
+
+
+def last_run(jobs: Iterable[TopologyEntity]) -> TopologyEntity | None:
+    """The Job that began last of those that have finished."""
+    finished = [each for each in jobs if each.status in ("failed", "succeeded") and each.created_at is not None]
+    return max(finished, key=lambda each: (each.created_at, each.ref), default=None)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +186,17 @@ class AgeCheck(GradedCheck, frozen=True, kw_only=True):
 
     age_s: Callable[[State], float]
     """Seconds; 0 when it is not so."""
+
+
+class RestartCheck(GradedCheck, frozen=True, kw_only=True):
+    """How often it was restarted within an hour for a cause."""
+
+    is_cause: Callable[[TopologyEntity], bool]
+    """Whether the last restart was for this cause."""
+    is_so: Callable[[State], bool]
+    """Whether its source reports it now: then it is a finding at any number."""
+    severity_if_so: float
+    """How bad that is at the least. While a finding lasts, it only becomes worse."""
 
 
 def custom(pulse: Pulse, figure: str) -> Reading:

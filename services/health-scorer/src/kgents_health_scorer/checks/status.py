@@ -3,19 +3,25 @@
 from typing import Final
 
 from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
+from kgents_health_scorer.checks.restarts import CRASH_LOOP, OOM_KILLED
+from kgents_shared.contract.health import UnknownFigure
 
+FAILED: Final = "KG-001"
 STALE: Final = "KG-003"
 PENDING: Final = "KG-004"
 SILENT: Final = "KG-006"
 UNKNOWN: Final = "KG-007"
 
-FAILURES: Final = frozenset(
+CANNOT_START: Final = frozenset(
     {
-        "CrashLoopBackOff", "OOMKilled", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
-        "ImageInspectError", "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+        "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError",
+        "CreateContainerConfigError", "CreateContainerError",
     }
 )  # fmt: skip
-"""Reasons of a container that does not get better by waiting."""
+"""Reasons of a container that cannot be started, and does not get better by waiting."""
+
+RESTART_S: Final = 300.0
+"""How long a failed container of a pod that is not over may wait for its restart: the kubelet's longest pause."""
 
 DESIRED: Final = frozenset({"paused", "suspended", "schedulinggated"})
 """Reasons, in lower case, of an entity that waits on purpose."""
@@ -25,14 +31,15 @@ NOT_KNOWN: Final = 0.2
 
 
 def _failed(state: State) -> str | None:
-    if state.entity.status != "failed":
+    if state.entity.status != "failed" or state.is_ending or state.word in CANNOT_START or state.word == CRASH_LOOP:
+        return None
+    if state.may_restart and (state.word == OOM_KILLED or state.reason_age_s < RESTART_S):
         return None
     return state.entity.reason or "failed"
 
 
 def _failing(state: State) -> str | None:
-    reason = state.entity.reason
-    return reason if reason in FAILURES and not state.is_ending else None
+    return state.entity.reason if state.word in CANNOT_START and not state.is_ending else None
 
 
 def _stale(state: State) -> str | None:
@@ -41,7 +48,7 @@ def _stale(state: State) -> str | None:
 
 def _pending_s(state: State) -> float:
     entity = state.entity
-    is_waiting = entity.status == "pending" and entity.reason.lower() not in DESIRED
+    is_waiting = entity.status == "pending" and entity.reason.lower() not in DESIRED and state.word not in CANNOT_START
     return state.status_age_s if is_waiting else 0.0
 
 
@@ -56,30 +63,34 @@ def _silent(state: State) -> str | None:
 
 
 def _lapsed(state: State) -> str | None:
-    return None if state.is_ending else ", ".join(state.unknown) or None
+    return None if state.is_ending else ", ".join(map(_worded, state.unknown)) or None
+
+
+def _worded(figure: UnknownFigure) -> str:
+    return f"{figure.figure} ({figure.check}) since {figure.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 CHECKS: Final[tuple[Check, ...]] = (
     StateCheck(
-        id="KG-001",
+        id=FAILED,
         name="failed",
         find=_failed,
         severity=1.0,
         text="{entity} has failed: {value}.",
         why="It does not run, whatever its last figures say. Read its logs and events.",
-        source="The platform itself says so; no threshold is involved.",
+        source="The platform itself reports it. A container that its pod may still restart has five minutes, the "
+        "longest pause of the kubelet.",
     ),
     StateCheck(
         id="KG-002",
-        name="cannot run properly",
+        name="cannot start",
         find=_failing,
         severity=0.7,
-        text="{entity} cannot run properly: {value}.",
-        why="It restarts over and over, or cannot start. CrashLoopBackOff: read its last log. OOMKilled: "
-        "give it more memory or find the leak. ImagePullBackOff: check the image's name and the pull "
-        "secret.",
-        source="Waiting and termination reasons of the kubelet. 0.7: a crash loop serves no one most of the "
-        "time, yet it may recover, which a failed entity does not.",
+        text="{entity} cannot start: {value}.",
+        why="Its image cannot be pulled (ImagePullBackOff: check the image's name and the pull secret), or it cannot "
+        "be created (CreateContainerConfigError: a ConfigMap or Secret is missing). Its events say which.",
+        source="Waiting reasons of the kubelet. 0.7: it serves no one, yet it starts as soon as the cause is gone, "
+        "which a failed entity does not.",
     ),
     StateCheck(
         id=STALE,

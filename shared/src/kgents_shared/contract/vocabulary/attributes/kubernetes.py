@@ -70,9 +70,11 @@ POD_HOST_NETWORK: Final = _attribute("kgents.k8s.pod.host_network", "Whether it 
 POD_PRIORITY_CLASS_NAME: Final = _attribute("kgents.k8s.pod.priority_class.name", "Its priority class.")
 POD_QOS_CLASS: Final = _attribute("kgents.k8s.pod.qos_class", "`Guaranteed`, `Burstable` or `BestEffort`.")
 POD_RESTART_COUNT: Final = _attribute("kgents.k8s.pod.restart_count", "Summed over its containers.")
+POD_STATUS_LAST_TERMINATED_EXIT_CODE: Final = _attribute(
+    "kgents.k8s.pod.status.last_terminated_exit_code", "Of that of its containers which was restarted last."
+)
 POD_STATUS_LAST_TERMINATED_REASON: Final = _attribute(
-    "kgents.k8s.pod.status.last_terminated_reason",
-    "Of its containers that were restarted; `OOMKilled` before all others.",
+    "kgents.k8s.pod.status.last_terminated_reason", "Of that of its containers which was restarted last."
 )
 REFERENCE: Final = _attribute(
     "kgents.k8s.reference", "Of a connection: the places that name it: `env`, `envFrom`, `volume`, `projected`, …"
