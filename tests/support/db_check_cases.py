@@ -1,5 +1,7 @@
 """For each check of Redis and Qdrant: a pulse beyond its first threshold, and one short of it."""
 
+from msgspec import structs
+
 from kgents_health_scorer.checks.check import State
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
@@ -46,7 +48,18 @@ PULSES: dict[str, tuple[Pulse, Pulse]] = {
     "KG-340": two("redis_cluster_slots_fail", 1, 0),
     "KG-341": two("redis_sentinel_masters_down", 1, 0),
     "KG-342": two("redis_main_thread_cpu_ratio", 0.8, 0.79),
-    "KG-343": two("redis_overloaded", 1, 0),
+    "KG-343": (structs.replace(database({"redis_overloaded": 1}), unread=["*"]), database({"redis_overloaded": 1})),
+    "KG-380": two("redis_too_few_replicas", 1, 0),
+    "KG-381": two("redis_misconf_errors", 1, 0),
+    "KG-382": two("redis_readonly_errors", 1, 0),
+    "KG-383": two("redis_failed_command_ratio", 0.05, 0.04),
+    "KG-384": two_of_replication("unreplicated_s", 30, 29),
+    "KG-385": two_of_replication("replica_missing_s", 60, 59),
+    "KG-386": two("redis_aof_last_rewrite_ok", 0, 1),
+    "KG-387": two("redis_client_memory_ratio", 0.2, 0.19),
+    "KG-388": two("redis_disconnected_clients", 1, 0),
+    "KG-389": two("redis_blocked_ratio", 0.5, 0.49),
+    "KG-390": two_of_replication("rival_masters", 1, 0),
     "KG-357": two("redis_connected_clients", 500, 499),
     "KG-358": two("redis_memory_used_bytes", 3 * 1024**3, 3 * 1024**3 - 1),
     "KG-359": two("redis_commands_per_second", 50_000, 49_999),

@@ -76,6 +76,10 @@ class Polls:
             self.health_inputs.published.write(self.health_inputs.scorer.take())
         return Polled(self, sample, facts)
 
+    def skip(self, seconds: float) -> None:
+        """Let time pass without a poll."""
+        self._count += round(seconds / INTERVAL_S)
+
     async def repeat(self, count: int) -> "Polled":
         """Poll so often; returns the last. The health-scorer confirms a figure with its second sample."""
         polled = await self.poll()

@@ -14,6 +14,8 @@ from kgents_collector_db.mapping.discovery import Found
 from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_collector_db.mapping.qdrant.sample import QdrantSample
+from kgents_collector_db.mapping.redis.replicas import Claim
+from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_collector_db.source import Source
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
 from kgents_collector_db.source.postgres import PostgresSource
@@ -29,11 +31,15 @@ from kgents_shared.runtime.clock import Clock
 
 
 class Backends:
-    """Makes the backend of each target. One object for all, so that a standby's lag is measured by its primary."""
+    """Makes the backend of each target.
+
+    One object for all, so that a standby's lag is measured by its primary, and two masters of one history are noticed.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._positions: dict[str, int] = {}  # WAL position of each primary, by system identifier
+        self._claims: dict[tuple[str, str], Claim] = {}  # of each Redis, by namespace and name
 
     def configured(self, config: Config) -> Iterator[Backend[Any]]:
         """One for each target of the configuration."""
@@ -59,7 +65,7 @@ class Backends:
             case PgbouncerTarget():
                 return Backend(name, target, partial(PgbouncerSource, target, self._clock), pgbouncer.observe)
             case RedisTarget():
-                return Backend(name, target, partial(RedisSource, target, self._clock), redis.observe)
+                return Backend(name, target, partial(RedisSource, target, self._clock), self._observe_redis)
             case QdrantTarget():
                 return Backend(name, target, partial(_open_qdrant, target, self._clock), qdrant.observe)
             case _:
@@ -70,6 +76,13 @@ class Backends:
         if identity is not None and system_id and not identity.in_recovery and current.position is not None:
             self._positions[system_id] = current.position
         return postgres.observe(previous, current, scope, self._positions.get(system_id))
+
+    def _observe_redis(self, previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:
+        own = (scope.namespace, scope.name)
+        others = [claim for name, claim in self._claims.items() if name != own]
+        facts = redis.observe(previous, current, scope, others)
+        self._claims[own] = redis.claim(current, facts, scope)
+        return facts
 
 
 def _open_qdrant(target: QdrantTarget, clock: Clock) -> Source[QdrantSample]:

@@ -1,11 +1,11 @@
-"""KG-330 to KG-359, Redis and Valkey: what collector-db measures → room left, replication, writes refused."""
+"""KG-330 to KG-359 and KG-380 to KG-399, Redis and Valkey: room left, replication, whether it does its job."""
 
 from typing import Final
 
 from msgspec import UNSET
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, Reading
+from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCheck, Thresholds, custom
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import redis as attribute
 from kgents_shared.contract.vocabulary.figures import database
@@ -26,6 +26,12 @@ def _replication(pulse: Pulse, name: str) -> Reading:
 def _link_down_s(pulse: Pulse, name: str) -> Reading:
     """How long a replica has been without its master; 0 while the link is up."""
     return 0.0 if _replication(pulse, database.LINK_UP) == 1.0 else _replication(pulse, name)
+
+
+def _rejects_us(pulse: Pulse, name: str) -> Reading:
+    """Whether it rejects even us; whatever else it rejects has a figure and a check of its own."""
+    rejects = custom(pulse, name)
+    return rejects if ALL in pulse.unread or not rejects else 0.0
 
 
 def _snapshot_failed(state: State) -> str | None:
@@ -191,12 +197,146 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="Redis rejects work",
         applies_to=_DATABASE,
         figure=figure.OVERLOADED,
+        reads=_rejects_us,
         thresholds=Thresholds(crit=1.0),
         unit="{answer}",
-        text="Redis rejects writes or connections: {entity} is overloaded.",
-        why="The pulse's cause says what is exhausted: connections (saturated), memory, or a script that "
-        "blocks all others.",
+        text="Redis rejects connections or commands: {entity} is overloaded.",
+        why="The pulse's cause says what is exhausted: connections (saturated), or a script that blocks all others.",
         source="No threshold is involved: it runs, and it rejects work.",
+    ),
+    SampleCheck(
+        id="KG-380",
+        name="Redis rejects writes: too few replicas",
+        applies_to=_DATABASE,
+        figure=figure.TOO_FEW_REPLICAS,
+        thresholds=Thresholds(crit=1.0),
+        unit="{answer}",
+        text="{entity} rejects writes: fewer replicas follow it than `min-replicas-to-write` requires.",
+        why="Writers get `NOREPLICAS`. Bring a replica back, or lower `min-replicas-to-write` and accept that a "
+        "failure of the master loses what was written since.",
+        source="The server's own count of good replicas, and its errors; no threshold is involved.",
+    ),
+    SampleCheck(
+        id="KG-381",
+        name="Redis rejects writes: cannot save",
+        applies_to=_DATABASE,
+        figure=figure.MISCONF_ERRORS,
+        thresholds=Thresholds(crit=1.0),
+        unit="{command}",
+        text="{entity} rejected {value} since the last sample: it cannot save its data.",
+        why="Writers get `MISCONF`. KG-337 and KG-338 are the cause: free the disk that its log names, then BGSAVE.",
+        source="Ours: the server itself reports that it fails its writers.",
+        alerts=False,  # KG-337 or KG-338 is the alert
+    ),
+    SampleCheck(
+        id="KG-382",
+        name="writes to a replica",
+        applies_to=_DATABASE,
+        figure=figure.READONLY_ERRORS,
+        thresholds=Thresholds(warn=1.0),
+        unit="{command}",
+        text="{entity} is a read-only replica, and rejected {value} since the last sample.",
+        why="Writers get `READONLY`: they missed a failover, or know a wrong address. The server works as configured.",
+        source="Ours; two samples, since clients need a moment after a failover.",
+    ),
+    SampleCheck(
+        id="KG-383",
+        name="Redis commands fail",
+        applies_to=_DATABASE,
+        figure=figure.FAILED_COMMAND_RATIO,
+        thresholds=Thresholds(warn=0.05, crit=0.5),
+        unit="1",
+        text="{entity} fails {value} of its commands (threshold {threshold}).",
+        why="INFO errorstats counts the errors by code, INFO commandstats by command: NOPERM after a change of rights, "
+        "WRONGTYPE or ERR after a release of an application.",
+        source="As KG-365, with a wider margin: applications may send commands that fail. Of at least 20 commands; "
+        "redirections, unknown scripts and errors with checks of their own are left out.",
+    ),
+    SampleCheck(
+        id="KG-384",
+        name="master without a replica",
+        applies_to=_DATABASE,
+        figure=figure.UNREPLICATED_S,
+        reads=_replication,
+        thresholds=Thresholds(warn=30.0, crit=300.0),
+        unit="s",
+        text="{entity} has been without a replica for {value} (threshold {threshold}).",
+        why="If it fails now, its data is lost or old. Restart the replica; its log says why it left. If it was "
+        "removed on purpose, this ends after a day, or with the next replica.",
+        source="Ours: a replica that restarts is back within 30 s, a full synchronisation takes minutes.",
+    ),
+    SampleCheck(
+        id="KG-385",
+        name="replica lost",
+        applies_to=_DATABASE,
+        figure=figure.REPLICA_MISSING_S,
+        reads=_replication,
+        thresholds=Thresholds(warn=60.0),
+        unit="s",
+        text="A replica of {entity} has been missing for {value} (threshold {threshold}).",
+        why="Others still follow it. If it was removed on purpose, this ends after a day.",
+        source="Ours: a replica that restarts is back within a minute.",
+    ),
+    SampleCheck(
+        id="KG-386",
+        name="Redis cannot rewrite its append-only file",
+        applies_to=_DATABASE,
+        figure=figure.AOF_LAST_REWRITE_OK,
+        thresholds=Thresholds(warn=0.5),
+        unit="{answer}",
+        worse="lower",
+        text="{entity} cannot rewrite its append-only file.",
+        why="The file grows with every write until the disk is full, and then writes fail. Its log says why: mostly "
+        "there is no memory to fork, or no room for a second file.",
+        source="No threshold is involved. A warning: it still appends.",
+    ),
+    SampleCheck(
+        id="KG-387",
+        name="Redis memory in client buffers",
+        applies_to=_DATABASE,
+        figure=figure.CLIENT_MEMORY_RATIO,
+        thresholds=Thresholds(warn=0.2, crit=0.5),
+        unit="1",
+        text="Buffers of clients use {value} of the memory of {entity} (threshold {threshold}).",
+        why="They count against `maxmemory`, so keys are evicted or writes rejected for them. CLIENT LIST shows a "
+        "large `omem`: a subscriber that reads too slowly. Set `client-output-buffer-limit` or `maxmemory-clients`.",
+        source="Ours: buffers of clients that read in time are a few per cent.",
+    ),
+    SampleCheck(
+        id="KG-388",
+        name="Redis disconnects clients",
+        applies_to=_DATABASE,
+        figure=figure.DISCONNECTED_CLIENTS,
+        thresholds=Thresholds(warn=1.0),
+        unit="{client}",
+        text="{entity} disconnected {value} since the last sample, as their buffers were full.",
+        why="A subscriber that reads too slowly loses messages; a replica that is disconnected starts a full "
+        "synchronisation. Its log names them.",
+        source="Ours: each one is a client that lost its connection.",
+    ),
+    SampleCheck(
+        id="KG-389",
+        name="Redis clients blocked",
+        applies_to=_DATABASE,
+        figure=figure.BLOCKED_RATIO,
+        thresholds=Thresholds(warn=0.5, crit=0.9),
+        unit="1",
+        text="Clients in blocking commands use {value} of the `maxclients` of {entity} (threshold {threshold}).",
+        why="Waiting for a queue is their work; so many leave little room for others. CLIENT LIST names the commands.",
+        source="Shares of the limit: how many may wait depends on the application.",
+    ),
+    SampleCheck(
+        id="KG-390",
+        name="Redis split brain",
+        applies_to=_DATABASE,
+        figure=figure.RIVAL_MASTERS,
+        reads=_replication,
+        thresholds=Thresholds(crit=1.0),
+        unit="{replica}",
+        text="{entity} is still a master, and so is {value} of it that was promoted.",
+        why="Both accept writes, and one of them will lose its writes. Make one a replica of the other (REPLICAOF). If "
+        "it was promoted to become a separate database, DEBUG CHANGE-REPL-ID there ends this.",
+        source="The replication ids of two servers that this collector polls; no threshold is involved.",
     ),
 )
 

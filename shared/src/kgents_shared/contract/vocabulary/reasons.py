@@ -65,6 +65,7 @@ STANDBY_LOST: Final = _reason("StandbyLost", "A standby is no longer connected."
 SNAPSHOT_FAILED: Final = _reason("SnapshotFailed", "Redis could not write its snapshot.")
 REPLICATION_LINK_UP: Final = _reason("ReplicationLinkUp", "A Redis replica follows its master again.")
 REPLICATION_LINK_DOWN: Final = _reason("ReplicationLinkDown", "A Redis replica lost its master.")
+REPLICA_LOST: Final = _reason("ReplicaLost", "A Redis master lost a replica.")
 FAILED_OVER: Final = _reason("FailedOver", "A sentinel reports another address for a master.")
 LEADER_CHANGED: Final = _reason("LeaderChanged", "A Qdrant peer knows another leader.")
 COLLECTION_RED: Final = _reason("CollectionRed", "A Qdrant collection became red.")

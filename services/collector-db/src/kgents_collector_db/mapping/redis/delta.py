@@ -31,6 +31,15 @@ OWN: Final = frozenset(
 """Commands of monitoring and replicas: left out of figures about applications."""
 
 
+COMMANDS_MIN: Final = 20.0
+"""Fewer commands between two polls are no verdict on how many fail."""
+EXPECTED: Final = (
+    "MOVED", "ASK", "TRYAGAIN", "NOSCRIPT", "BUSYGROUP", "BUSYKEY",
+    "OOM", "MISCONF", "NOREPLICAS", "READONLY", "CLUSTERDOWN", "LOADING", "BUSY", "MASTERDOWN",
+)  # fmt: skip
+"""Codes of errors that are routine (a redirection, a script to be loaded), and of those that other figures count."""
+
+
 class Delta(Struct, frozen=True):
     """Two polls between which the server neither restarted nor reset its statistics."""
 
@@ -66,6 +75,23 @@ class Delta(Struct, frozen=True):
         name = f"errorstat_{code}"
         counts = [figure(info.group("errorstat_").get(code, {}), "count") or 0.0 for info in (self.before, self.now)]
         return _growth(*counts) if name in self.now.fields else 0.0
+
+    @property
+    def failed_ratio(self) -> float | None:
+        """Share of application commands that were rejected or failed; None of fewer than COMMANDS_MIN.
+
+        Without errors that are routine, or that have checks of their own.
+        """
+        before, now = (_applications(info.group("cmdstat_")) for info in (self.before, self.now))
+        grown = dict.fromkeys(("calls", "rejected_calls", "failed_calls"), 0.0)
+        for command, fields in now.items():
+            for name in grown:
+                grown[name] += _growth(figure(before.get(command, {}), name) or 0.0, figure(fields, name)) or 0.0
+        commands = grown["calls"] + grown["rejected_calls"]
+        if commands < COMMANDS_MIN:
+            return None
+        expected = sum(self.errors(code) or 0.0 for code in EXPECTED)
+        return min(1.0, max(0.0, grown["rejected_calls"] + grown["failed_calls"] - expected) / commands)
 
     @property
     def commands_per_second(self) -> float | None:

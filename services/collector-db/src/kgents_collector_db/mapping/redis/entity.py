@@ -10,6 +10,7 @@ from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.redis import state
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.memory import evicts
+from kgents_collector_db.mapping.redis.replicas import promoted_from, replicas
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.address import join, split_port
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
@@ -50,7 +51,7 @@ def entity(previous: RedisSample | None, sample: RedisSample, scope: Scope) -> E
         uid=info.run_id,
         status={"failing": "failed", "starting": "pending"}.get(now.phase, "running"),
         reason=now.cause,
-        attributes=_attributes(sample, info, published),
+        attributes=_attributes(sample, info, published, scope),
         addresses=[sample.address],
         connections=_connections(sample, info) + _peers(sample, info, published),
         created_at=_started(info, published),
@@ -78,7 +79,8 @@ def _unknown(sample: RedisSample, scope: Scope) -> Entity:
     )
 
 
-def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> dict[str, Value]:
+def _attributes(sample: RedisSample, info: Info, published: Entity | None, scope: Scope) -> dict[str, Value]:
+    following = replicas(info, published, scope.at)
     given: dict[str, Value] = {
         otel.DB_SYSTEM_NAME: info.system,
         otel.SERVICE_VERSION: info.version,
@@ -94,6 +96,8 @@ def _attributes(sample: RedisSample, info: Info, published: Entity | None) -> di
         attribute.AOF: info.flag("aof_enabled"),
         NODE_ID: _node_id(sample, published),
         attribute.SENTINEL_MASTERS: _watched(info),
+        attribute.PROMOTED_FROM: promoted_from(info, published),
+        **(following.attributes if following is not None else {}),
     }
     return {name: value for name, value in given.items() if value not in (None, "", [])}
 

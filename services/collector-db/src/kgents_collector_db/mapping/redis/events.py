@@ -9,7 +9,9 @@ from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.vocabulary import reasons
+from kgents_shared.contract.vocabulary.attributes import redis as attribute
 
 
 def events(previous: RedisSample | None, current: RedisSample, entity: Entity, scope: Scope) -> Iterator[Event]:
@@ -24,6 +26,7 @@ def events(previous: RedisSample | None, current: RedisSample, entity: Entity, s
     yield from _roles(published, info, event)
     if is_same_start:
         yield from _links(published, entity, info, event)
+    yield from _replicas(published, entity, event)
     if published.attributes.get(SNAPSHOT) != "err" and entity.attributes.get(SNAPSHOT) == "err":
         key = f"{info.run_id}:{info.text('rdb_last_save_time')}"
         yield event(
@@ -38,7 +41,7 @@ def events(previous: RedisSample | None, current: RedisSample, entity: Entity, s
 class _Reporter:
     def __init__(self, entity: Entity, scope: Scope) -> None:
         self._entity = entity
-        self._at = scope.at
+        self.at = scope.at
 
     def __call__(self, reason: str, severity: str, text: str, key: str) -> Event:
         return Event(
@@ -49,8 +52,8 @@ class _Reporter:
             type="Normal" if severity == "info" else "Warning",
             reason=reason,
             severity=severity,
-            first_at=self._at,
-            last_at=self._at,
+            first_at=self.at,
+            last_at=self.at,
             uid=self._entity.uid,
         )
 
@@ -72,6 +75,15 @@ def _links(published: Entity, entity: Entity, info: Info, event: _Reporter) -> I
         yield event(reasons.REPLICATION_LINK_UP, "info", "follows its master again", key)
     else:
         yield event(reasons.REPLICATION_LINK_DOWN, "error", "has lost its master", key)
+
+
+def _replicas(published: Entity, entity: Entity, event: _Reporter) -> Iterator[Event]:
+    old, new = (each.attributes.get(attribute.REPLICAS) for each in (published, entity))
+    if isinstance(old, int) and isinstance(new, int) and new < old:
+        lost = counted(old - new, "replica")
+        yield event(
+            reasons.REPLICA_LOST, "error" if not new else "warning", f"lost {lost}, and has {new}", event.at.isoformat()
+        )
 
 
 def _masters(previous: RedisSample | None, info: Info, event: _Reporter) -> Iterator[Event]:

@@ -1,5 +1,6 @@
 """Two samples → the pulse of a Redis server, in the layout that all databases share. Pure."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, section
@@ -8,6 +9,7 @@ from kgents_collector_db.mapping.redis.delta import Delta
 from kgents_collector_db.mapping.redis.info import Info, figure
 from kgents_collector_db.mapping.redis.latency import percentiles_s
 from kgents_collector_db.mapping.redis.memory import MIB, fill, fragmentation
+from kgents_collector_db.mapping.redis.replicas import Claim, lost_since, rivals
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.pulse import ALL, DatabasePulse, Memory, Pool
@@ -27,6 +29,12 @@ _ALWAYS: Final = frozenset(
     {
         redis.REJECTED_CONNECTIONS,
         redis.OOM_ERRORS,
+        redis.MISCONF_ERRORS,
+        redis.READONLY_ERRORS,
+        redis.TOO_FEW_REPLICAS,
+        redis.FAILED_COMMAND_RATIO,
+        redis.DISCONNECTED_CLIENTS,
+        redis.RIVAL_MASTERS,
         redis.MAIN_THREAD_CPU_RATIO,
         redis.COMMANDS_PER_SECOND,
         redis.MASTER_LINK_DOWN_S,
@@ -38,12 +46,20 @@ _ALWAYS: Final = frozenset(
 
 
 def pulse(
-    previous: RedisSample | None, current: RedisSample, delta: Delta | None, entity: Entity, scope: Scope
+    previous: RedisSample | None,
+    current: RedisSample,
+    delta: Delta | None,
+    entity: Entity,
+    scope: Scope,
+    others: Collection[Claim],
 ) -> DatabasePulse:
     """The pulse of one poll; after a failed poll only phase, cause, whether it is up, and the poll's cost."""
     now = state.worst(state.states(current, delta))
     info = current.info
-    more: dict[str, Any] = {} if info is None else _sections(previous, current, info, delta)
+    more: dict[str, Any] = {}
+    if info is not None:
+        replication = _replication(info, delta, entity, scope, others)
+        more = {**_sections(previous, current, info, delta), "replication": replication}
     return DatabasePulse(
         ref=entity.ref,
         source=SOURCE,
@@ -105,10 +121,10 @@ def _sections(previous: RedisSample | None, current: RedisSample, info: Info, de
             redis.PATTERNS: info.count("pubsub_patterns"),
             redis.SHARD_CHANNELS: info.count("pubsubshard_channels"),
         },
-        "replication": _replication(info),
         "morphisms": info.count("total_commands_processed"),
         "custom": {
             **_load(info, delta),
+            **_errors(info, delta),
             **_memory(current, info, delta),
             **_persistence(info),
             **_slow(previous, current, delta),
@@ -117,7 +133,7 @@ def _sections(previous: RedisSample | None, current: RedisSample, info: Info, de
     }
 
 
-def _replication(info: Info) -> Figures:
+def _replication(info: Info, delta: Delta | None, entity: Entity, scope: Scope, others: Collection[Claim]) -> Figures:
     if info.role == "replica":
         read, applied = info.number("slave_read_repl_offset"), info.number("slave_repl_offset")
         is_up = state.link(info) == "up"
@@ -139,9 +155,27 @@ def _replication(info: Info) -> Figures:
             redis.REPLICAS: info.number("connected_slaves"),
             redis.REPLICAS_NOT_ONLINE: float(len(replicas) - len(online)) if info.role == "master" else None,
             database.LAG_BYTES: max(0.0, *behind, 0.0) if behind else None,
+            **_lost_replicas(info, delta, entity, scope),
+            **_rivals(info, others, scope),
             redis.ACK_AGE_S: max((lag for each in online if (lag := figure(each, "lag")) is not None), default=None),
         }
     )
+
+
+def _lost_replicas(info: Info, delta: Delta | None, entity: Entity, scope: Scope) -> Figures:
+    """Absent without a loss; a loss for which writes are rejected is reported as that."""
+    lost = lost_since(entity)
+    if lost is None or state.lacks_replicas(info, delta):
+        return {}
+    online, lost_at = lost
+    name = redis.REPLICA_MISSING_S if online else redis.UNREPLICATED_S
+    return {name: max(0.0, (scope.at - lost_at).total_seconds())}
+
+
+def _rivals(info: Info, others: Collection[Claim], scope: Scope) -> Figures:
+    """Absent without a rival, so that a finding ends as soon as one of the two is a replica again."""
+    count = rivals(info.text("master_replid"), others, scope.at) if info.role == "master" else 0
+    return {} if count == 0 else {redis.RIVAL_MASTERS: None if count is None else float(count)}
 
 
 def _link_down_s(info: Info) -> float | None:
@@ -157,6 +191,7 @@ def _load(info: Info, delta: Delta | None) -> Figures:
         redis.CONNECTED_CLIENTS: info.number("connected_clients"),
         redis.CLIENTS_RATIO: state.clients_ratio(info),
         redis.BLOCKED_CLIENTS: info.number("blocked_clients"),
+        redis.BLOCKED_RATIO: _ratio(info.number("blocked_clients"), info.number("maxclients")),
         redis.REJECTED_CONNECTIONS: delta.count("rejected_connections") if delta else None,
         redis.COMMANDS_PER_SECOND: delta.commands_per_second if delta else None,
         redis.LOOKUPS_PER_SECOND: _sum(*lookups),
@@ -172,6 +207,21 @@ def _load(info: Info, delta: Delta | None) -> Figures:
     }
 
 
+def _errors(info: Info, delta: Delta | None) -> Figures:
+    """Why commands fail; errors by their codes are counted from Redis 6.2 on."""
+    if info.mode == "sentinel" or info.number("total_error_replies") is None:
+        return {}
+    figures: Figures = {redis.MISCONF_ERRORS: delta.errors("MISCONF") if delta else None}
+    if info.role == "replica":
+        figures[redis.READONLY_ERRORS] = delta.errors("READONLY") if delta else None
+    elif info.number("min_slaves_good_slaves") is not None:  # only with `min-replicas-to-write`
+        lacks = state.lacks_replicas(info, delta)
+        figures[redis.TOO_FEW_REPLICAS] = None if lacks is None else float(lacks)
+    if delta is None or delta.failed_ratio is not None:
+        figures[redis.FAILED_COMMAND_RATIO] = delta.failed_ratio if delta else None
+    return figures
+
+
 def _memory(sample: RedisSample, info: Info, delta: Delta | None) -> Figures:
     full = fill(sample)
     return {
@@ -183,7 +233,24 @@ def _memory(sample: RedisSample, info: Info, delta: Delta | None) -> Figures:
         redis.EVICTED_KEYS_PER_SECOND: delta.rate("evicted_keys") if delta else None,
         redis.EXPIRED_KEYS_PER_SECOND: delta.rate("expired_keys") if delta else None,
         redis.OOM_ERRORS: delta.errors("OOM") if delta else None,
+        redis.CLIENT_MEMORY_RATIO: _ratio(info.number("mem_clients_normal"), full.ceiling_bytes),
+        **_disconnected(info, delta),
     }
+
+
+_DISCONNECTIONS: Final = (
+    "client_output_buffer_limit_disconnections",
+    "client_query_buffer_limit_disconnections",
+    "evicted_clients",
+)
+"""Counters of clients that were disconnected for their buffers; which there are depends on the version."""
+
+
+def _disconnected(info: Info, delta: Delta | None) -> Figures:
+    counters = [name for name in _DISCONNECTIONS if info.number(name) is not None]
+    if not counters:
+        return {}
+    return {redis.DISCONNECTED_CLIENTS: _sum(*(delta.count(name) for name in counters)) if delta else None}
 
 
 def _persistence(info: Info) -> Figures:
@@ -246,6 +313,10 @@ def _keys(info: Info, what: str) -> float | None:
 def _known(figures: Figures) -> Figures:
     """Without what does not apply, which is None here; what always applies is not known then."""
     return {name: value for name, value in figures.items() if value is not None or name in _ALWAYS}
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
 
 
 def _sum(*values: float | None) -> float | None:

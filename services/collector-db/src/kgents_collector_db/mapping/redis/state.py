@@ -61,6 +61,20 @@ def clients_ratio(info: Info) -> float | None:
     return used / allowed if used is not None and allowed else None
 
 
+def lacks_replicas(info: Info, delta: Delta | None) -> bool | None:
+    """Whether a master rejects every write as too few replicas follow it (`min-replicas-to-write`).
+
+    INFO has the number of good ones and not the limit: at 0 writes are rejected for certain, else the errors show it.
+    """
+    good = info.number("min_slaves_good_slaves")
+    if info.role != "master" or good is None:
+        return False
+    if good == 0:
+        return True
+    errors = delta.errors("NOREPLICAS") if delta is not None else None
+    return None if errors is None else errors > 0
+
+
 def _lasting(info: Info, cluster: Info | None) -> Iterator[State]:
     if info.flag("loading"):
         yield State("starting", "loading")
@@ -81,6 +95,8 @@ def _passing(sample: RedisSample, info: Info, delta: Delta | None) -> Iterator[S
     hard_ratio, oom = fill(sample).hard_ratio, delta.errors("OOM") if delta is not None else None
     if (hard_ratio or 0.0) >= 1 or oom:
         yield State("overloaded", "memory full", lasts=False)
+    if lacks_replicas(info, delta):
+        yield State("overloaded", "too few replicas", lasts=False)
     rejected = delta.count("rejected_connections") if delta is not None else None
     if (clients_ratio(info) or 0.0) >= 1 or rejected:
         yield State("overloaded", "saturated", lasts=False)

@@ -15,8 +15,14 @@ MAXCLIENTS: Final = _attribute("kgents.redis.maxclients", "Clients that it allow
 MAXMEMORY_BYTES: Final = _attribute("kgents.redis.maxmemory_bytes", "`maxmemory`; 0 is no limit.")
 MAXMEMORY_POLICY: Final = _attribute("kgents.redis.maxmemory_policy", "What it does at `maxmemory`.")
 MODE: Final = _attribute("kgents.redis.mode", "`standalone`, `cluster` or `sentinel`.")
+PROMOTED_FROM: Final = _attribute(
+    "kgents.redis.promoted_from", "Of a master that was a replica: the replication id of its former master."
+)
 RDB_LAST_SAVE: Final = _attribute("kgents.redis.rdb.last_save", "`ok` or `err`: the last snapshot.")
 RELATION: Final = _attribute("kgents.redis.relation", "Of a connection: `replicates`, `watches` or `cluster`.")
+REPLICAS: Final = _attribute("kgents.redis.replicas", "Replicas that follow a master.")
+REPLICAS_BEFORE: Final = _attribute("kgents.redis.replicas.before", "How many did before some were lost.")
+REPLICAS_LOST_AT: Final = _attribute("kgents.redis.replicas.lost_at", "When those were lost; forgotten after a day.")
 REPLICATION_LINK: Final = _attribute("kgents.redis.replication.link", "Of a replica: `up`, `down` or `syncing`.")
 ROLE: Final = _attribute("kgents.redis.role", "`master`, `replica` or `sentinel`.")
 SENTINEL_MASTERS: Final = _attribute("kgents.redis.sentinel.masters", "Names of the masters that it monitors.")

@@ -24,6 +24,13 @@ REPLICAS_NOT_ONLINE: Final = _replication(
     "replicas_not_online", "{replica}", "Connected replicas that do not follow yet."
 )
 ACK_AGE_S: Final = _replication("ack_age_s", "s", "Since the slowest replica last acknowledged.")
+UNREPLICATED_S: Final = _replication("unreplicated_s", "s", "Since a master lost the last replica that followed it.")
+REPLICA_MISSING_S: Final = _replication(
+    "replica_missing_s", "s", "Since fewer replicas follow a master than before, while others still do."
+)
+RIVAL_MASTERS: Final = _replication(
+    "rival_masters", "{replica}", "Replicas of this master that were promoted, while it still is a master itself."
+)
 
 _custom = _FIELD.section(CUSTOM, kinds.DATABASE).figure
 UP: Final = _custom("redis_up", "1", "Whether it answers, if only that it is full.")
@@ -31,6 +38,7 @@ OVERLOADED: Final = _custom("redis_overloaded", "1", "Whether it rejects writes 
 CONNECTED_CLIENTS: Final = _custom("redis_connected_clients", "{client}", "Clients that are connected.")
 CLIENTS_RATIO: Final = _custom("redis_clients_ratio", "1", "Clients as a share of `maxclients`.")
 BLOCKED_CLIENTS: Final = _custom("redis_blocked_clients", "{client}", "Clients in a blocking command.")
+BLOCKED_RATIO: Final = _custom("redis_blocked_ratio", "1", "Clients in a blocking command, of `maxclients`.")
 REJECTED_CONNECTIONS: Final = _custom(
     "redis_rejected_connections", "{connection}", "Connections rejected at `maxclients` since the last pulse."
 )
@@ -40,6 +48,24 @@ COMMANDS_PER_SECOND: Final = _custom(
 LOOKUPS_PER_SECOND: Final = _custom("redis_lookups_per_second", "{lookup}/s", "Lookups of keys.")
 HIT_RATIO: Final = _custom("redis_hit_ratio", "1", "Lookups that found their key.")
 ERROR_REPLIES_PER_SECOND: Final = _custom("redis_error_replies_per_second", "{reply}/s", "Error replies.")
+FAILED_COMMAND_RATIO: Final = _custom(
+    "redis_failed_command_ratio", "1", "Commands of applications that failed, without redirections and the like."
+)
+TOO_FEW_REPLICAS: Final = _custom(
+    "redis_too_few_replicas", "1", "Whether it rejects writes, as fewer replicas follow than `min-replicas-to-write`."
+)
+MISCONF_ERRORS: Final = _custom(
+    "redis_misconf_errors", "{command}", "Commands rejected since the last pulse, as it cannot save its data."
+)
+READONLY_ERRORS: Final = _custom(
+    "redis_readonly_errors", "{command}", "Writes that a replica rejected since the last pulse."
+)
+CLIENT_MEMORY_RATIO: Final = _custom(
+    "redis_client_memory_ratio", "1", "Memory in buffers of clients, of what may be used."
+)
+DISCONNECTED_CLIENTS: Final = _custom(
+    "redis_disconnected_clients", "{client}", "Clients disconnected since the last pulse, as their buffers were full."
+)
 MAIN_THREAD_CPU_RATIO: Final = _custom("redis_main_thread_cpu_ratio", "1", "Time that the main thread was busy.")
 NET_INPUT_BYTES_PER_SECOND: Final = _custom("redis_net_input_bytes_per_second", "By/s", "Bytes received.")
 NET_OUTPUT_BYTES_PER_SECOND: Final = _custom("redis_net_output_bytes_per_second", "By/s", "Bytes sent.")
