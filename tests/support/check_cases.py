@@ -56,6 +56,47 @@ STATES = {
     "KG-022": (runs("succeeded", "failed"), runs("failed", "succeeded")),
     "KG-023": (deployment(9, 10, reason_age_s=300), deployment(9, 10, reason_age_s=299)),
 }
+DUE = "2025-12-31T23:55:00Z"
+"""A time five minutes before START."""
+
+
+def lasting(kind: str, status: str, reason: str, *ages_s: float, **fields: Any) -> tuple[State, State]:
+    """A state that has lasted for long enough, and one that has not."""
+    ref = Ref("c1", kind, "it", "shop")
+    attributes = fields.pop("attributes", None)
+    found = entity(ref, status, reason, attributes=attributes)
+    long, short = (State(found, age_s, (), reason_age_s=age_s, **fields) for age_s in ages_s)
+    return long, short
+
+
+STATES |= {
+    "KG-040": lasting("service", "pending", "NoReadyEndpoints", 45, 44, lost_service=True),
+    "KG-041": lasting("statefulset", "pending", "PodsNotReady", 45, 44, lost_service=True),
+    "KG-042": lasting("service", "running", "SelectorMatchesNothing", 3600, 3599),
+    "KG-043": lasting("pod", "running", "NotReady", 900, 899),
+    "KG-044": lasting("node", "failed", "NotReady", 60, 59),
+    "KG-045": lasting("node", "failed", "NotReady,SchedulingDisabled", 3600, 3599),
+    "KG-046": lasting("node", "running", "DiskPressure,SchedulingDisabled", 60, 59),
+    "KG-047": lasting("node", "running", "DiskPressure,MemoryPressure", 60, 59),
+    "KG-048": lasting("node", "running", "PIDPressure", 60, 59),
+    "KG-049": lasting("node", "running", "NetworkUnavailable", 60, 59),
+    "KG-050": lasting("pod", "terminating", "", 630, 629, attributes={"kgents.k8s.deletion_grace_period_s": 30}),
+    "KG-051": lasting(
+        "cronjob", "running", "", 300, 299, now=START, attributes={"kgents.k8s.cronjob.next_schedule_time": DUE}
+    ),
+    "KG-052": (
+        State(entity(Ref("c1", "deployment", "it"), "running", "ProgressDeadlineExceeded"), 0, ()),
+        State(entity(Ref("c1", "deployment", "it"), "running", "Updating"), 0, ()),
+    ),
+    "KG-053": lasting("deployment", "running", "ReplicaFailure", 300, 299),
+    "KG-054": lasting("hpa", "running", "TooManyReplicas", 900, 899),
+    "KG-055": lasting("service", "running", "LoadBalancerPending", 900, 899),
+    "KG-056": lasting("daemonset", "running", "Misscheduled", 900, 899),
+    "KG-057": (
+        State(entity(Ref("c1", "volume", "it"), "running", "NodeResizeError"), 0, ()),
+        State(entity(Ref("c1", "volume", "it"), "running", "FileSystemResizePending"), 0, ()),
+    ),
+}
 # check → (a pulse beyond its first threshold, one short of it)
 PULSES: dict[str, tuple[Pulse, Pulse]] = {
     "KG-101": (pulse(0, memory=0.85), pulse(0, memory=0.84)),

@@ -115,7 +115,9 @@ def test_a_job_whose_success_criteria_are_met_waits_for_nothing_but_its_pods() -
 
 
 def test_a_suspended_cronjob_says_so() -> None:
-    assert standing("cronjob") == ("running", "")
+    assert standing("cronjob", {"concurrencyPolicy": "Allow"}) == ("running", "")
+    assert standing("cronjob") == ("running", "WaitingForJob")  # it runs, and no other may run beside it
+    assert standing("cronjob", status={"active": []}) == ("running", "")
     assert standing("cronjob", {"suspend": True}) == ("running", "Suspended")
 
 

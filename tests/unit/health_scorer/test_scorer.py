@@ -151,7 +151,7 @@ def test_failed_entity_stays_critical_when_its_observer_falls_silent(watch: Watc
 def test_an_entity_that_ends_as_desired_is_healthy_whatever_its_figures(watch: Watch, status: str) -> None:
     watch.memory(0.99, 0.99, start_s=0)
     watch.entity(entity(status=status), 15)
-    watch.tick(1_000)
+    watch.tick(500)
     assert watch.health().level == "healthy"
     assert watch.health().text == f"pod shop/cart-7f is healthy ({status})"
     assert watch.states() == {"KG-101": "resolved"}

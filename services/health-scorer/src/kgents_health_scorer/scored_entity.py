@@ -13,6 +13,7 @@ from msgspec import UNSET, structs
 
 from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck, custom
+from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.checks.restarts import restarts_of
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
@@ -47,6 +48,7 @@ class ScoredEntity:
         "_ahead",
         "_entity_evidence",
         "_is_judged",
+        "_lost_service",
         "_reason_since",
         "_remembered",
         "_sources",
@@ -82,6 +84,7 @@ class ScoredEntity:
         self.history = History()
         self._status_since = LONG_AGO
         self._reason_since = LONG_AGO
+        self._lost_service = False
         self.restored: Observed | None = None
         self._sources: dict[str, Source] = {}
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
@@ -101,6 +104,7 @@ class ScoredEntity:
         before, since = self.entity, entity.at or now
         if before is None or is_renewed or before.status != entity.status:
             self._status_since = since
+            self._lost_service = before is not None and not is_renewed and lost_service(before, entity)
         if before is None or is_renewed or (before.status, before.reason) != (entity.status, entity.reason):
             self._reason_since = since
         self.entity = entity
@@ -217,7 +221,7 @@ class ScoredEntity:
         total = self._restarts(entity, sources.values())
         restarts = self.history.count_restarts(total, self.ref, state, checks, self.now, calm, self._entity_evidence)
         findings = restarted(findings, [*restarts])
-        self.due = self._next_change(entity, sources.values(), calm)
+        self.due = self._next_change(state, checks, sources.values(), calm)
         return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
 
     def _resume(self, entity: TopologyEntity, calm: timedelta) -> None:
@@ -226,6 +230,7 @@ class ScoredEntity:
         incarnation = str(entity.attributes.get(otel.K8S_POD_UID) or self.uid)
         if restored is not None and restored.incarnation == incarnation and restored.status == entity.status:
             self._status_since = min(self._status_since, restored.status_since or self._status_since)
+            self._lost_service |= restored.lost_service
             if restored.reason == entity.reason:
                 self._reason_since = min(self._reason_since, restored.reason_since or self._reason_since)
         self.history.renew(incarnation, self.now, calm)
@@ -233,7 +238,8 @@ class ScoredEntity:
     def _state(self, entity: TopologyEntity, kin: Kin, silent: tuple[str, ...]) -> State:
         ages = ((self.now - since).total_seconds() for since in (self._status_since, self._reason_since))
         status_age_s, reason_age_s = ages
-        return State(entity, status_age_s, silent, reason_age_s=reason_age_s, kin=kin)
+        lost = self._lost_service
+        return State(entity, status_age_s, silent, reason_age_s=reason_age_s, kin=kin, lost_service=lost, now=self.now)
 
     def observed(self, entity: TopologyEntity) -> Observed | None:
         """What it is judged by; None if that is only that it runs."""
@@ -241,7 +247,8 @@ class ScoredEntity:
         if (entity.status, entity.reason) == ("running", "") and not restarts and not self.history.recurrences:
             return None
         since = self._status_since, self._reason_since
-        return Observed(entity.status, entity.reason, *since, restarts, self.history.incarnation)
+        incarnation = self.history.incarnation
+        return Observed(entity.status, entity.reason, *since, restarts, incarnation, self._lost_service)
 
     def measured(self) -> frozenset[str]:
         """The checks that are judged by its figures."""
@@ -267,13 +274,15 @@ class ScoredEntity:
         """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
         return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
 
-    def _next_change(self, entity: TopologyEntity, sources: Iterable[Source], calm: timedelta) -> datetime | None:
+    def _next_change(self, state: State, checks: Checks, sources: Iterable[Source], calm: timedelta) -> datetime | None:
+        entity = state.entity
         is_plain = entity.status == "succeeded" or (entity.status == "running" and not entity.reason)
         if not is_plain:  # how long it has been so may matter: at every tick
             return self.now
         ends = [each.deadline for each in sources if each.deadline > self.now]
         if (end := self.history.next_end(calm)) is not None:
             ends.append(end)
+        ends += (self.now + timedelta(seconds=wait_s) for check in checks.ages for wait_s in check.waits_s(state))
         return min(ends, default=None)
 
     def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
@@ -298,7 +307,7 @@ class ScoredEntity:
             age_s = check.age_s(state)
             how_bad = score.severity(check, age_s)
             if (band := score.band_of(how_bad)) != Band.FINE:
-                began = self._status_since + timedelta(seconds=check.thresholds.given[0])
+                began = self.now - timedelta(seconds=age_s - check.thresholds.given[0])
                 reason = self._reason(check, age_s, score.within(band, how_bad), self._entity_evidence)
                 yield Finding(check, reason, began=began)
 

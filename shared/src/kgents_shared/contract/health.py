@@ -82,6 +82,8 @@ class Observed(Wire, frozen=True):
     """As its source counts them; None: it counts none."""
     incarnation: str = ""
     """The `uid` of the entity, or of its pod: what restarts and recurrences are counted of."""
+    lost_service: bool = False
+    """Whether it served until its status became what it is, and was neither scaled, moved nor updated."""
 
 
 class KindHealth(Wire, frozen=True):

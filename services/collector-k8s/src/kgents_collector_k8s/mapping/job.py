@@ -42,17 +42,24 @@ def cronjob(found: CronJob, scope: Scope) -> Fragment:
         "cronjob",
         scope,
         spec.job_template.spec.template.spec,
-        status=("running", "Suspended" if spec.suspend else ""),
+        status=("running", _waits_for(found)),
         attributes=attributes,
         at="spec.jobTemplate.spec.template.spec",
     )
 
 
+def _waits_for(found: CronJob) -> str:
+    """Why it starts no Job on schedule; empty when it does."""
+    if found.spec.suspend:
+        return "Suspended"
+    return "WaitingForJob" if found.spec.concurrency_policy == "Forbid" and found.status.active else ""
+
+
 def _next_run(found: CronJob) -> str | None:
-    """When the next run is due; None when none is: it is suspended, or waits for the end of a run (`Forbid`)."""
+    """When the next run is due; None when none is."""
     spec, status = found.spec, found.status
     last = status.last_schedule_time or found.metadata.creation_timestamp
-    if spec.suspend or last is None or (spec.concurrency_policy == "Forbid" and status.active):
+    if last is None or _waits_for(found):
         return None
     due = next_run(spec.schedule, spec.time_zone or "", last)
     return due.isoformat().replace("+00:00", "Z") if due is not None else None

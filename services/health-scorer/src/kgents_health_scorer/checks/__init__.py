@@ -5,13 +5,14 @@ KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
 
 from typing import Final
 
-from kgents_health_scorer.checks import nats, postgres, qdrant, redis, resource, restarts, status, workloads
+from kgents_health_scorer.checks import kubernetes, nats, postgres, qdrant, redis, resource, restarts, status, workloads
 from kgents_health_scorer.checks.check import Check
 
 CATALOGUE: Final[tuple[Check, ...]] = (
     *status.CHECKS,
     *restarts.CHECKS,
     *workloads.CHECKS,
+    *kubernetes.CHECKS,
     *resource.CHECKS,
     *nats.CHECKS,
     *postgres.CHECKS,

@@ -10,6 +10,7 @@ Four sorts, by what they read:
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
@@ -83,6 +84,9 @@ class State(msgspec.Struct, frozen=True, gc=False):
     reason_age_s: float = 0.0
     """How long its status and its reason have been what they are."""
     kin: Kin = Kin()
+    lost_service: bool = False
+    """Whether it served until its status became what it is, and was neither scaled, moved nor updated."""
+    now: datetime | None = None
 
     @property
     def is_ending(self) -> bool:
@@ -185,7 +189,12 @@ class AgeCheck(GradedCheck, frozen=True, kw_only=True):
     """How long something has been so."""
 
     age_s: Callable[[State], float]
-    """Seconds; 0 when it is not so."""
+    """Seconds; 0 when it is not so, negative before it is."""
+
+    def waits_s(self, state: State) -> Iterator[float]:
+        """In how many seconds it may find something worse by time alone."""
+        age_s = self.age_s(state)
+        yield from (limit - age_s for limit in self.thresholds.given if age_s and limit > age_s)
 
 
 class RestartCheck(GradedCheck, frozen=True, kw_only=True):

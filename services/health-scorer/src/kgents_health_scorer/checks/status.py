@@ -3,6 +3,7 @@
 from typing import Final
 
 from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
+from kgents_health_scorer.checks.kubernetes import OWN_REASONS
 from kgents_health_scorer.checks.restarts import CRASH_LOOP, OOM_KILLED
 from kgents_shared.contract.health import UnknownFigure
 
@@ -20,6 +21,9 @@ CANNOT_START: Final = frozenset(
 )  # fmt: skip
 """Reasons of a container that cannot be started, and does not get better by waiting."""
 
+JUDGED: Final = CANNOT_START | OWN_REASONS | {CRASH_LOOP}
+"""Reasons that another check judges."""
+
 RESTART_S: Final = 300.0
 """How long a failed container of a pod that is not over may wait for its restart: the kubelet's longest pause."""
 
@@ -31,7 +35,7 @@ NOT_KNOWN: Final = 0.2
 
 
 def _failed(state: State) -> str | None:
-    if state.entity.status != "failed" or state.is_ending or state.word in CANNOT_START or state.word == CRASH_LOOP:
+    if state.entity.status != "failed" or state.is_ending or state.word in JUDGED:
         return None
     if state.may_restart and (state.word == OOM_KILLED or state.reason_age_s < RESTART_S):
         return None
@@ -48,8 +52,8 @@ def _stale(state: State) -> str | None:
 
 def _pending_s(state: State) -> float:
     entity = state.entity
-    is_waiting = entity.status == "pending" and entity.reason.lower() not in DESIRED and state.word not in CANNOT_START
-    return state.status_age_s if is_waiting else 0.0
+    is_waiting = entity.status == "pending" and entity.reason.lower() not in DESIRED and state.word not in JUDGED
+    return state.status_age_s if is_waiting and not state.lost_service else 0.0
 
 
 def _unknown(state: State) -> str | None:
