@@ -149,7 +149,7 @@ async def test_a_server_that_ends_every_watch_is_not_flooded(tmp_path: Path, mon
         async with ApiClient(kubeconfig, "", SystemClock()) as connection:
             watcher = Reflector(connection, PODS, told, SystemClock())
             async with running(watcher.run()):
-                await eventually(watcher.settled.is_set)
+                await eventually(lambda: watcher.is_settled)
                 # Until the watch is open: a connection that rests between two requests would outlive the server.
                 api.create(kube_objects.namespace("shop"))
                 api.create(kube_objects.pod("cart-1", "shop"))

@@ -85,10 +85,12 @@ class Kubernetes:
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = kubeconfig
         self._session: aiohttp.ClientSession | None = None
+        self._has_certificate = False
 
     async def __aenter__(self) -> Self:
         login = Configuration()
         await config.load_kube_config(str(self._kubeconfig), client_configuration=login)
+        self._has_certificate = bool(login.cert_file)
         headers = {}
         if authorization := await login.get_api_key_with_prefix("BearerToken"):
             headers["Authorization"] = authorization
@@ -102,6 +104,11 @@ class Kubernetes:
     ) -> None:
         assert self._session is not None
         await self._session.close()
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether it presents one: then a server does not look at its token."""
+        return self._has_certificate
 
     async def request(
         self,

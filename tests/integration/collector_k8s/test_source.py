@@ -58,6 +58,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "BACKOFF_FIRST_S", 0.01)
     monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
     monkeypatch.setattr(retry, "PARK_S", 0.2)
+    monkeypatch.setattr(retry, "RETRY_AFTER_MAX_S", 0.2)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
 
 

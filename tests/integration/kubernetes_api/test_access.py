@@ -1,5 +1,7 @@
 """Our stand-in with roles: what no rule allows is forbidden, so that a role can be proven sufficient and minimal."""
 
+from pathlib import Path
+
 import pytest
 
 from support import kube_objects
@@ -87,6 +89,16 @@ async def test_what_is_forbidden_can_be_permitted_again(api: KubeApi, client: Ku
     assert await status(client, "GET", "/apis/apps/v1/replicasets") == 200
     api.permit("deployments.apps")
     assert await status(client, "GET", "/apis/apps/v1/deployments") == 200
+
+
+async def test_a_client_certificate_stands_whatever_the_token(tmp_path: Path) -> None:
+    async with (
+        KubeApi(is_tls=True) as api,
+        Kubernetes(api.kubeconfig(tmp_path / "kubeconfig", with_certificate=True)) as client,
+    ):
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            assert (await client.get("/api/v1/pods", headers=headers)).status == 200
+        assert client.has_certificate
 
 
 async def test_another_token_is_refused_until_it_is_presented(api: KubeApi, client: Kubernetes) -> None:

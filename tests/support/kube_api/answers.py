@@ -22,7 +22,11 @@ def refusal(error: ApiError) -> web.Response:
 
 
 def page_not_found() -> web.Response:
-    """What a server says of a path that it does not know: no Status, only text."""
+    """What a server says of a path that no API group claims: no Status, only text.
+
+    A custom resource whose CustomResourceDefinition is gone, or does not serve the version, is such a path:
+    `crdHandler.ServeHTTP` in k8s.io/apiextensions-apiserver passes it on to http.NotFound.
+    """
     return web.Response(status=404, text="404 page not found\n")
 
 

@@ -1,5 +1,6 @@
 """The cluster behind the server, as a test drives it: objects, versions, rights, and what is served at all."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Cluster:
     def __init__(self) -> None:
         self.watch_list = True
         """Whether watches may begin with the state (`sendInitialEvents`); servers without the feature answer 422."""
+        self.compresses_streamed_lists = True
+        """Whether these are compressed for clients that ask: `WatchListCompression`, since Kubernetes 1.37. Plain
+        watches never are."""
         self.bookmarks = True
         """Whether bookmarks are sent on time. The mark that ends a WatchList always is."""
         self.bookmark_interval_s = 60.0
@@ -54,6 +58,7 @@ class Cluster:
         self.initializing: set[str] = set()
         """Resources whose storage is not ready yet: requests for them get 429, open watches go on."""
         self.watches: set[Watch] = set()
+        self._held: dict[str, asyncio.Event] = {}
         self.store = Store()
         self.metrics: dict[str, list[Json]] = {}
         self._served = {resource.name: resource for resource in (*BUILT_IN, *METRICS)}
@@ -159,6 +164,20 @@ class Cluster:
 
     def resource(self, name: str) -> Resource:
         return self._served[name]
+
+    def hold(self, *resources: str) -> None:
+        """Let every new request for these wait until `release`: a list on its way over a slow link."""
+        for name in resources:
+            self._held.setdefault(name, asyncio.Event())
+
+    def release(self, *resources: str) -> None:
+        """Undo `hold`."""
+        for name in resources:
+            self._held.pop(name).set()
+
+    async def until_released(self, resource: str) -> None:
+        if resource in self._held:
+            await self._held[resource].wait()
 
     def forbid(self, resource: str, verbs: Iterable[str] = ("get", "list", "watch")) -> None:
         """Answer 403 to these verbs, whatever the roles say. Open watches go on, as on a real server."""

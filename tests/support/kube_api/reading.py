@@ -61,7 +61,8 @@ class Reading:
             return await wire.send_document([error_line(error)])
         self._cluster.watches.add(watch)
         try:
-            await wire.prepare()
+            may_compress = self._cluster.compresses_streamed_lists and bool(watch.options.initial_events)
+            await wire.prepare(may_compress=may_compress)
             await wire.send_lines(first)
             await self._follow(watch, wire)
         except StreamEndedError:

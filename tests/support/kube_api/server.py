@@ -84,8 +84,11 @@ class KubeApi(Cluster):
     def flow(self) -> None:
         self._network.flow()
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig with this server, its authority and its token; returns the path."""
+    def kubeconfig(self, path: Path, *, with_certificate: bool = False) -> Path:
+        """Write a kubeconfig with this server, its authority and its token; returns the path.
+
+        With a client certificate it has no token: that needs `is_tls`.
+        """
         cluster = {"server": self.url}
         if self._authority:
             cluster["certificate-authority-data"] = base64.b64encode(self._authority.cert_pem.bytes()).decode()
@@ -93,16 +96,29 @@ class KubeApi(Cluster):
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "collector", "user": {"token": self.token}}],
+            "users": [{"name": "collector", "user": self._user(with_certificate=with_certificate)}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "collector"}}],
             "current-context": "test",
         }
         path.write_text(json.dumps(content, indent=2), encoding="utf-8")
         return path
 
+    def _user(self, *, with_certificate: bool) -> dict[str, str]:
+        if not with_certificate:
+            return {"token": self.token}
+        assert self._authority is not None
+        issued = self._authority.issue_cert(common_name="collector")
+        key, certificate = issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
+        return {
+            "client-certificate-data": base64.b64encode(certificate).decode(),
+            "client-key-data": base64.b64encode(key).decode(),
+        }
+
     def _tls(self) -> ssl.SSLContext | None:
         if self._authority is None:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._authority.issue_cert("127.0.0.1").configure_cert(context)
+        self._authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_OPTIONAL
         return context

@@ -37,7 +37,7 @@ class ApiError(Exception):
         details = dict(self._details or {})
         if self.retry_after_s:
             details["retryAfterSeconds"] = self.retry_after_s
-        if details:
+        if self._details is not None or details:
             found["details"] = details
         return found | {"code": self.code}
 
@@ -67,6 +67,11 @@ def unauthorized() -> ApiError:
 def not_found(group: str, plural: str, name: str) -> ApiError:
     message = f'{qualified(group, plural)} "{name}" not found'
     return ApiError(404, "NotFound", message, details=details_of(group, plural, name))
+
+
+def unknown_resource() -> ApiError:
+    """What go-restful answers in a group that is built in: `serviceErrorHandler` in k8s.io/apiserver/pkg/server."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
 
 
 def method_not_allowed() -> ApiError:

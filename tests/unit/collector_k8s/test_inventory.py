@@ -141,7 +141,7 @@ def test_edges_from_services_stay_while_slices_cannot_be_seen_and_go_when_they_c
     world.put(pod, service)
     assert world.one("pod", "db-0") == before
     world.inventory.unseen = set()
-    world.inventory.mark_all()
+    world.inventory.mark_kinds(["pod", "service"])
     assert routes(world.one("pod", "db-0")) == {}
 
 
@@ -153,7 +153,7 @@ def test_what_is_seen_in_part_is_not_reported_twice(world: World) -> None:
     world.put(pod, service, slice_of(service, [pod]))
     for _ in range(3):
         assert world.one("pod", "db-0") == before
-        world.inventory.mark_all()
+        world.inventory.mark_kinds(["pod", "service"])
 
 
 def test_a_namespace_that_cannot_be_seen_holds_up_no_other(world: World) -> None:

@@ -13,9 +13,11 @@ from kgents_collector_k8s.events import Events
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_collector_k8s.scopes import Place, Scopes
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
 from kgents_collector_k8s.truncation import Truncation
 from kgents_collector_k8s.usage import Usage
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.unread import Unread
@@ -27,13 +29,6 @@ SELECTED: Final = frozenset(
     {"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses"}
 )
 """Resources that a label selector filters; ReplicaSets, slices and policies are only read to join these."""
-WITHIN: Final = {"container": "pod"}
-"""Kinds that live inside the object of another kind."""
-NAMED: Final = ("configmap", "secret")
-"""Kinds that are never read, only referred to by others."""
-BREATH: Final = 100
-"""Entities published before the event loop runs other tasks."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -77,34 +72,34 @@ class _Cluster:
         self.usage: Usage | None = None
         self.probe: Probe | None = None
         self.news = asyncio.Event()
-        self._reflectors: list[Reflector[Any]] = []
+        self.scopes = Scopes([])
         self._withheld: set[Ref] = set()  # gone from what was read; an unread resource may still refer to them
-        self._swept: set[tuple[str, str]] | None = None  # what could not be read when the rows were last swept
         self._before: defaultdict[str, set[Key]] = defaultdict(set)  # kind → what was published before this run
+        self._swept: dict[str, frozenset[Place]] = {}  # kind → what may have hidden some of these when last compared
         self.truncation = Truncation(context.cluster, context.config.max_objects)
 
     async def load(self) -> None:
         """Read what is published."""
         await self.collector.load()
-        watched = {kind.kind for kind in self.context.config.kinds}
-        for number, row in enumerate(self.collector.entities.rows.values()):
+        slice_ = TimeSlice()
+        for row in self.collector.entities.rows.values():
             ref = row.message.ref
-            if ref.kind in watched:
-                self._before[ref.kind].add((ref.namespace, ref.name))
-            if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
+            self._before[ref.kind].add((ref.namespace, ref.name))
+            await slice_.checkpoint()
 
     def reflectors(self, client: ApiClient) -> list[Reflector[Any]]:
         """One reflector for each resource, and for each namespace if only some are watched."""
-        config = self.context.config
+        config, made = self.context.config, list[Reflector[Any]]()
         for kind in config.kinds:
             selector = config.label_selector if kind.place in SELECTED else ""
             for namespace in config.namespaces or [""]:
                 sink = _Sink(self, kind, namespace)
-                made = Reflector(client, kind, sink, self.context.clock, namespace=namespace, selector=selector)
-                made.changed = self.news
-                self._reflectors.append(made)
-        return self._reflectors
+                each = Reflector(client, kind, sink, self.context.clock, namespace=namespace, selector=selector)
+                each.changed = self.news
+                made.append(each)
+        self.scopes = Scopes(made)
+        self.inventory.unseen = self.scopes.unseen
+        return made
 
     async def check_identity(self, client: ApiClient) -> None:
         """Refuse a `cluster` name under which another cluster is published: all its entities would be removed.
@@ -128,39 +123,38 @@ class _Cluster:
             raise ConfigError([fault])
 
     async def publish(self) -> None:
-        """Publish what differs, once everything has been listed."""
-        for reflector in self._reflectors:
-            await reflector.settled.wait()
+        """Publish what differs, each kind as soon as what it is made of has been listed. Never returns."""
         while True:
             self.news.clear()
-            self._note_unseen()
+            self._note_listed()
             await self._put_changes()
             self._put_truncated()
             await self._sweep()
             self._attest()
             await self.news.wait()
 
-    def _note_unseen(self) -> None:
-        unseen = {(each.kind.place, each.namespace) for each in self._reflectors if not each.is_synced}
-        if unseen != self.inventory.unseen:
-            self.inventory.unseen = unseen
-            self.inventory.mark_all()
+    def _note_listed(self) -> None:
+        before = self.scopes.unseen
+        if joined := self.scopes.update():
+            self.inventory.mark_kinds(joined)
+        self.inventory.unseen = self.scopes.unseen
+        if listed := before - self.scopes.unseen:
             self.inventory.mark(self._withheld)
             self._withheld.clear()
-            for kind in self._before.keys() - {each.kind.kind for each in self._reflectors if not each.is_synced}:
-                del self._before[kind]
+            if any(resource == "replicasets" for resource, _ in listed):
+                self.inventory.mark_owned()
 
     async def _put_changes(self) -> None:
         """Publish what may have changed, as fast as the server takes it."""
         with self.context.telemetry.span("collector-k8s change") as trace:
-            for number, (ref, entity) in enumerate(self.inventory.take()):
-                if number % BREATH == 0:
-                    await self.collector.entities.wait_for_capacity()
-                    await asyncio.sleep(0)
+            slice_ = TimeSlice()
+            for ref, entity in self.inventory.take(self.scopes.is_ready):
+                await self.collector.entities.wait_for_capacity()
+                await slice_.checkpoint()
                 if entity is not None:
                     self.collector.put(entity, trace=trace)
                 elif (known := self.collector.desired(ref)) is not None:
-                    if self._may_remove(ref):
+                    if self.scopes.may_remove(ref):
                         self.collector.remove(known, trace=trace)
                     else:
                         self._withheld.add(ref)
@@ -185,58 +179,49 @@ class _Cluster:
 
     async def _sweep(self) -> None:
         """Remove what was published before this process started and no longer exists."""
-        if self.inventory.unseen == self._swept:
-            return
-        self._swept = set(self.inventory.unseen)
-        for number, row in enumerate(list(self.collector.entities.rows.values())):
-            published = row.message
-            if self._is_over(published.ref):
-                self.collector.remove(published)
-            if number % BREATH == BREATH - 1:
-                await self.collector.entities.wait_for_capacity()
-                await asyncio.sleep(0)
+        slice_ = TimeSlice()
+        for kind in list(self._before):
+            hidden = self.scopes.blocking(kind)
+            if hidden == self._swept.get(kind) or not self.scopes.is_ready(kind):
+                continue
+            for namespace, name in self._before[kind]:
+                ref = Ref(self.context.cluster, kind, name, namespace)
+                if self._is_over(ref) and (published := self.collector.published(ref)) is not None:
+                    self.collector.remove(published)
+                    await self.collector.entities.wait_for_capacity()
+                await slice_.checkpoint()
+            self._swept[kind] = hidden
+            if not hidden:
+                del self._before[kind]
 
     def _is_over(self, ref: Ref) -> bool:
         if self.inventory.is_shown(ref):
             return False
         if ref == self.truncation.entity(ref.kind).ref:
             return not self._may_be_truncated(ref.kind)
-        return self._may_remove(ref)
+        return self.scopes.may_remove(ref)
 
     def _may_be_truncated(self, kind: str) -> bool:
         """Whether objects of a kind are left out; True while not all of them are read."""
-        is_seen = all(each.is_synced for each in self._reflectors if each.kind.kind == kind)
-        return not is_seen or self.truncation.counts()[kind] > 0
-
-    def _may_remove(self, ref: Ref) -> bool:
-        """Whether everything that could name this entity has been read."""
-        if ref.kind in NAMED:
-            return not self.inventory.unseen
-        kind = WITHIN.get(ref.kind, ref.kind)
-        return not any(
-            each.kind.kind == kind
-            and not each.is_synced
-            and each.kind.is_namespaced == bool(ref.namespace)
-            and each.namespace in ("", ref.namespace)
-            for each in self._reflectors
-        )
+        return bool(self.scopes.blocking(kind)) or self.truncation.counts()[kind] > 0
 
     def _attest(self) -> None:
         """Attest all kinds but those that cannot be read. Faults of Events and usage are only shown."""
         unread = [Unread(reason=self.probe.fault)] if self.probe is not None and self.probe.fault else []
-        for each in self._reflectors:
-            if each.fault:
-                kinds = [each.kind.kind, *(kind for kind, outer in WITHIN.items() if outer == each.kind.kind)]
-                unread += [Unread(kind, each.namespace, reason=each.fault) for kind in kinds]
+        unread += self.scopes.unread()
         beside = [fault for each in (self.events, self.usage) if each is not None for fault in each.faults]
         self.collector.attest(unread=unread, faults=beside if not unread else ())
 
     def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
         """Objects of a kind that are taken to exist: those read, and before the first list those published."""
-        is_in = [key for key in self.inventory.keys(kind.place) if namespace in ("", key[0])]
-        return is_in or [
-            key for key in self._before[kind.kind] if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced
-        ]
+        if self.is_listed(kind, namespace):
+            return [key for key in self.inventory.keys(kind.place) if namespace in ("", key[0])]
+        before = self._before.get(kind.kind, ())
+        return [key for key in before if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced]
+
+    def is_listed(self, kind: Kind[Any], namespace: str) -> bool:
+        """Whether a resource has been listed since the start."""
+        return (kind.place, namespace) not in self.scopes.unseen
 
 
 class _Sink:
@@ -254,7 +239,8 @@ class _Sink:
         inventory, place = self._cluster.inventory, self._kind.place
         if self._cluster.truncation.admits(self._kind, self._namespace, key, inventory.keys(place)):
             inventory.put(place, key, self._kind.fragment(found, self._cluster.scope))
-        self._cluster.news.set()
+        if self._cluster.is_listed(self._kind, self._namespace):  # else what it is part of waits for the whole list
+            self._cluster.news.set()
 
     def drop(self, key: Key, uid: str) -> None:
         self._cluster.truncation.drop(self._kind, self._namespace, key)
@@ -262,11 +248,12 @@ class _Sink:
         self._cluster.news.set()
 
     async def complete(self, keys: Collection[Key]) -> None:
+        inventory, place = self._cluster.inventory, self._kind.place
         self._cluster.truncation.keep_only(self._kind, self._namespace, keys)
-        for number, key in enumerate([key for key in self.known() if key not in keys]):
-            self._cluster.inventory.drop(self._kind.place, key)
-            if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
+        slice_ = TimeSlice()
+        for key in [key for key in inventory.keys(place) if self._namespace in ("", key[0]) and key not in keys]:
+            inventory.drop(place, key)
+            await slice_.checkpoint()
         self._cluster.news.set()
 
     def wants_more(self) -> bool:

@@ -67,7 +67,7 @@ class Inventory:
 
     def __init__(self, cluster: str, published: Callable[[Ref], Entity | None]) -> None:
         """`published` returns an entity as it was last published, for edges whose resource was never read."""
-        self.unseen: set[tuple[str, str]] = set()
+        self.unseen: Collection[tuple[str, str]] = ()
         """Resources not read since the start, each with its namespace; empty namespace: all of them."""
         self._cluster = cluster
         self._published = published
@@ -80,7 +80,7 @@ class Inventory:
         self._policies: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)  # by namespace
         self._named: Counter[Ref] = Counter()
         self._primary: dict[Ref, tuple[str, Key]] = {}
-        self._dirty: dict[Ref, None] = {}
+        self._dirty: defaultdict[str, dict[Ref, None]] = defaultdict(dict)  # by kind
 
     def keys(self, resource: str) -> Collection[Key]:
         """The objects that are known."""
@@ -112,28 +112,36 @@ class Inventory:
         self._shelves[resource].drop(key)
         self._change(resource, key, old, None)
 
-    def mark_all(self) -> None:
-        """Mark everything: which resources can be read has changed."""
-        self.mark(self._primary)
+    def mark_kinds(self, of: Collection[str]) -> None:
+        """Mark all entities of these kinds."""
+        self.mark(ref for ref in self._primary if ref.kind in of)
+
+    def mark_owned(self) -> None:
+        """Mark what ReplicaSets own beside pods: other kinds do not wait until they are listed."""
+        self._mark(each for owned in self._owned.values() for each in owned if each[0] != "pods")
 
     def mark(self, refs: Iterable[Ref]) -> None:
         """Mark these."""
-        self._dirty.update(dict.fromkeys(refs))
+        for ref in refs:
+            self._touch(ref)
 
-    def take(self) -> Iterator[tuple[Ref, Entity | None]]:
-        """What may have changed since the last call; None: the entity is gone."""
-        dirty, self._dirty = self._dirty, {}
-        for ref in dirty:
-            yield ref, self._made(ref)
+    def take(self, is_ready: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[Ref, Entity | None]]:
+        """What may have changed since the last call, of the kinds that are ready; None: the entity is gone."""
+        for kind in [kind for kind in self._dirty if is_ready(kind)]:
+            for ref in self._dirty.pop(kind):
+                yield ref, self._made(ref)
 
     # What a change touches
+
+    def _touch(self, ref: Ref) -> None:
+        self._dirty[ref.kind][ref] = None
 
     def _change(self, resource: str, key: Key, old: Fragment | None, new: Fragment | None) -> None:
         for fragment, is_new in ((old, False), (new, True)):
             if fragment is None:
                 continue
             for entity in fragment.entities:
-                self._dirty[entity.ref] = None
+                self._touch(entity.ref)
                 if is_new:
                     self._primary[entity.ref] = resource, key
                 else:
@@ -152,7 +160,7 @@ class Inventory:
             self._named[ref] += by
             if not self._named[ref]:
                 del self._named[ref]
-            self._dirty[ref] = None
+            self._touch(ref)
 
     def _change_owner(self, resource: str, key: Key, fragment: Fragment, *, is_new: bool) -> None:
         if fragment.owner is not None and fragment.owner.api_kind == "ReplicaSet":
@@ -172,13 +180,13 @@ class Inventory:
                 slices.pop(slice_, None)
             if not slices:
                 del self._behind[fragment.service]
-            self._dirty[fragment.service] = None
+            self._touch(fragment.service)
         for endpoint in fragment.endpoints:
             _change_slice(self._endpoints, endpoint.pod, slice_, endpoint, is_new=is_new)
-            self._dirty[endpoint.pod] = None
+            self._touch(endpoint.pod)
         for external in fragment.external_endpoints:
             _change_slice(self._external, external.service, slice_, external, is_new=is_new)
-            self._dirty[external.service] = None
+            self._touch(external.service)
 
     def _change_policy(self, key: Key, fragment: Fragment, *, is_new: bool) -> None:
         if fragment.selector is None:
@@ -190,13 +198,13 @@ class Inventory:
             if not self._policies[key[0]]:
                 del self._policies[key[0]]
         for namespace, name in self._pods.get(key[0], ()):  # decompressing very many at once would block the event loop
-            self._dirty[Ref(self._cluster, kinds.POD, name, namespace)] = None
+            self._touch(Ref(self._cluster, kinds.POD, name, namespace))
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
             fragment = self._shelves[resource].get(key)
             if fragment is not None and fragment.entities:
-                self._dirty[fragment.entities[0].ref] = None
+                self._touch(fragment.entities[0].ref)
 
     # Joining an entity
 

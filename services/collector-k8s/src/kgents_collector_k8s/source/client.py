@@ -39,6 +39,8 @@ ALIVE_S: Final = 10.0
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 RELOGIN_S: Final = 10.0
 """Least seconds between two logins: a server that refuses every token must not be flooded with them."""
+STREAMED_LIST: Final = "sendInitialEvents"
+"""The parameter of a watch that begins with a list. Kubernetes compresses it since 1.37 (`WatchListCompression`)."""
 HEADERS: Final = (
     ("Accept", "application/json"),
     ("User-Agent", "kgents-collector-k8s"),
@@ -164,8 +166,8 @@ class ApiClient:
         self, login: Connections, path: str, params: Mapping[str, str], *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is no longer accepted."""
-        # A watch is not compressed: a proxy that does would hold its lines back.
-        encoding = "identity" if "watch" in params else "gzip"
+        # A proxy that compresses a watch may hold its lines back. A streamed list is one that ends.
+        encoding = "identity" if "watch" in params and STREAMED_LIST not in params else "gzip"
         headers = [*HEADERS, ("Accept-Encoding", encoding), *login.headers]
         try:
             settings = (await login.configuration.auth_settings()).values()

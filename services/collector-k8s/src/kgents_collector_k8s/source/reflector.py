@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.source.client import ApiClient
+from kgents_collector_k8s.source.client import STREAMED_LIST, ApiClient
 from kgents_collector_k8s.source.error import ApiError
 from kgents_collector_k8s.source.messages import ends_initial_events, is_before
 from kgents_collector_k8s.source.resource import BREATH, OPEN, Resource
@@ -47,7 +47,7 @@ class _NoStreamedListError(Exception):
 
 
 class Reflector(Generic[O]):
-    """`run` never returns. `settled` is set when the first list is complete, or has failed."""
+    """`run` never returns."""
 
     def __init__(
         self, client: ApiClient, kind: Kind[O], sink: Sink[O], clock: Clock, *, namespace: str = "", selector: str = ""
@@ -56,11 +56,13 @@ class Reflector(Generic[O]):
         self.kind = kind
         self.namespace = namespace
         self.is_synced = False
+        """Whether all objects have been listed once."""
         self.fault = ""
         """Why the resource cannot be read now; empty when it can."""
-        self.settled = asyncio.Event()
+        self.is_settled = False
+        """Whether the first list is complete, or has failed."""
         self.changed = asyncio.Event()
-        """Set whenever `fault` or `is_synced` changes."""
+        """Set whenever one of these changes."""
         self._client = client
         self._sink = sink
         self._clock = clock
@@ -100,7 +102,8 @@ class Reflector(Generic[O]):
             _log.warning("suspicious_mass_removal", resource=self.kind.resource, missing=missing)
             keys, version = await self._list()
         await self._sink.complete(keys)
-        self._version, self.is_synced = version, True
+        self._version = version
+        self._set_synced()
         self._retries.clear(keep=Fault.ENDED)
         if not self._retries[Fault.ENDED]:  # else a watch has to last first
             self._visible()
@@ -133,7 +136,7 @@ class Reflector(Generic[O]):
         """As a watch that begins with all objects: neither side holds the whole list in memory."""
         keys: set[Key] = set()
         params = {
-            "sendInitialEvents": "true",
+            STREAMED_LIST: "true",
             "resourceVersionMatch": "NotOlderThan",
             "resourceVersion": "",
         }
@@ -245,9 +248,14 @@ class Reflector(Generic[O]):
         self._visible()
 
     def _visible(self) -> None:
-        if self.fault or not self.settled.is_set():
+        if self.fault:
             self.fault = ""
-            self.settled.set()
+            _log.info("resource_readable", resource=self.kind.resource)
+            self.changed.set()
+
+    def _set_synced(self) -> None:
+        if not self.is_synced:
+            self.is_synced = self.is_settled = True
             self.changed.set()
 
     async def _pause(self, error: ApiError) -> None:
@@ -263,7 +271,7 @@ class Reflector(Generic[O]):
             if fault != self.fault:
                 self.fault = fault
                 _log.warning("resource_unreadable", resource=self.kind.resource, reason=fault)
-            self.settled.set()
+            self.is_settled = True
             self.changed.set()
         await self._clock.sleep(self._retries.pause_s(error))
 
@@ -278,7 +286,7 @@ class Reflector(Generic[O]):
             return False
         await self._sink.complete(())
         self._version = ""
-        self.is_synced = True
+        self._set_synced()
         return True
 
     async def _is_group_absent(self) -> bool:

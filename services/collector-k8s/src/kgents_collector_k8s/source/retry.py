@@ -13,8 +13,11 @@ from kgents_collector_k8s.source.error import ApiError
 
 BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0
-PARK_S: Final = 300.0
-"""Until the next try when the server does not serve the resource, or does not let us see it."""
+PARK_S: Final = 15.0
+"""Until the next try when the server does not serve the resource, or does not let us see it: a refusal costs it less
+than `/livez`, and what is served or permitted again must not stay unread for long."""
+RETRY_AFTER_MAX_S: Final = 300.0
+"""The longest wait that a server can ask for."""
 PARK_AFTER: Final = 5
 """Refusals in a row that are tried again soon, over 12 to 25 s: a server that has just started does not know its roles
 yet."""
@@ -77,4 +80,4 @@ class Retries:
         longest_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._counts[fault] - 1, 10))
         is_final = fault is Fault.REFUSED and self.is_parked()
         seconds = PARK_S if is_final else longest_s * (0.5 + random.random() / 2)  # noqa: S311 - spread, not secrecy
-        return max(seconds, min(error.retry_after_s or 0.0, PARK_S))
+        return max(seconds, min(error.retry_after_s or 0.0, RETRY_AFTER_MAX_S))
