@@ -145,6 +145,29 @@ def test_edges_from_services_stay_while_slices_cannot_be_seen_and_go_when_they_c
     assert routes(world.one("pod", "db-0")) == {}
 
 
+@pytest.mark.parametrize("is_shown", [True, False], ids=["of a ReplicaSet", "of a Deployment"])
+@pytest.mark.parametrize(
+    ("unseen", "kind"),
+    [("replicasets", "ReplicaSet"), ("endpointslices", "EndpointSlice"), ("networkpolicies", "NetworkPolicy")],
+)
+def test_whichever_resource_is_not_seen_a_pod_is_as_it_was_published(
+    world: World, unseen: str, kind: str, is_shown: bool
+) -> None:
+    deployment, replicaset, pod = kube_objects.deployment("web", SHOP, replicas=1)
+    if is_shown:
+        del replicaset["metadata"]["ownerReferences"]
+    service = kube_objects.service("web", SHOP)
+    policy = kube_workloads.network_policy("web", SHOP, selector={"matchLabels": pod["metadata"]["labels"]})
+    objects = [deployment, replicaset, service, slice_of(service, [pod]), policy, pod]
+    world.put(*objects)
+    name = pod["metadata"]["name"]
+    before = world.one("pod", name)
+    assert [each.kind for each in before.connections][-3:] == ["owns", "routes", "selects"]
+    world.unsee(unseen)
+    world.put(*(each for each in objects if each["kind"] != kind))
+    assert world.one("pod", name) == before
+
+
 def test_what_is_seen_in_part_is_not_reported_twice(world: World) -> None:
     pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
     world.put(pod, service, slice_of(service, [pod]))

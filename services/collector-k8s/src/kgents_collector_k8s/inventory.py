@@ -28,8 +28,6 @@ OWNED: Final = "metadata.ownerReferences"
 OWNED_THROUGH: Final = "metadata.ownerReferences of the ReplicaSet"
 ROUTED: Final = "EndpointSlice.endpoints"
 SELECTED: Final = "NetworkPolicy.spec.podSelector"
-EVIDENCE: Final = {"replicasets": OWNED_THROUGH, "endpointslices": ROUTED, "networkpolicies": SELECTED}
-"""Resource → evidence of the edges derived from it. While it cannot be read, these edges stay as published."""
 
 
 class _Shelf:
@@ -222,10 +220,7 @@ class Inventory:
             return self.entity(ref)
         if ref.kind == kinds.SERVICE:
             entity = self._backed(entity)
-        kept = {evidence for name, evidence in EVIDENCE.items() if self._is_unseen(name, ref.namespace)}
         joined = [*self._owner(ref, fragment.owner), *self._others(entity, fragment.hashes)]
-        if kept:
-            joined = [*(each for each in joined if each.evidence not in kept), *self._as_published(ref, kept)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
     def _owner(self, ref: Ref, owner: Owner | None) -> Iterator[Connection]:
@@ -235,6 +230,7 @@ class Inventory:
         evidence, attributes = OWNED, dict[str, Value]()
         if owner.api_kind == "ReplicaSet" and owner.api_group == "apps":
             if self._is_unseen("replicasets", ref.namespace):
+                yield from self._as_published(ref, OWNED, OWNED_THROUGH)
                 return
             through = self._shelves["replicasets"].get((ref.namespace, owner.name))
             if through is not None and through.uid == owner.uid and not through.entities and through.owner is not None:
@@ -245,11 +241,18 @@ class Inventory:
         yield Connection(kind=edges.OWNS, peer=peer, direction="in", attributes=attributes, evidence=evidence)
 
     def _others(self, entity: Entity, hashes: dict[str, str]) -> Iterator[Connection]:
-        if entity.ref.kind == kinds.POD:
-            yield from self._routed(entity.ref)
-            yield from self._selected(entity.ref, entity.labels | hashes)
-        elif entity.ref.kind == kinds.SERVICE:
-            yield from self._outside(entity.ref)
+        ref = entity.ref
+        if ref.kind not in (kinds.POD, kinds.SERVICE):
+            return
+        if self._is_unseen("endpointslices", ref.namespace):
+            yield from self._as_published(ref, ROUTED)
+        else:
+            yield from self._routed(ref) if ref.kind == kinds.POD else self._outside(ref)
+        if ref.kind == kinds.POD:
+            if self._is_unseen("networkpolicies", ref.namespace):
+                yield from self._as_published(ref, SELECTED)
+            else:
+                yield from self._selected(ref, entity.labels | hashes)
 
     def _routed(self, pod: Ref) -> Iterator[Connection]:
         by_service: defaultdict[Ref, list[Endpoint]] = defaultdict(list)
@@ -288,8 +291,8 @@ class Inventory:
             if not is_for_all and selects(selector, labels):
                 yield Connection(kind=edges.SELECTS, peer=selector.policy, direction="in", evidence=SELECTED)
 
-    def _as_published(self, ref: Ref, evidence: set[str]) -> Iterator[Connection]:
-        """Edges whose resource was not read since the start: they stay as published."""
+    def _as_published(self, ref: Ref, *evidence: str) -> Iterator[Connection]:
+        """Edges from a resource that was not read since the start: they stay as published, and in their place."""
         published = self._published(ref)
         if published is not None:
             yield from (each for each in published.connections if each.evidence in evidence)
