@@ -14,6 +14,7 @@ from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, refle
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.kube_api import Faults, KubeApi
+from support.kube_backups import Backups
 from support.running import running
 from support.waiting import eventually
 
@@ -66,33 +67,6 @@ def change(api: KubeApi, dice: random.Random, step: int) -> None:
         api.delete("pods", "shop", name)
     if not exists or dice.random() < 0.5:
         api.create(kube_objects.pod(name, "shop"))
-
-
-class Backups:
-    """The store goes back to its last backup now and then.
-
-    The rest of the cluster writes as well, more before a store goes back than afterwards: versions alone cannot tell
-    one store from another that has grown past it before anyone asked.
-    """
-
-    def __init__(self, api: KubeApi) -> None:
-        self.restored = 0
-        self._api = api
-        self._backup = api.backup()
-        api.store.revision += 1000**9
-        self._rest = 1000**8
-
-    def perhaps(self, dice: random.Random) -> None:
-        chance = dice.random()
-        if chance >= 0.1 or self._rest < 1000:
-            return
-        if chance < 0.05:
-            self._backup = self._api.backup()
-        else:
-            self._api.restore(self._backup)
-            self.restored += 1
-        self._api.store.revision += self._rest
-        self._rest //= 1000
 
 
 @pytest.fixture

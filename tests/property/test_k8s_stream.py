@@ -1,32 +1,38 @@
 """Whatever goes wrong before and behind collector-k8s, the stream ends in the pure mapping of what the server holds.
 
-And on the way there is no ghost, nothing that goes and comes back, and nothing that is said twice.
+And on the way there is no ghost, nothing that goes and comes back, and nothing that is published twice. While resources
+cannot be read, the kinds that they decide are not attested and nothing of them goes; what is attested is as it is.
 """
 
 import asyncio
 import os
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec import structs
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import CATALOGUE
+from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.source import client, reflector, resource, retry, stream
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
+from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.wire import REMOVE
+from kgents_shared.runtime.service import Context
 from support import kube_objects, kube_workloads
 from support.k8s_collector import collecting, pure
 from support.kube_api import Faults, KubeApi
+from support.kube_api.resources import Resource
+from support.kube_backups import Backups
 from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.published import entities
@@ -42,6 +48,21 @@ RESOURCES = [
     "namespaces", "nodes", "deployments", "replicasets", "pods", "services", "endpointslices", "networkpolicies",
 ]  # fmt: skip
 NAMES = [f"{kind.resource}.{kind.group}".rstrip(".") for kind in CATALOGUE if kind.resource in RESOURCES]
+FED = {
+    "pods": {"pod", "container"}, "endpointslices": {"service"}, "namespaces": {"namespace"}, "nodes": {"node"},
+    "deployments": {"deployment"}, "replicasets": {"replicaset"}, "services": {"service"},
+    "networkpolicies": {"networkpolicy"}, "gadgets": {"custom"},
+}  # fmt: skip
+"""Resource → kinds that it decides."""
+JOINED = {
+    "endpointslices": "EndpointSlice.", "replicasets": "metadata.ownerReferences",
+    "networkpolicies": "NetworkPolicy.",
+}  # fmt: skip
+"""Resource → how the evidence of the connections begins that come from it."""
+GIZMOS = Resource("example.com", "v2", "gizmos", "Gizmo", is_custom=True)
+"""Not watched: it keeps the group alive."""
+GADGETS = Resource("example.com", "v1", "gadgets", "Gadget", is_custom=True)
+RULE = CustomRule(group="example.com", version="v1", resource="gadgets", api_kind="Gadget", kind="custom")
 PODS = [f"db-{number}" for number in range(12)]
 WORKLOADS = ["cart", "pay"]
 
@@ -73,6 +94,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "BACKOFF_MAX_S", 0.05)
     monkeypatch.setattr(retry, "PARK_S", 0.05)
     monkeypatch.setattr(reflector, "SHORT_S", 0.01)
+    monkeypatch.setattr(reflector, "CHECK_S", 0.2)
     monkeypatch.setattr(resource, "PAGE", 5)
 
 
@@ -82,6 +104,7 @@ class Cluster:
     def __init__(self, api: KubeApi, dice: random.Random) -> None:
         self.api = api
         self.dice = dice
+        self.changes_what_is_served = True
         self._steps = 0
         api.create(kube_objects.namespace("shop"))
         api.create(kube_objects.node("node-1"))
@@ -91,8 +114,8 @@ class Cluster:
     def change(self) -> None:
         """One thing that happens: to a pod most often, to what joins with pods sometimes."""
         self._steps += 1
-        act = self.dice.choice([self._pod, self._pod, self._pod, self._slice, self._workload, self._policy])
-        act()
+        acts = [self._pod, self._pod, self._pod, self._slice, self._workload, self._policy]
+        self.dice.choice([*acts, self._gadget] if self.changes_what_is_served else acts)()
 
     def _has(self, resource: str, name: str) -> bool:
         return any(each["metadata"]["name"] == name for each in self.api.objects(resource, "shop"))
@@ -137,6 +160,18 @@ class Cluster:
             chosen = self.dice.sample(every, min(len(every), self.dice.randrange(4)))
             self.api.replace(kube_objects.endpoint_slice(service, chosen))
 
+    def _gadget(self) -> None:
+        """A custom resource: its version goes away and comes back, and its objects with it."""
+        is_served = GADGETS in self.api.served
+        if is_served and self.dice.random() < 0.2:
+            self.api.unserve(GADGETS.name)
+        elif not is_served:
+            self.api.register(GADGETS)
+        elif self._has(GADGETS.name, "one"):
+            self.api.delete(GADGETS.name, "shop", "one")
+        else:
+            self.api.create(kube_objects.make("example.com/v1", "Gadget", "one", "shop"))
+
     def _policy(self) -> None:
         if self._has("networkpolicies.networking.k8s.io", "db"):
             self.api.delete("networkpolicies.networking.k8s.io", "shop", "db")
@@ -145,27 +180,30 @@ class Cluster:
             self.api.create(kube_workloads.network_policy("db", "shop", selector=selector))
 
 
-def check_log(messages: list[Delivery]) -> None:
-    """No two successive messages on a subject say the same, and no incarnation comes back after it was removed."""
+def check_log(messages: list[Delivery], *, is_restored: bool) -> None:
+    """No two successive messages on a subject are the same, and no incarnation comes back after it was removed.
+
+    Unless a backup was restored: then one that was deleted exists again.
+    """
     by_subject: defaultdict[str, list[Delivery]] = defaultdict(list)
     for each in messages:
         by_subject[each.subject].append(each)
-    for subject, said in by_subject.items():
+    for subject, published in by_subject.items():
         gone: set[str] = set()
         last = b""
-        for each in said:
+        for each in published:
             entity = ENTITY.decode(each.payload)
-            assert each.payload != last, f"said twice: {subject}"
+            assert each.payload != last, f"published twice: {subject}"
             last = each.payload
             if entity.op == REMOVE:
                 gone.add(entity.uid)
-            else:
+            elif not is_restored:
                 assert not entity.uid or entity.uid not in gone, f"came back: {subject}"
-        assert ENTITY.decode(said[0].payload).op != REMOVE, f"removed what never was: {subject}"
+        assert ENTITY.decode(published[0].payload).op != REMOVE, f"removed what never was: {subject}"
 
 
-async def live(world: Cluster, proxy: Proxy, changes: int) -> None:
-    """Let things happen: to the objects, to rights, to versions, and to the connection to NATS."""
+async def live(world: Cluster, proxy: Proxy, backups: Backups | None, changes: int) -> None:
+    """Let things happen: to the objects, to rights, to versions, to the store, and to the connection to NATS."""
     api, dice = world.api, world.dice
     for _ in range(changes):
         world.change()
@@ -175,14 +213,85 @@ async def live(world: Cluster, proxy: Proxy, changes: int) -> None:
             proxy.cut()
         if dice.random() < 0.05:
             api.forbid(dice.choice(NAMES))
+        if dice.random() < 0.03:
+            api.initializing.add(dice.choice(NAMES))
         if dice.random() < 0.1:
-            permit_all(api)
+            make_readable(api)
+        if backups is not None:
+            backups.perhaps(dice)
         await asyncio.sleep(dice.uniform(0, 0.02))
 
 
-def permit_all(api: KubeApi) -> None:
+def make_readable(api: KubeApi) -> None:
+    api.initializing.clear()
+    api.register(GADGETS)
     for name in NAMES:
         api.permit(name)
+
+
+def comparable(found: dict[Ref, Entity], unread: Collection[str]) -> dict[Ref, Entity]:
+    """What is attested while some resources are unread, without what comes from these."""
+    kinds = {kind for resource in unread for kind in FED[resource]} | ({"configmap", "secret"} if unread else set())
+    evidence = tuple(begin for resource, begin in JOINED.items() if resource in unread)
+    return {
+        ref: structs.replace(
+            entity,
+            text="",  # it is added where the entity is published
+            connections=[each for each in entity.connections if not each.evidence.startswith(evidence)]
+            if evidence
+            else entity.connections,
+        )
+        for ref, entity in found.items()
+        if ref.kind not in kinds
+    }
+
+
+class Story:
+    """What a test claims of the stream, while a cluster lives."""
+
+    def __init__(self, world: Cluster, bus: Bus, cluster: str, config: Config) -> None:
+        self.world = world
+        self.bus = bus
+        self.cluster = cluster
+        self.config = config
+
+    async def published(self) -> dict[Ref, Entity]:
+        return await entities(self.bus, self.cluster)
+
+    async def settles(self, context: Context[Config], unread: Collection[str] = ()) -> None:
+        """Wait until what is attested is as the server has it, and nothing but the unread is not attested."""
+        kinds = [kind for kind in self.config.kinds if kind.resource not in unread]
+        not_attested = {kind for resource in unread for kind in FED[resource]}
+
+        async def is_so() -> bool:
+            if {each.kind for each in context.status.unread} != not_attested:
+                return False
+            mapped = pure(self.world.api, kinds, self.cluster)
+            return comparable(await self.published(), unread) == comparable(mapped, unread)
+
+        await eventually(is_so, within_s=20)
+
+    async def live_with_unread(self, context: Context[Config]) -> None:
+        """Some resources cannot be read, before or after they were, while their objects change."""
+        world, dice = self.world, self.world.dice
+        world.changes_what_is_served = False
+        unread = set(dice.sample(RESOURCES, dice.randrange(1, 4)))
+        for name in NAMES:
+            if name.partition(".")[0] in unread:
+                world.api.forbid(name)
+        before = await self.published()
+        if dice.random() < 0.5 and any(ref.kind == "custom" for ref in before):
+            world.api.unserve(GADGETS.name)
+            unread.add("gadgets")
+        world.api.cut()
+        await self.settles(context, unread)
+        before = await self.published()
+        for _ in range(10):
+            world.change()
+        await self.settles(context, unread)
+        kept = {kind for resource in unread if resource != "endpointslices" for kind in FED[resource]}
+        assert {ref for ref in before if ref.kind in kept} <= (await self.published()).keys()
+        world.changes_what_is_served = True
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
@@ -195,32 +304,34 @@ async def test_any_schedule_of_faults_ends_in_the_mapping_of_what_there_is(
         proxy = await stack.enter_async_context(Proxy(server.port))
         bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="test"))
         api.watch_list = seed % 3 > 0
+        api.compresses_streamed_lists = dice.random() < 0.5
         api.bookmark_interval_s = dice.choice([0.05, 60])
+        api.register(GADGETS, GIZMOS)
         world = Cluster(api, dice)
-        config = Config(kubeconfig=str(api.kubeconfig(tmp_path / "kubeconfig")), resources=RESOURCES)
+        backups = Backups(api) if seed % 2 else None
+        config = Config(kubeconfig=str(api.kubeconfig(tmp_path / "kubeconfig")), resources=RESOURCES, custom=[RULE])
         place: dict[str, Any] = {"url": proxy.url, "cluster": cluster, "directory": tmp_path}
-
-        async def is_so() -> bool:
-            found = await entities(bus, cluster)
-            mapped = {ref: msgspec.structs.replace(entity, text="") for ref, entity in found.items()}
-            return mapped == pure(api, list(config.kinds), cluster)  # the text is added where it is published
-
+        story = Story(world, bus, cluster, config)
         for life in range(3):
-            async with collecting(config, **place):
+            async with collecting(config, **place) as context:
                 api.faults = Faults.mixed(3 * seed + life)
-                await live(world, proxy, CHANGES // 3)
-                if life == 1:
+                await live(world, proxy, backups, CHANGES // 3)
+                if life:
                     api.faults = None
-                    permit_all(api)
-                    await eventually(is_so, within_s=20)
+                    make_readable(api)
+                    await story.settles(context)
+                if life == 2:
+                    await story.live_with_unread(context)
             for _ in range(dice.randrange(10)):
-                world.change()  # while nobody looks
-        async with collecting(config, **place):
-            await live(world, proxy, CHANGES // 6)
+                world.change()  # while no collector runs
+        make_readable(api)
+        async with collecting(config, **place) as context:
+            await story.live_with_unread(context)
+            make_readable(api)
+            await story.settles(context)
+            await live(world, proxy, backups, CHANGES // 6)
             api.faults = None
-            permit_all(api)
-            await eventually(is_so, within_s=20)
-            world.change()
-            await eventually(is_so)
+            make_readable(api)
+            await story.settles(context)
         pattern = subjects.pattern("entity", cluster=cluster, source="k8s")
-        check_log(await stored(bus, "KGENTS_ENTITY", pattern))
+        check_log(await stored(bus, "KGENTS_ENTITY", pattern), is_restored=bool(backups and backups.restored))

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kgents_collector_k8s.app import SERVICE, run
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.inventory import Inventory
@@ -20,7 +22,6 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context
 from kgents_shared.runtime.telemetry import Telemetry
-from support.k8s_objects import decode
 from support.kube_api import KubeApi
 
 
@@ -69,5 +70,6 @@ def pure(api: KubeApi, kinds: list[Kind[Any]], cluster: str) -> dict[Ref, Entity
         for raw in api.objects(name):
             metadata = raw["metadata"]
             key = metadata.get("namespace", ""), metadata["name"]
-            inventory.put(kind.resource, key, kind.fragment(decode(raw), Scope(cluster)))
+            found = msgspec.json.decode(msgspec.json.encode(raw), type=kind.type)
+            inventory.put(kind.place, key, kind.fragment(found, Scope(cluster)))
     return {ref: entity for ref, entity in inventory.take() if entity is not None}
