@@ -5,7 +5,19 @@ KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
 
 from typing import Final
 
-from kgents_health_scorer.checks import kubernetes, nats, postgres, qdrant, redis, resource, restarts, status, workloads
+from kgents_health_scorer.checks import (
+    kubernetes,
+    nats,
+    pgbouncer,
+    postgres,
+    postgres_replication,
+    qdrant,
+    redis,
+    resource,
+    restarts,
+    status,
+    workloads,
+)
 from kgents_health_scorer.checks.check import Check
 
 CATALOGUE: Final[tuple[Check, ...]] = (
@@ -16,6 +28,8 @@ CATALOGUE: Final[tuple[Check, ...]] = (
     *resource.CHECKS,
     *nats.CHECKS,
     *postgres.CHECKS,
+    *postgres_replication.CHECKS,
+    *pgbouncer.CHECKS,
     *redis.CHECKS,
     *qdrant.CHECKS,
 )

@@ -1,4 +1,4 @@
-"""KG-300 to KG-329, PostgreSQL and PgBouncer: what collector-db measures → full, blocked, behind. In the catalogue.
+"""KG-300 to KG-329, PostgreSQL: what collector-db measures → full, blocked, behind. In the catalogue.
 
 Ratios and durations, since "800 connections" is much for one server and cannot be reached by another. The thresholds in
 absolute numbers are a profile of their own, off unless asked for.
@@ -12,28 +12,12 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCh
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.figures import pgbouncer
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
 """Causes that say nothing of the database itself: the collector may not read it."""
 
 _DATABASE: Final = frozenset({kinds.DATABASE})
-_POOLER: Final = frozenset({kinds.POOLER})
-_COROOT: Final = "Coroot's check of the same figure."
-
-
-def _replication(pulse: Pulse, name: str) -> Reading:
-    """Other backends have figures of the same name, which mean the like and are judged by checks of their own."""
-    if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres":
-        return UNSET
-    return pulse.replication.get(name, UNSET)
-
-
-def _lag_s(pulse: Pulse, name: str) -> Reading:
-    """A standby with `recovery_min_apply_delay` is behind on purpose: then the seconds say nothing."""
-    delay_s, lag_s = _replication(pulse, figure.APPLY_DELAY_S), _replication(pulse, name)
-    return UNSET if isinstance(delay_s, float) and delay_s > 0 else lag_s
 
 
 def _up(pulse: Pulse, name: str) -> Reading:
@@ -137,59 +121,6 @@ CHECKS: Final[tuple[Check, ...]] = (
         source="Coroot warns at 50 %. The server itself warns forty million before the end.",
     ),
     SampleCheck(
-        id="KG-307",
-        name="standby lags",
-        applies_to=_DATABASE,
-        figure=figure.LAG_S,
-        reads=_lag_s,
-        thresholds=Thresholds(warn=30.0, crit=300.0),
-        unit="s",
-        text="{entity} is {value} behind its primary (threshold {threshold}).",
-        why="It replays more slowly than it receives: a long query on the standby, a slow disk, or replay is paused.",
-        source=f"{_COROOT} One with `recovery_min_apply_delay` is not judged.",
-    ),
-    SampleCheck(
-        id="KG-308",
-        name="standby cut off",
-        applies_to=_DATABASE,
-        figure=figure.LINK_DOWN_S,
-        reads=_replication,
-        thresholds=Thresholds(warn=5.0, crit=60.0),
-        unit="s",
-        text="{entity} has received nothing from its primary for {value} (threshold {threshold}).",
-        why="It falls behind by all that the primary writes, and the primary retains that WAL if it has a "
-        "slot. Check the network, the primary, and the log of the standby.",
-        source="Ours: a restart of the link takes five seconds (`wal_retrieve_retry_interval`).",
-    ),
-    SampleCheck(
-        id="KG-309",
-        name="replication slot lost",
-        applies_to=_DATABASE,
-        figure=figure.SLOTS_LOST,
-        reads=_replication,
-        thresholds=Thresholds(crit=1.0),
-        unit="{replication_slot}",
-        text="{entity} has lost {value} (threshold {threshold}).",
-        why="The WAL that the reader of the slot needs is gone, so the reader must be set up again. Drop the "
-        "slot; KG-310 warns before the next one is lost.",
-        source="The server's own `wal_status` and `invalidation_reason`.",
-    ),
-    SampleCheck(
-        id="KG-310",
-        name="replication slot near its limit",
-        applies_to=_DATABASE,
-        figure=figure.SLOT_SAFE_RATIO,
-        reads=_replication,
-        thresholds=Thresholds(warn=0.2, crit=0.05),
-        worse="lower",
-        unit="1",
-        text="{entity} has {value} of its `max_slot_wal_keep_size` left for a replication slot (threshold "
-        "{threshold}).",
-        why="Its reader is away or too slow, and `max_slot_wal_keep_size` is nearly used up. Restart the "
-        "reader, or drop the slot.",
-        source="Ours. A share, since a limit may be a few segments or a terabyte.",
-    ),
-    SampleCheck(
         id="KG-311",
         name="archiving fails",
         applies_to=_DATABASE,
@@ -249,7 +180,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     StateCheck(
         id="KG-316",
         name="database not readable",
-        applies_to=_DATABASE | _POOLER,
+        applies_to=frozenset({kinds.DATABASE, kinds.POOLER}),
         find=_kept_out,
         severity=NOT_KNOWN,
         means_unknown=True,
@@ -257,54 +188,6 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="The database may be healthy; the collector is not allowed to read it. Its event says what was "
         "expected and what to do.",
         source="The server's own words at the login.",
-    ),
-    SampleCheck(
-        id="KG-317",
-        name="WAL piles up for a slot",
-        applies_to=_DATABASE,
-        figure=figure.SLOT_RETAINED_RATIO,
-        reads=_replication,
-        thresholds=Thresholds(warn=10.0),
-        unit="1",
-        text="{entity} retains {value} `max_wal_size` of WAL for a replication slot (threshold {threshold}).",
-        why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, WAL is "
-        "retained until the disk is full. Restart the reader, or drop the slot.",
-        source="Ours: 10 GiB by default. A warning, since the free space of the disk is not known here.",
-    ),
-    SampleCheck(
-        id="KG-320",
-        name="clients wait for the pooler",
-        applies_to=_POOLER,
-        figure=pgbouncer.MAXWAIT_SECONDS,
-        thresholds=Thresholds(warn=1.0, crit=10.0),
-        unit="s",
-        text="A client of {entity} has waited {value} for a server connection (threshold {threshold}).",
-        why="All server connections of a pool are busy. Find slow transactions, or raise `default_pool_size`.",
-        source="Ours: a second is felt, ten are a timeout.",
-    ),
-    SampleCheck(
-        id="KG-321",
-        name="pooler near its client limit",
-        applies_to=_POOLER,
-        figure=pgbouncer.CLIENTS_RATIO,
-        thresholds=Thresholds(warn=0.8, crit=0.95, fatal=1.0),
-        unit="1",
-        text="{entity} uses {value} of its `max_client_conn` (threshold {threshold}).",
-        why="At `max_client_conn` it rejects clients.",
-        source="As KG-301.",
-    ),
-    SampleCheck(
-        id="KG-322",
-        name="pooler down",
-        applies_to=_POOLER,
-        figure=pgbouncer.UP,
-        thresholds=Thresholds(crit=0.5, fatal=0.0),
-        worse="lower",
-        unit="1",
-        text="PgBouncer is down: {entity} does not answer.",
-        why="Its clients cannot reach the database behind it. KG-001 names the cause and raises the alert.",
-        source="It either answers or it does not.",
-        alerts=False,
     ),
 )
 
