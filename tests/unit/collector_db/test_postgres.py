@@ -12,6 +12,7 @@ from msgspec import structs
 
 from kgents_collector_db.mapping import postgres
 from kgents_collector_db.mapping.facts import Scope, Unreachable
+from kgents_collector_db.mapping.postgres.freshness import Freshness, freshness
 from kgents_collector_db.mapping.postgres.rates import Span, busiest
 from kgents_collector_db.mapping.postgres.replication import lag
 from kgents_collector_db.mapping.postgres.sample import (
@@ -143,7 +144,25 @@ def standby(seconds: float = 0, **fields: Any) -> PostgresSample:
         "replayed": 500, "since_last_xact_s": 3600.0, "paused": False, "apply_delay_s": 0.0,
         "has_upstream": True, **fields,
     }  # fmt: skip
-    return sample(seconds, identity(seconds, in_recovery=True), standby=Standby(**given))
+    who, row = identity(seconds, in_recovery=True), Standby(**given)
+    return sample(seconds, who, standby=row, fresh_at=fresh_at(who, row))
+
+
+def fresh_at(who: Identity, row: Standby, before: Freshness | None = None) -> datetime | None:
+    found = freshness(before, who, row)
+    return found.fresh_at if found is not None else None
+
+
+def lags(*polls: PostgresSample) -> list[float | None]:
+    """The lag in seconds at each of these polls of one standby."""
+    before, found = None, []
+    for each in polls:
+        assert each.identity is not None
+        assert each.standby is not None
+        before = freshness(before, each.identity, each.standby)
+        seen = structs.replace(each, fresh_at=before.fresh_at if before is not None else None)
+        found.append(pulse(observed(None, seen)).replication["lag_s"])
+    return found
 
 
 @pytest.mark.parametrize(
@@ -171,11 +190,25 @@ def test_lag_is_known_only_over_a_link_that_lives(
     assert (found.link_up, found.bytes, found.seconds) == expected
 
 
-def test_lag_is_at_most_the_time_to_replay_what_the_previous_poll_had_received() -> None:
+def test_lag_is_at_most_the_time_since_a_poll_whose_wal_is_replayed() -> None:
     """During a transaction of one hour no commit arrives, and the standby keeps up."""
     before = standby(received=700, replayed=600)
-    assert pulse(observed(before, standby(10, received=900, replayed=700))).replication["lag_s"] == 10
-    assert pulse(observed(before, standby(10, received=900, replayed=699))).replication["lag_s"] == 3600
+    assert lags(before, standby(10, received=900, replayed=700)) == [3600, 10]
+    assert lags(before, standby(10, received=900, replayed=699)) == [3600, 3600]
+
+
+def test_silence_of_an_idle_primary_is_no_lag_when_replay_stops() -> None:
+    idle = [standby(0, since_last_xact_s=360.0), standby(10, since_last_xact_s=370.0)]
+    paused = [standby(t, received=900, since_last_xact_s=360.0 + t) for t in (20, 30, 40, 390)]
+    assert lags(*idle, *paused) == [0, 0, 10, 20, 30, 380]
+
+
+def test_a_cut_link_proves_nothing_and_a_standby_that_was_made_again_starts_over() -> None:
+    cut = standby(10, status=None, msg_age_s=None, received=500, replayed=500)
+    behind = standby(60, received=900, replayed=500, since_last_xact_s=3660.0)
+    assert lags(standby(), cut, behind) == [0, None, 60]
+    again = standby(70, received=400, replayed=300, since_last_xact_s=5000.0)
+    assert lags(standby(), again) == [0, 5000]
 
 
 def test_server_that_replays_an_archive_has_no_link_that_can_be_down() -> None:
@@ -452,7 +485,7 @@ def test_files_written_side_by_side_or_again_next_week_are_read_from_where_they_
 
 
 def test_an_answer_of_another_shape_costs_its_own_section_alone() -> None:
-    poll = Poll(TARGET, SystemClock())
+    poll = Poll(TARGET, SystemClock(), {})
     assert poll.converted("locks", [{"mode": None, "granted": True, "n": 1}], tuple[Lock, ...]) is None
     assert poll.converted("locks", [{"mode": "A", "granted": True, "n": 1}], tuple[Lock, ...]) == (Lock("A", True, 1),)
     unreachable = poll.unreachable(Unreachable("failing", "refused", ""), None)

@@ -142,11 +142,14 @@ def test_errors_of_hardly_any_requests_are_no_verdict() -> None:
 @pytest.mark.parametrize("backend", ["postgres", "redis", "valkey", "qdrant"])
 def test_figures_of_one_name_are_judged_by_the_checks_of_their_own_backend(backend: str) -> None:
     names = ("lag_s", "link_down_s", "slots_lost", "slot_safe_ratio", "slot_retained_ratio", "link_up",
-             "master_link_down_s", "ack_age_s")  # fmt: skip
+             "master_link_down_s", "ack_age_s",
+             "writable_primaries", "standby_missing_s", "slot_idle_s", "slot_xmin_ratio")  # fmt: skip
     pulse = structs.replace(database(replication=dict.fromkeys(names, 1.0)), backend=backend)
     asked = {check.id for check in ALL if isinstance(check, SampleCheck) and check.value(pulse) is not UNSET}
     own = {
-        "postgres": {"KG-307", "KG-308", "KG-309", "KG-310", "KG-317"}, "redis": {"KG-335", "KG-336"},
+        "postgres": {
+            "KG-307", "KG-308", "KG-309", "KG-310", "KG-317", "KG-349", "KG-350", "KG-354", "KG-355",
+        }, "redis": {"KG-335", "KG-336"},
         "valkey": {"KG-335", "KG-336"}, "qdrant": set(),
     }  # fmt: skip
     assert asked == own[backend]

@@ -9,10 +9,10 @@ from msgspec import structs
 
 from kgents_collector_db.backend import Backend
 from kgents_collector_db.config import Config, DiscoveryConfig
-from kgents_collector_db.mapping import pgbouncer, postgres, qdrant, redis
+from kgents_collector_db.mapping import pgbouncer, qdrant, redis
 from kgents_collector_db.mapping.discovery import Found
 from kgents_collector_db.mapping.facts import Scope
-from kgents_collector_db.mapping.postgres.sample import PostgresSample
+from kgents_collector_db.mapping.postgres.primaries import Primaries
 from kgents_collector_db.mapping.qdrant.sample import QdrantSample
 from kgents_collector_db.mapping.redis.replicas import Claim
 from kgents_collector_db.mapping.redis.sample import RedisSample
@@ -31,14 +31,11 @@ from kgents_shared.runtime.clock import Clock
 
 
 class Backends:
-    """Makes the backend of each target.
-
-    One object for all, so that a standby's lag is measured by its primary, and two masters of one history are noticed.
-    """
+    """Makes the backend of each target. One object for all, so that servers of one database are compared."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._positions: dict[str, int] = {}  # WAL position of each primary, by system identifier
+        self._primaries = Primaries()
         self._claims: dict[tuple[str, str], Claim] = {}  # of each Redis, by namespace and name
 
     def configured(self, config: Config) -> Iterator[Backend[Any]]:
@@ -61,7 +58,7 @@ class Backends:
         """The backend of this target under this name."""
         match target:
             case PostgresTarget():
-                return Backend(name, target, partial(PostgresSource, target, self._clock), self._observe_postgres)
+                return Backend(name, target, partial(PostgresSource, target, self._clock), self._primaries.observe)
             case PgbouncerTarget():
                 return Backend(name, target, partial(PgbouncerSource, target, self._clock), pgbouncer.observe)
             case RedisTarget():
@@ -70,12 +67,6 @@ class Backends:
                 return Backend(name, target, partial(_open_qdrant, target, self._clock), qdrant.observe)
             case _:
                 raise TypeError(f"expected a target of a known backend, found {type(target).__name__}")
-
-    def _observe_postgres(self, previous: PostgresSample | None, current: PostgresSample, scope: Scope) -> Facts:
-        identity, system_id = current.identity, current.system_id or ""
-        if identity is not None and system_id and not identity.in_recovery and current.position is not None:
-            self._positions[system_id] = current.position
-        return postgres.observe(previous, current, scope, self._positions.get(system_id))
 
     def _observe_redis(self, previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:
         own = (scope.namespace, scope.name)

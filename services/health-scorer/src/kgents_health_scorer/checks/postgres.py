@@ -1,4 +1,4 @@
-"""KG-300 to KG-329, PostgreSQL: what collector-db measures → full, blocked, behind. In the catalogue.
+"""KG-300 to KG-329 and KG-345 to KG-356, PostgreSQL: what collector-db measures → full, blocked. In the catalogue.
 
 Ratios and durations, since "800 connections" is much for one server and cannot be reached by another. The thresholds in
 absolute numbers are a profile of their own, off unless asked for.
@@ -12,6 +12,7 @@ from kgents_health_scorer.checks.check import Check, SampleCheck, State, StateCh
 from kgents_health_scorer.checks.status import NOT_KNOWN
 from kgents_shared.contract.pulse import DatabasePulse, Pulse, Reading
 from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 from kgents_shared.contract.vocabulary.figures import postgres as figure
 
 KEPT_OUT: Final = frozenset({"own limit", "wrong credentials", "missing privilege", "pooler", "tls", "unreadable"})
@@ -25,6 +26,11 @@ def _up(pulse: Pulse, name: str) -> Reading:
     if isinstance(pulse, DatabasePulse) and pulse.phase == "starting":
         return UNSET
     return custom(pulse, name)
+
+
+def _unread(state: State) -> str | None:
+    unread = state.entity.attributes.get(attribute.UNREAD)
+    return ", ".join(unread) if isinstance(unread, list) and not state.is_ending else None
 
 
 def _kept_out(state: State) -> str | None:
@@ -76,13 +82,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-303",
         name="many sessions blocked",
         applies_to=_DATABASE,
-        figure=figure.BLOCKED_SESSIONS,
+        figure=figure.LONG_BLOCKED_SESSIONS,
         thresholds=Thresholds(warn=5.0, crit=20.0),
         unit="{session}",
-        text="{entity} has {value} waiting for locks (threshold {threshold}).",
+        text="{entity} has {value} that have waited 5 s or longer for locks (threshold {threshold}).",
         why="They wait behind one blocking session, see the event SessionsBlocked, and each of them holds a "
         "connection.",
-        source="Ours. The number of locks held is no sign: a harmless query over 300 partitions holds 604.",
+        source="Ours. Sessions that queue for milliseconds are a busy server, and the number of locks held is no sign: "
+        "a harmless query over 300 partitions holds 604.",
     ),
     SampleCheck(
         id="KG-304",
@@ -188,6 +195,116 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="The database may be healthy; the collector is not allowed to read it. Its event says what was "
         "expected and what to do.",
         source="The server's own words at the login.",
+    ),
+    SampleCheck(
+        id="KG-318",
+        name="WAL waits to be archived",
+        applies_to=_DATABASE,
+        figure=figure.ARCHIVE_WAITING_RATIO,
+        thresholds=Thresholds(warn=1.0, crit=10.0),
+        unit="1",
+        text="WAL of {entity} that waits to be archived is {value} of `max_wal_size` (threshold {threshold}).",
+        why="The `archive_command` fails, hangs, or is too slow. The segments stay on the disk until it is full. See "
+        "the server's log for the command's errors.",
+        source="Ours: 1 GiB by default, some minutes of a busy server; ten times as much fills small disks.",
+    ),
+    SampleCheck(
+        id="KG-319",
+        name="logins rejected for a connection limit",
+        applies_to=_DATABASE,
+        figure=figure.LOG_REJECTED_LOGINS,
+        thresholds=Thresholds(crit=1.0),
+        unit="{login}",
+        text="{entity} rejected {value} since the last sample, since a connection limit is reached.",
+        why="Clients cannot connect. KG-301, KG-351 and KG-352 show which limit: the server's, a database's or a "
+        "role's.",
+        source="SQLSTATE 53300 in the server's log. Needs `log_path`.",
+    ),
+    SampleCheck(
+        id="KG-345",
+        name="server read-only",
+        applies_to=_DATABASE,
+        figure=figure.READ_ONLY,
+        thresholds=Thresholds(crit=1.0),
+        unit="1",
+        text="{entity} is a primary and read-only: `default_transaction_read_only` is on.",
+        why="Every write of an application fails. Hosted servers set it when their disk is nearly full; an operator "
+        "may have set it for a switch-over and forgotten it.",
+        source="The server's own setting, apart from those of single roles and databases.",
+    ),
+    SampleCheck(
+        id="KG-346",
+        name="disk full",
+        applies_to=_DATABASE,
+        figure=figure.LOG_DISK_FULL,
+        thresholds=Thresholds(crit=1.0),
+        unit="{message}",
+        text="{entity} cannot write: its log has {value} of a full disk since the last sample.",
+        why="A disk or tablespace is full, so writes fail, and the server stops when it is the disk of its WAL. Free "
+        "space; the message in the log names the file.",
+        source="SQLSTATE 53100 in the server's log. Needs `log_path`: PostgreSQL does not report the space that is "
+        "left.",
+    ),
+    StateCheck(
+        id="KG-347",
+        name="part of the figures not readable",
+        applies_to=_DATABASE,
+        find=_unread,
+        severity=NOT_KNOWN,
+        means_unknown=True,
+        text="{entity} is read in part only, without: {value}.",
+        why="What these sections would show is not known, so it must not count as healthy. The heartbeat of the "
+        "collector says why they cannot be read; most often a right is missing.",
+        source="Two polls in a row.",
+    ),
+    SampleCheck(
+        id="KG-351",
+        name="connection limit of a database reached",
+        applies_to=_DATABASE,
+        figure=figure.DATABASE_CONNECTIONS_RATIO,
+        thresholds=Thresholds(warn=1.0),
+        unit="1",
+        text="A database of {entity} uses {value} of its own connection limit.",
+        why="It rejects further clients, though the server has connections left. The event ConnectionLimitReached "
+        "names it. Free connections, or raise the limit: ALTER DATABASE … CONNECTION LIMIT.",
+        source="Ours: a limit that equals the size of a pool is reached by design, so it is a warning. With "
+        "`log_path`, KG-319 reports clients that were rejected.",
+    ),
+    SampleCheck(
+        id="KG-352",
+        name="connection limit of a role reached",
+        applies_to=_DATABASE,
+        figure=figure.ROLE_CONNECTIONS_RATIO,
+        thresholds=Thresholds(warn=1.0),
+        unit="1",
+        text="A role of {entity} uses {value} of its own connection limit.",
+        why="It rejects further clients of this role, though the server has connections left. The event "
+        "ConnectionLimitReached names it. Free connections, or raise the limit: ALTER ROLE … CONNECTION LIMIT.",
+        source="As KG-351.",
+    ),
+    SampleCheck(
+        id="KG-353",
+        name="many transactions fail",
+        applies_to=_DATABASE,
+        figure=figure.LOG_ERROR_RATIO,
+        thresholds=Thresholds(warn=0.2, crit=0.5),
+        unit="1",
+        text="{value} of the transactions of {entity} end in an error (threshold {threshold}).",
+        why="The errors are in the server's log. Common causes: a changed schema, a missing right, a full disk.",
+        source="Ours: programs that try an insert and expect it to fail stay below a fifth. Not judged under ten "
+        "errors between two samples. Needs `log_path`.",
+    ),
+    SampleCheck(
+        id="KG-356",
+        name="temporary files grow",
+        applies_to=_DATABASE,
+        figure=figure.TEMP_FILES_RATIO,
+        thresholds=Thresholds(warn=1.0),
+        unit="1",
+        text="Temporary files of {entity} take {value} of the size of its databases (threshold {threshold}).",
+        why="A query sorts or joins more than all data, most often by a missing join condition, and fills the disk. "
+        "Find the oldest active session; `temp_file_limit` bounds each.",
+        source="Ours. Databases under 256 MiB count as that size.",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""KG-307 to KG-317, replication of PostgreSQL: standbys, slots → behind, cut off, lost. In the catalogue."""
+"""KG-307 to KG-317 and KG-344 to KG-355, replication of PostgreSQL → behind, cut off, lost. In the catalogue."""
 
 from typing import Final
 
@@ -91,5 +91,83 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="Its reader is away or too slow. Without `max_slot_wal_keep_size`, which is the default, WAL is "
         "retained until the disk is full. Restart the reader, or drop the slot.",
         source="Ours: 10 GiB by default. A warning, since the free space of the disk is not known here.",
+    ),
+    SampleCheck(
+        id="KG-344",
+        name="commits wait for a standby",
+        applies_to=_DATABASE,
+        figure=figure.COMMIT_WAIT_SECONDS,
+        thresholds=Thresholds(warn=5.0, crit=20.0),
+        unit="s",
+        text="A commit on {entity} has waited {value} for a synchronous standby (threshold {threshold}).",
+        why="No standby of `synchronous_standby_names` confirms, so every write hangs. Bring the standby back, or "
+        "remove it from `synchronous_standby_names` and reload, which frees all that wait.",
+        source="Ours: a standby confirms within milliseconds, and a restart of one takes some seconds.",
+    ),
+    SampleCheck(
+        id="KG-348",
+        name="subscription fails",
+        applies_to=_DATABASE,
+        figure=figure.SUBSCRIPTIONS_FAILING,
+        thresholds=Thresholds(crit=1.0),
+        unit="{subscription}",
+        text="{entity} has {value} that fail to replicate.",
+        why="Its data is outdated, and the publisher retains all WAL since. The server's log has the error, most often "
+        "a row that exists already or a column that is missing. Resolve the conflict, or skip it.",
+        source="`pg_stat_subscription` and `pg_stat_subscription_stats`: no message, or new errors in two of three "
+        "polls.",
+    ),
+    SampleCheck(
+        id="KG-349",
+        name="split brain",
+        applies_to=_DATABASE,
+        figure=figure.WRITABLE_PRIMARIES,
+        reads=_replication,
+        thresholds=Thresholds(crit=2.0),
+        unit="{writable_primary}",
+        text="{entity} is one of {value} of the same database: a split brain.",
+        why="Both accept writes, and one side will be lost. Stop clients from reaching the older one, stop it, and set "
+        "it up again as a standby. A copy on purpose belongs in a namespace of its own.",
+        source="System identifiers of the servers that one collector polls, by namespace.",
+    ),
+    SampleCheck(
+        id="KG-350",
+        name="standby lost",
+        applies_to=_DATABASE,
+        figure=figure.STANDBY_MISSING_S,
+        reads=_replication,
+        thresholds=Thresholds(warn=60.0),
+        unit="s",
+        text="{entity} has had fewer standbys than before for {value} (threshold {threshold}).",
+        why="If it fails now, no up-to-date standby may be left. The event StandbyLost names the one that is gone. If "
+        "it was removed on purpose, this ends by itself a day later.",
+        source="Ours: a standby restarts within a minute. Nothing in the server says how many there should be.",
+    ),
+    SampleCheck(
+        id="KG-354",
+        name="replication slot without a reader",
+        applies_to=_DATABASE,
+        figure=figure.SLOT_IDLE_S,
+        reads=_replication,
+        thresholds=Thresholds(warn=3600.0),
+        unit="s",
+        text="No one has read a replication slot of {entity} for {value} (threshold {threshold}).",
+        why="It retains WAL, and may hold back vacuum, until it is read or dropped. The attribute "
+        "kgents.postgresql.slots_idle names it. Restart its reader, or drop the slot.",
+        source="Ours: deployments of a reader take minutes.",
+    ),
+    SampleCheck(
+        id="KG-355",
+        name="replication slot holds back vacuum",
+        applies_to=_DATABASE,
+        figure=figure.SLOT_XMIN_RATIO,
+        reads=_replication,
+        thresholds=Thresholds(warn=0.25, crit=1.0),
+        unit="1",
+        text="A replication slot of {entity} holds back vacuum for {value} of `autovacuum_freeze_max_age` (threshold "
+        "{threshold}).",
+        why="Dead rows of that many transactions stay in the tables, and the age of transaction ids grows towards "
+        "wraparound. Its reader is away, or a long query runs on a standby with `hot_standby_feedback`.",
+        source="Ours: 50 million transactions by default.",
     ),
 )

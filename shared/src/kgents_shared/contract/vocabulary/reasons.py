@@ -57,6 +57,9 @@ STATISTICS_RESET: Final = _reason("StatisticsReset", "Counters were reset.")
 DEADLOCK: Final = _reason("Deadlock", "PostgreSQL resolved deadlocks.")
 CHECKSUM_FAILURE: Final = _reason("ChecksumFailure", "PostgreSQL read damaged pages.")
 ARCHIVING_FAILED: Final = _reason("ArchivingFailed", "PostgreSQL cannot archive its WAL.")
+CONNECTION_LIMIT_REACHED: Final = _reason(
+    "ConnectionLimitReached", "A database or role of PostgreSQL has no connection left."
+)
 SESSIONS_BLOCKED: Final = _reason("SessionsBlocked", "A session blocks others.")
 REPLICATION_RESTORED: Final = _reason("ReplicationRestored", "A standby receives from its primary again.")
 REPLICATION_LOST: Final = _reason("ReplicationLost", "A standby receives nothing from its primary.")

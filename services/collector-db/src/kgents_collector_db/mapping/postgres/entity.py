@@ -1,13 +1,18 @@
 """A sample and the published entity → the entity of a server: state only, the same bytes while nothing changes."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from math import floor, log10
 from typing import Final
+
+from msgspec import Struct
 
 from kgents_collector_db.mapping.facts import SOURCE, Scope, Unreachable
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.mapping.postgres.slots import dated
+from kgents_collector_db.mapping.postgres.standbys import Standbys
 from kgents_collector_db.mapping.seen import kept
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
@@ -15,7 +20,6 @@ from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.attributes import postgres as attribute
 
-LINK_DOWN_SINCE: Final = attribute.REPLICATION_LINK_DOWN_SINCE
 CALM_MS: Final = 1000.0
 """Below this the entity shows a lag of 0, as it changes with every commit. Pulses have the exact figures."""
 CALM_RATIO: Final = 0.5
@@ -35,6 +39,17 @@ _NAMES: Final = {
 """Section of the sample → its attributes."""
 
 
+class Memory(Struct, frozen=True):
+    """What earlier polls found, and the entity holds."""
+
+    link_down_since: datetime | None
+    """When the replication link went down."""
+    standbys: Standbys | None
+    idle_slots: Mapping[str, datetime]
+    unread: list[str]
+    """Sections that this poll and the previous one could not read: a single failure may be a blip."""
+
+
 def ref(scope: Scope) -> Ref:
     """The ref of the server."""
     return Ref(scope.cluster, kinds.DATABASE, scope.name, scope.namespace)
@@ -52,9 +67,7 @@ def unreachable_entity(sample: PostgresSample, unreachable: Unreachable, scope: 
     return kept(scope.published.get(ref(scope)), first, unreachable, is_confirmed=is_confirmed)
 
 
-def seen_entity(
-    sample: PostgresSample, identity: Identity, scope: Scope, lag: Lag | None, link_down_since: datetime | None
-) -> Entity:
+def seen_entity(sample: PostgresSample, identity: Identity, scope: Scope, lag: Lag | None, memory: Memory) -> Entity:
     """The entity by what the server reports."""
     known = scope.published.get(ref(scope))
     own_address = _own_address(identity)
@@ -69,7 +82,7 @@ def seen_entity(
         status="running",
         reason="" if identity.sees_all else "missing privilege",
         attributes=_unread(sample, known if known is not None and known.uid == system_id else None)
-        | _attributes(sample, identity, link_down_since),
+        | _attributes(sample, identity, memory),
         addresses=list(dict.fromkeys(filter(None, (sample.address, own_address)))),
         aliases=[_primary_alias(system_id)] if system_id and not identity.in_recovery else [],
         # The Service by the configured address; the pod or container by the server's own address.
@@ -87,7 +100,7 @@ def _unread(sample: PostgresSample, known: Entity | None) -> dict[str, Value]:
     }
 
 
-def _attributes(sample: PostgresSample, identity: Identity, link_down_since: datetime | None) -> dict[str, Value]:
+def _attributes(sample: PostgresSample, identity: Identity, memory: Memory) -> dict[str, Value]:
     found: dict[str, Value] = {
         otel.DB_SYSTEM_NAME: "postgresql",
         otel.SERVICE_VERSION: identity.version.partition(" ")[0],
@@ -109,8 +122,14 @@ def _attributes(sample: PostgresSample, identity: Identity, link_down_since: dat
         found[attribute.STANDBYS] = sorted({each.application_name for each in sample.senders})
     if sample.slots:
         found[attribute.SLOTS] = sorted(each.slot_name for each in sample.slots)
-    if link_down_since is not None:
-        found[LINK_DOWN_SINCE] = link_down_since.isoformat()
+    if memory.link_down_since is not None:
+        found[attribute.REPLICATION_LINK_DOWN_SINCE] = memory.link_down_since.isoformat()
+    if memory.standbys is not None:
+        found |= memory.standbys.attributes()
+    if memory.idle_slots:
+        found[attribute.SLOTS_IDLE] = dated(memory.idle_slots)
+    if memory.unread:
+        found[attribute.UNREAD] = memory.unread
     return found
 
 

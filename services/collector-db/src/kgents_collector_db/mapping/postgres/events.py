@@ -4,12 +4,14 @@ from collections import Counter
 from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Scope
-from kgents_collector_db.mapping.postgres import blocking, replication
+from kgents_collector_db.mapping.postgres import blocking, obstacles, replication
+from kgents_collector_db.mapping.postgres.archiving import is_archiving_failing
 from kgents_collector_db.mapping.postgres.entity import ref
-from kgents_collector_db.mapping.postgres.figures import is_archiving_failing, sees_all
+from kgents_collector_db.mapping.postgres.figures import sees_all
 from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
+from kgents_collector_db.mapping.postgres.slots import is_lost
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.quantity import counted
@@ -47,6 +49,12 @@ def events(
         report.add(reasons.CHECKSUM_FAILURE, "critical", f"read {counted(broken, 'damaged page')}", count=broken)
     if is_archiving_failing(current) and not is_archiving_failing(previous):
         report.add(reasons.ARCHIVING_FAILED, "error", "cannot archive its WAL, which fills the disk")
+    before = {(each.what, each.name) for each in obstacles.reached(previous)}
+    for each in obstacles.reached(current):
+        if (each.what, each.name) not in before:
+            text = f"has no connection left for {each.what} {each.name}: {each.used} of {each.most} are in use"
+            key = f"{each.what}/{each.name}@{current.at.isoformat()}"
+            report.add(reasons.CONNECTION_LIMIT_REACHED, "warning", text, key=key)
     return report.events
 
 
@@ -153,9 +161,9 @@ def _of_replication(
             report.add(reasons.REPLICATION_RESTORED, "info", "receives from its primary again")
         else:
             report.add(reasons.REPLICATION_LOST, "error", "receives nothing from its primary and falls behind")
-    lost = {each.slot_name for each in previous.slots or () if replication.is_lost(each)}
+    lost = {each.slot_name for each in previous.slots or () if is_lost(each)}
     for slot in current.slots or ():
-        if replication.is_lost(slot) and slot.slot_name not in lost:
+        if is_lost(slot) and slot.slot_name not in lost:
             text = f"removed WAL that slot {slot.slot_name} still needs; recreate its consumer"
             report.add(reasons.SLOT_LOST, "error", text, key=slot.slot_name)
     if previous.senders is not None and current.senders is not None:

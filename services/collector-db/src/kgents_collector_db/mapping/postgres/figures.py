@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from kgents_collector_db.mapping.facts import Figures
+from kgents_collector_db.mapping.postgres import archiving, log, obstacles
 from kgents_collector_db.mapping.postgres.blocking import trees
 from kgents_collector_db.mapping.postgres.rates import Span, busiest, greatest, ratio
 from kgents_collector_db.mapping.postgres.sample import Activity, PostgresSample, Tables
@@ -17,6 +18,8 @@ from kgents_shared.contract.vocabulary.figures import postgres as figure
 CLIENT: Final = "client backend"
 OURS: Final = 1
 """`activity` leaves out our own session."""
+LONG_S: Final = 5.0
+"""Seconds of waiting from which a session is blocked for long: the waits of a busy queue for one row are shorter."""
 STATEMENTS_SHOWN: Final = 5
 """Number of the busiest statements that are published, by query id."""
 WAITS: Final = {"Lock": "lock", "LWLock": "lwlock", "IO": "io", "IPC": "ipc", "BufferPin": "buffer_pin"}
@@ -118,6 +121,7 @@ def storage(span: Span, previous: PostgresSample | None, sample: PostgresSample)
         figure.DATABASES_BYTES: sum(sample.sizes.values()) if sample.sizes else None,
         figure.WAL_DIRECTORY_BYTES: sample.wal_directory.bytes if sample.wal_directory else None,
         figure.WAL_BYTES_PER_S: span.rate(previous.position if previous else None, sample.position),
+        figure.TEMP_FILES_BYTES: sample.temp_files.bytes if sample.temp_files else None,
         figure.TEMP_BYTES_PER_S: span.rate_of_databases(lambda each: each.temp_bytes),
     }
 
@@ -138,7 +142,10 @@ def custom(span: Span, previous: PostgresSample | None, sample: PostgresSample) 
         **_locks(sample),
         **_horizon(sample),
         **_maintenance(span, previous, sample),
-        **_failures(span, previous, sample),
+        **_failures(span, sample),
+        **archiving.figures(span, previous, sample),
+        **_messages(span, previous, sample),
+        **obstacles.figures(span, previous, sample),
         **own_cost(sample),
     }
     found |= {figure.UP: 1.0, figure.TRANSACTION_RATE: _transaction_rate(span, previous, sample)}
@@ -217,7 +224,9 @@ def _snake(words: str) -> str:
 
 
 def _locks(sample: PostgresSample) -> Figures:
-    found: Figures = dict.fromkeys((figure.LOCKS, figure.BLOCKED_SESSIONS, figure.BLOCKED_SECONDS))
+    found: Figures = dict.fromkeys(
+        (figure.LOCKS, figure.BLOCKED_SESSIONS, figure.LONG_BLOCKED_SESSIONS, figure.BLOCKED_SECONDS)
+    )
     if sample.locks is not None:
         found[figure.LOCKS] = float(sum(each.n for each in sample.locks))
         for mode, count in sorted(_sums((each.mode, each.n) for each in sample.locks).items()):
@@ -229,6 +238,7 @@ def _locks(sample: PostgresSample) -> Figures:
         advisory = [each for each in waiting if not each.is_held_up]
         found |= {
             figure.BLOCKED_SESSIONS: float(len(held_up)),
+            figure.LONG_BLOCKED_SESSIONS: float(sum(each.stuck_s >= LONG_S for each in held_up)),
             figure.BLOCKING_ROOTS: float(sum(bool(tree.held_up) for tree in trees(sample.blocking))),
             figure.BLOCKED_SECONDS: greatest(each.stuck_s for each in held_up) or 0.0,
             figure.ADVISORY_WAITING_SESSIONS: float(len(advisory)),
@@ -305,7 +315,12 @@ def _worst(sample: PostgresSample) -> Tables | None:
 def read_at(sample: PostgresSample) -> dict[str, datetime]:
     """When figures of the costlier tiers were read that a check judges."""
     worst = _worst(sample)
-    return {figure.DEAD_TUPLES_WORST_RATIO: worst.at} if worst is not None and worst.at is not None else {}
+    found: dict[str, datetime] = (
+        {figure.DEAD_TUPLES_WORST_RATIO: worst.at} if worst is not None and worst.at is not None else {}
+    )
+    if sample.archive_waiting is not None:
+        found |= {figure.ARCHIVE_WAITING_RATIO: sample.archive_waiting.at}
+    return found
 
 
 def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
@@ -313,8 +328,7 @@ def _share(span: Span, before_ms: float, now_ms: float) -> float | None:
     return rate / 1000 if rate is not None else None
 
 
-def _failures(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
-    archiver, archived_before = sample.archiver, previous.archiver if previous else None
+def _failures(span: Span, sample: PostgresSample) -> Figures:
     found: Figures = {
         figure.DEADLOCKS: span.of_databases(lambda each: each.deadlocks),
         figure.CONFLICTS: span.of_databases(lambda each: each.conflicts),
@@ -327,40 +341,10 @@ def _failures(span: Span, previous: PostgresSample | None, sample: PostgresSampl
     found[figure.DAMAGED_LATELY] = (
         float(any(each.is_damaged_lately for each in sample.databases)) if sample.databases is not None else None
     )
-    if archiver is None and _archives(sample):
-        found[figure.ARCHIVING_FAILING] = None
-    if archiver and _archives(sample):
-        found[figure.ARCHIVING_FAILING] = float(is_archiving_failing(sample))
-        found[figure.ARCHIVED_AGE_SECONDS] = archiver.since_archived_s
-        found[figure.ARCHIVED_SEGMENTS] = (
-            span.difference(archived_before.archived_count, archiver.archived_count) if archived_before else None
-        )
-    return found | messages(previous, sample)
+    return found
 
 
-def messages(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
-    """Messages in the server's log since the previous poll: known also while the server is down."""
-    if sample.messages is None:
-        return {}
-    before = previous.messages if previous else None
-    counts = before.by_severity if before else {}
-    found: Figures = {
-        figure.LOG_MESSAGES.named(severity=severity): float(max(0, count - counts.get(severity, 0)))
-        for severity, count in sample.messages.by_severity.items()
-    }
-    skipped = sample.messages.skipped_bytes - (before.skipped_bytes if before else 0)
-    return found | ({figure.LOG_SKIPPED_BYTES: float(skipped)} if skipped > 0 else {})
-
-
-def _archives(sample: PostgresSample) -> bool:
-    """Whether `archive_mode` applies in its role: on a standby only `always` does, else its figures are outdated."""
-    identity = sample.identity
-    return identity is not None and identity.archive_mode in (("always",) if identity.in_recovery else ("on", "always"))
-
-
-def is_archiving_failing(sample: PostgresSample) -> bool:
-    """Whether the last attempt to archive a segment failed."""
-    archiver = sample.archiver
-    if archiver is None or archiver.since_failed_s is None or not _archives(sample):
-        return False
-    return archiver.since_archived_s is None or archiver.since_failed_s < archiver.since_archived_s
+def _messages(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    commits, rollbacks = _transactions(span, previous, sample)
+    transactions = commits + rollbacks if commits is not None and rollbacks is not None else None
+    return {**log.figures(previous, sample), **log.error_ratio(previous, sample, transactions)}

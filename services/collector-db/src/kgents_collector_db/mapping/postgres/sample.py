@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from kgents_collector_db.mapping.facts import Unreachable
+from kgents_collector_db.mapping.postgres.obstacle_rows import ArchiveWaiting, Commit, Limit, Subscription, TempFiles
 
 
 class Identity(Struct, frozen=True):
@@ -38,6 +39,8 @@ class Identity(Struct, frozen=True):
     multixact_freeze_max_age: int
     receiver_timeout_s: float
     archive_mode: str
+    is_read_only: bool | None = None
+    """Whether the server's setting keeps clients from writing; None: a setting of our own role or database hides it."""
     counts_statements: bool = True
     """Whether `pg_stat_statements.track` lets statements be counted."""
 
@@ -291,6 +294,10 @@ class Messages(Struct, frozen=True):
     """Messages in the server's log since the collector began to read it."""
 
     by_severity: Mapping[str, int]
+    disk_full: int
+    """Of a write that failed since no space was left."""
+    rejected_logins: int
+    """Of a client that was rejected for a connection limit."""
     skipped_bytes: int
     """Bytes that were not read: the log grew faster than READ_BYTES per poll."""
 
@@ -302,6 +309,8 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     address: str
     unreachable: Unreachable | None = None
     faults: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
+    """Sections that this server has and that could not be read."""
     connections: int = 0
     """Connections of this collector to the server."""
     queries: int = 0
@@ -318,12 +327,19 @@ class PostgresSample(Struct, frozen=True, kw_only=True):
     blocking: tuple[Blocked, ...] | None = None
     locks: tuple[Lock, ...] | None = None
     databases: tuple[Database, ...] | None = None
+    commits: tuple[Commit, ...] | None = None
+    limits: tuple[Limit, ...] | None = None
+    subscriptions: tuple[Subscription, ...] | None = None
+    temp_files: TempFiles | None = None
+    archive_waiting: ArchiveWaiting | None = None
     checkpoints: Checkpoints | None = None
     wal: Wal | None = None
     archiver: Archiver | None = None
     senders: tuple[Sender, ...] | None = None
     slots: tuple[Slot, ...] | None = None
     standby: Standby | None = None
+    fresh_at: datetime | None = None
+    """Of a standby, by its own clock: when its data was still up to date; None: not known."""
     prepared: Prepared | None = None
     statement_sum: StatementSum | None = None
     statements: Statements | None = None

@@ -13,12 +13,14 @@ from typing import Final, TypeVar
 import asyncpg  # type: ignore[import-untyped]
 from msgspec import structs
 
+from kgents_collector_db.mapping.postgres import obstacle_rows
 from kgents_collector_db.mapping.postgres import sample as rows
+from kgents_collector_db.mapping.postgres.freshness import Freshness, freshness
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.source import Tier
 from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import UnreachableError
-from kgents_collector_db.source.postgres.poll import Poll
+from kgents_collector_db.source.postgres.poll import Poll, Refused
 from kgents_collector_db.source.postgres.server_log import ServerLog
 from kgents_collector_db.source.postgres.session import Session, identify, open_session
 from kgents_collector_db.source.postgres.statements import StatementsReader
@@ -29,8 +31,8 @@ V = TypeVar("V")
 
 LOG_S: Final = 1.0
 """Longest time that a poll waits for the server's log file."""
-GUEST_TRANSACTIONS: Final = 3
-"""Transactions of a session in another database, apart from the query itself: its login and `identify`."""
+GUEST_TRANSACTIONS: Final = 4
+"""Transactions of a session in another database, apart from the query itself: its login, `identify` and READ_ONLY."""
 ADMIN_SHUTDOWN: Final = "57P01"
 """SQLSTATE that the server sends before it ends a session: it is shutting down, or the session was terminated."""
 SIZES_S: Final = 1.0
@@ -52,13 +54,18 @@ class PostgresSource:
         self._log = ServerLog(target.log_path) if target.log_path is not None else None
         self._log_reading: asyncio.Task[rows.Messages | None] | None = None
         self._kept: dict[str, object] = {}  # the sections of the costly tiers, as last read
+        self._refused: Refused = {}
+        self._freshness: Freshness | None = None
         self._tables: dict[str, rows.Tables] = {}
         self._sizes: dict[str, int] = {}
         self._tables_turn, self._sizes_turn = _Rotation(), _Rotation()
 
     async def read(self, tiers: Collection[Tier]) -> PostgresSample:
         """One poll."""
-        poll = Poll(self._target, self._clock)
+        if "slow" in tiers:
+            self._refused.clear()
+            self._statements.retry()
+        poll = Poll(self._target, self._clock, self._refused)
         messages = await self._read_log(poll)
         try:
             session, identity = await self._login(poll)
@@ -70,7 +77,8 @@ class PostgresSource:
         except UnreachableError as error:
             self._drop()
             return poll.unreachable(error.unreachable, messages)
-        # A backend reports its transactions a second late: of this poll, only the first query is counted yet.
+        # A backend reports its transactions at most once a second, and when it is asked to (`queries.identity`): of
+        # this poll, only the first query is counted when the databases are read right after it.
         own = self._transactions + 1
         self._transactions += poll.queries + GUEST_TRANSACTIONS * (poll.connections - 1)
         poll.sections |= {"system_id": self._system_id, "messages": messages, "own_transactions": own}
@@ -122,6 +130,7 @@ class PostgresSource:
         self._was_ended = False
         self._system_id = None
         self._statements.forget()
+        self._refused.clear()
         if identity.started != self._started:  # another server, or a restart: drop what was read before
             self._started = identity.started
             self._kept.clear()
@@ -144,6 +153,9 @@ class PostgresSource:
 
     async def _read_fast(self, poll: Poll, session: Session, identity: Identity) -> rows.StatementSum | None:
         version, in_recovery = identity.version_num // 10000, identity.in_recovery
+        await poll.many(
+            session, "databases", queries.DATABASES, rows.Database
+        )  # first: see `own_transactions` in `read`
         if self._system_id is None and (found := await poll.rows(session, "system_id", queries.SYSTEM_ID)):
             self._system_id = found[0]["system_identifier"]
         if found := await poll.rows(session, "position", queries.position(in_recovery=in_recovery)):
@@ -151,7 +163,10 @@ class PostgresSource:
         await poll.many(session, "activity", queries.ACTIVITY, rows.Activity, self._target.slow_query_s)
         await poll.many(session, "blocking", queries.BLOCKING, rows.Blocked)
         await poll.many(session, "locks", queries.LOCKS, rows.Lock)
-        await poll.many(session, "databases", queries.DATABASES, rows.Database)
+        await poll.many(session, "commits", queries.COMMITS, obstacle_rows.Commit)
+        await poll.many(session, "limits", queries.LIMITS, obstacle_rows.Limit)
+        await poll.many(session, "subscriptions", queries.subscriptions(version), obstacle_rows.Subscription)
+        await poll.one(session, "temp_files", queries.TEMP_FILES, obstacle_rows.TempFiles)
         await poll.one(session, "checkpoints", queries.checkpoints(version), rows.Checkpoints)
         await poll.one(session, "wal", queries.WAL, rows.Wal)
         await poll.one(session, "archiver", queries.ARCHIVER, rows.Archiver)
@@ -160,9 +175,16 @@ class PostgresSource:
         await poll.one(session, "prepared", queries.PREPARED, rows.Prepared)
         if in_recovery:
             await poll.one(session, "standby", queries.STANDBY, rows.Standby)
+            self._note_freshness(poll, identity)
         total = await self._statements.read_sum(poll, session)
         poll.sections["statement_sum"] = total
         return total
+
+    def _note_freshness(self, poll: Poll, identity: Identity) -> None:
+        standby = poll.sections.get("standby")
+        if isinstance(standby, rows.Standby):
+            self._freshness = freshness(self._freshness, identity, standby)
+            poll.sections["fresh_at"] = self._freshness.fresh_at if self._freshness is not None else None
 
     async def _read_medium(
         self, poll: Poll, session: Session, identity: Identity, total: rows.StatementSum | None
@@ -171,6 +193,10 @@ class PostgresSource:
         poll.costly |= {"statements": self._statements.last, "statements_before": self._statements.before}
         vacuums = await poll.rows(session, "vacuums", queries.VACUUMS)
         poll.costly["vacuums"] = poll.converted("vacuums", vacuums, tuple[rows.Vacuum, ...])
+        waiting = await poll.rows(session, "archive_waiting", queries.ARCHIVE_WAITING)
+        poll.costly["archive_waiting"] = poll.converted(
+            "archive_waiting", waiting[0] if waiting else None, obstacle_rows.ArchiveWaiting
+        )
         names = poll.databases()
         if names:
             name = self._tables_turn.next(names)

@@ -1,7 +1,7 @@
 """One poll in progress: the sections read so far, faults, and cost → PostgresSample."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
@@ -16,17 +16,32 @@ from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")
 
+PASSING: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+"""Refusals that the next poll may not meet."""
+LACKING: Final = (
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+)
+"""This server, of another version or product, does not have what was asked for."""
+
 
 class Poll:
-    """Each section may fail by itself; a lost connection or a timeout ends the poll."""
+    """Each section may fail by itself; a lost connection or a timeout ends the poll.
 
-    def __init__(self, target: PostgresTarget, clock: Clock) -> None:
+    Every query that the server refuses is an ERROR in its log. So what it refused is asked for again only when the
+    source forgets the refusal, not at every poll.
+    """
+
+    def __init__(self, target: PostgresTarget, clock: Clock, refused: "Refused") -> None:
         self.sections: dict[str, object] = {}
         """By field of the sample."""
         self.costly: dict[str, object] = {}
         """Sections of the costly tiers: kept until they are read again."""
         self.connections = 1
-        self._faults: list[str] = []
+        self._faults: dict[str, str] = {}
+        self._refused = refused
         self.queries = 0
         self._target = target
         self._clock = clock
@@ -55,10 +70,14 @@ class Poll:
         if self._clock.monotonic_s() - self._started_s > self._budget_s:
             self.fault(section, f"skipped, since the poll already took {self._budget_s:g} s")
             return None
+        if section in self._refused:
+            return None
         try:
-            return await self.ask(session.fetch(sql, *arguments))
+            return [_readable(row) for row in await self.ask(session.fetch(sql, *arguments))]
         except asyncpg.PostgresError as error:
             self.fault(section, _explained(error, self._target))
+            if not isinstance(error, PASSING):
+                self._refused[section] = (self._faults[section], isinstance(error, LACKING))
         except ValueError as error:  # such as a name in another encoding than the database's
             self.fault(section, f"the server's answer cannot be read ({type(error).__name__})")
         return None
@@ -87,7 +106,7 @@ class Poll:
 
     def fault(self, section: str, text: str) -> None:
         """Add a section that could not be read."""
-        self._faults.append(f"{section}: {text}")
+        self._faults[section] = f"{section}: {text}"
 
     def databases(self) -> list[str]:
         """The databases that we may log in to, as far as this poll has read them."""
@@ -96,10 +115,14 @@ class Poll:
 
     def sample(self, identity: Identity, kept: Mapping[str, object], statements_state: str) -> PostgresSample:
         """The sample of a poll that succeeded."""
+        refused = {section: text for section, (text, _) in self._refused.items()}
+        lacking = {section for section, (_, is_lacking) in self._refused.items() if is_lacking}
+        faults = {**refused, **self._faults}
         return self._sample(
             identity=identity,
             statements_state=statements_state,
-            faults=tuple(self._faults),
+            faults=tuple(faults.values()),
+            unread=frozenset(faults.keys() - lacking),
             **{**kept, **self.sections},
         )
 
@@ -116,6 +139,23 @@ class Poll:
             poll_s=self._clock.monotonic_s() - self._started_s,
             **fields,
         )
+
+
+Refused = dict[str, tuple[str, bool]]
+"""Section → why the server refused it, and whether it does not have it at all."""
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its names as text. They are read as bytes, since each is in the encoding of who chose it.
+
+    A database whose name is not UTF-8 cannot be logged in to.
+    """
+    for column, value in row.items():
+        if isinstance(value, bytes):
+            row[column] = value.decode("utf-8", "backslashreplace")
+            if "is_guestless" in row:
+                row["is_guestless"] |= row[column].encode() != value
+    return row
 
 
 def _explained(error: asyncpg.PostgresError, target: PostgresTarget) -> str:

@@ -19,8 +19,12 @@ def _age_s(column: str) -> str:
 
 
 def identity(version: int) -> str:
-    """Identity of the server and the session. Works for every role, and on hosted PostgreSQL without WAL functions."""
+    """Identity of the server and the session. Works for every role, and on hosted PostgreSQL without WAL functions.
+
+    It makes our backend report its own transactions, where it can be asked to.
+    """
     reserved = "current_setting('reserved_connections')::int" if version >= 16 else "0"
+    flush = ", pg_stat_force_next_flush()::text as flushed" if version >= 15 else ""
     return f"""select clock_timestamp() as now, current_setting('server_version_num')::int as version_num,
     current_setting('server_version') as version, pg_is_in_recovery() as in_recovery,
     greatest(pg_postmaster_start_time(), (select max(backend_start) from pg_stat_activity
@@ -36,7 +40,12 @@ def identity(version: int) -> str:
     current_setting('autovacuum_multixact_freeze_max_age')::int as multixact_freeze_max_age,
     extract(epoch from current_setting('wal_receiver_timeout')::interval)::float8 as receiver_timeout_s,
     current_setting('archive_mode') as archive_mode,
-    current_setting('pg_stat_statements.track', true) is distinct from 'none' as counts_statements"""
+    current_setting('pg_stat_statements.track', true) is distinct from 'none' as counts_statements,
+    case when not exists (select from pg_db_role_setting where (setdatabase, setrole) <> (0, 0)
+        and setdatabase in (0, (select oid from pg_database where datname = current_database()))
+        and setrole in (0, (select oid from pg_roles where rolname = current_user))
+        and array_to_string(setconfig, ',') like '%default_transaction_read_only%')
+      then set_config('default_transaction_read_only', null, true) = 'on' end as is_read_only{flush}"""
 
 
 SYSTEM_ID: Final = "select system_identifier::text from pg_control_system()"
@@ -66,8 +75,15 @@ BLOCKING: Final = f"""with waiting as materialized (
 
 LOCKS: Final = "select coalesce(mode, '') as mode, granted, count(*)::int as n from pg_locks group by 1, 2"
 
+
+def _name(column: str) -> str:
+    """A name as bytes: one that is invalid in the encoding of our session would fail the whole query otherwise."""
+    return f"""case when getdatabaseencoding() = 'SQL_ASCII' then convert_to({column}::text, 'SQL_ASCII')
+      else textsend({column}::text) end"""
+
+
 # The row without a database counts the shared catalogs.
-DATABASES: Final = """select coalesce(d.oid, s.datid)::int8 as oid, coalesce(d.datname, '') as datname,
+DATABASES: Final = f"""select coalesce(d.oid, s.datid)::int8 as oid, coalesce({_name("d.datname")}, '') as datname,
     not coalesce(d.datallowconn and not d.datistemplate and has_database_privilege(d.oid, 'CONNECT'), false)
       as is_guestless,
     coalesce(s.xact_commit, 0) as xact_commit, coalesce(s.xact_rollback, 0) as xact_rollback,
@@ -82,6 +98,27 @@ DATABASES: Final = """select coalesce(d.oid, s.datid)::int8 as oid, coalesce(d.d
     coalesce(s.sessions_killed, 0) as sessions_killed, s.stats_reset,
     coalesce(age(d.datfrozenxid), 0) as xid_age, coalesce(mxid_age(d.datminmxid), 0) as mxid_age
     from pg_database d full join pg_stat_database s on s.datid = d.oid order by 1 limit 1000"""
+
+COMMITS: Final = f"""select pid, query_start, {_age_s("query_start")} as query_s from pg_stat_activity
+    where wait_event = 'SyncRep' and backend_type = 'client backend' order by query_start limit 200"""
+
+# Superusers are free of both limits. Our own role's is not counted: reaching it is a fault of ours.
+LIMITS: Final = f"""with clients as materialized (
+      select datid, usesysid from pg_stat_activity where backend_type = 'client backend')
+    select 'database' as what, {_name("datname")} as name, datconnlimit as most,
+      (select count(*)::int from clients where datid = oid) as used
+      from pg_database where datconnlimit > 0 and datallowconn
+    union all select 'role', {_name("rolname")}, rolconnlimit,
+      (select count(*)::int from clients where usesysid = oid)
+      from pg_roles where rolconnlimit > 0 and rolcanlogin and not rolsuper and rolname <> current_user
+    order by 1, 2 limit 1000"""
+
+TEMP_FILES: Final = """select coalesce(sum(f.size), 0)::int8 as bytes
+    from pg_tablespace t, lateral pg_ls_tmpdir(t.oid) f where t.spcname <> 'pg_global'"""
+
+ARCHIVE_WAITING: Final = """select count(*)::int as n, clock_timestamp() as at,
+    pg_size_bytes(current_setting('wal_segment_size')) as segment_bytes
+    from pg_ls_archive_statusdir() where name like '%.ready'"""
 
 WAL: Final = "select wal_records, wal_fpi, wal_buffers_full, stats_reset from pg_stat_wal"
 
@@ -143,12 +180,13 @@ def _position(*, in_recovery: bool) -> str:
 
 
 def senders(*, in_recovery: bool) -> str:
-    """The standbys of this server, without base backups: these have the same rows, and their end is no loss."""
+    """The standbys of this server, without base backups and subscribers: their end is no loss of a standby."""
     return f"""select coalesce(application_name, '') as application_name, state, sync_state,
     pg_wal_lsn_diff({_position(in_recovery=in_recovery)}, replay_lsn)::int8 as lag_bytes,
     extract(epoch from write_lag)::float8 as write_lag_s, extract(epoch from flush_lag)::float8 as flush_lag_s,
-    extract(epoch from replay_lag)::float8 as replay_lag_s, age(backend_xmin) as xmin_age from pg_stat_replication
-    where state is distinct from 'backup' and application_name is distinct from 'pg_basebackup'"""
+    extract(epoch from replay_lag)::float8 as replay_lag_s, age(backend_xmin) as xmin_age from pg_stat_replication r
+    where not exists (select from pg_replication_slots where active_pid = r.pid and slot_type = 'logical')
+      and state is distinct from 'backup' and application_name is distinct from 'pg_basebackup'"""
 
 
 def slots(version: int, *, in_recovery: bool) -> str:
@@ -161,6 +199,18 @@ def slots(version: int, *, in_recovery: bool) -> str:
     age(xmin) as xmin_age, age(catalog_xmin) as catalog_xmin_age,
     {newer if version >= 17 else "null::float8 as inactive_s, null::text as invalidation_reason"}
     from pg_replication_slots"""
+
+
+def subscriptions(version: int) -> str:
+    """Logical subscriptions: whether the worker of each receives, and its errors so far."""
+    counts = "coalesce(e.apply_error_count + e.sync_error_count, 0)" if version >= 15 else "0"
+    stats = "left join pg_stat_subscription_stats e on e.subid = s.oid" if version >= 15 else ""
+    on_error = "s.subdisableonerr" if version >= 15 else "false"
+    main = "w.relid is null and w.leader_pid is null" if version >= 16 else "w.relid is null"
+    return f"""select s.oid::int8 as oid, {_name("s.subname")} as subname, s.subenabled as is_enabled,
+    {on_error} as stops_on_error, {counts}::int8 as errors, {_age_s("w.last_msg_receipt_time")} as msg_age_s
+    from pg_subscription s left join pg_stat_subscription w on w.subid = s.oid and w.pid is not null and {main} {stats}
+    order by 1 limit 1000"""
 
 
 STATEMENTS_COLUMNS: Final = """select n.nspname::text as schema, array_agg(a.attname::text) as columns,

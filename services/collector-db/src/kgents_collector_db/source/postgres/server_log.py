@@ -18,9 +18,19 @@ _PLAIN: Final = re.compile(
     rb"^(?!\t)[^\n]*?\b(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY):  ",
     re.MULTILINE,
 )
-_CSV: Final = re.compile(rb"^\d{4}-\d\d-\d\d [^\n]*?,(WARNING|ERROR|FATAL|PANIC),[0-9A-Z]{5},", re.MULTILINE)
-_JSON: Final = re.compile(rb'^\{[^\n]*?"error_severity":"(WARNING|ERROR|FATAL|PANIC)"', re.MULTILINE)
+_CSV: Final = re.compile(rb"^\d{4}-\d\d-\d\d [^\n]*?,(WARNING|ERROR|FATAL|PANIC),([0-9A-Z]{5}),", re.MULTILINE)
+_JSON: Final = re.compile(
+    rb'^\{[^\n]*?"error_severity":"(WARNING|ERROR|FATAL|PANIC)"(?:,"state_code":"([0-9A-Z]{5})")?', re.MULTILINE
+)
 _BY_SUFFIX: Final = {".csv": _CSV, ".json": _JSON}
+_DISK_FULL, _REJECTED = b"53100", b"53300"
+_CAUSES: Final = {
+    _DISK_FULL: re.compile(rb"(?:WARNING|ERROR|FATAL|PANIC):  [^\n]*: No space left on device$", re.MULTILINE),
+    _REJECTED: re.compile(
+        rb"FATAL:  (?:sorry, too many clients|too many connections for |remaining connection slots)", re.MULTILINE
+    ),
+}
+"""SQLSTATE → the English messages with it, since a plain log does not have the code."""
 
 _Place = tuple[int, int, int]
 """Device, inode and size of a file at one moment."""
@@ -41,6 +51,7 @@ class ServerLog:
         self._file: BinaryIO | None = None
         self._name: Path | None = None
         self._counts: Counter[str] = Counter()
+        self._causes: Counter[bytes] = Counter()
         self._skipped_bytes = 0
         self._seen: dict[Path, _Place] | None = None
 
@@ -60,7 +71,7 @@ class ServerLog:
             return None
         self.fault = ""
         by_severity = {severity.lower(): self._counts[severity] for severity in SEVERITIES}
-        return Messages(by_severity, self._skipped_bytes)
+        return Messages(by_severity, self._causes[_DISK_FULL], self._causes[_REJECTED], self._skipped_bytes)
 
     def close(self) -> None:
         """Close the file."""
@@ -104,7 +115,12 @@ class ServerLog:
         whole = block.rfind(b"\n") + 1
         self._file.seek(whole - len(block), 1)  # an incomplete line is read again with its end
         pattern = _BY_SUFFIX.get(self._name.suffix, _PLAIN)
-        self._counts.update(hit.group(1).decode() for hit in pattern.finditer(block[:whole]))
+        hits = list(pattern.finditer(block, 0, whole))
+        self._counts.update(hit.group(1).decode() for hit in hits)
+        if pattern is _PLAIN:
+            self._causes.update({code: len(text.findall(block, 0, whole)) for code, text in _CAUSES.items()})
+        else:
+            self._causes.update(hit.group(2) for hit in hits if hit.group(2) is not None)
 
 
 def _place(status: os.stat_result) -> _Place:

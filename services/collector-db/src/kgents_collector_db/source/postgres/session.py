@@ -26,7 +26,6 @@ LIMITS: Final = {
     "lock_timeout": "100",
     "idle_in_transaction_session_timeout": "10000",
     "idle_session_timeout": "0",
-    "default_transaction_read_only": "on",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "search_path": "pg_catalog",
@@ -36,7 +35,9 @@ LIMITS: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-"""Session settings, given at login: a SET would be undone by RESET."""
+"""Session settings, given at login: a SET would be undone by RESET. Read-only is set later, see `open_session`."""
+
+READ_ONLY: Final = "set default_transaction_read_only = on"
 
 asyncpg.protocol.Protocol = GuardedProtocol  # `connect` has no parameter for it and reads it there
 
@@ -119,7 +120,23 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
     if (objection := _objection(session, identity, target)) is not None:
         await session.aclose()
         raise UnreachableError(objection)
+    await _make_read_only(session, target)
     return session, identity
+
+
+async def _make_read_only(session: Session, target: PostgresTarget) -> None:
+    """Keep the session from writing. Not given at login, since it would hide whether clients may write.
+
+    And not before it is known that no pooler is between: there the setting would reach other clients.
+    """
+    try:
+        await session.fetch(READ_ONLY)
+    except TimeoutError:
+        session.drop()
+        raise UnreachableError(await failure.of_silence(target)) from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        session.drop()
+        raise UnreachableError(failure.of_connecting(error, target)) from None
 
 
 async def identify(session: Session) -> Identity:

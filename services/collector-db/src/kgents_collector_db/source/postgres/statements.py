@@ -12,7 +12,7 @@ from kgents_collector_db.source.postgres.session import Session
 
 
 class StatementsReader:
-    """Searches the extension at the first poll of a session, and at each medium poll while it is missing."""
+    """Searches the extension at the first poll of a session, and at each medium poll while it is absent."""
 
     def __init__(self) -> None:
         self.state = "unknown"
@@ -25,6 +25,10 @@ class StatementsReader:
     def forget(self) -> None:
         """Start over for a new session, perhaps with another server."""
         self.state, self._view, self._is_due = "unknown", None, True
+
+    def retry(self) -> None:
+        """Try again what the server refused, which is an ERROR in its log each time."""
+        self._is_due |= self._view is None
 
     async def read_sum(self, poll: Poll, session: Session) -> StatementSum | None:
         """Read the section of fast polls."""
@@ -50,7 +54,7 @@ class StatementsReader:
     async def read_all(self, poll: Poll, session: Session, identity: Identity, total: StatementSum | None) -> None:
         """Read the section of medium polls: `last` becomes `before`."""
         if self._view is None or total is None:
-            self._is_due = True  # it may be created meanwhile
+            self._is_due |= self.state in ("absent", "unknown")  # it may be created meanwhile
             return
         rows: list[dict[str, Any]] | None = await poll.rows(session, "statements", self._view.rows)
         statements = poll.converted("statements", rows, tuple[Statement, ...])

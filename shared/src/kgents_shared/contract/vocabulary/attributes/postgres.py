@@ -29,8 +29,18 @@ SETTINGS_PENDING_RESTART: Final = _attribute(
 )
 SHARED_BUFFERS_BYTES: Final = _attribute("kgents.postgresql.shared_buffers_bytes", "`shared_buffers`.")
 SLOTS: Final = _attribute("kgents.postgresql.slots", "Names of its replication slots.")
+SLOTS_IDLE: Final = _attribute(
+    "kgents.postgresql.slots_idle", "Replication slots that no one reads, each with the time since when."
+)
+STANDBYS_EXPECTED: Final = _attribute(
+    "kgents.postgresql.standbys_expected", "Standbys that a primary had within the last day."
+)
+STANDBYS_MISSING_SINCE: Final = _attribute(
+    "kgents.postgresql.standbys_missing_since", "Since when it has fewer than these."
+)
 STANDBYS: Final = _attribute("kgents.postgresql.standbys", "Names of the standbys that are connected.")
 STARTED_AT: Final = _attribute("kgents.postgresql.started_at", "When it was started.")
+UNREAD: Final = _attribute("kgents.postgresql.unread", "Sections of its figures that cannot be read.")
 VISIBILITY: Final = _attribute("kgents.postgresql.visibility", "`full`, or `partial` without the role pg_monitor.")
 
 ATTRIBUTES: Final = tuple(_OURS.declared)

@@ -18,6 +18,8 @@ WAL_DIRECTORY_BYTES: Final = _storage("wal_directory_bytes", "By", "Size of the 
 WAL_BYTES_PER_S: Final = _storage("wal_bytes_per_s", "By/s", "Write-ahead log written.")
 TEMP_BYTES_PER_S: Final = _storage("temp_bytes_per_s", "By/s", "Temporary files written.")
 
+TEMP_FILES_BYTES: Final = _storage("temp_files_bytes", "By", "Temporary files that exist now.")
+
 _replication = _FIELD.section("replication", kinds.DATABASE).figure
 LINK_DOWN_S: Final = _replication("link_down_s", "s", "Since a standby has received nothing from its primary.")
 LAG_S: Final = _replication("lag_s", "s", "Age of what a standby shows; null while it receives nothing.")
@@ -39,6 +41,21 @@ SLOT_RETAINED_RATIO: Final = _replication("slot_retained_ratio", "1", "The same 
 SLOT_SAFE_BYTES: Final = _replication("slot_safe_bytes", "By", "Log that may be written until a slot is lost.")
 SLOT_SAFE_RATIO: Final = _replication("slot_safe_ratio", "1", "The same as a share of `max_slot_wal_keep_size`.")
 SLOT_INACTIVE_S: Final = _replication("slot_inactive_s", "s", "Since no one has read a slot, the longest of all.")
+SLOT_IDLE_S: Final = _replication(
+    "slot_idle_s", "s", "Since no one has read a slot that is not lost, the longest of all, on a primary."
+)
+SLOT_XMIN_RATIO: Final = _replication(
+    "slot_xmin_ratio", "1", "Transactions for which a slot holds vacuum back, of `autovacuum_freeze_max_age`."
+)
+STANDBYS_MISSING: Final = _replication(
+    "standbys_missing", "{standby}", "Standbys fewer than this primary had within the last day."
+)
+STANDBY_MISSING_S: Final = _replication("standby_missing_s", "s", "Since there are fewer.")
+WRITABLE_PRIMARIES: Final = _replication(
+    "writable_primaries",
+    "{server}",
+    "Writable primaries of the same system identifier in its namespace, itself included.",
+)
 
 _section = _FIELD.section(CUSTOM, kinds.DATABASE)
 _custom = _section.figure
@@ -76,6 +93,38 @@ LOCKS: Final = _custom("postgres_locks", "{lock}", "Locks held and waited for.")
 LOCKS_OF_MODE: Final = _section.family("postgres_locks_{mode}", "{lock}", "The same of one mode: `access_exclusive`, …")
 LOCKS_WAITING: Final = _custom("postgres_locks_waiting", "{lock}", "Locks waited for.")
 BLOCKED_SESSIONS: Final = _custom("postgres_blocked_sessions", "{session}", "Sessions blocked by another session.")
+LONG_BLOCKED_SESSIONS: Final = _custom(
+    "postgres_long_blocked_sessions", "{session}", "Sessions that have been blocked for five seconds or longer."
+)
+COMMITS_WAITING: Final = _custom(
+    "postgres_commits_waiting", "{session}", "Sessions whose commit waits for a synchronous standby."
+)
+COMMIT_WAIT_SECONDS: Final = _custom(
+    "postgres_commit_wait_seconds", "s", "How long the longest of these has waited at most."
+)
+READ_ONLY: Final = _custom(
+    "postgres_read_only", "1", "Whether `default_transaction_read_only` keeps clients of a primary from writing."
+)
+DATABASE_CONNECTIONS_RATIO: Final = _custom(
+    "postgres_database_connections_ratio",
+    "1",
+    "Connections as a share of the limit of their database, the most of all.",
+)
+ROLE_CONNECTIONS_RATIO: Final = _custom(
+    "postgres_role_connections_ratio", "1", "Connections as a share of the limit of their role, the most of all."
+)
+SUBSCRIPTIONS: Final = _custom("postgres_subscriptions", "{subscription}", "Logical subscriptions.")
+SUBSCRIPTIONS_FAILING: Final = _custom(
+    "postgres_subscriptions_failing", "{subscription}", "Those that receive nothing, or whose workers fail."
+)
+SUBSCRIPTION_ERRORS: Final = _custom(
+    "postgres_subscription_errors", "{error}", "Errors of the workers of subscriptions since the last pulse."
+)
+TEMP_FILES_RATIO: Final = _custom(
+    "postgres_temp_files_ratio",
+    "1",
+    "Temporary files for each byte of all databases, or of 256 MiB if these are smaller.",
+)
 BLOCKING_ROOTS: Final = _custom("postgres_blocking_roots", "{session}", "Sessions that block others and wait for none.")
 BLOCKED_SECONDS: Final = _custom("postgres_blocked_seconds", "s", "How long the longest blocked session has waited.")
 ADVISORY_WAITING_SESSIONS: Final = _custom(
@@ -158,6 +207,23 @@ SESSIONS_KILLED: Final = _custom(
 ARCHIVING_FAILING: Final = _custom("postgres_archiving_failing", "1", "Whether the last attempt to archive failed.")
 ARCHIVED_AGE_SECONDS: Final = _custom("postgres_archived_age_seconds", "s", "Since a segment was archived.")
 ARCHIVED_SEGMENTS: Final = _custom("postgres_archived_segments", "{segment}", "Segments archived since the last pulse.")
+ARCHIVE_WAITING_SEGMENTS: Final = _custom(
+    "postgres_archive_waiting_segments", "{segment}", "WAL segments that wait to be archived."
+)
+ARCHIVE_WAITING_RATIO: Final = _custom(
+    "postgres_archive_waiting_ratio", "1", "The same in multiples of `max_wal_size`."
+)
+LOG_ERROR_RATIO: Final = _custom(
+    "postgres_log_error_ratio", "1", "Errors in the server's log for each transaction, if there are 20 or more."
+)
+LOG_DISK_FULL: Final = _custom(
+    "postgres_log_disk_full", "{message}", "Messages of a full disk in the server's log since the last pulse."
+)
+LOG_REJECTED_LOGINS: Final = _custom(
+    "postgres_log_rejected_logins",
+    "{message}",
+    "Logins rejected for a connection limit, in the log since the last pulse.",
+)
 LOG_MESSAGES: Final = _section.family(
     "postgres_log_{severity}s", "{message}", "Messages in the server's log since the last pulse, by severity."
 )
