@@ -34,8 +34,9 @@ class PgbouncerServer(OwnProcess):
     def _write(self) -> None:
         settings = {
             "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "", "auth_type": "scram-sha-256",
-            "auth_file": self.directory / "users", "stats_users": "kgents", "pool_mode": "transaction",
-            "logfile": self.directory / "log", "server_tls_sslmode": "disable", **self._settings,
+            "auth_file": self.directory / "users", "stats_users": "kgents", "admin_users": "root",
+            "pool_mode": "transaction", "logfile": self.directory / "log",
+            "server_tls_sslmode": "disable", **self._settings,
         }  # fmt: skip
         lines = [f"{name} = {value}" for name, value in settings.items()]
         (self.directory / "pgbouncer.ini").write_text(

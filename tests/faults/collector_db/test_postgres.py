@@ -409,18 +409,43 @@ async def test_a_lost_session_in_another_database_does_not_fail_the_poll(postgre
     assert any("the connection was lost" in fault for fault in second.sample.faults)
 
 
-async def test_a_name_in_another_encoding_loses_only_its_section(postgres: PostgresServer) -> None:
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
+async def test_a_name_in_another_encoding_loses_no_section(postgres: PostgresServer, encoding: str) -> None:
+    """Seen from a database that checks what it sends, and from one that does not."""
     await postgres.sql("create database caf")
     await postgres.sql("create database ascii encoding 'SQL_ASCII' template template0 locale 'C'")
     await postgres.sql(
         r"update pg_database set datname = convert_from('\x636166e9', 'SQL_ASCII') where datname = 'caf'",
         database="ascii",
     )
-    async with watched(postgres) as polls:
-        polled = await polls.poll()
+    database = {"UTF8": "postgres", "SQL_ASCII": "ascii"}[encoding]
+    log_before = postgres.log.read_text(errors="replace")
+    async with watched(postgres, database=database) as polls:
+        polled = await polls.repeat(4)
     assert polled.phase == ("healthy", "")
-    assert polled.sample.databases is None
-    assert [fault for fault in polled.sample.faults if fault.startswith("databases:")]
+    assert polled.sample.faults == ()
+    assert r"caf\xe9" in [each.datname for each in polled.sample.databases]
+    assert polled.entity.attributes["kgents.postgresql.databases"] == ["ascii", "postgres"]
+    assert "ERROR" not in postgres.log.read_text(errors="replace")[len(log_before) :]
+
+
+async def test_a_section_that_is_refused_is_not_healthy_and_not_asked_for_at_every_poll(
+    postgres: PostgresServer,
+) -> None:
+    async with watched(postgres) as polls:
+        assert (await polls.repeat(2)).health.level == "healthy"
+        await postgres.sql("revoke execute on function pg_current_wal_lsn() from public")
+        for _ in range(6):
+            polled = await polls.poll("fast")
+        refusals = postgres.log.read_text().count("ERROR:  permission denied for function pg_current_wal_lsn")
+        assert refusals == len([each for each in polled.sample.faults if "GRANT" in each]) == 3
+        assert polled.health.level == "unknown"
+        assert polled.checks == ["KG-347"]
+        assert polled.entity.attributes["kgents.postgresql.unread"] == ["position", "senders", "slots"]
+        await postgres.sql("grant execute on function pg_current_wal_lsn() to public")
+        polled = await polls.repeat(2)
+    assert polled.sample.faults == ()
+    assert polled.health.level == "healthy"
 
 
 async def test_a_standby_that_only_replays_an_archive_has_no_link_down(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, Unreachable, section
-from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Totals
+from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Pooled, Totals
 from kgents_collector_db.mapping.place import place, runs_on
 from kgents_collector_db.mapping.seen import kept, not_seen
 from kgents_shared.contract.address import join
@@ -97,8 +97,26 @@ def _pool(sample: PgbouncerSample) -> Pool:
     )
 
 
-def _maxwait_s(sample: PgbouncerSample) -> float:
-    return max((each.maxwait + each.maxwait_us / 1e6 for each in sample.pools), default=0.0)
+def _longest_s(pools: Iterable[Pooled]) -> float:
+    return max((each.wait_s for each in pools), default=0.0)
+
+
+def _paused(sample: PgbouncerSample) -> list[Pooled]:
+    """The pools whose database an operator has paused."""
+    names = {each.name for each in sample.databases if each.paused}
+    return [each for each in sample.pools if each.database in names]
+
+
+def _cut_off(sample: PgbouncerSample) -> list[Pooled]:
+    """The pools whose clients wait, since no connection to their server can be had."""
+    paused = _paused(sample)
+    return [each for each in sample.pools if each.wait_s >= WAITING_S and not each.has_server and each not in paused]
+
+
+def _exhausted(sample: PgbouncerSample) -> list[Pooled]:
+    """The pools whose server connections are all in use, if anyone waits."""
+    others = [*_paused(sample), *_cut_off(sample)]
+    return [each for each in sample.pools if each not in others]
 
 
 WAITING_S: Final = 1.0
@@ -109,9 +127,11 @@ FULL_RATIO: Final = 0.95
 def _cause(sample: PgbouncerSample) -> str:
     if (_ratio(sample) or 0.0) >= FULL_RATIO:
         return "connections"
+    if _cut_off(sample):
+        return "server unreachable"
     if any(each.paused or each.disabled for each in sample.databases):
         return "paused"
-    return "clients waiting" if _maxwait_s(sample) >= WAITING_S else ""
+    return "clients waiting" if _longest_s(sample.pools) >= WAITING_S else ""
 
 
 def _phase(sample: PgbouncerSample) -> str:
@@ -159,7 +179,10 @@ def _custom(sample: PgbouncerSample) -> Figures:
         figure.CLIENTS: float(_clients(sample)),
         figure.CLIENTS_RATIO: _ratio(sample),
         figure.CLIENTS_WAITING: float(sum(each.cl_waiting for each in sample.pools)),
-        figure.MAXWAIT_SECONDS: _maxwait_s(sample),
+        figure.MAXWAIT_SECONDS: _longest_s(sample.pools),
+        figure.EXHAUSTED_WAIT_SECONDS: _longest_s(_exhausted(sample)),
+        figure.PAUSED_WAIT_SECONDS: _longest_s(_paused(sample)),
+        figure.POOLS_CUT_OFF: float(len(_cut_off(sample))),
         figure.SERVERS_ACTIVE: float(sum(each.sv_active for each in sample.pools)),
         figure.SERVERS_IDLE: float(sum(each.sv_idle + each.sv_used + each.sv_tested for each in sample.pools)),
         figure.SERVERS_LOGIN: float(sum(each.sv_login for each in sample.pools)),

@@ -23,6 +23,16 @@ class Pooled(Struct, frozen=True):
     maxwait_us: int = 0
     """Wait of the first client in the queue: whole seconds, and the remaining microseconds."""
 
+    @property
+    def wait_s(self) -> float:
+        """Seconds that the first client in the queue has waited."""
+        return self.maxwait + self.maxwait_us / 1e6
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it has a connection to its server that is not still logging in."""
+        return self.sv_active + self.sv_idle + self.sv_used + self.sv_tested > 0
+
 
 class Fronted(Struct, frozen=True):
     """`SHOW DATABASES`: one database behind the pooler."""
