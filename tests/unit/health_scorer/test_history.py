@@ -4,9 +4,9 @@ import pytest
 
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
+from kgents_shared.contract.vocabulary.attributes import docker, kubernetes, otel
 from support.alert_log import AlertLog
-from support.health_inputs import POD, Watch, at, entity, pulse
+from support.health_inputs import POD, Watch, at, entity
 from support.restarted import restarted
 
 pytestmark = pytest.mark.unit
@@ -155,19 +155,50 @@ def test_a_pod_in_a_crash_loop_that_is_deleted_ends_its_alert_at_once() -> None:
     assert life.watch.health().level == "healthy"
 
 
-def test_restarts_of_a_docker_container_are_counted_by_its_pulses() -> None:
+def docker_container(at_s: float, restarts: int, status: str, reason: str, **more: Value) -> TopologyEntity:
+    attributes = {docker.RESTART_COUNT: restarts, **{f"kgents.docker.{name}": value for name, value in more.items()}}
+    return entity(CONTAINER, status, reason, uid="c1", attributes=attributes, at_s=at_s)
+
+
+def test_a_docker_container_that_is_restarted_every_15_s_is_one_alert() -> None:
     watch, log = Watch(), AlertLog()
-    log.note(0, watch.entity(entity(CONTAINER, uid="c1")))
     for restarts in range(60):
         at_s = restarts * 15.0
-        log.note(at_s, watch.pulse(pulse(at_s, CONTAINER, source="docker", uid="c1", custom={"restarts": restarts})))
+        log.note(at_s, watch.entity(docker_container(at_s, restarts, "running", ""), at_s))
         is_looping = restarts % 4 == 3
         status = ("failed", "CrashLoopBackOff") if is_looping else ("running", "")
-        log.note(at_s + 5, watch.entity(entity(CONTAINER, *status, uid="c1", at_s=at_s + 5), at_s + 5))
+        log.note(at_s + 5, watch.entity(docker_container(at_s + 5, restarts, *status), at_s + 5))
     assert log.counts == {("KG-020", "firing"): 1}
     # A recreated container is another one, and counts from zero.
     log.note(1_000, watch.entity(entity(CONTAINER, uid="c2", at_s=1_000), 1_000))
     assert log.counts == {("KG-020", "firing"): 1, ("KG-020", "resolved"): 1}
+
+
+def test_a_docker_container_that_the_kernel_killed_runs_out_of_memory() -> None:
+    watch = Watch()
+    watch.entity(docker_container(0, 0, "running", ""))
+    killed = {"oom_killed_at": "2026-01-01T00:09:58Z", "finished_at": "2026-01-01T00:10:00Z"}
+    watch.entity(docker_container(600, 0, "pending", "OOMKilled", exit_code=137, **killed), 600)
+    assert watch.states(CONTAINER) == {"KG-021": "firing"}
+    watch.entity(docker_container(601, 1, "running", "", **killed), 601)
+    assert watch.health(CONTAINER).text == (
+        "Warning: container shop/web runs out of memory: restarted 1 time in 1 h, last: OOMKilled."
+    )
+    # A later end has another cause.
+    later = killed | {"finished_at": "2026-01-01T00:20:00Z"}
+    watch.entity(docker_container(1_200, 4, "running", "", **later), 1_200)
+    assert watch.checks(CONTAINER) == ["KG-020", "KG-021"]
+
+
+def test_a_container_that_its_engine_gave_up_is_one_alert() -> None:
+    watch, log = Watch(), AlertLog()
+    log.note(0, watch.entity(docker_container(0, 0, "running", "")))
+    log.note(10, watch.entity(docker_container(10, 3, "failed", "Error", exit_code=1), 10))
+    assert (watch.checks(CONTAINER), log.counts) == (["KG-001", "KG-020"], {("KG-020", "firing"): 1})
+    assert watch.published.alerts[CONTAINER, "KG-020"].severity == "critical"
+    for at_s in (909, 910):
+        log.note(at_s, watch.tick(at_s))
+    assert watch.states(CONTAINER) == {"KG-020": "resolved", "KG-001": "firing"}
 
 
 def test_a_status_that_comes_and_goes_is_one_alert_from_the_third_time_on() -> None:

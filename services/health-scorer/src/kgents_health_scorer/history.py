@@ -12,7 +12,7 @@ from msgspec import structs
 
 from kgents_health_scorer import recurrence, score
 from kgents_health_scorer.checks.check import Check, GradedCheck, RestartCheck, State
-from kgents_health_scorer.checks.restarts import last_exit
+from kgents_health_scorer.checks.restarts import last_exit, restarts_of
 from kgents_health_scorer.score import Band
 from kgents_health_scorer.verdict import Checks, Finding
 from kgents_shared.contract.entity import Ref
@@ -87,12 +87,11 @@ class History:
         self.incarnation = incarnation
 
     def count_restarts(
-        self, total: int | None, ref: Ref, state: State, checks: Checks, now: datetime, calm: timedelta, evidence: str
+        self, ref: Ref, state: State, checks: Checks, now: datetime, calm: timedelta, evidence: str
     ) -> Iterator[Finding]:
         """The findings of restarts.
 
         Args:
-            total: how often it has been restarted, as its source counts.
             ref: the entity.
             state: its state.
             checks: those that apply to it.
@@ -100,6 +99,7 @@ class History:
             calm: how long it must run without another restart.
             evidence: the message that shows it.
         """
+        total = restarts_of(state.entity)
         times = max(0, total - self.restarts) if total is not None and self.restarts is not None else 0
         self.restarts = total if total is not None else self.restarts
         for check in checks.restarts:

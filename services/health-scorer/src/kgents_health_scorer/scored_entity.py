@@ -12,9 +12,8 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck, custom
+from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck
 from kgents_health_scorer.checks.kubernetes import lost_service
-from kgents_health_scorer.checks.restarts import restarts_of
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.history import History
@@ -29,7 +28,6 @@ from kgents_shared.contract.pulse import ALL, Pulse
 from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
-from kgents_shared.contract.vocabulary.figures.docker import RESTARTS
 
 MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
@@ -129,8 +127,6 @@ class ScoredEntity:
         source.deadline = now + MISSED * timedelta(seconds=interval_s)
         source.evidence = evidence
         source.is_read |= ALL not in pulse.unread
-        if isinstance(restarts := custom(pulse, RESTARTS), int | float):
-            source.restarts = int(restarts)
         self.now = max(self.now, now)
         patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
@@ -218,8 +214,7 @@ class ScoredEntity:
             if (finding := self._sample(check, sources.values())) is not None:
                 findings.append(finding)
         findings = self.history.settle(findings, self.ref, state, checks, self.now, calm)
-        total = self._restarts(entity, sources.values())
-        restarts = self.history.count_restarts(total, self.ref, state, checks, self.now, calm, self._entity_evidence)
+        restarts = self.history.count_restarts(self.ref, state, checks, self.now, calm, self._entity_evidence)
         findings = restarted(findings, [*restarts])
         self.due = self._next_change(state, checks, sources.values(), calm)
         return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
@@ -254,12 +249,6 @@ class ScoredEntity:
         """The checks that are judged by its figures."""
         sources = self._sources_of_this_incarnation().values()
         return frozenset(check_id for each in sources for check_id in each.windows)
-
-    @staticmethod
-    def _restarts(entity: TopologyEntity, sources: Iterable[Source]) -> int | None:
-        counts = [each.restarts for each in sources if each.restarts is not None]
-        own = restarts_of(entity)
-        return own if own is not None else max(counts, default=None)
 
     def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[UnknownFigure]:
         """Which figures are not known any more by which something was found, and since when."""

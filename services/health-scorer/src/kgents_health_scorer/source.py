@@ -6,7 +6,7 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 class Source:
     """One source of pulses of an entity, and the last of them."""
 
-    __slots__ = ("deadline", "evidence", "is_read", "restarts", "timestamp", "uid", "windows")
+    __slots__ = ("deadline", "evidence", "is_read", "timestamp", "uid", "windows")
 
     def __init__(self, uid: str, evidence: str) -> None:
         self.uid = uid
@@ -14,7 +14,6 @@ class Source:
         self.timestamp = LONG_AGO
         self.deadline = LONG_AGO  # silent from then on
         self.is_read = False  # whether a pulse said which figures there are
-        self.restarts: int | None = None  # how often it was restarted, if a pulse says so
         self.windows: dict[str, Window] = {}  # by check
 
     @property

@@ -48,9 +48,9 @@ def entity(
     aliases: Iterable[str] = (),
     connections: Iterable[Connection] = (),
 ) -> Entity:
-    """The entity of an object. One that waits for its finalizers is terminating, whatever its status."""
-    if metadata.deletion_timestamp is not None and status[0] not in ("failed", "succeeded", "unknown"):
-        status = _TERMINATING
+    """The entity of an object. One that waits for its finalizers is terminating; one that is over keeps its status."""
+    if metadata.deletion_timestamp is not None:
+        status = status if status[0] in ("failed", "succeeded", "unknown") else _TERMINATING
         attributes = attributes | {attribute.DELETION_GRACE_PERIOD: metadata.deletion_grace_period_seconds}
     return Entity(
         ref=ref_of(metadata, kind, scope),

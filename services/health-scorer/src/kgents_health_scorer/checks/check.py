@@ -22,7 +22,7 @@ from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
 from kgents_shared.contract.vocabulary.kinds import KindName
 
@@ -91,7 +91,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_ending(self) -> bool:
         """Whether it stops as desired, or no longer counts: then nothing of it is a failure."""
-        return self.entity.status in ("terminating", "succeeded") or is_past(self.entity, self.kin)
+        is_deleted = kubernetes.DELETION_GRACE_PERIOD in self.entity.attributes
+        return is_deleted or self.entity.status in ("terminating", "succeeded") or is_past(self.entity, self.kin)
 
     @property
     def may_restart(self) -> bool:
@@ -113,7 +114,9 @@ def is_past(entity: TopologyEntity, kin: Kin) -> bool:
     """
     if kin.pod is not None:
         is_over = kin.pod.attributes.get(otel.K8S_POD_STATUS_PHASE) in ("Failed", "Succeeded")
-        return kin.pod.status in ("terminating", "succeeded") or (is_over and kin.controller is not None)
+        is_deleted = kubernetes.DELETION_GRACE_PERIOD in kin.pod.attributes
+        is_ending = is_deleted or kin.pod.status in ("terminating", "succeeded")
+        return is_ending or (is_over and kin.controller is not None)
     if entity.ref.kind == kinds.JOB and entity.status == "failed":
         return last_run(kin.jobs) not in (None, entity)
     return False

@@ -4,6 +4,7 @@ What they find lasts until the entity has run without another restart for the ca
 runs between two crashes, and is not well then.
 """
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer.checks.check import Check, RestartCheck, State, Thresholds
@@ -12,8 +13,10 @@ from kgents_shared.contract.vocabulary.attributes import docker, kubernetes, ote
 
 CRASH_LOOP: Final = "CrashLoopBackOff"
 OOM_KILLED: Final = "OOMKilled"
+OOM_EXIT: Final = timedelta(seconds=30)
+"""How long a container may take to end after the kernel has killed a process of it."""
 
-_COUNTS: Final = (otel.K8S_CONTAINER_RESTART_COUNT, kubernetes.POD_RESTART_COUNT)
+_COUNTS: Final = (otel.K8S_CONTAINER_RESTART_COUNT, kubernetes.POD_RESTART_COUNT, docker.RESTART_COUNT)
 _EXIT_CODES: Final = (
     kubernetes.CONTAINER_STATUS_LAST_TERMINATED_EXIT_CODE,
     kubernetes.POD_STATUS_LAST_TERMINATED_EXIT_CODE,
@@ -42,9 +45,14 @@ def last_exit(entity: TopologyEntity) -> str:
 
 def _last_reason(entity: TopologyEntity) -> str:
     reason = next((str(entity.attributes[name]) for name in _REASONS if name in entity.attributes), "")
-    if entity.attributes.get(docker.OOM_KILLED):
-        return OOM_KILLED
-    return reason or (entity.reason if entity.reason == OOM_KILLED else "")
+    return reason or (OOM_KILLED if entity.reason == OOM_KILLED or _was_killed_at_the_end(entity) else "")
+
+
+def _was_killed_at_the_end(entity: TopologyEntity) -> bool:
+    """Of a container of an engine: whether the kernel killed a process of it just before its last run ended."""
+    times = (entity.attributes.get(name) for name in (docker.OOM_KILLED_AT, docker.FINISHED_AT))
+    killed_at, finished_at = (datetime.fromisoformat(each) if isinstance(each, str) else None for each in times)
+    return killed_at is not None and finished_at is not None and killed_at > finished_at - OOM_EXIT
 
 
 def _was_killed(entity: TopologyEntity) -> bool:
@@ -52,8 +60,9 @@ def _was_killed(entity: TopologyEntity) -> bool:
 
 
 def _is_killed(state: State) -> bool:
-    # One that is not restarted has failed for good (KG-001).
-    return state.word == OOM_KILLED and state.may_restart and not state.is_ending
+    # One that is not restarted has failed for good (KG-001); an engine's waits for its restart.
+    is_restarted = state.may_restart or state.entity.status == "pending"
+    return state.word == OOM_KILLED and is_restarted and not state.is_ending
 
 
 def _is_looping(state: State) -> bool:

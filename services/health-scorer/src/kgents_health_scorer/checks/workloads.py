@@ -16,11 +16,12 @@ _READY_OF: Final[dict[str, tuple[AttributeName, AttributeName]]] = {
     kinds.REPLICASET: (kubernetes.REPLICASET_READY_PODS, otel.K8S_REPLICASET_DESIRED_PODS),
     kinds.STATEFULSET: (otel.K8S_STATEFULSET_READY_PODS, otel.K8S_STATEFULSET_DESIRED_PODS),
     kinds.DAEMONSET: (otel.K8S_DAEMONSET_READY_NODES, otel.K8S_DAEMONSET_DESIRED_SCHEDULED_NODES),
+    kinds.SERVICE: (kubernetes.SERVICE_READY_ENDPOINTS, kubernetes.SERVICE_ENDPOINTS),
 }
 
 
 def ready_of(entity: TopologyEntity) -> tuple[int, int] | None:
-    """How many pods of a workload are ready, and how many it wants; None for other kinds."""
+    """How many pods of a workload are ready, and how many it wants; of a Service endpoints; None for other kinds."""
     if (names := _READY_OF.get(entity.ref.kind)) is None:
         return None
     ready, desired = (entity.attributes.get(name) for name in names)
