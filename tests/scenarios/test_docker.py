@@ -1,9 +1,11 @@
 """Docker: what stops by itself, what is stopped, and what is started again and again."""
 
+from itertools import pairwise
+
 import pytest
 
 from support.story import Story, critical, warning
-from support.story_docker import container, uses
+from support.story_docker import container, died, removed, stopped, uses
 
 pytestmark = pytest.mark.scenarios
 
@@ -11,19 +13,82 @@ MIB = 1024**2
 WEB = "container web"
 
 
-def test_docker_stop_raises_nothing() -> None:
+@pytest.mark.parametrize("exit_code", [0, 137, 143])
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_a_container_that_is_stopped_raises_nothing_however_it_ends(exit_code: int, policy: str) -> None:
     story = Story()
-    story.at("0s", container("web"))
-    story.at("10m", container("web", "exited", started="before", exit_code=143, ended_s=0))
+    story.at("0s", container("web", policy=policy))
+    story.at("10m", stopped("web", exit_code=exit_code, policy=policy))
+    story.expect(until="30m")
+
+
+def test_compose_recreates_a_container_that_does_not_listen_to_its_signal() -> None:
+    story = Story()
+    story.at("0s", container("web", policy="no"))
+    story.at("10m", stopped("web", exit_code=137, policy="no"))
+    story.at("10m2s", removed("web"))
+    story.at("10m3s", container("web", policy="no", incarnation=2))
     story.expect(until="30m")
 
 
 def test_a_container_that_fails_and_is_started_by_hand() -> None:
     story = Story()
     story.at("0s", container("web", policy="no"))
-    story.at("10m", container("web", "exited", started="before", exit_code=1, ended_s=0, policy="no"))
+    story.at("10m", died("web", exit_code=1, policy="no"))
     story.at("20m", container("web", policy="no"))
     story.expect(critical("KG-001", WEB, "10m", "20m"), until="30m")
+
+
+def test_a_container_that_is_killed_from_outside_has_failed() -> None:
+    story = Story()
+    story.at("0s", container("web", policy="no"))
+    story.at("10m", died("web", exit_code=137, policy="no"))
+    story.expect(critical("KG-001", WEB, "10m"), until="30m", health="critical")
+
+
+def test_a_job_that_ends_well_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", container("backup", policy="no"))
+    story.at("10m", died("backup", exit_code=0, policy="no"))
+    story.expect(until="2h")
+
+
+def test_a_crash_loop_of_half_an_hour_is_one_alert_that_ends_after_a_calm() -> None:
+    story = Story()
+    story.at("0s", container("web"))
+    for restarts, at_s in enumerate(story.every("15s", since="10m", until="40m"), start=1):
+        story.at(at_s, container("web", "restarting", started="before", ended_s=0, exit_code=1, restarts=restarts))
+        story.at(at_s + 7, container("web", ended_s=7, restarts=restarts))
+    found = story.run("2h").fired
+    assert {(each.check, each.entity) for each in found} == {("KG-020", WEB)}
+    assert found[-1].until_s is not None
+    assert all(one.until_s == other.since_s for one, other in pairwise(found))  # it only becomes worse
+
+
+@pytest.mark.xfail(reason="health-scorer does not read when a container was last killed for its memory")
+def test_a_container_that_is_killed_for_its_memory_and_restarted_is_one_alert() -> None:
+    story = Story()
+    story.at("0s", container("web"))
+    story.at("10m", died("web", "restarting", exit_code=137, is_out_of_memory=True))
+    story.at("10m1s", container("web", restarts=1, ended_s=1))
+    found = story.run("1h").fired
+    assert {(each.check, each.entity) for each in found} == {("KG-021", WEB)}
+    assert found[-1].until_s is not None
+
+
+def test_a_container_that_fails_its_health_check() -> None:
+    story = Story()
+    story.at("0s", container("web", health="healthy"))
+    story.at("10m", container("web", health="unhealthy", started="before"))
+    story.at("20m", container("web", health="healthy", started="before"))
+    story.expect(critical("KG-001", WEB, "10m", "20m"), until="30m")
+
+
+def test_a_container_that_needs_a_minute_to_become_healthy_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", container("web", health="starting"))
+    story.at("1m", container("web", health="healthy", started="before"))
+    story.expect(until="30m")
 
 
 def test_a_container_near_its_memory_limit() -> None:

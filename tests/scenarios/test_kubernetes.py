@@ -5,7 +5,6 @@ import pytest
 from support.story import Story, critical, warning
 from support.story_kubernetes import (
     app,
-    crash_looping,
     node,
     ready,
     starting,
@@ -70,13 +69,3 @@ def test_memory_near_its_limit() -> None:
     story.at("10m", uses("web-1", memory="230Mi"))
     story.at("20m", uses("web-1", memory="100Mi"))
     story.expect(warning("KG-101", "container shop/web-1/main", "10m30s", "21m"), until="1h")
-
-
-def test_a_pod_that_crashes_for_an_hour_is_one_alert() -> None:
-    story = Story()
-    rest = [ready(f"web-{n}") for n in range(2, 11)]
-    story.at("0s", app("web", ready("web-1"), *rest))
-    for restarts, at_s in enumerate(story.every("2m", since="5m", until="1h5m"), start=1):
-        story.at(at_s, app("web", crash_looping("web-1", restarts), *rest))
-        story.at(at_s + 60, app("web", ready("web-1", restarts=restarts), *rest))
-    story.expect(warning("KG-020", "pod shop/web-1", "5m", "1h19m"), until="3h")

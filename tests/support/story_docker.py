@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kgents_collector_docker.answers import Container, Info, Inventory, Stats
+from kgents_collector_docker.answers import Container, EngineEvent, Info, Inventory, Stats
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.pulse import Sample, of_engine, pulses, samples
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
+from kgents_collector_docker.source.ends import Ends
 from kgents_shared.contract.facts import Facts
 from support.story_world import CLUSTER, Step, World
 
@@ -29,6 +30,7 @@ class Engine:
         """Name → what the engine answers about it."""
         self.stats: dict[str, tuple[int, float]] = {}
         """Name → bytes in memory, share of a core."""
+        self._ends = Ends()
         self._before: dict[str, Sample] = {}
         self._polled_s = float("-inf")
 
@@ -59,7 +61,13 @@ class Engine:
     def _inventory(self) -> Inventory:
         found = [msgspec.convert(each, Container) for each in self.containers.values()]
         info = Info("engine-id", HOST, ncpu=4, mem_total=8 * 1024**3)
-        return Inventory(info, {each.id: each for each in found}, {}, {}, {})
+        return Inventory(info, {each.id: each for each in found}, {}, {}, {}, ends=self._ends.known)
+
+    def notice(self, name: str, action: str, **attributes: str) -> None:
+        """The engine reports an event of a container."""
+        actor = {"ID": self.containers[name]["Id"], "Attributes": {"name": name, **attributes}}
+        raw = {"Type": "container", "Action": action, "Actor": actor, "timeNano": self._world.now_ns}
+        self._ends.add(msgspec.convert(raw, EngineEvent))
 
     def _scope(self) -> Scope:
         return Scope(CLUSTER, "", HOST, self._world.now)
@@ -156,5 +164,35 @@ def uses(name: str, *, memory: int, cores: float = 0.01) -> Step:
 
     def step(world: World) -> None:
         Engine.of(world).stats[name] = memory, cores
+
+    return step
+
+
+def stopped(name: str, *, exit_code: int = 0, **more: Any) -> Step:
+    """`docker stop`, Compose or Swarm ends a container: 143 or 0 if it listens, 137 if it is killed in the end."""
+
+    def step(world: World) -> None:
+        engine = Engine.of(world)
+        engine.notice(name, "kill", signal="15")
+        if exit_code == 137:
+            engine.notice(name, "kill", signal="9")
+        engine.notice(name, "die", exitCode=str(exit_code))
+        engine.notice(name, "stop")
+        container(name, "exited", started="before", ended_s=0, exit_code=exit_code, **more)(world)
+
+    return step
+
+
+def died(name: str, status: str = "exited", *, exit_code: int, is_out_of_memory: bool = False, **more: Any) -> Step:
+    """A container ends by itself, or is killed from outside; `restarting`: its policy starts it again."""
+
+    def step(world: World) -> None:
+        engine = Engine.of(world)
+        if is_out_of_memory:
+            engine.notice(name, "oom")
+        engine.notice(name, "die", exitCode=str(exit_code))
+        container(
+            name, status, started="before", ended_s=0, exit_code=exit_code, is_out_of_memory=is_out_of_memory, **more
+        )(world)
 
     return step

@@ -2,7 +2,7 @@
 
 - What a pod and its containers have in common (they fail, wait, restart) is an alert of the pod.
 - That a workload waits for its pods is an alert of them, if there are any.
-- A figure is an alert of the container that it is measured of.
+- A figure is an alert of the container that it is measured of, also when it is not known any more.
 - A failed run is an alert of its CronJob.
 - One pod of several is never critical: its workload serves on. That none is ready is a finding of the workload.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import structs
 
 from kgents_health_scorer.checks.check import Kin, SampleCheck
-from kgents_health_scorer.checks.status import FAILED, PENDING
+from kgents_health_scorer.checks.status import FAILED, PENDING, UNKNOWN
 from kgents_health_scorer.family import is_replicated
 from kgents_health_scorer.score import Band, within
 from kgents_health_scorer.verdict import Finding
@@ -46,7 +46,7 @@ def _with_severity(finding: Finding, severity: float) -> Finding:
 def _is_covered(finding: Finding, kind: str, kin: Kin) -> bool:
     match kind:
         case kinds.CONTAINER:
-            return kin.pod is not None and not isinstance(finding.check, SampleCheck)
+            return kin.pod is not None and not isinstance(finding.check, SampleCheck) and finding.check.id != UNKNOWN
         case kinds.POD:
             return finding.check.id in kin.measured
         case kinds.JOB if kin.controller is not None:
