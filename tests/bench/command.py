@@ -18,9 +18,9 @@ import uvloop
 from bench import databases, docker, kubernetes, latency, publish, relay, snapshot, start
 from bench.figures import Figure, as_json, as_table
 from bench.run import Run
+from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.sections import LogConfig
-from kgents_shared.runtime.service import _calm_collector
 
 BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "publish": publish.bench,
@@ -39,7 +39,7 @@ HOTTEST: Final = 15
 def main() -> int:
     arguments = _arguments()
     setup_logging(LogConfig(level="warning"), service="bench")
-    _calm_collector()  # what runs in this process runs as it does in a service
+    calm_collector()  # what runs in this process runs as it does in a service
     with tempfile.TemporaryDirectory(prefix="kgents-bench-") as directory:
         if arguments.profile:
             _profile(arguments.profile, Path(directory))

@@ -31,9 +31,10 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.sections import LogConfig, TelemetryConfig
-from kgents_shared.runtime.service import Context, _calm_collector, serve
+from kgents_shared.runtime.service import Context, serve
 from kgents_shared.runtime.telemetry import Telemetry
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import select
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("more", nargs="*")
     arguments = parser.parse_args()
     setup_logging(LogConfig(level="warning"), service="bench")
-    _calm_collector()  # as `serve` does; the bare clients have the benefit of it, too
+    calm_collector()  # as `serve` does; the bare clients have the benefit of it, too
     profile = cProfile.Profile(time.process_time)  # waiting costs no CPU time
     if arguments.profile:
         profile.enable()

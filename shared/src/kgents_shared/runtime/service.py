@@ -7,7 +7,6 @@ conflict are one path.
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -35,6 +34,7 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.clock import Clock, SystemClock, unix_ns
+from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.heartbeat import Status, beat
 from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.probes import Probes
@@ -170,7 +170,7 @@ def serve(
         print(error, hint, sep="\n", file=sys.stderr)  # noqa: T201 - the logs are not set up yet, and a person must read this
         return EXIT_CONFIG
     setup_logging(common.log, service=service.name, no_color=bool(environ.get("NO_COLOR")))
-    _calm_collector()
+    calm_collector()
     exit_code = EXIT_FAILED
     try:
         exit_code = uvloop.run(_serve(service, common, section))
@@ -181,15 +181,6 @@ def serve(
     except* Exception:  # noqa: BLE001 - the last line of defence: log it like everything else, and let the process end
         _log.exception("service_failed")
     return exit_code
-
-
-def _calm_collector() -> None:
-    """Let the garbage collector run less often.
-
-    A service holds a hundred thousand messages that live long and form no cycles; with Python's own thresholds its
-    passes over them cost more than all work on a change.
-    """
-    gc.set_threshold(50_000, 20, 50)
 
 
 async def _serve(service: Service[C], common: configuration.CommonConfig, section: C) -> int:
