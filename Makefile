@@ -9,6 +9,8 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 # The machine's own certificates: behind a company's proxy uv's bundled ones are not enough.
 export UV_SYSTEM_CERTS ?= true
+# As pip does: a program that finds no bytecode compiles all it imports at each start, which doubles its cost.
+export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
@@ -34,6 +36,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(M
 	@echo "setup: making $(VENV) match requirements.lock"
 	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@$(BIN)/python -m compileall -q $(foreach m,$(MEMBERS),$(m)/src)
 	@touch $@
 
 up: setup ## the whole pipeline on this machine: embedded NATS, every service, a live view (Ctrl-C ends it)

@@ -299,3 +299,26 @@ async def test_every_answer_is_also_json_and_yaml(command: list[str], shop: Clie
 
 def _json(ref: object) -> bytes:
     return json.dumps({name: getattr(ref, name) for name in ("cluster", "kind", "name", "namespace")}).encode()
+
+
+@pytest.mark.parametrize(
+    ("words", "health"),
+    [
+        (("path", "cart-7f", "n3"), []),
+        (("impact", "node", "n3"), []),
+        (("describe", "pod", "cart-7f"), ["kgents.health.prod.pod.shop.cart-7f"]),
+        (("impact", "node", "n3", "--level", "critical,healthy,warning,unknown"), ["kgents.health.*.*.*.*"]),
+    ],
+)
+async def test_only_the_health_that_is_asked_for_is_read(
+    words: tuple[str, ...], health: list[str], shop: Client, kgents: Kgents
+) -> None:
+    created = await shop.subscribe("$JS.API.CONSUMER.CREATE.KGENTS_HEALTH.>")
+    code, _, err = await kgents(*words)
+    assert code == 0, err
+    await shop.flush()
+    asked = [await created.next_msg() for _ in range(created.pending_msgs)]
+    config = [json.loads(each.data)["config"] for each in asked]
+    found = [each.get("filter_subjects") or [each["filter_subject"]] for each in config]
+    # `describe` also shows how the entity changed, which it reads with another consumer.
+    assert {filter_ for filters in found for filter_ in filters} == set(health)

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from kgents_cli.lazy import put_off
 from kgents_cli.suggestion import did_you_mean
 from kgents_shared.contract.errors import ConfigError, KgentsError, NotFoundError
+from kgents_shared.runtime.garbage import calm_collector
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -49,7 +50,7 @@ GROUPS: Final = {
 """Group → command, also the name of its module → its line in `kgents --help`."""
 COMMANDS: Final = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 
-SERVING: Final = frozenset({"up", "run", "config", "doctor"})
+SERVING: Final = frozenset({"up", "run", "config"})
 """Commands that import services; all others only read, and start without what only services need."""
 
 
@@ -64,6 +65,7 @@ class _Commands(click.Group):
             ctx.fail(f"no command {cmd_name!r}; {did_you_mean(cmd_name, COMMANDS)}")
         if cmd_name not in SERVING:
             put_off()
+            calm_collector()
         command: click.Command = import_module(f"kgents_cli.commands.{cmd_name}").command
         return command
 

@@ -161,6 +161,14 @@ async def read(bus: Bus, query: Query, *, signals: Iterable[str] = STATE) -> Fol
     return past.fold
 
 
+async def read_structure(bus: Bus, query: Query) -> list[EntityView]:
+    """The entities as `listed` gives them, with their connections, but without health and alerts: half the cost.
+
+    Only a selection by level needs these as well.
+    """
+    return listed(await read(bus, query, signals=STATE if query.selection.levels else ("topology",)))
+
+
 def listed(fold: Fold) -> list[EntityView]:
     """The entities of a fold in the order of their names; those that cannot be decoded are left out, with a note."""
     found = []
@@ -173,12 +181,12 @@ def listed(fold: Fold) -> list[EntityView]:
 
 
 async def find_one(bus: Bus, query: Query, text: str) -> EntityView | None:
-    """The one entity that a person means; None if no entity is published at all.
+    """The one entity that a person means, without health and alerts; None if no entity is published at all.
 
     Raises:
         NotFoundError: no entity, or more than one, is called that.
     """
-    views = listed(await read(bus, query))
+    views = await read_structure(bus, query)
     if not views:
         await require_any(bus, query)
         return None

@@ -14,6 +14,8 @@ from kgents_shared.contract.wire import Time, Wire
 LEASE: Final = "lease"
 DEAD_LETTER: Final = "dead-letter"
 HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
+READY_STATES: Final = ("in_sync", "standby")
+"""Of a service that does what it should."""
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server drops the message and stores a marker."""

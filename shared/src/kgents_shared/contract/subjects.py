@@ -74,6 +74,8 @@ def unescape(token: str) -> str:
     """
     if token == EMPTY:
         return ""
+    if len(token) <= MAX_TOKEN_CHARS and _CLEAN.match(token):
+        return token
     if is_hashed(token):
         raise MalformedMessageError(f"token {token!r} is hashed: read the name from the message's body")
     if not _ESCAPED.match(token):

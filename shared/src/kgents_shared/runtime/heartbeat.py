@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -17,10 +17,15 @@ from kgents_shared.bus.publish import TTL, Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_STATES, HEARTBEAT_TTL_S, Cost, Heartbeat
+from kgents_shared.contract.meta import (
+    HEARTBEAT_INTERVAL_S,
+    HEARTBEAT_STATES,
+    HEARTBEAT_TTL_S,
+    READY_STATES,
+    Cost,
+    Heartbeat,
+)
 from kgents_shared.contract.unread import Unread
-
-READY_STATES: Final = ("in_sync", "standby")
 
 
 class Status:

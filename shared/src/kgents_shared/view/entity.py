@@ -110,7 +110,7 @@ class EntityView:
     def ref(self) -> Ref:
         """Its name. A long name is a hash in its subject and whole only in the messages."""
         tokens = self.key.split(".")
-        if len(tokens) == _KEY_TOKENS and not any(map(is_hashed, tokens)):
+        if len(tokens) == _KEY_TOKENS and not is_hashed(self.key):
             try:
                 cluster, kind, namespace, name = map(unescape, tokens)
                 return Ref(cluster, kind, name, namespace)

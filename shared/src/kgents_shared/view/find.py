@@ -34,8 +34,11 @@ def matches(text: str, refs: Iterable[Ref]) -> list[Ref]:
     namespace, both, or the cluster and both: `pod/cart`, `shop/cart`, `pod/shop/cart`, `prod/pod/shop/cart`.
     """
     texts = _readings(text)
+    last = text.rpartition("/")[2]  # in each of these cases it is part of the name
     by_rank: dict[int, list[Ref]] = {}
     for ref in refs:
+        if last not in ref.name:
+            continue
         by_rank.setdefault(min(_rank(each, ref) for each in texts), []).append(ref)
     best = min(by_rank, default=_NO_MATCH)
     return sorted(by_rank[best]) if best < _NO_MATCH else []

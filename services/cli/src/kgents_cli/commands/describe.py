@@ -12,7 +12,7 @@ from kgents_cli.detail import Detail, detail_lines, link_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say
 from kgents_cli.pulses import last_pulses
-from kgents_cli.query import Query, listed, query_options, read, require_any, spelled
+from kgents_cli.query import Query, listed, query_options, read, read_structure, require_any, spelled
 from kgents_cli.records import say_object, version_record
 from kgents_cli.sentence import line, line_of
 from kgents_shared.bus.client import Bus
@@ -26,7 +26,8 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.view.find import one
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.find import one, path_of
 from kgents_shared.view.past import Version, history
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import kind_named
@@ -60,19 +61,22 @@ def command(kinds: str, name: str, output: str, query: Query, target: Target) ->
 async def _describe(common: CommonConfig, text: str, query: Query, output: str) -> None:
     async with connected(common) as bus:
         await require(bus, list(STREAMS.values()))
-        views = listed(await read(bus, query))
+        views = await read_structure(bus, query)
         if not views:
             await require_any(bus, query)
             return
         ref = _one(text, [view.ref for view in views])
-        view = next(view for view in views if view.ref == ref)
-        graph = Graph(views)
+        named = _named(query, ref)
+        view = next(iter(listed(await read(bus, named))), None)
+        if view is None:
+            raise NotFoundError(f"{path_of(ref)} was removed while it was read")
+        graph = Graph(each for each in views if _has_connection(each, ref))
         events = await _events(bus, ref)
         past = await history(bus, ref)
         found = Detail(
             view,
             query.time,
-            await _pulse(bus, query, ref) if query.at is None else None,
+            await _pulse(bus, named, ref) if query.at is None else None,
             [link_of(edge, ref) for edge in graph.edges(ref)],
             [line_of(each) for each in events[-EVENTS_MAX:]],
             [line(each.at, each.subject, each.payload) for each in past],
@@ -94,15 +98,26 @@ def _one(text: str, refs: Sequence[Ref]) -> Ref:
         raise NotFoundError(f"expected a name, found the kind {text!r} alone; `kgents get {text}` lists them") from None
 
 
-async def _pulse(bus: Bus, query: Query, ref: Ref) -> Pulse | None:
-    named = msgspec.structs.replace(
+def _named(query: Query, ref: Ref) -> Query:
+    """The query narrowed to one entity."""
+    selection = msgspec.structs.replace(
         query.selection,
         clusters=(ref.cluster,),
         kinds=(ref.kind,),
         namespaces=(ref.namespace,),
         names=(ref.name,),
     )
-    return (await last_pulses(bus, msgspec.structs.replace(query, selection=named))).get(ref)
+    return msgspec.structs.replace(query, selection=selection)
+
+
+def _has_connection(view: EntityView, ref: Ref) -> bool:
+    """Whether an entity carries a connection of this one: it is the same, or one of its peers is."""
+    connections = view.topology.connections if view.topology is not None else ()
+    return view.ref == ref or any(each.peer == ref for each in connections)
+
+
+async def _pulse(bus: Bus, named: Query, ref: Ref) -> Pulse | None:
+    return (await last_pulses(bus, named)).get(ref)
 
 
 async def _events(bus: Bus, ref: Ref) -> list[Delivery]:

@@ -21,11 +21,10 @@ from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, Heartbeat
+from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, READY_STATES, Heartbeat
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.runtime.heartbeat import READY_STATES
 
 LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
 """The server drops a heartbeat when its time is over, but not to the second; older ones are late."""

@@ -9,7 +9,7 @@ from kgents_cli.complete import complete_kinds, complete_names
 from kgents_cli.connection import connected, require_state
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say
-from kgents_cli.query import Query, listed, query_options, read, require_any, spelled
+from kgents_cli.query import Query, query_options, read_structure, require_any, spelled
 from kgents_cli.records import say_list
 from kgents_cli.table import Cell, table
 from kgents_shared.contract.entity import Ref
@@ -41,7 +41,7 @@ def command(kinds: str, name: str, output: str, query: Query, target: Target) ->
 async def _impact(common: CommonConfig, text: str, query: Query, output: str) -> None:
     async with connected(common) as bus:
         await require_state(bus)
-        views = listed(await read(bus, query))
+        views = await read_structure(bus, query)
         if not views:
             await require_any(bus, query)
             return

@@ -10,7 +10,7 @@ from kgents_cli.complete import complete_paths
 from kgents_cli.connection import connected, require_state
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say
-from kgents_cli.query import Query, listed, query_options, read, require_any
+from kgents_cli.query import Query, query_options, read_structure, require_any
 from kgents_cli.records import say_list
 from kgents_cli.sentence import clean
 from kgents_shared.contract.entity import Ref
@@ -41,7 +41,7 @@ def command(start: str, end: str, output: str, query: Query, target: Target) -> 
 async def _path(common: CommonConfig, start: str, end: str, query: Query, output: str) -> None:
     async with connected(common) as bus:
         await require_state(bus)
-        views = listed(await read(bus, query))
+        views = await read_structure(bus, query)
         if not views:
             await require_any(bus, query)
             return
