@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.source import Source, Tier
-from kgents_health_scorer.checks import CATALOGUE, qdrant, redis
+from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity, Ref
@@ -20,7 +20,6 @@ from support.vocabulary import declared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 INTERVAL_S = 10.0
-CHECKS = (*CATALOGUE, *redis.CHECKS, *qdrant.CHECKS)
 
 
 class Polls:
@@ -40,7 +39,7 @@ class Polls:
         self.last: Any = None
         self.events: list[Event] = []
         self.health_inputs = Watch()
-        self.health_inputs.scorer = Scorer({each.id: each for each in CHECKS}.values())
+        self.health_inputs.scorer = Scorer(CATALOGUE)
         self._observe = observe
         self._name = name
         self._namespace = namespace

@@ -26,6 +26,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health, Reason
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.wire import REMOVE
 
 UNMATCHED_MAX: Final = 10_000
@@ -81,7 +82,8 @@ class Scorer:
         self._catalogue = tuple(checks)
         self._calm = timedelta(seconds=calm_s)
         self._family = Family()
-        self._checks: dict[str, Checks] = {}  # by kind
+        self._systems = frozenset(system for check in self._catalogue for system in check.systems)
+        self._checks: dict[tuple[str, str], Checks] = {}  # by kind and database system
         self._entities: dict[Ref, ScoredEntity] = {}
         self._unmatched: dict[Ref, ScoredEntity] = {}
         self._gone: OrderedDict[Ref, ScoredEntity] = OrderedDict()  # not yet taken
@@ -196,10 +198,15 @@ class Scorer:
         scored = self._unmatched[ref] = ScoredEntity(ref)
         return scored
 
-    def _checks_of(self, kind: str) -> Checks:
-        if (known := self._checks.get(kind)) is None:
-            known = self._checks[kind] = checks_of(kind, self._catalogue)
+    def _checks_of(self, kind: str, system: str = "") -> Checks:
+        if (known := self._checks.get((kind, system))) is None:
+            known = self._checks[kind, system] = checks_of(kind, self._catalogue, system)
         return known
+
+    def _system_of(self, entity: TopologyEntity) -> str:
+        """The database system that it is of; empty if it names none, `other` for one that no check is for."""
+        system = entity.attributes.get(otel.DB_SYSTEM_NAME)
+        return "" if not isinstance(system, str) else system if system in self._systems else "other"
 
     def _cluster(self, name: str) -> Cluster:
         if (known := self._clusters.get(name)) is None:
@@ -240,7 +247,8 @@ class Scorer:
             del self._entities[scored.ref]
             return self._removed(scored)
         kin = self._family.kin(scored.entity, self._entity, self._measured)
-        verdict = scored.judge(scored.entity, self._checks_of(scored.ref.kind), kin, self._calm)
+        checks = self._checks_of(scored.ref.kind, self._system_of(scored.entity))
+        verdict = scored.judge(scored.entity, checks, kin, self._calm)
         self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
         self._count(scored, (verdict.level, verdict.score))
         return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]

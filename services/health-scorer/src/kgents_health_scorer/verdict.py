@@ -20,9 +20,14 @@ class Checks(msgspec.Struct, frozen=True):
     by_id: dict[str, Check] = {}
 
 
-def checks_of(kind: str, checks: Iterable[Check]) -> Checks:
-    """Those out of a catalogue that apply to a kind."""
-    fitting = [check for check in checks if not check.applies_to or kind in check.applies_to]
+def checks_of(kind: str, checks: Iterable[Check], system: str = "") -> Checks:
+    """Those out of a catalogue that apply to a kind, of a database system if that is known."""
+    fitting = [
+        check
+        for check in checks
+        if (not check.applies_to or kind in check.applies_to)
+        and (not check.systems or not system or system in check.systems)
+    ]
     return Checks(
         tuple(check for check in fitting if isinstance(check, StateCheck)),
         tuple(check for check in fitting if isinstance(check, AgeCheck)),

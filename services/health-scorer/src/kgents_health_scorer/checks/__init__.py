@@ -18,7 +18,13 @@ from kgents_health_scorer.checks import (
     status,
     workloads,
 )
-from kgents_health_scorer.checks.check import Check
+from kgents_health_scorer.checks.check import Check, of
+
+POSTGRESQL: Final = ("postgresql",)
+PGBOUNCER: Final = ("pgbouncer",)
+REDIS: Final = ("redis", "valkey")
+QDRANT: Final = ("qdrant",)
+"""Values of `db.system.name`."""
 
 CATALOGUE: Final[tuple[Check, ...]] = (
     *status.CHECKS,
@@ -27,15 +33,14 @@ CATALOGUE: Final[tuple[Check, ...]] = (
     *kubernetes.CHECKS,
     *resource.CHECKS,
     *nats.CHECKS,
-    *postgres.CHECKS,
-    *postgres_replication.CHECKS,
-    *pgbouncer.CHECKS,
-    *redis.CHECKS,
-    *qdrant.CHECKS,
+    *of(POSTGRESQL, postgres.CHECKS, postgres_replication.CHECKS),
+    *of(PGBOUNCER, pgbouncer.CHECKS),
+    *of(REDIS, redis.CHECKS),
+    *of(QDRANT, qdrant.CHECKS),
 )
 """What is asked unless it is disabled."""
 
 PROFILES: Final[dict[str, tuple[Check, ...]]] = {
-    "absolute": (*postgres.ABSOLUTE, *redis.ABSOLUTE, *qdrant.ABSOLUTE),
+    "absolute": (*of(POSTGRESQL, postgres.ABSOLUTE), *of(REDIS, redis.ABSOLUTE), *of(QDRANT, qdrant.ABSOLUTE)),
 }
 """What is asked only of those who want it: thresholds in absolute numbers, which suit one system and no other."""

@@ -9,7 +9,7 @@ Four sorts, by what they read:
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Literal
@@ -137,6 +137,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """A few words, for a table."""
     applies_to: frozenset[KindName] = frozenset()
     """Kinds; empty: any kind."""
+    systems: frozenset[str] = frozenset()
+    """Database systems (`db.system.name`); empty: any entity of those kinds."""
     text: str
     """One plain sentence about a finding, with `{entity}`, `{value}` and, where there is one, `{threshold}`."""
     why: str
@@ -230,3 +232,8 @@ class SampleCheck(GradedCheck, frozen=True, kw_only=True):
         """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""
         value = self.reads(pulse, self.figure)
         return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def of(systems: Collection[str], *areas: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks of these areas, as checks of these database systems."""
+    return tuple(msgspec.structs.replace(check, systems=frozenset(systems)) for area in areas for check in area)
