@@ -1,10 +1,14 @@
 """Databases: a finding ends with its cause, and the reading of a slow tier counts once."""
 
+from collections.abc import Callable
+
 import pytest
 
 from kgents_collector_db.mapping import postgres, redis
+from kgents_collector_db.mapping.facts import Unreachable
+from kgents_collector_db.mapping.redis.sample import RedisSample
 from support.story import Story, critical, warning
-from support.story_database import answers, master, primary, slot, standby
+from support.story_database import answers, at, master, primary, slot, standby
 
 pytestmark = pytest.mark.scenarios
 
@@ -35,3 +39,100 @@ def test_a_full_redis_is_allowed_to_evict() -> None:
     story.at("5m", answers("cache", redis.observe, lambda at_s: master(at_s, **full)))
     story.at("10m", answers("cache", redis.observe, lambda at_s: master(at_s, maxmemory_policy="allkeys-lru", **full)))
     story.expect(critical("KG-333", "database cache", "5m10s", "10m"), until="30m")
+
+
+# Redis
+
+
+def replica_of(*states: str) -> dict[str, str]:
+    """Fields of a master with these replicas."""
+    slaves = {f"slave{n}": f"ip=10.0.0.{n},port=6379,state={each},offset=1,lag=0" for n, each in enumerate(states)}
+    return {"connected_slaves": str(len(states)), **slaves}
+
+
+def with_replicas(*states: str, **fields: str) -> Callable[[float], RedisSample]:
+    return lambda at_s: master(at_s, **replica_of(*states), **fields)
+
+
+def test_a_replica_that_restarts_in_a_rolling_update_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, with_replicas("online", "online")))
+    for at_s in story.every("2m", since="5m", until="11m"):
+        story.at(at_s, answers("cache", redis.observe, with_replicas("online")))
+        story.at(at_s + 30, answers("cache", redis.observe, with_replicas("online", "wait_bgsave")))
+        story.at(at_s + 50, answers("cache", redis.observe, with_replicas("online", "online")))
+    story.expect(until="30m")
+
+
+def test_a_master_loses_its_only_replica_and_gets_it_back() -> None:
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, with_replicas("online")))
+    story.at("10m", answers("cache", redis.observe, with_replicas()))
+    story.at("20m", answers("cache", redis.observe, with_replicas("online")))
+    story.expect(
+        warning("KG-384", "database cache", "10m40s", "15m10s"),
+        critical("KG-384", "database cache", "15m10s", "20m"),
+        until="30m",
+    )
+
+
+def test_a_replica_that_is_removed_on_purpose_is_forgotten_after_a_day() -> None:
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, with_replicas("online", "online")))
+    story.at("10m", answers("cache", redis.observe, with_replicas("online")))
+    story.expect(warning("KG-385", "database cache", "11m10s", "24h10m"), until="25h")
+
+
+def test_a_planned_failover_raises_nothing() -> None:
+    """The old master becomes a replica within seconds; the new one starts without a replica to miss."""
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, with_replicas("online")))
+    story.at("10m", answers("cache", redis.observe, lambda at_s: master(at_s, role="slave", master_link_status="up")))
+    story.at("20m", answers("cache", redis.observe, with_replicas()))
+    story.expect(until="40m")
+
+
+def test_too_few_replicas_reject_every_write() -> None:
+    story = Story()
+    good = with_replicas("online", min_slaves_good_slaves="1")
+    story.at("0s", answers("cache", redis.observe, good))
+    story.at("10m", answers("cache", redis.observe, with_replicas(min_slaves_good_slaves="0")))
+    story.at("20m", answers("cache", redis.observe, good))
+    story.expect(critical("KG-380", "database cache", "10m10s", "20m20s"), until="30m")
+
+
+def test_a_burst_of_failed_commands_raises_nothing_and_a_lasting_one_does() -> None:
+    def failing(share: float) -> Callable[[float], RedisSample]:
+        def sample(at_s: float) -> RedisSample:
+            calls = int(100 * at_s)
+            return master(at_s, cmdstat_set=f"calls={calls},usec=1,rejected_calls=0,failed_calls={int(calls * share)}")
+
+        return sample
+
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, failing(0.0)))
+    story.at("10m", answers("cache", redis.observe, failing(0.001)))  # of one poll: all failures since the start
+    story.at("20m", answers("cache", redis.observe, failing(0.2)))
+    story.at("30m", answers("cache", redis.observe, failing(0.0)))
+    fired = {each.check for each in story.run("40m").fired}
+    assert fired == {"KG-383"}
+
+
+def test_a_name_that_does_not_resolve_leaves_the_database_unknown_and_not_down() -> None:
+    reason = "expected an address of cache, found that the name does not resolve here; try: getent hosts cache"
+
+    def unresolved(at_s: float) -> RedisSample:
+        return RedisSample(
+            at=at(at_s), address="cache:6379", unreachable=Unreachable("degraded", "unknown name", reason)
+        )
+
+    story = Story()
+    story.at("0s", answers("cache", redis.observe, master))
+    story.at("10m", answers("cache", redis.observe, unresolved))
+    world = story.run("15m")
+    assert world.health("database cache").level == "unknown"
+    assert [each.reason for each in world.unread["db"]] == [f"cache: {reason}"]
+    story.at("15m", answers("cache", redis.observe, master))
+    world = story.run("30m")
+    assert not [each for each in world.fired if each.severity == "critical" or each.until_s is None]
+    assert world.health("database cache").level == "healthy"
