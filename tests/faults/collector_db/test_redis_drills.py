@@ -1,48 +1,21 @@
-"""Drills: what breaks on a real Redis → the finding, the time until it is found, and until it ends.
-
-    pytest tests/faults/collector_db/test_redis_drills.py -v
-
-Polls are 10 s apart in virtual time; so the times are the longest ones with the default interval.
-"""
+"""Drills on a real Redis; the README of collector-db has their times."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from msgspec import Struct
 from redis.asyncio import Redis
 
 from kgents_collector_db.backends import Backends
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.runtime.clock import SystemClock
-from support.db_polls import INTERVAL_S, Polled, Polls
+from support.db_polls import Polled, Polls
+from support.drills import README, Drill, Expected, nothing, perform
 from support.redis_server import RedisServer
 from support.waiting import eventually
-
-POLLS_MAX: Final = 60
-README: Final = Path("services/collector-db/README.md")
-
-Act = Callable[[], Awaitable[object]]
-
-
-async def nothing() -> None:
-    """What a drill does where there is nothing to do."""
-
-
-class Drill(Struct, frozen=True, kw_only=True):
-    """One fault that was set up on real servers."""
-
-    polls: Polls
-    """Of the server that has the finding."""
-    others: tuple[Polls, ...] = ()
-    breaks: Act
-    """Returns once the server shows the fault."""
-    lasts: Act = nothing
-    """Before each poll while it is broken: what clients do then."""
-    repairs: Act
 
 
 class Site:
@@ -248,8 +221,14 @@ async def split_brain(site: Site) -> Drill:
         old.cli("replicaof", "127.0.0.1", str(new.port))
         await follows(new, 1)
 
-    other = await site.polls(new, "cache-2")
-    return Drill(polls=await site.polls(old), others=(other,), breaks=breaks, repairs=repairs)
+    polls, other = await site.polls(old), await site.polls(new, "cache-2")
+
+    async def poll() -> Polled:
+        found = await polls.poll()
+        await other.poll()  # afterwards: what it finds counts at the next poll, which takes longest
+        return found
+
+    return Drill(polls=polls, poll=poll, breaks=breaks, repairs=repairs)
 
 
 async def failing_commands(site: Site) -> Drill:
@@ -349,20 +328,6 @@ async def killed(site: Site) -> Drill:
     return Drill(polls=await site.polls(server), breaks=breaks, repairs=server.start)
 
 
-class Expected(Struct, frozen=True):
-    """One line of the README's table."""
-
-    title: str
-    set_up: Callable[[Site], Awaitable[Drill]]
-    check: str
-    detected_s: int
-    cleared_s: int
-
-    @property
-    def line(self) -> str:
-        return f"| {self.title} | {self.check} | {self.detected_s} s | {self.cleared_s} s |"
-
-
 DRILLS: Final = (
     Expected("it is stopped (SIGSTOP)", frozen, "KG-001", 20, 10),
     Expected("it is killed", killed, "KG-001", 20, 10),
@@ -390,61 +355,33 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield Site(stack, tmp_path)
 
 
-async def polled(drill: Drill) -> Polled:
-    found = await drill.polls.poll()
-    for each in drill.others:  # afterwards: what they find counts at the next poll, which takes longest
-        await each.poll()
-    return found
-
-
-async def until(drill: Drill, check: str, *, is_there: bool, before: Act = nothing) -> float:
-    """Poll until the finding is there, or gone; returns how long that took."""
-    for count in range(1, POLLS_MAX):
-        await before()
-        found = await polled(drill)
-        if (check in found.checks) == is_there:
-            return count * INTERVAL_S
-    raise AssertionError(f"expected {check} {'found' if is_there else 'gone'}, found {found.health.text}")
-
-
-@pytest.mark.parametrize("expected", DRILLS, ids=lambda each: f"{each.set_up.__name__}-{each.check}")
+@pytest.mark.parametrize("expected", DRILLS, ids=lambda each: each.id)
 async def test_drill_is_detected_and_cleared_in_time(expected: Expected, site: Site) -> None:
-    drill = await expected.set_up(site)
-    for _ in range(4):
-        before = await polled(drill)
-    assert before.health.level == "healthy", before.health.text
-    await drill.breaks()
-    detected_s = await until(drill, expected.check, is_there=True, before=drill.lasts)
-    await drill.repairs()
-    cleared_s = await until(drill, expected.check, is_there=False)
-    assert (detected_s, cleared_s) == (expected.detected_s, expected.cleared_s)
-    await until(drill, "", is_there=False)
-    for _ in range(4):
-        after = await polled(drill)
-    assert after.health.level == "healthy", after.health.text
+    times = await perform(await expected.set_up(site), expected.check)
+    assert times == (expected.detected_s, expected.cleared_s)
 
 
-@pytest.mark.parametrize("expected", DRILLS, ids=lambda each: f"{each.set_up.__name__}-{each.check}")
+@pytest.mark.parametrize("expected", DRILLS, ids=lambda each: each.id)
 def test_readme_has_the_times_of_every_drill(expected: Expected) -> None:
     assert expected.line in README.read_text()
 
 
 async def test_lost_replica_is_an_event_and_a_planned_removal_ends_after_a_day(site: Site) -> None:
     drill = await lost_only_replica(site)
-    await polled(drill)
+    await drill.next()
     await drill.breaks()
-    assert "ReplicaLost" in (await polled(drill)).events
-    await until(drill, "KG-384", is_there=True)
+    assert "ReplicaLost" in (await drill.next()).events
+    await drill.until("KG-384", is_there=True)
     drill.polls.skip(86_400)
-    assert "KG-384" not in (await polled(drill)).checks
+    assert "KG-384" not in (await drill.next()).checks
 
 
 async def test_master_that_becomes_a_replica_forgets_what_it_lost(site: Site) -> None:
     drill = await lost_only_replica(site)
     other = await site.redis()
-    await polled(drill)
+    await drill.next()
     await drill.breaks()
-    await until(drill, "KG-384", is_there=True)
+    await drill.until("KG-384", is_there=True)
     master = drill.polls.last.address.rsplit(":", 1)[1]
     other.cli("-p", master, "replicaof", "127.0.0.1", str(other.port))
-    assert "KG-384" not in (await polled(drill)).checks
+    assert "KG-384" not in (await drill.next()).checks
