@@ -258,12 +258,12 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_DATABASE,
         figure=figure.UNREPLICATED_S,
         reads=_replication,
-        thresholds=Thresholds(warn=30.0, crit=300.0),
+        thresholds=Thresholds(warn=30.0),
         unit="s",
         text="{entity} has been without a replica for {value} (threshold {threshold}).",
         why="If it fails now, its data is lost or old. Restart the replica; its log says why it left. If it was "
         "removed on purpose, this ends after a day, or with the next replica.",
-        source="Ours: a replica that restarts is back within 30 s, a full synchronisation takes minutes.",
+        source="Ours: a replica that restarts is back within 30 s. A warning: the master still answers.",
     ),
     SampleCheck(
         id="KG-385",
