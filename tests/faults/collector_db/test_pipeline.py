@@ -19,6 +19,7 @@ from support.build import NOW_NS, make_entity
 from support.db_service import configuration, last_pulse, stored, watching
 from support.nats_server import NatsServer
 from support.postgres_server import PASSWORD, PostgresServer
+from support.redis_server import RedisServer
 from support.service_process import ServiceProcess
 from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
 from support.waiting import eventually
@@ -153,6 +154,46 @@ async def test_a_removed_target_is_removed_and_a_restart_publishes_nothing_new(
         configuration(tmp_path, postgres={"one": target})
         async with ServiceProcess("collector-db", server.url, tmp_path):
             await eventually(lambda: are(bus, {one}))
+
+
+async def test_a_wrong_password_leaves_one_target_unread_and_no_other(
+    server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        RedisServer(tmp_path / "cache") as cache,
+        RedisServer(tmp_path / "sessions", password="right") as sessions,  # noqa: S106
+    ):
+        password = tmp_path / "secret"
+        password.write_text("wrong")
+        targets = {
+            "cache": {"port": cache.port, "namespace": "shop", "interval_s": 1},
+            "sessions": {
+                "port": sessions.port, "namespace": "shop", "interval_s": 1, "password_file": str(password),
+                "breaker_pause_s": 1,
+            },
+        }  # fmt: skip
+        monkeypatch.setenv("KGENTS_CONFIG", configuration(tmp_path, redis=targets))
+        async with ServiceProcess("collector-db", server.url, tmp_path):
+
+            async def only_one_is_unread() -> bool:
+                beat = await heartbeat(bus, "collector-db")
+                unread = beat.unread if beat is not None else []
+                return [each.part for each in unread] == ["shop/sessions"] and "log in" in unread[0].reason
+
+            await eventually(only_one_is_unread)
+            beat = await heartbeat(bus, "collector-db")
+            assert beat is not None
+            (unread,) = beat.unread
+            assert "sessions: expected to log in" in unread.reason
+            assert f"try: redis-cli -h 127.0.0.1 -p {sessions.port} --askpass ping" in unread.reason
+            pulse = await last_pulse(bus, Ref("test", "database", "cache", "shop"))
+            assert pulse is not None
+            assert pulse.phase == "healthy"
+            password.write_text("right")
+            await in_sync(bus, "collector-db")
+            beat = await heartbeat(bus, "collector-db")
+            assert beat is not None
+            assert not beat.unread
 
 
 async def are(bus: Bus, refs: set[Ref]) -> bool:
