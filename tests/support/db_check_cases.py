@@ -59,6 +59,7 @@ PULSES: dict[str, tuple[Pulse, Pulse]] = {
     "KG-387": two("redis_client_memory_ratio", 0.2, 0.19),
     "KG-388": two("redis_disconnected_clients", 1, 0),
     "KG-389": two("redis_blocked_ratio", 0.5, 0.49),
+    "KG-391": two("redis_paused", 1, 0),
     "KG-390": two_of_replication("rival_masters", 1, 0),
     "KG-357": two("redis_connected_clients", 500, 499),
     "KG-358": two("redis_memory_used_bytes", 3 * 1024**3, 3 * 1024**3 - 1),

@@ -27,9 +27,10 @@ class Site:
         self._backends = Backends(SystemClock())
         self._count = 0
 
-    async def redis(self, *options: str) -> RedisServer:
+    async def redis(self, *options: str, variant: str = "redis-7.0") -> RedisServer:
         self._count += 1
-        return await self._stack.enter_async_context(RedisServer(self._directory / f"redis-{self._count}", *options))
+        server = RedisServer(self._directory / f"redis-{self._count}", *options, variant=variant)
+        return await self._stack.enter_async_context(server)
 
     async def polls(self, server: RedisServer, name: str = "cache") -> Polls:
         backend = self._backends.of(name, RedisTarget(port=server.port, timeout_s=2.0))
@@ -307,6 +308,18 @@ async def blocked_clients(site: Site) -> Drill:
     return Drill(polls=await site.polls(server), breaks=breaks, repairs=repairs)
 
 
+async def paused(site: Site) -> Drill:
+    server = await site.redis(variant="valkey")
+
+    async def breaks() -> None:
+        server.cli("client", "pause", "600000", "WRITE")
+
+    async def repairs() -> None:
+        server.cli("client", "unpause")
+
+    return Drill(polls=await site.polls(server), breaks=breaks, repairs=repairs)
+
+
 async def frozen(site: Site) -> Drill:
     server = await site.redis()
 
@@ -346,6 +359,7 @@ DRILLS: Final = (
     Expected("a subscriber reads too slowly: its buffer evicts all keys", slow_subscriber, "KG-387", 20, 30),
     Expected("clients are disconnected for their buffers", disconnected_subscribers, "KG-388", 20, 30),
     Expected("most clients wait in a blocking command", blocked_clients, "KG-389", 20, 30),
+    Expected("writes are paused (Valkey, Redis from 7.4 on)", paused, "KG-391", 20, 30),
 )
 
 

@@ -326,6 +326,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         source="Shares of the limit: how many may wait depends on the application.",
     ),
     SampleCheck(
+        id="KG-391",
+        name="Redis paused",
+        applies_to=_DATABASE,
+        figure=figure.PAUSED,
+        thresholds=Thresholds(crit=1.0),
+        unit="{answer}",
+        text="{entity} is paused: commands of its clients wait.",
+        why="CLIENT PAUSE, or a failover that does not end: INFO `paused_reason` says which. CLIENT UNPAUSE ends it, "
+        "FAILOVER ABORT a failover.",
+        source="No threshold is involved; two samples in a row, since a failover takes seconds.",
+    ),
+    SampleCheck(
         id="KG-390",
         name="Redis split brain",
         applies_to=_DATABASE,

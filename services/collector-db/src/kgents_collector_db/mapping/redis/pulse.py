@@ -191,6 +191,7 @@ def _load(info: Info, delta: Delta | None) -> Figures:
         redis.CONNECTED_CLIENTS: info.number("connected_clients"),
         redis.CLIENTS_RATIO: state.clients_ratio(info),
         redis.BLOCKED_CLIENTS: info.number("blocked_clients"),
+        redis.PAUSED: _is_not(info.text("paused_actions"), "none"),  # since Redis 7.4 and Valkey 8
         redis.BLOCKED_RATIO: _ratio(info.number("blocked_clients"), info.number("maxclients")),
         redis.REJECTED_CONNECTIONS: delta.count("rejected_connections") if delta else None,
         redis.COMMANDS_PER_SECOND: delta.commands_per_second if delta else None,
@@ -330,6 +331,10 @@ def _natural(value: float | None) -> float | None:
 
 def _is_ok(status: str) -> float | None:
     return float(status == "ok") if status else None
+
+
+def _is_not(word: str, calm: str) -> float | None:
+    return float(word != calm) if word else None
 
 
 def _percent(value: float | None) -> float | None:

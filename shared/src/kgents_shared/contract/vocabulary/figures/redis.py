@@ -54,6 +54,7 @@ FAILED_COMMAND_RATIO: Final = _custom(
 TOO_FEW_REPLICAS: Final = _custom(
     "redis_too_few_replicas", "1", "Whether it rejects writes, as fewer replicas follow than `min-replicas-to-write`."
 )
+PAUSED: Final = _custom("redis_paused", "1", "Whether commands of clients wait (CLIENT PAUSE, or a failover).")
 MISCONF_ERRORS: Final = _custom(
     "redis_misconf_errors", "{command}", "Commands rejected since the last pulse, as it cannot save its data."
 )
