@@ -42,7 +42,7 @@ def make_state(status: str = "running", health: str = "", **fields: Any) -> Stat
 def make_container(name: str = "web", *, labels: dict[str, str] | None = None, **fields: Any) -> Container:
     given = {
         "id": f"{name}-id".ljust(64, "0"), "name": f"/{name}", "image": IMAGE_ID, "created": STARTED,
-        "state": make_state(), "config": Settings("shop/cart:1.2", labels),
+        "state": make_state(), "config": Settings("shop/cart:1.2", labels), "restart_count": 0,
     }  # fmt: skip
     return Container(**{**given, **fields})
 

@@ -124,6 +124,11 @@ class DockerEngine:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def hang(self, id_: str) -> "Hung":
+        """SIGSTOP to the shim of a container: its processes run on, and the engine gets no answer about it."""
+        found = [pid for pid in docker_reaper.processes_of(self.directory) if _is_shim_of(pid, id_)]
+        return Hung(found)
+
     def remove(self) -> None:
         """Leave nothing behind: no process, no mount, no bridge, no file."""
         assert self._reaper.stdin is not None
@@ -224,6 +229,27 @@ class DockerEngine:
                 tar.addfile(link)
         async with self.api() as api:
             await api.import_image(content.getvalue(), name, *changes)
+
+
+class Hung:
+    """`with engine.hang(id_):` and the shim goes on at the end."""
+
+    def __init__(self, shims: list[int]) -> None:
+        assert len(shims) == 1
+        self._pid = shims[0]
+
+    def __enter__(self) -> None:
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def __exit__(self, *_: object) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+
+
+def _is_shim_of(pid: int, id_: str) -> bool:
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b"shim" in words[0] and os.fsencode(id_) in words
+    return False
 
 
 class Api:

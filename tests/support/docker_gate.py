@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -19,6 +19,7 @@ class Gate:
         self.delays_s: dict[str, float] = {}
         """Path segment → how long its answers take longer."""
         self._server, self._own = server, own
+        self._passing: set[asyncio.Task[Any]] = set()
 
     @property
     def url(self) -> str:
@@ -39,8 +40,16 @@ class Gate:
         await self._runner.cleanup()
         await self._http.close()
 
+    def cut(self) -> None:
+        """End all answers that go on, as of events."""
+        for task in self._passing:
+            task.cancel()
+
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.method, request.path))
+        if (task := asyncio.current_task()) is not None:
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
         if request.method != "GET" or set(self.denied) & set(request.path.split("/")):
             return web.Response(status=403, text="not allowed")
         for segment in self.delays_s.keys() & set(request.path.split("/")):

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kgents_collector_docker.answers import Container, ContainerId, EngineEvent, Image, Info, Network, Volume, Volumes
+from kgents_collector_docker.answers import Container, EngineEvent, Image, Info, Network, Volume, Volumes
+from kgents_collector_docker.listed import Listed
 from kgents_collector_docker.source.fault import EngineError, GoneError, RefusedError, SilentError
 from support.docker_answers import make_container, make_event, make_state
 
@@ -30,6 +31,10 @@ class Model:
         """Paths that are answered with an error of their own."""
         self.silent: set[str] = set()
         """Paths that are not answered in time."""
+        self.hanging: set[str] = set()
+        """Paths that are not answered at all."""
+        self.asked: list[str] = []
+        """Of these, the paths that were asked for."""
         self.silent_volumes: set[str] = set()
         """Volumes whose driver does not answer."""
         self.pauses: list[int] = []
@@ -37,6 +42,9 @@ class Model:
         self.is_down = False
         self._streams: list[asyncio.Queue[EngineEvent | None]] = []
         self._log: list[EngineEvent] = []
+
+    async def get_slowly(self, path: str, type_: Any, **_: str) -> Any:
+        return await self.get(path, type_)
 
     async def get(self, path: str, type_: Any, **_: str) -> Any:
         await self._dawdle()
@@ -46,6 +54,9 @@ class Model:
             raise RefusedError(f"refused {path}")
         if path in self.silent:
             raise SilentError(f"silent {path}")
+        if path in self.hanging:
+            self.asked.append(path)
+            await asyncio.Event().wait()
         answer = self._answer(path.split("/"))  # the state at one moment, which may be past when it arrives
         await self._dawdle()
         return answer
@@ -66,7 +77,10 @@ class Model:
             case _:
                 return {
                     "networks": list(self.networks.values()),
-                    "containers/json": [ContainerId(id_) for id_ in self.containers],
+                    "containers/json": [
+                        Listed(id_, [each.name], image_id=each.image, state=each.state.status)
+                        for id_, each in self.containers.items()
+                    ],
                     "version": b"{}",
                 }["/".join(path)]
 

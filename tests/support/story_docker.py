@@ -7,7 +7,7 @@ import msgspec
 
 from kgents_collector_docker.answers import Container, EngineEvent, Info, Inventory, Stats
 from kgents_collector_docker.mapping import observe
-from kgents_collector_docker.mapping.pulse import Sample, of_engine, pulses, samples
+from kgents_collector_docker.mapping.pulse import Sample, measured, of_container, of_engine
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_collector_docker.source.ends import Ends
 from kgents_shared.contract.facts import Facts
@@ -46,9 +46,12 @@ class Engine:
         self._polled_s = self._world.now_s
         self.observe()
         inventory, scope = self._inventory(), self._scope()
-        running = [each for each in inventory.containers.values() if each.state.status == "running"]
-        now = samples({each.id: self._stats(each) for each in running}, inventory)
-        found = pulses(self._before, now, inventory, scope, interval_s=POLL_S)
+        running = [inventory.containers[id_] for id_ in measured(inventory)]
+        now = {each.id: Sample(str(each.state.started_at), self._stats(each)) for each in running}
+        found = [
+            of_container(self._before.get(each.id), now[each.id], each, inventory.info, scope, interval_s=POLL_S)
+            for each in running
+        ]
         for pulse in [*found, of_engine(found, inventory, None, scope, interval_s=POLL_S)]:
             self._world.pulse(pulse)
         self._before = now

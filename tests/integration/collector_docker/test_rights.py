@@ -9,6 +9,7 @@ import shutil
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -250,7 +251,7 @@ async def test_running_containers_are_measured(docker: Watched) -> None:
     assert engine["custom"]["observer_requests_per_sec"] > 0
 
 
-async def test_a_round_that_takes_longer_than_its_interval_says_when_to_expect_the_next_one(
+async def test_an_answer_that_takes_longer_than_the_interval_says_when_to_expect_the_next_one(
     docker: Watched, tmp_path: Path
 ) -> None:
     """Or a large engine's containers would be without data whenever three intervals passed."""
@@ -259,11 +260,13 @@ async def test_a_round_that_takes_longer_than_its_interval_says_when_to_expect_t
         gate.delays_s = {"stats": 2.5}
 
         async def measured() -> bool:
-            return len(await docker.log("pulse")) >= 4
+            return len(await of_web()) >= 3
+
+        async def of_web() -> list[dict[str, Any]]:
+            return [each for each in await docker.log("pulse") if each["ref"]["name"] == "web"]
 
         await eventually(measured, within_s=30)
-        pulses = await docker.log("pulse")
-    assert {each["ref"]["kind"] for each in pulses} == {"container", "host"}
+        pulses = await of_web()
     assert all(2.5 <= each["interval_s"] < 10 for each in pulses)
 
 

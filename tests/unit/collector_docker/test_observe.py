@@ -18,9 +18,10 @@ from kgents_collector_docker.answers import (
     Settings,
     Volume,
 )
+from kgents_collector_docker.listed import Listed
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.address import PORTS_MAX
-from kgents_collector_docker.mapping.scope import owner
+from kgents_collector_docker.mapping.scope import owner, part_name
 from support.docker_answers import (
     AT,
     IMAGE_ID,
@@ -257,15 +258,52 @@ def test_what_could_not_be_read_stays_as_it_is_published() -> None:
     assert kinds == {"container", "volume", "namespace"}
 
 
-def test_a_container_that_gives_no_answer_is_unread_by_its_name() -> None:
-    web, db = make_container("web"), make_container("db")
-    inventory = structs.replace(make_inventory(web), unknown={db.id: "hangs", "sha256:00": "hangs too"})
-    published = mapped(make_inventory(web, db)).values()
-    unread = observe(inventory, make_scope(), published).unread
-    assert {(each.kind, each.name, each.reason) for each in unread} == {
-        ("container", "db", "hangs"), ("image", "00", "hangs too"), ("namespace", "", "hangs"),
+def test_only_the_unnamed_engine_among_several_has_a_name_of_its_own_as_a_part() -> None:
+    """The empty name of a part means everything of the source."""
+    assert [part_name(*each[:1], is_alone=each[1]) for each in (("", True), ("", False), ("far", False))] == [
+        "", "(unnamed)", "far",
+    ]  # fmt: skip
+
+
+def test_a_container_that_gives_no_answer_is_unread_by_its_name_and_stays_as_published() -> None:
+    web, db = make_container("web"), make_container("db", restart_count=3)
+    listed = make_container("db", restart_count=None)
+    reasons = {db.id: "hangs", f"sha256:{'0' * 64}": "hangs too"}
+    inventory = structs.replace(make_inventory(web, listed), unknown=reasons, uninspected=frozenset({db.id}))
+    published = mapped(make_inventory(web, db))
+    facts = observe(inventory, make_scope(), published.values())
+    assert {(each.kind, each.name, each.reason) for each in facts.unread} == {
+        ("container", "db", "hangs"), ("image", "0" * 12, "hangs too"),
     }  # fmt: skip
-    assert "container db" in mapped(inventory, published=list(published))
+    assert mapped(inventory, published=list(published.values()))["container db"] == published["container db"]
+    assert mapped(inventory)["container db"].status == "running"  # never published: as the list has it
+
+
+def test_an_entry_of_the_list_says_what_an_inspection_says() -> None:
+    raw = """{
+        "Id": "db-id", "Names": ["/web/db", "/shop-db-1"], "Image": "postgres:17", "ImageID": "sha256:00",
+        "Created": 1795908500, "State": "exited", "Status": "Exited (137) 2 hours ago", "Command": "canary",
+        "Ports": [
+            {"IP": "0.0.0.0", "PrivatePort": 53, "PublicPort": 1053, "Type": "udp"},
+            {"IP": "::", "PrivatePort": 53, "PublicPort": 1053, "Type": "udp"}, {"PrivatePort": 9, "Type": "tcp"}
+        ],
+        "Labels": {"com.docker.compose.project": "shop"}, "HostConfig": {"NetworkMode": "blue"},
+        "NetworkSettings": {"Networks": {"blue": {"NetworkID": "n1", "IPAddress": "172.20.0.2"}}},
+        "Mounts": [{"Type": "volume", "Name": "data", "Destination": "/data", "RW": true}]
+    }"""
+    found = msgspec.json.decode(raw, type=Listed).container
+    assert (found.own_name, found.image, found.config.image, found.state.exit_code) == (
+        "shop-db-1", "sha256:00", "postgres:17", 137,
+    )  # fmt: skip
+    assert found.network_settings.ports == {
+        "53/udp": [PortBinding(ANYWHERE, "1053"), PortBinding("::", "1053")], "9/tcp": None,
+    }  # fmt: skip
+    entity = mapped(make_inventory(found, networks=[BLUE], volumes=[Volume("data")]))["container shop/shop-db-1"]
+    assert {("network", "out", "network blue"), ("volume", "out", "volume data")} <= edges(entity)
+    assert "kgents.docker.restart_count" not in entity.attributes
+    for status, health in (("Up 3 minutes (unhealthy)", "unhealthy"), ("Up 1 second (health: starting)", "starting")):
+        state = Listed("x", state="running", status=status).container.state
+        assert (state.health and state.health.status) == health
 
 
 def test_the_reference_of_an_image_is_taken_apart() -> None:

@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from kgents_collector_docker.answers import (
     BlockEntry,
@@ -16,9 +17,17 @@ from kgents_collector_docker.answers import (
     Throttling,
     Traffic,
 )
-from kgents_collector_docker.mapping.pulse import Effort, Sample, of_engine, pulses
+from kgents_collector_docker.mapping.pulse import (
+    Effort,
+    Sample,
+    measured,
+    of_container,
+    of_engine,
+    sample,
+    without_figures,
+)
 from kgents_shared.contract.pulse import ResourcePulse
-from support.docker_answers import AT, make_container, make_inventory, make_scope
+from support.docker_answers import AT, NEVER, make_container, make_inventory, make_scope, make_state
 from support.vocabulary import only_declared
 
 
@@ -28,9 +37,26 @@ def stats(seconds: float, cpu_s: float = 0.0, **fields: Any) -> Stats:
 
 def pulse(before: Stats | None, now: Stats, *, old_start: str = "t", **container: Any) -> ResourcePulse:
     inventory = make_inventory(web := make_container(**container))
-    old = {web.id: Sample(old_start, before)} if before is not None else {}
-    found = pulses(old, {web.id: Sample("t", now)}, inventory, make_scope(), interval_s=10)
-    return only_declared(found)[0]
+    old = Sample(old_start, before) if before is not None else None
+    found = of_container(old, Sample("t", now, took_s=2.5), web, inventory.info, make_scope(), interval_s=10)
+    return only_declared([found])[0]
+
+
+def test_the_interval_is_the_time_that_passes_where_an_engine_is_slow() -> None:
+    assert pulse(stats(0), stats(10)).interval_s == 10
+    assert pulse(stats(0), stats(31)).interval_s == 31
+    first = of_container(
+        None, Sample("t", stats(0), took_s=12), make_container(), make_inventory().info, make_scope(), interval_s=10
+    )
+    assert first.interval_s == 12
+
+
+def test_what_does_not_run_any_more_or_was_never_inspected_has_no_figures() -> None:
+    web = make_container()
+    assert sample(Stats(NEVER), 0.1, web) is None
+    inventory = make_inventory(web, db := make_container("db"), make_container("end", state=make_state("exited")))
+    assert measured(structs.replace(inventory, uninspected=frozenset({db.id}))) == [web.id]
+    assert without_figures(web, make_scope(), interval_s=10).unread == ["*"]
 
 
 def test_cpu_is_what_was_used_since_the_sample_before() -> None:
@@ -82,6 +108,16 @@ def test_traffic_and_blocks_are_rates_over_all_devices() -> None:
     assert found.custom["cpu_throttled_ratio"] == 0.5
     assert (found.custom["pids"], found.custom["pids_ratio"]) == (3, 0.5)
     assert pulse(stats(0), stats(10)).network_rx_bytes is None  # it uses the host's network
+
+
+def test_a_sum_of_which_a_part_is_not_known_is_not_known() -> None:
+    def sums(*found: ResourcePulse | None) -> set[float | None]:
+        custom = of_engine(found, make_inventory(make_container()), None, make_scope(), interval_s=10).custom
+        return {custom["containers_cpu_percent"], custom["containers_memory_bytes"]}
+
+    known = pulse(stats(0, 1), stats(10, 6, memory_stats=MemoryStats(50)))
+    assert sums(known, known) == {100}
+    assert sums(known, None) == sums() == {None}
 
 
 def test_the_engine_tells_what_watching_it_costs() -> None:

@@ -34,11 +34,13 @@ async def test_one_container_that_cannot_be_read_holds_up_none_of_the_others() -
     watch = watch_of(model)
     async with running(watch.run()):
         await eventually(lambda: watch.is_seen)
-        assert seen(watch).containers.keys() == {"b"}
+        assert seen(watch).containers.keys() == {"a", "b"}
+        assert seen(watch).uninspected == {"a"}
+        assert seen(watch).containers["a"].own_name == "a1"
         assert seen(watch).unknown.keys() == {"a"}
         assert watch.fault == "refused containers/a/json"
         model.do("remove", "b", 0)
-        await eventually(lambda: not seen(watch).containers)
+        await eventually(lambda: seen(watch).containers.keys() == {"a"})
         assert watch.fault
         model.refused = set()
         model.do("set", "a", 1)
@@ -109,8 +111,43 @@ async def test_a_request_that_hangs_alone_is_reported_and_sent_again_and_the_res
         await eventually(lambda: watch.is_seen)
         assert watch.fault == "silent volumes; silent containers/a/json"
         model.do("set", "b", 2)
-        await eventually(lambda: seen(watch).containers == {"b": model.containers["b"]})
+        await eventually(lambda: seen(watch).containers["b"] == model.containers["b"])
         assert watch.fault
         model.silent = set()  # which no event reports
         await eventually(lambda: not watch.fault)
         assert (seen(watch).containers, seen(watch).volumes) == (model.containers, model.volumes)
+
+
+async def test_an_inspection_that_hangs_delays_no_other_one_and_comes_later() -> None:
+    model = Model()
+    for id_ in ("a", "b"):
+        model.do("set", id_, 1)
+    model.hanging = {"containers/a/json"}
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        assert seen(watch).containers["b"] == model.containers["b"]
+        assert seen(watch).uninspected == {"a"}
+        assert watch.fault == "model has not answered yet when it was asked for this container"
+        for number in (2, 3):
+            model.do("set", "b", number)
+            await eventually(lambda: seen(watch).containers["b"] == model.containers["b"])
+        model.do("set", "a", 2)
+        model.do("set", "c", 2)
+        await eventually(lambda: seen(watch).containers.get("c") == model.containers["c"])
+        assert model.asked == ["containers/a/json"]  # one request at a time
+
+
+async def test_a_container_whose_first_inspection_fails_exists_until_it_is_gone() -> None:
+    model = Model()
+    watch = watch_of(model)
+    async with running(watch.run()):
+        await eventually(lambda: watch.is_seen)
+        model.silent = {"containers/a/json"}
+        model.do("set", "a", 1)
+        await eventually(lambda: seen(watch).uninspected == {"a"})
+        assert seen(watch).unknown == {"a": "silent containers/a/json"}
+        model.silent = set()
+        model.do("remove", "a", 1)
+        await eventually(lambda: not watch.fault)
+        assert (seen(watch).containers, seen(watch).uninspected) == ({}, frozenset())

@@ -140,12 +140,6 @@ class Mount(Struct, frozen=True, rename="pascal"):
     rw: bool = field(name="RW", default=True)
 
 
-class ContainerId(Struct, frozen=True, rename="pascal"):
-    """One entry of `GET /containers/json`: only the id is read."""
-
-    id: str
-
-
 class Container(Struct, frozen=True, rename="pascal"):
     """`GET /containers/<id>/json`."""
 
@@ -155,8 +149,8 @@ class Container(Struct, frozen=True, rename="pascal"):
     image: str = ""
     """The image's id."""
     created: datetime | None = None
-    restart_count: int = 0
-    """Restarts by its restart policy since a person last started it."""
+    restart_count: int | None = None
+    """Restarts by its restart policy since a person last started it; None: it was not inspected."""
     state: State = State()
     config: Settings = Settings()
     host_config: HostConfig = HostConfig()
@@ -259,7 +253,9 @@ class Inventory(Struct, frozen=True):
     unread: dict[str, str] = {}
     """Kind → why it could not be listed completely: nothing of it may be removed."""
     unknown: dict[str, str] = {}
-    """Id of a container or image → why it could never be read: it exists, and nothing else is known of it."""
+    """Id of a container or image → why it cannot be read: it exists, and is as it was, or as the list has it."""
+    uninspected: frozenset[str] = frozenset()
+    """Containers that are known by the list alone."""
 
     @property
     def fault(self) -> str:

@@ -28,13 +28,19 @@ def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> 
             container ended that no event speaks of any more.
     """
     before = list(published)
+    known = {each.uid: each for each in before if each.ref.kind == container.KIND}
     found = [
         host.entity(inventory, scope),
         *host.projects(inventory, scope),
         *image.entities(inventory, scope),
         *network.entities(inventory, scope),
         *volume.entities(inventory, scope),
-        *container.entities(inventory, scope, {each.uid: each for each in before if each.ref.kind == container.KIND}),
+        # What is published of a container says more than the list does.
+        *(
+            each
+            for each in container.entities(inventory, scope, known)
+            if each.uid not in inventory.uninspected or each.uid not in known
+        ),
     ]
     return Facts(found, unread=_unread(inventory, scope, [*before, *found]))
 
@@ -42,13 +48,11 @@ def observe(inventory: Inventory, scope: Scope, published: Iterable[Entity]) -> 
 def _unread(inventory: Inventory, scope: Scope, known: Iterable[Entity]) -> list[Unread]:
     """The kinds that were not listed completely, and the containers and images that gave no answer."""
     kinds = dict(inventory.unread)
-    missing = [*inventory.unread.values(), *inventory.unknown.values()]
-    if kinds.keys() & _LABELLED or inventory.unknown:
-        kinds[host.PROJECT_KIND] = missing[0]
+    if unlisted := [why for kind, why in inventory.unread.items() if kind in _LABELLED]:
+        kinds[host.PROJECT_KIND] = unlisted[0]
     found = [Unread(kind=kind, reason=why) for kind, why in kinds.items()]
     refs = {entity.uid: entity.ref for entity in known if entity.uid in inventory.unknown}
     for id_, why in inventory.unknown.items():
-        kind = image.KIND if id_.startswith("sha256:") else container.KIND
-        ref = refs.get(id_) or scope.ref(kind, image.short(id_))
+        ref = refs.get(id_) or scope.ref(image.KIND, image.short(id_))
         found.append(Unread(ref.kind, ref.namespace, ref.name, reason=why))
     return found

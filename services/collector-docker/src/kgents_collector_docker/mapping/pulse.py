@@ -1,6 +1,6 @@
 """What containers use: two samples of counters → resource pulses; their sum and our own cost → the engine's pulse."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -8,7 +8,7 @@ from msgspec import Struct
 from kgents_collector_docker.answers import NEVER, Container, Info, Inventory, Stats
 from kgents_collector_docker.mapping.container import cpu_limit, ref_of
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
-from kgents_shared.contract.pulse import ResourcePulse, unread_of
+from kgents_shared.contract.pulse import ALL, ResourcePulse, unread_of
 from kgents_shared.contract.vocabulary.figures import docker as figure
 from kgents_shared.contract.vocabulary.figures import resource
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
@@ -23,6 +23,8 @@ class Sample(Struct, frozen=True):
 
     started_at: str
     stats: Stats
+    took_s: float = 0.0
+    """Seconds until the engine had answered."""
 
 
 class Effort(Struct, frozen=True):
@@ -41,35 +43,54 @@ class Effort(Struct, frozen=True):
 
 
 def measured(inventory: Inventory) -> list[str]:
-    """The ids of the containers to measure."""
-    return [each.id for each in inventory.containers.values() if each.state.status in MEASURED]
-
-
-def samples(stats: Mapping[str, Stats], inventory: Inventory) -> dict[str, Sample]:
-    """The answers of containers that run."""
-    return {
-        id_: Sample(str(inventory.containers[id_].state.started_at), each)
-        for id_, each in stats.items()
-        if id_ in inventory.containers and each.read.year > NEVER
-    }
-
-
-def pulses(
-    before: Mapping[str, Sample], now: Mapping[str, Sample], inventory: Inventory, scope: Scope, *, interval_s: float
-) -> list[ResourcePulse]:
-    """One pulse for each container that was measured. Rates need the sample before; without it they are not known."""
+    """The ids of the containers to measure: not those whose limits were never read."""
     return [
-        _pulse(before.get(id_), sample, inventory.containers[id_], inventory.info, scope, interval_s)
-        for id_, sample in now.items()
-        if id_ in inventory.containers
+        id_
+        for id_, each in inventory.containers.items()
+        if each.state.status in MEASURED and id_ not in inventory.uninspected
     ]
 
 
-def of_engine(
-    found: Iterable[ResourcePulse], inventory: Inventory, effort: Effort | None, scope: Scope, *, interval_s: float
+def sample(stats: Stats, took_s: float, container: Container) -> Sample | None:
+    """An answer; None if the container does not run any more."""
+    return Sample(str(container.state.started_at), stats, took_s) if stats.read.year > NEVER else None
+
+
+def of_container(
+    before: Sample | None, now: Sample, container: Container, info: Info, scope: Scope, *, interval_s: float
 ) -> ResourcePulse:
-    """The engine's own pulse: how many containers, what they use together, and what this collector costs it."""
-    pulses_ = list(found)
+    """The pulse of a container. Rates need the sample before; without it they are not known."""
+    stats, old = now.stats, before.stats if before is not None and before.started_at == now.started_at else None
+    seconds = (stats.read - old.read).total_seconds() if old is not None else None
+    return _pulse(old, stats, seconds, container, info, scope, max(interval_s, seconds or now.took_s))
+
+
+def without_figures(container: Container, scope: Scope, *, interval_s: float) -> ResourcePulse:
+    """The pulse of a container that gave none."""
+    return ResourcePulse(
+        ref=ref_of(container, scope), source=SOURCE, timestamp=scope.at, interval_s=interval_s, uid=container.id,
+        unread=[ALL],
+    )  # fmt: skip
+
+
+def of_engine(
+    found: Iterable[ResourcePulse | None],
+    inventory: Inventory,
+    effort: Effort | None,
+    scope: Scope,
+    *,
+    interval_s: float,
+) -> ResourcePulse:
+    """The engine's own pulse: how many containers, what they use together, and what this collector costs it.
+
+    Args:
+        found: the newest pulse of every container that runs; None for one that gave none.
+        inventory: as last read.
+        effort: the cost.
+        scope: the engine.
+        interval_s: until the next one.
+    """
+    newest = list(found)
     states = [each.state.status for each in inventory.containers.values()]
     figures: dict[FigureName, float | None] = {
         figure.CONTAINERS: float(len(states)),
@@ -77,8 +98,8 @@ def of_engine(
         figure.CONTAINERS_PAUSED: float(states.count("paused")),
     }
     sums: dict[FigureName, float | None] = {
-        figure.CONTAINERS_CPU_PERCENT: _sum(each.cpu_percent for each in pulses_),
-        figure.CONTAINERS_MEMORY_BYTES: _sum(each.memory_bytes for each in pulses_),
+        figure.CONTAINERS_CPU_PERCENT: _sum(each.cpu_percent if each is not None else None for each in newest),
+        figure.CONTAINERS_MEMORY_BYTES: _sum(each.memory_bytes if each is not None else None for each in newest),
     }
     if effort is not None and effort.seconds > 0:
         cpu_s = effort.engine_cpu_s
@@ -106,10 +127,14 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def _pulse(
-    before: Sample | None, now: Sample, container: Container, info: Info, scope: Scope, interval_s: float
+    old: Stats | None,
+    stats: Stats,
+    seconds: float | None,
+    container: Container,
+    info: Info,
+    scope: Scope,
+    interval_s: float,
 ) -> ResourcePulse:
-    stats, old = now.stats, before.stats if before is not None and before.started_at == now.started_at else None
-    seconds = (stats.read - old.read).total_seconds() if old is not None else None
     cores = _rate(_cpu_ns(old), _cpu_ns(stats), seconds)
     cpu_percent = 100 * cores / _NS_PER_S if cores is not None else None
     limit = cpu_limit(container.host_config)
@@ -125,7 +150,7 @@ def _pulse(
         figure.BLOCK_WRITE_BYTES_PER_SEC: _rate(_block(old, "write"), _block(stats, "write"), seconds),
         figure.PIDS: float(pids) if pids is not None else None,
         figure.PIDS_RATIO: pids / pids_max if pids is not None and pids_max is not None and pids_max > 0 else None,
-        figure.RESTARTS: float(container.restart_count),
+        figure.RESTARTS: float(container.restart_count or 0),
     }
     return ResourcePulse(
         ref=ref_of(container, scope),

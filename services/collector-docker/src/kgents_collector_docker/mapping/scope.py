@@ -83,6 +83,11 @@ class Scope(Struct, frozen=True):
         return labels.shown(given or {}, self.allowed_labels)
 
 
+def part_name(engine: str, *, is_alone: bool) -> str:
+    """What a heartbeat calls the entities of an engine. Only that of a single engine may be empty: it means all."""
+    return engine or ("" if is_alone else "(unnamed)")
+
+
 def owner(entity: Entity, engines: Iterable[str]) -> str:
     """The engine of a published entity: the one that it is or runs on, or else the unnamed one.
 

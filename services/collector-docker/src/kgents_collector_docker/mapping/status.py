@@ -81,7 +81,7 @@ def is_looping(container: Container, at: datetime) -> bool:
     """Whether it is restarted in a loop."""
     state = container.state
     started, finished = happened(state.started_at), happened(state.finished_at)
-    if container.restart_count < LOOP_RESTARTS or started is None or finished is None:
+    if (container.restart_count or 0) < LOOP_RESTARTS or started is None or finished is None:
         return False
     if state.status == "restarting":
         return finished - started < LOOP_RUN

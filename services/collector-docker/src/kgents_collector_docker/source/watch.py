@@ -9,26 +9,18 @@ everything, and none is older than `resync_interval_s`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
 from msgspec import structs
 
-from kgents_collector_docker.answers import (
-    Container,
-    ContainerId,
-    EngineEvent,
-    Image,
-    Info,
-    Inventory,
-    Network,
-    Volume,
-    Volumes,
-)
+from kgents_collector_docker.answers import Container, EngineEvent, Image, Info, Inventory, Network, Volume, Volumes
+from kgents_collector_docker.listed import Listed
 from kgents_collector_docker.source.client import Client
 from kgents_collector_docker.source.ends import Ends
-from kgents_collector_docker.source.fault import EngineError, GarbledError, GoneError, RefusedError, SilentError
+from kgents_collector_docker.source.fault import EngineError
+from kgents_collector_docker.source.reads import Key, Reads, Request
 from kgents_collector_docker.source.repeats import Repeats
 from kgents_shared.runtime.clock import Clock
 
@@ -41,14 +33,16 @@ SPACING_S: Final = 0.2
 PROBE_INTERVAL_S: Final = 3.0
 """Seconds between liveness checks of a silent engine: an idle event stream and a dead one are both silent."""
 SILENCE_S: Final = 30.0
-"""Seconds until everything is read again after one request to a reachable engine timed out."""
+"""Seconds until what could not be read is asked for again: no event reports that it answers."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 10.0
 """The pause before the next try doubles, until a subscription has held for longer than the pause before it: a full
 read is costly, and an engine that answers but disconnects at once must not be read twice a second."""
-PARTIAL: Final = (RefusedError, GarbledError, SilentError)
-"""Errors that concern one request alone: of a plugin or container that hangs."""
 NOTHING: Final = Inventory(Info(), {}, {}, {}, {})
+NETWORKS: Final = Key("network")
+VOLUMES: Final = Key("volume")
+NOT_YET: Final = "has not answered yet when it was asked for this {}"
+_LISTS: Final = {NETWORKS: Request("networks", list[Network]), VOLUMES: Request("volumes", Volumes)}
 
 _log = structlog.get_logger(__name__)
 
@@ -57,26 +51,28 @@ class _Marks:
     """The objects to read again."""
 
     def __init__(self) -> None:
-        self.containers: set[str] = set()
+        self.keys: set[Key] = set()
         self.images = False
-        self.networks = False
-        self.volumes = False
         self.some = asyncio.Event()
 
     def add(self, event: EngineEvent) -> None:
         match event.type:
             case "container":
-                self.containers.add(event.actor.id)
+                self.keys.add(Key("container", event.actor.id))
             case "network":
-                self.networks = True
+                self.keys.add(NETWORKS)
                 if event.attributes.container:
-                    self.containers.add(event.attributes.container)
+                    self.keys.add(Key("container", event.attributes.container))
             case "volume":
-                self.volumes = True
+                self.keys.add(VOLUMES)
             case "image":
                 self.images = True  # another image loses the tag that one gets, without an event
             case _:
                 return
+        self.some.set()
+
+    def add_all(self, keys: Iterable[Key]) -> None:
+        self.keys.update(keys)
         self.some.set()
 
 
@@ -113,6 +109,10 @@ class Watch:
         """Events before are no news of ours; they still say how containers ended."""
         self._repeats = Repeats()
         self._ends = Ends()
+        self._faults: dict[Key, str] = {}
+        """Why the last request for an object failed."""
+        self._listed: set[Key] = set()
+        """The lists that were read at least once."""
         self._retry_s = RETRY_FIRST_S
         self._ends_at_s = 0.0
 
@@ -148,8 +148,11 @@ class Watch:
         since_ns = self._since_ns if self._since_ns is not None else await self._begin()
         async with self._client.events(since_ns) as events, asyncio.TaskGroup() as tasks:
             listening = [tasks.create_task(self._listen(events)), tasks.create_task(self._probe())]
-            self._show(await self._read_all(self.inventory or NOTHING))
-            await self._apply()
+            reads = Reads(self._client, tasks, self._faults, on_late=self._wake)
+            listening.append(tasks.create_task(self._retry()))
+            self._show(await self._read_all(reads))
+            await self._apply(reads)
+            reads.cancel()
             for task in listening:
                 task.cancel()
 
@@ -182,19 +185,28 @@ class Watch:
             # Not `version`, for which an engine starts two other programs.
             await self._client.get("containers/json", msgspec.Raw, limit="1")
 
-    async def _apply(self) -> None:
-        looked_at_s = self._clock.monotonic_s()
+    def _wake(self) -> None:
+        self._marks.some.set()
+
+    async def _retry(self) -> None:
+        while True:
+            await self._clock.sleep(SILENCE_S)
+            if self._faults:
+                self._marks.add_all(self._faults)
+
+    async def _apply(self, reads: Reads) -> None:
+        read_at_s = self._clock.monotonic_s()
         while (left_s := self._ends_at_s - self._clock.monotonic_s()) > 0:
             try:
                 async with asyncio.timeout(left_s):
                     await self._marks.some.wait()
             except TimeoutError:
                 return
-            rest_s = looked_at_s + SPACING_S - self._clock.monotonic_s()
+            rest_s = read_at_s + SPACING_S - self._clock.monotonic_s()
             await self._clock.sleep(max(SETTLE_S, rest_s))
             marks, self._marks = self._marks, _Marks()
-            self._show(await self._read_again(self.inventory or NOTHING, marks))
-            looked_at_s = self._clock.monotonic_s()
+            self._show(await self._read_again(reads, self.inventory or NOTHING, marks))
+            read_at_s = self._clock.monotonic_s()
 
     def _show(self, inventory: Inventory) -> None:
         inventory = structs.replace(inventory, ends=self._ends.known)
@@ -203,91 +215,104 @@ class Watch:
 
     # Reading
 
-    async def _read_all(self, old: Inventory) -> Inventory:
-        unread: dict[str, str] = {}
+    async def _read_all(self, reads: Reads) -> Inventory:
+        """All that the engine has. The list says which containers exist, inspections say all else of them."""
+        old, marks = self.inventory or NOTHING, _Marks()
         info = await self._client.get("info", Info)
         if info.system_time is not None:
             self.ahead = info.system_time - self._clock.now()
             if self._since_ns is None:  # no event was read yet; those from here on must not be lost
                 self._since_ns = _ns(info.system_time)
-        networks = await self._networks(old.networks, unread)
-        volumes = await self._volumes(old.volumes, unread)
-        ids = [each.id for each in await self._client.get("containers/json", list[ContainerId], all="1")]
-        containers, unknown = await self._inspect("containers/{}/json", ids, Container, old.containers)
-        images, more = await self._inspect("images/{}/json", _images_of(containers), Image, old.images)
-        return Inventory(info, containers, networks, volumes, images, unread=unread, unknown=unknown | more)
+        listed = await self._list()
+        containers = {id_: old.containers.get(id_, each) for id_, each in listed.items()}
+        uninspected = (old.uninspected & containers.keys()) | (containers.keys() - old.containers.keys())
+        marks.add_all([*_LISTS, *(Key("container", id_) for id_ in containers)])
+        marks.images = True
+        old = structs.replace(old, info=info, containers=containers, uninspected=uninspected)
+        return await self._read_again(reads, old, marks)
 
-    async def _read_again(self, old: Inventory, marks: _Marks) -> Inventory:
-        """The inventory, with the marked objects read again."""
-        unread = dict(old.unread)
-        networks = await self._networks(old.networks, unread) if marks.networks else old.networks
-        volumes = await self._volumes(old.volumes, unread) if marks.volumes else old.volumes
-        found, unknown = await self._inspect("containers/{}/json", marks.containers, Container, old.containers)
-        containers = {id_: each for id_, each in old.containers.items() if id_ not in marks.containers} | found
-        used = _images_of(containers)
-        known = {} if marks.images else {id_: old.images[id_] for id_ in used & old.images.keys() - old.unknown.keys()}
-        images, more = await self._inspect("images/{}/json", used - known.keys(), Image, old.images)
-        asked = marks.containers | _images_of(old.containers)
-        still = {id_: why for id_, why in old.unknown.items() if id_ not in asked}
-        every = known | images
-        return Inventory(old.info, containers, networks, volumes, every, unread=unread, unknown=still | unknown | more)
+    async def _read_again(self, reads: Reads, old: Inventory, marks: _Marks) -> Inventory:
+        """The inventory, with the marked objects read again, and with what was late before."""
+        answers = await reads.read({key: _request(key) for key in marks.keys})
+        found = await self._with_answers(old, answers, reads)
+        used = {each.image for each in found.containers.values() if each.image}
+        keys = {Key("image", id_) for id_ in (used if marks.images else used - found.images.keys())}
+        if not marks.images:  # these are on their way, or asked for again by `_retry`
+            keys = {key for key in keys - self._faults.keys() if not reads.is_late(key)}
+        answers = await reads.read({key: _request(key) for key in keys})
+        found = await self._with_answers(found, answers, reads)
+        images = {id_: each for id_, each in found.images.items() if id_ in used}
+        return self._with_reasons(structs.replace(found, images=images), used, reads)
 
-    async def _networks(self, old: dict[str, Network], unread: dict[str, str]) -> dict[str, Network]:
-        """The objects; the old ones, and a reason, if this one request is refused."""
-        try:
-            found = await self._client.get("networks", list[Network])
-        except PARTIAL as error:
-            unread["network"] = self._reason_of(error)
-            return old
-        unread.pop("network", None)
-        return {each.id: each for each in found}
+    async def _with_answers(self, old: Inventory, answers: Mapping[Key, Any], reads: Reads) -> Inventory:
+        self._listed |= answers.keys() & _LISTS.keys()
+        containers = _updated(old.containers, "container", answers)
+        inspected = {key.id for key in answers if key.kind == "container"}
+        uninspected = old.uninspected - inspected
+        missing = [key.id for key in self._faults if key.kind == "container" and key.id not in containers]
+        if missing:  # an inspection failed at first sight: the list has it, if it exists
+            listed = await self._list()
+            for id_ in missing:
+                if id_ in listed:
+                    containers[id_] = listed[id_]
+                    uninspected |= {id_}
+                elif not reads.is_late(Key("container", id_)):
+                    del self._faults[Key("container", id_)]
+        networks, volumes = answers.get(NETWORKS), answers.get(VOLUMES)
+        return structs.replace(
+            old,
+            containers={id_: containers[id_] for id_ in sorted(containers)},
+            uninspected=frozenset(uninspected & containers.keys()),
+            images=_updated(old.images, "image", answers),
+            networks=old.networks if networks is None else {each.id: each for each in networks},
+            volumes=old.volumes if volumes is None else self._volumes(old.volumes, volumes),
+        )
 
-    async def _volumes(self, old: dict[str, Volume], unread: dict[str, str]) -> dict[str, Volume]:
-        try:
-            found = await self._client.get("volumes", Volumes)
-        except PARTIAL as error:
-            unread["volume"] = self._reason_of(error)
-            return old
-        volumes = {each.name: each for each in found.volumes or ()}
-        if found.warnings:
-            unread["volume"] = (
-                f"{self._client.where} did not list all volumes: a volume driver did not answer; check its log"
-            )
-            return old | volumes
-        unread.pop("volume", None)
-        return volumes
+    def _volumes(self, old: dict[str, Volume], answer: Volumes) -> dict[str, Volume]:
+        found = {each.name: each for each in answer.volumes or ()}
+        if not answer.warnings:
+            return found
+        self._faults[VOLUMES] = (
+            f"{self._client.where} did not list all volumes: a volume driver did not answer; check its log"
+        )
+        return old | found
 
-    async def _inspect(
-        self, path: str, ids: Iterable[str], type_: type[T], old: Mapping[str, T]
-    ) -> tuple[dict[str, T], dict[str, str]]:
-        """The objects of these ids that exist, and why some could not be read: those keep their last reading."""
-        found: dict[str, T] = {}
-        unknown: dict[str, str] = {}
+    def _with_reasons(self, found: Inventory, images: set[str], reads: Reads) -> Inventory:
+        """What could not be read, and why; also what has not answered yet and was never read before."""
+        lists, objects = dict[str, str](), dict[str, str]()
+        never = [
+            *(key for key in _LISTS if key not in self._listed),
+            *(Key("container", id_) for id_ in found.uninspected),
+            *(Key("image", id_) for id_ in images - found.images.keys()),
+        ]
+        for key in sorted(never):
+            if reads.is_late(key):
+                (objects if key.id else lists)[key.id or key.kind] = f"{self._client.where} {NOT_YET.format(key.kind)}"
+        for key in [each for each in self._faults if each.kind == "image" and each.id not in images]:
+            del self._faults[key]
+        for key in sorted(self._faults):
+            if not key.id or key.id in found.containers or key.id in images:
+                (objects if key.id else lists)[key.id or key.kind] = self._faults[key]
+        return structs.replace(found, unread=lists, unknown=objects)
 
-        async def inspect(id_: str) -> None:
-            try:
-                found[id_] = await self._client.get(path.format(id_), type_)
-            except GoneError:
-                pass
-            except PARTIAL as error:
-                unknown[id_] = self._reason_of(error)
-                if id_ in old:
-                    found[id_] = old[id_]
-
-        async with asyncio.TaskGroup() as tasks:
-            for id_ in sorted(ids):
-                tasks.create_task(inspect(id_))
-        return {id_: found[id_] for id_ in sorted(found)}, unknown
-
-    def _reason_of(self, error: EngineError) -> str:
-        """The error as a sentence. After a timeout everything is read again soon."""
-        if isinstance(error, SilentError):
-            self._ends_at_s = min(self._ends_at_s, self._clock.monotonic_s() + SILENCE_S)
-        return str(error)
+    async def _list(self) -> dict[str, Container]:
+        listed = await self._client.get("containers/json", list[Listed], all="1")
+        return {each.id: each.container for each in listed}
 
 
-def _images_of(containers: Mapping[str, Container]) -> set[str]:
-    return {each.image for each in containers.values() if each.image}
+def _request(key: Key) -> Request:
+    return _LISTS.get(key) or Request(f"{key.kind}s/{key.id}/json", Container if key.kind == "container" else Image)
+
+
+def _updated(old: Mapping[str, T], kind: str, answers: Mapping[Key, Any]) -> dict[str, T]:
+    """The objects of a kind with what was answered; None is the answer for what does not exist."""
+    found = dict(old)
+    for key, answer in answers.items():
+        if key.kind == kind and answer is None:
+            found.pop(key.id, None)
+        elif key.kind == kind:
+            found[key.id] = answer
+    return found
 
 
 def _ns(time: datetime) -> int:
