@@ -9,7 +9,7 @@ from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.mapping.custom import kind as kind_by
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.scopes import FEEDS, JOINS, Scopes
+from kgents_collector_k8s.scopes import DIVIDED, FEEDS, JOINS, Scopes
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.vocabulary import kinds
 
@@ -157,6 +157,21 @@ def test_a_custom_resource_with_the_plural_of_a_built_in_one_is_apart_from_it() 
     world.list_all("services")
     world["services"].lists()
     assert world.unread() == {"service.serving.knative.dev": "services: 404"}
+
+
+def test_volumes_and_claims_are_of_one_kind_and_unread_apart() -> None:
+    world = World("persistentvolumes", "persistentvolumeclaims")
+    world.list_all()
+    world["persistentvolumes"].fault = "persistentvolumes: 403"
+    world.scopes.update()
+    (scope,) = world.scopes.unread()
+    assert scope.covers(Ref("test", "volume", "pv-1"), "persistentvolumes")
+    assert not scope.covers(Ref("test", "volume", "data", "shop"), "persistentvolumeclaims")
+
+
+def test_a_kind_of_several_resources_is_divided() -> None:
+    shared = {kind.kind for kind in CATALOGUE if sum(each.kind == kind.kind for each in CATALOGUE) > 1}
+    assert shared == set(DIVIDED)
 
 
 def test_every_kind_of_the_tables_is_a_resource_that_is_watched() -> None:

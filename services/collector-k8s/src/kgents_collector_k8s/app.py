@@ -1,8 +1,9 @@
 """collector-k8s at work: reflectors → inventory → the entity state table; Events → log; usage → pulses."""
 
 import asyncio
+import gc
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import structlog
@@ -124,6 +125,7 @@ class _Cluster:
 
     async def publish(self) -> None:
         """Publish what differs, each kind as soon as what it is made of has been listed. Never returns."""
+        is_complete = False
         while True:
             self.news.clear()
             self._note_listed()
@@ -131,6 +133,9 @@ class _Cluster:
             self._put_truncated()
             await self._sweep()
             self._attest()
+            if not is_complete and not self.scopes.unseen:  # what was read until now lives long: no need to visit it
+                gc.freeze()
+                is_complete = True
             await self.news.wait()
 
     def _note_listed(self) -> None:
@@ -212,12 +217,18 @@ class _Cluster:
         beside = [fault for each in (self.events, self.usage) if each is not None for fault in each.faults]
         self.collector.attest(unread=unread, faults=beside if not unread else ())
 
-    def known(self, kind: Kind[Any], namespace: str) -> Collection[Key]:
+    def known(self, kind: Kind[Any], namespace: str) -> Iterator[Key]:
         """Objects of a kind that are taken to exist: those read, and before the first list those published."""
         if self.is_listed(kind, namespace):
-            return [key for key in self.inventory.keys(kind.place) if namespace in ("", key[0])]
-        before = self._before.get(kind.kind, ())
-        return [key for key in before if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced]
+            yield from self.shown(kind, namespace)
+            return
+        for key in list(self._before.get(kind.kind, ())):
+            if namespace in ("", key[0]) and bool(key[0]) == kind.is_namespaced:
+                yield key
+
+    def shown(self, kind: Kind[Any], namespace: str) -> Iterator[Key]:
+        """Objects of a kind that were read, as they are at the first step."""
+        return (key for key in list(self.inventory.keys(kind.place)) if namespace in ("", key[0]))
 
     def is_listed(self, kind: Kind[Any], namespace: str) -> bool:
         """Whether a resource has been listed since the start."""
@@ -232,7 +243,7 @@ class _Sink:
         self._kind = kind
         self._namespace = namespace
 
-    def known(self) -> Collection[Key]:
+    def known(self) -> Iterator[Key]:
         return self._cluster.known(self._kind, self._namespace)
 
     def put(self, key: Key, found: Any) -> None:
@@ -248,11 +259,11 @@ class _Sink:
         self._cluster.news.set()
 
     async def complete(self, keys: Collection[Key]) -> None:
-        inventory, place = self._cluster.inventory, self._kind.place
         self._cluster.truncation.keep_only(self._kind, self._namespace, keys)
         slice_ = TimeSlice()
-        for key in [key for key in inventory.keys(place) if self._namespace in ("", key[0]) and key not in keys]:
-            inventory.drop(place, key)
+        for key in self._cluster.shown(self._kind, self._namespace):
+            if key not in keys:
+                self._cluster.inventory.drop(self._kind.place, key)
             await slice_.checkpoint()
         self._cluster.news.set()
 

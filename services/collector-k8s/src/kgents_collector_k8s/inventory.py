@@ -195,14 +195,19 @@ class Inventory:
             self._policies[key[0]].pop(key, None)
             if not self._policies[key[0]]:
                 del self._policies[key[0]]
-        for namespace, name in self._pods.get(key[0], ()):  # decompressing very many at once would block the event loop
-            self._touch(Ref(self._cluster, kinds.POD, name, namespace))
+        for pod in self._pods.get(key[0], ()):
+            self._touch(self._pod(pod))
 
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
-            fragment = self._shelves[resource].get(key)
-            if fragment is not None and fragment.entities:
+            if resource == "pods":
+                self._touch(self._pod(key))
+            elif (fragment := self._shelves[resource].get(key)) is not None and fragment.entities:
                 self._touch(fragment.entities[0].ref)
+
+    def _pod(self, key: Key) -> Ref:
+        """Without its fragment: decompressing very many at once would block the event loop."""
+        return Ref(self._cluster, kinds.POD, key[1], key[0])
 
     # Joining an entity
 

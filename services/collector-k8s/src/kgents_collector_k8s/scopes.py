@@ -8,6 +8,8 @@ that they are not published twice. One that cannot be read holds nothing back: i
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
+from msgspec import structs
+
 from kgents_collector_k8s.mapping.fragment import Kind
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.unread import Unread
@@ -31,6 +33,9 @@ WITHIN: Final[dict[str, str]] = {kinds.CONTAINER: kinds.POD}
 
 NAMED: Final = (kinds.CONFIGMAP, kinds.SECRET)
 """Kinds that are never read, only referred to by others: any resource may name one."""
+
+DIVIDED: Final = (kinds.VOLUME,)
+"""Kinds of several resources: their entities name their resource as `part`."""
 
 NOT_LISTED: Final = "not listed yet"
 
@@ -110,11 +115,12 @@ class Scopes:
 
     def unread(self) -> list[Unread]:
         """What is not attested: kinds fed by a resource that cannot be read, or whose first list is not complete."""
-        found: dict[tuple[str, str], str] = {}
+        found: dict[Unread, str] = {}
         for each, reason, kinds_ in self._unread():
             for kind in kinds_:
-                found.setdefault((kind, each.namespace), reason)
-        return [Unread(kind, namespace, reason=reason) for (kind, namespace), reason in found.items()]
+                part = each.kind.place if kind in DIVIDED else ""
+                found.setdefault(Unread(kind, each.namespace, part=part), reason)
+        return [structs.replace(scope, reason=reason) for scope, reason in found.items()]
 
     def _unread(self) -> Iterator[tuple[Reading, str, Iterable[str]]]:
         for each in self._readings:

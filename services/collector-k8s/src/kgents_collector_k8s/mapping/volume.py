@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from msgspec import structs
+
 from kgents_collector_k8s.mapping.entity import Attributes, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.quantity import integer
@@ -20,6 +22,9 @@ _VOLUME: Final = {
     "Pending": "pending",
     "Failed": "failed",
 }
+_CLAIMS: Final = "persistentvolumeclaims"
+_VOLUMES: Final = "persistentvolumes"
+"""Both are of one kind: each names its resource, so that one can be read while the other cannot."""
 _RESIZING: Final = ("ControllerResizeError", "NodeResizeError", "FileSystemResizePending", "Resizing")
 """Conditions of a claim that is being resized, or whose resize failed."""
 
@@ -46,7 +51,7 @@ def claim(found: PersistentVolumeClaim, scope: Scope) -> Fragment:
         attributes=attributes,
         connections=[_bound(spec.volume_name, scope)] if spec.volume_name else [],
     )
-    return Fragment(metadata.uid, [itself])
+    return Fragment(metadata.uid, [structs.replace(itself, part=_CLAIMS)])
 
 
 def _bound(volume: str, scope: Scope) -> Connection:
@@ -72,9 +77,13 @@ def volume(found: PersistentVolume, scope: Scope) -> Fragment:
     word = status.reason or status.phase
     reason = word if status.phase in ("Released", "Failed") else ""
     itself = entity(
-        metadata, kinds.VOLUME, scope, status=(_VOLUME.get(status.phase, "unknown"), reason), attributes=attributes
+        metadata,
+        kinds.VOLUME,
+        scope,
+        status=(_VOLUME.get(status.phase, "unknown"), reason),
+        attributes=attributes,
     )
-    return Fragment(metadata.uid, [itself])
+    return Fragment(metadata.uid, [structs.replace(itself, part=_VOLUMES)])
 
 
 def _type(spec: VolumeSpec) -> str | None:
@@ -82,9 +91,7 @@ def _type(spec: VolumeSpec) -> str | None:
     return next((name for name, found in backings.items() if found is not None), None)
 
 
-CLAIM: Final = Kind(
-    kinds.VOLUME, "PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", PersistentVolumeClaim, claim
-)
+CLAIM: Final = Kind(kinds.VOLUME, "PersistentVolumeClaim", "", "v1", _CLAIMS, PersistentVolumeClaim, claim)
 VOLUME: Final = Kind(
-    kinds.VOLUME, "PersistentVolume", "", "v1", "persistentvolumes", PersistentVolume, volume, is_namespaced=False
+    kinds.VOLUME, "PersistentVolume", "", "v1", _VOLUMES, PersistentVolume, volume, is_namespaced=False
 )

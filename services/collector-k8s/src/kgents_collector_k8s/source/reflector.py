@@ -6,6 +6,7 @@ between do not matter, and a failed list never removes anything.
 
 import asyncio
 import random
+from collections.abc import Collection
 from contextlib import aclosing, suppress
 from typing import Final, Generic, TypeVar
 
@@ -19,6 +20,7 @@ from kgents_collector_k8s.source.messages import ends_initial_events, is_before
 from kgents_collector_k8s.source.resource import BREATH, OPEN, Resource
 from kgents_collector_k8s.source.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
 from kgents_collector_k8s.source.sink import Key, Sink
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -95,10 +97,9 @@ class Reflector(Generic[O]):
     async def _sync(self) -> None:
         """Report all that exists; a mass removal only when two lists agree on it."""
         self._went_back = False
-        known = set(self._sink.known())
         keys, version = await self._read_all()
-        missing = len(known - keys)
-        if missing > max(MASS_MIN, MASS_RATIO * len(known)):
+        missing, known = await self._missing(keys)
+        if missing > max(MASS_MIN, MASS_RATIO * known):
             _log.warning("suspicious_mass_removal", resource=self.kind.resource, missing=missing)
             keys, version = await self._list()
         await self._sink.complete(keys)
@@ -107,6 +108,16 @@ class Reflector(Generic[O]):
         self._retries.clear(keep=Fault.ENDED)
         if not self._retries[Fault.ENDED]:  # else a watch has to last first
             self._visible()
+
+    async def _missing(self, keys: Collection[Key]) -> tuple[int, int]:
+        """How many known objects a list does not name, and how many are known."""
+        missing = known = 0
+        slice_ = TimeSlice()
+        for key in self._sink.known():
+            known += 1
+            missing += key not in keys
+            await slice_.checkpoint()
+        return missing, known
 
     async def _read_all(self) -> tuple[set[Key], str]:
         if self._streams_lists and self._retries.total() < STREAM_TRIES:
@@ -282,7 +293,8 @@ class Reflector(Generic[O]):
         """
         if error.status != 404 or not self.kind.is_optional:
             return False
-        if self._sink.known() and not (self._retries[Fault.REFUSED] > ABSENT_AFTER and await self._is_group_absent()):
+        seems_gone = self._retries[Fault.REFUSED] > ABSENT_AFTER
+        if any(self._sink.known()) and not (seems_gone and await self._is_group_absent()):
             return False
         await self._sink.complete(())
         self._version = ""

@@ -1,6 +1,6 @@
 """Where a reflector's objects go."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Protocol, TypeVar
 
 O_contra = TypeVar("O_contra", contravariant=True)
@@ -12,8 +12,8 @@ Key = tuple[str, str]
 class Sink(Protocol[O_contra]):
     """Keeps the objects of one reflector."""
 
-    def known(self) -> Collection[Key]:
-        """The objects taken to exist now, also from before this process started."""
+    def known(self) -> Iterable[Key]:
+        """The objects taken to exist now, also from before this process started; there may be 100,000 of them."""
         ...
 
     def put(self, key: Key, found: O_contra) -> None:
