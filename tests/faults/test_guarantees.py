@@ -18,11 +18,12 @@ from support.build import make_entity, make_ref
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
 from support.streams import provision_streams, stored
-from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
+from support.truth import Truth, health, heartbeat, in_sync, last_seq, seen, topology
 from support.waiting import eventually, settled
 
 pytestmark = pytest.mark.timeout(240)
 SERVICES = ("collector-nats", "topology-builder", "health-scorer")
+SOURCE = make_ref("nats", kind="source", namespace="")
 CANARY = "s3cr3t-canary-7f"
 
 
@@ -147,21 +148,17 @@ async def test_a_dead_collector_makes_its_entities_stale_and_unknown_and_removes
 
     pipeline.processes["collector-nats"].kill()
 
-    async def all_stale() -> bool:
-        return all(entity.stale == ["nats"] for entity in (await topology(bus)).values())
+    async def all_stale_and_none_green() -> bool:
+        rows = await seen(bus)
+        return all((rows[ref].stale, rows[ref].level) == (["nats"], "unknown") for ref in known)
 
-    async def none_green() -> bool:
-        rows = await health(bus)
-        return {row.level for ref, row in rows.items() if ref in known} == {"unknown"}
-
-    await eventually(all_stale, within_s=60)
-    await eventually(none_green, within_s=30)
-    assert set(await topology(bus)) == known
+    await eventually(all_stale_and_none_green, within_s=60)
+    assert set(await topology(bus)) - {SOURCE} == known
 
     pipeline.processes["collector-nats"].start()
 
     async def all_green_again() -> bool:
-        return not any(entity.stale for entity in (await topology(bus)).values())
+        return not any(view.stale for view in (await seen(bus)).values())
 
     await eventually(all_green_again, within_s=60)
 
@@ -183,7 +180,8 @@ async def test_an_unreachable_monitoring_endpoint_is_no_deletion(server: NatsSer
                 return beat is not None and beat.state == "degraded" and "http://127.0.0.1:9" in beat.reason
 
             async def all_stale() -> bool:
-                return all(entity.stale == ["nats"] for entity in (await topology(bus)).values())
+                rows = await seen(bus)
+                return all(rows[ref].stale == ["nats"] for ref in known)
 
             await eventually(says_degraded)
             await eventually(all_stale, within_s=60)

@@ -122,7 +122,7 @@ def test_one_source_alone_is_merged_like_several(entity: Entity) -> None:
     silent = make_entity(entity.ref.name, source="zz", status="unknown", uid="", ref=entity.ref)
 
     def merged(facts: list[Entity]) -> TopologyEntity:
-        merged = merge(entity.ref, facts, {"k8s"}, lambda connection, _: make_ref("b"), time_ns=NOW_NS)
+        merged = merge(entity.ref, facts, lambda connection, _: make_ref("b"), time_ns=NOW_NS)
         return msgspec.structs.replace(merged, sources=[], reason="")
 
     assert merged([entity]) == merged([entity, silent])

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.contract.unread import Unread
 from kgents_shared.view.live import Live, snapshot
 from kgents_shared.view.position import PositionFile
 from kgents_shared.view.selection import select
@@ -28,6 +30,7 @@ names = st.sampled_from(NAMES)
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("topology"), names, st.sampled_from(("running", "failed"))),
+        st.tuples(st.just("source"), st.sampled_from(("", "a", "*", "gone"))),
         st.tuples(st.just("health"), names, st.sampled_from(("healthy", "critical"))),
         st.tuples(st.just("alert"), names, st.sampled_from(("firing", "resolved"))),
         st.tuples(st.just("remove"), st.sampled_from(("topology", "health", "alert")), names),
@@ -58,10 +61,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 class Consumer:
     """Holds what the changes say, and nothing else, also while it is not running."""
 
-    def __init__(self, bus: Bus, cluster: str, level: str | None, file: Path) -> None:
+    def __init__(self, bus: Bus, cluster: str, level: str | None, kind: str | None, file: Path) -> None:
         self.bus = bus
         self.cluster = cluster
-        self.selection = select(cluster=cluster, level=level)
+        self.selection = select(cluster=cluster, level=level, kind=kind)
         self.file = file
         self.held: dict[str, bytes] = {}
         self.live: Live | None = None
@@ -107,7 +110,12 @@ class Consumer:
     async def carry_out(self, operation: Operation) -> None:
         match operation:
             case ("topology", name, status):
-                await publish(self.bus, make_topology(ref=make_ref(name, cluster=self.cluster), status=status))
+                ref = make_ref(name, cluster=self.cluster)
+                await publish(self.bus, make_topology(ref=ref, status=status, sources=["k8s"]))
+            case ("source", unread):
+                source = make_topology(ref=make_ref("k8s", kind="source", namespace="", cluster=self.cluster))
+                scopes = {"a": [Unread(name="a")], "*": [Unread()]}.get(unread, [])
+                await publish(self.bus, removed(source) if unread == "gone" else replace(source, unread=scopes))
             case ("health", name, level):
                 await publish(self.bus, make_health(ref=make_ref(name, cluster=self.cluster), level=level))
             case ("alert", name, state):
@@ -131,26 +139,43 @@ class Consumer:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(operations=operations, level=st.sampled_from((None, "critical", "unknown")))
+@given(
+    operations=operations,
+    level=st.sampled_from((None, "critical", "unknown")),
+    kind=st.sampled_from((None, "pod")),
+)
 @example(
     operations=[
         ("topology", "a", "running"), ("topology", "b", "running"), ("settle",), ("stop",),
         ("remake", "KGENTS_TOPOLOGY"), ("topology", "b", "failed"), ("settle",), ("remake", "KGENTS_TOPOLOGY"),
     ],
     level=None,
+    kind=None,
 )  # fmt: skip
-@example(operations=[("topology", "a", "running"), ("settle",), ("health", "a", "critical")], level="unknown")
+@example(
+    operations=[("topology", "a", "running"), ("settle",), ("health", "a", "critical")], level="unknown", kind=None
+)
+@example(
+    operations=[
+        ("topology", "a", "running"), ("health", "a", "healthy"), ("topology", "b", "running"), ("source", "a"),
+        ("settle",), ("source", "*"), ("settle",), ("stop",), ("source", ""), ("settle",), ("source", "*"),
+        ("remake", "KGENTS_TOPOLOGY"), ("topology", "a", "running"),
+    ],
+    level="unknown",
+    kind="pod",
+)  # fmt: skip
 @example(
     operations=[("topology", "a", "running"), ("settle",), ("remove", "topology", "a"), ("settle",), ("stop",)],
     level=None,
+    kind="pod",
 )
 @pytest.mark.timeout(300)
 def test_the_changes_add_up_to_what_the_streams_hold(
-    server: NatsServer, operations: list[Operation], level: str | None
+    server: NatsServer, operations: list[Operation], level: str | None, kind: str | None
 ) -> None:
     async def scenario(directory: Path) -> None:
         async with Bus(NatsConfig(url=server.url), name="test") as bus:
-            consumer = Consumer(bus, next(clusters), level, directory / "position")
+            consumer = Consumer(bus, next(clusters), level, kind, directory / "position")
             try:
                 for operation in operations:
                     await consumer.carry_out(operation)

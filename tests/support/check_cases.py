@@ -9,9 +9,10 @@ from kgents_health_scorer.checks.check import Kin, State
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.health import UnknownFigure
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from support import db_check_cases
-from support.health_inputs import START, at, entity, pulse
+from support.health_inputs import START, at, entity, pulse, source
 
 CRONJOB = Ref("c1", "cronjob", "backup", "shop")
 
@@ -51,6 +52,8 @@ STATES = {
     "KG-005": (State(entity(status="unknown"), 0, ()), State(entity(status="succeeded"), 0, ())),
     "KG-006": (State(entity(), 0, ("k8s",)), State(entity(status="succeeded"), 0, ("k8s",))),
     "KG-007": (State(entity(), 0, (), (UnknownFigure("KG-101", "x", START),)), State(entity(), 0, (), ())),
+    "KG-010": (State(source(Unread(reason="no heartbeat")), 0, ()), State(source(Unread(kind="pod")), 0, ())),
+    "KG-011": (State(source(Unread(kind="pod")), 0, ()), State(source(), 0, ())),
     "KG-020": (State(entity(status="failed", reason="CrashLoopBackOff"), 0, ()), State(entity(), 0, ())),
     "KG-021": (running_pod("failed", "OOMKilled"), State(entity(status="failed", reason="OOMKilled"), 0, ())),
     "KG-022": (runs("succeeded", "failed"), runs("failed", "succeeded")),

@@ -12,6 +12,7 @@ from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.unread import Unread
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 INTERVAL_S = 10.0
@@ -29,6 +30,7 @@ def entity(
     *,
     uid: str = "",
     stale: list[str] | None = None,
+    sources: list[str] | None = None,
     attributes: Mapping[str, Value] | None = None,
     at_s: float = 0.0,
 ) -> TopologyEntity:
@@ -39,8 +41,17 @@ def entity(
         status=status,
         reason=reason,
         stale=stale or [],
+        sources=sources or [],
         attributes=dict(attributes or {}),
         at=at(at_s),
+    )
+
+
+def source(*unread: Unread, name: str = "k8s", entities: int = 2, at_s: float = 0.0) -> TopologyEntity:
+    """The message of a source of the same cluster."""
+    ref = Ref(POD.cluster, "source", name)
+    return TopologyEntity(
+        text="", ref=ref, status="running", sources=[name], unread=list(unread), unread_entities=entities, at=at(at_s)
     )
 
 

@@ -10,13 +10,18 @@ from kgents_shared.bus.publish import TTL, Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import ENTITY, HEALTH, META, TOPOLOGY, encode
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import ALERT, ENTITY, HEALTH, META, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.meta import HEARTBEAT_TTL_S, DeadLetter, Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.unread import Unread
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.selection import select
 from support.build import NOW, NOW_NS, make_removal, subject_of
 from support.waiting import eventually, within
 
@@ -29,6 +34,8 @@ class Truth:
         self.publisher = Publisher(bus)
         self.entities: dict[str, Entity] = {}
         self.attests = True
+        self.unread: list[Unread] = []
+        """What its heartbeats do not attest."""
         self.table = StateTable(
             bus,
             ENTITY,
@@ -86,8 +93,9 @@ class Truth:
     def heartbeat(self, state: str) -> Heartbeat:
         """What its heartbeat says in this state."""
         return Heartbeat(
-            text="", service="collector-k8s", instance="truth", version="0", started_at=NOW, state=state, source="k8s"
-        )
+            text="", service="collector-k8s", instance="truth", version="0", started_at=NOW, state=state, source="k8s",
+            unread=self.unread,
+        )  # fmt: skip
 
     async def beat(self, state: str = "in_sync") -> None:
         """One heartbeat."""
@@ -98,7 +106,7 @@ class Truth:
     async def _beat(self) -> None:
         while True:
             if self.attests:
-                await self.beat()
+                await self.beat("degraded" if self.unread else "in_sync")
             await asyncio.sleep(2)
 
 
@@ -114,6 +122,19 @@ async def health(bus: Bus) -> dict[Ref, Health]:
     table = StateView(bus, HEALTH, "KGENTS_HEALTH", [subjects.pattern("health")])
     await table.load(now_ns=NOW_NS)
     return {row.message.ref: row.message for row in table.rows.values()}
+
+
+async def alerts(bus: Bus, check: str) -> dict[Ref, Alert]:
+    """What the alert stream says of one check."""
+    table = StateView(bus, ALERT, "KGENTS_ALERT", [subjects.pattern("alert", check=check)])
+    await table.load(now_ns=NOW_NS)
+    return {row.message.ref: row.message for row in table.rows.values()}
+
+
+async def seen(bus: Bus) -> dict[Ref, EntityView]:
+    """Every entity as a reader finds it: with health and alerts, stale where its source does not attest it."""
+    fold = await snapshot(bus, select(), now_ns=NOW_NS)
+    return {view.ref: view for view in fold.entities()}
 
 
 async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat | None:

@@ -15,7 +15,8 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.runtime.service import Context
 from kgents_topology_builder.app import SERVICE
 from kgents_topology_builder.config import Config
-from kgents_topology_builder.reducer import STALE_AFTER_NS
+from kgents_topology_builder.sources import STALE_AFTER_NS
+from support.attested import stale_of
 from support.build import connect_to, make_entity
 from support.clock import ShiftedClock
 from support.fixtures import bus, server
@@ -47,7 +48,7 @@ def edges(context: Context[Config]) -> int:
 
 
 def stale(context: Context[Config]) -> int:
-    return sum(bool(entity.stale) for entity in published(context, "topology"))
+    return sum(map(bool, stale_of(published(context, "topology")).values()))
 
 
 @asynccontextmanager

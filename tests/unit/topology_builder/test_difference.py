@@ -84,8 +84,3 @@ def test_many_differences_are_counted_and_the_first_are_listed() -> None:
     listed = describe(make_merged(), make_merged(labels={f"label-{n}": "x" for n in range(100)}))
 
     assert (len(listed.changed), listed.changed_count) == (LISTED_MAX, 100)
-
-
-def test_stale_and_fresh_again_are_in_the_text() -> None:
-    assert "no report from k8s" in describe(make_merged(), make_merged(stale=["k8s"])).text
-    assert "fresh again" in describe(make_merged(stale=["k8s"]), make_merged()).text

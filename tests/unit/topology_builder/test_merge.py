@@ -13,7 +13,7 @@ PEER = make_ref("pg")
 
 def merged(*facts: Entity) -> TopologyEntity:
     """The first fact comes from the most trusted source."""
-    return merge(facts[0].ref, facts, (), resolve, time_ns=NOW_NS)
+    return merge(facts[0].ref, facts, resolve, time_ns=NOW_NS)
 
 
 def resolve(connection: Connection, _: Ref) -> Ref | None:

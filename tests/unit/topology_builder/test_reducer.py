@@ -3,10 +3,10 @@
 import pytest
 
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_topology_builder.reducer import STALE_AFTER_NS, Reducer
-from support.build import NOW, NOW_NS, connect_to, make_entity, make_ref, make_removal
+from kgents_topology_builder.reducer import Reducer
+from kgents_topology_builder.sources import STALE_AFTER_NS
+from support.build import NOW_NS, connect_to, make_entity, make_ref, make_removal
 
 SECOND_NS = 1_000_000_000
 
@@ -23,12 +23,6 @@ def peers(reducer: Reducer, name: str) -> list[str]:
     entity = taken(reducer)[make_ref(name)]
     assert entity is not None
     return [connection.peer.name for connection in entity.connections]
-
-
-def beat(state: str = "in_sync", source: str = "k8s") -> Heartbeat:
-    return Heartbeat(
-        text="", service=f"collector-{source}", instance="one", version="1", started_at=NOW, state=state, source=source
-    )
 
 
 def test_a_peer_that_arrives_later_is_connected_when_it_arrives() -> None:
@@ -196,73 +190,6 @@ def test_an_entity_stays_while_one_source_still_sees_it() -> None:
     assert entity.sources == ["k8s"]
 
 
-def test_a_source_that_falls_silent_makes_its_facts_stale_and_keeps_them() -> None:
-    reducer = make_reducer()
-    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    list(reducer.take())
-
-    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
-    reducer.tick(NOW_NS + STALE_AFTER_NS - 1)
-    assert list(reducer.take()) == []
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-
-    entity = taken(reducer)[make_ref("web")]
-    assert entity is not None
-    assert (entity.stale, entity.status) == (["k8s"], "running")
-
-
-def test_a_collector_that_lives_but_cannot_see_does_not_attest() -> None:
-    reducer = make_reducer()
-    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    list(reducer.take())
-
-    reducer.heartbeat("test", "one", beat("degraded"), time_ns=NOW_NS)
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-
-    entity = taken(reducer)[make_ref("web")]
-    assert entity is not None
-    assert entity.stale == ["k8s"]
-
-
-def test_a_restart_within_the_grace_is_not_noticed() -> None:
-    reducer = make_reducer()
-    reducer.heartbeat("test", "one", beat(), time_ns=NOW_NS)
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    list(reducer.take())
-
-    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
-    reducer.heartbeat("test", "two", beat(), time_ns=NOW_NS + SECOND_NS)
-    reducer.tick(NOW_NS + 10 * STALE_AFTER_NS)
-
-    assert list(reducer.take()) == []
-
-
-def test_facts_are_fresh_again_when_the_source_is_back() -> None:
-    reducer = make_reducer()
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-    list(reducer.take())
-
-    reducer.heartbeat("test", "two", beat(), time_ns=NOW_NS + 2 * STALE_AFTER_NS)
-
-    entity = taken(reducer)[make_ref("web")]
-    assert entity is not None
-    assert entity.stale == []
-
-
-def test_what_was_published_as_stale_stays_so_over_a_restart_of_the_builder() -> None:
-    reducer = make_reducer()
-    reducer.restore(TopologyEntity(text="", ref=make_ref("web"), stale=["k8s"]))
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-
-    entity = taken(reducer)[make_ref("web")]
-
-    assert entity is not None
-    assert entity.stale == ["k8s"]
-
-
 def test_a_custom_entity_expires_after_three_missed_reports() -> None:
     reducer = make_reducer()
     reducer.upsert(make_entity("ledger", source="billing", report_interval_s=10.0), time_ns=NOW_NS)
@@ -285,18 +212,6 @@ def test_a_custom_entity_with_an_interval_needs_no_heartbeat() -> None:
     reducer.tick(NOW_NS + 10 * STALE_AFTER_NS)
 
     assert list(reducer.take()) == []
-
-
-def test_an_entity_with_an_interval_is_not_stale_with_the_rest_of_its_source() -> None:
-    reducer = make_reducer()
-    reducer.upsert(make_entity("ledger", report_interval_s=3600.0), time_ns=NOW_NS)
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    list(reducer.take())
-
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-
-    stale = {ref.name: entity.stale for ref, entity in taken(reducer).items() if entity is not None}
-    assert stale == {"ledger": [], "web": ["k8s"]}
 
 
 def test_the_trace_goes_to_the_entity_itself_and_not_to_its_neighbours() -> None:

@@ -1,9 +1,18 @@
 """Who attests what: instances and clusters of a source, reports that are due, and what a change is put down to."""
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec import structs
+
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_topology_builder.reducer import EXPIRIES_MAX, STALE_AFTER_NS, Reducer
+from kgents_shared.contract.unread import Unread
+from kgents_topology_builder.difference import describe, same
+from kgents_topology_builder.reducer import EXPIRIES_MAX, Reducer
+from kgents_topology_builder.sources import STALE_AFTER_NS
+from support.attested import stale_of
 from support.build import NOW, NOW_NS, connect_to, make_entity, make_ref, make_removal
 
 SECOND_NS = 1_000_000_000
@@ -12,57 +21,287 @@ BEAT = Heartbeat(
 )  # fmt: skip
 
 
+SOURCE = make_ref("k8s", kind="source", namespace="")
+
+
+class Built:
+    """A reducer, and what it has published so far."""
+
+    def __init__(self) -> None:
+        self.reducer = Reducer(("k8s", "docker"), now_ns=NOW_NS)
+        self.topology: dict[Ref, TopologyEntity] = {}
+        self.messages = 0
+
+    def take(self) -> int:
+        """How many entities differ since the last call."""
+        before = self.messages
+        for merged in self.reducer.take():
+            if merged.entity is None:
+                self.messages += self.topology.pop(merged.ref, None) is not None
+            elif merged.ref not in self.topology or not same(self.topology[merged.ref], merged.entity):
+                self.topology[merged.ref] = merged.entity
+                self.messages += 1
+        return self.messages - before
+
+    def beat(self, *unread: Unread, at_s: float = 0, instance: str = "one", **fields: object) -> None:
+        state = "degraded" if unread else "in_sync"
+        beat = structs.replace(BEAT, instance=instance, unread=list(unread), **{"state": state, **fields})
+        self.reducer.heartbeat("test", instance, beat, time_ns=at(at_s))
+
+    def pass_to(self, at_s: float) -> None:
+        self.reducer.tick(at(at_s))
+
+    @property
+    def stale(self) -> set[str]:
+        """Names of the stale entities, as a reader finds them."""
+        self.take()
+        return {ref.name for ref, sources in stale_of(self.topology.values()).items() if sources}
+
+    @property
+    def source(self) -> TopologyEntity:
+        self.take()
+        return self.topology[SOURCE]
+
+
+def at(seconds: float) -> int:
+    return NOW_NS + int(seconds * SECOND_NS)
+
+
+@pytest.fixture
+def built() -> Built:
+    """A builder of a source with two pods and a container, in sync."""
+    built = Built()
+    built.beat()
+    built.reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    built.reducer.upsert(make_entity("db"), time_ns=NOW_NS)
+    container = make_entity(ref=make_ref("web", kind="container"), part="engine")
+    built.reducer.upsert(container, time_ns=NOW_NS)
+    built.take()
+    return built
+
+
+STALE_S = STALE_AFTER_NS / SECOND_NS
+
+
+def test_a_source_that_attests_everything_is_not_published(built: Built) -> None:
+    built.pass_to(1000)
+    assert SOURCE not in built.topology
+    assert built.take() == 0
+
+
+def test_a_silent_source_is_one_message_that_counts_its_entities(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.pass_to(15 + STALE_S - 0.001)
+    assert built.take() == 0
+    built.pass_to(15 + STALE_S)
+    assert built.take() == 1
+    assert built.stale == {"web", "db"}
+    assert (built.source.status, built.source.reason, built.source.unread_entities) == ("unknown", "no heartbeat", 3)
+    assert built.source.unread == [Unread(since=NOW, reason="no heartbeat")]
+    assert describe(None, built.source).text == "source k8s reports nothing: no heartbeat; 3 entities are stale"
+
+
+def test_a_source_that_is_back_is_one_message_too(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.pass_to(100)
+    silent = built.source
+    built.beat(at_s=101, instance="two")
+    assert built.take() == 1
+    assert built.stale == set()
+    assert (built.source.status, built.source.unread, built.source.unread_entities) == ("running", [], 0)
+    assert describe(silent, built.source).text == "source k8s reports everything again"
+    built.pass_to(200)
+    assert built.take() == 0
+
+
+def test_an_unread_scope_is_stale_alone(built: Built) -> None:
+    scope = Unread(kind="pod", name="db", since=NOW, reason="db hangs")
+    built.beat(scope, at_s=1)
+    built.pass_to(1 + STALE_S)
+    assert built.take() == 1
+    assert built.stale == {"db"}
+    assert (built.source.status, built.source.unread, built.source.unread_entities) == ("running", [scope], 1)
+    assert describe(None, built.source).text == "source k8s cannot read pod db: db hangs; 1 entity is stale"
+
+
+def test_a_part_is_stale_alone(built: Built) -> None:
+    built.beat(Unread(part="engine", reason="refused"), at_s=1)
+    built.pass_to(1 + STALE_S)
+    built.take()
+    assert {ref.kind for ref, sources in stale_of(built.topology.values()).items() if sources} == {"container"}
+    assert built.source.unread_entities == 1
+
+
+def test_what_is_read_again_is_fresh_at_once(built: Built) -> None:
+    built.beat(Unread(name="db"), Unread(name="web"), at_s=1)
+    built.pass_to(100)
+    assert built.stale == {"db", "web"}
+    built.beat(Unread(name="web"), at_s=101)
+    assert built.stale == {"web"}
+    built.beat(at_s=102)
+    assert built.stale == set()
+
+
+def test_one_poll_that_fails_makes_nothing_stale(built: Built) -> None:
+    for second in range(0, 600, 10):
+        built.beat(Unread(), at_s=second)
+        built.pass_to(second + 5)
+        built.beat(at_s=second + 5)
+        built.pass_to(second + 10)
+    assert built.take() == 0
+
+
+def test_a_scope_that_becomes_wider_keeps_what_was_stale(built: Built) -> None:
+    built.beat(Unread(kind="pod", name="db", since=NOW), at_s=1)
+    built.pass_to(100)
+    assert built.stale == {"db"}
+    built.beat(Unread(kind="pod", since=NOW), at_s=101)
+    assert built.stale == {"db"}
+    built.pass_to(101 + STALE_S)
+    assert built.stale == {"db", "web"}
+    built.beat(Unread(name="db"), at_s=150)
+    assert built.stale == {"db"}
+
+
+def test_a_source_that_dies_has_its_grace_although_a_scope_was_stale_before(built: Built) -> None:
+    built.beat(Unread(name="db"), at_s=1)
+    built.pass_to(100)
+    built.reducer.silence("test", "k8s", "one", time_ns=at(100))
+    built.pass_to(100 + STALE_S - 1)
+    assert built.stale == {"db"}
+    built.pass_to(100 + STALE_S)
+    assert built.stale == {"db", "web"}
+
+
+@pytest.mark.parametrize("state", ["degraded", "syncing", "starting", "stopped"])
+def test_a_collector_that_lives_and_names_no_scope_attests_nothing(built: Built, state: str) -> None:
+    built.beat(at_s=1, state=state, reason="no rights")
+    built.pass_to(1 + STALE_S)
+    assert built.source.unread == [Unread(since=datetime(2026, 11, 21, 9, 0, 1, tzinfo=UTC), reason="no rights")]
+    assert built.stale == {"db", "web"}
+
+
+@pytest.mark.parametrize("state", ["syncing", "starting"])
+def test_a_first_start_that_takes_long_is_no_silence(state: str) -> None:
+    built = Built()
+    built.beat(state=state)
+    built.pass_to(1000)
+    assert built.take() == 0
+
+
+def test_the_count_follows_what_a_scope_covers(built: Built) -> None:
+    built.beat(Unread(kind="pod"), at_s=1)
+    built.pass_to(100)
+    assert built.source.unread_entities == 2
+    built.reducer.upsert(make_entity("new"), time_ns=at(101))
+    built.reducer.upsert(make_entity(ref=make_ref("n1", kind="node")), time_ns=at(101))
+    assert built.source.unread_entities == 3
+    for name in ("new", "web"):
+        built.reducer.remove(make_removal(make_entity(name)), time_ns=at(102))
+    assert built.source.unread_entities == 1
+
+
+def test_a_source_goes_with_its_last_entity_and_heartbeat(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.pass_to(100)
+    assert built.stale
+    for entity in [each for ref, each in built.topology.items() if ref != SOURCE]:
+        built.reducer.forget(entity.ref, "k8s", time_ns=at(101))
+    built.take()
+    assert built.topology == {}
+
+
+def test_the_newest_instance_that_attests_anything_counts(built: Built) -> None:
+    later = NOW + timedelta(hours=1)
+    built.beat(Unread(name="db"), at_s=1, instance="two", started_at=later)
+    built.beat(at_s=2)  # the one before is still alive
+    built.pass_to(100)
+    assert built.stale == {"db"}
+    built.beat(at_s=101, instance="two", started_at=later, state="syncing")
+    assert built.stale == set()
+
+
+def test_a_heartbeat_that_the_builder_reads_after_a_restart_goes_on(built: Built) -> None:
+    built.beat(Unread(name="db", since=NOW, reason="hangs"), at_s=1)
+    built.pass_to(100)
+    built.take()
+    again = Built()
+    again.topology = dict(built.topology)
+    for each in built.topology.values():
+        again.reducer.restore(each)
+    again.beat(Unread(name="db", since=NOW, reason="hangs"), at_s=101)
+    for name in ("web", "db"):
+        again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
+    container = make_entity(ref=make_ref("web", kind="container"), part="engine")
+    again.reducer.upsert(container, time_ns=NOW_NS)
+    again.pass_to(102)
+    assert again.take() == 0
+    assert again.stale == {"db"}
+
+
+def test_a_source_that_was_silent_before_a_restart_stays_so_until_it_attests(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.pass_to(100)
+    built.take()
+    again = Built()
+    again.topology = dict(built.topology)
+    for each in built.topology.values():
+        again.reducer.restore(each)
+    for name in ("web", "db"):
+        again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
+    assert again.stale == {"web", "db"}
+    again.beat(at_s=101)
+    assert again.stale == set()
+
+
+def test_an_entity_of_kind_source_is_no_collectors_to_report(built: Built) -> None:
+    built.reducer.upsert(make_entity(ref=SOURCE), time_ns=NOW_NS)
+    assert built.take() == 0
+
+
+def test_a_source_attests_while_one_of_its_instances_does(built: Built) -> None:
+    built.beat(at_s=0, instance="two")
+    built.reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
+    built.pass_to(100)
+    assert built.stale == set()
+    built.reducer.silence("test", "k8s", "two", time_ns=at(100))
+    built.pass_to(200)
+    assert built.stale == {"web", "db"}
+
+
+def test_a_source_that_is_silent_in_one_cluster_changes_nothing_in_another(built: Built) -> None:
+    built.reducer.heartbeat("other", "one", BEAT, time_ns=NOW_NS)
+    elsewhere = make_ref("web", cluster="other")
+    built.reducer.upsert(make_entity(ref=elsewhere), time_ns=NOW_NS)
+    built.reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
+    built.pass_to(100)
+    built.take()
+    assert stale_of(built.topology.values())[elsewhere] == []
+    assert built.stale == {"web", "db"}
+
+
+def test_an_entity_with_a_report_interval_is_never_stale_for_the_silence_of_its_source(built: Built) -> None:
+    built.reducer.upsert(make_entity("ledger", report_interval_s=3600.0), time_ns=NOW_NS)
+    built.reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
+    built.pass_to(100)
+    assert built.stale == {"web", "db"}
+    assert built.source.unread_entities == 3
+
+
+def test_a_source_without_a_heartbeat_is_silent() -> None:
+    built = Built()
+    built.reducer.upsert(make_entity("web"), time_ns=NOW_NS)
+    assert built.stale == set()
+    built.pass_to(STALE_S)
+    assert built.stale == {"web"}
+
+
 def make_reducer() -> Reducer:
     return Reducer(("k8s", "docker"), now_ns=NOW_NS)
 
 
 def published(reducer: Reducer) -> dict[Ref, TopologyEntity | None]:
     return {news.ref: news.entity for news in reducer.take()}
-
-
-def stale(reducer: Reducer) -> dict[str, list[str]]:
-    """By name and cluster, of what has changed."""
-    return {f"{ref.name}@{ref.cluster}": entity.stale for ref, entity in published(reducer).items() if entity}
-
-
-def test_a_source_attests_while_one_of_its_instances_does() -> None:
-    reducer = make_reducer()
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    for instance in ("one", "two"):
-        reducer.heartbeat("test", instance, BEAT, time_ns=NOW_NS)
-    published(reducer)
-
-    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
-    reducer.tick(NOW_NS + 2 * STALE_AFTER_NS)
-    assert stale(reducer) == {}
-
-    reducer.silence("test", "k8s", "two", time_ns=NOW_NS + 2 * STALE_AFTER_NS)
-    reducer.tick(NOW_NS + 3 * STALE_AFTER_NS)
-    assert stale(reducer) == {"web@test": ["k8s"]}
-
-
-def test_a_source_that_is_silent_in_one_cluster_changes_nothing_in_another() -> None:
-    reducer = make_reducer()
-    for cluster in ("test", "other"):
-        reducer.upsert(make_entity(ref=make_ref("web", cluster=cluster)), time_ns=NOW_NS)
-        reducer.heartbeat(cluster, "one", BEAT, time_ns=NOW_NS)
-    published(reducer)
-
-    reducer.silence("test", "k8s", "one", time_ns=NOW_NS)
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-
-    assert stale(reducer) == {"web@test": ["k8s"]}
-
-
-def test_an_entity_with_a_report_interval_is_never_stale_for_the_silence_of_its_source() -> None:
-    reducer = make_reducer()
-    reducer.upsert(make_entity("web"), time_ns=NOW_NS)
-    reducer.upsert(make_entity("ledger", report_interval_s=3600.0), time_ns=NOW_NS)
-    published(reducer)
-
-    reducer.tick(NOW_NS + STALE_AFTER_NS)
-
-    assert stale(reducer) == {"web@test": ["k8s"], "ledger@test": []}
 
 
 def test_a_tick_reports_that_more_expiries_are_due() -> None:

@@ -2,10 +2,12 @@
 
 import msgspec
 
+from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.subjects import parse
+from kgents_shared.contract.unread import Unread
 from kgents_shared.view.difference import fields
 from kgents_shared.view.entity import EntityView, Rows, key_of, key_of_ref, subject_of
-from support.build import make_ref
+from support.build import NOW, make_ref
 from support.state import edge, encoded, make_alert, make_health, make_topology
 
 REF = make_ref()
@@ -100,3 +102,49 @@ def test_two_views_differ_in_their_fields() -> None:
         f"connections.runs_on → {peer}": (None, "connected"),
     }
     assert fields(before, before) == []
+
+
+SILENT = Unread(since=NOW, reason="no heartbeat")
+HUNG = Unread(name=REF.name, reason="inspect timed out")
+
+
+def attested(*unread: Unread, source: str = "k8s") -> Attestation:
+    message = make_topology(ref=make_ref(source, kind="source", namespace=""), unread=list(unread))
+    return Attestation().with_source(message, REF.cluster, source)
+
+
+def test_an_entity_that_its_source_does_not_attest_is_stale_and_unknown() -> None:
+    rows = Rows(encoded(make_topology(sources=["k8s"])), encoded(make_health()), {"KG-001": encoded(make_alert())})
+    view = EntityView(KEY, rows, attested(SILENT))
+
+    assert (view.stale, view.status, view.level, view.score) == (["k8s"], "running", "unknown", None)
+    assert view.why == "pod shop/cart-7f is stale: no report from k8s since 2026-11-21 09:00:00Z (no heartbeat)."
+    assert view.text.startswith(f"Unknown: {view.why.removesuffix('.')}; last known: ")
+    assert [each.check for each in view.reasons] == ["KG-003"]
+    assert [each.check for each in view.firing] == ["KG-001"]
+    record = msgspec.json.decode(view.record())
+    assert (record["stale"], record["health"]["level"]) == (["k8s"], "unknown")
+
+
+def test_what_is_critical_stays_critical_while_it_is_stale() -> None:
+    rows = Rows(encoded(make_topology(sources=["k8s"])), encoded(make_health(level="critical", score=0.2)))
+    view = EntityView(KEY, rows, attested(HUNG))
+
+    assert (view.stale, view.level, view.score) == (["k8s"], "critical", 0.2)
+    assert view.reasons[-1].check == "KG-003"
+
+
+def test_what_another_source_or_scope_cannot_read_changes_nothing() -> None:
+    rows = Rows(encoded(make_topology(sources=["k8s"])), encoded(make_health()))
+    for attestation in (attested(SILENT, source="docker"), attested(Unread(kind="node")), attested()):
+        view = EntityView(KEY, rows, attestation)
+        assert view == EntityView(KEY, rows)
+        assert view.rows is rows
+
+
+def test_staleness_is_a_difference_of_two_times() -> None:
+    rows = Rows(encoded(make_topology(sources=["k8s"])), encoded(make_health()))
+    now = fields(EntityView(KEY, rows), EntityView(KEY, rows, attested(HUNG)))
+    found = {each.field: (each.old, each.new) for each in now}
+    assert found["stale"] == ([], ["k8s"])
+    assert found["health.level"] == ("healthy", "unknown")

@@ -1,6 +1,8 @@
 """The join of three signals per entity: what it keeps, and what it says changed."""
 
-from kgents_shared.view.fold import EntityChange, Fold, Row
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.unread import Unread
+from kgents_shared.view.fold import SOURCES, EntityChange, Fold, Row
 from kgents_shared.view.selection import Selection, select
 from support.build import make_ref
 from support.state import Message, encoded, make_alert, make_health, make_topology, subject_of
@@ -103,3 +105,67 @@ def test_each_check_has_an_alert_of_its_own() -> None:
     assert view is not None
     assert [each.check for each in view.alerts] == ["KG-002"]
     assert len(list(fold.rows("alert"))) == 1
+
+
+def source(*unread: Unread) -> TopologyEntity:
+    return make_topology(ref=make_ref("k8s", kind="source", namespace=""), unread=list(unread))
+
+
+def observed(name: str, *sources: str) -> TopologyEntity:
+    return make_topology(name, sources=list(sources or ("k8s",)))
+
+
+def levels(fold: Fold) -> dict[str, str]:
+    return {each.ref.name: each.level for each in fold.entities()}
+
+
+def test_a_source_that_falls_silent_changes_its_entities_for_the_reader() -> None:
+    pods = select(kind="pod")
+    fold = folded(observed("a"), make_health("a"), observed("b", "docker"), make_health("b"), selection=pods)
+    changes, rows = fold.take(SOURCES, [row(source(Unread()))])
+    assert (changes, [each.subject for each in rows]) == ([], [subject_of(source())])
+    assert levels(fold) == {"a": "healthy", "b": "healthy"}  # until the reader gets the changes
+
+    (change,) = fold.reattested(7, 8)
+
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before.level, change.after.level, change.after.stale) == ("healthy", "unknown", ["k8s"])
+    assert (change.subject, change.seq, change.time_ns) == (subject_of(observed("a")), 7, 8)
+    assert levels(fold) == {"a": "unknown", "b": "healthy"}
+    assert list(fold.reattested()) == []
+
+
+def test_an_entity_enters_and_leaves_a_selection_by_level_with_its_source() -> None:
+    fold = folded(observed("a"), make_health("a"), selection=select(level="unknown", kind="pod"))
+    fold.take(SOURCES, [row(source(Unread(name="a")))])
+    assert shapes(list(fold.reattested())) == [(False, True, False)]
+    fold.take(SOURCES, [row(source())])
+    assert shapes(list(fold.reattested())) == [(True, False, False)]
+    assert names(fold) == []
+
+
+def test_a_source_that_a_new_snapshot_does_not_bring_attests_again() -> None:
+    for selection, feed in ((select(), "topology"), (select(kind="pod"), SOURCES), (select(name="a*"), "topology")):
+        fold = folded(observed("a"), make_health("a"), source(Unread()), selection=selection)
+        assert feed in fold.feeds
+        assert levels(fold)["a"] == "unknown"
+        fold.begin(feed)
+        fold.take(feed, [row(observed("a"))] if feed == "topology" else [])
+        fold.take(feed, fold.vanished(feed))
+        assert [each.after.level for each in fold.reattested() if each.after] == ["healthy"]
+
+
+def test_health_is_never_read_without_what_attests_it() -> None:
+    fold = Fold(select(), ("health",))
+    for message in (make_health("a"), observed("a"), source(Unread())):
+        fold.put(row(message))
+    assert levels(fold) == {"a": "unknown"}
+
+
+def test_rows_of_sources_are_kept_with_the_feed_that_brings_them() -> None:
+    for selection, feed in ((select(), "topology"), (select(kind="pod"), SOURCES), (select(name="a*"), "topology")):
+        fold = folded(observed("a"), source(Unread()), selection=selection)
+        by_feed = {each: [found.subject for found in fold.rows(each)] for each in fold.feeds}
+        assert subject_of(source()) in by_feed[feed]
+        assert sum(map(len, by_feed.values())) == 2

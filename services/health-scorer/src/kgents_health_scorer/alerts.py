@@ -12,6 +12,7 @@ from kgents_health_scorer.verdict import Finding
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
 
 PENDING: Final = "Pending: "
@@ -20,7 +21,12 @@ EXPIRED: Final = "Expired: "
 
 
 def alert_same(published: Alert, wanted: Alert) -> bool:
-    """Whether the published alert still holds: its value may vary, its state may not, nor may a number double."""
+    """Whether the published alert still holds: its value may vary, its state may not, nor may a number double.
+
+    That of a source names what is not attested, which may not vary either.
+    """
+    if published.ref.kind == SOURCE and published.text != wanted.text:
+        return False
     return (published.state, published.severity, published.started_at) == (
         wanted.state,
         wanted.severity,

@@ -22,11 +22,13 @@ from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
 from kgents_health_scorer.verdict import Checks, Verdict, checks_of
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Reason
+from kgents_shared.contract.health import Health, Reason, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
 
 UNMATCHED_MAX: Final = 10_000
@@ -90,6 +92,7 @@ class Scorer:
         self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
+        self._attestation = Attestation()
 
     # What comes in
 
@@ -123,6 +126,8 @@ class Scorer:
         """
         if ref.kind == aggregate.KIND:
             return  # the subject of our own aggregate
+        if ref.kind == SOURCE:
+            self._attest(entity, ref, now)
         if entity is None:
             self._remove(ref, now)
             return
@@ -136,6 +141,18 @@ class Scorer:
         scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
         self._touch(self._family.touched(ref, before, entity), now)
+
+    def _attest(self, source: TopologyEntity | None, ref: Ref, now: datetime) -> None:
+        """Take note of what a source does not attest. What this touches is judged again, and mostly not published."""
+        before = self._attestation
+        self._attestation = before.with_source(source, ref.cluster, ref.name)
+        if self._attestation is not before:
+            reported = (
+                each
+                for each, scored in self._entities.items()
+                if scored.entity is not None and ref.name in scored.entity.sources and each.cluster == ref.cluster
+            )
+            self._dirty.update(dict.fromkeys(reported, now))
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str) -> None:
         """Take a sample; one that is not newer than the last of its entity and source changes nothing.
@@ -240,17 +257,18 @@ class Scorer:
                 del self._clusters[name]
 
     def _judged(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
-        scored.now = max(scored.now, now)
         if scored.entity is None:
             if now == LONG_AGO:  # a sample of an entity whose topology message is still to come
                 return []
             del self._entities[scored.ref]
             return self._removed(scored)
+        scored.attest(self._attestation.stale(scored.entity), now)
         kin = self._family.kin(scored.entity, self._entity, self._measured)
         checks = self._checks_of(scored.ref.kind, self._system_of(scored.entity))
         verdict = scored.judge(scored.entity, checks, kin, self._calm)
         self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
-        self._count(scored, (verdict.level, verdict.score))
+        known = (verdict.level, verdict.score)
+        self._count(scored, unattested(*known) if scored.attested.unattested_by else known)
         return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]
 
     def _removed(self, scored: ScoredEntity) -> list[Health | Alert]:

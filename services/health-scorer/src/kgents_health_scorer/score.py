@@ -17,13 +17,11 @@ from enum import IntEnum
 from typing import Final
 
 from kgents_health_scorer.checks.check import GradedCheck
-from kgents_shared.contract.health import level_of
+from kgents_shared.contract.health import UNKNOWN_SCORE, level_of
 
 WARNING: Final = 0.2
 CRITICAL: Final = 0.5
 FATAL: Final = 1.0
-
-UNKNOWN_SCORE: Final = 0.5
 
 
 class Band(IntEnum):

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from kgents_health_scorer import score
+from kgents_health_scorer.attested import Attested
 from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck
 from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
@@ -33,6 +34,8 @@ MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
 INTERVAL_MAX_S: Final = 86_400.0
 """A source that promises a sample less than daily is held to daily."""
+SILENT_AFTER_S: Final = 45.0
+"""How long a source may be late with its next sample in any case: that the source itself is silent comes first."""
 UNKNOWN_AFTER_S: Final = 300.0
 """How long a finding outlives its figure's last number while the figure is `null`; or MISSED intervals, if longer."""
 SKEW: Final = timedelta(seconds=60)
@@ -52,6 +55,7 @@ class ScoredEntity:
         "_sources",
         "_status_since",
         "alerts",
+        "attested",
         "counted",
         "due",
         "entity",
@@ -78,6 +82,7 @@ class ScoredEntity:
         """Level and score as its cluster's aggregate counts them."""
         self.alerts: dict[str, Alert] = {}
         """By check; resolved ones too, since their messages are still published."""
+        self.attested = Attested()
         self._entity_evidence = ""
         self.history = History()
         self._status_since = LONG_AGO
@@ -124,7 +129,8 @@ class ScoredEntity:
         interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
         source.uid = pulse.uid or source.uid
         source.timestamp = pulse.timestamp
-        source.deadline = now + MISSED * timedelta(seconds=interval_s)
+        source.patience = timedelta(seconds=max(MISSED * interval_s, interval_s + SILENT_AFTER_S))
+        source.deadline = now + source.patience
         source.evidence = evidence
         source.is_read |= ALL not in pulse.unread
         self.now = max(self.now, now)
@@ -145,6 +151,19 @@ class ScoredEntity:
             else:
                 window.push(check, value, evidence)
                 window.read_at = read_at
+
+    def attest(self, unattested_by: Iterable[str], now: datetime) -> None:
+        """Take note of the sources that do not attest it now, and of the time.
+
+        While none does, and shortly after, time stands still: nothing is found or ended by time alone. A source that
+        attests it again has as long for its next sample as after any other.
+        """
+        again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
+        for name in again & self._sources.keys():
+            source = self._sources[name]
+            source.deadline = max(source.deadline, now + source.patience)
+        if self.attested.passes(now):
+            self.now = max(self.now, now)
 
     def _window(self, source: Source, check: SampleCheck) -> Window:
         if check.id not in source.windows:
@@ -198,7 +217,8 @@ class ScoredEntity:
         self._resume(entity, calm)
         self._is_judged = True
         sources = self._sources_of_this_incarnation()
-        silent = tuple(sorted(name for name, each in sources.items() if each.deadline <= self.now))
+        late = {name for name, each in sources.items() if each.deadline <= self.now}
+        silent = tuple(sorted(late - self.attested.unattested_by))
         state = self._state(entity, kin, silent)
         asked = () if state.is_ending else tuple(check for check in checks.samples if check.when(entity))
         unknown = tuple(self._lapsed(asked, sources.values()))
@@ -264,6 +284,8 @@ class ScoredEntity:
         return {name: each for name, each in self._sources.items() if not self.uid or each.uid in ("", self.uid)}
 
     def _next_change(self, state: State, checks: Checks, sources: Iterable[Source], calm: timedelta) -> datetime | None:
+        if not self.attested.passes(self.now):
+            return self.attested.resumes_at
         entity = state.entity
         is_plain = entity.status == "succeeded" or (entity.status == "running" and not entity.reason)
         if not is_plain:  # how long it has been so may matter: at every tick

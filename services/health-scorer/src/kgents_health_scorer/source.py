@@ -1,18 +1,21 @@
 """One source of pulses of one entity: its last pulse, and a window for each figure it measures. Pure."""
 
+from datetime import timedelta
+
 from kgents_health_scorer.debounce import LONG_AGO, Window
 
 
 class Source:
     """One source of pulses of an entity, and the last of them."""
 
-    __slots__ = ("deadline", "evidence", "is_read", "timestamp", "uid", "windows")
+    __slots__ = ("deadline", "evidence", "is_read", "patience", "timestamp", "uid", "windows")
 
     def __init__(self, uid: str, evidence: str) -> None:
         self.uid = uid
         self.evidence = evidence  # of the last pulse
         self.timestamp = LONG_AGO
         self.deadline = LONG_AGO  # silent from then on
+        self.patience = timedelta(0)  # from one pulse to its deadline
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
 

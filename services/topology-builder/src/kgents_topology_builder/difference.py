@@ -6,7 +6,9 @@ from typing import Final
 import msgspec
 
 from kgents_shared.contract.entity import Traffic, Value
+from kgents_shared.contract.sentence import of_source
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 
 LISTED_MAX: Final = 32
 """Differences listed in one message; `changed_count` counts all."""
@@ -47,7 +49,8 @@ def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
     if new.is_removal:
         return msgspec.structs.replace(new, text=f"{new.ref} is gone ({new.reason or 'deleted'})")
     if old is None:
-        return msgspec.structs.replace(new, text=f"{new.ref} appeared: {_condition(new)}")
+        text = of_source(new) if new.ref.kind == SOURCE else f"{new.ref} appeared: {_condition(new)}"
+        return msgspec.structs.replace(new, text=text)
     changed = list(differences(old, new))
     return msgspec.structs.replace(
         new, text=_sentence(old, new, changed), changed=changed[:LISTED_MAX], changed_count=len(changed)
@@ -146,10 +149,8 @@ def _condition(entity: TopologyEntity) -> str:
 
 
 def _sentence(old: TopologyEntity, new: TopologyEntity, changed: list[Difference]) -> str:
-    if new.stale != old.stale:
-        if new.stale:
-            return f"{new.ref} is stale: no report from {', '.join(new.stale)}; last known {_condition(new)}"
-        return f"{new.ref} is fresh again: {_condition(new)}"
+    if new.ref.kind == SOURCE:
+        return of_source(new)
     if (old.status, old.reason) != (new.status, new.reason):
         return f"{new.ref} is {_condition(new)}, was {_condition(old)}"
     fields = ", ".join(difference.field for difference in changed[:3])

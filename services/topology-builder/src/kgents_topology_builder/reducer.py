@@ -7,29 +7,24 @@ replay of everything, changes nothing.
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat
+from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
 from kgents_topology_builder.graph import Graph
 from kgents_topology_builder.merge import by_priority, merge
+from kgents_topology_builder.sources import Observer, Source, message
 
 MISSED_REPORTS: Final = 3
 """An entity with a report interval expires when so many reports in a row are missing."""
-STALE_AFTER_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
-"""How long a source may be silent after its last heartbeat ended before its facts are stale: a restart takes less."""
 EXPIRIES_MAX: Final = 1_000
 """Entities whose expiry one call of `tick` checks."""
-
-ATTESTING_STATE: Final = "in_sync"
-
-Observer = tuple[str, str]
-"""(cluster, source): what attests a fact."""
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -60,30 +55,36 @@ class Reducer:
         self._priority = tuple(source_priority)
         self._started_ns = now_ns
         self._dirty: OrderedDict[Ref, _Cause] = OrderedDict()  # its oldest entry goes at no cost, unlike a dict's
-        self._dirty_observers: dict[Observer, int] = {}  # → when it became stale or fresh
+        self._sources: dict[Observer, Source] = {}
+        self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
+        self._now_ns = now_ns
         self._expiry_ns: dict[tuple[Ref, str], int] = {}
         self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
-        self._attesting: dict[Observer, set[str]] = {}
-        self._silent_since_ns: dict[Observer, int] = {}
-        self._stale: set[Observer] = set()
 
     def restore(self, published: TopologyEntity) -> None:
         """Begin with an entity as it was published before this run; comes before everything else.
 
-        Sources that were stale stay so until they attest again. The entity is compared with what the sources report
-        now, and is gone if none of them reports it.
+        What was stale stays so until it is attested again. The entity is compared with what the sources report now,
+        and is gone if none of them reports it.
         """
-        self._stale.update((published.ref.cluster, source) for source in published.stale)
-        self._dirty[published.ref] = _Cause(self._started_ns)
+        if published.ref.kind == SOURCE:
+            observer = (published.ref.cluster, published.ref.name)
+            self._source(observer).restore(published.unread)
+            self._dirty_sources[observer] = self._started_ns
+        else:
+            self._dirty[published.ref] = _Cause(self._started_ns)
 
     def upsert(self, entity: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
-        """A source reports an entity."""
-        observer = (entity.ref.cluster, entity.source)
+        """A source reports an entity. One of kind `source` is ours alone."""
+        if entity.ref.kind == SOURCE:
+            return
         if entity.report_interval_s is not None:
             self._note_report(entity, entity.report_interval_s, time_ns)
-        elif not self._attesting.get(observer):
-            self._silent_since_ns.setdefault(observer, max(self._started_ns, time_ns))
-        self._touch(self.graph.put(entity), entity.ref, _Cause(time_ns, trace or {}))
+        before = self.graph.facts.get(entity.ref, {}).get(entity.source)
+        touched = self.graph.put(entity)
+        if touched:
+            self._count(before, entity, time_ns)
+            self._touch(touched, entity.ref, _Cause(time_ns, trace or {}))
 
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports that an entity is gone; late, if it names another incarnation than the one that is known."""
@@ -97,26 +98,17 @@ class Reducer:
         self._drop(ref, source, _Cause(time_ns))
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
-        """An instance reports its state. Only one that is in sync with what it watches attests its facts."""
-        if not beat.source:
-            return
-        if beat.state != ATTESTING_STATE:
-            self.silence(cluster, beat.source, instance, time_ns=time_ns)
-            return
-        observer = (cluster, beat.source)
-        self._attesting.setdefault(observer, set()).add(instance)
-        self._silent_since_ns.pop(observer, None)
-        if observer in self._stale:
-            self._stale.discard(observer)
-            self._dirty_observers[observer] = time_ns
+        """An instance reports what it attests."""
+        if beat.source:
+            observer = (cluster, beat.source)
+            self._source(observer).beat(instance, beat, time_ns)
+            self._attest(observer, time_ns)
 
     def silence(self, cluster: str, source: str, instance: str, *, time_ns: int) -> None:
-        """An instance no longer attests: its heartbeat expired, or it does not see what it watches."""
+        """An instance no longer attests: its heartbeat expired, or it became a standby."""
         observer = (cluster, source)
-        attesting = self._attesting.get(observer, set())
-        attesting.discard(instance)
-        if not attesting:
-            self._silent_since_ns.setdefault(observer, time_ns)
+        self._source(observer).silence(instance)
+        self._attest(observer, time_ns)
 
     def tick(self, now_ns: int) -> bool:
         """What time alone changes: reports that are missing, sources that are silent.
@@ -133,12 +125,10 @@ class Reducer:
                 self._drop(ref, source, _Cause(now_ns, reason="expired"))
             elif expiry_ns is not None:  # it has reported since
                 heapq.heappush(self._expiries, (expiry_ns, ref, source))
-        for observer, since_ns in list(self._silent_since_ns.items()):
-            if now_ns - since_ns >= STALE_AFTER_NS:
-                del self._silent_since_ns[observer]
-                if observer not in self._stale:
-                    self._stale.add(observer)
-                    self._dirty_observers[observer] = now_ns
+        self._now_ns = max(self._now_ns, now_ns)
+        for observer, each in self._sources.items():
+            if each.age(self._now_ns):
+                self._dirty_sources[observer] = now_ns
         return self._is_expiry_due(now_ns)
 
     def _is_expiry_due(self, now_ns: int) -> bool:
@@ -147,7 +137,7 @@ class Reducer:
     @property
     def is_dirty(self) -> bool:
         """Whether `take` has something to give."""
-        return bool(self._dirty or self._dirty_observers)
+        return bool(self._dirty or self._dirty_sources)
 
     def take(self) -> Iterator[Merged]:
         """Each entity that may have changed, merged when it is asked for.
@@ -159,30 +149,64 @@ class Reducer:
             if self._dirty:
                 yield self._merged(*self._dirty.popitem(last=False))
             else:
-                self._touch_observer(*self._dirty_observers.popitem())
+                yield from self._source_message(*self._dirty_sources.popitem())
 
     def _merged(self, ref: Ref, cause: _Cause) -> Merged:
         facts = self.graph.facts.get(ref)
         entity = None
         if facts:
-            trusted_first = by_priority(facts, self._priority)
-            stale = self._stale_sources(ref)
-            entity = merge(ref, trusted_first, stale, self.graph.resolve, time_ns=cause.time_ns)
+            entity = merge(ref, by_priority(facts, self._priority), self.graph.resolve, time_ns=cause.time_ns)
         return Merged(ref, entity, cause.reason, cause.time_ns, cause.trace)
 
-    def _stale_sources(self, ref: Ref) -> Collection[str]:
-        if not self._stale:
-            return ()
-        facts = self.graph.facts[ref]
-        return {
-            source
-            for source, entity in facts.items()
-            if (ref.cluster, source) in self._stale and entity.report_interval_s is None
-        }
+    def _source_message(self, observer: Observer, time_ns: int) -> Iterator[Merged]:
+        """What a source does not attest; nothing before the first time that there is any."""
+        cluster, name = observer
+        source = self._source(observer)
+        if source.is_gone:
+            del self._sources[observer]
+            yield Merged(Ref(cluster, SOURCE, name), None, "deleted", time_ns, {})
+        elif source.stale or source.is_published:
+            source.is_published = True
+            entities = source.covered(cluster, lambda ref, part: self._has(ref, name, part))
+            entity = message(cluster, name, source, entities, time_ns=time_ns)
+            yield Merged(entity.ref, entity, "", time_ns, {})
+
+    def _has(self, ref: Ref, source: str, part: str) -> bool:
+        entity = self.graph.facts.get(ref, {}).get(source)
+        return entity is not None and entity.part == part and entity.report_interval_s is None
+
+    def _source(self, observer: Observer) -> Source:
+        return self._sources.setdefault(observer, Source())
+
+    def _attest(self, observer: Observer, time_ns: int) -> None:
+        """Find out what a source attests now."""
+        source = self._source(observer)
+        source.update(time_ns)
+        self._now_ns = max(self._now_ns, time_ns)
+        if source.age(self._now_ns) or source.is_gone:
+            self._dirty_sources[observer] = time_ns
+
+    def _count(self, before: Entity | None, after: Entity | None, time_ns: int) -> None:
+        """Count an entity of a source; what it does not attest may be found out, or cover more, or fewer of them."""
+        either = after or before
+        if either is None:
+            return
+        observer = (either.ref.cluster, either.source)
+        source = self._source(observer)
+        was_empty = source.is_empty
+        for entity, number in ((before, -1), (after, 1)):
+            if entity is not None:
+                source.count(entity, number)
+                if any(scope.covers(entity.ref, entity.part) for scope in source.stale):
+                    self._dirty_sources.setdefault(observer, time_ns)
+        if source.is_empty != was_empty:
+            self._attest(observer, max(self._started_ns, time_ns))
 
     def _drop(self, ref: Ref, source: str, cause: _Cause) -> None:
         self._expiry_ns.pop((ref, source), None)
+        before = self.graph.facts.get(ref, {}).get(source)
         self._touch(self.graph.drop(ref, source), ref, cause)
+        self._count(before, None, cause.time_ns)
 
     def _touch(self, refs: set[Ref], own: Ref, cause: _Cause) -> None:
         """Remember what to merge again; the trace belongs to the entity itself, not to its neighbours."""
@@ -192,11 +216,6 @@ class Reducer:
                 self._dirty[ref] = cause
             else:
                 self._dirty.setdefault(ref, of_neighbours)
-
-    def _touch_observer(self, observer: Observer, time_ns: int) -> None:
-        cluster, source = observer
-        refs = [ref for ref, facts in self.graph.facts.items() if source in facts and ref.cluster == cluster]
-        self._dirty.update(dict.fromkeys(refs, _Cause(time_ns)))
 
     def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
         key = entity.ref, entity.source

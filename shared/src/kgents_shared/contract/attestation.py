@@ -4,6 +4,7 @@ Shared by all who read the topology: views, the scorer, the builder's own count.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -29,6 +30,11 @@ class Attestation(msgspec.Struct, frozen=True):
         others = {each: unread for each, unread in self.unread.items() if each != key}
         return Attestation({**others, key: scopes} if scopes else others)
 
+    def changed(self, other: "Attestation") -> list[tuple[str, str]]:
+        """The sources of which another one says something else."""
+        keys = dict.fromkeys((*self.unread, *other.unread))
+        return [key for key in keys if self.unread.get(key) != other.unread.get(key)]
+
     def stale(self, entity: TopologyEntity) -> list[str]:
         """The sources of an entity that do not attest it."""
         if not self.unread or entity.ref.kind == SOURCE:
@@ -42,3 +48,7 @@ class Attestation(msgspec.Struct, frozen=True):
             return None
         part = entity.parts.get(source, "")
         return next((each for each in scopes if each.covers(entity.ref, part)), None)
+
+
+ATTESTED: Final = Attestation()
+"""Every source attests everything."""

@@ -10,6 +10,7 @@ from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 LEVELS: Final = ("healthy", "warning", "critical", "unknown")
 HEALTHY_FROM: Final = 0.8
 WARNING_FROM: Final = 0.5
+UNKNOWN_SCORE: Final = 0.5
 
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -138,6 +139,15 @@ class Health(Wire, frozen=True):
     def is_removal(self) -> bool:
         """Whether the entity is gone, and its health with it."""
         return self.op == REMOVE
+
+
+STALE: Final = "KG-003"
+"""The reason that readers give for the level of an entity that is stale. It is in no message."""
+
+
+def unattested(level: str, score: float) -> tuple[str, float]:
+    """Level and score of an entity that its source does not attest now. What was critical stays so."""
+    return (level, score) if level == "critical" else ("unknown", UNKNOWN_SCORE)
 
 
 def level_of(score: float) -> str:

@@ -1,4 +1,4 @@
-"""The `text` of entities and pulses: one plain sentence from what the message holds → `runtime.collector`.
+"""The `text` of entities, sources and pulses: one plain sentence from what the message holds.
 
 An entity's sentence is made of state alone, so an unchanged entity keeps its bytes.
 """
@@ -9,10 +9,13 @@ from typing import Final
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pool, Pulse, ResourcePulse
 from kgents_shared.contract.quantity import worded
+from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.edges import RUNS_ON
 from kgents_shared.contract.vocabulary.figures.figure import CUSTOM
 from kgents_shared.contract.vocabulary.figures.unit import ending_of, unit_of
 
+SCOPES_SHOWN: Final = 3
+"""Scopes in one sentence; the message holds them all."""
 FIGURES_SHOWN: Final = 4
 """Figures in one sentence; the message holds them all."""
 CORES_FROM_PERCENT: Final = 200.0
@@ -35,6 +38,33 @@ def _place(entity: Entity) -> str:
         if each.kind == RUNS_ON and each.direction == "out" and isinstance(each.peer, Ref):
             return f" on {each.peer}"
     return ""
+
+
+def of_source(source: TopologyEntity) -> str:
+    """`source k8s reports nothing: no heartbeat; 11,100 entities are stale`, or that it reports everything."""
+    if not source.unread:
+        return f"{source.ref} reports everything again"
+    is_silent = any(each.is_everything for each in source.unread)
+    what = "reports nothing" if is_silent else f"cannot read {unread_scopes(source)}"
+    return f"{source.ref} {what}: {unread_why(source)}; {stale_entities(source)}"
+
+
+def unread_scopes(source: TopologyEntity) -> str:
+    """`pod in shop, part build`: the first scopes that a source cannot read, and how many more there are."""
+    names = list(map(str, source.unread[:SCOPES_SHOWN]))
+    names += [f"{len(source.unread) - SCOPES_SHOWN} more"] if len(source.unread) > SCOPES_SHOWN else []
+    return ", ".join(names)
+
+
+def unread_why(source: TopologyEntity) -> str:
+    """Why a source cannot read its first scope."""
+    return next((each.reason for each in source.unread if each.reason), "no reason given")
+
+
+def stale_entities(source: TopologyEntity) -> str:
+    """`1,204 entities are stale`."""
+    number = source.unread_entities
+    return f"{number:,} {'entity is' if number == 1 else 'entities are'} stale"
 
 
 def of_pulse(pulse: Pulse) -> str:

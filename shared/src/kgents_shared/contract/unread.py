@@ -45,6 +45,31 @@ class Unread(Wire, frozen=True):
         words += [f"part {self.part}"] if self.part else []
         return " ".join(filter(None, words)) or "everything"
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether it is all of the source."""
+        return not any(self.place)
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Kind, namespace, name and part: what it covers."""
+        return self.kind, self.namespace, self.name, self.part
+
+    def common(self, other: "Unread") -> "Unread | None":
+        """What both cover, since the earlier of both, for this one's reason; None if they have no entity in common."""
+        pairs = zip(self.place, other.place, strict=True)
+        if any(mine and theirs and mine != theirs for mine, theirs in pairs):
+            return None
+        since = min((each.since for each in (self, other) if each.since is not None), default=None)
+        return Unread(
+            kind=self.kind or other.kind,
+            namespace=self.namespace or other.namespace,
+            name=self.name or other.name,
+            part=self.part or other.part,
+            since=since,
+            reason=self.reason,
+        )
+
     def covers(self, ref: Ref, part: str = "") -> bool:
         """Whether it includes an entity of a part."""
         return (

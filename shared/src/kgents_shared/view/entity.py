@@ -11,6 +11,7 @@ import msgspec
 
 from kgents_shared.contract import codec
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
@@ -18,6 +19,7 @@ from kgents_shared.contract.health import Health, Reason
 from kgents_shared.contract.subjects import FIELDS, ROOT, is_hashed, unescape
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import Wire
+from kgents_shared.view.attested import stale_health, stale_topology
 
 T = TypeVar("T", bound=Wire)
 
@@ -90,10 +92,12 @@ class EntityView:
     A part that is missing, or that cannot be decoded (see `malformed`), is None or empty.
     """
 
-    def __init__(self, key: str, rows: Rows) -> None:
+    def __init__(self, key: str, stored: Rows, attestation: Attestation = ATTESTED) -> None:
+        """`attestation`: what the sources do not attest."""
         self.key: Final = key
         """Cluster, kind, namespace and name as subjects spell them."""
-        self.rows: Final = rows
+        self._stored = stored
+        self._attestation = attestation
         self.malformed: Final[dict[str, str]] = {}
         """Subject → why its message cannot be decoded, of those that have been read."""
 
@@ -105,6 +109,19 @@ class EntityView:
 
     def __repr__(self) -> str:
         return f"<{self.ref} {self.status} {self.level}>"
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Its messages: as they are stored, and while a source does not attest it, as they are to be read then."""
+        stored = self._stored
+        if not self._attestation.unread or stored.topology is None:
+            return stored
+        entity = self._decoded(codec.TOPOLOGY, stored.topology)
+        if entity is None or (stale := stale_topology(entity, self._attestation)) is entity:
+            return stored
+        health = self._decoded(codec.HEALTH, stored.health)
+        encoded = codec.encode(stale_health(health, entity, self._attestation)) if health is not None else stored.health
+        return Rows(codec.encode(stale), encoded, stored.alerts)
 
     @cached_property
     def ref(self) -> Ref:

@@ -8,13 +8,18 @@ from typing import Final
 
 import msgspec
 
+from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import is_removal
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.selection import Selection
 
 _NO_ROWS: Final = Rows()
+
+SOURCES: Final = "source"
+"""The sources of the selected entities, where a selection has to read them beside its topology. Like a signal."""
 
 
 class EntityChange(msgspec.Struct, frozen=True):
@@ -53,9 +58,16 @@ class Fold:
     """The selected entities, by the messages so far. An entity exists while `anchor` has a row."""
 
     def __init__(self, selection: Selection, signals: Iterable[str] = STATE) -> None:
-        """The first of `signals` decides whether an entity exists; the others are joined to it."""
-        self.signals: Final = tuple(signals)
+        """The first of `signals` decides whether an entity exists; the others are joined to it.
+
+        Health is never read without the topology, which knows whether an entity is stale.
+        """
+        given = dict.fromkeys(signals)
+        self.signals: Final = tuple(dict.fromkeys((*given, "topology")) if "health" in given else given)
         self.anchor: Final = self.signals[0]
+        is_needed = "topology" in self.signals and selection.source_filters()
+        self.feeds: Final = (*self.signals, SOURCES) if is_needed else self.signals
+        """What to read: the signals, and the sources where the filters of the topology do not match them."""
         self._selection = selection
         self._tests = {signal: selection.subject_test(signal) for signal in self.signals}
         self._rows: dict[str, Rows] = {}
@@ -63,6 +75,8 @@ class Fold:
         """Keys of entities that the reader may know although they have no rows here. See `PositionFile`."""
         self._unseen: dict[str, set[str]] = {}
         """Signal → the subjects known before its reset that its new snapshot has not brought yet."""
+        self._sources: dict[str, bytes] = {}
+        self._attestation = self._next_attestation = ATTESTED
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -74,16 +88,18 @@ class Fold:
     def view(self, key: str) -> EntityView | None:
         """What is known of the entity with this key."""
         rows = self._rows.get(key)
-        return EntityView(key, rows) if rows is not None else None
+        return EntityView(key, rows, self._attestation) if rows is not None else None
 
     def entities(self) -> Iterator[EntityView]:
         """Every selected entity."""
         for key, rows in self._rows.items():
-            if (view := self._selected(key, rows)) is not None:
+            if (view := self._selected(key, rows, self._attestation)) is not None:
                 yield view
 
     def put(self, row: Row) -> None:
         """Store one row without computing the change: in a snapshot everything is new."""
+        self._put_source(row)
+        self._attestation = self._next_attestation
         signal, key, check = key_of(row.subject)
         if self._tests[signal](row.subject):
             self._put(signal, key, check, row.payload)
@@ -95,12 +111,14 @@ class Fold:
     def take(self, signal: str, rows: Iterable[Row]) -> tuple[list[EntityChange], list[Row]]:
         """Store the next rows of a signal; returns what changes for the reader, and the rows that differ."""
         unseen = self._unseen.get(signal)
-        test = self._tests[signal]
+        test = self._tests["topology" if signal == SOURCES else signal]
         changes: list[EntityChange] = []
         news: list[Row] = []
         for row in rows:
             if unseen:
                 unseen.discard(row.subject)
+            if self._put_source(row) and not test(row.subject):
+                news.append(row)
             if test(row.subject):
                 self._apply(row, changes, news)
         return changes, news
@@ -109,6 +127,21 @@ class Fold:
         """The snapshot of this signal is complete: returns the rows that it did not bring, as removed."""
         return [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))]
 
+    def reattested(self, seq: int = 0, time_ns: int = 0) -> Iterator[EntityChange]:
+        """What changes for the reader by the sources that `take` brought; computed one by one, before the next `take`.
+
+        `seq` and `time_ns`: of the message that brought it.
+        """
+        old, new = self._attestation, self._next_attestation
+        self._attestation = new
+        names = [msgspec.json.encode(source) for _, source in old.changed(new)]
+        for key, rows in self._rows.items() if names else ():
+            if rows.topology is None or not any(name in rows.topology for name in names):
+                continue  # not decoded: a reader may hold a hundred thousand
+            before, after = self._selected(key, rows, old), self._selected(key, rows, new)
+            if before != after:
+                yield EntityChange("topology", subject_of("topology", key), before, after, seq=seq, time_ns=time_ns)
+
     def settle(self) -> list[EntityChange]:
         """All snapshots are complete: entities that the reader may know and that have no rows are removed."""
         changes = [self._vanishing(key) for key in sorted(self.announced)]
@@ -116,7 +149,13 @@ class Fold:
         return changes
 
     def rows(self, signal: str) -> Iterator[Row]:
-        """Every row of a signal."""
+        """Every row of a signal, and of the sources with the feed that brings them."""
+        if signal == self.feeds[-1] == SOURCES or (signal == "topology" and SOURCES not in self.feeds):
+            selected = () if signal == SOURCES else self._rows
+            sources = ((subject, payload) for subject, payload in self._sources.items())
+            yield from (Row(subject, payload) for subject, payload in sources if key_of(subject)[1] not in selected)
+        if signal == SOURCES:
+            return
         for key, rows in self._rows.items():
             for check in (rows.alerts or ()) if signal == "alert" else ("",):
                 if (payload := rows.message(signal, check)) is not None:
@@ -129,7 +168,7 @@ class Fold:
         if old is new and not is_announced:
             return
         news.append(row)
-        before, after = self._selected(key, old), self._selected(key, new)
+        before, after = (self._selected(key, rows, self._attestation) for rows in (old, new))
         if is_announced and after is not None:
             self.announced.remove(key)
             before = None
@@ -141,7 +180,8 @@ class Fold:
     def _vanishing(self, key: str) -> EntityChange:
         rows = self._rows.get(key, _NO_ROWS)
         subject = subject_of(self.anchor, key)
-        return EntityChange(self.anchor, subject, EntityView(key, rows), None, is_gone=not self._is_there(rows))
+        view = EntityView(key, rows, self._attestation)
+        return EntityChange(self.anchor, subject, view, None, is_gone=not self._is_there(rows))
 
     def _put(self, signal: str, key: str, check: str, payload: bytes | None) -> tuple[Rows, Rows]:
         """Replace one message; returns the entity's rows before and after, the same object if nothing changed."""
@@ -158,11 +198,31 @@ class Fold:
     def _is_there(self, rows: Rows) -> bool:
         return bool(rows.alerts) if self.anchor == "alert" else rows.message(self.anchor) is not None
 
-    def _selected(self, key: str, rows: Rows) -> EntityView | None:
+    def _put_source(self, row: Row) -> bool:
+        """Take note of what a source does not attest, if the row is one's; returns whether it differs."""
+        old = self._sources.get(row.subject)
+        if not is_source(row.subject) or old == row.payload:
+            return False
+        if row.payload is None:
+            del self._sources[row.subject]
+        else:
+            self._sources[row.subject] = row.payload
+        source = EntityView(key_of(row.subject)[1], Rows(row.payload or old))
+        message = source.topology if row.payload is not None else None
+        self._next_attestation = self._next_attestation.with_source(message, source.ref.cluster, source.ref.name)
+        return True
+
+    def _selected(self, key: str, rows: Rows, attestation: Attestation) -> EntityView | None:
         if not self._is_there(rows):
             return None
-        view = EntityView(key, rows)
+        view = EntityView(key, rows, attestation)
         return view if self._selection.takes(view) else None
+
+
+def is_source(subject: str) -> bool:
+    """Whether a message says what a source does not attest."""
+    _, signal, _, kind, *_ = subject.split(".")
+    return signal == "topology" and kind == SOURCE
 
 
 def is_gone(payload: bytes) -> bool:

@@ -21,7 +21,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, subject_of
-from kgents_shared.view.fold import EntityChange, Fold, Row, is_gone
+from kgents_shared.view.fold import SOURCES, EntityChange, Fold, Row, is_gone
 from kgents_shared.view.merge import merged
 from kgents_shared.view.position import PositionFile
 from kgents_shared.view.selection import Selection
@@ -70,7 +70,7 @@ class Live:
         self._selection = selection
         self._now_ns = now_ns
         self._file = position_file
-        self._unread = set(self.fold.signals)
+        self._unread = set(self.fold.feeds)
         """Signals whose snapshot is not complete."""
         self._resetting: set[str] = set()
 
@@ -104,15 +104,22 @@ class Live:
 
     def _sources(self, positions: Mapping[str, Position]) -> dict[str, AsyncGenerator[Batch, None]]:
         return {
-            signal: follow(
+            feed: follow(
                 self._bus,
                 NAME_BY_SIGNAL[signal],
-                self._selection.filters(signal),
+                filters,
                 now_ns=self._now_ns,
-                position=positions.get(signal),
+                position=positions.get(feed),
             )
-            for signal in self.fold.signals
+            for feed, signal, filters in self._feeds()
         }
+
+    def _feeds(self) -> Iterator[tuple[str, str, list[str]]]:
+        for feed in self.fold.feeds:
+            if feed == SOURCES:
+                yield feed, "topology", self._selection.source_filters()
+            else:
+                yield feed, feed, self._selection.filters(feed)
 
     def _load(self, signal: str, batch: Batch) -> None:
         """Take a batch of the first snapshot."""
@@ -128,7 +135,7 @@ class Live:
             self.fold.announced.difference_update(view.key for view in views)
             yield Update([self._arrival(view) for view in views], is_snapshot=True), []
         yield Update(self.fold.settle(), is_snapshot=True), []
-        for signal in self.fold.signals if self._file is not None else ():
+        for signal in self.fold.feeds if self._file is not None else ():
             for rows in _chunks(self.fold.rows(signal)):
                 yield Update([]), rows
 
@@ -137,11 +144,15 @@ class Live:
         if batch.reset:
             self.fold.begin(signal)
         changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
-        yield Update(changes, reset=signal if batch.reset else "", after_reset=after_reset), rows
+        reset = "topology" if signal == SOURCES else signal
+        yield Update(changes, reset=reset if batch.reset else "", after_reset=after_reset), rows
         if batch.caught_up:
             for gone in _chunks(self.fold.vanished(signal)):
                 changes, rows = self.fold.take(signal, gone)
                 yield Update(changes, after_reset=after_reset), rows
+        last = batch.deliveries[-1] if batch.deliveries else None
+        for changes in _chunks(self.fold.reattested(*((last.seq, last.time_ns) if last is not None else ()))):
+            yield Update(changes, after_reset=after_reset), []
         if self.is_complete:
             yield Update(self.fold.settle(), after_reset=after_reset), []
 
@@ -169,7 +180,7 @@ class Live:
             return {}
         self.fold.announced = self._file.announced()
         positions = self._file.positions()
-        if positions.keys() != set(self.fold.signals):  # it stopped within its first snapshot, or never began
+        if positions.keys() != set(self.fold.feeds):  # it stopped within its first snapshot, or never began
             self._file.clear()
             return {}
         for rows in _chunks(self._file.rows()):

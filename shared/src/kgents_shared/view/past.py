@@ -13,7 +13,7 @@ from kgents_shared.bus.pull import replay
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
-from kgents_shared.view.fold import Fold, Row, is_gone
+from kgents_shared.view.fold import SOURCES, Fold, Row, is_gone, is_source
 from kgents_shared.view.selection import Selection
 from kgents_shared.view.stored import last_at
 
@@ -63,6 +63,13 @@ async def state_at(bus: Bus, selection: Selection, time: datetime, *, signals: I
     past = Past(time, fold, {}, {})
     for signal in fold.signals:
         await _read(bus, selection, signal, past)
+    if SOURCES in fold.feeds:
+        session = await bus.session()
+        filters = selection.source_filters()
+        stream = NAME_BY_SIGNAL["topology"]
+        counts = await subject_counts(session, stream, filters)
+        async for subject, payload in last_at(session, stream, filters, counts, time):
+            fold.put(_row(subject, payload))
     return past
 
 
@@ -88,14 +95,18 @@ async def _read(bus: Bus, selection: Selection, signal: str, past: Past) -> None
     test = selection.subject_test(signal)
     filters = selection.filters(signal)
     counts = await subject_counts(session, stream, filters)
-    counts = {subject: count for subject, count in counts.items() if test(subject)}
+    counts = {subject: count for subject, count in counts.items() if test(subject) or is_source(subject)}
     unseen = set(counts)
     async for subject, payload in last_at(session, stream, filters, counts, past.time):
         unseen.discard(subject)
-        past.fold.put(Row(subject, None if not payload or is_gone(payload) else payload))
+        past.fold.put(_row(subject, payload))
     # A subject with room for more versions has lost none: if none of them is from before, it was not there.
     past.forgotten[signal] = sorted(subject for subject in unseen if counts[subject] >= kept.versions > 0)
     past.begins[signal] = kept.created_at
+
+
+def _row(subject: str, payload: bytes) -> Row:
+    return Row(subject, None if not payload or is_gone(payload) else payload)
 
 
 def _version(each: Delivery) -> Version:

@@ -11,8 +11,8 @@ import msgspec
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.health import LEVELS
-from kgents_shared.contract.subjects import FIELDS, ROOT, escape, is_hashed, unescape
-from kgents_shared.contract.vocabulary.kinds import KINDS
+from kgents_shared.contract.subjects import EMPTY, FIELDS, ROOT, escape, is_hashed, unescape
+from kgents_shared.contract.vocabulary.kinds import KINDS, SOURCE
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.labels import Requirement, parse, render
 
@@ -69,6 +69,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
             if math.prod(map(len, options.values())) > FILTERS_MAX and field in options:
                 options[field] = ["*"]
         return [".".join((ROOT, signal, *tokens)) for tokens in itertools.product(*options.values())]
+
+    def source_filters(self) -> list[str]:
+        """Filters that match the sources of the selected entities, as far as those of the topology do not."""
+        found = [f"{ROOT}.topology.{cluster}.{SOURCE}.{EMPTY}.*" for cluster in self._tokens("cluster")]
+        return [each for each in found if not any(_is_within(each, wide) for wide in self.filters("topology"))]
 
     def subject_test(self, signal: str) -> Callable[[str], bool]:
         """Whether a subject that the filters matched is selected; quick, for every message.
@@ -163,6 +168,11 @@ def select(
         labels=_requirements(label),
         levels=levels,
     )
+
+
+def _is_within(narrow: str, wide: str) -> bool:
+    """Whether one filter matches all that another one does."""
+    return all(token in ("*", own) for own, token in zip(narrow.split("."), wide.split("."), strict=True))
 
 
 def kind_named(word: str) -> str:

@@ -15,6 +15,7 @@ from kgents_health_scorer.checks import (
     redis,
     resource,
     restarts,
+    source,
     status,
     workloads,
 )
@@ -28,6 +29,7 @@ QDRANT: Final = ("qdrant",)
 
 CATALOGUE: Final[tuple[Check, ...]] = (
     *status.CHECKS,
+    *source.CHECKS,
     *restarts.CHECKS,
     *workloads.CHECKS,
     *kubernetes.CHECKS,

@@ -5,10 +5,10 @@ from typing import Final
 from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
 from kgents_health_scorer.checks.kubernetes import OWN_REASONS
 from kgents_health_scorer.checks.restarts import CRASH_LOOP, OOM_KILLED
-from kgents_shared.contract.health import UnknownFigure
+from kgents_shared.contract.health import STALE, UnknownFigure
+from kgents_shared.contract.vocabulary import kinds
 
 FAILED: Final = "KG-001"
-STALE: Final = "KG-003"
 PENDING: Final = "KG-004"
 SILENT: Final = "KG-006"
 UNKNOWN: Final = "KG-007"
@@ -59,7 +59,8 @@ def _pending_s(state: State) -> float:
 def _unknown(state: State) -> str | None:
     # The wire's set of statuses is open: one that a newer peer sends is not known here.
     known = ("running", "pending", "failed", "terminating", "succeeded")
-    return None if state.entity.status in known else state.entity.status or "unknown"
+    is_known = state.entity.status in known or state.entity.ref.kind == kinds.SOURCE  # of that, KG-010 says more
+    return None if is_known else state.entity.status or "unknown"
 
 
 def _silent(state: State) -> str | None:
@@ -102,10 +103,11 @@ CHECKS: Final[tuple[Check, ...]] = (
         find=_stale,
         severity=NOT_KNOWN,
         means_unknown=True,
-        text="No heartbeat from {value}: what is known of {entity} may be out of date.",
-        why="The collector of this source is down or unreachable. The entity itself may be healthy. Check "
-        "the collector.",
-        source="Three missed heartbeats of the collector, as topology-builder counts them.",
+        alerts=False,
+        text="{value} does not attest {entity}: what is known of it may be out of date.",
+        why="The collector of this source is down, or cannot read this entity. The entity itself may be healthy. "
+        "Readers show it of every entity that is stale; the one alert is KG-010 or KG-011 of the source.",
+        source="As for KG-010 and KG-011.",
     ),
     AgeCheck(
         id=PENDING,
