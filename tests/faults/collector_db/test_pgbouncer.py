@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import pytest
 
 from kgents_collector_db.mapping import pgbouncer
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
+from kgents_collector_db.source.pgwire import SimpleConnection
 from kgents_collector_db.source.postgres.session import LIMITS
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.clock import SystemClock
 from support.db_polls import Polls
+from support.drill import Drill
 from support.pgbouncer_server import PgbouncerServer
 from support.postgres_server import PASSWORD, PostgresServer
 from support.postgres_watched import known, watched
@@ -157,3 +159,72 @@ async def test_a_postgres_target_that_is_a_pooler_is_detected(
     assert polled.entity.status == "unknown"
     assert "connection pooler" in polled.sample.unreachable.text
     assert polled.health.level == "unknown"
+
+
+@asynccontextmanager
+async def asking(server: PgbouncerServer) -> AsyncIterator[None]:
+    """A client that asks for one row again and again, and waits for it."""
+
+    async def ask() -> None:
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                connection = await client(server)
+                try:
+                    await connection.fetchval("select 1", timeout=120)
+                finally:
+                    connection.terminate()
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(ask())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def console(server: PgbouncerServer, command: str) -> None:
+    connection = await SimpleConnection.open("127.0.0.1", server.port)
+    await connection.login("root", "root", "pgbouncer")
+    await connection.query(command)
+    connection.drop()
+
+
+async def test_drill_a_pool_that_is_used_up(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres, default_pool_size=1) as server,
+        pooler_polls(server) as polls,
+        Drill("PgBouncer: a pool is used up", "KG-320", polls) as drill,
+    ):
+        holder = await client(server)
+        await holder.execute("begin")
+        async with asking(server):
+            await drill.detected()
+            holder.terminate()
+            await drill.cleared()
+
+
+async def test_drill_a_server_that_cannot_be_reached(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres, server_login_retry=1) as server,
+        pooler_polls(server) as polls,
+        asking(server),
+        Drill("PgBouncer: its server is down", "KG-324", polls) as drill,
+    ):
+        await postgres.stop()
+        polled = await drill.detected("critical")
+        await postgres.start()
+        await drill.cleared()
+    assert polled.phase == ("degraded", "server unreachable")
+
+
+async def test_drill_a_database_that_stays_paused(postgres: PostgresServer, tmp_path: Path) -> None:
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres) as server,
+        pooler_polls(server) as polls,
+        asking(server),
+        Drill("PgBouncer: a database stays paused", "KG-323", polls) as drill,
+    ):
+        await console(server, "PAUSE postgres")
+        polled = await drill.detected()
+        await console(server, "RESUME postgres")
+        await drill.cleared()
+    assert polled.phase == ("degraded", "paused")
