@@ -5,7 +5,7 @@ from typing import Final
 
 from kgents_collector_db.mapping.facts import Figures
 from kgents_collector_db.mapping.postgres.freshness import is_late
-from kgents_collector_db.mapping.postgres.obstacle_rows import Commit, Limit, Subscription
+from kgents_collector_db.mapping.postgres.obstacle_rows import Limit, Subscription
 from kgents_collector_db.mapping.postgres.rates import Span, greatest
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_shared.contract.vocabulary.figures import postgres as figure
@@ -17,7 +17,7 @@ TEMP_FLOOR_BYTES: Final = 256 * 1024**2
 def figures(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     """Figures of waiting commits, refused writes, connection limits, subscriptions and temporary files."""
     return {
-        **_commits(span, previous, sample),
+        **_commits(previous, sample),
         **_writes(sample),
         **_limits(sample),
         **_subscriptions(span, previous, sample),
@@ -29,27 +29,19 @@ def _is_primary(sample: PostgresSample) -> bool:
     return sample.identity is not None and not sample.identity.in_recovery
 
 
-def _commits(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+def _commits(previous: PostgresSample | None, sample: PostgresSample) -> Figures:
     if not _is_primary(sample):
         return {}
     if sample.commits is None or sample.identity is None or not sample.identity.sees_all:
         return dict.fromkeys((figure.COMMITS_WAITING, figure.COMMIT_WAIT_SECONDS))
+    # The server does not report since when: a statement that ran for an hour may wait for a millisecond. So only one
+    # that waited at the previous poll, too, counts as waiting for long.
     before = {(each.pid, each.query_start) for each in (previous.commits if previous else None) or ()}
-    waited = [_waited_s(each, span, (each.pid, each.query_start) in before) for each in sample.commits]
+    waited = [each.query_s if (each.pid, each.query_start) in before else 0.0 for each in sample.commits]
     return {
         figure.COMMITS_WAITING: float(len(waited)),
         figure.COMMIT_WAIT_SECONDS: greatest(waited) or 0.0,
     }
-
-
-def _waited_s(commit: Commit, span: Span, has_waited: bool) -> float | None:
-    """At most the time since its statement began, and since the last poll if it did not wait then.
-
-    The server does not report since when: a statement that ran for an hour may wait for a millisecond.
-    """
-    if has_waited or span.seconds is None or commit.query_s is None:
-        return commit.query_s
-    return min(commit.query_s, span.seconds)
 
 
 def _writes(sample: PostgresSample) -> Figures:

@@ -100,7 +100,9 @@ COMMITS_WAITING: Final = _custom(
     "postgres_commits_waiting", "{session}", "Sessions whose commit waits for a synchronous standby."
 )
 COMMIT_WAIT_SECONDS: Final = _custom(
-    "postgres_commit_wait_seconds", "s", "How long the longest of these has waited at most."
+    "postgres_commit_wait_seconds",
+    "s",
+    "How long the longest of these has waited at most; 0 until it waits for two polls.",
 )
 READ_ONLY: Final = _custom(
     "postgres_read_only", "1", "Whether `default_transaction_read_only` keeps clients of a primary from writing."
