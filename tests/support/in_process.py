@@ -1,11 +1,15 @@
 """A service's `run` in the process of the test, for tests that count what it does. It holds the lease."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from kgents_shared.bus import lease
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
@@ -14,20 +18,34 @@ from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
 from support.running import running
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
+
+
+@contextmanager
+def lasting_leases() -> Iterator[None]:
+    """Leases that last longer on a slow machine: what shares a process with a test renews them late."""
+    with patch.object(lease, "TTL_S", math.ceil(MACHINE.limit_s(lease.TTL_S))):
+        yield
 
 
 @asynccontextmanager
 async def run_in_process(service: Service[Any], config: Any, bus: Bus, directory: Path) -> AsyncIterator[Context[Any]]:
-    """Run a service on a bus until the block ends; it has acquired its lease when the block begins."""
+    """Run a service on a bus until the block ends; it has acquired its lease when the block begins.
+
+    A service that fails ends the block at once, with its error.
+    """
     telemetry = Telemetry(TelemetryConfig(), service=service.name, version="0", instance="one")
     with Outbox(directory / f"{service.name}.outbox") as outbox:
         common = CommonConfig(cluster="test", instance="one", nats=NatsConfig())
         context = Context(service, common, config, bus, telemetry, outbox)
         async with running(context.publisher.run()):
-            await context.lease.acquire()
-            async with running(context.lease.hold(), _run(context)):
-                yield context
+            with lasting_leases():
+                await context.lease.acquire()
+                async with asyncio.TaskGroup() as tasks:
+                    parts = [tasks.create_task(context.lease.hold()), tasks.create_task(_run(context))]
+                    yield context
+                    for part in parts:
+                        part.cancel()
             await context.lease.release()
     gc.unfreeze()  # as the end of a process would
 

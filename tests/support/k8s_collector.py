@@ -22,6 +22,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context
 from kgents_shared.runtime.telemetry import Telemetry
+from support.in_process import lasting_leases
 from support.kube_api import KubeApi
 
 
@@ -31,7 +32,7 @@ async def collecting(config: Config, *, url: str, cluster: str, directory: Path)
     nats = NatsConfig(url=url)
     telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="one")
     common = CommonConfig(cluster=cluster, instance="one", nats=nats)
-    with Outbox(directory / "outbox") as outbox:
+    with lasting_leases(), Outbox(directory / "outbox") as outbox:
         async with Bus(nats, name="collector") as bus:
             context = Context(SERVICE, common, config, bus, telemetry, outbox)
             carrying = [asyncio.create_task(context.publisher.run()), asyncio.create_task(context.log.run())]

@@ -9,8 +9,10 @@ from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.bus.session import Session
 from kgents_shared.runtime.clock import SystemClock
 from support.nats_server import NatsServer
+from support.waiting import MACHINE
 
 ACCOUNTS = """
+authorization { timeout: 60 }
 accounts {
   $SYS: { users: [{ user: sys, password: sys }] }
   APP: { jetstream: enabled, users: [{ user: app, password: app }] }
@@ -19,14 +21,15 @@ accounts {
 
 
 def login(server: NatsServer, user: str) -> NatsConfig:
-    return NatsConfig(url=server.url, user=user, password=Secret(user), request_timeout_s=5.0)
+    return NatsConfig(url=server.url, user=user, password=Secret(user), request_timeout_s=MACHINE.limit_s(5))
 
 
 def opened(config: Config) -> AbstractAsyncContextManager[Source]:
     return open_source(config, SystemClock(), connection_name="collector-nats/test")
 
 
-def configured(way: str, server: NatsServer, *, timeout_s: float = 3.0) -> Config:
+def configured(way: str, server: NatsServer, *, timeout_s: float | None = None) -> Config:
+    timeout_s = timeout_s or MACHINE.limit_s(3)
     if way == "http":
         return Config(monitor_urls=[server.monitor_url], request_timeout_s=timeout_s)
     return Config(system=login(server, "sys"), request_timeout_s=timeout_s)
@@ -37,7 +40,9 @@ async def connect_raw(server: NatsServer, lines: str) -> asyncio.StreamWriter:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     await reader.readline()  # INFO
     writer.write(f"{lines}\r\nPING\r\n".encode())
-    assert await reader.readline() == b"PONG\r\n"
+    if (answer := await reader.readline()) != b"PONG\r\n":
+        writer.close()
+        raise AssertionError(f"the server answered {answer!r} to {lines}")
     return writer
 
 

@@ -21,6 +21,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
+from support.in_process import lasting_leases
 from support.running import running
 
 SERVICE = Service(name="collector-nats", config=Config, run=lambda _: None, source="nats")  # type: ignore[arg-type,return-value]
@@ -51,7 +52,7 @@ class Running:
 async def collecting(bus: Bus, folder: Path) -> AsyncIterator[Running]:
     telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="one")
     common = CommonConfig(cluster="test", instance="one", nats=NatsConfig())
-    with Outbox(folder / "outbox") as outbox:
+    with lasting_leases(), Outbox(folder / "outbox") as outbox:
         context = Context(SERVICE, common, Config(), bus, telemetry, outbox)
         async with running(context.publisher.run()), running(context.log.run()):
             await context.lease.acquire()
