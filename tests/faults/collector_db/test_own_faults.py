@@ -27,6 +27,7 @@ from support.db_polls import Polls
 from support.pgbouncer_server import PgbouncerServer
 from support.ports import free_port
 from support.postgres_server import PASSWORD, PostgresServer
+from support.proxy import Proxy
 from support.qdrant_stub import QdrantStub
 from support.redis_server import RedisServer
 from support.tls_databases import pgbouncer_with_tls, redis_with_tls, require_certificates
@@ -230,16 +231,57 @@ async def test_own_fault_is_an_unread_scope_and_no_failure_of_the_database(case:
     assert unread.covers(polled.entity.ref)
 
 
-@pytest.mark.parametrize("backend", ["postgres", "pgbouncer", "redis", "qdrant"])
+BACKENDS: Final = ("postgres", "pgbouncer", "redis", "qdrant")
+
+
+async def of_backend(site: Site, backend: str, port: int) -> Polls:
+    match backend:
+        case "postgres":
+            return await site.of_postgres(port=port)
+        case "pgbouncer":
+            return await site.of_pgbouncer(port=port)
+        case "redis":
+            return await site.of_redis(port=port)
+        case _:
+            return await site.of_qdrant(f"http://127.0.0.1:{port}")
+
+
+async def port_of(site: Site, backend: str) -> int:
+    match backend:
+        case "postgres":
+            return (await site.postgres()).port
+        case "pgbouncer":
+            return (await site.pgbouncer()).port
+        case "redis":
+            return (await site.redis()).port
+        case _:
+            return (await site.qdrant()).port
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_server_that_closes_connections_is_down_only_if_it_ever_answered(backend: str, site: Site) -> None:
+    """Before the server is a proxy, as before each published port of a container: it accepts, and then closes."""
+    async with Proxy(await port_of(site, backend)) as proxy:
+        port = int(proxy.url.rsplit(":", 1)[1])
+        proxy.refuse()
+        stranger = await of_backend(site, backend, port)
+        never = await stranger.repeat(3)
+        assert never.phase == ("degraded", "unreadable")
+        assert never.health.level == "unknown"
+        assert len(never.facts.unread) == 1
+        proxy.flow()
+        known = await of_backend(site, backend, port)
+        assert (await known.repeat(2)).health.level == "healthy"
+        proxy.refuse()
+        crashed = await known.repeat(3)
+        assert crashed.pulse.phase == "failing"
+        assert crashed.health.level == "critical"
+        assert not crashed.facts.unread
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_server_that_refuses_connections_is_down_and_not_unread(backend: str, site: Site) -> None:
-    port = free_port()
-    made = {
-        "postgres": lambda: site.of_postgres(port=port),
-        "pgbouncer": lambda: site.of_pgbouncer(port=port),
-        "redis": lambda: site.of_redis(port=port),
-        "qdrant": lambda: site.of_qdrant(f"http://127.0.0.1:{port}"),
-    }
-    polled = await (await made[backend]()).repeat(3)
+    polled = await (await of_backend(site, backend, free_port())).repeat(3)
     assert polled.phase == ("failing", "refused")
     assert polled.health.level == "critical"
     assert not polled.facts.unread

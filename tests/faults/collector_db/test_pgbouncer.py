@@ -110,7 +110,7 @@ async def test_each_refusal_has_its_cause(postgres: PostgresServer, tmp_path: Pa
             ({"user": "other", "password": Secret("other")}, ("degraded", "missing privilege")),
             ({"tls": "require"}, ("degraded", "tls")),
             ({"tls": "verify-full", "tls_ca_file": "/nowhere/ca.pem"}, ("degraded", "tls")),
-            ({"port": postgres.port}, ("failing", "refused")),
+            ({"port": postgres.port}, ("degraded", "unreadable")),
             ({"port": 1}, ("failing", "refused")),
         ):
             async with pooler_polls(server, **settings) as polls:

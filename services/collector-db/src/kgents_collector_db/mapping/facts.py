@@ -29,6 +29,8 @@ class Unreachable(Struct, frozen=True):
     `wrong credentials`, `missing privilege`, `pooler`, `tls`, `unreadable`, `unknown name`, `own network`."""
     text: str
     """One plain sentence: what was expected, what was found, what to try. Never a secret."""
+    closes: bool = False
+    """Whether something accepts connections there, and closes them or answers what is not understood."""
 
     @property
     def is_ours(self) -> bool:

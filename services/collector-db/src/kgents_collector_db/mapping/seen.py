@@ -7,6 +7,7 @@ from msgspec import structs
 from kgents_collector_db.mapping.facts import Scope, Unreachable
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.unread import Unread
+from kgents_shared.contract.vocabulary.attributes import otel
 
 STATUS_OF: Final = {
     "refused": "failed",
@@ -31,6 +32,18 @@ def kept(known: Entity | None, first: Entity, unreachable: Unreachable, *, is_co
     if is_confirmed:
         return structs.replace(known or first, status=status, reason=unreachable.cause)
     return known or structs.replace(first, status="unknown", reason=unreachable.cause)
+
+
+def believed(unreachable: Unreachable | None, known: Entity | None) -> Unreachable | None:
+    """What a failed poll means: a server that closes connections has crashed if it ever answered us.
+
+    If it never did, it may as well be another one, so that our settings are in question and not the database.
+    """
+    if unreachable is None or not unreachable.closes:
+        return unreachable
+    if known is not None and known.attributes.get(otel.SERVICE_VERSION):
+        return unreachable
+    return structs.replace(unreachable, phase="degraded", cause="unreadable")
 
 
 def not_seen(unreachable: Unreachable | None, scope: Scope, *, is_confirmed: bool) -> list[Unread]:

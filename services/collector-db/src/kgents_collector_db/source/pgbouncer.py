@@ -142,8 +142,9 @@ def _unreachable(error: Exception, target: PgbouncerTarget) -> Unreachable:
             phase, cause = "failing", "unreachable"
             text = f"to reach {where}, found {error.strerror or type(error).__name__}; check the network, and DNS"
         case _:
-            phase, cause = "failing", "refused"
-            text = f"a PgBouncer at {where}, found none; start it, or correct host and port"
+            text = f"expected a PgBouncer at {where}, found none; start it, or correct host and port"
+            is_absent = isinstance(error, OSError) and (is_refused(error) or isinstance(error, FileNotFoundError))
+            return Unreachable("failing", "refused", text, closes=not is_absent)
     return Unreachable(phase, cause, f"expected {text}")
 
 
@@ -157,8 +158,8 @@ def _refusal(error: RefusedError, target: PgbouncerTarget) -> Unreachable:
         text = f"expected that {target.user} may use the console of {where}, found not; name it in stats_users"
         return Unreachable("degraded", "missing privilege", text)
     if error.sqlstate == "3D000":  # PostgreSQL itself: it has no such database
-        text = f"expected PgBouncer's console at {where}, found another server; name it as a target of `postgres`"
-        return Unreachable("failing", "refused", text)
+        text = f"expected PgBouncer's console at {where}, found PostgreSQL; try: name it as a target of `postgres`"
+        return Unreachable("degraded", "unreadable", text)
     if "shutting down" in error.text:
         return Unreachable("failing", "refused", f"expected a running PgBouncer at {where}, found it shutting down")
     text = f"expected to log in at {where} as {target.user}, found the login refused; check user, password and "

@@ -74,7 +74,10 @@ def _unanswered(error: BaseException, target: QdrantTarget) -> Unreachable:
         return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
     if (tls := next((source for source in sources if isinstance(source, ssl.SSLError)), None)) is not None:
         return _of_tls(tls, target)
-    return Unreachable("failing", "unreachable", f"{where} closed the connection ({_kind(error)}); see its log.")
+    text = (
+        f"expected Qdrant at {where}, found that it closes connections ({_kind(error)}); try: curl {target.url}/readyz"
+    )
+    return Unreachable("failing", "unreachable", text, closes=True)
 
 
 def _of_tls(error: ssl.SSLError, target: QdrantTarget) -> Unreachable:

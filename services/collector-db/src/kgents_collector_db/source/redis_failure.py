@@ -99,8 +99,10 @@ def _broken(error: Exception, target: RedisTarget) -> Unreachable:
         return ours
     if isinstance(root, OSError) and is_refused(root):
         return Unreachable("failing", "refused", f"{where} refused the connection; is the server running there?")
-    text = f"{where} closed the connection ({type(root).__name__}); check `port`, `tls` and its log."
-    return Unreachable("failing", "unreachable", text)
+    text = (
+        f"expected Redis at {where}, found that it closes connections ({type(root).__name__}); try: {_cli(target)} ping"
+    )
+    return Unreachable("failing", "unreachable", text, closes=True)
 
 
 def _cli(target: RedisTarget) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec import structs
+
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, Unreachable, section
 from kgents_collector_db.mapping.pgbouncer.sample import PgbouncerSample, Pooled, Totals
 from kgents_collector_db.mapping.place import place, runs_on
-from kgents_collector_db.mapping.seen import kept, not_seen
+from kgents_collector_db.mapping.seen import believed, kept, not_seen
 from kgents_shared.contract.address import join
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.event import Event
@@ -26,6 +28,7 @@ CONSOLE: Final = "pgbouncer"
 def observe(previous: PgbouncerSample | None, current: PgbouncerSample, scope: Scope) -> Facts:
     """All facts of one poll."""
     ref = Ref(scope.cluster, kinds.POOLER, scope.name, scope.namespace)
+    current = structs.replace(current, unreachable=believed(current.unreachable, scope.published.get(ref)))
     entity = _entity(previous, current, scope, ref)
     unreachable = current.unreachable
     pulse = DatabasePulse(

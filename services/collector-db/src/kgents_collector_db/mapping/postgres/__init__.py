@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Final
 
+from msgspec import structs
+
 from kgents_collector_db.mapping.facts import SOURCE, Figures, Scope, Unreachable, section
 from kgents_collector_db.mapping.postgres import figures, log, replication, slots
 from kgents_collector_db.mapping.postgres.entity import Memory, ref, seen_entity, unreachable_entity
@@ -11,7 +13,7 @@ from kgents_collector_db.mapping.postgres.rates import Span
 from kgents_collector_db.mapping.postgres.replication import Lag
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample
 from kgents_collector_db.mapping.postgres.standbys import standbys
-from kgents_collector_db.mapping.seen import not_seen
+from kgents_collector_db.mapping.seen import believed, not_seen
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ALL, DatabasePulse
 from kgents_shared.contract.vocabulary.attributes import postgres as attribute
@@ -40,6 +42,7 @@ def observe(
         primary_position: for a standby, the WAL position of its primary, if that is polled too.
         other_primaries: other servers in its namespace that are writable primaries of the same system identifier.
     """
+    current = structs.replace(current, unreachable=believed(current.unreachable, scope.published.get(ref(scope))))
     span = Span(previous, current)
     if current.unreachable is not None or current.identity is None:
         unreachable = current.unreachable or Unreachable("failing", "refused", "")

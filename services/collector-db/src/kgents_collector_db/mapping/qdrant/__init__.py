@@ -5,18 +5,22 @@ source/qdrant → QdrantSample → exposition, requests, state → entity, pulse
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.qdrant import pulse
-from kgents_collector_db.mapping.qdrant.entity import collection_ref, entities
+from kgents_collector_db.mapping.qdrant.entity import collection_ref, database_ref, entities
 from kgents_collector_db.mapping.qdrant.events import events
 from kgents_collector_db.mapping.qdrant.sample import QdrantSample
-from kgents_collector_db.mapping.seen import not_seen
+from kgents_collector_db.mapping.seen import believed, not_seen
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.unread import Unread
 
 
 def observe(previous: QdrantSample | None, current: QdrantSample, scope: Scope) -> Facts:
     """All facts of one poll. Of `previous` only its failure matters: two failed polls in a row change the status."""
+    known = scope.published.get(database_ref(scope))
+    current = structs.replace(current, unreachable=believed(current.unreachable, known))
     found = entities(previous, current, scope)
     by_ref = {each.ref: each for each in found}
     pulses = [

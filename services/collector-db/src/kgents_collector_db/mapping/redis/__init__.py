@@ -5,14 +5,17 @@ source/redis → RedisSample → delta → state, memory, latency → entity, pu
 
 from collections.abc import Collection
 
+from msgspec import structs
+
 from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.redis.delta import Delta
-from kgents_collector_db.mapping.redis.entity import entity
+from kgents_collector_db.mapping.redis.entity import KIND, entity
 from kgents_collector_db.mapping.redis.events import events
 from kgents_collector_db.mapping.redis.pulse import pulse
 from kgents_collector_db.mapping.redis.replicas import Claim
 from kgents_collector_db.mapping.redis.sample import RedisSample
-from kgents_collector_db.mapping.seen import not_seen
+from kgents_collector_db.mapping.seen import believed, not_seen
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.vocabulary.attributes import redis as attribute
 
@@ -26,6 +29,8 @@ def observe(previous: RedisSample | None, current: RedisSample, scope: Scope, ot
         scope: its context.
         others: what the other servers that are polled were at their last polls.
     """
+    known = scope.published.get(Ref(scope.cluster, KIND, scope.name, scope.namespace))
+    current = structs.replace(current, unreachable=believed(current.unreachable, known))
     delta = Delta.between(previous, current)
     database = entity(previous, current, scope)
     is_confirmed = previous is not None and previous.unreachable is not None

@@ -5,6 +5,7 @@ import ssl
 from typing import Final
 
 import asyncpg  # type: ignore[import-untyped]
+from msgspec import structs
 
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.source.dialling import is_refused, no_tls, of_this_machine, of_tls, root_of, unresolved
@@ -63,11 +64,11 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
         return of_tls(root, target)
     if (ours := of_this_machine(error, target.host, target.address)) is not None:
         return ours
-    kind = type(error).__name__
+    is_absent = isinstance(error, OSError) and (isinstance(error, FileNotFoundError) or is_refused(error))
     match error:
         case ConnectionResetError() | BrokenPipeError():
             why = "it closes connections at once"
-        case OSError() if isinstance(error, FileNotFoundError) or is_refused(error):
+        case OSError() if is_absent:
             why = "nothing listens"
         case ConnectionError(strerror=None) if target.tls in ("require", "verify-full"):  # asyncpg's own
             return no_tls("that the server does not speak it", target)
@@ -75,8 +76,8 @@ def of_connecting(error: Exception, target: PostgresTarget) -> Unreachable:
             found = error.strerror or "none of its addresses within reach"
             return _unreachable(target, f"{found}; check the network between us")
         case _:
-            why = f"it does not speak its protocol ({kind})"
-    return refused(target, why)
+            why = f"it does not speak its protocol ({type(error).__name__})"
+    return structs.replace(refused(target, why), closes=not is_absent)
 
 
 def _unreachable(target: PostgresTarget, found: str) -> Unreachable:
