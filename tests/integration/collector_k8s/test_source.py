@@ -246,6 +246,58 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
         await eventually(lambda: told.names == {"a", "long"})
 
 
+async def slowly(request: web.Request, body: bytes, *, parts: int, pause_s: float) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    for start in range(0, len(body), len(body) // parts + 1):
+        await response.write(body[start : start + len(body) // parts + 1])
+        await asyncio.sleep(pause_s)
+    return response
+
+
+async def test_a_list_over_a_slow_link_is_read_to_its_end_and_the_server_counts_as_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "SILENT_S", 2.0)
+    monkeypatch.setattr(client, "ALIVE_S", 2.0)
+    monkeypatch.setattr(stream, "IDLE_S", 60.0)
+    told, lists = Told(), []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/livez":  # behind the list, which fills the link
+            await asyncio.Event().wait()
+        if "sendInitialEvents" in request.query:
+            return web.Response(status=422)
+        if "watch" in request.query:
+            return await streamed(request)
+        lists.append(request)
+        body = json.dumps({"metadata": {"resourceVersion": "10"}, "items": [pod("a")]}).encode()
+        return await slowly(request, body, parts=20, pause_s=0.2)
+
+    async with serving(answer) as url:
+        kubeconfig(tmp_path / "kubeconfig", url)
+        async with ApiClient(tmp_path / "kubeconfig", "", SystemClock()) as connection:
+            watcher = Reflector(connection, PODS, told, SystemClock())
+            async with running(watcher.run()):
+                await eventually(lambda: lists)
+                assert await connection.is_alive()
+                await eventually(lambda: told.names == {"a"})
+                assert len(lists) == 1
+                assert not await connection.is_alive()
+
+
+async def test_a_list_that_stops_in_the_middle_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SILENT_S", 0.2)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return web.Response(status=422)
+        return await streamed(request, b'{"metadata":')
+
+    async with reflecting(tmp_path, answer, Told()) as watcher:
+        await eventually(lambda: watcher.fault == "pods: /api/v1/pods: no answer in time")
+
+
 async def test_an_answer_that_unpacks_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     bomb = gzip.compress(b" " * (client.ANSWER_BYTES_MAX + 1), compresslevel=1)
 

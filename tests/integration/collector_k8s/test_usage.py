@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from kgents_collector_k8s import usage
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.source import client
 from kgents_shared.bus.client import Bus
@@ -20,11 +19,6 @@ from support.waiting import eventually
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("bus")]
 
 METRICS = ("pods.metrics.k8s.io", "nodes.metrics.k8s.io")
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "ABSENT_S", 0.3)
 
 
 @pytest.fixture

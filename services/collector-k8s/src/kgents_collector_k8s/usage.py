@@ -18,8 +18,6 @@ from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context
 
 ROOT: Final = "/apis/metrics.k8s.io/v1beta1"
-ABSENT_S: Final = 300.0
-"""Seconds until the next try when the cluster does not serve it, or refuses access."""
 BREATH: Final = 100
 
 T = TypeVar("T")
@@ -102,18 +100,16 @@ class Usage:
 
     async def _poll(self, part: _Part[T]) -> None:
         while True:
-            wait_s, before = self._interval_s, part.fault
+            before = part.fault
             try:
                 await self._publish(part)
                 part.well()
             except (ApiError, TimeoutError) as error:
                 part.failed(error)
-                if isinstance(error, ApiError) and error.status in (403, 404):
-                    wait_s = max(wait_s, ABSENT_S)
             if part.fault != before:
                 _log.warning("usage_unreadable", reason=part.fault) if part.fault else _log.info("usage_readable")
                 self._changed.set()
-            await self._context.clock.sleep(wait_s)
+            await self._context.clock.sleep(self._interval_s)
 
     async def _publish(self, part: _Part[T]) -> None:
         answer = await self._client.get(part.path, {}, _Items)

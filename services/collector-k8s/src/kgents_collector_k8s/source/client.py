@@ -32,8 +32,10 @@ CONNECT_S: Final = 10.0
 """Seconds to connect to the server."""
 HEAD_S: Final = 30.0
 """Seconds until the head of an answer: an overloaded server queues requests for up to 15 s."""
-ANSWER_S: Final = 60.0
-"""Seconds for one whole answer; a page of a list takes well under a second."""
+ANSWER_S: Final = 300.0
+"""Seconds for one whole answer: a page of a list takes well under a second, except over a slow link."""
+SILENT_S: Final = 30.0
+"""Seconds between two parts of an answer."""
 ALIVE_S: Final = 10.0
 """Seconds for an answer to `/livez`, which no server queues."""
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
@@ -62,6 +64,7 @@ class ApiClient:
         self._clock = clock
         self._login: Connections | None = None
         self._tried_s = 0.0
+        self._heard_s = -ALIVE_S  # when a part of an answer arrived last
         self._watches: set[Stream] = set()
         self._logging_in = asyncio.Lock()
 
@@ -96,11 +99,17 @@ class ApiClient:
         """One answer, undecoded."""
         async with self._errors(path), asyncio.timeout(ANSWER_S), self._answer(path, params) as response:
             body = bytearray()
-            async for chunk in response.content.iter_any():
+            while chunk := await self._next(response):
                 body += chunk
                 if len(body) > ANSWER_BYTES_MAX:
                     raise ApiError(0, f"{path}: expected at most {ANSWER_BYTES_MAX} bytes, found more")
             return bytes(body)
+
+    async def _next(self, response: aiohttp.ClientResponse) -> bytes:
+        async with asyncio.timeout(SILENT_S):
+            chunk = await response.content.readany()
+        self._heard_s = self._clock.monotonic_s()
+        return chunk
 
     async def lines(self, path: str, params: Mapping[str, str], *, deadline_s: float) -> AsyncGenerator[bytes, None]:
         """The lines of a watch, until the server ends it; the first one is empty and says that the watch is open.
@@ -115,6 +124,7 @@ class ApiClient:
             try:
                 yield b""
                 while (lines := await watch.next()) is not None:
+                    self._heard_s = self._clock.monotonic_s()
                     for line in lines:
                         if line:
                             yield line
@@ -122,14 +132,17 @@ class ApiClient:
                 self._watches.discard(watch)
 
     async def is_alive(self) -> bool:
-        """Whether the server answers within ALIVE_S, even with a refusal. A refusal here causes no new login."""
+        """Whether the server answers within ALIVE_S, even with a refusal, or with a part of another answer.
+
+        A list may fill a slow link for longer. A refusal here causes no new login.
+        """
         try:
             async with asyncio.timeout(ALIVE_S), self._current().used() as login:
                 response = await self._request(login, "/livez", {}, may_fail=False)
                 if response is not None:
                     response.close()
         except TimeoutError:
-            return False
+            return self._clock.monotonic_s() - self._heard_s < ALIVE_S
         except (ApiError, aiohttp.ClientError, OSError, ValueError) as error:
             _log.debug("liveness_unknown", reason=_why(error))  # the watches see these as well
         return True
