@@ -29,7 +29,8 @@ def document() -> str:
         "databases that cannot be read bring their own.",
         table(("reason", "meaning"), ((code(each.name), each.meaning) for each in REASONS.values())),
         "## Figures",
-        "What pulses measure. Units are UCUM: `1` is a ratio (or 1 for yes and 0 for no), `By` bytes, `{…}` a count. "
+        "What pulses measure. Units are UCUM: `1` is a ratio, `{answer}` 1 for yes and 0 for no, `By` bytes, any other "
+        "`{…}` a count. "
         "`null`, or a figure left out, is not known, which is not zero. The first part of a name is the field of the "
         "pulse that holds it. Parts in braces vary.",
         *(

@@ -16,6 +16,7 @@ from kgents_cli.units import figure, plain
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.quantity import ANSWER, worded
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.paths import Edge
 
@@ -97,10 +98,10 @@ def _health(detail: Detail) -> Iterator[str]:
 def facts(reason: Reason) -> Iterator[tuple[str, str]]:
     """What a reason rests on: name → value with its unit."""
     yield "severity", f"{reason.severity:.2f}"
-    unit = f" {reason.unit}" if reason.unit not in ("", "1") else ""
     for name, value in (("value", reason.value), ("threshold", reason.threshold)):
-        if value is not None:
-            yield name, f"{value:g}{unit}" if isinstance(value, float) else f"{value}{unit}"
+        is_half_a_yes = name == "threshold" and reason.unit == ANSWER
+        if value is not None and not is_half_a_yes:
+            yield name, worded(value, reason.unit) if isinstance(value, int | float) else str(value)
     if reason.evidence:
         yield "evidence", reason.evidence
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from kgents_shared.contract.quantity import EXACT_MAX
+from kgents_shared.contract.quantity import EXACT_MAX, worded
 from kgents_shared.contract.vocabulary.figures.unit import unit_of
 
 _DECIMAL: Final = ("", "k", "M", "G", "T", "P")
@@ -60,10 +60,10 @@ def figure(name: str, value: float | None) -> str:
         return NOT_KNOWN
     section, _, own_name = name.rpartition(".")
     match unit := unit_of(own_name, section):
-        case "1":
-            return share(value)
-        case "%":
-            return percent(value)
+        case "{answer}":
+            return worded(value, unit)
+        case "1" | "%":
+            return share(value) if unit == "1" else percent(value)
         case "MBy" | "MiBy":
             return size(value * (1e6 if unit == "MBy" else 2**20))
         case "s" | "ms" | "min" | "d":

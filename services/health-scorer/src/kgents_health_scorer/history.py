@@ -138,7 +138,7 @@ def _restarts(check: RestartCheck, ref: Ref, past: Recurrence, now: datetime) ->
     times = recurrence.count(past, now)
     number = f"restarted {counted(times, 'time')} in {HOUR}" if times else "in a crash loop"
     ended = f", {past.value}" if past.value else ""
-    text = check.text.format(entity=ref, value=f"{number}{ended}")
+    text = check.sentence(ref, f"{number}{ended}")
     how_bad = score.severity(check, times)
     threshold = score.threshold_passed(check, how_bad) if how_bad else None
     return Reason(check.id, text, past.severity, float(times), threshold, check.unit, past.evidence)
@@ -147,9 +147,9 @@ def _restarts(check: RestartCheck, ref: Ref, past: Recurrence, now: datetime) ->
 def _unstable(check: Check, ref: Ref, past: Recurrence, now: datetime) -> Reason:
     """The reason of a finding that comes and goes: one sentence, whether it is so at this moment or not."""
     times = recurrence.count(past, now)
-    threshold, unit, last = None, "", str(past.value)
+    threshold, unit, last = None, "", f", last {past.value}"
     if isinstance(check, GradedCheck) and isinstance(past.value, float):
         threshold, unit = score.threshold_passed(check, past.severity), check.unit
-        last = worded(past.value, check.unit)
-    text = f"{ref} is unstable: {check.name} {counted(times, 'time')} in {HOUR}, last {last}."
+        last = f", last {worded(past.value, check.unit)}" if check.shows_value else ""
+    text = f"{ref} is unstable: {check.name} {counted(times, 'time')} in {HOUR}{last}."
     return Reason(check.id, text, past.severity, past.value, threshold, unit, past.evidence)

@@ -299,7 +299,7 @@ class ScoredEntity:
     def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.states:
             if (found := check.find(state)) is not None:
-                text = check.text.format(entity=self.ref, value=found)
+                text = check.sentence(self.ref, found)
                 unknown = [*state.unknown] if check.id == UNKNOWN else []
                 evidence = self._evidence(check, state)
                 reason = Reason(check.id, text, check.severity, value=found, evidence=evidence, unknown=unknown)
@@ -339,6 +339,5 @@ class ScoredEntity:
 
     def _reason(self, check: GradedCheck, value: float, how_bad: float, evidence: str) -> Reason:
         threshold = score.threshold_passed(check, how_bad)
-        limit = worded(threshold, check.unit)
-        text = check.text.format(entity=self.ref, value=worded(value, check.unit), threshold=limit)
+        text = check.sentence(self.ref, worded(value, check.unit), worded(threshold, check.unit))
         return Reason(check.id, text, how_bad, value, threshold, check.unit, evidence)

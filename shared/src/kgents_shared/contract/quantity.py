@@ -17,6 +17,8 @@ _SCALED: Final = {
     "MiBy": (1024.0**2, _SIZES, "B"),
 }
 """Unit → how many of the smallest it is, the steps, the smallest."""
+ANSWER: Final = "{answer}"
+"""The unit of a yes (1) or no (0)."""
 _RATIOS: Final = {"1": 1.0, "%": 0.01}
 SHARE_MAX: Final = 2.0
 """Up to this a ratio is shown as a share, `87 %`; beyond it as a multiple, `12×`."""
@@ -30,7 +32,8 @@ def worded(value: float, unit: str) -> str:
 
     Args:
         value: any number; one that is not finite is "unknown".
-        unit: UCUM: `1` for a ratio, `%`, `s`, `ms`, `By`, `MBy`, `MiBy`, `{message}`, each also as a rate (`By/s`).
+        unit: UCUM: `1` for a ratio, `{answer}` for a yes or no, `%`, `s`, `ms`, `By`, `MBy`, `MiBy`, `{message}`, each
+            also as a rate (`By/s`).
             The noun of an annotation agrees in number, and may have several words: `{slow_consumer}/min`.
     """
     if not math.isfinite(value):
@@ -40,6 +43,8 @@ def worded(value: float, unit: str) -> str:
 
 
 def _amount(value: float, unit: str) -> str:
+    if unit == ANSWER:
+        return "yes" if value else "no"
     if unit in _RATIOS:
         return _ratio(value * _RATIOS[unit])
     if unit in _SCALED:

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import UnknownFigure
 from kgents_shared.contract.pulse import Pulse, Reading
 from kgents_shared.contract.section import Fault, Section
@@ -147,6 +148,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Where its thresholds come from."""
     alerts: bool = True
     """Whether a finding is an alert, too."""
+
+    def sentence(self, entity: Ref, value: str, threshold: str = "") -> str:
+        """Its text about one finding; a multiple is `12× its limit`, a share `87 % of its limit`."""
+        return self.text.format(entity=entity, value=value, threshold=threshold).replace("× of ", "× ")
+
+    @property
+    def shows_value(self) -> bool:
+        """Whether its text says what was found; the text of a plain fact does not."""
+        return "{value}" in self.text
 
 
 class StateCheck(Check, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=pgbouncer.UP,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
-        unit="1",
+        unit="{answer}",
         text="PgBouncer is down: {entity} does not answer.",
         why="Its clients cannot reach the database behind it. KG-001 names the cause and raises the alert.",
         source="It either answers or it does not.",

@@ -47,7 +47,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         reads=_up,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
-        unit="1",
+        unit="{answer}",
         text="PostgreSQL is down: {entity} does not answer.",
         why="Nothing listens, or nothing answers. KG-001 names the cause and raises the alert.",
         source="The server either answers or it does not.",
@@ -85,7 +85,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=figure.LONG_BLOCKED_SESSIONS,
         thresholds=Thresholds(warn=5.0, crit=20.0),
         unit="{session}",
-        text="{entity} has {value} that have waited 5 s or longer for locks (threshold {threshold}).",
+        text="{value} of {entity} waited 5 s or longer for locks (threshold {threshold}).",
         why="They wait behind one blocking session, see the event SessionsBlocked, and each of them holds a "
         "connection.",
         source="Ours. Sessions that queue for milliseconds are a busy server, and the number of locks held is no sign: "
@@ -133,7 +133,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_DATABASE,
         figure=figure.ARCHIVING_FAILING,
         thresholds=Thresholds(warn=1.0),
-        unit="1",
+        unit="{answer}",
         text="{entity} cannot archive its WAL.",
         why="Nothing after the last archived segment can be restored, and WAL fills the disk. The server's "
         "log names the failing `archive_command`.",
@@ -156,7 +156,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_DATABASE,
         figure=figure.DAMAGED_LATELY,
         thresholds=Thresholds(crit=1.0),
-        unit="1",
+        unit="{answer}",
         text="{entity} read a damaged page within the last day.",
         why="The disk returned other bytes than were written. Save a base backup of another server, and "
         "check the disk.",
@@ -215,7 +215,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=figure.LOG_REJECTED_LOGINS,
         thresholds=Thresholds(crit=1.0),
         unit="{login}",
-        text="{entity} rejected {value} since the last sample, since a connection limit is reached.",
+        text="{entity} rejected {value} since the last sample: a connection limit is reached.",
         why="Clients cannot connect. KG-301, KG-351 and KG-352 show which limit: the server's, a database's or a "
         "role's.",
         source="SQLSTATE 53300 in the server's log. Needs `log_path`.",
@@ -226,7 +226,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         applies_to=_DATABASE,
         figure=figure.READ_ONLY,
         thresholds=Thresholds(crit=1.0),
-        unit="1",
+        unit="{answer}",
         text="{entity} is a primary and read-only: `default_transaction_read_only` is on.",
         why="Every write of an application fails. Hosted servers set it when their disk is nearly full; an operator "
         "may have set it for a switch-over and forgotten it.",

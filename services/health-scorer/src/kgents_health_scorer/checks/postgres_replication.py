@@ -111,7 +111,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=figure.SUBSCRIPTIONS_FAILING,
         thresholds=Thresholds(crit=1.0),
         unit="{subscription}",
-        text="{entity} has {value} that fail to replicate.",
+        text="{value} of {entity} cannot replicate.",
         why="Its data is outdated, and the publisher retains all WAL since. The server's log has the error, most often "
         "a row that exists already or a column that is missing. Resolve the conflict, or skip it.",
         source="`pg_stat_subscription` and `pg_stat_subscription_stats`: no message, or new errors in two of three "

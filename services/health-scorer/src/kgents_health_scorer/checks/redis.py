@@ -309,7 +309,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         figure=figure.DISCONNECTED_CLIENTS,
         thresholds=Thresholds(warn=1.0),
         unit="{client}",
-        text="{entity} disconnected {value} since the last sample, as their buffers were full.",
+        text="{entity} disconnected {value} since the last sample: output buffers were full.",
         why="A subscriber that reads too slowly loses messages; a replica that is disconnected starts a full "
         "synchronisation. Its log names them.",
         source="Ours: each one is a client that lost its connection.",
@@ -345,7 +345,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         reads=_replication,
         thresholds=Thresholds(crit=1.0),
         unit="{replica}",
-        text="{entity} is still a master, and so is {value} of it that was promoted.",
+        text="{entity} is still a master, although {value} took over.",
         why="Both accept writes, and one of them will lose its writes. Make one a replica of the other (REPLICAOF). If "
         "it was promoted to become a separate database, DEBUG CHANGE-REPL-ID there ends this.",
         source="The replication ids of two servers that this collector polls; no threshold is involved.",

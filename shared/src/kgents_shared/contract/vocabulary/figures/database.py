@@ -39,7 +39,7 @@ LATENCY_P99_MS: Final = _performance("latency_p99_ms", "ms", "Time within which 
 PING_MS: Final = _performance("ping_ms", "ms", "Round trip of a request that does nothing, as this collector sees it.")
 
 _replication = _FIELD.section("replication", kinds.DATABASE).figure
-LINK_UP: Final = _replication("link_up", "1", "Whether a replica receives from its primary.")
+LINK_UP: Final = _replication("link_up", "{answer}", "Whether a replica receives from its primary.")
 LAG_BYTES: Final = _replication(
     "lag_bytes", "By", "Bytes that a replica has not applied yet; at a Redis master, the most."
 )

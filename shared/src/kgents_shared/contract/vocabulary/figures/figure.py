@@ -20,7 +20,7 @@ class Figure(Struct, frozen=True):
     name: str
     """`pending_messages`; of a family with its variable parts in braces: `postgres_locks_{mode}`."""
     unit: str
-    """UCUM: `1` for a ratio or a yes (1) or no (0), `%`, `s`, `By`, `By/s`, `{message}`."""
+    """UCUM: `1` for a ratio, `{answer}` for a yes (1) or no (0), `%`, `s`, `By`, `By/s`, `{message}`."""
     meaning: str
     kinds: tuple[KindName, ...]
     """On which kinds it is measured; empty: on any."""

@@ -12,7 +12,7 @@ WAIT_MS: Final = _FIELD.section("performance", kinds.POOLER).figure(
 )
 
 _custom = _FIELD.section(CUSTOM, kinds.POOLER).figure
-UP: Final = _custom("pgbouncer_up", "1", "Whether it answers.")
+UP: Final = _custom("pgbouncer_up", "{answer}", "Whether it answers.")
 CLIENTS: Final = _custom("pgbouncer_clients", "{client}", "Clients that are connected.")
 CLIENTS_RATIO: Final = _custom("pgbouncer_clients_ratio", "1", "Clients as a share of `max_client_conn`.")
 CLIENTS_WAITING: Final = _custom("pgbouncer_clients_waiting", "{client}", "Clients that wait for a server connection.")

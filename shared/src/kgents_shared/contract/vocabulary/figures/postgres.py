@@ -23,7 +23,7 @@ TEMP_FILES_BYTES: Final = _storage("temp_files_bytes", "By", "Temporary files th
 _replication = _FIELD.section("replication", kinds.DATABASE).figure
 LINK_DOWN_S: Final = _replication("link_down_s", "s", "Since a standby has received nothing from its primary.")
 LAG_S: Final = _replication("lag_s", "s", "Age of what a standby shows; null while it receives nothing.")
-REPLAY_PAUSED: Final = _replication("replay_paused", "1", "Whether replay is paused.")
+REPLAY_PAUSED: Final = _replication("replay_paused", "{answer}", "Whether replay is paused.")
 APPLY_DELAY_S: Final = _replication(
     "apply_delay_s", "s", "`recovery_min_apply_delay`: how late a standby replays on purpose."
 )
@@ -59,7 +59,7 @@ WRITABLE_PRIMARIES: Final = _replication(
 
 _section = _FIELD.section(CUSTOM, kinds.DATABASE)
 _custom = _section.figure
-UP: Final = _custom("postgres_up", "1", "Whether it answers, if only that it is full.")
+UP: Final = _custom("postgres_up", "{answer}", "Whether it answers, if only that it is full.")
 TRANSACTION_RATE: Final = _custom(
     "postgres_transaction_rate", "{transaction}/s", "Transactions, the collector's left out."
 )
@@ -105,7 +105,7 @@ COMMIT_WAIT_SECONDS: Final = _custom(
     "How long the longest of these has waited at most; 0 until it waits for two polls.",
 )
 READ_ONLY: Final = _custom(
-    "postgres_read_only", "1", "Whether `default_transaction_read_only` keeps clients of a primary from writing."
+    "postgres_read_only", "{answer}", "Whether `default_transaction_read_only` keeps clients of a primary from writing."
 )
 DATABASE_CONNECTIONS_RATIO: Final = _custom(
     "postgres_database_connections_ratio",
@@ -196,7 +196,7 @@ TEMP_FILES_PER_S: Final = _custom("postgres_temp_files_per_s", "{file}/s", "Temp
 CHECKSUM_FAILURES: Final = _custom(
     "postgres_checksum_failures", "{page}", "Pages with a wrong checksum read since the last pulse."
 )
-DAMAGED_LATELY: Final = _custom("postgres_damaged_lately", "1", "Whether a wrong checksum was found lately.")
+DAMAGED_LATELY: Final = _custom("postgres_damaged_lately", "{answer}", "Whether a wrong checksum was found lately.")
 SESSIONS_ABANDONED: Final = _custom(
     "postgres_sessions_abandoned", "{session}", "Sessions lost by their client since the last pulse."
 )
@@ -206,7 +206,9 @@ SESSIONS_FATAL: Final = _custom(
 SESSIONS_KILLED: Final = _custom(
     "postgres_sessions_killed", "{session}", "Sessions ended by an operator since the last pulse."
 )
-ARCHIVING_FAILING: Final = _custom("postgres_archiving_failing", "1", "Whether the last attempt to archive failed.")
+ARCHIVING_FAILING: Final = _custom(
+    "postgres_archiving_failing", "{answer}", "Whether the last attempt to archive failed."
+)
 ARCHIVED_AGE_SECONDS: Final = _custom("postgres_archived_age_seconds", "s", "Since a segment was archived.")
 ARCHIVED_SEGMENTS: Final = _custom("postgres_archived_segments", "{segment}", "Segments archived since the last pulse.")
 ARCHIVE_WAITING_SEGMENTS: Final = _custom(

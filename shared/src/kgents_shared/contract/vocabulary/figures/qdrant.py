@@ -22,7 +22,7 @@ SEGMENTS: Final = _both("qdrant_segments", "{segment}", "Segments of the storage
 SHARD_TRANSFERS: Final = _both("qdrant_shard_transfers", "{transfer}", "Shards that move between peers.")
 
 _peer = _FIELD.section(CUSTOM, kinds.DATABASE)
-UP: Final = _peer.figure("qdrant_up", "1", "Whether it answers.")
+UP: Final = _peer.figure("qdrant_up", "{answer}", "Whether it answers.")
 WINDOW_S: Final = _peer.figure("qdrant_window_s", "s", "Time over which the requests below were counted.")
 WINDOW_REQUESTS: Final = _peer.figure("qdrant_window_requests", "{request}", "Requests answered in that time.")
 REQUESTS_PER_SECOND: Final = _peer.figure("qdrant_requests_per_second", "{request}/s", "Requests answered.")
@@ -46,19 +46,19 @@ THREADS: Final = _peer.figure("qdrant_threads", "{thread}", "Threads of the proc
 MMAPS_RATIO: Final = _peer.figure("qdrant_mmaps_ratio", "1", "Memory maps as a share of what the kernel allows.")
 FDS_RATIO: Final = _peer.figure("qdrant_fds_ratio", "1", "Open files as a share of what the process may open.")
 RUNNING_OPTIMIZATIONS: Final = _peer.figure("qdrant_running_optimizations", "{optimization}", "Optimizations that run.")
-RECOVERY_MODE: Final = _peer.figure("qdrant_recovery_mode", "1", "Whether it started in recovery mode.")
+RECOVERY_MODE: Final = _peer.figure("qdrant_recovery_mode", "{answer}", "Whether it started in recovery mode.")
 PEERS: Final = _peer.figure("qdrant_peers", "{peer}", "Peers of the cluster.")
 UNREACHABLE_PEERS_RATIO: Final = _peer.figure(
     "qdrant_unreachable_peers_ratio", "1", "Other peers that this one cannot send to."
 )
-RAFT_HAS_LEADER: Final = _peer.figure("qdrant_raft_has_leader", "1", "Whether this peer knows a leader.")
-RAFT_IS_LEADER: Final = _peer.figure("qdrant_raft_is_leader", "1", "Whether this peer is the leader.")
+RAFT_HAS_LEADER: Final = _peer.figure("qdrant_raft_has_leader", "{answer}", "Whether this peer knows a leader.")
+RAFT_IS_LEADER: Final = _peer.figure("qdrant_raft_is_leader", "{answer}", "Whether this peer is the leader.")
 RAFT_TERM: Final = _peer.figure("qdrant_raft_term", "{term}", "The term: it rises with every election.")
 RAFT_COMMIT: Final = _peer.figure("qdrant_raft_commit", "{entry}", "The last log entry that is committed.")
 RAFT_PENDING_OPERATIONS: Final = _peer.figure(
     "qdrant_raft_pending_operations", "{operation}", "Operations that wait for consensus."
 )
-CONSENSUS_WORKING: Final = _peer.figure("qdrant_consensus_working", "1", "Whether the consensus thread works.")
+CONSENSUS_WORKING: Final = _peer.figure("qdrant_consensus_working", "{answer}", "Whether the consensus thread works.")
 DEAD_REPLICAS: Final = _peer.figure("qdrant_dead_replicas", "{replica}", "Shard replicas that are dead.")
 SHARDS_WITHOUT_ACTIVE_REPLICA: Final = _peer.figure(
     "qdrant_shards_without_active_replica", "{shard}", "Shards that no replica serves."

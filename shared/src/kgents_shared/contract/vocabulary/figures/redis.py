@@ -33,8 +33,10 @@ RIVAL_MASTERS: Final = _replication(
 )
 
 _custom = _FIELD.section(CUSTOM, kinds.DATABASE).figure
-UP: Final = _custom("redis_up", "1", "Whether it answers, if only that it is full.")
-OVERLOADED: Final = _custom("redis_overloaded", "1", "Whether it rejects writes or connections for lack of room.")
+UP: Final = _custom("redis_up", "{answer}", "Whether it answers, if only that it is full.")
+OVERLOADED: Final = _custom(
+    "redis_overloaded", "{answer}", "Whether it rejects writes or connections for lack of room."
+)
 CONNECTED_CLIENTS: Final = _custom("redis_connected_clients", "{client}", "Clients that are connected.")
 CLIENTS_RATIO: Final = _custom("redis_clients_ratio", "1", "Clients as a share of `maxclients`.")
 BLOCKED_CLIENTS: Final = _custom("redis_blocked_clients", "{client}", "Clients in a blocking command.")
@@ -52,9 +54,11 @@ FAILED_COMMAND_RATIO: Final = _custom(
     "redis_failed_command_ratio", "1", "Commands of applications that failed, without redirections and the like."
 )
 TOO_FEW_REPLICAS: Final = _custom(
-    "redis_too_few_replicas", "1", "Whether it rejects writes, as fewer replicas follow than `min-replicas-to-write`."
+    "redis_too_few_replicas",
+    "{answer}",
+    "Whether it rejects writes, as fewer replicas follow than `min-replicas-to-write`.",
 )
-PAUSED: Final = _custom("redis_paused", "1", "Whether commands of clients wait (CLIENT PAUSE, or a failover).")
+PAUSED: Final = _custom("redis_paused", "{answer}", "Whether commands of clients wait (CLIENT PAUSE, or a failover).")
 MISCONF_ERRORS: Final = _custom(
     "redis_misconf_errors", "{command}", "Commands rejected since the last pulse, as it cannot save its data."
 )
@@ -85,14 +89,14 @@ MEMORY_HARD_RATIO: Final = _custom(
 EVICTED_KEYS_PER_SECOND: Final = _custom("redis_evicted_keys_per_second", "{key}/s", "Keys evicted for lack of memory.")
 EXPIRED_KEYS_PER_SECOND: Final = _custom("redis_expired_keys_per_second", "{key}/s", "Keys whose time was over.")
 OOM_ERRORS: Final = _custom("redis_oom_errors", "{error}", "Commands rejected for lack of memory since the last pulse.")
-RDB_LAST_SAVE_OK: Final = _custom("redis_rdb_last_save_ok", "1", "Whether the last snapshot was saved.")
+RDB_LAST_SAVE_OK: Final = _custom("redis_rdb_last_save_ok", "{answer}", "Whether the last snapshot was saved.")
 RDB_AGE_S: Final = _custom("redis_rdb_age_s", "s", "Age of the last snapshot.")
 RDB_UNSAVED_CHANGES: Final = _custom("redis_rdb_unsaved_changes", "{change}", "Changes since the last snapshot.")
 AOF_LAST_WRITE_OK: Final = _custom(
-    "redis_aof_last_write_ok", "1", "Whether the append-only file was written last time."
+    "redis_aof_last_write_ok", "{answer}", "Whether the append-only file was written last time."
 )
 AOF_LAST_REWRITE_OK: Final = _custom(
-    "redis_aof_last_rewrite_ok", "1", "Whether the append-only file was rewritten last time."
+    "redis_aof_last_rewrite_ok", "{answer}", "Whether the append-only file was rewritten last time."
 )
 LAST_FORK_S: Final = _custom("redis_last_fork_s", "s", "How long the last fork stopped it.")
 LOADING_RATIO: Final = _custom("redis_loading_ratio", "1", "How much of its data it has loaded while it starts.")
@@ -100,7 +104,7 @@ LOADING_ETA_S: Final = _custom("redis_loading_eta_s", "s", "Until its data will 
 SLOW_COMMANDS: Final = _custom("redis_slow_commands", "{command}", "Entries of its slow log since the last pulse.")
 SLOWEST_COMMAND_S: Final = _custom("redis_slowest_command_s", "s", "The slowest command since the last pulse.")
 LATENCY_SPIKE_S: Final = _custom("redis_latency_spike_s", "s", "The longest latency spike since the last pulse.")
-CLUSTER_OK: Final = _custom("redis_cluster_ok", "1", "Whether the cluster serves every slot.")
+CLUSTER_OK: Final = _custom("redis_cluster_ok", "{answer}", "Whether the cluster serves every slot.")
 CLUSTER_SLOTS_ASSIGNED: Final = _custom("redis_cluster_slots_assigned", "{slot}", "Slots that have a node.")
 CLUSTER_SLOTS_OK: Final = _custom("redis_cluster_slots_ok", "{slot}", "Slots whose node answers.")
 CLUSTER_SLOTS_PFAIL: Final = _custom("redis_cluster_slots_pfail", "{slot}", "Slots whose node this node cannot reach.")
@@ -109,6 +113,6 @@ CLUSTER_KNOWN_NODES: Final = _custom("redis_cluster_known_nodes", "{node}", "Nod
 CLUSTER_SIZE: Final = _custom("redis_cluster_size", "{node}", "Masters that serve slots.")
 SENTINEL_MASTERS: Final = _custom("redis_sentinel_masters", "{master}", "Masters that the sentinel monitors.")
 SENTINEL_MASTERS_DOWN: Final = _custom("redis_sentinel_masters_down", "{master}", "Monitored masters that are down.")
-SENTINEL_TILT: Final = _custom("redis_sentinel_tilt", "1", "Whether the sentinel does not trust its clock.")
+SENTINEL_TILT: Final = _custom("redis_sentinel_tilt", "{answer}", "Whether the sentinel does not trust its clock.")
 
 FIGURES: Final = tuple(_FIELD.figures)
