@@ -65,7 +65,6 @@ def test_a_crash_loop_of_half_an_hour_is_one_alert_that_ends_after_a_calm() -> N
     assert all(one.until_s == other.since_s for one, other in pairwise(found))  # it only becomes worse
 
 
-@pytest.mark.xfail(reason="health-scorer does not read when a container was last killed for its memory")
 def test_a_container_that_is_killed_for_its_memory_and_restarted_is_one_alert() -> None:
     story = Story()
     story.at("0s", container("web"))

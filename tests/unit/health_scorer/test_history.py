@@ -6,7 +6,7 @@ from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import docker, kubernetes, otel
 from support.alert_log import AlertLog
-from support.health_inputs import POD, Watch, at, entity
+from support.health_inputs import POD, Watch, at, entity, pulse
 from support.restarted import restarted
 
 pytestmark = pytest.mark.unit
@@ -214,6 +214,40 @@ def test_a_status_that_comes_and_goes_is_one_alert_from_the_third_time_on() -> N
     assert watch.states() == {"KG-001": "firing"}
     watch.tick(end_s + 900)
     assert (watch.states(), watch.health().level) == ({"KG-001": "resolved"}, "healthy")
+
+
+def test_memory_that_fills_up_before_each_kill_is_one_alert_from_the_third_time_on() -> None:
+    watch, log = Watch(), AlertLog()
+    for run in range(18):
+        start_s, uid = run * 600.0, f"run{run}"
+        container = entity(CONTAINER, uid=uid, attributes={otel.K8S_POD_UID: "u1"}, at_s=start_s)
+        log.note(start_s, watch.entity(container, start_s))
+        for sample in range(1, 60):
+            at_s = start_s + sample * 10
+            memory = pulse(at_s, CONTAINER, memory=sample / 60, uid=uid)
+            log.note(at_s, watch.pulse(memory))
+    assert log.counts[("KG-101", "firing")] == 3
+
+
+def test_a_figure_that_does_not_apply_any_more_ends_its_finding_also_when_it_came_and_went() -> None:
+    watch = Watch()
+    watch.entity(entity())
+    for turn in range(3):
+        for sample, memory in enumerate((0.99, 0.99, 0.99, 0.5, 0.5, 0.5)):
+            watch.pulse(pulse(turn * 60 + sample * 10, memory=memory))
+    assert watch.states() == {"KG-101": "firing"}
+    watch.pulse(pulse(200))
+    assert watch.states() == {"KG-101": "resolved"}
+
+
+def test_an_alert_says_how_long_it_has_been_so_to_within_a_factor_of_two() -> None:
+    watch = Watch()
+    watch.entity(entity(status="pending", at_s=0))
+    for at_s in range(5, 3_600, 5):
+        watch.tick(at_s)
+        if (alert := watch.published.alerts.get((POD, "KG-004"))) is not None:
+            assert isinstance(alert.value, float)
+            assert at_s / 2 <= alert.value <= at_s
 
 
 def test_a_health_text_does_not_outlive_its_state() -> None:

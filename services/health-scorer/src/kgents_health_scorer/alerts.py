@@ -35,9 +35,10 @@ def alert_same(published: Alert, wanted: Alert) -> bool:
 
 
 def has_doubled(published: Alert | Reason, wanted: Alert | Reason) -> bool:
-    """Whether a number of occurrences has at least doubled since it was published."""
+    """Whether a number of occurrences, or how long it has been so, has at least doubled since it was published."""
     before, now = published.value, wanted.value
-    if not (wanted.unit.startswith("{") and isinstance(before, float) and isinstance(now, float)):
+    is_number = wanted.unit == "s" or wanted.unit.startswith("{")
+    if not (is_number and isinstance(before, float) and isinstance(now, float)):
         return False
     return now >= max(2 * before, 2)
 

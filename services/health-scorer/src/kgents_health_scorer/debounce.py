@@ -105,6 +105,11 @@ class Window:
         return Band.WARNING if self._warn_passed else Band.FINE
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether it has nothing to say: the figure is known, and no sample of the last three is beyond a threshold."""
+        return not (self._suspect or self._warn_passed or self._crit_passed or self.unknown_since or self.is_lapsed)
+
+    @property
     def is_suspect(self) -> bool:
         """Whether a sample of the last three is beyond a threshold that does not count as passed."""
         return self._suspect and not self._warn_passed

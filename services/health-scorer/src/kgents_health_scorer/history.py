@@ -4,7 +4,7 @@ A finding that comes and goes, and one of restarts, lasts until it has stayed aw
 Memory is what the last Health message holds: `observed` and `recurrences`. So a restarted scorer goes on alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -45,12 +45,20 @@ class History:
         return min(ends, default=None)
 
     def settle(
-        self, found: list[Finding], ref: Ref, state: State, checks: Checks, now: datetime, calm: timedelta
+        self,
+        found: list[Finding],
+        absent: Collection[str],
+        ref: Ref,
+        state: State,
+        checks: Checks,
+        now: datetime,
+        calm: timedelta,
     ) -> list[Finding]:
         """The findings that count: those that are so now, and those that last.
 
         Args:
             found: what checks find now, those of restarts excepted; suspects among them.
+            absent: checks whose figure does not apply, or is not known: what they found does not last.
             ref: the entity.
             state: its state.
             checks: those that apply to it.
@@ -72,7 +80,8 @@ class History:
             is_open = check_id in settled and not settled[check_id].is_suspect
             if isinstance(check, RestartCheck) or is_open:
                 continue
-            after = recurrence.cleared(past, now, calm, is_ended=state.is_ending) if check is not None else None
+            patience = calm if check_id not in absent else timedelta(0)
+            after = recurrence.cleared(past, now, patience, is_ended=state.is_ending) if check is not None else None
             self._keep(check_id, after)
             if check is not None and after is not None and after.is_lasting:
                 settled[check_id] = Finding(check, _unstable(check, ref, after, now))

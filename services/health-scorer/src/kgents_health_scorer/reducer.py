@@ -24,7 +24,7 @@ from kgents_health_scorer.verdict import Checks, Verdict, checks_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Reason, unattested
+from kgents_shared.contract.health import Health, Observed, Reason, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -52,9 +52,14 @@ def health_same(published: Health, wanted: Health) -> bool:
         and published.evaluated >= wanted.evaluated
         and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
         and _reasons_same(published, wanted)
-        and published.observed == wanted.observed
+        and (published.observed == wanted.observed or (_is_plain(published.observed) and _is_plain(wanted.observed)))
         and recurrence.same(published.recurrences, wanted.recurrences)
     )
+
+
+def _is_plain(observed: Observed | None) -> bool:
+    """Whether it only runs: of which incarnation is part of what was found lately."""
+    return observed is None or (observed.status, observed.reason, observed.restarts or 0) == ("running", "", 0)
 
 
 def _reasons_same(published: Health, wanted: Health) -> bool:
@@ -112,7 +117,8 @@ class Scorer:
         """Go on from an alert that was published; comes after the health of its entity."""
         scored = self._entities.setdefault(alert.ref, ScoredEntity(alert.ref))
         scored.alerts[alert.check] = alert
-        if alert.state != "resolved" and isinstance(alert.value, float) and scored.is_so(alert.check):
+        is_so = alert.state == "pending" or (alert.state == "firing" and scored.is_so(alert.check))
+        if is_so and isinstance(alert.value, float):
             scored.remember_window(alert.check, _window_of(alert, alert.value))
 
     def on_topology(self, entity: TopologyEntity | None, ref: Ref, *, now: datetime, evidence: str) -> None:
@@ -141,6 +147,8 @@ class Scorer:
         scored.take_entity(entity, now, evidence)
         self._dirty.setdefault(ref, LONG_AGO)
         self._touch(self._family.touched(ref, before, entity), now)
+        if scored.level not in ("", "healthy"):  # a restored one has not been judged yet
+            self._note_pod(ref, now, is_bad=True)
 
     def _attest(self, source: TopologyEntity | None, ref: Ref, now: datetime) -> None:
         """Take note of what a source does not attest. What this touches is judged again, and mostly not published."""
@@ -165,10 +173,9 @@ class Scorer:
         ref = pulse.ref
         scored = self._entities.get(ref)
         if scored is None:
-            scored = self._unmatched_entity(ref)
-        else:
+            self._unmatched_entity(ref).take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
+        elif scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence):
             self._dirty.setdefault(ref, LONG_AGO)
-        scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
 
     def tick(self, now: datetime) -> None:
         """Let time pass: samples may be missing now, and a state may have lasted too long."""

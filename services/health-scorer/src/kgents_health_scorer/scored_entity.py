@@ -115,15 +115,16 @@ class ScoredEntity:
         self._entity_evidence = evidence
         self.now = max(self.now, now)
 
-    def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str) -> None:
-        """Take the next sample.
+    def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str) -> bool:
+        """Take the next sample; returns whether it may change the verdict. Most do not: all is well, as before.
 
         One that is not newer than the last of its source, from the future, or of another incarnation changes nothing.
         """
         sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
         source = sources.get(pulse.source)
         if pulse.timestamp > now + SKEW or (source is not None and pulse.timestamp <= source.timestamp):
-            return
+            return False
+        matters = not self._is_judged or source is None or source.deadline <= now or not source.is_read
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
             source = sources[pulse.source] = Source(pulse.uid, evidence)
         interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
@@ -134,15 +135,19 @@ class ScoredEntity:
         source.evidence = evidence
         source.is_read |= ALL not in pulse.unread
         self.now = max(self.now, now)
+        if self.due is not None and source.deadline < self.due:
+            self.due = source.deadline
         patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
             value = check.value(pulse)
             if value is UNSET and ALL in pulse.unread and check.id in source.windows:
                 value = None
             if value is UNSET:
-                self._forget(source, check, pulse)
+                matters |= self._forget(source, check, pulse)
                 continue
+            matters |= check.id not in source.windows
             window = self._window(source, check)
+            was_quiet = window.is_quiet
             read_at = min(pulse.read_at.get(check.figure, pulse.timestamp), pulse.timestamp)
             if value is None:
                 window.miss(now, patience)
@@ -151,6 +156,8 @@ class ScoredEntity:
             else:
                 window.push(check, value, evidence)
                 window.read_at = read_at
+            matters |= not (was_quiet and window.is_quiet)
+        return matters
 
     def attest(self, unattested_by: Iterable[str], now: datetime) -> None:
         """Take note of the sources that do not attest it now, and of the time.
@@ -170,15 +177,16 @@ class ScoredEntity:
             source.windows[check.id] = self._remembered.pop(check.id, Window())
         return source.windows[check.id]
 
-    def _forget(self, source: Source, check: SampleCheck, pulse: Pulse) -> None:
-        """End the finding of a check that does not apply any more.
+    def _forget(self, source: Source, check: SampleCheck, pulse: Pulse) -> bool:
+        """End the finding of a check that does not apply any more; returns whether it applied.
 
         A restored one has no source until it is measured again. It ends once the last pulses of all sources are read,
         that is, after the first verdict.
         """
-        source.windows.pop(check.id, None)
+        before = source.windows.pop(check.id, None)
         if self._is_judged and ALL not in pulse.unread:
-            self._remembered.pop(check.id, None)
+            before = self._remembered.pop(check.id, before)
+        return before is not None
 
     def succeed(self, before: "ScoredEntity") -> None:
         """Take the place of a removed entity of the same name: what was published of it stays, its facts do not."""
@@ -233,7 +241,8 @@ class ScoredEntity:
             evaluated += any(each.deadline > self.now and window.unknown_since is None for each, window in windows)
             if (finding := self._sample(check, sources.values())) is not None:
                 findings.append(finding)
-        findings = self.history.settle(findings, self.ref, state, checks, self.now, calm)
+        absent = self._absent(checks, sources.values()) if self.history.recurrences and is_read else ()
+        findings = self.history.settle(findings, absent, self.ref, state, checks, self.now, calm)
         restarts = self.history.count_restarts(self.ref, state, checks, self.now, calm, self._entity_evidence)
         findings = restarted(findings, [*restarts])
         self.due = self._next_change(state, checks, sources.values(), calm)
@@ -259,9 +268,11 @@ class ScoredEntity:
     def observed(self, entity: TopologyEntity) -> Observed | None:
         """What it is judged by; None if that is only that it runs."""
         restarts = self.history.restarts
-        if (entity.status, entity.reason) == ("running", "") and not restarts and not self.history.recurrences:
+        is_plain = (entity.status, entity.reason) == ("running", "")
+        if is_plain and not restarts and not self.history.recurrences:
             return None
-        since = self._status_since, self._reason_since
+        status_since = self._status_since if entity.status != "running" else None
+        since = status_since, self._reason_since if not is_plain else None
         incarnation = self.history.incarnation
         return Observed(entity.status, entity.reason, *since, restarts, incarnation, self._lost_service)
 
@@ -269,6 +280,12 @@ class ScoredEntity:
         """The checks that are judged by its figures."""
         sources = self._sources_of_this_incarnation().values()
         return frozenset(check_id for each in sources for check_id in each.windows)
+
+    def _absent(self, checks: Checks, sources: Iterable[Source]) -> set[str]:
+        """Checks whose figure the sources do not have, or have not known for long."""
+        windows = [*(each.windows for each in sources), self._remembered]
+        known = {check_id for each in windows for check_id, window in each.items() if not window.is_lapsed}
+        return {check.id for check in checks.samples} - known
 
     def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[UnknownFigure]:
         """Which figures are not known any more by which something was found, and since when."""

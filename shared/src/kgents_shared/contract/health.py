@@ -77,8 +77,9 @@ class Observed(Wire, frozen=True):
     status: str
     reason: str = ""
     status_since: Time | None = None
+    """Since when it has this status; None for `running`."""
     reason_since: Time | None = None
-    """Since when status and reason are what they are."""
+    """Since when status and reason are what they are; None if it runs without a reason."""
     restarts: int | None = None
     """As its source counts them; None: it counts none."""
     incarnation: str = ""
