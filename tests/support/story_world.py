@@ -116,7 +116,8 @@ class World:
         """A collector publishes the facts of one poll of a part, as `runtime.collector` does."""
         before = self._parts.get((source, part), {})
         found = with_unread(facts.entities, before.values(), facts.unread, part)
-        after = self._parts[source, part] = {each.ref: each for each in found}
+        named = (each if each.part else structs.replace(each, part=part) for each in found)
+        after = self._parts[source, part] = {each.ref: each for each in named}
         for entity in after.values():
             self.put(entity)
         for ref in before.keys() - after.keys():
