@@ -60,7 +60,7 @@ def _unknown(state: State) -> str | None:
     # The wire's set of statuses is open: one that a newer peer sends is not known here.
     known = ("running", "pending", "failed", "terminating", "succeeded")
     is_known = state.entity.status in known or state.entity.ref.kind == kinds.SOURCE  # of that, KG-010 says more
-    return None if is_known else state.entity.status or "unknown"
+    return None if is_known else state.entity.reason or state.entity.status or "unknown"
 
 
 def _silent(state: State) -> str | None:
@@ -128,7 +128,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         means_unknown=True,
         alerts=False,
         text="The status of {entity} is unknown: {value}.",
-        why="Its source does not know it, as for a pod on a lost node. If the collector is the cause, KG-003 says so.",
+        why="Its source does not know it, as for a pod on a lost node, or its collector has no access to it: then the "
+        "alert of the source (KG-011) has the reason and a command to try.",
         source="No threshold is involved.",
     ),
     StateCheck(
