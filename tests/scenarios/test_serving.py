@@ -9,6 +9,7 @@ from support.story_kubernetes import (
     NAMESPACE,
     app,
     daemons,
+    endpoints,
     finished,
     node,
     not_ready,
@@ -104,6 +105,25 @@ def test_a_rollout_that_is_stuck_warns_while_the_old_pods_serve() -> None:
     story.at("20m", app("web", *old, bad, replicas=2, revision="b", is_rolling=True, is_over_deadline=True))
     story.at("40m", app("web", *old))
     story.expect(warning("KG-052", WEB, "20m", "40m"), warning("KG-043", "pod shop/web-3", "25m", "40m"), until="1h")
+
+
+def test_a_service_whose_selector_matches_nothing_warns_after_an_hour() -> None:
+    story = Story()
+    story.at("0s", *endpoints("web", []))
+    story.at("3h", app("web", ready("web-1")))
+    story.expect(warning("KG-042", SERVICE, "1h", "3h"), until="4h")
+
+
+def test_a_service_of_what_is_scaled_to_zero_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", app("web", replicas=0))
+    story.expect(until="4h")
+
+
+def test_a_service_says_how_many_of_its_endpoints_are_ready() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2"), not_ready("web-3")))
+    assert "2 of 3 ready" in story.run("1m").health(SERVICE).text
 
 
 # Nodes

@@ -37,6 +37,7 @@ class Kubernetes:
         self._world = world
         self._scope = Scope(CLUSTER)
         self._inventory = Inventory(CLUSTER, self._published)
+        self._inventory.has_all_makers = True
         self._objects: dict[tuple[str, str, str], Json] = {}
         self._incarnations: dict[tuple[str, str, str], int] = {}
         self.groups: dict[str, set[tuple[str, str, str]]] = {}

@@ -164,7 +164,7 @@ async def test_pods_wait_for_what_they_are_joined_with_so_that_none_is_published
 ) -> None:
     shop.hold("replicasets.apps")
     async with watching(server, shop, tmp_path) as context:
-        await unread(context, "replicaset", "pod")
+        await unread(context, "replicaset", "pod", "service")
 
         async def holds_no_pod() -> bool:
             return not [ref for ref in await entities(bus) if ref.kind == "pod"]

@@ -231,6 +231,34 @@ def test_a_service_counts_each_endpoint_once_though_it_is_in_two_slices(world: W
     assert counts() == (2, 3)
 
 
+def test_a_service_that_selects_what_no_workload_makes_leads_nowhere(world: World) -> None:
+    def reason() -> str:
+        return world.one("service", "db").reason
+
+    world.inventory.has_all_makers = True
+    service = kube_objects.service("db", SHOP)
+    world.put(service, slice_of(service, []))
+    assert reason() == "SelectorMatchesNothing"
+    other, own = kube_workloads.stateful_set("cache", SHOP), kube_workloads.stateful_set("db", SHOP, replicas=0)
+    world.put(other)
+    assert reason() == "SelectorMatchesNothing"
+    world.put(own)
+    assert reason() == "NoEndpoints"
+    world.drop(own)
+    assert reason() == "SelectorMatchesNothing"
+    world.inventory.unseen = {("deployments", "")}
+    world.inventory.mark_kinds({"service"})
+    assert reason() == "NoEndpoints"  # it may be in what is not seen
+    world.inventory.unseen = set()
+    world.inventory.has_all_makers = False
+    world.inventory.mark_kinds({"service"})
+    assert reason() == "NoEndpoints"  # or in what is not watched
+    world.inventory.has_all_makers = True
+    del service["spec"]["selector"]
+    world.put(service)
+    assert reason() == "NoEndpoints"  # its endpoints are made by hand
+
+
 def test_a_service_without_ready_endpoints_says_so_until_it_is_seen_to_have_one(world: World) -> None:
     pod, service = kube_objects.pod("db-0", SHOP), kube_objects.service("db", SHOP)
     world.put(service, slice_of(service, [pod], ready=False, serving=False))

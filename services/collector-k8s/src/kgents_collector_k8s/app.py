@@ -14,7 +14,7 @@ from kgents_collector_k8s.events import Events
 from kgents_collector_k8s.inventory import Inventory
 from kgents_collector_k8s.mapping.fragment import SOURCE, Kind, Scope
 from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.scopes import Place, Scopes
+from kgents_collector_k8s.scopes import MAKERS, Place, Scopes
 from kgents_collector_k8s.source import ApiClient, ApiError, Key, Probe, Reflector
 from kgents_collector_k8s.truncation import Truncation
 from kgents_collector_k8s.usage import Usage
@@ -100,6 +100,7 @@ class _Cluster:
                 made.append(each)
         self.scopes = Scopes(made)
         self.inventory.unseen = self.scopes.unseen
+        self.inventory.has_all_makers = not config.label_selector and {each.place for each in config.kinds} >= {*MAKERS}
         return made
 
     async def check_identity(self, client: ApiClient) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from kgents_collector_k8s.mapping import kind_of, referenced
 from kgents_collector_k8s.mapping.fragment import Endpoint, ExternalEndpoint, Fragment, Owner, Selector
 from kgents_collector_k8s.mapping.service import as_published, backed
+from kgents_collector_k8s.scopes import MAKERS
 from kgents_shared.bus.compression import Compression
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
@@ -67,6 +68,8 @@ class Inventory:
         """`published` returns an entity as it was last published, for edges whose resource was never read."""
         self.unseen: Collection[tuple[str, str]] = ()
         """Resources not read since the start, each with its namespace; empty namespace: all of them."""
+        self.has_all_makers = False
+        """Whether everything that makes pods is watched: only then may a Service be said to select none."""
         self._cluster = cluster
         self._published = published
         self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # by resource
@@ -76,6 +79,8 @@ class Inventory:
         self._external: defaultdict[Ref, dict[Key, list[ExternalEndpoint]]] = defaultdict(dict)  # by Service and slice
         self._behind: defaultdict[Ref, dict[Key, list[Endpoint | ExternalEndpoint]]] = defaultdict(dict)  # by Service
         self._policies: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)  # by namespace
+        self._makers: defaultdict[str, dict[tuple[str, Key], dict[str, str]]] = defaultdict(dict)  # by namespace
+        self._without: defaultdict[str, set[Ref]] = defaultdict(set)  # Services without endpoints, by namespace
         self._named: Counter[Ref] = Counter()
         self._primary: dict[Ref, tuple[str, Key]] = {}
         self._dirty: defaultdict[str, dict[Ref, None]] = defaultdict(dict)  # by kind
@@ -144,10 +149,13 @@ class Inventory:
                     self._primary[entity.ref] = resource, key
                 else:
                     self._primary.pop(entity.ref, None)
+                    if entity.ref.kind == kinds.SERVICE:
+                        self._note_endpoints(entity.ref, has_some=True)
             self._change_references(fragment.references, 1 if is_new else -1)
             self._change_owner(resource, key, fragment, is_new=is_new)
             self._change_endpoints(key, fragment, is_new=is_new)
             self._change_policy(key, fragment, is_new=is_new)
+        self._change_maker(resource, key, old.makes if old else {}, new.makes if new else {})
         if resource == "pods":
             (self._pods[key[0]].add if new is not None else self._pods[key[0]].discard)(key)
             if not self._pods[key[0]]:
@@ -198,6 +206,23 @@ class Inventory:
         for pod in self._pods.get(key[0], ()):
             self._touch(self._pod(pod))
 
+    def _change_maker(self, resource: str, key: Key, old: dict[str, str], new: dict[str, str]) -> None:
+        if old == new:
+            return
+        makers = self._makers[key[0]]
+        makers.pop((resource, key), None)
+        if new:
+            makers[resource, key] = new
+        if not makers:
+            del self._makers[key[0]]
+        self.mark(self._without.get(key[0], ()))
+
+    def _note_endpoints(self, service: Ref, *, has_some: bool) -> None:
+        without = self._without[service.namespace]
+        (without.discard if has_some else without.add)(service)
+        if not without:
+            del self._without[service.namespace]
+
     def _mark(self, objects: Iterable[tuple[str, Key]]) -> None:
         for resource, key in objects:
             if resource == "pods":
@@ -224,7 +249,7 @@ class Inventory:
         if entity.ref != ref:  # it is part of the object
             return self.entity(ref)
         if ref.kind == kinds.SERVICE:
-            entity = self._backed(entity)
+            entity = self._backed(entity, fragment.leads_to)
         joined = [*self._owner(ref, fragment.owner), *self._others(entity, fragment.hashes)]
         return msgspec.structs.replace(entity, connections=[*entity.connections, *joined]) if joined else entity
 
@@ -272,12 +297,22 @@ class Inventory:
             }
             yield Connection(kind=edges.ROUTES, peer=service, direction="in", attributes=attributes, evidence=ROUTED)
 
-    def _backed(self, service: Entity) -> Entity:
+    def _backed(self, service: Entity, selector: dict[str, str]) -> Entity:
         if self._is_unseen("endpointslices", service.ref.namespace):
             known = self._published(service.ref)
             return as_published(service, known) if known is not None else service
         slices = self._behind.get(service.ref)
-        return backed(service, [each for found in slices.values() for each in found]) if slices else service
+        if not slices:
+            return service
+        endpoints = [each for found in slices.values() for each in found]
+        self._note_endpoints(service.ref, has_some=bool(endpoints))
+        return backed(service, endpoints, matches_nothing=self._matches_nothing(service.ref.namespace, selector))
+
+    def _matches_nothing(self, namespace: str, selector: dict[str, str]) -> bool:
+        """Whether a Service selects no pod that anything here makes. One without a selector is filled by hand."""
+        makers = self._makers.get(namespace, {}).values()
+        is_seen = self.has_all_makers and not any(self._is_unseen(each, namespace) for each in MAKERS)
+        return bool(selector) and is_seen and not any(selector.items() <= labels.items() for labels in makers)
 
     def _outside(self, service: Ref) -> Iterator[Connection]:
         by_address: defaultdict[str, list[ExternalEndpoint]] = defaultdict(list)

@@ -21,8 +21,12 @@ FEEDS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Resource → kinds whose existence or status it decides; any other resource: its own kind."""
 
+MAKERS: Final = ("deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs")
+"""Resources that make pods: a Service that selects none of these pods leads nowhere."""
+
 JOINS: Final[dict[str, tuple[str, ...]]] = {
-    "replicasets": (kinds.POD,),
+    **dict.fromkeys(MAKERS, (kinds.SERVICE,)),
+    "replicasets": (kinds.POD, kinds.SERVICE),
     "endpointslices": (kinds.POD, kinds.SERVICE),
     "networkpolicies": (kinds.POD,),
 }

@@ -83,6 +83,10 @@ class Fragment(Struct, frozen=True):
     endpoints: list[Endpoint] = []
     external_endpoints: list[ExternalEndpoint] = []
     selector: Selector | None = None
+    makes: dict[str, str] = {}
+    """The labels of the pods that it makes, a Deployment for example, also while it makes none."""
+    leads_to: dict[str, str] = {}
+    """A Service's selector."""
 
 
 class Kind(Struct, Generic[O], frozen=True):

@@ -7,7 +7,7 @@ from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.schedule import next_run
 from kgents_collector_k8s.mapping.workload import workload
 from kgents_collector_k8s.objects.metadata import condition, holds
-from kgents_collector_k8s.objects.pod import PodSpec
+from kgents_collector_k8s.objects.pod import PodTemplate
 from kgents_collector_k8s.objects.workload import CronJob, Job
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -24,7 +24,9 @@ def job(found: Job, scope: Scope) -> Fragment:
         otel.K8S_JOB_FAILED_PODS: found.status.failed,
     }
     owner = owner_of(found.metadata)
-    template = found.spec.template.spec if owner is None or owner.api_kind != "CronJob" else PodSpec()
+    template = found.spec.template
+    if owner is not None and owner.api_kind == "CronJob":
+        template = PodTemplate(template.metadata)
     return workload(found.metadata, "job", scope, template, status=_status(found), attributes=attributes)
 
 
@@ -41,7 +43,7 @@ def cronjob(found: CronJob, scope: Scope) -> Fragment:
         found.metadata,
         "cronjob",
         scope,
-        spec.job_template.spec.template.spec,
+        spec.job_template.spec.template,
         status=("running", _waits_for(found)),
         attributes=attributes,
         at="spec.jobTemplate.spec.template.spec",

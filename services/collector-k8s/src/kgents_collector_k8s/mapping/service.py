@@ -17,6 +17,7 @@ from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 
 NOT_READY: Final = "NoReadyEndpoints"
 NONE: Final = "NoEndpoints"
+NOTHING: Final = "SelectorMatchesNothing"
 _COUNTED: Final = (attribute.SERVICE_ENDPOINTS, attribute.SERVICE_READY_ENDPOINTS)
 _HEADLESS: Final = "None"
 
@@ -34,21 +35,24 @@ def fragment(service: Service, scope: Scope) -> Fragment:
         aliases=_aliases(service),
         connections=[Connection(kind=edges.ROUTES, peer=external, evidence="spec.externalName")] if external else [],
     )
-    return Fragment(service.metadata.uid, [itself])
+    return Fragment(service.metadata.uid, [itself], leads_to=service.spec.selector or {})
 
 
-def backed(service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint]) -> Entity:
+def backed(
+    service: Entity, endpoints: Collection[Endpoint | ExternalEndpoint], *, matches_nothing: bool = False
+) -> Entity:
     """The Service with the status that its endpoints give it; it has at least one EndpointSlice.
 
     It counts them. With endpoints of which none is ready or serving it is pending. Without any endpoint it may be
-    scaled to zero, or its pods are not created yet: the reason says so, and it is not a fault. A terminating endpoint
-    counts while it serves.
+    scaled to zero, or its pods are not created yet: the reason says so, and it is not a fault; `matches_nothing`: no
+    workload makes pods that it selects, so there is nothing to wait for. A terminating endpoint counts while it serves.
     """
     counts = _counts(endpoints)
     service = msgspec.structs.replace(service, attributes=service.attributes | counts)
     if service.status != "running" or counts[attribute.SERVICE_READY_ENDPOINTS]:
         return service
-    status, reason = ("pending", NOT_READY) if endpoints else ("running", NONE)
+    without = NOTHING if matches_nothing else NONE
+    status, reason = ("pending", NOT_READY) if endpoints else ("running", without)
     return msgspec.structs.replace(service, status=status, reason=reason)
 
 
@@ -58,7 +62,7 @@ def as_published(service: Entity, known: Entity) -> Entity:
         return service
     kept = {name: known.attributes[name] for name in _COUNTED if name in known.attributes}
     service = msgspec.structs.replace(service, attributes=service.attributes | kept)
-    if service.status != "running" or known.reason not in (NOT_READY, NONE):
+    if service.status != "running" or known.reason not in (NOT_READY, NONE, NOTHING):
         return service
     return msgspec.structs.replace(service, status=known.status, reason=known.reason)
 

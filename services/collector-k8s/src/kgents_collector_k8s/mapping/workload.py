@@ -7,7 +7,7 @@ from kgents_collector_k8s.mapping.entity import Attributes, Status, entity, owne
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.objects.pod import PodSpec
+from kgents_collector_k8s.objects.pod import PodTemplate
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -20,7 +20,7 @@ def workload(
     metadata: Metadata,
     kind: str,
     scope: Scope,
-    template: PodSpec,
+    template: PodTemplate,
     *,
     status: Status,
     attributes: Attributes,
@@ -28,16 +28,17 @@ def workload(
 ) -> Fragment:
     """The fragment of any object that makes pods: connected to what configures them and to the claims they share."""
     owner = owner_of(metadata)
-    configures = configured(mentions(template, at), metadata.namespace, scope)
+    spec = template.spec
+    configures = configured(mentions(spec, at), metadata.namespace, scope)
     itself = entity(
         metadata,
         kind,
         scope,
         status=status,
         attributes={otel.K8S_WORKLOAD_UID.named(kind=kind): metadata.uid, **attributes},
-        connections=[*claims(template, at, metadata.namespace, scope), *configures],
+        connections=[*claims(spec, at, metadata.namespace, scope), *configures],
     )
-    return Fragment(metadata.uid, [itself], owner, named(configures))
+    return Fragment(metadata.uid, [itself], owner, named(configures), makes=template.metadata.labels or {})
 
 
 def deployment(found: Deployment, scope: Scope) -> Fragment:
@@ -49,7 +50,7 @@ def deployment(found: Deployment, scope: Scope) -> Fragment:
         otel.K8S_DEPLOYMENT_AVAILABLE_PODS: found.status.available_replicas,
     }
     status = rollout.deployment(found)
-    return workload(found.metadata, "deployment", scope, found.spec.template.spec, status=status, attributes=attributes)
+    return workload(found.metadata, "deployment", scope, found.spec.template, status=status, attributes=attributes)
 
 
 def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
@@ -63,7 +64,7 @@ def replicaset(found: ReplicaSet, scope: Scope) -> Fragment:
         otel.K8S_REPLICASET_AVAILABLE_PODS: found.status.available_replicas,
     }
     status = rollout.replicaset(found)
-    return workload(found.metadata, "replicaset", scope, found.spec.template.spec, status=status, attributes=attributes)
+    return workload(found.metadata, "replicaset", scope, found.spec.template, status=status, attributes=attributes)
 
 
 def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
@@ -75,9 +76,7 @@ def statefulset(found: StatefulSet, scope: Scope) -> Fragment:
         otel.K8S_SERVICE_NAME: found.spec.service_name,
     }
     status = rollout.statefulset(found)
-    return workload(
-        found.metadata, "statefulset", scope, found.spec.template.spec, status=status, attributes=attributes
-    )
+    return workload(found.metadata, "statefulset", scope, found.spec.template, status=status, attributes=attributes)
 
 
 def daemonset(found: DaemonSet, scope: Scope) -> Fragment:
@@ -89,7 +88,7 @@ def daemonset(found: DaemonSet, scope: Scope) -> Fragment:
         otel.K8S_DAEMONSET_MISSCHEDULED_NODES: found.status.number_misscheduled,
     }
     status = rollout.daemonset(found)
-    return workload(found.metadata, "daemonset", scope, found.spec.template.spec, status=status, attributes=attributes)
+    return workload(found.metadata, "daemonset", scope, found.spec.template, status=status, attributes=attributes)
 
 
 DEPLOYMENT: Final = Kind(kinds.DEPLOYMENT, "Deployment", "apps", "v1", "deployments", Deployment, deployment)
