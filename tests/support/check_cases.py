@@ -10,6 +10,7 @@ from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.health import UnknownFigure
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.unread import Unread
+from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from support import db_check_cases
 from support.health_inputs import START, at, entity, pulse, source
@@ -92,9 +93,10 @@ STATES |= {
         State(entity(Ref("c1", "deployment", "it"), "running", "Updating"), 0, ()),
     ),
     "KG-053": lasting("deployment", "running", "ReplicaFailure", 300, 299),
-    "KG-054": lasting("hpa", "running", "TooManyReplicas", 900, 899),
+    "KG-054": lasting(kinds.HPA, "running", "TooManyReplicas", 900, 899),
     "KG-055": lasting("service", "running", "LoadBalancerPending", 900, 899),
     "KG-056": lasting("daemonset", "running", "Misscheduled", 900, 899),
+    "KG-205": lasting("nats_server", "running", "JetStreamUnavailable", 30, 29),
     "KG-057": (
         State(entity(Ref("c1", "volume", "it"), "running", "NodeResizeError"), 0, ()),
         State(entity(Ref("c1", "volume", "it"), "running", "FileSystemResizePending"), 0, ()),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds
+from kgents_health_scorer.checks.check import AgeCheck, Check, SampleCheck, State, Thresholds
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import nats as attribute
@@ -19,6 +19,11 @@ _NATS_CLI: Final = "`nats server check jetstream` warns at 75 % and is critical 
 def _refuses_when_full(stream: TopologyEntity) -> bool:
     """Whether the stream has `discard: new`; with `old` a full stream discards its oldest, as configured."""
     return stream.attributes.get(attribute.DISCARD) == "new"
+
+
+def _without_jetstream_s(state: State) -> float:
+    is_so = state.entity.status == "running" and state.entity.reason == "JetStreamUnavailable"
+    return state.reason_age_s if is_so else 0.0
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -68,6 +73,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="JetStream on {entity} uses {value} of its memory limit (threshold {threshold}).",
         why="At the limit streams in memory reject messages. Move them to disk, or raise `max_memory_store`.",
         source=_NATS_CLI,
+    ),
+    AgeCheck(
+        id="KG-205",
+        name="JetStream unavailable",
+        applies_to=_SERVER,
+        age_s=_without_jetstream_s,
+        thresholds=Thresholds(warn=30.0, crit=120.0),
+        unit="s",
+        text="JetStream of {entity} has not been available for {value} (threshold {threshold}).",
+        why="The server takes connections, and its streams do not work: it is recovering them, its store is full or "
+        "damaged, or its cluster has no leader. Its log says which.",
+        source="`/healthz` of the server. Half a minute: a restart recovers its streams first.",
     ),
     SampleCheck(
         id="KG-211",
