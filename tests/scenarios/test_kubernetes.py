@@ -57,8 +57,8 @@ def test_the_only_pod_that_no_node_takes_warns_and_then_is_critical() -> None:
     story.at("0s", app("web", unschedulable("web-1")))
     story.at("30m", app("web", ready("web-1")))
     story.expect(
-        warning("KG-004", "pod shop/web-1", "5m", "15m"),
-        critical("KG-004", "pod shop/web-1", "15m", "30m"),
+        warning("KG-004", "deployment shop/web", "5m", "15m"),
+        critical("KG-004", "deployment shop/web", "15m", "30m"),
         until="1h",
     )
 

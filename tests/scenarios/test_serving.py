@@ -32,6 +32,29 @@ def test_a_total_outage_is_critical_within_a_minute() -> None:
     story.expect(critical("KG-040", SERVICE, "10m45s", "20m"), critical("KG-041", WEB, "10m45s", "20m"), until="1h")
 
 
+def test_an_outage_of_hours_is_no_alert_of_each_pod() -> None:
+    story = Story()
+    names = [f"web-{n}" for n in range(10)]
+    story.at("0s", app("web", *map(ready, names)))
+    story.at("10m", app("web", *map(not_ready, names)))
+    story.expect(
+        critical("KG-040", SERVICE, "10m45s"), critical("KG-041", WEB, "10m45s"), until="3h", health="critical"
+    )
+
+
+def test_a_new_app_that_never_becomes_ready_is_critical_in_the_end() -> None:
+    story = Story()
+    story.at("0s", app("web", not_ready("web-1"), not_ready("web-2"), not_ready("web-3"), is_rolling=True))
+    story.expect(
+        warning("KG-004", WEB, "5m", "15m"),
+        critical("KG-004", WEB, "15m"),
+        warning("KG-004", SERVICE, "5m", "15m"),
+        critical("KG-004", SERVICE, "15m"),
+        until="1h",
+        health="critical",
+    )
+
+
 def test_one_of_ten_that_is_not_ready_warns_and_its_workload_says_nine_of_ten() -> None:
     story = Story()
     rest = [ready(f"web-{n}") for n in range(2, 11)]

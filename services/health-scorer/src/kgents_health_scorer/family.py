@@ -91,11 +91,11 @@ class Family:
                 checks = frozenset[str]().union(*map(measured, self.owned(ref)))
                 return Kin(pod=entity, controller=find(owner) if owner is not None else None, measured=checks)
             case kinds.JOB if owner is not None:
-                return Kin(controller=find(owner), jobs=self._jobs(owner, find), has_pods=ref in self._owned)
+                return Kin(controller=find(owner), jobs=self._jobs(owner, find))
             case kinds.CRONJOB:
                 return Kin(jobs=self._jobs(ref, find))
             case _:
-                return Kin(has_pods=True, has_bad_pods=ref in self._bad) if ref in self._owned else _ALONE
+                return Kin(has_bad_pods=True) if ref in self._bad else _ALONE
 
     def _jobs(self, cronjob: Ref, find: Find) -> tuple[TopologyEntity, ...]:
         found = map(find, self.owned(cronjob))

@@ -1,7 +1,7 @@
 """One cause, one alert: a finding and what is known of related entities → how much it counts, and who alerts. Pure.
 
 - What a pod and its containers have in common (they fail, wait, restart) is an alert of the pod.
-- That a workload waits for its pods is an alert of them, if there are any.
+- That a pod waits, or is not ready, is an alert of its workload if none of its pods is available: then it is down.
 - A figure is an alert of the container that it is measured of, also when it is not known any more.
 - A failed run is an alert of its CronJob.
 - One pod of several is never critical: its workload serves on. That none is ready is a finding of the workload.
@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import structs
 
 from kgents_health_scorer.checks.check import Kin, SampleCheck
+from kgents_health_scorer.checks.kubernetes import POD_NOT_READY as NOT_READY
 from kgents_health_scorer.checks.status import FAILED, PENDING, UNKNOWN
 from kgents_health_scorer.family import is_replicated
 from kgents_health_scorer.score import Band, within
@@ -48,8 +49,9 @@ def _is_covered(finding: Finding, kind: str, kin: Kin) -> bool:
         case kinds.CONTAINER:
             return kin.pod is not None and not isinstance(finding.check, SampleCheck) and finding.check.id != UNKNOWN
         case kinds.POD:
-            return finding.check.id in kin.measured
+            is_down = kin.controller is not None and kin.controller.status == "pending"
+            return finding.check.id in kin.measured or (is_down and finding.check.id in (PENDING, NOT_READY))
         case kinds.JOB if kin.controller is not None:
             return True
         case _:
-            return finding.check.id == PENDING and kin.has_pods
+            return False

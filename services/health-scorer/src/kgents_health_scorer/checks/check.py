@@ -66,8 +66,6 @@ class Kin(msgspec.Struct, frozen=True, gc=False):
     """The Jobs of a CronJob; of a Job of one: its siblings."""
     measured: frozenset[str] = frozenset()
     """Checks that are judged by figures of containers of this pod."""
-    has_pods: bool = False
-    """Whether this workload or Job owns a pod."""
     has_bad_pods: bool = False
     """Whether a check has found something in a pod of this workload."""
 

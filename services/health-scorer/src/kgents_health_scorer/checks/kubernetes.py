@@ -13,6 +13,7 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 
+POD_NOT_READY: Final = "KG-043"
 NOT_READY: Final = "NotReady"
 CORDONED: Final = "SchedulingDisabled"
 STUCK: Final = "ProgressDeadlineExceeded"
@@ -141,7 +142,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         "matched by its pod template.",
     ),
     AgeCheck(
-        id="KG-043",
+        id=POD_NOT_READY,
         name="pod not ready",
         applies_to=frozenset({kinds.POD}),
         age_s=_with("running", NOT_READY),
