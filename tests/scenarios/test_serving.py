@@ -87,6 +87,15 @@ def test_an_update_that_replaces_all_pods_at_once_raises_nothing() -> None:
     story.expect(until="1h")
 
 
+def test_an_update_of_which_only_the_new_pods_are_seen_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2")))
+    new = [not_ready(f"web-{n}", revision="b") for n in (3, 4)]
+    story.at("10m", app("web", *new, revision="b", is_rolling=True, has_service=False))
+    story.at("13m", app("web", *(ready(f"web-{n}", revision="b") for n in (3, 4)), revision="b", has_service=False))
+    story.expect(until="1h")
+
+
 def test_a_single_database_that_is_updated_raises_nothing() -> None:
     story = Story()
     story.at("0s", stateful("db", ready("db-0")))
@@ -223,6 +232,7 @@ def test_a_cronjob_that_does_not_run_has_missed_its_schedule_until_it_runs() -> 
     story = Story()
     story.at("0s", nightly(None))
     story.at("1h2s", nightly("01:00"))
+    story.at("2h", nightly("01:00", concurrencyPolicy="Replace"))  # it is judged in the moment that it is due
     story.at("3h30m", nightly("03:00"))
     story.expect(warning("KG-051", "cronjob shop/nightly", "2h5m", "3h30m"), until="3h50m")
 
