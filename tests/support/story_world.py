@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.codec import ALERT, ENTITY, HEALTH, META, PULSE, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
@@ -20,6 +21,8 @@ from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, H
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread, with_unread
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.view.attested import stale_health
 from kgents_topology_builder.config import Config as BuilderConfig
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.reducer import Reducer
@@ -197,8 +200,14 @@ class World:
         return sorted([*self.spans, *self._open.values()], key=lambda each: (each.since_s, each.check, each.entity))
 
     def health(self, entity: str) -> Health:
-        """The health of an entity, by its printed name."""
-        return next(health for ref, health in self.published.health.items() if str(ref) == entity)
+        """The health of an entity, by its printed name, as a reader takes it: what is not attested is unknown."""
+        ref = next(ref for ref in self.published.health if str(ref) == entity)
+        health, known, attestation = self.published.health[ref], self.topology.get(ref), Attestation()
+        for each in self.topology.values():
+            if each.ref.kind == kinds.SOURCE:
+                attestation = attestation.with_source(each, each.ref.cluster, each.ref.name)
+        is_stale = known is not None and known.ref.kind != kinds.SOURCE and attestation.stale(known)
+        return stale_health(health, known, attestation) if known is not None and is_stale else health
 
     def restart_builder(self) -> None:
         """topology-builder starts again with what the streams hold."""
