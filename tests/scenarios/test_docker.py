@@ -96,3 +96,17 @@ def test_a_container_near_its_memory_limit() -> None:
     story.at("10m", uses("web", memory=90 * MIB))
     story.at("20m", uses("web", memory=50 * MIB))
     story.expect(warning("KG-101", WEB, "10m10s", "20m20s"), until="30m")
+
+
+def test_a_container_whose_limit_is_full_of_cached_files_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", container("db", memory_limit=100 * MIB))
+    story.at("10m", uses("db", memory=99 * MIB, cache=70 * MIB))
+    story.at("20m", uses("db", memory=99 * MIB, cache=2 * MIB))
+    story.expect(critical("KG-101", "container db", "20m10s"), until="30m", health="critical")
+
+
+def test_an_old_container_that_was_killed_before_anyone_observed_it_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", container("old", "exited", exit_code=137, ended_s=86_400, policy="no"))
+    story.expect(until="30m")

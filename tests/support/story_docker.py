@@ -28,8 +28,8 @@ class Engine:
         self._world = world
         self.containers: dict[str, Json] = {}
         """Name → what the engine answers about it."""
-        self.stats: dict[str, tuple[int, float]] = {}
-        """Name → bytes in memory, share of a core."""
+        self.stats: dict[str, tuple[int, float, int]] = {}
+        """Name → bytes in memory, share of a core, bytes of cached files in that memory."""
         self._ends = Ends()
         self._before: dict[str, Sample] = {}
         self._polled_s = float("-inf")
@@ -76,11 +76,11 @@ class Engine:
         return Scope(CLUSTER, "", HOST, self._world.now)
 
     def _stats(self, container: Container) -> Stats:
-        memory, cores = self.stats.get(container.own_name, (10 * 1024**2, 0.01))
+        memory, cores, cache = self.stats.get(container.own_name, (10 * 1024**2, 0.01, 0))
         raw = {
             "read": self._world.now.isoformat(),
             "cpu_stats": {"cpu_usage": {"total_usage": int(self._world.now_s * cores * 1e9)}},
-            "memory_stats": {"usage": memory, "stats": {"inactive_file": 0}},
+            "memory_stats": {"usage": memory, "stats": {"inactive_file": 0, "active_file": cache}},
             "pids_stats": {"current": 5},
         }
         return msgspec.convert(raw, Stats)
@@ -162,11 +162,11 @@ def removed(name: str) -> Step:
     return step
 
 
-def uses(name: str, *, memory: int, cores: float = 0.01) -> Step:
-    """From now on a container uses this much."""
+def uses(name: str, *, memory: int, cores: float = 0.01, cache: int = 0) -> Step:
+    """From now on a container uses this much; `cache`: of its memory, files that are cached and in use."""
 
     def step(world: World) -> None:
-        Engine.of(world).stats[name] = memory, cores
+        Engine.of(world).stats[name] = memory, cores, cache
 
     return step
 

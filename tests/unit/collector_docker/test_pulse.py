@@ -91,6 +91,14 @@ def test_memory_is_without_cache_with_both_versions_of_cgroups(parts: MemoryPart
     assert pulse(None, stats(0), host_config=HostConfig(memory=8 * 1024**3)).memory_limit_bytes is None
 
 
+def test_files_that_are_cached_and_in_use_are_counted_apart() -> None:
+    """A database that reads its files again and again fills its limit with them, and is not near an OOM kill."""
+    for parts in (MemoryParts(total_active_file=60, active_file=1), MemoryParts(active_file=60)):
+        found = pulse(None, stats(0, memory_stats=MemoryStats(100, parts)), host_config=HostConfig(memory=100))
+        assert (found.memory_bytes, found.custom["memory_cache_bytes"]) == (100, 60)
+    assert pulse(None, stats(0, memory_stats=MemoryStats(100, MemoryParts(inactive_file=101)))).memory_bytes == 0
+
+
 def test_traffic_and_blocks_are_rates_over_all_devices() -> None:
     def at(seconds: float, factor: int) -> Stats:
         block = [BlockEntry("Read", 10 * factor), BlockEntry("read", factor), BlockEntry("Write", 5 * factor)]

@@ -334,6 +334,9 @@ class MemoryParts(Struct, frozen=True):
     """With cgroup v1."""
     inactive_file: int | None = None
     """With cgroup v2; with v1 without the cgroup's children."""
+    total_active_file: int | None = None
+    active_file: int | None = None
+    """Likewise: files that were read more than once."""
 
 
 class MemoryStats(Struct, frozen=True):

@@ -148,6 +148,7 @@ def _pulse(
         figure.CPU_THROTTLED_RATIO: _throttled(old, stats),
         figure.BLOCK_READ_BYTES_PER_SEC: _rate(_block(old, "read"), _block(stats, "read"), seconds),
         figure.BLOCK_WRITE_BYTES_PER_SEC: _rate(_block(old, "write"), _block(stats, "write"), seconds),
+        resource.MEMORY_CACHE_BYTES: _cache(stats),
         figure.PIDS: float(pids) if pids is not None else None,
         figure.PIDS_RATIO: pids / pids_max if pids is not None and pids_max is not None and pids_max > 0 else None,
         figure.RESTARTS: float(container.restart_count or 0),
@@ -196,7 +197,14 @@ def _memory(stats: Stats) -> int | None:
     cache = memory.stats.total_inactive_file
     if cache is None:
         cache = memory.stats.inactive_file or 0
-    return memory.usage - cache if cache < memory.usage else memory.usage
+    return max(memory.usage - cache, 0)
+
+
+def _cache(stats: Stats) -> float | None:
+    """Of `_memory`, what the kernel can still free before it kills: a database that reads its files keeps it full."""
+    parts = stats.memory_stats.stats
+    cache = parts.total_active_file if parts.total_active_file is not None else parts.active_file
+    return float(cache) if cache is not None else None
 
 
 def _network(stats: Stats | None, way: str) -> float | None:

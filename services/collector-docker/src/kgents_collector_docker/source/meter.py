@@ -18,10 +18,9 @@ from kgents_collector_docker.source.reads import PARTIAL
 
 TOGETHER_MAX: Final = 64
 """Concurrent requests; together with the short calls still below the 100 connections of the pool."""
-SILENT_FROM: Final = 2
-"""Failed requests in a row after which a container is asked for a sign of life."""
 PROBE_EVERY: Final = 4
-"""Failures between two such questions to a container that gave a sign: it costs the engine a run of `ps`."""
+"""Failed requests from one question for a sign of life to the next, while a container answers it: it costs the engine a
+run of `ps`. The first failure asks at once."""
 
 
 class Measured(Struct, frozen=True):
@@ -99,7 +98,7 @@ class Meter:
             self._failed.append(id_)
             if isinstance(error, PARTIAL):
                 failures = self._failures[id_] = self._failures.get(id_, 0) + 1
-                if id_ in self.silent or failures % PROBE_EVERY == SILENT_FROM:
+                if id_ in self.silent or failures % PROBE_EVERY == 1:
                     await self._probe(id_, error)
         finally:
             self._running.pop(id_, None)

@@ -15,9 +15,11 @@ REQUESTS_MIN_PER_S: Final = 1.0
 def _memory_ratio(pulse: Pulse, name: str) -> Reading:
     if not isinstance(pulse, ResourcePulse) or pulse.memory_limit_bytes == 0:
         return UNSET
-    return _ratio(
-        field(pulse, name, pulse.memory_bytes), field(pulse, resource.MEMORY_LIMIT_BYTES, pulse.memory_limit_bytes)
-    )
+    used = field(pulse, name, pulse.memory_bytes)
+    cache = custom(pulse, resource.MEMORY_CACHE_BYTES)
+    if isinstance(used, int | float) and isinstance(cache, int | float):
+        used = max(used - cache, 0)  # it is dropped before anything is killed
+    return _ratio(used, field(pulse, resource.MEMORY_LIMIT_BYTES, pulse.memory_limit_bytes))
 
 
 def _cpu_ratio(pulse: Pulse, name: str) -> Reading:
@@ -58,7 +60,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         text="{entity} uses {value} of its memory limit (threshold {threshold}).",
         why="At the limit the kernel kills it. Raise the limit or find the leak.",
         source="Ours: above the usual 80 %, which a cache-heavy process reaches in good health; 100 % is where the "
-        "kernel kills.",
+        "kernel kills. Cached files do not count where the source says how much they are.",
     ),
     SampleCheck(
         id="KG-102",

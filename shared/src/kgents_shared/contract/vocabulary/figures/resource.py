@@ -14,6 +14,9 @@ NETWORK_TX_BYTES: Final = _field("network_tx_bytes", "By/s", "Bytes sent a secon
 
 _limit = _PULSE.section(CUSTOM).figure
 CPU_LIMIT_PERCENT: Final = _limit("cpu_limit_percent", "%", "CPU that may be used, of one core.")
+MEMORY_CACHE_BYTES: Final = _limit(
+    "memory_cache_bytes", "By", "Of the memory used: files that are cached and in use, which the kernel can still drop."
+)
 
 _LISTED: Final = Field("k8s", "nats")
 ENTITIES_LEFT_OUT: Final = _LISTED.section(CUSTOM).figure(
