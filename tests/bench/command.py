@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from bench import databases, docker, kubernetes, latency, publish, relay, snapshot, start
+from bench import databases, docker, gap, kubernetes, latency, publish, relay, snapshot, start
 from bench.figures import Figure, as_json, as_table
 from bench.run import Run
 from kgents_shared.runtime.garbage import calm_collector
@@ -27,6 +27,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "relay": relay.bench,
     "latency": latency.bench,
     "snapshot": snapshot.bench,
+    "gap": gap.bench,
     "kubernetes": kubernetes.bench,
     "docker": docker.bench,
     "databases": databases.bench,

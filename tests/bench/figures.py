@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-Unit = Literal["s", "µs", "ms", "/s", "B"]
+Unit = Literal["s", "µs", "ms", "/s", "B", "messages"]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

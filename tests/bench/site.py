@@ -44,6 +44,8 @@ class Site:
         self.server = server
         self.bus = bus
         self.directory = directory
+        self.state = "in_sync"
+        """What the heartbeat of the collector says."""
 
     @property
     def url(self) -> str:
@@ -87,16 +89,18 @@ async def open_site(directory: Path, name: str) -> AsyncIterator[Site]:
         bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="bench"))
         await provision_streams(bus)
         publisher = Publisher(bus)
-        await stack.enter_async_context(running(publisher.run(), _attest(publisher)))
-        yield Site(server, bus, directory / name)
+        site = Site(server, bus, directory / name)
+        await stack.enter_async_context(running(publisher.run(), _attest(publisher, site)))
+        yield site
 
 
-async def _attest(publisher: Publisher) -> None:
-    beat = Heartbeat(
-        text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state="in_sync", source=SOURCE
-    )
-    subject = subjects.build("meta", cluster=CLUSTER, service=beat.service, instance=beat.instance)
+async def _attest(publisher: Publisher, site: Site) -> None:
+    subject = subjects.build("meta", cluster=CLUSTER, service="collector-k8s", instance="bench")
     while True:
+        beat = Heartbeat(
+            text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state=site.state,
+            source=SOURCE,
+        )  # fmt: skip
         with contextlib.suppress(BusError):
             await publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
         await asyncio.sleep(HEARTBEAT_TTL_S / 4)

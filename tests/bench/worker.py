@@ -1,7 +1,7 @@
 """The processes beside the server: `python -m bench.worker [--profile FILE] ROLE URL …`.
 
-builder and relay run until SIGTERM; the others take one measurement once and print it as a line of JSON. Each in a
-fresh process, so that neither memory nor the garbage collector remembers what was measured before.
+builder, scorer and relay run until SIGTERM; the others take one measurement once and print it as a line of JSON. Each
+in a fresh process, so that neither memory nor the garbage collector remembers what was measured before.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from bench import bare, cluster
 from bench.fleet import CLUSTER
 from kgents_collector_k8s import app as collector_k8s_app
+from kgents_health_scorer import app as health_scorer_app
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
@@ -34,7 +35,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.sections import LogConfig, TelemetryConfig
-from kgents_shared.runtime.service import Context, serve
+from kgents_shared.runtime.service import Context, Service, serve
 from kgents_shared.runtime.telemetry import Telemetry
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import select
@@ -68,6 +69,15 @@ def main() -> None:
 
 def builder(url: str) -> None:
     """topology-builder as production runs it."""
+    _serve(SERVICE, url)
+
+
+def scorer(url: str) -> None:
+    """health-scorer as production runs it."""
+    _serve(health_scorer_app.SERVICE, url)
+
+
+def _serve(service: Service[Any], url: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environ = {
             **os.environ,
@@ -77,7 +87,7 @@ def builder(url: str) -> None:
             "KGENTS__DATA_DIR": directory,
             "KGENTS__LOG__LEVEL": "warning",
         }
-        serve(SERVICE, config_file=None, environ=environ, services=[SERVICE.name])
+        serve(service, config_file=None, environ=environ, services=[service.name])
 
 
 def collector_k8s(url: str, kubeconfig: str, instance: str) -> None:
@@ -256,6 +266,7 @@ async def _terminable(work: Awaitable[None]) -> None:
 
 ROLES: dict[str, Callable[..., None]] = {
     "builder": builder,
+    "scorer": scorer,
     "relay": relay,
     "collector-k8s": collector_k8s,
     "list-cluster": list_cluster,
