@@ -260,6 +260,7 @@ async def test_a_list_over_a_slow_link_is_read_to_its_end_and_the_server_counts_
 ) -> None:
     monkeypatch.setattr(client, "SILENT_S", 2.0)
     monkeypatch.setattr(client, "ALIVE_S", 2.0)
+    monkeypatch.setattr(client, "HEAD_S", 60.0)
     monkeypatch.setattr(stream, "IDLE_S", 60.0)
     told, lists = Told(), []
 
