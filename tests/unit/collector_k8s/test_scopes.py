@@ -1,62 +1,22 @@
 """Which entities wait for which resource, which may be removed, and which are not attested."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.mapping.custom import kind as kind_by
-from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.scopes import DIVIDED, FEEDS, JOINS, Scopes
+from kgents_collector_k8s.scopes import DIVIDED, FEEDS, JOINS
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.vocabulary import kinds
-
-ALL = {kind.resource: kind for kind in CATALOGUE}
-
-
-@dataclass
-class Reading:
-    kind: Kind[Any]
-    namespace: str = ""
-    is_synced: bool = False
-    is_settled: bool = False
-    fault: str = ""
-
-    def lists(self) -> None:
-        self.is_synced = self.is_settled = True
-
-    def fails(self, fault: str) -> None:
-        self.fault, self.is_settled = fault, True
-
-
-class World:
-    """The readings of a cluster."""
-
-    def __init__(self, *resources: str, namespaces: tuple[str, ...] = ("",)) -> None:
-        self.readings = [Reading(ALL[name], namespace) for name in resources for namespace in namespaces]
-        self.scopes = Scopes(self.readings)
-
-    def __getitem__(self, resource: str) -> Reading:
-        return next(each for each in self.readings if each.kind.resource == resource)
-
-    def list_all(self, *but: str) -> None:
-        for each in self.readings:
-            if each.kind.resource not in but:
-                each.lists()
-
-    def unread(self) -> dict[str, str]:
-        self.scopes.update()
-        return {each.kind: each.reason for each in self.scopes.unread()}
+from support.k8s_readings import ALL, Reading, Readings
 
 
 @pytest.fixture
-def world() -> World:
-    return World("nodes", "pods", "replicasets", "services", "endpointslices", "networkpolicies", "ingresses")
+def world() -> Readings:
+    return Readings("nodes", "pods", "replicasets", "services", "endpointslices", "networkpolicies", "ingresses")
 
 
-def test_a_kind_is_published_when_its_own_list_and_those_it_is_joined_with_are_complete(world: World) -> None:
+def test_a_kind_is_published_when_its_own_list_and_those_it_is_joined_with_are_complete(world: Readings) -> None:
     scopes = world.scopes
     world["nodes"].lists()
     world["pods"].lists()
@@ -70,7 +30,7 @@ def test_a_kind_is_published_when_its_own_list_and_those_it_is_joined_with_are_c
     assert not scopes.is_ready("service"), "its own list is not complete"
 
 
-def test_what_cannot_be_read_holds_nothing_back(world: World) -> None:
+def test_what_cannot_be_read_holds_nothing_back(world: Readings) -> None:
     world.list_all("endpointslices")
     world["endpointslices"].fails("endpointslices: 403")
     assert world.scopes.update() == set()
@@ -81,12 +41,12 @@ def test_what_cannot_be_read_holds_nothing_back(world: World) -> None:
     assert world.scopes.update() == set()
 
 
-def test_kinds_that_were_not_published_before_need_not_be_joined_again(world: World) -> None:
+def test_kinds_that_were_not_published_before_need_not_be_joined_again(world: Readings) -> None:
     world.list_all()
     assert world.scopes.update() == set()
 
 
-def test_each_resource_that_cannot_be_read_is_its_own_kinds_alone(world: World) -> None:
+def test_each_resource_that_cannot_be_read_is_its_own_kinds_alone(world: Readings) -> None:
     world.list_all()
     for resource in ALL.keys() & {each.kind.resource for each in world.readings}:
         reading = world[resource]
@@ -97,7 +57,7 @@ def test_each_resource_that_cannot_be_read_is_its_own_kinds_alone(world: World) 
     assert world.unread() == {}
 
 
-def test_until_it_is_listed_a_kind_is_not_attested_nor_what_waits_for_it(world: World) -> None:
+def test_until_it_is_listed_a_kind_is_not_attested_nor_what_waits_for_it(world: Readings) -> None:
     assert world.unread().keys() >= {"node", "pod", "container", "service", "ingress", "replicaset", "networkpolicy"}
     world.list_all("replicasets")
     assert world.unread() == dict.fromkeys(("replicaset", "pod", "service"), "replicasets: not listed yet")
@@ -105,7 +65,7 @@ def test_until_it_is_listed_a_kind_is_not_attested_nor_what_waits_for_it(world: 
     assert world.unread() == {"replicaset": "replicasets: 403"}
 
 
-def test_what_happens_after_an_update_counts_from_the_next(world: World) -> None:
+def test_what_happens_after_an_update_counts_from_the_next(world: Readings) -> None:
     """What was listed in between is attested only after it was published."""
     world.scopes.update()
     world.list_all()
@@ -115,14 +75,14 @@ def test_what_happens_after_an_update_counts_from_the_next(world: World) -> None
 
 
 def test_one_namespace_that_cannot_be_read_is_the_scope() -> None:
-    world = World("pods", "services", namespaces=("back", "shop"))
+    world = Readings("pods", "services", namespaces=("back", "shop"))
     world.list_all()
     world.readings[0].fails("pods: 403")
     world.scopes.update()
     assert [(each.kind, each.namespace) for each in world.scopes.unread()] == [("pod", "back"), ("container", "back")]
 
 
-def test_nothing_is_removed_before_all_that_may_hold_it_are_listed(world: World) -> None:
+def test_nothing_is_removed_before_all_that_may_hold_it_are_listed(world: Readings) -> None:
     may_remove = world.scopes.may_remove
     world.list_all("pods", "ingresses")
     world.scopes.update()
@@ -142,7 +102,7 @@ def test_nothing_is_removed_before_all_that_may_hold_it_are_listed(world: World)
 
 
 def test_in_a_namespace_that_is_listed_entities_go_whatever_the_others_do() -> None:
-    world = World("pods", namespaces=("back", "shop"))
+    world = Readings("pods", namespaces=("back", "shop"))
     world.readings[0].lists()
     world.scopes.update()
     assert world.scopes.may_remove(Ref("test", "pod", "a", "back"))
@@ -152,7 +112,7 @@ def test_in_a_namespace_that_is_listed_entities_go_whatever_the_others_do() -> N
 
 def test_a_custom_resource_with_the_plural_of_a_built_in_one_is_apart_from_it() -> None:
     rule = CustomRule(group="serving.knative.dev", version="v1", resource="services", api_kind="Service")
-    world = World("services", "endpointslices")
+    world = Readings("services", "endpointslices")
     world.readings.append(Reading(kind_by(rule), is_settled=True, fault="services: 404"))
     world.list_all("services")
     world["services"].lists()
@@ -160,7 +120,7 @@ def test_a_custom_resource_with_the_plural_of_a_built_in_one_is_apart_from_it() 
 
 
 def test_volumes_and_claims_are_of_one_kind_and_unread_apart() -> None:
-    world = World("persistentvolumes", "persistentvolumeclaims")
+    world = Readings("persistentvolumes", "persistentvolumeclaims")
     world.list_all()
     world["persistentvolumes"].fault = "persistentvolumes: 403"
     world.scopes.update()
