@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.unread import Unread, bounded, with_unread
+from kgents_shared.contract.unread import Unread, bounded, of_subjects, with_unread
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = st.sampled_from(["", "a", "b", "c"])
@@ -55,3 +56,17 @@ def test_only_what_is_unread_stays(published: list[Ref], read: list[Ref], scopes
 def test_a_scope_reads_as_a_name() -> None:
     scopes = [Unread("container", "shop", "cart-1"), Unread("pod", "shop"), Unread("pod"), Unread(part="b"), Unread()]
     assert [str(each) for each in scopes] == ["container shop/cart-1", "pod in shop", "pod", "part b", "everything"]
+
+
+@given(refs=st.lists(REFS.map(lambda ref: structs.replace(ref, kind=ref.kind or "pod")), unique=True, max_size=60))
+def test_subjects_that_could_not_be_published_are_covered(refs: list[Ref]) -> None:
+    found = of_subjects({ref.subject("entity", source="k8s"): "no permission" for ref in refs})
+    assert all(any(scope.covers(ref) for scope in found) for ref in refs)
+    assert {scope.reason for scope in found} == ({"no permission"} if refs else set())
+    assert not any(scope.is_everything for scope in found)
+
+
+def test_a_subject_of_a_long_name_stands_for_its_kind_and_one_of_another_signal_for_nothing() -> None:
+    long = Ref("test", "pod", "x" * 200, "shop")
+    assert of_subjects({long.subject("entity", source="k8s"): "no"}) == [Unread(kind="pod", reason="no")]
+    assert of_subjects({long.subject("topology"): "no"}) == []

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from kgents_collector_nats.config import Config
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.outbox import Outbox
 from kgents_shared.contract.entity import Entity, Ref
@@ -22,7 +22,10 @@ from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
 from support.in_process import lasting_leases
+from support.nats_server import NatsServer
 from support.running import running
+from support.streams import provision_streams
+from support.waiting import eventually
 
 SERVICE = Service(name="collector-nats", config=Config, run=lambda _: None, source="nats")  # type: ignore[arg-type,return-value]
 
@@ -180,3 +183,31 @@ async def test_a_heartbeat_names_a_bounded_number_of_scopes(one: Running) -> Non
     one.collector.attest("", [Unread("container", "shop", f"c{number}", reason="hangs") for number in range(1000)])
     assert len(one.heartbeat().unread) == 1 <= UNREAD_MAX
     assert one.heartbeat().unread[0].namespace == "shop"
+
+
+async def test_what_may_not_be_published_is_unread_and_the_rest_attested(tmp_path: Path) -> None:
+    config = (
+        'authorization { users: [ { user: admin, password: "admin-password" }, { user: collector, '
+        'password: "collector-password", permissions: { publish: { deny: ["kgents.entity.*.*.volume.>"] } } } ] }'
+    )
+    async with NatsServer(tmp_path / "nats", config=config) as server:
+        admin = NatsConfig(url=server.url, user="admin", password=Secret("admin-password"))
+        async with Bus(admin, name="admin") as bus:
+            await provision_streams(bus)
+        login = NatsConfig(url=server.url, user="collector", password=Secret("collector-password"))
+        async with Bus(login, name="collector-nats") as bus, collecting(bus, tmp_path) as one:
+            one.collector.publish(Facts([entity("a1"), entity("v1", kind="volume")]), "a")
+            one.collector.collect_only(["a"])
+
+            def is_named() -> bool:
+                return one.heartbeat().state == "degraded"
+
+            await eventually(is_named)
+            beat = one.heartbeat()
+            assert [(each.kind, each.namespace, each.name) for each in beat.unread] == [("volume", "a", "v1")]
+            assert "permissions violation" in beat.unread[0].reason.lower()
+            assert "kgents.entity.test.nats.volume.a.v1" in beat.reason
+            assert [row.message.ref.name for row in one.collector.entities.rows.values()] == ["a1"]
+
+            one.collector.publish(Facts([entity("a1")]), "a")
+            await eventually(lambda: one.heartbeat().state == "in_sync")

@@ -10,7 +10,7 @@ one: memory is bounded by the number of subjects.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -146,8 +146,13 @@ class StateTable(StateView[T]):
         return row.message if row is not None else None
 
     @property
+    def failures(self) -> Mapping[str, str]:
+        """Subject → why its message could not be stored, as without permission; tried again until it is."""
+        return self._failures
+
+    @property
     def failure(self) -> str:
-        """Why a message could not be stored, the first of several; empty when all is well."""
+        """The first of `failures` as a sentence; empty when all is well."""
         return next((f"{subject}: {why}" for subject, why in self._failures.items()), "")
 
     def expected_seq(self, subject: str) -> int:

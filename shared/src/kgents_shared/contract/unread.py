@@ -4,12 +4,13 @@ What is published of an unread scope stays as it was and may be outdated: an obs
 A scope without any field is everything of the source, so that a source which is silent is an unread scope, too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import structs
 
 from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.subjects import is_hashed, unescape
 from kgents_shared.contract.wire import Time, Wire
 
 UNREAD_MAX: Final = 32
@@ -93,6 +94,20 @@ def with_unread(
             if each.ref not in known and any(scope.covers(each.ref, part) for scope in unread)
         ]
     return found
+
+
+def of_subjects(failures: Mapping[str, str]) -> list[Unread]:
+    """The scopes of entities whose subjects could not be published, by their reasons; of many, their kinds."""
+    found: dict[str, Unread] = {}
+    for subject, why in failures.items():
+        _, signal, _, _, kind, namespace, name, *_ = (*subject.split("."), "", "", "")
+        if signal != "entity":
+            continue
+        if len(failures) > UNREAD_MAX or is_hashed(name) or is_hashed(namespace):
+            found.setdefault(kind, Unread(kind=unescape(kind), reason=why))
+        else:
+            found[subject] = Unread(unescape(kind), unescape(namespace), unescape(name), reason=why)
+    return list(found.values())
 
 
 def bounded(unread: Iterable[Unread], most: int = UNREAD_MAX) -> list[Unread]:

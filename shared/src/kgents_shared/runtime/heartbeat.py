@@ -25,7 +25,7 @@ from kgents_shared.contract.meta import (
     Cost,
     Heartbeat,
 )
-from kgents_shared.contract.unread import Unread
+from kgents_shared.contract.unread import Unread, bounded, of_subjects
 
 
 class Status:
@@ -99,16 +99,19 @@ class Status:
                 pass
 
     def heartbeat(self, published: int, monotonic_s: float) -> Heartbeat:
-        """The status as a message."""
-        reason = f": {self.reason}" if self.reason else ""
+        """The status as a message. What cannot be stored, as without permission, is not attested."""
+        failures = {subject: why for table in self._tables.values() for subject, why in table.failures.items()}
+        failure = next((f"{subject}: {why}" for subject, why in failures.items()), "")
+        state = "degraded" if failure and self.state == "in_sync" else self.state
+        reason = "; ".join(filter(None, (self.reason, failure)))
         return Heartbeat(
-            text=f"{self.service} {self.instance} is {self.state.replace('_', ' ')}{reason}",
+            text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,
             instance=self.instance,
             version=self._version,
             started_at=self._started_at,
-            state=self.state,
-            reason=self.reason,
+            state=state,
+            reason=reason,
             # A standby reads nothing, so it must not attest anything.
             source="" if self.state == "standby" else self._source,
             watermark=dict(self.watermark),
@@ -122,7 +125,7 @@ class Status:
             publishes=self._filters,
             consumes=self._streams,
             cost=self._cost.read(monotonic_s),
-            unread=list(self.unread),
+            unread=bounded([*self.unread, *of_subjects(failures)]) if failures else list(self.unread),
         )
 
     def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:
