@@ -121,6 +121,8 @@ def test_an_entity_that_its_source_does_not_attest_is_stale_and_unknown() -> Non
     assert view.why == "pod shop/cart-7f is stale: no report from k8s since 2026-11-21 09:00:00Z (no heartbeat)."
     assert view.text.startswith(f"Unknown: {view.why.removesuffix('.')}; last known: ")
     assert [each.check for each in view.reasons] == ["KG-003"]
+    assert view.health is not None
+    assert view.health.since == NOW
     assert [each.check for each in view.firing] == ["KG-001"]
     record = msgspec.json.decode(view.record())
     assert (record["stale"], record["health"]["level"]) == (["k8s"], "unknown")

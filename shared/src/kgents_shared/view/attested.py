@@ -30,12 +30,17 @@ def stale_topology(entity: TopologyEntity, attestation: Attestation) -> Topology
 
 def stale_health(health: Health, entity: TopologyEntity, attestation: Attestation) -> Health:
     """The health of an entity that one of its sources does not attest."""
-    why = _why(entity, attestation.stale(entity), attestation)
+    stale = attestation.stale(entity)
+    why = _why(entity, stale, attestation)
     reasons = [*health.reasons, Reason(check=STALE, text=f"{why}.", severity=STALE_SEVERITY)]
     reasons.sort(key=lambda each: (-each.severity, each.check))
     level, score = unattested(health.level, health.score)
-    text = health.text if level == health.level else f"Unknown: {why}; last known: {health.text}"
-    return structs.replace(health, level=level, score=score, reasons=reasons, text=text)
+    if level == health.level:
+        return structs.replace(health, reasons=reasons)
+    scope = attestation.scope(entity, stale[0])
+    since = scope.since if scope is not None and scope.since is not None else health.since
+    text = f"Unknown: {why}; last known: {health.text}"
+    return structs.replace(health, level=level, score=score, reasons=reasons, text=text, since=since)
 
 
 def _why(entity: TopologyEntity, stale: Sequence[str], attestation: Attestation) -> str:
