@@ -223,6 +223,7 @@ def test_a_docker_container_that_is_restarted_every_15_s_is_one_alert() -> None:
     assert {(each.check, each.entity) for each in fired} == {("KG-020", "container web")}
     assert len(fired) <= 2  # it may become critical
     assert alert.severity == "critical"
+    assert "last exit 1" in alert.text
     assert alert.until_s == pytest.approx(34 * 60 + 47 + 900, abs=30)
 
 

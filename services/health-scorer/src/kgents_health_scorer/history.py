@@ -25,13 +25,15 @@ HOUR: Final = "1 h"
 class History:
     """The past of one entity."""
 
-    __slots__ = ("incarnation", "recurrences", "restarts")
+    __slots__ = ("incarnation", "last_exit", "recurrences", "restarts")
 
     def __init__(self) -> None:
         self.recurrences: dict[str, Recurrence] = {}
         """By check; only of checks that found something lately."""
         self.restarts: int | None = None
         """As counted last by its source."""
+        self.last_exit = ""
+        """How its last run ended. An engine says so only until the next one begins."""
         self.incarnation = ""
         """What that was counted of."""
 
@@ -92,7 +94,7 @@ class History:
         if self.incarnation and incarnation != self.incarnation:
             for check_id, past in [*self.recurrences.items()]:
                 self._keep(check_id, recurrence.cleared(past, now, calm, is_ended=True))
-            self.restarts = None
+            self.restarts, self.last_exit = None, ""
         self.incarnation = incarnation
 
     def count_restarts(
@@ -108,7 +110,7 @@ class History:
             calm: how long it must run without another restart.
             evidence: the message that shows it.
         """
-        total = restarts_of(state.entity)
+        total, self.last_exit = restarts_of(state.entity), last_exit(state.entity) or self.last_exit
         times = max(0, total - self.restarts) if total is not None and self.restarts is not None else 0
         self.restarts = total if total is not None else self.restarts
         for check in checks.restarts:
@@ -123,8 +125,7 @@ class History:
             if begins and not state.is_ending:
                 past = recurrence.lasting(past or Recurrence(check.id, cleared_at=now), now, is_so=is_so)
                 worst = max(past.severity if lasted else 0.0, _severity(check, past, now, is_so=is_so))
-                ended = last_exit(state.entity) or past.value
-                past = structs.replace(past, evidence=evidence, value=ended, severity=worst)
+                past = structs.replace(past, evidence=evidence, value=self.last_exit or past.value, severity=worst)
             elif past is not None:
                 past = recurrence.cleared(past, now, calm, is_ended=state.is_ending)
             self._keep(check.id, past)

@@ -212,6 +212,7 @@ class ScoredEntity:
         if (observed := health.observed) is not None:
             self.restored = observed
             self.history.restarts, self.history.incarnation = observed.restarts, observed.incarnation
+            self.history.last_exit = observed.last_exit
 
     def is_so(self, check_id: str) -> bool:
         """Whether a restored finding was so at its last verdict, rather than only lasting."""
@@ -273,8 +274,8 @@ class ScoredEntity:
             return None
         status_since = self._status_since if entity.status != "running" else None
         since = status_since, self._reason_since if not is_plain else None
-        incarnation = self.history.incarnation
-        return Observed(entity.status, entity.reason, *since, restarts, incarnation, self._lost_service)
+        of, last_exit = self.history.incarnation, self.history.last_exit
+        return Observed(entity.status, entity.reason, *since, restarts, of, self._lost_service, last_exit)
 
     def measured(self) -> frozenset[str]:
         """The checks that are judged by its figures."""

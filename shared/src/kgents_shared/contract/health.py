@@ -86,6 +86,8 @@ class Observed(Wire, frozen=True):
     """The `uid` of the entity, or of its pod: what restarts and recurrences are counted of."""
     lost_service: bool = False
     """Whether it served until its status became what it is, and was neither scaled, moved nor updated."""
+    last_exit: str = ""
+    """How its last run ended, if its source says so: `last exit 1 (Error)`."""
 
 
 class KindHealth(Wire, frozen=True):

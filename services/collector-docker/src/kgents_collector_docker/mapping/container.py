@@ -137,7 +137,7 @@ def _attributes(container: Container, index: _Index) -> dict[str, Value]:
 def _ending(container: Container, end: End, published: Entity | None, *, is_out_of_memory: bool) -> dict[str, Value]:
     """How it ended; the time of an OOM kill, which only an event says, stays as published."""
     state = container.state
-    has_ended = state.status in ("exited", "stopped", "dead")
+    has_ended = state.status in ("exited", "stopped", "dead", "restarting")
     oom_at = datetime.fromtimestamp(end.oom_ns / 1e9, UTC) if end.oom_ns else None
     before = published.attributes.get(attribute.OOM_KILLED_AT) if published is not None else None
     given: dict[str, Value] = {
