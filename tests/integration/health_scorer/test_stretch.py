@@ -20,6 +20,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import TOPOLOGY, encode
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.service import Context
 from support.build import NOW_NS, make_ref
 from support.clock import ShiftedClock
@@ -103,4 +104,25 @@ async def test_entities_that_vanished_between_two_runs_yield(
     await topology.flush()
     async with measured_stretch() as stretch, scoring(bus, tmp_path) as context:
         assert not published(context, "health")
+    assert stretch.longest < STRETCH_MAX
+
+
+async def test_a_source_that_is_away_and_back_yields(
+    bus: Bus, topology: StateTable[TopologyEntity], tmp_path: Path
+) -> None:
+    source = make_ref("k8s", kind="source", namespace="")
+    for ref in REFS:
+        topology.put(ref.subject("topology"), TopologyEntity(text="", ref=ref, status="running", sources=["k8s"]))
+    await topology.flush()
+    async with scoring(bus, tmp_path) as context, measured_stretch() as stretch:
+        for unread, unknown in (([Unread()], COUNT + 1), ([], 0)):
+            message = TopologyEntity(text="", ref=source, status="running", unread=unread)
+            topology.put(source.subject("topology"), message)
+
+            def is_counted(number: int = unknown) -> bool:
+                sums = [each.aggregate for each in published(context, "health") if each.aggregate is not None]
+                return [each.status_breakdown["unknown"] for each in sums] == [number]
+
+            await eventually(is_counted, WITHIN_S)
+        assert levels(context) == {"healthy"}
     assert stretch.longest < STRETCH_MAX
