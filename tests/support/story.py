@@ -22,6 +22,8 @@ from support.kube_objects import Json
 from support.story_kubernetes import applied
 from support.story_world import CLUSTER, Span, Step, World
 
+RESTARTS: Final = "6m37s"
+BETWEEN_S: Final = 150
 TOLERANCE_S: Final = 15.0
 """How far from the stated time an alert may begin and end: a poll and a tick."""
 
@@ -85,10 +87,13 @@ class Story:
             yield at_s
             at_s += seconds(interval)
 
-    def run(self, until: str) -> World:
-        """The world after the story."""
-        world = World()
-        steps = sorted(self._steps, key=lambda each: each[0])
+    def run(self, until: str, *, is_restarted: bool = False) -> World:
+        """The world after the story; or of one in which both services restart every few minutes."""
+        world, steps = World(), list(self._steps)
+        if is_restarted:
+            for at_s in self.every(RESTARTS, RESTARTS, until):
+                steps += [(at_s, restart_scorer), (at_s + BETWEEN_S, restart_builder)]
+        steps.sort(key=lambda each: each[0])
         for at_s, together in groupby(steps, key=lambda each: each[0]):
             world.go_on_until(at_s - 1)
             world.now_s = at_s
@@ -98,18 +103,22 @@ class Story:
         world.go_on_until(seconds(until))
         return world
 
-    def expect(self, *alerts: Span, until: str, health: str = "healthy") -> World:
-        """Run the story: these alerts fire and no other, and the cluster ends at this level of health."""
-        world = self.run(until)
-        fired = world.fired
-        missing = [each for each in alerts if not any(is_expected(one, each) for one in fired)]
-        surplus = [one for one in fired if not any(is_expected(one, each) for each in alerts)]
-        everything = "".join(f"\n    {shown(each)}" for each in fired) or " nothing"
-        assert not missing, f"did not fire so:\n    {shown(missing[0])}\n  what fired:{everything}"
-        assert not surplus, f"fired unexpectedly:\n    {shown(surplus[0])}\n  what fired:{everything}"
-        assert len(fired) == len(alerts), f"fired more than once:{everything}"
-        of_cluster = world.health(f"cluster {CLUSTER}")
-        assert of_cluster.level == health, of_cluster.text
+    def expect(self, *alerts: Span, until: str, health: str = "healthy", is_restarted: bool = True) -> World:
+        """Run the story: these alerts fire and no other, and the cluster ends at this level of health.
+
+        Run it once more with services that restart all the time: it must not matter, unless `is_restarted` is False.
+        """
+        for restarts in (False, True) if is_restarted else (False,):
+            world = self.run(until, is_restarted=restarts)
+            fired, when = world.fired, " although services restarted" if restarts else ""
+            missing = [each for each in alerts if not any(is_expected(one, each) for one in fired)]
+            surplus = [one for one in fired if not any(is_expected(one, each) for each in alerts)]
+            everything = "".join(f"\n    {shown(each)}" for each in fired) or " nothing"
+            assert not missing, f"did not fire so{when}:\n    {shown(missing[0])}\n  what fired:{everything}"
+            assert not surplus, f"fired unexpectedly{when}:\n    {shown(surplus[0])}\n  what fired:{everything}"
+            assert len(fired) == len(alerts), f"fired more than once{when}:{everything}"
+            of_cluster = world.health(f"cluster {CLUSTER}")
+            assert of_cluster.level == health, f"{of_cluster.text}{when}"
         return world
 
 

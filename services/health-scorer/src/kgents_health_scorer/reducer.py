@@ -269,7 +269,8 @@ class Scorer:
                 return []
             del self._entities[scored.ref]
             return self._removed(scored)
-        scored.attest(self._attestation.stale(scored.entity), now)
+        stale = self._attestation.stale(scored.entity)
+        scored.attest(stale, now, self._attested_until(scored.entity, stale))
         kin = self._family.kin(scored.entity, self._entity, self._measured)
         checks = self._checks_of(scored.ref.kind, self._system_of(scored.entity))
         verdict = scored.judge(scored.entity, checks, kin, self._calm)
@@ -277,6 +278,11 @@ class Scorer:
         known = (verdict.level, verdict.score)
         self._count(scored, unattested(*known) if scored.attested.unattested_by else known)
         return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]
+
+    def _attested_until(self, entity: TopologyEntity, stale: Iterable[str]) -> datetime | None:
+        """Until when its sources attested it, of those that do not any more; None if they all do."""
+        scopes = (self._attestation.scope(entity, source) for source in stale)
+        return max((each.since for each in scopes if each is not None and each.since is not None), default=None)
 
     def _removed(self, scored: ScoredEntity) -> list[Health | Alert]:
         self._count(scored, None)

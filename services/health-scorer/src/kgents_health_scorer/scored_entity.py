@@ -159,11 +159,12 @@ class ScoredEntity:
             matters |= not (was_quiet and window.is_quiet)
         return matters
 
-    def attest(self, unattested_by: Iterable[str], now: datetime) -> None:
+    def attest(self, unattested_by: Iterable[str], now: datetime, until: datetime | None = None) -> None:
         """Take note of the sources that do not attest it now, and of the time.
 
-        While none does, and shortly after, time stands still: nothing is found or ended by time alone. A source that
-        attests it again has as long for its next sample as after any other.
+        While none does, and shortly after, time stands still: nothing is found or ended by time alone. It did pass
+        `until` they ceased to, also for a scorer that was restarted since. A source that attests it again has as long
+        for its next sample as after any other.
         """
         again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
         for name in again & self._sources.keys():
@@ -171,6 +172,8 @@ class ScoredEntity:
             source.deadline = max(source.deadline, now + source.patience)
         if self.attested.passes(now):
             self.now = max(self.now, now)
+        elif until is not None:
+            self.now = max(self.now, min(now, until))
 
     def _window(self, source: Source, check: SampleCheck) -> Window:
         if check.id not in source.windows:
