@@ -1,4 +1,4 @@
-"""collector-k8s as two processes for one cluster: one writes, the other stands by and takes over, whatever happens."""
+"""collector-k8s as processes: a standby that takes over, and what a resource that cannot be read does to the rest."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,12 +10,13 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.wire import REMOVE
 from support import kube_objects
+from support.build import make_ref
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.published import pods, shows_what_is_there
 from support.service_process import ServiceProcess
 from support.streams import keep_all, stored
-from support.truth import heartbeat, in_sync, last_seq
+from support.truth import alerts, heartbeat, in_sync, last_seq, seen
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -88,3 +89,35 @@ async def test_the_standby_takes_over_without_a_word_too_many(
     assert await last_seq(bus, "KGENTS_ENTITY") == calm + 2 + 2 + 2  # three pods, each with its container
     assert sum(count for (_, op), count in said.items() if op == REMOVE) == 4
     assert max(said.values()) == 2  # put, and put again
+
+
+async def test_pods_that_may_not_be_read_are_stale_alone_and_fresh_soon_after_they_may(
+    bus: Bus, server: NatsServer, api: KubeApi, tmp_path: Path
+) -> None:
+    source = make_ref("k8s", kind="source", namespace="")
+
+    async def stale() -> set[str]:
+        return {ref.kind for ref, view in (await seen(bus)).items() if view.stale}
+
+    async def alert() -> str:
+        found = (await alerts(bus, "KG-011")).get(source)
+        return found.state if found is not None else ""
+
+    others = [ServiceProcess(name, server.url, tmp_path) for name in ("topology-builder", "health-scorer")]
+    async with make(api, server, tmp_path, "one"), others[0], others[1]:
+        await in_sync(bus, COLLECTOR)
+        await shows_what_is_there(bus, api)
+        api.forbid("pods")
+        api.cut()
+
+        async def is_known() -> bool:
+            return await stale() == {"pod", "container"} and await alert() == "firing"
+
+        async def is_over() -> bool:
+            return not await stale() and await alert() == "resolved"
+
+        await eventually(is_known, within_s=60)
+        before = len(await seen(bus))
+        api.permit("pods")
+        await eventually(is_over, within_s=60)
+        assert len(await seen(bus)) == before, "nothing was removed"
