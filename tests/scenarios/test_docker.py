@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from support.story import Story, critical, warning
-from support.story_docker import container, died, removed, stopped, uses
+from support.story_docker import container, died, engine_is_down, hangs, removed, stopped, uses
 
 pytestmark = pytest.mark.scenarios
 
@@ -110,3 +110,33 @@ def test_an_old_container_that_was_killed_before_anyone_observed_it_raises_nothi
     story = Story()
     story.at("0s", container("old", "exited", exit_code=137, ended_s=86_400, policy="no"))
     story.expect(until="30m")
+
+
+def test_a_container_that_hangs_is_unknown_alone_and_fresh_again_at_once() -> None:
+    story = Story()
+    story.at("0s", container("web"), container("db"))
+    story.at("10m", hangs("db"))
+    world = story.run("20m")
+    assert (world.health("container db").level, world.health(WEB).level) == ("unknown", "healthy")
+    story.at("20m", hangs("db", ""))
+    world = story.run("21m")
+    assert {world.health(f"container {name}").level for name in ("web", "db")} == {"healthy"}
+    (alert,) = world.fired
+    assert (alert.check, alert.until_s is not None) == ("KG-011", True)
+
+
+def test_a_stopped_engine_is_one_alert() -> None:
+    story = Story()
+    story.at("0s", *(container(f"web{number}") for number in range(5)))
+    story.at("10m", engine_is_down())
+    story.at("20m", engine_is_down(""))
+    (alert,) = story.run("30m").fired
+    assert (alert.check in ("KG-010", "KG-011"), alert.until_s is not None) == (True, True)
+
+
+def test_a_container_that_is_killed_from_outside_once_and_restarted_raises_nothing() -> None:
+    story = Story()
+    story.at("0s", container("web"))
+    story.at("10m", died("web", "restarting", exit_code=137))
+    story.at("10m1s", container("web", restarts=1, ended_s=1))
+    story.expect(until="1h")

@@ -18,6 +18,8 @@ class Gate:
         """Method and path of every request."""
         self.delays_s: dict[str, float] = {}
         """Path segment → how long its answers take longer."""
+        self.garbled: tuple[str, ...] = ()
+        """Path segments that are answered with what cannot be decoded."""
         self._server, self._own = server, own
         self._passing: set[asyncio.Task[Any]] = set()
 
@@ -52,6 +54,8 @@ class Gate:
             task.add_done_callback(self._passing.discard)
         if request.method != "GET" or set(self.denied) & set(request.path.split("/")):
             return web.Response(status=403, text="not allowed")
+        if set(self.garbled) & set(request.path.split("/")):
+            return web.Response(text='{"read": 5, "canary": "f3e1"}', content_type="application/json")
         for segment in self.delays_s.keys() & set(request.path.split("/")):
             await asyncio.sleep(self.delays_s[segment])
         async with self._http.get(f"http://docker{request.path_qs}") as answer:

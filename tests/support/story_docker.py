@@ -11,6 +11,7 @@ from kgents_collector_docker.mapping.pulse import Sample, measured, of_container
 from kgents_collector_docker.mapping.scope import SOURCE, Scope
 from kgents_collector_docker.source.ends import Ends
 from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.unread import Unread
 from support.story_world import CLUSTER, Step, World
 
 POLL_S: Final = 10.0
@@ -30,6 +31,10 @@ class Engine:
         """Name → what the engine answers about it."""
         self.stats: dict[str, tuple[int, float, int]] = {}
         """Name → bytes in memory, share of a core, bytes of cached files in that memory."""
+        self.hanging: dict[str, str] = {}
+        """Name → why the container gives no answer."""
+        self.fault = ""
+        """Why the engine gives none."""
         self._ends = Ends()
         self._before: dict[str, Sample] = {}
         self._polled_s = float("-inf")
@@ -45,8 +50,10 @@ class Engine:
             return
         self._polled_s = self._world.now_s
         self.observe()
+        if self.fault:
+            return
         inventory, scope = self._inventory(), self._scope()
-        running = [inventory.containers[id_] for id_ in measured(inventory)]
+        running = [inventory.containers[id_] for id_ in measured(inventory) if id_ not in inventory.unknown]
         now = {each.id: Sample(str(each.state.started_at), self._stats(each)) for each in running}
         found = [
             of_container(self._before.get(each.id), now[each.id], each, inventory.info, scope, interval_s=POLL_S)
@@ -58,13 +65,17 @@ class Engine:
 
     def observe(self) -> None:
         """Publish what the engine has."""
+        if self.fault:
+            self._world.unread[SOURCE] = [Unread(reason=self.fault)]
+            return
         facts = observe(self._inventory(), self._scope(), self._world.published_of(SOURCE, "").values())
         self._world.report(SOURCE, "", Facts(facts.entities, unread=facts.unread))
 
     def _inventory(self) -> Inventory:
         found = [msgspec.convert(each, Container) for each in self.containers.values()]
         info = Info("engine-id", HOST, ncpu=4, mem_total=8 * 1024**3)
-        return Inventory(info, {each.id: each for each in found}, {}, {}, {}, ends=self._ends.known)
+        hanging = {each.id: self.hanging[each.own_name] for each in found if each.own_name in self.hanging}
+        return Inventory(info, {each.id: each for each in found}, {}, {}, {}, ends=self._ends.known, unknown=hanging)
 
     def notice(self, name: str, action: str, **attributes: str) -> None:
         """The engine reports an event of a container."""
@@ -157,6 +168,28 @@ def removed(name: str) -> Step:
     def step(world: World) -> None:
         engine = Engine.of(world)
         del engine.containers[name]
+        engine.observe()
+
+    return step
+
+
+def hangs(name: str, reason: str = "it did not answer") -> Step:
+    """From now on nothing can be read of a container; with an empty reason it answers again."""
+
+    def step(world: World) -> None:
+        engine = Engine.of(world)
+        engine.hanging = {**engine.hanging, name: reason} if reason else {}
+        engine.observe()
+
+    return step
+
+
+def engine_is_down(reason: str = "there is no such socket") -> Step:
+    """From now on nothing can be read of the engine; with an empty reason it is back."""
+
+    def step(world: World) -> None:
+        engine = Engine.of(world)
+        engine.fault = reason
         engine.observe()
 
     return step

@@ -87,6 +87,23 @@ async def test_a_container_that_gives_no_figures_delays_no_other(docker: Watched
         assert host["custom"]["containers_memory_bytes"] is None
 
 
+async def test_statistics_that_cannot_be_decoded_are_unread_and_logged_once(docker: Watched, tmp_path: Path) -> None:
+    await docker.api.run("web")
+    async with (
+        Gate(docker.engine.socket, tmp_path / "gate.sock") as gate,
+        docker.collector({"url": gate.url}) as collector,
+    ):
+        await docker.state("in_sync")
+        gate.garbled = ("stats",)
+        await docker.state("degraded", "/stats with an invalid or incomplete answer")
+        assert await is_unread(docker, "container web")
+        gate.garbled = ()
+        await docker.state("in_sync")
+        log = collector.log.read_text()
+    assert log.count("scope_unread") == log.count("scope_read_again") == 1
+    assert "f3e1" not in log
+
+
 async def test_a_container_that_cannot_even_be_inspected_exists_for_a_collector_that_starts(docker: Watched) -> None:
     for name in ("hung", "well"):
         await docker.api.run(name)
