@@ -254,6 +254,24 @@ def test_a_source_that_was_silent_before_a_restart_stays_so_until_it_attests(bui
     assert again.stale == set()
 
 
+def test_the_order_of_heartbeats_in_a_snapshot_does_not_matter(built: Built) -> None:
+    later = NOW + timedelta(hours=1)
+    built.beat(Unread(name="db", since=NOW), at_s=1, instance="two", started_at=later)
+    built.pass_to(100)
+    built.take()
+    again = Built()
+    again.topology = dict(built.topology)
+    for each in built.topology.values():
+        again.reducer.restore(each)
+    again.beat(at_s=101)  # of the instance that it took over from, which attests everything
+    again.beat(Unread(name="db", since=NOW), at_s=101, instance="two", started_at=later)
+    for name in ("web", "db"):
+        again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
+    again.reducer.upsert(make_entity(ref=make_ref("web", kind="container"), part="engine"), time_ns=NOW_NS)
+    assert again.take() == 0
+    assert again.stale == {"db"}
+
+
 def test_an_entity_of_kind_source_is_no_collectors_to_report(built: Built) -> None:
     built.reducer.upsert(make_entity(ref=SOURCE), time_ns=NOW_NS)
     assert built.take() == 0

@@ -48,7 +48,11 @@ class _Cause(msgspec.Struct, frozen=True):
 
 
 class Reducer:
-    """The topology of some clusters. Times are Unix nanoseconds."""
+    """The topology of some clusters. Times are Unix nanoseconds.
+
+    To begin: `restore`, then the snapshots of heartbeats and entities, in any order; with the first `tick` or `take`
+    these count as complete.
+    """
 
     def __init__(self, source_priority: Sequence[str], *, now_ns: int) -> None:
         self.graph = Graph()
@@ -58,6 +62,7 @@ class Reducer:
         self._sources: dict[Observer, Source] = {}
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
         self._now_ns = now_ns
+        self._has_begun = False  # whether the snapshots of the inputs are complete
         self._expiry_ns: dict[tuple[Ref, str], int] = {}
         self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
 
@@ -116,6 +121,7 @@ class Reducer:
         Returns:
             Whether more of it is due: EXPIRIES_MAX entities at a time, so that others have their turn.
         """
+        self._begin()
         for _ in range(EXPIRIES_MAX):
             if not self._is_expiry_due(now_ns):
                 break
@@ -145,6 +151,7 @@ class Reducer:
         One change may touch everything, so the caller decides how many to take before others have their turn. Messages
         may come in meanwhile; what is not taken stays for the next call.
         """
+        self._begin()
         while self.is_dirty:
             if self._dirty:
                 yield self._merged(*self._dirty.popitem(last=False))
@@ -179,12 +186,21 @@ class Reducer:
         return self._sources.setdefault(observer, Source())
 
     def _attest(self, observer: Observer, time_ns: int) -> None:
-        """Find out what a source attests now."""
+        """Find out what a source attests now; of a snapshot, when all its instances and entities are known."""
         source = self._source(observer)
+        if not self._has_begun:
+            self._dirty_sources[observer] = time_ns
+            return
         source.update(time_ns)
         self._now_ns = max(self._now_ns, time_ns)
         if source.age(self._now_ns) or source.is_gone:
             self._dirty_sources[observer] = time_ns
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            for observer, time_ns in list(self._dirty_sources.items()):
+                self._attest(observer, time_ns)
 
     def _count(self, before: Entity | None, after: Entity | None, time_ns: int) -> None:
         """Count an entity of a source; what it does not attest may be found out, or cover more, or fewer of them."""
