@@ -33,7 +33,7 @@ from support.redis_server import RedisServer
 from support.tls_databases import pgbouncer_with_tls, redis_with_tls, require_certificates
 
 CLOCK: Final = SystemClock()
-SHORT: Final[dict[str, Any]] = {"connect_timeout_s": 1.0}
+SHORT: Final[dict[str, Any]] = {"connect_timeout_s": 2.0}
 NOWHERE: Final = "no-such-host.invalid"
 UNROUTED: Final = "255.255.255.255"
 """An address to which no machine has a route."""
@@ -77,19 +77,19 @@ class Site:
         return await self._stack.enter_async_context(QdrantStub(**more))
 
     async def of_postgres(self, **settings: Any) -> Polls:
-        target = PostgresTarget(**{"password": Secret(PASSWORD), "statement_timeout_s": 1, **SHORT, **settings})
+        target = PostgresTarget(**{"password": Secret(PASSWORD), "statement_timeout_s": 2, **SHORT, **settings})
         return await self._stack.enter_async_context(Polls(PostgresSource(target, CLOCK), postgres.observe))
 
     async def of_pgbouncer(self, **settings: Any) -> Polls:
-        target = PgbouncerTarget(**{"password": Secret(PASSWORD), "timeout_s": 1, **SHORT, **settings})
+        target = PgbouncerTarget(**{"password": Secret(PASSWORD), "timeout_s": 2, **SHORT, **settings})
         return await self._stack.enter_async_context(Pooler(PgbouncerSource(target, CLOCK), pgbouncer.observe))
 
     async def of_redis(self, **settings: Any) -> Polls:
-        target = RedisTarget(**{"timeout_s": 1.0, **SHORT, **settings})
+        target = RedisTarget(**{"timeout_s": 2.0, **SHORT, **settings})
         return await self._stack.enter_async_context(Polls(RedisSource(target, CLOCK), redis.observe))
 
     async def of_qdrant(self, url: str, **settings: Any) -> Polls:
-        target = QdrantTarget(url=url, timeout_s=1.0, **SHORT, **settings)
+        target = QdrantTarget(url=url, timeout_s=2.0, **SHORT, **settings)
         return await self._stack.enter_async_context(Polls(QdrantSource(target, CLOCK), qdrant.observe))
 
 

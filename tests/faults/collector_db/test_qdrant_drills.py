@@ -138,7 +138,7 @@ async def site() -> AsyncIterator[Site]:
         stub = await stack.enter_async_context(QdrantStub())
         stub.add("docs")
         stub.join_cluster()
-        backend = Backends(clock).of("vectors", QdrantTarget(url=stub.url, timeout_s=0.5))
+        backend = Backends(clock).of("vectors", QdrantTarget(url=stub.url, timeout_s=2.0))
         polls = await stack.enter_async_context(Polls(backend.open(), backend.observe, name="vectors"))
         yield Site(stub, polls, clock)
 

@@ -33,7 +33,7 @@ class Site:
         return await self._stack.enter_async_context(server)
 
     async def polls(self, server: RedisServer, name: str = "cache") -> Polls:
-        backend = self._backends.of(name, RedisTarget(port=server.port, timeout_s=2.0))
+        backend = self._backends.of(name, RedisTarget(port=server.port, timeout_s=5.0))
         return await self._stack.enter_async_context(Polls(backend.open(), backend.observe, name=name))
 
     async def client(self, server: RedisServer) -> Redis:
