@@ -35,6 +35,8 @@ def stale_health(health: Health, entity: TopologyEntity, attestation: Attestatio
     reasons = [*health.reasons, Reason(check=STALE, text=f"{why}.", severity=STALE_SEVERITY)]
     reasons.sort(key=lambda each: (-each.severity, each.check))
     level, score = unattested(health.level, health.score)
+    if health.level == "unknown":  # why it is not observed says more than that its status is not known
+        return structs.replace(health, reasons=reasons, text=f"Unknown: {why}.")
     if level == health.level:
         return structs.replace(health, reasons=reasons)
     scope = attestation.scope(entity, stale[0])
