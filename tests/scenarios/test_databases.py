@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from kgents_collector_db.mapping import postgres, redis
+from kgents_collector_db.mapping import postgres, qdrant, redis
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from support.story import Story, critical, warning
-from support.story_database import answers, at, master, primary, slot, standby
+from support.story_database import answers, at, master, peer, primary, slot, standby
 
 pytestmark = pytest.mark.scenarios
 
@@ -127,8 +127,26 @@ def test_a_name_that_does_not_resolve_leaves_the_database_unknown_and_not_down()
     story.at("10m", answers("cache", redis.observe, unresolved))
     world = story.run("15m")
     assert world.health("database cache").level == "unknown"
+    assert "try: getent hosts cache" in world.health("database cache").text
     assert world.health("database orders").level == "healthy"
     assert [each.reason for each in world.unread["db"]] == [f"cache: {reason}"]
     story.at("15m", answers("cache", redis.observe, master))
     world = story.expect(warning("KG-011", "source db", "10m25s", "15m"), until="30m")
     assert world.health("database cache").level == "healthy"
+
+
+# Qdrant
+
+
+def test_a_collection_that_answers_500_is_unread_alone() -> None:
+    why = "vectors:6333: GET /collections/… answers HTTP 500"
+    story = Story()
+    story.at("0s", answers("vectors", qdrant.observe, lambda at_s: peer(at_s, "docs", "images")))
+    story.at("10m", answers("vectors", qdrant.observe, lambda at_s: peer(at_s, "docs", unread={"images": why})))
+    world = story.run("15m")
+    assert [str(each) for each in world.unread["db"]] == ["collection vectors/images part /vectors"]
+    assert world.health("collection vectors/images").level == "unknown"
+    assert world.health("collection vectors/docs").level == "healthy"
+    assert world.health("database vectors").level == "healthy"
+    story.at("15m", answers("vectors", qdrant.observe, lambda at_s: peer(at_s, "docs", "images")))
+    story.expect(warning("KG-011", "source db", "10m25s", "15m"), until="30m")

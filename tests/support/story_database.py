@@ -3,12 +3,13 @@
 A target is polled every 10 s. A step says what it answers from then on, as a function of the time: counters grow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kgents_collector_db.mapping.facts import SOURCE, Scope
 from kgents_collector_db.mapping.postgres.sample import Identity, PostgresSample, Slot, Standby
+from kgents_collector_db.mapping.qdrant.sample import Collection, Process, QdrantSample
 from kgents_collector_db.mapping.redis.info import Info
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from kgents_shared.contract.facts import Facts
@@ -108,6 +109,17 @@ def master(at_s: float, **fields: str) -> RedisSample:
         "keyspace_hits": "900", "keyspace_misses": "100", "rdb_last_bgsave_status": "ok", "connected_slaves": "0",
     }  # fmt: skip
     return RedisSample(at=at(at_s), address="cache:6379", info=Info(info | fields), info_at_s=at_s)
+
+
+def peer(at_s: float, *collections: str, unread: Mapping[str, str] | None = None, **fields: Any) -> QdrantSample:
+    """A single Qdrant with these green collections, and some that it does not answer for: why."""
+    names = tuple(sorted([*collections, *(unread or {})]))
+    process = Process(id="p1", version="1.12.0", started=START, resident_bytes=MIB, allocated_bytes=MIB)
+    given: dict[str, Any] = {"process": process, "is_cluster_read": True, "ready": True, "unread": unread or {}}
+    seen = tuple(Collection(name=name, status="green", points=1, segments=1) for name in collections)
+    return QdrantSample(
+        at=at(at_s), address="vectors:6333", names=names, shown=names, collections=seen, **given | fields
+    )
 
 
 def at(at_s: float) -> datetime:
