@@ -58,7 +58,7 @@ async def test_one_entity_is_explained_however_it_is_called(name: str, scored: C
     code, out, _ = await kgents("health", name)
     assert code == 0
     assert out.startswith("critical 0.40  pod shop/cart-7f\n")
-    for fact in ("3/4 checks", "KG-102", "0.97", "0.9", "KGENTS_PULSE:17"):
+    for fact in ("3/4 checks", "KG-102", "97 %", "90 %", "KGENTS_PULSE:17"):
         assert fact in out
 
 

@@ -127,12 +127,14 @@ async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus
     first = Follower(bus)
     async with running(first.run()):
         await first.until_caught_up()
+    await put(writer, make_entity("b"))
+    await put(writer, make_entity("b", status="failed"))  # what is gone may as well have been a removal of `a`
     old = msgspec.structs.replace(first.position, time_ns=NOW_NS - 8 * 86_400 * 10**9)
     second = Follower(bus, old)
     async with running(second.run()):
         await second.until_caught_up()
 
-    assert second.received == [("a", "running")]
+    assert second.received == [("a", "running"), ("b", "failed")]
 
 
 async def test_a_message_lost_on_its_way_is_read_again(

@@ -1,6 +1,6 @@
 """The joined view while it moves: snapshot, mark, changes, over reconnects, restarts and streams made again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -211,10 +211,9 @@ async def test_what_vanished_during_a_gap_longer_than_removals_are_kept_is_remov
             await first.until_complete()
             await publish(bus, make_topology("c"))
             await first.until(lambda: len(first.changes) == 3)
-        old = {signal: Position(each.stream_created, each.seq, NOW_NS - 8 * DAY_NS) for signal, each in
-               file.positions().items()}  # fmt: skip
-        file.save((), old)
+        file.save((), older(file.positions()))
     session = await bus.session()
+    await publish(bus, removed(make_topology("a")))
     body = {"filter": make_ref("a").subject("topology")}
     await session.api("STREAM.PURGE.KGENTS_TOPOLOGY", body, dict)  # its removal has expired
 
@@ -225,7 +224,34 @@ async def test_what_vanished_during_a_gap_longer_than_removals_are_kept_is_remov
 
     assert "a: running unknown → gone" in second.lines
     assert not any(line.startswith("b") for line in second.lines)
-    assert {update.reset for update in second.updates if update.reset} == {"topology", "health", "alert"}
+    assert {update.reset for update in second.updates if update.reset} == {
+        "topology"
+    }  # in the others nothing was missed
+
+
+def older(positions: Mapping[str, Position]) -> dict[str, Position]:
+    """The same positions, their last messages from before removals of today began to expire."""
+    return {signal: Position(each.stream_created, each.seq, NOW_NS - 8 * DAY_NS) for signal, each in positions.items()}
+
+
+async def test_a_position_of_long_ago_is_no_reset_where_nothing_can_have_been_missed(bus: Bus, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    with PositionFile(tmp_path / "position", "all") as file:
+        first = Reader(bus, file=file)
+        async with running(first.run()):
+            await first.until_complete()
+            await publish(bus, make_health("a"))
+            await first.until(lambda: len(first.changes) == 3)
+        file.save((), older(file.positions()))
+    await publish(bus, make_topology("c"))  # everything stored since is still there
+
+    with PositionFile(tmp_path / "position", "all") as file:
+        second = Reader(bus, file=file)
+        async with running(second.run()):
+            await second.until_complete()
+
+    assert second.lines == ["c: - → running unknown"]
+    assert not any(update.reset for update in second.updates)
 
 
 async def test_a_stream_made_again_while_the_reader_was_away_is_a_reset(bus: Bus, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ collectors:
     monitor_url: "http://broker:8222"
     poll_interval: 2.0
     subjects: ["shop.>"]
+  postgres:
+    {enabled: true, host: db, port: 5433, database: orders, user: watcher, password: hunter1, poll_interval: 5}
   otel: {enabled: true, otlp_endpoint: "http://gateway:4317", prometheus_endpoint: "http://metrics:9090"}
 visualization: {max_entities: 1000, layout_algorithm: force, animation_fps: 60}
 health:
@@ -66,12 +68,18 @@ def loaded(translation: Translation, tmp_path: Path) -> tuple[CommonConfig, dict
 
 
 def test_all_that_has_a_counterpart_holds(tmp_path: Path) -> None:
-    common, own = loaded(translate(yaml.safe_load(INFRASTRUCTURE)), tmp_path)
+    translation = translate(yaml.safe_load(INFRASTRUCTURE))
+    secret = translation.settings["collector-db"]["postgres"]["main"].pop("password_file")  # a file that is not there
+    assert secret == "/etc/kgents/secrets/postgres-main-password"
+    common, own = loaded(translation, tmp_path)
     assert common.nats.url == "nats://broker:4222"
     assert own["collector-k8s"].namespaces == ["shop", "back"]
     assert [engine.url for engine in own["collector-docker"].engines] == ["unix:///run/podman/podman.sock"]
     assert own["collector-docker"].poll_interval_s == 3.0
     assert (own["collector-nats"].monitor_urls, own["collector-nats"].poll_interval_s) == (["http://broker:8222"], 2.0)
+    assert own["collector-db"].postgres == {
+        "main": PostgresTarget(host="db", port=5433, database="orders", user="watcher", interval_s=5)
+    }
     assert own["health-scorer"].thresholds == {
         "KG-102": Thresholds(warn=0.6, crit=0.85),
         "KG-101": Thresholds(warn=0.75, crit=0.9, fatal=1.0),
@@ -124,8 +132,24 @@ def test_no_secret_is_written_or_said(tmp_path: Path) -> None:
         translation = translate(given)
         written = yaml_text(translation.settings, translation.comments, heading="")
         assert "hunter" not in written + "".join(translation.remarks)
-    assert sum("secret is not copied" in remark for remark in translate(document).remarks) == 4
+    assert sum("secret is not copied" in remark for remark in translate(document).remarks) == 5
     assert translate(document).settings["nats"]["url"] == "nats://a:4222, nats://b:4222"
+
+
+def test_a_database_may_be_one_url_and_be_there_without_more(tmp_path: Path) -> None:
+    url = "postgresql://watcher:hunter1@db.shop:5433/orders?sslmode=require"
+    translation = translate({"collectors": {"postgres": {"enabled": True, "url": url}}})
+    password_file = translation.settings["collector-db"]["postgres"]["main"].pop("password_file")
+    assert loaded(translation, tmp_path)[1]["collector-db"].postgres == {
+        "main": PostgresTarget(host="db.shop", port=5433, database="orders", user="watcher")
+    }
+    assert translation.remarks == [
+        f"collectors.postgres.url: the secret is not copied: write it to {password_file}, readable by kgents alone",
+        "collectors.postgres.url: left out: what follows `?`; TLS is set in collector-db.postgres.main.tls",
+    ]
+    assert translate({"collectors": {"postgres": {"enabled": True}}}).settings == {
+        "collector-db": {"postgres": {"main": {}}}
+    }
 
 
 def test_what_is_switched_off_is_not_written() -> None:

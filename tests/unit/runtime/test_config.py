@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import trustme
 
+from kgents_cli.installed import service_names
 from kgents_shared.bus.config import SECRET_BYTES_MAX, NatsConfig, Secret, TlsConfig
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.section import Fault, Section
-from kgents_shared.runtime.config import CommonConfig, effective, load
+from kgents_shared.runtime import config as configuration
+from kgents_shared.runtime.config import CommonConfig, effective, load, load_common
 
 pytestmark = pytest.mark.unit
 
@@ -452,3 +454,17 @@ class TestNatsConfig:
     def test_a_timeout_must_be_positive(self, seconds: float) -> None:
         with pytest.raises(ValueError, match="request_timeout_s: expected more than 0 seconds"):
             NatsConfig(request_timeout_s=seconds)
+
+
+def test_the_services_of_the_project_are_all_known() -> None:
+    assert set(configuration.SERVICES) == set(service_names())
+
+
+def test_a_section_of_a_service_that_is_not_installed_here_is_not_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "kgents.yaml"
+    file.write_text("cluster: prod\nhealth-scorer: {calm_s: 60}\ncollector-db: {postgres: {main: {}}}\n")
+    environ = {"HOME": "/", "KGENTS__COLLECTOR_K8S__KUBECONFIG": "x"}
+    assert load_common(path=file, environ=environ, services=["collector-nats"]).cluster == "prod"
+    file.write_text("collector-dbs: {}\n")
+    with pytest.raises(ConfigError, match="did you mean collector-db"):
+        load_common(path=file, environ=environ, services=["collector-nats"])

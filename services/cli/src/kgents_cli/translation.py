@@ -6,9 +6,11 @@ Two layouts are known: `collectors:`, `visualization:`, `health:`, `alerts:` in 
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
+from kgents_shared.contract.address import of_url
 from kgents_shared.runtime.other_layouts import FOREIGN_SECTIONS
 
 Key = tuple[str, ...]
@@ -187,6 +189,28 @@ def _nats(result: Translation, path: str, value: Any) -> None:
     result.remarks.append(f"{path}: with us also the server that everything is published to (nats.url)")
 
 
+def _target(result: Translation, path: str, _value: Any) -> None:
+    """Being switched on: the one database of the other layout, with our defaults unless more is said."""
+    result.settings.setdefault(_TARGET[0], {}).setdefault(_TARGET[1], {}).setdefault(_TARGET[2], {})
+    result.comments.setdefault(_TARGET, path)
+
+
+def _database(result: Translation, path: str, value: Any) -> None:
+    """A database as one url, and the password that may stand in it."""
+    try:
+        url, address = urlsplit(_text(value)), of_url(_text(value))
+    except ValueError:
+        raise UnfitError("a url such as postgresql://user@host:5432/database") from None
+    found = {"host": address.host, "port": address.port, "user": url.username, "database": url.path.strip("/")}
+    for name, part in found.items():
+        if part:
+            result.put((*_TARGET, name), unquote(part) if isinstance(part, str) else part, path)
+    if url.password:
+        _put_secret(result, (*_TARGET, "password_file"), "postgres-main-password", path)
+    if url.query:
+        result.remarks.append(f"{path}: left out: what follows `?`; TLS is set in collector-db.postgres.main.tls")
+
+
 def _monitor(result: Translation, path: str, value: Any) -> None:
     result.put(("collector-nats", "monitor_urls"), [_text(value)], path)
 
@@ -209,7 +233,12 @@ def _complete(result: Translation) -> None:
 
 
 _THRESHOLDS: Final = {"KG-101": {"warn": 0.8, "crit": 0.95, "fatal": 1.0}, "KG-102": {"warn": 0.7, "crit": 0.9}}
-_SERVICES: Final = {"kubernetes": "collector-k8s", "docker": "collector-docker", "nats": "collector-nats"}
+_SERVICES: Final = {
+    "kubernetes": "collector-k8s",
+    "docker": "collector-docker",
+    "nats": "collector-nats",
+    "postgres": "collector-db",
+}
 
 _NO_OTEL: Final = "no collector receives OpenTelemetry data yet"
 _NO_VIEW: Final = "nothing draws the topology yet"
@@ -229,6 +258,15 @@ _RULES: Final[dict[str, Take]] = {
     "collectors.nats.monitor_url": _monitor,
     "collectors.nats.poll_interval": _seconds("collector-nats", "poll_interval_s", low=1, high=3600),
     "collectors.nats.subjects": _none("the busiest subjects are shown, as many as collector-nats.max_subjects says"),
+    "collectors.postgres.enabled": _target,
+    "collectors.postgres.url": _database,
+    "collectors.postgres.dsn": _database,
+    "collectors.postgres.host": _to(*_TARGET, "host"),
+    "collectors.postgres.port": _to(*_TARGET, "port", as_=lambda value: int(_number(value))),
+    "collectors.postgres.database": _to(*_TARGET, "database"),
+    "collectors.postgres.user": _to(*_TARGET, "user"),
+    "collectors.postgres.password": _secret("collector-db postgres main password_file postgres-main-password"),
+    "collectors.postgres.poll_interval": _seconds(*_TARGET, "interval_s", low=1, high=3600),
     "collectors.otel.enabled": _none(_NO_OTEL),
     "collectors.otel.otlp_endpoint": _none(f"{_NO_OTEL} (telemetry.otlp_endpoint is where kgents sends its own)"),
     "collectors.otel.prometheus_endpoint": _none("no collector asks Prometheus yet"),

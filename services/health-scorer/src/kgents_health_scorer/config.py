@@ -67,7 +67,8 @@ def _unknown_check(at: str, number: str) -> list[Fault]:
     if number in _BY_ID:
         return []
     near = next(iter(difflib.get_close_matches(number.upper(), _BY_ID, 1, 0.8)), "")
-    advice = f"did you mean {near}?" if near else f"known: {', '.join(_BY_ID)}"
+    meant = f"did you mean {near} ({_BY_ID[near].name})? " if near else ""
+    advice = f"{meant}docs/reference/checks.md lists all {len(_BY_ID)}"
     return [Fault(at, "the number of a check", f'"{number}"', advice)]
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import LAST_PER_SUBJECT, after, last_message, stream_info
+from kgents_shared.bus.jetstream import LAST_PER_SUBJECT, StreamInfo, after, last_message, stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import ConsumerGoneError, pulling
 from kgents_shared.bus.session import Session, SessionLostError
@@ -52,18 +52,20 @@ class _Reader:
     """The progress of one `follow`."""
 
     def __init__(self, position: Position | None, started_ns: int) -> None:
-        usable = position is not None and started_ns - position.time_ns < REMOVAL_TTL_S * 1e9
-        self.created = position.stream_created if usable and position else ""
-        self.seq = position.seq if usable and position else 0
-        self.time_ns = position.time_ns if usable and position else started_ns
-        self.in_snapshot = not usable
-        self.reset_due = position is not None and not usable
+        self.created = position.stream_created if position else ""
+        self.seq = position.seq if position else 0
+        self.time_ns = position.time_ns if position else started_ns
+        self.in_snapshot = position is None
+        self.reset_due = False
+        self._may_have_missed = position is not None and started_ns - position.time_ns >= REMOVAL_TTL_S * 1e9
+        """Whether a removal after the position may have expired meanwhile."""
 
-    def attach(self, created: str, last_seq: int) -> None:
-        """A new consumer begins. If the stream was recreated, begin with a snapshot."""
-        if self.created and (created != self.created or last_seq < self.seq):
+    def attach(self, info: StreamInfo) -> None:
+        """A new consumer begins: with a snapshot if the stream was recreated, or may have lost something unread."""
+        is_another = bool(self.created) and (info.created != self.created or info.last_seq < self.seq)
+        if is_another or (self._may_have_missed and not info.state.holds_all_after(self.seq)):
             self.seq, self.in_snapshot, self.reset_due = 0, True, True
-        self.created = created
+        self.created, self._may_have_missed = info.created, False
 
     def consumer_config(self) -> dict[str, Any]:
         """Last values during the snapshot, in order of their sequence; afterwards all messages after our position."""
@@ -87,7 +89,7 @@ async def follow(
 
     Each message comes once and in order, over any number of reconnects. Exactly one batch after the start (and one
     after each reset) is `caught_up`; from a `position`, it is the batch that completes what was missed.
-    A position that is too old, or of another stream, gives a reset and a snapshot.
+    A position of another stream, or one so old that a removal after it may have expired, gives a reset and a snapshot.
     """
     reader = _Reader(position, now_ns)
     caught_up = False
@@ -113,7 +115,7 @@ async def _attached(
 ) -> AsyncGenerator[Batch, None]:
     """What one consumer delivers."""
     info = await stream_info(session, stream)
-    reader.attach(info.created, info.last_seq)
+    reader.attach(info)
     caught_up = caught_up and not reader.reset_due
     async with pulling(session, stream, filters, reader.consumer_config(), purpose="follow") as pull:
         if not caught_up and pull.waiting == 0:

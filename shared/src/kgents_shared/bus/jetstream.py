@@ -64,6 +64,12 @@ class StreamState(msgspec.Struct):
     last_seq: int
     """The sequence of the newest message ever."""
     num_subjects: int = 0
+    num_deleted: int = 0
+    """Messages that are gone between the first and the last: replaced, expired, or deleted."""
+
+    def holds_all_after(self, seq: int) -> bool:
+        """Whether every message ever stored after a sequence is still there."""
+        return self.last_seq == seq or (self.first_seq <= seq + 1 and self.num_deleted == 0)
 
 
 class StreamInfo(msgspec.Struct):

@@ -34,6 +34,13 @@ _OTLP_VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 C = TypeVar("C", bound=Section)
 
 
+SERVICES: Final = (
+    "collector-db", "collector-docker", "collector-k8s", "collector-nats", "health-scorer", "topology-builder",
+)  # fmt: skip
+"""Services of kgents. A file that all of them share is the same where only some are installed, so their sections are
+never unknown."""
+
+
 class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of every service; a service's own are in a section of its name."""
 
@@ -97,7 +104,8 @@ def load(
         section: the Struct of its own settings.
         path: the file, INI if it is named so and else YAML; None for none.
         environ: the variables, see `process_environ`.
-        services: the names of all services. One file may serve all, so their sections are not unknown keys.
+        services: the names of services installed beside this one. As for those of kgents, their sections are not
+            unknown keys: one file may serve all.
 
     Returns:
         The common settings with `instance` and `data_dir` filled in, and the service's own.
@@ -133,7 +141,7 @@ def load_all(
     settings = dict(settings_of(CommonConfig))
     for name, section in sections.items():
         settings |= {(name,): Setting((name,), section), **dict(settings_of(section, (name,)))}
-    layers = Layers(settings, report, skipped=set(services) - set(sections))
+    layers = Layers(settings, report, skipped={*SERVICES, *services} - set(sections))
     layers.take(_standard_layer(environ))
     if path is not None:
         layers.take(layers.file_layer(path))

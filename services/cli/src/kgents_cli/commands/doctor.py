@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import click
@@ -18,11 +18,10 @@ from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, READY_STATES, Heartbeat
-from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
 
@@ -30,6 +29,9 @@ LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
 """The server drops a heartbeat when its time is over, but not to the second; older ones are late."""
 
 _NS_PER_S: Final = 1_000_000_000
+_PROVISION: Final = "kgents provision"
+_WIDTH: Final = 160
+"""Characters of a line about a stream; `kgents provision --dry-run` prints all of it."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -88,9 +90,10 @@ async def _nats(
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
-    streams_verdict = await _streams(session, common.streams)
-    yield streams_verdict
-    if streams_verdict.is_ok:
+    plan = await provision.plan(session, streams(common.streams))
+    for verdict in stream_verdicts(plan.steps):
+        yield verdict
+    if not plan.has_changes:
         fields = {"cluster": cluster} if cluster is not None else {}
         filter_ = subjects.pattern("meta", **fields)
         found = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
@@ -100,17 +103,30 @@ async def _nats(
             yield verdict
 
 
-async def _streams(session: Session, config: StreamsConfig) -> Verdict:
-    """Whether JetStream is there, and the streams have their expected form.
+def stream_verdicts(steps: Sequence[provision.Step]) -> Iterator[Verdict]:
+    """Whether the streams have their expected form; a line for each that does not, and the way out in the last."""
+    differing = [step for step in steps if not isinstance(step, provision.Unchanged)]
+    if not differing:
+        yield Verdict(True, f"JetStream holds all {len(steps)} streams in their expected form")
+    elif all(isinstance(step, provision.Create) for step in steps):
+        yield Verdict(False, f"none of the {len(steps)} streams of kgents exists yet", _PROVISION)
+    else:
+        for step in differing:
+            yield Verdict(False, _shortened(_stream_fault(step)), _PROVISION if step is differing[-1] else "")
 
-    Raises:
-        ProvisionError: this server cannot carry them at all; the text says why.
-    """
-    plan = await provision.plan(session, streams(config))
-    if not plan.has_changes:
-        return Verdict(True, f"JetStream holds all {len(plan.steps)} streams in their expected form")
-    differing = [str(step) for step in plan.steps if not isinstance(step, provision.Unchanged)]
-    return Verdict(False, "streams differ: " + "; ".join(differing), "kgents provision")
+
+def _stream_fault(step: provision.Step) -> str:
+    match step:
+        case provision.Create():
+            return f"stream {step.stream} is missing"
+        case provision.Update():
+            return f"stream {step.stream} differs: {', '.join(map(str, step.changes))}"
+        case _:
+            return str(step)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def services(meta: Mapping[str, object], ages_s: Mapping[str, float], installed: Collection[str]) -> Iterator[Verdict]:
