@@ -240,6 +240,20 @@ def test_a_figure_that_does_not_apply_any_more_ends_its_finding_also_when_it_cam
     assert watch.states() == {"KG-101": "resolved"}
 
 
+def test_a_figure_that_came_and_went_is_well_from_when_it_was_also_after_a_restart() -> None:
+    watch = Watch()
+    watch.entity(entity())
+    for turn in range(3):
+        for sample, memory in enumerate((0.99, 0.99, 0.99, 0.5, 0.5, 0.5)):
+            watch.pulse(pulse(turn * 60 + sample * 10, memory=memory))
+    again = restarted(watch, [entity()], at(171))
+    again.pulse(pulse(180, memory=0.5))
+    again.tick(170 + 899)
+    assert again.states() == {"KG-101": "firing"}
+    again.tick(170 + 900)
+    assert again.states() == {"KG-101": "resolved"}
+
+
 def test_an_alert_says_how_long_it_has_been_so_to_within_a_factor_of_two() -> None:
     watch = Watch()
     watch.entity(entity(status="pending", at_s=0))
