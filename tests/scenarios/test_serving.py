@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import kube_objects
 from support.kube_objects import Json
 from support.kube_workloads import cron_job, job
 from support.story import Story, critical, warning
@@ -38,7 +39,7 @@ def test_an_outage_of_hours_is_no_alert_of_each_pod() -> None:
     story.at("0s", app("web", *map(ready, names)))
     story.at("10m", app("web", *map(not_ready, names)))
     story.expect(
-        critical("KG-040", SERVICE, "10m45s"), critical("KG-041", WEB, "10m45s"), until="3h", health="critical"
+        critical("KG-040", SERVICE, "10m45s"), critical("KG-041", WEB, "10m45s"), until="90m", health="critical"
     )
 
 
@@ -126,6 +127,21 @@ def test_scaling_to_zero_during_an_outage_ends_it() -> None:
     story.at("15m", app("web", terminating(not_ready("web-1")), replicas=0))
     story.at("15m30s", app("web", replicas=0))
     story.expect(critical("KG-040", SERVICE, "10m45s", "15m30s"), critical("KG-041", WEB, "10m45s", "15m"), until="1h")
+
+
+def test_a_quota_that_refuses_some_pods_warns() -> None:
+    def refused() -> Json:
+        found = kube_objects.deployment("web", NAMESPACE, replicas=3)[0]
+        counts = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
+        failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+        found["status"] |= {**counts, "conditions": [*found["status"]["conditions"], failure]}
+        return found
+
+    story = Story()
+    story.at("0s", kube_objects.deployment("web", NAMESPACE, replicas=3)[0])
+    story.at("10m", refused())
+    story.at("30m", kube_objects.deployment("web", NAMESPACE, replicas=3)[0])
+    story.expect(warning("KG-053", WEB, "15m", "30m"), until="1h")
 
 
 def test_a_rollout_that_is_stuck_warns_while_the_old_pods_serve() -> None:

@@ -10,6 +10,7 @@ import pytest
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.checks.check import AgeCheck, RestartCheck, State, StateCheck
 from kgents_health_scorer.checks.informational import INFORMATIONAL
+from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.score import severity
 from kgents_shared.contract.entity import Ref
 from support.health_inputs import entity
@@ -102,6 +103,32 @@ def test_a_reason_that_is_informational_is_published(reason: str) -> None:
     states = [each for each in PUBLISHED if {*each[2].split(","), f"{each[0]} {each[2]}"} & {reason}]
     assert states
     assert [each for each in states if not judged_by(*each)], "a check reads it: it is not informational"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_lost"),
+    [
+        (("running", ""), ("pending", "PodsNotReady"), True),
+        (("running", "Updating"), ("pending", "PodsNotReady"), True),
+        (("running", "Paused"), ("pending", "Paused"), True),
+        (("running", ""), ("pending", "ReplicaFailure"), True),
+        (("running", "LoadBalancerPending"), ("pending", "NoReadyEndpoints"), True),
+        (("running", ""), ("pending", "Updating"), False),
+        (("running", ""), ("pending", "SpecNotObserved"), False),
+        (("running", ""), ("pending", "TerminatingOldPods"), False),
+        (("running", ""), ("pending", "WaitingForPods"), False),
+        (("running", "ScaledToZero"), ("pending", "PodsNotReady"), False),
+        (("running", "NoEndpoints"), ("pending", "NoReadyEndpoints"), False),
+        (("running", "SelectorMatchesNothing"), ("pending", "NoReadyEndpoints"), False),
+        (("pending", "WaitingForPods"), ("pending", "PodsNotReady"), False),
+        (("running", ""), ("running", "PodsNotReady"), False),
+    ],
+)
+def test_service_is_lost_when_what_served_stops_without_a_plan(
+    before: tuple[str, str], after: tuple[str, str], is_lost: bool
+) -> None:
+    ref = Ref("c1", "deployment", "it", "shop")
+    assert lost_service(entity(ref, *before), entity(ref, *after)) is is_lost
 
 
 def test_what_must_not_be_missed_is_judged() -> None:

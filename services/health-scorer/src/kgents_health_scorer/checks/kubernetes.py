@@ -18,13 +18,14 @@ NOT_READY: Final = "NotReady"
 CORDONED: Final = "SchedulingDisabled"
 STUCK: Final = "ProgressDeadlineExceeded"
 REFUSED: Final = "ReplicaFailure"
-OWN_REASONS: Final = frozenset({NOT_READY, f"{NOT_READY},{CORDONED}", REFUSED})
-"""Reasons of a failed or pending entity that a check of this module judges instead of those of any entity."""
+OWN_REASONS: Final = frozenset({NOT_READY, f"{NOT_READY},{CORDONED}"})
+"""Reasons of a failed entity that a check of this module judges instead of KG-001."""
 
 _EMPTY: Final = frozenset({"ScaledToZero", "NoEndpoints", "SelectorMatchesNothing"})
 """Reasons of what runs and serves no one on purpose, or never did."""
-_LOST: Final = frozenset({"PodsNotReady", "NoReadyEndpoints"})
-"""Reasons of what is there and not ready, outside of a rollout."""
+_LOST: Final = frozenset({"PodsNotReady", "NoReadyEndpoints", "Paused", REFUSED})
+"""Reasons of what is desired and not ready, outside of a rollout. A paused one keeps its pods: that none is left is not
+part of the pause."""
 _WORKLOADS: Final = frozenset({kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFULSET, kinds.DAEMONSET})
 _RULE: Final = "Prometheus' kubernetes-mixin"
 
@@ -55,10 +56,6 @@ def _not_ready_s(state: State) -> float:
 
 def _not_ready_cordoned_s(state: State) -> float:
     return _with("failed", NOT_READY)(state) if CORDONED in state.entity.reason else 0.0
-
-
-def _refused_s(state: State) -> float:
-    return state.reason_age_s if state.entity.reason == REFUSED else 0.0
 
 
 def _overdue_s(state: State) -> float:
@@ -244,12 +241,12 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="KG-053",
         name="pods refused",
         applies_to=_WORKLOADS,
-        age_s=_refused_s,
+        age_s=_with("running", REFUSED),
         thresholds=Thresholds(warn=300.0),
         unit="s",
         text="Pods of {entity} have been refused for {value} (threshold {threshold}).",
-        why="The API server does not take its pods: a quota is used up, or an admission webhook refuses them. Its "
-        "events have the message.",
+        why="The API server does not take some of its pods: a quota is used up, or an admission webhook refuses them. "
+        "Its events have the message. KG-004 and KG-041 judge one that has none.",
         source="Five minutes: a quota may be used up for the length of a rollout.",
     ),
     AgeCheck(
