@@ -16,8 +16,8 @@ from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")
 
-PASSING: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
-"""Refusals that the next poll may not meet."""
+PASSING: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.InvalidCatalogNameError)
+"""Refusals that the next poll may not meet: the last one is of a database that was dropped meanwhile."""
 LACKING: Final = (
     asyncpg.FeatureNotSupportedError,
     asyncpg.UndefinedFunctionError,

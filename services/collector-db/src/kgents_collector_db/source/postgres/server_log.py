@@ -23,14 +23,10 @@ _JSON: Final = re.compile(
     rb'^\{[^\n]*?"error_severity":"(WARNING|ERROR|FATAL|PANIC)"(?:,"state_code":"([0-9A-Z]{5})")?', re.MULTILINE
 )
 _BY_SUFFIX: Final = {".csv": _CSV, ".json": _JSON}
+_FAILURES: Final = (b"ERROR", b"FATAL", b"PANIC")
 _DISK_FULL, _REJECTED = b"53100", b"53300"
-_CAUSES: Final = {
-    _DISK_FULL: re.compile(rb"(?:WARNING|ERROR|FATAL|PANIC):  [^\n]*: No space left on device$", re.MULTILINE),
-    _REJECTED: re.compile(
-        rb"FATAL:  (?:sorry, too many clients|too many connections for |remaining connection slots)", re.MULTILINE
-    ),
-}
-"""SQLSTATE → the English messages with it, since a plain log does not have the code."""
+_REJECTIONS: Final = (b"sorry, too many clients", b"too many connections for ", b"remaining connection slots")
+"""How English messages with `_REJECTED` begin: a plain log does not have the code."""
 
 _Place = tuple[int, int, int]
 """Device, inode and size of a file at one moment."""
@@ -51,7 +47,7 @@ class ServerLog:
         self._file: BinaryIO | None = None
         self._name: Path | None = None
         self._counts: Counter[str] = Counter()
-        self._causes: Counter[bytes] = Counter()
+        self._causes: Counter[bytes | None] = Counter()  # by SQLSTATE
         self._skipped_bytes = 0
         self._seen: dict[Path, _Place] | None = None
 
@@ -115,12 +111,19 @@ class ServerLog:
         whole = block.rfind(b"\n") + 1
         self._file.seek(whole - len(block), 1)  # an incomplete line is read again with its end
         pattern = _BY_SUFFIX.get(self._name.suffix, _PLAIN)
-        hits = list(pattern.finditer(block, 0, whole))
-        self._counts.update(hit.group(1).decode() for hit in hits)
-        if pattern is _PLAIN:
-            self._causes.update({code: len(text.findall(block, 0, whole)) for code, text in _CAUSES.items()})
-        else:
-            self._causes.update(hit.group(2) for hit in hits if hit.group(2) is not None)
+        for hit in pattern.finditer(block, 0, whole):
+            severity, *code = hit.groups()
+            self._counts[severity.decode()] += 1
+            if severity in _FAILURES:
+                line_end = block.find(b"\n", hit.end())
+                self._causes[code[0] if code else _code(block[hit.end() : line_end])] += 1
+
+
+def _code(message: bytes) -> bytes | None:
+    """The SQLSTATE of a message in a plain log, if it is one of those that are counted."""
+    if message.endswith(b": No space left on device"):
+        return _DISK_FULL
+    return _REJECTED if message.startswith(_REJECTIONS) else None
 
 
 def _place(status: os.stat_result) -> _Place:
