@@ -109,6 +109,12 @@ def test_a_subscription_fails_unless_an_operator_disabled_it(fields: dict[str, A
     assert figures.custom["postgres_subscriptions_failing"] == fails
 
 
+def test_a_standby_of_a_subscriber_runs_no_subscription() -> None:
+    row = Subscription(1, "s", True, False, 0, None)
+    figures = pulse(observed(None, primary(0, identity=identity(0, in_recovery=True), subscriptions=(row,)))).custom
+    assert "postgres_subscriptions_failing" not in figures
+
+
 def test_temporary_files_are_compared_with_the_databases_if_these_are_large() -> None:
     small = pulse(observed(None, primary(0, temp_files=TempFiles(64 * MIB), sizes={"shop": 8 * MIB})))
     large = pulse(observed(None, primary(0, temp_files=TempFiles(512 * MIB), sizes={"shop": 1024 * MIB})))

@@ -69,6 +69,8 @@ def reached(sample: PostgresSample) -> Iterator[Limit]:
 
 
 def _subscriptions(span: Span, previous: PostgresSample | None, sample: PostgresSample) -> Figures:
+    if not _is_primary(sample):  # a standby has the subscriptions of its primary, and runs none of them
+        return {}
     if sample.subscriptions is None:
         return dict.fromkeys((figure.SUBSCRIPTIONS_FAILING, figure.SUBSCRIPTION_ERRORS))
     if not sample.subscriptions:
