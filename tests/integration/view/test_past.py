@@ -4,14 +4,17 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from kgents_shared.bus import jetstream
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig
+from kgents_shared.contract.unread import Unread
 from kgents_shared.view import past, stored
 from kgents_shared.view.difference import differences
+from kgents_shared.view.entity import STATE
 from kgents_shared.view.past import Past
-from kgents_shared.view.selection import select
+from kgents_shared.view.selection import Selection, select
 from support.build import make_ref
 from support.state import make_alert, make_health, make_topology, publish, remake, removed
 
@@ -47,6 +50,23 @@ async def test_the_past_is_selected_like_the_present(bus: Bus) -> None:
     found = await past.state_at(bus, select(kind="pod", label="app=cart", name="a*"), await now(bus))
 
     assert statuses(found) == {"a": "running healthy 0"}
+
+
+@pytest.mark.parametrize("selection", [select(), select(kind="pod"), select(name="a*")], ids=["all", "kind", "name"])
+@pytest.mark.parametrize("signals", [STATE, ("health",)], ids=["joined", "health alone"])
+async def test_what_was_stale_then_was_unknown_then(bus: Bus, selection: Selection, signals: tuple[str, ...]) -> None:
+    source = make_topology(ref=make_ref("k8s", kind="source", namespace=""), sources=[])
+    await publish(bus, make_topology("a"), make_health("a"))
+    at_first = await now(bus)
+    await publish(bus, structs.replace(source, unread=[Unread(reason="no heartbeat")]))
+    meanwhile = await now(bus)
+    await publish(bus, source)
+
+    async def level(time: datetime) -> str:
+        found = await past.state_at(bus, selection, time, signals=signals)
+        return next(each.level for each in found.fold.entities() if each.ref.name == "a")
+
+    assert [await level(time) for time in (at_first, meanwhile, await now(bus))] == ["healthy", "unknown", "healthy"]
 
 
 async def test_what_changed_too_often_is_forgotten_and_named(bus: Bus) -> None:
