@@ -234,9 +234,10 @@ async def test_long_and_compressed_answers_are_read(tmp_path: Path) -> None:
     long["metadata"]["annotations"] = {"note": "x" * 6_000_000}
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        is_plain_watch = "watch" in request.query and "sendInitialEvents" not in request.query
+        assert request.headers["Accept-Encoding"] == ("identity" if is_plain_watch else "gzip")
         if "sendInitialEvents" in request.query:
             return web.Response(status=400)
-        assert request.headers["Accept-Encoding"] == ("identity" if "watch" in request.query else "gzip")
         if "watch" in request.query:
             return await streamed(request, line("ADDED", long))
         body = gzip.compress(json.dumps({"metadata": {"resourceVersion": "1"}, "items": [pod("a")]}).encode())
