@@ -75,6 +75,11 @@ class Reads:
         answers, self._answers = self._answers, {}
         return answers
 
+    @property
+    def are_running(self) -> bool:
+        """Whether a request has not been answered yet: each is, or fails, in its time."""
+        return bool(self._running)
+
     def is_late(self, key: Key) -> bool:
         """Whether its request has not been answered yet."""
         return key in self._running

@@ -196,12 +196,13 @@ class Watch:
 
     async def _apply(self, reads: Reads) -> None:
         read_at_s = self._clock.monotonic_s()
-        while (left_s := self._ends_at_s - self._clock.monotonic_s()) > 0:
+        while (left_s := self._ends_at_s - self._clock.monotonic_s()) > 0 or reads.are_running:
             try:
-                async with asyncio.timeout(left_s):
+                # At its end, what is still on its way is waited for: it would be cancelled, and asked for again.
+                async with asyncio.timeout(left_s if left_s > 0 else None):
                     await self._marks.some.wait()
             except TimeoutError:
-                return
+                continue
             rest_s = read_at_s + SPACING_S - self._clock.monotonic_s()
             await self._clock.sleep(max(SETTLE_S, rest_s))
             marks, self._marks = self._marks, _Marks()
