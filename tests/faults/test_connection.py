@@ -27,7 +27,7 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.running import running
 from support.streams import provision_streams
-from support.waiting import eventually, within
+from support.waiting import MACHINE, eventually, within
 
 STREAM = "KGENTS_ENTITY"
 FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
@@ -87,7 +87,7 @@ class Pair:
         assert {subject: row.message for subject, row in self.reader.rows.items()} == {
             subject: row.message for subject, row in self.writer.rows.items()
         }
-        info = await stream_info(await self.bus.session(timeout_s=5), STREAM)
+        info = await stream_info(await self.bus.session(timeout_s=MACHINE.limit_s(5)), STREAM)
         assert info.last_seq == len(self.put_names)
 
 
@@ -132,7 +132,7 @@ async def until_lost(bus: Bus, within_s: float = NOTICED_WITHIN_S) -> None:
 
 
 async def until_back(bus: Bus) -> None:
-    await bus.session(timeout_s=10)
+    await bus.session(timeout_s=MACHINE.limit_s(10))
 
 
 async def until_failing(bus: Bus, words: str) -> None:

@@ -21,7 +21,7 @@ from support.kgents_command import PROGRAM, Result, publish, result_of, run_kgen
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.process import command_line, descendants, is_alive
-from support.waiting import eventually, within
+from support.waiting import MACHINE, eventually, within
 
 ONLY_BUILDER = ("--only", "topology-builder")
 
@@ -57,7 +57,7 @@ async def running_up(directory: Path, *args: str) -> AsyncIterator[Up]:
 
 
 async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) -> None:
-    async with running_up(tmp_path, "--duration", "12") as up:
+    async with running_up(tmp_path, "--duration", f"{MACHINE.limit_s(12):.0f}") as up:
         started = up.children()
         client = await nats.connect(up.url)
         subscription = await client.jetstream().subscribe(
@@ -65,7 +65,7 @@ async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) ->
         )
         seen: set[tuple[str, str]] = set()
         while not {("nats_server", "kgents"), ("nats_stream", "KGENTS_TOPOLOGY")} <= seen:
-            ref = json.loads((await subscription.next_msg(timeout=10)).data)["ref"]
+            ref = json.loads((await subscription.next_msg(timeout=MACHINE.limit_s(10))).data)["ref"]
             seen.add((ref["kind"], ref["name"]))
         await client.close()
         code, out, err = await result_of(up.process)

@@ -64,6 +64,8 @@ YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
 """No collector of ours sends these."""
 YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER, kinds.SOURCE}
 """A program of your own, health-scorer, and topology-builder publish these; a collector does not."""
+OF_OTHERS = {"advisory.py", "event.py", "__init__.py"}
+"""Modules whose events have the reasons of others: JetStream's, Kubernetes', and causes of databases."""
 YOUR_EDGES = {edges.HTTP, edges.GRPC, edges.SAME_AS}
 
 
@@ -126,6 +128,16 @@ def test_figures_with_fields_of_their_own_are_these_fields() -> None:
         if section or name.endswith(("_percent", "_bytes")) or name == "morphisms"
     }
     assert declared == found
+
+
+@pytest.mark.parametrize("path", [path for path in MAPPINGS if "Event(" in path.read_text(encoding="utf-8")], ids=str)
+def test_what_makes_events_takes_declared_reasons_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            given = {arg.arg: ast.unparse(arg.annotation) for arg in node.args.args if arg.annotation is not None}
+            assert given.get("reason", "ReasonName") == "ReasonName" or path.name in OF_OTHERS
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
+            assert not [each for each in node.keywords if each.arg == "reason" and isinstance(each.value, ast.Constant)]
 
 
 def test_an_attribute_is_declared_once() -> None:

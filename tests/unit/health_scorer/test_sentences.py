@@ -5,13 +5,14 @@ import re
 import pytest
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import Check, GradedCheck, RestartCheck, SampleCheck, StateCheck, custom
+from kgents_health_scorer.checks.check import Check, GradedCheck, RestartCheck, SampleCheck, State, StateCheck, custom
 from kgents_health_scorer.score import severity, threshold_passed
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.quantity import ANSWER, worded
 from kgents_shared.contract.vocabulary.figures import FIGURES
 from kgents_shared.contract.vocabulary.figures.figure import CUSTOM
 from support.check_cases import STATES
+from support.health_inputs import entity
 
 pytestmark = pytest.mark.unit
 
@@ -45,6 +46,15 @@ def sentences_of(check: Check) -> list[str]:
 
 
 SENTENCES = [text for check in ALL for text in sentences_of(check)]
+
+
+def test_a_status_that_its_source_must_not_report_is_named() -> None:
+    reason = "stopped is none of running, pending, failed, terminating, succeeded"
+    check = next(check for check in ALL if check.id == "KG-005")
+    assert isinstance(check, StateCheck)
+    found = check.find(State(entity(status="unknown", reason=reason), 0, ()))
+    assert check.sentence(ENTITY, found or "") == f"The status of {ENTITY} is unknown: {reason}."
+    assert len(check.sentence(ENTITY, found or "")) <= MOST
 
 
 def test_it_is_one_sentence_that_fits_a_line() -> None:

@@ -34,6 +34,15 @@ def test_a_status_of_a_newer_version_counts_as_unknown() -> None:
     assert both({"status": "hibernating"}, {"status": "unknown"}).status == "unknown"
 
 
+def test_a_status_that_is_none_of_ours_is_named_with_those_that_are() -> None:
+    for entity in (
+        both({"status": "stopped", "reason": "x"}, {"status": "stopped"}),
+        merged(make_entity(status="stopped")),
+    ):
+        assert entity.status == "unknown"
+        assert entity.reason == "stopped is none of running, pending, failed, terminating, succeeded"
+
+
 def test_where_sources_disagree_the_preferred_one_counts_and_what_one_alone_reports_is_kept() -> None:
     entity = both(
         {"labels": {"app": "cart"}, "annotations": {"a": "1"}, "attributes": {"x": 1}},

@@ -5,10 +5,13 @@ The result depends on the facts alone, never on the order in which they came.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from kgents_shared.contract.entity import STATUSES, Connection, Entity, Ref
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+
+STATUS_SHOWN: Final = 30
+"""Characters of a status that is none of ours."""
 
 V = TypeVar("V")
 
@@ -41,7 +44,7 @@ def merge(
         ref=ref,
         uid=next((fact.uid for fact in facts if fact.uid), ""),
         status=decisive.status if decisive.status in STATUSES else "unknown",
-        reason=decisive.reason,
+        reason=_reason(decisive),
         sources=sorted(fact.source for fact in facts),
         parts={fact.source: fact.part for fact in facts if fact.part},
         expiring=sorted(fact.source for fact in facts if fact.report_interval_s is not None),
@@ -63,7 +66,7 @@ def _only(fact: Entity, connections: list[ResolvedConnection], at: datetime) -> 
         ref=fact.ref,
         uid=fact.uid,
         status=fact.status if fact.status in STATUSES else "unknown",
-        reason=fact.reason,
+        reason=_reason(fact),
         sources=[fact.source],
         parts={fact.source: fact.part} if fact.part else {},
         expiring=[fact.source] if fact.report_interval_s is not None else [],
@@ -76,6 +79,13 @@ def _only(fact: Entity, connections: list[ResolvedConnection], at: datetime) -> 
         created_at=fact.created_at,
         at=at,
     )
+
+
+def _reason(fact: Entity) -> str:
+    """The reason of its status; of a status that is none of ours, which one it is: no one else would name it."""
+    if fact.status in STATUSES:
+        return fact.reason
+    return f"{fact.status[:STATUS_SHOWN]} is none of {', '.join(STATUSES[:-1])}"
 
 
 def _union(mappings: Sequence[dict[str, V]]) -> dict[str, V]:

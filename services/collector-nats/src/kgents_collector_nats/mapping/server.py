@@ -16,6 +16,7 @@ from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import nats as figure
 from kgents_shared.contract.vocabulary.figures import resource
+from kgents_shared.contract.vocabulary.reasons import ReasonName
 
 KIND: Final = kinds.NATS_SERVER
 
@@ -144,7 +145,7 @@ def _changes(before: Varz | None, now: Varz, scope: Scope) -> Iterator[Event]:
 
 
 def _event(
-    varz: Varz, scope: Scope, reason: str, severity: str, text: str, key: str, at: datetime, *, count: int = 1
+    varz: Varz, scope: Scope, reason: ReasonName, severity: str, text: str, key: str, at: datetime, *, count: int = 1
 ) -> Event:
     return Event(
         text=text,

@@ -17,6 +17,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.vocabulary import reasons
 from kgents_shared.contract.vocabulary.attributes import postgres as attribute
+from kgents_shared.contract.vocabulary.reasons import ReasonName
 
 BLOCKED_EVENT_S: Final = 5.0
 """Seconds that a session waits for a lock before an event reports it."""
@@ -66,7 +67,7 @@ class _Reporter:
         self._scope = scope
 
     def add(
-        self, reason: str, severity: str, text: str, *, key: object = "", message: str = "", count: float = 1
+        self, reason: ReasonName, severity: str, text: str, *, key: object = "", message: str = "", count: float = 1
     ) -> None:
         """`key` names what happened: same key, same event id, also after a restart. Without a key the time is used."""
         entity, at = ref(self._scope), self._scope.at
@@ -99,8 +100,9 @@ def _of_reachability(report: _Reporter, previous: PostgresSample | None, current
         report.add(reasons.SEEN_AGAIN, "info", f"is reachable again after: {before.cause}")
 
 
-def _camel(cause: str) -> str:
-    return "".join(word.capitalize() for word in cause.split())
+def _camel(cause: str) -> ReasonName:
+    """Causes are the one family of reasons that is not declared word by word."""
+    return ReasonName("".join(word.capitalize() for word in cause.split()))
 
 
 def _of_identity(report: _Reporter, identity: Identity, known: Entity | None, system_id: str | None) -> None:

@@ -8,6 +8,7 @@ from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.vocabulary import reasons
 from kgents_shared.contract.vocabulary.attributes import qdrant as attribute
+from kgents_shared.contract.vocabulary.reasons import ReasonName
 
 
 def events(entities: Iterable[Entity], scope: Scope) -> Iterator[Event]:
@@ -41,7 +42,7 @@ def _of_collection(before: Entity | None, now: Entity, scope: Scope) -> Iterator
         yield _event(now, scope, reasons.COLLECTION_RECOVERED, "info", "is no longer red", key)
 
 
-def _event(entity: Entity, scope: Scope, reason: str, severity: str, text: str, key: str) -> Event:
+def _event(entity: Entity, scope: Scope, reason: ReasonName, severity: str, text: str, key: str) -> Event:
     return Event(
         text=f"{entity.ref} {text}.",
         id=f"{reason}:{key}",

@@ -12,6 +12,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.vocabulary import reasons
 from kgents_shared.contract.vocabulary.attributes import redis as attribute
+from kgents_shared.contract.vocabulary.reasons import ReasonName
 
 
 def events(previous: RedisSample | None, current: RedisSample, entity: Entity, scope: Scope) -> Iterator[Event]:
@@ -43,7 +44,7 @@ class _Reporter:
         self._entity = entity
         self.at = scope.at
 
-    def __call__(self, reason: str, severity: str, text: str, key: str) -> Event:
+    def __call__(self, reason: ReasonName, severity: str, text: str, key: str) -> Event:
         return Event(
             text=f"{self._entity.ref} {text}.",
             id=f"{reason}:{key}",
