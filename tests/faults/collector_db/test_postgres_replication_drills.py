@@ -211,6 +211,7 @@ async def test_archiving_that_fails_is_reported_until_it_succeeds_or_is_switched
     assert "postgres_archive_waiting_ratio" not in polled.pulse.custom
 
 
+@pytest.mark.timeout(300)  # its figure is read by every sixth poll
 async def test_an_archive_command_that_hangs_is_reported_by_the_wal_that_waits(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"archive_mode": "on", "archive_command": "sleep 600", "max_wal_size": "32MB"}
     async with (
