@@ -179,6 +179,8 @@ class RedisSource:
             text += " " + await redis_failure.greeting(target)
             if isinstance(root_of(error), OSError) and await speaks_tls(target.host, target.port):
                 return redis_failure.of_other_protocol(target, "speaks TLS only")
+        if has_tls and isinstance(root_of(error), ConnectionError | RedisConnectionError):
+            error = await redis_failure.tls_alert(target) or error
         if has_tls and isinstance(error, TimeoutError) and await redis_failure.speaks_plainly(target):
             return redis_failure.of_other_protocol(target, "speaks none on this port")
         return redis_failure.unreachable(error, text, target, is_reached=self._is_reached)

@@ -14,7 +14,15 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kgents_collector_db.mapping.facts import Unreachable
-from kgents_collector_db.source.dialling import PROBE_S, is_refused, no_tls, of_this_machine, of_tls, root_of
+from kgents_collector_db.source.dialling import (
+    PROBE_S,
+    is_refused,
+    no_tls,
+    of_this_machine,
+    of_tls,
+    root_of,
+    tls_context,
+)
 from kgents_collector_db.targets.redis import RedisTarget
 
 
@@ -123,6 +131,26 @@ async def greeting(target: RedisTarget) -> str:
 async def speaks_plainly(target: RedisTarget) -> bool:
     """Whether the server answers without TLS."""
     return (await _line(target, b"PING\r\n")).startswith(("+", "-"))
+
+
+async def tls_alert(target: RedisTarget) -> ssl.SSLError | None:
+    """The alert by which a server rejects our certificate, if that is why it closed a connection.
+
+    With TLS 1.3 it comes after the handshake, and may be lost if we have sent something by then: so this sends nothing.
+    """
+    try:
+        async with asyncio.timeout(PROBE_S):
+            context, host = tls_context(target), target.host
+            reader, writer = await asyncio.open_connection(host, target.port, ssl=context, server_hostname=host)
+            try:
+                await reader.read(1)
+            finally:
+                writer.transport.abort()
+    except ssl.SSLError as error:
+        return error
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 async def _line(target: RedisTarget, sent: bytes) -> str:
