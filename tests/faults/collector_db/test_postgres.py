@@ -15,6 +15,7 @@ from kgents_shared.runtime.detect import listens
 from support.db_polls import Polled, Polls
 from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, make_application, watched
+from support.process import is_alive
 from support.proxy import Proxy
 from support.waiting import eventually, within
 
@@ -109,6 +110,7 @@ async def test_a_full_server_is_overloaded_and_not_down(tmp_path: Path) -> None:
         login = await make_application(server)
         async with clients(server, 5, **login) as opened:
             await server.sql(f"select pg_terminate_backend({ours})")
+            await eventually(lambda: not is_alive(ours))
             opened.append(await server.connect(**login))  # the last slot for users without privileges
             polled = await polls.repeat(2)
             assert polled.phase == ("overloaded", "saturated")
