@@ -123,6 +123,35 @@ def test_an_outage_outlives_restarts_of_the_services() -> None:
     )
 
 
+def test_an_outage_that_begins_while_the_scorer_is_away_is_critical_within_a_minute() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2")), app("api", ready("api-1"), ready("api-2")))
+    story.at("9m", app("api", ready("api-1"), not_ready("api-2")))
+    outage = [app(name, not_ready(f"{name}-1"), not_ready(f"{name}-2")) for name in ("web", "api")]
+    story.at("10m", *outage, restart_scorer)
+    story.at("20m", *(app(name, ready(f"{name}-1"), ready(f"{name}-2")) for name in ("web", "api")))
+    story.expect(
+        *(critical("KG-040", f"service shop/{name}", "10m45s", "20m") for name in ("web", "api")),
+        *(critical("KG-041", f"deployment shop/{name}", "10m45s", "20m") for name in ("web", "api")),
+        until="30m",
+    )
+
+
+def test_a_container_that_is_killed_for_its_memory_while_the_scorer_is_away_is_an_alert() -> None:
+    story = Story()
+    story.at("0s", app("web", ready("web-1"), ready("web-2")))
+    story.at("10m", app("web", ready("web-1", restarts=1, last="OOMKilled"), ready("web-2")), restart_scorer)
+    story.expect(warning("KG-021", "pod shop/web-1", "10m", "25m"), until="1h")
+
+
+def test_a_start_and_a_scale_up_that_begin_while_the_scorer_is_away_raise_nothing() -> None:
+    story = Story()
+    story.at("0s", app("web", replicas=0))
+    story.at("10m", app("web", not_ready("web-1"), is_rolling=True), app("api", not_ready("api-1")), restart_scorer)
+    story.at("14m", app("web", ready("web-1")), app("api", ready("api-1")))
+    story.expect(until="30m")
+
+
 def test_a_pulse_from_the_future_hides_none_of_the_later_ones() -> None:
     story = Story()
     story.at("0s", app("web", ready("web-1")), uses("web-1", memory="100Mi"))

@@ -220,7 +220,8 @@ class World:
             self._builder.upsert(entity, time_ns=self.now_ns)
 
     def restart_scorer(self) -> None:
-        """health-scorer starts again with what the streams hold."""
+        """health-scorer starts again with what the streams hold. What has just happened it has not judged before."""
+        self._publish_topology()
         self._scorer = Scorer(CATALOGUE)
         for health in self.published.health.values():
             self._scorer.restore_health(HEALTH.decode(encode(health)))

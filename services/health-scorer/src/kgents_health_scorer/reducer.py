@@ -24,7 +24,7 @@ from kgents_health_scorer.verdict import Checks, Verdict, checks_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Observed, Reason, unattested
+from kgents_shared.contract.health import Health, Reason, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -52,14 +52,9 @@ def health_same(published: Health, wanted: Health) -> bool:
         and published.evaluated >= wanted.evaluated
         and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
         and _reasons_same(published, wanted)
-        and (published.observed == wanted.observed or (_is_plain(published.observed) and _is_plain(wanted.observed)))
+        and published.observed == wanted.observed
         and recurrence.same(published.recurrences, wanted.recurrences)
     )
-
-
-def _is_plain(observed: Observed | None) -> bool:
-    """Whether it only runs: of which incarnation is part of what was found lately."""
-    return observed is None or (observed.status, observed.reason, observed.restarts or 0) == ("running", "", 0)
 
 
 def _reasons_same(published: Health, wanted: Health) -> bool:

@@ -212,8 +212,8 @@ class ScoredEntity:
     def remember(self, health: Health) -> None:
         """Go on from what was observed and found before a restart."""
         self.history.recurrences = {each.check: each for each in health.recurrences}
+        self.restored = health.observed or Observed("running", incarnation=health.uid)
         if (observed := health.observed) is not None:
-            self.restored = observed
             self.history.restarts, self.history.incarnation = observed.restarts, observed.incarnation
             self.history.last_exit = observed.last_exit
 
@@ -256,12 +256,18 @@ class ScoredEntity:
         """Before the first verdict, and of each incarnation: how long its state has lasted, and its past."""
         restored, self.restored = self.restored, None
         incarnation = str(entity.attributes.get(otel.K8S_POD_UID) or self.uid)
-        if restored is not None and restored.incarnation == incarnation and restored.status == entity.status:
-            self._status_since = min(self._status_since, restored.status_since or self._status_since)
-            self._lost_service |= restored.lost_service
-            if restored.reason == entity.reason:
-                self._reason_since = min(self._reason_since, restored.reason_since or self._reason_since)
+        if restored is not None and restored.incarnation == incarnation:
+            self._go_on_from(restored, entity)
         self.history.renew(incarnation, self.now, calm)
+
+    def _go_on_from(self, restored: Observed, entity: TopologyEntity) -> None:
+        if restored.status != entity.status:  # which it became while no scorer ran
+            self._lost_service |= lost_service(restored, entity)
+            return
+        self._lost_service |= restored.lost_service
+        self._status_since = min(self._status_since, restored.status_since or self._status_since)
+        if restored.reason == entity.reason:
+            self._reason_since = min(self._reason_since, restored.reason_since or self._reason_since)
 
     def _state(self, entity: TopologyEntity, kin: Kin, silent: tuple[str, ...]) -> State:
         ages = ((self.now - since).total_seconds() for since in (self._status_since, self._reason_since))
@@ -270,10 +276,10 @@ class ScoredEntity:
         return State(entity, status_age_s, silent, reason_age_s=reason_age_s, kin=kin, lost_service=lost, now=self.now)
 
     def observed(self, entity: TopologyEntity) -> Observed | None:
-        """What it is judged by; None if that is only that it runs."""
+        """What it is judged by; None if that is only that it runs. No restart is a count, too."""
         restarts = self.history.restarts
         is_plain = (entity.status, entity.reason) == ("running", "")
-        if is_plain and not restarts and not self.history.recurrences:
+        if is_plain and restarts is None and not self.history.recurrences:
             return None
         status_since = self._status_since if entity.status != "running" else None
         since = status_since, self._reason_since if not is_plain else None

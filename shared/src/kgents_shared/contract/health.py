@@ -72,7 +72,7 @@ class Recurrence(Wire, frozen=True):
 
 
 class Observed(Wire, frozen=True):
-    """What an entity was judged by, if that is anything but that it runs."""
+    """What an entity was judged by, if that is anything but that it runs and counts no restarts."""
 
     status: str
     reason: str = ""

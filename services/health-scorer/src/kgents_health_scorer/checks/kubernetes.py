@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from kgents_health_scorer.checks.check import AgeCheck, Check, State, StateCheck, Thresholds
+from kgents_shared.contract.health import Observed
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -30,7 +31,7 @@ _WORKLOADS: Final = frozenset({kinds.DEPLOYMENT, kinds.REPLICASET, kinds.STATEFU
 _RULE: Final = "Prometheus' kubernetes-mixin"
 
 
-def lost_service(before: TopologyEntity, after: TopologyEntity) -> bool:
+def lost_service(before: TopologyEntity | Observed, after: TopologyEntity) -> bool:
     """Whether an entity that served is still there and serves no more, rather than being scaled, moved or updated."""
     served = before.status == "running" and before.reason not in _EMPTY
     return served and after.status == "pending" and after.reason in _LOST

@@ -17,7 +17,6 @@ _READY_OF: Final[dict[str, tuple[AttributeName, AttributeName]]] = {
     kinds.STATEFULSET: (otel.K8S_STATEFULSET_READY_PODS, otel.K8S_STATEFULSET_DESIRED_PODS),
     kinds.SERVICE: (kubernetes.SERVICE_READY_ENDPOINTS, kubernetes.SERVICE_ENDPOINTS),
     kinds.DAEMONSET: (otel.K8S_DAEMONSET_READY_NODES, otel.K8S_DAEMONSET_DESIRED_SCHEDULED_NODES),
-    kinds.SERVICE: (kubernetes.SERVICE_READY_ENDPOINTS, kubernetes.SERVICE_ENDPOINTS),
 }
 
 
