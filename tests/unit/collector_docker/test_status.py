@@ -112,9 +112,10 @@ def test_an_oom_kill_is_shown_until_the_restart_and_its_time_beyond() -> None:
         (2, "restarting", 0.1, 0, False),  # may be a slow dependency
         (3, "restarting", 0.1, 0, True),
         (3, "restarting", 3600, 0, False),  # it has done its work for an hour
-        (3, "running", 5, 0.4, True),  # just started, after a pause that only a row of failures makes
+        (6, "running", 5, 3.3, True),  # just started, after a pause that only a row of failures makes
         (3, "running", 5, 0.1, False),  # just started for the third time in its life
-        (3, "running", 11, 60, False),  # it stays
+        (3, "running", 5, 1.5, False),  # likewise, by a busy engine
+        (6, "running", 11, 60, False),  # it stays
     ],
 )
 def test_a_crash_loop_differs_from_restarts(
