@@ -22,6 +22,15 @@ def test_a_container_that_is_stopped_raises_nothing_however_it_ends(exit_code: i
     story.expect(until="30m")
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_container_that_is_started_after_a_while_is_not_unknown_until_its_first_sample(exit_code: int) -> None:
+    story = Story()
+    story.at("0s", container("web", policy="no"))
+    story.at("10m", died("web", exit_code=exit_code, policy="no"))
+    story.at("20m3s", container("web", policy="no"))
+    assert story.run("20m5s").health(WEB).level == "healthy"
+
+
 def test_compose_recreates_a_container_that_does_not_listen_to_its_signal() -> None:
     story = Story()
     story.at("0s", container("web", policy="no"))

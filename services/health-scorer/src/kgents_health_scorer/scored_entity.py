@@ -108,6 +108,9 @@ class ScoredEntity:
         if before is None or is_renewed or before.status != entity.status:
             self._status_since = since
             self._lost_service = before is not None and not is_renewed and lost_service(before, entity)
+            if before is not None and entity.status == "running":  # it was not measured while it did not run
+                for source in self._sources.values():
+                    source.wait_again(now)
         if before is None or is_renewed or (before.status, before.reason) != (entity.status, entity.reason):
             self._reason_since = since
         self.entity = entity
@@ -168,8 +171,7 @@ class ScoredEntity:
         """
         again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
         for name in again & self._sources.keys():
-            source = self._sources[name]
-            source.deadline = max(source.deadline, now + source.patience)
+            self._sources[name].wait_again(now)
         if self.attested.passes(now):
             self.now = max(self.now, now)
         elif until is not None:

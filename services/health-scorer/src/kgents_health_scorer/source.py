@@ -1,6 +1,6 @@
 """One source of pulses of one entity: its last pulse, and a window for each figure it measures. Pure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from kgents_health_scorer.debounce import LONG_AGO, Window
 
@@ -18,6 +18,10 @@ class Source:
         self.patience = timedelta(0)  # from one pulse to its deadline
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
+
+    def wait_again(self, now: datetime) -> None:
+        """Give it as long for its next pulse as after any other."""
+        self.deadline = max(self.deadline, now + self.patience)
 
     @property
     def has_lapsed(self) -> bool:

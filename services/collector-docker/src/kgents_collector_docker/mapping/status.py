@@ -13,8 +13,8 @@ LOOP_RUN: Final = timedelta(seconds=10)
 """A container that has run for this long is no longer in a loop: the engine resets its backoff then, too."""
 LOOP_PAUSE: Final = timedelta(seconds=3)
 """An engine doubles the pause before each restart of a container that did not run for LOOP_RUN, beginning at 0.1 s.
-One that was just restarted after a longer pause than this has failed six times in a row; after a shorter one it may have
-run for weeks before, since a busy engine takes a second to end and start a container."""
+One that was just restarted after a longer pause than this has failed six times in a row. After a shorter one it may
+have run for weeks before: a busy engine takes a second to end and start a container."""
 
 _PLAIN: Final = {
     "created": ("pending", "Created"),
