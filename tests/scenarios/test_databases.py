@@ -6,6 +6,7 @@ import pytest
 
 from kgents_collector_db.mapping import postgres, qdrant, redis
 from kgents_collector_db.mapping.facts import Unreachable
+from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_collector_db.mapping.redis.sample import RedisSample
 from support.story import Story, critical, warning
 from support.story_database import answers, at, master, peer, primary, slot, standby
@@ -21,6 +22,19 @@ def test_a_standby_without_its_primary_is_promoted() -> None:
     story.at("5m", answers("orders", postgres.observe, lambda at_s: standby(at_s, link=None)))
     story.at("10m", answers("orders", postgres.observe, primary))
     story.expect(warning("KG-308", ORDERS, "5m20s", "6m10s"), critical("KG-308", ORDERS, "6m10s", "10m"), until="30m")
+
+
+def test_a_server_that_answers_again_is_not_called_down_for_another_poll() -> None:
+    def refused(at_s: float) -> PostgresSample:
+        return PostgresSample(at=at(at_s), address="db:5432", unreachable=Unreachable("failing", "refused", ""))
+
+    story = Story()
+    story.at("0s", answers("orders", postgres.observe, primary))
+    story.at("5m", answers("orders", postgres.observe, refused))
+    assert [each.check for each in story.run("9m").health(ORDERS).reasons] == ["KG-001", "KG-300"]
+    story.at("10m", answers("orders", postgres.observe, primary))
+    world = story.run("10m2s")
+    assert world.health(ORDERS).level == "healthy", world.health(ORDERS).text
 
 
 def test_a_slot_that_lost_its_log_is_dropped() -> None:

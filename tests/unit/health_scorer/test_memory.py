@@ -7,7 +7,7 @@ import pytest
 from kgents_health_scorer.aggregate import Tally, aggregate_same
 from kgents_health_scorer.alerts import alert_same, next_alert
 from kgents_health_scorer.checks import CATALOGUE
-from kgents_health_scorer.checks.check import GradedCheck
+from kgents_health_scorer.checks.check import SampleCheck
 from kgents_health_scorer.debounce import SAMPLES, Window
 from kgents_health_scorer.score import Band, within
 from kgents_health_scorer.verdict import Finding
@@ -15,7 +15,7 @@ from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.health import LEVELS, Aggregate, Health, Reason
 from support.health_inputs import POD, Watch, at, entity, pulse
 
-MEMORY = next(check for check in CATALOGUE if isinstance(check, GradedCheck) and check.id == "KG-101")
+MEMORY = next(check for check in CATALOGUE if isinstance(check, SampleCheck) and check.id == "KG-101")
 
 
 def make_finding(*, is_suspect: bool = False, began: datetime | None = None) -> Finding:

@@ -2,7 +2,7 @@
 
 A threshold is passed when two of the last three samples are beyond it, so that a single blip is no finding; it is left
 when three samples in a row are better than it by five per cent of it, so that a figure that hovers around a threshold
-is one alert and not twenty.
+is one alert and not twenty. A figure that is a fact, as whether a server answers, is believed at once when it is well.
 
 A figure that is `null` is no sample. It leaves what was found for a while, and then what was found is not known.
 """
@@ -10,7 +10,7 @@ A figure that is `null` is no sample. It leaves what was found for a while, and 
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from kgents_health_scorer.checks.check import GradedCheck
+from kgents_health_scorer.checks.check import SampleCheck
 from kgents_health_scorer.score import Band
 
 SAMPLES: Final = 3
@@ -77,7 +77,7 @@ class Window:
         if not self.is_lapsed:
             self.unknown_since = None
 
-    def push(self, check: GradedCheck, value: float, evidence: str) -> None:
+    def push(self, check: SampleCheck, value: float, evidence: str) -> None:
         """Add the next sample; NaN is none."""
         self.unknown_since, self.is_lapsed = None, False
         self.last = (value, evidence)
@@ -86,8 +86,10 @@ class Window:
         warn = check.badness(limits.given[0])
         if self._samples[-1] >= warn:
             self.last_beyond = self.last
-        self._warn_passed = self._is_passed(self._warn_passed, warn)
-        self._crit_passed = limits.crit is not None and self._is_passed(self._crit_passed, check.badness(limits.crit))
+        is_over = check.is_fact and self._samples[-1] < warn
+        self._warn_passed = not is_over and self._is_passed(self._warn_passed, warn)
+        crit = check.badness(limits.crit) if limits.crit is not None and not is_over else None
+        self._crit_passed = crit is not None and self._is_passed(self._crit_passed, crit)
         self._suspect = max(self._samples) >= warn or (self._suspect and len(self._samples) < SAMPLES)
 
     def _is_passed(self, was_passed: bool, at: float) -> bool:

@@ -235,6 +235,8 @@ class SampleCheck(GradedCheck, frozen=True, kw_only=True):
     """Where that is, and when it counts."""
     when: Callable[[TopologyEntity], bool] = lambda _: True
     """Whether an entity of these kinds is judged at all, by its settings."""
+    is_fact: bool = False
+    """Whether the figure is no measure, but says that something is so or not: one sample ends what it found."""
 
     def value(self, pulse: Pulse) -> Reading:
         """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""

@@ -36,6 +36,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="pooler down",
         applies_to=_POOLER,
         figure=pgbouncer.UP,
+        is_fact=True,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",
         unit="{answer}",

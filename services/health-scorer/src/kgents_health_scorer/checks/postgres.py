@@ -44,6 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="PostgreSQL down",
         applies_to=_DATABASE,
         figure=figure.UP,
+        is_fact=True,
         reads=_up,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         worse="lower",

@@ -45,6 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         name="Redis down",
         applies_to=_DATABASE,
         figure=figure.UP,
+        is_fact=True,
         thresholds=Thresholds(crit=0.5, fatal=0.0),
         unit="{answer}",
         worse="lower",
