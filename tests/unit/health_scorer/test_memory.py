@@ -39,6 +39,18 @@ def test_a_pending_finding_names_the_sample_beyond_the_threshold_and_not_the_las
     assert alert.value == pytest.approx(0.99)
 
 
+def test_a_finding_that_waits_for_its_end_names_the_last_sample_beyond_the_threshold() -> None:
+    watch = Watch()
+    watch.entity(entity())
+    watch.memory(0.99, 0.99, 0.1, 0.1, start_s=0)
+    (reason,) = watch.published.health[POD].reasons
+    assert reason.value == pytest.approx(0.99)
+    watch.memory(0.1, start_s=40)
+    alert = watch.published.alerts[POD, "KG-101"]
+    assert alert.state == "resolved"
+    assert alert.value == pytest.approx(0.99)
+
+
 def test_a_restored_suspicion_lasts_until_it_has_all_its_samples() -> None:
     window = Window(0.9, is_suspect=True)
     seen = []

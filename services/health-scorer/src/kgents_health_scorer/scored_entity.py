@@ -360,7 +360,8 @@ class ScoredEntity:
         return max(found, key=lambda each: (not each.is_suspect, each.reason.severity), default=None)
 
     def _finding(self, check: SampleCheck, window: Window) -> Finding:
-        value, evidence = window.last_beyond if window.is_suspect else window.last
+        """What it finds, by the last sample beyond its threshold: better ones do not end it before they are three."""
+        value, evidence = window.last_beyond
         how_bad = score.severity(check, value)
         band = window.band or max(score.band_of(how_bad), Band.WARNING)
         reason = self._reason(check, value, score.within(band, how_bad), evidence)
