@@ -28,6 +28,7 @@ CACHE: Final = (
 DEBIAN: Final = {
     "/bin/busybox": "busybox-static",
     "dockerd": "docker.io",
+    "fish": "fish",
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "pgbouncer": "pgbouncer",
@@ -37,6 +38,7 @@ DEBIAN: Final = {
     "redis-cli": "redis-tools",
     "redis-sentinel": "redis-sentinel",
     "redis-server": "redis-server",
+    "zsh": "zsh",
 }
 """Program → the package it is in."""
 NPM: Final = {
