@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kgents_health_scorer import score
@@ -142,6 +142,7 @@ def test_score_is_between_0_and_1_and_critical_exactly_below_a_half(
 
 
 @given(st.lists(st.tuples(ratios | any_floats, ratios | any_floats), max_size=12))
+@example([(0.01, 0.01), (0.03, 0.03), (0.0, 0.01)])
 def test_worse_samples_never_raise_the_score(pairs: list[tuple[float, float]]) -> None:
     one, other = Judge(), Judge()
     for index, pair in enumerate(pairs):

@@ -360,10 +360,10 @@ class ScoredEntity:
         return max(found, key=lambda each: (not each.is_suspect, each.reason.severity), default=None)
 
     def _finding(self, check: SampleCheck, window: Window) -> Finding:
-        """What it finds, by the last sample beyond its threshold: better ones do not end it before they are three."""
+        """What it finds: the last sample beyond its threshold, as bad as the last one is within what is confirmed."""
         value, evidence = window.last_beyond
-        how_bad = score.severity(check, value)
-        band = window.band or max(score.band_of(how_bad), Band.WARNING)
+        band = window.band or max(score.band_of(score.severity(check, value)), Band.WARNING)
+        how_bad = score.severity(check, value if window.is_suspect else window.last[0])
         reason = self._reason(check, value, score.within(band, how_bad), evidence)
         return Finding(check, reason, is_suspect=window.is_suspect)
 
