@@ -107,7 +107,7 @@ class KubeApi(Cluster):
         if not with_certificate:
             return {"token": self.token}
         assert self._authority is not None
-        issued = self._authority.issue_cert(common_name="collector")
+        issued = self._authority.issue_cert("collector", common_name="collector")
         key, certificate = issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
         return {
             "client-certificate-data": base64.b64encode(certificate).decode(),
