@@ -18,13 +18,16 @@ STEPS = st.lists(
 )
 
 
+async def _on_poll() -> None: ...
+
+
 async def play(steps: list[tuple[str, str, int, int]], pauses: list[int], resync_interval_s: float) -> None:
     model, reported = Model(), list[str]()
     watch = Watch(
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=resync_interval_s,
-        on_poll=lambda: None,
+        on_poll=_on_poll,
         on_event=lambda event: reported.append(event.key),
     )
     async with running(watch.run()):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.unread import Unread, bounded, of_subjects, with_unread
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.unread import Unread, bounded, of_subjects
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = st.sampled_from(["", "a", "b", "c"])
@@ -40,17 +40,6 @@ def test_what_does_not_fit_becomes_the_smallest_that_is_common() -> None:
     ]
     assert bounded([Unread("pod", each, "x") for each in "abc"], 2) == [Unread("pod")]
     assert bounded([Unread(each, part="engine") for each in "abc"], 2) == [Unread(part="engine")]
-
-
-@given(published=st.lists(REFS, unique=True), read=st.lists(REFS, unique=True), scopes=st.lists(SCOPES, max_size=3))
-def test_only_what_is_unread_stays(published: list[Ref], read: list[Ref], scopes: list[Unread]) -> None:
-    old = [Entity(ref=ref, source="old") for ref in published]
-    new = [Entity(ref=ref, source="new") for ref in read]
-    found = {entity.ref: entity.source for entity in with_unread(new, old, scopes, "a")}
-    for ref in {*published, *read}:
-        is_unread = any(scope.covers(ref, "a") for scope in scopes)
-        expected = "new" if ref in read else "old" if is_unread else None
-        assert found.get(ref) == expected
 
 
 def test_a_scope_reads_as_a_name() -> None:

@@ -20,8 +20,8 @@ from kgents_collector_docker.answers import (
 from kgents_collector_docker.mapping import observe
 from kgents_collector_docker.mapping.scope import Scope
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.unread import with_unread
 from support.vocabulary import only_declared
+from support.with_unread import with_unread
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 STARTED = AT - timedelta(hours=1)

@@ -16,8 +16,8 @@ from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.pulse import ResourcePulse
-from kgents_shared.contract.unread import with_unread
 from support.vocabulary import declared
+from support.with_unread import with_unread
 
 DATA = Path(__file__).parents[1] / "data" / "collector_nats"
 AT = datetime(2026, 11, 21, 9, 40, tzinfo=UTC)

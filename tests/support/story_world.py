@@ -20,13 +20,14 @@ from kgents_shared.contract.health import Health
 from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, Heartbeat
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_shared.contract.unread import Unread, with_unread
+from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.view.attested import stale_health
 from kgents_topology_builder.config import Config as BuilderConfig
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.reducer import Reducer
 from support.health_inputs import Published
+from support.with_unread import with_unread
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 CLUSTER: Final = "c1"

@@ -11,12 +11,15 @@ from support.running import running
 from support.waiting import eventually
 
 
+async def _on_poll() -> None: ...
+
+
 def watch_of(model: Model, reported: list[EngineEvent] | None = None) -> Watch:
     return Watch(
         model,  # type: ignore[arg-type]
         FakeClock(),
         resync_interval_s=1e9,
-        on_poll=lambda: None,
+        on_poll=_on_poll,
         on_event=(reported if reported is not None else []).append,
     )
 

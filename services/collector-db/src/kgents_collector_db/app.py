@@ -34,7 +34,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(collector.run())
         watches = _Watches(context, collector, tasks)
         if context.config.discovery is None:
-            watches.replace(configured)
+            await watches.replace(configured)
         else:
             tasks.create_task(_follow(context, context.config.discovery, backends, configured, watches))
 
@@ -49,7 +49,7 @@ async def _follow(
     """Watch the configured databases and those that are marked on the stream now."""
     async with aclosing(discovered(context, config)) as news:
         async for marked in news:
-            watches.replace([*(backends.discovered(each, config) for each in marked), *configured])
+            await watches.replace([*(backends.discovered(each, config) for each in marked), *configured])
 
 
 class _Watches:
@@ -62,14 +62,16 @@ class _Watches:
         self._random = Random()  # noqa: S311 - it only spreads work over time
         self._running: dict[str, tuple[Watch[Any], asyncio.Task[None]]] = {}
 
-    def replace(self, backends: Iterable[Backend[Any]]) -> None:
+    async def replace(self, backends: Iterable[Backend[Any]]) -> None:
         """Watch exactly these; of two with one name, the later one. Watches with an unchanged target keep running."""
         desired = {backend.part: backend for backend in backends}
         for each, (watch, task) in list(self._running.items()):
             if each not in desired or desired[each].target != watch.target:
                 task.cancel()
                 del self._running[each]
-        self._collector.collect_only(list(desired), reason="not watched any more", if_none="no database is configured")
+        await self._collector.collect_only(
+            list(desired), reason="not watched any more", if_none="no database is configured"
+        )
         fresh = [backend for each, backend in desired.items() if each not in self._running]
         for number, backend in enumerate(fresh):
             self._collector.attest(backend.part, [Unread(reason=f"{backend.name}: not polled yet")])

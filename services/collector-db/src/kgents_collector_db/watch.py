@@ -99,7 +99,7 @@ class Watch(Generic[S]):
                 collector.part(part),
             )
             facts = self._backend.observe(self._last, sample, scope)
-            collector.publish(facts, part, faults=_joined(self.name, _faults(sample)), trace=trace)
+            await collector.publish(facts, part, faults=_joined(self.name, _faults(sample)), trace=trace)
         except Exception as error:  # noqa: BLE001 - a defect of this collector in one target must not stop the others
             _log.exception("collection_failed", target=self.name)
             failure = f"{self.name}: this collector failed: {type(error).__name__}; see its log"

@@ -44,7 +44,7 @@ async def run(context: Context[Config]) -> None:
     is_alone = len(names) == 1
     collector = Collector(context, part_of=lambda entity: part_name(owner(entity, names), is_alone=is_alone))
     await collector.load()
-    collector.collect_only([part_name(name, is_alone=is_alone) for name in names])
+    await collector.collect_only([part_name(name, is_alone=is_alone) for name in names])
     async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
         for config in context.config.engines:
@@ -77,6 +77,7 @@ class _Engine:
         self._unread: dict[str, str] = {}
         self._containers: dict[str, Ref] = {}
         self._early: deque[EngineEvent] = deque(maxlen=EARLY_MAX)
+        self._publishing = asyncio.Lock()
 
     async def measure(self) -> None:
         """Measure the containers every `poll_interval_s`, for as long as the engine is reachable."""
@@ -93,7 +94,7 @@ class _Engine:
                     self._silent, self._without_figures = dict(meter.silent), meter.without_figures
                     self._publish_pulses(round_, _effort(last, (started_s, round_)), interval_s)
                     last = started_s, round_
-                    self._on_poll()  # a crash loop ends by time alone, without an event
+                    await self._on_poll()  # a crash loop ends by time alone, without an event
                 await clock.sleep(max(0.0, interval_s - (clock.monotonic_s() - started_s)))
 
     def _publish_pulses(self, round_: Round, effort: Effort | None, interval_s: float) -> None:
@@ -119,7 +120,11 @@ class _Engine:
         newest = [self._newest.get(id_) for id_ in running]
         self._collector.publish_pulse(of_engine(newest, inventory, effort, scope, interval_s=interval_s))
 
-    def _on_poll(self) -> None:
+    async def _on_poll(self) -> None:
+        async with self._publishing:  # a later poll is published later
+            await self._publish_state()
+
+    async def _publish_state(self) -> None:
         inventory, part = self.watch.inventory, self._part
         if inventory is None or not self.watch.is_seen:
             self._collector.attest(part, [Unread(reason=self.watch.fault)])
@@ -128,13 +133,13 @@ class _Engine:
         inventory = structs.replace(inventory, unknown=silent | inventory.unknown)
         scope = self._scope()
         facts = observe(inventory, scope, self._collector.part(part).values())
-        count = self._without_figures
-        faults = [f"{self._client.where} gives no statistics of {count} of its containers"] if count else []
-        self._collector.publish(facts, part, faults=faults)
-        self._log_unread(facts.unread)
         self._containers = {each.id: ref_of(each, scope) for each in inventory.containers.values()}
         while self._early:
             self._publish_event(self._early.popleft())
+        count = self._without_figures
+        faults = [f"{self._client.where} gives no statistics of {count} of its containers"] if count else []
+        await self._collector.publish(facts, part, faults=faults)
+        self._log_unread(facts.unread)
 
     def _log_unread(self, unread: Sequence[Unread]) -> None:
         """One line when a scope can no longer be read, and one when it can again."""

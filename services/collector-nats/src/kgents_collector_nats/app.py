@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context[Config]) -> None:
     """Watch for as long as this instance holds the lease."""
-    collector = Collector(context)
+    collector = Collector(context, part_of=lambda _: "")
     await collector.load()
     system = _System(context, collector)
     name = f"{context.service.name}/{context.common.instance}"
@@ -70,7 +70,7 @@ class _System:
                     published=self.collector.part(),
                     traffic_since=window if is_over else None,
                 )
-                self.collector.publish(facts, trace=trace)
+                await self.collector.publish(facts, trace=trace)
             window = current if is_over or window is None else window
             previous = current
             elapsed_s = self.context.clock.monotonic_s() - started_s

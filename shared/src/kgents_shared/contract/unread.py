@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
-from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.subjects import is_hashed, unescape
 from kgents_shared.contract.wire import Time, Wire
 
@@ -79,21 +79,6 @@ class Unread(Wire, frozen=True):
             and self.name in ("", ref.name)
             and self.part in ("", part)
         )
-
-
-def with_unread(
-    entities: Iterable[Entity], published: Iterable[Entity], unread: Sequence[Unread], part: str = ""
-) -> list[Entity]:
-    """What was read, and the published entities that could not be read."""
-    found = list(entities)
-    if unread:
-        known = {entity.ref for entity in found}
-        found += [
-            each
-            for each in published
-            if each.ref not in known and any(scope.covers(each.ref, part) for scope in unread)
-        ]
-    return found
 
 
 def of_subjects(failures: Mapping[str, str]) -> list[Unread]:

@@ -6,12 +6,12 @@ could not be read stays as published, is named in the heartbeat, and makes it `d
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final
 
 from msgspec import structs
 
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
@@ -19,7 +19,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.sentence import of_entity, of_pulse
-from kgents_shared.contract.unread import Unread, bounded, with_unread
+from kgents_shared.contract.unread import Unread, bounded
 from kgents_shared.contract.wire import REMOVE, Time
 from kgents_shared.runtime.service import Context
 
@@ -32,8 +32,8 @@ Trace = dict[str, str]
 class Collector:
     """What one collector publishes. Call `load` first; `run` must be running."""
 
-    def __init__(self, context: Context[Any], *, part_of: Callable[[Entity], str] = lambda _: "") -> None:
-        """`part_of` returns the part of a published entity, also before that part was read for the first time."""
+    def __init__(self, context: Context[Any], *, part_of: Callable[[Entity], str] | None = None) -> None:
+        """`part_of` returns the part of a published entity; None: entities are put and removed one at a time."""
         self._context = context
         self._source = context.service.source
         self._part_of = part_of
@@ -49,10 +49,18 @@ class Collector:
         self._unread: dict[str, Sequence[Unread]] = {}
         self._faults: dict[str, Sequence[str]] = {}
         self._since: dict[Unread, Time] = {}
+        self._parts: dict[str, dict[Ref, Entity]] = {}
 
     async def load(self) -> None:
         """Read what is published."""
         await self.entities.load(now_ns=self._context.now_ns())
+        if self._part_of is None:
+            return
+        time_slice = TimeSlice()
+        for row in self.entities.rows.values():
+            message = row.message
+            self._parts.setdefault(self._part_of(message), {})[message.ref] = message
+            await time_slice.checkpoint()
 
     async def run(self) -> None:
         """Publish what differs, as fast as the server accepts it. Never returns.
@@ -102,57 +110,72 @@ class Collector:
         """The parts with published entities."""
         return self._parts.keys()
 
-    def publish(self, facts: Facts, part: str = "", *, faults: Sequence[str] = (), trace: Trace | None = None) -> None:
+    async def publish(
+        self, facts: Facts, part: str = "", *, faults: Sequence[str] = (), trace: Trace | None = None
+    ) -> None:
         """Replace the entities of a part, publish its pulses and events, and attest it except for what is unread.
+
+        Other tasks run in between. One that is cancelled leaves the part partly replaced; the next one completes it.
 
         Args:
             facts: what was read.
-            part: its name, which every entity without a part gets.
+            part: its name, which every entity without a part gets. Only one call at a time publishes it.
             faults: as for `attest`.
             trace: headers of the messages.
         """
-        before = self.part(part)
+        time_slice = TimeSlice()
         unread = _of(part, facts.unread)
-        read = with_unread(facts.entities, before.values(), unread, part)
-        entities = {each.ref: each if each.part else structs.replace(each, part=part) for each in read}
-        for ref, entity in entities.items():
-            if ref not in before:
-                self._take_over(ref)
-            self.put(entity, trace=trace)
-        for ref, entity in before.items():
-            if ref not in entities:
-                self.remove(entity, trace=trace)
-        self._parts[part] = entities
+        read: dict[Ref, Entity] = {}
+        for entity in facts.entities:  # the last one counts, if one is there twice
+            read[entity.ref] = entity
+            await time_slice.checkpoint()
+        before = self._parts.setdefault(part, {})
+        published = list(before.items())
+        for ref, entity in read.items():
+            self._put_into(part, ref, entity, trace)
+            await time_slice.checkpoint()
+        for ref, entity in published:
+            if ref not in read and ref in before:
+                if any(scope.covers(ref, part) for scope in unread):
+                    self._put_into(part, ref, entity, trace)
+                else:
+                    self.remove(before.pop(ref), trace=trace)
+            await time_slice.checkpoint()
         for pulse in facts.pulses:
             self.publish_pulse(pulse, trace=trace)
+            await time_slice.checkpoint()
         for event in facts.events:
             self.publish_event(event, trace=trace)
+            await time_slice.checkpoint()
         self.attest(part, unread, faults)
 
-    def collect_only(self, parts: Collection[str], *, reason: str = "deleted", if_none: str = "") -> None:
+    async def collect_only(self, parts: Collection[str], *, reason: str = "deleted", if_none: str = "") -> None:
         """Remove the entities of all other parts. The collector is in sync when it attests all of these.
 
         Args:
-            parts: what is collected now.
+            parts: what is collected now; no other one is being published.
             reason: why the others are gone.
             if_none: the heartbeat's reason if there is no part.
         """
+        time_slice = TimeSlice()
         for part in self._parts.keys() - set(parts):
-            for entity in self._parts.pop(part).values():
+            while self._parts[part]:
+                _, entity = self._parts[part].popitem()
                 self.remove(entity, reason)
+                await time_slice.checkpoint()
+            del self._parts[part]
         self._expected, self._if_no_part = parts, if_none
         for attested in (self._unread, self._faults):
             for part in attested.keys() - set(parts):
                 del attested[part]
         self._set_status()
 
-    @cached_property
-    def _parts(self) -> dict[str, dict[Ref, Entity]]:
-        """Built when first used: a collector that watches single entities never needs it."""
-        parts: dict[str, dict[Ref, Entity]] = {}
-        for row in self.entities.rows.values():
-            parts.setdefault(self._part_of(row.message), {})[row.message.ref] = row.message
-        return parts
+    def _put_into(self, part: str, ref: Ref, entity: Entity, trace: Trace | None) -> None:
+        entities = self._parts[part]
+        if ref not in entities:
+            self._take_over(ref)
+        entities[ref] = entity if entity.part else structs.replace(entity, part=part)
+        self.put(entities[ref], trace=trace)
 
     def _take_over(self, ref: Ref) -> None:
         """Move an entity to a part, so that its former part no longer removes it."""

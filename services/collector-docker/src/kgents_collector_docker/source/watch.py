@@ -7,7 +7,7 @@ everything, and none is older than `resync_interval_s`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -87,10 +87,10 @@ class Watch:
         clock: Clock,
         *,
         resync_interval_s: float,
-        on_poll: Callable[[], None],
+        on_poll: Callable[[], Awaitable[None]],
         on_event: Callable[[EngineEvent], None],
     ) -> None:
-        """`on_poll` is called whenever `inventory` or `fault` is new, `on_event` once for each event."""
+        """`on_poll` is awaited whenever `inventory` or `fault` is new, `on_event` once for each event."""
         self.inventory: Inventory | None = None
         """None: not read yet."""
         self.fault = ""
@@ -138,7 +138,7 @@ class Watch:
                 if self.fault != str(fault):
                     _log.warning("engine_unreachable", reason=str(fault))
                 self.fault, self.is_seen = str(fault), False
-                self._on_poll()
+                await self._on_poll()
                 await self._client.close()
                 await self._clock.sleep(self._retry_s)
                 self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
@@ -152,7 +152,7 @@ class Watch:
             listening = [tasks.create_task(self._listen(events)), tasks.create_task(self._probe())]
             reads = Reads(self._client, tasks, self._faults, on_late=self._wake)
             listening.append(tasks.create_task(self._retry()))
-            self._show(await self._read_all(reads))
+            await self._show(await self._read_all(reads))
             await self._apply(reads)
             reads.cancel()
             for task in listening:
@@ -212,13 +212,13 @@ class Watch:
             rest_s = read_at_s + SPACING_S - self._clock.monotonic_s()
             await self._clock.sleep(max(SETTLE_S, rest_s))
             marks, self._marks = self._marks, _Marks()
-            self._show(await self._read_again(reads, self.inventory or NOTHING, marks))
+            await self._show(await self._read_again(reads, self.inventory or NOTHING, marks))
             read_at_s = self._clock.monotonic_s()
 
-    def _show(self, inventory: Inventory) -> None:
+    async def _show(self, inventory: Inventory) -> None:
         inventory = structs.replace(inventory, ends=self._ends.known)
         self.inventory, self.fault, self.is_seen = inventory, inventory.fault, True
-        self._on_poll()
+        await self._on_poll()
 
     # Reading
 
