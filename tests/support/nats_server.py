@@ -37,8 +37,18 @@ class NatsServer(OwnProcess):
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there, stopped in its tracks or not."""
+        return self._process is not None
+
     async def start(self) -> None:
         """Start, or start again on the same ports with the same data."""
+        await self.launch()
+        await self.ready()
+
+    async def launch(self) -> None:
+        """Start without waiting: a node of a cluster is ready only when others are there."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "nats.conf").write_text(self._render())
         self.log.write_text("")
@@ -47,6 +57,10 @@ class NatsServer(OwnProcess):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    async def ready(self) -> None:
+        """Wait until it accepts clients."""
+        assert self._process is not None
         await until_ready(self._process, lambda: "Server is ready" in self.log.read_text(), self.log)
 
     def _render(self) -> str:

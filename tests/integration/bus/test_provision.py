@@ -261,7 +261,7 @@ async def test_a_foreign_stream_on_our_subjects_is_named(bus: Bus) -> None:
 
 async def test_more_replicas_than_servers(bus: Bus) -> None:
     session = await bus.session()
-    with pytest.raises(ProvisionError, match=r"cannot create KGENTS_ENTITY.*\(10074\); use 1 replica"):
+    with pytest.raises(ProvisionError, match=r"cannot create KGENTS_ENTITY.*\(10074\); set streams.replicas to 1"):
         await provision(session, replicas=3)
 
 

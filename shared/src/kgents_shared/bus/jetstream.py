@@ -72,6 +72,33 @@ class StreamState(msgspec.Struct):
         return self.last_seq == seq or (self.first_seq <= seq + 1 and self.num_deleted == 0)
 
 
+class Replica(msgspec.Struct):
+    """A copy of a stream, as its leader sees it; without a leader, as any server does."""
+
+    name: str
+    """The server's name."""
+    current: bool = False
+    offline: bool = False
+    active: int = 0
+    """Nanoseconds since the leader last heard from it."""
+    lag: int = 0
+    """Messages by which it is behind."""
+
+    @property
+    def seen_s(self) -> float:
+        """Seconds since the leader last heard from it."""
+        return self.active / 1e9
+
+
+class Placement(msgspec.Struct):
+    """Which servers of a cluster hold a stream."""
+
+    leader: str = ""
+    """Empty while there is none: nothing can be read or written then."""
+    replicas: list[Replica] = []
+    """The other copies; without a leader, all."""
+
+
 class StreamInfo(msgspec.Struct):
     """A stream as the server describes it."""
 
@@ -81,6 +108,8 @@ class StreamInfo(msgspec.Struct):
     state: StreamState
     ts: datetime
     """The server's clock when it answered."""
+    cluster: Placement | None = None
+    """None on a single server."""
 
     @property
     def created_at(self) -> datetime:

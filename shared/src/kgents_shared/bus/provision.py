@@ -35,11 +35,14 @@ _LIMIT_FLAGS: Final = {
     "max_msgs_per_subject": "--max-msgs-per-subject",
 }
 
+REPLICAS: Final = 3
+"""On a cluster, where nothing else is configured: any one server may be lost."""
+
 _NO_ANSWER: Final = 0  # no one listens on the API's subjects
 _NO_JETSTREAM: Final = frozenset({_NO_ANSWER, 10039, 10076})
 _ADVICE: Final = {
-    10005: "use at most as many replicas as there are servers with JetStream",
-    10074: "use 1 replica, or a cluster of servers",
+    10005: "set streams.replicas to at most the number of servers with JetStream that run",
+    10074: "set streams.replicas to 1, or make the servers a cluster",
     10023: "give the server more storage, or the streams a smaller max_bytes",
     10047: "max_bytes is reserved up front: raise the server's max_file_store, or lower the streams' max_bytes",
     10002: "raise the account's storage limit, or lower the streams' max_bytes",
@@ -167,7 +170,7 @@ async def _require_jetstream(session: Session) -> None:
 
 async def _step(session: Session, stream: Stream) -> Step:
     found = await _find(session, stream.name)
-    wanted = _config(stream)
+    wanted = _config(stream) | {"num_replicas": _replicas(session, stream, found)}
     if found is None:
         if rival := await _rival(session, stream):
             return Refuse(stream.name, rival)
@@ -181,6 +184,14 @@ async def _step(session: Session, stream: Stream) -> Step:
     return Update(stream.name, changes, {**found.config, **{change.field: change.new for change in changes}})
 
 
+def _replicas(session: Session, stream: Stream, found: StreamInfo | None) -> int:
+    """As configured; else what the cluster allows, and no fewer than there are: a server may just be away."""
+    if stream.replicas != "auto":
+        return stream.replicas
+    possible = REPLICAS if session.cluster_size == 0 or session.cluster_size >= REPLICAS else 1
+    return max(possible, found.config["num_replicas"] if found is not None else 1)
+
+
 def _config(stream: Stream) -> dict[str, Any]:
     """The fields of a stream's configuration that are ours to decide, in JetStream's names and units."""
     return {
@@ -190,7 +201,6 @@ def _config(stream: Stream) -> dict[str, Any]:
         "retention": "limits",
         "discard": "old",
         "compression": "s2",
-        "num_replicas": stream.replicas,
         "max_msgs_per_subject": stream.max_msgs_per_subject,
         "max_age": stream.max_age_s * _NS,
         "max_bytes": stream.max_bytes,

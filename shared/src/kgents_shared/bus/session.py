@@ -87,6 +87,11 @@ class Session:
         return self._client.server_name
 
     @property
+    def cluster_size(self) -> int:
+        """Servers of the cluster that accept clients: 1 outside a cluster, 0 if its servers advertise none."""
+        return self._client.cluster_size
+
+    @property
     def max_payload_bytes(self) -> int:
         """The largest message that this server takes."""
         return self._client.max_payload

@@ -45,6 +45,13 @@ class Wire(Client):
         return str(self._server_info.get("server_name", ""))
 
     @property
+    def cluster_size(self) -> int:
+        """Servers of the cluster that accept clients, this one included: 1 outside a cluster, 0 if it does not say."""
+        if not self._server_info.get("cluster"):
+            return 1
+        return len(self._server_info.get("connect_urls") or ())
+
+    @property
     def has_dead_task(self) -> bool:
         """Whether a nats-py task has stopped reading or writing: it catches all errors there silently."""
         return any(task is not None and task.done() for task in (self._reading_task, self._flusher_task))

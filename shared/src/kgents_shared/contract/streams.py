@@ -1,6 +1,6 @@
 """The JetStream streams, as data. `kgents provision` makes the server match them."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -17,8 +17,8 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may choose about the streams."""
 
-    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
-    """1 on a single server; 3 on a cluster."""
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | Literal["auto"] = "auto"
+    """Servers that hold a copy. auto: 3 where NATS is a cluster of three servers or more, else 1; it lowers none."""
     history: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
     """Messages kept for each subject of topology, health and alert: how far back `--at` reaches."""
     pulse_max_age_s: Positive = 3_600
@@ -37,7 +37,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     signal: str
     description: str
-    replicas: int
+    replicas: int | Literal["auto"]
     max_msgs_per_subject: int = -1
     max_age_s: int = 0
     """0: messages never age out."""

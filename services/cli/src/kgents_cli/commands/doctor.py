@@ -8,7 +8,7 @@ from typing import Final
 import click
 import msgspec
 
-from kgents_cli import snapshot
+from kgents_cli import replication, snapshot
 from kgents_cli.connection import connected
 from kgents_cli.discovery import detect, useful
 from kgents_cli.installed import service_names
@@ -17,7 +17,8 @@ from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
 from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.jetstream import Placement, find_stream, stream_info
+from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, READY_STATES, Heartbeat
@@ -90,6 +91,8 @@ async def _nats(
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
+    for fault in replication.faults(await _placements(session)):
+        yield Verdict(False, _shortened(fault))
     plan = await provision.plan(session, streams(common.streams))
     for verdict in stream_verdicts(plan.steps):
         yield verdict
@@ -101,6 +104,12 @@ async def _nats(
         ages_s = {subject: (server_ns - each.time_ns) / _NS_PER_S for subject, each in found.items()}
         for verdict in services(snapshot.decoded(codec.META, found), ages_s, expected):
             yield verdict
+
+
+async def _placements(session: Session) -> dict[str, Placement]:
+    """Of each stream that a cluster holds."""
+    infos = {name: await find_stream(session, name) for name in NAME_BY_SIGNAL.values()}
+    return {name: info.cluster for name, info in infos.items() if info is not None and info.cluster is not None}
 
 
 def stream_verdicts(steps: Sequence[provision.Step]) -> Iterator[Verdict]:
