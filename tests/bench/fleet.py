@@ -20,8 +20,13 @@ ENTITY_FILTER: Final = subjects.pattern("entity", cluster=CLUSTER, source=SOURCE
 
 def fleet(count: int) -> list[Entity]:
     """So many entities: pods and their peers, the peers first."""
-    peers = 2 * max(1, count // (PODS_PER_PEER + 2))
+    peers = peers_of(count)
     return [*_peers(peers // 2), *(pod(number, peers // 2) for number in range(count - peers))]
+
+
+def peers_of(count: int) -> int:
+    """How many of so many entities are nodes and services, half of them each."""
+    return 2 * max(1, count // (PODS_PER_PEER + 2))
 
 
 def pod(number: int, peers: int, version: int = 0) -> Entity:

@@ -1,8 +1,10 @@
 """Latency: entity change → topology message at a core subscriber, at a steady rate, builder and bare relay in turn."""
 
 import asyncio
+import itertools
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -15,17 +17,17 @@ from bench.figures import Figure
 from bench.fleet import ENTITY_PREFIX, TOPOLOGY_PREFIX
 from bench.relay import Station, changes, open_station
 from bench.run import Run
+from bench.site import Messages
 
 RATE: Final = 200
 """Changes a second, at each of the two."""
-COUNT: Final = 2_000
-"""Entities; each pod changes every ten seconds."""
 SECONDS: Final = 20
+QUICK_S: Final = 3
 GRACE_S: Final = 5.0
 """After that a message that did not arrive never will."""
 
 
-class _Probe:
+class Probe:
     """Sends changes to one station and takes the time until they come out."""
 
     def __init__(self, client: Client) -> None:
@@ -57,33 +59,46 @@ class _Probe:
 
 
 async def bench(run: Run) -> None:
-    async with AsyncExitStack() as stack:
-        stations = [await open_station(run, stack, "builder", COUNT)]
-        if not run.profile:
-            stations.append(await open_station(run, stack, "relay", COUNT))
-        probes = [await _probe(station) for station in stations]
-        run.progress(f"{RATE} changes a second for {SECONDS} s")
-        await _drive(probes)
+    for size in run.sizes:
+        async with AsyncExitStack() as stack:
+            await _measure(run, stack, size)
+
+
+async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
+    stations = [await open_station(run, stack, "builder", size)]
+    if not run.profile:
+        stations.append(await open_station(run, stack, "relay", size))
+    seconds = QUICK_S if run.is_quick else SECONDS
+    run.progress(f"{size:,} entities: {RATE} changes a second for {seconds} s")
+    probes = await drive(stations, _changes(size, RATE * seconds), RATE)
     if run.profile:
         return
-    report = partial(Figure, bench=run.name, unit="ms")
+    report = partial(Figure, bench=run.name, size=size, unit="ms")
     ours, bare = (percentiles(probe.seconds) for probe in probes)
     run.report(report(name="builder, p50", ours=ours[50], bare=bare[50]))
-    run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.5))
+    run.report(report(name="builder, p99", ours=ours[99], bare=bare[99], at_most=1.3))
 
 
-async def _probe(station: Station) -> _Probe:
-    probe = _Probe(await connect(station.site.url))
-    await probe.open()
-    return probe
+def _changes(size: int, count: int) -> Messages:
+    """One pod after the other, again from the first when all have changed."""
+    found: list[tuple[str, bytes]] = []
+    for version in itertools.count(1):
+        found += changes(size, version)
+        if len(found) >= count:
+            return found[:count]
+    raise AssertionError
 
 
-async def _drive(probes: list[_Probe]) -> None:
-    """Send each change to every station, one half of the interval apart, so that all meet the same disturbances."""
+async def drive(stations: Sequence[Station], messages: Messages, rate: float) -> list[Probe]:
+    """Send each message to every station, at this rate, and wait until all have come out.
+
+    The stations take turns, so that all meet the same disturbances.
+    """
+    probes = [Probe(await connect(station.site.url)) for station in stations]
+    for probe in probes:
+        await probe.open()
     loop = asyncio.get_running_loop()
-    rounds = [changes(COUNT, version) for version in range(1, 2 + RATE * SECONDS // COUNT * 2)]
-    messages = [message for messages in rounds for message in messages][: RATE * SECONDS]
-    start, step_s = loop.time(), 1 / RATE / len(probes)
+    start, step_s = loop.time(), 1 / rate / len(probes)
     for number, (subject, payload) in enumerate(messages):
         for offset, probe in enumerate(probes):
             due = start + (number * len(probes) + offset) * step_s
@@ -91,6 +106,7 @@ async def _drive(probes: list[_Probe]) -> None:
             await probe.send(subject, payload)
     for probe in probes:
         await probe.finish()
+    return probes
 
 
 def percentiles(seconds: list[float]) -> dict[int, float]:

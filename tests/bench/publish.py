@@ -109,8 +109,9 @@ async def _measure(run: Run, ways: _Ways) -> dict[str, list[Took]]:
         "bare log": (ways.bare, "event", "bare"),
     }
     found: dict[str, list[Took]] = defaultdict(list)
-    for round_ in range(ROUNDS + 1):
-        run.progress(f"round {round_} of {ROUNDS}" + (" (not counted)" if round_ == 0 else ""))
+    rounds = run.rounds(ROUNDS)
+    for round_ in range(rounds + 1):
+        run.progress(f"round {round_} of {rounds}" + (" (not counted)" if round_ == 0 else ""))
         for name, (way, signal, source) in plan.items():
             ways.prepare(round_, signal, source)
             result = await took(way)

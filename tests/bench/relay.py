@@ -1,21 +1,22 @@
 """Throughput: topology-builder (entity in, topology out) against a bare relay (message in, the same message out).
 
-Both run as processes, each on a server of its own, in turn. A round changes every pod once, all at once: no change
-can replace another, so as many messages have to come out as went in.
+Both run as processes, each on a server of its own, in turn. A round changes pods once, all at once: no change can
+replace another, so as many messages have to come out as went in.
 """
 
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 from bench.figures import Figure
-from bench.fleet import fleet, message, pod
+from bench.fleet import fleet, message, peers_of, pod
 from bench.run import Run, Took, median_cpu_s, median_wall_s
 from bench.site import Messages, Site, Worker, open_site, worker
 from support.truth import in_sync, last_seq
 
-COUNT: Final = 10_000
-"""Entities; the pods among them change in every round."""
+CHANGED_MAX: Final = 10_000
+"""Pods that change in one round, at most."""
 ROUNDS: Final = 7
 
 
@@ -38,7 +39,7 @@ class Station:
 async def open_station(run: Run, stack: AsyncExitStack, role: str, count: int) -> Station:
     """A server that holds so many entities, and a relay that has passed all of them on."""
     run.progress(f"{role}: a server with {count:,} entities, and a process that relays them")
-    site = await stack.enter_async_context(open_site(run.directory, role))
+    site = await stack.enter_async_context(open_site(run.directory, f"{role}-{count}"))
     await site.flood([message(entity) for entity in fleet(count)])
     process = await stack.enter_async_context(worker(role, site.url, profile=run.profile))
     if role == "builder":
@@ -49,47 +50,38 @@ async def open_station(run: Run, stack: AsyncExitStack, role: str, count: int) -
     return Station(site, process)
 
 
-def changes(count: int, version: int) -> Messages:
-    """Every pod of a fleet, changed."""
-    pods = [entity for entity in fleet(count) if entity.ref.kind == "pod"]
-    return [message(pod(number, (count - len(pods)) // 2, version)) for number in range(len(pods))]
+def changes(count: int, version: int, most: int = CHANGED_MAX) -> Messages:
+    """The pods of a fleet, changed."""
+    peers = peers_of(count)
+    return [message(pod(number, peers // 2, version)) for number in range(min(most, count - peers))]
 
 
 async def bench(run: Run) -> None:
-    async with AsyncExitStack() as stack:
-        ours = await open_station(run, stack, "builder", COUNT)
-        if run.profile:
-            for round_ in range(1, 4):
-                run.progress(f"round {round_} of 3 under the profiler")
-                await ours.pass_on(changes(COUNT, round_))
-            return
-        bare = await open_station(run, stack, "relay", COUNT)
-        found: dict[Station, list[Took]] = {ours: [], bare: []}
-        pods = 0
-        for round_ in range(ROUNDS + 1):
-            run.progress(f"round {round_} of {ROUNDS}" + (" (not counted)" if round_ == 0 else ""))
-            messages = changes(COUNT, round_ + 1)
-            pods = len(messages)
-            for station, rounds in found.items():
-                took = await station.pass_on(messages)
-                if round_:
-                    rounds.append(took)
-    run.report(
-        Figure(
-            bench=run.name,
-            name="builder, updates/s",
-            ours=pods / median_wall_s(found[ours]),
-            bare=pods / median_wall_s(found[bare]),
-            unit="/s",
-            at_least=0.6,
-        )
-    )
-    run.report(
-        Figure(
-            bench=run.name,
-            name="builder, CPU an update",
-            ours=median_cpu_s(found[ours]) / pods * 1e6,
-            bare=median_cpu_s(found[bare]) / pods * 1e6,
-            unit="µs",
-        )
-    )
+    for size in run.sizes:
+        async with AsyncExitStack() as stack:
+            await _measure(run, stack, size)
+
+
+async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
+    ours = await open_station(run, stack, "builder", size)
+    if run.profile:
+        for round_ in range(1, 4):
+            run.progress(f"round {round_} of 3 under the profiler")
+            await ours.pass_on(changes(size, round_))
+        return
+    bare = await open_station(run, stack, "relay", size)
+    found: dict[Station, list[Took]] = {ours: [], bare: []}
+    pods = len(changes(size, 0))
+    rounds = run.rounds(ROUNDS)
+    for round_ in range(rounds + 1):
+        run.progress(f"{size:,} entities: round {round_} of {rounds}" + (" (not counted)" if round_ == 0 else ""))
+        messages = changes(size, round_ + 1)
+        for station, results in found.items():
+            result = await station.pass_on(messages)
+            if round_:
+                results.append(result)
+    report = partial(Figure, bench=run.name, size=size)
+    wall_s, bare_wall_s = (median_wall_s(found[each]) / pods for each in (ours, bare))
+    cpu_s, bare_cpu_s = (median_cpu_s(found[each]) / pods for each in (ours, bare))
+    run.report(report(name="builder, updates/s", ours=1 / wall_s, bare=1 / bare_wall_s, unit="/s", at_least=0.6))
+    run.report(report(name="builder, CPU an update", ours=cpu_s * 1e6, bare=bare_cpu_s * 1e6, unit="µs", at_most=3))

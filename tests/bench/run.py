@@ -6,10 +6,16 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from bench.figures import Figure
+
+SIZES: Final = (1_000, 10_000, 100_000)
+"""Entities at which a benchmark measures, so that its figures make a curve."""
+QUICK_SIZES: Final = (1_000,)
+QUICK_ROUNDS: Final = 2
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -20,6 +26,14 @@ class Run(msgspec.Struct, frozen=True):
     report: Callable[[Figure], None]
     profile: Path | None = None
     """Where to write a profile of our side; then nothing else is measured."""
+    sizes: tuple[int, ...] = SIZES
+    """Entities to load, one measurement after the other."""
+    is_quick: bool = False
+    """Only to see that it runs: its figures mean little."""
+
+    def rounds(self, usual: int) -> int:
+        """How often to measure."""
+        return min(usual, QUICK_ROUNDS) if self.is_quick else usual
 
     def progress(self, text: str) -> None:
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)

@@ -117,6 +117,11 @@ class Worker:
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
+    def send_signal(self, number: int) -> None:
+        """Stop it, or let it go on."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
     def peak_rss_bytes(self) -> int:
         """The most memory that it ever held."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()

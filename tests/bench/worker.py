@@ -21,6 +21,7 @@ import msgspec
 import uvloop
 from nats.aio.msg import Msg
 
+import kgents
 from bench import bare, cluster
 from bench.fleet import CLUSTER
 from kgents_collector_k8s import app as collector_k8s_app
@@ -190,6 +191,23 @@ def keep_view(url: str) -> None:
     _measure(load)
 
 
+def keep_library(url: str, size: str) -> None:
+    """Read the topology as a program does that uses the public library."""
+
+    async def read(clock: "_Clock") -> int:
+        clock.start()
+        async with kgents.connect(url) as client:
+            found = 0
+            async for _ in client.topology():
+                found += 1
+                if found == int(size):
+                    break
+            clock.stop()
+            return found
+
+    _measure(read)
+
+
 def cold_start(url: str) -> None:
     """topology-builder's `run` from its first read until it is in sync. It holds no lease, so it must not publish."""
     _measure(lambda clock: _cold_start(url, clock))
@@ -277,6 +295,7 @@ ROLES: dict[str, Callable[..., None]] = {
     "keep-dicts": keep_dicts,
     "keep-table": keep_table,
     "keep-view": keep_view,
+    "keep-library": keep_library,
     "cold-start": cold_start,
 }
 
