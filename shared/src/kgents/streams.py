@@ -138,7 +138,7 @@ class LogStream(Generic[T]):
     def _messages(self, batch: Batch) -> Iterator[T]:
         for each in batch.deliveries:
             try:
-                yield self._codec.decode(each.payload)
+                yield self._codec.decode(each.payload, subject=each.subject)
             except MalformedMessageError as error:
                 _log.warning("malformed_message", subject=each.subject, error=str(error))
 

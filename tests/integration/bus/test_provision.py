@@ -124,8 +124,8 @@ async def test_streams_of_an_earlier_version_learn_to_refuse_roll_ups(bus: Bus) 
 
     await provision(session)
 
-    refused = {stream.name for stream in streams(StreamsConfig()) if not await allows_rollup(session, stream.name)}
-    assert refused == {"KGENTS_ENTITY", "KGENTS_PULSE", "KGENTS_EVENT", "KGENTS_TOPOLOGY", "KGENTS_HEALTH"}
+    allowed = {stream.name for stream in streams(StreamsConfig()) if await allows_rollup(session, stream.name)}
+    assert allowed == {"KGENTS_META"}
     assert (await subject_counts(session, "KGENTS_ENTITY", [">"])) == {ENTITY: 1}
     assert not (await plan(session, streams(StreamsConfig()))).has_changes
 
@@ -159,6 +159,7 @@ ONE_OF_EACH = {
     "KGENTS_EVENT": "kgents.event.test.k8s.pod.shop.cart",
     "KGENTS_TOPOLOGY": "kgents.topology.test.pod.shop.cart",
     "KGENTS_HEALTH": "kgents.health.test.pod.shop.cart",
+    "KGENTS_ALERT": "kgents.alert.test.pod.shop.cart.KG-101",
 }
 
 

@@ -4,14 +4,13 @@ import asyncio
 
 import pytest
 
-from kgents_shared.bus import state_audit, tombstones
+from kgents_shared.bus import state_audit, state_table, tombstones
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
-from kgents_shared.contract.alert import Alert
-from kgents_shared.contract.codec import ALERT, ENTITY, TOPOLOGY, encode
+from kgents_shared.contract.codec import ENTITY, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.contract.topology import TopologyEntity
@@ -80,19 +79,6 @@ async def test_an_entity_that_comes_back_after_its_removal_is_published(writer: 
 
     assert publisher.stored == 3
     assert writer.rows[subject_of(A)].message == A
-
-
-async def test_a_row_that_the_server_dropped_in_time_is_published_again(
-    writer: Table, publisher: Publisher, bus: Bus
-) -> None:
-    writer.put(subject_of(A), A, ttl_s=1)
-    await flushed(writer)
-    await asyncio.sleep(2.5)
-
-    writer.put(subject_of(A), make_entity("a", status="failed"))
-    await flushed(writer)
-
-    assert writer.rows[subject_of(A)].message.status == "failed"
 
 
 async def test_true_and_one_are_different_values(writer: Table, publisher: Publisher) -> None:
@@ -249,9 +235,11 @@ async def test_a_newest_message_that_ends_by_itself_is_no_foreign_write(
     writer: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_table, "REMOVAL_TTL_S", 1)
     writer.put(subject_of(make_entity("b")), make_entity("b"))
+    writer.put(subject_of(A), A)
     await flushed(writer)
-    writer.put(subject_of(A), A, ttl_s=1)
+    writer.remove(subject_of(A), make_removal(A))
     await flushed(writer)
 
     await asyncio.sleep(3)
@@ -304,19 +292,3 @@ async def test_the_history_of_a_removed_entity_expires_before_its_removal_does(
         topology.put(subject, entity)  # and its return is no conflict
         async with within(10):
             await topology.flush()
-
-
-async def test_what_has_a_time_to_live_leaves_nothing_older_behind(bus: Bus, publisher: Publisher) -> None:
-    filters = [subjects.pattern("alert", cluster="test")]
-    alerts = StateTable(bus, ALERT, "KGENTS_ALERT", filters, publisher=publisher)
-    await alerts.load(now_ns=NOW_NS)
-    subject = A.ref.subject("alert", check="KG-101")
-    async with running(alerts.run()):
-        for state, ttl_s in (("firing", 0), ("resolved", 1)):
-            alert = Alert(text="", ref=A.ref, check="KG-101", state=state, severity="critical")
-            alerts.put(subject, alert, ttl_s=ttl_s)
-            async with within(10):
-                await alerts.flush()
-    session = await bus.session()
-    info = await session.api("STREAM.INFO.KGENTS_ALERT", {"subjects_filter": subject}, dict)
-    assert info["state"]["subjects"] == {subject: 1}

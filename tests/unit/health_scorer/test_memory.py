@@ -141,6 +141,38 @@ def test_a_resolved_alert_that_is_restored_is_no_finding() -> None:
     assert (watch.health().level, watch.checks()) == ("healthy", [])
 
 
+DAY_S = 86_400
+
+
+def test_a_resolved_alert_is_removed_a_day_later_though_nothing_else_happens() -> None:
+    watch = Watch()
+    watch.entity(entity(status="failed"))
+    watch.entity(entity(), 10)
+    (check,) = (check for check, state in watch.states().items() if state == "resolved")
+    watch.tick(10 + DAY_S - 1)
+    assert watch.states()[check] == "resolved"
+    watch.tick(10 + DAY_S)
+    assert check not in watch.states()
+    assert watch.tick(11 + DAY_S) == []
+
+
+def test_a_resolved_alert_that_is_restored_is_removed_when_its_day_is_over() -> None:
+    watch = restored(HEALTHY, make_alert("resolved", ended_at=at(-DAY_S + 60)))
+    watch.entity(entity(), 5)
+    assert watch.states() == {"KG-101": "resolved"}
+    watch.tick(60)
+    assert watch.states() == {}
+
+
+def test_an_alert_that_fires_again_is_not_removed_with_the_one_before() -> None:
+    watch = Watch()
+    watch.entity(entity(status="failed"))
+    watch.entity(entity(), 10)
+    watch.entity(entity(status="failed"), 20)
+    watch.tick(10 + DAY_S)
+    assert "firing" in watch.states().values()
+
+
 def test_a_sample_before_the_topology_message_publishes_nothing_after_a_restart() -> None:
     watch = restored(HEALTHY)
     assert watch.pulse(pulse(10, memory=0.5)) == []

@@ -51,7 +51,7 @@ def decoded(codec: Codec[T], found: Mapping[str, Delivery]) -> dict[str, T]:
     messages: dict[str, T] = {}
     for subject, delivery in found.items():
         try:
-            messages[subject] = codec.decode(delivery.payload)
+            messages[subject] = codec.decode(delivery.payload, subject=subject)
         except MalformedMessageError as error:
             note(f"left out {subject}: {error}")
     return messages

@@ -1,10 +1,13 @@
 """The life of an alert: the verdict of one check, one after another → pending → firing → resolved → `kgents.alert.>`.
 
+A resolved alert is removed after a day, by a message: were it to expire on the server, readers would have to be
+informed by a marker, and a stream that has markers cannot refuse that a publisher empties it (`Nats-Rollup`).
+
 An alert that was only ever pending was a blip: it is withdrawn and never resolved.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer.score import CRITICAL
@@ -18,6 +21,8 @@ from kgents_shared.contract.wire import REMOVE
 PENDING: Final = "Pending: "
 RESOLVED: Final = "Resolved: "
 EXPIRED: Final = "Expired: "
+RESOLVED_STAYS: Final = timedelta(days=1)
+"""How long a resolved alert stays readable."""
 
 
 def alert_same(published: Alert, wanted: Alert) -> bool:
@@ -74,11 +79,17 @@ def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: dat
     )
 
 
+def expiry(alert: Alert) -> datetime | None:
+    """When an alert has been resolved for long enough to be removed; None if it is not resolved."""
+    return alert.ended_at + RESOLVED_STAYS if alert.state == "resolved" and alert.ended_at is not None else None
+
+
 def _ended(before: Alert | None, now: datetime) -> Alert | None:
     if before is None or before.state == "pending":
         return None
     if before.state == "resolved":
-        return before
+        end = expiry(before)
+        return before if end is None or now < end else None
     return Alert(
         text=f"{RESOLVED}{_sentence(before)}",
         ref=before.ref,

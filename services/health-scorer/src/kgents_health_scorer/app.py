@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
@@ -12,14 +12,10 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.health import Health
-from kgents_shared.contract.streams import DAY_S
 from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Context, Service, cluster_filters
 
 M = TypeVar("M", Health, Alert)
-
-RESOLVED_TTL_S: Final = DAY_S
-"""How long a resolved alert stays readable before it expires."""
 
 
 async def run(context: Context[Config]) -> None:
@@ -87,15 +83,14 @@ class _Scoring:
             if isinstance(message, Health):
                 _put(self.health, message.ref.subject("health"), message)
             else:
-                ttl_s = RESOLVED_TTL_S if message.state == "resolved" else 0
-                _put(self.alerts, message.ref.subject("alert", check=message.check), message, ttl_s=ttl_s)
+                _put(self.alerts, message.ref.subject("alert", check=message.check), message)
 
 
-def _put(table: StateTable[M], subject: str, message: M, *, ttl_s: int = 0) -> None:
+def _put(table: StateTable[M], subject: str, message: M) -> None:
     if message.is_removal:
         table.remove(subject, message)
     else:
-        table.put(subject, message, ttl_s=ttl_s)
+        table.put(subject, message)
 
 
 def _time(time_ns: int) -> datetime:

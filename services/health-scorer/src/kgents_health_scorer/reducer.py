@@ -12,7 +12,7 @@ from typing import Final
 
 from kgents_health_scorer import aggregate, recurrence
 from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
-from kgents_health_scorer.alerts import has_doubled, next_alert, removal
+from kgents_health_scorer.alerts import expiry, has_doubled, next_alert, removal
 from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
@@ -341,4 +341,5 @@ def _alerts(scored: ScoredEntity, verdict: Verdict) -> list[Alert]:
         elif after is not None and after is not before:
             scored.alerts[check_id] = after
             messages.append(after)
+    scored.expect([end for alert in scored.alerts.values() if (end := expiry(alert)) is not None])
     return messages

@@ -5,7 +5,7 @@ So what goes missing can only make an entity look worse. A pulse without the fig
 does not know it (`null`) keeps it for UNKNOWN_AFTER_S, and then the figure's finding is not known (KG-007).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -253,6 +253,11 @@ class ScoredEntity:
         findings = restarted(findings, [*restarts])
         self.due = self._next_change(state, checks, sources.values(), calm)
         return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
+
+    def expect(self, ends: Sequence[datetime]) -> None:
+        """Judge it again at the first of these, unless no time passes for it."""
+        if ends and self.attested.passes(self.now):
+            self.due = min([*ends, *([self.due] if self.due is not None else [])])
 
     def _resume(self, entity: TopologyEntity, calm: timedelta) -> None:
         """Before the first verdict, and of each incarnation: how long its state has lasted, and its past."""

@@ -179,7 +179,7 @@ def _holder(last: Delivery) -> str:
     if last.marker:  # from the server: the lease ran out
         return NO_HOLDER
     try:
-        message = codec.META.decode(last.payload)
+        message = codec.META.decode(last.payload, subject=last.subject)
     except MalformedMessageError as error:
         _log.warning("malformed_lease", subject=last.subject, reason=str(error))
         return NO_HOLDER

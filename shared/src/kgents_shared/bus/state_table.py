@@ -34,14 +34,13 @@ from kgents_shared.bus.state_view import Change, Row, StateView
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, equal, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
-from kgents_shared.contract.streams import HISTORY_STREAMS, REMOVAL_TTL_S
+from kgents_shared.contract.streams import REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
 T = TypeVar("T", bound=Wire)
 
 BACKLOG_MAX: Final = 1_024
 """Subjects that may wait for the server before `wait_for_capacity` waits: enough to fill the publisher's window."""
-ROLLUP: Final = "Nats-Rollup"
 
 _log = get_logger(__name__)
 
@@ -51,7 +50,6 @@ class Desired(msgspec.Struct, Generic[T]):
 
     message: T
     is_removal: bool
-    ttl_s: int
     trace: dict[str, str]
 
     def against(self, row: Row[T] | None) -> T:
@@ -130,13 +128,13 @@ class StateTable(StateView[T]):
         else:
             self.tombstones.forget(subject)
 
-    def put(self, subject: str, message: T, *, ttl_s: int = 0, trace: dict[str, str] | None = None) -> None:
-        """Have the subject hold this message (for `ttl_s` seconds; 0: for good)."""
-        self._want(subject, Desired(message, False, ttl_s, trace or {}))
+    def put(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
+        """Have the subject hold this message."""
+        self._want(subject, Desired(message, False, trace or {}))
 
     def remove(self, subject: str, message: T, *, trace: dict[str, str] | None = None) -> None:
         """Have the subject removed; `message` gives the reason (`op: remove`) and stays readable for REMOVAL_TTL_S."""
-        self._want(subject, Desired(message, True, REMOVAL_TTL_S, trace or {}))
+        self._want(subject, Desired(message, True, trace or {}))
 
     def desired(self, subject: str) -> T | None:
         """What the subject will hold when everything desired is published."""
@@ -222,10 +220,8 @@ class StateTable(StateView[T]):
         message = self._render(row.message if row else None, desired.against(row))
         payload = encode(message)
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
-        if desired.ttl_s:
-            headers[TTL] = f"{desired.ttl_s}s"
-            if not desired.is_removal and self._stream in HISTORY_STREAMS:
-                headers[ROLLUP] = "sub"  # or an older message would be the last again when this one's time is over
+        if desired.is_removal:
+            headers[TTL] = f"{REMOVAL_TTL_S}s"
         self._in_flight[subject] = payload
         await self._publisher.send(
             subject, payload, headers, lambda outcome: self._on_outcome(subject, desired, message, outcome)
@@ -253,7 +249,7 @@ class StateTable(StateView[T]):
         match outcome:
             case Stored(seq=seq):
                 self._failures.pop(subject, None)
-                self._audit.note(seq, expires=desired.ttl_s > 0)
+                self._audit.note(seq, expires=desired.is_removal)
                 self._accept(subject, None if desired.is_removal else message, seq)
                 if self._desired.get(subject) is desired:
                     del self._desired[subject]
@@ -296,7 +292,7 @@ class StateTable(StateView[T]):
             return
         try:
             gone = bool(last.marker) or is_removal(last.payload)
-            message = None if gone else self._codec.decode(last.payload)
+            message = None if gone else self._codec.decode(last.payload, subject=subject)
         except MalformedMessageError as error:
             raise SteppedDownError(f"another writer wrote {subject} at {self._stream}:{last.seq}: {error}") from error
         is_known = last.payload == ours or (row.seq == last.seq if row else gone)

@@ -7,13 +7,13 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from kgents_shared.contract import subjects
+from kgents_shared.contract import meta, subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
-from kgents_shared.contract.meta import Heartbeat, Meta
+from kgents_shared.contract.meta import DeadLetter, Heartbeat, Lease, Meta
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import REMOVE, Wire
@@ -74,8 +74,8 @@ def is_removal(payload: bytes) -> bool:
 class Codec(Generic[T]):
     """Decodes one signal's messages."""
 
-    def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T, str], str] | None = None) -> None:
-        """`subject_of` returns the subject on which a message belongs, for signals that others may publish.
+    def __init__(self, signal: str, type_: object, *, subject_of: Callable[[T, str], str]) -> None:
+        """`subject_of` returns the subject on which a message belongs.
 
         Its second argument is the subject on which the message was found, and it may raise MalformedMessageError.
         """
@@ -95,7 +95,7 @@ class Codec(Generic[T]):
             message = self._decoder.decode(payload)
         except _MALFORMED as error:
             raise MalformedMessageError(f"not a valid {self.signal} message: {_described(error)}") from None
-        if subject and self._subject_of is not None and (named := self._subject_of(message, subject)) != subject:
+        if subject and (named := self._subject_of(message, subject)) != subject:
             raise MalformedMessageError(f"not a valid {self.signal} message: {_mismatch(self.signal, named, subject)}")
         return message
 
@@ -108,12 +108,19 @@ def _mismatch(signal: str, named: str, subject: str) -> str:
 
 
 def _subject_of_meta(message: Meta, subject: str) -> str:
-    """A heartbeat names its service and instance; of leases and dead letters the subject alone does."""
-    tokens = subjects.parse(subject)
-    if not isinstance(message, Heartbeat):
-        return subject
-    cluster = tokens.value("cluster")
-    return subjects.build("meta", cluster=cluster, service=message.service, instance=message.instance)
+    """Of leases and dead letters the subject alone names the service; its last part says which of them it is."""
+    tokens = subjects.parse(subject).tokens
+    service, instance = tokens["service"], tokens["instance"]
+    match message:
+        case Heartbeat():
+            if meta.is_reserved(message.instance):  # else a heartbeat could take a lease away
+                raise MalformedMessageError("not a valid meta message: expected a lease or dead letter, found another")
+            service, instance = subjects.escape(message.service), subjects.escape(message.instance)
+        case Lease():
+            instance = meta.LEASE
+        case DeadLetter():
+            instance = instance if instance.startswith(f"{meta.DEAD_LETTER}-") else meta.DEAD_LETTER
+    return ".".join((subjects.ROOT, "meta", tokens["cluster"], service, instance))
 
 
 def _described(error: Exception) -> str:
@@ -126,9 +133,11 @@ ENTITY: Final = Codec[Entity](
 )
 PULSE: Final = Codec[Pulse]("pulse", Pulse, subject_of=lambda pulse, _: pulse.ref.subject("pulse", source=pulse.source))
 EVENT: Final = Codec[Event]("event", Event, subject_of=lambda event, _: event.ref.subject("event", source=event.source))
-TOPOLOGY: Final = Codec[TopologyEntity]("topology", TopologyEntity)
-HEALTH: Final = Codec[Health]("health", Health)
-ALERT: Final = Codec[Alert]("alert", Alert)
+TOPOLOGY: Final = Codec[TopologyEntity](
+    "topology", TopologyEntity, subject_of=lambda entity, _: entity.ref.subject("topology")
+)
+HEALTH: Final = Codec[Health]("health", Health, subject_of=lambda health, _: health.ref.subject("health"))
+ALERT: Final = Codec[Alert]("alert", Alert, subject_of=lambda alert, _: alert.ref.subject("alert", check=alert.check))
 META: Final = Codec[Meta]("meta", Meta, subject_of=_subject_of_meta)
 
 BY_SIGNAL: Final[dict[str, Codec[Wire]]] = {  # a Codec only ever gives, so reading it as one of Wire is sound

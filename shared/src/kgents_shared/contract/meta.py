@@ -102,3 +102,8 @@ class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
 
 
 Meta = Heartbeat | Lease | DeadLetter
+
+
+def is_reserved(instance: str) -> bool:
+    """Whether a name means a lease or a dead letter on the subjects of a service, so that no instance may have it."""
+    return instance in (LEASE, DEAD_LETTER) or instance.startswith(f"{DEAD_LETTER}-")

@@ -67,10 +67,6 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
     """Every stream of the pipeline, in the order in which data flows."""
     state: dict[str, Any] = {"replicas": config.replicas, "max_msgs_per_subject": 1}
     history = state | {"max_msgs_per_subject": config.history, "allows_purge": True}
-    expiring: dict[str, Any] = {
-        "delete_marker_ttl_s": DAY_S,
-        "allows_purge": True,
-    }  # a reader must learn that a message has expired
     return (
         Stream(name="KGENTS_ENTITY", signal="entity", description="what each collector sees now", **state),
         Stream(
@@ -91,8 +87,15 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         ),
         Stream(name="KGENTS_TOPOLOGY", signal="topology", description="the merged topology, with history", **history),
         Stream(name="KGENTS_HEALTH", signal="health", description="health with its reasons, with history", **history),
-        Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history | expiring),
-        Stream(name="KGENTS_META", signal="meta", description="heartbeats, leases, dead letters", **state | expiring),
+        Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history),
+        Stream(
+            name="KGENTS_META",
+            signal="meta",
+            description="heartbeats, leases, dead letters",
+            delete_marker_ttl_s=DAY_S,  # readers must learn that a heartbeat has expired
+            allows_purge=True,  # JetStream lets no stream with markers refuse it
+            **state,
+        ),
     )
 
 

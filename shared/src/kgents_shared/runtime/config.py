@@ -20,6 +20,7 @@ from msgspec import structs
 
 from kgents_shared.bus.config import NatsConfig, Secret
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.contract.meta import is_reserved
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.streams import StreamsConfig
 from kgents_shared.runtime.assembly import assemble
@@ -73,6 +74,8 @@ class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def faults(self) -> Iterator[Fault]:
         if not self.cluster.strip():
             yield Fault("cluster", "a name", "an empty text", "try: local, the default")
+        if is_reserved(self.instance):
+            yield Fault("instance", "a name of its own", self.instance, "subjects of leases and dead letters end so")
 
     def check(self) -> Iterator[Fault]:
         if not self.data_dir:

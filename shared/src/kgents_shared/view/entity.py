@@ -242,8 +242,9 @@ class EntityView:
     def _decoded(self, of: Codec[T], payload: bytes | None, check: str = "") -> T | None:
         if payload is None:
             return None
+        subject = subject_of(of.signal, self.key, check)
         try:
-            return of.decode(payload)
+            return of.decode(payload, subject=subject)
         except MalformedMessageError as error:
-            self.malformed[subject_of(of.signal, self.key, check)] = str(error)
+            self.malformed[subject] = str(error)
             return None
