@@ -29,6 +29,17 @@ class Cost(Wire, frozen=True):
     memory_bytes: int
 
 
+class Share(Wire, frozen=True):
+    """How an instance shares the clusters of its service with the other instances."""
+
+    home: str
+    """Its own cluster: the heartbeat under this one says all that follows."""
+    clusters: list[str] = []
+    """Those that it may write; empty: all."""
+    wants: list[str] = []
+    """Those that it should write by its own account, and which it does not hold yet."""
+
+
 class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     """A running instance and its progress."""
 
@@ -64,6 +75,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     cost: Cost | None = None
     unread: list[Unread] = []
     """What it could not read of its source. What is published of that stays as it was, and is not attested."""
+    share: Share | None = None
+    """None: an earlier version, whose one lease covers every cluster that it writes."""
 
     @property
     def unattested(self) -> list[Unread]:
