@@ -35,8 +35,9 @@ from kgents_shared.contract.codec import ENTITY
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.logging import setup as setup_logging
+from kgents_shared.runtime.process import serve
 from kgents_shared.runtime.sections import LogConfig, TelemetryConfig
-from kgents_shared.runtime.service import Context, Service, serve
+from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.telemetry import Telemetry
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import select

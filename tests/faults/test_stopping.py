@@ -22,7 +22,8 @@ PROGRAM = """
 import asyncio, os, sys
 from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.contract.section import Section
-from kgents_shared.runtime.service import Context, Service, serve
+from kgents_shared.runtime.process import serve
+from kgents_shared.runtime.service import Context, Service
 
 class Config(Section):
     pass

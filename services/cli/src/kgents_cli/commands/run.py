@@ -4,7 +4,7 @@ import click
 
 from kgents_cli.installed import load_service, service_names
 from kgents_cli.options import Target, target_options
-from kgents_shared.runtime.service import serve
+from kgents_shared.runtime.process import serve
 
 
 @click.command("run")
