@@ -63,6 +63,10 @@ class NatsServer(OwnProcess):
         assert self._process is not None
         await until_ready(self._process, lambda: "Server is ready" in self.log.read_text(), self.log)
 
+    def reconfigure(self, config: str) -> None:
+        """Take another configuration from the next start on."""
+        self._config = config
+
     def _render(self) -> str:
         store = f'jetstream {{ store_dir: "{self.directory / "data"}" }}\n' if self._jetstream else ""
         return (

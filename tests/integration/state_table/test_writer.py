@@ -14,7 +14,7 @@ from kgents_shared.contract.codec import ENTITY, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.contract.topology import TopologyEntity
-from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.build import NOW_NS, make_entity, make_ref, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import remake
@@ -91,7 +91,7 @@ async def test_true_and_one_are_different_values(writer: Table, publisher: Publi
 
 
 async def test_a_message_that_is_too_large_holds_up_no_other(writer: Table) -> None:
-    large = make_entity("large", labels={"blob": "x" * 2_000_000})
+    large = make_entity(ref=make_ref("x" * 2_000_000))  # its identity alone
     writer.put(subject_of(large), large)
     writer.put(subject_of(A), A)
 

@@ -13,7 +13,7 @@ FIELDS: dict[str, Any] = {
     "status": "failed", "reason": "OOMKilled", "uid": "u-2", "created_at": NOW, "stale": ["k8s"], "sources": ["k8s"],
     "addresses": ["10.0.0.1"], "aliases": ["pg.svc"], "labels": {"a": "1"}, "annotations": {"a": "1"},
     "attributes": {"a": 1}, "parts": {"docker": "a"}, "expiring": ["app"], "unread": [Unread(kind="pod")],
-    "unread_entities": 7,
+    "unread_entities": 7, "cut": ["annotations.big"],
 }  # fmt: skip
 CONNECTION: dict[str, Any] = {"kind": "http", "peer": make_ref("pg")}
 CONNECTION_FIELDS: dict[str, Any] = {

@@ -1,24 +1,28 @@
 """What changed between two versions of one entity, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, takewhile
 from typing import Final
 
 import msgspec
 
 from kgents_shared.contract.entity import Traffic, Value
+from kgents_shared.contract.fitting import note_of
 from kgents_shared.contract.sentence import of_source
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 
 LISTED_MAX: Final = 32
 """Differences listed in one message; `changed_count` counts all."""
+VALUE_CHARS: Final = 500
+"""Of an old or new value in a difference: a change that repeats a large one twice is larger than what a source sent."""
 TRAFFIC_TOLERANCE_RATIO: Final = 0.2
 """Rates within a fifth of the *published* value are the same: slow drift is published in the end, and noise never."""
 TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
 """Below this, a change of that size is noise whatever its ratio."""
 
 _SCALARS: Final = ("status", "reason", "uid", "created_at", "unread_entities")
-_LISTS: Final = ("stale", "sources", "expiring", "addresses", "aliases")
+_LISTS: Final = ("stale", "sources", "expiring", "addresses", "aliases", "cut")
 _MAPPINGS: Final = ("parts", "labels", "annotations", "attributes")
 
 
@@ -37,6 +41,7 @@ def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
         and published.expiring == wanted.expiring
         and published.unread == wanted.unread
         and published.unread_entities == wanted.unread_entities
+        and published.cut == wanted.cut
         and published.labels == wanted.labels
         and published.annotations == wanted.annotations
         and _same_values(published.attributes, wanted.attributes)
@@ -50,10 +55,13 @@ def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
         return msgspec.structs.replace(new, text=f"{new.ref} is gone ({new.reason or 'deleted'})")
     if old is None:
         text = of_source(new) if new.ref.kind == SOURCE else f"{new.ref} appeared: {_condition(new)}"
-        return msgspec.structs.replace(new, text=text)
+        return msgspec.structs.replace(new, text=text + note_of(new.cut))
     changed = list(differences(old, new))
     return msgspec.structs.replace(
-        new, text=_sentence(old, new, changed), changed=changed[:LISTED_MAX], changed_count=len(changed)
+        new,
+        text=_sentence(old, new, changed) + note_of(new.cut),
+        changed=[_capped(each) for each in changed[:LISTED_MAX]],
+        changed_count=len(changed),
     )
 
 
@@ -70,6 +78,23 @@ def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference
     for field in _MAPPINGS:
         yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
     yield from _connection_differences(old.connections, new.connections)
+
+
+def _capped(difference: Difference) -> Difference:
+    """With at most the beginning of both values: the whole new one is in the message, the old one before it."""
+    old, new = _beginning(difference.old), _beginning(difference.new)
+    if old is difference.old and new is difference.new and len(difference.field) <= VALUE_CHARS:
+        return difference
+    return Difference(field=difference.field[:VALUE_CHARS], old=old, new=new, is_cut=True)
+
+
+def _beginning(value: Value) -> Value:
+    if isinstance(value, str) and len(value) > VALUE_CHARS:
+        return f"{value[: VALUE_CHARS - 1]}…"
+    if isinstance(value, list) and sum(map(len, value)) + len(value) > VALUE_CHARS:
+        kept = list(takewhile(lambda total: total <= VALUE_CHARS, accumulate(len(each) + 1 for each in value)))
+        return [*value[: len(kept)], f"… {len(value) - len(kept)} more"]
+    return value
 
 
 def _plain(value: object) -> Value:
@@ -145,7 +170,7 @@ def _close(old: float | None, new: float | None, floor: float) -> bool:
 
 
 def _condition(entity: TopologyEntity) -> str:
-    return f"{entity.status} ({entity.reason})" if entity.reason else entity.status
+    return f"{entity.status} ({_beginning(entity.reason)})" if entity.reason else entity.status
 
 
 def _sentence(old: TopologyEntity, new: TopologyEntity, changed: list[Difference]) -> str:
@@ -153,6 +178,6 @@ def _sentence(old: TopologyEntity, new: TopologyEntity, changed: list[Difference
         return of_source(new)
     if (old.status, old.reason) != (new.status, new.reason):
         return f"{new.ref} is {_condition(new)}, was {_condition(old)}"
-    fields = ", ".join(difference.field for difference in changed[:3])
+    fields = ", ".join(difference.field[:VALUE_CHARS] for difference in changed[:3])
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     return f"{new.ref} ({new.status}) changed: {fields}{more}"

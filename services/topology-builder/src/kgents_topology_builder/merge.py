@@ -56,6 +56,7 @@ def merge(
         connections=connections,
         created_at=next((fact.created_at for fact in facts if fact.created_at is not None), None),
         at=at,
+        cut=_all([fact.cut for fact in facts]),
     )
 
 
@@ -78,6 +79,7 @@ def _only(fact: Entity, connections: list[ResolvedConnection], at: datetime) -> 
         connections=connections,
         created_at=fact.created_at,
         at=at,
+        cut=fact.cut,
     )
 
 

@@ -12,10 +12,16 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
+from kgents_shared.contract.codec import BY_SIGNAL, encode
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.fitting import fitted
+from kgents_shared.contract.subjects import parse
 
 QUEUE_MESSAGES: Final = 10_000
 """Messages in memory: a collector's burst of one sample for each of its entities."""
@@ -174,7 +180,7 @@ class LogPublisher:
         """Send one after the other until one is lost, since those behind it must not overtake it; wait for the acks."""
         max_payload = (await self._bus.session()).max_payload_bytes
         attempt = _Attempt()
-        for message in batch:
+        for message in (_fitted(each, max_payload) for each in batch):
             await self._publisher.ready()
             if attempt.is_broken:
                 break
@@ -194,6 +200,19 @@ class LogPublisher:
         on_disk = [id_ for id_ in ids if id_ not in self._memory]
         self._drop_from_memory(ids)
         return not on_disk or self._outbox.delete(on_disk)
+
+
+def _fitted(message: Message, max_payload: int) -> Message:
+    """The message, or as much of it as the server can take: its identity and its state at least."""
+    if message.bytes <= max_payload:
+        return message
+    try:
+        whole = BY_SIGNAL[parse(message.subject).signal].decode(message.payload)
+    except MalformedMessageError:  # on disk since another version
+        return message
+    payload = encode(fitted(whole, max_payload - (message.bytes - len(message.payload))))
+    _log.warning("message_cut", subject=message.subject, bytes=message.bytes, max_payload=max_payload)
+    return msgspec.structs.replace(message, payload=payload)
 
 
 class _Attempt:

@@ -20,6 +20,8 @@ from kgents_shared.contract.errors import BusError, BusTimeoutError
 WINDOW: Final = 256
 """Larger windows gain nothing measurable; smaller ones wait for the round trip."""
 ACK_TIMEOUT_S: Final = 5.0
+MAX_PAYLOAD_BYTES: Final = 1024**2
+"""The server's default."""
 
 EXPECTED_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 MESSAGE_ID: Final = "Nats-Msg-Id"
@@ -75,6 +77,8 @@ class Publisher:
         self._connected = asyncio.Event()
         self.stored = 0
         """Messages stored since the start."""
+        self.max_payload_bytes = MAX_PAYLOAD_BYTES
+        """The largest message that the server takes, headers included; the last server's while there is none."""
 
     async def run(self) -> None:
         """Collect acks, session after session. Never returns."""
@@ -82,7 +86,7 @@ class Publisher:
             try:
                 self._inbox = session.new_inbox()
                 await session.subscribe(f"{self._inbox}.*", self._on_ack)
-                self._session = session
+                self._session, self.max_payload_bytes = session, session.max_payload_bytes
                 self._connected.set()
                 await self._expire_until_lost(session)
             except SessionLostError:

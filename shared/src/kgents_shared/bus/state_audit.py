@@ -43,6 +43,10 @@ class Audited(Protocol):
         """Whether a message for the subject is in flight or unconfirmed."""
         ...
 
+    def restore_cut(self) -> None:
+        """Desire the whole messages again, as when another server takes more."""
+        ...
+
     @property
     def has_open(self) -> bool:
         """Whether that is so for any subject."""
@@ -75,6 +79,7 @@ class StateAudit:
         """
         audited = self._newest_seq
         async for session in self._bus.sessions():
+            self._table.restore_cut()
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
                     await self._table.tombstones.purge_history(session, self._stream)

@@ -10,7 +10,7 @@ one: memory is bounded by the number of subjects.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -29,11 +29,13 @@ from kgents_shared.bus.publish import (
     Refused,
     Stored,
 )
+from kgents_shared.bus.session import HEADERS_MAX_BYTES
 from kgents_shared.bus.state_audit import StateAudit
 from kgents_shared.bus.state_view import Change, Row, StateView
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.codec import Codec, encode, equal, is_removal
 from kgents_shared.contract.errors import MalformedMessageError, SteppedDownError
+from kgents_shared.contract.fitting import fitted, is_cut, with_room
 from kgents_shared.contract.streams import REMOVAL_TTL_S
 from kgents_shared.contract.wire import Wire
 
@@ -101,6 +103,7 @@ class StateTable(StateView[T]):
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._unconfirmed: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
+        self._cut: dict[str, Desired[T]] = {}  # subject → the whole of what is published in part
         self._audit = StateAudit(bus, stream, filters, self)
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
@@ -111,6 +114,7 @@ class StateTable(StateView[T]):
     async def load(self, *, now_ns: int) -> None:
         """Read what the stream holds now. What cannot be read counts as absent, and will be replaced."""
         self.tombstones.clear()
+        self._cut.clear()
         await super().load(now_ns=now_ns)
 
     def _pass_over(self, each: Delivery, reason: str) -> None:
@@ -152,6 +156,17 @@ class StateTable(StateView[T]):
     def failure(self) -> str:
         """The first of `failures` as a sentence; empty when all is well."""
         return next((f"{subject}: {why}" for subject, why in self._failures.items()), "")
+
+    @property
+    def cut(self) -> Collection[str]:
+        """Subjects whose message is published in part, since the whole is larger than the server takes."""
+        return self._cut.keys()
+
+    def restore_cut(self) -> None:
+        """Desire the whole messages again, as when another server takes more."""
+        for subject, desired in self._cut.items():
+            if subject not in self._desired:
+                self._want(subject, desired)
 
     def expected_seq(self, subject: str) -> int:
         """The sequence of what the next message on the subject replaces."""
@@ -210,15 +225,14 @@ class StateTable(StateView[T]):
         await self._publisher.ready()  # first: the message may be replaced, or no longer needed, while we wait
         if (desired := self._desired.get(subject)) is None:
             return
-        row = self.rows.get(subject)
-        if self._is_published(desired, row):
+        if self._is_published(subject, desired):
             del self._desired[subject]
             self._failures.pop(subject, None)
             return
         if not self._may_write():
             raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
-        message = self._render(row.message if row else None, desired.against(row))
-        payload = encode(message)
+        row = self.rows.get(subject)
+        message, payload = self._rendered(row, desired.against(row))
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
         if desired.is_removal:
             headers[TTL] = f"{REMOVAL_TTL_S}s"
@@ -227,13 +241,32 @@ class StateTable(StateView[T]):
             subject, payload, headers, lambda outcome: self._on_outcome(subject, desired, message, outcome)
         )
 
-    def _is_published(self, desired: Desired[T], row: Row[T] | None) -> bool:
+    def _rendered(self, row: Row[T] | None, wanted: T) -> tuple[T, bytes]:
+        """The message that replaces a row, as the server can take it, and its bytes."""
+        old = row.message if row is not None else None
+        message = self._render(old, wanted)
+        payload = encode(message)
+        if len(payload) <= self._limit_bytes:
+            return message, payload
+        message = with_room(self._render(old, fitted(wanted, self._limit_bytes)), self._limit_bytes)
+        return message, encode(message)
+
+    @property
+    def _limit_bytes(self) -> int:
+        return self._publisher.max_payload_bytes - HEADERS_MAX_BYTES
+
+    def _is_published(self, subject: str, desired: Desired[T]) -> bool:
+        row = self.rows.get(subject)
         if row is None or desired.is_removal:
             return row is None and desired.is_removal
-        return self._same(row.message, desired.message)
+        published = row.message
+        if not is_cut(published):
+            return self._same(published, desired.message)
+        self._note_cut(subject, desired, published)
+        return self._same(published, fitted(desired.message, self._limit_bytes))
 
     def _want(self, subject: str, desired: Desired[T]) -> None:
-        if not self.is_open(subject) and self._is_published(desired, self.rows.get(subject)):
+        if not self.is_open(subject) and self._is_published(subject, desired):
             self._desired.pop(subject, None)
             self._failures.pop(subject, None)
             self._note_settled()
@@ -251,6 +284,7 @@ class StateTable(StateView[T]):
                 self._failures.pop(subject, None)
                 self._audit.note(seq, expires=desired.is_removal)
                 self._accept(subject, None if desired.is_removal else message, seq)
+                self._note_cut(subject, desired, message)
                 if self._desired.get(subject) is desired:
                     del self._desired[subject]
                 self._note_settled()
@@ -268,6 +302,15 @@ class StateTable(StateView[T]):
                 self._unconfirmed[subject] = payload
         if subject in self._desired or self._unconfirmed:
             self._wake.set()
+
+    def _note_cut(self, subject: str, desired: Desired[T], message: T) -> None:
+        """Keep the whole of a message that is published in part."""
+        if not desired.is_removal and getattr(message, "cut", []) != getattr(desired.message, "cut", []):
+            if subject not in self._cut:
+                _log.warning("message_cut", subject=subject, max_payload=self._publisher.max_payload_bytes)
+            self._cut[subject] = desired
+        else:
+            self._cut.pop(subject, None)
 
     def _note_settled(self) -> None:
         if self.backlog - len(self._failures) < BACKLOG_MAX:

@@ -28,6 +28,8 @@ class Alert(Wire, frozen=True):
     threshold: float | str | None = None
     unit: str = ""
     evidence: str = ""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload. Empty: it is whole."""
 
     @property
     def is_removal(self) -> bool:

@@ -98,6 +98,10 @@ class Entity(Wire, frozen=True, kw_only=True):
     after it was reported), since no one attests it.
     """
 
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload: `annotations.big`,
+    `connections (3,000 of 40,000)`. Empty: it is whole."""
+
     @property
     def is_removal(self) -> bool:
         """Whether this is the entity's removal."""

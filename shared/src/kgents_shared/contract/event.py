@@ -28,3 +28,5 @@ class Event(Wire, frozen=True):
     message: str = ""
     count: int = 1
     uid: str = ""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload. Empty: it is whole."""

@@ -137,6 +137,8 @@ class Health(Wire, frozen=True):
     recurrences: list[Recurrence] = []
     aggregate: Aggregate | None = None
     """Only in the message of kind `cluster`, which sums up all others."""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload. Empty: it is whole."""
 
     @property
     def is_removal(self) -> bool:

@@ -63,6 +63,8 @@ class ResourcePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="RESO
     """Fields that apply and are not known now, by name (`cpu_percent`); `*`: nothing was read, see above."""
     read_at: dict[str, Time] = {}
     """Figure → when it was read, for one that is older than the pulse: repeated, it is no new sample."""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload; `unread` is `*` then."""
 
 
 class Pool(Wire, frozen=True):
@@ -122,6 +124,8 @@ class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_P
     """Fields that apply and are not known now, by name (`cpu_percent`); `*`: nothing was read, see above."""
     read_at: dict[str, Time] = {}
     """Figure → when it was read, for one that is older than the pulse: repeated, it is no new sample."""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload; `unread` is `*` then."""
 
 
 Pulse = ResourcePulse | DatabasePulse

@@ -17,6 +17,8 @@ class Difference(Wire, frozen=True):
     """A path such as `status`, `labels.app`, `connections.runs_on node n3`."""
     old: Value = None
     new: Value = None
+    is_cut: bool = False
+    """Whether one of the two is too large to repeat here, and only its beginning is given."""
 
 
 class ResolvedConnection(Wire, frozen=True):
@@ -67,6 +69,10 @@ class TopologyEntity(Wire, frozen=True):
     """Of a `source`: what it does not attest, and since when. A scope without any field is everything it reported."""
     unread_entities: int = 0
     """Of a `source`: how many entities these scopes cover."""
+
+    cut: list[str] = []
+    """What was left out because the whole message, or a source's, would exceed the server's max_payload. Empty: it is
+    whole."""
 
     @property
     def is_removal(self) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -26,6 +26,9 @@ from kgents_shared.contract.meta import (
     Heartbeat,
 )
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
+
+REASON_CHARS: Final = 2_000
+"""Of a heartbeat's reason, which repeats what others report: a heartbeat has to fit any server's max_payload."""
 
 
 class Status:
@@ -103,7 +106,7 @@ class Status:
         failures = {subject: why for table in self._tables.values() for subject, why in table.failures.items()}
         failure = next((f"{subject}: {why}" for subject, why in failures.items()), "")
         state = "degraded" if failure and self.state == "in_sync" else self.state
-        reason = "; ".join(filter(None, (self.reason, failure)))
+        reason = "; ".join(filter(None, (self.reason, failure, self._cut())))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,
@@ -127,6 +130,12 @@ class Status:
             cost=self._cost.read(monotonic_s),
             unread=bounded([*self.unread, *of_subjects(failures)]) if failures else list(self.unread),
         )
+
+    def _cut(self) -> str:
+        """What is published in part, as a sentence; mostly empty."""
+        cut = [subject for table in self._tables.values() for subject in table.cut]
+        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
+        return f"{cut[0]}{more} published in part: larger than the server's max_payload" if cut else ""
 
     def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:
         """Expose the same status as metrics."""
