@@ -22,6 +22,8 @@ from kgents_shared.contract.streams import REMOVAL_TTL_S
 
 RETRY_S: Final = 1.0
 """Pause before the next try when the server refuses a consumer."""
+REPLICA_LAG_S: Final = 2.0
+"""How far a replica may be behind that answers."""
 
 _log = get_logger(__name__)
 
@@ -133,12 +135,22 @@ async def _attached(
                     yield batch
 
 
-async def newest(bus: Bus, stream: str, subject: str) -> Delivery | None:
-    """The newest message of a subject or filter, from the stream's leader; waits for as long as it takes."""
+async def newest(bus: Bus, stream: str, subject: str, *, known_seq: int) -> Delivery | None:
+    """The newest message of a subject or filter; waits for as long as it takes.
+
+    In a cluster a replica may answer that is a moment behind. So what is older than `known_seq`, a sequence that was
+    stored there, counts only if it still is after REPLICA_LAG_S.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + REPLICA_LAG_S
     while True:
         session = await bus.session()
         try:
-            return await last_message(session, stream, subject)
+            found = await last_message(session, stream, subject)
+            is_current = session.cluster_size == 1 or (found is not None and found.seq >= known_seq)
+            if is_current or loop.time() > give_up_at:
+                return found
+            await asyncio.sleep(REPLICA_LAG_S / 20)
         except SessionLostError:
             continue
         except BusError as error:

@@ -6,14 +6,15 @@ know, and has no call for what `last_at` does.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from nats.aio.msg import Msg
 
+from kgents_shared.bus import requests
 from kgents_shared.bus.delivery import MARKER, Delivery
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError, BusTimeoutError
@@ -30,9 +31,9 @@ BYTES_PER_REQUEST: Final = 8 * 1024**2
 ALL: Final[dict[str, Any]] = {"deliver_policy": "all"}
 LAST_PER_SUBJECT: Final[dict[str, Any]] = {"deliver_policy": "last_per_subject"}
 
-_NO_MESSAGE: Final = 10037
 _NO_STREAM: Final = 10059
 _STATUS: Final = "Status"
+_SEQUENCE: Final = "Nats-Sequence"
 _NO_RESULTS: Final = "404"
 _END: Final = "204"
 
@@ -153,23 +154,12 @@ class _Names(msgspec.Struct):
     streams: list[str] | None = None
 
 
-class _StoredMessage(msgspec.Struct):
-    subject: str
-    seq: int
-    data: str = ""
-    hdrs: str = ""
-
-
-class _MessageGet(msgspec.Struct):
-    message: _StoredMessage
-
-
 # The account
 
 
 async def account_info(session: Session) -> AccountInfo:
     """What JetStream is to our account."""
-    return await session.api("INFO", None, AccountInfo)
+    return await session.api(requests.ACCOUNT, None, AccountInfo)
 
 
 # Streams
@@ -177,7 +167,7 @@ async def account_info(session: Session) -> AccountInfo:
 
 async def stream_info(session: Session, stream: str) -> StreamInfo:
     """The stream's configuration, extent and age."""
-    return await session.api(f"STREAM.INFO.{stream}", None, StreamInfo)
+    return await session.api(requests.info_of(stream), None, StreamInfo)
 
 
 async def find_stream(session: Session, stream: str) -> StreamInfo | None:
@@ -207,7 +197,7 @@ async def update_stream(session: Session, stream: str, config: Mapping[str, Any]
 
 async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
     """Drop every message of a subject that is older than a sequence."""
-    await session.api(f"STREAM.PURGE.{stream}", {"filter": subject, "seq": seq}, msgspec.Raw)
+    await session.api(requests.purge_of(stream), {"filter": subject, "seq": seq}, msgspec.Raw)
 
 
 async def subject_counts(session: Session, stream: str, filters: Sequence[str]) -> dict[str, int]:
@@ -217,7 +207,7 @@ async def subject_counts(session: Session, stream: str, filters: Sequence[str]) 
         listed = 0
         while True:
             body = {"subjects_filter": filter_, "offset": listed}
-            page = await session.api(f"STREAM.INFO.{stream}", body, _SubjectsPage)
+            page = await session.api(requests.info_of(stream), body, _SubjectsPage)
             found = page.state.subjects or {}
             counts.update(found)
             listed += len(found)
@@ -232,15 +222,13 @@ async def subject_counts(session: Session, stream: str, filters: Sequence[str]) 
 async def last_message(session: Session, stream: str, subject: str) -> Delivery | None:
     """The newest message of a subject (or of any that a filter takes), None if there is none.
 
-    Read from the stream's leader: a direct get may be answered by a replica that is behind.
+    Any replica may answer, also one that is a moment behind: who knows of a later message has to ask again.
+
+    Raises:
+        BusError: there is no such stream, or its configuration does not allow it (`allow_direct`).
     """
-    return await _message(session, stream, {"last_by_subj": subject})
-
-
-async def first_since(session: Session, stream: str, filter_: str, since: datetime) -> int | None:
-    """The sequence of the first message stored since then under a filter; None if there is none."""
-    found = await _message(session, stream, {"next_by_subj": filter_, "start_time": rfc3339(since)})
-    return found.seq if found is not None else None
+    answer = await session.request(session.api_subject(requests.last_of(stream, subject)))
+    return _direct(answer)
 
 
 async def last_at(
@@ -265,6 +253,11 @@ def after(seq: int) -> dict[str, Any]:
     return {"deliver_policy": "by_start_sequence", "opt_start_seq": seq + 1}
 
 
+def since(time: datetime) -> dict[str, Any]:
+    """Where a consumer begins: with everything stored since a time."""
+    return {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(time)}
+
+
 async def create_consumer(
     session: Session, stream: str, name: str, filters: Sequence[str], config: Mapping[str, Any]
 ) -> ConsumerInfo:
@@ -278,18 +271,18 @@ async def create_consumer(
         **config,
     }
     body = {"stream_name": stream, "action": "create", "config": settings}
-    return await session.api(f"CONSUMER.CREATE.{stream}.{name}", body, ConsumerInfo)
+    return await session.api(requests.consumer_of(stream, name, filters), body, ConsumerInfo)
 
 
 async def delete_consumer(session: Session, stream: str, name: str) -> None:
     """Best effort: the server drops an abandoned consumer by itself."""
     with suppress(BusError):
-        await session.api(f"CONSUMER.DELETE.{stream}.{name}", None, msgspec.Raw)
+        await session.api(requests.end_of(stream, name), None, msgspec.Raw)
 
 
 def pull_subject(session: Session, stream: str, consumer: str) -> str:
     """Where to ask for the next messages of a consumer."""
-    return session.api_subject(f"CONSUMER.MSG.NEXT.{stream}.{consumer}")
+    return session.api_subject(requests.messages_of(stream, consumer))
 
 
 def rfc3339(time: datetime) -> str:
@@ -297,29 +290,27 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-async def _message(session: Session, stream: str, body: Mapping[str, Any]) -> Delivery | None:
-    try:
-        stored = (await session.api(f"STREAM.MSG.GET.{stream}", body, _MessageGet)).message
-    except BusError as error:
-        if error.code == _NO_MESSAGE:
+def _direct(answer: Msg) -> Delivery | None:
+    """The stored message of an answer; None if there is none.
+
+    Raises:
+        BusError: the server refused.
+    """
+    headers = answer.headers or {}
+    if (status := headers.get(_STATUS, "")) and _SEQUENCE not in headers:
+        if status == _NO_RESULTS:
             return None
-        raise
+        raise BusError(f"the server cannot read this message: {status} {headers.get('Description', '')}".rstrip())
     return Delivery(
-        subject=stored.subject,
-        payload=base64.b64decode(stored.data),
-        headers=_headers(base64.b64decode(stored.hdrs).decode("utf-8", "replace")),
-        seq=stored.seq,
+        subject=headers["Nats-Subject"],
+        payload=answer.data,
+        headers=headers,
+        seq=int(headers[_SEQUENCE]),
         consumer_seq=0,
         time_ns=0,
         pending=0,
         reply="",
     )
-
-
-def _headers(block: str) -> dict[str, str]:
-    """Headers of a `NATS/1.0` block."""
-    pairs = (line.partition(":") for line in block.split("\r\n")[1:] if ":" in line)
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 async def _last_of(
@@ -331,7 +322,7 @@ async def _last_of(
     unsubscribe = await session.subscribe(inbox, answers.put)
     try:
         while body:
-            await session.publish(session.api_subject(f"DIRECT.GET.{stream}"), msgspec.json.encode(body), reply=inbox)
+            await session.publish(session.api_subject(requests.past_of(stream)), msgspec.json.encode(body), reply=inbox)
             while _STATUS not in (answer := await _next(answers)).headers:
                 yield answer.headers["Nats-Subject"], b"" if MARKER in answer.headers else answer.data
             body = _rest(body, answer.headers)

@@ -9,13 +9,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import after, create_consumer, delete_consumer, pull_subject
+from kgents_shared.bus.jetstream import after, create_consumer, delete_consumer, pull_subject, since
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
@@ -179,6 +180,15 @@ async def headers_since(session: Session, stream: str, filters: Sequence[str], s
             if len(found) >= READ_MAX:
                 break
     return found
+
+
+async def first_since(session: Session, stream: str, filter_: str, time: datetime) -> int | None:
+    """The sequence of the first message stored since a time under a filter; None if there is none."""
+    config = {"headers_only": True, **since(time)}
+    async with aclosing(replay(session, stream, [filter_], config, purpose="first")) as batches:
+        async for batch in batches:
+            return batch[0].seq
+    return None
 
 
 def _delivery(message: Msg) -> Delivery:

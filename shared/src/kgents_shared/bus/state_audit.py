@@ -85,7 +85,7 @@ class StateAudit:
                     await self._table.tombstones.purge_history(session, self._stream)
                 await self._check_incarnation(session)
                 known = self._newest_seq
-                lasts = [await newest(self._bus, self._stream, each) for each in self._filters]
+                lasts = [await newest(self._bus, self._stream, each, known_seq=known) for each in self._filters]
                 found = max(lasts, key=lambda last: last.seq if last else 0)
                 if found is not None and found.seq > audited:
                     audited = await self._audited_until(session, audited)

@@ -326,7 +326,7 @@ class StateTable(StateView[T]):
         Raises:
             SteppedDownError: the stream holds what neither this table nor its last message put there.
         """
-        last = await newest(self._bus, self._stream, subject)
+        last = await newest(self._bus, self._stream, subject, known_seq=self.expected_seq(subject))
         ours = self._unconfirmed.pop(subject)
         row = self.rows.get(subject)
         if last is None:

@@ -13,7 +13,8 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.jetstream import first_since, stream_info
+from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.pull import first_since
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.fold import is_gone

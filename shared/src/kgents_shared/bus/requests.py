@@ -1,0 +1,45 @@
+"""The names of the requests to the JetStream API: what a program asks for, and what its login must be permitted. Pure.
+
+`jetstream` makes the requests and `permissions` grants them by the same functions, with `*` in place of a name.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+ACCOUNT: Final = "INFO"
+"""What JetStream is to our account."""
+
+
+def info_of(stream: str) -> str:
+    """What a stream is and holds."""
+    return f"STREAM.INFO.{stream}"
+
+
+def consumer_of(stream: str, name: str, filters: Sequence[str]) -> str:
+    """A new consumer. A single filter is part of the name, so that a login can be held to it; several cannot be."""
+    return ".".join(("CONSUMER.CREATE", stream, name, *(filters if len(filters) == 1 else ())))
+
+
+def messages_of(stream: str, name: str) -> str:
+    """The next messages of a consumer."""
+    return f"CONSUMER.MSG.NEXT.{stream}.{name}"
+
+
+def end_of(stream: str, name: str) -> str:
+    """The end of a consumer."""
+    return f"CONSUMER.DELETE.{stream}.{name}"
+
+
+def last_of(stream: str, subject: str) -> str:
+    """The last message of a subject, or under a filter; the subject is part of the name, as above."""
+    return f"DIRECT.GET.{stream}.{subject}"
+
+
+def past_of(stream: str) -> str:
+    """Messages as they were at a time: of all subjects, since no login can be held to some of them."""
+    return f"DIRECT.GET.{stream}"
+
+
+def purge_of(stream: str) -> str:
+    """The removal of messages."""
+    return f"STREAM.PURGE.{stream}"
