@@ -1,5 +1,7 @@
 from collections.abc import Iterator
 
+import pytest
+
 from kgents_cli.commands.doctor import Verdict, services, stream_verdicts
 from kgents_shared.bus import provision
 from kgents_shared.contract.meta import Cost, Heartbeat, Lease
@@ -54,6 +56,14 @@ def test_a_service_that_works_gives_an_account_of_itself() -> None:
     assert verdict.text == (
         "prod: topology-builder n1 is in_sync (version 1.2, lag 0.2 s, 7 rows, 2 dead letters, 1.5 % of a core, 64 MiB)"
     )
+
+
+@pytest.mark.parametrize(("stall_s", "said"), [(0.05, ""), (0.071, ", computed for 71 ms without a pause")])
+def test_a_service_that_held_up_its_lease_says_for_how_long(stall_s: float, said: str) -> None:
+    message = beat("in_sync", cost=Cost(1.5, 64 << 20, longest_stall_s=stall_s))
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.is_ok
+    assert verdict.text.endswith(f"64 MiB{said})")
 
 
 def test_a_service_in_trouble_is_wrong_and_leads_on() -> None:

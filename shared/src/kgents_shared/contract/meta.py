@@ -19,6 +19,8 @@ READY_STATES: Final = ("in_sync", "standby")
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server drops the message and stores a marker."""
+STALL_S: Final = 0.05
+"""Seconds of CPU for which a service may keep its event loop; leases and heartbeats wait meanwhile."""
 
 
 class Cost(Wire, frozen=True):
@@ -27,6 +29,9 @@ class Cost(Wire, frozen=True):
     cpu_percent: float
     """Of one core, over the last interval."""
     memory_bytes: int
+    longest_stall_s: float = 0.0
+    """The longest computation of the last five minutes during which nothing else of the service could run, in seconds
+    of CPU. More than 0.05 is a defect of the service."""
 
 
 class Share(Wire, frozen=True):

@@ -22,10 +22,12 @@ from kgents_shared.contract.meta import (
     HEARTBEAT_STATES,
     HEARTBEAT_TTL_S,
     READY_STATES,
+    STALL_S,
     Cost,
     Heartbeat,
 )
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
+from kgents_shared.runtime.stall import StallMeter
 
 REASON_CHARS: Final = 2_000
 """Of a heartbeat's reason, which repeats what others report: a heartbeat has to fit any server's max_payload."""
@@ -54,6 +56,7 @@ class Status:
         self._streams: list[str] = []
         self._log: LogPublisher | None = None
         self._dead_letters: DeadLetters | None = None
+        self._stalls: StallMeter | None = None
         self._cost = _CostMeter()
         self._changed = asyncio.Event()
 
@@ -127,7 +130,7 @@ class Status:
             evicted=self._log.evicted if self._log else 0,
             publishes=self._filters,
             consumes=self._streams,
-            cost=self._cost.read(monotonic_s),
+            cost=self._cost.read(monotonic_s, self._stalls),
             unread=bounded([*self.unread, *of_subjects(failures)]) if failures else list(self.unread),
         )
 
@@ -137,9 +140,9 @@ class Status:
         more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
         return f"{cut[0]}{more} published in part: larger than the server's max_payload" if cut else ""
 
-    def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters) -> None:
+    def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters, stalls: StallMeter) -> None:
         """Expose the same status as metrics."""
-        self._log, self._dead_letters = log, dead_letters
+        self._log, self._dead_letters, self._stalls = log, dead_letters, stalls
         shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
             ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
             ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
@@ -151,6 +154,8 @@ class Status:
             ("kgents.dead_letters", "{message}", "messages dead-lettered", lambda: dead_letters.count),
             ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
             ("kgents.outbox.evicted", "{message}", "messages dropped from disk", lambda: log.evicted),
+            ("kgents.event_loop.longest_stall", "s", "longest computation, in CPU time", lambda: stalls.longest_s),
+            ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
         ]
         for name, unit, description, read in shown:
             meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
@@ -189,14 +194,15 @@ class _CostMeter:
         self._at_s: float | None = None
         self._percent = 0.0
 
-    def read(self, monotonic_s: float) -> Cost:
+    def read(self, monotonic_s: float, stalls: StallMeter | None) -> Cost:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = usage.ru_utime + usage.ru_stime
         if self._at_s is not None and monotonic_s - self._at_s > HEARTBEAT_INTERVAL_S / 2:
             self._percent = 100 * (cpu_s - self._cpu_s) / (monotonic_s - self._at_s)
         if self._at_s is None or monotonic_s - self._at_s > HEARTBEAT_INTERVAL_S / 2:
             self._cpu_s, self._at_s = cpu_s, monotonic_s
-        return Cost(cpu_percent=round(self._percent, 2), memory_bytes=_memory_bytes(usage.ru_maxrss))
+        stall_s = stalls.lately_s(monotonic_s) if stalls is not None else 0.0
+        return Cost(round(self._percent, 2), _memory_bytes(usage.ru_maxrss), longest_stall_s=round(stall_s, 3))
 
 
 def _memory_bytes(peak: int) -> int:

@@ -22,6 +22,7 @@ from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.partition import leaves, report, serve_partition
 from kgents_shared.runtime.probes import Probes
 from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.stall import StallMeter
 from kgents_shared.runtime.telemetry import Telemetry
 
 C = TypeVar("C", bound=Section)
@@ -74,10 +75,10 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
     stop = _Stop()
     bus = Bus(common.nats, name=service.name, connection_name=f"{service.name}/{common.instance}")
     probes = Probes(common.probes, metrics=telemetry.render)
-    with Outbox(Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox") as outbox:
+    with Outbox(Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox") as outbox, StallMeter() as stalls:
         async with bus, probes:
             context = Context(service, common, section, bus, telemetry, outbox)
-            context.status.observe(telemetry.meter, bus, context.log, context.dead_letters)
+            context.status.observe(telemetry.meter, bus, context.log, context.dead_letters, stalls)
             probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")
             probes.ready_when("sync", context.status.not_ready)
             _log.info("started", version=service.version, cluster=common.cluster, instance=common.instance)

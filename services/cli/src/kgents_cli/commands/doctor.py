@@ -21,7 +21,14 @@ from kgents_shared.bus.jetstream import Placement, find_stream, stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.meta import HEARTBEAT_INTERVAL_S, HEARTBEAT_TTL_S, READY_STATES, Heartbeat
+from kgents_shared.contract.meta import (
+    HEARTBEAT_INTERVAL_S,
+    HEARTBEAT_TTL_S,
+    READY_STATES,
+    STALL_S,
+    Cost,
+    Heartbeat,
+)
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
@@ -176,9 +183,15 @@ def _account(cluster: str, beat: Heartbeat) -> str:
         *([f"lag {beat.lag_s:.1f} s"] if beat.lag_s is not None else []),
         *([f"{beat.rows} rows"] if beat.rows else []),
         *([f"{count} {name}" for name, count in _troubles(beat) if count]),
-        *([f"{beat.cost.cpu_percent:.1f} % of a core, {beat.cost.memory_bytes >> 20} MiB"] if beat.cost else []),
+        *(_cost(beat.cost) if beat.cost is not None else []),
     ]
     return clean(f"{cluster}: {beat.text} ({', '.join(facts)})")
+
+
+def _cost(cost: Cost) -> Iterator[str]:
+    yield f"{cost.cpu_percent:.1f} % of a core, {cost.memory_bytes >> 20} MiB"
+    if cost.longest_stall_s > STALL_S:
+        yield f"computed for {cost.longest_stall_s * 1000:.0f} ms without a pause"
 
 
 def _troubles(beat: Heartbeat) -> tuple[tuple[str, int], ...]:
