@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.jetstream import last_message
 from kgents_shared.bus.lease import MARGIN_S, TTL_S, Lease
 from kgents_shared.bus.provision import apply, plan
@@ -17,6 +18,7 @@ from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.build import NOW
 from support.nats_server import NatsServer
+from support.proxy import Proxy
 from support.running import running
 from support.waiting import eventually, stays, stays_silent, within
 
@@ -31,6 +33,24 @@ async def instance(connect: Connect, name: str) -> AsyncIterator[Lease]:
         publisher = Publisher(bus)
         async with running(publisher.run()):
             yield Lease(bus, publisher, cluster="test", service="topology-builder", instance=name, now=lambda: NOW)
+
+
+Far = Callable[[str], AbstractAsyncContextManager[tuple[Lease, Proxy]]]
+
+
+@pytest.fixture
+def far(nats: NatsServer) -> Far:
+    """An instance with a network between it and the server."""
+
+    @asynccontextmanager
+    async def make(name: str) -> AsyncIterator[tuple[Lease, Proxy]]:
+        async with (
+            Proxy(nats.port) as proxy,
+            instance(lambda each: Bus(NatsConfig(url=proxy.url), name=each), name) as lease,
+        ):
+            yield lease, proxy
+
+    return make
 
 
 async def current(bus: Bus) -> meta.Lease:
@@ -103,7 +123,7 @@ async def test_a_paused_holder_knows_it_before_another_takes_over_and_steps_down
 
             await eventually(is_over)
             assert second.is_valid
-        with pytest.raises(SteppedDownError, match="could not be renewed in time"):
+        with pytest.raises(SteppedDownError, match=f"{second.holder} holds it"):
             await first.hold()
 
 
@@ -118,17 +138,79 @@ async def test_a_holder_that_finds_another_one_steps_down(provisioned: Bus, conn
 
 
 @pytest.mark.usefixtures("provisioned")
-async def test_a_holder_steps_down_while_nats_is_away_and_comes_back(connect: Connect, nats: NatsServer) -> None:
-    async with instance(connect, "a") as first:
+async def test_the_holder_writes_nothing_while_nats_is_away_and_goes_on_before_a_standby(
+    connect: Connect, nats: NatsServer
+) -> None:
+    async with instance(connect, "a") as first, instance(connect, "b") as second:
         await first.acquire()
-        nats.kill()
-        with pytest.raises(SteppedDownError, match="could not be renewed in time"):
-            async with within(TTL_S):
-                await first.hold()
-        assert not first.is_valid
-        await nats.start()
+        async with running(first.hold(), second.acquire()) as (holding, waiting):
+            await stays(lambda: not waiting.done(), for_s=0.5)  # it has seen who holds the lease
+            nats.kill()
+            await eventually(lambda: not first.is_valid)
+            await stays(lambda: not (first.is_valid or holding.done()), for_s=TTL_S)  # as long as it lasts, again
+            await nats.start()
+            await eventually(lambda: first.is_valid)
+            await stays(lambda: first.is_valid and not (holding.done() or waiting.done()), for_s=TTL_S)
+
+
+async def test_a_lease_that_ran_out_on_the_server_is_taken_up_again(provisioned: Bus, far: Far) -> None:
+    async with far("a") as (lease, proxy):
+        await lease.acquire()
+        async with running(lease.hold()):
+            proxy.refuse()
+            await eventually(lambda: ran_out(provisioned))
+            assert not lease.is_valid
+            proxy.flow()
+            await eventually(lambda: lease.is_valid)
+        assert (await current(provisioned)).holder == lease.holder
+
+
+@pytest.mark.parametrize("network", ["refuse", "stall"])
+async def test_a_holder_that_alone_was_cut_off_steps_down_for_the_one_that_took_over(
+    connect: Connect, far: Far, provisioned: Bus, network: str
+) -> None:
+    async with far("a") as (first, proxy), instance(connect, "b") as second:
         await first.acquire()
-        assert first.is_valid
+        holding = asyncio.create_task(first.hold())
+        async with running(second.acquire()) as (waiting,):
+            getattr(proxy, network)()
+
+            def is_taken() -> bool:
+                assert first.is_valid + second.is_valid <= 1
+                return waiting.done()
+
+            await eventually(is_taken)
+        async with running(second.hold()):
+            await stays(lambda: not (first.is_valid or holding.done()), for_s=2)
+            proxy.flow()
+            with pytest.raises(SteppedDownError, match=f"{second.holder} holds it"):
+                async with within(20):
+                    await holding
+            assert second.is_valid
+
+
+async def test_a_holder_steps_down_for_one_that_released_the_lease_already(
+    connect: Connect, far: Far, provisioned: Bus
+) -> None:
+    async with far("a") as (first, proxy), instance(connect, "b") as second:
+        await first.acquire()
+        holding = asyncio.create_task(first.hold())
+        proxy.refuse()
+        await second.acquire()
+        session = await provisioned.session()
+        last = await last_message(session, "KGENTS_META", SUBJECT)
+        assert last is not None
+        released = meta.Lease(text="released", holder="", acquired_at=NOW)  # and kept: a real one is soon gone
+        await session.request(SUBJECT, encode(released), headers={EXPECTED_SEQUENCE: str(last.seq)})
+        proxy.flow()
+        with pytest.raises(SteppedDownError, match="released it"):
+            async with within(20):
+                await holding
+
+
+async def ran_out(bus: Bus) -> bool:
+    last = await last_message(await bus.session(), "KGENTS_META", SUBJECT)
+    return last is not None and bool(last.marker)
 
 
 @pytest.mark.usefixtures("provisioned")

@@ -18,7 +18,7 @@ from support.build import NOW_NS, make_entity, make_ref, make_removal, subject_o
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import remake
-from support.waiting import eventually, within
+from support.waiting import eventually, stays, within
 
 A = make_entity("a")
 Table = StateTable[Entity]
@@ -168,20 +168,21 @@ async def test_the_writing_of_another_source_is_no_foreign_write(
     assert publisher.stored == 20
 
 
-async def test_without_the_lease_nothing_is_sent(bus: Bus, publisher: Publisher, table: Table) -> None:
-    zombie = StateTable(
-        bus, table._codec, "KGENTS_ENTITY", table._filters, publisher=publisher, may_write=lambda: False
+async def test_what_is_put_without_the_lease_waits_for_it(bus: Bus, publisher: Publisher, table: Table) -> None:
+    is_ours = False
+    suspended = StateTable(
+        bus, table._codec, "KGENTS_ENTITY", table._filters, publisher=publisher, may_write=lambda: is_ours
     )
-    await zombie.load(now_ns=NOW_NS)
-    task = asyncio.create_task(zombie.run())
-    zombie.put(subject_of(A), A)
+    await suspended.load(now_ns=NOW_NS)
+    async with running(suspended.run()):
+        for number in range(3):
+            suspended.put(subject_of(A), make_entity("a", reason=str(number)))
+            await stays(lambda: publisher.stored == 0, for_s=0.3)
+        is_ours = True
+        await flushed(suspended)
 
-    with pytest.raises(ExceptionGroup) as raised:
-        async with within(10):
-            await task
-
-    assert raised.group_contains(SteppedDownError)
-    assert publisher.stored == 0
+    assert publisher.stored == 1
+    assert suspended.rows[subject_of(A)].message.reason == "2"
 
 
 async def test_a_flush_waits_for_what_is_put_while_it_waits(writer: Table) -> None:

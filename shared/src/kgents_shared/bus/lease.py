@@ -4,6 +4,10 @@ The lease is one message in KGENTS_META: it expires on the server by its TTL, an
 on the sequence it replaces, so of two instances only one gets through. `is_valid` is what the holder asks before it
 writes anything: its deadline counts from *before* the successful request was sent, so it passes earlier than the
 server's.
+
+While NATS is away the lease runs out, but is not lost: no other instance can hold it either. The holder writes nothing
+and decides at the reconnect: it goes on if it can renew the lease, or replace the mark of its expiry, and steps down
+if another instance was there meanwhile.
 """
 
 import asyncio
@@ -32,9 +36,9 @@ MARGIN_S: Final = 1.0
 RENEW_INTERVAL_S: Final = 3.0
 """Three tries before the lease runs out."""
 RETRY_S: Final = 0.5
-"""Pause after a renewal that failed."""
+"""Pause after a renewal that failed, while the lease is valid."""
 POLL_INTERVAL_S: Final = 2.0
-"""How often a standby reads the lease; a release reaches it at once."""
+"""How often a standby reads the lease, and a holder whose lease ran out; a release reaches a standby at once."""
 RELEASE_TIMEOUT_S: Final = 2.0
 NO_HOLDER: Final = ""
 """Holder of a lease that was released."""
@@ -63,6 +67,7 @@ class Lease:
         self._acquired_at: datetime | None = None
         self._seq = 0  # of our last message
         self._deadline = 0.0  # by time.monotonic(), since uvloop's own clock stands still within an iteration
+        self._standby_of = NO_HOLDER  # while this instance waits: the holder
         self._news = asyncio.Event()
 
     @property
@@ -71,28 +76,30 @@ class Lease:
         return time.monotonic() < self._deadline
 
     async def acquire(self) -> None:
-        """Return when this instance holds the lease; until then it is a standby."""
+        """Return when this instance holds the lease; until then it is a standby.
+
+        A standby that was cut off itself lets POLL_INTERVAL_S pass first: then NATS was away, most likely for the
+        holder too, which goes on if its lease is still free.
+        """
         async for session in self._bus.sessions():
             with suppress(SessionLostError):
                 unsubscribe = await session.subscribe(self._subject, self._on_news)
+                if self._standby_of:
+                    await asyncio.sleep(POLL_INTERVAL_S)
                 if await self._acquire_on(session):
                     await unsubscribe()
                     _log.info("lease_acquired", service=self._service, holder=self.holder)
                     return
 
     async def hold(self) -> NoReturn:
-        """Renew the lease until it is lost. Never returns.
+        """Renew the lease, also after it ran out, until another instance holds it. Never returns.
 
         Raises:
-            SteppedDownError: another instance holds it, or it could not be renewed in time. Call `acquire` again.
+            SteppedDownError: another instance holds the lease, or held it. Call `acquire` again.
         """
         while True:
             await asyncio.sleep(RENEW_INTERVAL_S)
-            try:
-                async with asyncio.timeout(self._deadline - time.monotonic()):
-                    await self._renew()
-            except TimeoutError:
-                raise self._stepped_down("it could not be renewed in time") from None
+            await self._renew()
 
     async def release(self) -> None:
         """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before."""
@@ -104,7 +111,6 @@ class Lease:
 
     async def _acquire_on(self, session: Session) -> bool:
         """Try until it is ours (True) or the session is lost (False)."""
-        standby_of = NO_HOLDER
         while not session.lost.is_set():
             self._news.clear()
             try:
@@ -112,10 +118,11 @@ class Lease:
                 if holder in (NO_HOLDER, self.holder):  # ours: an earlier try got through, and its ack did not
                     await self._claim(seq)
                     if self.is_valid:  # not if the claim itself took as long as the lease lasts
+                        self._standby_of = NO_HOLDER
                         return True
-                elif holder != standby_of:
+                elif holder != self._standby_of:
                     _log.info("lease_standby", service=self._service, holder=holder)
-                    standby_of = holder
+                    self._standby_of = holder
             except BusError as error:
                 if error.code not in WRONG_SEQUENCE_CODES:  # else another standby was quicker
                     _log.warning("lease_acquisition_failed", service=self._service, error=str(error))
@@ -125,28 +132,42 @@ class Lease:
         return False
 
     async def _renew(self) -> None:
+        """Return when the lease is ours for another TTL_S, however long NATS is away."""
+        held_since = self._acquired_at
         while True:
             try:
                 await self._claim(self._seq)
+                if self.is_valid:  # not if the claim itself took as long as the lease lasts
+                    break
             except BusError as error:
-                _log.warning("lease_renewal_failed", service=self._service, error=str(error), retry_in_s=RETRY_S)
-            else:
-                return
-            await asyncio.sleep(RETRY_S)
+                if error.code not in WRONG_SEQUENCE_CODES:
+                    retry_s = RETRY_S if self.is_valid else POLL_INTERVAL_S
+                    _log.warning("lease_renewal_failed", service=self._service, error=str(error), retry_in_s=retry_s)
+                    await asyncio.sleep(retry_s)
             await self._find_own()
+        if self._acquired_at != held_since:  # it ran out meanwhile
+            _log.info("lease_resumed", service=self._service, holder=self.holder)
 
     async def _find_own(self) -> None:
-        """After a renewal without an ack: where our message is now, if it is there at all."""
+        """After a renewal without an ack, or refused: where our message is now, or the mark that it ran out.
+
+        That mark does not say whose message ran out. If it was another instance's, the state tables find what that
+        one wrote: each of their messages names the one that it replaces, and they audit after each reconnect.
+
+        Raises:
+            SteppedDownError: another instance holds the lease, or released it.
+        """
         try:
-            holder, seq = await self._read(await self._bus.session())
+            last = await last_message(await self._bus.session(), _STREAM, self._subject)
         except BusError:
             return
-        if holder != self.holder:
-            raise self._stepped_down(f"{holder} holds it" if holder else "it ran out")
-        self._seq = seq
+        if last is not None and not last.marker and (holder := _holder(last)) != self.holder:
+            raise self._stepped_down(f"{holder} holds it" if holder else "another instance held it and released it")
+        self._seq = last.seq if last is not None else 0
 
     async def _claim(self, expected: int) -> None:
         """Make the lease ours for another TTL_S."""
+        await self._bus.session()  # the time that NATS is away does not count
         asked_at = time.monotonic()
         self._acquired_at = self._acquired_at if self.is_valid else self._now()
         self._seq = await self._write(self.holder, expected=expected, ttl_s=TTL_S)

@@ -43,6 +43,8 @@ T = TypeVar("T", bound=Wire)
 
 BACKLOG_MAX: Final = 1_024
 """Subjects that may wait for the server before `wait_for_capacity` waits: enough to fill the publisher's window."""
+SUSPENDED_S: Final = 0.1
+"""How often a writer without the right to write asks for it: NATS is back, and the lease is being decided."""
 
 _log = get_logger(__name__)
 
@@ -90,7 +92,7 @@ class StateTable(StateView[T]):
             publisher: sends the messages; needs its own `run`.
             same: whether a row needs no message to hold what is desired.
             render: completes a message that is about to replace a row (None: a new one).
-            may_write: asked before each message, e.g. whether a lease still holds.
+            may_write: asked before each message, e.g. whether a lease still holds; until it does, messages wait.
         """
         super().__init__(bus, codec, stream, filters)
         self.tombstones = Tombstones()
@@ -203,8 +205,8 @@ class StateTable(StateView[T]):
         """Publish what differs, as fast as the server takes it. `load` comes first. Never returns.
 
         Raises:
-            SteppedDownError: another writer writes these subjects, or `may_write` is False. To go on, begin again with
-                `load`: what the other wrote is then replaced.
+            SteppedDownError: another writer writes these subjects. To go on, begin again with `load`: what the other
+                wrote is then replaced.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
@@ -222,15 +224,13 @@ class StateTable(StateView[T]):
             self._note_settled()
 
     async def _send(self, subject: str) -> None:
-        await self._publisher.ready()  # first: the message may be replaced, or no longer needed, while we wait
+        await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
         if (desired := self._desired.get(subject)) is None:
             return
         if self._is_published(subject, desired):
             del self._desired[subject]
             self._failures.pop(subject, None)
             return
-        if not self._may_write():
-            raise SteppedDownError(f"{self._bus.name} does not hold the lease to write {self._stream} any more")
         row = self.rows.get(subject)
         message, payload = self._rendered(row, desired.against(row))
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
@@ -240,6 +240,13 @@ class StateTable(StateView[T]):
         await self._publisher.send(
             subject, payload, headers, lambda outcome: self._on_outcome(subject, desired, message, outcome)
         )
+
+    async def _may_send(self) -> None:
+        """Wait for a connection with room in the window, and for the right to write."""
+        await self._publisher.ready()
+        while not self._may_write():
+            await asyncio.sleep(SUSPENDED_S)
+            await self._publisher.ready()
 
     def _rendered(self, row: Row[T] | None, wanted: T) -> tuple[T, bytes]:
         """The message that replaces a row, as the server can take it, and its bytes."""

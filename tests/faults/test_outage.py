@@ -1,0 +1,62 @@
+"""NATS away for longer than a lease lasts: collectors go on observing, and nothing that they saw is lost."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.lease import TTL_S
+from kgents_shared.contract.codec import PULSE
+from support.nats_server import NatsServer
+from support.proxy import Proxy
+from support.service_process import ServiceProcess
+from support.streams import stored
+from support.truth import in_sync
+from support.waiting import eventually, pause
+
+pytestmark = pytest.mark.timeout(240)
+POLL_S = 1.0
+
+
+async def test_a_collector_goes_on_observing_while_nats_is_away(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+    async with (
+        NatsServer(tmp_path / "observed") as observed,
+        Proxy(server.port) as proxy,
+        ServiceProcess(
+            "collector-nats",
+            proxy.url,
+            tmp_path,
+            collector_nats__monitor_urls=observed.monitor_url,
+            collector_nats__poll_interval_s=str(POLL_S),
+        ) as collector,
+    ):
+        await in_sync(bus, "collector-nats")
+        await sampled(bus, 3)
+        before = len(await sample_times(bus))
+        proxy.refuse()
+        await pause(TTL_S + 5)
+        proxy.flow()
+        await sampled(bus, before + int((TTL_S + 5) / POLL_S))
+        assert await collector.stop() == 0
+        times = await sample_times(bus)
+
+    assert times == sorted(set(times))  # each once, in order
+    assert max((later - earlier).total_seconds() for earlier, later in pairwise(times)) < TTL_S / 2
+    assert "stepped_down" not in collector.log.read_text()
+    assert "lease_resumed" in collector.log.read_text()
+
+
+async def sample_times(bus: Bus) -> Sequence[datetime]:
+    """When the observed server was sampled, in the order of the stream."""
+    pulses = [PULSE.decode(each.payload) for each in await stored(bus, "KGENTS_PULSE")]
+    return [each.timestamp for each in pulses if each.ref.kind == "nats_server"]
+
+
+async def sampled(bus: Bus, count: int) -> None:
+    async def is_sampled() -> bool:
+        return len(await sample_times(bus)) >= count
+
+    await eventually(is_sampled, within_s=30)
