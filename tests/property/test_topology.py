@@ -1,19 +1,22 @@
 """The law of the topology: whatever came in whatever order, it is the merge of the last facts."""
 
-from random import Random
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
-from kgents_topology_builder.merge import merge
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_topology_builder.reducer import Reducer
-from support.build import NOW_NS, make_entity, make_ref, make_removal
+from kgents_topology_builder.sources import STALE_AFTER_NS
+from support.build import NOW, NOW_NS, make_entity, make_ref, make_removal
+from support.plain_topology import plain_topology
 
 NAMES = ("a", "b", "c")
 SOURCES = ("docker", "k8s", "nats")
+PRIORITY = ("k8s",)
 HANDLES = ("10.0.0.1", "10.0.0.1:80", "svc")
 
 peers = st.one_of(st.sampled_from(NAMES).map(make_ref), st.sampled_from(HANDLES))
@@ -29,7 +32,7 @@ entities = st.builds(
     st.sampled_from(NAMES),
     st.sampled_from(SOURCES),
     st.sampled_from(("", "u1", "u2")),
-    st.sampled_from(("running", "failed", "unknown")),
+    st.sampled_from(("running", "failed", "succeeded", "unknown", "of a newer version")),
     st.sets(st.sampled_from(HANDLES), max_size=2),
     st.lists(peers, max_size=3),
 )
@@ -51,29 +54,45 @@ def take(reducer: Reducer, published: dict[Ref, TopologyEntity]) -> None:
             published[merged.ref] = merged.entity
 
 
-def merged_of(facts: list[Entity]) -> dict[Ref, TopologyEntity]:
-    reducer = Reducer(("k8s",), now_ns=NOW_NS)
-    for fact in facts:
-        reducer.upsert(fact, time_ns=NOW_NS)
-    published: dict[Ref, TopologyEntity] = {}
-    take(reducer, published)
-    return published
-
-
-@given(messages=messages, random=st.randoms())
-def test_the_published_topology_is_that_of_the_last_facts_in_any_order(
-    messages: list[tuple[bool, Entity]], random: Random
+@given(messages=messages, observed=st.lists(st.tuples(st.sampled_from(SOURCES), st.booleans()), max_size=6))
+def test_whatever_happened_the_topology_is_that_of_the_last_facts_merged_plainly(
+    messages: list[tuple[bool, Entity]], observed: list[tuple[str, bool]]
 ) -> None:
-    reducer = Reducer(("k8s",), now_ns=NOW_NS)
+    """Indexes, shortcuts and what is touched by a change: all of them publish what the rules say.
+
+    Between the messages sources fall silent and are back; what is stale is what the topology says of them.
+    """
+    reducer = Reducer(PRIORITY, now_ns=NOW_NS)
     published: dict[Ref, TopologyEntity] = {}
-    for is_removal, entity in messages:
+    now_ns = NOW_NS
+    for number, (is_removal, entity) in enumerate(messages):
         apply(reducer, is_removal, entity)
         take(reducer, published)
+        if number < len(observed):
+            source, attests = observed[number]
+            now_ns += 2 * STALE_AFTER_NS
+            reducer.heartbeat("test", "one", beat(source, attests), time_ns=now_ns)
+            reducer.tick(now_ns)
+            reducer.tick(now_ns + STALE_AFTER_NS)
+            take(reducer, published)
 
     facts = [fact for by_source in reducer.graph.facts.values() for fact in by_source.values()]
-    random.shuffle(facts)
+    stale = {(ref.cluster, ref.name) for ref, each in published.items() if ref.kind == SOURCE and each.unread}
+    found = {ref: structs.replace(each, at=None) for ref, each in published.items() if ref.kind != SOURCE}
+    expected = plain_topology(facts, PRIORITY, stale)
+    assert found == {ref: structs.replace(each, at=None) for ref, each in expected.items()}
 
-    assert merged_of(facts) == published
+
+def beat(source: str, attests: bool) -> Heartbeat:
+    return Heartbeat(
+        text="",
+        service=f"collector-{source}",
+        instance="one",
+        version="1",
+        started_at=NOW,
+        state="in_sync" if attests else "degraded",
+        source=source,
+    )
 
 
 @given(messages=messages)
@@ -114,15 +133,4 @@ def test_names_no_longer_in_use_take_no_memory(messages: list[tuple[bool, Entity
     assert not reducer.graph.facts
     assert not reducer.graph._claims
     assert not reducer.graph._waiting
-
-
-@given(entity=entities)
-def test_one_source_alone_is_merged_like_several(entity: Entity) -> None:
-    """The short way for a single fact says what the long way would."""
-    silent = make_entity(entity.ref.name, source="zz", status="unknown", uid="", ref=entity.ref)
-
-    def merged(facts: list[Entity]) -> TopologyEntity:
-        merged = merge(entity.ref, facts, lambda connection, _: make_ref("b"), time_ns=NOW_NS)
-        return msgspec.structs.replace(merged, sources=[], reason="")
-
-    assert merged([entity]) == merged([entity, silent])
+    assert not reducer.graph.shared

@@ -42,19 +42,7 @@ def test_a_target_is_for_the_ratio_and_without_a_bare_client_for_the_figure_itse
 def test_each_figure_is_shown_beside_its_target_and_a_missed_one_is_marked() -> None:
     found = figure(59.4, 8.8, size=1000, at_most=3)
     assert found.line == "relay: CPU (1,000 entities): 6.75 × bare (59.4 µs to 8.8 µs), target ≤ 3 ✘"
-    assert as_table([found]).splitlines()[-1].split() == [
-        "relay",
-        "CPU",
-        "1,000",
-        "59.4",
-        "µs",
-        "8.8",
-        "µs",
-        "6.75",
-        "≤",
-        "3",
-        "✘",
-    ]
+    assert " ".join(as_table([found]).splitlines()[-1].split()) == "relay CPU 1,000 59.4 µs 8.8 µs 6.75 ≤ 3 ✘"
     assert '"met": false' in as_json([found])
     assert figure(21.0, at_most=50).line == "relay: CPU: 21 µs, target ≤ 50 µs ✔"
 
@@ -62,24 +50,7 @@ def test_each_figure_is_shown_beside_its_target_and_a_missed_one_is_marked() -> 
 def test_sizes_of_one_figure_are_one_row_with_its_growth() -> None:
     constant = [figure(10.0, 5.0, size=size, at_most=3) for size in (1_000, 10_000)]
     row = as_curves([*constant, figure(1.0)]).splitlines()[-1]
-    assert row.split() == [
-        "relay",
-        "CPU",
-        "10",
-        "µs,",
-        "2.00",
-        "×",
-        "✔",
-        "10",
-        "µs,",
-        "2.00",
-        "×",
-        "✔",
-        "≤",
-        "3",
-        "██",
-        "n^0.00",
-    ]
+    assert " ".join(row.split()) == "relay CPU 10 µs, 2.00 × ✔ 10 µs, 2.00 × ✔ ≤ 3 ██ n^0.00"
     linear = as_curves([figure(1.0, size=1_000), figure(100.0, size=100_000)])
     assert linear.endswith("n^1.00")
 

@@ -29,7 +29,8 @@ def resolved(claims: Entity, names: Connection) -> Ref | None:
     graph = Graph()
     client = Entity(ref=Ref(claims.ref.cluster, "pod", "client"), source="k8s", connections=[names])
     graph.put(client)
-    assert client.ref in graph.put(claims), "a client that waits for a name is updated when it appears"
+    waiting = [ref for name in graph.put(claims) or () for ref in graph.waiting(name)]
+    assert client.ref in waiting, "a client that waits for a name is updated when it appears"
     return graph.resolve(names, client.ref)
 
 

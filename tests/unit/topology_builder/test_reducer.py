@@ -4,6 +4,8 @@ import pytest
 
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.attributes.any_entity import LEFT_OUT, LEFT_OUT_NAMES
+from kgents_topology_builder.claims import CLAIMANTS_MAX
 from kgents_topology_builder.reducer import Reducer
 from kgents_topology_builder.sources import STALE_AFTER_NS
 from support.build import NOW_NS, connect_to, make_entity, make_ref, make_removal
@@ -245,3 +247,30 @@ def test_a_shorter_interval_counts_from_the_next_report() -> None:
     reducer.tick(NOW_NS + 3 * SECOND_NS)
 
     assert [merged.reason for merged in reducer.take()] == ["expired"]
+
+
+def test_what_is_left_out_since_too_many_claim_it_is_named_and_counted() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("web", connections=[connect_to("10.0.0.1:80"), connect_to("pg")]), time_ns=NOW_NS)
+    reducer.upsert(make_entity("pg", aliases=["pg"]), time_ns=NOW_NS)
+    for number in range(CLAIMANTS_MAX + 1):
+        reducer.upsert(make_entity(f"p{number}", addresses=["10.0.0.1"]), time_ns=NOW_NS)
+
+    web = taken(reducer)[make_ref("web")]
+
+    assert web is not None
+    assert [connection.peer.name for connection in web.connections] == ["pg"]
+    assert (web.attributes[LEFT_OUT], web.attributes[LEFT_OUT_NAMES]) == (1, ["10.0.0.1:80"])
+
+
+def test_claimants_and_clients_of_one_address_are_merged_about_once_each() -> None:
+    """One after the other, and in the order in which each one is a better claimant than all before."""
+    reducer, count, merged = make_reducer(), 1_000, 0
+    for number in range(count):
+        reducer.upsert(make_entity(f"c{number}", connections=[connect_to("10.0.0.1")]), time_ns=NOW_NS)
+    for number in range(count):
+        reducer.upsert(make_entity(f"s{count - number:04}", addresses=["10.0.0.1"]), time_ns=NOW_NS)
+        if number > CLAIMANTS_MAX:
+            merged += len(taken(reducer))
+
+    assert merged <= 3 * count

@@ -342,3 +342,40 @@ def test_an_entity_that_changes_after_a_neighbour_touched_it_is_put_down_to_its_
     reducer.remove(make_removal(web, "evicted"), time_ns=NOW_NS + 2)
 
     assert {news.ref.name: (news.reason, news.time_ns) for news in reducer.take()}["web"] == ("evicted", NOW_NS + 2)
+
+
+def test_what_a_live_source_reports_outranks_what_a_stale_one_reported_last(built: Built) -> None:
+    built.reducer.upsert(make_entity("web", source="docker", status="failed", reason="OOMKilled"), time_ns=NOW_NS)
+    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
+    built.take()
+    assert built.topology[make_ref("web")].status == "running", "k8s comes before docker"
+
+    built.beat(Unread(), at_s=1, state="degraded")
+    built.pass_to(40)
+    assert built.take() == 2, "the source, and the one entity that another one reports, too"
+    assert built.topology[make_ref("web")].status == "failed"
+    assert built.topology[make_ref("web")].reason == "OOMKilled"
+
+    built.beat(at_s=41)
+    assert built.take() == 2
+    assert built.topology[make_ref("web")].status == "running"
+
+
+def test_only_what_is_unread_loses_its_rank(built: Built) -> None:
+    for name in ("web", "db"):
+        built.reducer.upsert(make_entity(name, source="docker", status="failed"), time_ns=NOW_NS)
+    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
+    built.beat(Unread(name="web"), at_s=1)
+    built.pass_to(40)
+    built.take()
+    assert [built.topology[make_ref(name)].status for name in ("web", "db")] == ["failed", "running"]
+
+
+def test_a_report_that_expires_by_itself_needs_no_heartbeat_to_count(built: Built) -> None:
+    built.reducer.upsert(make_entity("web", report_interval_s=3600.0), time_ns=NOW_NS)
+    built.reducer.upsert(make_entity("web", source="docker", status="failed"), time_ns=NOW_NS)
+    built.reducer.heartbeat("test", "two", structs.replace(BEAT, source="docker"), time_ns=NOW_NS)
+    built.beat(Unread(), at_s=1, state="degraded")
+    built.pass_to(40)
+    built.take()
+    assert built.topology[make_ref("web")].status == "running"

@@ -1,42 +1,18 @@
 """What is reported of each entity, and by which names entities refer to each other: entities → resolved peers. Pure.
 
 Peers may be named by ref or by an alias or address that another entity claims, and may arrive before or after those
-who name them. So the graph knows for each name who claims it and who waits for it; a change of one entity touches
-only those.
+who name them. So the graph knows for each name who claims it and who waits for it. A change of one entity gives the
+names that lead elsewhere because of it; only those that wait for one of these have to be merged again.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
+from typing import Final
 
 from kgents_shared.contract.address import candidates, normalised
 from kgents_shared.contract.entity import Connection, Entity, Ref
+from kgents_topology_builder.claims import Claims, Name, is_finished
 
-Name = Ref | tuple[str, str]
-"""How a peer is named: by its ref, or by (cluster, alias). Addresses repeat between clusters, so both count."""
-
-
-class _Counted(defaultdict[Name, dict[Ref, int]]):
-    """Name → refs, each as often as it was added; a name without refs takes no memory."""
-
-    def __init__(self) -> None:
-        super().__init__(dict)
-
-    def add(self, name: Name, ref: Ref) -> bool:
-        """Whether the ref is new under this name."""
-        refs = self[name]
-        refs[ref] = refs.get(ref, 0) + 1
-        return refs[ref] == 1
-
-    def discard(self, name: Name, ref: Ref) -> bool:
-        """Whether the ref is no longer under this name."""
-        refs = self[name]
-        refs[ref] -= 1
-        if refs[ref]:
-            return False
-        del refs[ref]
-        if not refs:
-            del self[name]
-        return True
+NO_NAMES: Final[Set[Name]] = frozenset()
 
 
 class Graph:
@@ -45,76 +21,123 @@ class Graph:
     def __init__(self) -> None:
         self.facts: dict[Ref, dict[str, Entity]] = {}
         """Ref → source → what this source reports of it."""
-        self._claims = _Counted()
-        self._waiting = _Counted()
+        self.shared: set[Ref] = set()
+        """Refs that several sources report."""
+        self._claims = Claims()
+        self._waiting: dict[Name, dict[Ref, int]] = {}  # name → who uses it, and in how many connections
 
-    def put(self, entity: Entity) -> set[Ref]:
-        """Take over what a source reports; returns the refs whose merged entity may differ now."""
+    def put(self, entity: Entity) -> Set[Name] | None:
+        """Take over what a source reports.
+
+        Returns:
+            The names that lead elsewhere now; None if it is nothing new.
+        """
         by_source = self.facts.get(entity.ref)
         is_new = by_source is None
         if by_source is None:
             by_source = self.facts[entity.ref] = {}
         old = by_source.get(entity.source)
         if old == entity:
-            return set()
+            return None
         by_source[entity.source] = entity
-        touched = {entity.ref}
         if old is not None and _same_names(old, entity):  # most changes: a status, an attribute
-            return touched
+            return NO_NAMES
+        if len(by_source) > 1:
+            self.shared.add(entity.ref)
         # First what is added, then what is dropped: a name in both is never free in between.
-        for name in _claims(entity):
-            if self._claims.add(name, entity.ref):
-                touched.update(self._waiting.get(name, ()))
-        for name in _peers(entity):
-            self._waiting.add(name, entity.ref)
+        moved = self._add_names(entity)
         if old is not None:
-            touched |= self._forget_names(old)
+            moved |= self._forget_names(old)
         if is_new:
-            touched.update(self._waiting.get(entity.ref, ()))
-        return touched
+            moved.add(entity.ref)
+        return moved
 
-    def drop(self, ref: Ref, source: str) -> set[Ref]:
-        """A source no longer sees an entity; returns the refs whose merged entity may differ now."""
+    def drop(self, ref: Ref, source: str) -> Set[Name] | None:
+        """A source no longer sees an entity; returns the same as `put`."""
         by_source = self.facts.get(ref)
         old = by_source.pop(source, None) if by_source is not None else None
         if by_source is None or old is None:
-            return set()
-        touched = {ref} | self._forget_names(old)
+            return None
+        moved = self._forget_names(old)
+        if len(by_source) < 2:
+            self.shared.discard(ref)
         if not by_source:
             del self.facts[ref]
-            touched.update(self._waiting.get(ref, ()))
-        return touched
+            moved.add(ref)
+        return moved
+
+    def waiting(self, name: Name) -> list[Ref]:
+        """The entities that name their peer so."""
+        return list(self._waiting.get(name, ()))
 
     def resolve(self, connection: Connection, of: Ref) -> Ref | None:
-        """The ref at the other end; None while nothing of that name is there."""
+        """The ref at the other end; None while nothing of that name is there, or if too many claim it."""
         if isinstance(connection.peer, Ref):
             return connection.peer if connection.peer in self.facts else None
         for name in _names(connection, of.cluster):
-            # Two claimants are no fault of ours (a reused address); every builder picks the same one.
-            claimants = [ref for ref in self._claims.get(name, ()) if ref != of]
-            if claimants:
-                return min(claimants)
+            found = self._claims.candidates(name)
+            if found is None:
+                return None
+            for ref in found:
+                if ref != of:
+                    return ref
         return None
 
-    def _forget_names(self, entity: Entity) -> set[Ref]:
-        touched: set[Ref] = set()
-        for name in _claims(entity):
-            if self._claims.discard(name, entity.ref):
-                touched.update(self._waiting.get(name, ()))
+    def ambiguous(self, facts: Iterable[Entity]) -> Sequence[str]:
+        """The peers of an entity, as its connections name them, that are left out since too many claim the name."""
+        if not self._claims.ambiguous:
+            return ()
+        return sorted(
+            {
+                str(connection.peer)
+                for fact in facts
+                for connection in fact.connections
+                if not isinstance(connection.peer, Ref) and self._is_ambiguous(connection, fact.ref)
+            }
+        )
+
+    def _is_ambiguous(self, connection: Connection, of: Ref) -> bool:
+        for name in _names(connection, of.cluster):
+            found = self._claims.candidates(name)
+            if found is None:
+                return True
+            if any(ref != of for ref in found):
+                return False
+        return False
+
+    def _add_names(self, entity: Entity) -> set[Name]:
+        claim = (is_finished(entity), entity.ref)
+        moved = {name for name in _claimed(entity) if self._claims.add(name, claim)}
         for name in _peers(entity):
-            self._waiting.discard(name, entity.ref)
-        return touched
+            waiting = self._waiting.setdefault(name, {})
+            waiting[entity.ref] = waiting.get(entity.ref, 0) + 1
+        return moved
+
+    def _forget_names(self, entity: Entity) -> set[Name]:
+        claim = (is_finished(entity), entity.ref)
+        moved = {name for name in _claimed(entity) if self._claims.discard(name, claim)}
+        for name in _peers(entity):
+            waiting = self._waiting[name]
+            waiting[entity.ref] -= 1
+            if not waiting[entity.ref]:
+                del waiting[entity.ref]
+            if not waiting:
+                del self._waiting[name]
+        return moved
 
 
 def _same_names(old: Entity, new: Entity) -> bool:
-    return old.connections == new.connections and old.addresses == new.addresses and old.aliases == new.aliases
+    return (
+        old.connections == new.connections
+        and old.addresses == new.addresses
+        and old.aliases == new.aliases
+        and (is_finished(old) == is_finished(new) or not (new.addresses or new.aliases))
+    )
 
 
-def _claims(entity: Entity) -> Iterator[Name]:
-    for alias in entity.aliases:
-        yield entity.ref.cluster, normalised(alias)
-    for address in entity.addresses:
-        yield entity.ref.cluster, normalised(address)
+def _claimed(entity: Entity) -> set[Name]:
+    cluster = entity.ref.cluster
+    return {(cluster, normalised(name)) for names in (entity.aliases, entity.addresses) for name in names}
 
 
 def _peers(entity: Entity) -> Iterator[Name]:

@@ -3,23 +3,34 @@
 The result depends on the facts alone, never on the order in which they came.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from msgspec import structs
+
 from kgents_shared.contract.entity import STATUSES, Connection, Entity, Ref
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+from kgents_shared.contract.vocabulary.attributes import any_entity
 
 STATUS_SHOWN: Final = 30
 """Characters of a status that is none of ours."""
+NAMES_SHOWN: Final = 8
+"""Names of peers that are left out; their number is that of all."""
 
 V = TypeVar("V")
 
 
-def by_priority(facts: Mapping[str, Entity], priority: Sequence[str]) -> list[Entity]:
-    """The sources' facts, the most trusted first; sources that `priority` does not name come last, by name."""
+def by_priority(
+    facts: Mapping[str, Entity], priority: Sequence[str], stale: Container[str] = frozenset()
+) -> list[Entity]:
+    """The sources' facts, the most trusted first; sources that `priority` does not name come last, by name.
+
+    What a `stale` source reported last comes after all that is attested: it may be long over.
+    """
     rank = {source: position for position, source in enumerate(priority)}
-    return [facts[source] for source in sorted(facts, key=lambda source: (rank.get(source, len(rank)), source))]
+    ordered = sorted(facts, key=lambda source: (source in stale, rank.get(source, len(rank)), source))
+    return [facts[source] for source in ordered]
 
 
 def merge(
@@ -58,6 +69,14 @@ def merge(
         at=at,
         cut=_all([fact.cut for fact in facts]),
     )
+
+
+def with_left_out(entity: TopologyEntity, names: Sequence[str]) -> TopologyEntity:
+    """The entity, with the names of peers that its connections leave out because too many entities claim them."""
+    if not names:
+        return entity
+    found = {any_entity.LEFT_OUT: len(names), any_entity.LEFT_OUT_NAMES: list(names[:NAMES_SHOWN])}
+    return structs.replace(entity, attributes={**entity.attributes, **found})
 
 
 def _only(fact: Entity, connections: list[ResolvedConnection], at: datetime) -> TopologyEntity:

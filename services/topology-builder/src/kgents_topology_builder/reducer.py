@@ -7,7 +7,7 @@ replay of everything, changes nothing.
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 import msgspec
@@ -17,8 +17,9 @@ from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
+from kgents_topology_builder.claims import Name
 from kgents_topology_builder.graph import Graph
-from kgents_topology_builder.merge import by_priority, merge
+from kgents_topology_builder.merge import by_priority, merge, with_left_out
 from kgents_topology_builder.sources import Observer, Source, message
 
 MISSED_REPORTS: Final = 3
@@ -59,6 +60,8 @@ class Reducer:
         self._priority = tuple(source_priority)
         self._started_ns = now_ns
         self._dirty: OrderedDict[Ref, _Cause] = OrderedDict()  # its oldest entry goes at no cost, unlike a dict's
+        self._moved: OrderedDict[Name, int] = OrderedDict()  # names that lead elsewhere → since when
+        self._again: list[tuple[list[Ref], int]] = []  # what else is to be merged again, one by one → since when
         self._sources: dict[Observer, Source] = {}
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
         self._now_ns = now_ns
@@ -86,10 +89,10 @@ class Reducer:
         if entity.report_interval_s is not None:
             self._note_report(entity, entity.report_interval_s, time_ns)
         before = self.graph.facts.get(entity.ref, {}).get(entity.source)
-        touched = self.graph.put(entity)
-        if touched:
+        moved = self.graph.put(entity)
+        if moved is not None:
             self._count(before, entity, time_ns)
-            self._touch(touched, entity.ref, _Cause(time_ns, trace or {}))
+            self._touch(entity.ref, moved, _Cause(time_ns, trace or {}))
 
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports that an entity is gone; late, if it names another incarnation than the one that is known."""
@@ -143,7 +146,7 @@ class Reducer:
     @property
     def is_dirty(self) -> bool:
         """Whether `take` has something to give."""
-        return bool(self._dirty or self._dirty_sources)
+        return bool(self._dirty or self._moved or self._again or self._dirty_sources)
 
     def take(self) -> Iterator[Merged]:
         """Each entity that may have changed, merged when it is asked for.
@@ -155,15 +158,35 @@ class Reducer:
         while self.is_dirty:
             if self._dirty:
                 yield self._merged(*self._dirty.popitem(last=False))
+            elif self._again:
+                yield from self._merged_again()
+            elif self._moved:
+                name, time_ns = self._moved.popitem(last=False)
+                self._again.append((self.graph.waiting(name), time_ns))
             else:
                 yield from self._source_message(*self._dirty_sources.popitem())
+
+    def _merged_again(self) -> Iterator[Merged]:
+        """The next of those that something else has touched."""
+        refs, time_ns = self._again[-1]
+        if refs:
+            yield self._merged(refs.pop(), _Cause(time_ns))
+        else:
+            self._again.pop()
 
     def _merged(self, ref: Ref, cause: _Cause) -> Merged:
         facts = self.graph.facts.get(ref)
         entity = None
         if facts:
-            entity = merge(ref, by_priority(facts, self._priority), self.graph.resolve, time_ns=cause.time_ns)
+            stale = self._stale_sources(ref, facts) if len(facts) > 1 else ()
+            ordered = by_priority(facts, self._priority, stale)
+            entity = merge(ref, ordered, self.graph.resolve, time_ns=cause.time_ns)
+            entity = with_left_out(entity, self.graph.ambiguous(ordered))
         return Merged(ref, entity, cause.reason, cause.time_ns, cause.trace)
+
+    def _stale_sources(self, ref: Ref, facts: Mapping[str, Entity]) -> list[str]:
+        sources = ((fact, self._sources.get((ref.cluster, fact.source))) for fact in facts.values())
+        return [fact.source for fact, source in sources if source is not None and source.is_stale(fact)]
 
     def _source_message(self, observer: Observer, time_ns: int) -> Iterator[Merged]:
         """What a source does not attest; nothing before the first time that there is any."""
@@ -177,6 +200,10 @@ class Reducer:
             entities = source.covered(cluster, lambda ref, part: self._has(ref, name, part))
             entity = message(cluster, name, source, entities, time_ns=time_ns)
             yield Merged(entity.ref, entity, "", time_ns, {})
+            if source.merged_with != source.stale:
+                # Where another source reports the same entity, it may be the one to go by now, or no longer.
+                source.merged_with = source.stale
+                self._again.append(([ref for ref in self.graph.shared if ref.cluster == cluster], time_ns))
 
     def _has(self, ref: Ref, source: str, part: str) -> bool:
         entity = self.graph.facts.get(ref, {}).get(source)
@@ -221,17 +248,16 @@ class Reducer:
     def _drop(self, ref: Ref, source: str, cause: _Cause) -> None:
         self._expiry_ns.pop((ref, source), None)
         before = self.graph.facts.get(ref, {}).get(source)
-        self._touch(self.graph.drop(ref, source), ref, cause)
-        self._count(before, None, cause.time_ns)
+        moved = self.graph.drop(ref, source)
+        if moved is not None:
+            self._touch(ref, moved, cause)
+            self._count(before, None, cause.time_ns)
 
-    def _touch(self, refs: set[Ref], own: Ref, cause: _Cause) -> None:
+    def _touch(self, ref: Ref, moved: Set[Name], cause: _Cause) -> None:
         """Remember what to merge again; the trace belongs to the entity itself, not to its neighbours."""
-        of_neighbours = _Cause(cause.time_ns)
-        for ref in refs:
-            if ref == own:
-                self._dirty[ref] = cause
-            else:
-                self._dirty.setdefault(ref, of_neighbours)
+        self._dirty[ref] = cause
+        for name in moved:
+            self._moved.setdefault(name, cause.time_ns)
 
     def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
         key = entity.ref, entity.source

@@ -50,6 +50,8 @@ class Source:
         """What is unattested now, and since when without a break."""
         self.stale: list[Unread] = []
         """What has been so for long enough."""
+        self.merged_with: list[Unread] = []
+        """What was stale when the entities that other sources report, too, were merged last."""
         self.is_published = False
         self._beats: dict[str, _Beat] = {}
         self._groups: Counter[tuple[str, str, str]] = Counter()  # kind, namespace, part → entities
@@ -95,6 +97,10 @@ class Source:
         differs = stale != self.stale
         self.stale = stale
         return differs
+
+    def is_stale(self, entity: Entity) -> bool:
+        """Whether it has not attested an entity of it for long enough. What expires needs no heartbeat."""
+        return entity.report_interval_s is None and any(each.covers(entity.ref, entity.part) for each in self.stale)
 
     @property
     def is_empty(self) -> bool:

@@ -10,6 +10,11 @@ _attribute = _OURS.attribute
 OVERFLOW: Final = _attribute(
     "kgents.overflow", "This entity stands for those of its kind that exceed a limit and are not shown."
 )
+LEFT_OUT: Final = _attribute(
+    "kgents.connections.left_out",
+    "How many names of peers lead nowhere because more than 256 entities claim each of them. Set by topology-builder.",
+)
+LEFT_OUT_NAMES: Final = _attribute("kgents.connections.left_out.names", "The first eight of these names.")
 OS_KERNEL_VERSION: Final = _attribute("kgents.os.kernel.version", "Version of the kernel.")
 
 ATTRIBUTES: Final = tuple(_OURS.declared)
