@@ -19,7 +19,6 @@ from kgents_shared.bus.publish import EXPECTED_SEQUENCE, Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity
-from support.build import NOW_NS
 from support.running import running
 
 COUNT: Final = 5_000
@@ -36,7 +35,7 @@ async def bench(run: Run) -> None:
         client = await connect(site.url)
         publisher = Publisher(site.bus)
         table = StateTable(site.bus, ENTITY, "KGENTS_ENTITY", [ENTITY_FILTER], publisher=publisher)
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         with Outbox(run.directory / "outbox") as outbox:
             log = LogPublisher(site.bus, publisher, outbox, prefix="bench", started_ms=0)
             async with running(publisher.run(), table.run(), log.run()):

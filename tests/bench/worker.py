@@ -43,7 +43,6 @@ from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import select
 from kgents_topology_builder.app import SERVICE, run
 from kgents_topology_builder.config import Config
-from support.build import NOW_NS
 from support.running import running
 
 INSTANCE = "one"
@@ -171,7 +170,7 @@ def keep_table(url: str) -> None:
             await bus.session(timeout_s=10)
             table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
             clock.start()
-            await table.load(now_ns=NOW_NS)
+            await table.load()
             clock.stop()
             return len(table.rows)
 
@@ -185,7 +184,7 @@ def keep_view(url: str) -> None:
         async with Bus(NatsConfig(url=url), name="bench") as bus:
             await bus.session(timeout_s=10)
             clock.start()
-            fold = await snapshot(bus, select(), now_ns=NOW_NS, signals=("topology",))
+            fold = await snapshot(bus, select(), signals=("topology",))
             clock.stop()
             return len(fold)
 

@@ -21,7 +21,7 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity
-from support.build import NOW_NS, make_entity, subject_of
+from support.build import make_entity, subject_of
 from support.nats_login import Operator, reload, replace
 from support.nats_server import NatsServer
 from support.proxy import Proxy
@@ -71,7 +71,7 @@ class Pair:
         await eventually(lambda: set(self.received) >= set(self.put_names), within_s)
 
     async def follow(self) -> None:
-        async with aclosing(self.reader.follow(now_ns=NOW_NS)) as news:
+        async with aclosing(self.reader.follow()) as news:
             async for changes in news:
                 self.marks += changes.caught_up
                 for change in changes.changes:
@@ -98,7 +98,7 @@ async def paired(config: NatsConfig) -> AsyncIterator[Pair]:
         await provision_streams(bus)
         pair = Pair(bus)
         async with running(pair.publisher.run(), pair.follow()):
-            await pair.writer.load(now_ns=NOW_NS)
+            await pair.writer.load()
             async with running(pair.writer.run()):
                 pair.put("before")
                 await pair.settle()

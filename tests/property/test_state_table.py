@@ -20,7 +20,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import SteppedDownError
-from support.build import NOW_NS, make_entity, make_removal
+from support.build import make_entity, make_removal
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
@@ -85,7 +85,7 @@ class Writer:
     async def serve(self) -> None:
         while True:
             table = self.new_table()
-            await table.load(now_ns=NOW_NS)
+            await table.load()
             for subject, entity in self.model.items():
                 table.put(subject, entity)
             for subject in table.rows.keys() - self.model.keys():
@@ -109,7 +109,7 @@ class Writer:
 
     async def fold(self) -> dict[str, Entity]:
         reader = StateView(self.outside, ENTITY, "KGENTS_ENTITY", self.filters)
-        await reader.load(now_ns=NOW_NS)
+        await reader.load()
         return {subject: row.message for subject, row in reader.rows.items()}
 
     async def converge(self) -> None:

@@ -18,7 +18,7 @@ from kgents_shared.contract.unread import Unread
 from kgents_shared.view.live import Live, snapshot
 from kgents_shared.view.position import PositionFile
 from kgents_shared.view.selection import select
-from support.build import NOW_NS, make_ref
+from support.build import make_ref
 from support.nats_server import NatsServer
 from support.state import Message, make_alert, make_health, make_topology, publish, remake, removed
 from support.streams import provision_streams
@@ -72,7 +72,7 @@ class Consumer:
 
     async def run(self) -> None:
         with PositionFile(self.file, str(self.selection)) as file:
-            self.live = live = Live(self.bus, self.selection, now_ns=NOW_NS, position_file=file)
+            self.live = live = Live(self.bus, self.selection, position_file=file)
             async with aclosing(live.updates()) as updates:
                 async for update in updates:
                     for change in update.changes:
@@ -104,7 +104,7 @@ class Consumer:
         await eventually(holds_the_truth)
 
     async def truth(self) -> dict[str, bytes]:
-        found = await snapshot(self.bus, self.selection, now_ns=NOW_NS)
+        found = await snapshot(self.bus, self.selection)
         return {each.key: each.record() for each in found.entities()}
 
     async def carry_out(self, operation: Operation) -> None:

@@ -12,7 +12,6 @@ from kgents_shared.bus.jetstream import last_message, stream_info
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse
-from support.build import NOW_NS
 from support.postgres_server import PASSWORD
 
 
@@ -41,9 +40,9 @@ async def last_pulse(bus: Bus, ref: Ref) -> DatabasePulse | None:
 async def stored(bus: Bus, stream: str) -> list[bytes]:
     """Every payload that a stream holds."""
     found: list[bytes] = []
-    created = (await stream_info(await bus.session(), stream)).created
-    start = Position(stream_created=created, seq=0, time_ns=NOW_NS)
-    async with aclosing(follow(bus, stream, [">"], now_ns=NOW_NS, position=start)) as batches:
+    info = await stream_info(await bus.session(), stream)
+    start = Position(info.created, 0, info.now_ns)
+    async with aclosing(follow(bus, stream, [">"], position=start)) as batches:
         async for batch in batches:
             found += [each.payload for each in batch.deliveries]
             if batch.caught_up:

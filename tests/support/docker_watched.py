@@ -18,7 +18,6 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Connection, Entity, Ref
-from support.build import NOW_NS
 from support.docker_engine import Api, DockerEngine, NoEngineError, docker_engine
 from support.nats_server import NatsServer
 from support.proxy import Proxy
@@ -74,7 +73,7 @@ class Watched:
     async def entities(self) -> dict[tuple[str, str], Entity]:
         """What is published, by kind and name."""
         table = StateView(self.bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         return {(row.message.ref.kind, row.message.ref.name): row.message for row in table.rows.values()}
 
     async def named(self, kind: str, name: str) -> Entity | None:

@@ -1,7 +1,10 @@
 """A real nats-server for one test: free ports, its own directory, ready in milliseconds, made to suffer on demand."""
 
+import asyncio
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from support.ports import free_port
@@ -67,8 +70,33 @@ class NatsServer(OwnProcess):
         """Take another configuration from the next start on."""
         self._config = config
 
+    async def copy_store(self) -> None:
+        """Keep a copy of all that is stored; the server is started again."""
+        await self._stopped(lambda: shutil.copytree(self._store, self._copy))
+
+    async def go_back(self) -> None:
+        """Restore the copy: everything that was stored since is lost."""
+        await self._stopped(self._restore)
+
+    def _restore(self) -> None:
+        shutil.rmtree(self._store)
+        shutil.copytree(self._copy, self._store)
+
+    async def _stopped(self, change: Callable[[], object]) -> None:
+        await self.stop()
+        await asyncio.to_thread(change)
+        await self.start()
+
+    @property
+    def _store(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _copy(self) -> Path:
+        return self.directory / "copy"
+
     def _render(self) -> str:
-        store = f'jetstream {{ store_dir: "{self.directory / "data"}" }}\n' if self._jetstream else ""
+        store = f'jetstream {{ store_dir: "{self._store}" }}\n' if self._jetstream else ""
         return (
             f"server_name: {self._name}\nlisten: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self.monitor_port}\n"
             f"{store}{self._config}\n"

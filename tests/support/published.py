@@ -5,14 +5,13 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity, Ref
-from support.build import NOW_NS
 from support.kube_api import KubeApi
 from support.waiting import eventually
 
 
 async def entities(bus: Bus, cluster: str = "test") -> dict[Ref, Entity]:
     table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", cluster=cluster, source="k8s")])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return {row.message.ref: row.message for row in table.rows.values()}
 
 

@@ -9,7 +9,6 @@ from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.streams import StreamsConfig, streams
-from support.build import NOW_NS
 
 
 async def provision_streams(bus: Bus, config: StreamsConfig | None = None) -> None:
@@ -27,8 +26,9 @@ async def keep_all(bus: Bus, stream: str) -> None:
 async def stored(bus: Bus, stream: str, pattern: str = ">", *, after: int = 0) -> list[Delivery]:
     """Every message that a stream holds under a pattern, behind a sequence."""
     found: list[Delivery] = []
-    start = Position(stream_created=(await stream_info(await bus.session(), stream)).created, seq=after, time_ns=NOW_NS)
-    batches = follow(bus, stream, [pattern], now_ns=NOW_NS, position=start)
+    info = await stream_info(await bus.session(), stream)
+    start = Position(info.created, after, info.now_ns)
+    batches = follow(bus, stream, [pattern], position=start)
     async with aclosing(batches):
         async for batch in batches:
             found += batch.deliveries

@@ -22,7 +22,7 @@ from kgents_shared.contract.unread import Unread
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.selection import select
-from support.build import NOW, NOW_NS, make_removal, subject_of
+from support.build import NOW, make_removal, subject_of
 from support.waiting import eventually, within
 
 
@@ -48,7 +48,7 @@ class Truth:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.publisher.run())
-            await self.table.load(now_ns=NOW_NS)
+            await self.table.load()
             self._loaded.set()
             tasks.create_task(self.table.run())
             tasks.create_task(self._beat())
@@ -113,27 +113,27 @@ class Truth:
 async def topology(bus: Bus) -> dict[Ref, TopologyEntity]:
     """What the topology stream says now."""
     table = StateView(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return {row.message.ref: row.message for row in table.rows.values()}
 
 
 async def health(bus: Bus) -> dict[Ref, Health]:
     """What the health stream says now."""
     table = StateView(bus, HEALTH, "KGENTS_HEALTH", [subjects.pattern("health")])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return {row.message.ref: row.message for row in table.rows.values()}
 
 
 async def alerts(bus: Bus, check: str) -> dict[Ref, Alert]:
     """What the alert stream says of one check."""
     table = StateView(bus, ALERT, "KGENTS_ALERT", [subjects.pattern("alert", check=check)])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return {row.message.ref: row.message for row in table.rows.values()}
 
 
 async def seen(bus: Bus) -> dict[Ref, EntityView]:
     """Every entity as a reader finds it: with health and alerts, stale where its source does not attest it."""
-    fold = await snapshot(bus, select(), now_ns=NOW_NS)
+    fold = await snapshot(bus, select())
     return {view.ref: view for view in fold.entities()}
 
 
@@ -141,7 +141,7 @@ async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat 
     """What an instance says of itself now."""
     filter_ = subjects.pattern("meta", cluster="test", service=service, instance=instance)
     table = StateView(bus, META, "KGENTS_META", [filter_])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     found = [row.message for row in table.rows.values() if isinstance(row.message, Heartbeat)]
     return found[0] if found else None
 
@@ -149,7 +149,7 @@ async def heartbeat(bus: Bus, service: str, instance: str = "one") -> Heartbeat 
 async def dead_letters(bus: Bus, service: str) -> list[DeadLetter]:
     """What a service could not read."""
     table = StateView(bus, META, "KGENTS_META", [subjects.pattern("meta", service=service)])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return [row.message for row in table.rows.values() if isinstance(row.message, DeadLetter)]
 
 

@@ -1,6 +1,5 @@
 """A connection to kgents: url and credentials → Client → streams of changes and messages, and single reads."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -123,7 +122,7 @@ class Client:
         Raises:
             BusTimeoutError: they could not be read within 30 s.
         """
-        fold = await snapshot(self._bus, select(**filters), now_ns=time.time_ns())
+        fold = await snapshot(self._bus, select(**filters))
         return sorted(fold.entities(), key=lambda each: each.ref)
 
     async def get(self, entity: str | Ref, *, cluster: str | None = None) -> EntityView:
@@ -139,8 +138,8 @@ class Client:
             BusTimeoutError: it could not be read within 30 s.
         """
         if isinstance(entity, str):
-            return await find_entity(self._bus, entity, within=select(cluster=cluster), now_ns=time.time_ns())
-        found = await read_one(self._bus, entity, now_ns=time.time_ns())
+            return await find_entity(self._bus, entity, within=select(cluster=cluster))
+        found = await read_one(self._bus, entity)
         if found is None:
             raise NotFoundError(f"no entity is named {path_of(entity)!r} in cluster {entity.cluster!r}")
         return found
@@ -153,7 +152,7 @@ class Client:
         Raises:
             BusTimeoutError: they could not be read within 30 s.
         """
-        return await find_entities(self._bus, text, within=select(cluster=cluster), now_ns=time.time_ns())
+        return await find_entities(self._bus, text, within=select(cluster=cluster))
 
 
 @asynccontextmanager

@@ -1,10 +1,9 @@
 """What a client iterates over: state with its changes (StateStream), logs with their messages (LogStream)."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import ExitStack, aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -27,7 +26,6 @@ T = TypeVar("T")
 IN_USE_S: Final = 2.0
 """How long to wait for a position file that is open: a loop that is left with `break` closes its own a moment later."""
 
-_NS_PER_S: Final = 1_000_000_000
 _BY_SIGNAL: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 
 _log = get_logger(__name__)
@@ -66,7 +64,7 @@ class StateStream(Generic[T]):
         await _require(self._bus, signals)
         with ExitStack() as stack:
             file = await _open(stack, self._path, self._part.name, self._selection)
-            live = Live(self._bus, self._selection, now_ns=time.time_ns(), signals=signals, position_file=file)
+            live = Live(self._bus, self._selection, signals=signals, position_file=file)
             self._live = live
             async with aclosing(live.updates()) as updates:
                 async for update in updates:
@@ -116,9 +114,8 @@ class LogStream(Generic[T]):
         await _require(self._bus, (signal,))
         with ExitStack() as stack:
             file = await _open(stack, self._path, signal, self._selection)
-            now_ns = time.time_ns()
-            start = (file.positions().get(signal) if file is not None else None) or await self._start(now_ns)
-            batches = selected_log(self._bus, self._selection, signal, start=start, now_ns=now_ns)
+            start = (file.positions().get(signal) if file is not None else None) or await self._start()
+            batches = selected_log(self._bus, self._selection, signal, start=start)
             async with aclosing(batches):
                 async for batch in batches:
                     if batch.reset:
@@ -129,11 +126,9 @@ class LogStream(Generic[T]):
                     if file is not None and batch.position is not None:
                         file.save((), {signal: batch.position})
 
-    async def _start(self, now_ns: int) -> Position:
-        now = datetime.fromtimestamp(now_ns / _NS_PER_S, UTC)
-        since = now - self._since if isinstance(self._since, timedelta) else self._since
+    async def _start(self) -> Position:
         filters = self._selection.filters(self._codec.signal)
-        return await start_of(await self._bus.session(), self._codec.signal, filters, now_ns=now_ns, since=since)
+        return await start_of(await self._bus.session(), self._codec.signal, filters, since=self._since)
 
     def _messages(self, batch: Batch) -> Iterator[T]:
         for each in batch.deliveries:

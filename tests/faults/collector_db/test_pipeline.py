@@ -15,7 +15,7 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, PULSE
 from kgents_shared.contract.entity import Ref
-from support.build import NOW_NS, make_entity
+from support.build import make_entity
 from support.db_service import configuration, last_pulse, stored, watching
 from support.nats_server import NatsServer
 from support.postgres_server import PASSWORD, PostgresServer
@@ -199,7 +199,7 @@ async def test_a_wrong_password_leaves_one_target_unread_and_no_other(
 async def are(bus: Bus, refs: set[Ref]) -> bool:
     """Whether exactly these databases are published."""
     table = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source="db")])
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return {row.message.ref for row in table.rows.values()} == refs
 
 

@@ -17,7 +17,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import BusTimeoutError
-from support.build import NOW_NS, make_entity, subject_of
+from support.build import make_entity, subject_of
 from support.nats_login import reload
 from support.nats_server import NatsServer
 from support.running import running
@@ -103,7 +103,7 @@ async def test_a_table_names_the_row_that_it_may_not_write_and_writes_the_others
     publisher = Publisher(writing)
     table: StateTable[Entity] = StateTable(writing, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
     async with running(publisher.run()):
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             table.put(subject_of(DENIED), DENIED)
             table.put(subject_of(ALLOWED), ALLOWED)
@@ -118,7 +118,7 @@ async def test_a_row_that_may_not_be_written_stays_a_failure(writing: Bus) -> No
     publisher = Publisher(writing)
     table: StateTable[Entity] = StateTable(writing, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
     async with running(publisher.run()):
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             table.put(subject_of(DENIED), DENIED)
             await eventually(lambda: subject_of(DENIED) in table.failure, within_s=10)
@@ -133,7 +133,7 @@ async def test_a_row_that_was_refused_is_written_when_it_is_permitted(tmp_path: 
         publisher = Publisher(bus)
         table: StateTable[Entity] = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
         async with running(publisher.run()):
-            await table.load(now_ns=NOW_NS)
+            await table.load()
             async with running(table.run()):
                 table.put(subject_of(DENIED), DENIED)
                 await eventually(lambda: subject_of(DENIED) in table.failure)
@@ -219,7 +219,7 @@ async def ignore(_: object) -> None:
 
 async def first_batch(bus: Bus) -> bool:
     """Whether the first batch of an empty stream is the mark that it is complete."""
-    async with aclosing(follow(bus, "KGENTS_ENTITY", FILTERS, now_ns=NOW_NS)) as batches:
+    async with aclosing(follow(bus, "KGENTS_ENTITY", FILTERS)) as batches:
         async for batch in batches:
             return batch.caught_up
     return False

@@ -15,7 +15,7 @@ from kgents_shared.contract.health import Health
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from kgents_shared.runtime.service import Context
-from support.build import NOW_NS, make_ref
+from support.build import make_ref
 from support.clock import ShiftedClock
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
@@ -68,7 +68,7 @@ async def test_a_restart_in_the_middle_of_a_crash_loop_adds_no_alert_and_ends_no
     publisher = Publisher(bus)
     async with running(publisher.run()):
         table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")], publisher=publisher)
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             for first in range(1, CRASHES + 1, 3):
                 async with run_in_process(SERVICE, CONFIG, bus, tmp_path) as context:

@@ -13,7 +13,7 @@ from kgents_shared.contract.codec import TOPOLOGY, encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
-from support.build import NOW_NS, make_ref
+from support.build import make_ref
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
 from support.running import running
@@ -37,7 +37,7 @@ async def test_strange_pulses_neither_end_nor_make_a_finding_nor_hide_a_later_on
     publisher = Publisher(bus)
     table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")], publisher=publisher)
     async with running(publisher.run()):
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()), run_in_process(SERVICE, Config(), bus, tmp_path) as context:
             for ref in (FULL, EMPTY):
                 table.put(ref.subject("topology"), TopologyEntity(text="", ref=ref, uid="new", status="running"))

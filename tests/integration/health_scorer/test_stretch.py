@@ -22,7 +22,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.service import Context
-from support.build import NOW_NS, make_ref
+from support.build import make_ref
 from support.clock import ShiftedClock
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
@@ -50,7 +50,7 @@ async def topology(bus: Bus, publisher: Publisher) -> AsyncIterator[StateTable[T
     """COUNT entities that send samples, the last of them just now."""
     filters = [subjects.pattern("topology")]
     table = StateTable(bus, TOPOLOGY, "KGENTS_TOPOLOGY", filters, publisher=publisher)
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     async with running(table.run()):
         for ref in REFS:
             table.put(ref.subject("topology"), TopologyEntity(text="", ref=ref, status="running"))

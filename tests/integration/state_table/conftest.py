@@ -12,7 +12,6 @@ from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity
-from support.build import NOW_NS
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
@@ -43,7 +42,7 @@ async def table(bus: Bus, publisher: Publisher) -> StateTable[Entity]:
     """Loaded, not yet running."""
     filters = [subjects.pattern("entity", cluster="test", source="k8s")]
     table = StateTable(bus, ENTITY, "KGENTS_ENTITY", filters, publisher=publisher)
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     return table
 
 

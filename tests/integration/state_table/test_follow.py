@@ -1,8 +1,6 @@
 """Following a state stream: snapshot, the mark that it is complete, then every change once and in order."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
 
 import msgspec
 import pytest
@@ -13,17 +11,15 @@ from kgents_shared.bus.consume import Position
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.pull import Pull
 from kgents_shared.bus.state_table import StateTable
-from kgents_shared.bus.state_view import Changes, StateView
-from kgents_shared.contract import subjects
+from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
-from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.build import make_entity, make_removal, subject_of
+from support.following import FILTERS, Follower
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
-from support.waiting import eventually, within
-
-FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
+from support.waiting import within
 
 
 async def put(table: StateTable[Entity], *entities: Entity) -> None:
@@ -31,40 +27,6 @@ async def put(table: StateTable[Entity], *entities: Entity) -> None:
         table.put(subject_of(entity), entity)
     async with within(20):
         await table.flush()
-
-
-class Follower:
-    """Follows in the background and keeps what it is given."""
-
-    def __init__(self, bus: Bus, position: Position | None = None) -> None:
-        self.table = StateView(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
-        self.batches: list[Changes[Entity]] = []
-        self._start = position
-
-    async def run(self) -> None:
-        async with aclosing(self.table.follow(now_ns=NOW_NS, position=self._start)) as news:
-            async for changes in news:
-                self.batches.append(changes)
-
-    async def until_caught_up(self) -> None:
-        await self.until(lambda: any(batch.caught_up for batch in self.batches))
-
-    async def until(self, claim: Callable[[], bool], within_s: float = 20) -> None:
-        await eventually(claim, within_s)
-
-    @property
-    def received(self) -> list[tuple[str, str | None]]:
-        return [
-            (change.subject.rpartition(".")[2], change.new.status if change.new else None)
-            for batch in self.batches
-            for change in batch.changes
-        ]
-
-    @property
-    def position(self) -> Position:
-        position = self.batches[-1].position
-        assert position is not None
-        return position
 
 
 async def test_an_empty_stream_is_caught_up_at_once(bus: Bus) -> None:
@@ -129,7 +91,7 @@ async def test_a_position_older_than_removals_are_kept_gives_a_snapshot(bus: Bus
         await first.until_caught_up()
     await put(writer, make_entity("b"))
     await put(writer, make_entity("b", status="failed"))  # what is gone may as well have been a removal of `a`
-    old = msgspec.structs.replace(first.position, time_ns=NOW_NS - 8 * 86_400 * 10**9)
+    old = msgspec.structs.replace(first.position, time_ns=first.position.time_ns - 8 * 86_400 * 10**9)
     second = Follower(bus, old)
     async with running(second.run()):
         await second.until_caught_up()
@@ -169,7 +131,7 @@ async def test_a_recreated_stream_is_a_reset_and_what_is_gone_is_removed(
         await session.api("STREAM.DELETE.KGENTS_ENTITY", None, msgspec.Raw)
         await provision_streams(bus)
         fresh = StateTable(bus, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
-        await fresh.load(now_ns=NOW_NS)
+        await fresh.load()
         async with running(fresh.run()):
             await put(fresh, make_entity("b", status="failed"))
         await follower.until(lambda: ("a", None) in follower.received, within_s=30)
@@ -222,7 +184,7 @@ async def test_a_reader_that_leaves_takes_its_consumer_with_it(bus: Bus, writer:
     await put(writer, make_entity("a"))
     table = StateView(bus, ENTITY, "KGENTS_ENTITY", FILTERS)
     for _ in range(3):
-        await table.load(now_ns=NOW_NS)
+        await table.load()
 
     session = await bus.session()
     info = await session.api("CONSUMER.NAMES.KGENTS_ENTITY", None, dict)

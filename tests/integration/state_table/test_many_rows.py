@@ -9,7 +9,7 @@ from kgents_shared.bus.publish import WINDOW, Publisher
 from kgents_shared.bus.state_table import BACKLOG_MAX, StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.entity import Entity
-from support.build import NOW_NS, make_entity, make_removal, subject_of
+from support.build import make_entity, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
 from support.waiting import eventually, within
@@ -51,7 +51,7 @@ async def test_a_packed_table_that_was_loaded_publishes_nothing_that_is_publishe
     async with running(table.run()):
         await fill(table)
     table.compress_rows(lambda entity: entity.ref.kind)
-    await table.load(now_ns=NOW_NS)
+    await table.load()
     async with running(table.run()):
         await fill(table)
         table.remove(subject_of(pod(1)), make_removal(pod(1)))

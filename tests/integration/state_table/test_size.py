@@ -65,7 +65,7 @@ async def test_a_change_of_the_largest_entity_is_published_with_its_state(servin
             bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology")], publisher=publisher, same=same,
             render=describe,
         )  # fmt: skip
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             for status, letter in (("running", "x"), ("failed", "y")):
                 entity = make_entity(status=status, annotations={"big": letter * (max_payload - 20_000)})
@@ -86,7 +86,7 @@ async def test_a_change_of_the_largest_entity_is_published_with_its_state(servin
 async def test_an_entity_that_never_fits_is_published_in_part_and_once(serving: Serve, max_payload: int) -> None:
     async with serving(max_payload) as (_, bus, publisher):
         table = entity_table(bus, publisher)
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             whole = make_entity(status="failed", labels={"app": "cart"}, annotations={"big": "x" * max_payload})
             for _ in range(3):
@@ -99,7 +99,7 @@ async def test_an_entity_that_never_fits_is_published_in_part_and_once(serving: 
             assert (found.status, found.labels, found.cut) == ("failed", {"app": "cart"}, ["annotations.big"])
 
         again = entity_table(bus, publisher)
-        await again.load(now_ns=NOW_NS)
+        await again.load()
         async with running(again.run()):
             again.put(subject_of(whole), whole)
             await flushed(again)
@@ -114,7 +114,7 @@ async def test_an_entity_that_never_fits_is_published_in_part_and_once(serving: 
 async def test_a_server_that_takes_more_gets_the_whole(serving: Serve) -> None:
     async with serving(SMALL) as (server, bus, publisher):
         table = entity_table(bus, publisher)
-        await table.load(now_ns=NOW_NS)
+        await table.load()
         async with running(table.run()):
             whole = make_entity(annotations={"big": "x" * SMALL})
             table.put(subject_of(whole), whole)

@@ -14,7 +14,7 @@ from kgents_shared.contract.codec import ENTITY, TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import SteppedDownError
 from kgents_shared.contract.topology import TopologyEntity
-from support.build import NOW_NS, make_entity, make_ref, make_removal, subject_of
+from support.build import make_entity, make_ref, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import remake
@@ -173,7 +173,7 @@ async def test_what_is_put_without_the_lease_waits_for_it(bus: Bus, publisher: P
     suspended = StateTable(
         bus, table._codec, "KGENTS_ENTITY", table._filters, publisher=publisher, may_write=lambda: is_ours
     )
-    await suspended.load(now_ns=NOW_NS)
+    await suspended.load()
     async with running(suspended.run()):
         for number in range(3):
             suspended.put(subject_of(A), make_entity("a", reason=str(number)))
@@ -275,7 +275,7 @@ async def test_the_history_of_a_removed_entity_expires_before_its_removal_does(
     topology = StateTable(
         bus, TOPOLOGY, "KGENTS_TOPOLOGY", [subjects.pattern("topology", cluster="test")], publisher=publisher
     )
-    await topology.load(now_ns=NOW_NS)
+    await topology.load()
     async with running(topology.run()):
         for status in ("running", "failed", "pending"):
             topology.put(subject, TopologyEntity(text="", ref=A.ref, status=status))

@@ -55,16 +55,16 @@ class Reader:
 
 
 async def from_start(bus: Bus) -> Position:
-    return await start_of(await bus.session(), "event", EVENTS, now_ns=NOW_NS, since=datetime(2000, 1, 1, tzinfo=UTC))
+    return await start_of(await bus.session(), "event", EVENTS, since=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 async def about(bus: Bus, selection: Selection) -> AsyncGenerator[Batch, None]:
-    return selected_log(bus, selection, "event", start=await from_start(bus), now_ns=NOW_NS)
+    return selected_log(bus, selection, "event", start=await from_start(bus))
 
 
 async def test_a_log_begins_with_what_comes_next(bus: Bus) -> None:
     await publish(bus, make_event("a", number=1))
-    reader = Reader(feed(bus, {"event": EVENTS}, now_ns=NOW_NS))
+    reader = Reader(feed(bus, {"event": EVENTS}))
     async with running(reader.run()):
         await reader.until_caught_up()
         await publish(bus, make_event("a", number=2))
@@ -79,8 +79,8 @@ async def test_a_log_begins_with_what_was_stored_since_a_time(bus: Bus) -> None:
     info = await (await bus.session()).api("STREAM.INFO.KGENTS_EVENT", None, dict)
     since = datetime.fromisoformat(info["ts"])
     await publish(bus, make_event("a", number=2), make_event("b", number=3))
-    reader = Reader(feed(bus, {"event": EVENTS}, now_ns=NOW_NS, since=since))
-    later = Reader(feed(bus, {"event": EVENTS}, now_ns=NOW_NS, since=since + timedelta(hours=1)))
+    reader = Reader(feed(bus, {"event": EVENTS}, since=since))
+    later = Reader(feed(bus, {"event": EVENTS}, since=since + timedelta(hours=1)))
     async with running(reader.run(), later.run()):
         await reader.until(lambda: len(reader.texts) == 2)
         await later.until_caught_up()
@@ -92,7 +92,7 @@ async def test_a_log_begins_with_what_was_stored_since_a_time(bus: Bus) -> None:
 async def test_state_begins_with_what_is_there_and_goes_on_with_changes_and_removals(bus: Bus) -> None:
     await publish(bus, make_topology("a"), make_topology("b"), removed(make_topology("b")), make_health("a"))
     filters = {signal: select().filters(signal) for signal in ("topology", "health")}
-    reader = Reader(feed(bus, filters, now_ns=NOW_NS))
+    reader = Reader(feed(bus, filters))
     async with running(reader.run()):
         await reader.until(lambda: sum(batch.caught_up for batch in reader.batches) == 2)
         snapshot = list(reader.texts)
@@ -106,7 +106,7 @@ async def test_state_begins_with_what_is_there_and_goes_on_with_changes_and_remo
 async def test_state_since_a_time_is_its_history_removals_included(bus: Bus) -> None:
     await publish(bus, make_topology("a"), make_topology("a", status="failed"), removed(make_topology("a")))
     filters = {"topology": select().filters("topology")}
-    reader = Reader(feed(bus, filters, now_ns=NOW_NS, since=datetime(2000, 1, 1, tzinfo=UTC)))
+    reader = Reader(feed(bus, filters, since=datetime(2000, 1, 1, tzinfo=UTC)))
     async with running(reader.run()):
         await reader.until_caught_up()
 
@@ -114,7 +114,7 @@ async def test_state_since_a_time_is_its_history_removals_included(bus: Bus) -> 
 
 
 async def test_a_killed_server_loses_and_repeats_no_event(bus: Bus, server: NatsServer) -> None:
-    reader = Reader(log(bus, "event", EVENTS, start=await from_start(bus), now_ns=NOW_NS))
+    reader = Reader(log(bus, "event", EVENTS, start=await from_start(bus)))
     async with running(reader.run()):
         for round_ in range(3):
             await publish(bus, *(make_event("a", number=10 * round_ + number) for number in range(10)))
@@ -129,7 +129,7 @@ async def test_a_killed_server_loses_and_repeats_no_event(bus: Bus, server: Nats
 
 async def test_a_log_made_again_is_a_reset_and_every_message_of_the_new_one_follows(bus: Bus) -> None:
     await publish(bus, make_event("a", number=1))
-    reader = Reader(log(bus, "event", EVENTS, start=await from_start(bus), now_ns=NOW_NS))
+    reader = Reader(log(bus, "event", EVENTS, start=await from_start(bus)))
     async with running(reader.run()):
         await reader.until(lambda: bool(reader.texts))
         await remake(bus, "KGENTS_EVENT")
@@ -142,7 +142,7 @@ async def test_a_log_made_again_is_a_reset_and_every_message_of_the_new_one_foll
 
 async def test_a_position_of_another_stream_is_a_reset(bus: Bus) -> None:
     await publish(bus, make_event("a", number=1), make_event("a", number=2))
-    reader = Reader(log(bus, "event", EVENTS, start=Position("some other time", 9, NOW_NS), now_ns=NOW_NS))
+    reader = Reader(log(bus, "event", EVENTS, start=Position("some other time", 9, NOW_NS)))
     async with running(reader.run()):
         await reader.until(lambda: len(reader.texts) == 2)
 
@@ -154,7 +154,7 @@ async def test_messages_that_the_stream_dropped_behind_the_position_are_a_reset(
     start = await from_start(bus)
     session = await bus.session()
     position = Position(start.stream_created, 1, 0)
-    kept = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
+    kept = Reader(log(bus, "event", EVENTS, start=position))
     async with running(kept.run()):
         await kept.until_caught_up()
     config = (await session.api("STREAM.INFO.KGENTS_EVENT", None, dict))["config"]
@@ -163,13 +163,13 @@ async def test_messages_that_the_stream_dropped_behind_the_position_are_a_reset(
     async def is_empty() -> bool:
         return (await stream_info(session, "KGENTS_EVENT")).state.messages == 0
 
-    dropped = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
+    dropped = Reader(log(bus, "event", EVENTS, start=position))
     async with running(dropped.run()):
         await dropped.until_caught_up()
     short = {"max_age": 10**8, "duplicate_window": 10**8}
     await session.api("STREAM.UPDATE.KGENTS_EVENT", config | short, dict)
     await eventually(is_empty)
-    empty = Reader(log(bus, "event", EVENTS, start=position, now_ns=NOW_NS))
+    empty = Reader(log(bus, "event", EVENTS, start=position))
     async with running(empty.run()):
         await empty.until_caught_up()
 

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -16,7 +17,7 @@ from kgents_shared.view.fold import EntityChange, Row
 from kgents_shared.view.live import Live, Update, snapshot
 from kgents_shared.view.position import PositionFile, PositionFileInUseError
 from kgents_shared.view.selection import Selection, select
-from support.build import NOW_NS, make_ref
+from support.build import make_ref
 from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.running import running
@@ -30,7 +31,7 @@ class Reader:
     """Reads in the background and keeps what it learns."""
 
     def __init__(self, bus: Bus, selection: Selection | None = None, file: PositionFile | None = None) -> None:
-        self.live = Live(bus, selection or select(), now_ns=NOW_NS, position_file=file)
+        self.live = Live(bus, selection or select(), position_file=file)
         self.updates: list[Update] = []
 
     async def run(self) -> None:
@@ -231,7 +232,7 @@ async def test_what_vanished_during_a_gap_longer_than_removals_are_kept_is_remov
 
 def older(positions: Mapping[str, Position]) -> dict[str, Position]:
     """The same positions, their last messages from before removals of today began to expire."""
-    return {signal: Position(each.stream_created, each.seq, NOW_NS - 8 * DAY_NS) for signal, each in positions.items()}
+    return {signal: replace(each, time_ns=each.time_ns - 8 * DAY_NS) for signal, each in positions.items()}
 
 
 async def test_a_position_of_long_ago_is_no_reset_where_nothing_can_have_been_missed(bus: Bus, tmp_path: Path) -> None:
@@ -313,7 +314,7 @@ async def test_rows_of_a_snapshot_that_was_not_saved_whole_are_no_entities(bus: 
 async def test_a_run_that_ends_within_its_snapshot_begins_again(bus: Bus, tmp_path: Path) -> None:
     await publish(bus, *(make_topology(f"p{number}") for number in range(3)))
     with PositionFile(tmp_path / "position", "all") as file:
-        async with aclosing(Live(bus, select(), now_ns=NOW_NS, position_file=file).updates()) as updates:
+        async with aclosing(Live(bus, select(), position_file=file).updates()) as updates:
             await anext(updates)
         assert file.positions() == {}
         again = Reader(bus, file=file)
@@ -334,7 +335,7 @@ async def test_what_a_killed_reader_was_just_given_is_removed_when_it_vanishes(
                 await before.until_complete()
                 await eventually(lambda: len(file.positions()) == 3)
         await publish(bus, make_topology("a"))
-        async with aclosing(Live(bus, select(), now_ns=NOW_NS, position_file=file).updates()) as updates:
+        async with aclosing(Live(bus, select(), position_file=file).updates()) as updates:
             given: list[EntityChange] = []
             async for update in updates:
                 given += update.changes
@@ -371,8 +372,8 @@ async def test_a_snapshot_reads_only_what_is_selected(bus: Bus) -> None:
         removed(make_topology("d")),
     )
 
-    found = await snapshot(bus, select(kind="pod", label="app=cart", level="warning,critical"), now_ns=NOW_NS)
-    nodes = await snapshot(bus, select(kind="node", namespace=""), now_ns=NOW_NS)
+    found = await snapshot(bus, select(kind="pod", label="app=cart", level="warning,critical"))
+    nodes = await snapshot(bus, select(kind="node", namespace=""))
 
     assert [each.ref.name for each in found.entities()] == ["a"]
     assert [each.ref.name for each in nodes.entities()] == ["n1"]
@@ -384,6 +385,6 @@ async def test_a_snapshot_that_cannot_be_read_in_time_is_an_error(bus: Bus, serv
     server.pause()
     try:
         with pytest.raises(BusTimeoutError, match="KGENTS_TOPOLOGY"):
-            await snapshot(bus, select(), now_ns=NOW_NS, timeout_s=0.5)
+            await snapshot(bus, select(), timeout_s=0.5)
     finally:
         server.resume()

@@ -54,7 +54,6 @@ def _names(context: click.Context, kinds: str, *, with_kind: bool = False) -> li
 async def _refs(context: click.Context, kinds: tuple[str, ...]) -> "list[Ref]":
     from kgents_cli.connection import connected  # noqa: PLC0415
     from kgents_cli.options import target_of  # noqa: PLC0415
-    from kgents_shared.runtime.clock import SystemClock, unix_ns  # noqa: PLC0415
     from kgents_shared.view.live import snapshot  # noqa: PLC0415
     from kgents_shared.view.selection import Selection  # noqa: PLC0415
 
@@ -62,5 +61,5 @@ async def _refs(context: click.Context, kinds: tuple[str, ...]) -> "list[Ref]":
     target = target_of(**given)
     selection = Selection(kinds=kinds, clusters=(target.cluster,) if target.cluster is not None else ())
     async with asyncio.timeout(DEADLINE_S), connected(target.load(), log_level="error") as bus:
-        fold = await snapshot(bus, selection, now_ns=unix_ns(SystemClock().now()), signals=("topology",))
+        fold = await snapshot(bus, selection, signals=("topology",))
     return [view.ref for view in fold.entities()]

@@ -15,7 +15,7 @@ async def last_pulses(bus: Bus, query: Query) -> dict[Ref, Pulse]:
         BusTimeoutError: they could not be read in time.
     """
     selection = query.selection
-    payloads = await now(bus, "pulse", selection.filters("pulse"), query.now_ns)
+    payloads = await now(bus, "pulse", selection.filters("pulse"))
     test = selection.subject_test("pulse")
     found: dict[Ref, Pulse] = {}
     for pulse in decoded(PULSE, {subject: payload for subject, payload in payloads.items() if test(subject)}).values():

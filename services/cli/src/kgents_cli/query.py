@@ -17,7 +17,7 @@ from kgents_cli.suggestion import did_you_mean
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import rfc3339
 from kgents_shared.contract.errors import NotFoundError
-from kgents_shared.runtime.clock import SystemClock, unix_ns
+from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.entity import STATE, EntityView
 from kgents_shared.view.find import one
 from kgents_shared.view.fold import Fold
@@ -38,11 +38,6 @@ class Query(msgspec.Struct, frozen=True):
     def time(self) -> datetime:
         """The time that ages are counted to."""
         return self.at or self.asked_at
-
-    @property
-    def now_ns(self) -> int:
-        """When it was asked."""
-        return unix_ns(self.asked_at)
 
     def narrowed(self, kinds: Iterable[str], names: Iterable[str] = ()) -> "Query":
         """The same for these kinds and names; of none, for all."""
@@ -155,7 +150,7 @@ def _listed(words: tuple[str, ...] | None) -> str | None:
 async def read(bus: Bus, query: Query, *, signals: Iterable[str] = STATE) -> Fold:
     """The entities, as they are or were; what is not known of a past time is noted on stderr."""
     if query.at is None:
-        return await snapshot(bus, query.selection, now_ns=query.now_ns, signals=signals)
+        return await snapshot(bus, query.selection, signals=signals)
     past = await state_at(bus, query.selection, query.at, signals=signals)
     _note_unknown(past)
     return past.fold
@@ -202,7 +197,7 @@ async def require_any(bus: Bus, query: Query, names: Iterable[str] = ()) -> None
     """
     selection = Selection(clusters=query.selection.clusters)
     if query.at is None:
-        views = listed(await snapshot(bus, selection, now_ns=query.now_ns, signals=("topology",)))
+        views = listed(await snapshot(bus, selection, signals=("topology",)))
     else:
         past = await state_at(bus, selection, query.at, signals=("topology",))
         if past.unknown:  # `read` has noted it

@@ -28,19 +28,19 @@ SHOWN: Final[Mapping[str, list[str]]] = {signal: [subjects.pattern(signal)] for 
 """Signal → its filters."""
 
 
-async def show_records(bus: Bus, now_ns: int) -> None:
+async def show_records(bus: Bus) -> None:
     """Print every message as it is, the state first. Never returns."""
-    async with until_reader_leaves(), aclosing(feed(bus, SHOWN, now_ns=now_ns)) as batches:
+    async with until_reader_leaves(), aclosing(feed(bus, SHOWN)) as batches:
         async for _, batch in batches:
             for each in batch.deliveries:
                 say_record(record_of(each))
 
 
-async def show_tree(bus: Bus, now_ns: int) -> None:
+async def show_tree(bus: Bus) -> None:
     """Print the topology once it has settled, then every change. Never returns."""
     screen = _Screen()
     async with until_reader_leaves(), asyncio.TaskGroup() as tasks:
-        tasks.create_task(screen.follow(bus, now_ns))
+        tasks.create_task(screen.follow(bus))
         await screen.settled()
         screen.begin()
 
@@ -54,9 +54,9 @@ class _Screen:
         self._is_live = False
         self._changed_at_s = asyncio.get_running_loop().time()
 
-    async def follow(self, bus: Bus, now_ns: int) -> None:
+    async def follow(self, bus: Bus) -> None:
         """Take every message. Never returns."""
-        async with aclosing(feed(bus, SHOWN, now_ns=now_ns)) as batches:
+        async with aclosing(feed(bus, SHOWN)) as batches:
             async for signal, batch in batches:
                 self._take(signal, batch)
 

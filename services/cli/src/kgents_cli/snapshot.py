@@ -21,7 +21,7 @@ TIMEOUT_S: Final = 30.0
 """For the whole stream; a hundred thousand subjects take some two seconds."""
 
 
-async def now(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> dict[str, Delivery]:
+async def now(bus: Bus, signal: str, filters: Sequence[str]) -> dict[str, Delivery]:
     """Subject → the last message that is there.
 
     Raises:
@@ -31,7 +31,7 @@ async def now(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> dic
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
-            aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters, now_ns=now_ns)) as batches,
+            aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters)) as batches,
         ):
             async for batch in batches:
                 for each in batch.deliveries:

@@ -35,7 +35,7 @@ async def discovered(context: Context[Config], config: DiscoveryConfig) -> Async
     patterns = [subjects.pattern("entity", cluster=context.cluster, source=source) for source in config.sources]
     marked: dict[str, Found] = {}
     is_known = False
-    news = context.reader(ENTITY, patterns).follow(now_ns=context.now_ns())
+    news = context.reader(ENTITY, patterns).follow()
     async with aclosing(news):
         async for changes in news:
             before = dict(marked)

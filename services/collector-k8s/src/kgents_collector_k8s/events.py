@@ -74,7 +74,7 @@ class Events:
         """Read back what the log holds: Kubernetes lists the Events of the last hour again to every client."""
         pattern = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
         start = await self._start()
-        news = follow(self._context.bus, _LOG, [pattern], now_ns=self._context.now_ns(), position=start)
+        news = follow(self._context.bus, _LOG, [pattern], position=start)
         async with aclosing(news):
             async for batch in news:
                 if start.seq and batch.deliveries and not self._reported:
@@ -95,7 +95,7 @@ class Events:
                 await self._context.clock.sleep(RETRY_S)
             else:
                 seq = max(0, info.last_seq - REMEMBERED_MAX)
-                return Position(stream_created=info.created, seq=seq, time_ns=self._context.now_ns())
+                return Position(stream_created=info.created, seq=seq, time_ns=info.now_ns)
 
     def known(self) -> Collection[Key]:
         return ()

@@ -79,7 +79,7 @@ class _System:
     async def follow_heartbeats(self) -> None:
         """Keep the heartbeats of our own services: NATS does not know who publishes what."""
         table = self.context.reader(META, [subjects.pattern("meta", cluster=self.context.cluster)])
-        async with aclosing(table.follow(now_ns=self.context.now_ns())) as news:
+        async with aclosing(table.follow()) as news:
             async for changes in news:
                 for change in changes.changes:
                     if isinstance(change.new, Heartbeat):

@@ -49,8 +49,8 @@ class _Scoring:
 
     async def load(self) -> None:
         """Begin with what was published before this run."""
-        await self.health.load(now_ns=self.context.now_ns())
-        await self.alerts.load(now_ns=self.context.now_ns())
+        await self.health.load()
+        await self.alerts.load()
         time_slice = TimeSlice()
         for health in self.health.rows.values():
             self.scorer.restore_health(health.message)

@@ -24,8 +24,10 @@ TRACE_HEADER: Final = "traceparent"
 
 async def run(context: Context[Config]) -> None:
     """Build the topology for as long as this instance holds the lease."""
-    builder = _Builder(context)
-    await builder.load()
+    filters = cluster_filters("topology", context.config.clusters)
+    table: StateTable[TopologyEntity] = context.writer(TOPOLOGY, filters, same=same, render=describe)
+    builder = _Builder(context, table, now_ns=await table.load())
+    await builder.restore()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(builder.table.run())
         tasks.create_task(builder.follow_heartbeats())
@@ -39,20 +41,17 @@ async def run(context: Context[Config]) -> None:
 class _Builder:
     """The reducer with its two inputs and its output."""
 
-    def __init__(self, context: Context[Config]) -> None:
-        clusters = context.config.clusters
+    def __init__(self, context: Context[Config], table: StateTable[TopologyEntity], *, now_ns: int) -> None:
+        """`now_ns`: the server's time when the table was loaded."""
         self.context = context
-        self.reducer = Reducer(context.config.source_priority, now_ns=context.now_ns())
-        self.table: StateTable[TopologyEntity] = context.writer(
-            TOPOLOGY, cluster_filters("topology", clusters), same=same, render=describe
-        )
-        self.follower = Follower(context, self.reducer, [self.table], clusters=clusters)
+        self.table = table
+        self.reducer = Reducer(context.config.source_priority, now_ns=now_ns)
+        self.follower = Follower(context, self.reducer, [table], clusters=context.config.clusters)
         self.heartbeats = self.follower.state(META)
         self.entities = self.follower.state(ENTITY)
 
-    async def load(self) -> None:
+    async def restore(self) -> None:
         """Begin with what was published before this run."""
-        await self.table.load(now_ns=self.context.now_ns())
         time_slice = TimeSlice()
         for row in self.table.rows.values():
             self.reducer.restore(row.message)

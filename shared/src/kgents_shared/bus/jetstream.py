@@ -133,12 +133,27 @@ class StreamInfo(msgspec.Struct):
         return int(self.config.get("max_msgs_per_subject", -1))
 
 
+class Delivered(msgspec.Struct):
+    """How far a consumer has come."""
+
+    consumer_seq: int = 0
+    """Messages that it has delivered."""
+
+
 class ConsumerInfo(msgspec.Struct):
     """A consumer as the server describes it."""
 
     name: str
+    ts: datetime
+    """The server's clock when it answered."""
     num_pending: int = 0
     """Messages that wait for it."""
+    delivered: Delivered = msgspec.field(default_factory=Delivered)
+
+    @property
+    def now_ns(self) -> int:
+        """The server's clock in Unix nanoseconds."""
+        return int(self.ts.timestamp() * 1e9)
 
 
 class _Subjects(msgspec.Struct):
@@ -283,6 +298,11 @@ async def delete_consumer(session: Session, stream: str, name: str) -> None:
 def pull_subject(session: Session, stream: str, consumer: str) -> str:
     """Where to ask for the next messages of a consumer."""
     return session.api_subject(requests.messages_of(stream, consumer))
+
+
+def consumer_info_subject(session: Session, stream: str, consumer: str) -> str:
+    """Where to ask how far a consumer has come, and what time it is."""
+    return session.api_subject(f"CONSUMER.INFO.{stream}.{consumer}")
 
 
 def rfc3339(time: datetime) -> str:

@@ -7,6 +7,7 @@ own count; a hole in it means that messages were lost with a connection, and end
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -16,7 +17,15 @@ import msgspec
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import after, create_consumer, delete_consumer, pull_subject, since
+from kgents_shared.bus.jetstream import (
+    ConsumerInfo,
+    after,
+    consumer_info_subject,
+    create_consumer,
+    delete_consumer,
+    pull_subject,
+    since,
+)
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
@@ -27,6 +36,8 @@ MAX_BYTES: Final = 16 * 1024**2
 EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 2.0
 """How often the server confirms that it still knows our request. Silence of twice that means it does not."""
+TIME_INTERVAL_S: Final = 1.0
+"""How often a reader that keeps time asks for it while no message comes."""
 
 DROPPED_S: Final = 10.0
 """Seconds after which pending messages are considered dropped. Longer than the silence that ends a pull."""
@@ -44,17 +55,24 @@ class ConsumerGoneError(BusError):
 class Pull:
     """Pulls from one consumer; made by `pulling`."""
 
-    def __init__(self, session: Session, subject: str, inbox: str, waiting: int) -> None:
+    def __init__(self, session: Session, stream: str, name: str, inbox: str, waiting: int) -> None:
         self.waiting: Final = waiting
         """Messages that waited when the consumer was made."""
+        self.time_ns = 0
+        """When the server last answered that it had delivered everything, by its clock; 0: it was not asked."""
+        self.heard_s = time.monotonic()
+        """When the server was last heard of, by the monotonic clock."""
         self._session = session
-        self._subject = subject
+        self._subject = pull_subject(session, stream, name)
+        self._info_subject = consumer_info_subject(session, stream, name)
         self._inbox = inbox
         self._arrived: list[Msg] = []
         self._wake = asyncio.Event()
         self._asked = 0  # messages that open requests may still deliver
         self._last_seq = 0
         self._fault = ""
+        self._answers: list[bytes] = []  # to the question for the time
+        self._asked_time_s = time.monotonic()
 
     def wake(self) -> None:
         """Notice at once that the session has ended."""
@@ -62,8 +80,11 @@ class Pull:
 
     async def on_message(self, message: Msg) -> None:
         """Take what the server sends to our inbox."""
+        self.heard_s = time.monotonic()
         if message.reply:
             self._arrived.append(message)
+        elif message.data:
+            self._answers.append(message.data)
         else:
             self._on_status(message)
         self._wake.set()
@@ -78,8 +99,8 @@ class Pull:
         if not request_ended:
             self._fault = f"{status} {words.strip()}"
 
-    async def batches(self) -> AsyncGenerator[list[Delivery], None]:
-        """What arrived since the last time, never empty, in order.
+    async def batches(self, *, keeps_time: bool = False) -> AsyncGenerator[list[Delivery], None]:
+        """What arrived since the last time, in order; empty only with `keeps_time`, when `time_ns` has changed.
 
         Raises:
             ConsumerGoneError, SessionLostError: begin again from the last position.
@@ -88,7 +109,10 @@ class Pull:
             if self._asked < BATCH // 2:  # before the batch is handed out: the server delivers while it is dealt with
                 await self._ask()
             if not self._arrived:
-                await self._wait()
+                if self._answers and self._take_answers():
+                    yield []
+                else:
+                    await self._wait(keeps_time=keeps_time)
                 continue
             arrived, self._arrived = self._arrived, []
             self._asked -= len(arrived)
@@ -97,6 +121,7 @@ class Pull:
             deliveries = [_delivery(message) for message in arrived]
             self._check(deliveries)
             yield deliveries
+            self.heard_s = time.monotonic()  # silence counts from when we listen
 
     async def _ask(self) -> None:
         request = {
@@ -108,19 +133,39 @@ class Pull:
         self._asked += BATCH
         await self._session.publish(self._subject, msgspec.json.encode(request), reply=self._inbox)
 
-    async def _wait(self) -> None:
+    async def _wait(self, *, keeps_time: bool) -> None:
         if self._session.lost.is_set():
             raise SessionLostError("connection lost")
         if self._fault:
             raise ConsumerGoneError(f"the server ended our pull: {self._fault}")
         self._wake.clear()
+        now_s = time.monotonic()
+        ends_s = self.heard_s + 2.5 * HEARTBEAT_S
+        if keeps_time and now_s >= self._asked_time_s + TIME_INTERVAL_S:
+            self._asked_time_s = now_s
+            await self._session.publish(self._info_subject, b"", reply=self._inbox)
+        wakes_s = min(ends_s, self._asked_time_s + TIME_INTERVAL_S) if keeps_time else ends_s
         try:
-            async with asyncio.timeout(2.5 * HEARTBEAT_S):
+            async with asyncio.timeout(wakes_s - now_s):
                 await self._wake.wait()
         except TimeoutError:
-            raise ConsumerGoneError(
-                f"expected a heartbeat from the server, found none for {2.5 * HEARTBEAT_S:g} s"
-            ) from None
+            if time.monotonic() >= ends_s:
+                raise ConsumerGoneError(
+                    f"expected a heartbeat from the server, found none for {2.5 * HEARTBEAT_S:g} s"
+                ) from None
+
+    def _take_answers(self) -> bool:
+        """Take the time from the last answer, if the server had delivered everything; returns whether it had."""
+        answer = self._answers[-1]
+        self._answers.clear()
+        try:
+            info = msgspec.json.decode(answer, type=ConsumerInfo)
+        except msgspec.DecodeError:  # an error of the API: that the consumer is gone is noticed by its silence
+            return False
+        if info.num_pending or info.delivered.consumer_seq != self._last_seq:
+            return False
+        self.time_ns = info.now_ns
+        return True
 
     def _check(self, deliveries: list[Delivery]) -> None:
         for each in deliveries:
@@ -138,7 +183,7 @@ async def pulling(
     waiting = (await create_consumer(session, stream, name, filters, config)).num_pending
     try:
         inbox = session.new_inbox()
-        pull = Pull(session, pull_subject(session, stream, name), inbox, waiting)
+        pull = Pull(session, stream, name, inbox, waiting)
         unsubscribe = await session.subscribe(inbox, pull.on_message)
         session.on_end.add(pull.wake)
         try:

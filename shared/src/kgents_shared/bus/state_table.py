@@ -113,11 +113,14 @@ class StateTable(StateView[T]):
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
 
-    async def load(self, *, now_ns: int) -> None:
-        """Read what the stream holds now. What cannot be read counts as absent, and will be replaced."""
+    async def load(self) -> int:
+        """Read what the stream holds now, and return that time by the server's clock.
+
+        What cannot be read counts as absent, and will be replaced.
+        """
         self.tombstones.clear()
         self._cut.clear()
-        await super().load(now_ns=now_ns)
+        return await super().load()
 
     def _pass_over(self, each: Delivery, reason: str) -> None:
         super()._pass_over(each, reason)

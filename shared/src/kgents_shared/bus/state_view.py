@@ -34,6 +34,10 @@ class Row(msgspec.Struct, Generic[T], gc=False):
     """When the server stored it; 0 for a row that this table itself has just published."""
     compression: Compression[T] | None = None
 
+    def is_of(self, delivery: Delivery) -> bool:
+        """Whether it is this very message."""
+        return (self.seq, self.time_ns) == (delivery.seq, delivery.time_ns)
+
     @property
     def message(self) -> T:
         """The message; a new object each time if the rows are kept compressed."""
@@ -62,6 +66,8 @@ class Changes(msgspec.Struct, Generic[T], frozen=True):
     changes: list[Change[T]]
     caught_up: bool
     position: Position | None
+    now_ns: int
+    """Everything stored until then has been read, by the server's clock; 0 during a snapshot."""
     malformed: list[tuple[Delivery, str]]
     """Messages that could not be read, with the reason; their rows stay as they were. Dead-letter them."""
 
@@ -81,14 +87,16 @@ class StateView(Generic[T]):
         """Compress later rows to a tenth of the memory; reading one then takes as long as decoding it."""
         self._compression = Compression(self._codec.type, alike=alike)
 
-    async def follow(self, *, now_ns: int, position: Position | None = None) -> AsyncGenerator[Changes[T], None]:
-        """Keep `rows` equal to the stream, and yield what changes. See `consume.follow` for order and resumption.
+    async def follow(
+        self, *, position: Position | None = None, keeps_time: bool = False
+    ) -> AsyncGenerator[Changes[T], None]:
+        """Keep `rows` equal to the stream, and yield what changes. See `consume.follow` for order, resumption and time.
 
         After a reset, rows that are not in the new snapshot are reported as removed when it is complete.
         """
         unseen: set[str] = set()
         is_resumed = position is not None  # rows from before the position may be removed, too
-        batches = follow(self._bus, self._stream, self._filters, now_ns=now_ns, position=position)
+        batches = follow(self._bus, self._stream, self._filters, position=position, keeps_time=keeps_time)
         async with aclosing(batches):
             async for batch in batches:
                 if batch.reset:
@@ -96,7 +104,10 @@ class StateView(Generic[T]):
                 changes: list[Change[T]] = []
                 malformed: list[tuple[Delivery, str]] = []
                 for each in batch.deliveries:
-                    unseen.discard(each.subject)
+                    if each.subject in unseen:
+                        unseen.remove(each.subject)
+                        if self.rows[each.subject].is_of(each):
+                            continue
                     try:
                         change = self._apply(each)
                         if change.old is not None or change.new is not None or is_resumed:
@@ -106,18 +117,22 @@ class StateView(Generic[T]):
                 if batch.caught_up:
                     changes += [self._vanished(subject) for subject in unseen]
                     unseen = set()
-                yield Changes(changes, batch.caught_up, batch.position, malformed)
+                yield Changes(changes, batch.caught_up, batch.position, batch.now_ns, malformed)
 
-    async def load(self, *, now_ns: int) -> None:
-        """Read what the stream holds now. What cannot be read counts as absent."""
+    async def load(self) -> int:
+        """Read what the stream holds now, and return that time by the server's clock.
+
+        What cannot be read counts as absent.
+        """
         self.rows.clear()
-        news = self.follow(now_ns=now_ns)
+        news = self.follow()
         async with aclosing(news):
             async for changes in news:
                 for each, reason in changes.malformed:
                     self._pass_over(each, reason)
                 if changes.caught_up:
-                    return
+                    return changes.now_ns
+        raise AssertionError("follow never ends")
 
     def _pass_over(self, each: Delivery, reason: str) -> None:
         _log.warning("malformed_published_message", subject=each.subject, reason=reason)

@@ -53,7 +53,7 @@ class Collector:
 
     async def load(self) -> None:
         """Read what is published."""
-        await self.entities.load(now_ns=self._context.now_ns())
+        await self.entities.load()
         if self._part_of is None:
             return
         time_slice = TimeSlice()

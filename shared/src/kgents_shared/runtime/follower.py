@@ -26,19 +26,8 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.service import Context, cluster_filters
 
-NS_PER_S: Final = 1_000_000_000
-
-
-class Stored(Protocol):
-    """An item of an input: `Change` or `Sample`."""
-
-    @property
-    def time_ns(self) -> int:
-        """When the server stored it."""
-
-
 T = TypeVar("T", bound=Wire)
-Item = TypeVar("Item", bound=Stored)
+Item = TypeVar("Item")
 Desired = TypeVar("Desired")
 Desired_co = TypeVar("Desired_co", covariant=True)
 
@@ -68,11 +57,7 @@ class _Batch(msgspec.Struct, Generic[Item]):
     malformed: list[tuple[Delivery, str]]
     caught_up: bool
     position: Position | None
-
-    @property
-    def time_ns(self) -> int:
-        """When its last message was stored; 0: it has none."""
-        return self.items[-1].time_ns if self.items else 0
+    now_ns: int
 
 
 class Input(Generic[Item]):
@@ -90,11 +75,11 @@ class Input(Generic[Item]):
         self.caught_up: Final = asyncio.Event()
         """Set when the owner has handled everything that was stored at the start."""
         self.position: Position | None = None
+        self.now_ns = 0
+        """Everything stored until then has been handled, by the server's clock; 0 while that is not known."""
         self._context = context
         self._batches = batches
         self._changed = changed
-        self._stored_ns: int | None = None  # the last message behind the snapshot, and
-        self._read_s = 0.0  # when it was read, by our monotonic clock
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """The snapshot, then every change, in order. A message that cannot be read becomes a dead letter."""
@@ -108,20 +93,8 @@ class Input(Generic[Item]):
                     await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
 
-    def server_ns(self) -> int | None:
-        """The time by the server's clock up to which the input was read; None while it is not known.
-
-        A message that is not read yet was stored later, so it does not count as missing. Between two
-        messages our monotonic clock is added, which nothing can set.
-        """
-        if self._stored_ns is None:
-            return None
-        return self._stored_ns + int((self._context.clock.monotonic_s() - self._read_s) * NS_PER_S)
-
     def _note(self, batch: _Batch[Item]) -> None:
-        self.position = batch.position or self.position
-        if batch.time_ns and self.caught_up.is_set():  # a snapshot's messages may be years old
-            self._stored_ns, self._read_s = batch.time_ns, self._context.clock.monotonic_s()
+        self.position, self.now_ns = batch.position or self.position, batch.now_ns
         if batch.caught_up:
             self.caught_up.set()
         self._changed.set()
@@ -154,9 +127,9 @@ class Follower(Generic[Desired]):
         table = self._context.reader(codec, cluster_filters(codec.signal, self._clusters))
 
         async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
-            async with aclosing(table.follow(now_ns=self._context.now_ns())) as found:
+            async with aclosing(table.follow(keeps_time=True)) as found:
                 async for each in found:
-                    yield _Batch(each.changes, each.malformed, each.caught_up, each.position)
+                    yield _Batch(each.changes, each.malformed, each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches)
 
@@ -169,9 +142,9 @@ class Follower(Generic[Desired]):
         self._context.status.reads(stream)
 
         async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
-            async with aclosing(follow(self._context.bus, stream, filters, now_ns=self._context.now_ns())) as found:
+            async with aclosing(follow(self._context.bus, stream, filters, keeps_time=True)) as found:
                 async for each in found:
-                    yield _Batch(*_decoded(codec, each.deliveries), each.caught_up, each.position)
+                    yield _Batch(*_decoded(codec, each.deliveries), each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches)
 
@@ -181,15 +154,18 @@ class Follower(Generic[Desired]):
         return found
 
     def server_ns(self) -> int:
-        """The server's time up to which every input was read. The server stored the messages, so its clock decides."""
-        known = [ns for each in self._inputs if (ns := each.server_ns()) is not None]
-        return min(known, default=self._context.now_ns())
+        """Everything that any input stored until then has been handled, by the server's clock; 0: not known yet.
+
+        No other clock decides: what is still on its way, or waits behind a connection that hangs, is not missing.
+        """
+        return min((each.now_ns for each in self._inputs), default=0)
 
     async def ticks(self, interval_s: float) -> AsyncGenerator[int, None]:
         """The server's time, once in each interval: for what time alone changes."""
         while True:
             await self._context.clock.sleep(interval_s)
-            yield self.server_ns()
+            if now_ns := self.server_ns():
+                yield now_ns
             self._changed.set()
             self._note_published()
 

@@ -6,7 +6,7 @@ Unlike `live` this joins nothing: it is for events, pulses, and readers of the m
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -29,47 +29,45 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 async def feed(
-    bus: Bus, filters: Mapping[str, Sequence[str]], *, now_ns: int, since: datetime | None = None
+    bus: Bus, filters: Mapping[str, Sequence[str]], *, since: datetime | None = None
 ) -> AsyncGenerator[tuple[str, Batch], None]:
     """What the streams hold, then every new message, with the signal of each batch; never ends.
 
     Args:
         bus: connected.
         filters: signal → NATS filters.
-        now_ns: when the reader begins, in Unix nanoseconds.
         since: begin with everything stored since then. None: with the state, and for a log with what comes next.
     """
     sources: dict[str, AsyncGenerator[Batch, None]] = {}
     session = await bus.session()
     for signal, wanted in filters.items():
         if signal in LOGS or since is not None:
-            start = await start_of(session, signal, wanted, now_ns=now_ns, since=since)
-            sources[signal] = log(bus, signal, wanted, start=start, now_ns=now_ns)
+            start = await start_of(session, signal, wanted, since=since)
+            sources[signal] = log(bus, signal, wanted, start=start)
         else:
-            sources[signal] = _state(bus, signal, wanted, now_ns)
+            sources[signal] = _state(bus, signal, wanted)
     async with aclosing(merged(sources)) as batches:
         async for named in batches:
             yield named
 
 
 async def start_of(
-    session: Session, signal: str, filters: Sequence[str], *, now_ns: int, since: datetime | None
+    session: Session, signal: str, filters: Sequence[str], *, since: datetime | timedelta | None
 ) -> Position:
-    """The position of a reader of everything stored since a time, or (None) of new messages only.
+    """The position of a reader of everything stored since a time, for so long, or (None) of new messages only.
 
     Raises:
         BusError: the server refused, or did not answer.
     """
     stream = NAME_BY_SIGNAL[signal]
     kept = await stream_info(session, stream)
-    found = [await first_since(session, stream, each, since) for each in filters] if since is not None else []
+    begin = kept.ts - since if isinstance(since, timedelta) else since
+    found = [await first_since(session, stream, each, begin) for each in filters] if begin is not None else []
     first = min((seq for seq in found if seq is not None), default=kept.last_seq + 1)
-    return Position(kept.created, first - 1, now_ns)
+    return Position(kept.created, first - 1, kept.now_ns)
 
 
-async def log(
-    bus: Bus, signal: str, filters: Sequence[str], *, start: Position, now_ns: int
-) -> AsyncGenerator[Batch, None]:
+async def log(bus: Bus, signal: str, filters: Sequence[str], *, start: Position) -> AsyncGenerator[Batch, None]:
     """Every message of a log after a position, each once and in order, over any number of reconnects.
 
     A batch is a `reset` if messages before it may be missing: the stream was recreated (then all of the new one
@@ -78,35 +76,32 @@ async def log(
     stream = NAME_BY_SIGNAL[signal]
     is_gap = await _has_gap(await bus.session(), stream, start)
     while True:
-        # The position's age does not matter here: a log holds no removals that could have expired meanwhile.
-        position = msgspec.structs.replace(start, time_ns=now_ns)
-        async with aclosing(follow(bus, stream, filters, now_ns=now_ns, position=position)) as batches:
+        async with aclosing(follow(bus, stream, filters, position=start, as_log=True)) as batches:
             async for batch in batches:
                 if batch.reset:  # what follows is the last message of each subject, which is no log
                     break
                 yield msgspec.structs.replace(batch, reset=True) if is_gap else batch
                 is_gap = False
-        start = Position((await stream_info(await bus.session(), stream)).created, 0, now_ns)
+        kept = await stream_info(await bus.session(), stream)
+        start = Position(kept.created, 0, kept.now_ns)
         is_gap = True
 
 
-async def selected_log(
-    bus: Bus, selection: Selection, signal: str, *, start: Position, now_ns: int
-) -> AsyncGenerator[Batch, None]:
+async def selected_log(bus: Bus, selection: Selection, signal: str, *, start: Position) -> AsyncGenerator[Batch, None]:
     """The messages of a log about the selected entities. Labels and levels are those at that moment."""
     test = selection.subject_test(signal)
     joined = msgspec.structs.replace(selection, sources=())  # a log's subject names its source
     if not joined.signals:
-        async with aclosing(log(bus, signal, selection.filters(signal), start=start, now_ns=now_ns)) as batches:
+        async with aclosing(log(bus, signal, selection.filters(signal), start=start)) as batches:
             async for batch in batches:
                 yield msgspec.structs.replace(batch, deliveries=[e for e in batch.deliveries if test(e.subject)])
         return
-    live = Live(bus, joined, now_ns=now_ns, signals=joined.signals)
+    live = Live(bus, joined, signals=joined.signals)
     complete = asyncio.Event()
     keeping = asyncio.create_task(_keep(live, complete))
     try:
         await complete.wait()
-        async with aclosing(log(bus, signal, selection.filters(signal), start=start, now_ns=now_ns)) as batches:
+        async with aclosing(log(bus, signal, selection.filters(signal), start=start)) as batches:
             async for batch in batches:
                 if keeping.done():
                     keeping.result()
@@ -134,10 +129,10 @@ def _is_selected(live: Live, selection: Selection, subject: str) -> bool:
     return view is not None and selection.takes(view)
 
 
-async def _state(bus: Bus, signal: str, filters: Sequence[str], now_ns: int) -> AsyncGenerator[Batch, None]:
+async def _state(bus: Bus, signal: str, filters: Sequence[str]) -> AsyncGenerator[Batch, None]:
     """A state stream. Recent removals are history, and not part of the snapshot."""
     in_snapshot = True
-    async with aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters, now_ns=now_ns)) as batches:
+    async with aclosing(follow(bus, NAME_BY_SIGNAL[signal], filters)) as batches:
         async for batch in batches:
             if in_snapshot:
                 there = [each for each in batch.deliveries if not each.marker and not is_gone(each.payload)]

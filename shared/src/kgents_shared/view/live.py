@@ -57,7 +57,6 @@ class Live:
         bus: Bus,
         selection: Selection,
         *,
-        now_ns: int,
         signals: Iterable[str] = STATE,
         position_file: PositionFile | None = None,
     ) -> None:
@@ -68,7 +67,6 @@ class Live:
         """Whether `fold` holds everything."""
         self._bus = bus
         self._selection = selection
-        self._now_ns = now_ns
         self._file = position_file
         self._unread = set(self.fold.feeds)
         """Signals whose snapshot is not complete."""
@@ -108,7 +106,6 @@ class Live:
                 self._bus,
                 NAME_BY_SIGNAL[signal],
                 filters,
-                now_ns=self._now_ns,
                 position=positions.get(feed),
             )
             for feed, signal, filters in self._feeds()
@@ -205,14 +202,14 @@ class Live:
 
 
 async def snapshot(
-    bus: Bus, selection: Selection, *, now_ns: int, signals: Iterable[str] = STATE, timeout_s: float = TIMEOUT_S
+    bus: Bus, selection: Selection, *, signals: Iterable[str] = STATE, timeout_s: float = TIMEOUT_S
 ) -> Fold:
     """The selected entities as they are now.
 
     Raises:
         BusTimeoutError: they could not be read within `timeout_s`.
     """
-    live = Live(bus, selection, now_ns=now_ns, signals=signals)
+    live = Live(bus, selection, signals=signals)
     try:
         async with asyncio.timeout(timeout_s), aclosing(live.updates()) as updates:
             async for _ in updates:  # the first one is there when the snapshot is complete

@@ -1,7 +1,8 @@
 """A reader's position and rows, in one SQLite file: Live, feed → PositionFile → Live, feed.
 
-A sequence alone does not survive a gap: when a stream was recreated, or removals have expired meanwhile, nothing else
-shows what vanished. So the file keeps the rows, too. It is as large as they are, and belongs to one process.
+A sequence alone does not survive a gap: when a stream was recreated or went back, or removals have expired meanwhile,
+nothing else shows what vanished. So the file keeps the rows, too, and the last messages by which a stream that went
+back is found. It is as large as the rows are, and belongs to one process.
 An entity is announced here before it is yielded for the first time: a reader that is killed then may know an entity
 that has no row.
 """
@@ -14,7 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
+
 from kgents_shared.bus.consume import Position
+from kgents_shared.bus.continuity import Known
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.view.fold import Row
 
@@ -23,9 +27,11 @@ CREATE TABLE IF NOT EXISTS scope (text TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS position (
     signal TEXT PRIMARY KEY, stream_created TEXT NOT NULL, seq INTEGER NOT NULL, time_ns INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS tail (signal TEXT PRIMARY KEY, known BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS row (subject TEXT PRIMARY KEY, payload BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS announced (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
+_TAIL: Final = msgspec.json.Decoder(tuple[Known, ...])
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -65,8 +71,12 @@ class PositionFile:
 
     def positions(self) -> dict[str, Position]:
         """Signal → where to resume; empty if the reader never completed a snapshot."""
-        with closing(self._db.execute("SELECT signal, stream_created, seq, time_ns FROM position")) as found:
-            return {signal: Position(created, seq, time_ns) for signal, created, seq, time_ns in found}
+        query = "SELECT signal, stream_created, seq, time_ns, known FROM position LEFT JOIN tail USING (signal)"
+        with closing(self._db.execute(query)) as found:
+            return {
+                signal: Position(created, seq, time_ns, _TAIL.decode(known) if known is not None else ())
+                for signal, created, seq, time_ns, known in found
+            }
 
     def rows(self) -> Iterator[Row]:
         """The rows that the reader held."""
@@ -100,17 +110,19 @@ class PositionFile:
         kept = [(row.subject, row.payload) for row in listed if row.payload is not None]
         removed = [(row.subject,) for row in listed if row.payload is None]
         places = [(signal, each.stream_created, each.seq, each.time_ns) for signal, each in positions.items()]
+        tails = [(signal, msgspec.json.encode(each.tail)) for signal, each in positions.items()]
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO row VALUES (?, ?)", kept)
             db.executemany("DELETE FROM row WHERE subject = ?", removed)
             db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", places)
+            db.executemany("INSERT OR REPLACE INTO tail VALUES (?, ?)", tails)
             if places:
                 db.execute("DELETE FROM announced")
                 db.executemany("INSERT INTO announced VALUES (?)", [(key,) for key in announced])
 
     def clear(self) -> None:
         """Drop rows and positions. Announced entities stay announced: the reader may know them."""
-        self._db.executescript("DELETE FROM row; DELETE FROM position;")
+        self._db.executescript("DELETE FROM row; DELETE FROM position; DELETE FROM tail;")
 
     def close(self) -> None:
         """Release the file."""

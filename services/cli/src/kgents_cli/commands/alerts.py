@@ -109,7 +109,7 @@ async def _watch(bus: Bus, query: Query, *, as_json: bool) -> None:
     """Print every alert message that comes. Never returns."""
     test = query.selection.subject_test("alert")
     filters = {"alert": query.selection.filters("alert")}
-    batches = feed(bus, filters, now_ns=query.now_ns, since=query.asked_at)
+    batches = feed(bus, filters, since=query.asked_at)
     async with until_reader_leaves(), aclosing(batches):
         async for _, batch in batches:
             for each in batch.deliveries:

@@ -30,7 +30,6 @@ from kgents_shared.contract.meta import (
     Heartbeat,
 )
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
-from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
 
 LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
@@ -106,7 +105,7 @@ async def _nats(
     if not plan.has_changes:
         fields = {"cluster": cluster} if cluster is not None else {}
         filter_ = subjects.pattern("meta", **fields)
-        found = await snapshot.now(bus, "meta", [filter_], unix_ns(SystemClock().now()))
+        found = await snapshot.now(bus, "meta", [filter_])
         server_ns = (await stream_info(session, NAME_BY_SIGNAL["meta"])).now_ns
         ages_s = {subject: (server_ns - each.time_ns) / _NS_PER_S for subject, each in found.items()}
         for verdict in services(snapshot.decoded(codec.META, found), ages_s, expected):

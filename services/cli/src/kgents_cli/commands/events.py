@@ -95,7 +95,7 @@ async def _stored(bus: Bus, selection: Selection, query: Query, since: datetime)
 async def _batches(bus: Bus, selection: Selection, query: Query, since: datetime) -> AsyncGenerator[Batch, None]:
     """The events that the stream holds, and all that follow."""
     session = await bus.session()
-    start = await start_of(session, "event", selection.filters("event"), now_ns=query.now_ns, since=since)
-    async with aclosing(selected_log(bus, selection, "event", start=start, now_ns=query.now_ns)) as batches:
+    start = await start_of(session, "event", selection.filters("event"), since=since)
+    async with aclosing(selected_log(bus, selection, "event", start=start)) as batches:
         async for batch in batches:
             yield batch

@@ -177,7 +177,7 @@ def _order(row: Row) -> tuple[int, Ref]:
 
 async def _watch(bus: Bus, query: Query, output: str) -> None:
     """Print what is there, then every change. Never returns."""
-    live = Live(bus, query.selection, now_ns=query.now_ns)
+    live = Live(bus, query.selection)
     show = _Watching(query, output)
     async with until_reader_leaves(), aclosing(live.updates()) as updates:
         async for update in updates:

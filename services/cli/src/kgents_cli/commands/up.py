@@ -24,7 +24,6 @@ from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.streams import StreamsConfig, streams
-from kgents_shared.runtime.clock import SystemClock, unix_ns
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.layers import FILE_VARIABLE
 
@@ -156,7 +155,7 @@ async def _live(
         work = [
             tasks.create_task(keep_running(name, _command(name), environ, group, show_log)) for name in plan.services
         ]
-        work.append(tasks.create_task(show(bus, unix_ns(SystemClock().now()))))
+        work.append(tasks.create_task(show(bus)))
         if server is not None:
             work.append(tasks.create_task(server.keep_running()))
         with suppress(TimeoutError):

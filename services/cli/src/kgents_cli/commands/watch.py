@@ -13,7 +13,7 @@ from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say_line, say_record, until_reader_leaves
 from kgents_cli.sentence import is_departure_again, line_of, record_of
 from kgents_shared.contract import subjects
-from kgents_shared.runtime.clock import SystemClock, unix_ns
+from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import feed
 
@@ -37,7 +37,7 @@ def command(subject: str, since: str | None, output: str, target: Target) -> Non
     """  # noqa: D301
     selected = _selection(subject, target.cluster)
     now = SystemClock().now()
-    asyncio.run(_watch(target.load(), selected, _since(since, now), now, as_json=output == "json"))
+    asyncio.run(_watch(target.load(), selected, _since(since, now), as_json=output == "json"))
 
 
 def _selection(filter_: str, cluster: str | None) -> dict[str, str]:
@@ -66,14 +66,12 @@ def _since(text: str | None, now: datetime) -> datetime | None:
         raise click.UsageError(f"--since: {error}") from None
 
 
-async def _watch(
-    common: CommonConfig, selected: dict[str, str], since: datetime | None, now: datetime, *, as_json: bool
-) -> None:
+async def _watch(common: CommonConfig, selected: dict[str, str], since: datetime | None, *, as_json: bool) -> None:
     has_topology = "topology" in selected
     filters = {signal: [filter_] for signal, filter_ in selected.items()}
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[signal] for signal in selected])
-        batches = feed(bus, filters, now_ns=unix_ns(now), since=since)
+        batches = feed(bus, filters, since=since)
         async with until_reader_leaves(), aclosing(batches):
             async for _, batch in batches:
                 for each in batch.deliveries:
