@@ -40,11 +40,6 @@ class NatsServer(OwnProcess):
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether its process is there, stopped in its tracks or not."""
-        return self._process is not None
-
     async def start(self) -> None:
         """Start, or start again on the same ports with the same data."""
         await self.launch()

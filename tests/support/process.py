@@ -135,6 +135,11 @@ class OwnProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there, stopped in its tracks or not."""
+        return self._process is not None
+
     def kill(self) -> None:
         """kill -9: no goodbye to anybody, no flush of anything."""
         self._signal(signal.SIGKILL)

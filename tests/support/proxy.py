@@ -19,9 +19,14 @@ class Proxy:
         self._is_refusing = False
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
+        self.delay_s = 0.0
+        """Before each chunk, in both directions."""
         self._break_at = b""
         self._broken = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -52,9 +57,15 @@ class Proxy:
         """
         self._flowing.clear()
 
+    def half_open(self) -> None:
+        """The server receives everything, and none of its answers comes back, until `flow`."""
+        self._answering.clear()
+
     def flow(self) -> None:
-        """Pass again, also after `refuse`."""
+        """Pass again at full speed, also after `refuse`."""
         self._is_refusing = False
+        self.delay_s = 0.0
+        self._answering.set()
         self._flowing.set()
 
     def cut(self) -> None:
@@ -96,12 +107,14 @@ class Proxy:
             return
         both = {writer, to_writer}
         self._writers |= both
+        self._clients.add(writer)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._pump(reader, to_writer))
                 tasks.create_task(self._pump(to_reader, writer))
         finally:
             self._writers -= both
+            self._clients.discard(writer)
             for each in both:
                 each.transport.abort()
 
@@ -109,6 +122,10 @@ class Proxy:
         with suppress(OSError):
             while chunk := await source.read(CHUNK_BYTES):
                 await self._flowing.wait()
+                if sink in self._clients:
+                    await self._answering.wait()
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 if self._break_at and self._break_at in chunk:
                     start = chunk.index(self._break_at) + len(self._break_at)
                     sink.write(chunk[: start + (len(chunk) - start) // 2])
