@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up test servers check fix bench gen lock clean
+.PHONY: help setup up test faults servers check fix bench gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ up: setup ## the whole pipeline on this machine: embedded NATS, every service, a
 # Tests wait for servers most of the time, so three run at once; a file stays together for the sake of its fixtures.
 test: servers ## every test, against real servers that the tests start themselves
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
+
+# SEEDS=0-499 for a long run, SEED=7 to replay one (STEPS=0,2 of it), MUTANTS=1 to prove that the checker sees faults.
+faults: servers ## seeded schedules of faults over real processes, each guarantee checked from the streams
+	@PYTHONPATH=tests $(BIN)/python -m faults.schedules $(if $(MUTANTS),--mutants) --jobs $(or $(JOBS),2) \
+	  --seeds $(or $(SEED),$(SEEDS),0-39) $(if $(STEPS),--steps $(STEPS))
 
 servers: setup ## install what the tests and the bench run against and this machine lacks (as root, on Debian)
 	@PYTHONPATH=tests $(BIN)/python -m support.programs

@@ -121,11 +121,7 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while chunk := await source.read(CHUNK_BYTES):
-                await self._flowing.wait()
-                if sink in self._clients:
-                    await self._answering.wait()
-                if self.delay_s:
-                    await asyncio.sleep(self.delay_s)
+                await self._passed(sink)
                 if self._break_at and self._break_at in chunk:
                     start = chunk.index(self._break_at) + len(self._break_at)
                     sink.write(chunk[: start + (len(chunk) - start) // 2])
@@ -136,3 +132,11 @@ class Proxy:
                 sink.write(chunk)
                 await sink.drain()
         sink.close()
+
+    async def _passed(self, sink: asyncio.StreamWriter) -> None:
+        """Wait until a chunk may go on."""
+        await self._flowing.wait()
+        if sink in self._clients:
+            await self._answering.wait()
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)

@@ -1,0 +1,37 @@
+"""The bounded part of `make faults`: one schedule for each way in which things go wrong, on sites as it makes them."""
+
+from pathlib import Path
+
+import pytest
+
+from faults.schedules import schedule
+from faults.schedules.hurried import missing
+from faults.schedules.site import make_site
+
+pytestmark = pytest.mark.timeout(600)
+
+ON_ONE = (
+    ("kill", "purge", "link"),
+    ("nats away", "away and gone", "poison"),
+    ("roll back", "overwrite", "clock"),
+)
+ON_THREE = (("isolate", "step down", "kill"),)
+
+
+def test_every_wait_that_schedules_shorten_is_one_of_the_product() -> None:
+    assert missing() == []
+
+
+async def test_every_guarantee_holds_on_one_server(tmp_path: Path) -> None:
+    await all_hold(tmp_path, 1, ON_ONE)
+
+
+async def test_every_guarantee_holds_on_a_cluster_of_three(tmp_path: Path) -> None:
+    await all_hold(tmp_path, 3, ON_THREE)
+
+
+async def all_hold(directory: Path, nodes: int, schedules: tuple[tuple[str, ...], ...]) -> None:
+    async with make_site(directory, nodes=nodes) as site:
+        for seed, names in enumerate(schedules):
+            result = await schedule.run(site, seed, names=list(names))
+            assert result.faults == [], "\n".join(result.log)
