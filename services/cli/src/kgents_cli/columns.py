@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from kgents_cli.moment import span
 from kgents_cli.table import Cell
 from kgents_cli.units import NOT_KNOWN, figure, plain
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
@@ -16,6 +15,7 @@ from kgents_shared.contract.vocabulary.attributes import nats as nats_attributes
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 from kgents_shared.contract.vocabulary.figures import database, docker, nats, resource
 from kgents_shared.view.entity import EntityView
+from kgents_shared.view.moment import span
 
 
 class Row(msgspec.Struct, frozen=True):

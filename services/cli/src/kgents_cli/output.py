@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TextIO
 
-from kgents_cli.moment import local_time
 from kgents_cli.sentence import Line
 from kgents_shared.runtime.config import process_environ
+from kgents_shared.view.moment import local_time
 
 OK, WARNING, WRONG, NEUTRAL = "✔", "▲", "✘", "·"
 

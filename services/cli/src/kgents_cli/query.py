@@ -10,7 +10,6 @@ import msgspec
 
 from kgents_cli.complete import complete_kinds
 from kgents_cli.kinds import kinds_of
-from kgents_cli.moment import moment
 from kgents_cli.options import Command, Target, target_options
 from kgents_cli.output import note
 from kgents_cli.suggestion import did_you_mean
@@ -22,6 +21,7 @@ from kgents_shared.view.entity import STATE, EntityView
 from kgents_shared.view.find import one
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import snapshot
+from kgents_shared.view.moment import moment
 from kgents_shared.view.past import Past, state_at
 from kgents_shared.view.selection import Selection, select
 

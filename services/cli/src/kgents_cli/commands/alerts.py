@@ -7,7 +7,6 @@ from contextlib import aclosing
 import click
 
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.moment import local_time, span
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, query_options, read, require_watchable
@@ -20,6 +19,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import feed
 from kgents_shared.view.find import path_of
 from kgents_shared.view.fold import Fold
+from kgents_shared.view.moment import local_time, span
 
 _STATES = ("firing", "pending", "resolved")
 _SEVERITIES = ("critical", "warning")

@@ -9,7 +9,6 @@ import click
 
 from kgents_cli.complete import complete_paths
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say_line, say_record, until_reader_leaves
 from kgents_cli.query import Query, find_one, query_options, require_watchable, spelled
@@ -21,6 +20,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import selected_log, start_of
+from kgents_shared.view.moment import duration_s
 from kgents_shared.view.selection import Selection
 
 

@@ -11,7 +11,6 @@ import click
 from kgents_cli.complete import complete_paths
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.detail import facts
-from kgents_cli.moment import span
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, painted, say
 from kgents_cli.query import Query, query_options, read, require_any, spelled
@@ -20,6 +19,7 @@ from kgents_cli.sentence import clean
 from kgents_shared.contract.health import LEVELS, Health
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.find import one
+from kgents_shared.view.moment import span
 
 _BADNESS: Final = {"critical": 0, "warning": 1, "unknown": 2}
 """Level → its place in the list; a level that is new to us comes behind them."""

@@ -6,7 +6,6 @@ import click
 
 from kgents_cli.columns import Row, health
 from kgents_cli.connection import connected, require_state
-from kgents_cli.moment import span
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say
 from kgents_cli.query import Query, listed, query_options, read, require_any
@@ -14,6 +13,7 @@ from kgents_cli.records import say_views
 from kgents_cli.table import table
 from kgents_cli.tree import tree
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.moment import span
 
 _HEADING = ("CLUSTER", "KIND", "NAMESPACE", "NAME", "STATUS", "HEALTH", "AGE", "WHY")
 

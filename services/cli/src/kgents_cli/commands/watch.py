@@ -8,7 +8,6 @@ import click
 
 from kgents_cli import selection
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.moment import duration_s
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say_line, say_record, until_reader_leaves
 from kgents_cli.sentence import is_departure_again, line_of, record_of
@@ -16,6 +15,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import feed
+from kgents_shared.view.moment import duration_s
 
 
 @click.command("watch")

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kgents_cli.moment import duration_s, moment, span
+from kgents_shared.view.moment import duration_s, moment, span
 from support.build import NOW
 
 
