@@ -13,8 +13,9 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, kubernetes, otel
 from kgents_shared.contract.vocabulary.attributes import nats as nats_attributes
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
-from kgents_shared.contract.vocabulary.figures import database, docker, nats, resource
+from kgents_shared.contract.vocabulary.figures import database, docker, nats
 from kgents_shared.view.entity import EntityView
+from kgents_shared.view.figures import figures
 from kgents_shared.view.moment import span
 
 
@@ -57,36 +58,6 @@ def pulse(heading: str, name: str, *, wide: bool = False) -> Column:
 def attributes(row: Row) -> dict[str, object]:
     """The attributes of a row's entity."""
     return dict(row.view.topology.attributes) if row.view.topology is not None else {}
-
-
-def figures(pulse: Pulse | None) -> dict[str, float | None]:
-    """Every figure of a pulse by its name, those of a section as `pool.active`."""
-    if pulse is None:
-        return {}
-    own: dict[str, float | None]
-    if isinstance(pulse, DatabasePulse):
-        own = {f"{section}.{name}": value for section in _SECTIONS for name, value in _section(pulse, section).items()}
-        own["morphisms"] = pulse.morphisms
-    else:
-        own = {name: getattr(pulse, name) for name in RESOURCES}
-    return {**{name: value for name, value in own.items() if value is not None}, **pulse.custom}
-
-
-def _section(pulse: DatabasePulse, name: str) -> dict[str, float | None]:
-    values = getattr(pulse, name)
-    found: dict[str, float | None] = msgspec.to_builtins(values) if values is not None else {}
-    return found
-
-
-RESOURCES: Final = (
-    resource.CPU_PERCENT,
-    resource.MEMORY_BYTES,
-    resource.MEMORY_LIMIT_BYTES,
-    resource.NETWORK_RX_BYTES,
-    resource.NETWORK_TX_BYTES,
-)
-"""The fields of a resource pulse."""
-_SECTIONS: Final = ("pool", "memory", "collections", "performance", "storage", "pubsub", "replication")
 
 
 def columns_of(kind: str, *, wide: bool) -> tuple[Column, ...]:

@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from kgents_cli.columns import figures
 from kgents_cli.output import painted
 from kgents_cli.sentence import Line, clean
 from kgents_cli.tree import peer_name
@@ -17,6 +16,7 @@ from kgents_shared.contract.health import Reason
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.quantity import ANSWER, worded
 from kgents_shared.view.entity import EntityView
+from kgents_shared.view.figures import figures
 from kgents_shared.view.moment import local_time, span
 from kgents_shared.view.paths import Edge
 

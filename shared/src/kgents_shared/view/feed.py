@@ -13,8 +13,9 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.bus.pull import first_since
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import after, stream_info
+from kgents_shared.bus.pull import first_since, replay
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.fold import is_gone
@@ -49,6 +50,25 @@ async def feed(
     async with aclosing(merged(sources)) as batches:
         async for named in batches:
             yield named
+
+
+async def stored(bus: Bus, signal: str, filters: Sequence[str], *, since: datetime, count: int) -> list[Delivery]:
+    """What a log has stored since a time, oldest first; of more than `count` messages the first ones.
+
+    Raises:
+        BusError: the server refused, or did not answer.
+    """
+    session = await bus.session()
+    stream = NAME_BY_SIGNAL[signal]
+    first = [seq for each in filters if (seq := await first_since(session, stream, each, since)) is not None]
+    found: list[Delivery] = []
+    if first:
+        async with aclosing(replay(session, stream, filters, after(min(first) - 1), purpose="stored")) as batches:
+            async for batch in batches:
+                found += batch
+                if len(found) >= count:
+                    break
+    return found[:count]
 
 
 async def start_of(

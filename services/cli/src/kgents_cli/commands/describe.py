@@ -11,7 +11,6 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.detail import Detail, detail_lines, link_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say
-from kgents_cli.pulses import last_pulses
 from kgents_cli.query import Query, listed, query_options, read, read_structure, require_any, spelled
 from kgents_cli.records import say_object, version_record
 from kgents_cli.sentence import line, line_of
@@ -30,6 +29,7 @@ from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import one, path_of
 from kgents_shared.view.past import Version, history
 from kgents_shared.view.paths import Graph
+from kgents_shared.view.pulses import last_pulses
 from kgents_shared.view.selection import kind_named
 
 EVENTS_MAX = 20
@@ -117,7 +117,7 @@ def _has_connection(view: EntityView, ref: Ref) -> bool:
 
 
 async def _pulse(bus: Bus, named: Query, ref: Ref) -> Pulse | None:
-    return (await last_pulses(bus, named)).get(ref)
+    return (await last_pulses(bus, named.selection)).get(ref)
 
 
 async def _events(bus: Bus, ref: Ref) -> list[Delivery]:

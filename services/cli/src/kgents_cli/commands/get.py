@@ -16,7 +16,6 @@ from kgents_cli.connection import connected, require_state
 from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say, say_record, until_reader_leaves
-from kgents_cli.pulses import last_pulses
 from kgents_cli.query import Query, listed, query_options, read, require_any, require_watchable
 from kgents_cli.records import say_views
 from kgents_cli.sentence import clean
@@ -31,6 +30,7 @@ from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import path_of
 from kgents_shared.view.fold import EntityChange
 from kgents_shared.view.live import Live
+from kgents_shared.view.pulses import last_pulses
 
 _ORDER: Final[dict[str, int]] = {kind: number for number, kind in enumerate(KINDS)}
 """Kinds as they are listed: what holds others first."""
@@ -163,7 +163,7 @@ async def _rows(bus: Bus, query: Query, views: Sequence[EntityView], *, wide: bo
             if view.owner is not None:
                 containers.setdefault(view.owner, []).append(view)
     measured = [kind for kind in _kinds(views) if any(each.needs_pulse for each in columns_of(kind, wide=wide))]
-    pulses = await last_pulses(bus, query.narrowed(measured)) if measured and query.at is None else {}
+    pulses = await last_pulses(bus, query.narrowed(measured).selection) if measured and query.at is None else {}
     return [Row(view, query.time, pulses.get(view.ref), tuple(containers.get(view.ref, ()))) for view in views]
 
 

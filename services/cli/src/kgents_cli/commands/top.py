@@ -7,13 +7,11 @@ from typing import Final
 import click
 import msgspec
 
-from kgents_cli.columns import RESOURCES, figures
 from kgents_cli.complete import complete_kinds
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say
-from kgents_cli.pulses import last_pulses
 from kgents_cli.query import Query, listed, query_options, read, require_any
 from kgents_cli.records import say_list
 from kgents_cli.suggestion import did_you_mean
@@ -25,7 +23,9 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import database, docker, nats, redis, resource
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.figures import RESOURCES, figures
 from kgents_shared.view.find import path_of
+from kgents_shared.view.pulses import last_pulses
 
 _SHORT: Final = {
     "cpu": resource.CPU_PERCENT,
@@ -86,7 +86,7 @@ async def _top(common: CommonConfig, query: Query, names: Sequence[str] | None, 
     async with connected(common) as bus:
         await require(bus, list(STREAMS.values()))
         views = listed(await read(bus, query, signals=dict.fromkeys(("topology", *query.selection.signals))))
-        found = await last_pulses(bus, query)
+        found = await last_pulses(bus, query.selection)
         pulses = [found[view.ref] for view in views if view.ref in found]
         if not views:
             await require_any(bus, query)
