@@ -8,10 +8,12 @@ from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
 from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Context, Service, cluster_filters
 
@@ -30,6 +32,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(scoring.follow_pulses())
         await scoring.pulses.caught_up.wait()
         scoring.scorer.caught_up(_time(scoring.follower.server_ns()))
+        tasks.create_task(scoring.watch_losses())
         tasks.create_task(scoring.publish())
         tasks.create_task(scoring.watch_time())
 
@@ -62,9 +65,17 @@ class _Scoring:
     async def follow_topology(self) -> None:
         """Keep track of what exists."""
         async for change in self.topology.items():
-            if (known := change.new or change.old or change.removal) is not None:
-                evidence = f"KGENTS_TOPOLOGY:{change.seq}"
-                self.scorer.on_topology(change.new, known.ref, now=_time(change.time_ns), evidence=evidence)
+            self._on_topology(change)
+
+    async def watch_losses(self) -> None:
+        """Notice entities that were purged from the topology, with no builder to publish them again."""
+        async for change in self.topology.losses():
+            self._on_topology(change)
+
+    def _on_topology(self, change: Change[TopologyEntity]) -> None:
+        if (known := change.new or change.old or change.removal) is not None:
+            evidence = f"KGENTS_TOPOLOGY:{change.seq}"
+            self.scorer.on_topology(change.new, known.ref, now=_time(change.time_ns), evidence=evidence)
 
     async def follow_pulses(self) -> None:
         """Take each sample."""

@@ -34,6 +34,7 @@ async def run(context: Context[Config]) -> None:
         await builder.heartbeats.caught_up.wait()  # first: a source that is alive attests its entities from the start
         tasks.create_task(builder.follow_entities())
         await builder.entities.caught_up.wait()
+        tasks.create_task(builder.watch_losses())
         tasks.create_task(builder.publish())
         tasks.create_task(builder.watch_time())
 
@@ -71,6 +72,11 @@ class _Builder:
                     self._reduce_entity(change, trace)
             else:
                 self._reduce_entity(change, {})
+
+    async def watch_losses(self) -> None:
+        """Notice entities that were purged from the stream without a removal."""
+        async for change in self.entities.losses():
+            self._reduce_entity(change, {})
 
     async def watch_time(self) -> None:
         """Notice reports that are missing and sources that are silent."""

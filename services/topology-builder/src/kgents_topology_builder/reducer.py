@@ -103,7 +103,7 @@ class Reducer:
 
     def forget(self, ref: Ref, source: str, *, time_ns: int) -> None:
         """The stream no longer holds the source's message, and no removal says why."""
-        self._drop(ref, source, _Cause(time_ns))
+        self._drop(ref, source, _Cause(time_ns, reason="its report is no longer stored"))
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
         """An instance reports what it attests."""

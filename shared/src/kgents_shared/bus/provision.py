@@ -204,6 +204,7 @@ def _config(stream: Stream) -> dict[str, Any]:
         "max_msgs_per_subject": stream.max_msgs_per_subject,
         "max_age": stream.max_age_s * _NS,
         "max_bytes": stream.max_bytes,
+        "max_msgs": -1,
         "duplicate_window": stream.duplicate_window_s * _NS,
         "allow_direct": True,
         "allow_msg_ttl": True,

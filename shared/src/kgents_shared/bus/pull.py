@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import (
+    LAST_PER_SUBJECT,
     ConsumerInfo,
     after,
     consumer_info_subject,
@@ -234,6 +235,14 @@ async def first_since(session: Session, stream: str, filter_: str, time: datetim
         async for batch in batches:
             return batch[0].seq
     return None
+
+
+async def last_headers(session: Session, stream: str, filters: Sequence[str]) -> AsyncGenerator[list[Delivery], None]:
+    """The last message of each subject without its payload, in batches."""
+    config = {"headers_only": True, **LAST_PER_SUBJECT}
+    async with aclosing(replay(session, stream, filters, config, purpose="last")) as batches:
+        async for batch in batches:
+            yield batch
 
 
 def _delivery(message: Msg) -> Delivery:

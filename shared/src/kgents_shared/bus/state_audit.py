@@ -1,34 +1,41 @@
 """A writer's periodic check of its own stream: did another writer write here, did the server lose messages?
 
 Every message of `state_table` is guarded by the sequence that it replaces, so a second writer of a subject is noticed
-when the first one writes there again. This finds it also where the table has no reason to write.
+when the first one writes there again. This finds it also where the table has no reason to write. What the stream has
+lost is published again (`losses`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import newest
-from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.jetstream import StreamInfo, stream_info
 from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.losses import Schedule, limit_of, lost_rows
 from kgents_shared.bus.publish import TTL
 from kgents_shared.bus.pull import headers_since
 from kgents_shared.bus.session import Session
+from kgents_shared.bus.state_view import Row
 from kgents_shared.bus.tombstones import Tombstones
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.streams import HISTORY_STREAMS
 
 AUDIT_INTERVAL_S: Final = 30.0
-"""How often a writer checks whether everything new under its subjects is its own."""
+"""How often a writer checks whether everything new under its subjects is its own, and whether anything is lost."""
 
 _log = get_logger(__name__)
 
 
 class Audited(Protocol):
     """The table whose subjects are checked."""
+
+    @property
+    def rows(self) -> Mapping[str, Row[Any]]:
+        """What it knows to be stored."""
+        ...
 
     @property
     def tombstones(self) -> Tombstones:
@@ -43,18 +50,17 @@ class Audited(Protocol):
         """Whether a message for the subject is in flight or unconfirmed."""
         ...
 
+    def restore(self, lost: Mapping[str, int], limit: str) -> None:
+        """Publish lost rows again, unless a limit would drop them."""
+        ...
+
     def restore_cut(self) -> None:
         """Desire the whole messages again, as when another server takes more."""
         ...
 
-    @property
-    def has_open(self) -> bool:
-        """Whether that is so for any subject."""
-        ...
-
 
 class StateAudit:
-    """Compares the newest messages under some filters of a stream with what one table knows."""
+    """Compares what some filters of a stream hold with what one table knows."""
 
     def __init__(self, bus: Bus, stream: str, filters: Sequence[str], table: Audited) -> None:
         self._bus = bus
@@ -62,62 +68,74 @@ class StateAudit:
         self._filters = tuple(filters)
         self._table = table
         self._newest_seq = 0
-        self._expiring_seq = 0  # of a newest message that the server will drop by itself
         self._stream_created = ""
 
-    def note(self, seq: int, *, expires: bool) -> None:
-        """The table knows of a message; `expires` if the server will drop it by itself."""
-        if seq > self._newest_seq:
-            self._newest_seq = seq
-            self._expiring_seq = seq if expires else 0
+    def note(self, seq: int) -> None:
+        """The table knows of a message."""
+        self._newest_seq = max(self._newest_seq, seq)
 
     async def run(self) -> None:
         """Check every AUDIT_INTERVAL_S. Never returns.
 
         Raises:
-            SteppedDownError: the stream holds what another writer put there, or lacks what the table did.
+            SteppedDownError: the stream holds what another writer put there, or is another one.
         """
         audited = self._newest_seq
+        schedule = Schedule()
         async for session in self._bus.sessions():
             self._table.restore_cut()
             while not session.lost.is_set():
                 if self._stream in HISTORY_STREAMS:
                     await self._table.tombstones.purge_history(session, self._stream)
-                await self._check_incarnation(session)
-                known = self._newest_seq
-                lasts = [await newest(self._bus, self._stream, each, known_seq=known) for each in self._filters]
-                found = max(lasts, key=lambda last: last.seq if last else 0)
-                if found is not None and found.seq > audited:
-                    audited = await self._audited_until(session, audited)
-                elif not self._table.has_open and known == self._newest_seq:
-                    self._judge_loss(found, known)
-                    audited = self._newest_seq
-                is_done = found is None or found.seq <= audited
+                lasts = [
+                    await newest(self._bus, self._stream, each, known_seq=self._newest_seq) for each in self._filters
+                ]
+                found = max((last.seq for last in lasts if last is not None), default=0)
+                try:
+                    audited = await self._audited_until(session, audited) if found > audited else audited
+                    await self._find_losses(session, schedule)
+                except BusError as error:  # also a lost session; the next check follows
+                    _log.warning("audit_failed", stream=self._stream, error=str(error))
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(AUDIT_INTERVAL_S if is_done else AUDIT_INTERVAL_S / 30):
+                    async with asyncio.timeout(AUDIT_INTERVAL_S if found <= audited else AUDIT_INTERVAL_S / 30):
                         await session.lost.wait()
 
-    async def _check_incarnation(self, session: Session) -> None:
-        """Find a stream that was deleted and created again: its sequences say nothing of what we stored.
-
-        The newest message alone does not show it, where the newest that we know was to expire.
-        """
-        try:
-            created = (await stream_info(session, self._stream)).created
-        except BusError as error:  # also a lost session; the next check follows
-            _log.warning("audit_failed", stream=self._stream, error=str(error))
+    async def _find_losses(self, session: Session, schedule: Schedule) -> None:
+        """Have the table publish again what the stream has lost, unless it would only be dropped again."""
+        known = self._newest_seq
+        info = await stream_info(session, self._stream)
+        self._check_incarnation(info, known)
+        limit = limit_of(info)
+        self._table.restore({}, limit)
+        if not schedule.begin(info.state):
             return
-        if self._stream_created not in ("", created):
-            raise SteppedDownError(f"{self._stream} was created again at {created}, without what was published")
-        self._stream_created = created
+        lost = await lost_rows(
+            session, self._stream, self._filters, self._table.rows, info.last_seq, self._table.tombstones.outlive
+        )
+        schedule.end(info.state)
+        if lost:
+            _log.error("messages_lost", stream=self._stream, count=len(lost), first=next(iter(lost)), limit=limit)
+            self._table.restore(lost, limit)
+
+    def _check_incarnation(self, info: StreamInfo, known: int) -> None:
+        """Find a stream that was created again, or went back: its sequences say nothing of what we stored.
+
+        Raises:
+            SteppedDownError: it is another stream, or misses its end.
+        """
+        if self._stream_created not in ("", info.created):
+            raise SteppedDownError(f"{self._stream} was created again at {info.created}, without what was published")
+        if info.last_seq < known:
+            raise SteppedDownError(f"expected {self._stream} to reach sequence {known}, found {info.last_seq}")
+        self._stream_created = info.created
 
     async def _audited_until(self, session: Session, audited: int) -> int:
-        """Check everything behind a sequence, up to what is still on its way to us; returns how far that is."""
-        try:
-            written = await headers_since(session, self._stream, self._filters, audited)
-        except BusError as error:
-            _log.warning("audit_failed", stream=self._stream, error=str(error))
-            return audited
+        """Check everything behind a sequence, up to what is still on its way to us; returns how far that is.
+
+        Raises:
+            SteppedDownError: another writer wrote it.
+        """
+        written = await headers_since(session, self._stream, self._filters, audited)
         for each in written:
             if self._table.is_open(each.subject):
                 return each.seq - 1
@@ -125,13 +143,3 @@ class StateAudit:
             if each.seq > self._table.expected_seq(each.subject) and not (each.marker or is_forgotten):
                 raise SteppedDownError(f"another writer wrote {each.subject} at {self._stream}:{each.seq}")
         return written[-1].seq if written else audited
-
-    def _judge_loss(self, found: Delivery | None, known: int) -> None:
-        """Compare the newest message under our subjects, which is none we have not seen, with the newest we know."""
-        seq = found.seq if found is not None else 0
-        was_dropped_in_time = seq < known == self._expiring_seq
-        if seq != known and not was_dropped_in_time and not (found is not None and found.marker):
-            where = f"{found.subject} at {self._stream}:{seq}" if found else f"nothing in {self._stream}"
-            raise SteppedDownError(f"expected sequence {known} to be the newest of ours, found {where}")
-        expires = found is not None and (bool(found.marker) or TTL in (found.headers or {}))
-        self._newest_seq, self._expiring_seq = seq, seq if expires else 0

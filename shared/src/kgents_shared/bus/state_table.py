@@ -55,6 +55,8 @@ class Desired(msgspec.Struct, Generic[T]):
     message: T
     is_removal: bool
     trace: dict[str, str]
+    is_restored: bool = False
+    """Whether it was published before, and lost: then it is published as it was."""
 
     def against(self, row: Row[T] | None) -> T:
         """The message, as it may replace this row: a removal names the incarnation that is published, no other."""
@@ -105,6 +107,8 @@ class StateTable(StateView[T]):
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._unconfirmed: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
+        self._dropped: dict[str, T] = {}  # subject → what a limit of the stream has dropped
+        self._limit = ""
         self._cut: dict[str, Desired[T]] = {}  # subject → the whole of what is published in part
         self._audit = StateAudit(bus, stream, filters, self)
         self._wake = asyncio.Event()
@@ -120,6 +124,7 @@ class StateTable(StateView[T]):
         """
         self.tombstones.clear()
         self._cut.clear()
+        self._dropped.clear()
         return await super().load()
 
     def _pass_over(self, each: Delivery, reason: str) -> None:
@@ -127,7 +132,7 @@ class StateTable(StateView[T]):
         self.tombstones.note(each.subject, each.seq, each.time_ns)
 
     def _apply(self, each: Delivery) -> Change[T]:
-        self._audit.note(each.seq, expires=bool(each.marker) or TTL in (each.headers or {}))
+        self._audit.note(each.seq)
         return super()._apply(each)
 
     def _accept(self, subject: str, message: T | None, seq: int, time_ns: int = 0) -> None:
@@ -166,6 +171,26 @@ class StateTable(StateView[T]):
     def cut(self) -> Collection[str]:
         """Subjects whose message is published in part, since the whole is larger than the server takes."""
         return self._cut.keys()
+
+    def restore(self, lost: Mapping[str, int], limit: str) -> None:
+        """Publish rows again that the stream has lost, as they were; `lost` as `losses.lost_rows` gives it.
+
+        While a `limit` drops messages this would never end: what is lost counts as a failure, until it is lifted.
+        """
+        if not limit and self._dropped:
+            self._dropped.clear()
+            self._wake.set()
+        self._limit = limit
+        for subject, seq in lost.items():
+            if self.is_open(subject):
+                continue
+            message = self.rows.pop(subject).message
+            if limit:
+                self._dropped[subject] = message
+            if seq:
+                self.tombstones.note(subject, seq, 0)  # what shows now is what the next message replaces
+            if subject not in self._desired:
+                self._want(subject, Desired(message, False, {}, is_restored=True))
 
     def restore_cut(self) -> None:
         """Desire the whole messages again, as when another server takes more."""
@@ -234,8 +259,11 @@ class StateTable(StateView[T]):
             del self._desired[subject]
             self._failures.pop(subject, None)
             return
-        row = self.rows.get(subject)
-        message, payload = self._rendered(row, desired.against(row))
+        dropped = self._dropped.get(subject)
+        if dropped is not None and not desired.is_removal and self._same(dropped, desired.message):
+            self._failures[subject] = self._limit
+            return
+        message, payload = self._rendered(self.rows.get(subject), desired)
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
         if desired.is_removal:
             headers[TTL] = f"{REMOVAL_TTL_S}s"
@@ -251,10 +279,10 @@ class StateTable(StateView[T]):
             await asyncio.sleep(SUSPENDED_S)
             await self._publisher.ready()
 
-    def _rendered(self, row: Row[T] | None, wanted: T) -> tuple[T, bytes]:
+    def _rendered(self, row: Row[T] | None, desired: Desired[T]) -> tuple[T, bytes]:
         """The message that replaces a row, as the server can take it, and its bytes."""
-        old = row.message if row is not None else None
-        message = self._render(old, wanted)
+        old, wanted = row.message if row is not None else None, desired.against(row)
+        message = wanted if desired.is_restored else self._render(old, wanted)
         payload = encode(message)
         if len(payload) <= self._limit_bytes:
             return message, payload
@@ -292,7 +320,7 @@ class StateTable(StateView[T]):
         match outcome:
             case Stored(seq=seq):
                 self._failures.pop(subject, None)
-                self._audit.note(seq, expires=desired.is_removal)
+                self._audit.note(seq)
                 self._accept(subject, None if desired.is_removal else message, seq)
                 self._note_cut(subject, desired, message)
                 if self._desired.get(subject) is desired:
@@ -351,5 +379,5 @@ class StateTable(StateView[T]):
         is_known = last.payload == ours or (row.seq == last.seq if row else gone)
         if not is_known and not last.marker:
             raise SteppedDownError(f"another writer wrote {subject} at {self._stream}:{last.seq}")
-        self._audit.note(last.seq, expires=bool(last.marker) or TTL in (last.headers or {}))
+        self._audit.note(last.seq)
         self._accept(subject, message, last.seq)

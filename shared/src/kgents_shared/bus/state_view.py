@@ -115,7 +115,7 @@ class StateView(Generic[T]):
                     except MalformedMessageError as error:
                         malformed.append((each, str(error)))
                 if batch.caught_up:
-                    changes += [self._vanished(subject) for subject in unseen]
+                    changes += [self.vanished(subject) for subject in unseen]
                     unseen = set()
                 yield Changes(changes, batch.caught_up, batch.position, batch.now_ns, malformed)
 
@@ -152,7 +152,8 @@ class StateView(Generic[T]):
             each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
         )
 
-    def _vanished(self, subject: str) -> Change[T]:
+    def vanished(self, subject: str) -> Change[T]:
+        """Drop a row that the stream no longer holds."""
         row = self.rows.pop(subject)
         return Change(subject, row.message, None, None, row.seq, row.time_ns)
 

@@ -59,6 +59,11 @@ class Tombstones:
         """A subject has a row again, or never had one."""
         self._by_subject.pop(subject, None)
 
+    def outlive(self, subject: str, seq: int) -> None:
+        """A message shows that is older than the removal, which is lost: it would bring the entity back."""
+        if seq < self.seq(subject):
+            self.outlived[subject] = self.seq(subject)
+
     def clear(self) -> None:
         """Forget all of them."""
         self._by_subject.clear()

@@ -11,12 +11,14 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.losses import losses
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -69,8 +71,9 @@ class Input(Generic[Item]):
         stream: str,
         batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
         changed: asyncio.Event,
+        losses: Callable[[Callable[[], int]], AsyncGenerator[Item, None]] | None = None,
     ) -> None:
-        """`changed` is set when the owner has handled a batch."""
+        """`changed` is set when the owner has handled a batch; `losses` takes how far that is."""
         self.stream: Final = stream
         self.caught_up: Final = asyncio.Event()
         """Set when the owner has handled everything that was stored at the start."""
@@ -80,6 +83,7 @@ class Input(Generic[Item]):
         self._context = context
         self._batches = batches
         self._changed = changed
+        self._losses = losses
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """The snapshot, then every change, in order. A message that cannot be read becomes a dead letter."""
@@ -92,6 +96,18 @@ class Input(Generic[Item]):
                 for delivery, reason in batch.malformed:
                     await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
+
+    async def losses(self) -> AsyncGenerator[Item, None]:
+        """What the stream lost without a message that says so, as removals, for the owner to handle. Never ends.
+
+        As after a purge by hand of an entity whose collector is gone. What its writer still knows it publishes again.
+        """
+        if self._losses is None:
+            raise TypeError(f"{self.stream} is read as a log, which keeps no rows that could be lost")
+        async with aclosing(self._losses(lambda: self.position.seq if self.position else 0)) as lost:
+            async for item in lost:
+                yield item
+                self._changed.set()
 
     def _note(self, batch: _Batch[Item]) -> None:
         self.position, self.now_ns = batch.position or self.position, batch.now_ns
@@ -124,14 +140,16 @@ class Follower(Generic[Desired]):
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
-        table = self._context.reader(codec, cluster_filters(codec.signal, self._clusters))
+        filters = cluster_filters(codec.signal, self._clusters)
+        table = self._context.reader(codec, filters)
+        lost = partial(losses, table, self._context.bus, NAME_BY_SIGNAL[codec.signal], filters)
 
         async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
             async with aclosing(table.follow(keeps_time=True)) as found:
                 async for each in found:
                     yield _Batch(each.changes, each.malformed, each.caught_up, each.position, each.now_ns)
 
-        return self._input(codec, batches)
+        return self._input(codec, batches, lost)
 
     def log(self, codec: Codec[T]) -> Input[Sample[T]]:
         """A log read like a state stream: the last message of each subject, then every later one. No row is kept.
@@ -148,8 +166,13 @@ class Follower(Generic[Desired]):
 
         return self._input(codec, batches)
 
-    def _input(self, codec: Codec[Any], batches: Callable[[], AsyncGenerator[_Batch[Item], None]]) -> Input[Item]:
-        found = Input(self._context, NAME_BY_SIGNAL[codec.signal], batches, self._changed)
+    def _input(
+        self,
+        codec: Codec[Any],
+        batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
+        lost: Callable[[Callable[[], int]], AsyncGenerator[Item, None]] | None = None,
+    ) -> Input[Item]:
+        found = Input(self._context, NAME_BY_SIGNAL[codec.signal], batches, self._changed, lost)
         self._inputs.append(found)
         return found
 

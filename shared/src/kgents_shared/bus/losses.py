@@ -1,0 +1,137 @@
+"""Rows whose messages a stream no longer holds, though nothing removed them: stream, rows → what is lost.
+
+Messages are purged or deleted by hand, dropped by a limit that an operator has set, or never reach the disk before a
+power cut. No message says so, and what is lost may lie anywhere in the stream. So a writer (`state_audit`) and a reader
+(`losses`) compare the sequence of every subject with the one they know, without the payloads.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import StreamInfo, StreamState, last_message, stream_info
+from kgents_shared.bus.logger import get_logger
+from kgents_shared.bus.pull import last_headers
+from kgents_shared.bus.session import Session
+from kgents_shared.bus.state_view import Change, Row, StateView
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.errors import BusError
+
+INTERVAL_S: Final = 30.0
+"""How often the stream is asked for its extent. A comparison follows if one is due."""
+COMPARED_EVERY: Final = 100
+"""A comparison is due after so many times the time that the last one took: it takes at most 1 % of the time."""
+COMPARED_SOONER: Final = 20
+"""The same if the stream holds less than before: messages were lost, or removals have expired."""
+
+_LIMITS: Final = {"max_bytes": -1, "max_age": 0, "max_msgs": -1}
+"""What would drop messages of a state stream → the value with which it does not."""
+
+_log = get_logger(__name__)
+
+
+class Schedule:
+    """When a comparison is due: sooner if the stream shrank, and not while nothing was stored or dropped."""
+
+    def __init__(self) -> None:
+        self._compared: StreamState | None = None
+        self._seen: StreamState | None = None
+        self._has_shrunk = False
+        self._began_s = asyncio.get_running_loop().time()
+        self._took_s = INTERVAL_S / COMPARED_EVERY
+
+    def begin(self, state: StreamState, *, sooner: bool = False) -> bool:
+        """Whether a comparison is due and begins now."""
+        seen, self._seen = self._seen, state
+        if seen is not None and (state.messages < seen.messages or state.num_subjects < seen.num_subjects):
+            self._has_shrunk = True
+        now_s = asyncio.get_running_loop().time()
+        factor = COMPARED_SOONER if self._has_shrunk or sooner else COMPARED_EVERY
+        if now_s - self._began_s < factor * self._took_s or (state == self._compared and not sooner):
+            return False
+        self._began_s = now_s
+        return True
+
+    def end(self, state: StreamState) -> None:
+        """The comparison is complete."""
+        self._compared, self._has_shrunk = state, False
+        self._took_s = asyncio.get_running_loop().time() - self._began_s
+
+
+async def losses(
+    view: StateView[Any], bus: Bus, stream: str, filters: Sequence[str], handled_seq: Callable[[], int]
+) -> AsyncGenerator[Change[Any], None]:
+    """For a reader: the rows that are lost, as removed. Never ends.
+
+    A row counts as lost when two comparisons have not found it: its writer finds the loss as soon, and publishes it
+    again. While an operator's limit drops messages none does, since what they describe is still there.
+
+    Args:
+        view: the rows.
+        bus: where the stream is.
+        stream: its name.
+        filters: what of it the view reads.
+        handled_seq: the sequence up to which the reader has handled the stream.
+    """
+    schedule = Schedule()
+    suspects: set[str] = set()
+    async for session in bus.sessions():
+        while not session.lost.is_set():
+            gone: list[str] = []
+            with suppress(BusError):  # also a lost session; the next check follows
+                info = await stream_info(session, stream)
+                if schedule.begin(info.state, sooner=bool(suspects)) and not limit_of(info):
+                    lost = await lost_rows(session, stream, filters, view.rows, min(info.last_seq, handled_seq()))
+                    schedule.end(info.state)
+                    gone = [each for each in lost if each in suspects and await _is_gone(session, stream, each)]
+                    suspects = {*lost} - {*gone}
+            for subject in gone:
+                if (row := view.rows.get(subject)) is not None and row.seq <= handled_seq():
+                    _log.warning("message_lost", stream=stream, subject=subject, seq=row.seq)
+                    yield view.vanished(subject)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL_S):
+                    await session.lost.wait()
+
+
+async def lost_rows(
+    session: Session,
+    stream: str,
+    filters: Sequence[str],
+    rows: Mapping[str, Row[Any]],
+    until_seq: int,
+    on_rowless: Callable[[str, int], None] = lambda *_: None,
+) -> dict[str, int]:
+    """The rows up to a sequence that the stream does not hold → the sequence of the older message that it shows, or 0.
+
+    `on_rowless` is called with subject and sequence of every message that has no row.
+
+    Raises:
+        BusError: the stream could not be read.
+    """
+    missing = dict.fromkeys((subject for subject, row in rows.items() if row.seq <= until_seq), 0)
+    time_slice = TimeSlice()
+    async for batch in last_headers(session, stream, filters):
+        for each in batch:
+            row = rows.get(each.subject)
+            if row is not None and each.seq < row.seq <= until_seq:
+                missing[each.subject] = each.seq
+            else:
+                missing.pop(each.subject, None)
+            if row is None and not each.marker:
+                on_rowless(each.subject, each.seq)
+        await time_slice.checkpoint()
+    found = ((subject, seq, rows.get(subject)) for subject, seq in missing.items())
+    return {subject: seq for subject, seq, row in found if row is not None and row.seq <= until_seq}
+
+
+def limit_of(info: StreamInfo) -> str:
+    """The limit by which a state stream drops messages, and how to lift it; empty if it has none."""
+    found = [f"{name} = {info.config[name]}" for name, none in _LIMITS.items() if info.config.get(name, none) != none]
+    return f"expected no limit that drops messages, found {', '.join(found)}; try: `kgents provision`" if found else ""
+
+
+async def _is_gone(session: Session, stream: str, subject: str) -> bool:
+    return await last_message(session, stream, subject) is None
