@@ -111,6 +111,20 @@ async def test_an_entity_that_never_fits_is_published_in_part_and_once(serving: 
             assert list(again.cut) == []
 
 
+async def test_what_only_its_source_has_cut_is_published_once_however_little_room_it_leaves(serving: Serve) -> None:
+    async with serving(SMALL) as (_, bus, publisher):
+        table = entity_table(bus, publisher)
+        await table.load()
+        async with running(table.run()):
+            large = make_entity(annotations={"big": "x" * (SMALL - 6_000)}, cut=["annotations.other"])
+            for _ in range(3):
+                table.put(subject_of(large), large)
+                await flushed(table)
+
+        assert publisher.stored == 1
+        assert list(table.cut) == []
+
+
 async def test_a_server_that_takes_more_gets_the_whole(serving: Serve) -> None:
     async with serving(SMALL) as (server, bus, publisher):
         table = entity_table(bus, publisher)

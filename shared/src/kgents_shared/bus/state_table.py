@@ -301,6 +301,8 @@ class StateTable(StateView[T]):
         if not is_cut(published):
             return self._same(published, desired.message)
         self._note_cut(subject, desired, published)
+        if self._same(published, desired.message):  # cut by a source of it, and here not once more
+            return True
         return self._same(published, fitted(desired.message, self._limit_bytes))
 
     def _want(self, subject: str, desired: Desired[T]) -> None:

@@ -45,10 +45,13 @@ class _Piece(msgspec.Struct, frozen=True):
 
 
 def fitted(message: T, limit_bytes: int) -> T:
-    """The message itself if it fits; else its identity, its state, and as much of the rest as fits."""
-    if len(encode(message)) <= limit_bytes:
-        return message
+    """Its identity, its state, and as much of the rest as leaves room for a sentence and `cut`; all of it if that does.
+
+    For a message that does not fit as it would be sent: one that does may be sent whole though it leaves less room.
+    """
     most = max(limit_bytes - NAMES_BYTES, limit_bytes // 2)
+    if len(encode(message)) <= most:
+        return message
     found, cut = _with_short_texts(message)
     if (excess := len(encode(found)) - most) > 0:
         found, left_out = _without_largest(found, excess)
