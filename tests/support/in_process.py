@@ -56,7 +56,7 @@ async def _run(context: Context[Any]) -> None:
 
 async def until_in_sync(context: Context[Any], within_s: float = 60) -> None:
     """Wait until the service says that it is in sync and everything is published."""
-    await eventually(lambda: context.status.state == "in_sync" and not context.status._backlog(), within_s)
+    await eventually(lambda: context.status.state == "in_sync" and not context.status.backlog, within_s)
 
 
 def published(context: Context[Any], signal: str) -> list[Any]:

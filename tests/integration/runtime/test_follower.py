@@ -51,7 +51,7 @@ class Echo:
     async def run(self, context: Context[Any]) -> None:
         self.table = context.writer(TOPOLOGY, [subjects.pattern("topology")])
         await self.table.load()
-        self.follower = Follower(context, self, [self.table], clusters=["test"])
+        self.follower = Follower(context, self, [self.table])
         self.entities = self.follower.state(ENTITY)
         self.pulses = self.follower.log(PULSE)
         async with asyncio.TaskGroup() as tasks:

@@ -140,3 +140,11 @@ def test_claimants_that_have_finished_do_not_make_a_name_ambiguous() -> None:
     )
     graph = make_graph(web, *finished, make_entity("z", addresses=["10.0.3.7"]))
     assert graph.resolve(web.connections[0], web.ref) == make_ref("z")
+
+
+def test_a_ref_in_another_cluster_is_taken_as_it_is_named() -> None:
+    """Whether that cluster is built beside this one must not show."""
+    far = make_ref("pg", cluster="far")
+    web = make_entity("web", connections=[connect_to(far)])
+    assert make_graph(web).resolve(web.connections[0], web.ref) == far
+    assert make_graph(web, make_entity(ref=far)).resolve(web.connections[0], web.ref) == far

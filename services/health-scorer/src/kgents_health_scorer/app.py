@@ -10,18 +10,20 @@ from kgents_health_scorer.reducer import Scorer, health_same
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.service import Context, Service, cluster_filters
+from kgents_shared.runtime.service import Context, Service
 
 M = TypeVar("M", Health, Alert)
 
 
 async def run(context: Context[Config]) -> None:
-    """Score for as long as this instance holds the lease."""
+    """Score one cluster for as long as this instance holds its lease."""
     scoring = _Scoring(context)
     await scoring.load()
     async with asyncio.TaskGroup() as tasks:
@@ -41,12 +43,15 @@ class _Scoring:
     """The scorer with its two inputs and its two outputs."""
 
     def __init__(self, context: Context[Config]) -> None:
-        clusters = context.config.clusters
         self.context = context
         self.scorer = Scorer(context.config.checks(), calm_s=context.config.calm_s)
-        self.health: StateTable[Health] = context.writer(HEALTH, cluster_filters("health", clusters), same=health_same)
-        self.alerts: StateTable[Alert] = context.writer(ALERT, cluster_filters("alert", clusters), same=alert_same)
-        self.follower = Follower(context, self.scorer, [self.health, self.alerts], clusters=clusters)
+        self.health: StateTable[Health] = context.writer(
+            HEALTH, [subjects.pattern("health", cluster=context.cluster)], same=health_same
+        )
+        self.alerts: StateTable[Alert] = context.writer(
+            ALERT, [subjects.pattern("alert", cluster=context.cluster)], same=alert_same
+        )
+        self.follower = Follower(context, self.scorer, [self.health, self.alerts])
         self.topology = self.follower.state(TOPOLOGY)
         self.pulses = self.follower.log(PULSE)
 
@@ -108,4 +113,10 @@ def _time(time_ns: int) -> datetime:
     return datetime.fromtimestamp(time_ns / 1e9, UTC)
 
 
-SERVICE = Service(name="health-scorer", config=Config, run=run)
+SERVICE = Service(
+    name="health-scorer",
+    config=Config,
+    run=run,
+    clusters=lambda config: config.clusters,
+    found_in=[NAME_BY_SIGNAL["topology"], NAME_BY_SIGNAL["health"], NAME_BY_SIGNAL["alert"]],
+)

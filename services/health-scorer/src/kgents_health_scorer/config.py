@@ -20,7 +20,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `health-scorer`."""
 
     clusters: list[str] = []
-    """Which clusters this instance scores. Empty: all."""
+    """Clusters that this instance may score; empty: all. Instances share them evenly, each cluster scored by one of
+    them at a time."""
 
     tick_interval_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     """How often missing samples and long waits are searched for: how late they may be noticed."""

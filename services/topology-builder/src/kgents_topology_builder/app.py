@@ -10,9 +10,10 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.meta import Heartbeat, Meta
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.service import Context, Service, cluster_filters
+from kgents_shared.runtime.service import Context, Service
 from kgents_topology_builder.config import Config
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.reducer import Reducer, removal
@@ -23,8 +24,8 @@ TRACE_HEADER: Final = "traceparent"
 
 
 async def run(context: Context[Config]) -> None:
-    """Build the topology for as long as this instance holds the lease."""
-    filters = cluster_filters("topology", context.config.clusters)
+    """Build the topology of one cluster for as long as this instance holds its lease."""
+    filters = [subjects.pattern("topology", cluster=context.cluster)]
     table: StateTable[TopologyEntity] = context.writer(TOPOLOGY, filters, same=same, render=describe)
     builder = _Builder(context, table, now_ns=await table.load())
     await builder.restore()
@@ -47,7 +48,7 @@ class _Builder:
         self.context = context
         self.table = table
         self.reducer = Reducer(context.config.source_priority, now_ns=now_ns)
-        self.follower = Follower(context, self.reducer, [table], clusters=context.config.clusters)
+        self.follower = Follower(context, self.reducer, [table])
         self.heartbeats = self.follower.state(META)
         self.entities = self.follower.state(ENTITY)
 
@@ -114,4 +115,10 @@ class _Builder:
             self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
 
 
-SERVICE = Service(name="topology-builder", config=Config, run=run)
+SERVICE = Service(
+    name="topology-builder",
+    config=Config,
+    run=run,
+    clusters=lambda config: config.clusters,
+    found_in=[NAME_BY_SIGNAL["entity"], NAME_BY_SIGNAL["topology"]],
+)

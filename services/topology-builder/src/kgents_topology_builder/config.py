@@ -17,7 +17,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `topology-builder:` of the configuration."""
 
     clusters: list[str] = []
-    """Clusters to build; empty: every cluster on the stream. With a list, another builder may take the others."""
+    """Clusters that this instance may build; empty: every cluster on the stream. Instances share them evenly, each
+    cluster built by one of them at a time."""
 
     source_priority: list[str] = msgspec.field(default_factory=lambda: list(SOURCE_PRIORITY))
     """Which source wins when two disagree on one entity, first to last; others follow by name.

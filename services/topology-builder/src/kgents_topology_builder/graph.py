@@ -71,9 +71,13 @@ class Graph:
         return list(self._waiting.get(name, ()))
 
     def resolve(self, connection: Connection, of: Ref) -> Ref | None:
-        """The ref at the other end; None while nothing of that name is there, or if too many claim it."""
+        """The ref at the other end; None while nothing of that name is there, or if too many claim it.
+
+        A ref in another cluster is taken as it is named: another instance may build that one, and what is published of
+        a cluster must not depend on which instance builds it.
+        """
         if isinstance(connection.peer, Ref):
-            return connection.peer if connection.peer in self.facts else None
+            return connection.peer if connection.peer.cluster != of.cluster or connection.peer in self.facts else None
         for name in _names(connection, of.cluster):
             found = self._claims.candidates(name)
             if found is None:

@@ -22,11 +22,12 @@ from kgents_shared.bus.losses import losses
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
-from kgents_shared.runtime.service import Context, cluster_filters
+from kgents_shared.runtime.service import Context
 
 T = TypeVar("T", bound=Wire)
 Item = TypeVar("Item")
@@ -117,30 +118,25 @@ class Input(Generic[Item]):
 
 
 class Follower(Generic[Desired]):
-    """The inputs, the reducer and the outputs of one run of a service."""
+    """The inputs, the reducer and the outputs of one run of a service, for one cluster."""
 
     def __init__(
         self,
         context: Context[Any],
         reducer: Reducer[Desired],
         outputs: Sequence[StateTable[Any]],
-        *,
-        clusters: Sequence[str],
     ) -> None:
-        """`clusters` are those that are followed; empty: all."""
         self._context = context
         self._reducer = reducer
         self._outputs = outputs
-        self._clusters = clusters
         self._inputs: list[Input[Any]] = []
         self._changed = asyncio.Event()
         self._is_in_sync = False
         self._published_s = context.clock.monotonic_s()
-        gc.unfreeze()  # left by an earlier run of this process
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
-        filters = cluster_filters(codec.signal, self._clusters)
+        filters = [subjects.pattern(codec.signal, cluster=self._context.cluster)]
         table = self._context.reader(codec, filters)
         lost = partial(losses, table, self._context.bus, NAME_BY_SIGNAL[codec.signal], filters)
 
@@ -156,7 +152,8 @@ class Follower(Generic[Desired]):
 
         Only the last sample counts, so nothing has to be acknowledged or kept between two runs.
         """
-        stream, filters = NAME_BY_SIGNAL[codec.signal], cluster_filters(codec.signal, self._clusters)
+        stream = NAME_BY_SIGNAL[codec.signal]
+        filters = [subjects.pattern(codec.signal, cluster=self._context.cluster)]
         self._context.status.reads(stream)
 
         async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:

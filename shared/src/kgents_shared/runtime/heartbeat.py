@@ -25,6 +25,7 @@ from kgents_shared.contract.meta import (
     STALL_S,
     Cost,
     Heartbeat,
+    Share,
 )
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
 from kgents_shared.runtime.stall import StallMeter
@@ -34,9 +35,20 @@ REASON_CHARS: Final = 2_000
 
 
 class Status:
-    """The status of one instance. The service sets `state` and `watermark`; the rest is counted."""
+    """The status of one instance in one cluster. The service sets `state` and `watermark`; the rest is counted."""
 
-    def __init__(self, service: str, instance: str, version: str, started_at: datetime, *, source: str) -> None:
+    def __init__(
+        self,
+        service: str,
+        instance: str,
+        version: str,
+        started_at: datetime,
+        *,
+        source: str,
+        share: Share,
+        log: LogPublisher,
+        dead_letters: DeadLetters,
+    ) -> None:
         self.service = service
         self.instance = instance
         self.state = "starting"
@@ -48,24 +60,39 @@ class Status:
         self.lag_s: float | None = None
         """Seconds since the oldest change that is not yet published; None while it is not known."""
         self.conflicts = 0
+        self.when_synced: Callable[[], None] | None = None
+        """Called when everything that was published before is loaded, and the service at work."""
+        self._share = share
         self._version = version
         self._started_at = started_at
         self._source = source
         self._tables: dict[str, StateTable[Any]] = {}
         self._filters: list[str] = []
         self._streams: list[str] = []
-        self._log: LogPublisher | None = None
-        self._dead_letters: DeadLetters | None = None
-        self._stalls: StallMeter | None = None
+        self.stalls: StallMeter | None = None
+        """Of the process."""
+        self._log = log
+        self._dead_letters = dead_letters
         self._cost = _CostMeter()
         self._changed = asyncio.Event()
 
     def set(self, state: str, reason: str = "", *, unread: Sequence[Unread] = ()) -> None:
-        """Change the state, and what is not attested; a change is reported at once, not only at the next heartbeat."""
+        """Change the state, and what is not attested; a change is reported at once, not only at the next heartbeat.
+
+        What is stopped stays so.
+        """
         if state not in HEARTBEAT_STATES:
             raise ValueError(f"expected one of {', '.join(HEARTBEAT_STATES)}, found {state!r}")
-        if (state, reason, unread) != (self.state, self.reason, self.unread):
+        if (state, reason, unread) != (self.state, self.reason, self.unread) and self.state != "stopped":
             self.state, self.reason, self.unread = state, reason, unread
+            self._changed.set()
+            if self.when_synced is not None and state in ("in_sync", "degraded"):
+                self.when_synced()
+
+    def announce(self, share: Share) -> None:
+        """Change what it shares with other instances."""
+        if share != self._share:
+            self._share = share
             self._changed.set()
 
     def writes(self, name: str, table: StateTable[Any], filters: Sequence[str]) -> None:
@@ -85,6 +112,16 @@ class Status:
     def forget_tables(self) -> None:
         """Forget the tables of the previous run."""
         self._tables.clear()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it writes, or is about to."""
+        return self.state in ("syncing", "in_sync", "degraded")
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a message of it is on its way."""
+        return any(table.has_open for table in self._tables.values())
 
     def not_ready(self) -> str | None:
         """Why the service is not working; None when it is, or is a standby."""
@@ -123,15 +160,16 @@ class Status:
             watermark=dict(self.watermark),
             lag_s=self.lag_s,
             published=published,
-            rows=self._rows(),
+            rows=self.rows,
             conflicts=self.conflicts,
-            dead_letters=self._dead_letters.count if self._dead_letters else 0,
-            spilled=self._log.spilled if self._log else 0,
-            evicted=self._log.evicted if self._log else 0,
+            dead_letters=self.dead_letters,
+            spilled=self._log.spilled,
+            evicted=self._log.evicted,
             publishes=self._filters,
             consumes=self._streams,
-            cost=self._cost.read(monotonic_s, self._stalls),
+            cost=self._cost.read(monotonic_s, self.stalls),
             unread=bounded([*self.unread, *of_subjects(failures)]) if failures else list(self.unread),
+            share=self._share,
         )
 
     def _cut(self) -> str:
@@ -140,31 +178,56 @@ class Status:
         more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
         return f"{cut[0]}{more} published in part: larger than the server's max_payload" if cut else ""
 
-    def observe(self, meter: Meter, bus: Bus, log: LogPublisher, dead_letters: DeadLetters, stalls: StallMeter) -> None:
-        """Expose the same status as metrics."""
-        self._log, self._dead_letters, self._stalls = log, dead_letters, stalls
-        shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
-            ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
-            ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
-            ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: float(self.state == "in_sync")),
-            ("kgents.lag", "s", "age of the oldest change not yet published", lambda: self.lag_s),
-            ("kgents.table.rows", "{subject}", "subjects whose last value is held", self._rows),
-            ("kgents.table.backlog", "{subject}", "subjects waiting to be published", self._backlog),
-            ("kgents.conflicts", "{conflict}", "times another writer was found", lambda: self.conflicts),
-            ("kgents.dead_letters", "{message}", "messages dead-lettered", lambda: dead_letters.count),
-            ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
-            ("kgents.outbox.evicted", "{message}", "messages dropped from disk", lambda: log.evicted),
-            ("kgents.event_loop.longest_stall", "s", "longest computation, in CPU time", lambda: stalls.longest_s),
-            ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
-        ]
-        for name, unit, description, read in shown:
-            meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
-
-    def _rows(self) -> int:
+    @property
+    def rows(self) -> int:
+        """Subjects whose last value is held."""
         return sum(len(table.rows) for table in self._tables.values())
 
-    def _backlog(self) -> int:
+    @property
+    def dead_letters(self) -> int:
+        """Messages that could not be read."""
+        return self._dead_letters.count
+
+    @property
+    def backlog(self) -> int:
+        """Subjects that wait to be published."""
         return sum(table.backlog for table in self._tables.values())
+
+
+def observe(
+    meter: Meter, statuses: Callable[[], Sequence[Status]], bus: Bus, log: LogPublisher, stalls: StallMeter
+) -> None:
+    """Expose the same as metrics: of all clusters that this instance runs for together, the worst or the sum."""
+
+    def total(read: Callable[[Status], float]) -> Callable[[], float]:
+        return lambda: sum(map(read, statuses()))
+
+    shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
+        ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
+        ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
+        ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: _is_in_sync(statuses())),
+        ("kgents.lag", "s", "age of the oldest change not yet published", lambda: _lag_s(statuses())),
+        ("kgents.clusters", "{cluster}", "clusters that this instance runs for", total(lambda each: each.is_active)),
+        ("kgents.table.rows", "{subject}", "subjects whose last value is held", total(lambda each: each.rows)),
+        ("kgents.table.backlog", "{subject}", "subjects waiting to be published", total(lambda each: each.backlog)),
+        ("kgents.conflicts", "{conflict}", "times another writer was found", total(lambda each: each.conflicts)),
+        ("kgents.dead_letters", "{message}", "messages dead-lettered", total(lambda each: each.dead_letters)),
+        ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
+        ("kgents.outbox.evicted", "{message}", "messages dropped from disk", lambda: log.evicted),
+        ("kgents.event_loop.longest_stall", "s", "longest computation, in CPU time", lambda: stalls.longest_s),
+        ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
+    ]
+    for name, unit, description, read in shown:
+        meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
+
+
+def _is_in_sync(statuses: Sequence[Status]) -> float:
+    active = [each for each in statuses if each.is_active]
+    return float(bool(active) and all(each.state == "in_sync" for each in active))
+
+
+def _lag_s(statuses: Sequence[Status]) -> float | None:
+    return max((each.lag_s for each in statuses if each.lag_s is not None), default=None)
 
 
 async def beat(publisher: Publisher, cluster: str, status: Status, now: datetime) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,9 +17,10 @@ from kgents_shared.contract.errors import BusError, ConfigError
 from kgents_shared.contract.section import Section
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.garbage import calm_collector
-from kgents_shared.runtime.heartbeat import beat
+from kgents_shared.runtime.heartbeat import beat, observe
 from kgents_shared.runtime.logging import setup as setup_logging
-from kgents_shared.runtime.partition import leaves, report, serve_partition
+from kgents_shared.runtime.partition import leaves, report
+from kgents_shared.runtime.partitions import Partitions
 from kgents_shared.runtime.probes import Probes
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.stall import StallMeter
@@ -78,37 +79,44 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
     with Outbox(Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox") as outbox, StallMeter() as stalls:
         async with bus, probes:
             context = Context(service, common, section, bus, telemetry, outbox)
-            context.status.observe(telemetry.meter, bus, context.log, context.dead_letters, stalls)
+            context.status.stalls = stalls
+            partitions = Partitions(context)
+            observe(telemetry.meter, lambda: [each.status for each in partitions.contexts], bus, context.log, stalls)
             probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")
-            probes.ready_when("sync", context.status.not_ready)
+            probes.ready_when("sync", lambda: _not_ready(partitions.contexts))
             _log.info("started", version=service.version, cluster=common.cluster, instance=common.instance)
-            await _run_until_stopped(context, stop)
+            await _run_until_stopped(context, partitions, stop)
     telemetry.shutdown()
     _log.info("stopped")
     return EXIT_INTERRUPTED if stop.signal == signal.SIGINT else EXIT_OK
 
 
-async def _run_until_stopped(context: Context[C], stop: "_Stop") -> None:
-    """Run until a stop signal; then release the lease, publish that the service stopped, and wait for acks."""
+def _not_ready(contexts: Iterable[Context[C]]) -> str | None:
+    return next((why for each in contexts if (why := each.status.not_ready()) is not None), None)
+
+
+async def _run_until_stopped(context: Context[C], partitions: Partitions[C], stop: "_Stop") -> None:
+    """Run until a stop signal; then publish that the service stops, release the leases, and wait for acks."""
     async with asyncio.TaskGroup() as infrastructure:
         carrying = [
             infrastructure.create_task(context.publisher.run()),
             infrastructure.create_task(context.log.run()),
         ]
         # Not children of the group: when the work fails, messages in flight must still arrive.
-        work = asyncio.create_task(serve_partition(context))
+        work = asyncio.create_task(partitions.run())
         beating = asyncio.create_task(report(context))
         try:
             await stop.wait(work)
         finally:
-            for task in (work, beating):
-                task.cancel()
-            await asyncio.wait([work, beating])
+            for each in partitions.contexts:
+                each.status.set("stopped")  # before the leases are released: others know then who takes them
+            work.cancel()
+            await asyncio.wait([work])
+            beating.cancel()
+            await asyncio.wait([beating])
         await context.log.close(DRAIN_S)
         with contextlib.suppress(BusError, TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                await context.lease.release()
-                context.status.set("stopped")
                 await beat(context.publisher, context.cluster, context.status, context.clock.now())
         for task in carrying:
             task.cancel()

@@ -1,10 +1,11 @@
 """What a service is, and what it is given to run.
 
-Every service is a `Service` record and a `run` that is called whenever this instance holds the lease: it loads its
-tables from the streams and runs until it is cancelled or another writer appears. So a start, a takeover, and a resolved
-conflict are one path.
+Every service is a `Service` record and a `run` that is called for each cluster whose lease this instance holds: it
+loads its tables from the streams and runs until it is cancelled or another writer appears. So a start, a takeover, and
+a resolved conflict are one path.
 """
 
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
@@ -17,8 +18,8 @@ from kgents_shared.bus.outbox import Outbox
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
-from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
+from kgents_shared.contract.meta import Share
 from kgents_shared.contract.section import Section
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
@@ -32,7 +33,7 @@ T = TypeVar("T", bound=Wire)
 
 
 class Context(Generic[C]):
-    """The resources of a running service."""
+    """The resources of a service that runs for one cluster: at first its own, see `of` for others."""
 
     def __init__(
         self,
@@ -57,21 +58,32 @@ class Context(Generic[C]):
             prefix=f"{common.cluster}:{service.name}:{common.instance}",
             started_ms=self.now_ns() // 1_000_000,
         )
-        self.dead_letters = DeadLetters(self.publisher, common.cluster, service.name)
-        self.lease = Lease(
-            bus,
-            self.publisher,
-            cluster=common.cluster,
-            service=service.name,
-            instance=common.instance,
-            now=self.clock.now,
-        )
-        self.status = Status(service.name, common.instance, service.version, self.clock.now(), source=service.source)
+        self._enter(common.cluster)
 
-    @property
-    def cluster(self) -> str:
-        """The cluster this instance belongs to."""
-        return self.common.cluster
+    def of(self, cluster: str) -> "Context[C]":
+        """The same process for another cluster, with a lease, a status and dead letters of its own."""
+        other = copy.copy(self)
+        other._enter(cluster)  # noqa: SLF001 - of the same class
+        other.status.stalls = self.status.stalls
+        return other
+
+    def _enter(self, cluster: str) -> None:
+        service, instance = self.service, self.common.instance
+        self.cluster = cluster
+        self.dead_letters = DeadLetters(self.publisher, cluster, service.name)
+        self.lease = Lease(
+            self.bus, self.publisher, cluster=cluster, service=service.name, instance=instance, now=self.clock.now
+        )
+        self.status = Status(
+            service.name,
+            instance,
+            service.version,
+            self.clock.now(),
+            source=service.source,
+            share=Share(home=self.common.cluster),
+            log=self.log,
+            dead_letters=self.dead_letters,
+        )
 
     def now_ns(self) -> int:
         """The wall clock in Unix nanoseconds, as JetStream counts."""
@@ -117,17 +129,23 @@ class Service(Generic[C]):
         config: type[C],
         run: Callable[[Context[C]], Awaitable[None]],
         source: str = "",
+        clusters: Callable[[C], Sequence[str]] | None = None,
+        found_in: Sequence[str] = (),
     ) -> None:
-        """`source` is what a collector writes into its entities; its heartbeat attests them."""
+        """A service.
+
+        Args:
+            name: as in its subjects.
+            config: of its section.
+            run: called for each cluster that this instance holds.
+            source: what a collector writes into its entities; its heartbeat attests them.
+            clusters: those that it may write by its configuration, empty for all; None: its own cluster alone.
+            found_in: streams whose subjects show which clusters there are.
+        """
         self.name = name
         self.config = config
         self.run = run
         self.source = source
+        self.clusters = clusters
+        self.found_in = found_in
         self.version = version(f"kgents-{name}")
-
-
-def cluster_filters(signal_: str, clusters: Sequence[str]) -> list[str]:
-    """The filters of a signal for some clusters; none named: for all."""
-    if not clusters:
-        return [subjects.pattern(signal_)]
-    return [subjects.pattern(signal_, cluster=cluster) for cluster in clusters]

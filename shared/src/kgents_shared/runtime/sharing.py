@@ -41,52 +41,53 @@ class Roster:
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
         """Cluster → the instance that holds its lease."""
-        self._beats: dict[tuple[str, str], tuple[Heartbeat, int]] = {}  # (cluster, instance) → …, its sequence
-        self._lapsed: dict[str, int] = {}  # instance → the sequence at which one of its leases ran out
+        self._beats: dict[tuple[str, str], Heartbeat] = {}  # by cluster and instance
+        self._lapsed: set[str] = set()  # instances of which a lease ran out, and no heartbeat came since
 
-    def note(self, subject: str, old: Meta | None, new: Meta | None, seq: int) -> bool:
+    def note(self, subject: str, old: Meta | None, new: Meta | None) -> bool:
         """Take over one subject's change; returns whether it matters to `members`, `held` or `is_taken`."""
         tokens = subjects.parse(subject)
         cluster, instance = tokens.value("cluster"), tokens.tokens["instance"]
         if isinstance(old, DeadLetter) or isinstance(new, DeadLetter):
             return False
         if instance == LEASE:
-            return self._note_lease(cluster, old, new, seq)
-        return self._note_beat((cluster, subjects.unescape(instance)), new, seq)
+            return self._note_lease(cluster, old, new)
+        return self._note_beat((cluster, subjects.unescape(instance)), new)
 
-    def _note_lease(self, cluster: str, old: Meta | None, new: Meta | None, seq: int) -> bool:
+    def _note_lease(self, cluster: str, old: Meta | None, new: Meta | None) -> bool:
         before = self.held.pop(cluster, None)
         if isinstance(new, Lease) and new.holder:
             self.held[cluster] = instance_of(new.holder)
         elif new is None and isinstance(old, Lease) and old.holder:  # it ran out: most likely its holder is dead
-            self._lapsed[instance_of(old.holder)] = seq
+            self._lapsed.add(instance_of(old.holder))
             return True
         return self.held.get(cluster) != before
 
-    def _note_beat(self, place: tuple[str, str], new: Meta | None, seq: int) -> bool:
+    def _note_beat(self, place: tuple[str, str], new: Meta | None) -> bool:
         before = self._beats.pop(place, None)
-        if isinstance(new, Heartbeat):
-            self._beats[place] = new, seq
-            is_back = self._lapsed.pop(place[1], 0) > 0
-            return is_back or before is None or _standing(before[0]) != _standing(new)
-        return before is not None
+        if not isinstance(new, Heartbeat):
+            return before is not None
+        self._beats[place] = new
+        is_back = place[1] in self._lapsed
+        self._lapsed.discard(place[1])
+        return is_back or before is None or _standing(before) != _standing(new)
 
     def members(self) -> dict[str, Member]:
         """The instances that are alive. One whose lease ran out is not, until its next heartbeat."""
         found: dict[str, Member] = {}
-        for (cluster, instance), (beat, seq) in self._beats.items():
+        for (cluster, instance), beat in self._beats.items():
             share = beat.share
             is_announced = share is not None and share.home == cluster and beat.state != "stopped"
-            if share is not None and is_announced and seq > self._lapsed.get(instance, 0):
+            if share is not None and is_announced and instance not in self._lapsed:
                 member = Member(frozenset(share.clusters), frozenset((cluster,)), frozenset(share.wants))
-                found[instance] = _both(found[instance], member) if instance in found else member
+                found[instance] = both(found[instance], member) if instance in found else member
         return found
 
     def is_taken(self, cluster: str) -> bool:
         """Whether an instance of an earlier version writes a cluster. Its one lease covers all that it writes."""
         return any(
             beat.share is None and beat.state not in _IDLE_STATES and _publishes(beat, cluster)
-            for beat, _ in self._beats.values()
+            for beat in self._beats.values()
         )
 
 
@@ -167,7 +168,8 @@ def _standing(beat: Heartbeat) -> object:
     return beat.share, beat.state in _IDLE_STATES, beat.state == "stopped", beat.publishes
 
 
-def _both(one: Member, other: Member) -> Member:
+def both(one: Member, other: Member) -> Member:
+    """Two processes under one name: the instance may hold what either may."""
     clusters = one.clusters | other.clusters if one.clusters and other.clusters else frozenset[str]()
     return Member(clusters, one.homes | other.homes, one.wants | other.wants)
 
