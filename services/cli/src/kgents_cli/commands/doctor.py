@@ -97,9 +97,9 @@ async def _nats(
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
+    plan = await provision.plan(session, streams(common.streams))  # First: it finds out if there is no JetStream.
     for fault in replication.faults(await _placements(session)):
         yield Verdict(False, _shortened(fault))
-    plan = await provision.plan(session, streams(common.streams))
     for verdict in stream_verdicts(plan.steps):
         yield verdict
     if not plan.has_changes:
