@@ -4,13 +4,14 @@ import asyncio
 from typing import Final
 
 from faults.schedules.checker import Snapshot, stale_sources
-from faults.schedules.raw import UnreadableError
+from faults.schedules.raw import Reader, UnreadableError
 from faults.schedules.run import Run, changes
 from faults.schedules.site import COLLECTORS, SOURCES
 from support.waiting import MACHINE, eventually
 
 CLOCK_STEPS_S: Final = (-86_400, -3_600, -30, 30, 3_600, 86_400)
 STALE_WITHIN_S: Final = 25.0
+WORKS_WITHIN_S: Final = 30.0
 
 
 async def kill(run: Run) -> str:
@@ -68,6 +69,8 @@ async def second(run: Run) -> str:
     other.start()
     await asyncio.sleep(MACHINE.limit_s(1.5))
     fate = run.dice.choice(("kill", "pause", "none"))
+    if fate == "none":
+        await _one_works(run, name)
     if fate == "kill":
         first.kill()
     elif fate == "pause":
@@ -92,6 +95,44 @@ async def clock(run: Run) -> str:
     await asyncio.sleep(run.dice.choice((0.5, 4.0)))
     service.step_clock(0)
     return f"{service.name} by {by_s} s"
+
+
+async def _one_works(run: Run, name: str) -> None:
+    """Of two instances that are well one works at a time."""
+    for _ in range(10):
+        if len(found := await working(run.reader, name)) > 1:
+            run.faults.append(f"G4: {name}: expected one instance that works, found {found}")
+            return
+        await asyncio.sleep(0.2)
+
+
+async def blind_start(run: Run) -> str:
+    """A collector starts while what it observes is away: it has never seen what it published before."""
+    truth = run.site.truth
+    name = run.dice.choice(COLLECTORS)
+    proxy = {"collector-nats": truth.monitor_proxy, "collector-db": truth.redis_proxy}.get(name)
+    if proxy is not None:
+        proxy.refuse()
+    else:
+        truth.api.hang()
+    service = run.site.one(name)
+    service.kill()
+    service.start()
+    await asyncio.sleep(MACHINE.limit_s(1.0) + 2.0)
+    if proxy is not None:
+        proxy.flow()
+    else:
+        truth.api.flow()
+    return name
+
+
+async def working(reader: Reader, service: str) -> list[str]:
+    """The instances of a service that say that they work; none if the streams cannot be read now."""
+    try:
+        beats = (await Snapshot.read(reader)).heartbeats()
+    except UnreadableError:
+        return []
+    return [beat["instance"] for name, beat in beats if name == service and beat["state"] in ("in_sync", "degraded")]
 
 
 async def source_away(run: Run) -> str:
@@ -143,6 +184,14 @@ async def silence(run: Run) -> str:
     """A collector is dead until the topology says that its source is stale; not one of its entities is removed."""
     await run.site.heal()
     name = run.dice.choice(COLLECTORS)
+
+    async def attests() -> bool:
+        return len(await working(run.reader, name)) == 1
+
+    try:
+        await eventually(attests, WORKS_WITHIN_S)
+    except AssertionError:
+        run.faults.append(f"G5: {name} does not work after {WORKS_WITHIN_S:g} s")
     run.site.one(name).kill()
 
     async def is_stale() -> bool:

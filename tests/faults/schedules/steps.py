@@ -15,6 +15,7 @@ ANYWHERE: Final[dict[str, tuple[Step, int]]] = {
     "second": (service.second, 4),
     "source away": (service.source_away, 4),
     "away and gone": (service.away_and_gone, 2),
+    "blind start": (service.blind_start, 3),
     "silence": (service.silence, 1),
     "nats kill": (nats.nats_kill, 3),
     "nats away": (nats.nats_away, 2),
