@@ -251,14 +251,16 @@ def replaced_faults(messages: Iterable[Stored], touched: set[str]) -> Iterator[F
 
 
 def dead_letter_faults(now: Snapshot, poisoned: Mapping[str, str]) -> Iterator[Fault]:
-    """Every signal in which a poison still lies is reported by its reader."""
+    """Every signal in which a poison lies is reported by its reader, or counted: a letter may be lost with NATS."""
     reported = {
         body.get("subject", "")
         for each in now.last["META"].values()
         if (body := each.body) and body.get("type") == "dead_letter"
     }
+    counted = {service for service, beat in now.heartbeats() if beat.get("dead_letters")}
     for subject, signal in poisoned.items():
-        if signal in READERS and subject not in reported and not any(f".{signal}." in each for each in reported):
+        is_reported = any(f".{signal}." in each for each in reported) or READERS.get(signal) in counted
+        if signal in READERS and not is_reported:
             yield Fault("G7", f"{READERS[signal]} did not report {subject}")
 
 
