@@ -44,16 +44,16 @@ MUTANTS: Final = (
         ("away and gone", "away and gone"),
     ),
     Mutant(
-        "G3", "what could not be read is removed",
-        "shared/src/kgents_shared/runtime/collector.py",
-        "                if any(scope.covers(ref, part) for scope in unread):", "                if False:",
-        ("source away", "source away", "source away"),
+        "G3", "a collector removes what it has not read yet",
+        "services/collector-k8s/src/kgents_collector_k8s/app.py",
+        "if hidden == self._swept.get(kind) or not self.scopes.is_ready(kind):", "if False:",
+        ("blind start", "blind start", "blind start", "blind start"),
     ),
     Mutant(
         "G4", "a standby writes too",
         "shared/src/kgents_shared/bus/lease.py",
         "                if holder in (NO_HOLDER, self.holder):", "                if True:",
-        ("second", "second"),
+        ("second", "second", "second", "second"),
     ),
     Mutant(
         "G4", "a message does not name the one that it replaces",
