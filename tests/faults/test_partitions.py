@@ -14,6 +14,7 @@ from kgents_shared.contract.codec import TOPOLOGY, encode
 from kgents_shared.contract.entity import Entity
 from support.build import subject_of
 from support.holders import entities, holders, shared
+from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
 from support.running import running
 from support.service_process import ServiceProcess
@@ -61,11 +62,19 @@ async def test_instances_that_come_and_go_share_the_clusters_evenly(
             async with builder(server, tmp_path, "three"):
                 after = await shared(bus, BUILDER, CLUSTERS, ["one", "two", "three"])
                 assert all(after[each] in (before[each], "three") for each in CLUSTERS), "nothing moves in vain"
+                _, account, _ = await run_kgents("doctor", "--nats", server.url)
+                assert f"{BUILDER}: 7 clusters on 3 instances: {_listed(after)}" in account
                 await two.stop()
                 await shared(bus, BUILDER, CLUSTERS, ["one", "three"], within_s=5)
                 one.kill()
                 await shared(bus, BUILDER, CLUSTERS, ["three"], within_s=14)
                 await is_built(bus, entities(CLUSTERS, 3))
+
+
+def _listed(holders: dict[str, str]) -> str:
+    """As doctor prints who holds what."""
+    each = ((name, ", ".join(sorted(c for c in holders if holders[c] == name))) for name in sorted({*holders.values()}))
+    return "; ".join(f"{name} {clusters}" for name, clusters in each)
 
 
 @asynccontextmanager

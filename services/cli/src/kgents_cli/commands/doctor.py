@@ -11,6 +11,7 @@ import msgspec
 from kgents_cli import replication, snapshot
 from kgents_cli.connection import connected
 from kgents_cli.discovery import detect, useful
+from kgents_cli.holders import Holding, holdings
 from kgents_cli.installed import service_names
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
@@ -37,6 +38,8 @@ LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
 
 _NS_PER_S: Final = 1_000_000_000
 _PROVISION: Final = "kgents provision"
+_LISTED: Final = 20
+"""Clusters of an instance that are named; `-o json` names no more."""
 _WIDTH: Final = 160
 """Characters of a line about a stream; `kgents provision --dry-run` prints all of it."""
 
@@ -164,6 +167,31 @@ def services(meta: Mapping[str, object], ages_s: Mapping[str, float], installed:
         yield Verdict(None if has_unread else is_ready, _account(cluster, beat), next_step)
     for name in sorted(set(installed) - {beat.service for _, beat, _ in beats}):
         yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
+    fresh = {subject: each for subject, each in meta.items() if ages_s[subject] <= LATE_S}
+    for holding in holdings(fresh):
+        yield from _held(holding)
+
+
+def _held(holding: Holding) -> Iterator[Verdict]:
+    """Who writes which cluster, where that is a question; and what has no writer."""
+    count = sum(map(len, holding.held.values()))
+    if len(holding.held) > 1 or count > 1:
+        shares = "; ".join(f"{instance} {_listed(clusters)}" for instance, clusters in holding.held.items())
+        clusters = f"{count} cluster{'' if count == 1 else 's'}"
+        yield Verdict(True, clean(f"{holding.service}: {clusters} on {len(holding.held)} instances: {shares}"))
+    if waiting := [each for each in holding.free if each not in holding.barred]:
+        text = f"{holding.service}: no instance holds {_listed(waiting)} at this moment; one takes it within seconds"
+        yield Verdict(None, clean(text))
+    if holding.barred:
+        text = f"{holding.service}: no instance may write {_listed(holding.barred)} by its configured clusters"
+        yield Verdict(False, clean(text), f"kgents run {holding.service}")
+
+
+def _listed(clusters: Sequence[str]) -> str:
+    if not clusters:
+        return "stands by"
+    more = f" and {len(clusters) - _LISTED} more" if len(clusters) > _LISTED else ""
+    return f"{', '.join(clusters[:_LISTED])}{more}"
 
 
 def _late(cluster: str, beat: Heartbeat, age_s: float) -> Verdict:
