@@ -28,14 +28,10 @@ class FakeClock:
 
 
 class ShiftedClock(SystemClock):
-    """A machine on which time has passed, or whose wall clock alone was set."""
+    """A machine whose wall clock was set."""
 
-    def __init__(self, *, passed_s: float = 0.0, set_s: float = 0.0) -> None:
-        self._passed_s = passed_s
+    def __init__(self, *, set_s: float) -> None:
         self._set_s = set_s
 
     def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self._passed_s + self._set_s)
-
-    def monotonic_s(self) -> float:
-        return super().monotonic_s() + self._passed_s
+        return super().now() + timedelta(seconds=self._set_s)

@@ -59,6 +59,11 @@ async def until_in_sync(context: Context[Any], within_s: float = 60) -> None:
     await eventually(lambda: context.status.state == "in_sync" and not context.status.backlog, within_s)
 
 
+def held(context: Context[Any], signal: str) -> int:
+    """How many rows the service's own table of a signal has; cheap, for waits on very many."""
+    return len(context.status._tables[signal].rows)
+
+
 def published(context: Context[Any], signal: str) -> list[Any]:
     """What the service's own table of a signal holds: what the server has acknowledged."""
     return [row.message for row in context.status._tables[signal].rows.values()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kgents_health_scorer import scored_entity
 from kgents_health_scorer.app import SERVICE
 from kgents_health_scorer.config import Config
 from kgents_shared.bus.client import Bus
@@ -18,12 +19,12 @@ from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import TOPOLOGY, encode
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.service import Context
 from support.build import make_ref
-from support.clock import ShiftedClock
 from support.fixtures import bus, server
 from support.in_process import published, run_in_process, until_in_sync
 from support.running import running
@@ -45,6 +46,11 @@ async def publisher(bus: Bus) -> AsyncIterator[Publisher]:
         yield publisher
 
 
+async def sample(publisher: Publisher, ref: Ref, *, interval_s: float) -> None:
+    pulse = ResourcePulse(ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=interval_s, cpu_percent=1.0)
+    await publisher.send(ref.subject("pulse", source="k8s"), encode(pulse), {}, lambda _: None)
+
+
 @pytest.fixture
 async def topology(bus: Bus, publisher: Publisher) -> AsyncIterator[StateTable[TopologyEntity]]:
     """COUNT entities that send samples, the last of them just now."""
@@ -54,8 +60,7 @@ async def topology(bus: Bus, publisher: Publisher) -> AsyncIterator[StateTable[T
     async with running(table.run()):
         for ref in REFS:
             table.put(ref.subject("topology"), TopologyEntity(text="", ref=ref, status="running"))
-            pulse = ResourcePulse(ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=60.0, cpu_percent=1.0)
-            await publisher.send(ref.subject("pulse", source="k8s"), encode(pulse), {}, lambda _: None)
+            await sample(publisher, ref, interval_s=60.0)
         await table.flush()
         yield table
 
@@ -70,6 +75,11 @@ async def scoring(bus: Bus, directory: Path) -> AsyncIterator[Context[Config]]:
 
 def levels(context: Context[Config]) -> set[str]:
     return {health.level for health in published(context, "health")}
+
+
+def level(context: Context[Config], ref: Ref) -> str:
+    """Of one entity; cheap, for a wait."""
+    return str(context.status._tables["health"].rows[ref.subject("health")].message.level)
 
 
 async def test_a_first_start_yields(bus: Bus, topology: Any, tmp_path: Path) -> None:
@@ -87,10 +97,14 @@ async def test_a_restart_yields(bus: Bus, topology: Any, tmp_path: Path) -> None
     assert stretch.longest < STRETCH_MAX
 
 
-async def test_samples_that_are_missed_together_yield(bus: Bus, topology: Any, tmp_path: Path) -> None:
+async def test_samples_that_are_missed_together_yield(
+    bus: Bus, topology: Any, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scored_entity, "SILENT_AFTER_S", 2.0)
     async with scoring(bus, tmp_path) as context, measured_stretch() as stretch:
-        context.clock = ShiftedClock(passed_s=600)
-        await eventually(lambda: "healthy" not in levels(context), WITHIN_S)
+        for ref in REFS:
+            await sample(publisher, ref, interval_s=1.0)
+        await eventually(lambda: level(context, REFS[-1]) != "healthy" and "healthy" not in levels(context), WITHIN_S)
     assert stretch.longest < STRETCH_MAX
 
 

@@ -17,7 +17,7 @@ from support.streams import provision_streams
 from support.stretch import measured_stretch
 from support.waiting import eventually
 
-COUNT = 4_000
+COUNT = 12_000
 STRETCH_MAX = 20 * COUNT
 """Lines; replacing a part of so many entities in one go takes more than three times as many."""
 
