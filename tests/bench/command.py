@@ -17,7 +17,20 @@ from typing import Final
 
 import uvloop
 
-from bench import builder_start, databases, docker, gap, kubernetes, latency, publish, relay, snapshot, start, storm
+from bench import (
+    builder_start,
+    clusters,
+    databases,
+    docker,
+    gap,
+    kubernetes,
+    latency,
+    publish,
+    relay,
+    snapshot,
+    start,
+    storm,
+)
 from bench.curves import as_curves
 from bench.figures import Figure, as_json, as_table, missed
 from bench.run import QUICK_SIZES, SIZES, Run
@@ -31,6 +44,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "latency": latency.bench,
     "storm": storm.bench,
     "builder-start": builder_start.bench,
+    "clusters": clusters.bench,
     "snapshot": snapshot.bench,
     "gap": gap.bench,
     "kubernetes": kubernetes.bench,

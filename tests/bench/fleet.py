@@ -1,8 +1,10 @@
 """Entities to observe: pods with labels, ten attributes and two connections, and the nodes and services they name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final
+
+from msgspec.structs import replace
 
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
@@ -59,6 +61,20 @@ def pod(number: int, peers: int, version: int = 0) -> Entity:
         ],
         created_at=NOW,
     )
+
+
+def in_cluster(entities: Iterable[Entity], cluster: str) -> Iterator[Entity]:
+    """The same entities in another cluster."""
+
+    def moved(ref: Ref) -> Ref:
+        return replace(ref, cluster=cluster)
+
+    for each in entities:
+        connections = [
+            replace(found, peer=moved(found.peer)) if isinstance(found.peer, Ref) else found
+            for found in each.connections
+        ]
+        yield replace(each, ref=moved(each.ref), connections=connections)
 
 
 def message(entity: Entity) -> tuple[str, bytes]:

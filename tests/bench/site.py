@@ -40,8 +40,9 @@ Messages = Sequence[tuple[str, bytes]]
 class Site:
     """One server, and a bus to read it. `open_site` makes it."""
 
-    def __init__(self, server: NatsServer, bus: Bus, directory: Path) -> None:
+    def __init__(self, server: NatsServer, bus: Bus, directory: Path, clusters: Sequence[str]) -> None:
         self.server = server
+        self.clusters = clusters
         self.bus = bus
         self.directory = directory
         self.state = "in_sync"
@@ -82,27 +83,28 @@ def _protocol(messages: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 @asynccontextmanager
-async def open_site(directory: Path, name: str) -> AsyncIterator[Site]:
-    """A site with streams, and a collector's heartbeat, so that nothing becomes stale meanwhile."""
+async def open_site(directory: Path, name: str, clusters: Sequence[str] = (CLUSTER,)) -> AsyncIterator[Site]:
+    """A site with streams, and a collector's heartbeat for each cluster, so that nothing becomes stale meanwhile."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(NatsServer(directory / name, name=name))
         bus = await stack.enter_async_context(Bus(NatsConfig(url=server.url), name="bench"))
         await provision_streams(bus)
         publisher = Publisher(bus)
-        site = Site(server, bus, directory / name)
+        site = Site(server, bus, directory / name, clusters)
         await stack.enter_async_context(running(publisher.run(), _attest(publisher, site)))
         yield site
 
 
 async def _attest(publisher: Publisher, site: Site) -> None:
-    subject = subjects.build("meta", cluster=CLUSTER, service="collector-k8s", instance="bench")
     while True:
-        beat = Heartbeat(
-            text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state=site.state,
-            source=SOURCE,
-        )  # fmt: skip
-        with contextlib.suppress(BusError):
-            await publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
+        for cluster in site.clusters:
+            subject = subjects.build("meta", cluster=cluster, service="collector-k8s", instance="bench")
+            beat = Heartbeat(
+                text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state=site.state,
+                source=SOURCE,
+            )  # fmt: skip
+            with contextlib.suppress(BusError):
+                await publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})
         await asyncio.sleep(HEARTBEAT_TTL_S / 4)
 
 
@@ -121,6 +123,10 @@ class Worker:
         """Stop it, or let it go on."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out."""
+        self._process.kill()
 
     def peak_rss_bytes(self) -> int:
         """The most memory that it ever held."""

@@ -68,9 +68,9 @@ def main() -> None:
             profile.dump_stats(arguments.profile)
 
 
-def builder(url: str) -> None:
+def builder(url: str, instance: str = INSTANCE, home: str = CLUSTER) -> None:
     """topology-builder as production runs it."""
-    _serve(SERVICE, url)
+    _serve(SERVICE, url, instance, home)
 
 
 def scorer(url: str) -> None:
@@ -78,13 +78,13 @@ def scorer(url: str) -> None:
     _serve(health_scorer_app.SERVICE, url)
 
 
-def _serve(service: Service[Any], url: str) -> None:
+def _serve(service: Service[Any], url: str, instance: str = INSTANCE, home: str = CLUSTER) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environ = {
             **os.environ,
             "KGENTS__NATS__URL": url,
-            "KGENTS__CLUSTER": CLUSTER,
-            "KGENTS__INSTANCE": INSTANCE,
+            "KGENTS__CLUSTER": home,
+            "KGENTS__INSTANCE": instance,
             "KGENTS__DATA_DIR": directory,
             "KGENTS__LOG__LEVEL": "warning",
         }
