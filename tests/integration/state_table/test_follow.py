@@ -1,10 +1,10 @@
 """Following a state stream: snapshot, the mark that it is complete, then every change once and in order."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
-from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
@@ -103,15 +103,15 @@ async def test_a_message_lost_on_its_way_is_read_again(
     bus: Bus, writer: StateTable[Entity], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put(writer, *(make_entity(f"p{number}") for number in range(1200)))
-    arrived: list[Msg] = []
-    take = Pull.on_message
+    arrived: list[str] = []
+    take = Pull.take
 
-    async def lose_one(pull: Pull, message: Msg) -> None:
-        arrived.append(message)
+    def lose_one(pull: Pull, subject: str, *message: Any) -> None:
+        arrived.append(subject)
         if len(arrived) != 700:
-            await take(pull, message)
+            take(pull, subject, *message)
 
-    monkeypatch.setattr(Pull, "on_message", lose_one)
+    monkeypatch.setattr(Pull, "take", lose_one)
     follower = Follower(bus)
     async with running(follower.run()):
         await follower.until_caught_up()

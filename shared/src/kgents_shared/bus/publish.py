@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.session import ApiFault, Session, SessionLostError
@@ -85,7 +84,7 @@ class Publisher:
         async for session in self._bus.sessions():
             try:
                 self._inbox = session.new_inbox()
-                await session.subscribe(f"{self._inbox}.*", self._on_ack)
+                await session.receive(f"{self._inbox}.*", self._on_ack)
                 self._session, self.max_payload_bytes = session, session.max_payload_bytes
                 self._connected.set()
                 await self._expire_until_lost(session)
@@ -150,13 +149,13 @@ class Publisher:
             case Lost(why=why):
                 raise BusTimeoutError(f"{subject}: {why}")
 
-    async def _on_ack(self, message: Msg) -> None:
-        token = message.subject.rpartition(".")[2]
-        if not message.data:  # a status instead of an ack: nothing captures the subject
+    def _on_ack(self, subject: str, _reply: str, payload: bytes, _headers: dict[str, str] | None) -> None:
+        token = subject.rpartition(".")[2]
+        if not payload:  # a status instead of an ack: nothing captures the subject
             self._settle(token, Refused(503, "no stream captures this subject; run `kgents provision`"))
             return
         try:
-            ack = _ACK.decode(message.data)
+            ack = _ACK.decode(payload)
         except msgspec.DecodeError as error:
             self._settle(token, Refused(0, f"unreadable ack: {error}"))
             return

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from nats.aio.msg import Msg
 
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import (
@@ -67,7 +66,7 @@ class Pull:
         self._subject = pull_subject(session, stream, name)
         self._info_subject = consumer_info_subject(session, stream, name)
         self._inbox = inbox
-        self._arrived: list[Msg] = []
+        self._arrived: list[Delivery] = []
         self._wake = asyncio.Event()
         self._asked = 0  # messages that open requests may still deliver
         self._last_seq = 0
@@ -79,19 +78,18 @@ class Pull:
         """Notice at once that the session has ended."""
         self._wake.set()
 
-    async def on_message(self, message: Msg) -> None:
+    def take(self, subject: str, reply: str, payload: bytes, headers: dict[str, str] | None) -> None:
         """Take what the server sends to our inbox."""
         self.heard_s = time.monotonic()
-        if message.reply:
-            self._arrived.append(message)
-        elif message.data:
-            self._answers.append(message.data)
+        if reply:
+            self._arrived.append(_delivery(subject, reply, payload, headers))
+        elif payload:
+            self._answers.append(payload)
         else:
-            self._on_status(message)
+            self._on_status(headers or {})
         self._wake.set()
 
-    def _on_status(self, message: Msg) -> None:
-        headers = message.headers or {}
+    def _on_status(self, headers: dict[str, str]) -> None:
         status, words = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":  # heartbeat
             return
@@ -119,9 +117,8 @@ class Pull:
             self._asked -= len(arrived)
             if self._asked < BATCH // 2:
                 await self._ask()
-            deliveries = [_delivery(message) for message in arrived]
-            self._check(deliveries)
-            yield deliveries
+            self._check(arrived)
+            yield arrived
             self.heard_s = time.monotonic()  # silence counts from when we listen
 
     async def _ask(self) -> None:
@@ -185,7 +182,7 @@ async def pulling(
     try:
         inbox = session.new_inbox()
         pull = Pull(session, stream, name, inbox, waiting)
-        unsubscribe = await session.subscribe(inbox, pull.on_message)
+        unsubscribe = await session.receive(inbox, pull.take)
         session.on_end.add(pull.wake)
         try:
             yield pull
@@ -245,17 +242,17 @@ async def last_headers(session: Session, stream: str, filters: Sequence[str]) ->
             yield batch
 
 
-def _delivery(message: Msg) -> Delivery:
+def _delivery(subject: str, reply: str, payload: bytes, headers: dict[str, str] | None) -> Delivery:
     """A message that a consumer delivered: its position is in the reply subject."""
-    tokens = message.reply.split(".")
+    tokens = reply.split(".")
     at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
     return Delivery(
-        message.subject,
-        message.data,
-        message.headers,
+        subject,
+        payload,
+        headers,
         int(tokens[at + 1]),
         int(tokens[at + 2]),
         int(tokens[at + 3]),
         int(tokens[at + 4]),
-        message.reply,
+        reply,
     )

@@ -14,6 +14,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.direct import Receiver
 from kgents_shared.bus.wire import Wire
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 
@@ -115,6 +116,16 @@ class Session:
 
         return unsubscribe
 
+    async def receive(self, subject: str, receiver: Receiver) -> Callable[[], Awaitable[None]]:
+        """The same as `subscribe` for very many messages: a plain function takes each as soon as it has been read."""
+        end = await self._guard(self._client.receive(subject, receiver))
+
+        async def unsubscribe() -> None:
+            with suppress(nats.errors.Error, OSError):
+                await end()
+
+        return unsubscribe
+
     async def publish(
         self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
@@ -127,7 +138,7 @@ class Session:
         # nats-py leaves the headers out of its own check, and the server ends a connection that sends too much.
         if len(payload) + HEADERS_MAX_BYTES > self.max_payload_bytes:
             self._check_size(payload, headers or {})
-        await self._guard(self._client.publish(subject, payload, reply=reply, headers=headers))
+        await self._guard(self._client.send(subject, payload, reply, headers))
 
     def _check_size(self, payload: bytes, headers: dict[str, str]) -> None:
         size_bytes = len(payload) + _headers_bytes(headers)

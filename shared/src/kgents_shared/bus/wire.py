@@ -1,7 +1,7 @@
 """nats-py's client, held to what the configuration demands: one attempt at one server, and TLS before credentials.
 
-Everything that reaches into nats-py's private names is here, because nats-py shows them nowhere else: `client` makes
-one `Wire` for each attempt, `session` works on it. A released nats-py that renames one of them fails
+Everything that reaches into nats-py's private names is here and in `direct`, because nats-py shows them nowhere else:
+`client` makes one `Wire` for each attempt, `session` works on it. A released nats-py that renames one of them fails
 `tests/integration/bus/test_encryption.py` and `tests/faults/test_failover.py`.
 """
 
@@ -9,14 +9,13 @@ import re
 import ssl
 from typing import Any, Final
 
-from nats.aio.client import Client
-
+from kgents_shared.bus.direct import DirectClient
 from kgents_shared.contract.errors import BusError
 
 _REFUSAL: Final = re.compile(rb"^-ERR '([^']*)'", re.MULTILINE)
 
 
-class Wire(Client):
+class Wire(DirectClient):
     """A client for one attempt at one server and, if that succeeds, for one session."""
 
     def __init__(self, *, needs_tls: bool) -> None:

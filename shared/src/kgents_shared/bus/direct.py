@@ -1,0 +1,185 @@
+"""A short way through nats-py for very many messages: bytes of the socket → plain function, message → bytes.
+
+nats-py keeps a queue and a task for each subscription and a regular expression for each line. Connecting, logging in,
+pings and errors stay with it, and so does every subscription that did not ask for the short way. What this module
+takes from nats-py is in REQUIRED; with a nats-py that lacks any of it, everything goes nats-py's way, only slower.
+`tests/property/test_direct.py` compares both.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.protocol.parser import Parser
+
+from kgents_shared.bus.logger import get_logger
+
+Receiver = Callable[[str, str, bytes, dict[str, str] | None], None]
+"""Takes subject, reply, payload and headers of a message. The whole connection waits for it."""
+
+REQUIRED: Final[tuple[tuple[type, str, tuple[str, ...]], ...]] = (
+    (Parser, "parse", ("self", "data")),
+    (Parser, "reset", ("self",)),
+    (Client, "_process_msg", ("self", "sid", "subject", "reply", "data", "headers")),
+    (Client, "_process_headers", ("self", "headers")),
+    (Client, "_send_command", ("self", "cmd", "priority")),
+    (Client, "_flush_pending", ("self", "force_flush")),
+)
+"""What is called or replaced here, and its parameters."""
+REQUIRED_ATTRIBUTES: Final = ("_ps", "_subs", "_flush_queue", "_error_cb")
+"""What is read or replaced of a client."""
+
+_log = get_logger(__name__)
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+_LAYOUTS: Final = {b"MSG": 4, b"HMSG": 5}
+"""First word of a line before a message → its words; a reply subject is one more."""
+
+
+def missing(client: Client) -> list[str]:
+    """What this nats-py lacks of what is required; empty where the short way is supported."""
+    methods = [
+        name
+        for type_, name, parameters in REQUIRED
+        if not hasattr(type_, name) or tuple(inspect.signature(getattr(type_, name)).parameters) != parameters
+    ]
+    return methods + [name for name in REQUIRED_ATTRIBUTES if not hasattr(client, name)]
+
+
+@lru_cache(maxsize=64)
+def _is_plain(name: str) -> bool:
+    """Whether the name of a header is certainly legal; nats-py judges the others."""
+    return _HEADER_NAME.fullmatch(name) is not None
+
+
+class DirectClient(Client):
+    """nats-py's client with the short way beside its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._receivers: dict[bytes, Receiver] = {}  # number of a subscription → what takes its messages
+        lacking = missing(self)
+        self._is_direct = not lacking
+        if self._is_direct:
+            self._ps = DirectParser(self)
+        else:
+            _log.warning("short_way_unsupported", missing=", ".join(lacking))
+
+    async def receive(self, subject: str, receiver: Receiver) -> Callable[[], Awaitable[None]]:
+        """Hand every message on the subject to the receiver, in order; returns what ends it."""
+        route = _Route(receiver)
+        subscription = await self.subscribe(subject, cb=route.on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
+
+        async def unsubscribe() -> None:
+            try:
+                await subscription.unsubscribe()
+            finally:
+                self._receivers.pop(route.number, None)  # last: a message that comes meanwhile finds it in nats-py
+
+        return unsubscribe
+
+    async def send(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> None:
+        """The same as `publish`, for a payload that fits and a subject that is legal."""
+        block = "" if headers is None else "".join([f"{name}: {value.strip()}\r\n" for name, value in headers.items()])
+        is_plain = headers is None or (
+            all(map(_is_plain, headers)) and block.count("\n") == len(headers) == block.count("\r")
+        )
+        if not (is_plain and self._is_direct and self.is_connected):
+            await self.publish(subject, payload, reply=reply, headers=headers)
+            return
+        if headers is None:
+            command = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+        else:
+            encoded = f"NATS/1.0\r\n{block}\r\n".encode()
+            sizes = f"{len(encoded)} {len(encoded) + len(payload)}"
+            command = f"HPUB {subject} {reply} {sizes}\r\n".encode() + encoded
+        await self._send_command(b"%b%b\r\n" % (command, payload))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    async def deliver(self, number: bytes, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
+        """Take a message of the subscription with this number from the parser."""
+        receiver = self._receivers.get(number)
+        if receiver is None:
+            route = getattr(getattr(self._subs.get(int(number)), "_cb", None), "__self__", None)
+            if not isinstance(route, _Route):
+                await self._process_msg(int(number), subject, reply, payload, headers)  # type: ignore[arg-type]  # or None
+                return
+            route.number = number
+            receiver = self._receivers[number] = route.receiver
+        decoded = None if headers is None else await self._process_headers(headers)
+        try:
+            receiver(subject.decode(), reply.decode(), payload, decoded)
+        except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
+            await self._error_cb(error)
+
+
+class _Route:
+    """Where the messages of one subscription go, for nats-py's way and for the short one."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.number = b""  # of the subscription; empty until its first message comes the short way
+
+    async def on_message(self, message: Msg) -> None:
+        self.receiver(message.subject, message.reply, message.data, message.headers)
+
+
+class DirectParser(Parser):
+    """nats-py's parser for all lines but MSG and HMSG."""
+
+    def __init__(self, client: DirectClient) -> None:
+        super().__init__(client)
+        self._client = client
+
+    def reset(self) -> None:
+        super().reset()
+        self._chunks: list[bytes] = []  # of a message, or of a line, that is not complete
+        self._size = 0
+        self._needed = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what the socket gave; what is not complete waits for more.
+
+        Raises:
+            ProtocolError: it is no message of NATS.
+        """
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size < self._needed:  # a large message: its chunks are joined once
+            return
+        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
+        rest = await self._parse_all(buffer)
+        self._chunks, self._size = ([rest], len(rest)) if rest else ([], 0)
+
+    async def _parse_all(self, buffer: bytes) -> bytes:
+        """Take what is complete; returns the rest, of which `_needed` bytes complete a message."""
+        position, size, self._needed = 0, len(buffer), 0
+        while (line_end := buffer.find(b"\r\n", position)) >= 0:
+            start = line_end + 2
+            words = buffer[position:line_end].split()
+            layout = _LAYOUTS.get(words[0]) if words else None
+            if layout is None or len(words) - layout not in (0, 1) or not _is_sized(words, layout):
+                await super().parse(buffer[position:start])
+                position = start
+                continue
+            end = start + int(words[-1])
+            if end + 2 > size:
+                self._needed = end + 2 - position
+                break
+            position = end + 2
+            reply = words[3] if len(words) > layout else b""
+            head = None
+            if layout == 5 and (head_bytes := int(words[-2])):
+                head = buffer[start : start + head_bytes]
+                start += head_bytes
+            await self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
+        return buffer[position:]
+
+
+def _is_sized(words: list[bytes], layout: int) -> bool:
+    """Whether numbers are where they belong; else nats-py says what is wrong with the line."""
+    return words[2].isdigit() and words[-1].isdigit() and (layout == 4 or words[-2].isdigit())
