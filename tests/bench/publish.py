@@ -37,7 +37,7 @@ async def bench(run: Run) -> None:
         table = StateTable(site.bus, ENTITY, "KGENTS_ENTITY", [ENTITY_FILTER], publisher=publisher)
         await table.load()
         with Outbox(run.directory / "outbox") as outbox:
-            log = LogPublisher(site.bus, publisher, outbox, prefix="bench", started_ms=0)
+            log = LogPublisher(site.bus, publisher, outbox, prefix="bench", now_ns=time.time_ns)
             async with running(publisher.run(), table.run(), log.run()):
                 ways = _Ways(client, table, log)
                 await ways.open()

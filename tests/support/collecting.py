@@ -8,7 +8,7 @@ from kgents_collector_nats.config import Config
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.bus.outbox import Outbox
+from kgents_shared.bus.outbox import MAX_BYTES, Outbox
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.config import CommonConfig
@@ -24,8 +24,9 @@ SERVICE = Service(name="collector-nats", config=Config, run=lambda _: None, sour
 class Collecting:
     """A collector at work, in the test's own process."""
 
-    def __init__(self, context: Context[Config], collector: Collector) -> None:
+    def __init__(self, context: Context[Config], collector: Collector, outbox: Outbox) -> None:
         self.context = context
+        self.outbox = outbox
         self.collector = collector
 
     async def published(self) -> dict[str, str]:
@@ -43,11 +44,13 @@ class Collecting:
 
 
 @asynccontextmanager
-async def collecting(bus: Bus, folder: Path, cluster: str = "test") -> AsyncIterator[Collecting]:
+async def collecting(
+    bus: Bus, folder: Path, cluster: str = "test", *, buffer_max_bytes: int = MAX_BYTES
+) -> AsyncIterator[Collecting]:
     """A collector whose parts are the namespaces of its entities."""
     telemetry = Telemetry(TelemetryConfig(), service=SERVICE.name, version="0", instance="one")
     common = CommonConfig(cluster=cluster, instance="one", nats=NatsConfig())
-    with lasting_leases(), Outbox(folder / "outbox") as outbox:
+    with lasting_leases(), Outbox(folder / "outbox", max_bytes=buffer_max_bytes) as outbox:
         context = Context(SERVICE, common, Config(), bus, telemetry, outbox)
         async with running(context.publisher.run()), running(context.log.run()):
             await context.lease.acquire()
@@ -55,6 +58,6 @@ async def collecting(bus: Bus, folder: Path, cluster: str = "test") -> AsyncIter
                 collector = Collector(context, part_of=lambda entity: entity.ref.namespace)
                 await collector.load()
                 async with running(collector.run()):
-                    yield Collecting(context, collector)
+                    yield Collecting(context, collector, outbox)
             await context.lease.release()
     telemetry.shutdown()

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kgents_shared.bus.pull import replay
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 from support.running import running
-from support.waiting import eventually
+from support.waiting import eventually, pause, within
 
 SUBJECT = "kgents.pulse.test.k8s.pod.shop.cart"
 
@@ -33,9 +34,11 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 @asynccontextmanager
-async def publishing(bus: Bus, outbox: Outbox, started_ms: int = 1) -> AsyncIterator[LogPublisher]:
+async def publishing(
+    bus: Bus, outbox: Outbox, *, now_s: Callable[[], float] = lambda: 0.001
+) -> AsyncIterator[LogPublisher]:
     publisher = Publisher(bus)
-    log = LogPublisher(bus, publisher, outbox, prefix="test.k8s.0", started_ms=started_ms)
+    log = LogPublisher(bus, publisher, outbox, prefix="test.k8s.0", now_ns=lambda: round(now_s() * 1e9))
     async with running(publisher.run(), log.run()):
         yield log
 
@@ -104,7 +107,7 @@ async def test_a_server_killed_again_and_again_gets_each_message_once(
 
 async def test_nothing_overtakes_what_was_lost(provisioned: Bus, nats: NatsServer, outbox: Outbox) -> None:
     publisher = Publisher(provisioned)
-    log = LogPublisher(provisioned, publisher, outbox, prefix="test.k8s.0", started_ms=1)
+    log = LogPublisher(provisioned, publisher, outbox, prefix="test.k8s.0", now_ns=time.time_ns)
     async with running(publisher.run(), log.run()):
         await publisher.ready()
         nats.pause()
@@ -127,7 +130,7 @@ async def test_the_buffer_outlives_its_process(provisioned: Bus, nats: NatsServe
             await log.close(deadline_s=5)
         assert len(outbox) == 300
     with Outbox(path) as outbox:
-        async with publishing(provisioned, outbox, started_ms=2) as log:
+        async with publishing(provisioned, outbox, now_s=lambda: 0.002) as log:
             assert log.spilled == 300
             publish(log, 301, 400)
             await nats.start()
@@ -212,7 +215,92 @@ async def test_closing_puts_on_disk_what_is_not_acked_in_time(
         publish(log, 1_001, 1_001)
         await eventually(lambda: log.spilled == 991)
     nats.resume()
-    async with publishing(provisioned, outbox, started_ms=2) as log:
+    async with publishing(provisioned, outbox, now_s=lambda: 0.002) as log:
         await eventually(lambda: log.published == 991)
         assert log.duplicates > 0  # those on their way were stored when the server went on
     assert await numbers(provisioned) == list(range(1, 1_002))
+
+
+async def test_what_waited_says_for_how_long(provisioned: Bus, nats: NatsServer, path: Path) -> None:
+    nats.kill()
+    await eventually(lambda: not provisioned.is_connected)
+    with Outbox(path) as outbox:
+        async with publishing(provisioned, outbox, now_s=lambda: 1_000) as log:
+            publish(log, 1, 2)
+            await log.close(deadline_s=5)
+    with Outbox(path) as outbox:
+        async with publishing(provisioned, outbox, now_s=lambda: 1_600) as log:
+            publish(log, 3, 3)
+            await nats.start()
+            await eventually(lambda: log.published == 3)
+    assert [each.delay_s for each in await stored(provisioned)] == [600, 600, 0]
+
+
+async def test_what_was_stored_without_an_ack_is_not_stored_again_however_long_ago(
+    provisioned: Bus, nats: NatsServer, path: Path
+) -> None:
+    await forget_ids(provisioned, after_ns=200_000_000)
+    with Outbox(path) as outbox:
+        async with publishing(provisioned, outbox) as log:
+            publish(log, 1, 10)
+            await eventually(lambda: log.published == 10)
+            nats.pause()
+            publish(log, 11, 100)
+            await log.close(deadline_s=0.2)
+            assert log.spilled == 90
+    nats.resume()
+
+    async def are_stored() -> bool:
+        return len(await numbers(provisioned)) > 10  # all that was on its way when the server was paused
+
+    await eventually(are_stored)
+    await pause(1)  # by now the server does not know their ids
+    with Outbox(path) as outbox:
+        async with publishing(provisioned, outbox, now_s=lambda: 0.002) as log:
+            await eventually(lambda: log.published == 90)
+            assert log.duplicates > 0
+    assert await numbers(provisioned) == list(range(1, 101))
+
+
+async def test_without_a_disk_memory_keeps_the_newest(provisioned: Bus, nats: NatsServer, outbox: Outbox) -> None:
+    nats.kill()
+    await eventually(lambda: not provisioned.is_connected)
+    outbox.close()
+    async with publishing(provisioned, outbox) as log:
+        publish(log, 1, QUEUE_MESSAGES + 5)
+        assert (log.spilled, log.evicted) == (0, 5)
+        assert "closed" in log.fault
+        await nats.start()
+        await eventually(lambda: log.published == QUEUE_MESSAGES)
+        await eventually(lambda: not log.fault)  # the file can be opened again
+        publish(log, QUEUE_MESSAGES + 6, QUEUE_MESSAGES + 6)
+        await eventually(lambda: log.published == QUEUE_MESSAGES + 1)
+    assert await numbers(provisioned) == list(range(6, QUEUE_MESSAGES + 7))
+
+
+async def test_a_backlog_leaves_room_in_the_window_for_state(
+    provisioned: Bus, nats: NatsServer, outbox: Outbox
+) -> None:
+    publisher = Publisher(provisioned)
+    log = LogPublisher(provisioned, publisher, outbox, prefix="test.k8s.0", now_ns=time.time_ns)
+    nats.kill()
+    await eventually(lambda: not provisioned.is_connected)
+    publish(log, 1, 2 * WINDOW)
+    await log.close(deadline_s=0)
+    await nats.start()
+    async with running(publisher.run()):
+        await publisher.ready()
+        nats.pause()
+        async with running(log.run()):
+            await pause(0.2)
+            state = publisher.send("kgents.event.test.k8s.pod.shop.cart", b"{}", {}, lambda _: None)
+            async with within(5):
+                await state
+    nats.resume()
+
+
+async def forget_ids(bus: Bus, *, after_ns: int) -> None:
+    """Let the server remember message ids for so long only: what it is after an outage that lasts longer."""
+    session = await bus.session()
+    config = (await session.api("STREAM.INFO.KGENTS_PULSE", {}, dict))["config"]
+    await session.api("STREAM.UPDATE.KGENTS_PULSE", config | {"duplicate_window": after_ns}, dict)

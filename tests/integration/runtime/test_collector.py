@@ -17,6 +17,7 @@ from support.streams import provision_streams
 from support.stretch import measured_stretch
 from support.waiting import eventually
 
+PULSE_SUBJECT = "kgents.pulse.test.nats.container.a.a1"
 COUNT = 12_000
 STRETCH_MAX = 20 * COUNT
 """Lines; replacing a part of so many entities in one go takes more than three times as many."""
@@ -54,6 +55,31 @@ async def test_a_restart_publishes_nothing_and_removes_what_went_meanwhile(bus: 
         await second.collector.publish(Facts([entity("a1")]), "a")
         assert await second.published() == {"a1": "running", "b1": "running"}
         assert await second.messages() == count + 1
+
+
+async def test_the_heartbeat_says_how_full_the_buffer_is_and_that_it_cannot_be_written(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    async with collecting(bus, tmp_path, buffer_max_bytes=2_000) as one:
+        await one.collector.publish(Facts([entity("a1")]), "a")
+        await one.collector.collect_only(["a"])
+        await one.published()
+        server.kill()
+        await eventually(lambda: not bus.is_connected)
+        for number in range(50):
+            one.context.log.publish(PULSE_SUBJECT, f"{number:0100}".encode())
+        await eventually(lambda: one.heartbeat().spilled + one.heartbeat().evicted == 50)
+        beat = one.heartbeat()
+        assert 0 < beat.spilled_bytes <= beat.spilled_max_bytes == 2_000
+        assert beat.spilled
+        assert beat.evicted
+        assert (beat.state, beat.reason) == ("in_sync", "")
+
+        one.outbox.close()
+        one.context.log.publish(PULSE_SUBJECT, b"0")
+        await eventually(lambda: "buffer on disk cannot be written" in one.heartbeat().reason)
+        await server.start()
+        await eventually(lambda: one.heartbeat().reason == "" and one.heartbeat().spilled == 0)
 
 
 async def test_what_is_unread_stays_as_it_was_and_is_named(one: Collecting) -> None:

@@ -1,5 +1,6 @@
 """What a server cannot take whole is published in part, with its state; once, and whole as soon as it can be."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -146,7 +147,7 @@ async def test_a_server_that_takes_more_gets_the_whole(serving: Serve) -> None:
 async def test_a_sample_and_an_event_that_never_fit_are_published_in_part(serving: Serve, tmp_path: Path) -> None:
     async with serving(SMALL) as (_, bus, publisher):
         with Outbox(tmp_path / "outbox") as outbox:
-            log = LogPublisher(bus, publisher, outbox, prefix="t", started_ms=1)
+            log = LogPublisher(bus, publisher, outbox, prefix="t", now_ns=time.time_ns)
             figures: dict[str, float | None] = {f"figure_{number}": 1.0 for number in range(9_000)}
             pulse = ResourcePulse(ref=make_ref(), source="k8s", timestamp=NOW, interval_s=5, custom=figures)
             event = Event("e", "1", make_ref(), "k8s", "Warning", "BackOff", "error", NOW, NOW, message="x" * SMALL)

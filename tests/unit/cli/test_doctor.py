@@ -58,6 +58,16 @@ def test_a_service_that_works_gives_an_account_of_itself() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [(100 << 20, "40 messages waiting on disk, 25 % of the buffer"), (0, "40 messages waiting on disk")],
+)
+def test_a_service_that_waits_for_nats_says_how_full_its_buffer_is(bound: int, said: str) -> None:
+    message = beat("in_sync", spilled=40, spilled_bytes=25 << 20, spilled_max_bytes=bound)
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.text == f"prod: topology-builder n1 is in_sync (version 1.2, {said})"
+
+
 @pytest.mark.parametrize(("stall_s", "said"), [(0.05, ""), (0.071, ", computed for 71 ms without a pause")])
 def test_a_service_that_held_up_its_lease_says_for_how_long(stall_s: float, said: str) -> None:
     message = beat("in_sync", cost=Cost(1.5, 64 << 20, longest_stall_s=stall_s))

@@ -5,6 +5,8 @@ from typing import Final
 import msgspec
 
 MARKER: Final = "Nats-Marker-Reason"
+DELAYED: Final = "Kgents-Delayed"
+"""Header of a sample or event that waited on its sender's disk while NATS was away: for how many seconds."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +24,14 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     pending: int
     """How many more were waiting behind it."""
     reply: str
+
+    @property
+    def delay_s(self) -> float:
+        """How long it waited in its sender's buffer before it was stored, while NATS was away."""
+        try:
+            return float(self.headers.get(DELAYED, 0.0)) if self.headers else 0.0
+        except ValueError:
+            return 0.0
 
     @property
     def marker(self) -> str:

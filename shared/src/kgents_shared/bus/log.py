@@ -2,8 +2,11 @@
 
 Order is by id, and what is on disk is always older than what is in memory. A batch stays where it is until the server
 has stored it, so nothing needs to be put back after a loss: the next batch simply begins with the same messages,
-under the same message ids, and the server drops those it has stored already. Samples replace nothing, so there is no
-compare-and-set here.
+under the same message ids. What got no ack is looked up first (`unconfirmed`), and not sent again if it is stored.
+Samples replace nothing, so there is no compare-and-set here.
+
+After an outage the oldest go first, so that each subject stays in order. They take a quarter of the publisher's window,
+and say in a header for how long they waited; state goes out beside them, as fast as ever.
 """
 
 import asyncio
@@ -15,9 +18,12 @@ from typing import Final
 import msgspec
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import DELAYED
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
+from kgents_shared.bus.session import SessionLostError
+from kgents_shared.bus.unconfirmed import found_stored, stream_of
 from kgents_shared.contract.codec import BY_SIGNAL, encode
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.fitting import fitted
@@ -26,32 +32,39 @@ from kgents_shared.contract.subjects import parse
 QUEUE_MESSAGES: Final = 10_000
 """Messages in memory: a collector's burst of one sample for each of its entities."""
 QUEUE_BYTES: Final = 8 * 1024**2
+BACKLOG_WINDOW: Final = WINDOW // 4
+"""Messages from disk that may be on their way at once: what is fresh, as state is, has the rest of the window."""
+DELAYED_FROM_S: Final = 1.0
+"""A message that waited for so long says so (`DELAYED`)."""
 SPILL_MESSAGES: Final = 250
 """Messages moved to disk at once: some 1 ms, so the event loop is never held up for long."""
 RETRY_S: Final = 1.0
-"""Pause before the next try when the server refuses a message."""
+"""Pause before the next try when the server refuses a message, or the disk fails."""
 TOO_LARGE_CODE: Final = 10054
 """JetStream's codes for a message that will never fit its stream."""
 
+_NS_PER_MS: Final = 1_000_000
 _log = get_logger(__name__)
 
 
 class LogPublisher:
     """Publishes log messages, each once and in order. `run` must be running for anything to be sent.
 
-    A message unconfirmed for longer than the stream's duplicate window may be stored twice.
+    Where the disk fails, memory keeps as much as it may, and the oldest are dropped and counted.
     """
 
-    def __init__(self, bus: Bus, publisher: Publisher, outbox: Outbox, *, prefix: str, started_ms: int) -> None:
+    def __init__(
+        self, bus: Bus, publisher: Publisher, outbox: Outbox, *, prefix: str, now_ns: Callable[[], int]
+    ) -> None:
         """Continue what the outbox holds.
 
         Args:
             bus: knows whether NATS is connected.
             publisher: sends; may be shared.
             outbox: on disk; remains its owner's to close, after `run` has ended.
-            prefix: with `started_ms` no other publisher's: e.g. `<cluster>.<source>.<instance>`. Message ids are
-                unique in a stream, not in a subject.
-            started_ms: when this process started, in Unix milliseconds.
+            prefix: with the time of the start no other publisher's: e.g. `<cluster>.<source>.<instance>`. Message ids
+                are unique in a stream, not in a subject.
+            now_ns: the wall clock, in Unix nanoseconds.
         """
         self.published = 0
         """Messages stored by the server since the start."""
@@ -62,8 +75,14 @@ class LogPublisher:
         self._bus = bus
         self._publisher = publisher
         self._outbox = outbox
-        self._id_prefix = f"{prefix}:{started_ms}:"
+        self._now_ns = now_ns
+        self._id_prefix = f"{prefix}:{now_ns() // _NS_PER_MS}:"
         self._next_id = outbox.last_id + 1
+        self._confirmed = dict(outbox.marks)  # stream → sequence of the last message before all that are unconfirmed
+        self._unconfirmed = {each.id for each in outbox.first(WINDOW)}  # sent by the last process, or not
+        self._delivered: set[int] = set()  # stored, and still on disk, which failed
+        self._dropped = 0
+        self._disk_rests_until = 0.0
         self._memory: dict[int, Message] = {}  # oldest first
         self._memory_bytes = 0
         self._is_closing = False
@@ -79,14 +98,29 @@ class LogPublisher:
 
     @property
     def evicted(self) -> int:
-        """Messages dropped from disk since the start."""
-        return self._outbox.evicted
+        """Messages dropped since the start, the oldest first: no room for them on disk, or in memory if it fails."""
+        return self._outbox.evicted + self._dropped
+
+    @property
+    def spilled_bytes(self) -> int:
+        """Their size."""
+        return self._outbox.bytes
+
+    @property
+    def spilled_max_bytes(self) -> int:
+        """The bound of that."""
+        return self._outbox.max_bytes
+
+    @property
+    def fault(self) -> str:
+        """Why the disk does not work; empty while it does."""
+        return self._outbox.fault
 
     def publish(self, subject: str, payload: bytes, *, trace: dict[str, str] | None = None) -> None:
         """Take a message; never waits and never fails. `trace` is headers that go with it."""
         id_ = self._next_id
         self._next_id += 1
-        message = Message(id_, subject, {MESSAGE_ID: f"{self._id_prefix}{id_}", **(trace or {})}, payload)
+        message = Message(id_, subject, {MESSAGE_ID: f"{self._id_prefix}{id_}", **(trace or {})}, payload, self._now_ms)
         self._memory[id_] = message
         self._memory_bytes += message.bytes
         self._memory_empty.clear()
@@ -102,9 +136,14 @@ class LogPublisher:
             await self._publisher.ready()
             if batch := self._oldest():
                 await self._deliver(batch)
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+                continue
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(RETRY_S if self._outbox.fault else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._forget([])
+                self._outbox.check()
 
     async def close(self, deadline_s: float) -> None:
         """Wait at most so long for acks of what is in memory, then put the rest on disk. Needs `run`.
@@ -118,8 +157,11 @@ class LogPublisher:
             except TimeoutError:
                 pass
         self._is_closing = True
-        while self._memory:
-            self._spill()
+        self._disk_rests_until = 0.0
+        while self._memory and self._spill():
+            pass
+        if self._memory:
+            _log.error("messages_lost", count=len(self._memory), reason=self._outbox.fault)
 
     def _must_spill(self) -> bool:
         return self._is_closing or len(self._outbox) > 0 or not self._bus.is_connected
@@ -132,15 +174,26 @@ class LogPublisher:
 
     def _spill_on(self) -> None:
         self._spill_is_due = False
-        self._spill()
-        if self._memory:
+        if self._spill() and self._memory:
             self._spill_soon()
 
-    def _spill(self) -> None:
-        """Move the oldest of memory behind the newest on disk."""
-        oldest = list(islice(self._memory.values(), SPILL_MESSAGES))
-        self._outbox.append(oldest)
-        self._drop_from_memory(message.id for message in oldest)
+    def _spill(self) -> bool:
+        """Move the oldest of memory behind the newest on disk.
+
+        Returns:
+            Whether that worked. If not, they stay within memory's bound.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._disk_rests_until:
+            oldest = list(islice(self._memory.values(), SPILL_MESSAGES))
+            if self._outbox.append(oldest, self._confirmed):
+                self._drop_from_memory(message.id for message in oldest)
+                return True
+            self._disk_rests_until = now + RETRY_S
+        while len(self._memory) > QUEUE_MESSAGES or self._memory_bytes > QUEUE_BYTES:
+            self._drop_from_memory([next(iter(self._memory))])
+            self._dropped += 1
+        return False
 
     def _drop_from_memory(self, ids: Iterable[int]) -> None:
         for id_ in ids:
@@ -151,15 +204,18 @@ class LogPublisher:
 
     def _oldest(self) -> list[Message]:
         """The next batch, left where it is."""
-        if len(self._outbox):
-            return self._outbox.first(WINDOW)
-        return list(islice(self._memory.values(), WINDOW))
+        if not len(self._outbox):
+            return list(islice(self._memory.values(), WINDOW))
+        found = self._outbox.first(BACKLOG_WINDOW + len(self._delivered))
+        return [each for each in found if each.id not in self._delivered][:BACKLOG_WINDOW]
 
     async def _deliver(self, batch: list[Message]) -> None:
         """Send a batch and forget what needs no further try."""
         done: list[int] = []
         pause = False
-        for id_, outcome in (await self._send(batch)).items():
+        outcomes = await self._send(batch)
+        self._note_confirmed(batch, outcomes)
+        for id_, outcome in outcomes.items():
             match outcome:
                 case Stored(duplicate=duplicate):
                     self.published += 1
@@ -170,36 +226,68 @@ class LogPublisher:
                     done.append(id_)
                 case Refused():
                     self.refused += 1
+                    self._unconfirmed.discard(id_)
                     pause = True
                 case Lost():
+                    self._unconfirmed.add(id_)
                     self._spill_soon()  # unconfirmed messages are safest on disk
         if not self._forget(done) or pause:
             await asyncio.sleep(RETRY_S)
 
+    def _note_confirmed(self, batch: list[Message], outcomes: dict[int, Outcome]) -> None:
+        """How far each stream is confirmed without a gap: what is unconfirmed is stored behind that, or not at all."""
+        for message in batch:
+            outcome = outcomes.get(message.id)
+            if isinstance(outcome, Lost):
+                break
+            if isinstance(outcome, Stored):
+                self._confirmed[stream_of(message)] = outcome.seq
+
     async def _send(self, batch: list[Message]) -> dict[int, Outcome]:
         """Send one after the other until one is lost, since those behind it must not overtake it; wait for the acks."""
-        max_payload = (await self._bus.session()).max_payload_bytes
+        session = await self._bus.session()
         attempt = _Attempt()
-        for message in (_fitted(each, max_payload) for each in batch):
+        try:
+            again = [each for each in batch if each.id in self._unconfirmed]
+            known = await found_stored(session, again, self._confirmed) if again else {}
+        except SessionLostError:
+            return {}
+        limit, now_ms = session.max_payload_bytes, self._now_ms
+        for message in (_fitted(_dated(each, now_ms), limit) for each in batch):
             await self._publisher.ready()
             if attempt.is_broken:
                 break
             settle = attempt.begin(message)
-            if message.bytes > max_payload:  # the server would end the connection, and nats-py does not count headers
-                settle(
-                    Refused(
-                        TOO_LARGE_CODE, f"expected at most max_payload = {max_payload} bytes, found {message.bytes}"
-                    )
-                )
+            if (stored := known.get(message.id)) is not None:
+                settle(stored)
+            elif message.bytes > limit:  # the server would end the connection, and nats-py does not count headers
+                settle(Refused(TOO_LARGE_CODE, f"expected at most max_payload = {limit} bytes, found {message.bytes}"))
             else:
                 await self._publisher.send(message.subject, message.payload, message.headers, settle)
         return await attempt.outcomes()
 
     def _forget(self, ids: list[int]) -> bool:
         """Drop messages from wherever they are by now; False if the disk kept them."""
-        on_disk = [id_ for id_ in ids if id_ not in self._memory]
+        self._unconfirmed.difference_update(ids)
+        self._delivered.update(id_ for id_ in ids if id_ not in self._memory)
         self._drop_from_memory(ids)
-        return not on_disk or self._outbox.delete(on_disk)
+        if self._delivered:
+            if not self._outbox.delete(self._delivered, self._confirmed):
+                return False
+            self._delivered.clear()
+        return True
+
+    @property
+    def _now_ms(self) -> int:
+        return self._now_ns() // _NS_PER_MS
+
+
+def _dated(message: Message, now_ms: int) -> Message:
+    """The message, with the time for which it waited."""
+    delay_s = (now_ms - message.taken_ms) / 1000
+    if not message.taken_ms or delay_s < DELAYED_FROM_S:
+        return message
+    return msgspec.structs.replace(message, headers={**message.headers, DELAYED: f"{delay_s:.1f}"})
 
 
 def _fitted(message: Message, max_payload: int) -> Message:

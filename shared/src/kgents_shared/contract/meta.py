@@ -71,8 +71,12 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     dead_letters: int = 0
     spilled: int = 0
     """Messages waiting in the on-disk buffer."""
+    spilled_bytes: int = 0
+    """Their size; the oldest are dropped beyond …"""
+    spilled_max_bytes: int = 0
+    """… this. 0: an earlier version, which does not report it."""
     evicted: int = 0
-    """Messages dropped from the on-disk buffer since the start."""
+    """Messages dropped since the start, the oldest first: the on-disk buffer was full, or could not be written."""
     publishes: list[str] = []
     """Subject filters it writes, and …"""
     consumes: list[str] = []

@@ -19,10 +19,11 @@ import msgspec
 from msgspec import structs
 
 from kgents_shared.bus.config import NatsConfig, Secret
+from kgents_shared.bus.outbox import MAX_BYTES
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.meta import is_reserved
 from kgents_shared.contract.section import Fault, Section
-from kgents_shared.contract.streams import StreamsConfig
+from kgents_shared.contract.streams import Positive, StreamsConfig
 from kgents_shared.runtime.assembly import assemble
 from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.runtime.layers import ENVIRONMENT, Layer, Layers, document, variable
@@ -55,6 +56,10 @@ class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     data_dir: str = ""
     """The directory of the bounded buffers on disk. Empty: `$XDG_STATE_HOME/kgents`, or `~/.local/state/kgents`
     without that variable: state worth keeping over a restart, but not worth a backup."""
+
+    buffer_max_bytes: Positive = MAX_BYTES
+    """Bound of the buffer on disk, which keeps samples and events while NATS is away; the oldest are dropped beyond it.
+    The file is an eighth larger. 100 MiB hold ten minutes of some 300 samples a second."""
 
     nats: NatsConfig = NatsConfig()
     """The NATS server, and how to authenticate."""

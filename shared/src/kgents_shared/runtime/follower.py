@@ -53,6 +53,8 @@ class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
     seq: int
     time_ns: int
     """When the server stored it."""
+    delay_s: float = 0.0
+    """How long it waited in its sender's buffer before, while NATS was away."""
 
 
 class _Batch(msgspec.Struct, Generic[Item]):
@@ -224,7 +226,8 @@ def _decoded(codec: Codec[T], deliveries: Sequence[Delivery]) -> tuple[list[Samp
     malformed: list[tuple[Delivery, str]] = []
     for each in deliveries:
         try:
-            samples.append(Sample(codec.decode(each.payload, subject=each.subject), each.seq, each.time_ns))
+            message = codec.decode(each.payload, subject=each.subject)
+            samples.append(Sample(message, each.seq, each.time_ns, each.delay_s))
         except MalformedMessageError as error:
             malformed.append((each, str(error)))
     return samples, malformed

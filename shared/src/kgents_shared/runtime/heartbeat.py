@@ -146,7 +146,7 @@ class Status:
         failures = {subject: why for table in self._tables.values() for subject, why in table.failures.items()}
         failure = next((f"{subject}: {why}" for subject, why in failures.items()), "")
         state = "degraded" if failure and self.state == "in_sync" else self.state
-        reason = "; ".join(filter(None, (self.reason, failure, self._cut())))[:REASON_CHARS]
+        reason = "; ".join(filter(None, (self.reason, failure, self._cut(), self._buffer_fault())))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,
@@ -164,6 +164,8 @@ class Status:
             conflicts=self.conflicts,
             dead_letters=self.dead_letters,
             spilled=self._log.spilled,
+            spilled_bytes=self._log.spilled_bytes,
+            spilled_max_bytes=self._log.spilled_max_bytes,
             evicted=self._log.evicted,
             publishes=self._filters,
             consumes=self._streams,
@@ -177,6 +179,10 @@ class Status:
         cut = [subject for table in self._tables.values() for subject in table.cut]
         more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
         return f"{cut[0]}{more} published in part: larger than the server's max_payload" if cut else ""
+
+    def _buffer_fault(self) -> str:
+        """That samples and events would be lost in an outage, as a sentence; mostly empty."""
+        return f"the buffer on disk cannot be written: {self._log.fault}" if self._log.fault else ""
 
     @property
     def rows(self) -> int:
@@ -213,7 +219,10 @@ def observe(
         ("kgents.conflicts", "{conflict}", "times another writer was found", total(lambda each: each.conflicts)),
         ("kgents.dead_letters", "{message}", "messages dead-lettered", total(lambda each: each.dead_letters)),
         ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
-        ("kgents.outbox.evicted", "{message}", "messages dropped from disk", lambda: log.evicted),
+        ("kgents.outbox.usage", "By", "size of the messages waiting on disk", lambda: log.spilled_bytes),
+        ("kgents.outbox.limit", "By", "beyond which the oldest are dropped", lambda: log.spilled_max_bytes),
+        ("kgents.outbox.fault", "1", "1 while the buffer cannot be written", lambda: float(bool(log.fault))),
+        ("kgents.outbox.evicted", "{message}", "messages dropped, the oldest first", lambda: log.evicted),
         ("kgents.event_loop.longest_stall", "s", "longest computation, in CPU time", lambda: stalls.longest_s),
         ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
     ]

@@ -76,7 +76,8 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
     stop = _Stop()
     bus = Bus(common.nats, name=service.name, connection_name=f"{service.name}/{common.instance}")
     probes = Probes(common.probes, metrics=telemetry.render)
-    with Outbox(Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox") as outbox, StallMeter() as stalls:
+    path = Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox"
+    with Outbox(path, max_bytes=common.buffer_max_bytes) as outbox, StallMeter() as stalls:
         async with bus, probes:
             context = Context(service, common, section, bus, telemetry, outbox)
             context.status.stalls = stalls

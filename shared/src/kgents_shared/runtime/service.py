@@ -56,7 +56,7 @@ class Context(Generic[C]):
             self.publisher,
             outbox,
             prefix=f"{common.cluster}:{service.name}:{common.instance}",
-            started_ms=self.now_ns() // 1_000_000,
+            now_ns=self.now_ns,
         )
         self._enter(common.cluster)
 

@@ -210,9 +210,16 @@ def _account(cluster: str, beat: Heartbeat) -> str:
         *([f"lag {beat.lag_s:.1f} s"] if beat.lag_s is not None else []),
         *([f"{beat.rows} rows"] if beat.rows else []),
         *([f"{count} {name}" for name, count in _troubles(beat) if count]),
+        *([_buffered(beat)] if beat.spilled else []),
         *(_cost(beat.cost) if beat.cost is not None else []),
     ]
     return clean(f"{cluster}: {beat.text} ({', '.join(facts)})")
+
+
+def _buffered(beat: Heartbeat) -> str:
+    """How much waits on disk for NATS to take it, and how full that makes the buffer."""
+    full = f", {beat.spilled_bytes / beat.spilled_max_bytes:.0%} of the buffer" if beat.spilled_max_bytes else ""
+    return f"{beat.spilled} messages waiting on disk{full}".replace("%", " %")
 
 
 def _cost(cost: Cost) -> Iterator[str]:
@@ -225,7 +232,6 @@ def _troubles(beat: Heartbeat) -> tuple[tuple[str, int], ...]:
     return (
         ("conflicts", beat.conflicts),
         ("dead letters", beat.dead_letters),
-        ("messages waiting on disk", beat.spilled),
         ("messages dropped", beat.evicted),
     )
 
