@@ -24,6 +24,8 @@ from kgents_shared.view.live import snapshot
 from kgents_shared.view.lookup import find_entities, find_entity, read_one
 from kgents_shared.view.selection import Filters, select
 
+NAME: Final = "kgents-client"
+"""Of the connection, unless another is given."""
 CONNECT_TIMEOUT_S: Final = 10.0
 
 
@@ -165,7 +167,7 @@ async def connect(  # noqa: PLR0913 - one keyword for each way to log in
     password: Path | str | None = None,
     token: Path | str | None = None,
     tls: TlsConfig | None = None,
-    name: str = "kgents-client",
+    name: str = NAME,
     timeout_s: float = CONNECT_TIMEOUT_S,
 ) -> AsyncIterator[Client]:
     """Connect to the NATS server that kgents publishes to. The connection is made again whenever it is lost.

@@ -20,13 +20,15 @@ from kgents_shared.contract.pulse import Pulse, ResourcePulse
 from kgents_shared.contract.section import Section
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.service import Access, Context, Service
 from support.build import make_entity, make_ref, subject_of
 from support.clock import ShiftedClock
 from support.in_process import published, run_in_process
 from support.running import running
 from support.truth import dead_letters, last_seq
 from support.waiting import eventually, stays
+
+ACCESS = Access(("topology",), reads=("entity", "pulse"), keeps_time=True)
 
 
 class Echo:
@@ -37,7 +39,7 @@ class Echo:
         self.dirty: dict[Ref, str] = {}
         self.samples: list[Pulse] = []
         self.ticks_ns: list[int] = []
-        self.service = Service(name="shared", config=Section, run=self.run)
+        self.service = Service(name="shared", config=Section, run=self.run, access=ACCESS)
 
     @property
     def is_dirty(self) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SPEAKERS = {"jetstream.py", "session.py"}
-"""`jetstream` makes the requests, `session` carries them: it knows the prefix of the JetStream domain."""
+SPEAKERS = {"jetstream.py", "session.py", "config.py"}
+"""`jetstream` makes the requests, `session` carries them, `config` knows the prefix of the JetStream domain."""
 MODULES = sorted(
     path
     for source in ("shared/src", "services", "tools")

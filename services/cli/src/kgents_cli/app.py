@@ -42,6 +42,7 @@ GROUPS: Final = {
         "run": "Run one service in the foreground, as containers do.",
         "doctor": "Check NATS, streams and services, and suggest the next step.",
         "provision": "Create or update the streams on the server.",
+        "permissions": "Print the least NATS permissions of a login.",
         "config": "Check the configuration, or import one.",
         "services": "List the services installed here.",
         "completion": "Print the completion script for your shell.",
@@ -50,7 +51,7 @@ GROUPS: Final = {
 """Group → command, also the name of its module → its line in `kgents --help`."""
 COMMANDS: Final = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 
-SERVING: Final = frozenset({"up", "run", "config"})
+SERVING: Final = frozenset({"up", "run", "config", "permissions"})
 """Commands that import services; all others only read, and start without what only services need."""
 
 

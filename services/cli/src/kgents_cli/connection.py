@@ -12,6 +12,8 @@ from kgents_shared.contract.streams import Stream, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import STATE
 
+NAME: Final = "cli"
+"""Of the connection; replies arrive under `_INBOX_cli.>`."""
 STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 """Signal → its stream."""
 
@@ -31,7 +33,7 @@ async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncI
         BusTimeoutError: no server answers, or none lets us in; the text says which.
     """
     setup_logging("error")  # why a first connection fails is in the error
-    async with Bus(common.nats, name="cli") as bus:
+    async with Bus(common.nats, name=NAME) as bus:
         try:
             await bus.session(timeout_s=common.nats.round_timeout_s)
         except NoServerError as error:

@@ -14,7 +14,7 @@ from kgents_collector_db.mapping.facts import SOURCE
 from kgents_collector_db.watch import Watch
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.collector import Collector
-from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.service import COLLECTED, Access, Context, Service
 
 SPREAD_S: Final = 10.0
 """The first polls of many databases are spread over at most this time."""
@@ -81,4 +81,6 @@ class _Watches:
             self._running[backend.part] = (watch, self._tasks.create_task(polls))
 
 
-SERVICE = Service(name="collector-db", config=Config, run=run, source=SOURCE)
+SERVICE = Service(
+    name="collector-db", config=Config, run=run, source=SOURCE, access=Access(COLLECTED, reads=("entity",))
+)

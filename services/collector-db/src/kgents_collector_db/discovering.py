@@ -32,7 +32,8 @@ _log = structlog.get_logger(__name__)
 
 async def discovered(context: Context[Config], config: DiscoveryConfig) -> AsyncGenerator[list[Found], None]:
     """Yield all marked databases: once the stream is read to its end, then after every change."""
-    patterns = [subjects.pattern("entity", cluster=context.cluster, source=source) for source in config.sources]
+    # One filter, and no consumer of several: no login could be held to those.
+    patterns = [subjects.pattern("entity", cluster=context.cluster)]
     marked: dict[str, Found] = {}
     is_known = False
     news = context.reader(ENTITY, patterns).follow()
@@ -40,7 +41,8 @@ async def discovered(context: Context[Config], config: DiscoveryConfig) -> Async
         async for changes in news:
             before = dict(marked)
             for change in changes.changes:
-                seen = found(change.new) if change.new is not None else None
+                entity = change.new
+                seen = found(entity) if entity is not None and entity.source in config.sources else None
                 if isinstance(seen, Found):
                     marked[change.subject] = seen
                 else:

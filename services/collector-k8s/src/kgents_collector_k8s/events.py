@@ -12,12 +12,11 @@ import structlog
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import event
-from kgents_collector_k8s.mapping.fragment import SOURCE, Fragment, Kind, Scope
+from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.objects.event import Event as ApiEvent
 from kgents_collector_k8s.source import ApiClient, Key, Reflector
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.collector import Collector
@@ -72,9 +71,9 @@ class Events:
 
     async def _remember(self) -> None:
         """Read back what the log holds: Kubernetes lists the Events of the last hour again to every client."""
-        pattern = subjects.pattern("event", cluster=self._scope.cluster, source=SOURCE)
+        patterns = self._context.service.written("event", [self._scope.cluster])
         start = await self._start()
-        news = follow(self._context.bus, _LOG, [pattern], position=start)
+        news = follow(self._context.bus, _LOG, patterns, position=start)
         async with aclosing(news):
             async for batch in news:
                 if start.seq and batch.deliveries and not self._reported:

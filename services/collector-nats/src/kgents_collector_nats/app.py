@@ -11,12 +11,14 @@ from kgents_collector_nats.mapping import advisory, observe
 from kgents_collector_nats.mapping.scope import SOURCE, Scope
 from kgents_collector_nats.sample import Sample, remember
 from kgents_collector_nats.source import Advisories, Source, open_source
+from kgents_collector_nats.source.advisories import OWN_ACCOUNT
+from kgents_collector_nats.source.advisories import SUBJECTS as ADVISORIES
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.runtime.collector import Collector
-from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.service import COLLECTED, Access, Context, Service
 
 TRAFFIC_WINDOW_S: Final = 60.0
 """Seconds over which a connection's traffic is averaged. Between two polls it jumps with every burst, and each jump
@@ -103,4 +105,10 @@ class _System:
                 self.collector.publish_event(event)
 
 
-SERVICE = Service(name="collector-nats", config=Config, run=run, source=SOURCE)
+SERVICE = Service(
+    name="collector-nats",
+    config=Config,
+    run=run,
+    source=SOURCE,
+    access=Access(COLLECTED, reads=("meta",), requests=(OWN_ACCOUNT,), subscribes=ADVISORIES),
+)

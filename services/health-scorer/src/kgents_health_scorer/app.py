@@ -14,10 +14,9 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
 from kgents_shared.contract.health import Health
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.service import Access, Context, Service
 
 M = TypeVar("M", Health, Alert)
 
@@ -117,6 +116,6 @@ SERVICE = Service(
     name="health-scorer",
     config=Config,
     run=run,
+    access=Access(("health", "alert"), reads=("topology", "pulse"), keeps_time=True, watches=("topology",)),
     clusters=lambda config: config.clusters,
-    found_in=[NAME_BY_SIGNAL["topology"], NAME_BY_SIGNAL["health"], NAME_BY_SIGNAL["alert"]],
 )

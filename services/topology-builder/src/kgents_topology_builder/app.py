@@ -10,10 +10,9 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.meta import Heartbeat, Meta
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower
-from kgents_shared.runtime.service import Context, Service
+from kgents_shared.runtime.service import Access, Context, Service
 from kgents_topology_builder.config import Config
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.reducer import Reducer, removal
@@ -119,6 +118,6 @@ SERVICE = Service(
     name="topology-builder",
     config=Config,
     run=run,
+    access=Access(("topology",), reads=("meta", "entity"), keeps_time=True, watches=("entity",)),
     clusters=lambda config: config.clusters,
-    found_in=[NAME_BY_SIGNAL["entity"], NAME_BY_SIGNAL["topology"]],
 )

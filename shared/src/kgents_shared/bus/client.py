@@ -42,9 +42,11 @@ class Bus:
     Entering does not wait for the server, which may start later; `session()` waits.
     """
 
-    def __init__(self, config: NatsConfig, *, name: str, connection_name: str = "") -> None:
+    def __init__(self, config: NatsConfig, *, name: str, connection_name: str = "", cluster: str = "") -> None:
+        """`name` and `cluster`, of a service, say where replies arrive: see `NatsConfig.inbox_of`."""
         self._config = config
         self.name = name
+        self._inbox_prefix = config.inbox_of(name, cluster)
         self._connection_name = connection_name or name
         self._session: Session | None = None
         self._changed = asyncio.Condition()
@@ -172,7 +174,7 @@ class Bus:
                     closed_cb=on_closed,
                     # contract.subjects builds no illegal subject; checking each again costs a tenth.
                     skip_subject_validation=True,
-                    inbox_prefix=config.inbox_prefix or f"_INBOX_{self.name}",
+                    inbox_prefix=self._inbox_prefix,
                     **credentials(config),
                 )
                 await session.open()

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from kgents_shared.bus.files import TlsFiles, unreadable
 from kgents_shared.contract.section import Fault, Section, unusable_url
+from kgents_shared.contract.subjects import escape
 
 SECRET_BYTES_MAX = 64 * 1024
 """The most a secret's file may hold: no credential is larger, and a wrong path (a log, a device) ends here."""
@@ -108,8 +109,8 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unless a url begins with `tls://` or `wss://` (then the same holds), or the server requires TLS."""
 
     inbox_prefix: str | None = None
-    """The prefix of the subjects on which replies arrive. null: `_INBOX_<service>`, so that permissions can give each
-    service its own; a shared `_INBOX.>` would let every client read every reply."""
+    """The prefix of the subjects on which replies arrive. null: `_INBOX_<service>.<cluster>`, so that permissions can
+    give each service its own; a shared `_INBOX.>` would let every client read every reply."""
 
     connect_timeout_s: float = 5.0
     """Seconds for one attempt to connect to one server. Five outlast a lost SYN and its first two retries."""
@@ -141,6 +142,15 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def needs_tls(self) -> bool:
         """Whether a server without TLS is refused."""
         return self.tls is not None or any(url.startswith(("tls://", "wss://")) for url in self.urls)
+
+    @property
+    def api_prefix(self) -> str:
+        """How requests to JetStream begin."""
+        return f"$JS.{self.jetstream_domain}.API." if self.jetstream_domain else "$JS.API."
+
+    def inbox_of(self, name: str, cluster: str = "") -> str:
+        """How the subjects of replies to a program begin; a service has one for its cluster."""
+        return self.inbox_prefix or f"_INBOX_{name}{f'.{escape(cluster)}' if cluster else ''}"
 
     @property
     def round_timeout_s(self) -> float:

@@ -197,17 +197,17 @@ async def find_stream(session: Session, stream: str) -> StreamInfo | None:
 
 async def streams_of(session: Session, subject: str) -> list[str]:
     """The names of the streams that capture a subject."""
-    return (await session.api("STREAM.NAMES", {"subject": subject}, _Names)).streams or []
+    return (await session.api(requests.NAMES, {"subject": subject}, _Names)).streams or []
 
 
 async def create_stream(session: Session, stream: str, config: Mapping[str, Any]) -> None:
     """Make a stream, in JetStream's own names and units."""
-    await session.api(f"STREAM.CREATE.{stream}", config, msgspec.Raw)
+    await session.api(requests.create_of(stream), config, msgspec.Raw)
 
 
 async def update_stream(session: Session, stream: str, config: Mapping[str, Any]) -> None:
     """Replace a stream's configuration as a whole."""
-    await session.api(f"STREAM.UPDATE.{stream}", config, msgspec.Raw)
+    await session.api(requests.update_of(stream), config, msgspec.Raw)
 
 
 async def purge_before(session: Session, stream: str, subject: str, seq: int) -> None:
@@ -302,7 +302,7 @@ def pull_subject(session: Session, stream: str, consumer: str) -> str:
 
 def consumer_info_subject(session: Session, stream: str, consumer: str) -> str:
     """Where to ask how far a consumer has come, and what time it is."""
-    return session.api_subject(f"CONSUMER.INFO.{stream}.{consumer}")
+    return session.api_subject(requests.progress_of(stream, consumer))
 
 
 def rfc3339(time: datetime) -> str:

@@ -10,6 +10,22 @@ ACCOUNT: Final = "INFO"
 """What JetStream is to our account."""
 
 
+NAMES: Final = "STREAM.NAMES"
+"""Which streams capture a subject."""
+LIST: Final = "STREAM.LIST"
+"""All streams of our account."""
+
+
+def create_of(stream: str) -> str:
+    """A new stream."""
+    return f"STREAM.CREATE.{stream}"
+
+
+def update_of(stream: str) -> str:
+    """Another configuration of a stream."""
+    return f"STREAM.UPDATE.{stream}"
+
+
 def info_of(stream: str) -> str:
     """What a stream is and holds."""
     return f"STREAM.INFO.{stream}"
@@ -23,6 +39,11 @@ def consumer_of(stream: str, name: str, filters: Sequence[str]) -> str:
 def messages_of(stream: str, name: str) -> str:
     """The next messages of a consumer."""
     return f"CONSUMER.MSG.NEXT.{stream}.{name}"
+
+
+def progress_of(stream: str, name: str) -> str:
+    """How far a consumer has come, and the server's clock."""
+    return f"CONSUMER.INFO.{stream}.{name}"
 
 
 def end_of(stream: str, name: str) -> str:

@@ -49,7 +49,7 @@ class Session:
     def __init__(self, client: Wire, config: NatsConfig) -> None:
         self._client = client
         self._timeout_s = config.request_timeout_s
-        self._api = f"$JS.{config.jetstream_domain}.API." if config.jetstream_domain else "$JS.API."
+        self._api = config.api_prefix
         self._replies: dict[str, asyncio.Future[Msg | None]] = {}
         self._reply_inbox = ""
         self._reply_count = itertools.count()

@@ -104,5 +104,10 @@ HISTORY_STREAMS: Final[frozenset[str]] = frozenset(
 )
 """State streams that keep more than the last message of a subject."""
 
+STATE_SIGNALS: Final[frozenset[str]] = frozenset(
+    stream.signal for stream in streams(StreamsConfig()) if stream.max_msgs_per_subject > 0
+)
+"""Signals of which the last message of a subject is its state."""
+
 NAME_BY_SIGNAL: Final[dict[str, str]] = {stream.signal: stream.name for stream in streams(StreamsConfig())}
 """Signal → stream name."""

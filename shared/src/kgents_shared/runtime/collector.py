@@ -12,7 +12,6 @@ from msgspec import structs
 
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.time_slice import TimeSlice
-from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.event import Event
@@ -21,7 +20,7 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.sentence import of_entity, of_pulse
 from kgents_shared.contract.unread import Unread, bounded
 from kgents_shared.contract.wire import REMOVE, Time
-from kgents_shared.runtime.service import Context
+from kgents_shared.runtime.service import COLLECTED, Context
 
 REASONS_SHOWN: Final = 3
 """In the heartbeat's sentence; `unread` lists the scopes."""
@@ -37,13 +36,10 @@ class Collector:
         self._context = context
         self._source = context.service.source
         self._part_of = part_of
-        filters = {
-            signal: subjects.pattern(signal, cluster=context.cluster, source=self._source)
-            for signal in ("entity", "pulse", "event")
-        }
-        self.entities: StateTable[Entity] = context.writer(ENTITY, [filters["entity"]])
+        filters = {signal: context.service.written(signal, [context.cluster]) for signal in COLLECTED}
+        self.entities: StateTable[Entity] = context.writer(ENTITY, filters["entity"])
         """The rows of the stream, read-only; write through the methods of this class."""
-        context.status.writes_log([filters["pulse"], filters["event"]])
+        context.status.writes_log([*filters["pulse"], *filters["event"]])
         self._expected: Collection[str] = ("",)
         self._if_no_part = ""
         self._unread: dict[str, Sequence[Unread]] = {}

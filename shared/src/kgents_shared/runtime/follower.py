@@ -106,7 +106,7 @@ class Input(Generic[Item]):
         As after a purge by hand of an entity whose collector is gone. What its writer still knows it publishes again.
         """
         if self._losses is None:
-            raise TypeError(f"{self.stream} is read as a log, which keeps no rows that could be lost")
+            raise ValueError(f"{self._context.service.name} must declare that it watches {self.stream} for losses")
         async with aclosing(self._losses(lambda: self.position.seq if self.position else 0)) as lost:
             async for item in lost:
                 yield item
@@ -128,6 +128,8 @@ class Follower(Generic[Desired]):
         reducer: Reducer[Desired],
         outputs: Sequence[StateTable[Any]],
     ) -> None:
+        if not context.service.access.keeps_time:
+            raise ValueError(f"{context.service.name} must declare that it keeps time, for its permissions")
         self._context = context
         self._reducer = reducer
         self._outputs = outputs
@@ -138,9 +140,11 @@ class Follower(Generic[Desired]):
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
-        filters = [subjects.pattern(codec.signal, cluster=self._context.cluster)]
+        filters = [self._filter(codec.signal)]
         table = self._context.reader(codec, filters)
-        lost = partial(losses, table, self._context.bus, NAME_BY_SIGNAL[codec.signal], filters)
+        lost = None
+        if codec.signal in self._context.service.access.watches:
+            lost = partial(losses, table, self._context.bus, NAME_BY_SIGNAL[codec.signal], filters)
 
         async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
             async with aclosing(table.follow(keeps_time=True)) as found:
@@ -154,9 +158,7 @@ class Follower(Generic[Desired]):
 
         Only the last sample counts, so nothing has to be acknowledged or kept between two runs.
         """
-        stream = NAME_BY_SIGNAL[codec.signal]
-        filters = [subjects.pattern(codec.signal, cluster=self._context.cluster)]
-        self._context.status.reads(stream)
+        stream, filters = self._context.reads(codec.signal), [self._filter(codec.signal)]
 
         async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
             async with aclosing(follow(self._context.bus, stream, filters, keeps_time=True)) as found:
@@ -164,6 +166,9 @@ class Follower(Generic[Desired]):
                     yield _Batch(*_decoded(codec, each.deliveries), each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches)
+
+    def _filter(self, signal: str) -> str:
+        return subjects.pattern(signal, cluster=self._context.cluster)
 
     def _input(
         self,

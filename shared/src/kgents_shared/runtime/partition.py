@@ -14,7 +14,6 @@ import structlog
 from kgents_shared.bus.provision import require_streams
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.section import Section
-from kgents_shared.contract.streams import streams
 from kgents_shared.runtime.heartbeat import beat
 from kgents_shared.runtime.service import Context
 
@@ -161,7 +160,7 @@ async def until_provisioned(context: Context[C]) -> None:
     while True:
         session = await context.bus.session()
         try:
-            await require_streams(session, streams(context.common.streams))
+            await require_streams(session, context.service.streams(context.common.streams))
         except BusError as error:
             context.status.set("starting", str(error))
             _log.warning("waiting_for_streams", why=str(error), retry_in_s=RETRY_FIRST_S)

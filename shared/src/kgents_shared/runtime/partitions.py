@@ -13,7 +13,6 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from kgents_shared.bus.state_view import StateView
-from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.meta import Share
@@ -94,9 +93,8 @@ class Partitions(Generic[C]):
 
     async def _follow(self) -> None:
         """Keep track of the other instances, and of who holds which lease."""
-        root, service = self._root, self._root.service.name
-        fields = {"service": service} if self._is_shared else {"service": service, "cluster": root.cluster}
-        view = StateView(root.bus, META, NAME_BY_SIGNAL["meta"], [subjects.pattern("meta", **fields)])
+        root = self._root
+        view = StateView(root.bus, META, NAME_BY_SIGNAL["meta"], [root.service.members(root.cluster)])
         async with aclosing(view.follow()) as news:
             async for changes in news:
                 for each in changes.changes:

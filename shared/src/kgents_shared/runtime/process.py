@@ -74,7 +74,8 @@ def serve(
 async def _serve(service: Service[C], common: configuration.CommonConfig, section: C) -> int:
     telemetry = Telemetry(common.telemetry, service=service.name, version=service.version, instance=common.instance)
     stop = _Stop()
-    bus = Bus(common.nats, name=service.name, connection_name=f"{service.name}/{common.instance}")
+    connection_name = f"{service.name}/{common.instance}"
+    bus = Bus(common.nats, name=service.name, connection_name=connection_name, cluster=common.cluster)
     probes = Probes(common.probes, metrics=telemetry.render)
     path = Path(common.data_dir) / f"{service.name}.{common.cluster}.outbox"
     with Outbox(path, max_bytes=common.buffer_max_bytes) as outbox, StallMeter() as stalls:

@@ -6,22 +6,27 @@ a resolved conflict are one path.
 """
 
 import copy
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.dead_letters import DeadLetters
 from kgents_shared.bus.lease import Lease
 from kgents_shared.bus.log import LogPublisher
 from kgents_shared.bus.outbox import Outbox
+from kgents_shared.bus.permissions import Grants, Permissions, signal_filters
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
+from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.meta import Share
 from kgents_shared.contract.section import Section
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, STATE_SIGNALS, Stream, StreamsConfig, streams
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.clock import Clock, SystemClock, unix_ns
@@ -30,6 +35,31 @@ from kgents_shared.runtime.telemetry import Telemetry
 
 C = TypeVar("C", bound=Section)
 T = TypeVar("T", bound=Wire)
+
+COLLECTED: Final = ("entity", "pulse", "event")
+"""The signals of a collector."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a service reads and writes. It can do nothing else, and its permissions are made of this."""
+
+    writes: tuple[str, ...]
+    """Signals; a collector writes those of its source."""
+    reads: tuple[str, ...] = ()
+    """Signals of its clusters."""
+    watches: tuple[str, ...] = ()
+    """Of these: the signals whose lost messages it notices."""
+    keeps_time: bool = False
+    """Whether it goes by the server's clock, read from these streams."""
+    rereads: tuple[str, ...] = ()
+    """Logs that it writes and reads back."""
+    requests: tuple[str, ...] = ()
+    """Subjects beside the streams that it asks for an answer, and …"""
+    subscribes: tuple[str, ...] = ()
+    """… that it subscribes to."""
+
+
+COLLECTS: Final = Access(COLLECTED)
 
 
 class Context(Generic[C]):
@@ -91,8 +121,14 @@ class Context(Generic[C]):
 
     def reader(self, codec: Codec[T], filters: Sequence[str]) -> StateView[T]:
         """A view of another writer's rows."""
-        self.status.reads(NAME_BY_SIGNAL[codec.signal])
-        return StateView(self.bus, codec, NAME_BY_SIGNAL[codec.signal], filters)
+        return StateView(self.bus, codec, self.reads(codec.signal), filters)
+
+    def reads(self, signal: str) -> str:
+        """Report that a signal is read; returns its stream."""
+        if signal not in self.service.access.reads:
+            raise ValueError(f"{self.service.name} must declare that it reads {signal}, for its permissions")
+        self.status.reads(NAME_BY_SIGNAL[signal])
+        return NAME_BY_SIGNAL[signal]
 
     def writer(
         self,
@@ -103,6 +139,8 @@ class Context(Generic[C]):
         render: Callable[[T | None, T], T] | None = None,
     ) -> StateTable[T]:
         """A table that this instance alone writes, for as long as it holds the lease."""
+        if codec.signal not in self.service.access.writes:
+            raise ValueError(f"{self.service.name} must declare that it writes {codec.signal}, for its permissions")
         chosen: dict[str, Any] = {
             name: choice for name, choice in (("same", same), ("render", render)) if choice is not None
         }
@@ -129,8 +167,8 @@ class Service(Generic[C]):
         config: type[C],
         run: Callable[[Context[C]], Awaitable[None]],
         source: str = "",
+        access: Access = COLLECTS,
         clusters: Callable[[C], Sequence[str]] | None = None,
-        found_in: Sequence[str] = (),
     ) -> None:
         """A service.
 
@@ -139,13 +177,59 @@ class Service(Generic[C]):
             config: of its section.
             run: called for each cluster that this instance holds.
             source: what a collector writes into its entities; its heartbeat attests them.
+            access: what it reads and writes.
             clusters: those that it may write by its configuration, empty for all; None: its own cluster alone.
-            found_in: streams whose subjects show which clusters there are.
         """
         self.name = name
         self.config = config
         self.run = run
         self.source = source
+        self.access = access
         self.clusters = clusters
-        self.found_in = found_in
         self.version = version(f"kgents-{name}")
+
+    @property
+    def found_in(self) -> list[str]:
+        """The streams whose subjects show which clusters there are."""
+        signals = (*self.access.reads, *self.access.writes)
+        return [NAME_BY_SIGNAL[each] for each in signals if each in STATE_SIGNALS and each != "meta"]
+
+    def streams(self, config: StreamsConfig) -> list[Stream]:
+        """The streams that it needs."""
+        return [each for each in streams(config) if each.signal in {*self.access.reads, *self.access.writes, "meta"}]
+
+    def written(self, signal: str, clusters: Iterable[str | None]) -> list[str]:
+        """The filters of what it writes of a signal for some clusters; None for all."""
+        if signal not in self.access.writes:
+            raise ValueError(f"{self.name} must declare that it writes {signal}, for its permissions")
+        return [*signal_filters(signal, clusters, **({"source": self.source} if self.source else {}))]
+
+    def members(self, home: str) -> str:
+        """The filter of the heartbeats and leases of all instances that it shares clusters with."""
+        return subjects.pattern("meta", service=self.name, **({"cluster": home} if self.clusters is None else {}))
+
+    def permissions(self, nats: NatsConfig, home: str, clusters: Sequence[str | None]) -> Permissions:
+        """What its login needs at least.
+
+        Args:
+            nats: its connection.
+            home: the cluster that it is configured with.
+            clusters: those that it works for; None for all.
+        """
+        grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
+        for cluster in clusters:
+            grants.run(self.name, cluster)
+        grants.read("meta", [self.members(home)])
+        for signal in self.access.reads:
+            grants.read(signal, signal_filters(signal, clusters), keeps_time=self.access.keeps_time)
+        for signal in self.access.watches:
+            grants.watch(signal, signal_filters(signal, clusters))
+        for signal in self.access.writes:
+            grants.write(signal, self.written(signal, clusters))
+        for signal in self.access.rereads:
+            grants.read(signal, self.written(signal, clusters))
+        for subject in self.access.requests:
+            grants.publish(subject, "ask the server")
+        for subject in self.access.subscribes:
+            grants.subscribe(subject, "what it collects")
+        return grants.permissions()

@@ -12,6 +12,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
 
+OWN_ACCOUNT: Final = "$SYS.REQ.USER.INFO"
 SUBJECTS: Final = tuple(f"$JS.EVENT.ADVISORY.{part}.>" for part in ("STREAM", "CONSUMER", "SERVER", "DOMAIN"))
 """All advisories but `API`, of which there is one for every JetStream request of any client."""
 WAITING_MAX: Final = 1000
@@ -74,7 +75,7 @@ class Advisories:
 async def _account(session: Session) -> str:
     """The account of this connection: advisories do not name theirs."""
     try:
-        reply = await session.request("$SYS.REQ.USER.INFO")
+        reply = await session.request(OWN_ACCOUNT)
         return msgspec.json.decode(reply.data, type=_UserInfo).data.account
     except SessionLostError:
         raise

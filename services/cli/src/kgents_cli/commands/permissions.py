@@ -1,0 +1,99 @@
+"""`kgents permissions`: what a service reads and writes → the least permissions of its login, as NATS configuration."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+import kgents.client
+from kgents_cli import connection
+from kgents_cli.installed import load_service, service_names
+from kgents_cli.options import Target, config_option, output_option
+from kgents_cli.output import note, say, say_document
+from kgents_shared.bus.permissions import Permission, Permissions, of_provisioner, of_reader
+from kgents_shared.runtime.config import CommonConfig
+
+READER: Final = "reader"
+"""In place of a service: commands that only read, and programs with the library."""
+PROVISION: Final = "provision"
+"""In place of a service: `kgents provision`."""
+
+
+@click.command("permissions")
+@click.argument("login", metavar="SERVICE")
+@click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster; may be repeated.")
+@output_option("text", "json", "nsc")
+@config_option
+def command(login: str, clusters: tuple[str, ...], output: str, config_file: Path | None) -> None:
+    """Print the least permissions of a login: of a SERVICE, of a `reader`, or of who runs `provision`.
+
+    They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
+    The first cluster is the one that the service is configured with. Without --cluster a collector has that of the
+    configuration, all others work for every cluster.
+
+    \b
+    Examples:
+      kgents permissions collector-k8s --cluster prod
+      kgents permissions reader --cluster prod -o json
+      kgents permissions topology-builder -o nsc
+    """  # noqa: D301
+    permissions = of_login(login, Target({}, config_file, None).load(), clusters)
+    match output:
+        case "json":
+            say_document(msgspec.json.format(msgspec.json.encode(_as_json(permissions))))
+        case "nsc":
+            say(" \\\n  ".join(_as_nsc(login, permissions)))
+        case _:
+            for line in as_text(permissions):
+                say(line)
+    if login == READER and clusters:
+        note("several kinds or names at once, and past states, need the permissions of a reader of all clusters")
+
+
+def of_login(login: str, common: CommonConfig, clusters: Sequence[str]) -> Permissions:
+    """The permissions of a login, of the clusters that are named; of a collector in its own cluster otherwise.
+
+    Raises:
+        KgentsError: there is no such service.
+    """
+    nats = common.nats
+    if login == PROVISION:
+        return of_provisioner(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
+    if login == READER:
+        inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
+        return of_reader(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
+    if login not in service_names():
+        raise click.UsageError(f"expected one of {', '.join((*service_names(), READER, PROVISION))}, found {login}")
+    service = load_service(login)
+    home = clusters[0] if clusters else common.cluster
+    named: Sequence[str | None] = clusters or (home if service.source else None,)
+    permissions: Permissions = service.permissions(nats, home, named)
+    return permissions
+
+
+def as_text(permissions: Permissions) -> Iterator[str]:
+    """The lines of a `permissions` block, each subject with what it is for."""
+    yield "permissions {"
+    for verb, side in _sides(permissions):
+        yield f"  {verb} {{ allow: ["
+        width = max(len(each.subject) for each in side)
+        yield from (f'    "{each.subject}"{" " * (width - len(each.subject))}  # {each.why}' for each in side)
+        yield "  ] }"
+    yield "}"
+
+
+def _as_json(permissions: Permissions) -> dict[str, Any]:
+    return {verb: {"allow": [each.subject for each in side]} for verb, side in _sides(permissions)}
+
+
+def _as_nsc(login: str, permissions: Permissions) -> Iterator[str]:
+    yield f"nsc edit user --name {shlex.quote(login)}"
+    for flag, (_, side) in zip(("--allow-pub", "--allow-sub"), _sides(permissions), strict=True):
+        yield from (f"{flag} {shlex.quote(each.subject)}" for each in side)
+
+
+def _sides(permissions: Permissions) -> tuple[tuple[str, tuple[Permission, ...]], ...]:
+    return ("publish", permissions.publish), ("subscribe", permissions.subscribe)

@@ -1,0 +1,154 @@
+"""The least permissions of a login: which subjects a program reads and writes → what NATS has to allow it. Pure.
+
+Nothing is listed here: every request is named by the function that makes it (`requests`), every subject by the filters
+that a program itself reads and writes by.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from kgents_shared.bus import requests
+from kgents_shared.contract import meta, subjects
+from kgents_shared.contract.streams import HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
+
+ANY = "*"
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """One subject, and what for."""
+
+    subject: str
+    why: str
+
+
+class Permissions(msgspec.Struct, frozen=True):
+    """What a login may publish and subscribe, each subject once; nothing else."""
+
+    publish: tuple[Permission, ...]
+    subscribe: tuple[Permission, ...]
+
+    def without(self, subject: str) -> "Permissions":
+        """All but one."""
+        publish, subscribe = (
+            tuple(each for each in side if each.subject != subject) for side in (self.publish, self.subscribe)
+        )
+        return Permissions(publish, subscribe)
+
+
+class Grants:
+    """Collects the permissions of one login."""
+
+    def __init__(self, *, api_prefix: str, inbox_prefix: str) -> None:
+        """The prefixes of requests to JetStream and of replies."""
+        self._api = api_prefix
+        self._publish: dict[str, str] = {}
+        self._subscribe: dict[str, str] = {}
+        self.subscribe(f"{inbox_prefix}.>", "replies and acks")
+
+    def permissions(self) -> Permissions:
+        """All of them, without those that another one includes."""
+        return Permissions(_widest(self._publish), _widest(self._subscribe))
+
+    def publish(self, subject: str, why: str) -> None:
+        """Publish a subject."""
+        self._publish.setdefault(subject, why)
+
+    def subscribe(self, subject: str, why: str) -> None:
+        """Subscribe to a subject."""
+        self._subscribe.setdefault(subject, why)
+
+    def ask(self, request: str, why: str) -> None:
+        """Make a request to JetStream."""
+        self.publish(f"{self._api}{request}", why)
+
+    def read(self, signal: str, filters: Iterable[str], *, keeps_time: bool = False) -> None:
+        """Read a signal's stream under some filters, each by a consumer of its own; maybe by the server's clock."""
+        stream = NAME_BY_SIGNAL[signal]
+        self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
+        for each in filters:
+            self.ask(requests.consumer_of(stream, ANY, [each]), f"read {stream}")
+        self.ask(requests.messages_of(stream, ANY), f"read {stream}")
+        if keeps_time:
+            self.ask(requests.progress_of(stream, ANY), f"the server's clock, while nothing comes from {stream}")
+        self.ask(requests.end_of(stream, ANY), f"end reading {stream}")
+
+    def watch(self, signal: str, filters: Iterable[str]) -> None:
+        """Notice what the stream of a signal that is read has lost."""
+        stream = NAME_BY_SIGNAL[signal]
+        for each in filters:
+            self.ask(requests.last_of(stream, each), f"whether a message is lost from {stream}")
+
+    def write(self, signal: str, filters: Iterable[str]) -> None:
+        """Write a signal: of a state, read back what was written, too."""
+        stream = NAME_BY_SIGNAL[signal]
+        filters = list(filters)
+        for each in filters:
+            self.publish(each, f"write {stream}")
+        if signal not in STATE_SIGNALS:
+            self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
+            return
+        self.read(signal, filters)
+        for each in filters:
+            self.ask(requests.last_of(stream, each), f"read back what was written to {stream}")
+        if stream in HISTORY_STREAMS:
+            self.ask(requests.purge_of(stream), "drop the history of what was removed 3.5 days ago")
+
+    def run(self, service: str, cluster: str | None) -> None:
+        """Run a service for a cluster (None: for any): its heartbeats, leases and dead letters."""
+        stream, named = NAME_BY_SIGNAL["meta"], _named(cluster)
+        lease = subjects.pattern("meta", **named, service=service, instance=meta.LEASE)
+        self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
+        self.publish(subjects.pattern("meta", **named, service=service), "heartbeats, lease, dead letters")
+        self.subscribe(lease, "notice at once that a lease was released")
+        self.ask(requests.last_of(stream, lease), "who holds a lease")
+
+
+def _widest(reasons: Mapping[str, str]) -> tuple[Permission, ...]:
+    return tuple(
+        Permission(subject, why)
+        for subject, why in reasons.items()
+        if not any(subjects.matches(subject, other) for other in reasons if other != subject)
+    )
+
+
+def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:
+    """Of a login that reads some clusters, None for all, and writes nothing.
+
+    Of single clusters it reads what is there now, by one filter at a time: JetStream cannot hold a login to some
+    subjects in a request for several filters, or for the state at a past time.
+    """
+    clusters = list(clusters)
+    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefixes[0])
+    for prefix in inbox_prefixes[1:]:
+        grants.subscribe(f"{prefix}.>", "replies")
+    grants.ask(requests.ACCOUNT, "whether there is JetStream")
+    for signal, stream in NAME_BY_SIGNAL.items():
+        grants.read(signal, signal_filters(signal, clusters))
+        if None in clusters:
+            grants.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
+            if stream in HISTORY_STREAMS:
+                grants.ask(requests.past_of(stream), f"read {stream} as it was")
+    return grants.permissions()
+
+
+def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
+    """Of the login that creates and updates the streams."""
+    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)
+    grants.ask(requests.ACCOUNT, "whether there is JetStream")
+    grants.ask(requests.NAMES, "whether another stream captures our subjects")
+    for stream in NAME_BY_SIGNAL.values():
+        grants.ask(requests.info_of(stream), f"whether {stream} is there, and how")
+        grants.ask(requests.create_of(stream), f"create {stream}")
+        grants.ask(requests.update_of(stream), f"update {stream}")
+    return grants.permissions()
+
+
+def signal_filters(signal: str, clusters: Iterable[str | None], **fields: str) -> Iterator[str]:
+    """The filters of a signal for some clusters, None for all, and other fields of its subjects."""
+    for cluster in clusters:
+        yield subjects.pattern(signal, **_named(cluster), **fields)
+
+
+def _named(cluster: str | None) -> dict[str, str]:
+    return {} if cluster is None else {"cluster": cluster}

@@ -1,0 +1,66 @@
+"""What `kgents permissions` prints for those who run commands is enough for them, and for nothing else."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kgents_cli.commands.permissions import PROVISION, READER, of_login
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import account_info
+from kgents_shared.bus.pull import first_since
+from kgents_shared.contract import subjects
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig
+from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.past import history, state_at
+from kgents_shared.view.selection import select
+from support.build import make_ref
+from support.permitted import DENIED, login, permitted, server_of, unused
+from support.state import make_alert, make_event, make_health, make_topology, publish
+from support.streams import provision_streams
+from support.uses import Uses
+
+
+async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
+    permissions = of_login(PROVISION, CommonConfig(), [])
+    async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
+        async with Bus(login(uses.url, "limited"), name="cli") as bus:
+            await provision_streams(bus)
+            await provision_streams(bus, StreamsConfig(history=32, pulse_max_age_s=7_200))
+        assert DENIED not in server.log.read_text()
+        assert not [each for each in unused(permissions, uses) if "STREAM.UPDATE" not in each]
+
+
+@pytest.mark.parametrize("clusters", [["test"], []], ids=["of_one_cluster", "of_all"])
+async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, clusters: list[str]) -> None:
+    permissions = of_login(READER, CommonConfig(), clusters)
+    async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
+        async with Bus(login(server.url, "admin"), name="admin") as admin:
+            await provision_streams(admin)
+            await publish(admin, make_topology(), make_health(), make_alert(), make_event())
+        async with Bus(login(uses.url, "limited"), name="cli") as bus:
+            assert len(await snapshot(bus, select(cluster=clusters or None))) == 1
+            assert await history(bus, make_ref())
+            session = await bus.session()
+            await account_info(session)
+            for signal, stream in NAME_BY_SIGNAL.items():
+                each = subjects.pattern(signal, **({"cluster": "test"} if clusters else {}))
+                await first_since(session, stream, each, datetime.now(UTC) - timedelta(hours=1))
+            if not clusters:
+                assert len((await state_at(bus, select(kind="pod,node"), datetime.now(UTC))).fold) == 1
+        assert DENIED not in server.log.read_text()
+
+
+async def test_a_reader_of_one_cluster_reads_no_other(tmp_path: Path) -> None:
+    permissions = of_login(READER, CommonConfig(), ["test"])
+    async with server_of(tmp_path, permitted(permissions)) as server:
+        async with Bus(login(server.url, "admin"), name="admin") as admin:
+            await provision_streams(admin)
+            await publish(admin, make_topology())
+        async with Bus(login(server.url, "limited"), name="cli") as bus:
+            for wanted in ({"cluster": "other"}, {}):
+                with pytest.raises(BusError):
+                    await snapshot(bus, select(**wanted), timeout_s=1)
+        assert DENIED in server.log.read_text()

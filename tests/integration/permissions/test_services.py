@@ -1,0 +1,305 @@
+"""What `kgents permissions` prints is enough for each service, and no line of it is too much.
+
+Every service runs as a process of its own with exactly these permissions, until it has needed each of them.
+"""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_cli.commands.permissions import of_login
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import last_message, stream_info, update_stream
+from kgents_shared.bus.permissions import Permissions
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.wire import Wire
+from kgents_shared.runtime.config import CommonConfig
+from support import kube_objects
+from support.build import make_entity, make_removal, subject_of
+from support.docker_engine import NoEngineError, docker_engine
+from support.kube_api import KubeApi
+from support.nats_server import NatsServer
+from support.permitted import DENIED, login, permitted, server_of, unused
+from support.process import OwnProcess, spawn
+from support.redis_server import RedisServer
+from support.state import make_event
+from support.streams import provision_streams
+from support.truth import heartbeat
+from support.uses import Uses
+from support.waiting import eventually
+
+CLUSTER = "test"
+LOST_AND_KEPT = [Ref(CLUSTER, "pod", name, "shop") for name in ("lost", "kept")]
+SERVE = """
+import sys
+from kgents_cli.app import main
+from kgents_shared.bus import losses, state_audit, tombstones
+losses.INTERVAL_S = state_audit.AUDIT_INTERVAL_S = 1.0
+tombstones.HISTORY_OF_REMOVED_S = 0
+main()
+"""
+"""A service that audits each second, and need not wait for 3.5 days until it purges the history of what is gone."""
+
+
+class Running(OwnProcess):
+    """A service as `kgents run` starts it."""
+
+    def __init__(self, service: str, url: str, directory: Path, *, user: str, cluster: str, **settings: object) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / "service.log"
+        given = {
+            "nats__url": url,
+            "nats__user": user,
+            "nats__password": f"{user}-password",
+            "cluster": cluster,
+            "instance": user,
+            "data_dir": directory,
+            **settings,
+        }
+        variables = {f"KGENTS__{name.upper()}": str(value) for name, value in given.items()}
+        variables["KGENTS_CONFIG"] = variables.pop("KGENTS__CONFIG", "")
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-c", SERVE, "run", service]
+            self._process = spawn(command, env={**os.environ, **variables}, stdout=log, stderr=log)
+
+    @property
+    def denials(self) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if "nats_permission_denied" in line]
+
+
+# What each service collects, and what has to happen for it to need everything
+
+Happen = Callable[[], Awaitable[None]]
+World = tuple[dict[str, object], Happen]
+
+
+@asynccontextmanager
+async def kubernetes(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    known = make_event()
+    await store(bus, known.ref.subject("event", source="k8s"), known)
+    async with KubeApi() as api:
+        api.create(kube_objects.namespace("shop"))
+        node = api.create(kube_objects.node("node-1"))
+        for content in kube_objects.deployment("cart", "shop", replicas=1):
+            api.create(content)
+        api.set_metrics("pods", [kube_objects.pod_metrics(each) for each in api.objects("pods")])
+        api.set_metrics("nodes", [kube_objects.node_metrics(each) for each in api.objects("nodes")])
+
+        async def happen() -> None:
+            api.create(kube_objects.event(node, "NodeReady", "it is ready"))
+
+        kubeconfig = api.kubeconfig(directory / "kubeconfig")
+        yield {"collector_k8s__kubeconfig": kubeconfig, "collector_k8s__metrics_interval_s": 10}, happen
+
+
+@asynccontextmanager
+async def docker(_: Path, __: NatsServer, ___: Bus) -> AsyncIterator[World]:
+    try:
+        engine = docker_engine()
+    except NoEngineError as error:
+        pytest.skip(str(error))
+
+    async def happen() -> None:
+        name = f"permissions-{os.getpid()}"
+        async with engine.api() as api:
+            await api.run(name)
+            await api.remove(name)
+
+    yield {"collector_docker__engines": f'[{{"url": "{engine.url}"}}]', "collector_docker__poll_interval_s": 1}, happen
+
+
+@asynccontextmanager
+async def database(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    async with RedisServer(directory / "redis") as server:
+        config = directory / "kgents.yaml"
+        redis = {"main": {"port": server.port, "interval_s": 1}}
+        config.write_text(json.dumps({"collector-db": {"redis": redis, "discovery": {}}}))
+
+        async def is_polled() -> bool:
+            return await last_message(await bus.session(), "KGENTS_PULSE", "kgents.pulse.test.db.>") is not None
+
+        async def happen() -> None:
+            await eventually(is_polled)
+            server.kill()
+            await server.start()
+
+        yield {"config": config}, happen
+
+
+@asynccontextmanager
+async def nats(_: Path, server: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    async def happen() -> None:
+        session = await bus.session()
+        await session.api("STREAM.CREATE.ORDERS", {"name": "ORDERS", "subjects": ["orders"]}, dict[str, Any])
+
+    yield (
+        {
+            "collector_nats__monitor_urls": f'["{server.monitor_url}"]',
+            "collector_nats__poll_interval_s": 1,
+        },
+        happen,
+    )
+
+
+@asynccontextmanager
+async def entities(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    async def happen() -> None:
+        entity = make_entity()
+        await store(bus, subject_of(entity), entity)
+        await stored_in(bus, "KGENTS_TOPOLOGY", entity.ref)
+        await store(bus, subject_of(entity), make_removal(entity))
+        for each in LOST_AND_KEPT:
+            await store(bus, each.subject("entity", source="k8s"), make_entity(ref=each))
+            await stored_in(bus, "KGENTS_TOPOLOGY", each)
+        await drop_all_but_the_last(bus, "KGENTS_ENTITY")
+
+    yield {"topology_builder__clusters": f'["{CLUSTER}"]'}, happen
+
+
+@asynccontextmanager
+async def topology(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    async def happen() -> None:
+        ref = make_entity().ref
+        failed = TopologyEntity(text="", ref=ref, status="failed")
+        await store(bus, ref.subject("topology"), failed)
+        await stored_in(bus, "KGENTS_ALERT", ref)
+        await store(bus, ref.subject("topology"), TopologyEntity(text="", ref=ref, op="remove"))
+        for each in LOST_AND_KEPT:
+            await store(bus, each.subject("topology"), TopologyEntity(text="", ref=each))
+            await stored_in(bus, "KGENTS_HEALTH", each)
+        await drop_all_but_the_last(bus, "KGENTS_TOPOLOGY")
+
+    yield {"health_scorer__clusters": f'["{CLUSTER}"]'}, happen
+
+
+async def store(bus: Bus, subject: str, message: Wire) -> None:
+    await (await bus.session()).request(subject, encode(message))
+
+
+async def drop_all_but_the_last(bus: Bus, stream: str) -> None:
+    """What an operator's limit does to a stream whose messages no one may purge."""
+    session = await bus.session()
+    config = (await stream_info(session, stream)).config
+    await update_stream(session, stream, {**config, "max_msgs": 1})
+    await update_stream(session, stream, config)
+
+
+async def stored_in(bus: Bus, stream: str, ref: Ref) -> None:
+    """Wait until a stream has something about an entity."""
+    name = f".{ref.name}"
+
+    async def has_it() -> bool:
+        session = await bus.session()
+        info: dict[str, Any] = await session.api(f"STREAM.INFO.{stream}", {"subjects_filter": ">"}, dict)
+        return any(name in subject for subject in info["state"].get("subjects", {}))
+
+    await eventually(has_it)
+
+
+WORLDS = {
+    "collector-k8s": kubernetes,
+    "collector-docker": docker,
+    "collector-db": database,
+    "collector-nats": nats,
+    "topology-builder": entities,
+    "health-scorer": topology,
+}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("service", WORLDS)
+async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp_path: Path) -> None:
+    permissions = of_login(service, CommonConfig(), [CLUSTER])
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(server_of(tmp_path / "nats", permitted(permissions)))
+        admin = await stack.enter_async_context(Bus(login(server.url, "admin"), name="admin"))
+        await provision_streams(admin)
+        uses = await stack.enter_async_context(Uses(server.port))
+        settings, happen = await stack.enter_async_context(WORLDS[service](tmp_path, server, admin))
+        process = Running(service, uses.url, tmp_path / "one", user="limited", cluster=CLUSTER, **settings)
+        stack.callback(process.kill)
+        await eventually(lambda: is_in_sync(admin, service), within_s=60)
+        await happen()
+
+        with suppress(AssertionError):
+            await eventually(lambda: unused(permissions, uses) <= only_at_the_end(permissions), within_s=20)
+        beat = await heartbeat(admin, service, "limited")
+        await process.stop()
+
+    assert unused(permissions, uses) == set()
+    assert process.denials == []
+    assert DENIED not in server.log.read_text()
+    assert beat is not None
+    assert (beat.state, beat.reason) == ("in_sync", "")
+
+
+async def is_in_sync(bus: Bus, service: str) -> bool:
+    beat = await heartbeat(bus, service, "limited")
+    return beat is not None and beat.state == "in_sync"
+
+
+def only_at_the_end(permissions: Permissions) -> set[str]:
+    """A consumer ends when its reader does."""
+    return {each.subject for each in permissions.publish if ".CONSUMER.DELETE." in each.subject}
+
+
+@pytest.mark.timeout(300)
+async def test_without_any_one_line_something_is_refused(tmp_path: Path) -> None:
+    """What the test above concludes from the subjects that were used, tried out for one service."""
+    service = "topology-builder"
+    removed = {}
+    users = []
+    for number, _ in enumerate(lines(of_login(service, CommonConfig(), ["c"]))):
+        permissions = of_login(service, CommonConfig(), [f"c{number}"])
+        removed[f"c{number}"] = [*lines(permissions)][number]
+        users.append(permitted(permissions.without(removed[f"c{number}"]), f"c{number}"))
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(server_of(tmp_path / "nats", *users))
+        admin = await stack.enter_async_context(Bus(login(server.url, "admin"), name="admin"))
+        await provision_streams(admin)
+        for cluster, line in removed.items():
+            names = ("cart", "lost", "kept")
+            entities = [make_entity(ref=Ref(cluster, "pod", name, "shop")) for name in names]
+            for each in entities:
+                await store(admin, subject_of(each), each)
+            settings = {"topology_builder__clusters": f'["{cluster}"]'}
+            one = Running(service, server.url, tmp_path / cluster, user=cluster, cluster=cluster, **settings)
+            stack.callback(one.kill)
+            for each in entities:
+                topology_subject = each.ref.subject("topology")
+                await is_denied_or(one, partial(last_message_is, admin, "KGENTS_TOPOLOGY", topology_subject))
+            await store(admin, subject_of(entities[0]), make_removal(entities[0]))
+            await store(admin, subject_of(entities[-1]), entities[-1])
+            await drop_all_but_the_last(admin, "KGENTS_ENTITY")
+            with suppress(AssertionError):  # what it needs only at its end
+                await is_denied_or(one, never, within_s=5)
+            await one.stop()
+            assert one.denials, f"{line} is not needed"
+
+
+async def is_denied_or(one: Running, claim: Callable[[], Awaitable[bool]], within_s: float = 60) -> None:
+    async def is_so() -> bool:
+        return bool(one.denials) or await claim()
+
+    await eventually(is_so, within_s)
+
+
+async def last_message_is(bus: Bus, stream: str, subject: str) -> bool:
+    return await last_message(await bus.session(), stream, subject) is not None
+
+
+async def never() -> bool:
+    return False
+
+
+def lines(permissions: Permissions) -> Iterable[str]:
+    return (each.subject for each in (*permissions.publish, *permissions.subscribe))
