@@ -88,6 +88,23 @@ async def test_nats_being_away_is_no_error(provisioned: Bus, nats: NatsServer) -
         await waiting
 
 
+async def test_a_letter_whose_ack_is_lost_is_sent_again(provisioned: Bus, nats: NatsServer) -> None:
+    publisher = Publisher(provisioned)
+    letters = DeadLetters(publisher, "test", "topology-builder")
+    async with running(publisher.run()):
+        await publisher.ready()
+        nats.pause()
+        await letters.publish(make_delivery(7), "not JSON")
+        nats.kill()
+        await nats.start()
+
+        async def kept() -> bool:
+            await letters.send_again()
+            return await last_message(await provisioned.session(), "KGENTS_META", SLOT_7) is not None
+
+        await eventually(kept)
+
+
 async def test_a_refusal_is_no_error(bus: Bus) -> None:
     publisher = Publisher(bus)
     async with running(publisher.run()):

@@ -35,9 +35,10 @@ class DeadLetters:
         self._publisher = publisher
         self._cluster = cluster
         self._service = service
+        self._open: dict[str, bytes] = {}  # subject → the letter that is not stored: at most one for each slot
 
     async def publish(self, delivery: Delivery, reason: str) -> None:
-        """Publish it with its reason, best effort; waits while there is no connection to NATS."""
+        """Publish it with its reason; waits while there is no connection to NATS, but not for the ack."""
         self.count += 1
         signal = _signal_of(delivery)
         evidence = f"{NAME_BY_SIGNAL.get(signal, '?')}:{delivery.seq}"
@@ -52,20 +53,29 @@ class DeadLetters:
         )
         slot = f"{meta.DEAD_LETTER}-{signal}-{delivery.seq % SLOTS}"
         subject = subjects.build("meta", cluster=self._cluster, service=self._service, instance=slot)
-        await self._publisher.send(subject, encode(letter), {TTL: f"{TTL_S}s"}, _on_outcome)
+        await self._send(subject, encode(letter))
+
+    async def send_again(self) -> None:
+        """Send the letters that are not stored, for every now and then: an ack may be lost, or the disk full."""
+        open_, self._open = self._open, {}
+        for subject, letter in open_.items():
+            await self._send(subject, letter)
+
+    async def _send(self, subject: str, letter: bytes) -> None:
+        def settle(outcome: Outcome) -> None:
+            match outcome:
+                case Stored():
+                    return
+                case Refused(text=text):
+                    _log.warning("dead_letter_rejected", reason=text)
+                case Lost():
+                    _log.warning("dead_letter_unconfirmed")
+            self._open[subject] = letter
+
+        await self._publisher.send(subject, letter, {TTL: f"{TTL_S}s"}, settle)
 
 
 def _signal_of(delivery: Delivery) -> str:
     """The signal of the stream that delivered it; its subject may itself be malformed."""
     signal = "".join(delivery.subject.split(".")[1:2])
     return signal if signal in NAME_BY_SIGNAL else UNKNOWN
-
-
-def _on_outcome(outcome: Outcome) -> None:
-    match outcome:
-        case Refused(text=text):
-            _log.warning("dead_letter_rejected", reason=text)
-        case Lost():
-            _log.warning("dead_letter_unconfirmed")
-        case Stored():
-            pass

@@ -130,10 +130,11 @@ class _Turn:
 
 
 async def report(context: Context[C]) -> None:
-    """Send a heartbeat whenever one is due. Never returns."""
+    """Send a heartbeat whenever one is due, and the dead letters that were not confirmed. Never returns."""
     async for _ in context.status.due():
         with contextlib.suppress(BusError):
             await beat(context.publisher, context.cluster, context.status, context.clock.now())
+        await context.dead_letters.send_again()
 
 
 async def first_to_end(*calls: Coroutine[Any, Any, None]) -> None:
