@@ -19,6 +19,8 @@ from support.proxy import Proxy
 from support.waiting import eventually
 
 NOWHERE = "127.0.0.1:1"
+PROBE = "PROBE"
+"""A stream that is made and deleted to see whether the servers place one."""
 
 
 class NatsCluster:
@@ -55,10 +57,11 @@ class NatsCluster:
         await self._stack.aclose()
 
     async def formed(self) -> None:
-        """Wait until JetStream answers at every node that runs."""
-        for node in self.nodes:
-            if node.is_running:
-                await eventually(partial(_has_jetstream, node.url), within_s=60)
+        """Wait until JetStream answers at every node that runs, and places a stream on all of these."""
+        running = [node for node in self.nodes if node.is_running]
+        for node in running:
+            await eventually(partial(_has_jetstream, node.url), within_s=60)
+        await eventually(partial(_places_stream, running[0].url, len(running)), within_s=60)
 
     def isolate(self, number: int) -> None:
         """No route to or from a node passes; its clients still reach it."""
@@ -91,12 +94,13 @@ class NatsCluster:
         )
 
 
-async def _ask(url: str, subject: str) -> dict[str, Any]:
+async def _ask(url: str, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """An answer of the JetStream API; empty if there is none."""
+    payload = b"" if body is None else json.dumps(body).encode()
     with suppress(Exception):  # whatever nats-py raises, there is no answer
         client = await nats.connect(url, allow_reconnect=False, connect_timeout=1, max_reconnect_attempts=1)
         try:
-            found: dict[str, Any] = json.loads((await client.request(subject, b"", timeout=2)).data)
+            found: dict[str, Any] = json.loads((await client.request(subject, payload, timeout=2)).data)
         finally:
             await client.close()
         return found
@@ -105,6 +109,14 @@ async def _ask(url: str, subject: str) -> dict[str, Any]:
 
 async def _has_jetstream(url: str) -> bool:
     answer = await _ask(url, "$JS.API.INFO")
+    return bool(answer) and "error" not in answer
+
+
+async def _places_stream(url: str, replicas: int) -> bool:
+    """Whether the leader knows so many nodes: it may answer before it has heard of the others."""
+    body = {"name": PROBE, "subjects": [PROBE], "storage": "memory", "num_replicas": replicas}
+    answer = await _ask(url, f"$JS.API.STREAM.CREATE.{PROBE}", body)
+    await _ask(url, f"$JS.API.STREAM.DELETE.{PROBE}")
     return bool(answer) and "error" not in answer
 
 
