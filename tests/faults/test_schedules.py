@@ -6,6 +6,7 @@ import pytest
 
 from faults.schedules import schedule
 from faults.schedules.hurried import missing
+from faults.schedules.mutants import MUTANTS, ROOT
 from faults.schedules.site import make_site
 
 pytestmark = pytest.mark.timeout(600)
@@ -20,6 +21,11 @@ ON_THREE = (("isolate", "step down", "kill"),)
 
 def test_every_wait_that_schedules_shorten_is_one_of_the_product() -> None:
     assert missing() == []
+
+
+def test_a_mutant_breaks_each_guarantee_and_changes_a_line_of_the_product() -> None:
+    assert {each.guarantee for each in MUTANTS} == {f"G{number}" for number in range(1, 11)}
+    assert [each.what for each in MUTANTS if (ROOT / each.file).read_text().count(each.old) != 1] == []
 
 
 async def test_every_guarantee_holds_on_one_server(tmp_path: Path) -> None:

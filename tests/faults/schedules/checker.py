@@ -250,8 +250,14 @@ def replaced_faults(messages: Iterable[Stored], touched: set[str]) -> Iterator[F
         before[each.subject] = each.seq
 
 
-def dead_letter_faults(now: Snapshot, poisoned: Mapping[str, str]) -> Iterator[Fault]:
-    """Every signal in which a poison lies is reported by its reader, or counted: a letter may be lost with NATS."""
+def dead_letter_faults(now: Snapshot, poisoned: Mapping[str, str], *, may_be_forgotten: bool) -> Iterator[Fault]:
+    """Every poison that still lies there is reported by its reader with a dead letter, and counted.
+
+    Args:
+        now: what the streams hold.
+        poisoned: subject → its signal.
+        may_be_forgotten: whether the letters may have gone with their stream; the count has to do then.
+    """
     reported = {
         body.get("subject", "")
         for each in now.last["META"].values()
@@ -259,9 +265,10 @@ def dead_letter_faults(now: Snapshot, poisoned: Mapping[str, str]) -> Iterator[F
     }
     counted = {service for service, beat in now.heartbeats() if beat.get("dead_letters")}
     for subject, signal in poisoned.items():
-        is_reported = any(f".{signal}." in each for each in reported) or READERS.get(signal) in counted
-        if signal in READERS and not is_reported:
-            yield Fault("G7", f"{READERS[signal]} did not report {subject}")
+        reader = READERS.get(signal)
+        is_known = subject in reported or (may_be_forgotten and reader in counted)
+        if reader is not None and not is_known:
+            yield Fault("G7", f"{reader} did not report {subject}")
 
 
 async def settled_seqs(reader: Reader) -> dict[str, int]:

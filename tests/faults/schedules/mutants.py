@@ -32,10 +32,10 @@ class Mutant:
 
 MUTANTS: Final = (
     Mutant(
-        "G1", "the state table publishes what the stream already holds",
-        "shared/src/kgents_shared/bus/state_table.py",
-        "        return self._same(published, desired.message)\n", "        return False\n",
-        ("restart",),
+        "G1", "what is the same for a subscriber is published",
+        "services/topology-builder/src/kgents_topology_builder/difference.py",
+        "        published.status == wanted.status\n", "        published.status == wanted.status and False\n",
+        ("kill",),
     ),
     Mutant(
         "G2", "a collector does not remove what is gone",
@@ -44,15 +44,22 @@ MUTANTS: Final = (
         ("away and gone", "away and gone"),
     ),
     Mutant(
-        "G3", "a collector removes what it has not read yet",
-        "services/collector-k8s/src/kgents_collector_k8s/app.py",
-        "if hidden == self._swept.get(kind) or not self.scopes.is_ready(kind):", "if False:",
+        "G3", "what a collector could not list counts as gone",
+        "services/collector-k8s/src/kgents_collector_k8s/scopes.py",
+        "        return not any(\n            each.kind.kind == own\n",
+        "        return True or not any(\n            each.kind.kind == own\n",
         ("blind start", "blind start", "blind start", "blind start"),
     ),
     Mutant(
-        "G4", "a standby writes too",
+        "G3", "a dead collector attests its entities until it is back",
+        "services/topology-builder/src/kgents_topology_builder/sources.py",
+        "        self._beats.pop(instance, None)\n", "        pass\n",
+        ("silence",),
+    ),
+    Mutant(
+        "G4", "each instance has a lease of its own",
         "shared/src/kgents_shared/bus/lease.py",
-        "                if holder in (NO_HOLDER, self.holder):", "                if True:",
+        "instance=meta.LEASE)\n", 'instance=f"{meta.LEASE}-{instance}")\n',
         ("second", "second", "second", "second"),
     ),
     Mutant(
@@ -77,7 +84,7 @@ MUTANTS: Final = (
     Mutant(
         "G7", "what cannot be read is passed over in silence",
         "shared/src/kgents_shared/bus/dead_letters.py",
-        "        await self._publisher.send(subject, encode(letter),", "        (subject, encode(letter),",
+        "        await self._send(subject, encode(letter))\n", "        (subject, encode(letter))\n",
         ("poison", "poison", "poison"),
     ),
     Mutant(
@@ -93,10 +100,10 @@ MUTANTS: Final = (
         ("nats away", "nats away"),
     ),
     Mutant(
-        "G10", "what is the same for a subscriber is published",
-        "services/topology-builder/src/kgents_topology_builder/difference.py",
-        "        published.status == wanted.status\n", "        published.status == wanted.status and False\n",
-        ("kill",),
+        "G10", "the state table publishes what the stream already holds",
+        "shared/src/kgents_shared/bus/state_table.py",
+        "        return self._same(published, desired.message)\n", "        return False\n",
+        ("restart",),
     ),
 )  # fmt: skip
 
@@ -117,14 +124,14 @@ async def run_all(only: str = "") -> int:
 
 
 async def caught(mutant: Mutant) -> str:
-    """What the checker says of a mutant; empty if it finds nothing."""
+    """What the checker says of the guarantee that a mutant breaks; empty if it says nothing of it."""
     with tempfile.TemporaryDirectory(prefix="kgents-mutant-") as directory:
         overlay = _mutated(mutant, Path(directory) / "source")
         async with make_site(Path(directory) / "site", nodes=1, overlay=overlay) as site:
             for seed in range(SEEDS):
                 result = await schedule.run(site, seed, names=list(mutant.steps))
-                if result.faults:
-                    return result.faults[0]
+                if found := next((each for each in result.faults if each.startswith(f"{mutant.guarantee}:")), ""):
+                    return found
     return ""
 
 

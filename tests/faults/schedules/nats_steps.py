@@ -125,6 +125,7 @@ async def remake(run: Run) -> str:
     if info is None:
         return "no answer"
     run.touched.add("*")
+    run.has_lost_letters |= stream == "META"
     for _ in range(10):
         if await attempt(run.reader.ask(f"$JS.API.STREAM.DELETE.KGENTS_{stream}")) is not None:
             break
@@ -141,6 +142,7 @@ async def roll_back(run: Run) -> str:
     """The server's store is what it was some changes ago."""
     site = run.site
     run.touched.add("*")
+    run.has_lost_letters = True
     copy = site.directory / f"backup-{run.counter}"
     node = site.nodes[0]
     await node.stop()

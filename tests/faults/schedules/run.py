@@ -23,6 +23,8 @@ class Run:
     """Names of the entities whose messages a step has damaged; `*`: any."""
     poisoned: dict[str, str] = field(default_factory=dict)
     """Subject → its signal, where a message lies that cannot be read."""
+    has_lost_letters: bool = False
+    """Whether a step took the stream away that holds the dead letters."""
     faults: list[str] = field(default_factory=list)
     """What a step itself found wrong."""
     counter: int = 0

@@ -113,7 +113,9 @@ async def _judged(site: Site, run: Run, begin: dict[str, tuple[str, int]], log: 
         if is_same and stream in ("TOPOLOGY", "HEALTH"):
             faults += replaced_faults(history[stream], run.touched)
     faults += history_faults(history, site.truth, run.touched)
-    faults += dead_letter_faults(await Snapshot.read(run.reader), _still_there(run.poisoned, history))
+    faults += dead_letter_faults(
+        await Snapshot.read(run.reader), _still_there(run.poisoned, history), may_be_forgotten=run.has_lost_letters
+    )
     faults += _of_processes(site)
     return faults or await _restarted(site, run, log)
 

@@ -23,7 +23,7 @@ from support.nats_server import NatsServer
 from support.process import spawn
 from support.proxy import Proxy
 from support.service_process import ServiceProcess
-from support.streams import provision_streams
+from support.streams import keep_all, provision_streams
 
 CLUSTER: Final = "test"
 COLLECTORS: Final = ("collector-k8s", "collector-nats", "collector-db")
@@ -131,6 +131,7 @@ class Site:
         async with Bus(NatsConfig(url=",".join(self.urls)), name="test") as bus:
             small = 4 * 2**20
             await provision_streams(bus, StreamsConfig(history=64, pulse_max_bytes=small, event_max_bytes=small))
+            await keep_all(bus, "KGENTS_ENTITY")  # a removal that is taken back at once would leave no trace
         for number, name in enumerate(SERVICES):
             service = await self.add(name, own_clock=nodes == 1 and number % 2 == 0)
             service.start()
