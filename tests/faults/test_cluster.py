@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.consume import follow
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
@@ -23,6 +25,9 @@ from support.truth import in_sync, topology
 from support.waiting import eventually, settled
 
 pytestmark = pytest.mark.timeout(300)
+
+READERS: Final = 8
+"""So many that the server of their own does not hold all of their consumers."""
 
 
 @pytest.fixture
@@ -97,6 +102,35 @@ async def test_no_acknowledged_message_is_lost_when_the_leader_is_isolated(clust
         cluster.heal()
         await load.goes_on()
     await all_there(bus, load)
+
+
+async def test_readers_that_keep_time_notice_that_their_consumers_went_with_another_server(
+    cluster: NatsCluster, bus: Bus
+) -> None:
+    """Their own server goes on answering: about the consumers too, that there are none."""
+    read: list[set[str]] = [set() for _ in range(READERS)]
+    near = NatsConfig(url=cluster.nodes[0].url, request_timeout_s=2.0)
+    async with Bus(near, name="reader") as reader, running(*(_read(reader, each) for each in read)):
+        session = await reader.session(timeout_s=10)
+
+        async def hosts() -> list[str]:
+            found = await session.api("CONSUMER.LIST.KGENTS_ENTITY", None, dict[str, Any])
+            hosts = [each["cluster"]["leader"] for each in found["consumers"]]
+            return hosts if len(hosts) == READERS else []
+
+        elsewhere = [each for each in await eventually(hosts) if each != "n1"]
+        node = cluster.nodes[int(elsewhere[0][1:]) - 1]
+        node.kill()
+        await node.start()
+        async with Load(reader).applied() as load:
+            await load.goes_on()
+        stored_ = {subject_of(each) for each in load.acknowledged}
+        await eventually(lambda: all(stored_ <= found for found in read), within_s=60)
+
+
+async def _read(bus: Bus, subjects: set[str]) -> None:
+    async for batch in follow(bus, "KGENTS_ENTITY", [">"], keeps_time=True):
+        subjects |= {each.subject for each in batch.deliveries}
 
 
 async def test_the_pipeline_lives_through_a_rolling_restart_under_load(

@@ -61,7 +61,7 @@ class Pull:
         self.time_ns = 0
         """When the server last answered that it had delivered everything, by its clock; 0: it was not asked."""
         self.heard_s = time.monotonic()
-        """When the server was last heard of, by the monotonic clock."""
+        """When the consumer was last heard of, by the monotonic clock."""
         self._session = session
         self._subject = pull_subject(session, stream, name)
         self._info_subject = consumer_info_subject(session, stream, name)
@@ -80,14 +80,15 @@ class Pull:
 
     def take(self, subject: str, reply: str, payload: bytes, headers: dict[str, str] | None) -> None:
         """Take what the server sends to our inbox."""
+        self._wake.set()
+        if payload and not reply:  # no sign of the consumer: an answer about it comes also when it is gone
+            self._answers.append(payload)
+            return
         self.heard_s = time.monotonic()
         if reply:
             self._arrived.append(_delivery(subject, reply, payload, headers))
-        elif payload:
-            self._answers.append(payload)
         else:
             self._on_status(headers or {})
-        self._wake.set()
 
     def _on_status(self, headers: dict[str, str]) -> None:
         status, words = headers.get("Status", ""), headers.get("Description", "")
