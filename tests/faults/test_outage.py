@@ -1,12 +1,14 @@
 """NATS away for longer than a lease lasts: collectors go on observing, and nothing that they saw is lost."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from kgents_health_scorer.scored_entity import SILENT_AFTER_S
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.lease import TTL_S
 from kgents_shared.contract.codec import PULSE
@@ -14,11 +16,13 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.service_process import ServiceProcess
 from support.streams import stored
-from support.truth import in_sync
-from support.waiting import eventually, pause
+from support.truth import in_sync, last_seq
+from support.waiting import eventually, pause, settled, stays
 
 pytestmark = pytest.mark.timeout(240)
 POLL_S = 1.0
+SETTLED_S = 35.0
+"""After a missing heartbeat a source is stale, and what it publishes unknown: by then at the latest."""
 
 
 async def test_a_collector_goes_on_observing_while_nats_is_away(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
@@ -47,6 +51,39 @@ async def test_a_collector_goes_on_observing_while_nats_is_away(server: NatsServ
     assert max((later - earlier).total_seconds() for earlier, later in pairwise(times)) < TTL_S / 2
     assert "stepped_down" not in collector.log.read_text()
     assert "lease_resumed" in collector.log.read_text()
+
+
+async def test_what_was_observed_through_an_outage_is_not_silent_or_stale_afterwards(
+    server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    names = ("collector-nats", "topology-builder", "health-scorer")
+    async with NatsServer(tmp_path / "observed") as observed, AsyncExitStack() as services:
+        for name in names:
+            service = ServiceProcess(
+                name,
+                server.url,
+                tmp_path,
+                collector_nats__monitor_urls=observed.monitor_url,
+                collector_nats__poll_interval_s=str(POLL_S),
+            )
+            await services.enter_async_context(service)
+        for name in names:
+            await in_sync(bus, name)
+
+        async def verdicts() -> list[int]:
+            return [await last_seq(bus, name) for name in ("KGENTS_TOPOLOGY", "KGENTS_HEALTH", "KGENTS_ALERT")]
+
+        before = await settled(verdicts, for_s=5)
+        count = len(await sample_times(bus))
+        server.kill()
+        await pause(SILENT_AFTER_S + 10)
+        await server.start()
+        await sampled(bus, count + int(SILENT_AFTER_S / POLL_S))
+
+        async def is_unchanged() -> bool:
+            return await verdicts() == before
+
+        await stays(is_unchanged, for_s=SETTLED_S)
 
 
 async def sample_times(bus: Bus) -> Sequence[datetime]:

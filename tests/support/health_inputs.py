@@ -125,8 +125,10 @@ class Watch:
         self.scorer.on_topology(None, ref, now=at(at_s), evidence=f"KGENTS_TOPOLOGY:{at_s:.0f}")
         return self.published.write(self.scorer.take())
 
-    def pulse(self, what: ResourcePulse) -> list[Health | Alert]:
-        self.scorer.on_pulse(what, now=what.timestamp, evidence=f"KGENTS_PULSE:{what.timestamp:%H%M%S}")
+    def pulse(self, what: ResourcePulse, *, delay_s: float = 0.0) -> list[Health | Alert]:
+        """A sample, stored when it was taken or later, after it had waited for NATS."""
+        now, evidence = what.timestamp + timedelta(seconds=delay_s), f"KGENTS_PULSE:{what.timestamp:%H%M%S}"
+        self.scorer.on_pulse(what, now=now, evidence=evidence, delay_s=delay_s)
         return self.published.write(self.scorer.take())
 
     def memory(self, *ratios: float, start_s: float) -> list[str]:
@@ -136,6 +138,10 @@ class Watch:
             self.pulse(pulse(start_s + index * INTERVAL_S, memory=ratio))
             levels.append(self.health().level)
         return levels
+
+    def away(self, begin_s: float, end_s: float) -> None:
+        """NATS was away."""
+        self.scorer.was_away(*(round(at(each).timestamp() * 1e9) for each in (begin_s, end_s)))
 
     def tick(self, at_s: float) -> list[Health | Alert]:
         self.scorer.tick(at(at_s))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,14 +20,18 @@ from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import Pulse, ResourcePulse
 from kgents_shared.contract.section import Section
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime import follower
 from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Access, Context, Service
 from support.build import make_entity, make_ref, subject_of
 from support.clock import ShiftedClock
 from support.in_process import published, run_in_process
+from support.nats_server import NatsServer
 from support.running import running
 from support.truth import dead_letters, last_seq
-from support.waiting import eventually, stays
+from support.waiting import eventually, pause, stays
+
+SECOND_NS = 1_000_000_000
 
 ACCESS = Access(("topology",), reads=("entity", "pulse"), keeps_time=True)
 
@@ -39,11 +44,15 @@ class Echo:
         self.dirty: dict[Ref, str] = {}
         self.samples: list[Pulse] = []
         self.ticks_ns: list[int] = []
+        self.away_ns: list[tuple[int, int]] = []
         self.service = Service(name="shared", config=Section, run=self.run, access=ACCESS)
 
     @property
     def is_dirty(self) -> bool:
         return bool(self.dirty)
+
+    def was_away(self, begin_ns: int, end_ns: int) -> None:
+        self.away_ns.append((begin_ns, end_ns))
 
     def take(self) -> Iterator[TopologyEntity]:
         while self.dirty:
@@ -184,6 +193,25 @@ async def test_it_is_in_sync_only_when_everything_was_put(bus: Bus, publisher: P
             await eventually(lambda: context.status.state == "in_sync")
 
 
+async def test_an_outage_is_a_time_away_and_a_calm_stream_is_none(
+    bus: Bus, server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "AWAY_NS", 4 * SECOND_NS)
+    echo = Echo()
+    async with following(echo, bus, tmp_path):
+        await eventually(lambda: len(echo.ticks_ns) > 2)
+        begun_ns = echo.ticks_ns[-1]
+        await stays(lambda: not echo.away_ns, 5)
+        server.kill()
+        killed_ns = time.time_ns()
+        await pause(6)
+        await server.start()
+        await eventually(lambda: bool(echo.away_ns))
+        ((begin_ns, end_ns),) = echo.away_ns
+        assert begun_ns < begin_ns <= killed_ns
+        assert end_ns >= killed_ns + 6 * SECOND_NS
+
+
 async def test_ticks_give_the_time_of_the_server_whatever_our_wall_clock_says(
     bus: Bus, publisher: Publisher, tmp_path: Path
 ) -> None:
@@ -194,8 +222,8 @@ async def test_ticks_give_the_time_of_the_server_whatever_our_wall_clock_says(
         context.clock = ShiftedClock(set_s=3600)
         echo.ticks_ns.clear()
         await eventually(lambda: len(echo.ticks_ns) > 2)
-        real_ns = context.now_ns() - 3600 * 1_000_000_000
-        assert all(abs(tick_ns - real_ns) < 60 * 1_000_000_000 for tick_ns in echo.ticks_ns)
+        real_ns = context.now_ns() - 3600 * SECOND_NS
+        assert all(abs(tick_ns - real_ns) < 60 * SECOND_NS for tick_ns in echo.ticks_ns)
 
 
 async def test_what_was_read_until_in_sync_costs_no_full_collection(

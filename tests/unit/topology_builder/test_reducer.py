@@ -206,6 +206,28 @@ def test_a_custom_entity_expires_after_three_missed_reports() -> None:
     assert (merged.entity, merged.reason) == (None, "expired")
 
 
+def test_no_report_is_missing_for_an_outage_of_nats_and_those_after_it_are() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=10.0), time_ns=NOW_NS)
+    reducer.was_away(NOW_NS + 5 * SECOND_NS, NOW_NS + 605 * SECOND_NS)
+    list(reducer.take())
+
+    reducer.tick(NOW_NS + 629 * SECOND_NS)
+    assert list(reducer.take()) == []
+    reducer.tick(NOW_NS + 630 * SECOND_NS)
+
+    (merged,) = reducer.take()
+    assert (merged.entity, merged.reason) == (None, "expired")
+
+
+def test_an_outage_brings_back_nothing_that_had_expired_before() -> None:
+    reducer = make_reducer()
+    reducer.upsert(make_entity("ledger", source="billing", report_interval_s=10.0), time_ns=NOW_NS)
+    reducer.was_away(NOW_NS + 31 * SECOND_NS, NOW_NS + 605 * SECOND_NS)
+    reducer.tick(NOW_NS + 605 * SECOND_NS)
+    assert [merged.reason for merged in reducer.take()] == ["expired"]
+
+
 def test_a_custom_entity_with_an_interval_needs_no_heartbeat() -> None:
     reducer = make_reducer()
     reducer.upsert(make_entity("ledger", source="billing", report_interval_s=3600.0), time_ns=NOW_NS)

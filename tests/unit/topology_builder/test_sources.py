@@ -101,6 +101,23 @@ def test_a_silent_source_is_one_message_that_counts_its_entities(built: Built) -
     assert describe(None, built.source).text == "source k8s reports nothing: no heartbeat; 3 entities are stale"
 
 
+def test_a_source_is_not_stale_for_an_outage_of_nats(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.reducer.was_away(at(20), at(620))
+    built.pass_to(615 + STALE_S - 0.001)
+    assert built.stale == set()
+    built.pass_to(615 + STALE_S)
+    assert built.stale == {"web", "db"}
+
+
+def test_a_source_that_was_stale_before_an_outage_still_is(built: Built) -> None:
+    built.reducer.silence("test", "k8s", "one", time_ns=at(15))
+    built.pass_to(15 + STALE_S)
+    built.reducer.was_away(at(15 + STALE_S), at(620))
+    built.pass_to(620)
+    assert built.stale == {"web", "db"}
+
+
 def test_a_source_that_is_back_is_one_message_too(built: Built) -> None:
     built.reducer.silence("test", "k8s", "one", time_ns=at(15))
     built.pass_to(100)

@@ -32,6 +32,7 @@ async def run(context: Context[Config]) -> None:
         await scoring.topology.caught_up.wait()
         tasks.create_task(scoring.follow_pulses())
         await scoring.pulses.caught_up.wait()
+        scoring.follower.begin()
         scoring.scorer.caught_up(_time(scoring.follower.server_ns()))
         tasks.create_task(scoring.watch_losses())
         tasks.create_task(scoring.publish())
@@ -85,7 +86,8 @@ class _Scoring:
         """Take each sample."""
         async for sample in self.pulses.items():
             evidence = f"KGENTS_PULSE:{sample.seq}"
-            self.scorer.on_pulse(sample.message, now=_time(sample.time_ns), evidence=evidence)
+            now = _time(sample.time_ns)
+            self.scorer.on_pulse(sample.message, now=now, evidence=evidence, delay_s=sample.delay_s)
 
     async def watch_time(self) -> None:
         """Notice samples that are missing and conditions that last too long."""

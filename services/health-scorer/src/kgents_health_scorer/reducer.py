@@ -7,12 +7,13 @@ after a restart it gives all of them once.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer import aggregate, recurrence
 from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
 from kgents_health_scorer.alerts import expiry, has_doubled, next_alert, removal
+from kgents_health_scorer.attested import Away
 from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
@@ -93,6 +94,7 @@ class Scorer:
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
         self._attestation = Attestation()
+        self._away = Away()
 
     # What comes in
 
@@ -157,20 +159,26 @@ class Scorer:
             )
             self._dirty.update(dict.fromkeys(reported, now))
 
-    def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str) -> None:
+    def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str, delay_s: float = 0.0) -> None:
         """Take a sample; one that is not newer than the last of its entity and source changes nothing.
 
         Args:
             pulse: the sample.
             now: when the server stored it, which makes a replay give the same result.
             evidence: `<stream>:<sequence>` of it.
+            delay_s: how long it waited in its collector, while NATS was away.
         """
         ref = pulse.ref
         scored = self._entities.get(ref)
         if scored is None:
-            self._unmatched_entity(ref).take_pulse(pulse, self._checks_of(ref.kind), now, evidence)
-        elif scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence):
+            self._unmatched_entity(ref).take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s)
+        elif scored.take_pulse(pulse, self._checks_of(ref.kind), now, evidence, delay_s):
             self._dirty.setdefault(ref, LONG_AGO)
+
+    def was_away(self, begin_ns: int, end_ns: int) -> None:
+        """Nothing was stored meanwhile: no source is silent for that, and what changed is published soon."""
+        begin, end = (datetime.fromtimestamp(each / 1e9, UTC) for each in (begin_ns, end_ns))
+        self._away = self._away.then(begin, end)
 
     def tick(self, now: datetime) -> None:
         """Let time pass: samples may be missing now, and a state may have lasted too long."""
@@ -265,7 +273,7 @@ class Scorer:
             del self._entities[scored.ref]
             return self._removed(scored)
         stale = self._attestation.stale(scored.entity)
-        scored.attest(stale, now, self._attested_until(scored.entity, stale))
+        scored.attest(stale, now, self._attested_until(scored.entity, stale), self._away)
         kin = self._family.kin(scored.entity, self._entity, self._measured)
         checks = self._checks_of(scored.ref.kind, self._system_of(scored.entity))
         verdict = scored.judge(scored.entity, checks, kin, self._calm)

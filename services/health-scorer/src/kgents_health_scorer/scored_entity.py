@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from kgents_health_scorer import score
-from kgents_health_scorer.attested import Attested
+from kgents_health_scorer.attested import Attested, Away
 from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck
 from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
@@ -118,10 +118,11 @@ class ScoredEntity:
         self._entity_evidence = evidence
         self.now = max(self.now, now)
 
-    def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str) -> bool:
+    def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str, delay_s: float = 0.0) -> bool:
         """Take the next sample; returns whether it may change the verdict. Most do not: all is well, as before.
 
         One that is not newer than the last of its source, from the future, or of another incarnation changes nothing.
+        One that waited for NATS for longer than an interval is history: it shows only that its source is not silent.
         """
         sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
         source = sources.get(pulse.source)
@@ -136,10 +137,12 @@ class ScoredEntity:
         source.patience = timedelta(seconds=max(MISSED * interval_s, interval_s + SILENT_AFTER_S))
         source.deadline = now + source.patience
         source.evidence = evidence
-        source.is_read |= ALL not in pulse.unread
-        self.now = max(self.now, now)
         if self.due is not None and source.deadline < self.due:
             self.due = source.deadline
+        if delay_s > interval_s:
+            return matters
+        source.is_read |= ALL not in pulse.unread
+        self.now = max(self.now, now)
         patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
             value = check.value(pulse)
@@ -162,16 +165,20 @@ class ScoredEntity:
             matters |= not (was_quiet and window.is_quiet)
         return matters
 
-    def attest(self, unattested_by: Iterable[str], now: datetime, until: datetime | None = None) -> None:
+    def attest(self, unattested_by: Iterable[str], now: datetime, until: datetime | None, away: Away) -> None:
         """Take note of the sources that do not attest it now, and of the time.
 
         While none does, and shortly after, time stands still: nothing is found or ended by time alone. It did pass
         `until` they ceased to, also for a scorer that was restarted since. A source that attests it again has as long
-        for its next sample as after any other.
+        for its next sample as after any other, and so has each after NATS was `away`, unless it was silent before.
         """
         again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
         for name in again & self._sources.keys():
             self._sources[name].wait_again(now)
+        if self.attested.note_away(away):
+            for source in self._sources.values():
+                if source.deadline > away.begin:
+                    source.wait_again(away.end)
         if self.attested.passes(now):
             self.now = max(self.now, now)
         elif until is not None:

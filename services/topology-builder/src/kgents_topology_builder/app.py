@@ -34,6 +34,7 @@ async def run(context: Context[Config]) -> None:
         await builder.heartbeats.caught_up.wait()  # first: a source that is alive attests its entities from the start
         tasks.create_task(builder.follow_entities())
         await builder.entities.caught_up.wait()
+        builder.follower.begin()
         tasks.create_task(builder.watch_losses())
         tasks.create_task(builder.publish())
         tasks.create_task(builder.watch_time())

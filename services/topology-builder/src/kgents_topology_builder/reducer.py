@@ -118,6 +118,16 @@ class Reducer:
         self._source(observer).silence(instance)
         self._attest(observer, time_ns)
 
+    def was_away(self, begin_ns: int, end_ns: int) -> None:
+        """Nothing could be stored meanwhile: that is no time in which reports are missing."""
+        away_ns = end_ns - begin_ns
+        self._expiry_ns = {
+            key: expiry_ns + away_ns if expiry_ns > begin_ns else expiry_ns
+            for key, expiry_ns in self._expiry_ns.items()
+        }
+        for source in self._sources.values():
+            source.was_away(begin_ns, end_ns)
+
     def tick(self, now_ns: int) -> bool:
         """What time alone changes: reports that are missing, sources that are silent.
 

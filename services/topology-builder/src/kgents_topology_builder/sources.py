@@ -82,6 +82,15 @@ class Source:
         aged.sort(key=lambda each: each.begin_ns)
         self.scopes = _without_covered([*aged[: SCOPES_MAX - len(now)], *(_Scope(each, time_ns) for each in now)])
 
+    def was_away(self, begin_ns: int, end_ns: int) -> None:
+        """No heartbeat could be stored meanwhile: what was not stale by then gets no older by it."""
+        self.scopes = [
+            each
+            if begin_ns - each.begin_ns >= STALE_AFTER_NS
+            else _Scope(each.unread, each.begin_ns + end_ns - begin_ns)
+            for each in self.scopes
+        ]
+
     def restore(self, unread: Iterable[Unread]) -> None:
         """Begin with what was stale before this run."""
         self.scopes = [_Scope(each, 0) for each in unread]

@@ -35,8 +35,15 @@ Desired = TypeVar("Desired")
 Desired_co = TypeVar("Desired_co", covariant=True)
 
 
+AWAY_NS: Final = 20_000_000_000
+"""Connected, each input gets at least the server's time every second or so. Without any for so long, NATS was away."""
+
+
 class Reducer(Protocol[Desired_co]):
     """The source of `desired`."""
+
+    def was_away(self, begin_ns: int, end_ns: int) -> None:
+        """Nothing was stored meanwhile, because NATS was away: nothing is missing or outdated for that."""
 
     @property
     def is_dirty(self) -> bool:
@@ -60,6 +67,7 @@ class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
 class _Batch(msgspec.Struct, Generic[Item]):
     items: list[Item]
     malformed: list[tuple[Delivery, str]]
+    newest_ns: int
     caught_up: bool
     position: Position | None
     now_ns: int
@@ -74,18 +82,22 @@ class Input(Generic[Item]):
         stream: str,
         batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
         changed: asyncio.Event,
+        hear: Callable[[int], None],
         losses: Callable[[Callable[[], int]], AsyncGenerator[Item, None]] | None = None,
     ) -> None:
-        """`changed` is set when the owner has handled a batch; `losses` takes how far that is."""
+        """`changed` is set when the owner has handled a batch; `hear` takes the time of what is about to be handled."""
         self.stream: Final = stream
         self.caught_up: Final = asyncio.Event()
         """Set when the owner has handled everything that was stored at the start."""
         self.position: Position | None = None
         self.now_ns = 0
         """Everything stored until then has been handled, by the server's clock; 0 while that is not known."""
+        self.newest_ns = 0
+        """When the newest message was stored."""
         self._context = context
         self._batches = batches
         self._changed = changed
+        self._hear = hear
         self._losses = losses
 
     async def items(self) -> AsyncGenerator[Item, None]:
@@ -93,6 +105,8 @@ class Input(Generic[Item]):
         time_slice = TimeSlice()
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
+                if self.caught_up.is_set():
+                    self._hear(batch.now_ns)
                 for item in batch.items:
                     yield item
                     await time_slice.checkpoint()
@@ -114,6 +128,7 @@ class Input(Generic[Item]):
 
     def _note(self, batch: _Batch[Item]) -> None:
         self.position, self.now_ns = batch.position or self.position, batch.now_ns
+        self.newest_ns = max(self.newest_ns, batch.newest_ns)
         if batch.caught_up:
             self.caught_up.set()
         self._changed.set()
@@ -137,6 +152,7 @@ class Follower(Generic[Desired]):
         self._changed = asyncio.Event()
         self._is_in_sync = False
         self._published_s = context.clock.monotonic_s()
+        self._heard_ns = 0  # the last sign of the server, by its clock
 
     def state(self, codec: Codec[T]) -> Input[Change[T]]:
         """A state stream: the last message of each subject, then every change, removals too."""
@@ -149,7 +165,8 @@ class Follower(Generic[Desired]):
         async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
             async with aclosing(table.follow(keeps_time=True)) as found:
                 async for each in found:
-                    yield _Batch(each.changes, each.malformed, each.caught_up, each.position, each.now_ns)
+                    newest_ns = each.changes[-1].time_ns if each.changes else 0
+                    yield _Batch(each.changes, each.malformed, newest_ns, each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches, lost)
 
@@ -163,7 +180,9 @@ class Follower(Generic[Desired]):
         async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
             async with aclosing(follow(self._context.bus, stream, filters, keeps_time=True)) as found:
                 async for each in found:
-                    yield _Batch(*_decoded(codec, each.deliveries), each.caught_up, each.position, each.now_ns)
+                    newest_ns = each.deliveries[-1].time_ns if each.deliveries else 0
+                    samples = _decoded(codec, each.deliveries)
+                    yield _Batch(*samples, newest_ns, each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches)
 
@@ -176,9 +195,19 @@ class Follower(Generic[Desired]):
         batches: Callable[[], AsyncGenerator[_Batch[Item], None]],
         lost: Callable[[Callable[[], int]], AsyncGenerator[Item, None]] | None = None,
     ) -> Input[Item]:
-        found = Input(self._context, NAME_BY_SIGNAL[codec.signal], batches, self._changed, lost)
+        found = Input(self._context, NAME_BY_SIGNAL[codec.signal], batches, self._changed, self._hear, lost)
         self._inputs.append(found)
         return found
+
+    def begin(self) -> None:
+        """All inputs are caught up: if nothing was stored for long before, NATS was away until now."""
+        self._heard_ns = max((each.newest_ns for each in self._inputs), default=0)
+        self._hear(self.server_ns())
+
+    def _hear(self, now_ns: int) -> None:
+        if self._heard_ns and now_ns - self._heard_ns > AWAY_NS:
+            self._reducer.was_away(self._heard_ns, now_ns)
+        self._heard_ns = max(self._heard_ns, now_ns)
 
     def server_ns(self) -> int:
         """Everything that any input stored until then has been handled, by the server's clock; 0: not known yet.
