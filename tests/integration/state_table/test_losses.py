@@ -111,6 +111,29 @@ async def test_a_lost_removal_does_not_bring_the_entity_back(topology: StateTabl
     await eventually(is_absent)
 
 
+async def test_a_removal_lost_from_a_stream_without_history_ends_the_run(table: StateTable[Entity], bus: Bus) -> None:
+    """As where a stream went back, and has grown since: what it shows again may be anything."""
+    session = await bus.session()
+    config = (await stream_info(session, "KGENTS_ENTITY")).config
+    await session.api("STREAM.DELETE.KGENTS_ENTITY", None, msgspec.Raw)
+    await create_stream(session, "KGENTS_ENTITY", {**config, "deny_delete": False, "max_msgs_per_subject": 2})
+    subject = subject_of(make_entity("e0"))
+    async with running(table.run()), within(20):
+        table.put(subject, make_entity("e0"))
+        await table.flush()
+        table.remove(subject, make_entity("e0", op="remove"))
+        await table.flush()
+
+    await session.api("STREAM.MSG.DELETE.KGENTS_ENTITY", {"seq": table.expected_seq(subject)}, msgspec.Raw)
+
+    with pytest.raises(ExceptionGroup) as group:
+        async with within(20):
+            await table.run()
+    assert [f"lost the removal of {subject}" in str(each) for each in group.value.exceptions] == [True]
+    await table.load()
+    assert subject in table.rows  # so that its writer sees the difference
+
+
 async def test_what_a_limit_drops_is_a_failure_and_published_again_once_it_is_lifted(
     writer: StateTable[Entity], bus: Bus, publisher: Publisher
 ) -> None:

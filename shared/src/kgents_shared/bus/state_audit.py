@@ -109,13 +109,30 @@ class StateAudit:
         self._table.restore({}, limit)
         if not schedule.begin(info.state):
             return
+        rowless: dict[str, int] = {}
         lost = await lost_rows(
-            session, self._stream, self._filters, self._table.rows, info.last_seq, self._table.tombstones.outlive
+            session, self._stream, self._filters, self._table.rows, info.last_seq, rowless.__setitem__
         )
+        await self._find_lost_removals(rowless)
         schedule.end(info.state)
         if lost:
             _log.error("messages_lost", stream=self._stream, count=len(lost), first=next(iter(lost)), limit=limit)
             self._table.restore(lost, limit)
+
+    async def _find_lost_removals(self, rowless: Mapping[str, int]) -> None:
+        """Have the history purged of what shows again though it was removed.
+
+        Raises:
+            SteppedDownError: it shows in a stream without history, that went back: what else shows there is not known.
+        """
+        tombstones = self._table.tombstones
+        for subject, seq in rowless.items():
+            if self._stream in HISTORY_STREAMS:
+                tombstones.outlive(subject, seq)
+            elif seq < (removed_seq := tombstones.seq(subject)):
+                last = await newest(self._bus, self._stream, subject, known_seq=removed_seq)
+                if last is not None and last.seq < removed_seq:
+                    raise SteppedDownError(f"{self._stream} lost the removal of {subject} at {removed_seq}")
 
     def _check_incarnation(self, info: StreamInfo, known: int) -> None:
         """Find a stream that was created again, or went back: its sequences say nothing of what we stored.
