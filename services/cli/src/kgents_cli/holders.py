@@ -6,8 +6,7 @@ import msgspec
 
 from kgents_shared.contract import subjects
 from kgents_shared.contract.meta import Heartbeat, Lease
-from kgents_shared.runtime.clusters import COLLECTOR
-from kgents_shared.runtime.sharing import Roster
+from kgents_shared.runtime.sharing import COLLECTOR, Roster
 
 
 class Holding(msgspec.Struct, frozen=True):

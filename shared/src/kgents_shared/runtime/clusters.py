@@ -17,13 +17,12 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.sharing import COLLECTOR
 
 LISTED_EVERY_S: Final = 30.0
 """While the number of subjects changes."""
 LISTED_AGAIN_S: Final = 600.0
 """While only messages come: one subject may have come as another one went."""
-COLLECTOR: Final = "collector-"
-"""How the names of services begin that publish what they observe."""
 
 _META: Final = NAME_BY_SIGNAL["meta"]
 

@@ -16,6 +16,9 @@ import msgspec
 from kgents_shared.contract import subjects
 from kgents_shared.contract.meta import LEASE, DeadLetter, Heartbeat, Lease, Meta
 
+COLLECTOR: Final = "collector-"
+"""How the names of services begin that publish what they observe."""
+
 _IDLE_STATES: Final = ("starting", "standby", "stopped")
 """In which an instance of an earlier version writes nothing."""
 
