@@ -8,8 +8,9 @@ import pytest
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
 from kgents_topology_builder.reducer import Reducer
-from support.build import NOW_NS, connect_to, make_entity, make_ref, subject_of
+from support.build import NOW_NS, connect_to, make_entity, make_ref, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
 from support.streams import stored
@@ -151,6 +152,41 @@ async def test_a_poison_message_becomes_a_dead_letter_and_the_builder_goes_on(
 
         await eventually(counted)
         await eventually(lambda: "unreadable_cluster" in builder.log.read_text())  # =zz: no cluster is called so
+
+
+@pytest.mark.parametrize("death", ["none", "kill"])
+async def test_an_entity_stays_though_its_message_does_not_say_that_it_is_gone(
+    bus: Bus, server: NatsServer, tmp_path: Path, death: str
+) -> None:
+    """An unreadable message, and the late removal of an earlier incarnation; also for a builder that starts then."""
+    poisoned, late = (make_entity(name, source="billing", report_interval_s=3600.0) for name in ("poisoned", "late"))
+    session = await bus.session()
+
+    async def holds(*expected: Entity) -> bool:
+        return (await topology(bus)).keys() == {each.ref for each in expected}
+
+    async with ServiceProcess(BUILDER, server.url, tmp_path) as builder:
+        for entity in (poisoned, late):
+            await session.request(subject_of(entity), encode(entity))
+        await eventually(lambda: holds(poisoned, late))
+        if death == "kill":
+            builder.kill()
+        await session.request(subject_of(poisoned), b"\xff")
+        earlier = make_removal(make_entity("late", source="billing", uid="earlier"))
+        await session.request(subject_of(late), encode(earlier))
+        if death == "kill":
+            builder.start()
+
+        async def is_dead_letter() -> bool:
+            return len(await dead_letters(bus, BUILDER)) == 1
+
+        await eventually(is_dead_letter)
+        await in_sync(bus, BUILDER)
+        await stays(lambda: holds(poisoned, late), for_s=3)
+        await session.request(subject_of(late), encode(make_removal(late)))
+        await eventually(lambda: holds(poisoned))
+        await session.request(subject_of(poisoned), encode(make_removal(poisoned)))
+        await eventually(holds)
 
 
 async def test_the_topology_converges_after_any_sequence_of_faults(

@@ -175,9 +175,26 @@ async def test_a_message_that_cannot_be_read_is_reported_and_the_rest_goes_on(
         await follower.until_caught_up()
 
     ((delivery, reason),) = [each for batch in follower.batches for each in batch.malformed]
-    assert follower.received == [("a", "running"), ("b", "running")]
+    assert follower.received == [("a", "running"), ("poison", None), ("b", "running")]
     assert delivery.subject.endswith(".poison")
     assert "hunter2" not in reason
+
+
+async def test_a_message_that_cannot_be_read_leaves_no_row_as_for_a_reader_that_comes_later(bus: Bus) -> None:
+    session = await bus.session()
+    await session.request(subject_of(make_entity("a")), encode(make_entity("a")))
+    early, late = Follower(bus), Follower(bus)
+    async with running(early.run()):
+        await early.until_caught_up()
+        await session.request(subject_of(make_entity("a")), b"\xff")
+        await early.until(lambda: bool(early.batches[-1].malformed))
+    async with running(late.run()):
+        await late.until_caught_up()
+
+    assert early.table.rows == late.table.rows == {}
+    (change,) = early.batches[-1].changes
+    assert (change.old, change.new, change.removal) == (make_entity("a"), None, None)
+    assert change.fault
 
 
 async def test_a_reader_that_leaves_takes_its_consumer_with_it(bus: Bus, writer: StateTable[Entity]) -> None:

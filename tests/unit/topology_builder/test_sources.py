@@ -232,28 +232,50 @@ def test_the_newest_instance_that_attests_anything_counts(built: Built) -> None:
     later = NOW + timedelta(hours=1)
     built.beat(Unread(name="db"), at_s=1, instance="two", started_at=later)
     built.beat(at_s=2)  # the one before is still alive
-    built.pass_to(100)
+    built.pass_to(16)
     assert built.stale == {"db"}
-    built.beat(at_s=101, instance="two", started_at=later, state="syncing")
+    built.beat(at_s=17, instance="two", started_at=later, state="syncing")
     assert built.stale == set()
 
 
 def test_a_heartbeat_that_the_builder_reads_after_a_restart_goes_on(built: Built) -> None:
     built.beat(Unread(name="db", since=NOW, reason="hangs"), at_s=1)
-    built.pass_to(100)
+    built.pass_to(16)
     built.take()
     again = Built()
     again.topology = dict(built.topology)
     for each in built.topology.values():
         again.reducer.restore(each)
-    again.beat(Unread(name="db", since=NOW, reason="hangs"), at_s=101)
+    again.beat(Unread(name="db", since=NOW, reason="hangs"), at_s=17)
     for name in ("web", "db"):
         again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
     container = make_entity(ref=make_ref("web", kind="container"), part="engine")
     again.reducer.upsert(container, time_ns=NOW_NS)
-    again.pass_to(102)
+    again.pass_to(18)
     assert again.take() == 0
     assert again.stale == {"db"}
+
+
+def test_a_heartbeat_too_old_is_none_though_the_server_has_not_dropped_it(built: Built) -> None:
+    """As a server that cannot write: the heartbeat stays in the stream, also for a builder that starts."""
+    built.beat(at_s=1)
+    built.pass_to(17)
+    built.pass_to(31)
+    assert built.stale == set()
+    built.pass_to(32)
+    assert built.stale == {"web", "db"}
+
+    again = Built()
+    again.topology = dict(built.topology)
+    for each in built.topology.values():
+        again.reducer.restore(each)
+    again.beat(at_s=1)
+    for name in ("web", "db"):
+        again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
+    again.reducer.upsert(make_entity(ref=make_ref("web", kind="container"), part="engine"), time_ns=NOW_NS)
+    again.pass_to(33)
+    assert again.take() == 0
+    assert again.stale == {"web", "db"}
 
 
 def test_a_source_that_was_silent_before_a_restart_stays_so_until_it_attests(built: Built) -> None:
@@ -274,14 +296,14 @@ def test_a_source_that_was_silent_before_a_restart_stays_so_until_it_attests(bui
 def test_the_order_of_heartbeats_in_a_snapshot_does_not_matter(built: Built) -> None:
     later = NOW + timedelta(hours=1)
     built.beat(Unread(name="db", since=NOW), at_s=1, instance="two", started_at=later)
-    built.pass_to(100)
+    built.pass_to(16)
     built.take()
     again = Built()
     again.topology = dict(built.topology)
     for each in built.topology.values():
         again.reducer.restore(each)
-    again.beat(at_s=101)  # of the instance that it took over from, which attests everything
-    again.beat(Unread(name="db", since=NOW), at_s=101, instance="two", started_at=later)
+    again.beat(at_s=17)  # of the instance that it took over from, which attests everything
+    again.beat(Unread(name="db", since=NOW), at_s=17, instance="two", started_at=later)
     for name in ("web", "db"):
         again.reducer.upsert(make_entity(name), time_ns=NOW_NS)
     again.reducer.upsert(make_entity(ref=make_ref("web", kind="container"), part="engine"), time_ns=NOW_NS)

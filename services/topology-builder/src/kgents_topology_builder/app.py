@@ -15,7 +15,7 @@ from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Access, Context, Service
 from kgents_topology_builder.config import Config
 from kgents_topology_builder.difference import describe, same
-from kgents_topology_builder.reducer import Reducer, removal
+from kgents_topology_builder.reducer import Reducer, is_late, removal
 
 TICK_S: Final = 1.0
 """How often expiry and staleness are checked: they count in tens of seconds."""
@@ -35,6 +35,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(builder.follow_entities())
         await builder.entities.caught_up.wait()
         builder.follower.begin()
+        await builder.let_time_pass(builder.follower.server_ns())  # what has expired meanwhile is not published again
         tasks.create_task(builder.watch_losses())
         tasks.create_task(builder.publish())
         tasks.create_task(builder.watch_time())
@@ -62,7 +63,7 @@ class _Builder:
     async def follow_heartbeats(self) -> None:
         """Keep track of which sources attest their entities."""
         async for change in self.heartbeats.items():
-            self._reduce_heartbeat(change)
+            reduce_heartbeat(self.reducer, change)
 
     async def follow_entities(self) -> None:
         """Keep track of what each source reports."""
@@ -81,10 +82,18 @@ class _Builder:
 
     async def watch_time(self) -> None:
         """Notice reports that are missing and sources that are silent."""
-        time_slice = TimeSlice()
         async for now_ns in self.follower.ticks(TICK_S):
-            while self.reducer.tick(now_ns):
-                await time_slice.checkpoint()
+            await self.let_time_pass(now_ns)
+
+    def _reduce_entity(self, change: Change[Entity], trace: dict[str, str]) -> None:
+        published = self.table.desired(change.removal.ref.subject("topology")) if change.removal is not None else None
+        reduce_entity(self.reducer, change, published, trace)
+
+    async def let_time_pass(self, now_ns: int) -> None:
+        """Take note of the server's time."""
+        time_slice = TimeSlice()
+        while self.reducer.tick(now_ns):
+            await time_slice.checkpoint()
 
     async def publish(self) -> None:
         """Publish what changed, and at first what changed since the last run."""
@@ -95,24 +104,33 @@ class _Builder:
             elif (gone := self.table.desired(subject)) is not None:
                 self.table.remove(subject, removal(merged.ref, gone.uid, merged.reason), trace=merged.trace)
 
-    def _reduce_heartbeat(self, change: Change[Meta]) -> None:
-        old, new = (each if isinstance(each, Heartbeat) else None for each in (change.old, change.new))
-        if old is None and new is None:  # a lease or a dead letter
-            return
-        subject = subjects.parse(change.subject)
-        cluster, instance = subject.value("cluster"), subject.tokens["instance"]
-        if old is not None and old.source and (new is None or new.source != old.source):  # gone, or a standby by now
-            self.reducer.silence(cluster, old.source, instance, time_ns=change.time_ns)
-        if new is not None:
-            self.reducer.heartbeat(cluster, instance, new, time_ns=change.time_ns)
 
-    def _reduce_entity(self, change: Change[Entity], trace: dict[str, str]) -> None:
-        if change.new is not None:
-            self.reducer.upsert(change.new, time_ns=change.time_ns, trace=trace)
-        elif change.removal is not None:
-            self.reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
-        elif change.old is not None:
-            self.reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
+def reduce_heartbeat(reducer: Reducer, change: Change[Meta]) -> None:
+    """Take over one change of the meta stream."""
+    old, new = (each if isinstance(each, Heartbeat) else None for each in (change.old, change.new))
+    if old is None and new is None:  # a lease or a dead letter
+        return
+    subject = subjects.parse(change.subject)
+    cluster, instance = subject.value("cluster"), subject.tokens["instance"]
+    if old is not None and old.source and (new is None or new.source != old.source):  # gone, or a standby by now
+        reducer.silence(cluster, old.source, instance, time_ns=change.time_ns)
+    if new is not None:
+        reducer.heartbeat(cluster, instance, new, time_ns=change.time_ns)
+
+
+def reduce_entity(
+    reducer: Reducer, change: Change[Entity], published: TopologyEntity | None, trace: dict[str, str]
+) -> None:
+    """Take over one change of the entity stream; `published`: the entity as the topology has it."""
+    known = change.old or published  # after a restart the stream does not hold what a removal has replaced
+    if change.new is not None:
+        reducer.upsert(change.new, time_ns=change.time_ns, trace=trace)
+    elif change.fault or (change.removal is not None and is_late(change.removal, known)):
+        reducer.contest(change.subject, change.old, time_ns=change.time_ns)
+    elif change.removal is not None:
+        reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
+    elif change.old is not None:
+        reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
 
 
 SERVICE = Service(

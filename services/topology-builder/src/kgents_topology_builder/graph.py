@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
 from kgents_shared.contract.address import candidates, normalised
+from kgents_shared.contract.codec import equal
 from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_topology_builder.claims import Claims, Name, is_finished
 
@@ -37,7 +38,7 @@ class Graph:
         if by_source is None:
             by_source = self.facts[entity.ref] = {}
         old = by_source.get(entity.source)
-        if old == entity:
+        if old is not None and equal(old, entity):
             return None
         by_source[entity.source] = entity
         if old is not None and _same_names(old, entity):  # most changes: a status, an attribute

@@ -24,6 +24,11 @@ from kgents_topology_builder.sources import Observer, Source, message
 
 MISSED_REPORTS: Final = 3
 """An entity with a report interval expires when so many reports in a row are missing."""
+CONTESTED_NS: Final = 60_000_000_000
+"""How long an entity stays published after a message that does not say that it is gone has replaced its own: an
+unreadable one, or the removal of another incarnation. Its writer finds such a message within 30 s, and replaces it."""
+CONTESTED: Final = "no source reports it"
+"""Why an entity is gone that was contested for so long."""
 EXPIRIES_MAX: Final = 1_000
 """Entities whose expiry one call of `tick` checks."""
 
@@ -68,6 +73,9 @@ class Reducer:
         self._has_begun = False  # whether the snapshots of the inputs are complete
         self._expiry_ns: dict[tuple[Ref, str], int] = {}
         self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
+        # Subject in the topology → in the entity stream → until when that entity stays as it is published.
+        self._contested: dict[str, dict[str, int]] = {}
+        self._held: list[tuple[int, Ref]] = []  # a heap of those that are only there because of that
 
     def restore(self, published: TopologyEntity) -> None:
         """Begin with an entity as it was published before this run; comes before everything else.
@@ -88,6 +96,9 @@ class Reducer:
             return
         if entity.report_interval_s is not None:
             self._note_report(entity, entity.report_interval_s, time_ns)
+        else:
+            self._expiry_ns.pop((entity.ref, entity.source), None)
+        self._settle(entity)
         before = self.graph.facts.get(entity.ref, {}).get(entity.source)
         moved = self.graph.put(entity)
         if moved is not None:
@@ -95,11 +106,21 @@ class Reducer:
             self._touch(entity.ref, moved, _Cause(time_ns, trace or {}))
 
     def remove(self, removal: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
-        """A source reports that an entity is gone; late, if it names another incarnation than the one that is known."""
-        known = self.graph.facts.get(removal.ref, {}).get(removal.source)
-        if known is None or (removal.uid and known.uid and removal.uid != known.uid):
-            return
-        self._drop(removal.ref, removal.source, _Cause(time_ns, trace or {}, removal.reason or "deleted"))
+        """A source reports that an entity is gone; see `is_late` for what it does not remove."""
+        cause = _Cause(time_ns, trace or {}, removal.reason or "deleted")
+        if self._settle(removal) or removal.ref in self._dirty:  # published, though nothing is known of it
+            self._dirty[removal.ref] = cause
+        self._drop(removal.ref, removal.source, cause)
+
+    def contest(self, subject: str, known: Entity | None, *, time_ns: int) -> None:
+        """A message replaces what a source reported, and does not say that it is gone; see CONTESTED_NS.
+
+        What was reported does not count any more, since a restart could not read it again. If no other source reports
+        the entity, it stays as it is published.
+        """
+        self._contested.setdefault(_published_at(subject), {})[subject] = time_ns + CONTESTED_NS
+        if known is not None:
+            self._drop(known.ref, known.source, _Cause(time_ns))
 
     def forget(self, ref: Ref, source: str, *, time_ns: int) -> None:
         """The stream no longer holds the source's message, and no removal says why."""
@@ -125,6 +146,8 @@ class Reducer:
             key: expiry_ns + away_ns if expiry_ns > begin_ns else expiry_ns
             for key, expiry_ns in self._expiry_ns.items()
         }
+        for until in self._contested.values():
+            until.update({subject: until_ns + away_ns for subject, until_ns in until.items() if until_ns > begin_ns})
         for source in self._sources.values():
             source.was_away(begin_ns, end_ns)
 
@@ -134,6 +157,7 @@ class Reducer:
         Returns:
             Whether more of it is due: EXPIRIES_MAX entities at a time, so that others have their turn.
         """
+        self._now_ns = max(self._now_ns, now_ns)
         self._begin()
         for _ in range(EXPIRIES_MAX):
             if not self._is_expiry_due(now_ns):
@@ -144,9 +168,13 @@ class Reducer:
                 self._drop(ref, source, _Cause(now_ns, reason="expired"))
             elif expiry_ns is not None:  # it has reported since
                 heapq.heappush(self._expiries, (expiry_ns, ref, source))
-        self._now_ns = max(self._now_ns, now_ns)
-        for observer, each in self._sources.items():
-            if each.age(self._now_ns):
+        self._forget_contests()
+        while self._held and self._held[0][0] <= now_ns:
+            self._dirty.setdefault(heapq.heappop(self._held)[1], _Cause(now_ns, reason=CONTESTED))
+        for observer, each in list(self._sources.items()):
+            if each.expire(self._now_ns):
+                self._attest(observer, self._now_ns)
+            elif each.age(self._now_ns):
                 self._dirty_sources[observer] = now_ns
         return self._is_expiry_due(now_ns)
 
@@ -167,7 +195,9 @@ class Reducer:
         self._begin()
         while self.is_dirty:
             if self._dirty:
-                yield self._merged(*self._dirty.popitem(last=False))
+                ref, cause = self._dirty.popitem(last=False)
+                if not self._is_held(ref):
+                    yield self._merged(ref, cause)
             elif self._again:
                 yield from self._merged_again()
             elif self._moved:
@@ -180,9 +210,35 @@ class Reducer:
         """The next of those that something else has touched."""
         refs, time_ns = self._again[-1]
         if refs:
-            yield self._merged(refs.pop(), _Cause(time_ns))
+            if not self._is_held(ref := refs.pop()):
+                yield self._merged(ref, _Cause(time_ns))
         else:
             self._again.pop()
+
+    def _is_held(self, ref: Ref) -> bool:
+        """Whether an entity stays as it is published for now, though no source reports it."""
+        if not self._contested or ref in self.graph.facts:
+            return False
+        until_ns = max(self._contested.get(ref.subject("topology"), {}).values(), default=0)
+        if until_ns <= self._now_ns:
+            return False
+        heapq.heappush(self._held, (until_ns, ref))
+        return True
+
+    def _forget_contests(self) -> None:
+        for published_at, until in list(self._contested.items()):
+            left = {subject: until_ns for subject, until_ns in until.items() if until_ns > self._now_ns}
+            if left:
+                self._contested[published_at] = left
+            else:
+                del self._contested[published_at]
+
+    def _settle(self, entity: Entity) -> bool:
+        """A source says what an entity is, or that it is gone; returns whether that was contested."""
+        if not self._contested:
+            return False
+        subject = entity.ref.subject("entity", source=entity.source)
+        return self._contested.get(entity.ref.subject("topology"), {}).pop(subject, None) is not None
 
     def _merged(self, ref: Ref, cause: _Cause) -> Merged:
         facts = self.graph.facts.get(ref)
@@ -236,6 +292,8 @@ class Reducer:
     def _begin(self) -> None:
         if not self._has_begun:
             self._has_begun = True
+            for source in self._sources.values():
+                source.expire(self._now_ns)
             for observer, time_ns in list(self._dirty_sources.items()):
                 self._attest(observer, time_ns)
 
@@ -275,6 +333,17 @@ class Reducer:
         expiry_ns = self._expiry_ns[key] = reported_ns + int(interval_s * MISSED_REPORTS * 1e9)
         if before_ns is None or expiry_ns < before_ns:
             heapq.heappush(self._expiries, (expiry_ns, *key))
+
+
+def _published_at(subject: str) -> str:
+    """The subject of the topology, for one of the entity stream: the same without the source."""
+    root, _, cluster, _, *rest = subject.split(".")
+    return ".".join((root, "topology", cluster, *rest))
+
+
+def is_late(removal: Entity, known: Entity | TopologyEntity | None) -> bool:
+    """Whether a removal names another incarnation than the one that it replaces."""
+    return known is not None and bool(known.uid and removal.uid) and known.uid != removal.uid
 
 
 def removal(ref: Ref, uid: str, reason: str) -> TopologyEntity:

@@ -19,7 +19,8 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import UNREAD_MAX, Unread, bounded
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 
-STALE_AFTER_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
+HEARTBEAT_TTL_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
+STALE_AFTER_NS: Final = HEARTBEAT_TTL_NS
 """How long a scope may be unattested before it is stale: a restart, or one poll that fails, takes less."""
 SCOPES_MAX: Final = 4 * UNREAD_MAX
 """Scopes of one source, with those that only keep the age of others. Beyond, the youngest of these are dropped."""
@@ -40,6 +41,7 @@ class _Beat(msgspec.Struct, frozen=True):
     unattested: list[Unread]
     rank: tuple[bool, datetime, str]
     is_starting: bool
+    time_ns: int
 
 
 class Source:
@@ -67,12 +69,19 @@ class Source:
         unattested = bounded(heartbeat.unattested)
         attests = not any(each.is_everything for each in unattested)
         is_starting = heartbeat.state in ("starting", "syncing")
-        self._beats[instance] = _Beat(unattested, (attests, heartbeat.started_at, instance), is_starting)
+        self._beats[instance] = _Beat(unattested, (attests, heartbeat.started_at, instance), is_starting, time_ns)
         self._last_beat_ns = time_ns
 
     def silence(self, instance: str) -> None:
         """The heartbeat of an instance has expired."""
         self._beats.pop(instance, None)
+
+    def expire(self, now_ns: int) -> bool:
+        """Drop heartbeats by their age, as a server that can write does; returns whether there were any."""
+        old = [each for each, beat in self._beats.items() if now_ns - beat.time_ns > HEARTBEAT_TTL_NS]
+        for instance in old:
+            self.silence(instance)
+        return bool(old)
 
     def update(self, time_ns: int) -> None:
         """Find out what is unattested now. Of several instances the newest counts that attests anything."""

@@ -58,6 +58,8 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
     seq: int
     time_ns: int
     headers: dict[str, str] | None = None
+    fault: str = ""
+    """Why the message cannot be read; then the stream does not say whether what it held before is gone."""
 
 
 class Changes(msgspec.Struct, Generic[T], frozen=True):
@@ -69,11 +71,15 @@ class Changes(msgspec.Struct, Generic[T], frozen=True):
     now_ns: int
     """Everything stored until then has been read, by the server's clock; 0 during a snapshot."""
     malformed: list[tuple[Delivery, str]]
-    """Messages that could not be read, with the reason; their rows stay as they were. Dead-letter them."""
+    """Messages that could not be read, with the reason. Dead-letter them."""
 
 
 class StateView(Generic[T]):
-    """The rows under some filters of one state stream, as read so far."""
+    """The rows under some filters of one state stream, as read so far.
+
+    A row is what the last message of its subject says, and nothing else: what a restart could not read again is not
+    kept. So a message that cannot be read leaves no row; its change says so.
+    """
 
     def __init__(self, bus: Bus, codec: Codec[T], stream: str, filters: Sequence[str]) -> None:
         self.rows: dict[str, Row[T]] = {}
@@ -110,10 +116,11 @@ class StateView(Generic[T]):
                             continue
                     try:
                         change = self._apply(each)
-                        if change.old is not None or change.new is not None or is_resumed:
-                            changes.append(change)
                     except MalformedMessageError as error:
                         malformed.append((each, str(error)))
+                        change = self._unreadable(each, str(error))
+                    if change.old or change.new or change.removal or change.fault or is_resumed:
+                        changes.append(change)
                 if batch.caught_up:
                     changes += [self.vanished(subject) for subject in unseen]
                     unseen = set()
@@ -151,6 +158,11 @@ class StateView(Generic[T]):
         return Change(
             each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
         )
+
+    def _unreadable(self, each: Delivery, fault: str) -> Change[T]:
+        old = self.rows.pop(each.subject, None)
+        message = old.message if old is not None else None
+        return Change(each.subject, message, None, None, each.seq, each.time_ns, each.headers, fault)
 
     def vanished(self, subject: str) -> Change[T]:
         """Drop a row that the stream no longer holds."""

@@ -1,0 +1,110 @@
+"""A server restored from an older copy of its store: what was read or published since is gone, for every service."""
+
+from pathlib import Path
+
+import pytest
+
+import kgents
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
+from kgents_shared.view.entity import STATE
+from support.build import make_entity, make_removal, subject_of
+from support.iterated import reading
+from support.nats_server import NatsServer
+from support.service_process import ServiceProcess
+from support.truth import health, topology
+from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(240)
+BUILDER, SCORER = "topology-builder", "health-scorer"
+AT_THE_COPY = {f"old{number}": "running" for number in range(8)}
+PAST = 30
+"""Messages after the restoration: more than were lost."""
+
+
+def reported(name: str, status: str = "running") -> Entity:
+    """What needs no heartbeat."""
+    return make_entity(name, source="billing", status=status, report_interval_s=3600.0)
+
+
+async def write(bus: Bus, *entities: Entity) -> None:
+    session = await bus.session(timeout_s=20)
+    for entity in entities:
+        await session.request(subject_of(entity), encode(entity))
+
+
+async def statuses(bus: Bus) -> dict[str, str]:
+    return {ref.name: entity.status for ref, entity in (await topology(bus)).items() if ref.kind == "pod"}
+
+
+async def levels(bus: Bus) -> dict[str, str]:
+    return {ref.name: each.level for ref, each in (await health(bus)).items() if ref.kind == "pod"}
+
+
+async def lose(bus: Bus, server: NatsServer) -> None:
+    """What is published after the copy: a failure, a removal, and what is new."""
+    failed = [reported(f"old{number}", "failed") for number in range(4)]
+    await write(bus, *failed, make_removal(reported("old7")), *(reported(f"lost{number}") for number in range(4)))
+
+
+async def write_past(bus: Bus) -> dict[str, str]:
+    """Count the entity stream on past its old sequence; returns all that it then holds."""
+    await write(bus, *(reported(f"new{number % 5}", ("running", "failed")[number // 5 % 2]) for number in range(PAST)))
+    return {**AT_THE_COPY, **{f"new{number}": "failed" for number in range(5)}}
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["connected", "away"])
+async def test_services_and_readers_hold_what_the_restored_streams_say(
+    bus: Bus, server: NatsServer, tmp_path: Path, is_away: bool
+) -> None:
+    file = tmp_path / "position"
+    await write(bus, *(reported(name) for name in AT_THE_COPY))
+    async with (
+        ServiceProcess(BUILDER, server.url, tmp_path) as builder,
+        ServiceProcess(SCORER, server.url, tmp_path) as scorer,
+        kgents.connect(server.url) as client,
+    ):
+        await eventually(lambda: holds(bus, AT_THE_COPY))
+        await server.copy_store()
+        connected = client.entities(kind="pod")
+        async with reading(connected):
+            away = client.entities(kind="pod", position_file=file)
+            async with reading(away):
+                await lose(bus, server)
+                before = {**AT_THE_COPY, **{f"old{number}": "failed" for number in range(4)}}
+                del before["old7"]
+                before.update({f"lost{number}": "running" for number in range(4)})
+                await eventually(lambda: holds(bus, before))
+                await eventually(lambda: away.is_complete and current(away) == current(connected) == before)
+            if is_away:
+                builder.kill()
+                scorer.kill()
+            await server.go_back()
+            expected = await write_past(bus)
+            if is_away:
+                builder.start()
+                scorer.start()
+            await eventually(lambda: holds(bus, expected), within_s=60)
+            await eventually(lambda: current(connected) == expected)
+        again = client.entities(kind="pod", position_file=file)
+        async with reading(again) as changes:
+            await eventually(lambda: again.is_complete and current(again) == expected)
+            lost = {f"lost{number}" for number in range(4)}
+            await eventually(lambda: {each.ref.name for each in changes if each.op == "removed"} >= lost)
+
+        assert again.resets == len(STATE), "each of the streams went back"
+        assert connected.resets >= 1
+
+
+def current(stream: kgents.StateStream[kgents.Entity]) -> dict[str, str]:
+    return {each.ref.name: each.status for each in stream.current()}
+
+
+async def holds(bus: Bus, expected: dict[str, str]) -> bool:
+    """Whether topology and health are of these entities."""
+    found = await statuses(bus)
+    judged = await levels(bus)
+    bad = {name for name, level in judged.items() if level == "critical"}
+    failed = {name for name, status in found.items() if status == "failed"}
+    return found == expected and judged.keys() == expected.keys() and bad == failed
