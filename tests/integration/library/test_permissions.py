@@ -18,7 +18,7 @@ from support.waiting import eventually
 
 PAGE = (Path(__file__).parents[3] / "docs" / "library.md").read_text()
 PASSWORD = "reader-password"
-STREAMS = ("KGENTS_TOPOLOGY", "KGENTS_HEALTH", "KGENTS_ALERT", "KGENTS_EVENT")
+STREAMS = ("KGENTS_TOPOLOGY", "KGENTS_HEALTH", "KGENTS_ALERT", "KGENTS_EVENT", "KGENTS_META")
 
 
 def rights(*, without: str = "nothing") -> list[str]:

@@ -72,6 +72,8 @@ class LogPublisher:
         """Those of them that were sent again and were already stored."""
         self.refused = 0
         """Refusals by the server since the start; a message that is tried again counts each time."""
+        self.failures: dict[str, str] = {}
+        """Signal → why its messages are not stored, as on a full disk; tried again until they are."""
         self._bus = bus
         self._publisher = publisher
         self._outbox = outbox
@@ -215,20 +217,24 @@ class LogPublisher:
         pause = False
         outcomes = await self._send(batch)
         self._note_confirmed(batch, outcomes)
+        signals = {each.id: parse(each.subject).signal for each in batch}
         for id_, outcome in outcomes.items():
             match outcome:
                 case Stored(duplicate=duplicate):
                     self.published += 1
                     self.duplicates += duplicate
+                    self.failures.pop(signals[id_], None)
                     done.append(id_)
                 case Refused(code=code) if code == TOO_LARGE_CODE:
                     self.refused += 1
                     done.append(id_)
-                case Refused():
+                case Refused(text=text):
                     self.refused += 1
+                    self.failures[signals[id_]] = text
                     self._unconfirmed.discard(id_)
                     pause = True
-                case Lost():
+                case Lost(why=why):
+                    self.failures[signals[id_]] = why
                     self._unconfirmed.add(id_)
                     self._spill_soon()  # unconfirmed messages are safest on disk
         if not self._forget(done) or pause:

@@ -124,7 +124,7 @@ def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes
         grants.subscribe(f"{prefix}.>", "replies")
     grants.ask(requests.ACCOUNT, "whether there is JetStream")
     for signal, stream in NAME_BY_SIGNAL.items():
-        grants.read(signal, signal_filters(signal, clusters))
+        grants.read(signal, signal_filters(signal, clusters), keeps_time=signal == "meta")
         if None in clusters:
             grants.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
             if stream in HISTORY_STREAMS:

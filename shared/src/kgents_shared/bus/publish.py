@@ -22,6 +22,9 @@ ACK_TIMEOUT_S: Final = 5.0
 MAX_PAYLOAD_BYTES: Final = 1024**2
 """The server's default."""
 
+NO_ACK: Final = f"no ack within {ACK_TIMEOUT_S:g} s; try: check the disk and the log of nats-server"
+"""A server whose disk is full answers everything else, and stores nothing until it is restarted."""
+
 EXPECTED_SEQUENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 MESSAGE_ID: Final = "Nats-Msg-Id"
 TTL: Final = "Nats-TTL"
@@ -175,7 +178,7 @@ class Publisher:
                 now = loop.time()
                 late = [(token, sent[1]) for token, sent in self._in_flight.items() if sent[0] <= now]
                 for token, subject in late:
-                    self._settle(token, Lost(f"no ack{session.refusal_of(subject)}"))
+                    self._settle(token, Lost(f"{NO_ACK}{session.refusal_of(subject)}"))
 
     def _settle(self, token: str, outcome: Outcome) -> None:
         entry = self._in_flight.pop(token, None)

@@ -109,6 +109,8 @@ class StateTable(StateView[T]):
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
         self._dropped: dict[str, T] = {}  # subject → what a limit of the stream has dropped
         self._limit = ""
+        self.losses = 0
+        """Messages found that the stream has lost, since the start."""
         self._cut: dict[str, Desired[T]] = {}  # subject → the whole of what is published in part
         self._audit = StateAudit(bus, stream, filters, self)
         self._wake = asyncio.Event()
@@ -181,6 +183,7 @@ class StateTable(StateView[T]):
             self._dropped.clear()
             self._wake.set()
         self._limit = limit
+        self.losses += len(lost)
         for subject, seq in lost.items():
             if self.is_open(subject):
                 continue

@@ -16,6 +16,8 @@ from kgents_shared.contract.wire import Time, Wire
 UNREAD_MAX: Final = 32
 """Scopes in one heartbeat. More are merged into fewer, wider ones."""
 
+_FIRST_FIELD: Final = {"entity": 2, "topology": 1, "health": 1}
+"""Signal → where the kind is among the fields of its subjects."""
 _WIDER: Final = (
     (),
     ("name",),
@@ -85,9 +87,10 @@ def of_subjects(failures: Mapping[str, str]) -> list[Unread]:
     """The scopes of entities whose subjects could not be published, by their reasons; of many, their kinds."""
     found: dict[str, Unread] = {}
     for subject, why in failures.items():
-        _, signal, _, _, kind, namespace, name, *_ = (*subject.split("."), "", "", "")
-        if signal != "entity":
+        _, signal, *fields = subject.split(".")
+        if (first := _FIRST_FIELD.get(signal)) is None:
             continue
+        kind, namespace, name, *_ = (*fields[first:], "", "", "")
         if len(failures) > UNREAD_MAX or is_hashed(name) or is_hashed(namespace):
             found.setdefault(kind, Unread(kind=unescape(kind), reason=why))
         else:

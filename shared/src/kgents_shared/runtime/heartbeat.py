@@ -67,6 +67,7 @@ class Status:
         self._started_at = started_at
         self._source = source
         self._tables: dict[str, StateTable[Any]] = {}
+        self._earlier_losses = 0
         self._filters: list[str] = []
         self._streams: list[str] = []
         self.stalls: StallMeter | None = None
@@ -111,6 +112,7 @@ class Status:
 
     def forget_tables(self) -> None:
         """Forget the tables of the previous run."""
+        self._earlier_losses = self.losses
         self._tables.clear()
 
     @property
@@ -126,6 +128,7 @@ class Status:
     def not_ready(self) -> str | None:
         """Why the service is not working; None when it is, or is a standby."""
         failures = [table.failure for table in self._tables.values() if table.failure]
+        failures += [f"{signal}: {why}" for signal, why in self._log.failures.items()]
         if self.state not in READY_STATES:
             return f"{self.state}: {self.reason}" if self.reason else self.state
         return failures[0] if failures else None
@@ -144,8 +147,13 @@ class Status:
     def heartbeat(self, published: int, monotonic_s: float) -> Heartbeat:
         """The status as a message. What cannot be stored, as without permission, is not attested."""
         failures = {subject: why for table in self._tables.values() for subject, why in table.failures.items()}
-        failure = next((f"{subject}: {why}" for subject, why in failures.items()), "")
-        state = "degraded" if failure and self.state == "in_sync" else self.state
+        log_failures = self._log.failures
+        described = [f"{name}: {why}" for name, why in (*failures.items(), *log_failures.items())]
+        failure = described[0] if described else ""
+        unread = [*self.unread, *of_subjects(failures)]
+        if "pulse" in log_failures:  # what is published of an entity then hides how it is now
+            unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
+        state = "degraded" if (failures or "pulse" in log_failures) and self.state == "in_sync" else self.state
         reason = "; ".join(filter(None, (self.reason, failure, self._cut(), self._buffer_fault())))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
@@ -170,7 +178,7 @@ class Status:
             publishes=self._filters,
             consumes=self._streams,
             cost=self._cost.read(monotonic_s, self.stalls),
-            unread=bounded([*self.unread, *of_subjects(failures)]) if failures else list(self.unread),
+            unread=bounded(unread) if failures or log_failures else list(self.unread),
             share=self._share,
         )
 
@@ -188,6 +196,11 @@ class Status:
     def rows(self) -> int:
         """Subjects whose last value is held."""
         return sum(len(table.rows) for table in self._tables.values())
+
+    @property
+    def losses(self) -> int:
+        """Messages found that a stream had lost."""
+        return self._earlier_losses + sum(table.losses for table in self._tables.values())
 
     @property
     def dead_letters(self) -> int:
@@ -217,6 +230,7 @@ def observe(
         ("kgents.table.rows", "{subject}", "subjects whose last value is held", total(lambda each: each.rows)),
         ("kgents.table.backlog", "{subject}", "subjects waiting to be published", total(lambda each: each.backlog)),
         ("kgents.conflicts", "{conflict}", "times another writer was found", total(lambda each: each.conflicts)),
+        ("kgents.losses", "{message}", "lost messages that were found", total(lambda each: each.losses)),
         ("kgents.dead_letters", "{message}", "messages dead-lettered", total(lambda each: each.dead_letters)),
         ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
         ("kgents.outbox.usage", "By", "size of the messages waiting on disk", lambda: log.spilled_bytes),

@@ -112,16 +112,17 @@ class EntityView:
 
     @cached_property
     def rows(self) -> Rows:
-        """Its messages: as they are stored, and while a source does not attest it, as they are to be read then."""
+        """Its messages: as they are stored, and while it is not attested, as they are to be read then."""
         stored = self._stored
-        if not self._attestation.unread or stored.topology is None:
+        if self._attestation.is_whole:
             return stored
-        entity = self._decoded(codec.TOPOLOGY, stored.topology)
-        if entity is None or (stale := stale_topology(entity, self._attestation)) is entity:
+        entity, health = self._decoded(codec.TOPOLOGY, stored.topology), self._decoded(codec.HEALTH, stored.health)
+        stale = stale_topology(entity, self._attestation) if entity is not None else None
+        unknown = stale_health(health, entity, self._attestation) if health is not None else None
+        if stale is entity and unknown is health:
             return stored
-        health = self._decoded(codec.HEALTH, stored.health)
-        encoded = codec.encode(stale_health(health, entity, self._attestation)) if health is not None else stored.health
-        return Rows(codec.encode(stale), encoded, stored.alerts)
+        topology = codec.encode(stale) if stale is not None else stored.topology
+        return Rows(topology, codec.encode(unknown) if unknown is not None else stored.health, stored.alerts)
 
     @cached_property
     def ref(self) -> Ref:

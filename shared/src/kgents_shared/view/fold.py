@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.contract.attestation import ATTESTED, Attestation
+from kgents_shared.contract.attestation import ATTESTED, Attestation, Scopes
 from kgents_shared.contract.codec import is_removal
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.subjects import escape, is_hashed, unescape
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.selection import Selection
@@ -77,6 +78,7 @@ class Fold:
         """Signal → the subjects known before its reset that its new snapshot has not brought yet."""
         self._sources: dict[str, bytes] = {}
         self._attestation = self._next_attestation = ATTESTED
+        self._clusters: set[str] = set()  # as in keys
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -89,6 +91,11 @@ class Fold:
         """What is known of the entity with this key."""
         rows = self._rows.get(key)
         return EntityView(key, rows, self._attestation) if rows is not None else None
+
+    @property
+    def clusters(self) -> list[str]:
+        """Those of which there ever was a row; without a name that is only a hash in subjects."""
+        return [unescape(each) for each in self._clusters if not is_hashed(each)]
 
     def entities(self) -> Iterator[EntityView]:
         """Every selected entity."""
@@ -103,6 +110,14 @@ class Fold:
         signal, key, check = key_of(row.subject)
         if self._tests[signal](row.subject):
             self._put(signal, key, check, row.payload)
+
+    def silence(self, silent: Scopes) -> None:
+        """Take note of what the services that write topology and health do not keep up to date; see `reattested`."""
+        self._next_attestation = self._next_attestation.with_silent(silent)
+
+    def attest(self) -> None:
+        """Apply what is known of sources and services without computing what changes, as `put` does."""
+        self._attestation = self._next_attestation
 
     def begin(self, signal: str) -> None:
         """A new snapshot of this signal's stream follows. What it does not bring is removed when it is complete."""
@@ -128,15 +143,19 @@ class Fold:
         return [Row(subject, None) for subject in sorted(self._unseen.pop(signal, ()))]
 
     def reattested(self, seq: int = 0, time_ns: int = 0) -> Iterator[EntityChange]:
-        """What changes for the reader by the sources that `take` brought; computed one by one, before the next `take`.
+        """What changes for the reader by the sources that `take` brought, and by `silence`; before the next `take`.
 
         `seq` and `time_ns`: of the message that brought it.
         """
         old, new = self._attestation, self._next_attestation
         self._attestation = new
+        if old is new:
+            return
         names = [msgspec.json.encode(source) for _, source in old.changed(new)]
-        for key, rows in self._rows.items() if names else ():
-            if rows.topology is None or not any(name in rows.topology for name in names):
+        clusters = {escape(cluster) for cluster, _ in old.silence_changed(new)}
+        for key, rows in self._rows.items():
+            is_named = rows.topology is not None and any(name in rows.topology for name in names)
+            if not (is_named or key.partition(".")[0] in clusters):
                 continue  # not decoded: a reader may hold a hundred thousand
             before, after = self._selected(key, rows, old), self._selected(key, rows, new)
             if before != after:
@@ -193,6 +212,8 @@ class Fold:
             del self._rows[key]
         else:
             self._rows[key] = new
+            if old is _NO_ROWS:
+                self._clusters.add(key.partition(".")[0])
         return old, new
 
     def _is_there(self, rows: Rows) -> bool:

@@ -4,11 +4,11 @@ Live is the only place where a reader joins the three streams while they move. I
 that it is complete, and yields every change after it in the order of its stream, over any number of reconnects. With a
 `PositionFile` it resumes after a restart where it stopped. When a stream was recreated, or the reader was stopped for
 longer than removals are kept, that is a reset: the stream is read from the beginning, what changed meanwhile is found
-by comparison, and what vanished is reported as removed.
+by comparison, and what vanished is reported as removed. What its writers do not keep up to date (`liveness`) is stale.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import islice
 from typing import Final, TypeVar
@@ -18,10 +18,12 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.entity import STATE, EntityView, subject_of
 from kgents_shared.view.fold import SOURCES, EntityChange, Fold, Row, is_gone
+from kgents_shared.view.liveness import Liveness
 from kgents_shared.view.merge import merged
 from kgents_shared.view.position import PositionFile
 from kgents_shared.view.selection import Selection
@@ -30,6 +32,8 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 30.0
 """Seconds for a whole snapshot; one of a hundred thousand entities takes about three."""
+WRITERS: Final = "writers"
+"""The state of the services that write the streams; like a signal."""
 CHUNK: Final = 500
 """Entities of a snapshot in one update: a few milliseconds of work for the reader."""
 
@@ -68,7 +72,8 @@ class Live:
         self._bus = bus
         self._selection = selection
         self._file = position_file
-        self._unread = set(self.fold.feeds)
+        self._liveness = Liveness(bus, _writers_of(self.fold.signals), cluster_tokens=selection.cluster_tokens)
+        self._unread = {*self.fold.feeds, *([WRITERS] if self._liveness.services else [])}
         """Signals whose snapshot is not complete."""
         self._resetting: set[str] = set()
 
@@ -83,6 +88,8 @@ class Live:
                 self._note_reset(signal, batch)
                 after_reset = signal in self._resetting
                 completed = self._is_last(signal, batch)
+                if signal == WRITERS or completed:
+                    self.fold.silence(self._liveness.silent(self.fold.clusters))
                 if not is_snapshot:
                     found = self._changes(signal, batch, after_reset=after_reset)
                 else:
@@ -95,21 +102,25 @@ class Live:
                         await self._announce(update)
                         yield update
                     handled = rows
-                await self._save(handled, positions)
+                await self._save(handled, positions if signal != WRITERS or completed else None)
                 if completed:
                     yield Update([], is_snapshot=is_snapshot, is_complete=True, after_reset=after_reset)
                     is_snapshot = False
 
     def _sources(self, positions: Mapping[str, Position]) -> dict[str, AsyncGenerator[Batch, None]]:
-        return {
-            feed: follow(
-                self._bus,
-                NAME_BY_SIGNAL[signal],
-                filters,
-                position=positions.get(feed),
-            )
+        streams = {
+            feed: follow(self._bus, NAME_BY_SIGNAL[signal], filters, position=positions.get(feed))
             for feed, signal, filters in self._feeds()
         }
+        return streams | ({WRITERS: self._ticks()} if self._liveness.services else {})
+
+    async def _ticks(self) -> AsyncGenerator[Batch, None]:
+        """A batch without a message whenever the state of the writers may have changed."""
+        is_first = True
+        async with aclosing(self._liveness.ticks()) as ticks:
+            async for _ in ticks:
+                yield Batch([], caught_up=is_first)
+                is_first = False
 
     def _feeds(self) -> Iterator[tuple[str, str, list[str]]]:
         for feed in self.fold.feeds:
@@ -128,6 +139,7 @@ class Live:
 
     def _snapshot(self) -> Iterator[tuple[Update, list[Row]]]:
         """All selected entities; then every row, for the file."""
+        self.fold.attest()
         for views in _chunks(self.fold.entities()):
             self.fold.announced.difference_update(view.key for view in views)
             yield Update([self._arrival(view) for view in views], is_snapshot=True), []
@@ -140,7 +152,7 @@ class Live:
         """The changes of a batch after the snapshot, and the rows that it replaces."""
         if batch.reset:
             self.fold.begin(signal)
-        changes, rows = self.fold.take(signal, map(row_of, batch.deliveries))
+        changes, rows = self.fold.take(signal, map(row_of, batch.deliveries)) if batch.deliveries else ([], [])
         reset = "topology" if signal == SOURCES else signal
         yield Update(changes, reset=reset if batch.reset else "", after_reset=after_reset), rows
         if batch.caught_up:
@@ -227,6 +239,11 @@ def row_of(each: Delivery) -> Row:
     if is_gone(each.payload):
         return Row(each.subject, None, each.payload, each.seq, each.time_ns)
     return Row(each.subject, each.payload, None, each.seq, each.time_ns)
+
+
+def _writers_of(signals: Collection[str]) -> list[str]:
+    """The services that write what a reader of these signals takes for the state of an entity."""
+    return [*([BUILDER] if "topology" in signals else []), *([SCORER] if "health" in signals else [])]
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

@@ -70,6 +70,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 options[field] = ["*"]
         return [".".join((ROOT, signal, *tokens)) for tokens in itertools.product(*options.values())]
 
+    @property
+    def cluster_tokens(self) -> list[str]:
+        """The selected clusters as tokens of NATS filters."""
+        return self._tokens("cluster")
+
     def source_filters(self) -> list[str]:
         """Filters that match the sources of the selected entities, as far as those of the topology do not."""
         found = [f"{ROOT}.topology.{cluster}.{SOURCE}.{EMPTY}.*" for cluster in self._tokens("cluster")]

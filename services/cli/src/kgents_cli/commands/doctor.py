@@ -32,6 +32,7 @@ from kgents_shared.contract.meta import (
 )
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, streams
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.writers import WRITERS
 
 LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
 """The server drops a heartbeat when its time is over, but not to the second; older ones are late."""
@@ -167,9 +168,20 @@ def services(meta: Mapping[str, object], ages_s: Mapping[str, float], installed:
         yield Verdict(None if has_unread else is_ready, _account(cluster, beat), next_step)
     for name in sorted(set(installed) - {beat.service for _, beat, _ in beats}):
         yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
+    yield from _unattended(beats)
     fresh = {subject: each for subject, each in meta.items() if ages_s[subject] <= LATE_S}
     for holding in holdings(fresh):
         yield from _held(holding)
+
+
+def _unattended(beats: Sequence[tuple[str, Heartbeat, float]]) -> Iterator[Verdict]:
+    """Clusters of which a collector reports, and whose topology or health no service keeps up to date."""
+    clusters = dict.fromkeys(cluster for cluster, beat, _ in beats if beat.source)
+    for service in WRITERS:
+        served = {cluster for cluster, beat, _ in beats if beat.service == service and beat.state != "standby"}
+        if missing := [cluster for cluster in clusters if cluster not in served]:
+            text = f"{service}: no instance reports on {_listed(missing)}, which readers take for stale"
+            yield Verdict(None, clean(text), f"kgents run {service}")
 
 
 def _held(holding: Holding) -> Iterator[Verdict]:
@@ -198,7 +210,8 @@ def _late(cluster: str, beat: Heartbeat, age_s: float) -> Verdict:
     """A heartbeat that is no sign of life, and which a server that can write would have dropped."""
     text = (
         f"{cluster}: expected {beat.service} {beat.instance} to report every {HEARTBEAT_INTERVAL_S:g} s, found its "
-        f"last report {age_s:.0f} s old, and still on the server: NATS may be unable to write; check its disk and log"
+        f"last report {age_s:.0f} s old, and still on the server: NATS may be unable to write; check its disk and its "
+        "log, and restart it once there is space: until then it stores nothing"
     )
     return Verdict(False, clean(text), f"kgents run {beat.service}")
 
