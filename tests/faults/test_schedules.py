@@ -1,5 +1,7 @@
 """The bounded part of `make faults`: one schedule for each way in which things go wrong, on sites as it makes them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,18 @@ ON_THREE = (("isolate", "step down", "kill"),)
 
 def test_every_wait_that_schedules_shorten_is_one_of_the_product() -> None:
     assert missing() == []
+
+
+def test_the_checker_uses_nothing_of_the_product() -> None:
+    loads = "import sys, faults.schedules.checker; print([each for each in sys.modules if each.startswith('kgents')])"
+    found = subprocess.run(
+        [sys.executable, "-c", loads],
+        env={"PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
 
 
 def test_a_mutant_breaks_each_guarantee_and_changes_a_line_of_the_product() -> None:

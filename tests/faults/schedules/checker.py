@@ -6,11 +6,13 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from faults.schedules.raw import STATE, Json, Reader, Stored, UnreadableError, key_of
-from faults.schedules.site import COLLECTORS, READERS, SERVICES, SOURCES
-from faults.schedules.truth import CANARY, Key, Truth
+from faults.schedules.names import CANARY, READERS, SERVICES, SOURCES, Key
+from faults.schedules.raw import STATE, Json, Reader, Stored, key_of
+
+if TYPE_CHECKING:  # it imports the servers and services of a site, and the product with them
+    from faults.schedules.truth import Truth
 
 EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 LOGS: Final = ("PULSE", "EVENT")
@@ -73,7 +75,7 @@ def token(name: str) -> str:
     )
 
 
-def state_faults(now: Snapshot, truth: Truth) -> Iterator[Fault]:
+def state_faults(now: Snapshot, truth: "Truth") -> Iterator[Fault]:
     """What is not as it must be when all is settled."""
     yield from _of_services(now)
     yield from _of_truth(now, truth)
@@ -96,7 +98,7 @@ def _of_services(now: Snapshot) -> Iterator[Fault]:
             yield Fault("G4" if instances else "G5", f"{service}: expected one instance in sync, found {instances}")
 
 
-def _of_truth(now: Snapshot, truth: Truth) -> Iterator[Fault]:
+def _of_truth(now: Snapshot, truth: "Truth") -> Iterator[Fault]:
     """Every source publishes what is there, all of it and nothing else."""
     present = truth.present
     for stream in ("ENTITY", "TOPOLOGY"):
@@ -196,7 +198,7 @@ def stale_sources(now: Snapshot) -> set[str]:
     }
 
 
-def history_faults(history: Mapping[str, list[Stored]], truth: Truth, touched: set[str]) -> Iterator[Fault]:
+def history_faults(history: Mapping[str, list[Stored]], truth: "Truth", touched: set[str]) -> Iterator[Fault]:
     """What no message may be.
 
     Args:
@@ -229,7 +231,7 @@ def _of_writer(each: Stored) -> Iterator[Fault]:
         yield Fault("G4", f"{each.stream}:{each.seq} {each.subject} does not name the sequence it replaces")
 
 
-def _of_removal(each: Stored, truth: Truth, touched: set[str]) -> Iterator[Fault]:
+def _of_removal(each: Stored, truth: "Truth", touched: set[str]) -> Iterator[Fault]:
     body = each.body
     if body is None or body.get("op") != "remove" or each.stream not in ("ENTITY", "TOPOLOGY"):
         return
@@ -274,6 +276,3 @@ def dead_letter_faults(now: Snapshot, poisoned: Mapping[str, str], *, may_be_for
 async def settled_seqs(reader: Reader) -> dict[str, int]:
     """How far each stream of derived state has come."""
     return {stream: await reader.last_seq(stream) for stream in ("ENTITY", "TOPOLOGY", "HEALTH", "ALERT")}
-
-
-__all__ = ["COLLECTORS", "Fault", "Snapshot", "UnreadableError", "history_faults", "state_faults"]

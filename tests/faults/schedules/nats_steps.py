@@ -4,10 +4,10 @@ import asyncio
 import json
 from typing import Final
 
+from faults.schedules.names import CANARY, CLUSTER
 from faults.schedules.raw import Json
 from faults.schedules.run import Run, attempt, changes
-from faults.schedules.site import CLUSTER, STORE_BYTES, copy_store
-from faults.schedules.truth import CANARY
+from faults.schedules.site import STORE_BYTES, copy_store
 
 FILL_BYTES: Final = 2**20 - 4096
 

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from faults.schedules.names import SERVICES
 from faults.schedules.raw import Reader, UnreadableError
-from faults.schedules.site import SERVICES, Site
+from faults.schedules.site import Site
 
 T = TypeVar("T")
 

@@ -24,10 +24,10 @@ from faults.schedules.checker import (
     settled_seqs,
     state_faults,
 )
+from faults.schedules.names import CANARY, SERVICES
 from faults.schedules.raw import STATE, STREAMS, Json, Reader, Stored, UnreadableError
 from faults.schedules.run import Run, changes
-from faults.schedules.site import SERVICES, Site
-from faults.schedules.truth import CANARY
+from faults.schedules.site import Site
 from support.waiting import MACHINE, eventually
 
 CONVERGE_S: Final = 45.0

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Final
 
 from faults.schedules.checker import Snapshot, stale_sources
+from faults.schedules.names import COLLECTORS, SOURCES
 from faults.schedules.raw import Reader, UnreadableError
 from faults.schedules.run import Run, attempt, changes
-from faults.schedules.site import COLLECTORS, SOURCES
 from support.waiting import MACHINE, eventually
 
 CLOCK_STEPS_S: Final = (-86_400, -3_600, -30, 30, 3_600, 86_400)

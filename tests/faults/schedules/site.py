@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from faults.schedules.names import CANARY, SERVICES
 from faults.schedules.raw import Json, Reader
-from faults.schedules.truth import CANARY, Truth
+from faults.schedules.truth import Truth
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.streams import StreamsConfig
@@ -25,12 +26,6 @@ from support.proxy import Proxy
 from support.service_process import ServiceProcess
 from support.streams import keep_all, provision_streams
 
-CLUSTER: Final = "test"
-COLLECTORS: Final = ("collector-k8s", "collector-nats", "collector-db")
-SERVICES: Final = (*COLLECTORS, "topology-builder", "health-scorer")
-SOURCES: Final = {"collector-k8s": "k8s", "collector-nats": "nats", "collector-db": "db"}
-READERS: Final = {"entity": "topology-builder", "topology": "health-scorer", "pulse": "health-scorer"}
-"""Signal → the service that reads it, and must report what it cannot read."""
 STORE_BYTES: Final = 64 * 2**20
 TESTS: Final = Path(__file__).parents[2]
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")

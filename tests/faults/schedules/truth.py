@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from faults.schedules.names import CANARY, Key
 from faults.schedules.raw import Json, Reader
 from support import kube_objects
 from support.kube_api import KubeApi
@@ -15,17 +16,12 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.redis_server import RedisServer
 
-CANARY = "kanarienvogel-7f3a"
-"""Planted in every secret of the observed systems: no published byte may contain it."""
 KIND_OF = {
     "pods": "pod", "deployments.apps": "deployment", "services": "service", "nodes": "node",
     "namespaces": "namespace",
 }  # fmt: skip
 NAMES = ("cart", "web", "pay", "mail", "stock", "rates", "ship", "login")
 MEMORY = {"cache": "database"}
-
-Key = tuple[str, str, str]
-"""Kind, namespace and name."""
 
 
 class Truth:
