@@ -7,6 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from kgents_shared.contract import subjects
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.subjects import (
     FIELDS,
@@ -40,6 +41,17 @@ def named(draw: st.DrawFn) -> tuple[str, dict[str, str]]:
     """A signal with a value for each of its fields."""
     signal = draw(signals)
     return signal, {field: draw(values) for field in FIELDS[signal]}
+
+
+# Subjects of an entity
+
+
+@given(signal=st.sampled_from([each for each in FIELDS if "name" in FIELDS[each]]), values=st.data())
+def test_an_entity_has_the_subject_that_its_fields_give(signal: str, values: st.DataObject) -> None:
+    names = {field: values.draw(tricky | texts) for field in FIELDS[signal]}
+    own = {field: names[field] for field in ("cluster", "kind", "namespace", "name")}
+    more = {field: value for field, value in names.items() if field not in own}
+    assert Ref(**own).subject(signal, **more) == build(signal, **names)
 
 
 # One token

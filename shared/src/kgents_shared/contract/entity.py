@@ -24,9 +24,8 @@ class Ref(msgspec.Struct, frozen=True, order=True, gc=False):
 
     def subject(self, signal: str, **more: str) -> str:
         """This entity's subject under a signal, e.g. `ref.subject("entity", source="k8s")`."""
-        return subjects.build(
-            signal, cluster=self.cluster, kind=self.kind, namespace=self.namespace, name=self.name, **more
-        )
+        before, after = subjects.around_name(signal, self.cluster, self.kind, self.namespace, **more)
+        return f"{before}{subjects.escape(self.name)}{after}"
 
     def __str__(self) -> str:
         """For people: `pod shop/cart-7f`. The cluster is left out: most readers have one."""

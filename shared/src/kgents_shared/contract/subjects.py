@@ -28,6 +28,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Signal → the fields that follow it in its subjects, in order."""
 
+REMEMBERED: Final = 4_096
+"""Signals, sources, kinds and namespaces whose part of a subject is remembered."""
 EMPTY: Final = "_"
 MAX_TOKEN_CHARS: Final = 120
 """A longer token is cut and ends in a hash; the server advises subjects under 256 characters in sixteen tokens."""
@@ -108,6 +110,14 @@ def build(signal: str, **values: str) -> str:
         missing = [field for field in fields if field not in values]
         raise ValueError(f"subject of {signal!r} needs {', '.join(fields)}; missing {', '.join(missing)}")
     return ".".join([ROOT, signal, *[escape(values[field]) for field in fields]])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def around_name(signal: str, cluster: str, kind: str, namespace: str, **more: str) -> tuple[str, str]:
+    """What comes before the name of an entity in its subjects, and what after: the same for many entities."""
+    tokens = build(signal, cluster=cluster, kind=kind, namespace=namespace, name="name", **more).split(".")
+    at = FIELDS[signal].index("name") + 2  # after `kgents` and the signal
+    return ".".join([*tokens[:at], ""]), "".join(f".{token}" for token in tokens[at + 1 :])
 
 
 def pattern(signal: str, **values: str) -> str:
