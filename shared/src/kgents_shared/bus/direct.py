@@ -35,6 +35,8 @@ REQUIRED_ATTRIBUTES: Final = ("_ps", "_subs", "_flush_queue", "_error_cb")
 
 _log = get_logger(__name__)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+_HEADERS_BEGIN: Final = b"NATS/1.0\r\n"
+_BLANKS: Final = " \t\n\r\x0b\x0c"  # what nats-py strips from the bytes of a value: Unicode has more
 _LAYOUTS: Final = {b"MSG": 4, b"HMSG": 5}
 """First word of a line before a message → its words; a reply subject is one more."""
 
@@ -53,6 +55,24 @@ def missing(client: Client) -> list[str]:
 def _is_plain(name: str) -> bool:
     """Whether the name of a header is certainly legal; nats-py judges the others."""
     return _HEADER_NAME.fullmatch(name) is not None
+
+
+def _plain_headers(block: bytes) -> dict[str, str] | None:
+    """The headers of a block without a status in which all is certainly legal; None where nats-py is to judge."""
+    if not block.startswith(_HEADERS_BEGIN):
+        return None
+    headers = {}
+    try:
+        lines = block[len(_HEADERS_BEGIN) :].decode().split("\r\n")
+    except UnicodeDecodeError:
+        return None
+    for line in lines:
+        if line:
+            name, colon, value = line.partition(":")
+            if not colon or not _is_plain(name):
+                return None
+            headers[name] = value.strip(_BLANKS)
+    return headers or None
 
 
 class DirectClient(Client):
@@ -110,7 +130,9 @@ class DirectClient(Client):
                 return
             route.number = number
             receiver = self._receivers[number] = route.receiver
-        decoded = None if headers is None else await self._process_headers(headers)
+        decoded = None
+        if headers is not None and (decoded := _plain_headers(headers)) is None:
+            decoded = await self._process_headers(headers)
         try:
             receiver(subject.decode(), reply.decode(), payload, decoded)
         except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
