@@ -57,6 +57,8 @@ class Desired(msgspec.Struct, Generic[T]):
     trace: dict[str, str]
     is_restored: bool = False
     """Whether it was published before, and lost: then it is published as it was."""
+    differs_from: Row[T] | None = None
+    """The row that it was compared with when it was put; None if it was not, since another message was on its way."""
 
     def against(self, row: Row[T] | None) -> T:
         """The message, as it may replace this row: a removal names the incarnation that is published, no other."""
@@ -258,7 +260,9 @@ class StateTable(StateView[T]):
         await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
         if (desired := self._desired.get(subject)) is None:
             return
-        if self._is_published(subject, desired):
+        row = self.rows.get(subject)
+        has_been_compared = row is not None and desired.differs_from is row
+        if not has_been_compared and self._is_published(subject, desired):
             del self._desired[subject]
             self._failures.pop(subject, None)
             return
@@ -266,7 +270,7 @@ class StateTable(StateView[T]):
         if dropped is not None and not desired.is_removal and self._same(dropped, desired.message):
             self._failures[subject] = self._limit
             return
-        message, payload = self._rendered(self.rows.get(subject), desired)
+        message, payload = self._rendered(row, desired)
         headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
         if desired.is_removal:
             headers[TTL] = f"{REMOVAL_TTL_S}s"
@@ -309,11 +313,13 @@ class StateTable(StateView[T]):
         return self._same(published, fitted(desired.message, self._limit_bytes))
 
     def _want(self, subject: str, desired: Desired[T]) -> None:
-        if not self.is_open(subject) and self._is_published(subject, desired):
-            self._desired.pop(subject, None)
-            self._failures.pop(subject, None)
-            self._note_settled()
-            return
+        if not self.is_open(subject):
+            if self._is_published(subject, desired):
+                self._desired.pop(subject, None)
+                self._failures.pop(subject, None)
+                self._note_settled()
+                return
+            desired.differs_from = self.rows.get(subject)
         self._desired[subject] = desired
         self._settled.clear()
         if self.backlog - len(self._failures) >= BACKLOG_MAX:
