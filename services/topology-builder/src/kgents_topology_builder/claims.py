@@ -47,6 +47,8 @@ class Claims:
         if name in self.ambiguous:
             return None
         first = claims[0][1]
+        if len(claims) == 1:  # nearly always
+            return (first,)
         return (first, *(next(((ref,) for _, ref in claims if ref != first), ())))
 
     def add(self, name: Name, claim: Claim) -> bool:

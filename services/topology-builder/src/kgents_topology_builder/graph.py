@@ -42,7 +42,7 @@ class Graph:
             return None
         by_source[entity.source] = entity
         if old is not None and _same_names(old, entity):  # most changes: a status, an attribute
-            return NO_NAMES
+            return self._rank(old, entity)
         if len(by_source) > 1:
             self.shared.add(entity.ref)
         # First what is added, then what is dropped: a name in both is never free in between.
@@ -110,6 +110,15 @@ class Graph:
                 return False
         return False
 
+    def _rank(self, old: Entity, new: Entity) -> Set[Name]:
+        """What moves when an entity of the same names has finished, or runs again."""
+        before, after = (is_finished(old), old.ref), (is_finished(new), new.ref)
+        if before == after:
+            return NO_NAMES
+        names = _claimed(new)
+        moved = {name for name in names if self._claims.add(name, after)}
+        return moved | {name for name in names if self._claims.discard(name, before)}
+
     def _add_names(self, entity: Entity) -> set[Name]:
         claim = (is_finished(entity), entity.ref)
         moved = {name for name in _claimed(entity) if self._claims.add(name, claim)}
@@ -132,12 +141,7 @@ class Graph:
 
 
 def _same_names(old: Entity, new: Entity) -> bool:
-    return (
-        old.connections == new.connections
-        and old.addresses == new.addresses
-        and old.aliases == new.aliases
-        and (is_finished(old) == is_finished(new) or not (new.addresses or new.aliases))
-    )
+    return old.connections == new.connections and old.addresses == new.addresses and old.aliases == new.aliases
 
 
 def _claimed(entity: Entity) -> set[Name]:
@@ -150,11 +154,7 @@ def _peers(entity: Entity) -> Iterator[Name]:
         yield from _names(connection, entity.ref.cluster)
 
 
-def _names(connection: Connection, cluster: str) -> Iterator[Name]:
+def _names(connection: Connection, cluster: str) -> list[Name]:
     """The names under which a peer may be found, the most exact first: `10.0.3.7:5432`, then `10.0.3.7`."""
     peer = connection.peer
-    if isinstance(peer, Ref):
-        yield peer
-        return
-    for name in candidates(peer):
-        yield cluster, name
+    return [peer] if isinstance(peer, Ref) else [(cluster, name) for name in candidates(peer)]

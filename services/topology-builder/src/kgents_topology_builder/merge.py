@@ -28,6 +28,8 @@ def by_priority(
 
     What a `stale` source reported last comes after all that is attested: it may be long over.
     """
+    if len(facts) == 1:
+        return list(facts.values())
     rank = {source: position for position, source in enumerate(priority)}
     ordered = sorted(facts, key=lambda source: (source in stale, rank.get(source, len(rank)), source))
     return [facts[source] for source in ordered]

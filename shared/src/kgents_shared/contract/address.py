@@ -7,12 +7,14 @@ neither a name nor an address (`container-id:4f…`, a path) is left as it is.
 """
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 PORT_MAX: Final = 65535
+REMEMBERED: Final = 16_384
+"""Peers whose names are remembered: many clients name the same few thousand services."""
 
 _NORMAL: Final = re.compile(r"[a-z0-9._-]*[a-z0-9_-](?::[1-9][0-9]{0,4})?")
 """Already in normal form, as nearly every name and IPv4 address is: no further work."""
@@ -64,12 +66,13 @@ def normalised(text: str) -> str:
     return host if port is None else join(host, port)
 
 
-def candidates(text: str) -> Iterator[str]:
+@lru_cache(maxsize=REMEMBERED)
+def candidates(text: str) -> tuple[str, ...]:
     """The names under which a peer may be found, the most exact first: `[fd00::7]:5432`, then `fd00::7`."""
     name = normalised(text)
-    yield name
     if ":" in name and (found := split(name)).port is not None:
-        yield found.host
+        return name, found.host
+    return (name,)
 
 
 def of_url(url: str, default_port: int | None = None) -> Address:
