@@ -31,6 +31,8 @@ CONTESTED: Final = "no source reports it"
 """Why an entity is gone that was contested for so long."""
 EXPIRIES_MAX: Final = 1_000
 """Entities whose expiry one call of `tick` checks."""
+SPREAD_MAX: Final = 64
+"""Entities that a change elsewhere touches and names that lead elsewhere, looked up for each entity that is merged."""
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class Reducer:
         self._started_ns = now_ns
         self._dirty: OrderedDict[Ref, _Cause] = OrderedDict()  # its oldest entry goes at no cost, unlike a dict's
         self._moved: OrderedDict[Name, int] = OrderedDict()  # names that lead elsewhere → since when
-        self._again: list[tuple[list[Ref], int]] = []  # what else is to be merged again, one by one → since when
+        self._again: list[tuple[list[Ref], _Cause]] = []  # who else is to be merged again, and why
         self._sources: dict[Observer, Source] = {}
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
         self._now_ns = now_ns
@@ -194,26 +196,28 @@ class Reducer:
         """
         self._begin()
         while self.is_dirty:
+            self._spread()
             if self._dirty:
                 ref, cause = self._dirty.popitem(last=False)
                 if not self._is_held(ref):
                     yield self._merged(ref, cause)
-            elif self._again:
-                yield from self._merged_again()
-            elif self._moved:
-                name, time_ns = self._moved.popitem(last=False)
-                self._again.append((self.graph.waiting(name), time_ns))
-            else:
+            elif self._dirty_sources and not (self._moved or self._again):
                 yield from self._source_message(*self._dirty_sources.popitem())
 
-    def _merged_again(self) -> Iterator[Merged]:
-        """The next of those that something else has touched."""
-        refs, time_ns = self._again[-1]
-        if refs:
-            if not self._is_held(ref := refs.pop()):
-                yield self._merged(ref, _Cause(time_ns))
-        else:
-            self._again.pop()
+    def _spread(self) -> None:
+        """Find out who else is to be merged, SPREAD_MAX at a time: a change of one entity may touch all of them."""
+        for _ in range(SPREAD_MAX):
+            if self._again:
+                refs, cause = self._again[-1]
+                if refs:
+                    self._dirty.setdefault(refs.pop(), cause)
+                else:
+                    self._again.pop()
+            elif self._moved:
+                name, time_ns = self._moved.popitem(last=False)
+                self._again.append((self.graph.waiting(name), _Cause(time_ns)))
+            else:
+                break
 
     def _is_held(self, ref: Ref) -> bool:
         """Whether an entity stays as it is published for now, though no source reports it."""
@@ -269,7 +273,8 @@ class Reducer:
             if source.merged_with != source.stale:
                 # Where another source reports the same entity, it may be the one to go by now, or no longer.
                 source.merged_with = source.stale
-                self._again.append(([ref for ref in self.graph.shared if ref.cluster == cluster], time_ns))
+                shared = [ref for ref in self.graph.shared if ref.cluster == cluster]
+                self._again.append((shared, _Cause(time_ns)))
 
     def _has(self, ref: Ref, source: str, part: str) -> bool:
         entity = self.graph.facts.get(ref, {}).get(source)
@@ -300,7 +305,7 @@ class Reducer:
     def _count(self, before: Entity | None, after: Entity | None, time_ns: int) -> None:
         """Count an entity of a source; what it does not attest may be found out, or cover more, or fewer of them."""
         either = after or before
-        if either is None:
+        if either is None or (before is not None and after is not None and _is_counted_as(before, after)):
             return
         observer = (either.ref.cluster, either.source)
         source = self._source(observer)
@@ -344,6 +349,11 @@ def _published_at(subject: str) -> str:
 def is_late(removal: Entity, known: Entity | TopologyEntity | None) -> bool:
     """Whether a removal names another incarnation than the one that it replaces."""
     return known is not None and bool(known.uid and removal.uid) and known.uid != removal.uid
+
+
+def _is_counted_as(old: Entity, new: Entity) -> bool:
+    """Whether a source counts one entity as the other; they are of the same ref and source."""
+    return old.part == new.part and (old.report_interval_s is None) == (new.report_interval_s is None)
 
 
 def removal(ref: Ref, uid: str, reason: str) -> TopologyEntity:
