@@ -7,11 +7,13 @@ import pytest
 
 from kgents_cli.commands.permissions import PROVISION, READER, of_login
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.bus.jetstream import account_info
+from kgents_shared.bus.provision import plan
 from kgents_shared.bus.pull import first_since
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig
+from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.past import history, state_at
@@ -28,6 +30,8 @@ async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Pa
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
         async with Bus(login(uses.url, "limited"), name="cli") as bus:
             await provision_streams(bus)
+            session = await bus.session()
+            await require_one_store_of(session, await plan(session, streams(StreamsConfig())))
             await provision_streams(bus, StreamsConfig(history=32, pulse_max_age_s=7_200))
         assert DENIED not in server.log.read_text()
         assert not [each for each in unused(permissions, uses) if "STREAM.UPDATE" not in each]

@@ -137,7 +137,8 @@ def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
     grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)
     grants.ask(requests.ACCOUNT, "whether there is JetStream")
     grants.ask(requests.NAMES, "whether another stream captures our subjects")
-    for stream in NAME_BY_SIGNAL.values():
+    for signal, stream in NAME_BY_SIGNAL.items():
+        grants.publish(requests.probe_of(signal), f"whether {stream} alone would store it; none does")
         grants.ask(requests.info_of(stream), f"whether {stream} is there, and how")
         grants.ask(requests.create_of(stream), f"create {stream}")
         grants.ask(requests.update_of(stream), f"update {stream}")

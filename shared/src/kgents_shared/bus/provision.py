@@ -156,9 +156,12 @@ async def require_streams(session: Session, streams: Sequence[Stream]) -> None:
     Raises:
         ProvisionError: streams are missing; the text names them.
     """
-    missing = [stream.name for stream in streams if await _find(session, stream.name) is None]
-    if missing:
+    found = {stream.name: await _find(session, stream.name) for stream in streams}
+    if missing := [name for name, info in found.items() if info is None]:
         raise ProvisionError(f"expected streams {', '.join(missing)}, found none of them; run `kgents provision`")
+    for name, info in found.items():
+        if info is not None and (copied := _copied(info)):
+            raise ProvisionError(f"{name}: {copied}")
 
 
 async def _require_jetstream(session: Session) -> None:
@@ -175,6 +178,8 @@ async def _step(session: Session, stream: Stream) -> Step:
         if rival := await _rival(session, stream):
             return Refuse(stream.name, rival)
         return Create(stream.name, {"name": stream.name, **wanted})
+    if copied := _copied(found):
+        return Refuse(stream.name, copied)
     changes = _changes(found.config, wanted)
     for change in changes:
         if reason := await _loss(session, stream.name, found, change):
@@ -182,6 +187,19 @@ async def _step(session: Session, stream: Stream) -> Step:
     if not changes:
         return Unchanged(stream.name)
     return Update(stream.name, changes, {**found.config, **{change.field: change.new for change in changes}})
+
+
+def _copied(found: StreamInfo) -> str:
+    """Why a stream is no stream of ours: it copies others, so it holds what no writer here stored. Mostly empty."""
+    origins = [each["name"] for each in (found.config.get("mirror"), *(found.config.get("sources") or ())) if each]
+    if not origins:
+        return ""
+    name = found.config["name"]
+    return (
+        f"expected a stream that only its own publishers fill, found a copy of {', '.join(origins)} (mirror or "
+        f"sources): messages would be stored twice; try: connect to where {origins[0]} is, or keep the copy under "
+        f"another name and `nats stream rm {name}`"
+    )
 
 
 def _replicas(session: Session, stream: Stream, found: StreamInfo | None) -> int:

@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from kgents_shared.contract.subjects import FIELDS, build
+
 ACCOUNT: Final = "INFO"
 """What JetStream is to our account."""
 
@@ -64,3 +66,8 @@ def past_of(stream: str) -> str:
 def purge_of(stream: str) -> str:
     """The removal of messages."""
     return f"STREAM.PURGE.{stream}"
+
+
+def probe_of(signal: str) -> str:
+    """The subject of a message that no stream stores: it asks which ones would. No request, but named here as well."""
+    return build(signal, **dict.fromkeys(FIELDS[signal], "provision"))

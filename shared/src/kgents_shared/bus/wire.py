@@ -46,9 +46,9 @@ class Wire(DirectClient):
     @property
     def cluster_size(self) -> int:
         """Servers of the cluster that accept clients, this one included: 1 outside a cluster, 0 if it does not say."""
-        if not self._server_info.get("cluster"):
-            return 1
-        return len(self._server_info.get("connect_urls") or ())
+        servers = len(self._server_info.get("connect_urls") or ())
+        # A single server that is a leaf node calls itself its cluster.
+        return servers if self._server_info.get("cluster", self.server_name) != self.server_name else servers or 1
 
     @property
     def has_dead_task(self) -> bool:

@@ -11,9 +11,12 @@ from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
+from kgents_shared.bus.elsewhere import require_one_store
 from kgents_shared.bus.provision import require_streams
+from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.section import Section
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.heartbeat import beat
 from kgents_shared.runtime.service import Context
 
@@ -157,11 +160,15 @@ async def first_to_end(*calls: Coroutine[Any, Any, None]) -> None:
 
 
 async def until_provisioned(context: Context[C]) -> None:
-    """Return when every stream is there."""
+    """Return when every stream is there, and stores what only this JetStream stores."""
+    beats = subjects.build(
+        "meta", cluster=context.cluster, service=context.service.name, instance=context.common.instance
+    )
     while True:
         session = await context.bus.session()
         try:
             await require_streams(session, context.service.streams(context.common.streams))
+            await require_one_store(session, NAME_BY_SIGNAL["meta"], beats)
         except BusError as error:
             context.status.set("starting", str(error))
             _log.warning("waiting_for_streams", why=str(error), retry_in_s=RETRY_FIRST_S)

@@ -9,6 +9,7 @@ from kgents_cli.connection import connected
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say, say_record
 from kgents_shared.bus import provision
+from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.bus.provision import Change, Plan, Step, Update
 from kgents_shared.contract.streams import streams
 from kgents_shared.runtime.config import CommonConfig
@@ -34,6 +35,7 @@ async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> N
         session = await bus.session()
         plan = await provision.plan(session, streams(common.streams))
         _show(plan, as_json=as_json)
+        await require_one_store_of(session, plan)
         if not dry_run:
             await provision.apply(session, plan)
 

@@ -23,6 +23,7 @@ from kgents_cli.relay import relay
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.contract.streams import StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.layers import FILE_VARIABLE
@@ -86,7 +87,7 @@ async def _up(plan: Plan, common: CommonConfig) -> None:
             if server is not None:
                 common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
             async with connected(common, log_level="warning") as bus:
-                changes = await _provision(bus, common.streams)
+                changes = await _provision(bus, common.streams, is_own=server is not None)
                 if plan.as_json:
                     for line in _address_lines(server) if server is not None and not server.has_default_port else ():
                         note(line)
@@ -105,10 +106,12 @@ async def _server(plan: Plan, directory: Path, group: int) -> AsyncIterator[Embe
         yield server
 
 
-async def _provision(bus: Bus, config: StreamsConfig) -> int:
+async def _provision(bus: Bus, config: StreamsConfig, *, is_own: bool) -> int:
     """Create or update the streams; returns how many of them."""
     session = await bus.session()
     plan = await provision.plan(session, streams(config))
+    if not is_own:
+        await require_one_store_of(session, plan)
     await provision.apply(session, plan)
     return sum(not isinstance(step, provision.Unchanged) for step in plan.steps)
 
