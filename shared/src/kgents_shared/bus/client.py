@@ -24,7 +24,8 @@ from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 PING_INTERVAL_S: Final = 10.0
 """Seconds between pings. Two missed in a row end a session whose server is stuck."""
 BACKOFF_FIRST_S: Final = 0.1
-BACKOFF_MAX_S: Final = 5.0
+BACKOFF_MAX_S: Final = 1.0
+"""All urls are tried once a second while none answers."""
 LOGIN_S: Final = 1.0
 """A session that ends sooner was most likely rejected by the server."""
 ABORTED_S: Final = 0.2
@@ -77,6 +78,11 @@ class Bus:
     def last_error(self) -> str:
         """Why there is no session now, for each url that was tried; empty while there is one."""
         return "; ".join(f"{url}: {words_of(error)}" for url, error in self._failures.items())
+
+    @property
+    def denials(self) -> list[str]:
+        """What the server does not permit this login, as far as that was tried on this session; mostly empty."""
+        return self._session.denials if self._session is not None else []
 
     async def session(self, *, timeout_s: float | None = None) -> Session:
         """The current session; waits for one, without a limit by default.

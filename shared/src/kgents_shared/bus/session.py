@@ -23,6 +23,9 @@ Handler = Callable[[Msg], Awaitable[None]]
 
 REFUSALS_MAX: Final = 100
 """Refused subjects that are remembered for the sake of error texts."""
+DENIED_S: Final = 75.0
+"""How long a refusal counts that does not come again: what is refused is tried again, the rarest with each audit."""
+_SUBSCRIPTION: Final = "for subscription"
 HEADERS_MAX_BYTES: Final = 4096
 """More than any headers of ours: a payload that leaves so much below max_payload needs no exact count."""
 
@@ -56,12 +59,21 @@ class Session:
         self.lost = asyncio.Event()
         self.on_end: set[Callable[[], None]] = set()
         """Called when the session ends, to wake tasks that wait for something else."""
-        self._refusals: dict[str, None] = {}  # as the server put it, newest last
+        self._refusals: dict[str, float] = {}  # as the server put it → when, newest last
 
     @property
     def refusal(self) -> str:
         """The server's last error on a missing permission; it comes apart from the request that it refuses."""
         return next(reversed(self._refusals), "")
+
+    @property
+    def denials(self) -> list[str]:
+        """What the server does not permit now, as far as that was tried; mostly empty.
+
+        What is published or requested is tried again or no longer needed, a subscription is made once.
+        """
+        since_s = asyncio.get_running_loop().time() - DENIED_S
+        return [each for each, at_s in self._refusals.items() if at_s > since_s or _SUBSCRIPTION in each.lower()]
 
     def refusal_of(self, *subjects: str) -> str:
         """The server's error on one of these subjects, as the end of a sentence; mostly empty."""
@@ -72,7 +84,7 @@ class Session:
     def note_refusal(self, text: str) -> None:
         """The server refuses a subject."""
         self._refusals.pop(text, None)
-        self._refusals[text] = None
+        self._refusals[text] = asyncio.get_running_loop().time()
         if len(self._refusals) > REFUSALS_MAX:
             del self._refusals[next(iter(self._refusals))]
 
@@ -106,6 +118,8 @@ class Session:
 
         nats-py's own limits are off: what we subscribe to is bounded by what we asked for (pulls, acks, requests).
         """
+        for refused in [each for each in self._refusals if f'"{subject.lower()}"' in each.lower()]:
+            del self._refusals[refused]  # the server refuses it again, or no more
         subscription = await self._guard(
             self._client.subscribe(subject, cb=handler, pending_msgs_limit=-1, pending_bytes_limit=-1)
         )

@@ -27,7 +27,9 @@ from kgents_shared.contract.meta import (
     Heartbeat,
     Share,
 )
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
+from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.runtime.stall import StallMeter
 
 REASON_CHARS: Final = 2_000
@@ -72,6 +74,8 @@ class Status:
         self._streams: list[str] = []
         self.stalls: StallMeter | None = None
         """Of the process."""
+        self.denials: Callable[[], list[str]] = list
+        """What the server does not permit our login, as far as that was tried."""
         self._log = log
         self._dead_letters = dead_letters
         self._cost = _CostMeter()
@@ -150,11 +154,14 @@ class Status:
         log_failures = self._log.failures
         described = [f"{name}: {why}" for name, why in (*failures.items(), *log_failures.items())]
         failure = described[0] if described else ""
-        unread = [*self.unread, *of_subjects(failures)]
+        denial = self._denial([*self._tables, *({"pulse"} & log_failures.keys())])
+        unread = [*self.unread, *of_subjects(failures), *self._unreported(denial)]
         if "pulse" in log_failures:  # what is published of an entity then hides how it is now
             unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
-        state = "degraded" if (failures or "pulse" in log_failures) and self.state == "in_sync" else self.state
-        reason = "; ".join(filter(None, (self.reason, failure, self._cut(), self._buffer_fault())))[:REASON_CHARS]
+        is_degraded = bool(failures or denial or "pulse" in log_failures)
+        state = "degraded" if is_degraded and self.state == "in_sync" else self.state
+        faults = (self.reason, failure, denial, self._cut(), self._buffer_fault())
+        reason = "; ".join(filter(None, faults))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,
@@ -178,9 +185,18 @@ class Status:
             publishes=self._filters,
             consumes=self._streams,
             cost=self._cost.read(monotonic_s, self.stalls),
-            unread=bounded(unread) if failures or log_failures else list(self.unread),
+            unread=bounded(unread) if failure or denial else list(self.unread),
             share=self._share,
         )
+
+    def _denial(self, signals: Iterable[str]) -> str:
+        """What is not permitted, beside messages of signals of which is known what could not be stored."""
+        known = tuple(f'"{ROOT}.{signal}.' for signal in signals)
+        return next((each for each in self.denials() if not any(begin in each.lower() for begin in known)), "")
+
+    def _unreported(self, denial: str) -> list[Unread]:
+        """The source itself: its entities are attested, but what else it reports is not complete."""
+        return [Unread(kind=SOURCE, name=self._source, reason=denial)] if denial and self._source else []
 
     def _cut(self) -> str:
         """What is published in part, as a sentence; mostly empty."""

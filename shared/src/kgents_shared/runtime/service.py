@@ -114,6 +114,7 @@ class Context(Generic[C]):
             log=self.log,
             dead_letters=self.dead_letters,
         )
+        self.status.denials = lambda: self.bus.denials
 
     def now_ns(self) -> int:
         """The wall clock in Unix nanoseconds, as JetStream counts."""
