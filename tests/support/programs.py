@@ -28,6 +28,7 @@ CACHE: Final = (
 DEBIAN: Final = {
     "/bin/busybox": "busybox-static",
     "dockerd": "docker.io",
+    "faketime": "faketime",
     "fish": "fish",
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",

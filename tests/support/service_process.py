@@ -3,8 +3,12 @@
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from support.process import OwnProcess, spawn
+
+FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+"""From Debian's package faketime: gives a process a wall clock of its own."""
 
 
 class ServiceProcess(OwnProcess):
@@ -18,9 +22,11 @@ class ServiceProcess(OwnProcess):
         *,
         instance: str = "one",
         config: Path | None = None,
+        own_clock: bool = False,
         **settings: str,
     ) -> None:
         self.log = directory / f"{service}.{instance}.log"
+        self._offset = directory / f"{service}.{instance}.clock"
         self._arguments = ["run", service, *(["--config", str(config)] if config else [])]
         self._environment = {
             **os.environ,
@@ -31,6 +37,14 @@ class ServiceProcess(OwnProcess):
             "KGENTS__LOG__LEVEL": "debug",
             **{f"KGENTS__{name.upper()}": value for name, value in settings.items()},
         }
+        if own_clock:
+            self.step_clock(0)
+            self._environment |= {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(self._offset),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
 
     async def __aenter__(self) -> "ServiceProcess":
         self.start()
@@ -47,3 +61,7 @@ class ServiceProcess(OwnProcess):
                 stdout=log,
                 stderr=log,
             )
+
+    def step_clock(self, by_s: int) -> None:
+        """From within a second on its wall clock is off by so much; its monotonic clock is not. Needs `own_clock`."""
+        self._offset.write_text(f"{by_s:+d}\n")

@@ -23,12 +23,11 @@ from support.nats_cluster import NatsCluster
 from support.nats_server import NatsServer
 from support.process import spawn
 from support.proxy import Proxy
-from support.service_process import ServiceProcess
+from support.service_process import FAKETIME, ServiceProcess
 from support.streams import keep_all, provision_streams
 
 STORE_BYTES: Final = 64 * 2**20
 TESTS: Final = Path(__file__).parents[2]
-FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 class Service(ServiceProcess):
@@ -48,25 +47,17 @@ class Service(ServiceProcess):
         config = directory / f"{name}.{instance}.json"
         common = {"nats": {"connect_timeout_s": 2.0, "request_timeout_s": 2.0}}
         config.write_text(json.dumps(common | ({name: section} if section else {})))
-        super().__init__(name, ",".join(each.url for each in links), directory, instance=instance, config=config)
+        urls = ",".join(each.url for each in links)
+        super().__init__(name, urls, directory, instance=instance, config=config, own_clock=own_clock)
         self.name = name
         self.instance = instance
         self.links = links
         self.is_paused = False
         self.own_clock = own_clock
         self.data = directory / instance
-        self._offset = directory / f"{name}.{instance}.clock"
         self._environment["KGENTS__LOG__LEVEL"] = "info"
         inherited = os.environ.get("PYTHONPATH", "")
         self._environment["PYTHONPATH"] = os.pathsep.join([*map(str, [*overlay, TESTS]), inherited])
-        if own_clock:
-            self.step_clock(0)
-            self._environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
 
     @property
     def resident_bytes(self) -> int:
@@ -89,10 +80,6 @@ class Service(ServiceProcess):
     def resume(self) -> None:
         self.is_paused = False
         super().resume()
-
-    def step_clock(self, by_s: int) -> None:
-        """From within a second on its wall clock is off by so much; its monotonic clock is not."""
-        self._offset.write_text(f"{by_s:+d}\n")
 
 
 class Site:

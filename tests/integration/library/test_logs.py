@@ -8,6 +8,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.codec import encode
 from support.build import NOW, make_ref
 from support.iterated import reading
+from support.nats_server import NatsServer
 from support.state import make_event, make_health, make_topology, publish, remake
 from support.waiting import eventually, pause
 
@@ -100,4 +101,24 @@ async def test_a_log_that_was_made_again_is_a_reset(bus: Bus, client: kgents.Cli
         await eventually(lambda: len(second) == 2)
 
     assert numbers(second) == ["a: BackOff 2", "a: BackOff 3"]
+    assert again.resets == 1
+
+
+async def test_a_log_that_went_back_meanwhile_is_a_reset(
+    bus: Bus, server: NatsServer, client: kgents.Client, tmp_path: Path
+) -> None:
+    """Also where it has counted on past what was read of it."""
+    file = tmp_path / "position"
+    await publish(bus, make_event("a", number=1))
+    await server.copy_store()
+    await publish(bus, make_event("a", number=2))
+    async with reading(client.events(since=HOUR, position_file=file)) as first:
+        await eventually(lambda: len(first) == 2)
+        await pause(0.2)
+    await server.go_back()
+    await publish(bus, make_event("a", number=3), make_event("a", number=4))
+    again = client.events(since=HOUR, position_file=file)
+    async with reading(again) as second:
+        await eventually(lambda: {"a: BackOff 3", "a: BackOff 4"} <= {*numbers(second)})
+
     assert again.resets == 1

@@ -2,17 +2,21 @@
 
 import pytest
 
+from kgents_shared.bus import losses, state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.continuity import TAIL_MAX
-from kgents_shared.contract.codec import encode
+from kgents_shared.bus.publish import Publisher
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
 from support.build import make_entity, make_removal, subject_of
-from support.following import Follower
+from support.following import FILTERS, Follower
 from support.nats_server import NatsServer
+from support.proxy import Proxy
 from support.running import running
-from support.waiting import eventually
+from support.waiting import eventually, within
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -138,3 +142,41 @@ async def test_a_position_without_known_messages_resumes(bus: Bus) -> None:
         await second.until_caught_up()
 
     assert second.received == [("c", "running")]
+
+
+async def test_a_writer_publishes_again_what_the_restored_stream_lacks(
+    bus: Bus, server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another writer of the stream has counted on past all that was lost, before this one is back."""
+    monkeypatch.setattr(losses, "INTERVAL_S", 0.1)
+    monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
+    kept, changed = make_entity("kept"), make_entity("changed")
+    failed, added = make_entity("changed", status="failed"), make_entity("added")
+    async with Proxy(server.port) as proxy, Bus(NatsConfig(url=proxy.url), name="behind") as behind:
+        publisher = Publisher(behind)
+        table = StateTable(behind, ENTITY, "KGENTS_ENTITY", FILTERS, publisher=publisher)
+        await table.load()
+        async with running(publisher.run(), table.run()):
+            await put(table, kept, changed)
+            await server.copy_store()
+            await put(table, failed, added)
+
+            proxy.stall()
+            await server.go_back()
+            await write(bus, *(make_entity(f"other{number}", source="docker") for number in range(20)))
+            proxy.cut()
+            proxy.flow()
+
+            follower = Follower(bus)
+            async with running(follower.run()):
+                await follower.until_caught_up()
+                assert held(follower)["changed"] == "running"
+                await eventually(lambda: held(follower).get("added") == "running")
+                await eventually(lambda: held(follower)["changed"] == "failed")
+
+
+async def put(table: StateTable[Entity], *entities: Entity) -> None:
+    for entity in entities:
+        table.put(subject_of(entity), entity)
+    async with within(20):
+        await table.flush()

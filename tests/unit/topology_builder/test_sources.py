@@ -256,6 +256,14 @@ def test_a_heartbeat_that_the_builder_reads_after_a_restart_goes_on(built: Built
     assert again.stale == {"db"}
 
 
+def test_a_source_whose_clock_is_ahead_is_unread_since_its_heartbeat_was_stored(built: Built) -> None:
+    ahead = NOW + timedelta(hours=1)
+    built.beat(Unread(name="db", since=ahead, reason="hangs"), at_s=1)
+    built.beat(Unread(name="db", since=ahead, reason="hangs"), at_s=6)
+    built.pass_to(16)
+    assert [each.since for each in built.source.unread] == [NOW + timedelta(seconds=1)]
+
+
 def test_a_heartbeat_too_old_is_none_though_the_server_has_not_dropped_it(built: Built) -> None:
     """As a server that cannot write: the heartbeat stays in the stream, also for a builder that starts."""
     built.beat(at_s=1)

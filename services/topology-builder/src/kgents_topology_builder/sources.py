@@ -66,7 +66,8 @@ class Source:
 
     def beat(self, instance: str, heartbeat: Heartbeat, time_ns: int) -> None:
         """An instance reports what it attests."""
-        unattested = bounded(heartbeat.unattested)
+        at = _time(time_ns)  # its host's clock may be ahead
+        unattested = [structs.replace(each, since=min(each.since or at, at)) for each in bounded(heartbeat.unattested)]
         attests = not any(each.is_everything for each in unattested)
         is_starting = heartbeat.state in ("starting", "syncing")
         self._beats[instance] = _Beat(unattested, (attests, heartbeat.started_at, instance), is_starting, time_ns)
@@ -153,7 +154,7 @@ class Source:
             return [Unread(since=since, reason=NO_HEARTBEAT)]
         if newest.is_starting and self.is_empty and not self.is_published:  # its first start: nothing is outdated
             return []
-        return [each if each.since else structs.replace(each, since=_time(time_ns)) for each in newest.unattested]
+        return newest.unattested
 
 
 def message(cluster: str, name: str, source: Source, entities: int, *, time_ns: int) -> TopologyEntity:
