@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from kgents_shared.bus import losses
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.consume import Position
+from kgents_shared.bus.jetstream import purge_before
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusTimeoutError, ConfigError
 from kgents_shared.view.entity import EntityView
@@ -388,3 +390,23 @@ async def test_a_snapshot_that_cannot_be_read_in_time_is_an_error(bus: Bus, serv
             await snapshot(bus, select(), timeout_s=0.5)
     finally:
         server.resume()
+
+
+async def test_what_the_stream_lost_is_removed_unless_it_is_published_again(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "INTERVAL_S", 0.1)
+    monkeypatch.setattr(losses, "COMPARED_EVERY", 1)
+    monkeypatch.setattr(losses, "COMPARED_SOONER", 1)
+    await publish(bus, *(make_topology(name) for name in ("gone", "back", "kept")), make_health("gone"))
+    reader = Reader(bus)
+    async with running(reader.run()):
+        await reader.until_complete()
+        session = await bus.session()
+        for name in ("gone", "back"):
+            await purge_before(session, "KGENTS_TOPOLOGY", make_ref(name).subject("topology"), 10_000)
+        await publish(bus, make_topology("back"))
+        await reader.until(lambda: make_ref("gone") not in reader.entities)
+
+        assert set(reader.entities) == {make_ref("back"), make_ref("kept")}
+        assert [each.after for each in reader.changes if each.is_gone] == [None]

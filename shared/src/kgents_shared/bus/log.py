@@ -225,8 +225,9 @@ class LogPublisher:
                     self.duplicates += duplicate
                     self.failures.pop(signals[id_], None)
                     done.append(id_)
-                case Refused(code=code) if code == TOO_LARGE_CODE:
+                case Refused(code=code, text=text) if code == TOO_LARGE_CODE:
                     self.refused += 1
+                    self.failures[signals[id_]] = text
                     done.append(id_)
                 case Refused(text=text):
                     self.refused += 1

@@ -111,6 +111,10 @@ class Fold:
         if self._tests[signal](row.subject):
             self._put(signal, key, check, row.payload)
 
+    def subjects(self, signal: str) -> list[str]:
+        """Every subject of a signal with a message."""
+        return [row.subject for row in self.rows(signal)]
+
     def silence(self, silent: Scopes) -> None:
         """Take note of what the services that write topology and health do not keep up to date; see `reattested`."""
         self._next_attestation = self._next_attestation.with_silent(silent)

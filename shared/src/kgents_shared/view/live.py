@@ -10,6 +10,7 @@ by comparison, and what vanished is reported as removed. What its writers do not
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -17,10 +18,11 @@ import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
-from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.delivery import MARKER, Delivery
 from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.view.absence import Absence
 from kgents_shared.view.entity import STATE, EntityView, subject_of
 from kgents_shared.view.fold import SOURCES, EntityChange, Fold, Row, is_gone
 from kgents_shared.view.liveness import Liveness
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 30.0
 """Seconds for a whole snapshot; one of a hundred thousand entities takes about three."""
+ABSENT: Final = " absent"
+"""Behind a signal: what its stream has lost."""
 WRITERS: Final = "writers"
 """The state of the services that write the streams; like a signal."""
 CHUNK: Final = 500
@@ -76,13 +80,18 @@ class Live:
         self._unread = {*self.fold.feeds, *([WRITERS] if self._liveness.services else [])}
         """Signals whose snapshot is not complete."""
         self._resetting: set[str] = set()
+        self._absences = {
+            feed: Absence(bus, NAME_BY_SIGNAL[signal], filters, partial(self.fold.subjects, feed))
+            for feed, signal, filters in self._feeds()
+        }
 
     async def updates(self) -> AsyncGenerator[Update, None]:
         """The snapshot, then every change; never ends. An update counts as handled when the next one is asked for."""
         positions = await self._restored()
         is_snapshot = not positions
         async with aclosing(merged(self._sources(positions))) as batches:
-            async for signal, batch in batches:
+            async for name, found_batch in batches:
+                signal, batch = self._without_absent(name, found_batch)
                 if batch.position is not None:
                     positions[signal] = batch.position
                 self._note_reset(signal, batch)
@@ -112,7 +121,8 @@ class Live:
             feed: follow(self._bus, NAME_BY_SIGNAL[signal], filters, position=positions.get(feed))
             for feed, signal, filters in self._feeds()
         }
-        return streams | ({WRITERS: self._ticks()} if self._liveness.services else {})
+        absent = {f"{feed}{ABSENT}": self._absent(each) for feed, each in self._absences.items()}
+        return streams | absent | ({WRITERS: self._ticks()} if self._liveness.services else {})
 
     async def _ticks(self) -> AsyncGenerator[Batch, None]:
         """A batch without a message whenever the state of the writers may have changed."""
@@ -121,6 +131,24 @@ class Live:
             async for _ in ticks:
                 yield Batch([], caught_up=is_first)
                 is_first = False
+
+    async def _absent(self, absence: Absence) -> AsyncGenerator[Batch, None]:
+        async with aclosing(absence.found()) as found:
+            async for subjects in found:
+                yield Batch([_vanished(each) for each in subjects])
+
+    def _without_absent(self, name: str, batch: Batch) -> tuple[str, Batch]:
+        """The signal of a batch, and the batch without what was read since it was found to be absent."""
+        signal = name.removesuffix(ABSENT)
+        if (absence := self._absences.get(signal)) is None:
+            return signal, batch
+        if signal == name:
+            for each in batch.deliveries:
+                absence.note(each.subject)
+            return signal, batch
+        gone = set(absence.confirm(each.subject for each in batch.deliveries))
+        kept = [] if signal in self._unread else [each for each in batch.deliveries if each.subject in gone]
+        return signal, Batch(kept)
 
     def _feeds(self) -> Iterator[tuple[str, str, list[str]]]:
         for feed in self.fold.feeds:
@@ -239,6 +267,10 @@ def row_of(each: Delivery) -> Row:
     if is_gone(each.payload):
         return Row(each.subject, None, each.payload, each.seq, each.time_ns)
     return Row(each.subject, each.payload, None, each.seq, each.time_ns)
+
+
+def _vanished(subject: str) -> Delivery:
+    return Delivery(subject, b"", {MARKER: "absent"}, 0, 0, 0, 0, "")
 
 
 def _writers_of(signals: Collection[str]) -> list[str]:
