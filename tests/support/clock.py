@@ -27,6 +27,23 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
+class HurriedClock(SystemClock):
+    """Time passes so many times faster."""
+
+    def __init__(self, times: float) -> None:
+        self._times = times
+        self._start, self._start_s = super().now(), super().monotonic_s()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic_s() - self._start_s)
+
+    def monotonic_s(self) -> float:
+        return self._start_s + (super().monotonic_s() - self._start_s) * self._times
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / self._times)
+
+
 class ShiftedClock(SystemClock):
     """A machine whose wall clock was set."""
 

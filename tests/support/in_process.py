@@ -13,6 +13,7 @@ from kgents_shared.bus import lease
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.outbox import Outbox
+from kgents_shared.runtime.clock import Clock
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
 from kgents_shared.runtime.service import Context, Service
@@ -29,7 +30,9 @@ def lasting_leases() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def run_in_process(service: Service[Any], config: Any, bus: Bus, directory: Path) -> AsyncIterator[Context[Any]]:
+async def run_in_process(
+    service: Service[Any], config: Any, bus: Bus, directory: Path, *, clock: Clock | None = None
+) -> AsyncIterator[Context[Any]]:
     """Run a service on a bus until the block ends; it has acquired its lease when the block begins.
 
     A service that fails ends the block at once, with its error.
@@ -38,7 +41,8 @@ async def run_in_process(service: Service[Any], config: Any, bus: Bus, directory
     with Outbox(directory / f"{service.name}.outbox") as outbox:
         common = CommonConfig(cluster="test", instance="one", nats=NatsConfig())
         context = Context(service, common, config, bus, telemetry, outbox)
-        async with running(context.publisher.run()):
+        context.clock = clock or context.clock
+        async with running(context.publisher.run()), running(context.log.run()):
             with lasting_leases():
                 await context.lease.acquire()
                 async with asyncio.TaskGroup() as tasks:
