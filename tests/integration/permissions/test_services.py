@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from kgents_cli.commands.permissions import of_login
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message, stream_info, update_stream
+from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.permissions import Permissions
+from kgents_shared.bus.publish import MESSAGE_ID
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import TopologyEntity
@@ -225,6 +228,8 @@ async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp
         await provision_streams(admin)
         uses = await stack.enter_async_context(Uses(server.port))
         settings, happen = await stack.enter_async_context(WORLDS[service](tmp_path, server, admin))
+        if service.startswith("collector-"):
+            await leave_unconfirmed(admin, tmp_path / "one", service)
         process = Running(service, uses.url, tmp_path / "one", user="limited", cluster=CLUSTER, **settings)
         stack.callback(process.kill)
         await eventually(lambda: is_in_sync(admin, service), within_s=60)
@@ -240,6 +245,20 @@ async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp
     assert DENIED not in server.log.read_text()
     assert beat is not None
     assert (beat.state, beat.reason) == ("in_sync", "")
+
+
+async def leave_unconfirmed(bus: Bus, directory: Path, service: str) -> None:
+    """What a process leaves on disk that ended before the last of its samples and events got an ack."""
+    source = service.removeprefix("collector-")
+    event = structs.replace(make_event(), source=source)
+    messages = [
+        Message(number, event.ref.subject(signal, source=source), {MESSAGE_ID: f"last:{number}"}, encode(event))
+        for number, signal in enumerate(("pulse", "event"), start=1)
+    ]
+    for each in messages:
+        await (await bus.session()).request(each.subject, each.payload, headers=each.headers)
+    with Outbox(directory / f"{service}.{CLUSTER}.outbox") as outbox:
+        outbox.append(messages, {"KGENTS_PULSE": 0, "KGENTS_EVENT": 0})
 
 
 async def is_in_sync(bus: Bus, service: str) -> bool:

@@ -24,7 +24,7 @@ from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime.collector import Collector
-from kgents_shared.runtime.service import COLLECTED, Access, Context, Service
+from kgents_shared.runtime.service import Context, Service
 
 SELECTED: Final = frozenset(
     {"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses"}
@@ -273,6 +273,4 @@ class _Sink:
         return self._cluster.truncation.has_room_again(self._kind, self._namespace, shown)
 
 
-SERVICE = Service(
-    name="collector-k8s", config=Config, run=run, source=SOURCE, access=Access(COLLECTED, rereads=("event",))
-)
+SERVICE = Service(name="collector-k8s", config=Config, run=run, source=SOURCE)

@@ -51,8 +51,6 @@ class Access(msgspec.Struct, frozen=True):
     """Of these: the signals whose lost messages it notices."""
     keeps_time: bool = False
     """Whether it goes by the server's clock, read from these streams."""
-    rereads: tuple[str, ...] = ()
-    """Logs that it writes and reads back."""
     requests: tuple[str, ...] = ()
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
@@ -227,8 +225,6 @@ class Service(Generic[C]):
             grants.watch(signal, signal_filters(signal, clusters))
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))
-        for signal in self.access.rereads:
-            grants.read(signal, self.written(signal, clusters))
         for subject in self.access.requests:
             grants.publish(subject, "ask the server")
         for subject in self.access.subscribes:
