@@ -237,6 +237,26 @@ async def test_a_renewal_whose_ack_was_lost_is_found_again(provisioned: Bus, con
             await stays(lambda: first.is_valid and not holding.done(), for_s=4)
 
 
+async def test_a_lease_that_is_gone_from_the_stream_is_noticed_and_taken_again(
+    provisioned: Bus, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with instance(connect, "one") as one:
+        await one.acquire()
+        async with running(one.hold()):
+            session = await provisioned.session()
+            rolled_up = "kgents.meta.other.collector-nats.one"
+            await session.request(rolled_up, b"{}", headers={"Nats-Rollup": "all"})  # empties the whole stream
+            assert await last_message(session, "KGENTS_META", SUBJECT) is None
+            await eventually(lambda: "messages_lost" in caplog.text)
+
+            async def is_back() -> bool:
+                return await last_message(session, "KGENTS_META", SUBJECT) is not None
+
+            await eventually(is_back)
+            assert one.is_valid
+            assert (await current(provisioned)).holder == one.holder
+
+
 async def test_what_is_no_lease_does_not_keep_everybody_out(provisioned: Bus, connect: Connect) -> None:
     await (await provisioned.session()).request(SUBJECT, b"not a lease")
     async with instance(connect, "a") as first:

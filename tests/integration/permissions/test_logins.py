@@ -3,16 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kgents_cli.commands.permissions import PROVISION, READER, of_login
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.elsewhere import require_one_store_of
-from kgents_shared.bus.jetstream import account_info
+from kgents_shared.bus.jetstream import account_info, last_message
 from kgents_shared.bus.provision import plan
 from kgents_shared.bus.pull import first_since
 from kgents_shared.contract import subjects
-from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.errors import BusError, BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.live import snapshot
@@ -68,3 +69,33 @@ async def test_a_reader_of_one_cluster_reads_no_other(tmp_path: Path) -> None:
                 with pytest.raises(BusError):
                     await snapshot(bus, select(**wanted), timeout_s=1)
         assert DENIED in server.log.read_text()
+
+
+OTHERS = ("kgents.entity.other.nats.pod.a.b", "kgents.entity.test.k8s.pod.a.b", "kgents.topology.test.pod.a.b")
+OWN = "kgents.entity.test.nats.pod.a.b"
+
+
+async def test_a_collector_harms_no_other(tmp_path: Path) -> None:
+    permissions = of_login("collector-nats", CommonConfig(), ["test"])
+    async with server_of(tmp_path, permitted(permissions)) as server:
+        async with Bus(login(server.url, "admin"), name="admin") as admin:
+            await provision_streams(admin)
+            for subject in (*OTHERS, OWN):
+                await (await admin.session()).request(subject, b"{}")
+        quick = msgspec.structs.replace(login(server.url, "limited"), request_timeout_s=0.5)
+        async with Bus(quick, name="collector-nats", cluster="test") as bus:
+            session = await bus.session()
+            rolled_up = await session.request(OWN, b"{}", headers={"Nats-Rollup": "all"})
+            assert b"rollup not permitted" in rolled_up.data
+            refused = [
+                *(session.request(subject, b"{}") for subject in OTHERS),
+                *(last_message(session, "KGENTS_ENTITY", subject) for subject in OTHERS[:2]),
+                *(session.api(f"STREAM.{verb}.KGENTS_TOPOLOGY", {}, msgspec.Raw) for verb in HARMFUL),
+            ]
+            for each in refused:
+                with pytest.raises(BusTimeoutError, match=r"(?i)permissions violation"):
+                    await each
+        assert server.log.read_text().count(DENIED) == len(refused)
+
+
+HARMFUL = ("PURGE", "MSG.DELETE", "DELETE", "UPDATE", "MSG.GET")

@@ -163,6 +163,8 @@ class Lease:
             return
         if last is not None and not last.marker and (holder := _holder(last)) != self.holder:
             raise self._stepped_down(f"{holder} holds it" if holder else "another instance held it and released it")
+        if last is None:  # one that runs out leaves a mark
+            _log.error("messages_lost", stream=_STREAM, count=1, first=self._subject)
         self._seq = last.seq if last is not None else 0
 
     async def _claim(self, expected: int) -> None:
