@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_health_scorer.scored_entity import SILENT_AFTER_S
+from kgents_health_scorer.source import SILENT_AFTER_S
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.lease import TTL_S
 from kgents_shared.contract.codec import PULSE

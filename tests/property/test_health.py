@@ -203,6 +203,7 @@ def test_redelivered_input_changes_nothing(happened: list[Step], first: int, num
 
 
 @given(steps, st.sampled_from([list, last_of]))
+@example([("entity", REFS[2], None, "failed"), ("entity", REFS[2], None, "running")], list)
 def test_restart_publishes_nothing_whether_it_reads_everything_again_or_only_last_messages(
     happened: list[Step], read: Callable[[list[Input]], list[Input]]
 ) -> None:

@@ -11,7 +11,7 @@ from msgspec import structs
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import RestartCheck, SampleCheck, State
 from kgents_health_scorer.reducer import Scorer
-from kgents_health_scorer.scored_entity import SKEW
+from kgents_health_scorer.source import SKEW
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, encode
 from kgents_shared.contract.entity import Ref

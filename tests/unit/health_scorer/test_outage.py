@@ -3,7 +3,7 @@
 import pytest
 
 from kgents_health_scorer.attested import SETTLING
-from kgents_health_scorer.scored_entity import SILENT_AFTER_S
+from kgents_health_scorer.source import SILENT_AFTER_S
 from support.health_inputs import INTERVAL_S, Watch, entity, pulse
 
 LIMIT_S = INTERVAL_S + SILENT_AFTER_S

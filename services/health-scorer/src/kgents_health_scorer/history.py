@@ -73,7 +73,7 @@ class History:
         for each in found:
             settled[each.check.id] = each
             if not each.is_suspect:
-                past = recurrence.found(self.recurrences.get(each.check.id), each.reason, now)
+                past = recurrence.found(self._past(each.check.id, now, calm), each.reason, now)
                 self.recurrences[each.check.id] = past
                 if past.is_lasting:
                     settled[each.check.id] = structs.replace(each, reason=_unstable(each.check, ref, past, now))
@@ -114,7 +114,7 @@ class History:
         times = max(0, total - self.restarts) if total is not None and self.restarts is not None else 0
         self.restarts = total if total is not None else self.restarts
         for check in checks.restarts:
-            past = self.recurrences.get(check.id)
+            past = self._past(check.id, now, calm)
             is_so, lasted = check.is_so(state), recurrence.is_found(past)
             if past is None and not is_so and not times:
                 continue
@@ -131,6 +131,11 @@ class History:
             self._keep(check.id, past)
             if past is not None and recurrence.is_found(past):
                 yield Finding(check, _restarts(check, ref, past, now))
+
+    def _past(self, check_id: str, now: datetime, calm: timedelta) -> Recurrence | None:
+        """What is remembered of a check, without what has expired since its last verdict."""
+        past = self.recurrences.get(check_id)
+        return past if past is None or recurrence.is_found(past) else recurrence.cleared(past, now, calm)
 
     def _keep(self, check_id: str, past: Recurrence | None) -> None:
         if past is not None:

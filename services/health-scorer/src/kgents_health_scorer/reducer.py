@@ -15,17 +15,17 @@ from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
 from kgents_health_scorer.alerts import expiry, has_doubled, next_alert, removal
 from kgents_health_scorer.attested import Away
 from kgents_health_scorer.checks.check import Check
-from kgents_health_scorer.checks.status import SILENT, UNKNOWN
-from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.family import Family
-from kgents_health_scorer.score import Band, band_of
+from kgents_health_scorer.restored import remember_reason, window_of
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
-from kgents_health_scorer.verdict import Checks, Verdict, checks_of
+from kgents_health_scorer.verdict import WELL, Checks, Verdict, checks_of
+from kgents_health_scorer.walk import AT_ONCE, Walk
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Reason, unattested
+from kgents_shared.contract.health import Health, Observed, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -53,9 +53,16 @@ def health_same(published: Health, wanted: Health) -> bool:
         and published.evaluated >= wanted.evaluated
         and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
         and _reasons_same(published, wanted)
-        and published.observed == wanted.observed
+        and _observed_same(published.observed, wanted.observed)
         and recurrence.same(published.recurrences, wanted.recurrences)
     )
+
+
+def _observed_same(published: Observed | None, wanted: Observed | None) -> bool:
+    """Whether a restarted scorer would go on alike: that it merely runs may still be said, as of what has expired."""
+    if published is not None and wanted is None:
+        return published == Observed("running", incarnation=published.incarnation)
+    return published == wanted
 
 
 def _reasons_same(published: Health, wanted: Health) -> bool:
@@ -91,6 +98,7 @@ class Scorer:
         self._unmatched: dict[Ref, ScoredEntity] = {}
         self._gone: OrderedDict[Ref, ScoredEntity] = OrderedDict()  # not yet taken
         self._dirty: OrderedDict[Ref, datetime] = OrderedDict()  # → when to judge it; LONG_AGO: as of its last message
+        self._walks: OrderedDict[Ref | None, Walk] = OrderedDict()  # by source, so there are few; None: by time
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
         self._attestation = Attestation()
@@ -108,7 +116,7 @@ class Scorer:
         scored.level, scored.since, scored.uid = health.level, health.since or LONG_AGO, health.uid
         scored.remember(health)
         for reason in health.reasons:
-            _remember_reason(scored, reason)
+            remember_reason(scored, reason)
 
     def restore_alert(self, alert: Alert) -> None:
         """Go on from an alert that was published; comes after the health of its entity."""
@@ -116,7 +124,7 @@ class Scorer:
         scored.alerts[alert.check] = alert
         is_so = alert.state == "pending" or (alert.state == "firing" and scored.is_so(alert.check))
         if is_so and isinstance(alert.value, float):
-            scored.remember_window(alert.check, _window_of(alert, alert.value))
+            scored.remember_window(alert.check, window_of(alert, alert.value))
 
     def on_topology(self, entity: TopologyEntity | None, ref: Ref, *, now: datetime, evidence: str) -> None:
         """Take over one entity of the topology.
@@ -130,7 +138,7 @@ class Scorer:
         if ref.kind == aggregate.KIND:
             return  # the subject of our own aggregate
         if ref.kind == SOURCE:
-            self._attest(entity, ref, now)
+            self._on_source(entity, ref, now)
         if entity is None:
             self._remove(ref, now)
             return
@@ -147,17 +155,12 @@ class Scorer:
         if scored.level not in ("", "healthy"):  # a restored one has not been judged yet
             self._note_pod(ref, now, is_bad=True)
 
-    def _attest(self, source: TopologyEntity | None, ref: Ref, now: datetime) -> None:
+    def _on_source(self, source: TopologyEntity | None, ref: Ref, now: datetime) -> None:
         """Take note of what a source does not attest. What this touches is judged again, and mostly not published."""
         before = self._attestation
         self._attestation = before.with_source(source, ref.cluster, ref.name)
         if self._attestation is not before:
-            reported = (
-                each
-                for each, scored in self._entities.items()
-                if scored.entity is not None and ref.name in scored.entity.sources and each.cluster == ref.cluster
-            )
-            self._dirty.update(dict.fromkeys(reported, now))
+            self._walk(now, source=ref)
 
     def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str, delay_s: float = 0.0) -> None:
         """Take a sample; one that is not newer than the last of its entity and source changes nothing.
@@ -182,12 +185,20 @@ class Scorer:
 
     def tick(self, now: datetime) -> None:
         """Let time pass: samples may be missing now, and a state may have lasted too long."""
-        due = [ref for ref, scored in self._entities.items() if scored.due is not None and scored.due <= now]
-        self._dirty.update(dict.fromkeys(due, now))
+        if any(scored.due is not None and scored.due <= now for scored in self._entities.values()):
+            self._walk(now)
 
     def caught_up(self, now: datetime) -> None:
         """The topology is complete: whatever was restored and is not in it vanished between two runs."""
-        self._dirty.update(dict.fromkeys(self._entities, now))
+        self._walk(now, is_first=True)
+
+    def _walk(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
+        pending = self._walks.get(None)
+        if source is None and pending is not None and not is_first:
+            pending.now = now  # those asked already are asked again the next time
+            return
+        self._walks.pop(source, None)
+        self._walks[source] = Walk(now, [*self._entities.values()][::-1], source, is_first)
 
     def _remove(self, ref: Ref, now: datetime) -> None:
         self._unmatched.pop(ref, None)
@@ -245,15 +256,22 @@ class Scorer:
     @property
     def is_dirty(self) -> bool:
         """Whether `take` has something to give."""
-        return bool(self._gone or self._dirty or self._dirty_clusters)
+        return bool(self._gone or self._walks or self._dirty or self._dirty_clusters)
 
     def take(self) -> Iterator[Health | Alert]:
         """What the streams should hold for everything that was touched; `op: remove` takes a subject away.
 
         Each entity is judged when its messages are asked for, so the caller decides how many to take before others have
-        their turn. Input may come in meanwhile; clusters come after what was touched when this call began.
+        their turn. Input may come in meanwhile; clusters come after what was touched when this call began. Where time
+        concerns very many entities that it does not change, a call ends early: `is_dirty` then.
         """
+        if self._walks:
+            yield from self._walked(next(iter(self._walks.values())))
+            if self._walks:
+                return
         for _ in range(len(self._gone) + len(self._dirty)):
+            if self._walks:
+                return
             if self._gone:
                 yield from self._removed(self._gone.popitem(last=False)[1])
             elif self._dirty:
@@ -266,21 +284,54 @@ class Scorer:
             if self._clusters[name].is_empty:
                 del self._clusters[name]
 
+    def _walked(self, walk: Walk) -> Iterator[Health | Alert]:
+        for _ in range(AT_ONCE):
+            if not walk.rest:
+                break
+            scored = walk.rest.pop()
+            if not walk.concerns(scored) or self._entities.get(scored.ref) is not scored:
+                continue
+            touched = self._dirty.pop(scored.ref, None)
+            if walk.is_first or touched is not None:
+                yield from self._judged(scored, max(walk.now, touched or LONG_AGO))
+            else:
+                yield from self._passed(scored, walk.now)
+        if not walk.rest and self._walks.get(walk.source) is walk:
+            del self._walks[walk.source]
+
+    def _passed(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
+        """Only time has passed, or its sources attest it or not: most entities are as well as before."""
+        if scored.entity is None:
+            return self._judged(scored, now)
+        self._attest(scored, scored.entity, now)
+        if not scored.stays_calm():
+            return self._verdict(scored, scored.entity)
+        self._count_known(scored, WELL)
+        return []
+
     def _judged(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
         if scored.entity is None:
             if now == LONG_AGO:  # a sample of an entity whose topology message is still to come
                 return []
             del self._entities[scored.ref]
             return self._removed(scored)
-        stale = self._attestation.stale(scored.entity)
-        scored.attest(stale, now, self._attested_until(scored.entity, stale), self._away)
-        kin = self._family.kin(scored.entity, self._entity, self._measured)
-        checks = self._checks_of(scored.ref.kind, self._system_of(scored.entity))
-        verdict = scored.judge(scored.entity, checks, kin, self._calm)
+        self._attest(scored, scored.entity, now)
+        return self._verdict(scored, scored.entity)
+
+    def _attest(self, scored: ScoredEntity, entity: TopologyEntity, now: datetime) -> None:
+        stale = self._attestation.stale(entity)
+        scored.attest(stale, now, self._attested_until(entity, stale) if stale else None, self._away)
+
+    def _verdict(self, scored: ScoredEntity, entity: TopologyEntity) -> list[Health | Alert]:
+        kin = self._family.kin(entity, self._entity, self._measured)
+        checks = self._checks_of(scored.ref.kind, self._system_of(entity))
+        verdict = scored.judge(entity, checks, kin, self._calm)
         self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
-        known = (verdict.level, verdict.score)
+        self._count_known(scored, (verdict.level, verdict.score))
+        return [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+
+    def _count_known(self, scored: ScoredEntity, known: tuple[str, float]) -> None:
         self._count(scored, unattested(*known) if scored.attested.unattested_by else known)
-        return [_health(scored, scored.entity, verdict), *_alerts(scored, verdict)]
 
     def _attested_until(self, entity: TopologyEntity, stale: Iterable[str]) -> datetime | None:
         """Until when its sources attested it, of those that do not any more; None if they all do."""
@@ -297,24 +348,6 @@ class Scorer:
         self._cluster(scored.ref.cluster).count(Change(scored.ref.kind, scored.counted, after, scored.now))
         self._dirty_clusters.add(scored.ref.cluster)
         scored.counted = after
-
-
-def _remember_reason(scored: ScoredEntity, reason: Reason) -> None:
-    if reason.check == SILENT:
-        for source in str(reason.value).split(", "):
-            scored.remember_silence(source, reason.evidence)
-    elif reason.check == UNKNOWN:
-        scored.remember_unknown(reason.unknown)
-    elif isinstance(reason.value, float) and scored.is_so(reason.check):
-        window = Window(reason.value, band=band_of(reason.severity), evidence=reason.evidence)
-        scored.remember_window(reason.check, window)
-
-
-def _window_of(alert: Alert, value: float) -> Window:
-    if alert.state == "pending":
-        return Window(value, is_suspect=True, evidence=alert.evidence)
-    band = Band.CRITICAL if alert.severity == "critical" else Band.WARNING
-    return Window(value, band=band, evidence=alert.evidence)
 
 
 def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> Health:

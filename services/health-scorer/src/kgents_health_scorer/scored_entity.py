@@ -7,7 +7,6 @@ does not know it (`null`) keeps it for UNKNOWN_AFTER_S, and then the figure's fi
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from msgspec import UNSET, structs
 
@@ -20,26 +19,15 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.history import History
 from kgents_health_scorer.kinship import related, restarted
 from kgents_health_scorer.score import Band
-from kgents_health_scorer.source import Source
-from kgents_health_scorer.verdict import Checks, Finding, Verdict, verdict_of
+from kgents_health_scorer.source import SKEW, Source
+from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health, Observed, Reason, UnknownFigure
-from kgents_shared.contract.pulse import ALL, Pulse
+from kgents_shared.contract.pulse import ALL, Pulse, Reading
 from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
-
-MISSED: Final = 3
-"""Samples that must be late in a row before a source counts as silent."""
-INTERVAL_MAX_S: Final = 86_400.0
-"""A source that promises a sample less than daily is held to daily."""
-SILENT_AFTER_S: Final = 45.0
-"""How long a source may be late with its next sample in any case: that the source itself is silent comes first."""
-UNKNOWN_AFTER_S: Final = 300.0
-"""How long a finding outlives its figure's last number while the figure is `null`; or MISSED intervals, if longer."""
-SKEW: Final = timedelta(seconds=60)
-"""How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
 
 
 class ScoredEntity:
@@ -48,12 +36,15 @@ class ScoredEntity:
     __slots__ = (
         "_ahead",
         "_entity_evidence",
+        "_has_suspects",
+        "_is_calm",
         "_is_judged",
         "_lost_service",
         "_reason_since",
         "_remembered",
         "_sources",
         "_status_since",
+        "_turns_at",
         "alerts",
         "attested",
         "counted",
@@ -92,6 +83,9 @@ class ScoredEntity:
         self._sources: dict[str, Source] = {}
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
         self._is_judged = False
+        self._has_suspects = False  # whether another verdict on the same may make a pending alert of what it found
+        self._is_calm = False  # whether its last verdict found nothing, now or lately
+        self._turns_at: datetime | None = None  # when that may change by its age
         self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
 
     # What comes in
@@ -128,42 +122,46 @@ class ScoredEntity:
         source = sources.get(pulse.source)
         if pulse.timestamp > now + SKEW or (source is not None and pulse.timestamp <= source.timestamp):
             return False
-        matters = not self._is_judged or source is None or source.deadline <= now or not source.is_read
+        matters = not self._is_judged or self._has_suspects
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
             source = sources[pulse.source] = Source(pulse.uid, evidence)
-        interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
-        source.uid = pulse.uid or source.uid
-        source.timestamp = pulse.timestamp
-        source.patience = timedelta(seconds=max(MISSED * interval_s, interval_s + SILENT_AFTER_S))
-        source.deadline = now + source.patience
-        source.evidence = evidence
+        matters |= source.deadline <= now or not source.is_read
+        source.note(pulse, now, evidence)
         if self.due is not None and source.deadline < self.due:
             self.due = source.deadline
-        if delay_s > interval_s:
+        if delay_s > source.interval_s:
             return matters
         source.is_read |= ALL not in pulse.unread
         self.now = max(self.now, now)
-        patience = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
         for check in checks.samples:
             value = check.value(pulse)
-            if value is UNSET and ALL in pulse.unread and check.id in source.windows:
-                value = None
-            if value is UNSET:
-                matters |= self._forget(source, check, pulse)
-                continue
-            matters |= check.id not in source.windows
-            window = self._window(source, check)
-            was_quiet = window.is_quiet
-            read_at = min(pulse.read_at.get(check.figure, pulse.timestamp), pulse.timestamp)
-            if value is None:
-                window.miss(now, patience)
-            elif read_at <= window.read_at and value == window.last[0]:
-                window.repeat()
+            window = source.windows.get(check.id)
+            if window is None or value is None or value is UNSET or pulse.read_at:
+                matters |= self._take_figure(check, value, pulse, source, now)
+            elif window.stays_calm(check, value, evidence):
+                window.read_at = pulse.timestamp
             else:
-                window.push(check, value, evidence)
-                window.read_at = read_at
-            matters |= not (was_quiet and window.is_quiet)
+                matters |= self._take_figure(check, value, pulse, source, now)
         return matters
+
+    def _take_figure(self, check: SampleCheck, value: Reading, pulse: Pulse, source: Source, now: datetime) -> bool:
+        """Take what a pulse says of one figure; returns whether it may change the verdict."""
+        if value is UNSET and ALL in pulse.unread and check.id in source.windows:
+            value = None
+        if value is UNSET:
+            return self._forget(source, check, pulse)
+        is_first = check.id not in source.windows
+        window = self._window(source, check)
+        was_quiet = window.is_quiet
+        read_at = min(pulse.read_at.get(check.figure, pulse.timestamp), pulse.timestamp)
+        if value is None:
+            window.miss(now, source.unknown_after)
+        elif read_at <= window.read_at and value == window.last[0]:
+            window.repeat()
+        else:
+            window.push(check, value, source.evidence)
+            window.read_at = read_at
+        return is_first or not (was_quiet and window.is_quiet)
 
     def attest(self, unattested_by: Iterable[str], now: datetime, until: datetime | None, away: Away) -> None:
         """Take note of the sources that do not attest it now, and of the time.
@@ -259,7 +257,21 @@ class ScoredEntity:
         restarts = self.history.count_restarts(self.ref, state, checks, self.now, calm, self._entity_evidence)
         findings = restarted(findings, [*restarts])
         self.due = self._next_change(state, checks, sources.values(), calm)
+        self._has_suspects = any(each.is_suspect for each in findings)
+        self._is_calm = not (findings or self.history.recurrences) and is_plain(entity)
+        self._turns_at = min(self._turns(state, checks), default=None)
         return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
+
+    def stays_calm(self) -> bool:
+        """Whether another verdict would find nothing still, by time and what attests it alone. Also sets `due`."""
+        if not self._is_calm or self.alerts:
+            return False
+        deadlines = [each.deadline for each in self._sources_of_this_incarnation().values()]
+        next_change = min((*deadlines, self._turns_at) if self._turns_at is not None else deadlines, default=None)
+        if next_change is not None and next_change <= self.now:
+            return False
+        self.due = next_change if self.attested.passes(self.now) else self.attested.resumes_at
+        return True
 
     def expect(self, ends: Sequence[datetime]) -> None:
         """Judge it again at the first of these, unless no time passes for it."""
@@ -327,15 +339,16 @@ class ScoredEntity:
     def _next_change(self, state: State, checks: Checks, sources: Iterable[Source], calm: timedelta) -> datetime | None:
         if not self.attested.passes(self.now):
             return self.attested.resumes_at
-        entity = state.entity
-        is_plain = entity.status == "succeeded" or (entity.status == "running" and not entity.reason)
-        if not is_plain:  # how long it has been so may matter: at every tick
+        if not is_plain(state.entity):  # how long it has been so may matter: at every tick
             return self.now
         ends = [each.deadline for each in sources if each.deadline > self.now]
         if (end := self.history.next_end(calm)) is not None:
             ends.append(end)
-        ends += (self.now + timedelta(seconds=wait_s) for check in checks.ages for wait_s in check.waits_s(state))
-        return min(ends, default=None)
+        return min((*ends, *self._turns(state, checks)), default=None)
+
+    def _turns(self, state: State, checks: Checks) -> Iterator[datetime]:
+        """When it may be found to have been so for too long."""
+        return (self.now + timedelta(seconds=wait_s) for check in checks.ages for wait_s in check.waits_s(state))
 
     def _states(self, state: State, checks: Checks) -> Iterator[Finding]:
         for check in checks.states:

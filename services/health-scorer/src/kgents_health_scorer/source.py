@@ -1,14 +1,39 @@
 """One source of pulses of one entity: its last pulse, and a window for each figure it measures. Pure."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_shared.contract.pulse import Pulse
+
+MISSED: Final = 3
+"""Samples that must be late in a row before a source counts as silent."""
+INTERVAL_MAX_S: Final = 86_400.0
+"""A source that promises a sample less than daily is held to daily."""
+SILENT_AFTER_S: Final = 45.0
+"""How long a source may be late with its next sample in any case: that the source itself is silent comes first."""
+UNKNOWN_AFTER_S: Final = 300.0
+"""How long a finding outlives its figure's last number while the figure is `null`; or MISSED intervals, if longer."""
+
+
+SKEW: Final = timedelta(seconds=60)
+"""How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
 
 
 class Source:
     """One source of pulses of an entity, and the last of them."""
 
-    __slots__ = ("deadline", "evidence", "is_read", "patience", "timestamp", "uid", "windows")
+    __slots__ = (
+        "deadline",
+        "evidence",
+        "interval_s",
+        "is_read",
+        "patience",
+        "timestamp",
+        "uid",
+        "unknown_after",
+        "windows",
+    )
 
     def __init__(self, uid: str, evidence: str) -> None:
         self.uid = uid
@@ -16,8 +41,22 @@ class Source:
         self.timestamp = LONG_AGO
         self.deadline = LONG_AGO  # silent from then on
         self.patience = timedelta(0)  # from one pulse to its deadline
+        self.unknown_after = timedelta(0)  # how long a figure may be `null`
+        self.interval_s = 0.0  # by which these were determined
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
+
+    def note(self, pulse: Pulse, now: datetime, evidence: str) -> None:
+        """Take note of the next pulse, apart from its figures."""
+        interval_s = min(pulse.interval_s, INTERVAL_MAX_S)
+        if interval_s != self.interval_s:
+            self.interval_s = interval_s
+            self.patience = timedelta(seconds=max(MISSED * interval_s, interval_s + SILENT_AFTER_S))
+            self.unknown_after = timedelta(seconds=max(UNKNOWN_AFTER_S, MISSED * interval_s))
+        self.uid = pulse.uid or self.uid
+        self.timestamp = pulse.timestamp
+        self.deadline = now + self.patience
+        self.evidence = evidence
 
     def wait_again(self, now: datetime) -> None:
         """Give it as long for its next pulse as after any other."""

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, StateCheck
 from kgents_shared.contract.health import Reason
+from kgents_shared.contract.topology import TopologyEntity
+
+WELL: Final = ("healthy", 1.0)
+"""Level and score of an entity of which nothing is found."""
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -70,3 +75,8 @@ def verdict_of(findings: list[Finding], evaluated: int, applicable: int) -> Verd
     all_known = not any(isinstance(each.check, StateCheck) and each.check.means_unknown for each in firm)
     number, level = score.judge([reason.severity for reason in reasons], all_known=all_known)
     return Verdict(number, level, findings, reasons, evaluated, applicable)
+
+
+def is_plain(entity: TopologyEntity) -> bool:
+    """Whether it does what it is for, as far as its source says."""
+    return entity.status == "succeeded" or (entity.status == "running" and not entity.reason)

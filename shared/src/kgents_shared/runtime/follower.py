@@ -50,7 +50,7 @@ class Reducer(Protocol[Desired_co]):
         """Whether `take` has results."""
 
     def take(self) -> Iterator[Desired_co]:
-        """What may have changed, computed one by one."""
+        """What may have changed, computed one by one; as long as `is_dirty`, there is more."""
 
 
 class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -238,6 +238,7 @@ class Follower(Generic[Desired]):
                 for table in self._outputs:
                     await table.wait_for_capacity()
                 await time_slice.checkpoint()
+            await time_slice.checkpoint()  # also when there was nothing to publish
             if not self._reducer.is_dirty:
                 if not self._is_in_sync:  # what was read until now lives long: full collections need not visit it
                     gc.freeze()

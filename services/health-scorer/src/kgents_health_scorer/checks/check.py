@@ -241,7 +241,7 @@ class SampleCheck(GradedCheck, frozen=True, kw_only=True):
     def value(self, pulse: Pulse) -> Reading:
         """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""
         value = self.reads(pulse, self.figure)
-        return None if isinstance(value, float) and math.isnan(value) else value
+        return value if value == value else None  # noqa: PLR0124 - NaN alone differs from itself
 
 
 def of(systems: Collection[str], *areas: Iterable[Check]) -> tuple[Check, ...]:

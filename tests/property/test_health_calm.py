@@ -1,0 +1,215 @@
+"""The law of the scorer's shortcuts: each publishes what it would if it judged every entity at every input, plainly."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.reducer import Scorer
+from kgents_health_scorer.scored_entity import ScoredEntity
+from kgents_health_scorer.walk import Walk
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.pulse import ALL, Pulse, ResourcePulse
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.unread import Unread
+from support.health_inputs import Published, at, entity, source
+
+pytestmark = pytest.mark.property
+
+REFS = (Ref("c1", "pod", "cart", "shop"), Ref("c1", "container", "cart/app", "shop"), Ref("c1", "node", "n1"))
+SOURCES = ("k8s", "docker")
+FIGURES = st.sampled_from([0.1, 0.4, 0.5, 0.84, 0.85, 0.86, 0.9, 0.96, 1.0, None, float("nan")])
+
+INTERVALS = st.sampled_from([15.0, 15.0, 400.0, 86_400.0])
+WAITS = st.sampled_from([1.0, 16.0, 50.0, 301.0, 901.0, 3_700.0, 3_700.0, 90_000.0])
+WHAT = ("entity", "pulse", "series", "series", "wait", "wait", "unread", "gone", "recovery")
+
+Step = tuple[object, ...]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """What happens to few entities, most of it as it does: a state and some samples of it, time, and again."""
+    refs = st.sampled_from(draw(st.sampled_from([REFS[:1], REFS[:1], REFS[:2], REFS])))
+    sources = st.sampled_from(draw(st.sampled_from([SOURCES[:1], SOURCES])))
+    entities = st.tuples(
+        st.just("entity"),
+        refs,
+        st.sampled_from(["running", "running", "running", "pending", "failed", "succeeded"]),
+        st.sampled_from(["", "", "", "NotReady", "CrashLoopBackOff"]),
+        st.sampled_from(["u1", "u1", "u1", "u2"]),
+        st.sampled_from([["k8s"], ["docker"], ["docker", "k8s"], []]),
+    )
+    pulses = st.tuples(
+        st.just("pulse"),
+        refs,
+        sources,
+        FIGURES,
+        FIGURES,
+        st.sampled_from(["", "u1", "u2"]),
+        INTERVALS,
+        st.sampled_from(["", "", "", "", "repeated", "all unread", "late", "absent", "delayed"]),
+    )
+    waits = st.tuples(st.sampled_from(["wait", "wait", "away"]), WAITS)
+    unread = st.tuples(st.just("unread"), sources, st.sampled_from(["", "pod", "nothing", "nothing"]))
+    steps: list[Step] = []
+    for _ in range(draw(st.integers(1, 14))):
+        what = draw(st.sampled_from(WHAT))
+        if what == "series":
+            ref, source = draw(refs), draw(sources)
+            samples = draw(st.lists(st.tuples(FIGURES | st.just(0.1), INTERVALS), min_size=2, max_size=8))
+            steps += [("pulse", ref, source, figure, 0.1, "", interval_s, "") for figure, interval_s in samples]
+        elif what == "recovery":
+            ref = draw(refs)
+            steps += [("entity", ref, status, "", "u1", []) for status in ("failed", "running")]
+        elif what == "gone":
+            steps.append(("gone", draw(refs)))
+        else:
+            steps.append(draw({"entity": entities, "pulse": pulses, "wait": waits, "unread": unread}[what]))
+    return steps
+
+
+class PlainScorer(Scorer):
+    """Judges whatever an input or the time concerns, in one go, whether it may matter or not."""
+
+    def on_pulse(self, pulse: Pulse, *, now: datetime, evidence: str, delay_s: float = 0.0) -> None:
+        with _plain_windows():
+            super().on_pulse(pulse, now=now, evidence=evidence, delay_s=delay_s)
+        scored = self._entities.get(pulse.ref)
+        if scored is not None and any(each.evidence == evidence for each in scored._sources.values()):  # it was taken
+            self._dirty.setdefault(pulse.ref, LONG_AGO)
+
+    def _walk(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
+        walk = Walk(now, [], source, is_first)
+        self._dirty.update((each.ref, now) for each in self._entities.values() if walk.concerns(each))
+
+
+@contextmanager
+def _plain_windows() -> Iterator[None]:
+    with patch.object(Window, "stays_calm", lambda *_: False):
+        yield
+
+
+def pulse_of(step: Step, now_s: float) -> ResourcePulse:
+    _, ref, name, memory, cpu, uid, interval_s, how = step
+    assert isinstance(ref, Ref)
+    errors = cpu / 10 if isinstance(cpu, float) and cpu > 0.8 else 0.0 if cpu is not None else None
+    custom: dict[str, float | None] = {"cpu_limit_percent": 100.0, "error_rate": errors} if how != "absent" else {}
+    is_known = isinstance(memory, float) and memory == memory  # noqa: PLR0124 - NaN
+    return ResourcePulse(
+        ref=ref,
+        source=str(name),
+        timestamp=at(now_s - (20.0 if how == "late" else 0.0)),
+        interval_s=float(str(interval_s)),
+        uid=str(uid),
+        cpu_percent=cpu * 100 if isinstance(cpu, float) and cpu == cpu else None,  # noqa: PLR0124 - NaN
+        memory_bytes=round(memory * 1000) if isinstance(memory, float) and is_known else None,
+        memory_limit_bytes=None if how == "absent" else 1000,
+        custom=custom,
+        unread=[ALL] if how == "all unread" else ["memory_bytes"] if not is_known and how != "absent" else [],
+        read_at={"error_rate": at(now_s - 30.0)} if how == "repeated" else {},
+    )
+
+
+def give(scorer: Scorer, step: Step, now_s: float) -> None:
+    now, evidence = at(now_s), f"S:{now_s:.0f}"
+    match step:
+        case ("pulse", *_):
+            delay_s = 100.0 if step[-1] == "delayed" else 0.0
+            scorer.on_pulse(pulse_of(step, now_s), now=now, evidence=evidence, delay_s=delay_s)
+        case ("entity", Ref() as ref, str(status), str(reason), str(uid), list(sources)):
+            message = entity(ref, status, reason, uid=uid, sources=sources, at_s=now_s)
+            scorer.on_topology(message, ref, now=now, evidence=evidence)
+        case ("gone", Ref() as ref):
+            scorer.on_topology(None, ref, now=now, evidence=evidence)
+        case ("unread", str(name), str(kind)):
+            scopes = [] if kind == "nothing" else [Unread(kind=kind, since=now)]
+            message = source(*scopes, name=name, at_s=now_s)
+            scorer.on_topology(message, message.ref, now=now, evidence=evidence)
+        case ("away", float(away_s)):
+            scorer.was_away(round((now.timestamp() - away_s) * 1e9), round(now.timestamp() * 1e9))
+            scorer.tick(now)
+        case _:
+            scorer.tick(now)
+
+
+def taken(scorer: Scorer, published: Published) -> list[str]:
+    """What a subscriber sees of this step."""
+    found: list[Health | Alert] = []
+    while scorer.is_dirty:
+        found += published.write(scorer.take())
+    return sorted(map(repr, found))
+
+
+@given(steps=histories(), walked=st.sampled_from([1, 2, 500]))
+@settings(max_examples=500)
+def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
+    quick, plain = Scorer(CATALOGUE), PlainScorer(CATALOGUE)
+    seen, expected = Published(), Published()
+    now_s = 100.0
+    with patch("kgents_health_scorer.reducer.AT_ONCE", walked):
+        for step in [*(("entity", ref, "running", "", "u1", ["k8s"]) for ref in REFS), *steps]:
+            now_s += step[1] if isinstance(step[1], float) else 1.0
+            for what in (step,) if step[0] == "away" else (("tick",), step):
+                for scorer in (quick, plain):
+                    give(scorer, what, now_s)
+                assert taken(quick, seen) == taken(plain, expected), (what, now_s)
+    assert seen.health == expected.health
+    assert seen.alerts == expected.alerts
+
+
+def test_most_pulses_are_not_judged_again() -> None:
+    """Or the law would hold of a scorer without a shortcut."""
+    scorer, published = Scorer(CATALOGUE), Published()
+    topology = TopologyEntity(text="", ref=REFS[0], status="running", uid="u1", sources=["k8s"])
+    scorer.on_topology(topology, REFS[0], now=at(0), evidence="T")
+    for number in range(1, 4):
+        give(scorer, ("pulse", REFS[0], "k8s", 0.1, 0.1, "u1", 15.0, ""), 15.0 * number)
+        taken(scorer, published)
+    give(scorer, ("pulse", REFS[0], "k8s", 0.2, 0.1, "u1", 15.0, ""), 60.0)
+    assert not scorer.is_dirty
+    with patch.object(ScoredEntity, "judge", autospec=True, side_effect=ScoredEntity.judge) as judge:
+        for name in ("", "nothing"):
+            give(scorer, ("unread", "k8s", name), 61.0)
+            taken(scorer, published)
+    assert REFS[0] not in {call.args[0].ref for call in judge.call_args_list}
+
+
+def test_a_resolved_alert_of_an_entity_that_is_well_again_expires() -> None:
+    scorer, published = Scorer(CATALOGUE), Published()
+    well, failed = (entity(REFS[0], status, uid="u1", sources=["k8s"]) for status in ("running", "failed"))
+    for number, message in enumerate([well, failed, well]):
+        scorer.on_topology(message, REFS[0], now=at(number), evidence="T")
+        taken(scorer, published)
+    assert {each.state for each in published.alerts.values()} == {"resolved"}
+    scorer.on_topology(well, REFS[0], now=at(3_700), evidence="T")  # an hour later: its past has expired
+    taken(scorer, published)
+    for at_s, unread in ((3_710, "pod"), (3_720, "nothing")):
+        give(scorer, ("unread", "k8s", unread), at_s)
+        taken(scorer, published)
+    for at_s in (3_800, 90_000):
+        scorer.tick(at(at_s))
+        taken(scorer, published)
+    assert REFS[0] not in {ref for ref, _ in published.alerts}
+
+
+def test_moments_that_come_faster_than_they_are_taken_do_not_pile_up() -> None:
+    scorer = Scorer(CATALOGUE)
+    for number, ref in enumerate(REFS):
+        pending = TopologyEntity(text="", ref=ref, status="pending", uid="u1", sources=["k8s"], at=at(0))
+        scorer.on_topology(pending, ref, now=at(number), evidence="T")
+    taken(scorer, Published())
+    for number in range(10, 60):
+        scorer.tick(at(number))
+        give(scorer, ("unread", "k8s", "pod" if number % 2 else "nothing"), number)
+    with patch.object(ScoredEntity, "judge", autospec=True, side_effect=ScoredEntity.judge) as judge:
+        taken(scorer, Published())
+    assert judge.call_count <= 2 * (len(REFS) + 1)
