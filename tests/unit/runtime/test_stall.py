@@ -12,6 +12,10 @@ from kgents_shared.contract.meta import STALL_S
 from kgents_shared.runtime.stall import LATELY_S, SAMPLE_S, StallMeter
 from support.process import spawn
 
+UNSEEN_S = 0.2
+"""How much of a computation may pass before it is seen. Beside busy processes that is more than SAMPLE_S: the kernel
+counts by its ticks, and most of them fall into the others."""
+
 PRELUDE = """
 import asyncio, sys, time
 import uvloop
@@ -49,34 +53,34 @@ def measured(process: "subprocess.Popen[bytes]") -> tuple[float, int]:
     return float(longest_s), int(count)
 
 
-@pytest.mark.parametrize("took_s", [0.1, 0.3])
+@pytest.mark.parametrize("took_s", [0.3, 0.6])
 def test_a_computation_is_found(took_s: float) -> None:
     longest_s, count = measured(started(f"compute({took_s})"))
-    assert took_s - 3 * SAMPLE_S < longest_s < took_s + SAMPLE_S
+    assert took_s - UNSEEN_S < longest_s < took_s + SAMPLE_S
     assert count == 1
 
 
 def test_each_computation_is_counted() -> None:
-    work = "[(compute(0.1), await asyncio.sleep(0.001)) for _ in range(5)]"
+    work = "[(compute(0.3), await asyncio.sleep(0.001)) for _ in range(3)]"
     longest_s, count = measured(started(work))
     assert longest_s > STALL_S
-    assert count == 5
+    assert count == 3
 
 
 def test_as_much_in_slices_is_none() -> None:
-    longest_s, count = measured(started("await compute_in_slices(1.0)"))
+    longest_s, count = measured(started("await compute_in_slices(0.5)"))
     assert 0 < longest_s < STALL_S
     assert count == 0
 
 
 def test_tasks_that_take_turns_add_up_to_one_turn_of_the_loop() -> None:
-    work = "await asyncio.wait([asyncio.create_task(compute_in_slices(0.3)) for _ in range(10)])"
+    work = "await asyncio.wait([asyncio.create_task(compute_in_slices(0.02)) for _ in range(40)])"
     longest_s, _ = measured(started(work))
-    assert 0.1 - 3 * SAMPLE_S < longest_s < 0.1 + SAMPLE_S
+    assert 0.4 - UNSEEN_S < longest_s < 0.4 + 2 * SAMPLE_S
 
 
 def test_a_process_that_was_stopped_did_not_compute() -> None:
-    process = started("print('ready', flush=True); sys.stdin.readline(); await compute_in_slices(1.0)")
+    process = started("print('ready', flush=True); sys.stdin.readline(); await compute_in_slices(0.5)")
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == b"ready\n"

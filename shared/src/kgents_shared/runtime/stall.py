@@ -6,7 +6,8 @@ spent waiting in the kernel, as for a disk, does not count either.
 
 A profiling timer of the kernel interrupts the process each time that it has used SAMPLE_S of CPU, and never while it is
 idle. The first interruption in a computation reads the thread's clock and writes a byte, which the loop reads at its
-next turn. So it costs nothing at rest and 0.1 % of a busy core, and finds each computation up to SAMPLE_S too short.
+next turn. So it costs nothing at rest and 0.1 % of a busy core, and finds each computation up to SAMPLE_S too short;
+beside busy processes up to some ticks of the kernel, by which the timer counts.
 """
 
 import asyncio
