@@ -18,6 +18,7 @@ from typing import Final
 import uvloop
 
 from bench import (
+    audit,
     builder_start,
     clusters,
     databases,
@@ -49,6 +50,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "clusters": clusters.bench,
     "snapshot": snapshot.bench,
     "gap": gap.bench,
+    "audit": audit.bench,
     "kubernetes": kubernetes.bench,
     "docker": docker.bench,
     "databases": databases.bench,
