@@ -55,10 +55,10 @@ class Snapshot:
             if (body := each.body) is not None and not each.is_removal and _names_itself(subject, body):
                 yield subject, body
 
-    def heartbeats(self) -> Iterator[tuple[str, Json]]:
-        """Service and body."""
+    def heartbeats(self, *, since: int = 0) -> Iterator[tuple[str, Json]]:
+        """Service and body of those behind a sequence."""
         for subject, each in self.last["META"].items():
-            if (body := each.body) and body.get("type") == "heartbeat":
+            if (body := each.body) and body.get("type") == "heartbeat" and each.seq > since:
                 yield subject.split(".")[3], body
 
 
@@ -75,18 +75,24 @@ def token(name: str) -> str:
     )
 
 
-def state_faults(now: Snapshot, truth: "Truth") -> Iterator[Fault]:
-    """What is not as it must be when all is settled."""
-    yield from _of_services(now)
+def state_faults(now: Snapshot, truth: "Truth", *, healed_seq: int) -> Iterator[Fault]:
+    """What is not as it must be when all is settled.
+
+    Args:
+        now: what the streams hold.
+        truth: what is there.
+        healed_seq: of META when all services were started again: what is older is from a process that was killed.
+    """
+    yield from _of_services(now, healed_seq)
     yield from _of_truth(now, truth)
     yield from _of_the_fold(now)
     yield from _of_health(now)
     yield from _of_staleness(now)
 
 
-def _of_services(now: Snapshot) -> Iterator[Fault]:
+def _of_services(now: Snapshot, healed_seq: int) -> Iterator[Fault]:
     working: dict[str, list[str]] = {name: [] for name in SERVICES}
-    for service, beat in now.heartbeats():
+    for service, beat in now.heartbeats(since=healed_seq):
         if beat["state"] in ("in_sync", "degraded"):
             working.setdefault(service, []).append(beat["instance"])
         if beat["state"] not in ("in_sync", "standby", "stopped"):

@@ -129,12 +129,13 @@ async def _converged(site: Site, reader: Reader, log: Callable[[str], None]) -> 
     """Wait until the streams say what is there; what still differs when the time is up."""
     faults: list[Fault] = []
     said = ""
+    _, healed_seq = await _created_and_last(reader, "META")
 
     async def is_so() -> bool:
         nonlocal faults, said
         await asyncio.sleep(PAUSE_S)
         try:
-            faults = list(state_faults(await Snapshot.read(reader), site.truth))
+            faults = list(state_faults(await Snapshot.read(reader), site.truth, healed_seq=healed_seq))
         except UnreadableError as error:
             faults = [Fault("G5", f"the streams cannot be read: {error}")]
         if faults and (text := f"  not yet: {faults[0]} ({len(faults)})") != said:
