@@ -34,7 +34,7 @@ OF_SERVICE: Final[dict[str, dict[str, dict[str, float]]]] = {
         "kgents_collector_k8s.source.probe": {"EVERY_S": 2.0},
     },
     "collector-db": {"kgents_collector_db.app": {"SPREAD_S": 0.5}},
-    "health-scorer": {"kgents_health_scorer.scored_entity": {"SILENT_AFTER_S": 10.0}},
+    "health-scorer": {"kgents_health_scorer.source": {"SILENT_AFTER_S": 10.0}},
 }  # fmt: skip
 
 

@@ -153,6 +153,16 @@ def test_sample_that_is_not_newer_changes_nothing(watch: Watch) -> None:
         assert watch.pulse(pulse(at_s, memory=0.99)) == []
 
 
+def test_a_source_whose_clock_ran_ahead_is_not_silent_when_it_is_right_again(watch: Watch) -> None:
+    watch.pulse(pulse(70, memory=0.5), delay_s=-30)
+    for at_s in (50, 60):
+        watch.pulse(pulse(at_s, memory=0.5))
+    watch.tick(96)
+    assert watch.checks() == []
+    watch.tick(115)
+    assert watch.checks() == ["KG-006"]
+
+
 def test_samples_that_came_before_the_topology_count() -> None:
     watch = Watch()
     for at_s in (0, 10):

@@ -115,13 +115,15 @@ class ScoredEntity:
     def take_pulse(self, pulse: Pulse, checks: Checks, now: datetime, evidence: str, delay_s: float = 0.0) -> bool:
         """Take the next sample; returns whether it may change the verdict. Most do not: all is well, as before.
 
-        One that is not newer than the last of its source, from the future, or of another incarnation changes nothing.
+        One from the future or of another incarnation changes nothing; one that is not newer than the last of its source
+        only shows that this is not silent, as after its host's clock ran ahead and was set right.
         One that waited for NATS for longer than an interval is history: it shows only that its source is not silent.
         """
         sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
         source = sources.get(pulse.source)
-        if pulse.timestamp > now + SKEW or (source is not None and pulse.timestamp <= source.timestamp):
-            return False
+        is_older = source is not None and pulse.timestamp <= source.timestamp
+        if is_older or pulse.timestamp > now + SKEW:
+            return source is not None and is_older and source.wait_again(now)
         matters = not self._is_judged or self._has_suspects
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
             source = sources[pulse.source] = Source(pulse.uid, evidence)

@@ -58,9 +58,10 @@ class Source:
         self.deadline = now + self.patience
         self.evidence = evidence
 
-    def wait_again(self, now: datetime) -> None:
-        """Give it as long for its next pulse as after any other."""
-        self.deadline = max(self.deadline, now + self.patience)
+    def wait_again(self, now: datetime) -> bool:
+        """Give it as long for its next pulse as after any other; returns whether it was silent."""
+        was_silent, self.deadline = self.deadline <= now, max(self.deadline, now + self.patience)
+        return was_silent
 
     @property
     def has_lapsed(self) -> bool:
