@@ -16,6 +16,7 @@ from bench.figures import Figure
 from bench.fleet import fleet, message
 from bench.run import Run, Took
 from bench.site import POLL_S, Site, Worker, open_site, worker
+from kgents_shared.contract.meta import STALL_S
 from support.truth import heartbeat, in_sync, last_seq
 
 RUN_S: Final = 0.025
@@ -67,6 +68,8 @@ async def _on_a_quarter(run: Run, size: int) -> None:
     name = "first start on a quarter of a core"
     run.report(report(name=f"{name}, time", ours=took_s, unit="s", at_most=QUARTER_WITHIN_S))
     run.report(report(name=f"{name}, leases lost", ours=beat.conflicts if beat else 1, unit="times", at_most=0))
+    stall_s = beat.cost.longest_stall_s if beat is not None and beat.cost is not None else float("inf")
+    run.report(report(name=f"{name}, longest stall", ours=1000 * stall_s, unit="ms", at_most=1000 * STALL_S))
 
 
 async def _until_published(site: Site, size: int) -> float:
