@@ -6,15 +6,17 @@ import pytest
 
 import kgents
 from kgents_shared.bus.client import Bus
-from kgents_shared.contract.codec import encode
+from kgents_shared.contract.codec import ALERT, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.view.entity import STATE
 from support.build import make_entity, make_removal, subject_of
 from support.iterated import reading
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
-from support.truth import health, topology
-from support.waiting import eventually
+from support.state import remake
+from support.streams import stored
+from support.truth import health, last_seq, topology
+from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(240)
 BUILDER, SCORER = "topology-builder", "health-scorer"
@@ -95,6 +97,24 @@ async def test_services_and_readers_hold_what_the_restored_streams_say(
 
         assert again.resets == len(STATE), "each of the streams went back"
         assert connected.resets >= 1
+
+
+async def test_a_topology_that_is_made_again_ends_no_alert(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    """Its writer finds that, and publishes all of it again."""
+    failed = reported("failed", "failed")
+    await write(bus, failed)
+    async with (
+        ServiceProcess(BUILDER, server.url, tmp_path),
+        ServiceProcess(SCORER, server.url, tmp_path),
+    ):
+        await eventually(lambda: holds(bus, {"failed": "failed"}))
+        before = await last_seq(bus, "KGENTS_ALERT")
+        await remake(bus, "KGENTS_TOPOLOGY")
+        await eventually(lambda: holds(bus, {"failed": "failed"}), within_s=60)
+        await stays(lambda: holds(bus, {"failed": "failed"}), for_s=3)
+
+    found = [ALERT.decode(each.payload) for each in await stored(bus, "KGENTS_ALERT") if each.seq > before]
+    assert [each for each in found if each.ref == failed.ref] == []
 
 
 def current(stream: kgents.StateStream[kgents.Entity]) -> dict[str, str]:

@@ -5,9 +5,12 @@ its own.
 """
 
 import importlib
+from datetime import timedelta
 from typing import Final
 
-PACE: Final[dict[str, dict[str, float]]] = {
+Pace = dict[str, dict[str, float | timedelta]]
+
+PACE: Final[Pace] = {
     "kgents_shared.contract.meta": {"HEARTBEAT_INTERVAL_S": 1.0, "HEARTBEAT_TTL_S": 4},
     "kgents_shared.bus.lease": {
         "TTL_S": 4, "MARGIN_S": 0.5, "RENEW_INTERVAL_S": 1.0, "RETRY_S": 0.2, "POLL_INTERVAL_S": 0.5,
@@ -21,7 +24,7 @@ PACE: Final[dict[str, dict[str, float]]] = {
     "kgents_shared.runtime.partition": {"RETRY_FIRST_S": 0.3, "RETRY_MAX_S": 1.0},
     "kgents_shared.runtime.process": {"DRAIN_S": 2.0},
 }  # fmt: skip
-OF_SERVICE: Final[dict[str, dict[str, dict[str, float]]]] = {
+OF_SERVICE: Final[dict[str, Pace]] = {
     "collector-k8s": {
         "kgents_collector_k8s.source.client": {
             "CONNECT_S": 2.0, "HEAD_S": 4.0, "SILENT_S": 4.0, "ALIVE_S": 2.0, "RELOGIN_S": 2.0,
@@ -34,7 +37,11 @@ OF_SERVICE: Final[dict[str, dict[str, dict[str, float]]]] = {
         "kgents_collector_k8s.source.probe": {"EVERY_S": 2.0},
     },
     "collector-db": {"kgents_collector_db.app": {"SPREAD_S": 0.5}},
-    "health-scorer": {"kgents_health_scorer.source": {"SILENT_AFTER_S": 10.0}},
+    "health-scorer": {
+        "kgents_health_scorer.source": {"SILENT_AFTER_S": 10.0},
+        "kgents_health_scorer.reducer": {"LOST_STAYS": timedelta(seconds=10)},
+    },
+    "topology-builder": {"kgents_topology_builder.reducer": {"CONTESTED_NS": 10_000_000_000}},
 }  # fmt: skip
 
 

@@ -285,8 +285,41 @@ def test_restart_keeps_waiting_from_when_the_wait_began(watch: Watch) -> None:
 def test_restart_removes_what_has_gone_meanwhile(watch: Watch) -> None:
     watch.entity(entity(status="failed"), 5)
     again = restarted(watch)
-    assert len(begin(again, 10)) == 3  # the thing, its alert, its cluster
+    again.scorer.on_topology(None, POD, now=at(6), evidence="KGENTS_TOPOLOGY:6")
+    assert len(begin(again, 10)) == 3  # the entity, its alert, its cluster
     assert (again.published.health, again.published.alerts) == ({}, {})
+
+
+def test_what_the_topology_has_lost_stays_for_as_long_as_its_writer_needs_to_publish_it_again(watch: Watch) -> None:
+    watch.entity(entity(status="failed"), 5)
+    published = dict(watch.published.alerts)
+    watch.scorer.lose(POD)
+    watch.tick(10)
+    watch.tick(69)
+    assert watch.published.alerts == published
+    watch.tick(70)
+    assert (watch.published.health, watch.published.alerts) == ({}, {})
+
+
+def test_what_is_lost_while_no_scorer_runs_stays_as_long(watch: Watch) -> None:
+    watch.entity(entity(status="failed"), 5)
+    again = restarted(watch)
+    begin(again, 10)
+    again.tick(11)
+    again.tick(70)
+    assert again.states() == {"KG-001": "firing"}
+    again.tick(71)
+    assert (again.published.health, again.published.alerts) == ({}, {})
+
+
+def test_what_was_lost_and_is_published_again_stays(watch: Watch) -> None:
+    watch.entity(entity(status="failed"), 5)
+    published = dict(watch.published.alerts)
+    watch.scorer.lose(POD)
+    watch.tick(10)
+    watch.entity(entity(status="failed"), 30)
+    watch.tick(100)
+    assert watch.published.alerts == published
 
 
 def test_restart_after_a_crash_between_alert_and_health_loses_neither(watch: Watch) -> None:

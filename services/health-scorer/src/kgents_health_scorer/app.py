@@ -70,7 +70,10 @@ class _Scoring:
     async def follow_topology(self) -> None:
         """Keep track of what exists."""
         async for change in self.topology.items():
-            self._on_topology(change)
+            if change.new is None and change.removal is None and change.old is not None:
+                self.scorer.lose(change.old.ref)
+            else:
+                self._on_topology(change)
 
     async def watch_losses(self) -> None:
         """Notice entities that were purged from the topology, with no builder to publish them again."""

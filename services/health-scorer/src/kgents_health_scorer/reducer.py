@@ -34,6 +34,8 @@ from kgents_shared.contract.wire import REMOVE
 
 UNMATCHED_MAX: Final = 10_000
 """Entities with pulses that are not in the topology (yet): their samples are kept, the oldest entity dropped first."""
+LOST_STAYS: Final = timedelta(seconds=60)
+"""How long what the topology has lost stays as it is: topology-builder publishes it again within 30 s."""
 CALM: Final = 0.05
 """A score that moves less than this inside its level is not published."""
 
@@ -103,6 +105,7 @@ class Scorer:
         self._dirty_clusters: set[str] = set()
         self._attestation = Attestation()
         self._away = Away()
+        self._lost: dict[Ref, datetime | None] = {}  # → until when it stays; None: from the next tick on
 
     # What comes in
 
@@ -137,6 +140,7 @@ class Scorer:
         """
         if ref.kind == aggregate.KIND:
             return  # the subject of our own aggregate
+        self._lost.pop(ref, None)
         if ref.kind == SOURCE:
             self._on_source(entity, ref, now)
         if entity is None:
@@ -154,6 +158,11 @@ class Scorer:
         self._touch(self._family.touched(ref, before, entity), now)
         if scored.level not in ("", "healthy"):  # a restored one has not been judged yet
             self._note_pod(ref, now, is_bad=True)
+
+    def lose(self, ref: Ref) -> None:
+        """The topology no longer holds an entity, and does not say that it is gone. See LOST_STAYS."""
+        if ref in self._entities:
+            self._lost[ref] = None
 
     def _on_source(self, source: TopologyEntity | None, ref: Ref, now: datetime) -> None:
         """Take note of what a source does not attest. What this touches is judged again, and mostly not published."""
@@ -187,9 +196,14 @@ class Scorer:
         """Let time pass: samples may be missing now, and a state may have lasted too long."""
         if any(scored.due is not None and scored.due <= now for scored in self._entities.values()):
             self._walk(now)
+        for ref, until in list(self._lost.items()):
+            if until is None:
+                self._lost[ref] = now + LOST_STAYS
+            elif until <= now:
+                self.on_topology(None, ref, now=now, evidence="")
 
     def caught_up(self, now: datetime) -> None:
-        """The topology is complete: whatever was restored and is not in it vanished between two runs."""
+        """The topology is complete: what was restored and is not in it is lost, as no removal says that it is gone."""
         self._walk(now, is_first=True)
 
     def _walk(self, now: datetime, *, source: Ref | None = None, is_first: bool = False) -> None:
@@ -311,10 +325,9 @@ class Scorer:
 
     def _judged(self, scored: ScoredEntity, now: datetime) -> list[Health | Alert]:
         if scored.entity is None:
-            if now == LONG_AGO:  # a sample of an entity whose topology message is still to come
-                return []
-            del self._entities[scored.ref]
-            return self._removed(scored)
+            if now != LONG_AGO:  # no sample of an entity whose topology message is still to come
+                self._lost.setdefault(scored.ref, None)
+            return []
         self._attest(scored, scored.entity, now)
         return self._verdict(scored, scored.entity)
 
