@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kgents_health_scorer import scored_entity
+from kgents_health_scorer import source
 from kgents_health_scorer.app import SERVICE
 from kgents_health_scorer.config import Config
 from kgents_shared.bus.client import Bus
@@ -100,7 +100,7 @@ async def test_a_restart_yields(bus: Bus, topology: Any, tmp_path: Path) -> None
 async def test_samples_that_are_missed_together_yield(
     bus: Bus, topology: Any, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scored_entity, "SILENT_AFTER_S", 2.0)
+    monkeypatch.setattr(source, "SILENT_AFTER_S", 2.0)
     async with scoring(bus, tmp_path) as context, measured_stretch() as stretch:
         for ref in REFS:
             await sample(publisher, ref, interval_s=1.0)
