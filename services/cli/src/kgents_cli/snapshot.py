@@ -17,8 +17,9 @@ from kgents_shared.view.fold import is_gone
 
 T = TypeVar("T", bound=Wire)
 
-TIMEOUT_S: Final = 30.0
-"""For the whole stream; a hundred thousand subjects take some two seconds."""
+TIMEOUT_S: Final = 10.0
+"""For the whole stream; a hundred thousand subjects take some two seconds. A cluster that has just lost its majority
+answers nothing, and its user has waited for other answers before."""
 
 
 async def now(bus: Bus, signal: str, filters: Sequence[str]) -> dict[str, Delivery]:

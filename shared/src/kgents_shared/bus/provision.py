@@ -156,7 +156,7 @@ async def require_streams(session: Session, streams: Sequence[Stream]) -> None:
     Raises:
         ProvisionError: streams are missing; the text names them.
     """
-    found = {stream.name: await _find(session, stream.name) for stream in streams}
+    found = {stream.name: await find(session, stream.name) for stream in streams}
     if missing := [name for name, info in found.items() if info is None]:
         raise ProvisionError(f"expected streams {', '.join(missing)}, found none of them; run `kgents provision`")
     for name, info in found.items():
@@ -172,7 +172,7 @@ async def _require_jetstream(session: Session) -> None:
 
 
 async def _step(session: Session, stream: Stream) -> Step:
-    found = await _find(session, stream.name)
+    found = await find(session, stream.name)
     wanted = _config(stream) | {"num_replicas": _replicas(session, stream, found)}
     if found is None:
         if rival := await _rival(session, stream):
@@ -291,7 +291,12 @@ async def _beyond(session: Session, name: str, found: StreamInfo, change: Change
     return ""
 
 
-async def _find(session: Session, stream: str) -> StreamInfo | None:
+async def find(session: Session, stream: str) -> StreamInfo | None:
+    """What the server knows of a stream; None if there is none.
+
+    Raises:
+        ProvisionError: the server has no JetStream.
+    """
     return await _with_jetstream(session, jetstream.find_stream(session, stream))
 
 

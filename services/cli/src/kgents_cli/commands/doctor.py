@@ -18,7 +18,7 @@ from kgents_cli.output import NEUTRAL, OK, WRONG, painted, say, say_record
 from kgents_cli.sentence import clean
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import Placement, find_stream, stream_info
+from kgents_shared.bus.jetstream import Placement, stream_info
 from kgents_shared.bus.session import Session
 from kgents_shared.contract import codec, subjects
 from kgents_shared.contract.errors import BusError
@@ -101,9 +101,9 @@ async def _nats(
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     yield Verdict(True, f"NATS answers at {common.nats.url}: server {session.server_name}, version {version}")
-    plan = await provision.plan(session, streams(common.streams))  # First: it finds out if there is no JetStream.
-    for fault in replication.faults(await _placements(session)):
+    for fault in replication.faults(await _placements(session)):  # first: without a majority only this is answered
         yield Verdict(False, _shortened(fault))
+    plan = await provision.plan(session, streams(common.streams))
     for verdict in stream_verdicts(plan.steps):
         yield verdict
     if not plan.has_changes:
@@ -118,7 +118,7 @@ async def _nats(
 
 async def _placements(session: Session) -> dict[str, Placement]:
     """Of each stream that a cluster holds."""
-    infos = {name: await find_stream(session, name) for name in NAME_BY_SIGNAL.values()}
+    infos = {name: await provision.find(session, name) for name in NAME_BY_SIGNAL.values()}
     return {name: info.cluster for name, info in infos.items() if info is not None and info.cluster is not None}
 
 
