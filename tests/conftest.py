@@ -1,5 +1,6 @@
 """The folder of a test is its marker, no test sees the developer's own settings, and none leaves a process behind."""
 
+import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -50,6 +51,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     MACHINE.measure_again()
     item.add_marker(pytest.mark.timeout(MACHINE.limit_s(limit_s)), append=False)
     return (yield)
+
+
+@pytest.fixture(autouse=True)
+def own_garbage() -> Iterator[None]:
+    """A command that runs in the process of a test sets up its garbage collector; what it froze Hypothesis misses."""
+    threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
+    yield
+    if gc.callbacks != callbacks:
+        gc.callbacks[:] = callbacks
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
 
 
 class Schedule(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types

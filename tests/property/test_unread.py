@@ -58,4 +58,5 @@ def test_subjects_that_could_not_be_published_are_covered(refs: list[Ref]) -> No
 def test_a_subject_of_a_long_name_stands_for_its_kind_and_one_of_another_signal_for_nothing() -> None:
     long = Ref("test", "pod", "x" * 200, "shop")
     assert of_subjects({long.subject("entity", source="k8s"): "no"}) == [Unread(kind="pod", reason="no")]
-    assert of_subjects({long.subject("topology"): "no"}) == []
+    assert of_subjects({long.subject("topology"): "no"}) == [Unread(kind="pod", reason="no")]
+    assert of_subjects({long.subject("pulse", source="k8s"): "no"}) == []
