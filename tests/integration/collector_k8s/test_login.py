@@ -125,6 +125,28 @@ async def test_a_context_without_a_kubeconfig_is_refused_in_a_pod(
     assert "context: expected a kubeconfig beside 'prod'" in await refused(None, "prod")
 
 
+# Files
+
+
+async def test_files_are_named_from_where_their_kubeconfig_is(tmp_path: Path) -> None:
+    async with KubeApi(is_tls=True) as api:
+        path = api.kubeconfig(tmp_path / "kubeconfig", with_certificate=True)
+        content = json.loads(path.read_text())
+        for each in (content["clusters"][0]["cluster"], content["users"][0]["user"]):
+            for name in [name for name in each if name.endswith("-data")]:
+                setting = name.removesuffix("-data")
+                (tmp_path / setting).write_bytes(base64.b64decode(each.pop(name)))
+                each[setting] = setting
+        path.write_text(json.dumps(content))
+        async with ApiClient(path, "", SystemClock()) as client:
+            await client.get_bytes("/api/v1/pods", {})
+
+
+async def test_a_token_is_read_from_beside_its_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t4\n")
+    assert (await headers(tmp_path, {"tokenFile": "token"}))["Authorization"] == "Bearer t4"
+
+
 # Plugins
 
 

@@ -82,7 +82,7 @@ async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials
         context = context or current
         user, cluster = _chosen(content, context)
         _prepare_plugin(user, cluster)
-        loader = KubeConfigLoader(content, active_context=context)
+        loader = KubeConfigLoader(content, active_context=context, config_base_path=None)  # that of each file
         async with asyncio.timeout(LOGIN_S):
             await loader.load_and_set(configuration)
         return Credentials(configuration, context, _impersonation(user.value))
