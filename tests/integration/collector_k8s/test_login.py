@@ -15,6 +15,7 @@ from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import SystemClock
 from support.k8s_peer import Json, kubeconfig, serving
 from support.kube_api import KubeApi
+from support.waiting import within
 
 API = "client.authentication.k8s.io/v1"
 
@@ -145,6 +146,50 @@ async def test_files_are_named_from_where_their_kubeconfig_is(tmp_path: Path) ->
 async def test_a_token_is_read_from_beside_its_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t4\n")
     assert (await headers(tmp_path, {"tokenFile": "token"}))["Authorization"] == "Bearer t4"
+
+
+# Connections
+
+
+@pytest.mark.parametrize(
+    ("cluster", "is_trusted"),
+    [({}, False), ({"insecure-skip-tls-verify": True}, True), ({"tls-server-name": "elsewhere"}, False)],
+)
+async def test_a_server_is_trusted_as_the_kubeconfig_says(tmp_path: Path, cluster: Json, *, is_trusted: bool) -> None:
+    async with KubeApi(is_tls=True) as api:
+        path = api.kubeconfig(tmp_path / "kubeconfig")
+        content = json.loads(path.read_text())
+        described = content["clusters"][0]["cluster"]
+        if "tls-server-name" not in cluster:
+            del described["certificate-authority-data"]
+        described |= cluster
+        path.write_text(json.dumps(content))
+        async with ApiClient(path, "", SystemClock()) as client:
+            if is_trusted:
+                await client.get_bytes("/api/v1/pods", {})
+            else:
+                with pytest.raises(ApiError, match="Certificate"):
+                    await client.get_bytes("/api/v1/pods", {})
+
+
+async def test_no_watch_waits_until_another_ends(tmp_path: Path) -> None:
+    async with KubeApi() as api, ApiClient(api.kubeconfig(tmp_path / "kubeconfig"), "", SystemClock()) as client:
+        watches = [client.lines("/api/v1/pods", {"watch": "1"}, deadline_s=60) for _ in range(120)]
+        async with within(30):
+            for watch in watches:
+                assert await anext(watch) == b""
+        for watch in watches:
+            await watch.aclose()
+
+
+async def test_requests_go_through_the_proxy_that_the_kubeconfig_names(tmp_path: Path) -> None:
+    requests: list[CIMultiDictProxy[str]] = []
+    async with noting(requests) as proxy:
+        cluster: Json = {"proxy-url": proxy}
+        path = kubeconfig(tmp_path / "kubeconfig", "http://api.invalid", **cluster)
+        async with ApiClient(path, "", SystemClock()) as client:
+            await client.get_bytes("/api/v1/pods", {})
+    assert requests[0]["Host"] == "api.invalid"
 
 
 # Plugins

@@ -1,7 +1,7 @@
 """One API server over HTTP: login → session → JSON answers, and the lines of a watch.
 
-The session is kubernetes-asyncio's. Its models and its watch are not used: they take a hundred times as long, and
-return errors as events.
+Of kubernetes-asyncio only the login is used: its models and its watch take a hundred times as long, and return errors
+as events.
 """
 
 import asyncio
@@ -15,12 +15,11 @@ from typing import Final, Self, TypeVar
 import aiohttp
 import msgspec
 import structlog
-from kubernetes_asyncio.client.configuration import Configuration
-from kubernetes_asyncio.config import ConfigException
 from yarl import URL
 
 from kgents_collector_k8s.source.connection import Connections
 from kgents_collector_k8s.source.error import UNREADABLE, ApiError, refusal
+from kgents_collector_k8s.source.library import ConfigException, Configuration, models
 from kgents_collector_k8s.source.login import read_credentials, usable_login
 from kgents_collector_k8s.source.stream import Stream
 from kgents_shared.contract.errors import ConfigError
@@ -70,6 +69,8 @@ class ApiClient:
 
     async def __aenter__(self) -> Self:
         await self._log_in()
+        if count := models():
+            _log.info("unused_models_imported", modules=count)  # by a release that imports otherwise: it costs memory
         return self
 
     async def __aexit__(
@@ -189,13 +190,12 @@ class ApiClient:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
             async with asyncio.timeout(HEAD_S):
-                response = await login.rest.pool_manager.get(
+                response = await login.session.get(
                     f"{login.configuration.host}{path}",
                     params=params,
                     headers=headers,
-                    proxy=login.rest.proxy,
-                    proxy_headers=login.rest.proxy_headers,
-                    server_hostname=login.rest.server_hostname,
+                    proxy=login.configuration.proxy,
+                    server_hostname=login.configuration.tls_server_name,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 )

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from kubernetes_asyncio.client.configuration import Configuration
-from kubernetes_asyncio.config import load_incluster_config
-from kubernetes_asyncio.config.kube_config import (
-    ConfigNode,
-    KubeConfigLoader,
-    KubeConfigMerger,
-)
 from msgspec import Struct
 
 from kgents_collector_k8s.detect import SERVICE_ACCOUNT, current_context, kubeconfigs
+from kgents_collector_k8s.source.library import (
+    ConfigNode,
+    Configuration,
+    KubeConfigLoader,
+    KubeConfigMerger,
+    load_incluster_config,
+)
 from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
 from kgents_collector_k8s.source.plugin import install as install_plugins
 from kgents_shared.contract.errors import ConfigError

@@ -11,9 +11,7 @@ import signal
 from contextlib import suppress
 from typing import Any, Final
 
-from kubernetes_asyncio.config import ConfigException, kube_config
-from kubernetes_asyncio.config.exec_provider import ExecProvider
-from kubernetes_asyncio.config.kube_config import ConfigNode
+from kgents_collector_k8s.source.library import ConfigException, ConfigNode, ExecProvider, kube_config
 
 DEADLINE_S: Final = 30.0
 """Seconds: a plugin may call a provider over the network; it cannot wait for input."""
