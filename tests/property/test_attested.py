@@ -13,7 +13,7 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.unread import Unread
 from kgents_topology_builder.difference import same
 from kgents_topology_builder.reducer import Reducer
-from kgents_topology_builder.sources import STALE_AFTER_NS
+from kgents_topology_builder.sources import HEARTBEAT_TTL_NS, STALE_AFTER_NS
 from support.attested import stale_of
 from support.build import NOW, NOW_NS, make_ref, make_removal
 
@@ -60,11 +60,13 @@ class Attested(RuleBasedStateMachine):
         self.published: dict[Ref, TopologyEntity] = {}
         self.entities: dict[Ref, Entity] = {}
         self.beats: dict[str, Heartbeat] = {}
+        self.stored_ns: dict[str, int] = {}
+        """When the heartbeat of each instance was."""
         self.history: list[tuple[int, list[Unread]]] = []
 
     @rule(beat=BEATS)
     def beat(self, beat: Heartbeat) -> None:
-        self.beats[beat.instance] = beat
+        self.beats[beat.instance], self.stored_ns[beat.instance] = beat, self.now_ns
         self.reducer.heartbeat("test", beat.instance, beat, time_ns=self.now_ns)
         self.note()
 
@@ -88,8 +90,14 @@ class Attested(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 5, 10, 14, 15, 100]))
     def wait(self, seconds: int) -> None:
+        """Heartbeats lose their meaning by age, also while the server drops none."""
         self.now_ns += seconds * SECOND_NS
         self.reducer.tick(self.now_ns)
+        old = [each for each in self.beats if self.now_ns - self.stored_ns[each] > HEARTBEAT_TTL_NS]
+        for instance in old:
+            del self.beats[instance]
+        if old:
+            self.note()
 
     @rule()
     def restart(self) -> None:
@@ -100,6 +108,7 @@ class Attested(RuleBasedStateMachine):
         for message in self.published.values():
             self.reducer.restore(message)
         for beat in self.beats.values():
+            self.stored_ns[beat.instance] = self.now_ns
             self.reducer.heartbeat("test", beat.instance, beat, time_ns=self.now_ns)
         for entity in self.entities.values():
             self.reducer.upsert(entity, time_ns=self.now_ns)
