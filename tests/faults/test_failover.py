@@ -3,22 +3,28 @@ in silence."""
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from nats.aio.msg import Msg
 
-from kgents_shared.bus.client import Bus
+from kgents_shared.bus import client
+from kgents_shared.bus.client import HASTE_S, Bus
 from kgents_shared.bus.config import NatsConfig, TlsConfig
+from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import BusTimeoutError, NoServerError
+from kgents_shared.contract.meta import Heartbeat
 from support.certificates import Certificates
 from support.nats_server import NatsServer
 from support.ports import free_port
+from support.proxy import Proxy
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
-from support.waiting import eventually, within
+from support.waiting import eventually
 
 FAILOVER_S = 3.0
 CONNECT_TIMEOUT_S = 1.0
@@ -46,6 +52,20 @@ async def mute(greeting: bytes = b"", context: ssl.SSLContext | None = None) -> 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
     async with server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def dropping() -> AsyncIterator[str]:
+    """Drops every SYN, as a host that is switched off: its queue of connections is full; yields host and port."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def seconds_to(bus: Bus, server: str) -> float:
@@ -96,6 +116,49 @@ async def test_a_server_that_falls_silent_is_left_after_one_timeout(
             assert CONNECT_TIMEOUT_S <= await seconds_to(bus, "test") < CONNECT_TIMEOUT_S + SLACK_S
     (line,) = failures(caplog, url)
     assert words in vars(line)["error"]
+
+
+@pytest.mark.parametrize("silent", [mute, dropping])
+@pytest.mark.parametrize("count", [1, 3])
+async def test_silent_hosts_are_left_for_the_next_url_in_haste(
+    server: NatsServer, silent: Callable[[], AbstractAsyncContextManager[str]], count: int
+) -> None:
+    async with silent() as address:
+        urls = [*(f"nats://{address}/{number}" for number in range(count)), server.url]
+        async with Bus(NatsConfig(url=",".join(urls)), name="test") as bus:
+            assert await seconds_to(bus, "test") < FAILOVER_S
+            assert bus.passed_over.count(f"nats://{address}: ") == count
+
+
+async def test_a_server_that_is_only_slow_is_waited_for_in_the_next_round(server: NatsServer) -> None:
+    async with Proxy(server.port) as slow, mute() as address:
+        slow.delay_s = HASTE_S + 0.5
+        nats = NatsConfig(url=f"{slow.url},nats://{address}", connect_timeout_s=4 * HASTE_S)
+        async with Bus(nats, name="test") as bus:
+            await eventually(lambda: f"{slow.url}: expected the first line" in bus.last_error)
+            assert (await bus.session(timeout_s=40)).server_name == "test"
+
+
+async def test_a_url_that_was_passed_over_is_named_until_it_lets_us_in(
+    tmp_path: Path, server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "RETRIED_S", 0.2)
+    closed = 'authorization { token: "right" }'
+    async with NatsServer(tmp_path / "closed", config=closed) as other:
+        urls = f"{dead()},{other.url}/?token=wrong,{server.url}"
+        async with Bus(NatsConfig(url=urls), name="test") as bus:
+            session = await bus.session(timeout_s=10)
+            first, second = bus.passed_over.split("; ", maxsplit=1)
+            assert "no program listens there" in first
+            assert second.startswith(f"{other.url}: the server")
+            assert "wrong" not in second
+            await other.stop()
+            await eventually(lambda: bus.passed_over.count("no program listens there") == 2)
+            other.reconfigure("")
+            await other.start()
+            await eventually(lambda: other.url not in bus.passed_over)
+            assert first in bus.passed_over
+            assert await bus.session() is session
 
 
 async def test_a_silence_after_the_tls_handshake_is_left_after_one_timeout(tmp_path: Path) -> None:
@@ -157,17 +220,15 @@ async def test_a_server_that_dies_is_left_for_the_other(tmp_path: Path, server: 
 async def test_a_service_starts_though_its_first_url_is_dead(server: NatsServer, tmp_path: Path) -> None:
     async with Bus(NatsConfig(url=server.url), name="test") as bus:
         await provision_streams(bus)
-        heartbeat = asyncio.Event()
+        first = dead()
+        reason = f"{first}: no program listens there"
+        beats: list[Heartbeat] = []
 
-        async def beat(_: object) -> None:
-            heartbeat.set()
+        async def beat(message: Msg) -> None:
+            if message.data and isinstance(found := META.decode(message.data, subject=message.subject), Heartbeat):
+                beats.append(found)
 
         await (await bus.session()).subscribe("kgents.meta.>", beat)
-        async with ServiceProcess("topology-builder", f"{dead()},{server.url}", tmp_path) as service:
-            await arrives(heartbeat.wait())
+        async with ServiceProcess("topology-builder", f"{first},{server.url}", tmp_path) as service:
+            await eventually(lambda: any(each.state == "in_sync" and reason in each.reason for each in beats))
     assert service.log.read_text().count("nats_connection_failed") == 1
-
-
-async def arrives(call: Awaitable[object], within_s: float = 10.0) -> None:
-    async with within(within_s):
-        await call

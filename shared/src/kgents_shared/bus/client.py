@@ -19,6 +19,7 @@ from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.login import CUT_OFF, credentials, login_error, nothing_listens, words_of
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.wire import Wire
+from kgents_shared.contract.address import join, of_url
 from kgents_shared.contract.errors import BusTimeoutError, NoServerError
 
 PING_INTERVAL_S: Final = 10.0
@@ -32,6 +33,12 @@ ABORTED_S: Final = 0.2
 """Seconds to close an aborted connection: nats-py may wait forever for an interrupted TLS handshake."""
 STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
+HASTE_S: Final = 2.0
+"""How long all urls before the last one together may be silent in a hasty round: a lost SYN is sent again after 1 s."""
+HASTE_MIN_S: Final = 0.5
+"""… and each of them at least: some round trips to another continent."""
+RETRIED_S: Final = 30.0
+"""Seconds between two logins to a server that was passed over, while there is a session with another."""
 
 
 _log = get_logger(__name__)
@@ -54,7 +61,7 @@ class Bus:
         self._supervisor: asyncio.Task[None] | None = None
         self._is_closing = False
         self.reconnects = 0
-        self._failures: dict[str, Exception] = {}  # url → why its last attempt or session ended, while there is none
+        self._failures: dict[str, Exception] = {}  # url → why its last attempt or session ended
 
     async def __aenter__(self) -> Self:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"bus {self.name}")
@@ -77,7 +84,19 @@ class Bus:
     @property
     def last_error(self) -> str:
         """Why there is no session now, for each url that was tried; empty while there is one."""
-        return "; ".join(f"{url}: {words_of(error)}" for url, error in self._failures.items())
+        return "" if self.is_connected else self._causes
+
+    @property
+    def passed_over(self) -> str:
+        """The servers that were tried before the one of this session, and why each was left; empty if none was.
+
+        Each is tried again every RETRIED_S, and is no longer named once it lets us in.
+        """
+        return self._causes if self.is_connected else ""
+
+    @property
+    def _causes(self) -> str:
+        return "; ".join(f"{_place(url)}: {words_of(error)}" for url, error in self._failures.items())
 
     @property
     def denials(self) -> list[str]:
@@ -118,57 +137,70 @@ class Bus:
             yield session
 
     async def _supervise(self) -> None:
-        """Try each url in its turn without a pause between them; the backoff grows from one round to the next."""
+        """Try each url in its turn without a pause between them; the backoff grows from one round to the next.
+
+        Every other round is hasty: a silent host does not keep us from the next one. A patient one follows, for servers
+        that are only slow.
+        """
         loop = asyncio.get_running_loop()
         urls = self._config.urls
         backoff_s = BACKOFF_FIRST_S
         untried = len(urls)
+        is_hasty = True
         for url in itertools.cycle(urls):
             if self._is_closing:  # nats-py may have swallowed our cancellation, see Session.request
                 return
             started = loop.time()
-            was_connected = await self._attempt(url)
+            was_connected = await self._attempt(url, self._patience_s(is_hasty=is_hasty and untried > 1))
             untried -= 1
             if untried and not was_connected:
                 continue
             untried = len(urls)
+            is_hasty = was_connected or not is_hasty
             backoff_s = BACKOFF_FIRST_S if loop.time() - started > STABLE_AFTER_S else backoff_s
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, guards nothing
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
 
-    async def _attempt(self, url: str) -> bool:
+    def _patience_s(self, *, is_hasty: bool) -> float:
+        """How long a server has until its first line."""
+        share_s = max(HASTE_S / max(len(self._config.urls) - 1, 1), HASTE_MIN_S)
+        return min(share_s, self._config.connect_timeout_s) if is_hasty else self._config.connect_timeout_s
+
+    async def _attempt(self, url: str, patience_s: float) -> bool:
         """Connect to one server and stay while the session lives; returns whether there was a session."""
         wire = Wire(needs_tls=self._config.needs_tls)
         session: Session | None = None
         try:
-            session = await self._connect(wire, url)
-            await self._live(wire, session)
+            session = await self._connect(wire, url, patience_s)
+            await self._live(wire, session, url)
         except Exception as error:  # noqa: BLE001 - a half-written credentials file raises anything; the next try may succeed
             self._failures[url] = error
             event = "nats_connection_failed" if session is None else "nats_connection_lost"
-            _log.warning(event, url=url, error=words_of(error))
+            _log.warning(event, url=_place(url), error=words_of(error))
         finally:
             if session is None:
                 wire.abort()
             await _close(wire, PING_INTERVAL_S if session is not None else ABORTED_S)
         return session is not None
 
-    async def _connect(self, wire: Wire, url: str) -> Session:
+    async def _connect(self, wire: Wire, url: str, patience_s: float) -> Session:
         config = self._config
         session = Session(wire, config)
+        until_s = asyncio.get_running_loop().time() + config.connect_timeout_s
 
         async def on_error(error: Exception) -> None:
             if "permissions violation" in str(error).lower():
                 session.note_refusal(str(error).removeprefix("nats: "))
                 _log.error("nats_permission_denied", refusal=session.refusal)
             elif self._session is session and not isinstance(error, CUT_OFF):  # else the attempt reports it
-                _log.warning("nats_client_error", url=url, error=words_of(error))
+                _log.warning("nats_client_error", url=_place(url), error=words_of(error))
 
         async def on_closed() -> None:
             session.end()
 
         try:
-            async with asyncio.timeout(config.connect_timeout_s):  # nats-py's own is for each step, and none for ws://
+            async with asyncio.timeout(patience_s) as limit:  # nats-py's own is for each step, and none for ws://
+                wire.on_greeting = lambda: None if limit.expired() else limit.reschedule(until_s)
                 await wire.connect(
                     url,
                     name=self._connection_name,
@@ -186,13 +218,15 @@ class Bus:
                 await session.open()
         except Exception as error:
             session.end()
-            raise login_error(error, config, wire) from error
+            within_s = config.connect_timeout_s if wire.is_greeted else patience_s
+            raise login_error(error, config, wire, within_s) from error
         return session
 
-    async def _live(self, wire: Wire, session: Session) -> None:
+    async def _live(self, wire: Wire, session: Session, url: str) -> None:
         started = asyncio.get_running_loop().time()
-        self._failures.clear()
+        self._failures.pop(url, None)
         await self._announce(session)
+        retrying = asyncio.create_task(self._retry(session), name=f"bus {self.name}: urls passed over")
         _log.info("nats_connected", server=session.server_name, version=".".join(map(str, session.server_version)))
         try:
             while not session.lost.is_set() and not self._is_closing:
@@ -208,15 +242,39 @@ class Bus:
         finally:
             session.end()
             self.reconnects += 1
+            retrying.cancel()
             await self._announce(None)
+            await asyncio.wait([retrying])
         if not self._is_closing:
             when = " while we logged in" if asyncio.get_running_loop().time() - started < LOGIN_S else ""
             raise SessionLostError(f"connection lost{when}: {words_of(wire.last_error)}")
+
+    async def _retry(self, current: Session) -> None:
+        """While there is a session, log in again to each server that was passed over: it may be well again."""
+        while not current.lost.is_set():  # nats-py may have swallowed our cancellation
+            await asyncio.sleep(RETRIED_S)
+            for url in tuple(self._failures):
+                wire = Wire(needs_tls=self._config.needs_tls)
+                try:
+                    (await self._connect(wire, url, self._config.connect_timeout_s)).end()
+                except Exception as error:  # noqa: BLE001 - as in `_attempt`, which has logged the first one
+                    self._failures[url] = error
+                else:
+                    del self._failures[url]
+                    _log.info("nats_url_reachable", url=_place(url))
+                finally:
+                    await _close(wire, ABORTED_S)
+                    wire.abort()
 
     async def _announce(self, session: Session | None) -> None:
         async with self._changed:
             self._session = session
             self._changed.notify_all()
+
+
+def _place(url: str) -> str:
+    """A url without the path and query of a websocket, which a gateway may take for a login."""
+    return f"{url.partition('://')[0]}://{join(*of_url(url))}"
 
 
 async def _close(wire: Wire, within_s: float) -> None:

@@ -113,7 +113,8 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     give each service its own; a shared `_INBOX.>` would let every client read every reply."""
 
     connect_timeout_s: float = 5.0
-    """Seconds for one attempt to connect to one server. Five outlast a lost SYN and its first two retries."""
+    """Seconds for one attempt to connect to one server. Five outlast a lost SYN and its first two retries.
+    A silent host is left sooner for the next url, and has all of that time again in the next round."""
 
     request_timeout_s: float = 5.0
     """Seconds to wait for a JetStream answer. Five is the usual default of NATS clients, and

@@ -67,13 +67,13 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
     return context
 
 
-def login_error(error: Exception, config: NatsConfig, wire: Wire) -> Exception:
-    """The error of `Wire.connect` as a BusError that names the cause.
+def login_error(error: Exception, config: NatsConfig, wire: Wire, within_s: float) -> Exception:
+    """The error of `Wire.connect`, which had so many seconds, as a BusError that names the cause.
 
     A server that rejects a login closes at once, maybe before it says why: the reset may outrun its reason.
     """
     if isinstance(error, TimeoutError):
-        return BusError(_silence(config, wire))
+        return BusError(_silence(wire, within_s))
     if isinstance(error, ConnectionRefusedError):
         return error
     refusal = wire.unread_refusal if isinstance(error, CUT_OFF) else ""
@@ -86,8 +86,8 @@ def login_error(error: Exception, config: NatsConfig, wire: Wire) -> Exception:
     return error
 
 
-def _silence(config: NatsConfig, wire: Wire) -> str:
-    within = f"within {config.connect_timeout_s:g} s"
+def _silence(wire: Wire, within_s: float) -> str:
+    within = f"within {within_s:g} s"
     if not wire.is_accepted:
         return f"no answer {within}"
     if wire.is_greeted:

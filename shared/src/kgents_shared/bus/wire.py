@@ -7,6 +7,7 @@ Everything that reaches into nats-py's private names is here and in `direct`, be
 
 import re
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 from kgents_shared.bus.direct import DirectClient
@@ -21,6 +22,8 @@ class Wire(DirectClient):
     def __init__(self, *, needs_tls: bool) -> None:
         super().__init__()
         self._needs_tls = needs_tls
+        self.on_greeting: Callable[[], None] = lambda: None
+        """Called when the server's first line has arrived."""
 
     @property
     def is_accepted(self) -> bool:
@@ -85,6 +88,8 @@ class Wire(DirectClient):
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """Begin TLS also with a server that only offers it (`allow_non_tls`); nats-py does where it is required."""
+        if initial_connection:
+            self.on_greeting()
         if self._needs_tls and info.get("tls_available"):
             info["tls_required"] = True
         await super()._process_info(info, initial_connection)

@@ -76,6 +76,8 @@ class Status:
         """Of the process."""
         self.denials: Callable[[], list[str]] = list
         """What the server does not permit our login, as far as that was tried."""
+        self.passed_over: Callable[[], str] = str
+        """The NATS servers that were left for the one we use, and why."""
         self._log = log
         self._dead_letters = dead_letters
         self._cost = _CostMeter()
@@ -160,7 +162,7 @@ class Status:
             unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
         is_degraded = bool(failures or denial or "pulse" in log_failures)
         state = "degraded" if is_degraded and self.state == "in_sync" else self.state
-        faults = (self.reason, failure, denial, self._cut(), self._buffer_fault())
+        faults = (self.reason, failure, denial, self._cut(), self._buffer_fault(), self.passed_over())
         reason = "; ".join(filter(None, faults))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",

@@ -113,6 +113,7 @@ class Context(Generic[C]):
             dead_letters=self.dead_letters,
         )
         self.status.denials = lambda: self.bus.denials
+        self.status.passed_over = lambda: self.bus.passed_over
 
     def now_ns(self) -> int:
         """The wall clock in Unix nanoseconds, as JetStream counts."""
