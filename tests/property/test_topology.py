@@ -126,6 +126,7 @@ def test_names_no_longer_in_use_take_no_memory(messages: list[tuple[bool, Entity
     reducer = Reducer(("k8s",), now_ns=NOW_NS)
     for is_removal, entity in messages:
         apply(reducer, is_removal, entity)
+        take(reducer, {})
     for by_source in list(reducer.graph.facts.values()):
         for fact in list(by_source.values()):
             reducer.remove(msgspec.structs.replace(fact, op="remove"), time_ns=NOW_NS)
@@ -134,3 +135,4 @@ def test_names_no_longer_in_use_take_no_memory(messages: list[tuple[bool, Entity
     assert not reducer.graph._claims
     assert not reducer.graph._waiting
     assert not reducer.graph.shared
+    assert not reducer._resolved

@@ -98,6 +98,15 @@ def test_a_claimant_that_finishes_leaves_the_name_to_one_that_runs() -> None:
     assert graph.resolve(web.connections[0], web.ref) == make_ref("b")
 
 
+def test_the_only_claimant_that_has_finished_is_behind_one_that_comes_later() -> None:
+    web = make_entity("web", connections=[connect_to("10.0.3.7")])
+    graph = make_graph(web, make_entity("a", addresses=["10.0.3.7"]))
+    moved = graph.put(make_entity("a", addresses=["10.0.3.7"], status="succeeded"))
+    assert touched(graph, moved) == set()
+    assert touched(graph, graph.put(make_entity("b", addresses=["10.0.3.7"]))) == {web.ref}
+    assert graph.resolve(web.connections[0], web.ref) == make_ref("b")
+
+
 def test_an_entity_is_not_its_own_peer() -> None:
     web = make_entity("a", addresses=["10.0.3.7"], connections=[connect_to("10.0.3.7")])
     graph = make_graph(web, make_entity("b", addresses=["10.0.3.7"]))

@@ -70,6 +70,15 @@ class Claims:
             del self._claims[name]
         return self._differs(name, before)
 
+    def rerank(self, name: Name, before: Claim, after: Claim) -> bool:
+        """Replace a claim by another one of the same entity; whether the name may lead elsewhere now."""
+        claims = self._claims[name]
+        if len(claims) == 1:  # nearly always
+            claims[0] = after
+            return False
+        moved = self.add(name, after)
+        return self.discard(name, before) or moved
+
     def _differs(self, name: Name, before: Candidates) -> bool:
         claims = self._claims.get(name, [])
         running = bisect_left(claims, (True,))

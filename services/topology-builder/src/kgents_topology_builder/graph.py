@@ -8,6 +8,8 @@ names that lead elsewhere because of it; only those that wait for one of these h
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
+from msgspec.structs import force_setattr
+
 from kgents_shared.contract.address import candidates, normalised
 from kgents_shared.contract.codec import equal
 from kgents_shared.contract.entity import Connection, Entity, Ref
@@ -42,6 +44,7 @@ class Graph:
             return None
         by_source[entity.source] = entity
         if old is not None and _same_names(old, entity):  # most changes: a status, an attribute
+            _share_names(old, entity)
             return self._rank(old, entity)
         if len(by_source) > 1:
             self.shared.add(entity.ref)
@@ -115,9 +118,7 @@ class Graph:
         before, after = (is_finished(old), old.ref), (is_finished(new), new.ref)
         if before == after:
             return NO_NAMES
-        names = _claimed(new)
-        moved = {name for name in names if self._claims.add(name, after)}
-        return moved | {name for name in names if self._claims.discard(name, before)}
+        return {name for name in _claimed(new) if self._claims.rerank(name, before, after)}
 
     def _add_names(self, entity: Entity) -> set[Name]:
         claim = (is_finished(entity), entity.ref)
@@ -142,6 +143,14 @@ class Graph:
 
 def _same_names(old: Entity, new: Entity) -> bool:
     return old.connections == new.connections and old.addresses == new.addresses and old.aliases == new.aliases
+
+
+def _share_names(old: Entity, new: Entity) -> None:
+    """Have a report hold the very lists of the one before it: what is the same object is not resolved or compared."""
+    force_setattr(new, "addresses", old.addresses)
+    force_setattr(new, "aliases", old.aliases)
+    if not any(each.attributes or each.traffic for each in new.connections):  # in these, `==` holds `true` for `1`
+        force_setattr(new, "connections", old.connections)
 
 
 def _claimed(entity: Entity) -> set[Name]:

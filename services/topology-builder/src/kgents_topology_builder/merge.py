@@ -41,14 +41,16 @@ def merge(
     resolve: Callable[[Connection, Ref], Ref | None],
     *,
     time_ns: int,
+    known: list[ResolvedConnection] | None = None,
 ) -> TopologyEntity:
     """The merged entity after the message of `time_ns`, without `text` and `changed`.
 
+    `known`: its connections, where none of them can have changed since they were resolved.
     Facts come the most trusted first, at least one.
     Where sources disagree the first one counts; what only one of them knows is kept.
     """
     at = datetime.fromtimestamp(time_ns / 1e9, UTC)
-    connections = _connections(ref, facts, resolve)
+    connections = _connections(ref, facts, resolve) if known is None else known
     if len(facts) == 1:  # nearly every entity has one source
         return _only(facts[0], connections, at)
     decisive = next((fact for fact in facts if fact.status in STATUSES and fact.status != "unknown"), facts[0])
@@ -116,6 +118,8 @@ def _union(mappings: Sequence[dict[str, V]]) -> dict[str, V]:
 
 
 def _all(lists: Sequence[list[str]]) -> list[str]:
+    if len(lists) == 1 and len(lists[0]) < 2:
+        return lists[0]
     return sorted({value for values in lists for value in values}) if any(lists) else []
 
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.entity import Connection, Entity, Ref
 from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
 from kgents_topology_builder.claims import Name
@@ -68,6 +68,8 @@ class Reducer:
         self._started_ns = now_ns
         self._dirty: OrderedDict[Ref, _Cause] = OrderedDict()  # its oldest entry goes at no cost, unlike a dict's
         self._moved: OrderedDict[Name, int] = OrderedDict()  # names that lead elsewhere → since when
+        # What a single source says of its connections → how they were resolved last.
+        self._resolved: dict[Ref, tuple[list[Connection], list[ResolvedConnection]]] = {}
         self._again: list[tuple[list[Ref], _Cause]] = []  # who else is to be merged again, and why
         self._sources: dict[Observer, Source] = {}
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
@@ -210,7 +212,9 @@ class Reducer:
             if self._again:
                 refs, cause = self._again[-1]
                 if refs:
-                    self._dirty.setdefault(refs.pop(), cause)
+                    ref = refs.pop()
+                    self._resolved.pop(ref, None)
+                    self._dirty.setdefault(ref, cause)
                 else:
                     self._again.pop()
             elif self._moved:
@@ -250,9 +254,19 @@ class Reducer:
         if facts:
             stale = self._stale_sources(ref, facts) if len(facts) > 1 else ()
             ordered = by_priority(facts, self._priority, stale)
-            entity = merge(ref, ordered, self.graph.resolve, time_ns=cause.time_ns)
+            known = self._known_connections(ref, ordered)
+            entity = merge(ref, ordered, self.graph.resolve, time_ns=cause.time_ns, known=known)
+            if len(ordered) == 1:
+                self._resolved[ref] = (ordered[0].connections, entity.connections)
             entity = with_left_out(entity, self.graph.ambiguous(ordered))
         return Merged(ref, entity, cause.reason, cause.time_ns, cause.trace)
+
+    def _known_connections(self, ref: Ref, facts: Sequence[Entity]) -> list[ResolvedConnection] | None:
+        """The connections as they were resolved last, if they come from the same report and no name leads elsewhere."""
+        found = self._resolved.get(ref)
+        if found is None or len(facts) > 1 or found[0] is not facts[0].connections or self._moved or self._again:
+            return None
+        return found[1]
 
     def _stale_sources(self, ref: Ref, facts: Mapping[str, Entity]) -> list[str]:
         sources = ((fact, self._sources.get((ref.cluster, fact.source))) for fact in facts.values())
@@ -322,6 +336,7 @@ class Reducer:
         self._expiry_ns.pop((ref, source), None)
         before = self.graph.facts.get(ref, {}).get(source)
         moved = self.graph.drop(ref, source)
+        self._resolved.pop(ref, None)
         if moved is not None:
             self._touch(ref, moved, cause)
             self._count(before, None, cause.time_ns)
