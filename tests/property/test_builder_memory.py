@@ -56,6 +56,8 @@ class World:
         self.streams = Streams()
         self._drops = drops
         self.builders = [Builder(self.streams, PRIORITY) for _ in range(2)]
+        self.unseen: set[Ref] = set()
+        """Who may be held for a message that has no row, unreadable or late, and was purged: no restart knows of it."""
         self._beating: dict[str, str] = {}
 
     def take(self, step: tuple[str, object]) -> None:
@@ -94,6 +96,9 @@ class World:
 
     def _write(self, what: str, entity: Entity) -> None:
         if what == "purge":
+            stored = self.streams.entities.get(subject_of(entity))
+            if stored is not None and (stored.message is None or stored.message.is_removal):
+                self.unseen.add(entity.ref)
             change = self.streams.purge(subject_of(entity))
         else:
             change = self.streams.write(subject_of(entity), self._message(what, entity))
@@ -137,7 +142,7 @@ def test_a_builder_that_restarts_at_any_moment_publishes_what_one_does_that_neve
     for number, step in enumerate(steps):
         world.take(step)
         if number in restarts:
-            before = {*often.published}
+            before = often.published.keys() - world.unseen
             often.restart()
             assert before - often.published.keys() <= before - never.published.keys(), "a restart is no removal"
     world.wait(2 * CONTESTED_NS // SECOND_NS)
