@@ -25,6 +25,7 @@ class Proxy:
         """Before each chunk, in both directions."""
         self._break_at = b""
         self._broken = asyncio.Event()
+        self._half_open_at = b""
         self._writers: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,6 +61,10 @@ class Proxy:
     def half_open(self) -> None:
         """The server receives everything, and none of its answers comes back, until `flow`."""
         self._answering.clear()
+
+    def half_open_at(self, words: bytes) -> None:
+        """`half_open` from what has these words on: the server receives it, and its answer does not come back."""
+        self._half_open_at = words
 
     def flow(self) -> None:
         """Pass again at full speed, also after `refuse`."""
@@ -129,6 +134,9 @@ class Proxy:
                     await sink.drain()
                     self._broken.set()
                     break
+                if self._half_open_at and self._half_open_at in chunk:
+                    self._half_open_at = b""
+                    self.half_open()
                 sink.write(chunk)
                 await sink.drain()
         sink.close()

@@ -98,6 +98,29 @@ async def test_the_second_waits_and_says_so_once_and_a_release_hands_over_at_onc
     assert [vars(record)["holder"] for record in standby] == [first.holder]
 
 
+@pytest.mark.parametrize("claim", ["the first", "a renewal"])
+async def test_a_release_covers_a_claim_whose_ack_was_not_awaited(provisioned: Bus, far: Far, claim: str) -> None:
+    """What stops a service may cut off a claim that the server has stored already."""
+    async with far("a") as (lease, proxy):
+        if claim == "a renewal":
+            await lease.acquire()
+        before = await last_message(await provisioned.session(), "KGENTS_META", SUBJECT)
+        proxy.half_open_at(b" holds the lease")
+        async with running(lease.hold() if before else lease.acquire()) as (claiming,):
+
+            async def is_stored() -> bool:
+                last = await last_message(await provisioned.session(), "KGENTS_META", SUBJECT)
+                return last is not None and last.seq > (before.seq if before else 0)
+
+            await eventually(is_stored)
+            claiming.cancel()
+            await asyncio.wait([claiming])
+        assert (await current(provisioned)).holder == lease.holder
+        proxy.flow()
+        await lease.release()
+        assert (await current(provisioned)).holder == ""
+
+
 @pytest.mark.usefixtures("provisioned")
 async def test_a_holder_that_vanishes_is_replaced_when_its_lease_runs_out(connect: Connect) -> None:
     async with instance(connect, "b") as second:

@@ -67,6 +67,7 @@ class Lease:
         self._acquired_at: datetime | None = None
         self._seq = 0  # of our last message
         self._deadline = 0.0  # by time.monotonic(), since uvloop's own clock stands still within an iteration
+        self._is_claiming = False  # a claim was sent, and it is not known whether it was stored
         self._standby_of = NO_HOLDER  # while this instance waits: the holder
         self._news = asyncio.Event()
 
@@ -102,12 +103,25 @@ class Lease:
             await self._renew()
 
     async def release(self) -> None:
-        """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before."""
-        was_valid, self._deadline = self.is_valid, 0.0
-        if was_valid:
+        """Let a standby take over at once; best effort, since the lease runs out by itself. End `hold` before.
+
+        What ended `hold` may have cut off a renewal, so that its sequence is not known here: it is released as well.
+        """
+        may_be_ours, self._deadline = self.is_valid or self._is_claiming, 0.0
+        if may_be_ours:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(RELEASE_TIMEOUT_S):
-                    await self._write(NO_HOLDER, expected=self._seq, ttl_s=1)
+                    await self._release()
+
+    async def _release(self) -> None:
+        try:
+            await self._write(NO_HOLDER, expected=self._seq, ttl_s=1)
+        except BusError as error:
+            if error.code not in WRONG_SEQUENCE_CODES:
+                raise
+            holder, seq = await self._read(await self._bus.session())
+            if holder == self.holder:
+                await self._write(NO_HOLDER, expected=seq, ttl_s=1)
 
     async def _acquire_on(self, session: Session) -> bool:
         """Try until it is ours (True) or the session is lost (False)."""
@@ -172,7 +186,9 @@ class Lease:
         await self._bus.session()  # the time that NATS is away does not count
         asked_at = time.monotonic()
         self._acquired_at = self._acquired_at if self.is_valid else self._now()
+        self._is_claiming = True
         self._seq = await self._write(self.holder, expected=expected, ttl_s=TTL_S)
+        self._is_claiming = False
         self._deadline = asked_at + TTL_S - MARGIN_S
 
     async def _write(self, holder: str, *, expected: int, ttl_s: int) -> int:
