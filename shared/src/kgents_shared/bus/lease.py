@@ -36,10 +36,11 @@ MARGIN_S: Final = 1.0
 RENEW_INTERVAL_S: Final = 3.0
 """Three tries before the lease runs out."""
 RETRY_S: Final = 0.5
-"""Pause after a renewal that failed, while the lease is valid."""
+"""Pause after a renewal that failed, while the lease is valid; and of a standby after news of the lease."""
 POLL_INTERVAL_S: Final = 2.0
 """How often a standby reads the lease, and a holder whose lease ran out; a release reaches a standby at once."""
-RELEASE_TIMEOUT_S: Final = 2.0
+RELEASE_TIMEOUT_S: Final = 5.0
+"""As long as an ack may take: without the release the cluster has no writer for TTL_S."""
 NO_HOLDER: Final = ""
 """Holder of a lease that was released."""
 
@@ -125,6 +126,7 @@ class Lease:
 
     async def _acquire_on(self, session: Session) -> bool:
         """Try until it is ours (True) or the session is lost (False)."""
+        pause_s = POLL_INTERVAL_S
         while not session.lost.is_set():
             self._news.clear()
             try:
@@ -140,9 +142,14 @@ class Lease:
             except BusError as error:
                 if error.code not in WRONG_SEQUENCE_CODES:  # else another standby was quicker
                     _log.warning("lease_acquisition_failed", service=self._service, error=str(error))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_INTERVAL_S):
+            try:
+                async with asyncio.timeout(pause_s):
                     await self._news.wait()
+                pause_s = (
+                    RETRY_S  # the server passes a message on before it is stored: the next try may read the old one
+                )
+            except TimeoutError:
+                pause_s = POLL_INTERVAL_S
         return False
 
     async def _renew(self) -> None:
