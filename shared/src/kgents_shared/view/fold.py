@@ -87,6 +87,10 @@ class Fold:
         """What is known of one entity, selected or not; None if nothing is."""
         return self.view(key_of_ref(ref))
 
+    def known_keys(self) -> list[str]:
+        """The keys of all that anything is known of, selected or not, as they are at this moment."""
+        return list(self._rows)
+
     def view(self, key: str) -> EntityView | None:
         """What is known of the entity with this key."""
         rows = self._rows.get(key)

@@ -73,6 +73,10 @@ class Live:
         """The entities, at any moment."""
         self.is_complete = False
         """Whether `fold` holds everything."""
+        self.positions: Final[dict[str, Position]] = {}
+        """How far each stream is read: everything up to there has been yielded, and handled."""
+        self.silent: frozenset[tuple[str, ...]] = frozenset()
+        """What its writers do not keep up to date, as far as all that this makes stale has been handled."""
         self._bus = bus
         self._selection = selection
         self._file = position_file
@@ -112,6 +116,9 @@ class Live:
                         yield update
                     handled = rows
                 await self._save(handled, positions if signal != WRITERS or completed else None)
+                self.positions.update(positions)
+                if signal == WRITERS or completed:
+                    self.silent = self._liveness.places
                 if completed:
                     yield Update([], is_snapshot=is_snapshot, is_complete=True, after_reset=after_reset)
                     is_snapshot = False

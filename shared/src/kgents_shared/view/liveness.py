@@ -55,6 +55,11 @@ class Liveness:
             self._known = found
         return self._known
 
+    @property
+    def places(self) -> frozenset[tuple[str, ...]]:
+        """Of what `silent` returned last: the same while that makes the same entities stale."""
+        return frozenset((*key, *place) for key, places in _places(self._known).items() for place in places)
+
     async def ticks(self) -> AsyncGenerator[None, None]:
         """When the state of the services is known, and then every second or so. Never ends."""
         self._writers.is_required = await self._has_reports()

@@ -68,28 +68,30 @@ class Affected(msgspec.Struct, frozen=True):
 class Graph:
     """The connections of some entities, both ways. A peer need not be among the entities."""
 
-    def __init__(self, entities: Iterable[EntityView]) -> None:
+    def __init__(self, entities: Iterable[EntityView] = ()) -> None:
         self._edges: dict[Ref, list[Edge]] = {}
-        known: set[tuple[Ref, str, Ref]] = set()
+        self._known: set[tuple[Ref, str, Ref]] = set()
         for entity in entities:
-            ref = entity.ref
-            self._edges.setdefault(ref, [])
-            for connection in entity.topology.connections if entity.topology is not None else ():
-                edge = _edge(ref, connection)
-                if edge.key not in known:
-                    known.add(edge.key)
-                    self._edges.setdefault(edge.source, []).append(edge)
-                    if edge.target != edge.source:
-                        self._edges.setdefault(edge.target, []).append(edge)
-        for found in self._edges.values():
-            found.sort(key=lambda edge: edge.key)
+            self.add(entity)
+
+    def add(self, entity: EntityView) -> None:
+        """Add an entity with its connections."""
+        ref = entity.ref
+        self._edges.setdefault(ref, [])
+        for connection in entity.topology.connections if entity.topology is not None else ():
+            edge = _edge(ref, connection)
+            if edge.key not in self._known:
+                self._known.add(edge.key)
+                self._edges.setdefault(edge.source, []).append(edge)
+                if edge.target != edge.source:
+                    self._edges.setdefault(edge.target, []).append(edge)
 
     def __contains__(self, ref: Ref) -> bool:
         return ref in self._edges
 
     def edges(self, ref: Ref) -> list[Edge]:
         """Every connection of an entity, in both directions, sorted."""
-        return self._edges.get(ref, [])
+        return sorted(self._edges.get(ref, ()), key=lambda edge: edge.key)
 
     def neighbours(self, ref: Ref) -> list[Ref]:
         """Every entity that has a connection with this one, once."""
