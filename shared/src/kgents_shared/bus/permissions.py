@@ -4,7 +4,7 @@ Nothing is listed here: every request is named by the function that makes it (`r
 that a program itself reads and writes by.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -93,12 +93,31 @@ class Grants:
         if stream in HISTORY_STREAMS:
             self.ask(requests.purge_of(stream), "drop the history of what was removed 3.5 days ago")
 
-    def run(self, service: str, cluster: str | None) -> None:
+    def recall(self, signals: Collection[str]) -> None:
+        """Read whatever is asked for, in all clusters: of a state also as it was, of a log by several filters.
+
+        And the heartbeats of those who write it: what they do not keep up to date is stale.
+        """
+        if signals:
+            self.read("meta", signal_filters("meta", [None]), keeps_time=True)
+        for signal in signals:
+            stream = NAME_BY_SIGNAL[signal]
+            self.read(signal, signal_filters(signal, [None]))
+            if signal in STATE_SIGNALS:
+                self.ask(requests.past_of(stream), f"read {stream} as it was")
+            else:
+                self.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
+
+    def report(self, service: str, cluster: str | None) -> None:
         """Run a service for a cluster (None: for any): its heartbeats, leases and dead letters."""
-        stream, named = NAME_BY_SIGNAL["meta"], _named(cluster)
-        lease = subjects.pattern("meta", **named, service=service, instance=meta.LEASE)
+        stream = NAME_BY_SIGNAL["meta"]
         self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
-        self.publish(subjects.pattern("meta", **named, service=service), "heartbeats, lease, dead letters")
+        self.publish(subjects.pattern("meta", **_named(cluster), service=service), "heartbeats, lease, dead letters")
+
+    def lease(self, service: str, cluster: str | None) -> None:
+        """Write a cluster (None: any) under a lease."""
+        stream = NAME_BY_SIGNAL["meta"]
+        lease = subjects.pattern("meta", **_named(cluster), service=service, instance=meta.LEASE)
         self.subscribe(lease, "notice at once that a lease was released")
         self.ask(requests.last_of(stream, lease), "who holds a lease")
 

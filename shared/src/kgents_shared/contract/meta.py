@@ -85,7 +85,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     unread: list[Unread] = []
     """What it could not read of its source. What is published of that stays as it was, and is not attested."""
     share: Share | None = None
-    """None: an earlier version, whose one lease covers every cluster that it writes."""
+    """None: it writes no state and so shares nothing, or is of an earlier version, whose one lease covers every cluster
+    that it writes."""
 
     @property
     def unattested(self) -> list[Unread]:

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
-
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.dead_letters import DeadLetters
 from kgents_shared.bus.log import LogPublisher
@@ -31,6 +29,7 @@ from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.runtime.stall import StallMeter
+from kgents_shared.runtime.telemetry import Telemetry
 
 REASON_CHARS: Final = 2_000
 """Of a heartbeat's reason, which repeats what others report: a heartbeat has to fit any server's max_payload."""
@@ -47,7 +46,7 @@ class Status:
         started_at: datetime,
         *,
         source: str,
-        share: Share,
+        share: Share | None,
         log: LogPublisher,
         dead_letters: DeadLetters,
     ) -> None:
@@ -232,7 +231,7 @@ class Status:
 
 
 def observe(
-    meter: Meter, statuses: Callable[[], Sequence[Status]], bus: Bus, log: LogPublisher, stalls: StallMeter
+    telemetry: Telemetry, statuses: Callable[[], Sequence[Status]], bus: Bus, log: LogPublisher, stalls: StallMeter
 ) -> None:
     """Expose the same as metrics: of all clusters that this instance runs for together, the worst or the sum."""
 
@@ -259,7 +258,7 @@ def observe(
         ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
     ]
     for name, unit, description, read in shown:
-        meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
+        telemetry.gauge(name, unit, description, read)
 
 
 def _is_in_sync(statuses: Sequence[Status]) -> float:
@@ -280,14 +279,6 @@ async def beat(publisher: Publisher, cluster: str, status: Status, now: datetime
     subject = subjects.build("meta", cluster=cluster, service=status.service, instance=status.instance)
     message = status.heartbeat(publisher.stored, asyncio.get_running_loop().time())
     await publisher.send_one(subject, encode(message), {TTL: f"{HEARTBEAT_TTL_S}s"})
-
-
-def _observer(read: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def observe(_: CallbackOptions) -> Iterable[Observation]:
-        value = read()
-        return [] if value is None else [Observation(value)]
-
-    return observe
 
 
 class _CostMeter:

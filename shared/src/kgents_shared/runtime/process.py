@@ -22,6 +22,7 @@ from kgents_shared.runtime.logging import setup as setup_logging
 from kgents_shared.runtime.partition import leaves, report
 from kgents_shared.runtime.partitions import Partitions
 from kgents_shared.runtime.probes import Probes
+from kgents_shared.runtime.reader import Reader
 from kgents_shared.runtime.service import Context, Service
 from kgents_shared.runtime.stall import StallMeter
 from kgents_shared.runtime.telemetry import Telemetry
@@ -82,12 +83,12 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
         async with bus, probes:
             context = Context(service, common, section, bus, telemetry, outbox)
             context.status.stalls = stalls
-            partitions = Partitions(context)
-            observe(telemetry.meter, lambda: [each.status for each in partitions.contexts], bus, context.log, stalls)
+            runs = Partitions(context) if service.is_writer else Reader(context)
+            observe(telemetry, lambda: [each.status for each in runs.contexts], bus, context.log, stalls)
             probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")
-            probes.ready_when("sync", lambda: _not_ready(partitions.contexts))
+            probes.ready_when("sync", lambda: _not_ready(runs.contexts))
             _log.info("started", version=service.version, cluster=common.cluster, instance=common.instance)
-            await _run_until_stopped(context, partitions, stop)
+            await _run_until_stopped(context, runs, stop)
     telemetry.shutdown()
     _log.info("stopped")
     return EXIT_INTERRUPTED if stop.signal == signal.SIGINT else EXIT_OK
@@ -97,7 +98,7 @@ def _not_ready(contexts: Iterable[Context[C]]) -> str | None:
     return next((why for each in contexts if (why := each.status.not_ready()) is not None), None)
 
 
-async def _run_until_stopped(context: Context[C], partitions: Partitions[C], stop: "_Stop") -> None:
+async def _run_until_stopped(context: Context[C], runs: Partitions[C] | Reader[C], stop: "_Stop") -> None:
     """Run until a stop signal; then publish that the service stops, release the leases, and wait for acks."""
     async with asyncio.TaskGroup() as infrastructure:
         carrying = [
@@ -105,12 +106,12 @@ async def _run_until_stopped(context: Context[C], partitions: Partitions[C], sto
             infrastructure.create_task(context.log.run()),
         ]
         # Not children of the group: when the work fails, messages in flight must still arrive.
-        work = asyncio.create_task(partitions.run())
+        work = asyncio.create_task(runs.run())
         beating = asyncio.create_task(report(context))
         try:
             await stop.wait(work)
         finally:
-            for each in partitions.contexts:
+            for each in runs.contexts:
                 each.status.set("stopped")  # before the leases are released: others know then who takes them
             work.cancel()
             await asyncio.wait([work])

@@ -2,7 +2,7 @@
 
 Every service is a `Service` record and a `run` that is called for each cluster whose lease this instance holds: it
 loads its tables from the streams and runs until it is cancelled or another writer appears. So a start, a takeover, and
-a resolved conflict are one path.
+a resolved conflict are one path. A service that writes no state has no lease, and `run` is called once.
 """
 
 import copy
@@ -55,6 +55,8 @@ class Access(msgspec.Struct, frozen=True):
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
     """… that it subscribes to."""
+    recalls: tuple[str, ...] = ()
+    """Signals of which it reads whatever it is asked for, in any cluster and at any time, as readers do."""
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -108,7 +110,7 @@ class Context(Generic[C]):
             service.version,
             self.clock.now(),
             source=service.source,
-            share=Share(home=self.common.cluster),
+            share=Share(home=self.common.cluster) if service.is_writer else None,
             log=self.log,
             dead_letters=self.dead_letters,
         )
@@ -125,7 +127,8 @@ class Context(Generic[C]):
 
     def reads(self, signal: str) -> str:
         """Report that a signal is read; returns its stream."""
-        if signal not in self.service.access.reads:
+        access = self.service.access
+        if signal not in (*access.reads, *access.recalls):
             raise ValueError(f"{self.service.name} must declare that it reads {signal}, for its permissions")
         self.status.reads(NAME_BY_SIGNAL[signal])
         return NAME_BY_SIGNAL[signal]
@@ -189,6 +192,11 @@ class Service(Generic[C]):
         self.version = version(f"kgents-{name}")
 
     @property
+    def is_writer(self) -> bool:
+        """Whether it writes, under a lease: one instance at a time for each cluster. Others run beside each other."""
+        return bool(self.access.writes)
+
+    @property
     def found_in(self) -> list[str]:
         """The streams whose subjects show which clusters there are."""
         signals = (*self.access.reads, *self.access.writes)
@@ -196,7 +204,9 @@ class Service(Generic[C]):
 
     def streams(self, config: StreamsConfig) -> list[Stream]:
         """The streams that it needs."""
-        return [each for each in streams(config) if each.signal in {*self.access.reads, *self.access.writes, "meta"}]
+        access = self.access
+        needed = {*access.reads, *access.writes, *access.recalls, "meta"}
+        return [each for each in streams(config) if each.signal in needed]
 
     def written(self, signal: str, clusters: Iterable[str | None]) -> list[str]:
         """The filters of what it writes of a signal for some clusters; None for all."""
@@ -218,8 +228,12 @@ class Service(Generic[C]):
         """
         grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
         for cluster in clusters:
-            grants.run(self.name, cluster)
-        grants.read("meta", [self.members(home)])
+            grants.report(self.name, cluster)
+            if self.is_writer:
+                grants.lease(self.name, cluster)
+        if self.is_writer:
+            grants.read("meta", [self.members(home)])
+        grants.recall(self.access.recalls)
         for signal in self.access.reads:
             grants.read(signal, signal_filters(signal, clusters), keeps_time=self.access.keeps_time)
         for signal in self.access.watches:

@@ -6,13 +6,13 @@ service to the next in the headers of NATS messages.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -55,6 +55,15 @@ class Telemetry:
         self._tracers = _tracer_provider(config, resource)
         self.meter = self._meters.get_meter(_SCOPE, version)
         self.tracer = self._tracers.get_tracer(_SCOPE, version)
+
+    def gauge(self, name: str, unit: str, description: str, read: Callable[[], float | None]) -> None:
+        """Show what `read` returns whenever metrics are read; None while it is not known."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            value = read()
+            return [] if value is None else [Observation(value)]
+
+        self.meter.create_observable_gauge(name, [observe], unit=unit, description=description)
 
     @contextmanager
     def span(self, name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
