@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec import structs
 
@@ -23,18 +25,21 @@ from kgents_shared.bus.permissions import Permissions
 from kgents_shared.bus.publish import MESSAGE_ID
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.view.entity import key_of_ref
 from support import kube_objects
 from support.build import make_entity, make_removal, subject_of
 from support.docker_engine import NoEngineError, docker_engine
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.permitted import DENIED, login, permitted, server_of, unused
+from support.ports import free_port
 from support.process import OwnProcess, spawn
 from support.redis_server import RedisServer
-from support.state import make_event
+from support.state import make_alert, make_event, make_health, make_topology, publish
 from support.streams import provision_streams
 from support.truth import heartbeat
 from support.uses import Uses
@@ -184,6 +189,33 @@ async def topology(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     yield {"health_scorer__clusters": f'["{CLUSTER}"]'}, happen
 
 
+@asynccontextmanager
+async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    port = free_port()
+    pods = [make_topology(each.name, ref=each) for each in LOST_AND_KEPT]
+    await publish(bus, *pods, make_health(ref=pods[0].ref), make_alert(ref=pods[0].ref), make_event(ref=pods[0].ref))
+    sample = ResourcePulse(text="", ref=pods[0].ref, source="k8s", timestamp=datetime.now(UTC), interval_s=5)
+    await store(bus, sample.ref.subject("pulse", source=sample.source), sample)
+
+    async def happen() -> None:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            for path in (
+                "/api/v1/entities?at=-1s",
+                "/api/v1/entities?at=-1s&kinds=pod,node&levels=critical",
+                f"/api/v1/entities/{key_of_ref(pods[0].ref)}/history",
+                f"/api/v1/entities/{key_of_ref(pods[0].ref)}/metrics",
+                "/api/v1/metrics",
+                "/api/v1/metrics?kinds=pod,node",
+                "/api/v1/events",
+                "/api/v1/events?kinds=pod,node",
+                "/api/v1/diff?since=-1s&until=-1s",
+            ):
+                response = await client.get(path)
+                assert response.status_code == 200, response.text
+
+    yield {"gateway__port": port}, happen
+
+
 async def store(bus: Bus, subject: str, message: Wire) -> None:
     await (await bus.session()).request(subject, encode(message))
 
@@ -215,6 +247,7 @@ WORLDS = {
     "collector-nats": nats,
     "topology-builder": entities,
     "health-scorer": topology,
+    "gateway": questions,
 }
 
 

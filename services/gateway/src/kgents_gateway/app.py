@@ -1,0 +1,36 @@
+"""The gateway at work: state and event streams → the entities now → HTTP."""
+
+import asyncio
+
+import structlog
+
+from kgents_gateway.config import LOOPBACK, Config
+from kgents_gateway.http.app import application
+from kgents_gateway.metrics import observe
+from kgents_gateway.server import Server
+from kgents_gateway.world import Gateway
+from kgents_shared.runtime.service import Access, Context, Service
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(context: Context[Config]) -> None:
+    """Serve until cancelled. It listens from the start: until everything is read, clients are asked to come back."""
+    gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set)
+    for signal in context.service.access.recalls:
+        context.reads(signal)
+    app = application(gateway, version=context.service.version, hosts={*LOOPBACK, *context.config.allowed_hosts})
+    server = Server(app, context.config, before_stop=gateway.connections.end)
+    observe(context.telemetry, gateway)
+    _log.info("listening", url=server.address)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(gateway.run())
+        tasks.create_task(server.run_until_stopped())
+
+
+SERVICE = Service(
+    name="gateway",
+    config=Config,
+    run=run,
+    access=Access((), recalls=("topology", "health", "alert", "pulse", "event")),
+)

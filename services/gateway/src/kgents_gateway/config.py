@@ -1,0 +1,60 @@
+"""The settings of the gateway: where it listens, and how much it keeps for its clients."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from kgents_shared.contract.section import Fault, Section
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class StreamConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Streams to clients: `gateway.stream`."""
+
+    tick_ms: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 25
+    """How long a change waits at most for others to go with it. A change that comes alone does not wait; at 200 changes
+    a second this makes each of them five times cheaper, and people do not see 25 ms."""
+
+    heartbeat_s: Positive = 15
+    """How often an idle stream says that it is alive. Proxies end connections that are idle for 60 s, some for 20 s."""
+
+    stalled_after_s: Positive = 20
+    """A client that accepts nothing for so long is disconnected."""
+
+    queue_bytes: Positive = 1_048_576
+    """How much may wait for one client. Beyond that it gets only the last state of what changes."""
+
+    remembered_changes: Positive = 20_000
+    """How many changes are remembered for clients that connect again; one that missed more gets a snapshot."""
+
+    max_clients: Positive = 2_000
+    """Streams at once; further ones are asked to try again later."""
+
+
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section `gateway:` of the configuration."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. Loopback: only programs of this machine can connect."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 7780
+    """The port to listen on; 0: any free one."""
+
+    allowed_hosts: list[str] = []
+    """Names beside those of loopback that requests may be addressed to, such as that of a proxy in front."""
+
+    stream: StreamConfig = StreamConfig()
+    """How changes are passed on."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.host not in LOOPBACK:
+            yield Fault(
+                "host",
+                "a loopback address, since the gateway asks for no login",
+                f'"{self.host}"',
+                "try: 127.0.0.1, behind a proxy that authenticates",
+            )

@@ -1,0 +1,180 @@
+"""The ASGI application: paths → questions and streams, behind the checks that every request passes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kgents_gateway import problems
+from kgents_gateway.http import routes
+from kgents_gateway.http.cache import WORTH_COMPRESSING, Kept, accepted
+from kgents_gateway.http.openapi import document
+from kgents_gateway.questions import QUESTIONS
+from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
+from kgents_gateway.questions.question import Question
+from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamArguments
+from kgents_gateway.world import Gateway
+from kgents_shared.contract.errors import BusError, NotFoundError
+
+ADDRESS_MAX: Final = 8_192
+"""Bytes of path and query."""
+ANSWER_S: Final = 20.0
+"""For one answer; what takes longer is not waited for by people either."""
+HEADERS: Final = {"cache-control": "no-cache", "vary": "accept-encoding", "x-content-type-options": "nosniff"}
+JSON: Final = "application/json"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> ASGIApp:
+    """The whole of it.
+
+    Args:
+        gateway: what answers.
+        version: of the gateway.
+        hosts: the names that requests may be addressed to.
+    """
+    described = msgspec.json.encode(document(version))
+    found: list[BaseRoute] = [
+        *(_StreamRoute(path, _entities(gateway)) for path in routes.ENTITY_STREAMS),
+        *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
+        *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
+        Route(routes.OPENAPI, _constant(described)),
+    ]
+    handlers: Mapping[Any, Any] = {
+        BadArgumentError: problems.of_argument,
+        NotFoundError: problems.of_name,
+        problems.UnavailableError: problems.of_unavailable,
+        BusError: problems.of_bus,
+        TimeoutError: problems.of_bus,
+        HTTPException: problems.of_http,
+        Exception: problems.of_bug,
+    }
+    return _Checked(Starlette(routes=found, exception_handlers=handlers), frozenset(hosts))
+
+
+class _Checked:
+    """Refuses what no handler should see."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_MAX:
+            return problems.response(414, f"expected an address of at most {ADDRESS_MAX} bytes")
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if name not in self._hosts:
+            # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
+            return problems.response(421, "expected a request to a name of this gateway; see gateway.allowed_hosts")
+        return None
+
+
+class _StreamRoute(Route):
+    """A path that is answered by an ASGI function, so that nothing stands between it and the connection."""
+
+    def __init__(self, path: str, serve: ASGIApp) -> None:
+        super().__init__(path, endpoint=_Asgi(serve), methods=["GET"])
+        self.methods = {"GET"}  # and not HEAD, which would never end
+
+
+class _Asgi:
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+def _entities(gateway: Gateway) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        arguments = _arguments(request, EntityStreamArguments)
+        known = arguments.after or request.headers.get("last-event-id", "")
+        await gateway.entity_stream.serve(arguments.selection(), known, receive, send)
+
+    return serve
+
+
+def _events(gateway: Gateway) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        arguments = _arguments(request, EventStreamArguments)
+        known = arguments.after or request.headers.get("last-event-id", "")
+        await gateway.event_stream.serve(arguments, known, receive, send)
+
+    return serve
+
+
+def _answering(gateway: Gateway, question: Question[Any]) -> Handler:
+    cache = gateway.cache
+
+    async def answer(request: Request) -> Response:
+        arguments = _arguments(request, question.arguments)
+
+        async def make() -> bytes:
+            async with asyncio.timeout(ANSWER_S):
+                return msgspec.json.encode(await question.ask(gateway, arguments))
+
+        is_of_now = question.is_of_now and not getattr(arguments, "at", "")
+        if not is_of_now and gateway.stale_since is not None:
+            raise problems.UnavailableError("NATS cannot be reached, where the answer has to be read; try again")
+        tag = _tag(gateway) if is_of_now else ""
+        if not tag:
+            return await _response(request, Kept("", await make()))
+        return await _response(request, await cache.get(f"{question.name} {arguments}", tag, make))
+
+    return answer
+
+
+def _tag(gateway: Gateway) -> str:
+    """What an answer about now depends on, besides its arguments; empty: it is not known."""
+    mark = str(gateway.current.mark or "")
+    return f"{mark}-stale" if mark and gateway.stale_since is not None else mark
+
+
+async def _response(request: Request, kept: Kept) -> Response:
+    headers = dict(HEADERS)
+    if kept.tag:
+        headers["etag"] = f'W/"{kept.tag}"'
+        if headers["etag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+    body = kept.body
+    encoding = accepted(request.headers.get("accept-encoding", "")) if len(body) >= WORTH_COMPRESSING else ""
+    if encoding:
+        body, headers["content-encoding"] = await kept.encoded(encoding), encoding
+    return Response(body, headers=headers, media_type=JSON)
+
+
+def _constant(body: bytes) -> Handler:
+    kept = Kept("", body)
+
+    async def answer(request: Request) -> Response:
+        return await _response(request, kept)
+
+    return answer
+
+
+def _arguments(request: Request, of: type[Arguments]) -> Any:
+    query = request.scope["query_string"]
+    try:
+        found: dict[str, Sequence[str]] = dict(
+            parse_qs(query.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query), max_num_fields=100)
+        )
+    except ValueError:
+        raise BadArgumentError("expected a query of at most 100 `name=value` joined by `&`") from None
+    found |= {name: [value] for name, value in request.path_params.items()}
+    return arguments_of(found, of)

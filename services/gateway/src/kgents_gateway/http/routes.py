@@ -1,0 +1,29 @@
+"""Which path answers which question. Pure."""
+
+from typing import Final
+
+QUESTIONS: Final = (
+    ("/api/infra/topology", "topology"),
+    ("/api/infra/health", "health"),
+    ("/api/infra/metrics/{entity_id}", "metrics"),
+    ("/api/db/metrics", "databases"),
+    ("/api/v1/entities", "topology"),
+    ("/api/v1/entities/{entity_id}", "entity"),
+    ("/api/v1/entities/{entity_id}/health", "entity.health"),
+    ("/api/v1/entities/{entity_id}/history", "entity.history"),
+    ("/api/v1/entities/{entity_id}/impact", "entity.impact"),
+    ("/api/v1/entities/{entity_id}/metrics", "metrics"),
+    ("/api/v1/entities/{entity_id}/neighbours", "entity.neighbours"),
+    ("/api/v1/alerts", "alerts"),
+    ("/api/v1/diff", "diff"),
+    ("/api/v1/events", "events"),
+    ("/api/v1/health", "health"),
+    ("/api/v1/metrics", "metrics.last"),
+    ("/api/v1/path", "path"),
+    ("/api/v1/search", "search"),
+)
+"""The paths under `/api/infra` and `/api/db` are those of the project's mission; all others are under `/api/v1`."""
+
+ENTITY_STREAMS: Final = ("/api/infra/topology/stream", "/api/v1/stream/entities")
+EVENT_STREAMS: Final = ("/api/infra/events/stream", "/api/v1/stream/events")
+OPENAPI: Final = "/api/openapi.json"

@@ -1,0 +1,144 @@
+"""Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from kgents_gateway import answers
+from kgents_gateway.questions.arguments import Arguments, Id, OneEntity
+from kgents_gateway.questions.question import Question
+from kgents_gateway.questions.records import Record
+from kgents_gateway.questions.state import selected
+from kgents_gateway.questions.world import World
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.wire import Time
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.past import history as versions
+from kgents_shared.view.paths import Graph
+from kgents_shared.view.selection import Selection
+
+
+class NeighbourArguments(OneEntity, frozen=True, kw_only=True):
+    """Which entity, and how far from it."""
+
+    depth: Annotated[int, Meta(ge=1, le=5, description="Over at most so many connections.")] = 1
+
+
+class PathArguments(Arguments, frozen=True, kw_only=True):
+    """From which entity to which."""
+
+    source: Id
+    target: Id
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One message in the history of an entity."""
+
+    signal: str
+    """`topology`, `health` or `alert`."""
+    at: Time
+    seq: int
+    text: str
+    is_removal: bool
+    level: str | None = None
+    """Of health."""
+    score: float | None = None
+    status: str | None = None
+    """Of the topology."""
+    state: str | None = None
+    """Of an alert."""
+
+
+async def entity(world: World, arguments: OneEntity) -> msgspec.Raw:
+    """One entity with its health and alerts."""
+    return msgspec.Raw(answers.record_of(one(world, arguments.entity_id)))
+
+
+async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
+    """How well one entity is, and why."""
+    return answers.health_of(one(world, arguments.entity_id))
+
+
+async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
+    """What is connected with an entity."""
+    ref = one(world, arguments.entity_id).ref
+    graph, states = await _graph(world)
+    return answers.neighbourhood(graph, ref, arguments.depth, states)
+
+
+async def path(world: World, arguments: PathArguments) -> answers.Paths:
+    """How two entities are connected."""
+    source, target = one(world, arguments.source).ref, one(world, arguments.target).ref
+    graph, _ = await _graph(world)
+    return answers.paths(graph, source, target)
+
+
+async def impact(world: World, arguments: OneEntity) -> answers.Impact:
+    """What the loss of an entity would reach."""
+    ref = one(world, arguments.entity_id).ref
+    graph, states = await _graph(world)
+    return answers.impact(graph, ref, states)
+
+
+async def history(world: World, arguments: OneEntity) -> list[Moment]:
+    """Every version of an entity that is still kept, oldest first."""
+    current = world.current
+    kept = await versions(world.bus, EntityView(arguments.entity_id, answers.NO_ROWS).ref)
+    if not kept:
+        raise answers.unknown_id(arguments.entity_id, (each.ref for each in current.fold.entities()))
+    found: list[Moment] = []
+    for each in kept:
+        alert = next(iter(each.view.alerts), None)
+        found.append(
+            Moment(
+                each.signal,
+                each.at,
+                each.seq,
+                alert.text if alert is not None else each.view.text,
+                each.is_removal,
+                each.view.level if each.signal == "health" and not each.is_removal else None,
+                each.view.score if each.signal == "health" else None,
+                each.view.status if each.signal == "topology" and not each.is_removal else None,
+                alert.state if alert is not None else None,
+            )
+        )
+    return found
+
+
+def one(world: World, entity_id: str) -> EntityView:
+    """The entity with an id.
+
+    Raises:
+        NotFoundError: there is none; the text says which are near.
+    """
+    current = world.current
+    if (view := current.view(entity_id)) is None:
+        raise answers.unknown_id(entity_id, (each.ref for each in current.fold.entities()))
+    return view
+
+
+async def _graph(world: World) -> tuple[Graph, dict[Ref, EntityView]]:
+    graph = Graph()
+    states: dict[Ref, EntityView] = {}
+    async for each in selected(world, Selection()):  # which lets other tasks run in between
+        graph.add(each)
+        states[each.ref] = each
+    return graph, states
+
+
+QUESTIONS: Final = (
+    Question("entity", "One entity with its health and alerts", OneEntity, Record, entity, True),
+    Question("entity.health", "How well one entity is, and why", OneEntity, answers.EntityHealth, health, True),
+    Question(
+        "entity.neighbours",
+        "What is connected with an entity",
+        NeighbourArguments,
+        answers.Neighbourhood,
+        neighbours,
+        True,
+    ),
+    Question("entity.impact", "What the loss of an entity would reach", OneEntity, answers.Impact, impact, True),
+    Question("entity.history", "Every version of an entity that is kept", OneEntity, list[Moment], history),
+    Question("path", "How two entities are connected", PathArguments, answers.Paths, path, True),
+)

@@ -1,0 +1,125 @@
+"""Questions about figures: those of one entity since a time, and the last ones of many."""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from kgents_gateway.questions.arguments import Filters, OneEntity, Past, past
+from kgents_gateway.questions.entity import one
+from kgents_gateway.questions.question import Question
+from kgents_gateway.questions.world import World
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.wire import Time
+from kgents_shared.view.entity import key_of_ref
+from kgents_shared.view.figures import figures
+from kgents_shared.view.pulses import last_pulses, pulses_since
+from kgents_shared.view.selection import Selection
+
+SAMPLES_MAX: Final = 5_000
+"""Samples in one answer: an hour of one every second, and more."""
+
+
+class MetricArguments(OneEntity, frozen=True, kw_only=True):
+    """Which figures of which entity."""
+
+    metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`, `pool.active`; none: all.")] = []
+    since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-10m`.")] = "-10m"
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One figure over time."""
+
+    source: str
+    at: list[Time]
+    values: list[float | None]
+    """Null: it applied and was not known."""
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """Figures of one entity."""
+
+    ref: Ref
+    id: str
+    interval_s: float | None
+    """How often they are measured; null: there is no sample."""
+    series: dict[str, list[Series]]
+    """Figure → its samples, by source."""
+
+
+class LastFigures(msgspec.Struct, frozen=True):
+    """The last figures of one entity."""
+
+    ref: Ref
+    id: str
+    source: str
+    at: Time
+    text: str
+    figures: dict[str, float | None]
+
+
+class LastArguments(Filters, frozen=True, kw_only=True):
+    """Of which entities, and which figures."""
+
+    metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`; none: all.")] = []
+
+
+class Databases(msgspec.Struct, frozen=True):
+    """The last pulse of every database."""
+
+    databases: list[DatabasePulse]
+
+
+async def metrics(world: World, arguments: MetricArguments) -> Metrics:
+    """The figures of one entity since a time."""
+    ref, now = one(world, arguments.entity_id).ref, world.now()
+    since = past(arguments.since, "since", now) or now - timedelta(minutes=10)
+    pulses = await pulses_since(world.bus, ref, since, count=SAMPLES_MAX)
+    found: dict[str, dict[str, Series]] = {}
+    for pulse in pulses:
+        for name, value in figures(pulse).items():
+            if not arguments.metrics or name in arguments.metrics:
+                series = found.setdefault(name, {}).setdefault(pulse.source, Series(pulse.source, [], []))
+                series.at.append(pulse.timestamp)
+                series.values.append(value)
+    by_name = {name: list(by_source.values()) for name, by_source in sorted(found.items())}
+    return Metrics(ref, arguments.entity_id, pulses[-1].interval_s if pulses else None, by_name)
+
+
+async def last(world: World, arguments: LastArguments) -> list[LastFigures]:
+    """The last figures of many entities."""
+    found = await _last(world, arguments)
+    return [_of(pulse, arguments.metrics) for pulse in found]
+
+
+async def databases(world: World, arguments: Filters) -> Databases:
+    """The last pulse of every database."""
+    of_kind = msgspec.structs.replace(arguments, kinds=[kinds.DATABASE])
+    return Databases([each for each in await _last(world, of_kind) if isinstance(each, DatabasePulse)])
+
+
+async def _last(world: World, arguments: Filters) -> list[Pulse]:
+    selection = arguments.selection()
+    found = await last_pulses(world.bus, selection)
+    by_pulse = msgspec.structs.replace(selection, sources=())
+    return [found[ref] for ref in sorted(found) if not by_pulse.signals or _takes(world, by_pulse, ref)]
+
+
+def _takes(world: World, selection: Selection, ref: Ref) -> bool:
+    view = world.current.fold.get(ref)
+    return view is not None and selection.takes(view)
+
+
+def _of(pulse: Pulse, names: list[str]) -> LastFigures:
+    values = {name: value for name, value in figures(pulse).items() if not names or name in names}
+    return LastFigures(pulse.ref, key_of_ref(pulse.ref), pulse.source, pulse.timestamp, pulse.text, values)
+
+
+QUESTIONS: Final = (
+    Question("metrics", "The figures of one entity since a time", MetricArguments, Metrics, metrics),
+    Question("metrics.last", "The last figures of many entities", LastArguments, list[LastFigures], last),
+    Question("databases", "The last pulse of every database", Filters, Databases, databases),
+)

@@ -1,0 +1,41 @@
+"""The answers that hold entities as they are on the streams: the bytes that arrived, joined and not encoded again."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.topology import TopologyEntity
+
+R = TypeVar("R")
+
+
+class Record(TopologyEntity, frozen=True, kw_only=True):
+    """One entity: its topology message, with its health and alerts."""
+
+    id: str
+    """What addresses call it: cluster.kind.namespace.name, escaped as in NATS subjects."""
+    health: Health | None
+    """Null: it is not scored."""
+    alerts: list[Alert]
+
+
+class Entities(msgspec.Struct, Generic[R], frozen=True):
+    """The selected entities."""
+
+    entities: list[R]
+    count: int
+    """How many are selected; `entities` holds at most `limit` of them."""
+    mark: str
+    """How far the streams are read: `after` of the stream continues from here. Empty for a time that has been."""
+    at: str
+    """When, in RFC 3339."""
+    stale_since: str
+    """Since when the gateway cannot read the streams; empty: it can."""
+    forgotten: list[str]
+    """Subjects of which the state at that time is no longer kept."""
+
+
+Documented = Entities[Record]
+Joined = Entities[msgspec.Raw]

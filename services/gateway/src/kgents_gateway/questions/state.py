@@ -1,0 +1,121 @@
+"""Questions about many entities: the topology, health, alerts, search."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Raw, field
+
+from kgents_gateway import answers
+from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, BadArgumentError, Filters, Past, past
+from kgents_gateway.questions.question import Question
+from kgents_gateway.questions.records import Documented, Joined
+from kgents_gateway.questions.world import World
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.alert import STATES, Alert
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.find import matches
+from kgents_shared.view.past import state_at
+from kgents_shared.view.selection import Selection
+
+FOUND_MAX: Final = 100
+"""Entities that a search gives."""
+
+
+class TopologyArguments(Filters, frozen=True, kw_only=True):
+    """Which entities, and when."""
+
+    at: Past = ""
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX * 10, description="At most so many entities.")] = LIMIT_MAX
+
+
+class AlertArguments(Filters, frozen=True, kw_only=True):
+    """Which entities, and which of their alerts."""
+
+    states: Annotated[list[str], Meta(description="`pending`, `firing`, `resolved`.")] = field(
+        default_factory=lambda: ["firing"]
+    )
+
+
+class SearchArguments(Arguments, frozen=True, kw_only=True):
+    """What to search for."""
+
+    q: Annotated[
+        str, Meta(min_length=1, max_length=200, description="A name or a part of one: `cart`, `pod/shop/cart-7f`.")
+    ]
+
+
+async def topology(world: World, arguments: TopologyArguments) -> Joined:
+    """The entities now, or as they were."""
+    selection = arguments.selection()
+    now = world.now()
+    if (time := past(arguments.at, "at", now)) is not None:
+        found = await state_at(world.bus, selection, time)
+        views = sorted(found.fold.entities(), key=lambda each: each.key)
+        forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
+        return await _joined(views, arguments.limit, "", time.isoformat(), "", forgotten)
+    mark = world.current.mark
+    views = [each async for each in selected(world, selection)]
+    return await _joined(views, arguments.limit, str(mark or ""), now.isoformat(), _since(world))
+
+
+async def health(world: World, arguments: Filters) -> answers.HealthSummary:
+    """How well the selected entities are."""
+    selection = arguments.selection()
+    views = [each async for each in selected(world, selection)]
+    of_clusters = msgspec.structs.replace(selection, kinds=(), namespaces=(), names=(), labels=(), levels=())
+    clusters = [each for each in world.current.clusters() if of_clusters.takes_ref(each.ref)]
+    return answers.summary(views, clusters, world.stale_since)
+
+
+async def alerts(world: World, arguments: AlertArguments) -> list[Alert]:
+    """The alerts of the selected entities."""
+    if unknown := set(arguments.states) - set(STATES):
+        raise BadArgumentError(f"expected states out of {', '.join(STATES)}, found {min(unknown)[:32]!r}")
+    views = [each async for each in selected(world, arguments.selection())]
+    return answers.alerts_of(views, arguments.states)
+
+
+async def search(world: World, arguments: SearchArguments) -> Joined:
+    """The entities that a name may mean."""
+    fold = world.current.fold
+    refs = [each.ref async for each in selected(world, Selection())]
+    found = [view for ref in islice(matches(arguments.q, refs), FOUND_MAX) if (view := fold.get(ref)) is not None]
+    return await _joined(found, FOUND_MAX, "", world.now().isoformat(), _since(world))
+
+
+async def selected(world: World, selection: Selection) -> AsyncIterator[EntityView]:
+    """The entities now, in the order in which they came; other tasks run in between."""
+    current, time_slice = world.current, TimeSlice()
+    for key in current.fold.known_keys():
+        view = current.view(key)
+        if view is not None and selection.takes(view):
+            yield view
+        await time_slice.checkpoint()
+
+
+def _since(world: World) -> str:
+    return world.stale_since.isoformat() if world.stale_since is not None else ""
+
+
+async def _joined(
+    views: Iterable[EntityView], limit: int, mark: str, at: str, stale_since: str, forgotten: Sequence[str] = ()
+) -> Joined:
+    listed = list(views)
+    time_slice = TimeSlice()
+    records: list[Raw] = []
+    for view in islice(listed, limit):
+        records.append(Raw(answers.record_of(view)))
+        await time_slice.checkpoint()
+    await asyncio.sleep(0)
+    return Joined(records, len(listed), mark, at, stale_since, list(forgotten))
+
+
+QUESTIONS: Final = (
+    Question("topology", "The entities now, or as they were at a time", TopologyArguments, Documented, topology, True),
+    Question("health", "How well everything is, by cluster and kind", Filters, answers.HealthSummary, health, True),
+    Question("alerts", "The alerts that fire", AlertArguments, list[Alert], alerts, True),
+    Question("search", "The entities that a name may mean", SearchArguments, Documented, search, True),
+)

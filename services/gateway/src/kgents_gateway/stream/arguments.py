@@ -1,0 +1,26 @@
+"""What the streams take. Pure."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from kgents_gateway.questions.arguments import Filters
+
+After = Annotated[
+    str,
+    Meta(description="Continue behind the event with this id; it wins over the header.", max_length=200),
+]
+
+
+class EntityStreamArguments(Filters, frozen=True, kw_only=True):
+    """Every selected entity, then every change, as server-sent events."""
+
+    after: After = ""
+
+
+class EventStreamArguments(Filters, frozen=True, kw_only=True):
+    """Every new event, as server-sent events."""
+
+    after: After = ""
+    severities: Annotated[list[str], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
+    last: Annotated[int, Meta(ge=0, le=1_000, description="Begin with the last so many events.")] = 0

@@ -1,0 +1,108 @@
+"""One client of a stream: a bounded queue of chunks, and what to do when the client is slower than the changes.
+
+A slow client loses no entity: when its queue is full, the queue becomes a set of names, and once the client has caught
+up it gets the last state of each. So what it costs is bounded by the number of entities, however slow it is.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from itertools import islice
+from typing import Any, Final
+
+from kgents_gateway.stream.frames import lagged
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+DRAIN: Final = 16
+"""Chunks that are sent at once: one system call instead of sixteen."""
+CATCH_UP: Final = 200
+"""Entities that a client which lags gets at once."""
+
+
+class Client:
+    """What one client still has to get."""
+
+    def __init__(self, *, queue_bytes: int) -> None:
+        """`queue_bytes`: how much may wait for the client."""
+        self.sending_since: float | None = None
+        """When the send began that has not ended, by the loop's clock; None: the client takes everything at once."""
+        self.has_left = False
+        """Whether it is gone, or counts as gone."""
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._queue_bytes = queue_bytes
+        self._missed: dict[str, None] = {}  # in the order of their first change
+        self._is_ending = False
+        self._wake = asyncio.Event()
+
+    @property
+    def is_lagging(self) -> bool:
+        """Whether it has to catch up by names."""
+        return bool(self._missed)
+
+    def begin(self, chunk: bytes) -> None:
+        """The first chunk, which is never left out: without it the client knows nothing of what follows."""
+        self._queue.append(chunk)
+        self._queued += len(chunk)
+        self._wake.set()
+
+    def offer(self, chunk: bytes, keys: Collection[str] = ()) -> bool:
+        """A chunk of frames about these entities; returns whether it will be sent as it is.
+
+        If not, because the client is slow, it gets the state of these entities later; a chunk about none is left out.
+        """
+        self._wake.set()
+        if self._missed or self._queued + len(chunk) > self._queue_bytes:
+            self._missed.update(dict.fromkeys(keys))
+            return False
+        self._queue.append(chunk)
+        self._queued += len(chunk)
+        return True
+
+    def end(self, last: bytes = b"") -> None:
+        """End the stream, with a last chunk."""
+        if last:
+            self._queue.append(last)
+        self._is_ending = True
+        self._wake.set()
+
+    async def run(self, send: Send, state_of: Callable[[Collection[str]], bytes]) -> None:
+        """Send what is offered until `end`.
+
+        Args:
+            send: of ASGI.
+            state_of: the frames that give the state of these entities now.
+        """
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue or self._missed:
+                if not self._queue:
+                    await self._catch_up(send, state_of)
+                else:
+                    await self.send(send, self._next())
+            if self._is_ending:
+                return
+
+    async def send(self, send: Send, body: bytes) -> None:
+        """Send a part of the body."""
+        self.sending_since = asyncio.get_running_loop().time()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending_since = None
+
+    async def _catch_up(self, send: Send, state_of: Callable[[Collection[str]], bytes]) -> None:
+        """Send the state of what was missed, also of what changes meanwhile; then the queue is used again."""
+        await self.send(send, lagged(len(self._missed)))
+        while self._missed and not self._is_ending:
+            keys = list(islice(self._missed, CATCH_UP))
+            for key in keys:
+                del self._missed[key]
+            await self.send(send, state_of(keys))
+        self._missed.clear()
+
+    def _next(self) -> bytes:
+        chunks = [self._queue.popleft() for _ in range(min(DRAIN, len(self._queue)))]
+        found = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._queued = max(0, self._queued - len(found))
+        return found

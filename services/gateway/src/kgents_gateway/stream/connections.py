@@ -1,0 +1,101 @@
+"""The open responses of all streams: their number, the clients that accept nothing, and their end."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from kgents_gateway.config import StreamConfig
+from kgents_gateway.problems import UnavailableError
+from kgents_gateway.stream import frames
+from kgents_gateway.stream.client import Client, Send
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+RETRY_RANGE_MS: Final = (500, 5_000)
+"""When clients of a gateway that stops come back: not all at once."""
+BUSY_RETRY_S: Final = 30
+HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class Connections:
+    """Every client of a stream."""
+
+    def __init__(self, config: StreamConfig) -> None:
+        self.stalled = 0
+        """Clients that were disconnected because they accepted nothing."""
+        self._config = config
+        self._open: dict[Client, asyncio.Task[Any]] = {}
+        self._is_ending = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @asynccontextmanager
+    async def opened(self, receive: Receive, send: Send) -> AsyncIterator[Client]:
+        """A response that has begun; it ends with the block, which is cancelled when the client leaves or stalls.
+
+        Raises:
+            UnavailableError: there are as many as there may be, or the gateway stops.
+        """
+        if self._is_ending:
+            raise UnavailableError("the gateway stops", retry_after_s=1)
+        if len(self._open) >= self._config.max_clients:
+            raise UnavailableError(f"{len(self._open)} streams are open, the limit", retry_after_s=BUSY_RETRY_S)
+        client = Client(queue_bytes=self._config.queue_bytes)
+        own = asyncio.current_task()
+        assert own is not None  # noqa: S101 - every coroutine of a request runs in a task
+        self._open[client] = own
+        leaving = asyncio.create_task(self._left(receive, client))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            yield client
+            await send({"type": "http.response.body", "body": b""})
+        except asyncio.CancelledError:
+            if not client.has_left:
+                raise
+            own.uncancel()
+        finally:
+            del self._open[client]
+            leaving.cancel()
+            with suppress(asyncio.CancelledError):
+                await leaving
+
+    def each(self) -> list[Client]:
+        """All of them."""
+        return list(self._open)
+
+    def say(self, chunk: bytes) -> None:
+        """Send something that is about no entity to every client."""
+        for client in self._open:
+            client.offer(chunk)
+
+    def disconnect_stalled(self) -> None:
+        """Disconnect the clients that accept nothing."""
+        limit = asyncio.get_running_loop().time() - self._config.stalled_after_s
+        for client, task in self._open.items():
+            is_stalled = client.sending_since is not None and client.sending_since < limit
+            if is_stalled and not client.has_left:
+                client.has_left = True
+                task.cancel()
+                self.stalled += 1
+
+    def end(self) -> None:
+        """End all streams, each with the advice when to connect again."""
+        self._is_ending = True
+        for client in self._open:
+            client.end(frames.bye(random.randint(*RETRY_RANGE_MS)))  # noqa: S311 - only to spread them
+
+    async def _left(self, receive: Receive, client: Client) -> None:
+        """Cancel the response when the client has gone. The first message is the request's body, even of a GET."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if (task := self._open.get(client)) is not None:
+            client.has_left = True
+            task.cancel()

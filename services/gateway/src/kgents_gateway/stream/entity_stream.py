@@ -1,0 +1,89 @@
+"""`GET …/topology/stream`: what a client knows → what it lacks → every change, over one HTTP response."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from kgents_gateway.current import Current
+from kgents_gateway.mark import Mark
+from kgents_gateway.problems import UnavailableError
+from kgents_gateway.stream import frames
+from kgents_gateway.stream.client import CATCH_UP, Client, Send
+from kgents_gateway.stream.connections import Connections, Receive
+from kgents_gateway.stream.group import Group
+from kgents_gateway.stream.hub import Hub
+from kgents_shared.view.selection import Selection
+
+AHEAD_S: Final = 2.0
+"""How long to wait until this gateway has read what another one has sent the client already."""
+
+
+class EntityStream:
+    """Serves the stream of entities."""
+
+    def __init__(self, current: Current, hub: Hub, connections: Connections, now: Callable[[], datetime]) -> None:
+        self._current = current
+        self._hub = hub
+        self._connections = connections
+        self._now = now
+
+    async def serve(self, selection: Selection, known: str, receive: Receive, send: Send) -> None:
+        """Answer one request, until the client leaves.
+
+        Args:
+            selection: which entities.
+            known: the `id` of the last event that the client got; empty: it knows nothing.
+            receive: of ASGI.
+            send: of ASGI.
+
+        Raises:
+            UnavailableError: not now.
+        """
+        if not self._current.is_complete:
+            raise UnavailableError("the streams are being read; try again in a moment", retry_after_s=1)
+        async with self._connections.opened(receive, send) as client:
+            with self._hub.group(selection) as group:
+                last = await self._begin(group, client, known, send)
+                with self._hub.joined(group, client):
+                    client.begin(last)
+                    await client.run(send, group.state_of)
+
+    async def _begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
+        """Send what the client lacks; returns the last of it, up to now."""
+        mark = await self._mark_of(known)
+        mode = "snapshot" if mark is None else "resume"
+        await client.send(send, frames.hello(mode=mode, entities=len(self._current.fold), time=self._now().isoformat()))
+        if mark is None and known:
+            await client.send(send, frames.reset("what you know is too old to be continued"))
+        while True:
+            if mark is None:
+                mark, chunks = await group.snapshot()
+                for chunk in chunks:
+                    await client.send(send, chunk)
+            now, keys = self._current.mark or mark, self._current.since(mark)
+            if keys is None:  # more has changed than is remembered, while the client got its snapshot
+                await client.send(send, frames.reset("more has changed meanwhile than is remembered"))
+                mark = None
+            elif len(keys) <= CATCH_UP:
+                return group.state_of(keys) + frames.ready(len(self._current.fold), str(now))
+            else:
+                waiting = list(keys)
+                for begin in range(0, len(waiting), CATCH_UP):
+                    await client.send(send, group.state_of(waiting[begin : begin + CATCH_UP]))
+                mark = now
+
+    async def _mark_of(self, known: str) -> Mark | None:
+        """The mark that the client is at, if this gateway can go on from there."""
+        if (mark := Mark.parse(known)) is None:
+            return None
+        try:
+            async with asyncio.timeout(AHEAD_S):
+                await self._current.until(lambda: self._has_reached(mark))
+        except TimeoutError:
+            return None
+        return mark if self._current.since(mark) is not None else None
+
+    def _has_reached(self, mark: Mark) -> bool:
+        now = self._current.mark
+        return now is not None and not mark.is_ahead_of(now)

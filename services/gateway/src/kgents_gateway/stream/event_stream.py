@@ -1,0 +1,81 @@
+"""`GET …/events/stream`: the events that a client missed, or the last ones → every new one, over one HTTP response."""
+
+from typing import Final
+
+from kgents_gateway.current import Current
+from kgents_gateway.events import EventId, Events, Logged
+from kgents_gateway.questions.past import is_about
+from kgents_gateway.stream import frames
+from kgents_gateway.stream.arguments import EventStreamArguments
+from kgents_gateway.stream.client import Client, Send
+from kgents_gateway.stream.connections import Connections, Receive
+from kgents_shared.view.selection import Selection
+
+
+class EventStream:
+    """Serves the stream of events."""
+
+    def __init__(self, events: Events, current: Current, connections: Connections) -> None:
+        self._events = events
+        self._current = current
+        self._connections = connections
+        self._readers: dict[Client, _Reader] = {}
+        events.listeners.append(self._take)
+
+    async def serve(self, arguments: EventStreamArguments, known: str, receive: Receive, send: Send) -> None:
+        """Answer one request, until the client leaves.
+
+        Raises:
+            BadArgumentError: an argument is not valid.
+            UnavailableError: not now.
+        """
+        reader = _Reader(arguments, self._current)
+        async with self._connections.opened(receive, send) as client:
+            client.begin(frames.hello(mode="resume" if known else "live"))
+            reader.give(client, self._begin(arguments, known, client), self._events.epoch)
+            self._readers[client] = reader
+            try:
+                await client.run(send, lambda _: b"")
+            finally:
+                del self._readers[client]
+
+    def _begin(self, arguments: EventStreamArguments, known: str, client: Client) -> list[Logged]:
+        if not known:
+            return list(self._events.last(arguments.last))
+        id_ = EventId.parse(known)
+        found = self._events.since(id_) if id_ is not None else None
+        if found is None:
+            client.begin(frames.reset("events in between are not remembered; ask for them at /api/v1/events"))
+            return list(self._events.last(arguments.last))
+        return found
+
+    def _take(self, logged: Logged) -> None:
+        for client, reader in self._readers.items():
+            reader.give(client, [logged], self._events.epoch)
+
+
+class _Reader:
+    """What one client wants, and how much it missed because it was slow."""
+
+    def __init__(self, arguments: EventStreamArguments, current: Current) -> None:
+        self._selection: Final[Selection] = arguments.selection()
+        self._severities = frozenset(arguments.severities)
+        self._current = current
+        self._skipped = 0
+
+    def give(self, client: Client, events: list[Logged], epoch: str) -> None:
+        """Hand over those events that are wanted."""
+        for each in events:
+            if not self._is_wanted(each):
+                continue
+            frame = frames.frame("event", each.payload, str(EventId(epoch, each.seq)))
+            head = frames.lagged(self._skipped) if self._skipped else b""
+            if client.offer(head + frame):
+                self._skipped = 0
+            else:
+                self._skipped += 1
+
+    def _is_wanted(self, each: Logged) -> bool:
+        if self._severities and each.event.severity not in self._severities:
+            return False
+        return is_about(self._current, self._selection, each.event)

@@ -1,0 +1,99 @@
+"""A running gateway: what is read from NATS, and who gets it. Implements `questions.world.World`."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from kgents_gateway.config import Config
+from kgents_gateway.current import Current
+from kgents_gateway.events import Events
+from kgents_gateway.http.cache import Cache
+from kgents_gateway.problems import UnavailableError
+from kgents_gateway.stream import frames
+from kgents_gateway.stream.connections import Connections
+from kgents_gateway.stream.entity_stream import EntityStream
+from kgents_gateway.stream.event_stream import EventStream
+from kgents_gateway.stream.hub import Hub
+from kgents_shared.bus.client import Bus
+from kgents_shared.runtime.clock import Clock, unix_ns
+
+EVENTS_KEPT: Final = 1_000
+"""Events that a client may have missed and still gets."""
+SWEEP_S: Final = 1.0
+STALE_S: Final = 5.0
+"""How often clients are reminded that the gateway cannot read."""
+
+
+class Gateway:
+    """All parts, and what runs in them."""
+
+    def __init__(self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None]) -> None:
+        """`report` takes the state of the service, as in its heartbeat, and the reason."""
+        self.bus = bus
+        self.stale_since: datetime | None = None
+        """Since when NATS cannot be reached; None: it can."""
+        self._report = report
+        self._clock = clock
+        self._config = config
+        self._current = Current(bus, recent=config.stream.remembered_changes)
+        self._events = Events(bus, kept=EVENTS_KEPT)
+        self.cache: Final = Cache()
+        self.connections: Final = Connections(config.stream)
+        self.hub: Final = Hub(self._current, config.stream)
+        self.entity_stream: Final = EntityStream(self._current, self.hub, self.connections, clock.now)
+        self.event_stream: Final = EventStream(self._events, self._current, self.connections)
+
+    @property
+    def current(self) -> Current:
+        """Every entity now.
+
+        Raises:
+            UnavailableError: they are not all read yet.
+        """
+        if not self._current.is_complete:
+            raise UnavailableError("the streams are being read; try again in a moment", retry_after_s=1)
+        return self._current
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why questions cannot be answered now; None: they can."""
+        if not self._current.is_complete:
+            return "reading the streams"
+        return None
+
+    @property
+    def entities(self) -> int:
+        """How many are held."""
+        return len(self._current.fold)
+
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return self._clock.now()
+
+    async def run(self) -> None:
+        """Read the streams and serve clients. Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._current.run())
+            tasks.create_task(self._events.run())
+            tasks.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """What time alone makes necessary."""
+        beat_at = stale_at = self._clock.monotonic_s()
+        while True:
+            await self._clock.sleep(SWEEP_S)
+            now_s = self._clock.monotonic_s()
+            self.connections.disconnect_stalled()
+            self._report("in_sync" if self.not_ready is None else "syncing", self.not_ready or "")
+            if now_s >= beat_at:
+                beat_at = now_s + self._config.stream.heartbeat_s
+                self.connections.say(frames.heartbeat(unix_ns(self.now()) // 1_000_000))
+            if self.bus.is_connected:
+                if self.stale_since is not None:
+                    self.connections.say(frames.live())
+                self.stale_since = None
+            elif now_s >= stale_at:
+                stale_at = now_s + STALE_S
+                self.stale_since = self.stale_since or self.now()
+                self.connections.say(frames.stale(self.stale_since.isoformat(), "NATS cannot be reached"))

@@ -1,0 +1,116 @@
+"""Clients that are slow, frozen, gone or too many, and a gateway that stops: none of them hurts another client."""
+
+import asyncio
+import socket
+from urllib.parse import urlsplit
+
+from kgents_gateway.config import StreamConfig
+from kgents_shared.bus.client import Bus
+from support.gateway import ENTITIES, Running, reading, serving
+from support.nats_server import NatsServer
+from support.state import make_health, make_topology, publish, removed
+from support.waiting import MACHINE, eventually
+
+LONG = "x" * 20_000
+
+
+def frozen(gateway: Running, path: str = ENTITIES) -> socket.socket:
+    """A client that asks and then reads nothing; its kernel takes as little as possible."""
+    address = urlsplit(gateway.server.address)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.connect((address.hostname, address.port))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+    return client
+
+
+async def test_a_slow_client_gets_the_last_state_of_what_it_missed(bus: Bus) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    async with serving(bus, StreamConfig(queue_bytes=50_000, stalled_after_s=60)) as gateway:
+        client = frozen(gateway)
+        await eventually(lambda: len(gateway.gateway.connections) == 1)
+        for number in range(150):
+            await publish(bus, make_topology(f"p{number % 75}", annotations={"text": LONG, "number": str(number)}))
+        await publish(bus, removed(make_topology("b")), make_topology("last"))
+        await eventually(lambda: gateway.gateway.connections.each()[0].is_lagging)
+        received = await asyncio.to_thread(_read_until, client, b'"name":"last"')
+        client.close()
+
+    late = received[received.index(b"event: lagged") :]
+    assert b'"number":"149"' in late
+    assert b"event: remove" in late
+    assert received.count(b'"number":"') < 150
+
+
+def _read_until(client: socket.socket, text: bytes) -> bytes:
+    client.settimeout(MACHINE.limit_s(30))
+    received = b""
+    while text not in received:
+        received += client.recv(65_536)
+    return received
+
+
+async def test_a_frozen_client_is_disconnected_and_others_go_on(bus: Bus) -> None:
+    async with serving(bus, StreamConfig(queue_bytes=50_000, stalled_after_s=2)) as gateway:
+        client = frozen(gateway)
+        async with reading(gateway) as reader:
+            await eventually(lambda: len(gateway.gateway.connections) == 2)
+            for number in range(60):
+                await publish(bus, make_topology("a", annotations={"text": LONG, "number": str(number)}))
+            await eventually(lambda: len(gateway.gateway.connections) == 1)
+            await publish(bus, make_topology("b"))
+            await eventually(lambda: len(reader.state) == 2)
+        client.close()
+
+
+async def test_a_client_that_leaves_is_forgotten(gateway: Running) -> None:
+    async with reading(gateway):
+        assert len(gateway.gateway.connections) == 1
+    await eventually(lambda: len(gateway.gateway.connections) == 0)
+    assert gateway.gateway.hub.members == 0
+
+
+async def test_one_client_too_many_is_asked_to_come_back(bus: Bus) -> None:
+    async with serving(bus, StreamConfig(max_clients=1)) as gateway, reading(gateway):
+        response = await gateway.client.get(ENTITIES)
+        assert (response.status_code, int(response.headers["retry-after"])) == (503, 30)
+
+
+async def test_an_idle_stream_says_that_it_is_alive(bus: Bus) -> None:
+    async with serving(bus, StreamConfig(heartbeat_s=1)) as gateway:
+        client = frozen(gateway)
+        received = await asyncio.to_thread(_read_until, client, b"\n: ")
+        client.close()
+    assert b"event: ready" in received
+
+
+async def test_a_gateway_that_stops_ends_its_streams_and_says_when_to_come_back(bus: Bus) -> None:
+    async with serving(bus) as gateway:
+        address, client = gateway.server.address, frozen(gateway)
+        await eventually(lambda: len(gateway.gateway.connections) == 1)
+    received = await asyncio.to_thread(_read_until, client, b"event: bye")
+    assert received.count(b"retry: ") == 2
+    assert address.startswith("http://127.0.0.1:")
+    client.close()
+
+
+async def test_while_nats_is_away_clients_are_warned_and_nothing_is_green(bus: Bus, server: NatsServer) -> None:
+    await publish(bus, make_topology("a"), make_health("a"))
+    async with serving(bus) as gateway, reading(gateway) as reader:
+        assert await health(gateway) == ("healthy", False)
+        server.kill()
+        await eventually(lambda: "stale" in reader.names, within_s=30)
+        assert await health(gateway) == ("unknown", True)
+        assert (await gateway.get("/api/infra/topology"))["stale_since"] == reader.data("stale")[0]["since"]
+        assert (await gateway.client.get("/api/v1/metrics")).status_code == 503
+        await server.start()
+        await eventually(lambda: reader.names[-1] == "live", within_s=30)
+        assert await health(gateway) == ("healthy", False)
+        await publish(bus, make_topology("b"))
+        await eventually(lambda: len(reader.state) == 2)
+
+
+async def health(gateway: Running) -> tuple[str, bool]:
+    """The worst level, and whether the answer is known to be old."""
+    found = await gateway.get("/api/infra/health")
+    return found["status"], found["stale_since"] is not None

@@ -1,0 +1,124 @@
+"""`kgents run gateway`: real processes beside each other, without a lease, and clients that outlive them."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.contract.meta import Heartbeat
+from support.gateway import ENTITIES, SseReader
+from support.nats_server import NatsServer
+from support.ports import free_port
+from support.running import running
+from support.service_process import ServiceProcess
+from support.state import make_topology, publish
+from support.streams import provision_streams
+from support.truth import heartbeat, in_sync, last_seq
+from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def gateway(server: NatsServer, directory: Path, instance: str, port: int, probes: int) -> ServiceProcess:
+    """A gateway as a process."""
+    return ServiceProcess(
+        "gateway", server.url, directory, instance=instance, gateway__port=str(port), probes__port=str(probes)
+    )
+
+
+async def ready(port: int, status: int = 200) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == status
+        except httpx.TransportError:
+            return False
+
+
+async def beat_of(bus: Bus, instance: str) -> Heartbeat:
+    beat = await heartbeat(bus, "gateway", instance)
+    assert beat is not None
+    return beat
+
+
+async def test_gateways_work_beside_each_other_without_a_lease(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"))
+    ports = {"one": free_port(), "two": free_port()}
+    probes = {"one": free_port(), "two": free_port()}
+    async with (
+        gateway(server, tmp_path, "one", ports["one"], probes["one"]),
+        gateway(server, tmp_path, "two", ports["two"], probes["two"]) as second,
+        httpx.AsyncClient() as client,
+    ):
+        for instance, port in ports.items():
+            await in_sync(bus, "gateway", instance)
+            beat = await beat_of(bus, instance)
+            assert (beat.share, beat.source, beat.publishes) == (None, "", [])
+            assert beat.consumes[:3] == ["KGENTS_TOPOLOGY", "KGENTS_HEALTH", "KGENTS_ALERT"]
+            found = (await client.get(f"http://127.0.0.1:{port}/api/infra/topology")).json()
+            assert found["count"] == 2
+            assert await ready(probes[instance])
+            metrics = (await client.get(f"http://127.0.0.1:{probes[instance]}/metrics")).text
+            assert "kgents_gateway_entities 2.0" in metrics
+        stored = await last_seq(bus, "KGENTS_META")
+        assert await second.stop() == 0
+        assert (await beat_of(bus, "two")).state == "stopped"
+        assert await last_seq(bus, "KGENTS_META") > stored
+        assert (await beat_of(bus, "one")).state == "in_sync"
+
+
+async def test_a_client_goes_on_at_another_gateway_when_its_own_stops(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("a"))
+    ports = [free_port(), free_port()]
+    async with (
+        gateway(server, tmp_path, "one", ports[0], free_port()) as first,
+        gateway(server, tmp_path, "two", ports[1], free_port()),
+        httpx.AsyncClient(timeout=60) as client,
+    ):
+        await in_sync(bus, "gateway", "one")
+        await in_sync(bus, "gateway", "two")
+        reader = SseReader()
+        following = asyncio.create_task(reader.run(client, f"http://127.0.0.1:{ports[0]}{ENTITIES}"))
+        await eventually(lambda: reader.is_ready)
+        assert await first.stop() == 0
+        await following  # it has ended, and was not cut off
+        assert reader.names[-1] == "bye"
+        assert 500 <= reader.data("bye")[0]["retry_ms"] <= 5_000
+
+        await publish(bus, make_topology("b"))
+        again = SseReader()
+        again.state.update(reader.state)
+        async with running(again.run(client, f"http://127.0.0.1:{ports[1]}{ENTITIES}", last_id=reader.last_id)):
+            await eventually(lambda: len(again.state) == 2)
+            assert again.data("hello")[0]["mode"] == "resume"
+            assert "batch" not in again.names
+            assert len(again.data("upsert")) == 1
+
+
+async def test_a_port_in_use_stops_the_start_with_the_way_out(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    port = free_port()
+    async with gateway(server, tmp_path, "one", port, free_port()):
+        await in_sync(bus, "gateway", "one")
+        async with gateway(server, tmp_path, "two", port, free_port()) as second:
+            assert await second.ended() == 78
+            lines = [msgspec.json.decode(line) for line in second.log.read_bytes().splitlines()]
+    fault = next(line["fault"] for line in lines if line["event"] == "start_failed")
+    assert f"expected to listen on 127.0.0.1:{port}" in fault
+
+
+async def test_a_gateway_waits_for_nats_and_for_its_streams(tmp_path: Path) -> None:
+    server, probes = NatsServer(tmp_path / "nats"), free_port()
+    async with server:
+        server.kill()
+        async with gateway(server, tmp_path, "one", free_port(), probes):
+            await eventually(lambda: ready(probes, 503))
+            await server.start()
+            async with Bus(NatsConfig(url=server.url), name="test") as bus:
+                await provision_streams(bus)
+                await in_sync(bus, "gateway", "one")
+                await eventually(lambda: ready(probes))

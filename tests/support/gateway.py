@@ -1,0 +1,110 @@
+"""A gateway in the test's own process, on a free port."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+from httpx_sse import ServerSentEvent, aconnect_sse
+
+from kgents_gateway.config import LOOPBACK, Config, StreamConfig
+from kgents_gateway.http.app import application
+from kgents_gateway.server import Server
+from kgents_gateway.world import Gateway
+from kgents_shared.bus.client import Bus
+from kgents_shared.runtime.clock import SystemClock
+from support.running import running
+from support.waiting import eventually
+
+ENTITIES = "/api/infra/topology/stream"
+EVENTS = "/api/infra/events/stream"
+
+
+class Running:
+    """A gateway that serves."""
+
+    def __init__(self, gateway: Gateway, server: Server, client: httpx.AsyncClient) -> None:
+        self.gateway = gateway
+        self.server = server
+        self.client = client
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """The decoded answer to a question that has one."""
+        response = await self.client.get(path, params=params or None)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@asynccontextmanager
+async def serving(bus: Bus, stream: StreamConfig | None = None) -> AsyncIterator[Running]:
+    config = Config(port=0, stream=stream or StreamConfig())
+    gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None)
+    app = application(gateway, version="0", hosts=LOOPBACK)
+    server = Server(app, config, before_stop=gateway.connections.end)
+    async with (
+        running(gateway.run()),
+        running(server.run_until_stopped()),
+        httpx.AsyncClient(base_url=server.address, timeout=30) as client,
+    ):
+        await eventually(lambda: server.started)
+        await eventually(lambda: gateway.not_ready is None)
+        yield Running(gateway, server, client)
+
+
+class SseReader:
+    """Reads a stream in the background, as a client that follows it would."""
+
+    def __init__(self) -> None:
+        self.events: list[ServerSentEvent] = []
+        self.state: dict[str, Any] = {}
+        """Id of an entity → its record, as the stream says."""
+        self.last_id = ""
+        self.is_ready = False
+
+    @property
+    def names(self) -> list[str]:
+        return [each.event for each in self.events]
+
+    def data(self, event: str) -> list[Any]:
+        return [msgspec.json.decode(each.data) for each in self.events if each.event == event]
+
+    async def run(
+        self, client: httpx.AsyncClient, path: str, *, last_id: str = "", params: Mapping[str, Any] | None = None
+    ) -> None:
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        async with aconnect_sse(client, "GET", path, headers=headers, params=params) as source:
+            source.response.raise_for_status()
+            async for event in source.aiter_sse():
+                self._take(event)
+
+    def _take(self, event: ServerSentEvent) -> None:
+        self.events.append(event)
+        self.last_id = event.id or self.last_id
+        data: Any = msgspec.json.decode(event.data) if event.data else None
+        match event.event:
+            case "batch":
+                self.state.update((each["id"], each) for each in data)
+            case "upsert":
+                self.state[data["id"]] = data
+            case "remove":
+                self.state.pop(data["id"], None)
+            case "reset":
+                self.state.clear()
+            case "ready":
+                self.is_ready = True
+            case _:
+                pass
+
+
+@asynccontextmanager
+async def reading(
+    server: Running, path: str = ENTITIES, *, last_id: str = "", known: Mapping[str, Any] | None = None, **params: Any
+) -> AsyncIterator[SseReader]:
+    reader = SseReader()
+    reader.state.update(known or {})
+    async with running(reader.run(server.client, path, last_id=last_id, params=params)):
+        await eventually(lambda: reader.is_ready or "hello" in reader.names)
+        if path == ENTITIES:
+            await eventually(lambda: reader.is_ready)
+        yield reader
