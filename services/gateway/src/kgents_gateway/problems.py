@@ -1,18 +1,18 @@
-"""What goes wrong → `application/problem+json` (RFC 9457): what was expected, what was found, what to try."""
+"""What goes wrong → a problem (RFC 9457): expected, found, try; the same for every way to ask. Pure."""
 
 from typing import Final
 
 import msgspec
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
-MEDIA_TYPE: Final = "application/problem+json"
+from kgents_gateway.questions.arguments import BadArgumentError
+from kgents_shared.contract.errors import BusError, NotFoundError
+
 RETRY_S: Final = 5
 TITLES: Final = {
     400: "Bad request",
     404: "Not found",
     405: "Method not allowed",
+    413: "Too large",
     414: "Address too long",
     421: "Misdirected request",
     429: "Too many requests",
@@ -40,42 +40,27 @@ class UnavailableError(Exception):
         self.retry_after_s: Final = retry_after_s
 
 
-def response(status: int, detail: str, **headers: str) -> Response:
-    """A problem; in the names of headers `_` stands for `-`."""
-    body = msgspec.json.encode(ProblemDetails(status, TITLES.get(status, "Error"), detail))
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(body, status, named, MEDIA_TYPE)
+class TooLargeError(Exception):
+    """More than this way to ask takes or answers."""
 
 
-async def of_argument(_: Request, error: Exception) -> Response:
-    """An argument that is not valid."""
-    return response(400, str(error))
+def problem(status: int, detail: str) -> ProblemDetails:
+    """A problem."""
+    return ProblemDetails(status, TITLES.get(status, "Error"), detail)
 
 
-async def of_name(_: Request, error: Exception) -> Response:
-    """A name that no entity has; the text says which are near."""
-    return response(404, str(error))
-
-
-async def of_unavailable(_: Request, error: Exception) -> Response:
-    """Not now."""
-    retry_s = error.retry_after_s if isinstance(error, UnavailableError) else RETRY_S
-    return response(503, str(error), retry_after=str(retry_s))
-
-
-async def of_bus(_: Request, _error: Exception) -> Response:
-    """NATS did not answer, or refused. Its own words may name what the caller may not see."""
-    return response(503, "the streams cannot be read now; try again", retry_after=str(RETRY_S))
-
-
-async def of_bug(_: Request, _error: Exception) -> Response:
-    """A fault of the gateway, which the server logs. Its words are for its own people."""
-    return response(500, "the gateway failed; its log says why")
-
-
-async def of_http(request: Request, error: Exception) -> Response:
-    """Unknown paths and methods."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = {name.replace("-", "_"): value for name, value in (getattr(error, "headers", None) or {}).items()}
-    detail = "no such path; see /api/openapi.json" if status == 404 else f"{request.method} is not allowed here"
-    return response(status, detail, **headers)
+def problem_of(error: Exception) -> ProblemDetails:
+    """What a caller is shown of an error. The words of an error that was not foreseen are for the log alone."""
+    match error:
+        case BadArgumentError():
+            return problem(400, str(error))
+        case NotFoundError():  # the text says which names are near
+            return problem(404, str(error))
+        case TooLargeError():
+            return problem(413, str(error))
+        case UnavailableError():
+            return problem(503, str(error))
+        case BusError() | TimeoutError():  # NATS's own words may name what the caller may not see
+            return problem(503, "the streams cannot be read now; try again")
+        case _:
+            return problem(500, "the gateway failed; its log says why")

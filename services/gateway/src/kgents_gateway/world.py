@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
 from kgents_gateway.events import Events
-from kgents_gateway.http.cache import Cache
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.connections import Connections

@@ -1,6 +1,5 @@
 """The ASGI application: paths → questions and streams, behind the checks that every request passes."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -13,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kgents_gateway import problems
-from kgents_gateway.http import routes
-from kgents_gateway.http.cache import WORTH_COMPRESSING, Kept, accepted
+from kgents_gateway.asking import ask
+from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
+from kgents_gateway.http import problems, routes
 from kgents_gateway.http.openapi import document
+from kgents_gateway.problems import UnavailableError, problem
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
 from kgents_gateway.questions.question import Question
@@ -26,8 +26,6 @@ from kgents_shared.contract.errors import BusError, NotFoundError
 
 ADDRESS_MAX: Final = 8_192
 """Bytes of path and query."""
-ANSWER_S: Final = 20.0
-"""For one answer; what takes longer is not waited for by people either."""
 HEADERS: Final = {"cache-control": "no-cache", "vary": "accept-encoding", "x-content-type-options": "nosniff"}
 JSON: Final = "application/json"
 
@@ -49,14 +47,10 @@ def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> AS
         *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
         Route(routes.OPENAPI, _constant(described)),
     ]
+    foreseen = (BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError)
     handlers: Mapping[Any, Any] = {
-        BadArgumentError: problems.of_argument,
-        NotFoundError: problems.of_name,
-        problems.UnavailableError: problems.of_unavailable,
-        BusError: problems.of_bus,
-        TimeoutError: problems.of_bus,
+        **dict.fromkeys((*foreseen, Exception), problems.of_error),
         HTTPException: problems.of_http,
-        Exception: problems.of_bug,
     }
     return _Checked(Starlette(routes=found, exception_handlers=handlers), frozenset(hosts))
 
@@ -74,12 +68,13 @@ class _Checked:
 
     def _refusal(self, scope: Scope) -> Response | None:
         if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_MAX:
-            return problems.response(414, f"expected an address of at most {ADDRESS_MAX} bytes")
+            return problems.response(problem(414, f"expected an address of at most {ADDRESS_MAX} bytes"))
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if name not in self._hosts:
             # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
-            return problems.response(421, "expected a request to a name of this gateway; see gateway.allowed_hosts")
+            detail = "expected a request to a name of this gateway; see gateway.allowed_hosts"
+            return problems.response(problem(421, detail))
         return None
 
 
@@ -120,30 +115,10 @@ def _events(gateway: Gateway) -> ASGIApp:
 
 
 def _answering(gateway: Gateway, question: Question[Any]) -> Handler:
-    cache = gateway.cache
-
     async def answer(request: Request) -> Response:
-        arguments = _arguments(request, question.arguments)
-
-        async def make() -> bytes:
-            async with asyncio.timeout(ANSWER_S):
-                return msgspec.json.encode(await question.ask(gateway, arguments))
-
-        is_of_now = question.is_of_now and not getattr(arguments, "at", "")
-        if not is_of_now and gateway.stale_since is not None:
-            raise problems.UnavailableError("NATS cannot be reached, where the answer has to be read; try again")
-        tag = _tag(gateway) if is_of_now else ""
-        if not tag:
-            return await _response(request, Kept("", await make()))
-        return await _response(request, await cache.get(f"{question.name} {arguments}", tag, make))
+        return await _response(request, await ask(gateway, question, _arguments(request, question.arguments)))
 
     return answer
-
-
-def _tag(gateway: Gateway) -> str:
-    """What an answer about now depends on, besides its arguments; empty: it is not known."""
-    mark = str(gateway.current.mark or "")
-    return f"{mark}-stale" if mark and gateway.stale_since is not None else mark
 
 
 async def _response(request: Request, kept: Kept) -> Response:

@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from kgents_gateway.http import routes
-from kgents_gateway.problems import MEDIA_TYPE, TITLES, ProblemDetails
+from kgents_gateway.http.problems import MEDIA_TYPE
+from kgents_gateway.problems import TITLES, ProblemDetails
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments
 from kgents_gateway.questions.question import Question

@@ -1,0 +1,39 @@
+"""A question and its arguments → the answer as JSON, for every way to ask: the limits and the cache are the same."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from kgents_gateway.cache import Kept
+from kgents_gateway.problems import UnavailableError
+from kgents_gateway.questions.question import Question
+from kgents_gateway.world import Gateway
+
+ANSWER_S: Final = 20.0
+"""For one answer; what takes longer is not waited for by people either."""
+
+
+async def ask(gateway: Gateway, question: Question[Any], arguments: Any) -> Kept:
+    """The answer, from memory if it is about now and nothing has changed.
+
+    Raises:
+        BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError: see `problems.problem_of`.
+    """
+
+    async def make() -> bytes:
+        async with asyncio.timeout(ANSWER_S):
+            return msgspec.json.encode(await question.ask(gateway, arguments))
+
+    is_of_now = question.is_of_now and not getattr(arguments, "at", "")
+    if not is_of_now and gateway.stale_since is not None:
+        raise UnavailableError("NATS cannot be reached, where the answer has to be read; try again")
+    if not (tag := _tag(gateway) if is_of_now else ""):
+        return Kept("", await make())
+    return await gateway.cache.get(f"{question.name} {arguments}", tag, make)
+
+
+def _tag(gateway: Gateway) -> str:
+    """What an answer about now depends on, besides its arguments; empty: it is not known."""
+    mark = str(gateway.current.mark or "")
+    return f"{mark}-stale" if mark and gateway.stale_since is not None else mark
