@@ -27,13 +27,15 @@ class Permissions(msgspec.Struct, frozen=True):
 
     publish: tuple[Permission, ...]
     subscribe: tuple[Permission, ...]
+    responds: bool = False
+    """One message to the reply subject of each request that comes, whatever it is."""
 
     def without(self, subject: str) -> "Permissions":
         """All but one."""
         publish, subscribe = (
             tuple(each for each in side if each.subject != subject) for side in (self.publish, self.subscribe)
         )
-        return Permissions(publish, subscribe)
+        return Permissions(publish, subscribe, self.responds)
 
 
 class Grants:
@@ -44,11 +46,12 @@ class Grants:
         self._api = api_prefix
         self._publish: dict[str, str] = {}
         self._subscribe: dict[str, str] = {}
+        self._responds = False
         self.subscribe(f"{inbox_prefix}.>", "replies and acks")
 
     def permissions(self) -> Permissions:
         """All of them, without those that another one includes."""
-        return Permissions(_widest(self._publish), _widest(self._subscribe))
+        return Permissions(_widest(self._publish), _widest(self._subscribe), self._responds)
 
     def publish(self, subject: str, why: str) -> None:
         """Publish a subject."""
@@ -57,6 +60,15 @@ class Grants:
     def subscribe(self, subject: str, why: str) -> None:
         """Subscribe to a subject."""
         self._subscribe.setdefault(subject, why)
+
+    def answer(self, name: str, filters: Sequence[str]) -> None:
+        """Answer requests under some filters, as the NATS service with this name."""
+        for each in filters:
+            self.subscribe(each, "requests that it answers")
+        for verb in requests.DISCOVERY if filters else ():
+            for each in requests.discovery_of(verb, name, ANY):
+                self.subscribe(each, "be found as a NATS service")
+        self._responds = self._responds or bool(filters)
 
     def ask(self, request: str, why: str) -> None:
         """Make a request to JetStream."""

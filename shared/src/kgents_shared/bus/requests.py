@@ -71,3 +71,12 @@ def purge_of(stream: str) -> str:
 def probe_of(signal: str) -> str:
     """The subject of a message that no stream stores: it asks which ones would. No request, but named here as well."""
     return build(signal, **dict.fromkeys(FIELDS[signal], "provision"))
+
+
+DISCOVERY: Final = ("PING", "INFO", "STATS")
+"""What the NATS Services API asks: who is there, what can be asked, what was asked."""
+
+
+def discovery_of(verb: str, name: str, id_: str) -> tuple[str, str, str]:
+    """Of all services, of those with one name, of one instance. No request of ours: these we answer."""
+    return f"$SRV.{verb}", f"$SRV.{verb}.{name}", f"$SRV.{verb}.{name}.{id_}"

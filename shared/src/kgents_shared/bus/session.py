@@ -130,6 +130,21 @@ class Session:
 
         return unsubscribe
 
+    async def serve(self, subject: str, handler: Handler, *, queue: str = "") -> Callable[[], Awaitable[None]]:
+        """The same as `subscribe` for requests, each of which goes to one member of a queue group.
+
+        What ends it returns when those that are on the way have been handed over.
+        """
+        subscription = await self._guard(
+            self._client.subscribe(subject, queue, cb=handler, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        )
+
+        async def drain() -> None:
+            with suppress(nats.errors.Error, OSError):
+                await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py types only some
+
+        return drain
+
     async def receive(self, subject: str, receiver: Receiver) -> Callable[[], Awaitable[None]]:
         """The same as `subscribe` for very many messages: a plain function takes each as soon as it has been read."""
         end = await self._guard(self._client.receive(subject, receiver))

@@ -9,9 +9,11 @@ import copy
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
+from uuid import uuid4
 
 import msgspec
 
+from kgents_shared.bus.answering import Answering, Endpoint
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.dead_letters import DeadLetters
@@ -57,6 +59,8 @@ class Access(msgspec.Struct, frozen=True):
     """… that it subscribes to."""
     recalls: tuple[str, ...] = ()
     """Signals of which it reads whatever it is asked for, in any cluster and at any time, as readers do."""
+    answers: tuple[str, ...] = ()
+    """Filters of the requests that it answers, as a NATS service; outside `kgents.>`, which streams capture."""
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -133,6 +137,22 @@ class Context(Generic[C]):
         self.status.reads(NAME_BY_SIGNAL[signal])
         return NAME_BY_SIGNAL[signal]
 
+    def answering(self, endpoints: Sequence[Endpoint], description: str) -> Answering:
+        """Requests on these endpoints, as one instance of the service `kgents-<name>`."""
+        service = self.service
+        for each in endpoints:
+            if not any(subjects.matches(each.subject, declared) for declared in service.access.answers):
+                raise ValueError(f"{service.name} must declare that it answers {each.subject}, for its permissions")
+        return Answering(
+            self.bus,
+            name=service.asked_as,
+            id_=uuid4().hex,
+            version=service.version,
+            description=description,
+            endpoints=endpoints,
+            started=self.clock.now(),
+        )
+
     def writer(
         self,
         codec: Codec[T],
@@ -197,6 +217,11 @@ class Service(Generic[C]):
         return bool(self.access.writes)
 
     @property
+    def asked_as(self) -> str:
+        """Its name among NATS services."""
+        return f"kgents-{self.name}"
+
+    @property
     def found_in(self) -> list[str]:
         """The streams whose subjects show which clusters there are."""
         signals = (*self.access.reads, *self.access.writes)
@@ -244,4 +269,5 @@ class Service(Generic[C]):
             grants.publish(subject, "ask the server")
         for subject in self.access.subscribes:
             grants.subscribe(subject, "what it collects")
+        grants.answer(self.asked_as, self.access.answers)
         return grants.permissions()

@@ -82,17 +82,22 @@ def as_text(permissions: Permissions) -> Iterator[str]:
         width = max(len(each.subject) for each in side)
         yield from (f'    "{each.subject}"{" " * (width - len(each.subject))}  # {each.why}' for each in side)
         yield "  ] }"
+    if permissions.responds:
+        yield "  allow_responses: true  # one message for each request"
     yield "}"
 
 
 def _as_json(permissions: Permissions) -> dict[str, Any]:
-    return {verb: {"allow": [each.subject for each in side]} for verb, side in _sides(permissions)}
+    found: dict[str, Any] = {verb: {"allow": [each.subject for each in side]} for verb, side in _sides(permissions)}
+    return found | ({"allow_responses": True} if permissions.responds else {})
 
 
 def _as_nsc(login: str, permissions: Permissions) -> Iterator[str]:
     yield f"nsc edit user --name {shlex.quote(login)}"
     for flag, (_, side) in zip(("--allow-pub", "--allow-sub"), _sides(permissions), strict=True):
         yield from (f"{flag} {shlex.quote(each.subject)}" for each in side)
+    if permissions.responds:
+        yield "--allow-pub-response"
 
 
 def _sides(permissions: Permissions) -> tuple[tuple[str, tuple[Permission, ...]], ...]:
