@@ -71,6 +71,22 @@ async def test_more_than_the_limit_is_counted_and_not_listed(bus: Bus, gateway: 
     assert (len(answer["entities"]), answer["count"]) == (1, 4)
 
 
+async def test_pages_hold_every_entity_once_in_the_order_of_ids(bus: Bus, gateway: Running) -> None:
+    await shop(bus, gateway)
+    then = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > then)
+    moments: tuple[dict[str, str], ...] = ({}, {"at": then.isoformat()})
+    for at in moments:
+        found: list[str] = []
+        after = ""
+        while after or not found:
+            page = await gateway.get("/api/v1/entities", limit=3, after_id=after, **at)
+            assert page["count"] == 4 - len(found)
+            found += [each["id"] for each in page["entities"]]
+            after = page["next"]
+        assert found == sorted(key_of_ref(each) for each in (NODE, DEPLOYMENT, make_ref("cart-1"), make_ref("cart-2")))
+
+
 async def test_the_mark_of_an_answer_continues_as_a_stream(bus: Bus, gateway: Running) -> None:
     await shop(bus, gateway)
     mark = (await gateway.get("/api/v1/entities"))["mark"]

@@ -26,7 +26,7 @@ class Entities(msgspec.Struct, Generic[R], frozen=True):
 
     entities: list[R]
     count: int
-    """How many are selected; `entities` holds at most `limit` of them."""
+    """How many are selected, behind `after_id`; `entities` holds at most `limit` of them."""
     mark: str
     """How far the streams are read: `after` of the stream continues from here. Empty for a time that has been."""
     at: str
@@ -35,6 +35,8 @@ class Entities(msgspec.Struct, Generic[R], frozen=True):
     """Since when the gateway cannot read the streams; empty: it can."""
     forgotten: list[str]
     """Subjects of which the state at that time is no longer kept."""
+    next: str
+    """`after_id` of the next page; empty: there is none."""
 
 
 Documented = Entities[Record]
