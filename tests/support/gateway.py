@@ -2,16 +2,21 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import msgspec
 from httpx_sse import ServerSentEvent, aconnect_sse
 
+from kgents_gateway.app import SERVICE
 from kgents_gateway.config import LOOPBACK, Config, StreamConfig
 from kgents_gateway.http.app import application
+from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
+from kgents_shared.bus.answering import Answering
 from kgents_shared.bus.client import Bus
 from kgents_shared.runtime.clock import SystemClock
 from support.running import running
@@ -36,6 +41,19 @@ class Running:
         return response.json()
 
 
+def answering(bus: Bus, gateway: Gateway) -> Answering:
+    """The gateway as one instance of the NATS service."""
+    return Answering(
+        bus,
+        name=SERVICE.asked_as,
+        id_=uuid4().hex,
+        version="0.1.0",
+        description=DESCRIPTION,
+        endpoints=endpoints(gateway),
+        started=datetime.now(UTC),
+    )
+
+
 @asynccontextmanager
 async def serving(bus: Bus, stream: StreamConfig | None = None) -> AsyncIterator[Running]:
     config = Config(port=0, stream=stream or StreamConfig())
@@ -45,6 +63,7 @@ async def serving(bus: Bus, stream: StreamConfig | None = None) -> AsyncIterator
     async with (
         running(gateway.run()),
         running(server.run_until_stopped()),
+        running(answering(bus, gateway).run()),
         httpx.AsyncClient(base_url=server.address, timeout=30) as client,
     ):
         await eventually(lambda: server.started)

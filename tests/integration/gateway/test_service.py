@@ -1,11 +1,14 @@
 """`kgents run gateway`: real processes beside each other, without a lease, and clients that outlive them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -98,6 +101,63 @@ async def test_a_client_goes_on_at_another_gateway_when_its_own_stops(
             assert again.data("hello")[0]["mode"] == "resume"
             assert "batch" not in again.names
             assert len(again.data("upsert")) == 1
+
+
+async def test_no_request_over_nats_is_lost_when_one_of_the_gateways_stops(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("a"))
+    async with (
+        gateway(server, tmp_path, "one", free_port(), free_port()),
+        gateway(server, tmp_path, "two", free_port(), free_port()) as second,
+    ):
+        await in_sync(bus, "gateway", "one")
+        await in_sync(bus, "gateway", "two")
+        session = await bus.session()
+        answers: list[int] = []
+        is_over = False
+
+        async def ask() -> None:
+            while not is_over:
+                answers.append(msgspec.json.decode((await session.request("world.infra.k8s.pods")).data)["count"])
+
+        async def served(instance: str) -> int:
+            found = msgspec.json.decode((await session.request(f"$SRV.STATS.kgents-gateway.{instance}")).data)
+            return int(next(each["num_requests"] for each in found["endpoints"] if each["name"] == "infra-k8s-pods"))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(8):
+                tasks.create_task(ask())
+            instances = await found_as_service(bus, 2)
+            for each in instances:
+                await eventually(partial(served_some, served, each))
+            assert await second.stop() == 0
+            is_over = True
+        assert answers == [1] * len(answers)
+
+
+async def served_some(served: Callable[[str], Awaitable[int]], instance: str) -> bool:
+    return await served(instance) > 0
+
+
+async def found_as_service(bus: Bus, count: int) -> set[str]:
+    """The ids of all gateways that answer a PING, as soon as there are so many."""
+    session, found = await bus.session(), set[str]()
+    inbox = session.new_inbox()
+
+    async def note(message: Msg) -> None:
+        if message.data:
+            found.add(msgspec.json.decode(message.data)["id"])
+
+    end = await session.subscribe(inbox, note)
+
+    async def are_there() -> bool:
+        await session.publish("$SRV.PING.kgents-gateway", b"", reply=inbox)
+        return len(found) >= count
+
+    await eventually(are_there)
+    await end()
+    return found
 
 
 async def test_a_port_in_use_stops_the_start_with_the_way_out(bus: Bus, server: NatsServer, tmp_path: Path) -> None:

@@ -212,6 +212,11 @@ async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
             ):
                 response = await client.get(path)
                 assert response.status_code == 200, response.text
+        session = await bus.session()
+        for subject in ("world.infra.topology", "world.v1.follow", "$SRV.PING", "$SRV.STATS.kgents-gateway"):
+            answer = await session.request(subject)
+            assert answer.data.startswith(b"{"), subject
+            assert not answer.headers, subject
 
     yield {"gateway__port": port}, happen
 

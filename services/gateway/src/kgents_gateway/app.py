@@ -1,4 +1,4 @@
-"""The gateway at work: state and event streams → the entities now → HTTP."""
+"""The gateway at work: state and event streams → the entities now → HTTP, and requests over NATS."""
 
 import asyncio
 
@@ -7,6 +7,8 @@ import structlog
 from kgents_gateway.config import LOOPBACK, Config
 from kgents_gateway.http.app import application
 from kgents_gateway.metrics import observe
+from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
+from kgents_gateway.queries.paths import SUBJECTS
 from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
 from kgents_shared.runtime.service import Access, Context, Service
@@ -20,11 +22,13 @@ async def run(context: Context[Config]) -> None:
     for signal in context.service.access.recalls:
         context.reads(signal)
     app = application(gateway, version=context.service.version, hosts={*LOOPBACK, *context.config.allowed_hosts})
+    answering = context.answering(endpoints(gateway), DESCRIPTION)
     server = Server(app, context.config, before_stop=gateway.connections.end)
     observe(context.telemetry, gateway)
     _log.info("listening", url=server.address)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(gateway.run())
+        tasks.create_task(answering.run())
         tasks.create_task(server.run_until_stopped())
 
 
@@ -32,5 +36,5 @@ SERVICE = Service(
     name="gateway",
     config=Config,
     run=run,
-    access=Access((), recalls=("topology", "health", "alert", "pulse", "event")),
+    access=Access((), recalls=("topology", "health", "alert", "pulse", "event"), answers=SUBJECTS),
 )

@@ -17,6 +17,7 @@ QUESTIONS: Final = (
     ("/api/v1/alerts", "alerts"),
     ("/api/v1/diff", "diff"),
     ("/api/v1/events", "events"),
+    ("/api/v1/follow", "follow"),
     ("/api/v1/health", "health"),
     ("/api/v1/metrics", "metrics.last"),
     ("/api/v1/path", "path"),

@@ -1,6 +1,6 @@
 """Texts of a URL, values of a message → the arguments of a question, checked; those that several share. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar, get_origin
 
@@ -97,8 +97,7 @@ def arguments_of(query: Mapping[str, Sequence[str]], of: type[A]) -> A:
     known = {field.encode_name: field.type for field in fields(of)}
     given: dict[str, Any] = {}
     for name, values in query.items():
-        if name not in known:
-            raise BadArgumentError(f"expected the parameters {', '.join(sorted(known))}; found {name[:SHOWN]!r}")
+        _check_name(name, known)
         if _is_list(known[name]):
             given[name] = [part.strip() for value in values for part in value.split(",")]
         elif len(values) == 1:
@@ -114,12 +113,20 @@ def converted(given: Mapping[str, Any], of: type[A], *, strict: bool = True) -> 
     Raises:
         BadArgumentError: one is unknown or not valid.
     """
+    known = {field.encode_name for field in fields(of)}
+    for name in given:
+        _check_name(name, known)
     try:
         return msgspec.convert(given, of, strict=strict)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         where = f"{place.strip('.`')}: " if place else ""
         raise BadArgumentError(where + text[:1].lower() + text[1:]) from None
+
+
+def _check_name(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise BadArgumentError(f"expected the parameters {', '.join(sorted(known))}; found {name[:SHOWN]!r}")
 
 
 def _is_list(annotation: Any) -> bool:
