@@ -7,6 +7,7 @@ from typing import Any
 
 import nats
 import pytest
+from jsonschema import Draft202012Validator
 from nats.aio.client import Client
 
 from kgents_gateway.http.routes import QUESTIONS as ROUTES
@@ -145,6 +146,7 @@ async def test_what_is_no_question_is_refused_with_what_was_expected(caller: Cli
     for payload, expected in {
         b"[]": "expected a JSON object",
         b"{": "expected a JSON object",
+        b'{"kinds":' + b"[" * 20_000: "expected a JSON object",
         b'{"kinds":"pod"}': "kinds: expected `array`",
         b'{"limit":0}': "limit: expected `int` >= 1",
         b" " * 70_000: "at most 65536 bytes",
@@ -189,5 +191,7 @@ async def test_every_endpoint_describes_what_it_takes(caller: Client, gateway: R
     assert pods["type"] == "object"
     assert {"namespaces", "labels", "limit", "after_id"} <= pods["properties"].keys()
     assert not {"kinds", "sources"} & pods["properties"].keys()
+    for each in described.values():
+        Draft202012Validator.check_schema(json.loads(each["metadata"]["arguments"]))
     entity = json.loads(described["world.v1.entity"]["metadata"]["arguments"])
     assert entity["required"] == ["entity_id"]

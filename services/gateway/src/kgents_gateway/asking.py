@@ -1,17 +1,21 @@
 """A question and its arguments → the answer as JSON, for every way to ask: the limits and the cache are the same."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import fields, replace
 
 from kgents_gateway.cache import Kept
-from kgents_gateway.problems import UnavailableError
+from kgents_gateway.problems import TooLargeError, UnavailableError
 from kgents_gateway.questions.question import Question
 from kgents_gateway.world import Gateway
 
 ANSWER_S: Final = 20.0
 """For one answer; what takes longer is not waited for by people either."""
+ROOM: Final = 0.8
+"""Of the limit that would just have fitted: others may be larger."""
 
 
 async def ask(gateway: Gateway, question: Question[Any], arguments: Any) -> Kept:
@@ -31,6 +35,29 @@ async def ask(gateway: Gateway, question: Question[Any], arguments: Any) -> Kept
     if not (tag := _tag(gateway) if is_of_now else ""):
         return Kept("", await make())
     return await gateway.cache.get(f"{question.name} {arguments}", tag, make)
+
+
+async def ask_within(gateway: Gateway, question: Question[Any], arguments: Any, at_most: int) -> bytes:
+    """The answer in at most so many bytes: with a lower limit, where the question has one.
+
+    Raises:
+        TooLargeError: it does not fit; and what `ask` raises.
+    """
+    while len(body := (await ask(gateway, question, arguments)).body) > at_most:
+        limit = _limit(question, arguments)
+        lower = int(limit * at_most / len(body) * ROOM)
+        if lower < 1:
+            raise TooLargeError(
+                f"expected an answer of at most {at_most} bytes, found {len(body)}; try: filters, or the same over HTTP"
+            )
+        arguments = replace(arguments, limit=lower)
+    return body
+
+
+def _limit(question: Question[Any], arguments: Any) -> int:
+    """How many the answer may hold; 0: that cannot be said."""
+    known: Mapping[str, Any] = {each.name: each.type for each in fields(question.arguments)}
+    return arguments.limit if "limit" in known else 0
 
 
 def _tag(gateway: Gateway) -> str:

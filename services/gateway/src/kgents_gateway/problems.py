@@ -10,10 +10,13 @@ from kgents_shared.contract.errors import BusError, NotFoundError
 RETRY_S: Final = 5
 TITLES: Final = {
     400: "Bad request",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
     413: "Too large",
     414: "Address too long",
+    415: "Unsupported media type",
     421: "Misdirected request",
     429: "Too many requests",
     500: "Internal error",

@@ -16,6 +16,7 @@ from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
 from kgents_gateway.http import problems, routes
 from kgents_gateway.http.openapi import document
+from kgents_gateway.mcp import door as mcp
 from kgents_gateway.problems import UnavailableError, problem
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
@@ -46,6 +47,7 @@ def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> AS
         *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
         *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
         Route(routes.OPENAPI, _constant(described)),
+        Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts), methods=["POST"]),
     ]
     foreseen = (BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError)
     handlers: Mapping[Any, Any] = {

@@ -1,13 +1,11 @@
 """Paths → endpoints of a NATS service: a JSON object in, JSON out, problems as everywhere."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 import structlog
-from msgspec.structs import fields, replace
 
-from kgents_gateway.asking import ask
+from kgents_gateway.asking import ask_within
 from kgents_gateway.problems import TooLargeError, problem_of
 from kgents_gateway.queries.paths import PATHS, Path
 from kgents_gateway.questions import QUESTIONS
@@ -20,8 +18,6 @@ from kgents_shared.bus.answering import Answer, Endpoint, RequestError
 REQUEST_BYTES_MAX: Final = 65_536
 ANSWER_BYTES_MAX: Final = 524_288
 """Half of what a server takes by default: the answers of others wait behind a large one."""
-ROOM: Final = 0.8
-"""Of the limit that would just have fitted: others may be larger."""
 DESCRIPTION: Final = "kgents: a running system as entities, health, alerts, events and figures, now and in the past"
 
 _log = structlog.get_logger(__name__)
@@ -44,7 +40,7 @@ def _answering(gateway: Gateway, path: Path) -> Answer:
     async def answer(payload: bytes, room_bytes: int) -> bytes:
         try:
             arguments = _arguments(payload, path, question)
-            return await _fitting(gateway, question, arguments, min(room_bytes, ANSWER_BYTES_MAX))
+            return await ask_within(gateway, question, arguments, min(room_bytes, ANSWER_BYTES_MAX))
         except Exception as error:
             found = problem_of(error)
             if found.status == 500:
@@ -59,29 +55,10 @@ def _arguments(payload: bytes, path: Path, question: Question[Any]) -> Any:
         raise TooLargeError(f"expected a request of at most {REQUEST_BYTES_MAX} bytes, found {len(payload)}")
     try:
         given = msgspec.json.decode(payload or b"{}", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise BadArgumentError("expected a JSON object with the arguments, or nothing") from None
     if fixed := given.keys() & path.fixed.keys():
         raise BadArgumentError(
             f"expected no {min(fixed)}, which this subject stands for; try: world.v1.{path.question}"
         )
     return converted({**given, **path.fixed}, question.arguments)
-
-
-async def _fitting(gateway: Gateway, question: Question[Any], arguments: Any, at_most: int) -> bytes:
-    """The answer; if it is too large, with a lower limit, where the question has one."""
-    while len(body := (await ask(gateway, question, arguments)).body) > at_most:
-        limit = _limit(question, arguments)
-        lower = int(limit * at_most / len(body) * ROOM)
-        if lower < 1:
-            raise TooLargeError(
-                f"expected an answer of at most {at_most} bytes, found {len(body)}; try: filters, or the same over HTTP"
-            )
-        arguments = replace(arguments, limit=lower)
-    return body
-
-
-def _limit(question: Question[Any], arguments: Any) -> int:
-    """How many the answer may hold; 0: that cannot be said."""
-    known: Mapping[str, Any] = {each.name: each.type for each in fields(question.arguments)}
-    return arguments.limit if "limit" in known else 0

@@ -1,0 +1,97 @@
+"""The streamable HTTP transport: each POST is one message and gets one JSON answer. There are no sessions."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kgents_gateway.http import problems
+from kgents_gateway.mcp.messages import (
+    VERSION_HEADER,
+    Message,
+    ProtocolError,
+    check_version,
+    decoded,
+    result_of,
+)
+from kgents_gateway.problems import problem
+from kgents_gateway.world import Gateway
+from kgents_shared.contract.address import of_url
+
+PATH: Final = "/mcp"
+BODY_BYTES_MAX: Final = 65_536
+BODY_S: Final = 10.0
+"""How long a body may take to arrive."""
+JSON: Final = "application/json"
+
+
+def endpoint(gateway: Gateway, *, version: str, hosts: Collection[str]) -> Callable[[Request], Awaitable[Response]]:
+    """What answers a POST. `hosts`: whose pages a browser may send one from."""
+
+    async def answer(request: Request) -> Response:
+        if (refusal := _refusal(request, hosts)) is not None:
+            return refusal
+        if (body := await _body(request)) is None:
+            detail = f"expected a body of at most {BODY_BYTES_MAX} bytes within {BODY_S:g} s"
+            return problems.response(problem(413, detail))
+        message: Message | None = None
+        try:
+            message = decoded(body)
+            if message.id is UNSET:  # a notification: all that a client may say changes nothing here
+                check_version(request.headers.get(VERSION_HEADER))
+                return Response(status_code=202)
+            result = await result_of(gateway, version, message, request.headers)
+        except ProtocolError as error:
+            return _response(error.status, message, error=_error(error))
+        return _response(200, message, result=result)
+
+    return answer
+
+
+def _refusal(request: Request, hosts: Collection[str]) -> Response | None:
+    """Why a request is not even read."""
+    origin = request.headers.get("origin")
+    if origin is not None and _host_of(origin) not in hosts:  # a page of any site can post to this machine
+        return problems.response(problem(403, "expected no origin, or one of this gateway; see gateway.allowed_hosts"))
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        return problems.response(problem(415, f"expected content-type {JSON}"))
+    accepted = request.headers.get("accept", "*/*")
+    if not any(each in accepted for each in (JSON, "application/*", "*/*")):
+        return problems.response(problem(406, f"expected a client that accepts {JSON}"))
+    return None
+
+
+def _host_of(origin: str) -> str:
+    """Empty for one that names none, as `null`."""
+    try:
+        return of_url(origin).host
+    except ValueError:
+        return ""
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body; None if it is too large or too slow."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    return None
+    except TimeoutError:
+        return None
+    return body
+
+
+def _error(error: ProtocolError) -> dict[str, Any]:
+    found = {"code": error.code, "message": str(error)}
+    return found if error.data is UNSET else {**found, "data": error.data}
+
+
+def _response(status: int, message: Message | None, **content: Any) -> Response:
+    id_ = message.id if message is not None and message.id is not UNSET else None
+    return Response(msgspec.json.encode({"jsonrpc": "2.0", "id": id_, **content}), status, media_type=JSON)
