@@ -40,4 +40,4 @@ async def test_the_longest_computation_is_in_the_heartbeat_and_among_the_metrics
     longest = re.search(r"^kgents_event_loop_longest_stall_seconds(?:\{.*\})? (\S+)$", metrics, re.MULTILINE)
     assert longest is not None
     assert float(longest[1]) > 0
-    assert re.search(r"^kgents_event_loop_stalls(?:\{.*\})? \d", metrics, re.MULTILINE)
+    assert re.search(r"^kgents_event_loop_stalls_total(?:\{.*\})? \d", metrics, re.MULTILINE)

@@ -9,7 +9,7 @@ import pytest
 from kgents_shared.bus import losses, state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import create_stream, purge_before, stream_info, update_stream
-from kgents_shared.bus.losses import Schedule, limit_of
+from kgents_shared.bus.losses import Absence, Schedule, limit_of
 from kgents_shared.bus.publish import Publisher
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import StateView
@@ -186,12 +186,14 @@ async def test_a_reader_takes_what_is_lost_for_removed_unless_a_limit_drops_it(
             await table.flush()
     view = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity")])
     await view.load()
+    absence = Absence(bus, "KGENTS_ENTITY", [subjects.pattern("entity")], lambda: view.rows)
     gone: list[str] = []
 
     async def watch() -> None:
-        async for change in losses.losses(view, bus, "KGENTS_ENTITY", [subjects.pattern("entity")], lambda: 10_000):
-            assert change.new is None
-            gone.append(change.subject)
+        async for found in absence.found():
+            for subject in filter(absence.confirms, found):
+                view.vanished(subject)
+                gone.append(subject)
 
     async with running(watch()):
         await limit(bus, "KGENTS_ENTITY", max_msgs=12)

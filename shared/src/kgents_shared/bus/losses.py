@@ -1,21 +1,22 @@
 """Rows whose messages a stream no longer holds, though nothing removed them: stream, rows → what is lost.
 
 Messages are purged or deleted by hand, dropped by a limit that an operator has set, or never reach the disk before a
-power cut. No message says so, and what is lost may lie anywhere in the stream. So a writer (`state_audit`) and a reader
-(`losses`) compare the sequence of every subject with the one they know, without the payloads.
+power cut. No message says so, and what is lost may lie anywhere in the stream. So a writer (`state_audit`) compares the
+sequence of every subject with the one that it knows, and a reader (`Absence`) which subjects there are, without the
+payloads.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import StreamInfo, StreamState, last_message, stream_info
+from kgents_shared.bus.jetstream import StreamInfo, StreamState, stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.pull import last_headers
 from kgents_shared.bus.session import Session
-from kgents_shared.bus.state_view import Change, Row, StateView
+from kgents_shared.bus.state_view import Row
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.errors import BusError
 
@@ -60,40 +61,53 @@ class Schedule:
         self._took_s = asyncio.get_running_loop().time() - self._began_s
 
 
-async def losses(
-    view: StateView[Any], bus: Bus, stream: str, filters: Sequence[str], handled_seq: Callable[[], int]
-) -> AsyncGenerator[Change[Any], None]:
-    """For a reader: the rows that are lost, as removed. Never ends.
+class Absence:
+    """What a reader holds and its stream does not, though nothing removed it.
 
-    A row counts as lost when two comparisons have not found it: its writer finds the loss as soon, and publishes it
-    again. While an operator's limit drops messages none does, since what they describe is still there.
-
-    Args:
-        view: the rows.
-        bus: where the stream is.
-        stream: its name.
-        filters: what of it the view reads.
-        handled_seq: the sequence up to which the reader has handled the stream.
+    Its writer publishes it again, if it still stands, as soon as it finds the loss. So a reader takes it for gone when
+    two comparisons have not found it. While an operator's limit drops messages nothing is gone: what they describe is
+    still there.
     """
-    schedule = Schedule()
-    suspects: set[str] = set()
-    async for session in bus.sessions():
-        while not session.lost.is_set():
-            gone: list[str] = []
-            with suppress(BusError):  # also a lost session; the next check follows
-                info = await stream_info(session, stream)
-                if schedule.begin(info.state, sooner=bool(suspects)) and not limit_of(info):
-                    lost = await lost_rows(session, stream, filters, view.rows, min(info.last_seq, handled_seq()))
-                    schedule.end(info.state)
-                    gone = [each for each in lost if each in suspects and await _is_gone(session, stream, each)]
-                    suspects = {*lost} - {*gone}
-            for subject in gone:
-                if (row := view.rows.get(subject)) is not None and row.seq <= handled_seq():
-                    _log.warning("message_lost", stream=stream, subject=subject, seq=row.seq)
-                    yield view.vanished(subject)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL_S):
-                    await session.lost.wait()
+
+    def __init__(self, bus: Bus, stream: str, filters: Sequence[str], held: Callable[[], Iterable[str]]) -> None:
+        """`held`: the subjects of which the reader holds a message now, out of those that the filters match."""
+        self._bus = bus
+        self._stream = stream
+        self._filters = filters
+        self._held = held
+        self._suspects: set[str] = set()
+
+    def note(self, subject: str) -> None:
+        """A message was read: its subject is there."""
+        self._suspects.discard(subject)
+
+    def confirms(self, subject: str) -> bool:
+        """Whether one of `found` was not read meanwhile; to be asked once, when it is dealt with."""
+        is_gone = subject in self._suspects
+        self._suspects.discard(subject)
+        return is_gone
+
+    async def found(self) -> AsyncGenerator[list[str], None]:
+        """The subjects that two comparisons have not found. Never ends."""
+        schedule = Schedule()
+        async for session in self._bus.sessions():
+            while not session.lost.is_set():
+                gone: list[str] = []
+                with suppress(BusError):  # also a lost session; the next check follows
+                    info = await stream_info(session, self._stream)
+                    if schedule.begin(info.state, sooner=bool(self._suspects)) and not limit_of(info):
+                        earlier, missing = set(self._suspects), set(self._held())
+                        async for batch in last_headers(session, self._stream, self._filters):
+                            missing.difference_update(each.subject for each in batch if not each.marker)
+                        schedule.end(info.state)
+                        gone = sorted(missing & earlier & self._suspects)
+                        self._suspects = missing
+                if gone:
+                    _log.warning("messages_lost", stream=self._stream, count=len(gone), first=gone[0])
+                    yield gone
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL_S):
+                        await session.lost.wait()
 
 
 async def lost_rows(
@@ -131,7 +145,3 @@ def limit_of(info: StreamInfo) -> str:
     """The limit by which a state stream drops messages, and how to lift it; empty if it has none."""
     found = [f"{name} = {info.config[name]}" for name, none in _LIMITS.items() if info.config.get(name, none) != none]
     return f"expected no limit that drops messages, found {', '.join(found)}; try: `kgents provision`" if found else ""
-
-
-async def _is_gone(session: Session, stream: str, subject: str) -> bool:
-    return await last_message(session, stream, subject) is None

@@ -11,14 +11,13 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.losses import losses
+from kgents_shared.bus.losses import Absence
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -158,17 +157,26 @@ class Follower(Generic[Desired]):
         """A state stream: the last message of each subject, then every change, removals too."""
         filters = [self._filter(codec.signal)]
         table = self._context.reader(codec, filters)
-        lost = None
-        if codec.signal in self._context.service.access.watches:
-            lost = partial(losses, table, self._context.bus, NAME_BY_SIGNAL[codec.signal], filters)
+        absence = Absence(self._context.bus, NAME_BY_SIGNAL[codec.signal], filters, lambda: table.rows)
 
         async def batches() -> AsyncGenerator[_Batch[Change[T]], None]:
             async with aclosing(table.follow(keeps_time=True)) as found:
                 async for each in found:
+                    for change in each.changes:
+                        absence.note(change.subject)
                     newest_ns = each.changes[-1].time_ns if each.changes else 0
                     yield _Batch(each.changes, each.malformed, newest_ns, each.caught_up, each.position, each.now_ns)
 
-        return self._input(codec, batches, lost)
+        async def lost(handled_seq: Callable[[], int]) -> AsyncGenerator[Change[T], None]:
+            async with aclosing(absence.found()) as found:
+                async for gone in found:
+                    for subject in gone:
+                        row = table.rows.get(subject)
+                        if absence.confirms(subject) and row is not None and row.seq <= handled_seq():
+                            yield table.vanished(subject)
+
+        is_watched = codec.signal in self._context.service.access.watches
+        return self._input(codec, batches, lost if is_watched else None)
 
     def log(self, codec: Codec[T]) -> Input[Sample[T]]:
         """A log read like a state stream: the last message of each subject, then every later one. No row is kept.

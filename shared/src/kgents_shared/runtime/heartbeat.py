@@ -35,6 +35,10 @@ REASON_CHARS: Final = 2_000
 """Of a heartbeat's reason, which repeats what others report: a heartbeat has to fit any server's max_payload."""
 
 
+_Metric = tuple[str, str, str, Callable[[], float | None]]
+"""Name, unit, description, and how to read it."""
+
+
 class Status:
     """The status of one instance in one cluster. The service sets `state` and `watermark`; the rest is counted."""
 
@@ -238,27 +242,31 @@ def observe(
     def total(read: Callable[[Status], float]) -> Callable[[], float]:
         return lambda: sum(map(read, statuses()))
 
-    shown: list[tuple[str, str, str, Callable[[], float | None]]] = [
+    now: list[_Metric] = [
         ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
-        ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
         ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: _is_in_sync(statuses())),
         ("kgents.lag", "s", "age of the oldest change not yet published", lambda: _lag_s(statuses())),
         ("kgents.clusters", "{cluster}", "clusters that this instance runs for", total(lambda each: each.is_active)),
         ("kgents.table.rows", "{subject}", "subjects whose last value is held", total(lambda each: each.rows)),
         ("kgents.table.backlog", "{subject}", "subjects waiting to be published", total(lambda each: each.backlog)),
-        ("kgents.conflicts", "{conflict}", "times another writer was found", total(lambda each: each.conflicts)),
-        ("kgents.losses", "{message}", "lost messages that were found", total(lambda each: each.losses)),
-        ("kgents.dead_letters", "{message}", "messages dead-lettered", total(lambda each: each.dead_letters)),
         ("kgents.outbox.messages", "{message}", "messages waiting on disk", lambda: log.spilled),
         ("kgents.outbox.usage", "By", "size of the messages waiting on disk", lambda: log.spilled_bytes),
         ("kgents.outbox.limit", "By", "beyond which the oldest are dropped", lambda: log.spilled_max_bytes),
         ("kgents.outbox.fault", "1", "1 while the buffer cannot be written", lambda: float(bool(log.fault))),
-        ("kgents.outbox.evicted", "{message}", "messages dropped, the oldest first", lambda: log.evicted),
         ("kgents.event_loop.longest_stall", "s", "longest computation, in CPU time", lambda: stalls.longest_s),
+    ]
+    since_start: list[_Metric] = [
+        ("kgents.bus.reconnects", "{reconnect}", "connections lost", lambda: bus.reconnects),
+        ("kgents.conflicts", "{conflict}", "times another writer was found", total(lambda each: each.conflicts)),
+        ("kgents.losses", "{message}", "lost messages that were found", total(lambda each: each.losses)),
+        ("kgents.dead_letters", "{message}", "messages dead-lettered", total(lambda each: each.dead_letters)),
+        ("kgents.outbox.evicted", "{message}", "messages dropped, the oldest first", lambda: log.evicted),
         ("kgents.event_loop.stalls", "{stall}", f"computations of over {STALL_S:g} s", lambda: stalls.count),
     ]
-    for name, unit, description, read in shown:
+    for name, unit, description, read in now:
         telemetry.gauge(name, unit, description, read)
+    for name, unit, description, read in since_start:  # less once a cluster has gone to another instance: a reset
+        telemetry.counter(name, unit, description, read)
 
 
 def _is_in_sync(statuses: Sequence[Status]) -> float:

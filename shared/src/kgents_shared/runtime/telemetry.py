@@ -58,12 +58,11 @@ class Telemetry:
 
     def gauge(self, name: str, unit: str, description: str, read: Callable[[], float | None]) -> None:
         """Show what `read` returns whenever metrics are read; None while it is not known."""
+        self.meter.create_observable_gauge(name, [_observer(read)], unit=unit, description=description)
 
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
-            value = read()
-            return [] if value is None else [Observation(value)]
-
-        self.meter.create_observable_gauge(name, [observe], unit=unit, description=description)
+    def counter(self, name: str, unit: str, description: str, read: Callable[[], float | None]) -> None:
+        """The same for a number that only grows, so that its rate has a meaning."""
+        self.meter.create_observable_counter(name, [_observer(read)], unit=unit, description=description)
 
     @contextmanager
     def span(self, name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
@@ -98,6 +97,14 @@ class Telemetry:
         sender.join(deadline_s)
         self._meters.shutdown()
         return not sender.is_alive()
+
+
+def _observer(read: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        value = read()
+        return [] if value is None else [Observation(value)]
+
+    return observe
 
 
 def _tracer_provider(config: TelemetryConfig, resource: Resource) -> TracerProvider:

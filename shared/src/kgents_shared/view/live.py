@@ -19,10 +19,10 @@ import msgspec
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch, Position, follow
 from kgents_shared.bus.delivery import MARKER, Delivery
+from kgents_shared.bus.losses import Absence
 from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
-from kgents_shared.view.absence import Absence
 from kgents_shared.view.entity import STATE, EntityView, subject_of
 from kgents_shared.view.fold import SOURCES, EntityChange, Fold, Row, is_gone
 from kgents_shared.view.liveness import Liveness
@@ -153,9 +153,8 @@ class Live:
             for each in batch.deliveries:
                 absence.note(each.subject)
             return signal, batch
-        gone = set(absence.confirm(each.subject for each in batch.deliveries))
-        kept = [] if signal in self._unread else [each for each in batch.deliveries if each.subject in gone]
-        return signal, Batch(kept)
+        gone = [each for each in batch.deliveries if absence.confirms(each.subject)]
+        return signal, Batch([] if signal in self._unread else gone)
 
     def _feeds(self) -> Iterator[tuple[str, str, list[str]]]:
         for feed in self.fold.feeds:
