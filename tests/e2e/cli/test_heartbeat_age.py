@@ -10,6 +10,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.runtime import pipeline
 from kgents_shared.runtime.config import CommonConfig
 from support.build import NOW
 from support.nats_server import NatsServer
@@ -37,7 +38,7 @@ async def test_a_heartbeat_is_believed_until_it_is_old_by_the_servers_clock(
             return {verdict.text: verdict.is_ok async for verdict in found}
 
         assert set((await verdicts()).values()) == {True}
-        monkeypatch.setattr(doctor, "LATE_S", 1.0)
+        monkeypatch.setattr(pipeline, "LATE_S", 1.0)
 
         async def is_late() -> bool:
             return any("may be unable to write" in text and ok is False for text, ok in (await verdicts()).items())

@@ -4,13 +4,14 @@ What answers a question reads `fold`; what passes changes on adds a listener.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
 
 from kgents_gateway.mark import Mark
 from kgents_gateway.recent import Recent
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.pull import headers_since
 from kgents_shared.contract.errors import BusError
@@ -54,6 +55,11 @@ class Current:
     def mark(self) -> Mark | None:
         """How far the streams are read; None while a snapshot is read."""
         return self._read() if self.is_complete else None
+
+    @property
+    def meta(self) -> Collection[Delivery]:
+        """The last message of each subject of KGENTS_META."""
+        return self._live.meta.values()
 
     async def until(self, claim: Callable[[], T | None]) -> T:
         """Wait until a claim about this is true, or something; returns it."""

@@ -97,6 +97,11 @@ class Fold:
         return EntityView(key, rows, self._attestation) if rows is not None else None
 
     @property
+    def attestation(self) -> Attestation:
+        """What is not attested of these entities."""
+        return self._attestation
+
+    @property
     def clusters(self) -> list[str]:
         """Those of which there ever was a row; without a name that is only a hash in subjects."""
         return [unescape(each) for each in self._clusters if not is_hashed(each)]

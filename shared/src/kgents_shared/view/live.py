@@ -89,6 +89,11 @@ class Live:
             for feed, signal, filters in self._feeds()
         }
 
+    @property
+    def meta(self) -> Mapping[str, Delivery]:
+        """The last message of each subject of KGENTS_META, of the clusters that may be selected."""
+        return self._liveness.last
+
     async def updates(self) -> AsyncGenerator[Update, None]:
         """The snapshot, then every change; never ends. An update counts as handled when the next one is asked for."""
         positions = await self._restored()

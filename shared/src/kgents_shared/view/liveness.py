@@ -32,6 +32,8 @@ class Liveness:
     def __init__(self, bus: Bus, services: Sequence[str], *, cluster_tokens: Sequence[str] = ("*",)) -> None:
         """`services`: whose heartbeats are judged; `cluster_tokens`: of the subjects to read."""
         self.services: Final = tuple(services)
+        self.last: Final[dict[str, Delivery]] = {}
+        """The last message of each subject of these clusters; one of the server's says that the one before expired."""
         self._bus = bus
         # All of META: a login for a single cluster may read it by this filter alone.
         self._filters = [f"{ROOT}.meta.{cluster}.*.*" for cluster in cluster_tokens]
@@ -65,7 +67,10 @@ class Liveness:
         self._writers.is_required = await self._has_reports()
         async with aclosing(follow(self._bus, STREAM, self._filters, keeps_time=True)) as batches:
             async for batch in batches:
+                if batch.reset:
+                    self.last.clear()
                 for each in batch.deliveries:
+                    self.last[each.subject] = each
                     if self._writers.judges(each.subject):
                         self._writers.take(each.subject, _heartbeat(each), each.time_ns)
                 if batch.now_ns:

@@ -97,6 +97,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
         return test if tests else lambda _: True
 
+    def takes_cluster(self, cluster: str) -> bool:
+        """Whether entities of this cluster may be selected."""
+        return _fits(self.clusters, cluster)
+
     def takes_ref(self, ref: Ref) -> bool:
         """Whether an entity of this name may be selected, by its name alone."""
         fields = ((self.clusters, ref.cluster), (self.kinds, ref.kind), (self.namespaces, ref.namespace))

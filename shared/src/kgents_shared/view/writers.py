@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from kgents_shared.contract.attestation import BUILDER, SCORER, Scopes
+from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat, is_reserved
 from kgents_shared.contract.subjects import parse
 from kgents_shared.contract.unread import Unread
@@ -51,7 +52,10 @@ class Writers:
 
     def judges(self, subject: str) -> bool:
         """Whether it is the subject of a heartbeat that counts."""
-        tokens = parse(subject).tokens
+        try:
+            tokens = parse(subject).tokens
+        except MalformedMessageError:  # anyone may have published it
+            return False
         return tokens["service"] in self._services and not is_reserved(tokens["instance"])
 
     def take(self, subject: str, beat: Heartbeat | None, time_ns: int) -> None:

@@ -21,6 +21,7 @@ QUESTIONS: Final = (
     ("/api/v1/health", "health"),
     ("/api/v1/metrics", "metrics.last"),
     ("/api/v1/path", "path"),
+    ("/api/v1/pipeline", "pipeline"),
     ("/api/v1/search", "search"),
 )
 """The paths under `/api/infra` and `/api/db` are those of the project's mission; all others are under `/api/v1`."""

@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from kgents_gateway.questions import entity, figures, follow, past, state
+from kgents_gateway.questions import entity, figures, follow, past, pipeline, state
 from kgents_gateway.questions.question import Question
 
 QUESTIONS: Final[dict[str, Question[Any]]] = {
-    each.name: each
-    for each in (*state.QUESTIONS, *entity.QUESTIONS, *past.QUESTIONS, *figures.QUESTIONS, *follow.QUESTIONS)
+    each.name: each for module in (state, entity, past, figures, follow, pipeline) for each in module.QUESTIONS
 }
 """Every question by its name."""

@@ -1,6 +1,6 @@
-from kgents_cli.commands.doctor import Verdict, services
-from kgents_cli.holders import Holding, holdings
 from kgents_shared.contract.meta import Heartbeat, Lease, Meta, Share
+from kgents_shared.runtime.holders import Holding, holdings
+from kgents_shared.runtime.pipeline import Reports, Verdict
 from support.build import NOW
 
 BUILDER = "topology-builder"
@@ -21,7 +21,7 @@ def lease(cluster: str, holder: str, service: str = BUILDER) -> dict[str, Meta]:
 
 def judged(meta: dict[str, Meta]) -> list[Verdict]:
     """What doctor says of it beside its line for each heartbeat."""
-    found = list(services(meta, dict.fromkeys(meta, 1.0), []))
+    found = list(Reports(meta, dict.fromkeys(meta, 1.0), is_whole=False).verdicts())
     return found[sum(isinstance(each, Heartbeat) for each in meta.values()) :]
 
 

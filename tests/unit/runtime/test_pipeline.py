@@ -1,0 +1,162 @@
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from kgents_shared.contract.attestation import Scopes
+from kgents_shared.contract.meta import Cost, Heartbeat, Lease
+from kgents_shared.contract.unread import Unread
+from kgents_shared.runtime.pipeline import Reports, Verdict
+from support.build import NOW
+
+
+def beat(state: str, **fields: object) -> Heartbeat:
+    given: dict[str, object] = {
+        "text": f"topology-builder n1 is {state}",
+        "service": "topology-builder",
+        "instance": "n1",
+        "version": "1.2",
+        "started_at": NOW,
+        "state": state,
+    }
+    return Heartbeat(**{**given, **fields})  # type: ignore[arg-type]
+
+
+def judged(meta: Mapping[str, object], installed: list[str], *, age_s: float = 3.0) -> Iterator[Verdict]:
+    return Reports(meta, dict.fromkeys(meta, age_s), is_whole=False).verdicts(installed)
+
+
+def test_a_service_that_works_gives_an_account_of_itself() -> None:
+    message = beat("in_sync", lag_s=0.25, rows=7, dead_letters=2, cost=Cost(cpu_percent=1.5, memory_bytes=64 << 20))
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.is_ok
+    assert verdict.text == (
+        "prod: topology-builder n1 is in_sync (version 1.2, lag 0.2 s, 7 rows, 2 dead letters, 1.5 % of a core, 64 MiB)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [(100 << 20, "40 messages waiting on disk, 25 % of the buffer"), (0, "40 messages waiting on disk")],
+)
+def test_a_service_that_waits_for_nats_says_how_full_its_buffer_is(bound: int, said: str) -> None:
+    message = beat("in_sync", spilled=40, spilled_bytes=25 << 20, spilled_max_bytes=bound)
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.text == f"prod: topology-builder n1 is in_sync (version 1.2, {said})"
+
+
+@pytest.mark.parametrize(("stall_s", "said"), [(0.05, ""), (0.071, ", computed for 71 ms without a pause")])
+def test_a_service_that_held_up_its_lease_says_for_how_long(stall_s: float, said: str) -> None:
+    message = beat("in_sync", cost=Cost(1.5, 64 << 20, longest_stall_s=stall_s))
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": message}, ["topology-builder"])
+    assert verdict.is_ok
+    assert verdict.text.endswith(f"64 MiB{said})")
+
+
+def test_a_service_in_trouble_is_wrong_and_leads_on() -> None:
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n1": beat("degraded")}, ["topology-builder"])
+    assert (verdict.is_ok, verdict.next_step) == (False, "kgents run topology-builder")
+
+
+def test_a_standby_is_ok() -> None:
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.n2": beat("standby")}, [])
+    assert verdict.is_ok
+
+
+def test_a_service_that_works_but_cannot_see_everything_is_not_simply_well() -> None:
+    message = beat("in_sync", reason="orders: the login is refused")
+    (verdict,) = judged({"kgents.meta.prod.collector-db.n1": message}, ["collector-db"])
+    assert (verdict.is_ok, verdict.next_step) == (None, "")
+
+
+def test_a_lease_is_no_sign_of_life() -> None:
+    lease = Lease(text="", holder="n1", acquired_at=NOW)
+    (verdict,) = judged({"kgents.meta.prod.topology-builder.lease": lease}, ["topology-builder"])
+    assert (verdict.is_ok, verdict.text) == (False, "topology-builder is installed, but does not report")
+
+
+def test_a_heartbeat_that_outlived_its_time_is_no_sign_of_life() -> None:
+    subject = "kgents.meta.prod.topology-builder.n1"
+    (verdict,) = judged({subject: beat("in_sync")}, ["topology-builder"], age_s=65.0)
+    assert verdict.is_ok is False
+    assert "last report 65 s old" in verdict.text
+
+
+def test_a_heartbeat_that_the_server_is_about_to_drop_is_believed() -> None:
+    subject = "kgents.meta.prod.topology-builder.n1"
+    (verdict,) = judged({subject: beat("in_sync")}, [], age_s=16.0)
+    assert verdict.is_ok
+
+
+def test_a_stopped_instance_is_wrong_unless_another_one_goes_on() -> None:
+    stopped = {"kgents.meta.prod.topology-builder.n1": beat("stopped")}
+    (verdict,) = judged(stopped, [])
+    assert verdict.is_ok is False
+    verdicts = judged({**stopped, "kgents.meta.prod.topology-builder.n2": beat("in_sync")}, [])
+    assert [each.is_ok for each in verdicts] == [None, True]
+    elsewhere = judged({**stopped, "kgents.meta.dev.topology-builder.n2": beat("in_sync")}, [])
+    assert [each.is_ok for each in elsewhere] == [True, False]
+
+
+def test_a_service_that_stopped_reporting_is_wrong_until_another_one_reports_or_it_is_long_ago() -> None:
+    subject = "kgents.meta.prod.collector-k8s.n1"
+    leases = {"kgents.meta.prod.collector-k8s.lease": 1.0, "kgents.meta.prod.collector-k8s.dead-letter-entity-1": 1.0}
+    (verdict,) = Reports({}, {}, is_whole=False, expired_s={subject: 5.0, **leases}).verdicts()
+    assert (verdict.is_ok, verdict.next_step) == (False, "kgents run collector-k8s")
+    assert verdict.text == "prod: collector-k8s n1 has not reported for 20 s"
+    assert list(Reports({}, {}, is_whole=False, expired_s={subject: 61.0}).verdicts()) == []
+    other = {"kgents.meta.prod.collector-k8s.n2": beat("in_sync", service="collector-k8s", instance="n2")}
+    assert [
+        each.is_ok
+        for each in Reports(other, {next(iter(other)): 1.0}, is_whole=False, expired_s={subject: 5.0}).verdicts()
+    ] == [True]
+
+
+def test_a_source_that_is_stale_as_a_whole_and_has_no_collector_is_wrong() -> None:
+    unattested: Scopes = {
+        ("prod", "k8s"): [Unread(reason="no heartbeat")],
+        ("prod", "docker"): [Unread(kind="container")],
+    }
+    (verdict,) = Reports({}, {}, is_whole=False, unattested=unattested).verdicts()
+    assert verdict == Verdict(
+        False, "prod: no collector reports on the source k8s; its entities are stale", "kgents run collector-k8s"
+    )
+    alive = {"kgents.meta.prod.collector-k8s.n2": beat("degraded", service="collector-k8s", source="k8s")}
+    reports = Reports(alive, {next(iter(alive)): 1.0}, unattested=unattested)
+    assert not any("no collector" in each.text for each in reports.verdicts())
+
+
+def test_a_cluster_that_is_observed_and_that_no_service_writes_is_wrong() -> None:
+    collector = {"kgents.meta.prod.collector-k8s.n1": beat("in_sync", service="collector-k8s", source="k8s")}
+    verdicts = [each for each in judged(collector, []) if each.is_ok is False]
+    assert [each.text.partition(":")[0] for each in verdicts] == ["topology-builder", "health-scorer"]
+    builder = {"kgents.meta.prod.topology-builder.n1": beat("in_sync")}
+    assert [each.text for each in judged({**collector, **builder}, []) if each.is_ok is False] == [
+        "health-scorer: no instance reports on prod, which readers take for stale"
+    ]
+    (entities, _) = Reports({}, {}, is_whole=False, clusters=["prod"]).verdicts()
+    assert entities.text == "topology-builder: no instance reports on prod, which readers take for stale"
+    late = Reports(collector | builder, {**dict.fromkeys(collector, 1.0), **dict.fromkeys(builder, 65.0)})
+    assert sum(each.is_ok is False for each in late.verdicts()) == 3  # it is late, and neither service writes
+
+
+def test_a_filter_by_cluster_leaves_nothing_of_others() -> None:
+    meta = {f"kgents.meta.{each}.topology-builder.n1": beat("degraded") for each in ("prod", "dev")}
+    whole = Reports(
+        meta,
+        dict.fromkeys(meta, 1.0),
+        {"kgents.meta.prod.x.y": "no JSON", "kgents.meta.dev.x.y": "no JSON", "kgents.meta.a..b": "no subject"},
+        {"kgents.meta.prod.gateway.n1": 1.0, "kgents.meta.dev.gateway.n1": 1.0},
+        {("prod", "k8s"): [Unread()], ("dev", "k8s"): [Unread()]},
+        ["prod", "dev"],
+    )
+    found = list(whole.within(lambda cluster: cluster == "dev").verdicts())
+    assert len(found) == 5
+    assert all("prod" not in each.text for each in found)
+
+
+def test_a_pipeline_without_a_collector_that_is_alive_is_wrong() -> None:
+    (nothing,) = Reports({}, {}).verdicts()
+    assert (nothing.is_ok, nothing.text) == (False, "no collector reports, so nothing is observed")
+    collector = {"kgents.meta.prod.collector-k8s.n1": beat("stopped", service="collector-k8s", source="k8s")}
+    texts = [each.text for each in Reports(collector, dict.fromkeys(collector, 1.0)).verdicts()]
+    assert nothing.text in texts
