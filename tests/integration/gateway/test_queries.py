@@ -104,7 +104,7 @@ async def test_the_paths_of_the_mission_are_answered(caller: Client, bus: Bus, g
         found = await ask(caller, f"world.infra.metrics.{path}")
         assert [(each["id"], each["figures"]) for each in found] == [(key_of_ref(POD), figures)]
     assert (await ask(caller, "world.infra.health.score", **OF_ENTITY))["level"] == "critical"
-    assert [each["ref"]["name"] for each in await ask(caller, "world.infra.health.alerts")] == ["cart-1"]
+    assert [each["ref"]["name"] for each in (await ask(caller, "world.infra.health.alerts"))["alerts"]] == ["cart-1"]
     assert {each["signal"] for each in await ask(caller, "world.infra.health.history", **OF_ENTITY)} == {
         "topology",
         "health",

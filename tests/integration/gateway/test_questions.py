@@ -161,8 +161,8 @@ async def test_alerts_are_those_that_fire_unless_others_are_asked_for(bus: Bus, 
     await publish(bus, make_alert("cart-1", state="resolved"))
     fold, cart = gateway.gateway.current.fold, make_ref("cart-1")
     await eventually(lambda: (view := fold.get(cart)) is not None and bool(view.alerts))
-    assert [each["ref"]["name"] for each in await gateway.get("/api/v1/alerts")] == ["cart-2"]
-    assert len(await gateway.get("/api/v1/alerts?states=firing,resolved")) == 2
+    assert [each["ref"]["name"] for each in (await gateway.get("/api/v1/alerts"))["alerts"]] == ["cart-2"]
+    assert (await gateway.get("/api/v1/alerts?states=firing,resolved"))["count"] == 2
 
 
 async def test_a_search_finds_what_a_person_types(bus: Bus, gateway: Running) -> None:
@@ -194,9 +194,9 @@ async def test_events_are_the_newest_first(bus: Bus, gateway: Running) -> None:
         make_event("cart-2", number=2),
         make_event("cart-2", number=3),
     )
-    assert [each["text"][-1] for each in await gateway.get("/api/v1/events?limit=2")] == ["3", "2"]
-    assert len(await gateway.get("/api/v1/events?severities=info")) == 1
-    assert len(await gateway.get("/api/v1/events?levels=critical")) == 2
+    assert [each["text"][-1] for each in (await gateway.get("/api/v1/events?limit=2"))["events"]] == ["3", "2"]
+    assert len((await gateway.get("/api/v1/events?severities=info"))["events"]) == 1
+    assert len((await gateway.get("/api/v1/events?levels=critical"))["events"]) == 2
 
 
 async def test_an_unknown_id_is_a_problem_that_names_the_nearest(bus: Bus, gateway: Running) -> None:

@@ -1,5 +1,6 @@
 """Questions about entities that are read already → records, the same for every way to ask. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -21,6 +22,13 @@ NO_ROWS: Final = Rows()
 NEIGHBOURS_MAX: Final = 1_000
 """Entities in one answer about the neighbourhood of another."""
 _BADNESS: Final = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
+
+
+_ALERT_PLACE: Final = re.compile(r"(\d)-(\d{1,18})-(.+)", re.DOTALL)
+
+AlertPlace = tuple[int, int, str]
+"""Where an alert is in the order of all: by severity, then the newest first, then by entity and check."""
+Placed = tuple[AlertPlace, Alert]
 
 
 class ClusterHealth(msgspec.Struct, frozen=True):
@@ -49,6 +57,18 @@ class HealthSummary(msgspec.Struct, frozen=True):
     """Alerts that fire now."""
     stale_since: Time | None
     """Since when the gateway cannot read the streams: all this is as it was then. Null: it can."""
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """The selected alerts: critical first, then the newest."""
+
+    alerts: list[Alert]
+    count: int
+    """How many there are, behind `after_id`; `alerts` holds at most `limit` of them."""
+    next: str
+    """`after_id` of the next page; empty: there is none."""
+    stale_since: Time | None
+    """Since when the gateway cannot read the streams. Null: it can."""
 
 
 class EntityHealth(msgspec.Struct, frozen=True):
@@ -151,29 +171,53 @@ def health_of(view: EntityView) -> EntityHealth:
     )
 
 
-def summary(views: Iterable[EntityView], clusters: Iterable[EntityView], stale_since: datetime | None) -> HealthSummary:
-    """The health of some entities, and of whole clusters. Every count is over the same entities."""
-    levels: dict[str, int] = {}
-    by_kind: dict[str, dict[str, int]] = {}
-    firing = count = 0
-    for view in views:
-        firing += len(view.firing)
-        count += 1
-        levels[view.level] = levels.get(view.level, 0) + 1
-        of_kind = by_kind.setdefault(view.ref.kind, {})
+class Tally:
+    """Counts of entities, each added once: every figure is over the same ones."""
+
+    def __init__(self) -> None:
+        self._levels: dict[str, int] = {}
+        self._by_kind: dict[str, dict[str, int]] = {}
+        self._firing = self._count = 0
+
+    def add(self, view: EntityView) -> None:
+        """One more entity."""
+        self._firing += len(view.firing)
+        self._count += 1
+        self._levels[view.level] = self._levels.get(view.level, 0) + 1
+        of_kind = self._by_kind.setdefault(view.ref.kind, {})
         of_kind[view.level] = of_kind.get(view.level, 0) + 1
-    worst = min(levels, key=lambda level: _BADNESS.get(level, 2), default="unknown")
-    if stale_since is not None and worst != "critical":
-        worst = "unknown"
-    by_name = sorted(map(_cluster, clusters), key=lambda each: each.cluster)
-    return HealthSummary(worst, count, levels, dict(sorted(by_kind.items())), by_name, firing, stale_since)
+
+    def summary(self, clusters: Iterable[EntityView], stale_since: datetime | None) -> HealthSummary:
+        """The health of these entities, and of whole clusters."""
+        worst = min(self._levels, key=lambda level: _BADNESS.get(level, 2), default="unknown")
+        if stale_since is not None and worst != "critical":
+            worst = "unknown"
+        by_name = sorted(map(_cluster, clusters), key=lambda each: each.cluster)
+        by_kind = dict(sorted(self._by_kind.items()))
+        return HealthSummary(worst, self._count, self._levels, by_kind, by_name, self._firing, stale_since)
 
 
-def alerts_of(views: Iterable[EntityView], states: Sequence[str]) -> list[Alert]:
-    """The alerts in these states: critical first, then the newest."""
-    found = [alert for view in views for alert in view.alerts if alert.state in states]
-    by_time = sorted(found, key=lambda each: each.started_at.timestamp() if each.started_at else 0.0, reverse=True)
-    return sorted(by_time, key=lambda each: _BADNESS.get(each.severity, 2))
+def alerts_of(view: EntityView, states: Sequence[str]) -> list[Placed]:
+    """The alerts of one entity in these states, with their places in the order of all."""
+    return [(_place_of(view.key, alert), alert) for alert in view.alerts if alert.state in states]
+
+
+def alert_place(text: str) -> AlertPlace | None:
+    """The place that `next` of a page of alerts names; None: it names none."""
+    if (found := _ALERT_PLACE.fullmatch(text)) is None:
+        return None
+    return int(found[1]), -int(found[2]), found[3]
+
+
+def alert_place_text(place: AlertPlace) -> str:
+    """The opposite of `alert_place`."""
+    badness, before_us, id_ = place
+    return f"{badness}-{-before_us}-{id_}"
+
+
+def _place_of(key: str, alert: Alert) -> AlertPlace:
+    started_us = round(alert.started_at.timestamp() * 1e6) if alert.started_at is not None else 0
+    return _BADNESS.get(alert.severity, 2), -max(started_us, 0), f"{key}.{alert.check}"
 
 
 def neighbourhood(graph: Graph, ref: Ref, depth: int, states: Mapping[Ref, EntityView]) -> Neighbourhood:

@@ -95,7 +95,7 @@ class Events:
         """The position before the last events."""
         info = await stream_info(await self._bus.session(), _STREAM)
         self._begin = max(0, info.last_seq - (self._last.maxlen or 0))
-        self.epoch = _epoch(info.created)
+        self.epoch = epoch_of(info.created)
         return Position(info.created, self._begin, info.now_ns)
 
     async def _follow(self, start: Position) -> None:
@@ -103,7 +103,7 @@ class Events:
             async for batch in batches:
                 if batch.position is not None:
                     self._position = batch.position
-                    if (epoch := _epoch(batch.position.stream_created)) != self.epoch:
+                    if (epoch := epoch_of(batch.position.stream_created)) != self.epoch:
                         self._last.clear()
                         self.epoch, self._begin = epoch, 0
                 for each in batch.deliveries:
@@ -121,5 +121,6 @@ class Events:
             listener(logged)
 
 
-def _epoch(created: str) -> str:
+def epoch_of(created: str) -> str:
+    """Names a stream by when it was created."""
     return hashlib.blake2b(created.encode(), digest_size=4).hexdigest()

@@ -4,6 +4,7 @@ Unlike `live` this joins nothing: it is for events, pulses, and readers of the m
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -26,7 +27,27 @@ from kgents_shared.view.selection import Selection
 LOGS: Final = frozenset({"pulse", "event"})
 """Signals whose messages replace nothing: they have a history, but no state to begin with."""
 
+STRETCH: Final = 2_000
+"""Sequences that are read at once, of a log that is read from its end; then, as the wanted may be rare, …"""
+STRETCH_GROWTH: Final = 4
+"""… each time so many times as many, up to …"""
+STRETCH_MAX: Final = 500_000
+"""… so many; and …"""
+STRETCH_MESSAGES: Final = 10_000
+"""… of the messages in them at most so many."""
+
 _NS_PER_S: Final = 1_000_000_000
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A part of a log that is read from its end."""
+
+    deliveries: list[Delivery]
+    """The newest first."""
+    start: int
+    """The sequence of its beginning: the next one ends before it."""
+    has_more: bool
+    """Whether there is anything before it."""
 
 
 async def feed(
@@ -69,6 +90,39 @@ async def stored(bus: Bus, signal: str, filters: Sequence[str], *, since: dateti
                 if len(found) >= count:
                     break
     return found[:count]
+
+
+async def newest_first(
+    bus: Bus, signal: str, filters: Sequence[str], *, since: datetime, before: int | None = None
+) -> AsyncGenerator[Stretch, None]:
+    """What a log has stored since a time, the newest first, a stretch of the stream at a time.
+
+    Args:
+        bus: connected.
+        signal: of the log.
+        filters: NATS filters.
+        since: older messages are left out.
+        before: only what is stored before this sequence.
+
+    Raises:
+        BusError: the server refused, or did not answer.
+    """
+    session, stream = await bus.session(), NAME_BY_SIGNAL[signal]
+    first = [seq for each in filters if (seq := await first_since(session, stream, each, since)) is not None]
+    end = (await stream_info(session, stream)).last_seq + 1
+    end, begin, size = min(end, before or end), min(first, default=end), STRETCH
+    while end > begin:
+        start = max(begin, end - size)
+        found: deque[Delivery] = deque(maxlen=STRETCH_MESSAGES)
+        async with aclosing(replay(session, stream, filters, after(start - 1), purpose="stretch")) as batches:
+            async for batch in batches:
+                found += (each for each in batch if each.seq < end)
+                if batch[-1].seq >= end - 1:
+                    break
+        if len(found) == STRETCH_MESSAGES:  # maybe more, of which the oldest are left to the next stretch
+            start = found[0].seq
+        yield Stretch(list(reversed(found)), start, start > begin)
+        end, size = start, min(size * STRETCH_GROWTH, STRETCH_MAX)
 
 
 async def start_of(

@@ -33,15 +33,32 @@ def matches(text: str, refs: Iterable[Ref]) -> list[Ref]:
     name, else those whose name begins so, else those whose name contains it. The name may be preceded by the kind, the
     namespace, both, or the cluster and both: `pod/cart`, `shop/cart`, `pod/shop/cart`, `prod/pod/shop/cart`.
     """
-    texts = _readings(text)
-    last = text.rpartition("/")[2]  # in each of these cases it is part of the name
-    by_rank: dict[int, list[Ref]] = {}
+    search = Search(text)
     for ref in refs:
-        if last not in ref.name:
-            continue
-        by_rank.setdefault(min(_rank(each, ref) for each in texts), []).append(ref)
-    best = min(by_rank, default=_NO_MATCH)
-    return sorted(by_rank[best]) if best < _NO_MATCH else []
+        search.add(ref)
+    return sorted(search.best)
+
+
+class Search:
+    """Takes one name after the other, and keeps the best: see `matches`."""
+
+    def __init__(self, text: str) -> None:
+        """`text`: as people type it."""
+        self.best: list[Ref] = []
+        """In the order in which they came."""
+        self._readings = _readings(text)
+        self._last = text.rpartition("/")[2]  # in each of these readings it is part of the name
+        self._rank = _NO_MATCH - 1
+
+    def add(self, ref: Ref) -> None:
+        """One more entity."""
+        if self._last not in ref.name:
+            return
+        rank = min(_rank(each, ref) for each in self._readings)
+        if rank < self._rank:
+            self.best, self._rank = [], rank
+        if rank == self._rank:
+            self.best.append(ref)
 
 
 def one(text: str, refs: Iterable[Ref]) -> Ref:

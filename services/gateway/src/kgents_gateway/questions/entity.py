@@ -1,5 +1,6 @@
 """Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
 
+import asyncio
 from typing import Annotated, Final
 
 import msgspec
@@ -12,8 +13,10 @@ from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import World
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import EntityView
+from kgents_shared.view.find import COMPARED_MAX
 from kgents_shared.view.past import history as versions
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
@@ -52,41 +55,40 @@ class Moment(msgspec.Struct, frozen=True):
 
 async def entity(world: World, arguments: OneEntity) -> msgspec.Raw:
     """One entity with its health and alerts."""
-    return msgspec.Raw(answers.record_of(one(world, arguments.entity_id)))
+    return msgspec.Raw(answers.record_of(await one(world, arguments.entity_id)))
 
 
 async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
     """How well one entity is, and why."""
-    return answers.health_of(one(world, arguments.entity_id))
+    return answers.health_of(await one(world, arguments.entity_id))
 
 
 async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
     """What is connected with an entity."""
-    ref = one(world, arguments.entity_id).ref
+    ref = (await one(world, arguments.entity_id)).ref
     graph, states = await _graph(world)
     return answers.neighbourhood(graph, ref, arguments.depth, states)
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
     """How two entities are connected."""
-    source, target = one(world, arguments.source).ref, one(world, arguments.target).ref
+    source, target = await one(world, arguments.source), await one(world, arguments.target)
     graph, _ = await _graph(world)
-    return answers.paths(graph, source, target)
+    return answers.paths(graph, source.ref, target.ref)
 
 
 async def impact(world: World, arguments: OneEntity) -> answers.Impact:
     """What the loss of an entity would reach."""
-    ref = one(world, arguments.entity_id).ref
+    ref = (await one(world, arguments.entity_id)).ref
     graph, states = await _graph(world)
     return answers.impact(graph, ref, states)
 
 
 async def history(world: World, arguments: OneEntity) -> list[Moment]:
     """Every version of an entity that is still kept, oldest first."""
-    current = world.current
     kept = await versions(world.bus, EntityView(arguments.entity_id, answers.NO_ROWS).ref)
     if not kept:
-        raise answers.unknown_id(arguments.entity_id, (each.ref for each in current.fold.entities()))
+        raise await _unknown(world, arguments.entity_id)
     found: list[Moment] = []
     for each in kept:
         alert = next(iter(each.view.alerts), None)
@@ -106,16 +108,25 @@ async def history(world: World, arguments: OneEntity) -> list[Moment]:
     return found
 
 
-def one(world: World, entity_id: str) -> EntityView:
+async def one(world: World, entity_id: str) -> EntityView:
     """The entity with an id.
 
     Raises:
         NotFoundError: there is none; the text says which are near.
     """
-    current = world.current
-    if (view := current.view(entity_id)) is None:
-        raise answers.unknown_id(entity_id, (each.ref for each in current.fold.entities()))
+    if (view := world.current.view(entity_id)) is None:
+        raise await _unknown(world, entity_id)
     return view
+
+
+async def _unknown(world: World, entity_id: str) -> NotFoundError:
+    """In a thread: it takes longer to compare names than clients of the streams should wait."""
+    refs: list[Ref] = []
+    async for each in selected(world, Selection()):
+        refs.append(each.ref)
+        if len(refs) == COMPARED_MAX:
+            break
+    return await asyncio.to_thread(answers.unknown_id, entity_id, refs)
 
 
 async def _graph(world: World) -> tuple[Graph, dict[Ref, EntityView]]:

@@ -75,7 +75,7 @@ class Databases(msgspec.Struct, frozen=True):
 
 async def metrics(world: World, arguments: MetricArguments) -> Metrics:
     """The figures of one entity since a time."""
-    ref, now = one(world, arguments.entity_id).ref, world.now()
+    ref, now = (await one(world, arguments.entity_id)).ref, world.now()
     since = past(arguments.since, "since", now) or now - timedelta(minutes=10)
     pulses = await pulses_since(world.bus, ref, since, count=SAMPLES_MAX)
     found: dict[str, dict[str, Series]] = {}

@@ -1,5 +1,6 @@
 """Questions about time: what differs between two moments, which events there were."""
 
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -8,23 +9,27 @@ from msgspec import Meta
 
 from kgents_gateway import answers
 from kgents_gateway.current import Current
+from kgents_gateway.events import EventId, epoch_of
 from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import World
+from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import EVENT
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import SEVERITIES, Event
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.difference import differences
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.feed import stored
+from kgents_shared.view.feed import newest_first
 from kgents_shared.view.past import state_at
 from kgents_shared.view.selection import Selection
 
 EVENTS_MAX: Final = 5_000
 EVENTS_READ: Final = 50_000
-"""Events that are read to find the last ones of a selection."""
+"""Events that are read to find those of one page."""
 
 
 class DiffArguments(Filters, frozen=True, kw_only=True):
@@ -40,6 +45,19 @@ class EventArguments(Filters, frozen=True, kw_only=True):
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-1h`.")] = "-1h"
     severities: Annotated[list[str], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
     limit: Annotated[int, Meta(ge=1, le=EVENTS_MAX, description="The last so many of them.")] = 500
+    after_id: Annotated[
+        str, Meta(max_length=64, description="Only events older than those of a page: its `next`; with its `since`.")
+    ] = ""
+
+
+class Events(msgspec.Struct, frozen=True):
+    """Some events, the newest first."""
+
+    events: list[Event]
+    since: Time
+    """What is older is left out."""
+    next: str
+    """`after_id` of the next page, with older ones; empty: there is none."""
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -69,21 +87,49 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
     return Changes(since, until or now, answers.changed(found), forgotten)
 
 
-async def events(world: World, arguments: EventArguments) -> list[Event]:
+async def events(world: World, arguments: EventArguments) -> Events:
     """The last events, newest first."""
     if unknown := set(arguments.severities) - set(SEVERITIES):
         raise BadArgumentError(f"expected severities out of {', '.join(SEVERITIES)}, found {min(unknown)[:32]!r}")
     selection, now = arguments.selection(), world.now()
     since = past(arguments.since, "since", now) or now - timedelta(hours=1)
-    deliveries = await stored(world.bus, "event", selection.filters("event"), since=since, count=EVENTS_READ)
-    found = [
-        event
-        for each in reversed(deliveries)
-        if (event := decoded(each.subject, each.payload)) is not None
-        and (not arguments.severities or event.severity in arguments.severities)
-        and is_about(world.current, selection, event)
-    ]
-    return found[: arguments.limit]
+    epoch = epoch_of((await stream_info(await world.bus.session(), NAME_BY_SIGNAL["event"])).created)
+    before = _before(arguments.after_id, epoch)
+    found: list[Event] = []
+    read, last, time_slice = 0, 0, TimeSlice()
+    filters = selection.filters("event")
+    async with aclosing(newest_first(world.bus, "event", filters, since=since, before=before)) as stretches:
+        async for stretch in stretches:
+            for each in stretch.deliveries:
+                event = decoded(each.subject, each.payload)
+                if event is not None and _is_asked_for(world.current, selection, arguments, event):
+                    if len(found) == arguments.limit:
+                        return Events(found, since, str(EventId(epoch, last)))
+                    found.append(event)
+                    last = each.seq
+                await time_slice.checkpoint()
+            read += len(stretch.deliveries)
+            if read >= EVENTS_READ and stretch.has_more:
+                return Events(found, since, str(EventId(epoch, stretch.start)))
+    return Events(found, since, "")
+
+
+def _before(after_id: str, epoch: str) -> int | None:
+    """Which sequence a page ends before; None: it is the first one.
+
+    Raises:
+        BadArgumentError: no page of this stream has it as `next`.
+    """
+    if not after_id:
+        return None
+    if (found := EventId.parse(after_id)) is None or found.epoch != epoch:
+        raise BadArgumentError(f"expected after_id as `next` of a page of this stream, found {after_id!r}; try: none")
+    return found.seq
+
+
+def _is_asked_for(current: Current, selection: Selection, arguments: EventArguments, event: Event) -> bool:
+    is_severe = not arguments.severities or event.severity in arguments.severities
+    return is_severe and is_about(current, selection, event)
 
 
 def decoded(subject: str, payload: bytes) -> Event | None:
@@ -109,5 +155,5 @@ def is_about(current: Current, selection: Selection, event: Event) -> bool:
 
 QUESTIONS: Final = (
     Question("diff", "What was added, removed and changed between two moments", DiffArguments, Changes, diff),
-    Question("events", "The last events, newest first", EventArguments, list[Event], events),
+    Question("events", "The last events, newest first", EventArguments, Events, events),
 )

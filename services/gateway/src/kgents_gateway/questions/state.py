@@ -1,10 +1,11 @@
 """Questions about many entities: the topology, health, alerts, search."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from heapq import merge
 from itertools import islice
-from typing import Annotated, Final
+from operator import attrgetter, itemgetter
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, field
@@ -15,16 +16,21 @@ from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Documented, Joined
 from kgents_gateway.questions.world import World
 from kgents_shared.bus.time_slice import TimeSlice
-from kgents_shared.contract.alert import STATES, Alert
+from kgents_shared.contract.alert import STATES
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.find import matches
+from kgents_shared.view.find import Search
 from kgents_shared.view.past import state_at
 from kgents_shared.view.selection import Selection
 
+T = TypeVar("T")
+
 SORTED_AT_ONCE: Final = 5_000
-"""Ids that are sorted without a pause: 5 ms."""
-FOUND_MAX: Final = 100
-"""Entities that a search gives."""
+"""Items that are sorted without a pause: 5 ms."""
+
+
+AfterId = Annotated[
+    str, Meta(max_length=1_024, description="Only entities behind this id, in the order of ids: `next` of a page.")
+]
 
 
 class TopologyArguments(Filters, frozen=True, kw_only=True):
@@ -32,9 +38,7 @@ class TopologyArguments(Filters, frozen=True, kw_only=True):
 
     at: Past = ""
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX * 10, description="At most so many entities.")] = LIMIT_MAX
-    after_id: Annotated[
-        str, Meta(max_length=1_024, description="Only entities behind this id, in the order of ids: `next` of a page.")
-    ] = ""
+    after_id: AfterId = ""
 
 
 class AlertArguments(Filters, frozen=True, kw_only=True):
@@ -43,6 +47,8 @@ class AlertArguments(Filters, frozen=True, kw_only=True):
     states: Annotated[list[str], Meta(description="`pending`, `firing`, `resolved`.")] = field(
         default_factory=lambda: ["firing"]
     )
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many alerts.")] = 1_000
+    after_id: Annotated[str, Meta(max_length=1_200, description="Only alerts behind those of a page: its `next`.")] = ""
 
 
 class SearchArguments(Arguments, frozen=True, kw_only=True):
@@ -51,6 +57,8 @@ class SearchArguments(Arguments, frozen=True, kw_only=True):
     q: Annotated[
         str, Meta(min_length=1, max_length=200, description="A name or a part of one: `cart`, `pod/shop/cart-7f`.")
     ]
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = 100
+    after_id: AfterId = ""
 
 
 async def topology(world: World, arguments: TopologyArguments) -> Joined:
@@ -70,26 +78,38 @@ async def topology(world: World, arguments: TopologyArguments) -> Joined:
 async def health(world: World, arguments: Filters) -> answers.HealthSummary:
     """How well the selected entities are."""
     selection = arguments.selection()
-    views = [each async for each in selected(world, selection)]
+    tally = answers.Tally()
+    async for each in selected(world, selection):
+        tally.add(each)
     of_clusters = msgspec.structs.replace(selection, kinds=(), namespaces=(), names=(), labels=(), levels=())
     clusters = [each for each in world.current.clusters() if of_clusters.takes_ref(each.ref)]
-    return answers.summary(views, clusters, world.stale_since)
+    return tally.summary(clusters, world.stale_since)
 
 
-async def alerts(world: World, arguments: AlertArguments) -> list[Alert]:
+async def alerts(world: World, arguments: AlertArguments) -> answers.Alerts:
     """The alerts of the selected entities."""
     if unknown := set(arguments.states) - set(STATES):
         raise BadArgumentError(f"expected states out of {', '.join(STATES)}, found {min(unknown)[:32]!r}")
-    views = [each async for each in selected(world, arguments.selection())]
-    return answers.alerts_of(views, arguments.states)
+    after = answers.alert_place(arguments.after_id)
+    if after is None and arguments.after_id:
+        raise BadArgumentError(f"expected after_id as `next` of a page of alerts, found {arguments.after_id[:64]!r}")
+    found: list[answers.Placed] = []
+    async for view in selected(world, arguments.selection()):
+        placed = answers.alerts_of(view, arguments.states)
+        found += [each for each in placed if after is None or each[0] > after]
+    listed = await _first(found, arguments.limit, key=itemgetter(0))
+    next_ = answers.alert_place_text(listed[-1][0]) if len(found) > len(listed) else ""
+    return answers.Alerts([alert for _, alert in listed], len(found), next_, world.stale_since)
 
 
 async def search(world: World, arguments: SearchArguments) -> Joined:
     """The entities that a name may mean."""
-    fold = world.current.fold
-    refs = [each.ref async for each in selected(world, Selection())]
-    found = [view for ref in islice(matches(arguments.q, refs), FOUND_MAX) if (view := fold.get(ref)) is not None]
-    return await _joined(found, len(found), "", world.now().isoformat(), _since(world))
+    search_ = Search(arguments.q)
+    async for each in selected(world, Selection()):  # which lets other tasks run in between
+        search_.add(each.ref)
+    views = [view for ref in search_.best if (view := world.current.fold.get(ref)) is not None]
+    behind = [each for each in views if each.key > arguments.after_id]
+    return await _page(behind, arguments.limit, "", world.now().isoformat(), _since(world))
 
 
 async def selected(world: World, selection: Selection) -> AsyncIterator[EntityView]:
@@ -112,20 +132,20 @@ async def _page(
     """The first so many in the order of ids, and where to go on."""
     if len(views) <= limit:
         return await _joined(views, len(views), mark, at, stale_since, forgotten)
-    listed = await _first(views, limit)
+    listed = await _first(views, limit, key=attrgetter("key"))
     return await _joined(listed, len(views), mark, at, stale_since, forgotten, next_=listed[-1].key)
 
 
-async def _first(views: list[EntityView], limit: int) -> list[EntityView]:
-    """The first so many in the order of ids; other tasks run in between."""
+async def _first(items: list[T], limit: int, key: Callable[[T], Any]) -> list[T]:
+    """The first so many in order; other tasks run in between."""
     time_slice = TimeSlice()
     runs = []
-    for start in range(0, len(views), SORTED_AT_ONCE):
-        runs.append(sorted(views[start : start + SORTED_AT_ONCE], key=lambda each: each.key))
+    for start in range(0, len(items), SORTED_AT_ONCE):
+        runs.append(sorted(items[start : start + SORTED_AT_ONCE], key=key))
         await time_slice.checkpoint()
     found = []
-    for view in islice(merge(*runs, key=lambda each: each.key), limit):
-        found.append(view)
+    for each in islice(merge(*runs, key=key), limit):
+        found.append(each)
         await time_slice.checkpoint()
     return found
 
@@ -152,6 +172,6 @@ async def _joined(
 QUESTIONS: Final = (
     Question("topology", "The entities now, or as they were at a time", TopologyArguments, Documented, topology, True),
     Question("health", "How well everything is, by cluster and kind", Filters, answers.HealthSummary, health, True),
-    Question("alerts", "The alerts that fire", AlertArguments, list[Alert], alerts, True),
+    Question("alerts", "The alerts that fire", AlertArguments, answers.Alerts, alerts, True),
     Question("search", "The entities that a name may mean", SearchArguments, Documented, search, True),
 )
