@@ -6,13 +6,15 @@ import pytest
 
 from kgents_gateway.config import StreamConfig
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.pull import READ_MAX
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.view.writers import WRITERS
 from support.build import NOW, make_ref
 from support.gateway import ENTITIES, Running, SseReader, reading, serving
-from support.state import make_alert, make_health, make_topology, publish, remake, removed
+from support.nats_server import NatsServer
+from support.state import make_alert, make_health, make_topology, publish, remake, removed, subject_of
 from support.waiting import eventually
 
 
@@ -74,6 +76,45 @@ async def test_a_client_whose_mark_is_of_other_streams_begins_from_nothing(bus: 
     async with serving(bus) as second, reading(second, last_id=reader.last_id, known=reader.state) as again:
         assert again.names == ["hello", "reset", "batch", "ready"]
         assert set(named(again.state)) == {"b"}
+
+
+async def test_a_client_of_a_stream_that_was_put_back_begins_from_nothing(bus: Bus, server: NatsServer) -> None:
+    """The streams have grown beyond the client's mark since, with other messages."""
+    await publish(bus, make_topology("a"), make_topology("b"))
+    async with serving(bus) as gateway:
+        async with reading(gateway) as before:
+            await eventually(lambda: len(before.state) == 2)
+        await server.copy_store()
+        await publish(bus, removed(make_topology("a")), make_topology("lost"))
+        async with reading(gateway, last_id=before.last_id, known=before.state) as reader:
+            await eventually(lambda: set(named(reader.state)) == {"b", "lost"})
+        await server.go_back()
+        await publish(bus, *(make_topology(f"p{number}") for number in range(4)))
+        async with serving(bus) as another:
+            for each in (another, gateway):
+                async with reading(each) as whole:
+                    await eventually(lambda: "p3" in named(whole.state))
+                async with reading(each, last_id=reader.last_id, known=reader.state) as again:
+                    assert again.names[:2] == ["hello", "reset"]
+                    assert again.state == whole.state
+                async with reading(each, last_id=before.last_id, known=before.state) as again:
+                    assert again.data("hello")[0]["mode"] == "resume"
+                    assert again.state == whole.state
+
+
+@pytest.mark.timeout(120)
+async def test_a_gateway_that_begins_knows_more_changes_than_one_audit_reads(bus: Bus) -> None:
+    session = await bus.session()
+    for number in range(READ_MAX + 600):
+        message = make_topology(f"p{number}")
+        await session.publish(subject_of(message), encode(message))
+    await publish(bus, make_topology("a"))
+    async with serving(bus) as first, reading(first, names="a") as reader:
+        await eventually(lambda: set(named(reader.state)) == {"a"})
+    await publish(bus, make_topology("a", status="failed"))
+    async with serving(bus) as second, reading(second, last_id=reader.last_id, known=reader.state, names="a") as again:
+        assert named(again.state) == {"a": ("failed", "-", 0)}
+        assert again.data("hello")[0]["mode"] == "resume"
 
 
 async def test_a_client_that_missed_more_than_is_remembered_begins_from_nothing(bus: Bus) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
 
-from kgents_gateway.mark import Mark
+import msgspec
+
+from kgents_gateway.mark import Mark, Read, proof_of
 from kgents_gateway.recent import Recent
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Position
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.bus.pull import headers_since
+from kgents_shared.bus.jetstream import after, stream_info
+from kgents_shared.bus.pull import replay
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import pattern
@@ -79,9 +82,14 @@ class Current:
         return [view for key in keys if (view := self.fold.view(key)) is not None and view.health is not None]
 
     def since(self, mark: Mark) -> set[str] | None:
-        """The keys of the entities that changed after a mark; None if that is not known."""
+        """The keys of the entities that changed after a mark; None if that is not known.
+
+        Nor is it where the mark is of messages that a stream has lost since, and holds others in their place.
+        """
         self._note_epoch()
-        return self._recent.since(mark) if self._recent is not None else None
+        if self._recent is None or proof_of(map(self._time_of, STATE, mark.seqs)) != mark.proof:
+            return None
+        return self._recent.since(mark)
 
     async def run(self) -> None:
         """Read the streams. Never returns."""
@@ -105,7 +113,7 @@ class Current:
         self._note_epoch()
         if self._recent is not None:
             for change in update.changes:
-                self._recent.note(change.signal, change.seq, key_of(change.subject)[1])
+                self._recent.note(change.signal, change.seq, key_of(change.subject)[1], change.time_ns)
         for listener in self.listeners:
             listener(update.changes)
 
@@ -116,26 +124,40 @@ class Current:
             found = {signal: await self._last(signal, max(0, begin.seq(signal) - self._size)) for signal in STATE}
         except BusError:  # then they get a snapshot
             return Recent(self._size, begin)
-        known = Recent(self._size, Mark(begin.epoch, tuple(first for first, _ in found.values())))
+        known = Recent(self._size, msgspec.structs.replace(begin, seqs=tuple(first for first, _ in found.values())))
         for signal, (_, changes) in found.items():
-            for seq, key in changes:
-                known.note(signal, seq, key)
+            for each in changes:
+                known.note(signal, each.seq, key_of(each.subject)[1], each.time_ns)
         return known
 
     def _read(self) -> Mark:
-        positions = self._live.positions
-        read = ((positions[signal].stream_created, positions[signal].seq) for signal in STATE)
-        return Mark.of(read, self._live.silent)
+        return Mark.of(map(_read_until, (self._live.positions[signal] for signal in STATE)), self._live.silent)
 
-    async def _last(self, signal: str, after: int) -> tuple[int, list[tuple[int, str]]]:
+    def _time_of(self, signal: str, seq: int) -> int | None:
+        """When the message at a sequence was stored, as it was read; 0 before the first one, None if not known."""
+        if not seq:
+            return 0
+        if self._recent is not None and (found := self._recent.times_ns.get((signal, seq))) is not None:
+            return found
+        tail = self._live.positions[signal].tail  # also of messages that changed nothing
+        return next((each.time_ns for each in tail if each.seq == seq), None)
+
+    async def _last(self, signal: str, seq: int) -> tuple[int, list[Delivery]]:
         """The last changes of one stream, and after which sequence they are complete."""
         session = await self._bus.session()
         stream = NAME_BY_SIGNAL[signal]
-        after = max(after, (await stream_info(session, stream)).state.first_seq - 1)
-        changes: list[tuple[int, str]] = []
-        for each in await headers_since(session, stream, [pattern(signal)], after):
-            if is_source(each.subject):  # it changed entities that its subject does not name
-                after, changes = each.seq, []
-            else:
-                changes.append((each.seq, key_of(each.subject)[1]))
-        return after, changes
+        seq = max(seq, (await stream_info(session, stream)).state.first_seq - 1)
+        changes: list[Delivery] = []
+        config = {"headers_only": True, **after(seq)}
+        async with aclosing(replay(session, stream, [pattern(signal)], config, purpose="since")) as batches:
+            async for batch in batches:
+                for each in batch:
+                    if is_source(each.subject):  # it changed entities that its subject does not name
+                        seq, changes = each.seq, []
+                    else:
+                        changes.append(each)
+        return seq, changes
+
+
+def _read_until(position: Position) -> Read:
+    return Read(position.stream_created, position.seq, position.tail[-1].time_ns if position.tail else 0)

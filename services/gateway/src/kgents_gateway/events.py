@@ -1,7 +1,6 @@
 """KGENTS_EVENT → the last events, read once for all clients, and every new one for all that listen."""
 
 import asyncio
-import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,9 +24,26 @@ from kgents_shared.view.feed import log
 RETRY_S: Final = 1.0
 
 _STREAM: Final = NAME_BY_SIGNAL["event"]
-_ID: Final = re.compile(r"([0-9a-f]{8})-(\d{1,19})")
+_ID: Final = re.compile(r"(\d{1,19})-(\d{1,19})")
 
 _log = structlog.get_logger(__name__)
+
+
+class EventId(msgspec.Struct, frozen=True):
+    """The place of an event in the stream, as the `id` of a server-sent event."""
+
+    seq: int
+    time_ns: int
+    """When it was stored: a stream that is made again, or put back, has others under the same sequences."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None if a text spells none."""
+        found = _ID.fullmatch(text.strip())
+        return cls(int(found[1]), int(found[2])) if found is not None else None
+
+    def __str__(self) -> str:
+        return f"{self.seq}-{self.time_ns}"
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -35,24 +51,7 @@ class Logged(msgspec.Struct, frozen=True):
 
     event: Event
     payload: bytes
-    seq: int
-
-
-class EventId(msgspec.Struct, frozen=True):
-    """The place of an event in the stream, as the `id` of a server-sent event."""
-
-    epoch: str
-    """Names the stream: one that is made again counts from 1."""
-    seq: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """None if a text spells none."""
-        found = _ID.fullmatch(text.strip())
-        return cls(found[1], int(found[2])) if found is not None else None
-
-    def __str__(self) -> str:
-        return f"{self.epoch}-{self.seq}"
+    id: EventId
 
 
 class Events:
@@ -61,15 +60,18 @@ class Events:
     def __init__(self, bus: Bus, *, kept: int) -> None:
         """`kept`: how many of them."""
         self.listeners: Final[list[Callable[[Logged], None]]] = []
-        self.epoch = ""
-        """Of the stream; empty: it is not read yet."""
         self._bus = bus
         self._last: deque[Logged] = deque(maxlen=kept)
-        self._begin = 0
         self._position: Position | None = None
+        self._moved = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._last)
+
+    @property
+    def last_id(self) -> str:
+        """Of the last event; empty if there is none."""
+        return str(self._last[-1].id) if self._last else ""
 
     def last(self, count: int) -> Iterator[Logged]:
         """The last so many, oldest first."""
@@ -77,10 +79,16 @@ class Events:
         yield from known[max(0, len(known) - count) :]
 
     def since(self, id_: EventId) -> list[Logged] | None:
-        """What came behind an event; None if some of that is not here any more."""
-        if id_.epoch != self.epoch or id_.seq < self._begin:
-            return None
-        return [each for each in self._last if each.seq > id_.seq]
+        """What came behind an event; None if that is not known, or some of it is not here any more."""
+        known = list(self._last)
+        found = next((index for index, each in enumerate(known) if each.id == id_), None)
+        return known[found + 1 :] if found is not None else None
+
+    async def reached(self, id_: EventId) -> None:
+        """Wait until the stream is read as far as another gateway has read it."""
+        while self._position is None or self._position.seq < id_.seq:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def run(self) -> None:
         """Read the stream, from its last events on. Never returns."""
@@ -94,33 +102,25 @@ class Events:
     async def _behind_the_last(self) -> Position:
         """The position before the last events."""
         info = await stream_info(await self._bus.session(), _STREAM)
-        self._begin = max(0, info.last_seq - (self._last.maxlen or 0))
-        self.epoch = epoch_of(info.created)
-        return Position(info.created, self._begin, info.now_ns)
+        return Position(info.created, max(0, info.last_seq - (self._last.maxlen or 0)), info.now_ns)
 
     async def _follow(self, start: Position) -> None:
         async with aclosing(log(self._bus, "event", [pattern("event")], start=start)) as batches:
             async for batch in batches:
-                if batch.position is not None:
-                    self._position = batch.position
-                    if (epoch := epoch_of(batch.position.stream_created)) != self.epoch:
-                        self._last.clear()
-                        self.epoch, self._begin = epoch, 0
+                if batch.reset:
+                    self._last.clear()
                 for each in batch.deliveries:
                     self._take(each)
+                if batch.position is not None:
+                    self._position = batch.position
+                    self._moved.set()
 
     def _take(self, each: Delivery) -> None:
         try:
-            logged = Logged(EVENT.decode(each.payload, subject=each.subject), each.payload, each.seq)
+            event = EVENT.decode(each.payload, subject=each.subject)
         except MalformedMessageError:  # of a newer version, or no event at all
             return
-        if len(self._last) == self._last.maxlen:
-            self._begin = max(self._begin, self._last[0].seq)
+        logged = Logged(event, each.payload, EventId(each.seq, each.time_ns))
         self._last.append(logged)
         for listener in self.listeners:
             listener(logged)
-
-
-def epoch_of(created: str) -> str:
-    """Names a stream by when it was created."""
-    return hashlib.blake2b(created.encode(), digest_size=4).hexdigest()

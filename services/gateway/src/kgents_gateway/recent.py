@@ -5,6 +5,7 @@ entities are kept: what a client needs is their state now.
 """
 
 from collections import deque
+from typing import Final
 
 from kgents_gateway.mark import Mark
 from kgents_shared.view.entity import STATE
@@ -19,16 +20,21 @@ class Recent:
         self.epoch = begin.epoch
         self._begin = dict(zip(STATE, begin.seqs, strict=True))
         self._changes: deque[tuple[str, int, str]] = deque()
+        self.times_ns: Final[dict[tuple[str, int], int]] = {}
+        """Signal and sequence of a change → when its message was stored."""
 
     def __len__(self) -> int:
         return len(self._changes)
 
-    def note(self, signal: str, seq: int, key: str) -> None:
-        """An entity changed by the message at a sequence."""
+    def note(self, signal: str, seq: int, key: str, time_ns: int) -> None:
+        """An entity changed by the message at a sequence, stored then."""
         self._changes.append((signal, seq, key))
+        self.times_ns[signal, seq] = time_ns
         while len(self._changes) > self._size:
             oldest, at, _ = self._changes.popleft()
-            self._begin[oldest] = max(self._begin[oldest], at)
+            if at > (begin := self._begin[oldest]):
+                self.times_ns.pop((oldest, begin), None)
+                self._begin[oldest] = at
 
     def since(self, mark: Mark) -> set[str] | None:
         """The keys of what changed after a mark; None if that is not known, and only a snapshot helps."""

@@ -1,5 +1,7 @@
 """`GET …/events/stream`: the events that a client missed, or the last ones → every new one, over one HTTP response."""
 
+import asyncio
+from contextlib import suppress
 from typing import Final
 
 from kgents_gateway.current import Current
@@ -9,6 +11,7 @@ from kgents_gateway.stream import frames
 from kgents_gateway.stream.arguments import EventStreamArguments
 from kgents_gateway.stream.client import Client, Send
 from kgents_gateway.stream.connections import Connections, Receive
+from kgents_gateway.stream.entity_stream import AHEAD_S
 from kgents_shared.view.selection import Selection
 
 
@@ -31,27 +34,39 @@ class EventStream:
         """
         reader = _Reader(arguments, self._current)
         async with self._connections.opened(receive, send) as client:
-            client.begin(frames.hello(mode="resume" if known else "live"))
-            reader.give(client, self._begin(arguments, known, client), self._events.epoch)
+            first, events = await self._begin(arguments, known)
+            client.begin(first)
+            reader.give(client, events)
             self._readers[client] = reader
             try:
                 await client.run(send, lambda _: b"")
             finally:
                 del self._readers[client]
 
-    def _begin(self, arguments: EventStreamArguments, known: str, client: Client) -> list[Logged]:
+    async def _begin(self, arguments: EventStreamArguments, known: str) -> tuple[bytes, list[Logged]]:
+        """What the client gets first, and which events behind it."""
+        missed = await self._missed(known)
+        last = list(self._events.last(arguments.last))
+        if missed is not None:
+            return frames.hello(known.strip(), mode="resume"), missed
+        hello = frames.hello(self._events.last_id, mode="live")
         if not known:
-            return list(self._events.last(arguments.last))
-        id_ = EventId.parse(known)
-        found = self._events.since(id_) if id_ is not None else None
-        if found is None:
-            client.begin(frames.reset("events in between are not remembered; ask for them at /api/v1/events"))
-            return list(self._events.last(arguments.last))
-        return found
+            return hello, last
+        reset = frames.reset("events in between are not remembered; ask for them at /api/v1/events")
+        return hello + reset, last
+
+    async def _missed(self, known: str) -> list[Logged] | None:
+        """What came behind the event that the client knows; None if that is not known."""
+        if (id_ := EventId.parse(known)) is None:
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AHEAD_S):
+                await self._events.reached(id_)
+        return self._events.since(id_)
 
     def _take(self, logged: Logged) -> None:
         for client, reader in self._readers.items():
-            reader.give(client, [logged], self._events.epoch)
+            reader.give(client, [logged])
 
 
 class _Reader:
@@ -63,12 +78,12 @@ class _Reader:
         self._current = current
         self._skipped = 0
 
-    def give(self, client: Client, events: list[Logged], epoch: str) -> None:
+    def give(self, client: Client, events: list[Logged]) -> None:
         """Hand over those events that are wanted."""
         for each in events:
             if not self._is_wanted(each):
                 continue
-            frame = frames.frame("event", each.payload, str(EventId(epoch, each.seq)))
+            frame = frames.frame("event", each.payload, str(each.id))
             head = frames.lagged(self._skipped) if self._skipped else b""
             if client.offer(head + frame):
                 self._skipped = 0

@@ -17,9 +17,9 @@ def frame(event: str, data: bytes, id_: str = "") -> bytes:
     return b"%bevent: %b\ndata: %b\n\n" % (head, event.encode(), data)
 
 
-def hello(**fields: Any) -> bytes:
-    """The first event of every stream: what follows."""
-    return b"retry: %d\n" % RETRY_MS + frame("hello", msgspec.json.encode(fields))
+def hello(id_: str = "", **fields: Any) -> bytes:
+    """The first event of every stream: what follows. `id_`: from where on, if the client has all before."""
+    return b"retry: %d\n" % RETRY_MS + frame("hello", msgspec.json.encode(fields), id_)
 
 
 def upsert(record: bytes) -> bytes:
