@@ -45,6 +45,7 @@ GROUPS: Final = {
         "permissions": "Print the least NATS permissions of a login.",
         "config": "Check the configuration, or import one.",
         "services": "List the services installed here.",
+        "mcp": "Answer a language model's client over stdin and stdout.",
         "completion": "Print the completion script for your shell.",
     },
 }
