@@ -5,10 +5,12 @@ import signal
 import pytest
 from nats.aio.client import Client
 
+from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import TopologyEntity
-from support.build import make_entity
+from support.build import NOW, make_entity
 from support.kgents_command import PROGRAM, Kgents, Result, publish, result_of, start_kgents
 from support.nats_server import NatsServer
 from support.process import spawn_async
@@ -64,6 +66,39 @@ async def test_a_departure_is_one_line(filter_: str, expected: str, server: Nats
     process.send_signal(signal.SIGINT)
     await result_of(process)
     assert second.rstrip().endswith(expected)
+
+
+async def test_a_writer_that_falls_silent_and_is_back_is_a_line_of_its_own(server: NatsServer, client: Client) -> None:
+    await publish(client, TopologyEntity(text="pod shop/cart-7f appeared", ref=CART, status="running"))
+    await beat(client)
+    text, as_json = [await start_kgents("watch", *more, "--nats", server.url) for more in ((), ("-o", "json"))]
+    assert text.stdout is not None
+    assert as_json.stderr is not None
+    async with within(40):
+        assert (await text.stdout.readline()).decode().endswith("pod shop/cart-7f appeared\n")
+        silent = (await text.stdout.readline()).decode()
+        note = (await as_json.stderr.readline()).decode()
+        await beat(client)
+        back = (await text.stdout.readline()).decode()
+    for each in (text, as_json):
+        each.send_signal(signal.SIGINT)
+    _, rest, _ = await result_of(text)
+    _, messages, _ = await result_of(as_json)
+    assert "  unknown   topology-builder of cluster prod does not keep anything up to date since " in silent
+    assert silent.endswith("Z: no heartbeat\n")
+    assert back.endswith("  healthy   topology-builder of cluster prod keeps all of it up to date again\n")
+    assert rest == ""
+    assert [json.loads(line)["text"] for line in messages.splitlines()] == ["pod shop/cart-7f appeared"]
+    assert "does not keep anything up to date" in note
+
+
+async def beat(client: Client) -> None:
+    """A heartbeat of a builder at work. It stays, as on a server that cannot drop it."""
+    service = "topology-builder"
+    message = Heartbeat(
+        text=f"{service} b is in sync", service=service, instance="b", version="1", started_at=NOW, state="in_sync"
+    )
+    await client.jetstream().publish(f"kgents.meta.prod.{service}.b", encode(message))
 
 
 async def test_a_log_begins_with_what_is_new_unless_since_says_otherwise(server: NatsServer, client: Client) -> None:

@@ -1,6 +1,7 @@
 """`kgents watch`: a filter → the messages of every stream it spans, one line each."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -9,12 +10,17 @@ import click
 from kgents_cli import selection
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
-from kgents_cli.output import say_line, say_record, until_reader_leaves
-from kgents_cli.sentence import is_departure_again, line_of, record_of
+from kgents_cli.output import note, say_line, say_record, until_reader_leaves
+from kgents_cli.sentence import Line, is_departure_again, line_of, record_of
+from kgents_cli.silence import WRITER, Silences
+from kgents_shared.bus.consume import Batch
 from kgents_shared.contract import subjects
+from kgents_shared.contract.subjects import is_hashed, unescape
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import feed
+from kgents_shared.view.liveness import Liveness
+from kgents_shared.view.merge import merged
 from kgents_shared.view.moment import duration_s
 
 
@@ -28,6 +34,7 @@ def command(subject: str, since: str | None, output: str, target: Target) -> Non
 
     SUBJECT is any NATS filter below `kgents.`. Of a state stream (entity, topology, health, alert, meta) the present
     state comes first; of a log (pulse, event) only what is new. With -o json each line is one message as it is stored.
+    When topology-builder or health-scorer falls silent, or is back, that is a line, too; with -o json on stderr.
 
     \b
     Examples:
@@ -67,15 +74,36 @@ def _since(text: str | None, now: datetime) -> datetime | None:
 
 
 async def _watch(common: CommonConfig, selected: dict[str, str], since: datetime | None, *, as_json: bool) -> None:
-    has_topology = "topology" in selected
     filters = {signal: [filter_] for signal, filter_ in selected.items()}
+    writers = dict.fromkeys(WRITER[signal] for signal in selected if signal in WRITER)
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[signal] for signal in selected])
-        batches = feed(bus, filters, since=since)
-        async with until_reader_leaves(), aclosing(batches):
-            async for _, batch in batches:
-                for each in batch.deliveries:
-                    if as_json:
-                        say_record(record_of(each))
-                    elif not (has_topology and is_departure_again(each.subject, each.payload)):
-                        say_line(line_of(each))
+        liveness = Liveness(bus, [*writers], cluster_tokens=sorted({each.split(".")[2] for each in selected.values()}))
+        sources: dict[str, AsyncGenerator[tuple[str, Batch] | None, None]] = {}
+        sources["messages"] = feed(bus, filters, since=since)
+        if writers:
+            sources["writers"] = liveness.ticks()
+        async with until_reader_leaves(), aclosing(merged(sources)) as news:
+            await _print(news, liveness, has_topology="topology" in selected, as_json=as_json)
+
+
+async def _print(
+    news: AsyncIterator[tuple[str, tuple[str, Batch] | None]], liveness: Liveness, *, has_topology: bool, as_json: bool
+) -> None:
+    silences = Silences()
+    clusters: set[str] = set()  # as in subjects
+    async for _, found in news:
+        if found is None:
+            shown = [unescape(each) for each in clusters if not is_hashed(each)]
+            for level, text in silences.changes(liveness.silent({*shown, *liveness.clusters})):
+                if as_json:
+                    note(text)
+                else:
+                    say_line(Line(SystemClock().now(), level, text))
+            continue
+        for each in found[1].deliveries:
+            clusters.add(each.subject.split(".")[2])
+            if as_json:
+                say_record(record_of(each))
+            elif not (has_topology and is_departure_again(each.subject, each.payload)):
+                say_line(line_of(each))
