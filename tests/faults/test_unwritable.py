@@ -12,18 +12,19 @@ import pytest
 import kgents
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
-from kgents_shared.bus.jetstream import create_stream
-from kgents_shared.contract.streams import StreamsConfig
+from kgents_shared.bus.jetstream import create_stream, stream_info, update_stream
+from kgents_shared.contract.streams import StreamsConfig, streams
 from support.iterated import reading
 from support.kgents_command import Result, run_kgents
 from support.nats_server import NatsServer
+from support.ports import free_port
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
-SERVICES = ("collector-nats", "topology-builder", "health-scorer")
+SERVICES = ("collector-nats", "topology-builder", "health-scorer", "gateway")
 SMALL = StreamsConfig(pulse_max_bytes=2**20, event_max_bytes=2**20)
 SETTINGS = "cluster: test\nstreams: {pulse_max_bytes: 1048576, event_max_bytes: 1048576}\n"
 STORE_BYTES = 16 * 2**20
@@ -88,7 +89,27 @@ async def full_account(directory: Path) -> AsyncIterator[Store]:
         yield Store(server, fill, free)
 
 
-@pytest.mark.parametrize("store_of", [full_disk, full_account])
+@asynccontextmanager
+async def sealed(directory: Path) -> AsyncIterator[Store]:
+    """Its streams are sealed: they refuse every message for good, so they are made again."""
+    names = [each.name for each in streams(SMALL)]
+    async with NatsServer(directory) as server, Bus(NatsConfig(url=server.url), name="other") as bus:
+
+        async def fill() -> None:
+            session = await bus.session(timeout_s=10)
+            for name in names:
+                await update_stream(session, name, {**(await stream_info(session, name)).config, "sealed": True})
+
+        async def free() -> None:
+            session = await bus.session(timeout_s=10)
+            for name in names:
+                await session.api(f"STREAM.DELETE.{name}", None, msgspec.Raw)
+            await provision_streams(bus, SMALL)
+
+        yield Store(server, fill, free)
+
+
+@pytest.mark.parametrize("store_of", [full_disk, full_account, sealed])
 async def test_no_reader_is_green_while_nothing_can_be_stored(
     store_of: Callable[[Path], AbstractAsyncContextManager[Store]], tmp_path: Path
 ) -> None:
@@ -99,7 +120,13 @@ async def test_no_reader_is_green_while_nothing_can_be_stored(
     ):
         await provision_streams(bus, SMALL)
         processes = [
-            ServiceProcess(name, store.server.url, tmp_path, collector_nats__monitor_urls=store.server.monitor_url)
+            ServiceProcess(
+                name,
+                store.server.url,
+                tmp_path,
+                collector_nats__monitor_urls=store.server.monitor_url,
+                gateway__port=str(free_port()),
+            )
             for name in SERVICES
         ]
         for each in processes:

@@ -249,6 +249,16 @@ async def test_what_cannot_be_changed_is_refused(bus: Bus, wrong: dict[str, Any]
     assert expected in reason(made, "KGENTS_PULSE")
 
 
+async def test_a_sealed_stream_is_refused_by_its_first_cause(bus: Bus) -> None:
+    session = await bus.session()
+    await provision(session)
+    config = await config_of(session, "KGENTS_META")
+    await session.api("STREAM.UPDATE.KGENTS_META", {**config, "sealed": True}, msgspec.Raw)
+    made = await plan(session, streams(StreamsConfig()))
+    assert reason(made, "KGENTS_META").startswith("sealed: expected False, found True, which JetStream cannot change")
+    assert "`nats stream rm KGENTS_META`" in reason(made, "KGENTS_META")
+
+
 async def test_a_foreign_stream_on_our_subjects_is_named(bus: Bus) -> None:
     session = await bus.session()
     await session.api("STREAM.CREATE.AUDIT", {"name": "AUDIT", "subjects": ["kgents.event.>"]}, msgspec.Raw)

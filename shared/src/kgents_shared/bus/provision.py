@@ -28,7 +28,7 @@ _OLDEST_API_LEVEL: Final = 1  # JetStream counts its API levels since 2.11; olde
 _NS: Final = 1_000_000_000
 _DURATIONS: Final = frozenset({"max_age", "duplicate_window", "subject_delete_marker_ttl"})  # JetStream's are in ns
 _FIXED: Final = ("storage", "retention", "subjects")
-_IRREVOCABLE: Final = ("deny_delete", "deny_purge")
+_IRREVOCABLE: Final = ("sealed", "deny_delete", "deny_purge")
 _LIMIT_FLAGS: Final = {
     "max_age": "--max-age",
     "max_bytes": "--max-bytes",
@@ -213,6 +213,7 @@ def _replicas(session: Session, stream: Stream, found: StreamInfo | None) -> int
 def _config(stream: Stream) -> dict[str, Any]:
     """The fields of a stream's configuration that are ours to decide, in JetStream's names and units."""
     return {
+        "sealed": False,  # first: a sealed stream denies deletes and purges, too
         "subjects": [stream.subject],
         "description": stream.description,
         "storage": "file",
