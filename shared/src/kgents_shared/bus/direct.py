@@ -6,6 +6,7 @@ takes from nats-py is in REQUIRED; with a nats-py that lacks any of it, everythi
 `tests/property/test_direct.py` compares both.
 """
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable
@@ -26,16 +27,18 @@ REQUIRED: Final[tuple[tuple[type, str, tuple[str, ...]], ...]] = (
     (Parser, "reset", ("self",)),
     (Client, "_process_msg", ("self", "sid", "subject", "reply", "data", "headers")),
     (Client, "_process_headers", ("self", "headers")),
-    (Client, "_send_command", ("self", "cmd", "priority")),
-    (Client, "_flush_pending", ("self", "force_flush")),
 )
 """What is called or replaced here, and its parameters."""
-REQUIRED_ATTRIBUTES: Final = ("_ps", "_subs", "_flush_queue", "_error_cb")
+REQUIRED_ATTRIBUTES: Final = (
+    *("_ps", "_subs", "_error_cb", "_flush_queue", "_flusher_task"),
+    *("_pending", "_pending_data_size", "_max_pending_size"),
+)
 """What is read or replaced of a client."""
 
 _log = get_logger(__name__)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
-_HEADERS_BEGIN: Final = b"NATS/1.0\r\n"
+_HEADERS_BEGIN_TEXT: Final = "NATS/1.0\r\n"
+_HEADERS_BEGIN: Final = _HEADERS_BEGIN_TEXT.encode()
 _BLANKS: Final = " \t\n\r\x0b\x0c"  # what nats-py strips from the bytes of a value: Unicode has more
 _LAYOUTS: Final = {b"MSG": 4, b"HMSG": 5}
 """First word of a line before a message → its words; a reply subject is one more."""
@@ -55,6 +58,17 @@ def missing(client: Client) -> list[str]:
 def _is_plain(name: str) -> bool:
     """Whether the name of a header is certainly legal; nats-py judges the others."""
     return _HEADER_NAME.fullmatch(name) is not None
+
+
+def _block(headers: dict[str, str]) -> bytes | None:
+    """The bytes of headers that are certainly legal; None where nats-py is to judge."""
+    block = _HEADERS_BEGIN_TEXT
+    for name, value in headers.items():
+        line = value.strip()
+        if "\n" in line or "\r" in line or not _is_plain(name):
+            return None
+        block += f"{name}: {line}\r\n"
+    return f"{block}\r\n".encode()
 
 
 def _plain_headers(block: bytes) -> dict[str, str] | None:
@@ -103,40 +117,64 @@ class DirectClient(Client):
 
     async def send(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> None:
         """The same as `publish`, for a payload that fits and a subject that is legal."""
-        block = "" if headers is None else "".join([f"{name}: {value.strip()}\r\n" for name, value in headers.items()])
-        is_plain = headers is None or (
-            all(map(_is_plain, headers)) and block.count("\n") == len(headers) == block.count("\r")
-        )
-        if not (is_plain and self._is_direct and self.is_connected):
+        if not self.post(subject, payload, reply, headers):
             await self.publish(subject, payload, reply=reply, headers=headers)
-            return
-        if headers is None:
-            command = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
-        else:
-            encoded = f"NATS/1.0\r\n{block}\r\n".encode()
-            sizes = f"{len(encoded)} {len(encoded) + len(payload)}"
-            command = f"HPUB {subject} {reply} {sizes}\r\n".encode() + encoded
-        await self._send_command(b"%b%b\r\n" % (command, payload))
-        if self._flush_queue is not None and self._flush_queue.empty():
-            await self._flush_pending()
 
-    async def deliver(self, number: bytes, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
-        """Take a message of the subscription with this number from the parser."""
-        receiver = self._receivers.get(number)
+    def post(self, subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> bool:
+        """Send at once what can be sent without waiting; returns whether it was."""
+        flusher, flushes = self._flusher_task, self._flush_queue
+        if not self._is_direct or flusher is None or flusher.done() or flushes is None or not self.is_connected:
+            return False
+        if headers is None:
+            command = b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
+        elif block := _block(headers):
+            sizes = len(block), len(block) + len(payload)
+            command = b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply.encode(), *sizes, block, payload)
+        else:
+            return False
+        if 0 < self._max_pending_size < self._pending_data_size + len(command):  # nats-py waits until these are sent
+            return False
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if flushes.empty():
+            flushes.put_nowait(asyncio.Future())
+        return True
+
+    def deliver(
+        self, number: bytes, subject: bytes, reply: bytes, payload: bytes, head: bytes | None
+    ) -> Awaitable[None] | None:
+        """Take a message of the subscription with this number from the parser; what nats-py does of it is awaited."""
+        receiver = self._receivers.get(number) or self._find_receiver(number)
         if receiver is None:
-            route = getattr(getattr(self._subs.get(int(number)), "_cb", None), "__self__", None)
-            if not isinstance(route, _Route):
-                await self._process_msg(int(number), subject, reply, payload, headers)  # type: ignore[arg-type]  # or None
-                return
-            route.number = number
-            receiver = self._receivers[number] = route.receiver
-        decoded = None
-        if headers is not None and (decoded := _plain_headers(headers)) is None:
-            decoded = await self._process_headers(headers)
+            return self._process_msg(int(number), subject, reply, payload, head)  # type: ignore[arg-type]  # or None
+        headers = None
+        if head is not None and (headers := _plain_headers(head)) is None:
+            return self._deliver_with(head, receiver, subject, reply, payload)
+        return self._hand(receiver, subject, reply, payload, headers)
+
+    async def _deliver_with(
+        self, head: bytes, receiver: Receiver, subject: bytes, reply: bytes, payload: bytes
+    ) -> None:
+        headers = await self._process_headers(head)
+        if (failed := self._hand(receiver, subject, reply, payload, headers)) is not None:
+            await failed
+
+    def _hand(
+        self, receiver: Receiver, subject: bytes, reply: bytes, payload: bytes, headers: dict[str, str] | None
+    ) -> Awaitable[None] | None:
         try:
-            receiver(subject.decode(), reply.decode(), payload, decoded)
+            receiver(subject.decode(), reply.decode(), payload, headers)
         except Exception as error:  # noqa: BLE001 - as nats-py does with an error of a callback: the next message comes
-            await self._error_cb(error)
+            return self._error_cb(error)
+        return None
+
+    def _find_receiver(self, number: bytes) -> Receiver | None:
+        route = getattr(getattr(self._subs.get(int(number)), "_cb", None), "__self__", None)
+        if not isinstance(route, _Route):
+            return None
+        route.number = number
+        self._receivers[number] = route.receiver
+        return route.receiver
 
 
 class _Route:
@@ -198,7 +236,9 @@ class DirectParser(Parser):
             if layout == 5 and (head_bytes := int(words[-2])):
                 head = buffer[start : start + head_bytes]
                 start += head_bytes
-            await self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
+            rest = self._client.deliver(words[2], words[1], reply, buffer[start:end], head)
+            if rest is not None:
+                await rest
         return buffer[position:]
 
 

@@ -19,6 +19,8 @@ from kgents_shared.contract.errors import BusError, BusTimeoutError
 WINDOW: Final = 256
 """Larger windows gain nothing measurable; smaller ones wait for the round trip."""
 ACK_TIMEOUT_S: Final = 5.0
+TURNS: Final = 5
+"""How often within that time late acks are found: a message needs no clock of its own."""
 MAX_PAYLOAD_BYTES: Final = 1024**2
 """The server's default."""
 
@@ -74,7 +76,8 @@ class Publisher:
         self._session: Session | None = None
         self._inbox = ""
         self._next = 0
-        self._in_flight: dict[str, tuple[float, str, Settle]] = {}  # token → (deadline, subject, settle), oldest first
+        self._turn = 0  # goes on TURNS times within ACK_TIMEOUT_S
+        self._in_flight: dict[str, tuple[int, str, Settle]] = {}  # token → (turn, subject, settle), oldest first
         self._room = asyncio.Event()
         self._connected = asyncio.Event()
         self.stored = 0
@@ -110,20 +113,27 @@ class Publisher:
         """Send as soon as it can be sent; `settle` is called exactly once, later."""
         while (session := self._session) is None or len(self._in_flight) >= WINDOW:
             await self.ready()
-        await self._dispatch(session, subject, payload, headers, settle)
+        reply = self._enter(subject, settle)
+        if not session.post(subject, payload, reply, headers):
+            await self._publish(session, subject, payload, reply, headers)
 
-    async def _dispatch(
-        self, session: Session, subject: str, payload: bytes, headers: dict[str, str], settle: Settle
-    ) -> None:
+    def _enter(self, subject: str, settle: Settle) -> str:
+        """Where to send the ack of a message that is about to be sent."""
         token = str(self._next)
         self._next += 1
-        self._in_flight[token] = (asyncio.get_running_loop().time() + ACK_TIMEOUT_S, subject, settle)
+        self._in_flight[token] = (self._turn, subject, settle)
+        return f"{self._inbox}.{token}"
+
+    async def _publish(
+        self, session: Session, subject: str, payload: bytes, reply: str, headers: dict[str, str]
+    ) -> None:
+        """Send what cannot be sent at once, or not at all."""
         try:
-            await session.publish(subject, payload, reply=f"{self._inbox}.{token}", headers=headers or None)
+            await session.publish(subject, payload, reply=reply, headers=headers or None)
         except SessionLostError:
-            self._settle(token, Lost())
+            self._settle(_token(reply), Lost())
         except BusError as error:
-            self._settle(token, Refused(error.code, str(error)))
+            self._settle(_token(reply), Refused(error.code, str(error)))
 
     async def send_one(self, subject: str, payload: bytes, headers: dict[str, str]) -> Stored:
         """Send and wait for the ack: for rare messages whose result is needed at once (leases, heartbeats).
@@ -143,7 +153,8 @@ class Publisher:
             if not done.done():
                 done.set_result(outcome)
 
-        await self._dispatch(session, subject, payload, headers, settle)
+        reply = self._enter(subject, settle)
+        await self._publish(session, subject, payload, reply, headers)
         match await done:
             case Stored() as stored:
                 return stored
@@ -152,31 +163,23 @@ class Publisher:
             case Lost(why=why):
                 raise BusTimeoutError(f"{subject}: {why}")
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `ready` has nothing to wait for."""
+        return self._session is not None and len(self._in_flight) < WINDOW
+
     def _on_ack(self, subject: str, _reply: str, payload: bytes, _headers: dict[str, str] | None) -> None:
-        token = subject.rpartition(".")[2]
-        if not payload:  # a status instead of an ack: nothing captures the subject
-            self._settle(token, Refused(503, "no stream captures this subject; run `kgents provision`"))
-            return
-        try:
-            ack = _ACK.decode(payload)
-        except msgspec.DecodeError as error:
-            self._settle(token, Refused(0, f"unreadable ack: {error}"))
-            return
-        if ack.error is None:
-            self._settle(token, Stored(ack.seq, ack.duplicate))
-        else:
-            self._settle(token, Refused(ack.error.err_code, ack.error.description))
+        self._settle(_token(subject), _outcome(payload))
 
     async def _expire_until_lost(self, session: Session) -> None:
-        """Settle what was not acked in time. Deadlines are in order of sending, so only the oldest matter."""
-        loop = asyncio.get_running_loop()
+        """Settle what was not acked in time."""
         while not session.lost.is_set():
             try:
-                async with asyncio.timeout(ACK_TIMEOUT_S / 5):
+                async with asyncio.timeout(ACK_TIMEOUT_S / TURNS):
                     await session.lost.wait()
             except TimeoutError:
-                now = loop.time()
-                late = [(token, sent[1]) for token, sent in self._in_flight.items() if sent[0] <= now]
+                self._turn += 1
+                late = [(token, sent[1]) for token, sent in self._in_flight.items() if self._turn - sent[0] > TURNS]
                 for token, subject in late:
                     self._settle(token, Lost(f"{NO_ACK}{session.refusal_of(subject)}"))
 
@@ -185,9 +188,26 @@ class Publisher:
         if entry is None:  # an ack after its deadline; the caller has its outcome already
             return
         self.stored += isinstance(outcome, Stored)
-        self._room.set()
+        if len(self._in_flight) < WINDOW:
+            self._room.set()
         entry[2](outcome)
 
     def _settle_all(self, outcome: Outcome) -> None:
         for token in list(self._in_flight):
             self._settle(token, outcome)
+
+
+def _token(reply: str) -> str:
+    return reply.rpartition(".")[2]
+
+
+def _outcome(payload: bytes) -> Outcome:
+    if not payload:  # a status instead of an ack: nothing captures the subject
+        return Refused(503, "no stream captures this subject; run `kgents provision`")
+    try:
+        ack = _ACK.decode(payload)
+    except msgspec.DecodeError as error:
+        return Refused(0, f"unreadable ack: {error}")
+    if ack.error is None:
+        return Stored(ack.seq, ack.duplicate)
+    return Refused(ack.error.err_code, ack.error.description)
