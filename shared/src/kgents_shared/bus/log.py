@@ -22,8 +22,8 @@ from kgents_shared.bus.delivery import DELAYED
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.publish import MESSAGE_ID, WINDOW, Lost, Outcome, Publisher, Refused, Stored
-from kgents_shared.bus.session import SessionLostError
-from kgents_shared.bus.unconfirmed import found_stored, stream_of
+from kgents_shared.bus.session import HEADERS_MAX_BYTES, SessionLostError
+from kgents_shared.bus.unconfirmed import found_stored, signal_of, stream_of
 from kgents_shared.contract.codec import BY_SIGNAL, encode
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.fitting import fitted
@@ -217,27 +217,29 @@ class LogPublisher:
         pause = False
         outcomes = await self._send(batch)
         self._note_confirmed(batch, outcomes)
-        signals = {each.id: parse(each.subject).signal for each in batch}
-        for id_, outcome in outcomes.items():
-            match outcome:
+        for message in batch:
+            match outcomes.get(message.id):
                 case Stored(duplicate=duplicate):
                     self.published += 1
                     self.duplicates += duplicate
-                    self.failures.pop(signals[id_], None)
-                    done.append(id_)
+                    if self.failures:
+                        self.failures.pop(signal_of(message), None)
+                    done.append(message.id)
                 case Refused(code=code, text=text) if code == TOO_LARGE_CODE:
                     self.refused += 1
-                    self.failures[signals[id_]] = text
-                    done.append(id_)
+                    self.failures[signal_of(message)] = text
+                    done.append(message.id)
                 case Refused(text=text):
                     self.refused += 1
-                    self.failures[signals[id_]] = text
-                    self._unconfirmed.discard(id_)
+                    self.failures[signal_of(message)] = text
+                    self._unconfirmed.discard(message.id)
                     pause = True
                 case Lost(why=why):
-                    self.failures[signals[id_]] = why
-                    self._unconfirmed.add(id_)
+                    self.failures[signal_of(message)] = why
+                    self._unconfirmed.add(message.id)
                     self._spill_soon()  # unconfirmed messages are safest on disk
+                case None:  # not sent: one before it is lost or refused
+                    break
         if not self._forget(done) or pause:
             await asyncio.sleep(RETRY_S)
 
@@ -260,14 +262,19 @@ class LogPublisher:
         except SessionLostError:
             return {}
         limit, now_ms = session.max_payload_bytes, self._now_ms
-        for message in (_fitted(_dated(each, now_ms), limit) for each in batch):
-            await self._publisher.ready()
+        for each in batch:
+            if not self._publisher.has_room:
+                await self._publisher.ready()
             if attempt.is_broken:
                 break
+            message = _dated(each, now_ms)
+            may_exceed = len(message.payload) + HEADERS_MAX_BYTES > limit
+            if may_exceed:
+                message = _fitted(message, limit)
             settle = attempt.begin(message)
             if (stored := known.get(message.id)) is not None:
                 settle(stored)
-            elif message.bytes > limit:  # the server would end the connection, and nats-py does not count headers
+            elif may_exceed and message.bytes > limit:  # the server would end the connection
                 settle(Refused(TOO_LARGE_CODE, f"expected at most max_payload = {limit} bytes, found {message.bytes}"))
             else:
                 await self._publisher.send(message.subject, message.payload, message.headers, settle)

@@ -56,7 +56,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     @property
     def bytes(self) -> int:
         """What it takes on the wire, headers and all: the server's max_payload counts them too."""
-        return len(self.payload) + sum(len(key) + len(value) + 4 for key, value in self.headers.items()) + 12
+        names, values = sum(map(len, self.headers)), sum(map(len, self.headers.values()))
+        return len(self.payload) + names + values + 4 * len(self.headers) + 12
 
 
 class Outbox:

@@ -20,9 +20,14 @@ _SIGNAL_AT: Final = 1
 _log = get_logger(__name__)
 
 
+def signal_of(message: Message) -> str:
+    """Its signal."""
+    return message.subject.split(".", 2)[_SIGNAL_AT]
+
+
 def stream_of(message: Message) -> str:
     """The stream that stores it."""
-    return NAME_BY_SIGNAL[message.subject.split(".", 2)[_SIGNAL_AT]]
+    return NAME_BY_SIGNAL[signal_of(message)]
 
 
 async def found_stored(
