@@ -49,7 +49,7 @@ SUSPENDED_S: Final = 0.1
 _log = get_logger(__name__)
 
 
-class Desired(msgspec.Struct, Generic[T]):
+class Desired(msgspec.Struct, Generic[T], gc=False):
     """The desired message of a subject."""
 
     message: T
@@ -223,6 +223,11 @@ class StateTable(StateView[T]):
         """How many subjects wait to be published."""
         return len(self._desired)
 
+    @property
+    def has_capacity(self) -> bool:
+        """Whether `wait_for_capacity` has nothing to wait for."""
+        return self._has_capacity.is_set()
+
     async def wait_for_capacity(self) -> None:
         """Return when fewer than BACKLOG_MAX subjects wait for the server, not counting those that it refused.
 
@@ -257,7 +262,8 @@ class StateTable(StateView[T]):
             self._note_settled()
 
     async def _send(self, subject: str) -> None:
-        await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
+        if not (self._publisher.has_room and self._may_write()):
+            await self._may_send()  # first: the message may be replaced, or no longer needed, while we wait
         if (desired := self._desired.get(subject)) is None:
             return
         row = self.rows.get(subject)
@@ -322,7 +328,7 @@ class StateTable(StateView[T]):
             desired.differs_from = self.rows.get(subject)
         self._desired[subject] = desired
         self._settled.clear()
-        if self.backlog - len(self._failures) >= BACKLOG_MAX:
+        if len(self._desired) - len(self._failures) >= BACKLOG_MAX:
             self._has_capacity.clear()
         self._wake.set()
 
@@ -354,7 +360,7 @@ class StateTable(StateView[T]):
 
     def _note_cut(self, subject: str, desired: Desired[T], message: T) -> None:
         """Keep the whole of a message that is published in part."""
-        if not desired.is_removal and getattr(message, "cut", []) != getattr(desired.message, "cut", []):
+        if is_cut(message) and not desired.is_removal and message.cut != desired.message.cut:  # type: ignore[attr-defined]
             if subject not in self._cut:
                 _log.warning("message_cut", subject=subject, max_payload=self._publisher.max_payload_bytes)
             self._cut[subject] = desired
@@ -362,7 +368,7 @@ class StateTable(StateView[T]):
             self._cut.pop(subject, None)
 
     def _note_settled(self) -> None:
-        if self.backlog - len(self._failures) < BACKLOG_MAX:
+        if len(self._desired) - len(self._failures) < BACKLOG_MAX:
             self._has_capacity.set()
         if not (self._desired or self.has_open):
             self._settled.set()

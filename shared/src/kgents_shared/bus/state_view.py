@@ -17,7 +17,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.contract.codec import Codec, is_removal
 from kgents_shared.contract.errors import MalformedMessageError
-from kgents_shared.contract.wire import Wire
+from kgents_shared.contract.wire import REMOVE, Wire
 
 T = TypeVar("T", bound=Wire)
 
@@ -45,7 +45,7 @@ class Row(msgspec.Struct, Generic[T], gc=False):
         return found
 
 
-class Change(msgspec.Struct, Generic[T], frozen=True):
+class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """One subject's change."""
 
     subject: str
@@ -147,12 +147,11 @@ class StateView(Generic[T]):
     def _apply(self, each: Delivery) -> Change[T]:
         """Bring one row up to date."""
         message = removal = None
-        if each.marker:
-            pass
-        elif is_removal(each.payload):
-            removal = self._codec.decode(each.payload, subject=each.subject)
-        else:
+        if not each.marker:
             message = self._codec.decode(each.payload, subject=each.subject)
+            op = getattr(message, "op", "")
+            if op == REMOVE or (not op and is_removal(each.payload)):
+                message, removal = None, message
         old = self.rows.get(each.subject)
         self._accept(each.subject, message, each.seq, each.time_ns)
         return Change(

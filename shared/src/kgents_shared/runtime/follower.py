@@ -108,7 +108,8 @@ class Input(Generic[Item]):
                     self._hear(batch.now_ns)
                 for item in batch.items:
                     yield item
-                    await time_slice.checkpoint()
+                    if time_slice.is_over:
+                        await time_slice.checkpoint()
                 for delivery, reason in batch.malformed:
                     await self._context.dead_letters.publish(delivery, reason)
                 self._note(batch)
@@ -244,8 +245,10 @@ class Follower(Generic[Desired]):
             for item in self._reducer.take():
                 yield item
                 for table in self._outputs:
-                    await table.wait_for_capacity()
-                await time_slice.checkpoint()
+                    if not table.has_capacity:
+                        await table.wait_for_capacity()
+                if time_slice.is_over:
+                    await time_slice.checkpoint()
             await time_slice.checkpoint()  # also when there was nothing to publish
             if not self._reducer.is_dirty:
                 if not self._is_in_sync:  # what was read until now lives long: full collections need not visit it
