@@ -11,7 +11,7 @@ import pytest
 from kgents_shared.runtime.garbage import ROUNDS, SMALL, YOUNG, calm_collector
 
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 14), reason="collects in increments by itself")
-ALL = ROUNDS * ROUNDS * YOUNG * 4
+ALL = (ROUNDS + 1) * YOUNG * 6
 """New objects after which everything has been visited some times, unless it is too much."""
 
 
