@@ -17,3 +17,14 @@ def test_a_message_about_another_entity_says_in_which_fields_it_differs(name: st
     )
     with pytest.raises(MalformedMessageError, match=f"expected the {fields} of its subject {other}, found another$"):
         ENTITY.decode(encode(entity), subject=other)
+
+
+@pytest.mark.parametrize("of", ["the name", "the source"])
+def test_a_message_about_another_entity_than_the_known_one_of_its_subject_is_refused(of: str) -> None:
+    known = make_entity()
+    other = make_entity("other") if of == "the name" else make_entity(source="docker")
+    subject = known.ref.subject("entity", source=known.source)
+
+    assert ENTITY.decode(encode(known), subject=subject, known=known) == known
+    with pytest.raises(MalformedMessageError, match="found another"):
+        ENTITY.decode(encode(other), subject=subject, known=known)

@@ -146,17 +146,17 @@ class StateView(Generic[T]):
 
     def _apply(self, each: Delivery) -> Change[T]:
         """Bring one row up to date."""
+        row = self.rows.get(each.subject)
         message = removal = None
         if not each.marker:
-            message = self._codec.decode(each.payload, subject=each.subject)
+            known = row.kept if row is not None and row.compression is None else None
+            message = self._codec.decode(each.payload, subject=each.subject, known=known)
             op = getattr(message, "op", "")
             if op == REMOVE or (not op and is_removal(each.payload)):
                 message, removal = None, message
-        old = self.rows.get(each.subject)
+        old = row.message if row is not None else None
         self._accept(each.subject, message, each.seq, each.time_ns)
-        return Change(
-            each.subject, old.message if old else None, message, removal, each.seq, each.time_ns, each.headers
-        )
+        return Change(each.subject, old, message, removal, each.seq, each.time_ns, each.headers)
 
     def _unreadable(self, each: Delivery, fault: str) -> Change[T]:
         old = self.rows.pop(each.subject, None)
