@@ -1,6 +1,7 @@
 """What changed between two versions of one entity, as data and as a sentence: (old, new) → `changed`, `text`. Pure."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import accumulate, takewhile
 from typing import Final
 
@@ -21,32 +22,44 @@ TRAFFIC_TOLERANCE_RATIO: Final = 0.2
 TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
 """Below this, a change of that size is noise whatever its ratio."""
 
-_SCALARS: Final = ("status", "reason", "uid", "created_at", "unread_entities")
-_LISTS: Final = ("stale", "sources", "expiring", "addresses", "aliases", "cut")
-_MAPPINGS: Final = ("parts", "labels", "annotations", "attributes")
+_MOSTLY: Final = ("status", "reason")
+_REST: Final = (
+    *("uid", "created_at", "unread_entities"),
+    *("stale", "sources", "expiring", "addresses", "aliases", "cut"),
+)
+_TEXTS: Final = ("parts", "labels", "annotations")
 
 
 def same(published: TopologyEntity, wanted: TopologyEntity) -> bool:
     """Whether a subscriber would learn nothing new. Compared with what was published, not with what was seen last."""
-    return (  # spelled out: this is asked for every entity, and loops over field names cost four times as much
+    return (
         published.status == wanted.status
         and published.reason == wanted.reason
-        and published.uid == wanted.uid
-        and published.created_at == wanted.created_at
-        and published.stale == wanted.stale
-        and published.sources == wanted.sources
-        and published.addresses == wanted.addresses
-        and published.aliases == wanted.aliases
-        and published.parts == wanted.parts
-        and published.expiring == wanted.expiring
+        and _same_rest(published, wanted)
         and published.unread == wanted.unread
-        and published.unread_entities == wanted.unread_entities
-        and published.cut == wanted.cut
-        and published.labels == wanted.labels
-        and published.annotations == wanted.annotations
+        and _same_texts(published, wanted)
         and _same_values(published.attributes, wanted.attributes)
         and _same_connections(published.connections, wanted.connections)
     )
+
+
+def _same_rest(old: TopologyEntity, new: TopologyEntity) -> bool:
+    """Whether the fields of _REST are the same."""
+    return (  # spelled out: this is asked for every entity, and loops over field names cost four times as much
+        old.uid == new.uid
+        and old.created_at == new.created_at
+        and old.unread_entities == new.unread_entities
+        and old.stale == new.stale
+        and old.sources == new.sources
+        and old.expiring == new.expiring
+        and old.addresses == new.addresses
+        and old.aliases == new.aliases
+        and old.cut == new.cut
+    )
+
+
+def _same_texts(old: TopologyEntity, new: TopologyEntity) -> bool:
+    return old.parts == new.parts and old.labels == new.labels and old.annotations == new.annotations
 
 
 def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
@@ -67,17 +80,18 @@ def describe(old: TopologyEntity | None, new: TopologyEntity) -> TopologyEntity:
 
 def differences(old: TopologyEntity, new: TopologyEntity) -> Iterator[Difference]:
     """Every field that differs, the most important first."""
-    for field in _SCALARS:
+    for field in _MOSTLY if _same_rest(old, new) else (*_MOSTLY, *_REST):
         if (before := getattr(old, field)) != (after := getattr(new, field)):
             yield Difference(field=field, old=_plain(before), new=_plain(after))
-    for field in _LISTS:
-        if (before := getattr(old, field)) != (after := getattr(new, field)):
-            yield Difference(field=field, old=before, new=after)
     if old.unread != new.unread:
         yield Difference(field="unread", old=list(map(str, old.unread)), new=list(map(str, new.unread)))
-    for field in _MAPPINGS:
-        yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
-    yield from _connection_differences(old.connections, new.connections)
+    if not _same_texts(old, new):
+        for field in _TEXTS:
+            yield from _mapping_differences(field, getattr(old, field), getattr(new, field))
+    if not _same_values(old.attributes, new.attributes):
+        yield from _mapping_differences("attributes", old.attributes, new.attributes)
+    if not _same_connections(old.connections, new.connections):
+        yield from _connection_differences(old.connections, new.connections)
 
 
 def _capped(difference: Difference) -> Difference:
@@ -97,8 +111,8 @@ def _beginning(value: Value) -> Value:
     return value
 
 
-def _plain(value: object) -> Value:
-    return value if value is None or isinstance(value, int) else str(value)
+def _plain(value: list[str] | datetime | str | int | None) -> Value:
+    return str(value) if isinstance(value, datetime) else value
 
 
 def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
@@ -107,17 +121,13 @@ def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
 
 
 def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
-    if _same_values(old, new):
-        return
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if before != after or type(before) is not type(after):
-            yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
+    gone = [key for key, before in old.items() if before is not None and key not in new]
+    other = [key for key, after in new.items() if (before := old.get(key)) != after or type(before) is not type(after)]
+    for key in sorted(gone + other):
+        yield Difference(field=f"{field}.{key}", old=old.get(key), new=new.get(key))
 
 
 def _connection_differences(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> Iterator[Difference]:
-    if _same_connections(old, new):
-        return
     before = {_path(connection): connection for connection in old}
     after = {_path(connection): connection for connection in new}
     for path in sorted(before.keys() | after.keys()):
@@ -142,6 +152,8 @@ def _details(connection: ResolvedConnection) -> Value:
 
 
 def _same_connections(old: list[ResolvedConnection], new: list[ResolvedConnection]) -> bool:
+    if old is new:
+        return True
     if old == new:  # nearly always, and mostly without attributes: a hub has tens of thousands of them
         return all(_same_values(was.attributes, is_.attributes) for was, is_ in zip(old, new, strict=True))
     return len(old) == len(new) and all(map(_same_connection, old, new))

@@ -115,9 +115,10 @@ class Graph:
 
     def _rank(self, old: Entity, new: Entity) -> Set[Name]:
         """What moves when an entity of the same names has finished, or runs again."""
-        before, after = (is_finished(old), old.ref), (is_finished(new), new.ref)
-        if before == after:
+        had_finished, has_finished = is_finished(old), is_finished(new)
+        if had_finished == has_finished:
             return NO_NAMES
+        before, after = (had_finished, old.ref), (has_finished, new.ref)
         return {name for name in _claimed(new) if self._claims.rerank(name, before, after)}
 
     def _add_names(self, entity: Entity) -> set[Name]:
@@ -149,8 +150,10 @@ def _share_names(old: Entity, new: Entity) -> None:
     """Have a report hold the very lists of the one before it: what is the same object is not resolved or compared."""
     force_setattr(new, "addresses", old.addresses)
     force_setattr(new, "aliases", old.aliases)
-    if not any(each.attributes or each.traffic for each in new.connections):  # in these, `==` holds `true` for `1`
-        force_setattr(new, "connections", old.connections)
+    for each in new.connections:
+        if each.attributes or each.traffic:  # in these, `==` holds `true` for `1`
+            return
+    force_setattr(new, "connections", old.connections)
 
 
 def _claimed(entity: Entity) -> set[Name]:

@@ -35,7 +35,7 @@ SPREAD_MAX: Final = 64
 """Entities that a change elsewhere touches and names that lead elsewhere, looked up for each entity that is merged."""
 
 
-class Merged(msgspec.Struct, frozen=True):
+class Merged(msgspec.Struct, frozen=True, gc=False):
     """One entity as it should be published."""
 
     ref: Ref
@@ -49,7 +49,7 @@ class Merged(msgspec.Struct, frozen=True):
     """The trace context of that message, if it had one."""
 
 
-class _Cause(msgspec.Struct, frozen=True):
+class _Cause(msgspec.Struct, frozen=True, gc=False):
     time_ns: int
     trace: dict[str, str] = {}
     reason: str = "deleted"
@@ -100,7 +100,7 @@ class Reducer:
             return
         if entity.report_interval_s is not None:
             self._note_report(entity, entity.report_interval_s, time_ns)
-        else:
+        elif self._expiry_ns:
             self._expiry_ns.pop((entity.ref, entity.source), None)
         self._settle(entity)
         before = self.graph.facts.get(entity.ref, {}).get(entity.source)
@@ -198,7 +198,8 @@ class Reducer:
         """
         self._begin()
         while self.is_dirty:
-            self._spread()
+            if self._moved or self._again:
+                self._spread()
             if self._dirty:
                 ref, cause = self._dirty.popitem(last=False)
                 if not self._is_held(ref):
