@@ -16,6 +16,7 @@ from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
 from kgents_gateway.http import problems, routes
 from kgents_gateway.http.openapi import document
+from kgents_gateway.http.pages import Pages
 from kgents_gateway.mcp import door as mcp
 from kgents_gateway.problems import UnavailableError, problem
 from kgents_gateway.questions import QUESTIONS
@@ -42,11 +43,14 @@ def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> AS
         hosts: the names that requests may be addressed to.
     """
     described = msgspec.json.encode(document(version))
+    pages = Pages()
     found: list[BaseRoute] = [
         *(_StreamRoute(path, _entities(gateway)) for path in routes.ENTITY_STREAMS),
         *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
         *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
         Route(routes.OPENAPI, _constant(described)),
+        Route(routes.PAGE, pages.index),
+        Route(routes.ASSETS, pages.asset),
         Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts), methods=["POST"]),
     ]
     foreseen = (BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError)

@@ -29,3 +29,6 @@ QUESTIONS: Final = (
 ENTITY_STREAMS: Final = ("/api/infra/topology/stream", "/api/v1/stream/entities")
 EVENT_STREAMS: Final = ("/api/infra/events/stream", "/api/v1/stream/events")
 OPENAPI: Final = "/api/openapi.json"
+PAGE: Final = "/"
+ASSETS: Final = "/assets/{name}"
+"""The web view."""

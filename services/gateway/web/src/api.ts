@@ -1,0 +1,22 @@
+// Questions to the gateway: JSON, or what it says is wrong.
+
+/** What the gateway answers instead of an answer. */
+export class ProblemError extends Error {}
+
+type Parameters = Readonly<Record<string, string | number>>;
+
+export async function ask<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+  const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
+  const address = query.size > 0 ? `${path}?${query}` : path;
+  const response = await fetch(address, signal ? { signal } : {}).catch((error: unknown) => {
+    if (signal?.aborted) throw error;
+    throw new ProblemError("the gateway cannot be reached");
+  });
+  const body = (await response.json().catch(() => null)) as { detail?: string } | null;
+  if (!response.ok || body === null) throw new ProblemError(body?.detail ?? `${response.status} ${response.statusText}`);
+  return body as T;
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+}

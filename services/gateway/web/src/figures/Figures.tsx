@@ -1,0 +1,104 @@
+// The figures of one entity over the last minutes, each as its last value and a line.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { figure, figureName } from "../format.ts";
+import type { Id } from "../store/entity.ts";
+import { TEXTS } from "../texts.ts";
+import { useAnswer } from "../ui/answer.ts";
+import { themeNow } from "../ui/theme.ts";
+
+const EVERY_MS = 5_000;
+const SPAN_MS = 15 * 60_000;
+const FEW = 6;
+const FIRST = ["cpu_percent", "memory_bytes", "network_rx_bytes", "network_tx_bytes", "pool.utilization", "pool.active", "pool.waiting"];
+
+interface Series {
+  readonly source: string;
+  readonly at: readonly string[];
+  readonly values: readonly (number | null)[];
+}
+
+interface Metrics {
+  readonly series: Readonly<Record<string, readonly Series[]>>;
+}
+
+export function Figures({ id, until }: { id: Id; until: string | null }) {
+  const isLong = useSignal(false);
+  const since = until === null ? `-${SPAN_MS / 60_000}m` : new Date(Date.parse(until) - SPAN_MS).toISOString();
+  const path = `api/v1/entities/${encodeURIComponent(id)}/metrics`;
+  const { value, reason } = useAnswer<Metrics>(path, { since }, until === null ? EVERY_MS : 0);
+  if (value === null) return <p class="soft">{reason === "" ? TEXTS.loading : TEXTS.figuresFailed(reason)}</p>;
+  const untilMs = until === null ? Number.POSITIVE_INFINITY : Date.parse(until);
+  const figures = Object.entries(value.series).flatMap(([name, series]) => series.map((each) => [name, before(each, untilMs)] as const));
+  const known = figures.filter(([, series]) => series.values.length > 0).sort(([one], [other]) => rank(one) - rank(other));
+  if (known.length === 0) return <p class="soft">{TEXTS.noFigures}</p>;
+  const limit = last(known.find(([name]) => name === "memory_limit_bytes")?.[1]);
+  return (
+    <>
+      <ul class="figures">
+        {(isLong.value ? known : known.slice(0, FEW)).map(([name, series]) => (
+          <Figure key={`${series.source} ${name}`} name={name} series={series} limit={name === "memory_bytes" ? limit : ratioLimit(name)} />
+        ))}
+      </ul>
+      {known.length > FEW && (
+        <button type="button" class="quiet" aria-expanded={isLong.value} onClick={() => void (isLong.value = !isLong.value)}>
+          {isLong.value ? TEXTS.fewer : TEXTS.allFigures(known.length)}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Figure({ name, series, limit }: { name: string; series: Series; limit: number | null }) {
+  const value = last(series);
+  const text = figure(name, value);
+  return (
+    <li class="figure">
+      <span class="name" title={name}>
+        {figureName(name)}
+      </span>
+      <span class="value">{text}</span>
+      <Line series={series} name={name} />
+      {limit !== null && limit > 0 && value !== null && (
+        <meter min={0} max={limit} high={limit * 0.8} optimum={0} value={value} aria-label={TEXTS.value(figureName(name), text)} />
+      )}
+    </li>
+  );
+}
+
+/** A line without axes. The library comes with the first one that is drawn. */
+function Line({ series, name }: { series: Series; name: string }) {
+  const space = useRef<HTMLDivElement>(null);
+  const theme = themeNow.value;
+  useEffect(() => {
+    let isOver = false;
+    let end = () => {};
+    void import("./line.ts").then(({ drawLine }) => {
+      if (!isOver && space.current !== null) end = drawLine(space.current, series.at, series.values);
+    });
+    return () => {
+      isOver = true;
+      end();
+    };
+  }, [series.at.length, series.at[series.at.length - 1], theme, name]);
+  return <div class="line-space" ref={space} aria-hidden="true" />;
+}
+
+function before(series: Series, untilMs: number): Series {
+  const end = series.at.findIndex((time) => Date.parse(time) > untilMs);
+  return end < 0 ? series : { ...series, at: series.at.slice(0, end), values: series.values.slice(0, end) };
+}
+
+function last(series: Series | undefined): number | null {
+  return series?.values[series.values.length - 1] ?? null;
+}
+
+function ratioLimit(name: string): number | null {
+  return name.endsWith("utilization") ? 1 : null;
+}
+
+function rank(name: string): number {
+  const found = FIRST.indexOf(name);
+  return found < 0 ? FIRST.length : found;
+}

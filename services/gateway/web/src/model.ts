@@ -1,0 +1,204 @@
+// What the page knows: the live store, the moment that is shown, what a person chose, and how current all of it is.
+
+import { computed, effect, signal } from "@preact/signals";
+import { ask, reasonOf } from "./api.ts";
+import { type Place, START, linkOf, placeOf } from "./link.ts";
+import type { Entity, Id } from "./store/entity.ts";
+import { EventLog } from "./store/event.ts";
+import { Feed, type Lost } from "./store/feed.ts";
+import type { Filter } from "./store/filter.ts";
+import type { Frame } from "./store/frames.ts";
+import { Selected } from "./store/shown.ts";
+import { Store } from "./store/store.ts";
+import type { Changes } from "./view.ts";
+
+const CALM_MS = 400;
+const EVENTS_FIRST = 200;
+/** So many entities of a past moment come with one request. */
+const PAGE = 10_000;
+
+interface Topology {
+  readonly entities: readonly Entity[];
+  readonly forgotten: readonly string[];
+  readonly next: string;
+}
+
+export type Past =
+  | { readonly state: "reading" }
+  | { readonly state: "shown"; readonly forgotten: number }
+  | { readonly state: "failed"; readonly reason: string };
+
+export class Model {
+  readonly live = new Store();
+  readonly shown = new Selected(this.live);
+  readonly events = new EventLog();
+  readonly place = signal<Place>(START);
+  /** Grows with every change of what is shown. */
+  readonly version = signal(0);
+  /** The same at a pace that people can read. */
+  readonly calm = signal(0);
+  readonly eventsVersion = signal(0);
+  readonly lost = signal<Lost | null>(null);
+  readonly stale = signal<{ since: string; reason: string } | null>(null);
+  readonly past = signal<Past | null>(null);
+  readonly progress = signal(this.live.progress);
+  readonly isComplete = signal(false);
+  readonly announced = signal("");
+  readonly highlighted = signal<ReadonlySet<Id>>(new Set());
+  /** By the gateway's clock, once a second. */
+  readonly now = signal(Date.now());
+  /** When the gateway was heard the last time, by our clock. */
+  heardMs = Date.now();
+
+  readonly selection = computed(() => this.place.value.selection);
+  readonly isPast = computed(() => this.place.value.at !== null);
+  /** Whether what is shown may not be how it is. */
+  readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null);
+
+  readonly #listeners = new Set<(changes: Changes) => void>();
+  #clockMs = 0;
+  #isFlushing = false;
+  #calming = 0;
+  #pastRequest = new AbortController();
+
+  start(): void {
+    this.place.value = placeOf(location.hash, this.place.value);
+    addEventListener("hashchange", () => {
+      if (location.hash !== linkOf(this.place.value)) this.place.value = placeOf(location.hash);
+    });
+    effect(() => {
+      const link = linkOf(this.place.value);
+      if (location.hash !== link) history.replaceState(null, "", link || location.pathname + location.search);
+    });
+    const filter = computed(() => this.place.value.filter);
+    effect(() => {
+      this.shown.narrow(filter.value);
+      this.#flushSoon();
+    });
+    const at = computed(() => this.place.value.at);
+    effect(() => void this.#show(at.value));
+    setInterval(() => {
+      this.now.value = Date.now() + this.#clockMs;
+    }, 1_000);
+    const entities = new Feed("api/v1/stream/entities", {
+      take: (frames) => this.#take(frames),
+      connected: () => this.#connected(),
+      lost: (lost) => {
+        this.lost.value = lost;
+      },
+    });
+    let isFirst = true;
+    const events = new Feed(`api/v1/stream/events?last=${EVENTS_FIRST}`, {
+      take: (frames) => {
+        if (this.events.apply(frames, !isFirst)) this.eventsVersion.value += 1;
+        isFirst = false;
+      },
+      connected: () => {},
+      lost: () => {},
+    });
+    void entities.run();
+    void events.run();
+  }
+
+  /** Be given every change of what is shown; returns what ends it. */
+  listen(listener: (changes: Changes) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  go(to: Partial<Place>): void {
+    this.place.value = { ...this.place.value, ...to };
+  }
+
+  select(id: Id | null): void {
+    if (id === this.selection.value) return;
+    this.highlighted.value = new Set();
+    this.go({ selection: id });
+  }
+
+  narrow(filter: Filter): void {
+    this.go({ filter });
+  }
+
+  /** The entity at the shown moment, whether or not it passes the filter. */
+  entity(id: Id): Entity | undefined {
+    return this.shown.store.entities.get(id);
+  }
+
+  #take(frames: readonly Frame[]): void {
+    this.heardMs = Date.now();
+    for (const frame of frames) {
+      if (frame.event === "stale") this.stale.value = frame.data as { since: string; reason: string };
+      else if (frame.event === "live" || frame.event === "hello") this.stale.value = null;
+      if (frame.event === "hello") this.#setClock((frame.data as { time: string }).time);
+      this.live.apply(frame);
+    }
+    this.progress.value = this.live.progress;
+    this.isComplete.value = this.live.isComplete;
+    this.#flushSoon();
+  }
+
+  #connected(): void {
+    this.lost.value = null;
+  }
+
+  #setClock(time: string): void {
+    this.#clockMs = Date.parse(time) - Date.now();
+    this.now.value = Date.now() + this.#clockMs;
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    requestAnimationFrame(() => {
+      this.#isFlushing = false;
+      const changes = this.shown.follow();
+      if (changes === null) return;
+      for (const listener of this.#listeners) listener(changes);
+      this.version.value += 1;
+      if (changes.isWhole) this.calm.value += 1;
+      else if (this.#calming === 0) {
+        this.#calming = setTimeout(() => {
+          this.#calming = 0;
+          this.calm.value += 1;
+        }, CALM_MS);
+      }
+    });
+  }
+
+  async #show(at: string | null): Promise<void> {
+    this.#pastRequest.abort();
+    if (at === null) {
+      this.past.value = null;
+      this.shown.use(this.live);
+      this.#flushSoon();
+      return;
+    }
+    this.#pastRequest = new AbortController();
+    const { signal: aborted } = this.#pastRequest;
+    this.past.value = { state: "reading" };
+    try {
+      const { store, forgotten } = await pastAt(at, aborted);
+      if (aborted.aborted) return;
+      this.shown.use(store);
+      this.past.value = { state: "shown", forgotten };
+      this.#flushSoon();
+    } catch (error) {
+      if (!aborted.aborted) this.past.value = { state: "failed", reason: reasonOf(error) };
+    }
+  }
+}
+
+async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; forgotten: number }> {
+  const store = new Store();
+  store.apply({ event: "hello", data: { mode: "snapshot" }, id: "" });
+  const forgotten = new Set<string>();
+  for (let after = "", isLast = false; !isLast; isLast = after === "") {
+    const page = await ask<Topology>("api/v1/entities", { at, limit: PAGE, after_id: after }, signal);
+    store.apply({ event: "batch", data: page.entities, id: "" });
+    for (const subject of page.forgotten) forgotten.add(subject.split(".").slice(2, 6).join("."));
+    after = page.next;
+  }
+  store.apply({ event: "ready", data: {}, id: "" });
+  return { store, forgotten: forgotten.size };
+}

@@ -1,0 +1,47 @@
+// The alerts of the shown entities, or of the selected one: critical first, then the newest.
+
+import { age } from "../format.ts";
+import type { Model } from "../model.ts";
+import type { Alert } from "../store/entity.ts";
+import { TEXTS } from "../texts.ts";
+import { EntityLink } from "./EntityLink.tsx";
+import { LevelMark } from "./Level.tsx";
+
+const SHOWN = 200;
+const STATES = ["firing", "pending", "resolved"];
+
+export function AlertsTab({ model }: { model: Model }) {
+  void model.calm.value;
+  const { selection } = model.place.value;
+  const of = selection === null ? model.shown.entities.values() : [model.entity(selection)].filter((each) => each !== undefined);
+  const alerts = [...of].flatMap((entity) => entity.alerts).filter((alert) => selection !== null || alert.state !== "resolved");
+  alerts.sort(compare);
+  if (alerts.length === 0) return <p class="soft">{TEXTS.noAlerts}</p>;
+  return (
+    <>
+      <ul class="alerts">
+        {alerts.slice(0, SHOWN).map((alert) => (
+          <li key={`${alert.ref.cluster}/${alert.ref.kind}/${alert.ref.namespace}/${alert.ref.name}/${alert.check}`} class={alert.severity}>
+            <p class="line">
+              <LevelMark level={alert.severity} />
+              <strong>{alert.check}</strong>
+              <span class="tag">{TEXTS[alert.state]}</span>
+              {alert.started_at && <time dateTime={alert.started_at}>{TEXTS.ago(age(model.now.value - Date.parse(alert.started_at)))}</time>}
+            </p>
+            <p>{alert.text}</p>
+            {selection === null && <EntityLink model={model} id={model.shown.store.idOf(alert.ref)} peer={alert.ref} />}
+          </li>
+        ))}
+      </ul>
+      {alerts.length > SHOWN && <p class="soft">{TEXTS.more(alerts.length - SHOWN)}</p>}
+    </>
+  );
+}
+
+function compare(one: Alert, other: Alert): number {
+  return (
+    STATES.indexOf(one.state) - STATES.indexOf(other.state) ||
+    (one.severity === other.severity ? 0 : one.severity === "critical" ? -1 : 1) ||
+    ((one.started_at ?? "") < (other.started_at ?? "") ? 1 : -1)
+  );
+}

@@ -1,0 +1,114 @@
+// The whole page.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { VIEWS } from "../link.ts";
+import type { Model } from "../model.ts";
+import { levelOf } from "../store/entity.ts";
+import { TEXTS } from "../texts.ts";
+import { Banner } from "./Banner.tsx";
+import { Entities } from "./Entities.tsx";
+import { Filters } from "./Filters.tsx";
+import { Header } from "./Header.tsx";
+import { Keys, areKeysOn } from "./Keys.tsx";
+import { Panel } from "./Panel.tsx";
+import { Timeline } from "./Timeline.tsx";
+
+/** A screen reader is told of what went wrong at most so often. */
+const SUMMARY_MS = 10_000;
+const WIDE = "(min-width: 1100px)";
+
+export function App({ model }: { model: Model }) {
+  const search = useRef<HTMLInputElement>(null);
+  const hasPanel = useSignal(matchMedia(WIDE).matches || model.selection.value !== null);
+  const hasFilters = useSignal(false);
+  const hasKeys = useSignal(false);
+  const { view } = model.place.value;
+
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || hasKeys.value) return;
+      if (event.key === "Escape") escape(model, hasPanel, hasFilters, search.current);
+      else if (areKeysOn.value && !isTyping(event.target)) {
+        if (event.key === "/") search.current?.focus();
+        else if (event.key === "?") hasKeys.value = true;
+        else if (/^[1-4]$/.test(event.key)) model.go({ view: VIEWS[Number(event.key) - 1] ?? "table" });
+        else return;
+        event.preventDefault();
+      }
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [model]);
+
+  const classes = ["page", hasPanel.value && "with-panel", hasFilters.value && "with-filters", model.isOutdated.value && "outdated"];
+  return (
+    <div class={classes.filter(Boolean).join(" ")}>
+      <a class="skip" href="#entities" onClick={(event) => skip(event)}>
+        {TEXTS.skip}
+      </a>
+      <Header
+        model={model}
+        search={search}
+        onFilters={() => void (hasFilters.value = !hasFilters.value)}
+        onPanel={() => void (hasPanel.value = !hasPanel.value)}
+        onKeys={() => void (hasKeys.value = true)}
+      />
+      <Banner model={model} />
+      <nav class="side" aria-label={TEXTS.filters}>
+        <Filters model={model} />
+      </nav>
+      <main>
+        <Entities model={model} name={view} onOpen={() => void (hasPanel.value = true)} />
+      </main>
+      {hasPanel.value && <Panel model={model} onClose={() => void (hasPanel.value = false)} />}
+      <Timeline model={model} />
+      <p class="for-readers" role="status">
+        {model.announced.value}
+      </p>
+      <Summary model={model} />
+      {hasKeys.value && <Keys onClose={() => void (hasKeys.value = false)} />}
+    </div>
+  );
+}
+
+interface Switch {
+  value: boolean;
+}
+
+/** The nearest of what is open, then the selection. */
+function escape(model: Model, hasPanel: Switch, hasFilters: Switch, search: HTMLInputElement | null): void {
+  if (document.activeElement === search) search?.blur();
+  else if (hasFilters.value) hasFilters.value = false;
+  else if (model.highlighted.value.size > 0) model.highlighted.value = new Set();
+  else if (hasPanel.value && !matchMedia(WIDE).matches) hasPanel.value = false;
+  else model.select(null);
+}
+
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("entities")?.focus();
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches("input:not([type=checkbox]):not([type=range]), textarea, select");
+}
+
+/** How many are critical and warning, said when it changes, and not more often than can be followed. */
+function Summary({ model }: { model: Model }) {
+  const said = useSignal("");
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const levels = [...model.shown.entities.values()].map(levelOf);
+      const count = (level: string) => levels.filter((each) => each === level).length;
+      const text = TEXTS.summaryNow(count("critical"), count("warning"));
+      if (text !== said.value) said.value = text;
+    }, SUMMARY_MS);
+    return () => clearInterval(timer);
+  }, [model]);
+  return (
+    <p class="for-readers" role="status">
+      {said.value}
+    </p>
+  );
+}

@@ -1,0 +1,44 @@
+// One line about what is shown, whenever it is not simply how it is now.
+
+import { clock, moment } from "../format.ts";
+import type { Model } from "../model.ts";
+import { TEXTS } from "../texts.ts";
+
+export function Banner({ model }: { model: Model }) {
+  const found = banner(model);
+  return (
+    <div class="banners" role="status">
+      {found !== null && (
+        <p class={`banner ${found.kind}`}>
+          <span>{found.text}</span>
+          {model.isPast.value && (
+            <button type="button" onClick={() => model.go({ at: null, tab: "details" })}>
+              {TEXTS.backToNow}
+            </button>
+          )}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function banner(model: Model): { kind: string; text: string } | null {
+  const nowMs = model.now.value;
+  const lost = model.lost.value;
+  const stale = model.stale.value;
+  const past = model.past.value;
+  const at = model.place.value.at;
+  if (lost !== null) {
+    if (!model.isComplete.value && lost.reason !== "") return { kind: "bad", text: TEXTS.refused(lost.reason) };
+    const seconds = Math.ceil((lost.retryAtMs - Date.now()) / 1_000);
+    const retry = seconds > 0 ? TEXTS.retryIn(seconds) : TEXTS.retryNow;
+    return { kind: "bad", text: TEXTS.lost(clock(lost.sinceMs), retry, lost.reason) };
+  }
+  if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(clock(Date.parse(stale.since)), stale.reason) };
+  if (at === null || past === null) return null;
+  const time = moment(Date.parse(at), nowMs);
+  if (past.state === "reading") return { kind: "note", text: TEXTS.pastLoading(time) };
+  if (past.state === "failed") return { kind: "bad", text: TEXTS.pastFailed(past.reason) };
+  const forgotten = past.forgotten > 0 ? ` ${TEXTS.pastForgotten(past.forgotten)}` : "";
+  return { kind: "note", text: TEXTS.past(time) + forgotten };
+}

@@ -1,0 +1,97 @@
+// The space in which one view of the entities lives: it gets the changes, the selection and the emphasis.
+
+import { effect, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { reasonOf } from "../api.ts";
+import type { ViewName } from "../link.ts";
+import type { Model } from "../model.ts";
+import { isEverything } from "../store/filter.ts";
+import { TEXTS } from "../texts.ts";
+import { makeView } from "../views.ts";
+import type { Host } from "../view.ts";
+import { themeNow } from "./theme.ts";
+
+interface Props {
+  readonly model: Model;
+  readonly name: ViewName;
+  readonly onOpen: () => void;
+}
+
+export function Entities({ model, name, onOpen }: Props) {
+  const space = useRef<HTMLDivElement>(null);
+  const failure = useSignal("");
+
+  useEffect(() => {
+    failure.value = "";
+    let isOver = false;
+    let end = () => {};
+    const root = document.createElement("div");
+    root.className = "view";
+    const host: Host = {
+      shown: model.shown,
+      onSelect: (id) => model.select(id),
+      onOpen,
+      announce: (text) => {
+        model.announced.value = text;
+      },
+    };
+    makeView(name, host, model.now)
+      .then((view) => {
+        if (isOver) return;
+        space.current?.append(root);
+        view.show(root);
+        view.update({ isWhole: true, upserted: new Set(), removed: new Set() });
+        const ends = [
+          model.listen((changes) => view.update(changes)),
+          effect(() => view.select(model.selection.value)),
+          effect(() => view.highlight(model.highlighted.value)),
+          effect(() => {
+            void themeNow.value;
+            requestAnimationFrame(() => view.recolour());
+          }),
+          () => view.close(),
+        ];
+        end = () => ends.forEach((each) => each());
+      })
+      .catch((error: unknown) => {
+        failure.value = reasonOf(error);
+      });
+    return () => {
+      isOver = true;
+      end();
+      root.remove();
+    };
+  }, [model, name]);
+
+  return (
+    <div class="space">
+      <div class="views" ref={space} />
+      {failure.value !== "" && <p class="empty">{TEXTS.viewFailed(failure.value)}</p>}
+      <Empty model={model} />
+    </div>
+  );
+}
+
+function Empty({ model }: { model: Model }) {
+  void model.version.value;
+  if (!model.isComplete.value && !model.isPast.value) return <Loading model={model} />;
+  if (model.shown.entities.size > 0) return null;
+  const isFiltered = !isEverything(model.place.value.filter) && model.shown.store.entities.size > 0;
+  return (
+    <div class="empty">
+      <p>{isFiltered ? TEXTS.emptyFilter : TEXTS.emptyAll}</p>
+      {!isFiltered && <p class="soft">{TEXTS.emptyAllHint}</p>}
+    </div>
+  );
+}
+
+function Loading({ model }: { model: Model }) {
+  const progress = model.progress.value;
+  if (model.lost.value !== null) return null;
+  return (
+    <div class="empty" role="status">
+      <p>{progress === null ? TEXTS.loading : TEXTS.reading(progress.received, progress.expected)}</p>
+      {progress !== null && <progress value={progress.received} max={Math.max(1, progress.expected)} aria-label={TEXTS.loading} />}
+    </div>
+  );
+}

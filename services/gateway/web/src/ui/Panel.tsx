@@ -1,0 +1,56 @@
+// The side panel (on a small screen the bottom sheet): the selected entity, or an overview of all.
+
+import type { Model } from "../model.ts";
+import type { Tab } from "../link.ts";
+import { TEXTS } from "../texts.ts";
+import { AlertsTab } from "./AlertsTab.tsx";
+import { Changes } from "./Changes.tsx";
+import { Details } from "./Details.tsx";
+import { EventsTab } from "./EventsTab.tsx";
+import { Icon } from "./Icon.tsx";
+import { Overview } from "./Overview.tsx";
+
+export function Panel({ model, onClose }: { model: Model; onClose: () => void }) {
+  const { selection, tab: chosen, at } = model.place.value;
+  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts"] : ["details", "events", "alerts", "changes"];
+  const tab = tabs.includes(chosen) ? chosen : "details";
+  const turn = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step === undefined) return;
+    const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+    if (next === undefined) return;
+    model.go({ tab: next });
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+  return (
+    <aside class="panel" aria-label={TEXTS.panel}>
+      <div class="panel-head">
+        <div class="tabs" role="tablist" onKeyDown={turn}>
+          {tabs.map((each) => (
+            <button
+              key={each}
+              type="button"
+              role="tab"
+              id={`tab-${each}`}
+              aria-selected={each === tab}
+              aria-controls="panel-body"
+              tabIndex={each === tab ? 0 : -1}
+              onClick={() => model.go({ tab: each })}
+            >
+              {each === "details" && selection === null ? TEXTS.overview : TEXTS.tabs[each]}
+            </button>
+          ))}
+        </div>
+        <button type="button" class="plain" aria-label={TEXTS.close} title={TEXTS.close} onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </div>
+      <div class={`panel-body ${tab}`} id="panel-body" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
+        {tab === "details" && (selection === null ? <Overview model={model} /> : <Details key={selection} model={model} id={selection} />)}
+        {tab === "events" && <EventsTab model={model} />}
+        {tab === "alerts" && <AlertsTab model={model} />}
+        {tab === "changes" && at !== null && <Changes key={at} model={model} since={at} />}
+      </div>
+    </aside>
+  );
+}
