@@ -75,6 +75,7 @@ export const TEXTS = {
   panel: "Side panel",
   openPanel: "Overview",
   byKind: "Health by kind",
+  inAll: (count: number) => `of ${count.toLocaleString("en")}`,
   nothingSelected: "Select an entity to read about it.",
   gone: "This entity is gone.",
   status: "Status",

@@ -7,6 +7,8 @@ import { LevelBar, LevelMark } from "./Level.tsx";
 
 type Counts = Map<Level, number>;
 
+const BAD: readonly Level[] = ["critical", "warning"];
+
 export function Overview({ model }: { model: Model }) {
   void model.calm.value;
   const { filter } = model.place.value;
@@ -41,7 +43,7 @@ export function Overview({ model }: { model: Model }) {
               <button type="button" onClick={() => narrow("kind", kind)}>
                 <span class="text">{kind}</span>
                 <LevelBar counts={counts} />
-                <span class="number">{worded(counts)}</span>
+                <Worded counts={counts} />
               </button>
             </li>
           ))}
@@ -59,11 +61,20 @@ function badness(counts: Counts): number {
   return (counts.get("critical") ?? 0) * 1e6 + (counts.get("warning") ?? 0);
 }
 
-/** `2 critical, 40 in all`. */
-function worded(counts: Counts): string {
+/** How many are bad, and how many there are in all. */
+function Worded({ counts }: { counts: Counts }) {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const bad = (["critical", "warning"] as const)
-    .filter((level) => (counts.get(level) ?? 0) > 0)
-    .map((level) => `${counts.get(level)} ${TEXTS.levels[level].toLowerCase()}`);
-  return [...bad, total.toLocaleString("en")].join(" · ");
+  const bad = BAD.filter((level) => (counts.get(level) ?? 0) > 0);
+  return (
+    <span class="number">
+      {bad.map((level) => (
+        <span key={level} class="line">
+          <LevelMark level={level} />
+          {counts.get(level)?.toLocaleString("en")}
+          <span class="for-readers">{TEXTS.levels[level]}</span>
+        </span>
+      ))}
+      <span class="total">{TEXTS.inAll(total)}</span>
+    </span>
+  );
 }
