@@ -8,8 +8,10 @@ import zstandard
 
 from kgents_gateway.http.routes import QUESTIONS
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Aggregate
+from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
 from support.gateway import Running
@@ -197,6 +199,22 @@ async def test_events_are_the_newest_first(bus: Bus, gateway: Running) -> None:
     assert [each["text"][-1] for each in (await gateway.get("/api/v1/events?limit=2"))["events"]] == ["3", "2"]
     assert len((await gateway.get("/api/v1/events?severities=info"))["events"]) == 1
     assert len((await gateway.get("/api/v1/events?levels=critical"))["events"]) == 2
+
+
+async def test_the_figures_of_one_entity_are_those_of_every_source_since_a_time(bus: Bus, gateway: Running) -> None:
+    await shop(bus, gateway)
+    now, session = datetime.now(UTC), await bus.session()
+    for name, source, cpu in (
+        ("cart-1", "k8s", 5.0),
+        ("cart-1", "k8s", 7.0),
+        ("cart-1", "otel", 9.0),
+        ("cart-2", "k8s", 1.0),
+    ):
+        pulse = ResourcePulse(ref=make_ref(name), source=source, timestamp=now, interval_s=5.0, cpu_percent=cpu)
+        await session.request(pulse.ref.subject("pulse", source=source), encode(pulse))
+    found = await gateway.get(f"/api/v1/entities/{key_of_ref(make_ref('cart-1'))}/metrics?since=-5m")
+    series = {each["source"]: each["values"] for each in found["series"]["cpu_percent"]}
+    assert series == {"k8s": [5.0, 7.0], "otel": [9.0]}
 
 
 async def test_an_unknown_id_is_a_problem_that_names_the_nearest(bus: Bus, gateway: Running) -> None:

@@ -15,6 +15,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.subjects import pattern
 from kgents_shared.view.feed import stored
 from kgents_shared.view.selection import Selection
 
@@ -55,7 +56,8 @@ async def pulses_since(bus: Bus, ref: Ref, since: datetime, *, count: int) -> li
     Raises:
         BusError: the server refused, or did not answer.
     """
-    found = await stored(bus, "pulse", [ref.subject("pulse", source="*")], since=since, count=count)
+    of_any_source = pattern("pulse", cluster=ref.cluster, kind=ref.kind, namespace=ref.namespace, name=ref.name)
+    found = await stored(bus, "pulse", [of_any_source], since=since, count=count)
     return _decoded(found)
 
 
