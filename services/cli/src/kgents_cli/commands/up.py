@@ -136,7 +136,7 @@ async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | 
     say(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
     say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
     if plan.gateway_port is not None:
-        say(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/api/infra/topology")
+        say(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/")
     say("")
     say("on this machine")
     for each in plan.findings:

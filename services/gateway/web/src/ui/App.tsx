@@ -12,6 +12,7 @@ import { Filters } from "./Filters.tsx";
 import { Header } from "./Header.tsx";
 import { Keys, areKeysOn } from "./Keys.tsx";
 import { Panel } from "./Panel.tsx";
+import { Pipeline } from "./Pipeline.tsx";
 import { Timeline } from "./Timeline.tsx";
 
 /** A screen reader is told of what went wrong at most so often. */
@@ -59,7 +60,11 @@ export function App({ model }: { model: Model }) {
         <Filters model={model} />
       </nav>
       <main>
-        <Entities model={model} name={view} onOpen={() => void (hasPanel.value = true)} />
+        {view === "pipeline" ? (
+          <Pipeline model={model} />
+        ) : (
+          <Entities model={model} name={view} onOpen={() => void (hasPanel.value = true)} />
+        )}
       </main>
       {hasPanel.value && <Panel model={model} onClose={() => void (hasPanel.value = false)} />}
       <Timeline model={model} />

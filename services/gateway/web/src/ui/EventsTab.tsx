@@ -8,7 +8,7 @@ import { TEXTS } from "../texts.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { VirtualList } from "./VirtualList.tsx";
 
-const ROW = 76;
+const ROW = 88;
 
 export function EventsTab({ model }: { model: Model }) {
   void model.eventsVersion.value;

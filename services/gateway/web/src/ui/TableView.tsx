@@ -96,7 +96,7 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
 
   useEffect(() => {
     if (at >= 0) bringIntoSight(scroller.current, at, height);
-  }, [selection.value, height]);
+  }, [selection.value, height, at >= 0]);
 
   const move = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / height) - 1);
@@ -221,6 +221,13 @@ function Cell({ entity, column, now }: { entity: Entity; column: Column; now: nu
             </span>
           )}
         </>
+      );
+    case "kind":
+      return (
+        <span class="text">
+          {entity.ref.kind}
+          {entity.ref.namespace && <span class="only-narrow-inline"> · {entity.ref.namespace}</span>}
+        </span>
       );
     case "status":
       return <span class="text">{entity.reason ? `${entity.status} (${entity.reason})` : entity.status}</span>;
