@@ -17,7 +17,7 @@ from support.process import STARTED
 from support.vocabulary import undeclared
 from support.waiting import MACHINE
 
-MARKERS = ("unit", "property", "contract", "scenarios", "integration", "faults", "e2e")
+MARKERS = ("unit", "property", "contract", "scenarios", "integration", "faults", "web", "e2e")
 ROOT = Path(__file__).parent
 
 # Started in the background by a shell without job control, we and the commands that tests start would ignore Ctrl-C.

@@ -55,8 +55,8 @@ def answering(bus: Bus, gateway: Gateway) -> Answering:
 
 
 @asynccontextmanager
-async def serving(bus: Bus, stream: StreamConfig | None = None) -> AsyncIterator[Running]:
-    config = Config(port=0, stream=stream or StreamConfig())
+async def serving(bus: Bus, stream: StreamConfig | None = None, *, port: int = 0) -> AsyncIterator[Running]:
+    config = Config(port=port, stream=stream or StreamConfig())
     gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None)
     app = application(gateway, version="0", hosts=LOOPBACK)
     server = Server(app, config, before_stop=gateway.connections.end)

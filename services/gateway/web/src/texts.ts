@@ -67,6 +67,7 @@ export const TEXTS = {
   },
   emptyAll: "There are no entities yet.",
   emptyAllHint: "Start a collector, for example with `kgents up`. What it reports appears here by itself.",
+  emptyPast: "Nothing is known of that moment.",
   emptyFilter: "No entity passes these filters.",
   selected: (text: string) => `Selected: ${text}`,
   summaryNow: (critical: number, warning: number) => `${critical} critical, ${warning} warning`,

@@ -22,7 +22,9 @@ export function drawLine(space: HTMLElement, at: readonly string[], values: read
     scales: { x: { time: false }, y: { range: (_, low, high) => (low === high ? [low - 1, high + 1] : [Math.min(0, low), high]) } },
     series: [{}, { stroke, fill, width: 1.5, points: { show: values.length < 3, size: 4 } }],
   };
-  const plot = new uPlot(options, [at.map((time) => Date.parse(time) / 1_000), [...values]], space);
+  // Samples of a source that was started again may come out of order, which a line cannot have.
+  const samples = at.map((time, index) => [Date.parse(time) / 1_000, values[index] ?? null] as const).sort(([one], [other]) => one - other);
+  const plot = new uPlot(options, [samples.map(([time]) => time), samples.map(([, value]) => value)], space);
   const observer = new ResizeObserver(() => plot.setSize({ width: Math.max(40, space.clientWidth), height: HEIGHT }));
   observer.observe(space);
   return () => {

@@ -17,7 +17,7 @@ import { Timeline } from "./Timeline.tsx";
 
 /** A screen reader is told of what went wrong at most so often. */
 const SUMMARY_MS = 10_000;
-const WIDE = "(min-width: 1100px)";
+const WIDE = "(min-width: 1240px)";
 
 export function App({ model }: { model: Model }) {
   const search = useRef<HTMLInputElement>(null);

@@ -77,6 +77,7 @@ function Empty({ model }: { model: Model }) {
   if (!model.isComplete.value && !model.isPast.value) return <Loading model={model} />;
   if (model.shown.entities.size > 0) return null;
   const isFiltered = !isEverything(model.place.value.filter) && model.shown.store.entities.size > 0;
+  if (!isFiltered && model.isPast.value) return <p class="empty">{model.past.value?.state === "shown" ? TEXTS.emptyPast : ""}</p>;
   return (
     <div class="empty">
       <p>{isFiltered ? TEXTS.emptyFilter : TEXTS.emptyAll}</p>

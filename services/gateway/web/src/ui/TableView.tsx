@@ -11,6 +11,8 @@ import { LevelBadge } from "./Level.tsx";
 import { useWindow } from "./VirtualList.tsx";
 
 const ROW = 38;
+/** Of the line with the names of the columns, which a narrow screen does not have. */
+const HEAD = 37;
 /** Two lines, where the screen is narrow. */
 const TALL_ROW = 64;
 const NARROW = "(max-width: 720px)";
@@ -88,6 +90,7 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useMedia(NARROW);
   const height = isNarrow ? TALL_ROW : ROW;
+  const head = isNarrow ? 0 : HEAD;
   const entities = rows.value;
   const { first, last } = useWindow(scroller, entities.length, height);
   const at = entities.findIndex((entity) => entity.id === selection.value);
@@ -95,11 +98,11 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
   const columns = (Object.keys(TEXTS.columns) as Column[]).filter((each) => each !== "cluster" || clusters.size > 1);
 
   useEffect(() => {
-    if (at >= 0) bringIntoSight(scroller.current, at, height);
+    if (at >= 0) bringIntoSight(scroller.current, at * height, height, head);
   }, [selection.value, height, at >= 0]);
 
   const move = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / height) - 1);
+    const page = Math.max(1, Math.floor(((scroller.current?.clientHeight ?? 0) - head) / height) - 1);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
     const known = entities[at];
@@ -115,6 +118,7 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
 
   return (
     <div
+      ref={scroller}
       class={`table ${columns.includes("cluster") ? "many-clusters" : ""}`}
       id="entities"
       role="grid"
@@ -132,22 +136,20 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
           ))}
         </div>
       </div>
-      <div class="scroller" ref={scroller} role="presentation">
-        <div class="body" role="rowgroup" style={{ height: `${entities.length * height}px` }}>
-          {entities.slice(first, last).map((entity, index) => (
-            <Row
-              key={entity.id}
-              entity={entity}
-              index={first + index}
-              height={height}
-              columns={columns}
-              isSelected={entity.id === selection.value}
-              isDim={highlighted.value.size > 0 && !highlighted.value.has(entity.id)}
-              now={now.value}
-              host={host}
-            />
-          ))}
-        </div>
+      <div class="body" role="rowgroup" style={{ height: `${entities.length * height}px` }}>
+        {entities.slice(first, last).map((entity, index) => (
+          <Row
+            key={entity.id}
+            entity={entity}
+            index={first + index}
+            height={height}
+            columns={columns}
+            isSelected={entity.id === selection.value}
+            isDim={highlighted.value.size > 0 && !highlighted.value.has(entity.id)}
+            now={now.value}
+            host={host}
+          />
+        ))}
       </div>
     </div>
   );
@@ -265,11 +267,12 @@ function compareBy({ column, isReversed }: Order): (one: Entity, other: Entity) 
   };
 }
 
-function bringIntoSight(scroller: HTMLElement | null, index: number, height: number): void {
+/** `top`: of the row among the rows, which begin below the head; that stays where it is. */
+function bringIntoSight(scroller: HTMLElement | null, top: number, height: number, head: number): void {
   if (scroller === null) return;
-  const top = index * height;
+  const space = scroller.clientHeight - head;
   if (top < scroller.scrollTop) scroller.scrollTop = top;
-  else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + height - scroller.clientHeight;
+  else if (top + height > scroller.scrollTop + space) scroller.scrollTop = Math.ceil(top + height - space);
 }
 
 function useMedia(query: string): boolean {
