@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,7 +103,7 @@ async def lies_well(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     rows = sorted(await boxes(page, ".table .body .row"), key=lambda box: box[1])
     assert rows
-    for (_, _, _, bottom), (_, top, _, _) in zip(rows, rows[1:], strict=False):
+    for (_, _, _, bottom), (_, top, _, _) in pairwise(rows):
         assert top >= bottom - 0.5, rows
     [(left, _, right, _)] = await boxes(page, ".table")
     first = ".table .body .row:nth-child(1) .cell"

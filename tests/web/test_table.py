@@ -122,7 +122,7 @@ async def test_the_side_panel_says_why_and_what_is_connected(gateway: Running, b
         await has(page, ".figure", "14 %")
         await page.locator(".figure canvas").first.wait_for()
         drawn = await page.locator(".figure canvas").first.evaluate(
-            "(each) => each.getContext('2d').getImageData(0, 0, each.width, each.height).data.some((value) => value > 0)"
+            "(each) => each.getContext('2d').getImageData(0, 0, each.width, each.height).data.some((part) => part > 0)"
         )
         assert drawn
         assert await page.locator(".figure meter").first.evaluate("(each) => each.value / each.max") == 0.5

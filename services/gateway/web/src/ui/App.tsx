@@ -45,7 +45,7 @@ export function App({ model }: { model: Model }) {
   const classes = ["page", hasPanel.value && "with-panel", hasFilters.value && "with-filters", model.isOutdated.value && "outdated"];
   return (
     <div class={classes.filter(Boolean).join(" ")}>
-      <a class="skip" href="#entities" onClick={(event) => skip(event)}>
+      <a class="skip" href="#main" onClick={(event) => skip(event)}>
         {TEXTS.skip}
       </a>
       <Header
@@ -59,7 +59,7 @@ export function App({ model }: { model: Model }) {
       <nav class="side" aria-label={TEXTS.filters}>
         <Filters model={model} />
       </nav>
-      <main>
+      <main id="main" tabIndex={-1}>
         {view === "pipeline" ? (
           <Pipeline model={model} />
         ) : (
@@ -92,7 +92,7 @@ function escape(model: Model, hasPanel: Switch, hasFilters: Switch, search: HTML
 
 function skip(event: Event): void {
   event.preventDefault();
-  document.getElementById("entities")?.focus();
+  (document.getElementById("entities") ?? document.getElementById("main"))?.focus();
 }
 
 function isTyping(target: EventTarget | null): boolean {

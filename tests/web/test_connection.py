@@ -1,0 +1,71 @@
+"""What the page does when the gateway goes, comes back, or cannot read: it says so, and goes on by itself."""
+
+from pathlib import Path
+from typing import Any
+
+from kgents_gateway.stream import frames
+from kgents_shared.bus.client import Bus
+from support.browser import names, page_at, violations
+from support.gateway import Running, serving
+from support.nginx import Nginx
+from support.ports import free_port
+from support.state import make_health, make_topology, publish, removed
+from support.waiting import eventually
+
+EXPECTED = ("502", "ERR_")
+"""What a browser says by itself about requests that fail."""
+
+
+async def text_of(page: Any, selector: str) -> str:
+    found: str = await page.locator(selector).inner_text()
+    return found
+
+
+async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
+    bus: Bus, browser: Any, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("stays"), make_topology("goes"), make_health("stays", level="critical"))
+    port = free_port()
+    async with Nginx(tmp_path, port) as proxy:
+        async with serving(bus, port=port):
+            context = page_at(browser, proxy.address, allowed=EXPECTED)
+            page = await context.__aenter__()
+            await eventually(lambda: _shows(page, ["stays", "goes"]))
+        await eventually(lambda: _says(page, ".banner", "Connection lost at", "502"))
+        assert await text_of(page, ".freshness") == "Connection lost"
+        assert await names(page) == ["stays", "goes"]
+        await publish(bus, removed(make_topology("goes")), make_topology("came"), make_health("came", level="warning"))
+        async with serving(bus, port=port) as again:
+            await eventually(lambda: _shows(page, ["stays", "came"]))
+            assert await page.locator(".banner").count() == 0
+            assert await text_of(page, ".freshness") == "Live"
+            await eventually(lambda: len(again.gateway.connections) == 2)
+            await context.__aexit__(None, None, None)
+
+
+async def test_it_says_that_the_gateway_cannot_read(gateway: Running, browser: Any) -> None:
+    async with page_at(browser, gateway.server.address) as page:
+        await eventually(lambda: _says(page, ".freshness", "Live"))
+        gateway.gateway.connections.say(frames.stale("2026-11-21T09:00:00+00:00", "NATS cannot be reached"))
+        await eventually(lambda: _says(page, ".banner", "NATS cannot be reached"))
+        assert await page.locator(".page.outdated").count() == 1
+        assert await violations(page) == []
+        gateway.gateway.connections.say(frames.live())
+        await page.locator(".banner").wait_for(state="detached")
+
+
+async def test_the_pipeline_has_a_page_of_its_own(gateway: Running, browser: Any) -> None:
+    async with page_at(browser, f"{gateway.server.address}/#view=pipeline", allowed=("404",)) as page:
+        await page.locator("main p").first.wait_for()
+        assert await violations(page) == []
+
+
+async def _shows(page: Any, expected: list[str]) -> bool:
+    return await names(page) == expected
+
+
+async def _says(page: Any, selector: str, *texts: str) -> bool:
+    if await page.locator(selector).count() == 0:
+        return False
+    found = await text_of(page, selector)
+    return all(text in found for text in texts)
