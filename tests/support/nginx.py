@@ -51,7 +51,7 @@ class Nginx(OwnProcess):
         config = self._folder / "nginx.conf"
         config.write_text(CONFIG.format(folder=self._folder, port=self.port, upstream=self._upstream))
         log = self._folder / "error.log"
-        command = [need("nginx"), "-e", str(log), "-p", str(self._folder), "-c", str(config)]
+        command: list[str | Path] = [need("nginx"), "-e", str(log), "-p", str(self._folder), "-c", str(config)]
         self._process = spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         await until_ready(self._process, lambda: accepts(self.port), log)
         return self
