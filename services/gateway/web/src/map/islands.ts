@@ -15,11 +15,8 @@ export interface IslandMembers extends Group {
 export interface Dirty {
   readonly changed: Set<string>;
   readonly removed: Set<string>;
-}
-
-/** A namespace owns everything in it: the island says so already. */
-function isShownByIsland(edge: Edge, shown: Shown): boolean {
-  return edge.kind === "owns" && shown.entities.get(edge.source)?.ref.kind === "namespace";
+  /** Entities that are on another island than before. */
+  readonly moved: Set<Id>;
 }
 
 export class Islands {
@@ -27,11 +24,17 @@ export class Islands {
   readonly #islandOf = new Map<Id, string>();
   /** The peers of an entity on its island, as one text: with another one, the island changes. */
   readonly #inner = new Map<Id, string>();
+  readonly #namespaces = new Set<Id>();
 
   constructor(readonly preset: Preset) {}
 
   get all(): ReadonlyMap<string, IslandMembers> {
     return this.#islands;
+  }
+
+  /** A namespace owns everything in it: its island says so already. */
+  isShownByIsland({ kind, source }: Edge): boolean {
+    return kind === "owns" && this.#namespaces.has(source);
   }
 
   islandOf(id: Id): IslandMembers | undefined {
@@ -48,6 +51,7 @@ export class Islands {
     this.#islands.clear();
     this.#islandOf.clear();
     this.#inner.clear();
+    this.#namespaces.clear();
     for (const entity of shown.entities.values()) this.#settle(entity, groupOf(entity, this.preset, shown));
     for (const id of shown.entities.keys()) this.#inner.set(id, this.#innerPeers(id, shown));
     const changed = [...this.#islands.values()].filter(({ key, members }) => {
@@ -60,11 +64,12 @@ export class Islands {
     return {
       changed: new Set(changed.map(({ key }) => key)),
       removed: new Set([...before.keys()].filter((key) => !this.#islands.has(key))),
+      moved: new Set(),
     };
   }
 
   #change(shown: Shown, { upserted, removed }: Changes): Dirty {
-    const dirty: Dirty = { changed: new Set(), removed: new Set() };
+    const dirty: Dirty = { changed: new Set(), removed: new Set(), moved: new Set() };
     const affected = new Set(upserted);
     for (const id of upserted) for (const each of followers(id, this.preset, shown)) affected.add(each);
     for (const id of removed) this.#leave(id, dirty);
@@ -85,6 +90,7 @@ export class Islands {
     this.#leave(entity.id, dirty);
     this.#settle(entity, group);
     dirty.changed.add(group.key);
+    dirty.moved.add(entity.id);
   }
 
   #settle(entity: Entity, group: Group): void {
@@ -92,12 +98,14 @@ export class Islands {
     if (island === undefined) this.#islands.set(group.key, { ...group, members: new Set([entity.id]) });
     else island.members.add(entity.id);
     this.#islandOf.set(entity.id, group.key);
+    if (entity.ref.kind === "namespace") this.#namespaces.add(entity.id);
   }
 
   #leave(id: Id, dirty: Dirty): void {
     const island = this.islandOf(id);
     this.#islandOf.delete(id);
     this.#inner.delete(id);
+    this.#namespaces.delete(id);
     if (island === undefined) return;
     island.members.delete(id);
     dirty.changed.add(island.key);
@@ -118,14 +126,14 @@ export class Islands {
     const peers: Id[] = [];
     for (const edge of shown.edgesOf(id)) {
       const peer = edge.source === id ? edge.target : edge.source;
-      if (this.#isInner(edge, shown)) peers.push(peer);
+      if (this.#isInner(edge)) peers.push(peer);
     }
     return [...new Set(peers)].sort().join("\n");
   }
 
-  #isInner(edge: Edge, shown: Shown): boolean {
+  #isInner(edge: Edge): boolean {
     const key = this.#islandOf.get(edge.source);
-    return key !== undefined && key === this.#islandOf.get(edge.target) && !isShownByIsland(edge, shown);
+    return key !== undefined && key === this.#islandOf.get(edge.target) && !this.isShownByIsland(edge);
   }
 
   /** What the layout needs to arrange one island; its members in a fixed order. */
@@ -137,7 +145,7 @@ export class Islands {
     for (const id of ids) {
       for (const edge of shown.edgesOf(id)) {
         const [source, target] = [index.get(edge.source), index.get(edge.target)];
-        if (edge.source !== id || source === undefined || target === undefined || !this.#isInner(edge, shown)) continue;
+        if (edge.source !== id || source === undefined || target === undefined || !this.#isInner(edge)) continue;
         edges.push([source, target]);
       }
     }
