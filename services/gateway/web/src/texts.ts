@@ -132,6 +132,7 @@ export const TEXTS = {
     ["Page Up, Page Down, Home, End", "further away"],
     ["Enter", "read about the selected entity"],
     ["Esc", "close, then clear the selection"],
+    ["f", "see the whole map"],
     ["?", "this list"],
   ] as const,
   outdatedPage: "The gateway serves a newer version of this page. Reload it to open this view.",
@@ -153,6 +154,19 @@ export const TEXTS = {
   deadLetters: "Dead letters",
   noView: "This view is not part of this build.",
   viewFailed: (reason: string) => `This view cannot be shown: ${reason}. The table shows the same entities.`,
+  map: {
+    tools: "Map",
+    layout: "Islands by",
+    presets: { namespace: "namespace", kind: "kind", node: "node", cluster: "cluster" },
+    motion: "Motion",
+    fit: "See all",
+    count: (entities: number, edges: number) => `${plural(entities, "entity", "entities")}, ${plural(edges, "connection", "connections")}`,
+    arranging: "Arranging…",
+    software: "Drawn without a graphics card: the table is faster.",
+    noWebgl: "This browser has no WebGL 2, which the map needs. The table shows the same entities.",
+    members: (members: number, level: Level, affected: number) =>
+      level === "healthy" ? members.toLocaleString("en") : `${affected.toLocaleString("en")} ${level} of ${members.toLocaleString("en")}`,
+  },
   ago: (age: string) => `${age} ago`,
   value: (name: string, value: string) => `${name}: ${value}`,
 } as const;

@@ -6,6 +6,7 @@
 import type { Id } from "../store/entity.ts";
 import type { Appearance } from "./appearance.ts";
 import { hash } from "./layout/random.ts";
+import type { Ball } from "./pick.ts";
 import { type Range, StableSlots, grown, rangesOf } from "./slots.ts";
 
 export const ROW = 16;
@@ -76,6 +77,12 @@ export class EntityRows {
     if (slot === undefined || !this.isPlaced(slot)) return null;
     const [x, y, z] = this.#data.subarray(slot * ROW, slot * ROW + 3) as unknown as [number, number, number];
     return { x, y, z };
+  }
+
+  /** What is met by a pointer. Only for one that is placed. */
+  ballAt(slot: number): Ball {
+    const [x, y, z, radius] = this.#data.subarray(slot * ROW, slot * ROW + 4) as unknown as [number, number, number, number];
+    return { x, y, z, radius };
   }
 
   /** `now`: seconds of the map's clock; it moves there from where it was. null: it is there at once. */

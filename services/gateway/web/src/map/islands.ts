@@ -151,7 +151,8 @@ export class Islands {
     }
     const members = ids.map((id) => {
       const kind = shown.entities.get(id)?.ref.kind ?? "";
-      return { id, size: sizeOf(id), layer: lookOf(kind).layer };
+      const isOnRing = kind === "namespace" && this.preset === "namespace";
+      return { id, size: sizeOf(id), layer: lookOf(kind).layer, isOnRing };
     });
     const { cluster, isShared } = island;
     return { key, cluster, isShared, members, edges };

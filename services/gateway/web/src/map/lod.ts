@@ -18,14 +18,17 @@ export interface Eye {
 
 /** Below this many entities everything is drawn at any distance. */
 export const bubblesAbove = 3000;
-/** Radius on the screen, in pixels, below which an island becomes a bubble, and above which it opens again. */
-const closesBelow = 26;
-const opensAbove = 32;
+/** Pixels of one unit below which members are dots, and above which they are shapes again. */
+const closesBelow = 4;
+const opensAbove = 4.6;
+/** Radius in pixels from which even dots say more than a bubble. */
+const largeFrom = 60;
 
 export function isBubble(island: Far, eye: Eye, entities: number): boolean {
   if (entities <= bubblesAbove) return false;
-  const seen = pixelsOf(island, eye);
-  return island.isBubble ? seen < opensAbove : seen < closesBelow;
+  const unit = pixelsOf({ ...island, radius: 1 }, eye);
+  if (unit * island.radius > largeFrom) return false;
+  return unit < (island.isBubble ? opensAbove : closesBelow);
 }
 
 /** The radius of an island on the screen, in pixels. */

@@ -3,7 +3,7 @@
 import type { Entity, Id } from "../store/entity.ts";
 import type { Level } from "../store/entity.ts";
 import type { IslandPlace } from "./islandRows.ts";
-import type { Label } from "./labels.ts";
+import type { Label, Obstacle } from "./labels.ts";
 import { lookOf } from "./kinds.ts";
 import type { Picture } from "./picture.ts";
 
@@ -50,14 +50,24 @@ function* islandNames(picture: Picture, sight: Sight): Iterable<Name> {
     const at = anchor(place, sight);
     if (at === null) continue;
     const { level, count } = picture.summaryOf(key);
-    const detail = place.isBubble || at.seen > 60 ? sight.count(island.members.size, level, count) : "";
+    const detail = !place.isBubble && at.seen > 44 ? sight.count(island.members.size, level, count) : "";
     const text = short(island.name);
     const width = Math.max(sight.measure(text, true), detail === "" ? 0 : sight.measure(detail, false)) + 8;
     const height = lineHeight * (detail === "" ? 1 : 2);
     const worst = level === "critical" ? 0 : level === "warning" ? 1 : 2;
-    const rank = rankIsland + worst - Math.min(0.9, island.members.size / 10_000);
-    yield { text, detail, x: at.x, y: at.y + 4 + height / 2, width, height, rank, level, isIsland: true, isEmphasized: false };
+    const rank = rankIsland + worst - (island.isShared ? 2 : 0) - Math.min(0.9, island.members.size / 10_000);
+    yield { text, detail, x: at.x, y: at.y + 4 + height / 2, width, height, rank, level, isIsland: true, isEmphasized: false, yields: worst === 2 && !island.isShared };
   }
+}
+
+/** The inner part of each island, which the name of another one would hide. */
+export function bodiesOf(picture: Picture, { project, pixels, isFlat }: Sight): Obstacle[] {
+  return [...picture.islandRows.places.values()].flatMap(({ x, z, radius }) => {
+    const middle = project(x, 0, z);
+    if (middle === null) return [];
+    const seen = (radius * pixels) / (isFlat ? 1 : middle.distance);
+    return [{ x: middle.x, y: middle.y, width: seen * 1.2, height: seen * (isFlat ? 1.2 : 0.9) }];
+  });
 }
 
 /** Below the island, as it is seen. */
@@ -79,7 +89,7 @@ function* entityNames(picture: Picture, sight: Sight): Iterable<Name> {
     const spot = sight.project(at.x, at.y, at.z);
     if (spot === null) continue;
     const seen = (look.size * sight.pixels) / (sight.isFlat ? 1 : spot.distance);
-    const isNamed = rank < rankIsland || (look.mark === null || look.mark === "unknown" ? seen >= namedFrom : seen >= 3.2);
+    const isNamed = rank < rankIsland || seen >= (look.mark === "critical" ? 4.5 : look.mark === "warning" ? 6 : namedFrom);
     const entity = picture.graph.entities.get(id);
     if (!isNamed || entity === undefined) continue;
     const isPointed = rank <= rankHovered;
@@ -89,7 +99,7 @@ function* entityNames(picture: Picture, sight: Sight): Iterable<Name> {
     const height = lineHeight * (detail === "" ? 1 : 2);
     const level = look.mark;
     const isEmphasized = isPointed || picture.emphasized.has(id);
-    yield { text, detail, x: spot.x, y: spot.y + seen + 3 + height / 2, width, height, rank, level, isIsland: false, isEmphasized };
+    yield { text, detail, x: spot.x, y: spot.y + seen + 3 + height / 2, width, height, rank, level, isIsland: false, isEmphasized, yields: false };
   }
 }
 
@@ -101,6 +111,8 @@ function rankOf(id: Id, mark: Level | null, picture: Picture, sight: Sight): num
   if (picture.emphasized.size > 0 && !isEmphasized) return null;
   const severity = mark === "critical" ? 10 : mark === "warning" ? 24 : 30;
   const kind = picture.graph.entities.get(id)?.ref.kind ?? "";
+  // Its island has the same name.
+  if (kind === "namespace" && picture.islands.preset === "namespace" && !isEmphasized) return null;
   return severity - (isEmphasized ? 8 : 0) - Math.min(3, Math.max(0, lookOf(kind).layer)) * 0.5;
 }
 

@@ -13,9 +13,11 @@ export interface Ball {
   readonly radius: number;
 }
 
-/** Index of the nearest ball that is met, in front of the origin; -1 if none. `slack`: how much a ball is larger for a
- * finger or a far one, as a share of its distance; one that is met in truth goes before one that is only near. */
-export function pick(ray: Ray, count: number, ballAt: (index: number) => Ball | null, slack = 0): number {
+/**
+ * Index of the nearest ball that is met, in front of the origin; -1 if none. If none is met, the one that the ray passes
+ * most closely, within `slack` as a share of its distance, or `room` at any.
+ */
+export function pick(ray: Ray, count: number, ballAt: (index: number) => Ball | null, slack = 0, room = 0): number {
   let [best, nearest] = [-1, Infinity];
   let [close, least] = [-1, Infinity];
   const [dx, dy, dz] = ray.direction;
@@ -29,7 +31,7 @@ export function pick(ray: Ray, count: number, ballAt: (index: number) => Ball | 
     if (beside <= ball.radius) {
       const distance = along - Math.sqrt(ball.radius ** 2 - beside ** 2);
       if (distance < nearest) [best, nearest] = [index, distance];
-    } else if (beside - ball.radius < slack * along && beside - ball.radius < least) {
+    } else if (beside - ball.radius < slack * along + room && beside - ball.radius < least) {
       [close, least] = [index, beside - ball.radius];
     }
   }

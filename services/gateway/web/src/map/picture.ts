@@ -14,7 +14,7 @@ import { newLayers } from "./layers.ts";
 import type { Dimensions } from "./layout/members.ts";
 import type { LayoutAnswer, LayoutRequest } from "./layout/layout.ts";
 import { type Eye, isBubble } from "./lod.ts";
-import { type Palette, nameColour } from "./palette.ts";
+import { type Palette, mix, nameColour } from "./palette.ts";
 import { relatedTo } from "./related.ts";
 import { SIGN_HOVERED, SIGN_OF_ISLAND, SIGN_SELECTED, signOf } from "./signs.ts";
 
@@ -261,7 +261,9 @@ export class Picture {
       const { level, count } = worstOf(island.members, this.graph.entities);
       this.#summaries.set(key, { level, count });
       const slot = this.islandRows.add(key);
-      this.layers.bubbles.set(key, slot, ...this.palette.levels[level]);
+      // What is well stays in the background.
+      const calm = level === "healthy" ? 0.5 : level === "unknown" ? 0.25 : 0;
+      this.layers.bubbles.set(key, slot, ...mix(this.palette.levels[level], this.palette.page, calm));
       const sign = signOf(level);
       if (sign === null) this.layers.marks.delete(`on ${key}`);
       else this.layers.marks.set(`on ${key}`, slot, sign + SIGN_OF_ISLAND, ...this.palette.panel);

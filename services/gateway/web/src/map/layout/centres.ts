@@ -20,11 +20,13 @@ export interface Bond {
   readonly weight: number;
 }
 
+/** A screen is wider than high. */
+const [wide, deep] = [1.28, 0.84];
 const golden = Math.PI * (3 - Math.sqrt(5));
 /** Free places that are compared before the best one is taken. */
 const choices = 28;
 /** Water between two islands: their names are written there. */
-const gap = (radius: number): number => 1.6 + radius * 0.16;
+const gap = (radius: number): number => 2.2 + radius * 0.2;
 
 export function placeCentres(
   circles: readonly Circle[],
@@ -69,7 +71,8 @@ function bestPlace(circle: Circle, origin: Centre, taken: Taken, cost: (place: C
   let found = 0;
   for (let turn = 0; found < choices; turn++) {
     const distance = step * Math.sqrt(turn);
-    const place = { x: origin.x + distance * Math.cos(turn * golden), z: origin.z + distance * Math.sin(turn * golden) };
+    const angle = turn * golden;
+    const place = { x: origin.x + wide * distance * Math.cos(angle), z: origin.z + deep * distance * Math.sin(angle) };
     if (!taken.isFree(place, circle.radius)) continue;
     found += 1;
     const price = distance + cost(place);

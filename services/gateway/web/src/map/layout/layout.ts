@@ -39,6 +39,10 @@ export interface LayoutAnswer {
   readonly islands: readonly PlacedIsland[];
 }
 
+/** Height of the ground of the 3D map: below every layer. */
+export const GROUND = -2.9;
+/** Between the outermost members and the ring. */
+const margin = 0.5;
 /** An island's circle grows by steps, so that a few more members do not push it away. */
 const step = 1.2;
 /** Places of islands that are gone, in case they come back. */
@@ -60,10 +64,10 @@ export class Layout {
     for (const key of request.removed) this.#islands.delete(key);
     const changed = new Map<string, Island>();
     for (const island of request.changed) {
-      const placed = layoutMembers(island.members, island.edges, request.dimensions);
+      const placed = arranged(island, request.dimensions);
       changed.set(island.key, placed);
       const { cluster, isShared } = island;
-      this.#islands.set(island.key, { cluster, isShared, radius: stepped(placed.radius) });
+      this.#islands.set(island.key, { cluster, isShared, radius: placed.radius });
     }
     return { ticket: request.ticket, islands: this.#placed(changed, request.bonds) };
   }
@@ -100,6 +104,33 @@ export class Layout {
     this.#centres = new Map();
     this.#kept.clear();
   }
+}
+
+/** One island, its radius rounded up, with what stands on its ring. */
+function arranged({ members, edges }: ChangedIsland, dimensions: Dimensions): Island {
+  const inner = members.flatMap((member, index) => (member.isOnRing ? [] : [index]));
+  const place = new Map(inner.map((index, at) => [index, at]));
+  const links = edges.flatMap(([one, other]): [number, number][] => {
+    const [from, to] = [place.get(one), place.get(other)];
+    return from === undefined || to === undefined ? [] : [[from, to]];
+  });
+  const within = layoutMembers(inner.map((index) => members[index] as Member), links, dimensions);
+  const radius = stepped(within.radius + margin);
+  const positions = new Float32Array(members.length * 3);
+  const beads = members.length - inner.length;
+  members.forEach((_, index) => {
+    const at = place.get(index);
+    if (at !== undefined) positions.set(within.positions.subarray(at * 3, at * 3 + 3), index * 3);
+  });
+  members
+    .flatMap((member, index) => (member.isOnRing ? [{ id: member.id, index }] : []))
+    .sort((one, other) => (one.id < other.id ? -1 : 1))
+    .forEach(({ index }, bead) => {
+      // In front, to the left of the name.
+      const angle = Math.PI * 0.75 + (bead * 2 * Math.PI) / beads;
+      positions.set([radius * Math.cos(angle), dimensions === 3 ? GROUND : 0, radius * Math.sin(angle)], index * 3);
+    });
+  return { positions, radius };
 }
 
 function stepped(radius: number): number {

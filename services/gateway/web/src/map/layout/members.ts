@@ -22,6 +22,8 @@ export interface Member {
   readonly size: number;
   /** Height in layers. */
   readonly layer: number;
+  /** Stands on the ring instead of among the others: the namespace of its island. */
+  readonly isOnRing: boolean;
 }
 
 export interface Island {
@@ -34,8 +36,9 @@ export interface Island {
 export const layerHeight = 1.7;
 /** Above this, forces would take seconds; members are then arranged in a spiral, what belongs together side by side. */
 const forcesMax = 1200;
-const spacing = 1.15;
-const linkLength = 1.5;
+const spacing = 0.9;
+/** Between the surfaces of two that are connected. */
+const linkLength = 0.45;
 
 interface Placed extends Body {
   readonly size: number;
@@ -82,17 +85,17 @@ function withForces(members: readonly Member[], links: readonly (readonly [numbe
     .alphaDecay(1 - 0.001 ** (1 / ticks))
     .velocityDecay(0.35)
     .force("links", forceLink<Placed>(links.map(([source, target]) => ({ source, target }))).distance(reach))
-    .force("apart", forceManyBody<Placed>().strength(-1.1).distanceMax(7).theta(1.2))
-    .force("room", forceCollide<Placed>((body) => body.size * 1.15 + 0.12).iterations(2))
-    .force("inwards x", forceX<Placed>(0).strength(0.09))
-    .force("inwards y", forceY<Placed>(0).strength(0.09));
+    .force("apart", forceManyBody<Placed>().strength(-0.45).distanceMax(4.5).theta(1.2))
+    .force("room", forceCollide<Placed>((body) => body.size * 1.15 + 0.08).iterations(2))
+    .force("inwards x", forceX<Placed>(0).strength(0.13))
+    .force("inwards y", forceY<Placed>(0).strength(0.13));
   if (dimensions === 3) simulation.force("layer", forceZ<Placed>((body) => body.height).strength(0.7));
   simulation.tick(ticks);
   return bodies.map((each) => ({ ...each, y: each.z, z: each.y }));
 }
 
 function reach(link: { source: Placed; target: Placed }): number {
-  return linkLength * 0.5 + link.source.size + link.target.size;
+  return linkLength + link.source.size + link.target.size;
 }
 
 /** Where a member begins: at random, but always the same for its id. */

@@ -1,6 +1,6 @@
 // Names above the map, on a canvas of their own that is drawn again only when something moves.
 
-import { chosen } from "../labels.ts";
+import { type Obstacle, chosen } from "../labels.ts";
 import type { Name } from "../names.ts";
 import { type Palette, css } from "../palette.ts";
 
@@ -37,13 +37,13 @@ export class Overlay {
   }
 
   /** Returns how many names are written. */
-  draw(names: readonly Name[], palette: Palette): number {
+  draw(names: readonly Name[], bodies: readonly Obstacle[], palette: Palette): number {
     const context = this.#context;
     context.clearRect(0, 0, this.#width, this.#height);
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
-    const written = chosen(names, this.#width, this.#height, namesMax);
+    const written = chosen(names, this.#width, this.#height, namesMax, bodies);
     for (const name of [...written].reverse()) this.#write(name, palette);
     return written.length;
   }

@@ -14,13 +14,22 @@ import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import type { Eye } from "../lod.ts";
 import type { Ray } from "../pick.ts";
 
-/** What is to be seen, on the ground. */
-export interface Bounds {
+/** What is to be seen: a circle on the ground. */
+export interface Circle {
+  readonly x: number;
+  readonly z: number;
+  readonly radius: number;
+}
+
+interface Bounds {
   readonly left: number;
   readonly right: number;
   readonly back: number;
   readonly front: number;
 }
+
+/** Of the height, for the names below the foremost islands and the tools above the last ones. */
+const borders = 0.14;
 
 const fieldOfView = 40;
 /** How far down it looks at first, in degrees. */
@@ -34,7 +43,8 @@ export interface Rig {
   readonly pixels: number;
   readonly eye: Eye;
   resize(width: number, height: number): void;
-  fit(bounds: Bounds): void;
+  /** As near as possible with all of it inside of the picture. There is at least one. */
+  fit(circles: readonly Circle[]): void;
   /** Pixels → a ray; x and y from the upper left corner. */
   ray(x: number, y: number): Ray;
   /** Pixels of a place, and its distance; null if it is behind the eye. */
@@ -62,7 +72,7 @@ abstract class AnyRig<C extends PerspectiveCamera | OrthographicCamera> implemen
   }
 
   abstract get pixels(): number;
-  abstract fit(bounds: Bounds): void;
+  abstract fit(circles: readonly Circle[]): void;
   abstract resize(width: number, height: number): void;
 
   get eye(): Eye {
@@ -117,23 +127,21 @@ class SpaceRig extends AnyRig<PerspectiveCamera> {
     this.camera.updateProjectionMatrix();
   }
 
-  /** As near as possible with every corner of the bounds inside of the picture. */
-  fit({ left, right, back, front }: Bounds): void {
+  fit(circles: readonly Circle[]): void {
+    const { left, right, back, front } = boundsOf(circles);
     const middle = new Vector3((left + right) / 2, 0, (back + front) / 2);
     const down = (tilt * Math.PI) / 180;
     const towards = new Vector3(0, Math.sin(down), Math.cos(down));
-    const upwards = new Vector3(0, Math.cos(down), -Math.sin(down));
-    const vertical = Math.tan((fieldOfView * Math.PI) / 360) * 0.93;
-    const horizontal = vertical * this.camera.aspect;
-    let distance = 8;
-    for (const x of [left, right]) {
-      for (const z of [back, front]) {
-        const corner = new Vector3(x, 0, z).sub(middle);
-        const near = corner.dot(towards);
-        const aside = Math.abs(corner.x) / horizontal;
-        const above = Math.abs(corner.dot(upwards)) / vertical;
-        distance = Math.max(distance, near + aside, near + above);
-      }
+    const half = Math.tan((fieldOfView * Math.PI) / 360);
+    let distance = Math.max(8, right - left, front - back);
+    // What is near is larger, so the middle of the picture is not that of the circles: a few steps find it.
+    for (let step = 0; step < 8; step++) {
+      const seen = seenBounds(circles, middle, towards, distance);
+      middle.x += ((seen.left + seen.right) / 2) * distance;
+      middle.z += (((seen.back + seen.front) / 2) * distance) / Math.sin(down);
+      const high = (seen.front - seen.back) / 2 / (half * (1 - borders));
+      const wide = (seen.right - seen.left) / 2 / (half * this.camera.aspect * 0.97);
+      distance = Math.max(8, distance * Math.max(high, wide));
     }
     this.controls.maxDistance = distance * 3;
     this.camera.far = distance * 8;
@@ -166,8 +174,9 @@ class FlatRig extends AnyRig<OrthographicCamera> {
     this.camera.updateProjectionMatrix();
   }
 
-  fit({ left, right, back, front }: Bounds): void {
-    const zoom = 0.93 * Math.min(this.width / (right - left), this.height / (front - back));
+  fit(circles: readonly Circle[]): void {
+    const { left, right, back, front } = boundsOf(circles);
+    const zoom = Math.min((0.97 * this.width) / (right - left), ((1 - borders) * this.height) / (front - back));
     this.controls.minZoom = zoom / 3;
     this.controls.maxZoom = 200;
     this.camera.zoom = zoom;
@@ -176,6 +185,32 @@ class FlatRig extends AnyRig<OrthographicCamera> {
     this.camera.updateProjectionMatrix();
     this.controls.update();
   }
+}
+
+/** Where the circles are in the picture of an eye, as tangents; `back` is above. */
+function seenBounds(circles: readonly Circle[], middle: Vector3, towards: Vector3, distance: number): Bounds {
+  const seen = { left: Infinity, right: -Infinity, back: Infinity, front: -Infinity };
+  for (const { x, z, radius } of circles) {
+    for (const [aside, ahead] of [[-1, 0], [1, 0], [0, -1], [0, 1]] as const) {
+      const right = x + aside * radius - middle.x;
+      const front = z + ahead * radius - middle.z;
+      const depth = Math.max(1, distance - front * towards.z);
+      seen.left = Math.min(seen.left, right / depth);
+      seen.right = Math.max(seen.right, right / depth);
+      seen.back = Math.min(seen.back, (front * towards.y) / depth);
+      seen.front = Math.max(seen.front, (front * towards.y) / depth);
+    }
+  }
+  return seen;
+}
+
+function boundsOf(circles: readonly Circle[]): Bounds {
+  return {
+    left: Math.min(...circles.map(({ x, radius }) => x - radius)),
+    right: Math.max(...circles.map(({ x, radius }) => x + radius)),
+    back: Math.min(...circles.map(({ z, radius }) => z - radius)),
+    front: Math.max(...circles.map(({ z, radius }) => z + radius)),
+  };
 }
 
 /** The controls read which way is up when they are made. */

@@ -275,6 +275,7 @@ export const markVertex = /* glsl */ `
   varying vec3 vColour;
   varying float vSign;
   varying float vFaint;
+  varying float vIsBare;
   void main() {
     bool isOfIsland = sign >= 10.0;
     vec4 place;
@@ -282,21 +283,24 @@ export const markVertex = /* glsl */ `
     vFaint = 0.0;
     if (isOfIsland) {
       vec4 island = islandOf(slot);
-      place = vec4(island.x, 0.0, island.y, 1.0 - island.w);
       radius = island.z * 0.8;
+      vec3 middle = vec3(island.x, 0.0, island.y);
+      vec3 before = mix(normalize(cameraPosition - middle), vec3(0.0, 1.0, 0.0), isFlat);
+      place = vec4(middle + before * radius, 1.0 - island.w);
     } else {
       place = placeOf(slot);
       radius = row(slot, 0).w;
       vFaint = isDimmed * (1.0 - row(slot, 3).z);
     }
     vSign = mod(sign, 10.0);
+    vIsBare = isOfIsland ? 1.0 : 0.0;
     vColour = colour;
     gl_Position = projectionMatrix * viewMatrix * vec4(place.xyz, 1.0);
     float seen = radius * pixels / mix(gl_Position.w, 1.0, isFlat);
     bool isRing = vSign > 2.5;
     bool isTooSmall = !isRing && !isOfIsland && seen < 2.2 * ratio;
     if (place.w < 0.5 || isTooSmall) { gl_Position = nowhere; return; }
-    gl_PointSize = isRing ? seen * 2.0 + 12.0 * ratio : clamp(seen * 1.3, 8.0 * ratio, 15.0 * ratio);
+    gl_PointSize = isRing ? seen * 2.0 + 12.0 * ratio : clamp(seen * 1.3, 8.0 * ratio, (isOfIsland ? 26.0 : 15.0) * ratio);
     if (!isRing) gl_Position.y += (isOfIsland ? 0.0 : seen + gl_PointSize * 0.55) * 2.0 / size.y * gl_Position.w;
     gl_Position.z -= 0.002 * gl_Position.w;
   }
@@ -308,6 +312,7 @@ export const markFragment = /* glsl */ `
   varying vec3 vColour;
   varying float vSign;
   varying float vFaint;
+  varying float vIsBare;
   float line(vec2 at, vec2 from, vec2 to) {
     vec2 way = to - from;
     return length(at - from - way * clamp(dot(at - from, way) / dot(way, way), 0.0, 1.0));
@@ -319,16 +324,19 @@ export const markFragment = /* glsl */ `
     float sign = 0.0;
     if (vSign < 0.5) {
       body = 1.0 - step(0.95, away);
-      sign = 1.0 - step(0.17, min(line(at, vec2(-0.4), vec2(0.4)), line(at, vec2(-0.4, 0.4), vec2(0.4, -0.4))));
+      sign = 1.0 - step(0.17, min(line(at, vec2(-0.42), vec2(0.42)), line(at, vec2(-0.42, 0.42), vec2(0.42, -0.42))));
     } else if (vSign < 1.5) {
       body = step(abs(at.x) * 1.75, at.y + 0.95) * step(at.y, 0.85);
-      sign = 1.0 - step(0.13, min(line(at, vec2(0.0, -0.25), vec2(0.0, 0.25)), length(at - vec2(0.0, 0.6))));
+      float up = vIsBare * 0.25;
+      sign = 1.0 - step(0.13 + vIsBare * 0.05, min(line(at, vec2(0.0, -0.25 - up), vec2(0.0, 0.25 - up * 0.4)), length(at - vec2(0.0, 0.6))));
     } else if (vSign < 2.5) {
       body = step(0.55, away) * (1.0 - step(0.95, away));
     } else {
       float width = vSign < 3.5 ? 0.14 : 0.08;
       body = smoothstep(1.0 - width * 2.0, 1.0 - width * 1.4, away) * (1.0 - step(0.98, away));
     }
+    // On a bubble the sign alone: the bubble is its body.
+    if (vIsBare > 0.5 && vSign < 1.5) { body = sign; sign = 0.0; }
     if (body < 0.5) discard;
     gl_FragColor = vec4(mix(mix(vColour, page, sign), page, vFaint * 0.8), 1.0);
   }
