@@ -32,7 +32,7 @@ export class EdgeLayers {
       for (const edge of graph.edges()) this.#draw(edgeKey(edge), edge, islands, palette);
       return;
     }
-    for (const key of changes.removed) this.#erase(key);
+    for (const key of changes.removed.keys()) this.#erase(key);
     for (const [key, edge] of changes.upserted) this.#draw(key, edge, islands, palette);
     for (const id of moved) for (const edge of graph.edgesOf(id)) this.#draw(edgeKey(edge), edge, islands, palette);
   }

@@ -7,7 +7,7 @@ export interface EdgeChanges {
   readonly isWhole: boolean;
   /** New ones, and those with other traffic; empty if `isWhole`. */
   readonly upserted: ReadonlyMap<string, Edge>;
-  readonly removed: ReadonlySet<string>;
+  readonly removed: ReadonlyMap<string, Edge>;
 }
 
 export function edgeKey({ source, kind, target }: Edge): string {
@@ -56,16 +56,16 @@ export class Graph implements Shown {
       this.#edges.clear();
       this.#of.clear();
       for (const edge of shown.edges()) this.#add(edgeKey(edge), edge);
-      return { isWhole: true, upserted: new Map(), removed: new Set() };
+      return { isWhole: true, upserted: new Map(), removed: new Map() };
     }
     const upserted = new Map<string, Edge>();
-    const removed = new Set<string>();
+    const removed = new Map<string, Edge>();
     for (const id of changes.removed) for (const key of [...(this.#of.get(id)?.keys() ?? [])]) this.#drop(key, removed);
     for (const id of changes.upserted) this.#refresh(id, shown, upserted, removed);
     return { isWhole: false, upserted, removed };
   }
 
-  #refresh(id: Id, shown: Shown, upserted: Map<string, Edge>, removed: Set<string>): void {
+  #refresh(id: Id, shown: Shown, upserted: Map<string, Edge>, removed: Map<string, Edge>): void {
     const now = new Map<string, Edge>();
     for (const edge of shown.edgesOf(id)) now.set(edgeKey(edge), edge);
     for (const key of [...(this.#of.get(id)?.keys() ?? [])]) if (!now.has(key)) this.#drop(key, removed);
@@ -86,13 +86,13 @@ export class Graph implements Shown {
     }
   }
 
-  #drop(key: string, removed: Set<string>): void {
+  #drop(key: string, removed: Map<string, Edge>): void {
     const edge = this.#edges.get(key);
     if (edge === undefined) return;
     this.#edges.delete(key);
     this.#of.get(edge.source)?.delete(key);
     this.#of.get(edge.target)?.delete(key);
-    removed.add(key);
+    removed.set(key, edge);
   }
 }
 

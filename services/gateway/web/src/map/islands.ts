@@ -2,6 +2,7 @@
 
 import type { Edge, Entity, Id } from "../store/entity.ts";
 import type { Changes, Shown } from "../view.ts";
+import type { EdgeChanges } from "./graph.ts";
 import { type Group, type Preset, followers, groupOf } from "./grouping.ts";
 import { lookOf } from "./kinds.ts";
 import type { Bond } from "./layout/centres.ts";
@@ -41,8 +42,9 @@ export class Islands {
     return this.#islands.get(this.#islandOf.get(id) ?? "");
   }
 
-  apply(shown: Shown, changes: Changes): Dirty {
-    return changes.isWhole ? this.#replace(shown) : this.#change(shown, changes);
+  /** `edges`: what the same change did to them. */
+  apply(shown: Shown, changes: Changes, edges: EdgeChanges): Dirty {
+    return changes.isWhole ? this.#replace(shown) : this.#change(shown, changes, edges);
   }
 
   #replace(shown: Shown): Dirty {
@@ -68,17 +70,19 @@ export class Islands {
     };
   }
 
-  #change(shown: Shown, { upserted, removed }: Changes): Dirty {
+  #change(shown: Shown, { upserted, removed }: Changes, edges: EdgeChanges): Dirty {
     const dirty: Dirty = { changed: new Set(), removed: new Set(), moved: new Set() };
     const affected = new Set(upserted);
-    for (const id of upserted) for (const each of followers(id, this.preset, shown)) affected.add(each);
+    for (const { source, target } of [...edges.upserted.values(), ...edges.removed.values()]) {
+      affected.add(source).add(target);
+    }
+    for (const id of [...affected]) for (const each of followers(id, this.preset, shown)) affected.add(each);
     for (const id of removed) this.#leave(id, dirty);
     for (const id of affected) {
       const entity = shown.entities.get(id);
       if (entity !== undefined) this.#move(entity, groupOf(entity, this.preset, shown), dirty);
     }
-    // An edge is carried by one end and changes the other's peers, too.
-    for (const id of upserted) for (const edge of shown.edgesOf(id)) affected.add(edge.source).add(edge.target);
+    for (const id of dirty.moved) for (const edge of shown.edgesOf(id)) affected.add(edge.source).add(edge.target);
     for (const id of affected) this.#compare(id, shown, dirty);
     for (const key of dirty.removed) if (this.#islands.has(key)) dirty.removed.delete(key);
     for (const key of dirty.changed) if (!this.#islands.has(key)) dirty.changed.delete(key);

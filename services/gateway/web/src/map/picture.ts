@@ -79,13 +79,13 @@ export class Picture {
 
   update(shown: Shown, changes: Changes, now: number): void {
     const edges = this.graph.apply(shown, changes);
-    const dirty = this.#islands.apply(this.graph, changes);
+    const dirty = this.#islands.apply(this.graph, changes, edges);
     for (const key of dirty.changed) this.#dirty.add(key);
     for (const key of dirty.removed) this.#removed.add(key);
     const gone = changes.isWhole ? [...this.looks.keys()].filter((id) => !shown.entities.has(id)) : changes.removed;
     for (const id of gone) this.#erase(id);
     const affected = new Set(changes.isWhole ? shown.entities.keys() : changes.upserted);
-    for (const edge of edges.upserted.values()) affected.add(edge.source).add(edge.target);
+    for (const { source, target } of [...edges.upserted.values(), ...edges.removed.values()]) affected.add(source).add(target);
     for (const id of affected) this.#draw(id, now);
     for (const id of dirty.moved) this.#draw(id, now);
     this.#edges.apply(this.graph, this.#islands, edges, dirty.moved, this.palette);
@@ -108,7 +108,7 @@ export class Picture {
   recolour(palette: Palette, now: number): void {
     this.palette = palette;
     for (const id of this.looks.keys()) this.#draw(id, now);
-    const all = { isWhole: true, upserted: new Map(), removed: new Set<string>() };
+    const all = { isWhole: true, upserted: new Map(), removed: new Map() };
     this.#edges.apply(this.graph, this.#islands, all, [], palette);
     this.#edges.roads(this.#islands.bonds(this.graph.edges()), palette);
     for (const key of this.islandRows.places.keys()) this.#ring(key);

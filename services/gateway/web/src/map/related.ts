@@ -12,12 +12,19 @@ const needsSteps = 3;
 
 const neededByTarget: ReadonlySet<string> = new Set(["configures", "selects", "scales"]);
 
-/** The entity itself, everything that needs it, directly or not, and what it needs on the nearest steps. */
+/** The entity itself, everything that its loss reaches, and what it needs on the nearest steps. */
 export function relatedTo(id: Id, shown: Shown): Set<Id> {
-  const dependents = spread(id, shown, Number.POSITIVE_INFINITY, (edge, here) => needs(edge, other(edge, here), shown));
-  const needed = spread(id, shown, needsSteps, (edge, here) => needs(edge, here, shown) && !ownsDown(edge, here));
-  const owners = spread(id, shown, needsSteps, (edge, here) => edge.kind === "owns" && edge.target === here);
-  return new Set([...dependents, ...needed, ...owners]);
+  const lost = spread([id], shown, Infinity, (edge, here) => goesDown(edge, here, shown));
+  const impaired = spread(lost, shown, Infinity, (edge, here) => needs(edge, other(edge, here), shown));
+  const needed = spread([id], shown, needsSteps, (edge, here) => needs(edge, here, shown) && !isOwner(edge, here));
+  const owners = spread([id], shown, needsSteps, (edge, here) => edge.kind === "owns" && edge.target === here);
+  return new Set([...lost, ...impaired, ...needed, ...owners]);
+}
+
+/** Whether the other end goes down with this one: it is owned by it, runs on it, or is the same. */
+function goesDown(edge: Edge, here: Id, shown: Shown): boolean {
+  if (edge.kind === "owns") return isOwner(edge, here);
+  return (edge.kind === "runs_on" || edge.kind === "same_as") && needs(edge, other(edge, here), shown);
 }
 
 /** Whether this end of an edge needs the other end. */
@@ -27,14 +34,13 @@ export function needs(edge: Edge, id: Id, shown: Shown): boolean {
   return id === (neededByTarget.has(edge.kind) || isOfSubject ? edge.target : edge.source);
 }
 
-/** From an owner to the many that it owns: they are its dependents, not its way. */
-function ownsDown(edge: Edge, here: Id): boolean {
+function isOwner(edge: Edge, here: Id): boolean {
   return edge.kind === "owns" && edge.source === here;
 }
 
-function spread(id: Id, shown: Shown, steps: number, follows: (edge: Edge, here: Id) => boolean): Set<Id> {
-  const found = new Set<Id>([id]);
-  let last: Id[] = [id];
+function spread(from: Iterable<Id>, shown: Shown, steps: number, follows: (edge: Edge, here: Id) => boolean): Set<Id> {
+  const found = new Set<Id>(from);
+  let last: Id[] = [...found];
   for (let step = 0; step < steps && last.length > 0 && found.size < relatedMax; step++) {
     const next: Id[] = [];
     for (const here of last) {

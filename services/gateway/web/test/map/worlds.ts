@@ -7,27 +7,42 @@ import type { Changes, Shown } from "../../src/view.ts";
 /** What a test changes, and a view is given. */
 export class World implements Shown {
   readonly entities = new Map<Id, Entity>();
+  #edges: ReadonlyMap<Id, readonly Edge[]> | null = null;
 
   put(...entities: Entity[]): void {
     for (const entity of entities) this.entities.set(entity.id, entity);
+    this.#edges = null;
+  }
+
+  drop(id: Id): void {
+    this.entities.delete(id);
+    this.#edges = null;
   }
 
   *edges(): Iterable<Edge> {
+    for (const [id, edges] of this.#byEntity()) for (const edge of edges) if (edge.source === id) yield edge;
+  }
+
+  edgesOf(id: Id): Iterable<Edge> {
+    return this.#byEntity().get(id) ?? [];
+  }
+
+  #byEntity(): ReadonlyMap<Id, readonly Edge[]> {
+    if (this.#edges !== null) return this.#edges;
+    const edges = new Map<Id, Edge[]>([...this.entities.keys()].map((id) => [id, []]));
     const given = new Set<string>();
     for (const entity of this.entities.values()) {
       for (const each of entity.connections ?? []) {
         const peer = idOf(each.peer);
-        if (!this.entities.has(peer)) continue;
         const [source, target] = each.direction === "in" ? [peer, entity.id] : [entity.id, peer];
         const key = `${source} ${each.kind} ${target}`;
-        if (!given.has(key)) yield { source, target, kind: each.kind, traffic: each.traffic ?? null };
+        if (given.has(key) || !this.entities.has(peer)) continue;
         given.add(key);
+        for (const id of new Set([source, target])) edges.get(id)?.push({ source, target, kind: each.kind, traffic: each.traffic ?? null });
       }
     }
-  }
-
-  *edgesOf(id: Id): Iterable<Edge> {
-    for (const edge of this.edges()) if (edge.source === id || edge.target === id) yield edge;
+    this.#edges = edges;
+    return edges;
   }
 
   /** The same system, seen in another order. */

@@ -77,7 +77,7 @@ export function layoutMembers(
 function withForces(members: readonly Member[], links: readonly (readonly [number, number])[], dimensions: Dimensions): Placed[] {
   const placed = members.map((member) => start(member, members.length, dimensions));
   if (placed.length < 2) return placed.map((each) => ({ ...each, x: 0, z: 0 }));
-  const ticks = Math.max(60, Math.min(160, Math.round(16_000 / placed.length)));
+  const ticks = Math.max(40, Math.min(70, Math.round(3500 / placed.length)));
   // The library's first two axes are the ground, so that its 2D case is ours.
   const bodies = placed.map((each) => ({ ...each, y: each.z, z: each.y }));
   const simulation = forceSimulation(bodies, dimensions)
@@ -85,8 +85,8 @@ function withForces(members: readonly Member[], links: readonly (readonly [numbe
     .alphaDecay(1 - 0.001 ** (1 / ticks))
     .velocityDecay(0.35)
     .force("links", forceLink<Placed>(links.map(([source, target]) => ({ source, target }))).distance(reach))
-    .force("apart", forceManyBody<Placed>().strength(-0.45).distanceMax(4.5).theta(1.2))
-    .force("room", forceCollide<Placed>((body) => body.size * 1.15 + 0.08).iterations(2))
+    .force("apart", forceManyBody<Placed>().strength(-0.45).distanceMax(4.5).theta(1.5))
+    .force("room", forceCollide<Placed>((body) => body.size * 1.15 + 0.08).iterations(1))
     .force("inwards x", forceX<Placed>(0).strength(0.13))
     .force("inwards y", forceY<Placed>(0).strength(0.13));
   if (dimensions === 3) simulation.force("layer", forceZ<Placed>((body) => body.height).strength(0.7));
