@@ -92,7 +92,7 @@ function* entityNames(picture: Picture, sight: Sight): Iterable<Name> {
     const isNamed = rank < rankIsland || seen >= (look.mark === "critical" ? 4.5 : look.mark === "warning" ? 6 : namedFrom);
     const entity = picture.graph.entities.get(id);
     if (!isNamed || entity === undefined) continue;
-    const isPointed = rank <= rankHovered;
+    const isPointed = id === picture.selected || id === sight.hovered;
     const text = isPointed ? entity.ref.name : short(entity.ref.name);
     const detail = isPointed ? sight.describe(entity) : "";
     const width = Math.max(sight.measure(text, false), detail === "" ? 0 : sight.measure(detail, false)) + 8;

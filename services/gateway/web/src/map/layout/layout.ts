@@ -44,7 +44,7 @@ export const GROUND = -2.9;
 /** Between the outermost members and the ring. */
 const margin = 0.5;
 /** An island's circle grows by steps, so that a few more members do not push it away. */
-const step = 1.2;
+const step = 1.12;
 /** Places of islands that are gone, in case they come back. */
 const keptMax = 5000;
 
