@@ -97,7 +97,7 @@ export class EdgeLayers {
       const share = Math.log2(1 + weight) / Math.log2(1 + most);
       // Many roads are faint ones: a map of 1,000 must not be a web of lines.
       const opacity = (0.14 + 0.4 * share) / (1 + bonds.length / 250);
-      roads.set(`${one} ${other}`, ...slots, ...colour, opacity, 0.12 + 0.06 * Math.min(10, Math.sqrt(weight)));
+      roads.set(`${one} ${other}`, ...slots, ...colour, opacity, 0.1 + 0.04 * Math.min(10, Math.sqrt(weight)));
     }
   }
 

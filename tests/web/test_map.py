@@ -1,0 +1,162 @@
+"""The 2D and the 3D map in a real browser: what is seen is what is there, and what is clicked is what is seen."""
+
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref, Traffic
+from kgents_shared.contract.topology import ResolvedConnection
+from kgents_shared.view.entity import key_of_ref
+from support.browser import page_at, violations
+from support.build import make_ref
+from support.gateway import Running
+from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, click, corner, figure, is_drawn, is_same, spots
+from support.state import edge, make_health, make_topology, publish, removed
+from support.waiting import MACHINE, eventually, stays
+
+NODE = Ref("test", "node", "n1")
+DEPLOYMENT = Ref("test", "deployment", "cart", "shop")
+PODS = 24
+ILL, WORN = "cart-2", "cart-9"
+VIEWS = ("flat", "space")
+CRITICAL, WARNING = "--level-critical", "--level-warning"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def shop(bus: Bus, gateway: Running) -> None:
+    """Pods of one deployment; one critical, one a warning. One edge has a rate."""
+    pods = [f"cart-{number}" for number in range(1, PODS + 1)]
+    levels = {ILL: "critical", WORN: "warning"}
+    calls = ResolvedConnection("http", make_ref("cart-3"), traffic=Traffic(requests_per_sec=20.0))
+    of_all = [edge("runs_on", NODE), edge("owns", DEPLOYMENT, "in")]
+    await publish(
+        bus,
+        *(make_topology(ref=ref) for ref in (NODE, DEPLOYMENT)),
+        *(make_health(ref=ref) for ref in (NODE, DEPLOYMENT)),
+        *(make_topology(pod, connections=[*of_all, calls] if pod == "cart-1" else of_all) for pod in pods),
+        *(make_health(pod, level=levels.get(pod, "healthy")) for pod in pods),
+    )
+    await eventually(lambda: len(gateway.gateway.current.fold) == PODS + 2)
+
+
+def opened(browser: Any, gateway: Running, view: str, **options: Any) -> Any:
+    """The page with one of the maps, in light colours."""
+    return page_at(
+        browser, f"{gateway.server.address}#view={view}", color_scheme="light", allowed=(OF_SCREENSHOTS,), **options
+    )
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_the_entity_at_a_pixel_is_the_one_that_is_drawn_there(gateway: Running, browser: Any, view: str) -> None:
+    async with opened(browser, gateway, view) as page:
+        await is_drawn(page)
+        assert int(await figure(page, "calls")) <= DRAWN_AT_MOST
+        for variable, pod in ((CRITICAL, ILL), (WARNING, WORN)):
+            await click(page, (await spots(page, variable))[0])
+            await page.wait_for_url(f"**id={key_of_ref(make_ref(pod))}*")
+            await page.keyboard.press("Escape")
+            await eventually(lambda: "id=" not in page.url)
+        left, top = await corner(page)
+        await click(page, (await spots(page, CRITICAL))[0])
+        await page.wait_for_url("**id=*")
+        await page.mouse.click(left + 30, top + 500)
+        await eventually(lambda: "id=" not in page.url)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_a_change_shows_by_itself_and_moves_neither_the_eye_nor_others(
+    bus: Bus, gateway: Running, browser: Any, view: str
+) -> None:
+    async with opened(browser, gateway, view) as page:
+        await is_drawn(page)
+        before = await spots(page, CRITICAL)
+        elsewhere = make_ref("far", namespace="other")
+        await publish(bus, make_topology(ref=elsewhere), make_health(ref=elsewhere))
+        await page.locator(".map-count", has_text=f"{PODS + 3} entities").wait_for()
+        await is_drawn(page)
+        assert is_same(await spots(page, CRITICAL), before)
+        await publish(bus, make_health("cart-12", level="critical"))
+        await eventually(lambda: _has_more(page, before))
+        await publish(bus, make_health("cart-12"), removed(make_health(ref=elsewhere)))
+        await publish(bus, removed(make_topology(ref=elsewhere)))
+        await eventually(lambda: _has(page, before))
+
+
+async def _has_more(page: Any, before: list[Any]) -> bool:
+    return sum(each.pixels for each in await spots(page, CRITICAL)) > 1.5 * sum(each.pixels for each in before)
+
+
+async def _has(page: Any, before: list[Any]) -> bool:
+    return is_same(await spots(page, CRITICAL), before)
+
+
+async def test_everyone_sees_the_same_map_and_finds_the_way_back_to_it(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "space") as page, opened(browser, gateway, "space") as other:
+        await is_drawn(page)
+        await is_drawn(other)
+        first = await spots(page, WARNING)
+        assert is_same(await spots(other, WARNING), first)
+        left, top = await corner(page)
+        await page.mouse.move(left + 300, top + 300)
+        await page.mouse.wheel(0, -600)
+        await eventually(lambda: _differs(page, first))
+        await page.keyboard.press("f")
+        await eventually(lambda: _is_back(page, first))
+        await page.get_by_label("Islands by").select_option("kind")
+        await eventually(lambda: _differs(page, first))
+        await page.get_by_label("Islands by").select_option("namespace")
+        await eventually(lambda: _is_back(page, first))
+
+
+async def _differs(page: Any, first: list[Any]) -> bool:
+    return not is_same(await spots(page, WARNING), first, within=3)
+
+
+async def _is_back(page: Any, first: list[Any]) -> bool:
+    return is_same(await spots(page, WARNING), first)
+
+
+async def test_nothing_is_drawn_while_nothing_moves(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "flat") as page:
+        await is_drawn(page)
+        motion = page.get_by_label("Motion")
+        assert not await motion.is_checked(), "a processor that draws has no time for motion"
+        before = await figure(page, "frames")
+        await stays(lambda: _is_at(page, before), for_s=0.5)
+        await motion.check()
+        await eventually(lambda: _is_beyond(page, before))
+        await page.emulate_media(reduced_motion="reduce")
+        await eventually(lambda: _is_unchecked(motion))
+
+
+async def _is_at(page: Any, frames: str) -> bool:
+    return await figure(page, "frames") == frames
+
+
+async def _is_beyond(page: Any, frames: str) -> bool:
+    return int(await figure(page, "frames")) > int(frames) + 3
+
+
+async def _is_unchecked(box: Any) -> bool:
+    return not await box.is_checked()
+
+
+async def test_the_map_is_hidden_from_readers_and_its_tools_are_not(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "space") as page:
+        await is_drawn(page)
+        assert await page.locator(".map canvas:not([aria-hidden=true])").count() == 0
+        assert await page.locator(".map-software").is_visible()
+        assert await violations(page) == []
+
+
+async def test_a_browser_that_cannot_draw_is_told_where_to_read(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "table") as page:
+        await page.add_init_script(
+            "const own = HTMLCanvasElement.prototype.getContext;"
+            "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+            " return kind.startsWith('webgl') ? null : own.call(this, kind, ...rest); };"
+        )
+        await page.goto(f"{gateway.server.address}?again#view=space")
+        await page.get_by_text("The table shows the same entities").wait_for(timeout=MACHINE.limit_s(10) * 1_000)
