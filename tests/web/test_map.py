@@ -12,7 +12,7 @@ from kgents_shared.view.entity import key_of_ref
 from support.browser import page_at, violations
 from support.build import make_ref
 from support.gateway import Running
-from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, click, corner, figure, is_drawn, is_same, spots
+from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, Spot, click, corner, figure, is_drawn, is_same, spots
 from support.state import edge, make_health, make_topology, publish, removed
 from support.waiting import MACHINE, eventually, stays
 
@@ -84,11 +84,11 @@ async def test_a_change_shows_by_itself_and_moves_neither_the_eye_nor_others(
         await eventually(lambda: _has(page, before))
 
 
-async def _has_more(page: Any, before: list[Any]) -> bool:
+async def _has_more(page: Any, before: list[Spot]) -> bool:
     return sum(each.pixels for each in await spots(page, CRITICAL)) > 1.5 * sum(each.pixels for each in before)
 
 
-async def _has(page: Any, before: list[Any]) -> bool:
+async def _has(page: Any, before: list[Spot]) -> bool:
     return is_same(await spots(page, CRITICAL), before)
 
 
@@ -110,11 +110,11 @@ async def test_everyone_sees_the_same_map_and_finds_the_way_back_to_it(gateway: 
         await eventually(lambda: _is_back(page, first))
 
 
-async def _differs(page: Any, first: list[Any]) -> bool:
+async def _differs(page: Any, first: list[Spot]) -> bool:
     return not is_same(await spots(page, WARNING), first, within=3)
 
 
-async def _is_back(page: Any, first: list[Any]) -> bool:
+async def _is_back(page: Any, first: list[Spot]) -> bool:
     return is_same(await spots(page, WARNING), first)
 
 
@@ -140,7 +140,8 @@ async def _is_beyond(page: Any, frames: str) -> bool:
 
 
 async def _is_unchecked(box: Any) -> bool:
-    return not await box.is_checked()
+    is_checked: bool = await box.is_checked()
+    return not is_checked
 
 
 async def test_the_map_is_hidden_from_readers_and_its_tools_are_not(gateway: Running, browser: Any) -> None:

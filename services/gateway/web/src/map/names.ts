@@ -1,7 +1,6 @@
 // The names that could be written on the map now, with their importance. Pure: the projection is given as a function.
 
-import type { Entity, Id } from "../store/entity.ts";
-import type { Level } from "../store/entity.ts";
+import type { Entity, Id, Level } from "../store/entity.ts";
 import type { IslandPlace } from "./islandRows.ts";
 import type { Label, Obstacle } from "./labels.ts";
 import { lookOf } from "./kinds.ts";
@@ -33,8 +32,13 @@ export interface Sight {
 
 const lineHeight = 15;
 const nameMax = 28;
-/** Radius on the screen from which a healthy entity is named. */
+/** Radius on the screen from which an entity is named, the worse the smaller. */
 const namedFrom = 9;
+const warningFrom = 6;
+const criticalFrom = 4.5;
+const emphasizedFrom = 3;
+/** No entity has a larger radius. */
+const largest = 1.5;
 const rankSelected = 0;
 const rankHovered = 1;
 const rankIsland = 20;
@@ -56,7 +60,9 @@ function* islandNames(picture: Picture, sight: Sight): Iterable<Name> {
     const height = lineHeight * (detail === "" ? 1 : 2);
     const worst = level === "critical" ? 0 : level === "warning" ? 1 : 2;
     const rank = rankIsland + worst - (island.isShared ? 2 : 0) - Math.min(0.9, island.members.size / 10_000);
-    yield { text, detail, x: at.x, y: at.y + 4 + height / 2, width, height, rank, level, isIsland: true, isEmphasized: false, yields: worst === 2 && !island.isShared };
+    const size = { text, detail, x: at.x, y: at.y + 4 + height / 2, width, height };
+    const yields = worst === 2 && !island.isShared;
+    yield { ...size, rank, level, isIsland: true, isEmphasized: false, yields };
   }
 }
 
@@ -80,26 +86,44 @@ function anchor({ x, z, radius, isBubble }: IslandPlace, { project, pixels, isFl
 }
 
 function* entityNames(picture: Picture, sight: Sight): Iterable<Name> {
-  for (const [id, look] of picture.looks) {
-    const rank = rankOf(id, look.mark, picture, sight);
+  for (const id of candidates(picture, sight)) {
+    const look = picture.looks.get(id);
     const at = picture.rows.placeOf(id);
-    if (rank === null || at === null) continue;
-    const island = picture.islands.islandOf(id);
-    if (island !== undefined && picture.islandRows.places.get(island.key)?.isBubble === true) continue;
+    if (look === undefined || at === null) continue;
+    const rank = rankOf(id, look.mark, picture, sight);
+    if (rank === null) continue;
     const spot = sight.project(at.x, at.y, at.z);
     if (spot === null) continue;
     const seen = (look.size * sight.pixels) / (sight.isFlat ? 1 : spot.distance);
-    const isNamed = rank < rankIsland || seen >= (look.mark === "critical" ? 4.5 : look.mark === "warning" ? 6 : namedFrom);
-    const entity = picture.graph.entities.get(id);
-    if (!isNamed || entity === undefined) continue;
     const isPointed = id === picture.selected || id === sight.hovered;
+    const isEmphasized = isPointed || picture.emphasized.has(id);
+    if (!isPointed && seen < leastSize(look.mark, isEmphasized)) continue;
+    const entity = picture.graph.entities.get(id);
+    if (entity === undefined) continue;
     const text = isPointed ? entity.ref.name : short(entity.ref.name);
     const detail = isPointed ? sight.describe(entity) : "";
     const width = Math.max(sight.measure(text, false), detail === "" ? 0 : sight.measure(detail, false)) + 8;
     const height = lineHeight * (detail === "" ? 1 : 2);
-    const level = look.mark;
-    const isEmphasized = isPointed || picture.emphasized.has(id);
-    yield { text, detail, x: spot.x, y: spot.y + seen + 3 + height / 2, width, height, rank, level, isIsland: false, isEmphasized, yields: false };
+    const y = spot.y + seen + 3 + height / 2;
+    const size = { text, detail, x: spot.x, y, width, height };
+    yield { ...size, rank, level: look.mark, isIsland: false, isEmphasized, yields: false };
+  }
+}
+
+/** Those on open islands that are near enough to be named; on the others, those that are ill. */
+function* candidates(picture: Picture, { hovered, pixels, isFlat, project }: Sight): Iterable<Id> {
+  const near = new Set<string>();
+  for (const [key, { x, z, radius, isBubble }] of picture.islandRows.places) {
+    const middle = project(x, 0, z);
+    if (isBubble || middle === null) continue;
+    const unit = pixels / (isFlat ? 1 : Math.max(1, middle.distance - radius));
+    if (unit * largest >= namedFrom) near.add(key);
+  }
+  for (const key of near) yield* picture.islands.all.get(key)?.members ?? [];
+  const others = [picture.selected, hovered, ...picture.ill].filter((id) => id !== null);
+  for (const id of new Set(others)) {
+    const key = picture.islands.islandOf(id)?.key ?? "";
+    if (!near.has(key) && picture.islandRows.places.get(key)?.isBubble === false) yield id;
   }
 }
 
@@ -114,6 +138,11 @@ function rankOf(id: Id, mark: Level | null, picture: Picture, sight: Sight): num
   // Its island has the same name.
   if (kind === "namespace" && picture.islands.preset === "namespace" && !isEmphasized) return null;
   return severity - (isEmphasized ? 8 : 0) - Math.min(3, Math.max(0, lookOf(kind).layer)) * 0.5;
+}
+
+function leastSize(mark: Level | null, isEmphasized: boolean): number {
+  if (isEmphasized) return emphasizedFrom;
+  return mark === "critical" ? criticalFrom : mark === "warning" ? warningFrom : namedFrom;
 }
 
 /** The ends of a name say most: what it belongs to, and which one it is. */

@@ -30,6 +30,8 @@ export class Picture {
   readonly islandRows = new IslandRows();
   readonly layers = newLayers();
   readonly looks = new Map<Id, Appearance>();
+  /** Critical ones and warnings. */
+  readonly ill = new Set<Id>();
   #islands: Islands;
   readonly #edges = new EdgeLayers(this.layers, this.rows, this.islandRows);
   readonly #dirty = new Set<string>();
@@ -222,17 +224,25 @@ export class Picture {
     const slot = this.rows.add(id);
     this.layers.nodes[look.shape].set(id, slot);
     const sign = look.mark === "critical" || look.mark === "warning" ? signOf(look.mark) : null;
-    if (sign === null) this.layers.marks.delete(`of ${id}`);
-    else this.layers.marks.set(`of ${id}`, slot, sign, ...look.colour);
+    if (sign === null) this.#heal(id);
+    else {
+      this.ill.add(id);
+      this.layers.marks.set(`of ${id}`, slot, sign, ...look.colour);
+    }
   }
 
   #erase(id: Id): void {
     const look = this.looks.get(id);
     if (look === undefined) return;
     this.#eraseShape(id, look.shape);
-    this.layers.marks.delete(`of ${id}`);
+    this.#heal(id);
     this.rows.remove(id);
     this.looks.delete(id);
+  }
+
+  #heal(id: Id): void {
+    this.ill.delete(id);
+    this.layers.marks.delete(`of ${id}`);
   }
 
   #eraseShape(id: Id, shape: Shape): void {
