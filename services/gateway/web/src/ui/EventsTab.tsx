@@ -2,20 +2,26 @@
 
 import { age } from "../format.ts";
 import type { Model } from "../model.ts";
-import { refKey } from "../store/entity.ts";
+import { type Ref, refKey } from "../store/entity.ts";
 import type { Event } from "../store/event.ts";
 import { TEXTS } from "../texts.ts";
+import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { VirtualList } from "./VirtualList.tsx";
 
 const ROW = 88;
+const SINCE = "-24h";
 
 export function EventsTab({ model }: { model: Model }) {
   void model.eventsVersion.value;
   const { selection, at } = model.place.value;
-  const key = selection === null ? "" : refKey(model.entity(selection)?.ref ?? { cluster: "", kind: "", namespace: "", name: "" });
+  const entity = selection === null ? undefined : model.entity(selection);
+  const older = useAnswer<{ events: readonly Event[] }>(entity === undefined ? null : "api/v1/events", questionOf(entity?.ref));
+  const key = entity === undefined ? "" : refKey(entity.ref);
   const until = at === null ? Number.POSITIVE_INFINITY : Date.parse(at);
-  const events = model.events.events.filter(
+  const live = model.events.events;
+  const known = new Set(live.map((event) => event.id));
+  const events = [...live, ...(older.value?.events ?? []).filter((event) => !known.has(event.id))].filter(
     (event) => (selection === null || refKey(event.ref) === key) && Date.parse(event.last_at) <= until,
   );
   return (
@@ -38,6 +44,12 @@ export function EventsTab({ model }: { model: Model }) {
       )}
     </>
   );
+}
+
+/** The events of one entity that are older than those that every page gets. */
+function questionOf(ref: Ref | undefined): Readonly<Record<string, string>> {
+  if (ref === undefined) return {};
+  return { clusters: ref.cluster, kinds: ref.kind, namespaces: ref.namespace, names: ref.name, since: SINCE };
 }
 
 function EventRow({ model, event }: { model: Model; event: Event }) {

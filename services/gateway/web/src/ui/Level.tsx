@@ -34,7 +34,7 @@ export function LevelBadge({ level, score }: { level: Level; score?: number | nu
 export function LevelBar({ counts }: { counts: ReadonlyMap<Level, number> }) {
   return (
     <span class="bar" aria-hidden="true">
-      {[...counts].map(([level, count]) => (
+      {[...counts].filter(([, count]) => count > 0).map(([level, count]) => (
         <span key={level} class={`part ${level}`} style={{ flexGrow: String(count) }} />
       ))}
     </span>

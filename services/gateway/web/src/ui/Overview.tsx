@@ -74,7 +74,7 @@ function Worded({ counts }: { counts: Counts }) {
           <span class="for-readers">{TEXTS.levels[level]}</span>
         </span>
       ))}
-      <span class="total">{TEXTS.inAll(total)}</span>
+      <span class="total">{bad.length > 0 ? TEXTS.inAll(total) : total.toLocaleString("en")}</span>
     </span>
   );
 }

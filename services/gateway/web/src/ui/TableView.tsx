@@ -20,6 +20,17 @@ const NARROW = "(max-width: 720px)";
 type Column = keyof typeof TEXTS.columns;
 type Order = { readonly column: Column; readonly isReversed: boolean };
 
+const WIDTHS: Record<Column, string> = {
+  level: "124px",
+  kind: "minmax(56px, 1fr)",
+  name: "minmax(96px, 1.6fr)",
+  namespace: "minmax(60px, 0.8fr)",
+  cluster: "minmax(40px, 0.5fr)",
+  status: "minmax(64px, 1fr)",
+  why: "minmax(70px, 2fr)",
+  since: "52px",
+};
+
 const WORST_FIRST: Order = { column: "level", isReversed: false };
 const KEYS: Record<Exclude<Column, "level">, (entity: Entity) => string> = {
   kind: (entity) => entity.ref.kind,
@@ -94,8 +105,7 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
   const entities = rows.value;
   const { first, last } = useWindow(scroller, entities.length, height);
   const at = entities.findIndex((entity) => entity.id === selection.value);
-  const clusters = new Set(entities.map((entity) => entity.ref.cluster));
-  const columns = (Object.keys(TEXTS.columns) as Column[]).filter((each) => each !== "cluster" || clusters.size > 1);
+  const columns = columnsOf(entities);
 
   useEffect(() => {
     if (at >= 0) bringIntoSight(scroller.current, at * height, height, head);
@@ -119,7 +129,8 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
   return (
     <div
       ref={scroller}
-      class={`table ${columns.includes("cluster") ? "many-clusters" : ""}`}
+      class="table"
+      style={{ "--columns": columns.map((column) => WIDTHS[column]).join(" ") }}
       id="entities"
       role="grid"
       tabIndex={0}
@@ -153,6 +164,14 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
       </div>
     </div>
   );
+}
+
+/** All but those that would say the same in every row. */
+function columnsOf(entities: readonly Entity[]): Column[] {
+  const clusters = new Set(entities.map((entity) => entity.ref.cluster));
+  const hasNamespaces = entities.some((entity) => entity.ref.namespace !== "");
+  const left = new Set([clusters.size > 1 ? "" : "cluster", hasNamespaces ? "" : "namespace"]);
+  return (Object.keys(TEXTS.columns) as Column[]).filter((each) => !left.has(each));
 }
 
 function Heading({ column, order, reorder }: { column: Column; order: Order; reorder: (column: Column) => void }) {
