@@ -118,7 +118,8 @@ def _missing() -> Response:
     except OSError:
         why = "The web view is not built. Try: make web"
     page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>kgents</title><link rel="icon" href="data:,"><h1>kgents</h1>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>kgents</title>'
+        '<link rel="icon" href="data:,"><h1>kgents</h1>'
         f'<p>{html.escape(why)}</p><p>The API answers: <a href="api/v1/health">health</a>, '
         '<a href="api/openapi.json">its description</a>.</p></html>'
     )

@@ -33,16 +33,13 @@ export function valuesOf(entity: Entity, facet: Facet): readonly string[] {
   }
 }
 
-/** Whether an entity passes all of it; `without` leaves one list out. */
-export function testOf(filter: Filter, without?: Facet): Test {
-  const tests: Test[] = [];
+/** Whether an entity passes all of it. */
+export function testOf(filter: Filter): Test {
+  const tests = [...labelTests(filter.labels), ...wordTests(filter.words)];
   for (const facet of FACETS) {
     const chosen = new Set(filter.chosen[facet]);
-    if (chosen.size > 0 && facet !== without) {
-      tests.push((entity) => valuesOf(entity, facet).some((value) => chosen.has(value)));
-    }
+    if (chosen.size > 0) tests.unshift((entity) => valuesOf(entity, facet).some((value) => chosen.has(value)));
   }
-  tests.push(...labelTests(filter.labels), ...wordTests(filter.words));
   return (entity) => tests.every((test) => test(entity));
 }
 
@@ -53,11 +50,15 @@ export function isEverything(filter: Filter): boolean {
 /** How many of the entities that pass the rest of the filter have each value of each list. */
 export function countsOf(entities: Iterable<Entity>, filter: Filter): Record<Facet, Map<string, number>> {
   const counts = { level: new Map(), kind: new Map(), namespace: new Map(), cluster: new Map(), source: new Map() };
-  const tests = FACETS.map((facet) => [facet, testOf(filter, facet), counts[facet]] as const);
+  const passesTexts = testOf({ ...filter, chosen: EVERYTHING.chosen });
+  const chosen = FACETS.map((facet) => new Set(filter.chosen[facet]));
   for (const entity of entities) {
-    for (const [facet, test, count] of tests) {
-      if (!test(entity)) continue;
-      for (const value of valuesOf(entity, facet)) count.set(value, (count.get(value) ?? 0) + 1);
+    const values = FACETS.map((facet) => valuesOf(entity, facet));
+    const missed = FACETS.filter((_, at) => chosen[at]?.size !== 0 && !values[at]?.some((value) => chosen[at]?.has(value)));
+    if (missed.length > 1 || !passesTexts(entity)) continue;
+    for (const [at, facet] of FACETS.entries()) {
+      if (missed.length === 1 && missed[0] !== facet) continue;
+      for (const value of values[at] ?? []) counts[facet].set(value, (counts[facet].get(value) ?? 0) + 1);
     }
   }
   return counts;

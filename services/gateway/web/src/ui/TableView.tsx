@@ -25,7 +25,7 @@ const WIDTHS: Record<Column, string> = {
   kind: "minmax(56px, 1fr)",
   name: "minmax(96px, 1.6fr)",
   namespace: "minmax(60px, 0.8fr)",
-  cluster: "minmax(40px, 0.5fr)",
+  cluster: "minmax(56px, 0.5fr)",
   status: "minmax(64px, 1fr)",
   why: "minmax(70px, 2fr)",
   since: "52px",
