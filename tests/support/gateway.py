@@ -11,7 +11,7 @@ import msgspec
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from kgents_gateway.app import SERVICE
-from kgents_gateway.config import LOOPBACK, Config, StreamConfig
+from kgents_gateway.config import Config, StreamConfig
 from kgents_gateway.http.app import application
 from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.server import Server
@@ -55,10 +55,12 @@ def answering(bus: Bus, gateway: Gateway) -> Answering:
 
 
 @asynccontextmanager
-async def serving(bus: Bus, stream: StreamConfig | None = None, *, port: int = 0) -> AsyncIterator[Running]:
-    config = Config(port=port, stream=stream or StreamConfig())
+async def serving(
+    bus: Bus, stream: StreamConfig | None = None, *, port: int = 0, **settings: Any
+) -> AsyncIterator[Running]:
+    config = Config(port=port, stream=stream or StreamConfig(), **settings)
     gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None)
-    app = application(gateway, version="0", hosts=LOOPBACK)
+    app = application(gateway, config, version="0")
     server = Server(app, config, before_stop=gateway.connections.end)
     async with (
         running(gateway.run()),

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from kgents_gateway.config import LOOPBACK, Config
+from kgents_gateway.config import Config
 from kgents_gateway.http.app import application
 from kgents_gateway.metrics import observe
 from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
@@ -21,7 +21,7 @@ async def run(context: Context[Config]) -> None:
     gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set)
     for signal in context.service.access.recalls:
         context.reads(signal)
-    app = application(gateway, version=context.service.version, hosts={*LOOPBACK, *context.config.allowed_hosts})
+    app = application(gateway, context.config, version=context.service.version)
     answering = context.answering(endpoints(gateway), DESCRIPTION)
     server = Server(app, context.config, before_stop=gateway.connections.end)
     observe(context.telemetry, gateway)

@@ -35,6 +35,16 @@ class StreamConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Streams at once; further ones are asked to try again later."""
 
 
+class LimitsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Requests over HTTP of one identity, without a login of one address: `gateway.limits`."""
+
+    requests_per_s: Positive = 100
+    """In the long run."""
+
+    burst: Positive = 2_000
+    """At once: as many as there may be streams, which all come back when a gateway has stopped."""
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `gateway:` of the configuration."""
 
@@ -47,6 +57,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_hosts: list[str] = []
     """Names beside those of loopback that requests may be addressed to, such as that of a proxy in front."""
 
+    limits: LimitsConfig = LimitsConfig()
+    """How much one identity may ask."""
+
     stream: StreamConfig = StreamConfig()
     """How changes are passed on."""
 
@@ -56,5 +69,5 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 "host",
                 "a loopback address, since the gateway asks for no login",
                 f'"{self.host}"',
-                "try: 127.0.0.1, behind a proxy that authenticates",
+                "try: KGENTS__GATEWAY__HOST=127.0.0.1, behind a proxy that authenticates",
             )

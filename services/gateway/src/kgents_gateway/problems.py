@@ -10,6 +10,7 @@ from kgents_shared.contract.errors import BusError, NotFoundError
 RETRY_S: Final = 5
 TITLES: Final = {
     400: "Bad request",
+    401: "Not authenticated",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
@@ -19,6 +20,7 @@ TITLES: Final = {
     415: "Unsupported media type",
     421: "Misdirected request",
     429: "Too many requests",
+    431: "Headers too large",
     500: "Internal error",
     503: "Not available now",
 }

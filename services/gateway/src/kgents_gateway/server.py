@@ -9,6 +9,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from kgents_gateway.access.connection import Connection
+from kgents_gateway.access.headers import HEADERS
 from kgents_gateway.config import Config
 from kgents_shared.contract.address import join
 from kgents_shared.contract.errors import ConfigError
@@ -16,6 +18,8 @@ from kgents_shared.contract.errors import ConfigError
 SEND_BUFFER_BYTES: Final = 262_144
 """Of a connection, in the kernel: by default it grows to 4 MB, and so much would be lost on a client that is frozen."""
 BACKLOG: Final = 1_024
+REQUESTS_MAX: Final = 1_000
+"""Connections beside those of the streams; further ones get a 503."""
 DRAIN_S: Final = 5
 """How long open responses may take to end."""
 
@@ -30,7 +34,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
+                headers=list(HEADERS),
                 ws="none",
                 lifespan="off",
                 loop="none",
@@ -38,7 +43,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN_S,
-                limit_concurrency=None,
+                limit_concurrency=config.stream.max_clients + REQUESTS_MAX,
             )
         )
 

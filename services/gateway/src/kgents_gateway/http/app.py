@@ -1,6 +1,6 @@
 """The ASGI application: paths → questions and streams, behind the checks that every request passes."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -12,13 +12,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kgents_gateway.access.gate import Gate, hosts_of
 from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
+from kgents_gateway.config import Config
 from kgents_gateway.http import problems, routes
 from kgents_gateway.http.openapi import document
 from kgents_gateway.http.pages import Pages
 from kgents_gateway.mcp import door as mcp
-from kgents_gateway.problems import UnavailableError, problem
+from kgents_gateway.problems import UnavailableError
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
 from kgents_gateway.questions.question import Question
@@ -26,22 +28,14 @@ from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamAr
 from kgents_gateway.world import Gateway
 from kgents_shared.contract.errors import BusError, NotFoundError
 
-ADDRESS_MAX: Final = 8_192
-"""Bytes of path and query."""
-HEADERS: Final = {"cache-control": "no-cache", "vary": "accept-encoding", "x-content-type-options": "nosniff"}
+HEADERS: Final = {"cache-control": "no-cache", "vary": "accept-encoding"}
 JSON: Final = "application/json"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> ASGIApp:
-    """The whole of it.
-
-    Args:
-        gateway: what answers.
-        version: of the gateway.
-        hosts: the names that requests may be addressed to.
-    """
+def application(gateway: Gateway, config: Config, *, version: str) -> ASGIApp:
+    """The whole of it; `version` is that of the gateway."""
     described = msgspec.json.encode(document(version))
     pages = Pages()
     found: list[BaseRoute] = [
@@ -51,37 +45,14 @@ def application(gateway: Gateway, *, version: str, hosts: Collection[str]) -> AS
         Route(routes.OPENAPI, _constant(described)),
         Route(routes.PAGE, pages.index),
         Route(routes.ASSETS, pages.asset),
-        Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts), methods=["POST"]),
+        Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts_of(config)), methods=["POST"]),
     ]
     foreseen = (BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError)
     handlers: Mapping[Any, Any] = {
         **dict.fromkeys((*foreseen, Exception), problems.of_error),
         HTTPException: problems.of_http,
     }
-    return _Checked(Starlette(routes=found, exception_handlers=handlers), frozenset(hosts))
-
-
-class _Checked:
-    """Refuses what no handler should see."""
-
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_MAX:
-            return problems.response(problem(414, f"expected an address of at most {ADDRESS_MAX} bytes"))
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if name not in self._hosts:
-            # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
-            detail = "expected a request to a name of this gateway; see gateway.allowed_hosts"
-            return problems.response(problem(421, detail))
-        return None
+    return Gate(Starlette(routes=found, exception_handlers=handlers), config)
 
 
 class _StreamRoute(Route):
