@@ -1,8 +1,10 @@
 """A gateway in the test's own process, on a free port."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,8 +12,9 @@ import httpx
 import msgspec
 from httpx_sse import ServerSentEvent, aconnect_sse
 
+from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.app import SERVICE
-from kgents_gateway.config import Config, StreamConfig
+from kgents_gateway.config import AuthConfig, Config, StreamConfig
 from kgents_gateway.http.app import application
 from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.server import Server
@@ -56,16 +59,22 @@ def answering(bus: Bus, gateway: Gateway) -> Answering:
 
 @asynccontextmanager
 async def serving(
-    bus: Bus, stream: StreamConfig | None = None, *, port: int = 0, **settings: Any
+    bus: Bus, stream: StreamConfig | None = None, *, port: int = 0, tokens_file: Path | None = None, **settings: Any
 ) -> AsyncIterator[Running]:
-    config = Config(port=port, stream=stream or StreamConfig(), **settings)
+    """`settings`: others of the gateway."""
+    auth = AuthConfig(tokens_file=str(tokens_file) if tokens_file is not None else None)
+    config = Config(port=port, stream=stream or StreamConfig(), auth=auth, **settings)
+    tokens = Tokens(str(tokens_file)) if tokens_file is not None else None
     gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None)
-    app = application(gateway, config, version="0")
+    app = application(gateway, config, tokens, version="0")
     server = Server(app, config, before_stop=gateway.connections.end)
     async with (
         running(gateway.run()),
         running(server.run_until_stopped()),
         running(answering(bus, gateway).run()),
+        running(
+            tokens.run(lambda: gateway.connections.end_withdrawn(tokens.has)) if tokens else asyncio.Event().wait()
+        ),
         httpx.AsyncClient(base_url=server.address, timeout=30) as client,
     ):
         await eventually(lambda: server.started)

@@ -1,6 +1,7 @@
 """What is refused before any question is asked, and what every answer says to a browser."""
 
 import asyncio
+import socket
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from kgents_gateway.access.headers import HEADERS
 from kgents_gateway.config import LimitsConfig, StreamConfig
 from kgents_shared.bus.client import Bus
 from support.gateway import ENTITIES, Running, serving
-from support.waiting import MACHINE, eventually
+from support.waiting import eventually, within
 
 HEALTH = "/api/v1/health"
 
@@ -21,7 +22,7 @@ async def exchanged(gateway: Running, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         writer.write(request)
-        async with asyncio.timeout(MACHINE.limit_s(20)):
+        async with within(20):
             return await reader.read()
     except ConnectionResetError:  # it was closed before it had read everything
         return b""
@@ -130,7 +131,7 @@ async def test_a_stream_outlives_the_time_that_its_request_had(bus: Bus, monkeyp
     async with (
         serving(bus, StreamConfig(heartbeat_s=1)) as gateway,
         gateway.client.stream("GET", ENTITIES) as response,
-        asyncio.timeout(MACHINE.limit_s(20)),
+        within(20),
     ):
         received = b""
         async for chunk in response.aiter_bytes():
@@ -138,3 +139,10 @@ async def test_a_stream_outlives_the_time_that_its_request_had(bus: Bus, monkeyp
             if received.count(b"\n: ") == 2:  # heartbeats are one second apart
                 return
     pytest.fail("the stream was ended")
+
+
+async def test_an_answer_does_not_wait_for_more_to_send(gateway: Running) -> None:
+    async with gateway.client.stream("GET", ENTITIES):
+        [one] = gateway.server.server_state.connections
+        accepted = one.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 from nats.aio.msg import Msg
 
+from kgents_cli.commands.token import command as token
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.meta import Heartbeat
@@ -182,3 +185,23 @@ async def test_a_gateway_waits_for_nats_and_for_its_streams(tmp_path: Path) -> N
                 await provision_streams(bus)
                 await in_sync(bus, "gateway", "one")
                 await eventually(lambda: ready(probes))
+
+
+async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bus: Bus, tmp_path: Path) -> None:
+    port, probes, file = free_port(), free_port(), tmp_path / "tokens"
+    settings: dict[str, Any] = {"gateway__host": "0.0.0.0", "gateway__port": str(port), "probes__port": str(probes)}  # noqa: S104
+    async with ServiceProcess("gateway", server.url, tmp_path, instance="open", **settings) as refused:
+        assert await refused.ended() == 78
+        log = refused.log.read_text()
+    assert "expected a loopback address as long as no login is asked for" in log
+    assert "try: kgents token NAME --file" in log
+
+    made = CliRunner().invoke(token, ["reader", "--file", str(file)], catch_exceptions=False).stdout.strip()
+    settings["gateway__auth__tokens_file"] = str(file)
+    async with ServiceProcess("gateway", server.url, tmp_path, instance="closed", **settings) as closed:
+        await in_sync(bus, "gateway", "closed")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            assert (await client.get("/api/v1/health")).status_code == 401
+            allowed = await client.get("/api/v1/health", headers={"authorization": f"Bearer {made}"})
+            assert allowed.status_code == 200
+        assert made not in closed.log.read_text()

@@ -43,6 +43,7 @@ GROUPS: Final = {
         "doctor": "Check NATS, streams and services, and suggest the next step.",
         "provision": "Create or update the streams on the server.",
         "permissions": "Print the least NATS permissions of a login.",
+        "token": "Make a token for the gateway.",
         "config": "Check the configuration, or import one.",
         "services": "List the services installed here.",
         "mcp": "Answer a language model's client over stdin and stdout.",

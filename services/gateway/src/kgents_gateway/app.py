@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.config import Config
 from kgents_gateway.http.app import application
 from kgents_gateway.metrics import observe
@@ -21,7 +22,9 @@ async def run(context: Context[Config]) -> None:
     gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set)
     for signal in context.service.access.recalls:
         context.reads(signal)
-    app = application(gateway, context.config, version=context.service.version)
+    file = context.config.auth.tokens_file
+    tokens = Tokens(file) if file is not None else None
+    app = application(gateway, context.config, tokens, version=context.service.version)
     answering = context.answering(endpoints(gateway), DESCRIPTION)
     server = Server(app, context.config, before_stop=gateway.connections.end)
     observe(context.telemetry, gateway)
@@ -30,6 +33,8 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(gateway.run())
         tasks.create_task(answering.run())
         tasks.create_task(server.run_until_stopped())
+        if tokens is not None:
+            tasks.create_task(tokens.run(lambda: gateway.connections.end_withdrawn(tokens.has)))
 
 
 SERVICE = Service(

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import fields, replace
 
-from kgents_gateway.cache import Kept
+from kgents_gateway.cache import Cache, Kept
 from kgents_gateway.problems import TooLargeError, UnavailableError
 from kgents_gateway.questions.question import Question
-from kgents_gateway.world import Gateway
+from kgents_gateway.questions.world import World
+from kgents_shared.view.selection import Selection
 
 ANSWER_S: Final = 20.0
 """For one answer; what takes longer is not waited for by people either."""
@@ -18,7 +19,19 @@ ROOM: Final = 0.8
 """Of the limit that would just have fitted: others may be larger."""
 
 
-async def ask(gateway: Gateway, question: Question[Any], arguments: Any) -> Kept:
+class Asked(World, Protocol):
+    """A gateway as one scope sees it."""
+
+    @property
+    def scope(self) -> Selection:
+        """What may be read of it."""
+
+    @property
+    def cache(self) -> Cache:
+        """Answers, of all scopes."""
+
+
+async def ask(gateway: Asked, question: Question[Any], arguments: Any) -> Kept:
     """The answer, from memory if it is about now and nothing has changed.
 
     Raises:
@@ -34,10 +47,10 @@ async def ask(gateway: Gateway, question: Question[Any], arguments: Any) -> Kept
         raise UnavailableError("NATS cannot be reached, where the answer has to be read; try again")
     if not (tag := _tag(gateway) if is_of_now else ""):
         return Kept("", await make())
-    return await gateway.cache.get(f"{question.name} {arguments}", tag, make)
+    return await gateway.cache.get(f"{gateway.scope} | {question.name} {arguments}", tag, make)
 
 
-async def ask_within(gateway: Gateway, question: Question[Any], arguments: Any, at_most: int) -> bytes:
+async def ask_within(gateway: Asked, question: Question[Any], arguments: Any, at_most: int) -> bytes:
     """The answer in at most so many bytes: with a lower limit, where the question has one.
 
     Raises:
@@ -60,7 +73,7 @@ def _limit(question: Question[Any], arguments: Any) -> int:
     return arguments.limit if "limit" in known else 0
 
 
-def _tag(gateway: Gateway) -> str:
+def _tag(gateway: Asked) -> str:
     """What an answer about now depends on, besides its arguments; empty: it is not known."""
     mark = str(gateway.current.mark or "")
     return f"{mark}-stale" if mark and gateway.stale_since is not None else mark

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from kgents_gateway.access.token_file import read, words
 from kgents_shared.contract.section import Fault, Section
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -44,6 +45,29 @@ class LimitsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     burst: Positive = 2_000
     """At once: as many as there may be streams, which all come back when a gateway has stopped."""
 
+    streams: Positive = 100
+    """Streams of one token at once. Without a login all clients are one identity, and `stream.max_clients` counts."""
+
+
+class AuthConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may ask over HTTP: `gateway.auth`."""
+
+    tokens_file: str | None = None
+    """The file with the digests of the tokens that are accepted, as `kgents token` writes it. It is read again when it
+    changes. null: no login, which is possible on loopback only."""
+
+    def check(self) -> Iterator[Fault]:
+        if self.tokens_file is None:
+            return
+        advice = f"try: kgents token NAME --file {self.tokens_file}"
+        try:
+            tokens = read(self.tokens_file)
+        except (OSError, ValueError) as error:
+            yield Fault("tokens_file", "a readable file of tokens", f"{self.tokens_file}: {words(error)}", advice)
+        else:
+            if not tokens:
+                yield Fault("tokens_file", "a file with a token", f"{self.tokens_file}: none", advice)
+
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `gateway:` of the configuration."""
@@ -57,6 +81,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_hosts: list[str] = []
     """Names beside those of loopback that requests may be addressed to, such as that of a proxy in front."""
 
+    auth: AuthConfig = AuthConfig()
+    """Who may ask."""
+
     limits: LimitsConfig = LimitsConfig()
     """How much one identity may ask."""
 
@@ -64,10 +91,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How changes are passed on."""
 
     def faults(self) -> Iterator[Fault]:
-        if self.host not in LOOPBACK:
+        if self.host not in LOOPBACK and self.auth.tokens_file is None:
             yield Fault(
                 "host",
-                "a loopback address, since the gateway asks for no login",
+                "a loopback address as long as no login is asked for",
                 f'"{self.host}"',
-                "try: KGENTS__GATEWAY__HOST=127.0.0.1, behind a proxy that authenticates",
+                "try: kgents token NAME --file tokens, and set gateway.auth.tokens_file",
+                beside=("auth",),
             )

@@ -18,6 +18,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import after, stream_info
 from kgents_shared.bus.pull import replay
 from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.event import Event
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import pattern
 from kgents_shared.contract.vocabulary import kinds
@@ -75,6 +76,19 @@ class Current:
         """The entity with this key, if it exists."""
         view = self.fold.view(key)
         return view if view is not None and view.topology is not None else None
+
+    def shown(self, view: EntityView | None) -> EntityView | None:
+        """All of it may be seen here."""
+        return view
+
+    def shown_event(self, event: Event, payload: bytes) -> bytes | None:
+        """All of it may be seen here."""
+        del event
+        return payload
+
+    def shown_removal(self, message: bytes | None) -> bytes | None:
+        """All of it may be seen here."""
+        return message
 
     def clusters(self) -> list[EntityView]:
         """The health of each cluster as a whole, which is no entity of the topology."""

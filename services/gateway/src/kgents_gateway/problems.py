@@ -1,6 +1,6 @@
 """What goes wrong → a problem (RFC 9457): expected, found, try; the same for every way to ask. Pure."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -39,14 +39,35 @@ class ProblemDetails(msgspec.Struct, frozen=True):
 class UnavailableError(Exception):
     """Not now."""
 
+    status: ClassVar[int] = 503
+
     def __init__(self, detail: str, *, retry_after_s: int = RETRY_S) -> None:
         """`retry_after_s`: when to try again."""
         super().__init__(detail)
         self.retry_after_s: Final = retry_after_s
 
 
+class TooManyError(UnavailableError):
+    """Not now, because of what this identity has open already."""
+
+    status = 429
+
+
+class OutOfScopeError(Exception):
+    """Not for this identity."""
+
+
 class TooLargeError(Exception):
     """More than this way to ask takes or answers."""
+
+
+_WORDED: Final[dict[type[Exception], int]] = {
+    BadArgumentError: 400,
+    OutOfScopeError: 403,
+    NotFoundError: 404,  # its text says which names are near
+    TooLargeError: 413,
+}
+"""Errors whose words are for the caller."""
 
 
 def problem(status: int, detail: str) -> ProblemDetails:
@@ -56,15 +77,12 @@ def problem(status: int, detail: str) -> ProblemDetails:
 
 def problem_of(error: Exception) -> ProblemDetails:
     """What a caller is shown of an error. The words of an error that was not foreseen are for the log alone."""
+    for of, status in _WORDED.items():
+        if isinstance(error, of):
+            return problem(status, str(error))
     match error:
-        case BadArgumentError():
-            return problem(400, str(error))
-        case NotFoundError():  # the text says which names are near
-            return problem(404, str(error))
-        case TooLargeError():
-            return problem(413, str(error))
         case UnavailableError():
-            return problem(503, str(error))
+            return problem(error.status, str(error))
         case BusError() | TimeoutError():  # NATS's own words may name what the caller may not see
             return problem(503, "the streams cannot be read now; try again")
         case _:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from kgents_gateway.access.identity import EVERYTHING
+from kgents_gateway.access.seen import Seen
+from kgents_gateway.asking import Asked
 from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
@@ -15,8 +18,10 @@ from kgents_gateway.stream.connections import Connections
 from kgents_gateway.stream.entity_stream import EntityStream
 from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.hub import Hub
+from kgents_gateway.streams import Streams
 from kgents_shared.bus.client import Bus
 from kgents_shared.runtime.clock import Clock, unix_ns
+from kgents_shared.view.selection import Selection
 
 EVENTS_KEPT: Final = 1_000
 """Events that a client may have missed and still gets."""
@@ -30,19 +35,21 @@ class Gateway:
 
     def __init__(self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None]) -> None:
         """`report` takes the state of the service, as in its heartbeat, and the reason."""
-        self.bus = bus
+        self.scope: Final = EVERYTHING
+        self._bus = bus
         self.stale_since: datetime | None = None
         """Since when NATS cannot be reached; None: it can."""
         self._report = report
         self._clock = clock
         self._config = config
         self._current = Current(bus, recent=config.stream.remembered_changes)
+        self.streams: Final = Streams(bus, self._current)
         self._events = Events(bus, kept=EVENTS_KEPT)
         self.cache: Final = Cache()
-        self.connections: Final = Connections(config.stream)
+        self.connections: Final = Connections(config)
         self.hub: Final = Hub(self._current, config.stream)
-        self.entity_stream: Final = EntityStream(self._current, self.hub, self.connections, clock.now)
-        self.event_stream: Final = EventStream(self._events, self._current, self.connections)
+        self.entity_stream: Final = EntityStream(self.seen, self.hub, self.connections)
+        self.event_stream: Final = EventStream(self._events, self.seen, self.connections)
 
     @property
     def current(self) -> Current:
@@ -54,6 +61,10 @@ class Gateway:
         if not self._current.is_complete:
             raise UnavailableError("the streams are being read; try again in a moment", retry_after_s=1)
         return self._current
+
+    def seen(self, scope: Selection) -> Asked:
+        """What a scope holds of it."""
+        return self if scope == EVERYTHING else Seen(self, scope, self.cache)
 
     @property
     def not_ready(self) -> str | None:
@@ -89,7 +100,7 @@ class Gateway:
             if now_s >= beat_at:
                 beat_at = now_s + self._config.stream.heartbeat_s
                 self.connections.say(frames.heartbeat(unix_ns(self.now()) // 1_000_000))
-            if self.bus.is_connected:
+            if self._bus.is_connected:
                 if self.stale_since is not None:
                     self.connections.say(frames.live())
                 self.stale_since = None

@@ -8,13 +8,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kgents_gateway.access.connection import HEAD_BYTES_MAX
+from kgents_gateway.access.identity import Identity, put
 from kgents_gateway.access.limits import Buckets
+from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.config import LOOPBACK, Config
 from kgents_gateway.http import problems
-from kgents_gateway.problems import problem
+from kgents_gateway.problems import ProblemDetails, problem
+from kgents_shared.contract.tokens import READ
 
 ADDRESS_MAX: Final = 8_192
 """Bytes of path and query."""
+_FOR_KNOWN: Final = ("/api/", "/mcp")
+"""Paths that are answered to who is known. The others hold the pages of the web view, and nothing of what they show."""
 _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 """`same-site` is also another port of this machine, and another name under one domain."""
@@ -29,8 +34,10 @@ def hosts_of(config: Config) -> frozenset[str]:
 class Gate:
     """The application behind the checks."""
 
-    def __init__(self, app: ASGIApp, config: Config) -> None:
+    def __init__(self, app: ASGIApp, config: Config, tokens: Tokens | None) -> None:
+        """`tokens`: of those who may ask; None: no login is asked for."""
         self._app = app
+        self._tokens = tokens
         self._hosts = hosts_of(config)
         self._buckets = Buckets(per_s=config.limits.requests_per_s, burst=config.limits.burst)
 
@@ -39,23 +46,47 @@ class Gate:
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_MAX:
-            return problems.response(problem(414, f"expected an address of at most {ADDRESS_MAX} bytes"))
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES_MAX:
-            return problems.response(problem(431, f"expected headers of at most {HEAD_BYTES_MAX} bytes"))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if _host(headers) not in self._hosts:
-            # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
-            detail = "expected a request to a name of this gateway; try: add the name to gateway.allowed_hosts"
-            return problems.response(problem(421, detail))
-        if _is_of_another_site(headers):
-            detail = "expected a request of a program or of this gateway's pages, found one of another site's page"
-            return problems.response(problem(403, detail))
-        peer = scope["client"][0] if scope["client"] else ""
-        if retry_after_s := self._buckets.take(peer, time.monotonic()):
+        if (found := self._misdirected(scope, headers)) is not None:
+            return problems.response(found)
+        identity = self._identity(headers, scope["client"][0] if scope["client"] else "")
+        if retry_after_s := self._buckets.take(identity.name, time.monotonic()):
             detail = f"expected fewer requests, found more than gateway.limits allow; try again in {retry_after_s} s"
             return problems.response(problem(429, detail), retry_after=str(retry_after_s))
+        is_known = self._tokens is None or identity.token is not None
+        if is_known and READ in identity.may:
+            put(scope, identity)
+        elif scope["path"].startswith(_FOR_KNOWN):
+            return _forbidden() if is_known else _unknown()
         return None
+
+    def _misdirected(self, scope: Scope, headers: Mapping[str, str]) -> ProblemDetails | None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_MAX:
+            return problem(414, f"expected an address of at most {ADDRESS_MAX} bytes")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES_MAX:
+            return problem(431, f"expected headers of at most {HEAD_BYTES_MAX} bytes")
+        if _host(headers) not in self._hosts:
+            # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
+            return problem(421, "expected a request to a name of this gateway; try: add it to gateway.allowed_hosts")
+        if _is_of_another_site(headers):
+            return problem(403, "expected a request of a program or of this gateway's page, found one of another site")
+        return None
+
+    def _identity(self, headers: Mapping[str, str], peer: str) -> Identity:
+        """Who asks: by its token, and otherwise by its address."""
+        kind, _, presented = headers.get("authorization", "").partition(" ")
+        if self._tokens is None or kind.lower() != "bearer":
+            return Identity(f"address {peer}")
+        return self._tokens.identity(presented.strip()) or Identity(f"address {peer}")
+
+
+def _unknown() -> Response:
+    detail = "expected `Authorization: Bearer TOKEN` with a token of gateway.auth.tokens_file; try: kgents token NAME"
+    return problems.response(problem(401, detail), www_authenticate='Bearer realm="kgents"')
+
+
+def _forbidden() -> Response:
+    return problems.response(problem(403, f"expected a token that may {READ}, found one that may not"))
 
 
 def _host(headers: Mapping[str, str]) -> str:

@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kgents_gateway.access.gate import Gate, hosts_of
+from kgents_gateway.access.identity import who
+from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
 from kgents_gateway.config import Config
@@ -20,7 +22,7 @@ from kgents_gateway.http import problems, routes
 from kgents_gateway.http.openapi import document
 from kgents_gateway.http.pages import Pages
 from kgents_gateway.mcp import door as mcp
-from kgents_gateway.problems import UnavailableError
+from kgents_gateway.problems import OutOfScopeError, UnavailableError
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
 from kgents_gateway.questions.question import Question
@@ -28,14 +30,21 @@ from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamAr
 from kgents_gateway.world import Gateway
 from kgents_shared.contract.errors import BusError, NotFoundError
 
-HEADERS: Final = {"cache-control": "no-cache", "vary": "accept-encoding"}
+HEADERS: Final = {"cache-control": "private, no-cache", "vary": "accept-encoding, authorization"}
 JSON: Final = "application/json"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(gateway: Gateway, config: Config, *, version: str) -> ASGIApp:
-    """The whole of it; `version` is that of the gateway."""
+def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, version: str) -> ASGIApp:
+    """The whole of it.
+
+    Args:
+        gateway: what answers.
+        config: where it listens, and how much one identity may ask.
+        tokens: of those who may ask; None: it asks for no login.
+        version: of the gateway.
+    """
     described = msgspec.json.encode(document(version))
     pages = Pages()
     found: list[BaseRoute] = [
@@ -47,12 +56,12 @@ def application(gateway: Gateway, config: Config, *, version: str) -> ASGIApp:
         Route(routes.ASSETS, pages.asset),
         Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts_of(config)), methods=["POST"]),
     ]
-    foreseen = (BadArgumentError, NotFoundError, UnavailableError, BusError, TimeoutError)
+    foreseen = (BadArgumentError, NotFoundError, OutOfScopeError, UnavailableError, BusError, TimeoutError)
     handlers: Mapping[Any, Any] = {
         **dict.fromkeys((*foreseen, Exception), problems.of_error),
         HTTPException: problems.of_http,
     }
-    return Gate(Starlette(routes=found, exception_handlers=handlers), config)
+    return Gate(Starlette(routes=found, exception_handlers=handlers), config, tokens)
 
 
 class _StreamRoute(Route):
@@ -76,7 +85,7 @@ def _entities(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EntityStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.entity_stream.serve(arguments.selection(), known, receive, send)
+        await gateway.entity_stream.serve(who(scope), arguments.selection(), known, receive, send)
 
     return serve
 
@@ -86,14 +95,15 @@ def _events(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EventStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.event_stream.serve(arguments, known, receive, send)
+        await gateway.event_stream.serve(who(scope), arguments, known, receive, send)
 
     return serve
 
 
 def _answering(gateway: Gateway, question: Question[Any]) -> Handler:
     async def answer(request: Request) -> Response:
-        return await _response(request, await ask(gateway, question, _arguments(request, question.arguments)))
+        seen = gateway.seen(who(request.scope).scope)
+        return await _response(request, await ask(seen, question, _arguments(request, question.arguments)))
 
     return answer
 

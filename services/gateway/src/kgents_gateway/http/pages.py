@@ -20,27 +20,7 @@ WHY_MISSING: Final = BUILT.with_suffix(".txt")
 """A sentence of the build that runs, or that failed."""
 INDEX: Final = "index.html"
 
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data:",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-"""What a page may do: run and load what this gateway serves, and nothing else."""
-HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "vary": "accept-encoding",
-    "x-content-type-options": "nosniff",
-}
+HEADERS: Final = {"vary": "accept-encoding"}
 _REFRESH_S: Final = 3
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 """Not left to the machine's own table, which may call scripts plain text."""

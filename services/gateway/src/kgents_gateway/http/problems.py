@@ -21,7 +21,7 @@ def response(found: ProblemDetails, **headers: str) -> Response:
 async def of_error(_: Request, error: Exception) -> Response:
     """What a question raises. A fault of the gateway is raised again behind this, and logged by the server."""
     found = problem_of(error)
-    if found.status != 503:
+    if found.status not in (429, 503):
         return response(found)
     return response(found, retry_after=str(error.retry_after_s if isinstance(error, UnavailableError) else RETRY_S))
 

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kgents_gateway.access.identity import who
 from kgents_gateway.http import problems
 from kgents_gateway.mcp.messages import (
     VERSION_HEADER,
@@ -44,7 +45,7 @@ def endpoint(gateway: Gateway, *, version: str, hosts: Collection[str]) -> Calla
             if message.id is UNSET:  # a notification: all that a client may say changes nothing here
                 check_version(request.headers.get(VERSION_HEADER))
                 return Response(status_code=202)
-            result = await result_of(gateway, version, message, request.headers)
+            result = await result_of(gateway.seen(who(request.scope).scope), version, message, request.headers)
         except ProtocolError as error:
             return _response(error.status, message, error=_error(error))
         return _response(200, message, result=result)

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from kgents_gateway.asking import Asked
 from kgents_gateway.mcp.tools import TOOLS, call, listed
-from kgents_gateway.world import Gateway
 
 WITH_HANDSHAKE: Final = ("2025-03-26", "2025-06-18", "2025-11-25")
 WITHOUT_HANDSHAKE: Final = ("2026-07-28",)
@@ -84,7 +84,7 @@ def decoded(body: bytes) -> Message:
         raise ProtocolError(PARSE_ERROR, "expected JSON") from None
 
 
-async def result_of(gateway: Gateway, version: str, message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
+async def result_of(gateway: Asked, version: str, message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
     """The result of a request.
 
     Raises:
@@ -135,7 +135,7 @@ def _plain(value: str) -> str | None:
         return None
 
 
-async def _with_handshake(gateway: Gateway, version: str, message: Message) -> dict[str, Any]:
+async def _with_handshake(gateway: Asked, version: str, message: Message) -> dict[str, Any]:
     match message.method:
         case "initialize":
             wanted = message.params.get("protocolVersion")
@@ -151,7 +151,7 @@ async def _with_handshake(gateway: Gateway, version: str, message: Message) -> d
             return await _tools(gateway, message)
 
 
-async def _without_handshake(gateway: Gateway, version: str, message: Message) -> dict[str, Any]:
+async def _without_handshake(gateway: Asked, version: str, message: Message) -> dict[str, Any]:
     kept = {"ttlMs": TOOLS_TTL_MS, "cacheScope": "public"}
     about = {"resultType": "complete", "_meta": {f"{_META}serverInfo": _server(version)}}
     match message.method:
@@ -164,7 +164,7 @@ async def _without_handshake(gateway: Gateway, version: str, message: Message) -
             return await _tools(gateway, message) | about
 
 
-async def _tools(gateway: Gateway, message: Message) -> dict[str, Any]:
+async def _tools(gateway: Asked, message: Message) -> dict[str, Any]:
     match message.method:
         case "tools/list":
             return {"tools": listed()}

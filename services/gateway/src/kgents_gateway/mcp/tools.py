@@ -6,12 +6,11 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from kgents_gateway.asking import ask_within
+from kgents_gateway.asking import Asked, ask_within
 from kgents_gateway.problems import problem_of
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import converted
 from kgents_gateway.questions.schema import arguments_schema
-from kgents_gateway.world import Gateway
 
 ANSWER_BYTES_MAX: Final = 65_536
 """About 20,000 tokens: a larger answer would be most of what a model can read. It gets the first part, and the rest in
@@ -39,7 +38,7 @@ def listed() -> list[dict[str, Any]]:
     ]
 
 
-async def call(gateway: Gateway, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+async def call(gateway: Asked, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a call. What is wrong with it is a result as well, so that a model can correct itself."""
     question = TOOLS[name]
     try:

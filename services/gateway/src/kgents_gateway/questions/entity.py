@@ -17,7 +17,6 @@ from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import COMPARED_MAX
-from kgents_shared.view.past import history as versions
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
@@ -86,7 +85,7 @@ async def impact(world: World, arguments: OneEntity) -> answers.Impact:
 
 async def history(world: World, arguments: OneEntity) -> list[Moment]:
     """Every version of an entity that is still kept, oldest first."""
-    kept = await versions(world.bus, EntityView(arguments.entity_id, answers.NO_ROWS).ref)
+    kept = await world.streams.versions(EntityView(arguments.entity_id, answers.NO_ROWS).ref)
     if not kept:
         raise await _unknown(world, arguments.entity_id)
     found: list[Moment] = []

@@ -16,7 +16,6 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import key_of_ref
 from kgents_shared.view.figures import figures
-from kgents_shared.view.pulses import last_pulses, pulses_since
 from kgents_shared.view.selection import Selection
 
 SAMPLES_MAX: Final = 5_000
@@ -77,7 +76,7 @@ async def metrics(world: World, arguments: MetricArguments) -> Metrics:
     """The figures of one entity since a time."""
     ref, now = (await one(world, arguments.entity_id)).ref, world.now()
     since = past(arguments.since, "since", now) or now - timedelta(minutes=10)
-    pulses = await pulses_since(world.bus, ref, since, count=SAMPLES_MAX)
+    pulses = await world.streams.pulses_since(ref, since, SAMPLES_MAX)
     found: dict[str, dict[str, Series]] = {}
     for pulse in pulses:
         for name, value in figures(pulse).items():
@@ -103,7 +102,7 @@ async def databases(world: World, arguments: Filters) -> Databases:
 
 async def _last(world: World, arguments: Filters) -> list[Pulse]:
     selection = arguments.selection()
-    found = await last_pulses(world.bus, selection)
+    found = await world.streams.last_pulses(selection)
     by_pulse = msgspec.structs.replace(selection, sources=())
     return [found[ref] for ref in sorted(found) if not by_pulse.signals or _takes(world, by_pulse, ref)]
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from contextlib import aclosing
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -10,22 +9,17 @@ import msgspec
 from msgspec import Meta
 
 from kgents_gateway import answers
-from kgents_gateway.current import Current
 from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.state import selected
-from kgents_gateway.questions.world import World
-from kgents_shared.bus.jetstream import stream_info
+from kgents_gateway.questions.world import Now, World
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import EVENT
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import SEVERITIES, Event
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.difference import differences
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.feed import newest_first
-from kgents_shared.view.past import state_at
 from kgents_shared.view.selection import Selection
 
 EVENTS_MAX: Final = 5_000
@@ -81,14 +75,13 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
     until = past(arguments.until, "until", now)
     if since is None:
         raise BadArgumentError("expected since as a time, found nothing")
-    before = await state_at(world.bus, selection, since)
-    forgotten = [subject for subjects in before.forgotten.values() for subject in subjects]
+    before = await world.streams.as_of(selection, since)
     if until is None:
         after: list[EntityView] = [each async for each in selected(world, selection)]
     else:
-        after = list((await state_at(world.bus, selection, until)).fold.entities())
-    found = differences(before.fold.entities(), after)
-    return Changes(since, until or now, answers.changed(found), forgotten)
+        after = (await world.streams.as_of(selection, until)).entities
+    found = differences(before.entities, after)
+    return Changes(since, until or now, answers.changed(found), before.forgotten)
 
 
 async def events(world: World, arguments: EventArguments) -> Events:
@@ -97,13 +90,13 @@ async def events(world: World, arguments: EventArguments) -> Events:
         raise BadArgumentError(f"expected severities out of {', '.join(SEVERITIES)}, found {min(unknown)[:32]!r}")
     selection, now = arguments.selection(), world.now()
     since = past(arguments.since, "since", now) or now - timedelta(hours=1)
-    created = (await stream_info(await world.bus.session(), NAME_BY_SIGNAL["event"])).created
+    created = await world.streams.events_created()
     epoch = hashlib.blake2b(created.encode(), digest_size=4).hexdigest()
     before = _before(arguments.after_id, epoch)
     found: list[Event] = []
     read, last, time_slice = 0, 0, TimeSlice()
     filters = selection.filters("event")
-    async with aclosing(newest_first(world.bus, "event", filters, since=since, before=before)) as stretches:
+    async with world.streams.newest_events(filters, since, before) as stretches:
         async for stretch in stretches:
             for each in stretch.deliveries:
                 event = decoded(each.subject, each.payload)
@@ -132,7 +125,7 @@ def _before(after_id: str, epoch: str) -> int | None:
     return int(found[2])
 
 
-def _is_asked_for(current: Current, selection: Selection, arguments: EventArguments, event: Event) -> bool:
+def _is_asked_for(current: Now, selection: Selection, arguments: EventArguments, event: Event) -> bool:
     is_severe = not arguments.severities or event.severity in arguments.severities
     return is_severe and is_about(current, selection, event)
 
@@ -145,7 +138,7 @@ def decoded(subject: str, payload: bytes) -> Event | None:
         return None
 
 
-def is_about(current: Current, selection: Selection, event: Event) -> bool:
+def is_about(current: Now, selection: Selection, event: Event) -> bool:
     """Whether an event is about an entity of the selection; labels and levels are those of now."""
     by_entity = msgspec.structs.replace(selection, sources=())  # an event names its own source
     if selection.sources and event.source not in selection.sources:

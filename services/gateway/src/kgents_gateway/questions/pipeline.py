@@ -7,13 +7,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kgents_gateway.current import Current
 from kgents_gateway.questions.arguments import Arguments, Filters, Words
 from kgents_gateway.questions.question import Question
-from kgents_gateway.questions.world import World
-from kgents_shared.bus.jetstream import stream_info
+from kgents_gateway.questions.world import Now, World
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.meta import DeadLetter
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import is_hashed, parse, unescape
 from kgents_shared.contract.wire import Time
 from kgents_shared.runtime.holders import Holding
@@ -69,23 +67,20 @@ class Pipeline(msgspec.Struct, frozen=True):
 
 async def pipeline(world: World, arguments: PipelineArguments) -> Pipeline:
     """How the pipeline is, by the server's clock."""
-    selection, current = Filters(clusters=arguments.clusters).selection(), world.current
-    now_ns = (await stream_info(await world.bus.session(), NAME_BY_SIGNAL["meta"])).now_ns  # and it answers
+    selection, now = Filters(clusters=arguments.clusters).selection(), await world.streams.meta()
     whole = msgspec.structs.replace(
-        Reports.read(current.meta, now_ns),
-        unattested=current.fold.attestation.unread,
-        clusters=_clusters(current),
+        Reports.read(now.messages, now.time_ns), unattested=now.unattested, clusters=_clusters(world.current)
     )
     reports = whole.within(selection.takes_cluster) if selection.clusters else whole
     instances = sorted(reports.instances(), key=lambda each: _BADNESS[each.is_ok])
     found = [each for each in reports.verdicts() if each.is_ok is not True]
     findings = sorted(found, key=lambda each: _BADNESS[each.is_ok])
-    letters = _letters(current, reports)
+    letters = _letters(now.messages, reports)
     limit = arguments.limit
     return Pipeline(
         _LEVELS[findings[0].is_ok if findings else True],
         _text(instances, findings),
-        datetime.fromtimestamp(now_ns / 1e9, UTC),
+        datetime.fromtimestamp(now.time_ns / 1e9, UTC),
         sum(each.is_alive for each in instances),
         findings[:limit],
         instances[:limit],
@@ -95,16 +90,16 @@ async def pipeline(world: World, arguments: PipelineArguments) -> Pipeline:
     )
 
 
-def _clusters(current: Current) -> list[str]:
+def _clusters(current: Now) -> list[str]:
     """Those that have entities now."""
     tokens = {key.partition(".")[0] for key in current.fold.known_keys()}
     return sorted(unescape(each) for each in tokens if not is_hashed(each))
 
 
-def _letters(current: Current, reports: Reports) -> list[Letter]:
+def _letters(messages: Iterable[Delivery], reports: Reports) -> list[Letter]:
     """The dead letters, the newest first."""
     found: list[Letter] = []
-    for each in current.meta:
+    for each in messages:
         message = reports.meta.get(each.subject)
         if isinstance(message, DeadLetter):
             parsed, at = parse(each.subject), datetime.fromtimestamp(each.time_ns / 1e9, UTC)

@@ -19,7 +19,6 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.alert import STATES
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import Search
-from kgents_shared.view.past import state_at
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
@@ -66,10 +65,9 @@ async def topology(world: World, arguments: TopologyArguments) -> Joined:
     selection = arguments.selection()
     now = world.now()
     if (time := past(arguments.at, "at", now)) is not None:
-        found = await state_at(world.bus, selection, time)
-        views = [each for each in found.fold.entities() if each.key > arguments.after_id]
-        forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
-        return await _page(views, arguments.limit, "", time.isoformat(), "", forgotten)
+        found = await world.streams.as_of(selection, time)
+        views = [each for each in found.entities if each.key > arguments.after_id]
+        return await _page(views, arguments.limit, "", time.isoformat(), "", found.forgotten)
     mark = world.current.mark
     views = [each async for each in selected(world, selection) if each.key > arguments.after_id]
     return await _page(views, arguments.limit, str(mark or ""), now.isoformat(), _since(world))

@@ -1,24 +1,146 @@
-"""What a question may read."""
+"""What a question may read: everything, or what one scope holds. It reaches nothing else."""
 
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from kgents_gateway.current import Current
-from kgents_shared.bus.client import Bus
+import msgspec
+
+from kgents_gateway.mark import Mark
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.attestation import Scopes
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.feed import Stretch
+from kgents_shared.view.past import Version
+from kgents_shared.view.selection import Selection
+
+T = TypeVar("T")
+
+
+class AsOf(msgspec.Struct, frozen=True):
+    """Entities as they were at a time."""
+
+    entities: list[EntityView]
+    forgotten: list[str]
+    """Subjects of which the state at that time is no longer kept."""
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What the services say of themselves."""
+
+    messages: Collection[Delivery]
+    """The last message of each subject."""
+    time_ns: int
+    """Of the server, in Unix nanoseconds."""
+    unattested: Scopes
+    """What of each source is stale."""
+
+
+class Known(Protocol):
+    """All entities that may be seen."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def known_keys(self) -> list[str]:
+        """Their keys, as they are at this moment."""
+
+    def view(self, key: str) -> EntityView | None:
+        """What is known of the entity with this key."""
+
+    def get(self, ref: Ref) -> EntityView | None:
+        """What is known of one entity."""
+
+    def entities(self) -> Iterator[EntityView]:
+        """Each of them that exists."""
+
+
+class Now(Protocol):
+    """Every entity now."""
+
+    @property
+    def fold(self) -> Known:
+        """The entities."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that the streams hold has been read."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the streams are read; None while a snapshot is read."""
+
+    async def until(self, claim: Callable[[], T | None]) -> T:
+        """Wait until a claim about this is true, or something; returns it."""
+
+    def view(self, key: str) -> EntityView | None:
+        """The entity with this key, if it exists."""
+
+    def shown(self, view: EntityView | None) -> EntityView | None:
+        """A view of an entity as it may be seen; None: it may not."""
+
+    def shown_event(self, event: Event, payload: bytes) -> bytes | None:
+        """An event as it may be seen; None: it may not."""
+
+    def shown_removal(self, message: bytes | None) -> bytes | None:
+        """The message of a removal as it may be seen; None: it may not."""
+
+    def clusters(self) -> list[EntityView]:
+        """The health of each cluster as a whole, which is no entity of the topology."""
+
+    def since(self, mark: Mark) -> set[str] | None:
+        """The keys of the entities that changed after a mark; None if that is not known."""
+
+
+class Streams(Protocol):
+    """What is read from the streams when it is asked for; each raises BusError."""
+
+    async def as_of(self, selection: Selection, time: datetime) -> AsOf:
+        """The selected entities as they were."""
+
+    async def versions(self, ref: Ref) -> list[Version]:
+        """Every version of an entity that is kept, oldest first."""
+
+    async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
+        """The newest pulse of each selected entity; labels and levels are not considered."""
+
+    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
+        """The pulses of one entity, oldest first; at most `count`."""
+
+    async def events_created(self) -> str:
+        """When the stream of events was created."""
+
+    def newest_events(
+        self, filters: Sequence[str], since: datetime, before: int | None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Stretch]]:
+        """The events of some filters, the newest first. Those that may not be seen have no payload."""
+
+    async def meta(self) -> Meta:
+        """What the services say of themselves.
+
+        Raises:
+            OutOfScopeError: only who may read everything may read this.
+        """
 
 
 class World(Protocol):
     """A running gateway."""
 
-    bus: Bus
-
     @property
-    def current(self) -> Current:
+    def current(self) -> Now:
         """Every entity now.
 
         Raises:
             UnavailableError: they are not all read yet.
         """
+
+    @property
+    def streams(self) -> Streams:
+        """What is not held."""
 
     @property
     def stale_since(self) -> datetime | None:

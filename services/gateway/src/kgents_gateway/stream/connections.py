@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from kgents_gateway.config import StreamConfig
-from kgents_gateway.problems import UnavailableError
+from kgents_gateway.access.identity import Identity
+from kgents_gateway.config import Config
+from kgents_gateway.problems import TooManyError, UnavailableError
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import Client, Send
 
@@ -26,31 +27,37 @@ HEADERS: Final = [
 class Connections:
     """Every client of a stream."""
 
-    def __init__(self, config: StreamConfig) -> None:
+    def __init__(self, config: Config) -> None:
         self.stalled = 0
         """Clients that were disconnected because they accepted nothing."""
-        self._config = config
+        self._config = config.stream
+        self._per_identity = config.limits.streams
         self._open: dict[Client, asyncio.Task[Any]] = {}
+        self._of: dict[Client, Identity] = {}
         self._is_ending = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     @asynccontextmanager
-    async def opened(self, receive: Receive, send: Send) -> AsyncIterator[Client]:
+    async def opened(self, identity: Identity, receive: Receive, send: Send) -> AsyncIterator[Client]:
         """A response that has begun; it ends with the block, which is cancelled when the client leaves or stalls.
 
         Raises:
             UnavailableError: there are as many as there may be, or the gateway stops.
+            TooManyError: this identity has as many as it may have.
         """
         if self._is_ending:
             raise UnavailableError("the gateway stops", retry_after_s=1)
         if len(self._open) >= self._config.max_clients:
             raise UnavailableError(f"{len(self._open)} streams are open, the limit", retry_after_s=BUSY_RETRY_S)
+        own = sum(each.name == identity.name for each in self._of.values()) if identity.token is not None else 0
+        if own >= self._per_identity:
+            raise TooManyError(f"{own} streams of this token are open, the limit", retry_after_s=BUSY_RETRY_S)
         client = Client(queue_bytes=self._config.queue_bytes)
-        own = asyncio.current_task()
-        assert own is not None  # noqa: S101 - every coroutine of a request runs in a task
-        self._open[client] = own
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - every coroutine of a request runs in a task
+        self._open[client], self._of[client] = task, identity
         leaving = asyncio.create_task(self._left(receive, client))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
@@ -59,9 +66,9 @@ class Connections:
         except asyncio.CancelledError:
             if not client.has_left:
                 raise
-            own.uncancel()
+            task.uncancel()
         finally:
-            del self._open[client]
+            del self._open[client], self._of[client]
             leaving.cancel()
             with suppress(asyncio.CancelledError):
                 await leaving
@@ -84,6 +91,13 @@ class Connections:
                 client.has_left = True
                 task.cancel()
                 self.stalled += 1
+
+    def end_withdrawn(self, is_accepted: Callable[[Identity], bool]) -> None:
+        """End the streams of those that are not accepted any more, as they are: each may be far behind."""
+        for client, identity in self._of.items():
+            if not is_accepted(identity) and not client.has_left:
+                client.has_left = True
+                self._open[client].cancel()
 
     def end(self) -> None:
         """End all streams, each with the advice when to connect again."""

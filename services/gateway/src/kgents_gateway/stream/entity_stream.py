@@ -5,9 +5,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from kgents_gateway.current import Current
+from kgents_gateway.access.identity import Identity
+from kgents_gateway.asking import Asked
 from kgents_gateway.mark import Mark
-from kgents_gateway.problems import UnavailableError
+from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import CATCH_UP, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive
@@ -22,16 +23,17 @@ AHEAD_S: Final = 2.0
 class EntityStream:
     """Serves the stream of entities."""
 
-    def __init__(self, current: Current, hub: Hub, connections: Connections, now: Callable[[], datetime]) -> None:
-        self._current = current
+    def __init__(self, seen: Callable[[Selection], Asked], hub: Hub, connections: Connections) -> None:
+        """`seen`: what a scope holds of the gateway."""
+        self._seen = seen
         self._hub = hub
         self._connections = connections
-        self._now = now
 
-    async def serve(self, selection: Selection, known: str, receive: Receive, send: Send) -> None:
+    async def serve(self, identity: Identity, selection: Selection, known: str, receive: Receive, send: Send) -> None:
         """Answer one request, until the client leaves.
 
         Args:
+            identity: who asks.
             selection: which entities.
             known: the `id` of the last event that the client got; empty: it knows nothing.
             receive: of ASGI.
@@ -40,16 +42,25 @@ class EntityStream:
         Raises:
             UnavailableError: not now.
         """
-        if not self._current.is_complete:
-            raise UnavailableError("the streams are being read; try again in a moment", retry_after_s=1)
-        async with self._connections.opened(receive, send) as client:
-            with self._hub.group(selection) as group:
-                last = await self._begin(group, client, known, send)
+        seen = self._seen(identity.scope)
+        current = seen.current
+        reading = _Reading(current, seen.now)
+        async with self._connections.opened(identity, receive, send) as client:
+            with self._hub.group(seen.scope, current, selection) as group:
+                last = await reading.begin(group, client, known, send)
                 with self._hub.joined(group, client):
                     client.begin(last)
                     await client.run(send, group.state_of)
 
-    async def _begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
+
+class _Reading:
+    """What one client lacks."""
+
+    def __init__(self, current: Now, now: Callable[[], datetime]) -> None:
+        self._current = current
+        self._now = now
+
+    async def begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
         """Send what the client lacks; returns the last of it, up to now."""
         mark = await self._mark_of(known)
         mode = "snapshot" if mark is None else "resume"

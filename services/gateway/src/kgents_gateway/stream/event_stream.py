@@ -1,12 +1,15 @@
 """`GET …/events/stream`: the events that a client missed, or the last ones → every new one, over one HTTP response."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from kgents_gateway.current import Current
+from kgents_gateway.access.identity import Identity
+from kgents_gateway.asking import Asked
 from kgents_gateway.events import EventId, Events, Logged
 from kgents_gateway.questions.past import is_about
+from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.arguments import EventStreamArguments
 from kgents_gateway.stream.client import Client, Send
@@ -18,22 +21,25 @@ from kgents_shared.view.selection import Selection
 class EventStream:
     """Serves the stream of events."""
 
-    def __init__(self, events: Events, current: Current, connections: Connections) -> None:
+    def __init__(self, events: Events, seen: Callable[[Selection], Asked], connections: Connections) -> None:
+        """`seen`: what a scope holds of the gateway."""
         self._events = events
-        self._current = current
+        self._seen = seen
         self._connections = connections
         self._readers: dict[Client, _Reader] = {}
         events.listeners.append(self._take)
 
-    async def serve(self, arguments: EventStreamArguments, known: str, receive: Receive, send: Send) -> None:
+    async def serve(
+        self, identity: Identity, arguments: EventStreamArguments, known: str, receive: Receive, send: Send
+    ) -> None:
         """Answer one request, until the client leaves.
 
         Raises:
             BadArgumentError: an argument is not valid.
             UnavailableError: not now.
         """
-        reader = _Reader(arguments, self._current)
-        async with self._connections.opened(receive, send) as client:
+        reader = _Reader(arguments, self._seen(identity.scope).current)
+        async with self._connections.opened(identity, receive, send) as client:
             first, events = await self._begin(arguments, known)
             client.begin(first)
             reader.give(client, events)
@@ -72,7 +78,7 @@ class EventStream:
 class _Reader:
     """What one client wants, and how much it missed because it was slow."""
 
-    def __init__(self, arguments: EventStreamArguments, current: Current) -> None:
+    def __init__(self, arguments: EventStreamArguments, current: Now) -> None:
         self._selection: Final[Selection] = arguments.selection()
         self._severities = frozenset(arguments.severities)
         self._current = current
@@ -81,9 +87,9 @@ class _Reader:
     def give(self, client: Client, events: list[Logged]) -> None:
         """Hand over those events that are wanted."""
         for each in events:
-            if not self._is_wanted(each):
+            if not self._is_wanted(each) or (payload := self._current.shown_event(each.event, each.payload)) is None:
                 continue
-            frame = frames.frame("event", each.payload, str(each.id))
+            frame = frames.frame("event", payload, str(each.id))
             head = frames.lagged(self._skipped) if self._skipped else b""
             if client.offer(head + frame):
                 self._skipped = 0

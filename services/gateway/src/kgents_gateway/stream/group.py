@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Final
 
 from kgents_gateway import answers
-from kgents_gateway.current import Current
 from kgents_gateway.mark import Mark
+from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import Client
 from kgents_shared.bus.time_slice import TimeSlice
@@ -26,7 +26,7 @@ EVERYTHING: Final = select()
 class Group:
     """One selection, its clients, and the frames that they get next."""
 
-    def __init__(self, current: Current, selection: Selection) -> None:
+    def __init__(self, current: Now, selection: Selection) -> None:
         self.selection: Final = selection
         self.clients: Final[set[Client]] = set()
         """Those that get every change; others still read their snapshot."""
@@ -40,11 +40,11 @@ class Group:
 
     def take(self, change: EntityChange) -> None:
         """Render one change, if it is one for these clients."""
-        before, after = self._selected(change.before), self._selected(change.after)
+        before, after = (self._selected(self._current.shown(each)) for each in (change.before, change.after))
         if after is not None:
             self._add(after.key, frames.upsert(answers.record_of(after)))
         elif before is not None:
-            message = change.removal if change.signal == "topology" else None
+            message = self._current.shown_removal(change.removal) if change.signal == "topology" else None
             self._add(before.key, frames.remove(answers.removal_of(before, message)))
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from kgents_gateway.config import StreamConfig
 from kgents_gateway.current import Current
+from kgents_gateway.questions.world import Now
 from kgents_gateway.stream.client import Client
 from kgents_gateway.stream.group import Group
 from kgents_shared.view.fold import EntityChange
@@ -21,8 +22,7 @@ class Hub:
 
     def __init__(self, current: Current, config: StreamConfig) -> None:
         self._config = config
-        self._current = current
-        self._groups: dict[Selection, Group] = {}
+        self._groups: dict[tuple[Selection, Selection], Group] = {}
         self._flushed_at = 0.0
         self._is_flush_due = False
         current.listeners.append(self.take)
@@ -33,18 +33,19 @@ class Hub:
         return sum(group.members for group in self._groups.values())
 
     @contextmanager
-    def group(self, selection: Selection) -> Iterator[Group]:
-        """The group of this selection, for one client, until it leaves."""
-        group = self._groups.get(selection)
+    def group(self, scope: Selection, current: Now, selection: Selection) -> Iterator[Group]:
+        """The group of a selection among what a scope holds now, for one client, until it leaves."""
+        key = (scope, selection)
+        group = self._groups.get(key)
         if group is None:
-            group = self._groups[selection] = Group(self._current, selection)
+            group = self._groups[key] = Group(current, selection)
         group.members += 1
         try:
             yield group
         finally:
             group.members -= 1
             if not group.members:
-                del self._groups[selection]
+                del self._groups[key]
 
     @contextmanager
     def joined(self, group: Group, client: Client) -> Iterator[None]:

@@ -1,0 +1,110 @@
+"""An entity, and what it says of entities outside a scope → the same without their names. Pure.
+
+Its connections with them are left out; where a sentence or an attribute names them, `(hidden)` stands instead.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from kgents_shared.contract import codec
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary.kinds import KINDS
+from kgents_shared.view.entity import EntityView, Rows
+
+HIDDEN: Final = "(hidden)"
+_WORDS: Final = frozenset(
+    {"text", "message", "value", "threshold", "attributes", "annotations", "addresses", "aliases"}
+)
+"""Fields that hold sentences and facts. All others are names of the vocabulary, or of the entity itself."""
+
+Takes = Callable[[Ref], bool]
+Replace = Callable[[str], str]
+
+
+def scrubbed(view: EntityView, takes: Takes) -> EntityView:
+    """An entity as it is shown to who may read what `takes` takes."""
+    topology = view.topology
+    hidden = hidden_peers([topology], takes)
+    if topology is None:
+        return view
+    rows = view.rows
+    if (replace := _replacing(view.ref, topology, hidden, takes)) is None:
+        return EntityView(view.key, Rows(_encoded(topology, takes), rows.health, rows.alerts))
+    alerts = {check: in_words(payload, replace) for check, payload in (rows.alerts or {}).items()}
+    health = in_words(rows.health, replace) if rows.health is not None else None
+    return EntityView(view.key, Rows(in_words(_encoded(topology, takes), replace), health, alerts or None))
+
+
+def scrubbed_event(event: Event, view: EntityView | None, takes: Takes) -> Event:
+    """An event about an entity. One that is gone, and so has no connections by which names are known, says less."""
+    if view is None or view.topology is None:
+        return msgspec.structs.replace(event, text=f"{event.ref}: {event.reason}", message="")
+    replace = _replacing(event.ref, view.topology, hidden_peers([view.topology], takes), takes)
+    if replace is None:
+        return event
+    return msgspec.structs.replace(event, text=replace(event.text), message=replace(event.message))
+
+
+def scrubbed_versions(ref: Ref, views: Iterable[EntityView], takes: Takes) -> list[EntityView]:
+    """Versions of one entity, each of one message. A name that one of them shows to be hidden is hidden in all."""
+    versions = list(views)
+    known = [each.topology for each in versions]
+    newest = next((each for each in reversed(known) if each is not None), None)
+    replace = _replacing(ref, newest, hidden_peers(known, takes), takes)
+    found = []
+    for view in versions:
+        rows = scrubbed(view, takes).rows
+        if replace is not None:
+            topology = in_words(rows.topology, replace) if rows.topology is not None else None
+            health = in_words(rows.health, replace) if rows.health is not None else None
+            alerts = {check: in_words(payload, replace) for check, payload in (rows.alerts or {}).items()}
+            rows = Rows(topology, health, alerts or None)
+        found.append(EntityView(view.key, rows))
+    return found
+
+
+def hidden_peers(versions: Iterable[TopologyEntity | None], takes: Takes) -> set[Ref]:
+    """What an entity is connected with and who reads it may not see."""
+    connections = (connection for each in versions if each is not None for connection in each.connections)
+    return {each.peer for each in connections if not takes(each.peer)}
+
+
+def in_words(payload: bytes, replace: Replace) -> bytes:
+    """A message with its sentences and facts replaced."""
+    return msgspec.json.encode(_walked(msgspec.json.decode(payload), replace, is_words=False))
+
+
+def _encoded(topology: TopologyEntity, takes: Takes) -> bytes:
+    """Without the connections outside, and without what changed, in which names stand that are no longer connected."""
+    shown = [each for each in topology.connections if takes(each.peer)]
+    text = f"{topology.ref} is {topology.status}{f' ({topology.reason})' if topology.reason else ''}"
+    return codec.encode(msgspec.structs.replace(topology, text=text, connections=shown, changed=[], changed_count=0))
+
+
+def _replacing(ref: Ref, topology: TopologyEntity | None, hidden: set[Ref], takes: Takes) -> Replace | None:
+    """What leaves out the names that are hidden, and not known from the entity itself; None: there are none."""
+    shown = [ref, *(each.peer for each in (topology.connections if topology is not None else ()) if takes(each.peer))]
+    known = {word for each in shown for word in (each.cluster, each.namespace, each.name)} | KINDS.keys() | {""}
+    names = {word for each in hidden for word in (each.cluster, each.namespace, each.name)} - known
+    if not names:
+        return None
+    listed = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w-])(?:{listed})(?![\w-])")
+    return lambda text: pattern.sub(HIDDEN, text)
+
+
+def _walked(value: Any, replace: Replace, *, is_words: bool) -> Any:
+    match value:
+        case str():
+            return replace(value) if is_words else value
+        case dict():
+            return {key: _walked(each, replace, is_words=is_words or key in _WORDS) for key, each in value.items()}
+        case list():
+            return [_walked(each, replace, is_words=is_words) for each in value]
+        case _:
+            return value

@@ -1,0 +1,254 @@
+"""A gateway as one scope sees it: the one place where what an identity may read is decided, for every way to ask.
+
+Questions and streams reach entities, events and figures through `World` alone. This is a World without what is outside.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, TypeVar
+
+import msgspec
+
+from kgents_gateway.access.scrub import scrubbed, scrubbed_event, scrubbed_versions
+from kgents_gateway.cache import Cache
+from kgents_gateway.mark import Mark
+from kgents_gateway.problems import OutOfScopeError
+from kgents_gateway.questions.world import AsOf, Known, Meta, Now, Streams, World
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.codec import EVENT
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.subjects import unescape
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.view.entity import EntityView, key_of
+from kgents_shared.view.feed import Stretch
+from kgents_shared.view.past import Version
+from kgents_shared.view.selection import Selection
+
+T = TypeVar("T")
+
+_OF_ALL_NAMESPACES: Final = frozenset({kinds.CLUSTER, kinds.SOURCE})
+"""Kinds of which one entity sums up others, of every namespace."""
+_TOKENS: Final = 4
+
+
+def takes(scope: Selection, ref: Ref) -> bool:
+    """Whether a scope holds an entity: by cluster and namespace, and the namespaces themselves."""
+    if ref.kind in _OF_ALL_NAMESPACES and scope.namespaces:
+        return False
+    if ref.kind == kinds.NAMESPACE and not ref.namespace:
+        ref = msgspec.structs.replace(ref, namespace=ref.name)
+    return scope.takes_ref(ref)
+
+
+def takes_key(scope: Selection, key: str) -> bool:
+    """The same of the key of an entity."""
+    tokens = key.split(".")
+    if len(tokens) != _TOKENS:  # it is not the key of any entity
+        return False
+    cluster, kind, namespace, name = tokens
+    return _takes_tokens(scope, cluster, kind, namespace, name if kind == kinds.NAMESPACE else "")
+
+
+@lru_cache(maxsize=65_536)
+def _takes_tokens(scope: Selection, cluster: str, kind: str, namespace: str, name: str) -> bool:
+    try:
+        return takes(scope, Ref(unescape(cluster), kind, unescape(name) if name else "-", unescape(namespace)))
+    except MalformedMessageError:  # a name of which the subject holds only a hash: whether it fits is not known
+        return False
+
+
+class Seen:
+    """What one scope holds."""
+
+    def __init__(self, world: World, scope: Selection, cache: Cache) -> None:
+        self.scope: Final = scope
+        self.cache: Final = cache
+        self._world = world
+
+    @property
+    def current(self) -> Now:
+        """Every entity of the scope now."""
+        return SeenNow(self._world.current, self.scope)
+
+    @property
+    def streams(self) -> Streams:
+        """What the streams hold of the scope."""
+        return _SeenStreams(self._world, self.scope)
+
+    @property
+    def stale_since(self) -> datetime | None:
+        """Since when nothing can be read."""
+        return self._world.stale_since
+
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return self._world.now()
+
+
+class SeenNow:
+    """The entities of a scope now."""
+
+    def __init__(self, current: Now, scope: Selection) -> None:
+        self._current = current
+        self._scope = scope
+        self._digest = hashlib.blake2b(repr(scope).encode(), digest_size=4)
+
+    @property
+    def fold(self) -> Known:
+        """The entities."""
+        return _SeenKnown(self._current.fold, self, self._scope)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that the streams hold has been read."""
+        return self._current.is_complete
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the streams are read, by scope: what was read in another one cannot be continued in this one."""
+        return self._own(mark) if (mark := self._current.mark) is not None else None
+
+    async def until(self, claim: Callable[[], T | None]) -> T:
+        """Wait until a claim about this is true."""
+        return await self._current.until(claim)
+
+    def view(self, key: str) -> EntityView | None:
+        """The entity with this key, if it exists here."""
+        return self.shown(self._current.view(key)) if self.takes_key(key) else None
+
+    def shown(self, view: EntityView | None) -> EntityView | None:
+        """A view of an entity without what is outside of the scope; None if the entity itself is."""
+        if view is None or not self.takes_key(view.key):
+            return None
+        shown = self._current.shown(view)
+        return scrubbed(shown, self.takes) if shown is not None else None
+
+    def shown_event(self, event: Event, payload: bytes) -> bytes | None:
+        """An event about an entity of the scope."""
+        if not self.takes(event.ref) or self._current.shown_event(event, payload) is None:
+            return None
+        return msgspec.json.encode(self.event(event))
+
+    def event(self, event: Event) -> Event:
+        """An event without what it says of entities outside."""
+        return scrubbed_event(event, self._current.fold.get(event.ref), self.takes)
+
+    def shown_removal(self, message: bytes | None) -> bytes | None:
+        """None: its words may name what is outside, and the entity's connections are no longer known."""
+        del message
+        return None
+
+    def clusters(self) -> list[EntityView]:
+        """The health of the clusters of which the scope holds everything."""
+        return [each for each in self._current.clusters() if self.takes(each.ref)]
+
+    def since(self, mark: Mark) -> set[str] | None:
+        """The keys of what changed after a mark of this scope."""
+        now = self._current.mark
+        if now is None or self._own(now).epoch != mark.epoch:
+            return None
+        found = self._current.since(msgspec.structs.replace(mark, epoch=now.epoch))
+        return {key for key in found if self.takes_key(key)} if found is not None else None
+
+    def takes(self, ref: Ref) -> bool:
+        """Whether the scope holds an entity."""
+        return takes(self._scope, ref)
+
+    def takes_key(self, key: str) -> bool:
+        """Whether the scope holds the entity with this key."""
+        return takes_key(self._scope, key)
+
+    def _own(self, mark: Mark) -> Mark:
+        digest = self._digest.copy()
+        digest.update(mark.epoch.encode())
+        return msgspec.structs.replace(mark, epoch=digest.hexdigest())
+
+
+class _SeenKnown:
+    def __init__(self, known: Known, now: SeenNow, scope: Selection) -> None:
+        self._known = known
+        self._now = now
+        self._scope = scope
+
+    def __len__(self) -> int:
+        return len(self.known_keys())
+
+    def known_keys(self) -> list[str]:
+        return [key for key in self._known.known_keys() if takes_key(self._scope, key)]
+
+    def view(self, key: str) -> EntityView | None:
+        return self._now.shown(self._known.view(key))
+
+    def get(self, ref: Ref) -> EntityView | None:
+        return self._now.shown(self._known.get(ref))
+
+    def entities(self) -> Iterator[EntityView]:
+        return (view for each in self._known.entities() if (view := self._now.shown(each)) is not None)
+
+
+class _SeenStreams:
+    def __init__(self, world: World, scope: Selection) -> None:
+        self._streams: Final = world.streams
+        self._now = SeenNow(world.current, scope)
+
+    async def as_of(self, selection: Selection, time: datetime) -> AsOf:
+        found = await self._streams.as_of(selection, time)
+        entities: list[EntityView] = []
+        time_slice = TimeSlice()
+        for each in found.entities:
+            if (view := self._now.shown(each)) is not None:
+                entities.append(view)
+            await time_slice.checkpoint()
+        return AsOf(entities, [each for each in found.forgotten if self._now.takes_key(key_of(each)[1])])
+
+    async def versions(self, ref: Ref) -> list[Version]:
+        if not self._now.takes(ref):
+            return []
+        found = await self._streams.versions(ref)
+        views = scrubbed_versions(ref, [each.view for each in found], self._now.takes)
+        return [
+            msgspec.structs.replace(version, view=view, payload=b"") for version, view in zip(found, views, strict=True)
+        ]
+
+    async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
+        found = await self._streams.last_pulses(selection)
+        return {ref: pulse for ref, pulse in found.items() if self._now.takes(ref)}
+
+    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
+        return await self._streams.pulses_since(ref, since, count) if self._now.takes(ref) else []
+
+    async def events_created(self) -> str:
+        return await self._streams.events_created()
+
+    @asynccontextmanager
+    async def newest_events(
+        self, filters: Sequence[str], since: datetime, before: int | None
+    ) -> AsyncIterator[AsyncIterator[Stretch]]:
+        async with self._streams.newest_events(filters, since, before) as stretches:
+            yield self._shown(stretches)
+
+    async def _shown(self, stretches: AsyncIterator[Stretch]) -> AsyncIterator[Stretch]:
+        time_slice = TimeSlice()
+        async for stretch in stretches:
+            deliveries: list[Delivery] = []
+            for each in stretch.deliveries:
+                deliveries.append(self._event(each))
+                await time_slice.checkpoint()
+            yield msgspec.structs.replace(stretch, deliveries=deliveries)
+
+    def _event(self, each: Delivery) -> Delivery:
+        try:
+            event = EVENT.decode(each.payload, subject=each.subject)
+        except MalformedMessageError:
+            return msgspec.structs.replace(each, payload=b"")
+        return msgspec.structs.replace(each, payload=self._now.shown_event(event, each.payload) or b"")
+
+    async def meta(self) -> Meta:
+        raise OutOfScopeError("expected a token for all clusters and namespaces, found one for some")

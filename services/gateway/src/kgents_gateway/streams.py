@@ -1,0 +1,60 @@
+"""What questions read from the streams: the past, figures and events. Implements `questions.world.Streams`."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+
+from kgents_gateway.current import Current
+from kgents_gateway.questions.world import AsOf, Meta
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.view import past, pulses
+from kgents_shared.view.feed import Stretch, newest_first
+from kgents_shared.view.past import Version
+from kgents_shared.view.selection import Selection
+
+
+class Streams:
+    """Everything that the streams hold."""
+
+    def __init__(self, bus: Bus, current: Current) -> None:
+        self._bus = bus
+        self._current = current
+
+    async def as_of(self, selection: Selection, time: datetime) -> AsOf:
+        """The selected entities as they were."""
+        found = await past.state_at(self._bus, selection, time)
+        forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
+        return AsOf(list(found.fold.entities()), forgotten)
+
+    async def versions(self, ref: Ref) -> list[Version]:
+        """Every version of an entity that is kept, oldest first."""
+        return await past.history(self._bus, ref)
+
+    async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
+        """The newest pulse of each selected entity; labels and levels are not considered."""
+        return await pulses.last_pulses(self._bus, selection)
+
+    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
+        """The pulses of one entity, oldest first; at most `count`."""
+        return await pulses.pulses_since(self._bus, ref, since, count=count)
+
+    async def events_created(self) -> str:
+        """When the stream of events was created."""
+        return (await stream_info(await self._bus.session(), NAME_BY_SIGNAL["event"])).created
+
+    @asynccontextmanager
+    async def newest_events(
+        self, filters: Sequence[str], since: datetime, before: int | None
+    ) -> AsyncIterator[AsyncIterator[Stretch]]:
+        """The events of some filters, the newest first."""
+        async with aclosing(newest_first(self._bus, "event", filters, since=since, before=before)) as stretches:
+            yield stretches
+
+    async def meta(self) -> Meta:
+        """What the services say of themselves."""
+        now_ns = (await stream_info(await self._bus.session(), NAME_BY_SIGNAL["meta"])).now_ns  # and it answers
+        return Meta(self._current.meta, now_ns, self._current.fold.attestation.unread)
