@@ -9,7 +9,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref, Traffic
 from kgents_shared.contract.topology import ResolvedConnection
 from kgents_shared.view.entity import key_of_ref
-from support.browser import page_at, violations
+from support.browser import PHONE, page_at, violations
 from support.build import make_ref
 from support.gateway import Running
 from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, Spot, click, corner, figure, is_drawn, is_same, spots
@@ -149,6 +149,9 @@ async def test_the_map_is_hidden_from_readers_and_its_tools_are_not(gateway: Run
         await is_drawn(page)
         assert await page.locator(".map canvas:not([aria-hidden=true])").count() == 0
         assert await page.locator(".map-software").is_visible()
+        await page.get_by_text("Legend").click()
+        await page.locator(".map-legend li", has_text="deployment").wait_for()
+        await page.locator(".map-legend li", has_text="runs_on").wait_for()
         assert await violations(page) == []
 
 
@@ -161,3 +164,24 @@ async def test_a_browser_that_cannot_draw_is_told_where_to_read(gateway: Running
         )
         await page.goto(f"{gateway.server.address}?again#view=space")
         await page.get_by_text("The table shows the same entities").wait_for(timeout=MACHINE.limit_s(10) * 1_000)
+
+
+async def test_a_map_that_is_left_gives_back_what_it_held(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "flat") as page:
+        for _ in range(20):
+            await is_drawn(page)
+            await page.keyboard.press("1")
+            await page.locator(".table .row").first.wait_for()
+            await page.keyboard.press("2")
+        await is_drawn(page)
+        assert await spots(page, CRITICAL) != []
+
+
+async def test_the_map_fits_a_phone(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "flat", size=PHONE, has_touch=True) as page:
+        await is_drawn(page)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        left, top = await corner(page)
+        spot = (await spots(page, CRITICAL))[0]
+        await page.touchscreen.tap(left + spot.x, top + spot.y)
+        await page.wait_for_url(f"**id={key_of_ref(make_ref(ILL))}*")

@@ -8,6 +8,7 @@ import { edgeKey } from "./graph.ts";
 import type { IslandRows } from "./islandRows.ts";
 import type { Islands } from "./islands.ts";
 import type { Bond } from "./layout/centres.ts";
+import { hash } from "./layout/random.ts";
 import type { Layers } from "./layers.ts";
 import { type Palette, mix } from "./palette.ts";
 
@@ -64,10 +65,12 @@ export class EdgeLayers {
     const colour = palette.edges[edgeStyleOf(edge.kind).colour];
     const failing = Math.round(flow.errors * count) || (flow.errors > 0.01 ? 1 : 0);
     const [one, other] = [this.rows.add(edge.source), this.rows.add(edge.target)];
+    // Not all edges in step.
+    const offset = hash(key) / 4294967296;
     const keys = Array.from({ length: count }, (_, index) => `${key}\n${index}`);
     keys.forEach((each, index) => {
       const shade = index < failing ? palette.levels.critical : colour;
-      this.layers.particles.set(each, one, other, index / count, flow.speed, ...shade);
+      this.layers.particles.set(each, one, other, (offset + index / count) % 1, flow.speed, ...shade);
     });
     this.#particles.set(key, keys);
   }

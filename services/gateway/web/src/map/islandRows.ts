@@ -26,6 +26,11 @@ export class IslandRows {
     return this.#places;
   }
 
+  /** Also of those that have no place yet. */
+  get keys(): string[] {
+    return [...this.#slots.entries()].map(([key]) => key);
+  }
+
   slotOf(key: string): number | undefined {
     return this.#slots.slotOf(key);
   }

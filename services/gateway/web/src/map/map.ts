@@ -60,6 +60,7 @@ export class LiveMap implements View {
       onPreset: (preset) => this.#regroup(preset),
       onFit: () => this.#fit(),
       onMotion: () => this.#draw(),
+      onLegend: () => this.#explain(),
     });
   }
 
@@ -102,6 +103,7 @@ export class LiveMap implements View {
     const show = (): void => this.#draw();
     document.addEventListener("keydown", press);
     document.addEventListener("visibilitychange", show);
+    this.#canvas.addEventListener("webglcontextrestored", show);
     const still = matchMedia(reducedMotion);
     const calm = (): void => this.#tools.setMotion(!still.matches);
     still.addEventListener("change", calm);
@@ -161,7 +163,16 @@ export class LiveMap implements View {
     this.#ask();
     const { graph, looks } = this.#picture;
     this.#tools.count(looks.size, graph.size);
+    this.#explain();
     this.#refocus();
+  }
+
+  /** The legend, while a person reads it. */
+  #explain(): void {
+    if (!this.#tools.hasLegend) return;
+    const { graph } = this.#picture;
+    const kinds = new Set([...graph.entities.values()].map(({ ref }) => ref.kind));
+    this.#tools.kinds(kinds, new Set([...graph.edges()].map(({ kind }) => kind)));
   }
 
   #emphasized(): void {

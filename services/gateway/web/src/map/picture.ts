@@ -91,7 +91,7 @@ export class Picture {
     for (const id of affected) this.#draw(id, now);
     for (const id of dirty.moved) this.#draw(id, now);
     this.#edges.apply(this.graph, this.#islands, edges, dirty.moved, this.palette);
-    for (const key of [...this.islandRows.places.keys()]) if (!this.#islands.all.has(key)) this.#eraseIsland(key);
+    for (const key of this.islandRows.keys) if (!this.#islands.all.has(key)) this.#eraseIsland(key);
     this.#summarize();
     if (changes.isWhole || edges.removed.size > 0 || edges.upserted.size > 0) this.#emphasize();
     this.#checkMotion();
@@ -99,7 +99,7 @@ export class Picture {
 
   /** Another way to form islands: everything is arranged again. */
   regroup(preset: Preset, shown: Shown, now: number): void {
-    for (const key of [...this.islandRows.places.keys()]) this.#eraseIsland(key);
+    for (const key of this.islandRows.keys) this.#eraseIsland(key);
     this.#islands = new Islands(preset);
     this.#isFresh = true;
     this.#dirty.clear();

@@ -1,6 +1,7 @@
 // What a person can set on a map: how islands are formed, whether it moves, and to see everything.
 
 import { TEXTS } from "../texts.ts";
+import { Legend } from "./legend.ts";
 import { PRESETS, type Preset } from "./grouping.ts";
 import { rendering } from "./webgl.ts";
 
@@ -8,10 +9,13 @@ export interface Choices {
   onPreset(preset: Preset): void;
   onFit(): void;
   onMotion(): void;
+  /** The legend has been opened. */
+  onLegend(): void;
 }
 
 export class Tools {
   readonly element = document.createElement("div");
+  readonly #legend = new Legend();
   readonly #motion = document.createElement("input");
   readonly #count = document.createElement("span");
   readonly #state = document.createElement("span");
@@ -26,12 +30,13 @@ export class Tools {
     this.#motion.type = "checkbox";
     this.#motion.checked = isMoving;
     this.#motion.addEventListener("change", () => choices.onMotion());
+    this.#legend.element.addEventListener("toggle", () => choices.onLegend());
     this.#count.className = "map-count";
     this.#state.className = "map-state";
     this.#state.setAttribute("role", "status");
-    const parts: HTMLElement[] = [this.#presets(), labelled(this.#motion, TEXTS.map.motion), this.#fit(), this.#count, this.#state];
-    if (rendering() === "software") parts.push(hint(TEXTS.map.software));
-    this.element.append(...parts);
+    const motion = labelled(this.#motion, TEXTS.map.motion);
+    this.element.append(this.#presets(), motion, this.#fit(), this.#legend.element, this.#count, this.#state);
+    if (rendering() === "software") this.element.append(hint(TEXTS.map.software));
   }
 
   /** Whether particles flow and entities pulse and turn. */
@@ -46,6 +51,15 @@ export class Tools {
 
   count(entities: number, edges: number): void {
     this.#count.textContent = TEXTS.map.count(entities, edges);
+  }
+
+  get hasLegend(): boolean {
+    return this.#legend.element.open;
+  }
+
+  /** Kinds of entities and of connections that are shown. */
+  kinds(kinds: ReadonlySet<string>, connections: ReadonlySet<string>): void {
+    this.#legend.update(kinds, connections);
   }
 
   arranging(isWaiting: boolean): void {

@@ -131,6 +131,7 @@ describe.each([1, 2])("after any history (%i)", (seed) => {
     const shapes = SHAPES.reduce((sum, each) => sum + picture.layers.nodes[each].count, 0);
     expect(shapes).toBe(world.entities.size);
     for (const id of world.entities.keys()) expect(picture.rows.placeOf(id)).not.toBeNull();
+    expect(picture.islandRows.keys.sort()).toEqual([...picture.islands.all.keys()].sort());
   });
 });
 
