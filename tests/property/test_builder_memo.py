@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kgents_shared.contract.codec import encode
-from kgents_shared.contract.entity import Connection, Entity, Traffic, Value
+from kgents_shared.contract.entity import Connection, Entity, Ref, Traffic, Value
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
@@ -86,7 +86,7 @@ class World:
 
     def __init__(self) -> None:
         self.reports: dict[tuple[object, str], Entity] = {}
-        self.published: dict[object, TopologyEntity] = {}
+        self.published: dict[Ref, TopologyEntity] = {}
         self.now_ns = NOW_NS
         self.reducer = Reducer(PRIORITY, now_ns=NOW_NS)
 
@@ -158,6 +158,15 @@ class World:
         assert found.entity is not None
         assert encode(found.entity) == encode(expected)
 
+    def compare_all(self) -> None:
+        """Whoever is touched by a change of another one was taken, too."""
+        graph = self.reducer.graph
+        assert graph.facts.keys() == {ref for ref in self.published if ref.kind != SOURCE}
+        for ref, facts in graph.facts.items():
+            ordered = by_priority(facts, PRIORITY, self.reducer._stale_sources(ref, facts))
+            expected = with_left_out(merge(ref, ordered, graph.resolve, time_ns=0), graph.ambiguous(ordered))
+            assert same(self.published[ref], expected)
+
     def publish(self, found: Merged) -> None:
         old = self.published.get(found.ref)
         if found.entity is None:
@@ -184,6 +193,7 @@ def test_each_message_is_what_all_that_is_known_gives(steps: list[tuple[str, obj
         for step in steps:
             world.do(step)
         world.take()
+        world.compare_all()
 
 
 def plainly_listed(old: TopologyEntity, new: TopologyEntity) -> list[str]:

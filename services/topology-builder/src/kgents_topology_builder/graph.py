@@ -70,6 +70,10 @@ class Graph:
             moved.add(ref)
         return moved
 
+    def is_used(self, name: Name) -> bool:
+        """Whether an entity names its peer so."""
+        return name in self._waiting
+
     def waiting(self, name: Name) -> list[Ref]:
         """The entities that name their peer so."""
         return list(self._waiting.get(name, ()))
@@ -125,8 +129,11 @@ class Graph:
         claim = (is_finished(entity), entity.ref)
         moved = {name for name in _claimed(entity) if self._claims.add(name, claim)}
         for name in _peers(entity):
-            waiting = self._waiting.setdefault(name, {})
-            waiting[entity.ref] = waiting.get(entity.ref, 0) + 1
+            waiting = self._waiting.get(name)
+            if waiting is None:
+                self._waiting[name] = {entity.ref: 1}
+            else:
+                waiting[entity.ref] = waiting.get(entity.ref, 0) + 1
         return moved
 
     def _forget_names(self, entity: Entity) -> set[Name]:

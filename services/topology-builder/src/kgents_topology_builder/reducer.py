@@ -346,7 +346,8 @@ class Reducer:
         """Remember what to merge again; the trace belongs to the entity itself, not to its neighbours."""
         self._dirty[ref] = cause
         for name in moved:
-            self._moved.setdefault(name, cause.time_ns)
+            if self.graph.is_used(name):  # who uses it later on is merged for that
+                self._moved.setdefault(name, cause.time_ns)
 
     def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
         key = entity.ref, entity.source
