@@ -247,13 +247,5 @@ def _delivery(subject: str, reply: str, payload: bytes, headers: dict[str, str] 
     """A message that a consumer delivered: its position is in the reply subject."""
     tokens = reply.split(".")
     at = _V2_FIRST if len(tokens) == _V1_TOKENS else _V2_FIRST + 2
-    return Delivery(
-        subject,
-        payload,
-        headers,
-        int(tokens[at + 1]),
-        int(tokens[at + 2]),
-        int(tokens[at + 3]),
-        int(tokens[at + 4]),
-        reply,
-    )
+    seq, consumer_seq, time_ns, pending = map(int, tokens[at + 1 : at + 5])
+    return Delivery(subject, payload, headers, seq, consumer_seq, time_ns, pending, reply)

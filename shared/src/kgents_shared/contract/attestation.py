@@ -33,6 +33,11 @@ class Attestation(msgspec.Struct, frozen=True):
         """Whether everything is attested."""
         return not (self.unread or self.silent)
 
+    @property
+    def keeps_topology(self) -> bool:
+        """Whether everything is attested but health."""
+        return not self.unread and all(service != BUILDER for _, service in self.silent)
+
     def with_source(self, message: TopologyEntity | None, cluster: str, source: str) -> "Attestation":
         """This, after the next message of one source; None: it is gone. The same object if nothing differs."""
         scopes = [] if message is None or message.is_removal else message.unread

@@ -114,7 +114,7 @@ class EntityView:
     def rows(self) -> Rows:
         """Its messages: as they are stored, and while it is not attested, as they are to be read then."""
         stored = self._stored
-        if self._attestation.is_whole:
+        if self._attestation.is_whole or (stored.health is None and self._attestation.keeps_topology):
             return stored
         entity, health = self._decoded(codec.TOPOLOGY, stored.topology), self._decoded(codec.HEALTH, stored.health)
         stale = stale_topology(entity, self._attestation) if entity is not None else None

@@ -103,6 +103,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes_ref(self, ref: Ref) -> bool:
         """Whether an entity of this name may be selected, by its name alone."""
+        if not (self.clusters or self.kinds or self.namespaces or self.names):
+            return True
         fields = ((self.clusters, ref.cluster), (self.kinds, ref.kind), (self.namespaces, ref.namespace))
         return all(_fits(words, value) for words, value in (*fields, (self.names, ref.name)))
 
