@@ -10,9 +10,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bench.fleet import ENTITY_PREFIX, TOPOLOGY_PREFIX
-from kgents_shared.bus.publish import WINDOW
+from kgents_shared.bus.publish import EXPECTED_SEQUENCE, WINDOW
 from kgents_shared.bus.pull import BATCH
 from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, encode
+from kgents_shared.contract.entity import Entity
 
 Handler = Callable[[Msg], Awaitable[None]]
 EXPIRES_S: Final = 30
@@ -110,8 +112,12 @@ class _Puller:
         await self._handle(message)
 
 
-async def relay(url: str, on_ready: Callable[[], None]) -> None:
-    """Entity in → the same payload out on the topology stream, forever."""
+async def relay(url: str, on_ready: Callable[[], None], *, decodes: bool = False) -> None:
+    """Entity in → the same payload out on the topology stream, forever.
+
+    `decodes`: with what no builder in Python can do without: the entity is decoded and kept, and its encoded form goes
+    out with the bytes of our header, under a name that the server does not read.
+    """
     client = await connect(url)
     publisher = BarePublisher(client)
     await publisher.open()
@@ -120,7 +126,14 @@ async def relay(url: str, on_ready: Callable[[], None]) -> None:
     async def forward(message: Msg) -> None:
         await publisher.publish(TOPOLOGY_PREFIX + message.subject[cut:], message.data)
 
-    await pull(client, "KGENTS_ENTITY", "last_per_subject", forward)
+    kept: dict[str, Entity] = {}
+    headers = {EXPECTED_SEQUENCE.replace("Nats", "Noop"): "12345"}
+
+    async def decode_and_forward(message: Msg) -> None:
+        entity = kept[message.subject] = ENTITY.decode(message.data)
+        await publisher.publish(TOPOLOGY_PREFIX + message.subject[cut:], encode(entity), headers)
+
+    await pull(client, "KGENTS_ENTITY", "last_per_subject", decode_and_forward if decodes else forward)
     on_ready()
     await asyncio.Event().wait()
 

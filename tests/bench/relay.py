@@ -70,7 +70,8 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
             await ours.pass_on(changes(size, round_))
         return
     bare = await open_station(run, stack, "relay", size)
-    found: dict[Station, list[Took]] = {ours: [], bare: []}
+    floor = await open_station(run, stack, "relay-decoding", size)
+    found: dict[Station, list[Took]] = {ours: [], bare: [], floor: []}
     pods = len(changes(size, 0))
     rounds = run.rounds(ROUNDS)
     for round_ in range(rounds + 1):
@@ -82,6 +83,8 @@ async def _measure(run: Run, stack: AsyncExitStack, size: int) -> None:
                 results.append(result)
     report = partial(Figure, bench=run.name, size=size)
     wall_s, bare_wall_s = (median_wall_s(found[each]) / pods for each in (ours, bare))
-    cpu_s, bare_cpu_s = (median_cpu_s(found[each]) / pods for each in (ours, bare))
+    cpu_s, bare_cpu_s, floor_cpu_s = (median_cpu_s(found[each]) / pods for each in (ours, bare, floor))
     run.report(report(name="builder, updates/s", ours=1 / wall_s, bare=1 / bare_wall_s, unit="/s", at_least=0.6))
     run.report(report(name="builder, CPU an update", ours=cpu_s * 1e6, bare=bare_cpu_s * 1e6, unit="µs", at_most=3))
+    name = "… decoding, keeping, encoding and the header alone"
+    run.report(report(name=name, ours=floor_cpu_s * 1e6, bare=bare_cpu_s * 1e6, unit="µs"))

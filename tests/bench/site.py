@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -46,7 +47,9 @@ class Site:
         self.bus = bus
         self.directory = directory
         self.state = "in_sync"
-        """What the heartbeat of the collector says."""
+        """What the heartbeats say."""
+        self.services = ["collector-k8s"]
+        """Whose heartbeats come from here: the collector's, and of a service that has written something and is gone."""
 
     @property
     def url(self) -> str:
@@ -97,11 +100,11 @@ async def open_site(directory: Path, name: str, clusters: Sequence[str] = (CLUST
 
 async def _attest(publisher: Publisher, site: Site) -> None:
     while True:
-        for cluster in site.clusters:
-            subject = subjects.build("meta", cluster=cluster, service="collector-k8s", instance="bench")
+        for cluster, service in itertools.product(site.clusters, site.services):
+            subject = subjects.build("meta", cluster=cluster, service=service, instance="bench")
             beat = Heartbeat(
-                text="", service="collector-k8s", instance="bench", version="0", started_at=NOW, state=site.state,
-                source=SOURCE,
+                text="", service=service, instance="bench", version="0", started_at=NOW, state=site.state,
+                source=SOURCE if service.startswith("collector-") else "",
             )  # fmt: skip
             with contextlib.suppress(BusError):
                 await publisher.send_one(subject, encode(beat), {TTL: f"{HEARTBEAT_TTL_S}s"})

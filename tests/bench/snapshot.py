@@ -56,6 +56,8 @@ async def _fill(run: Run, site: Site, size: int) -> float:
     async with worker("builder", site.url):
         await in_sync(site.bus, "topology-builder")
         await site.until_stored("KGENTS_TOPOLOGY", size)
+    site.services.append("topology-builder")  # as long as it is gone, readers mark what it has published as stale
+    await in_sync(site.bus, "topology-builder", "bench")
     return statistics.mean(len(payload) for _, payload in messages)
 
 

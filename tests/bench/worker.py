@@ -146,6 +146,11 @@ def relay(url: str) -> None:
     uvloop.run(_terminable(bare.relay(url, lambda: print("ready", flush=True))))
 
 
+def relay_decoding(url: str) -> None:
+    """The bare relay, which decodes and encodes."""
+    uvloop.run(_terminable(bare.relay(url, lambda: print("ready", flush=True), decodes=True)))
+
+
 def count(url: str, stream: str) -> None:
     """Read a stream's last values and drop them."""
     _measure(lambda clock: _bare_read(url, stream, lambda _: None, clock))
@@ -286,6 +291,7 @@ ROLES: dict[str, Callable[..., None]] = {
     "builder": builder,
     "scorer": scorer,
     "relay": relay,
+    "relay-decoding": relay_decoding,
     "collector-k8s": collector_k8s,
     "list-cluster": list_cluster,
     "keep-cluster": keep_cluster,
