@@ -1,5 +1,6 @@
 """What questions read from the streams: the past, figures and events. Implements `questions.world.Streams`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -28,7 +29,8 @@ class Streams:
         """The selected entities as they were."""
         found = await past.state_at(self._bus, selection, time)
         forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
-        return AsOf(list(found.fold.entities()), forgotten)
+        # The fold is this question's own, so a thread may go through it while others are served.
+        return AsOf(await asyncio.to_thread(list, found.fold.entities()), forgotten)
 
     async def versions(self, ref: Ref) -> list[Version]:
         """Every version of an entity that is kept, oldest first."""

@@ -86,6 +86,13 @@ class Graph:
                 if edge.target != edge.source:
                     self._edges.setdefault(edge.target, []).append(edge)
 
+    def shrink(self, count: int) -> bool:
+        """Forget so many entities; returns whether any are left. To free all at once keeps others waiting."""
+        for _ in range(min(count, len(self._edges))):
+            _, edges_ = self._edges.popitem()
+            self._known.difference_update(edge.key for edge in edges_)
+        return bool(self._edges)
+
     def __contains__(self, ref: Ref) -> bool:
         return ref in self._edges
 

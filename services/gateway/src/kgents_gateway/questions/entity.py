@@ -1,6 +1,8 @@
 """Questions about one entity: its record, its health, what is around it, what depends on it, how it came to this."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
 import msgspec
@@ -12,6 +14,7 @@ from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import World
+from kgents_shared.bus.time_slice import TimeSlice, released
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.wire import Time
@@ -19,6 +22,9 @@ from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import COMPARED_MAX
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
+
+FORGOTTEN_AT_ONCE: Final = 100
+"""Entities of a graph, with their connections: five milliseconds."""
 
 
 class NeighbourArguments(OneEntity, frozen=True, kw_only=True):
@@ -65,22 +71,22 @@ async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
 async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
     """What is connected with an entity."""
     ref = (await one(world, arguments.entity_id)).ref
-    graph, states = await _graph(world)
-    return answers.neighbourhood(graph, ref, arguments.depth, states)
+    async with _graph(world) as (graph, states):
+        return await asyncio.to_thread(answers.neighbourhood, graph, ref, arguments.depth, states)
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
     """How two entities are connected."""
     source, target = await one(world, arguments.source), await one(world, arguments.target)
-    graph, _ = await _graph(world)
-    return answers.paths(graph, source.ref, target.ref)
+    async with _graph(world) as (graph, _):
+        return await asyncio.to_thread(answers.paths, graph, source.ref, target.ref)
 
 
 async def impact(world: World, arguments: OneEntity) -> answers.Impact:
     """What the loss of an entity would reach."""
     ref = (await one(world, arguments.entity_id)).ref
-    graph, states = await _graph(world)
-    return answers.impact(graph, ref, states)
+    async with _graph(world) as (graph, states):
+        return await asyncio.to_thread(answers.impact, graph, ref, states)
 
 
 async def history(world: World, arguments: OneEntity) -> list[Moment]:
@@ -128,13 +134,21 @@ async def _unknown(world: World, entity_id: str) -> NotFoundError:
     return await asyncio.to_thread(answers.unknown_id, entity_id, refs)
 
 
-async def _graph(world: World) -> tuple[Graph, dict[Ref, EntityView]]:
+@asynccontextmanager
+async def _graph(world: World) -> AsyncIterator[tuple[Graph, dict[Ref, EntityView]]]:
+    """All connections, and the entities. It is this question's own: a thread may walk through it."""
     graph = Graph()
     states: dict[Ref, EntityView] = {}
     async for each in selected(world, Selection()):  # which lets other tasks run in between
         graph.add(each)
         states[each.ref] = each
-    return graph, states
+    yield graph, states
+    views = list(states.values())
+    states.clear()
+    await released(views)
+    time_slice = TimeSlice()
+    while graph.shrink(FORGOTTEN_AT_ONCE):
+        await time_slice.checkpoint()
 
 
 QUESTIONS: Final = (

@@ -1,5 +1,6 @@
 """Questions about time: what differs between two moments, which events there were."""
 
+import asyncio
 import hashlib
 import re
 from datetime import timedelta
@@ -13,7 +14,7 @@ from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, 
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import Now, World
-from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.bus.time_slice import TimeSlice, released
 from kgents_shared.contract.codec import EVENT
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import SEVERITIES, Event
@@ -80,7 +81,10 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
         after: list[EntityView] = [each async for each in selected(world, selection)]
     else:
         after = (await world.streams.as_of(selection, until)).entities
-    found = differences(before.entities, after)
+    # Both are this question's own, so a thread may compare them while others are served.
+    found = await asyncio.to_thread(differences, before.entities, after)
+    await released(before.entities)
+    await released(after)
     return Changes(since, until or now, answers.changed(found), before.forgotten)
 
 

@@ -1,6 +1,5 @@
 """Questions about many entities: the topology, health, alerts, search."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from heapq import merge
 from itertools import islice
@@ -15,7 +14,7 @@ from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, BadArgument
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Documented, Joined
 from kgents_gateway.questions.world import World
-from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.bus.time_slice import TimeSlice, released
 from kgents_shared.contract.alert import STATES
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import Search
@@ -105,8 +104,12 @@ async def search(world: World, arguments: SearchArguments) -> Joined:
     search_ = Search(arguments.q)
     async for each in selected(world, Selection()):  # which lets other tasks run in between
         search_.add(each.ref)
-    views = [view for ref in search_.best if (view := world.current.fold.get(ref)) is not None]
-    behind = [each for each in views if each.key > arguments.after_id]
+    fold, time_slice = world.current.fold, TimeSlice()
+    behind: list[EntityView] = []
+    for ref in search_.best:
+        if (view := fold.get(ref)) is not None and view.key > arguments.after_id:
+            behind.append(view)
+        await time_slice.checkpoint()
     return await _page(behind, arguments.limit, "", world.now().isoformat(), _since(world))
 
 
@@ -131,13 +134,15 @@ async def _page(
     if len(views) <= limit:
         return await _joined(views, len(views), mark, at, stale_since, forgotten)
     listed = await _first(views, limit, key=attrgetter("key"))
-    return await _joined(listed, len(views), mark, at, stale_since, forgotten, next_=listed[-1].key)
+    count = len(views)
+    await released(views)
+    return await _joined(listed, count, mark, at, stale_since, forgotten, next_=listed[-1].key)
 
 
 async def _first(items: list[T], limit: int, key: Callable[[T], Any]) -> list[T]:
     """The first so many in order; other tasks run in between."""
     time_slice = TimeSlice()
-    runs = []
+    runs: list[list[T]] = []
     for start in range(0, len(items), SORTED_AT_ONCE):
         runs.append(sorted(items[start : start + SORTED_AT_ONCE], key=key))
         await time_slice.checkpoint()
@@ -145,11 +150,13 @@ async def _first(items: list[T], limit: int, key: Callable[[T], Any]) -> list[T]
     for each in islice(merge(*runs, key=key), limit):
         found.append(each)
         await time_slice.checkpoint()
+    for run in runs:
+        await released(run)
     return found
 
 
 async def _joined(
-    views: Sequence[EntityView],
+    views: list[EntityView],
     count: int,
     mark: str,
     at: str,
@@ -163,7 +170,7 @@ async def _joined(
     for view in views:
         records.append(Raw(answers.record_of(view)))
         await time_slice.checkpoint()
-    await asyncio.sleep(0)
+    await released(views)
     return Joined(records, count, mark, at, stale_since, list(forgotten), next_)
 
 
