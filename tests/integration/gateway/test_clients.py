@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+from math import ceil
 from urllib.parse import urlsplit
 
 from kgents_gateway.config import StreamConfig
 from kgents_shared.bus.client import Bus
+from support.build import make_ref
 from support.gateway import ENTITIES, Running, reading, serving
 from support.nats_server import NatsServer
+from support.running import running
 from support.state import make_health, make_topology, publish, removed
-from support.waiting import MACHINE, eventually
+from support.waiting import MACHINE, eventually, stays
 
 LONG = "x" * 20_000
 
@@ -32,6 +35,7 @@ async def test_a_slow_client_gets_the_last_state_of_what_it_missed(bus: Bus) -> 
         for number in range(150):
             await publish(bus, make_topology(f"p{number % 75}", annotations={"text": LONG, "number": str(number)}))
         await publish(bus, removed(make_topology("b")), make_topology("last"))
+        await eventually(lambda: gateway.gateway.current.fold.get(make_ref("last")) is not None)
         await eventually(lambda: gateway.gateway.connections.each()[0].is_lagging)
         received = await asyncio.to_thread(_read_until, client, b'"name":"last"')
         client.close()
@@ -46,21 +50,46 @@ def _read_until(client: socket.socket, text: bytes) -> bytes:
     client.settimeout(MACHINE.limit_s(30))
     received = b""
     while text not in received:
-        received += client.recv(65_536)
+        part = client.recv(65_536)
+        assert part, f"expected {text!r}, found the end of the stream behind {received[-200:]!r}"
+        received += part
     return received
 
 
 async def test_a_frozen_client_is_disconnected_and_others_go_on(bus: Bus) -> None:
-    async with serving(bus, StreamConfig(queue_bytes=50_000, stalled_after_s=2)) as gateway:
-        client = frozen(gateway)
+    async with serving(bus, StreamConfig(queue_bytes=50_000, stalled_after_s=ceil(MACHINE.limit_s(2)))) as gateway:
+        connections, client = gateway.gateway.connections, frozen(gateway)
         async with reading(gateway) as reader:
-            await eventually(lambda: len(gateway.gateway.connections) == 2)
-            for number in range(60):
-                await publish(bus, make_topology("a", annotations={"text": LONG, "number": str(number)}))
-            await eventually(lambda: len(gateway.gateway.connections) == 1)
-            await publish(bus, make_topology("b"))
-            await eventually(lambda: len(reader.state) == 2)
+            await eventually(lambda: len(connections) == 2)
+            await publish(bus, *(make_topology(f"p{number}", annotations={"text": LONG}) for number in range(75)))
+            await eventually(lambda: connections.waiting_bytes > len(LONG))
+            await eventually(lambda: connections.stalled == 1)
+            await eventually(lambda: (len(connections), connections.waiting_bytes) == (1, 0))
+            assert len(gateway.server.server_state.connections) == 1
+            await publish(bus, make_topology("last"))
+            await eventually(lambda: len(reader.state) == 76)
         client.close()
+
+
+async def test_a_client_that_takes_little_but_something_is_not_disconnected(bus: Bus) -> None:
+    limit_s = ceil(MACHINE.limit_s(2))
+    async with serving(bus, StreamConfig(stalled_after_s=limit_s)) as gateway:
+        connections, client = gateway.gateway.connections, frozen(gateway)
+        await eventually(lambda: len(connections) == 1)
+        await publish(bus, *(make_topology(f"p{number}", annotations={"text": LONG}) for number in range(75)))
+        await eventually(lambda: connections.waiting_bytes > 75 * len(LONG) / 2)
+        client.setblocking(False)
+        async with running(_trickle(client)):
+            await stays(lambda: not connections.stalled, for_s=3 * limit_s)
+            assert connections.waiting_bytes > len(LONG)  # so it was one send that waited, all the time
+        client.close()
+
+
+async def _trickle(client: socket.socket) -> None:
+    """Take a little, again and again."""
+    while True:
+        await asyncio.get_running_loop().sock_recv(client, 4_096)
+        await asyncio.sleep(0.1)
 
 
 async def test_a_client_that_leaves_is_forgotten(gateway: Running) -> None:

@@ -106,6 +106,32 @@ async def test_a_client_goes_on_at_another_gateway_when_its_own_stops(
             assert len(again.data("upsert")) == 1
 
 
+async def test_a_hundred_streams_end_with_advice_and_a_frozen_client_holds_nothing_up(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    await publish(bus, *(make_topology(f"p{number}", annotations={"text": "x" * 20_000}) for number in range(100)))
+    port = free_port()
+    async with gateway(server, tmp_path, "one", port, free_port()) as process:
+        await in_sync(bus, "gateway", "one")
+        frozen = [await opened(port, ENTITIES) for _ in range(3)]
+        streams = [await opened(port, f"{ENTITIES}?names=p1") for _ in range(100)]
+        for reader, _ in streams:
+            await reader.readuntil(b"event: ready")
+        assert await process.stop() == 0
+        for reader, _ in streams:
+            assert b"event: bye" in await reader.read()
+        assert b'"level":"error"' not in process.log.read_bytes()
+        for _, writer in (*frozen, *streams):
+            writer.close()
+
+
+async def opened(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream whose client reads only when it is asked to."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    return reader, writer
+
+
 async def test_no_request_over_nats_is_lost_when_one_of_the_gateways_stops(
     bus: Bus, server: NatsServer, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ def observe(telemetry: Telemetry, gateway: Gateway) -> None:
     shown: tuple[tuple[str, str, str, Callable[[], int]], ...] = (
         ("kgents.gateway.entities", "{entity}", "entities held", lambda: gateway.entities),
         ("kgents.gateway.clients", "{client}", "open streams", lambda: len(clients)),
+        ("kgents.gateway.waiting", "By", "what waits for clients to take it", lambda: clients.waiting_bytes),
         ("kgents.gateway.stalled", "{client}", "clients cut off: they took nothing", lambda: clients.stalled),
     )
     for name, unit, description, read in shown:

@@ -22,6 +22,8 @@ REQUESTS_MAX: Final = 1_000
 """Connections beside those of the streams; further ones get a 503."""
 DRAIN_S: Final = 5
 """How long open responses may take to end."""
+ABANDONED: Final = 2
+"""After so many times the limit of a stream, the kernel ends any connection on which nothing is accepted."""
 
 
 class Server(uvicorn.Server):
@@ -78,7 +80,8 @@ def _listen(config: Config) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit both
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, config.stream.stalled_after_s * 1_000)
+            limit_ms = ABANDONED * config.stream.stalled_after_s * 1_000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
         listener.bind((config.host, config.port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

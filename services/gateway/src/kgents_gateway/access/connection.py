@@ -5,6 +5,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+TRANSPORT: Final = "kgents.transport"
+"""The extension of ASGI by which a request reaches its connection: only that knows what its client has taken."""
 HEAD_BYTES_MAX: Final = 32_768
 """The request line and all headers."""
 HEAD_S: Final = 10.0
@@ -39,6 +41,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
         self._begin_head()
 
     def on_headers_complete(self) -> None:

@@ -85,7 +85,7 @@ def _entities(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EntityStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.entity_stream.serve(who(scope), arguments.selection(), known, receive, send)
+        await gateway.entity_stream.serve(arguments.selection(), known, scope, receive, send)
 
     return serve
 
@@ -95,7 +95,7 @@ def _events(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EventStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.event_stream.serve(who(scope), arguments, known, receive, send)
+        await gateway.event_stream.serve(arguments, known, scope, receive, send)
 
     return serve
 

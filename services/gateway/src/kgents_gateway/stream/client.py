@@ -7,7 +7,10 @@ up it gets the last state of each. So what it costs is bounded by the number of 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from fcntl import ioctl
 from itertools import islice
+from struct import Struct
+from termios import TIOCOUTQ
 from typing import Any, Final
 
 from kgents_gateway.stream.frames import lagged
@@ -19,22 +22,39 @@ DRAIN: Final = 16
 CATCH_UP: Final = 200
 """Entities that a client which lags gets at once."""
 
+_INT: Final = Struct("i")
+
 
 class Client:
     """What one client still has to get."""
 
-    def __init__(self, *, queue_bytes: int) -> None:
-        """`queue_bytes`: how much may wait for the client."""
-        self.sending_since: float | None = None
-        """When the send began that has not ended, by the loop's clock; None: the client takes everything at once."""
+    def __init__(self, transport: asyncio.WriteTransport, *, queue_bytes: int) -> None:
+        """`queue_bytes`: how much may wait for the client, beside what `transport` holds."""
+        self.transport: Final = transport
         self.has_left = False
-        """Whether it is gone, or counts as gone."""
+        """Whether it is gone."""
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._queue_bytes = queue_bytes
         self._missed: dict[str, None] = {}  # in the order of their first change
         self._is_ending = False
         self._wake = asyncio.Event()
+        self._is_sending = False
+        self._unsent = 0  # when it was last asked for
+        self._took_at = asyncio.get_running_loop().time()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What is held for it, in this process and in the kernel."""
+        return self._queued + self._unsent_bytes()
+
+    def has_taken_nothing_since(self, limit: float) -> bool:
+        """Whether a send waits, and nothing was taken since this time of the loop's clock. Ask every second."""
+        unsent = self._unsent_bytes()
+        if not self._is_sending or unsent < self._unsent:
+            self._took_at = asyncio.get_running_loop().time()
+        self._unsent = unsent
+        return self._took_at < limit
 
     @property
     def is_lagging(self) -> bool:
@@ -87,9 +107,9 @@ class Client:
 
     async def send(self, send: Send, body: bytes) -> None:
         """Send a part of the body."""
-        self.sending_since = asyncio.get_running_loop().time()
+        self._is_sending = True
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        self.sending_since = None
+        self._is_sending = False
 
     async def _catch_up(self, send: Send, state_of: Callable[[Collection[str]], bytes]) -> None:
         """Send the state of what was missed, also of what changes meanwhile; then the queue is used again."""
@@ -100,6 +120,13 @@ class Client:
                 del self._missed[key]
             await self.send(send, state_of(keys))
         self._missed.clear()
+
+    def _unsent_bytes(self) -> int:
+        """Written, and not arrived at the client's machine. A socket takes more only when a third of it is free."""
+        if self.transport.is_closing():
+            return 0
+        in_kernel = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(_INT.size))
+        return self.transport.get_write_buffer_size() + int(_INT.unpack(in_kernel)[0])
 
     def _next(self) -> bytes:
         chunks = [self._queue.popleft() for _ in range(min(DRAIN, len(self._queue)))]

@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from kgents_gateway.access.identity import Identity
+from kgents_gateway.access.connection import TRANSPORT
+from kgents_gateway.access.identity import Identity, who
 from kgents_gateway.config import Config
 from kgents_gateway.problems import TooManyError, UnavailableError
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import Client, Send
 
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 RETRY_RANGE_MS: Final = (500, 5_000)
 """When clients of a gateway that stops come back: not all at once."""
+END_S: Final = 4.0
+"""How long clients may take to accept the end of their streams."""
 BUSY_RETRY_S: Final = 30
 HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -40,8 +44,13 @@ class Connections:
         return len(self._open)
 
     @asynccontextmanager
-    async def opened(self, identity: Identity, receive: Receive, send: Send) -> AsyncIterator[Client]:
+    async def opened(self, scope: Scope, receive: Receive, send: Send) -> AsyncIterator[Client]:
         """A response that has begun; it ends with the block, which is cancelled when the client leaves or stalls.
+
+        Args:
+            scope: of ASGI, from our own server.
+            receive: of ASGI.
+            send: of ASGI.
 
         Raises:
             UnavailableError: there are as many as there may be, or the gateway stops.
@@ -51,10 +60,11 @@ class Connections:
             raise UnavailableError("the gateway stops", retry_after_s=1)
         if len(self._open) >= self._config.max_clients:
             raise UnavailableError(f"{len(self._open)} streams are open, the limit", retry_after_s=BUSY_RETRY_S)
+        identity = who(scope)
         own = sum(each.name == identity.name for each in self._of.values()) if identity.token is not None else 0
         if own >= self._per_identity:
             raise TooManyError(f"{own} streams of this token are open, the limit", retry_after_s=BUSY_RETRY_S)
-        client = Client(queue_bytes=self._config.queue_bytes)
+        client = Client(scope["extensions"][TRANSPORT]["transport"], queue_bytes=self._config.queue_bytes)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - every coroutine of a request runs in a task
         self._open[client], self._of[client] = task, identity
@@ -82,28 +92,36 @@ class Connections:
         for client in self._open:
             client.offer(chunk)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What this process holds for all of them."""
+        return sum(client.waiting_bytes for client in self._open)
+
     def disconnect_stalled(self) -> None:
-        """Disconnect the clients that accept nothing."""
+        """Disconnect the clients that accept nothing, and drop what waits for them."""
         limit = asyncio.get_running_loop().time() - self._config.stalled_after_s
-        for client, task in self._open.items():
-            is_stalled = client.sending_since is not None and client.sending_since < limit
-            if is_stalled and not client.has_left:
-                client.has_left = True
-                task.cancel()
+        for client in self._open:
+            if client.has_taken_nothing_since(limit):
+                client.transport.abort()
                 self.stalled += 1
 
     def end_withdrawn(self, is_accepted: Callable[[Identity], bool]) -> None:
         """End the streams of those that are not accepted any more, as they are: each may be far behind."""
         for client, identity in self._of.items():
-            if not is_accepted(identity) and not client.has_left:
-                client.has_left = True
-                self._open[client].cancel()
+            if not is_accepted(identity):
+                client.transport.abort()
 
     def end(self) -> None:
         """End all streams, each with the advice when to connect again."""
         self._is_ending = True
         for client in self._open:
             client.end(frames.bye(random.randint(*RETRY_RANGE_MS)))  # noqa: S311 - only to spread them
+        asyncio.get_running_loop().call_later(END_S, self._abort)
+
+    def _abort(self) -> None:
+        """Disconnect all that are still open."""
+        for client in self._open:
+            client.transport.abort()
 
     async def _left(self, receive: Receive, client: Client) -> None:
         """Cancel the response when the client has gone. The first message is the request's body, even of a GET."""

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from kgents_gateway.access.identity import Identity
+from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import CATCH_UP, Client, Send
-from kgents_gateway.stream.connections import Connections, Receive
+from kgents_gateway.stream.connections import Connections, Receive, Scope
 from kgents_gateway.stream.group import Group
 from kgents_gateway.stream.hub import Hub
 from kgents_shared.view.selection import Selection
@@ -29,23 +29,23 @@ class EntityStream:
         self._hub = hub
         self._connections = connections
 
-    async def serve(self, identity: Identity, selection: Selection, known: str, receive: Receive, send: Send) -> None:
+    async def serve(self, selection: Selection, known: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, until the client leaves.
 
         Args:
-            identity: who asks.
             selection: which entities.
             known: the `id` of the last event that the client got; empty: it knows nothing.
+            scope: of ASGI.
             receive: of ASGI.
             send: of ASGI.
 
         Raises:
             UnavailableError: not now.
         """
-        seen = self._seen(identity.scope)
+        seen = self._seen(who(scope).scope)
         current = seen.current
         reading = _Reading(current, seen.now)
-        async with self._connections.opened(identity, receive, send) as client:
+        async with self._connections.opened(scope, receive, send) as client:
             with self._hub.group(seen.scope, current, selection) as group:
                 last = await reading.begin(group, client, known, send)
                 with self._hub.joined(group, client):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from kgents_gateway.access.identity import Identity
+from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
 from kgents_gateway.events import EventId, Events, Logged
 from kgents_gateway.questions.past import is_about
@@ -13,7 +13,7 @@ from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.arguments import EventStreamArguments
 from kgents_gateway.stream.client import Client, Send
-from kgents_gateway.stream.connections import Connections, Receive
+from kgents_gateway.stream.connections import Connections, Receive, Scope
 from kgents_gateway.stream.entity_stream import AHEAD_S
 from kgents_shared.view.selection import Selection
 
@@ -30,7 +30,7 @@ class EventStream:
         events.listeners.append(self._take)
 
     async def serve(
-        self, identity: Identity, arguments: EventStreamArguments, known: str, receive: Receive, send: Send
+        self, arguments: EventStreamArguments, known: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request, until the client leaves.
 
@@ -38,8 +38,8 @@ class EventStream:
             BadArgumentError: an argument is not valid.
             UnavailableError: not now.
         """
-        reader = _Reader(arguments, self._seen(identity.scope).current)
-        async with self._connections.opened(identity, receive, send) as client:
+        reader = _Reader(arguments, self._seen(who(scope).scope).current)
+        async with self._connections.opened(scope, receive, send) as client:
             first, events = await self._begin(arguments, known)
             client.begin(first)
             reader.give(client, events)
