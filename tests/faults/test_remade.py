@@ -3,21 +3,24 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import stream_info, update_stream
-from kgents_shared.contract.codec import META
+from kgents_shared.bus.jetstream import create_stream, stream_info, update_stream
+from kgents_shared.contract.codec import META, TOPOLOGY
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.live import Live
 from kgents_shared.view.selection import select
+from kgents_topology_builder.reducer import CONTESTED_NS
 from support.iterated import reading
 from support.nats_server import NatsServer
 from support.service_process import ServiceProcess
 from support.state import remake
 from support.streams import stored
-from support.waiting import eventually
+from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -68,6 +71,49 @@ async def test_a_stream_of_each_kind_is_made_again(server: NatsServer, bus: Bus,
             await pipeline_is_well(bus, reader)
     finally:
         for each in processes:
+            each.kill()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_an_entity_stream_that_is_made_again_removes_only_what_is_gone(
+    restarts: bool, server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    """Also if the builder restarts before the collector has published anything again."""
+    session = await bus.session()
+    await create_stream(session, "ORDERS", {"name": "ORDERS", "subjects": ["orders"], "storage": "memory"})
+    collector, *others = [
+        ServiceProcess(name, server.url, tmp_path, collector_nats__monitor_urls=server.monitor_url) for name in SERVICES
+    ]
+    builder = others[0]
+    for each in (collector, *others):
+        each.start()
+    removed: set[str] = set()
+
+    async def note(message: Msg) -> None:
+        entity = TOPOLOGY.decode(message.data)
+        removed.update({str(entity.ref)} if entity.is_removal and entity.ref.kind == "nats_stream" else ())
+
+    async def is_held(signal: str) -> bool:
+        """Whether every stream of the pipeline is among the entities."""
+        found = [each.subject.split(".")[-1] for each in await stored(bus, NAME_BY_SIGNAL[signal])]
+        return {*NAME_BY_SIGNAL.values()} <= {*found}
+
+    try:
+        await eventually(lambda: is_held("topology"), HEALED_S)
+        await session.subscribe("kgents.topology.>", note)
+        collector.pause()
+        await remake(bus, "KGENTS_ENTITY")
+        await session.api("STREAM.DELETE.ORDERS", None, msgspec.Raw)
+        if restarts:
+            builder.kill()
+            builder.start()
+        await stays(lambda: not removed, for_s=10)
+        collector.resume()
+        await eventually(lambda: is_held("entity"), HEALED_S)
+        await eventually(lambda: bool(removed), CONTESTED_NS / 1e9 + HEALED_S)
+        assert removed == {"nats_stream ORDERS"}
+    finally:
+        for each in (collector, *others):
             each.kill()
 
 

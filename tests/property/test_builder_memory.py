@@ -43,6 +43,7 @@ steps = st.lists(
             st.tuples(st.sampled_from(SOURCES), st.sampled_from(("in_sync", "degraded", "standby", "dead"))),
         ),
         st.tuples(st.just("wait"), st.sampled_from((1, 7, 20, 70))),
+        st.tuples(st.just("remake"), st.booleans()),
     ),
     max_size=20,
 )
@@ -68,6 +69,8 @@ class World:
             case ("beat", (str(source), str(state))):
                 self._beating[source] = state
                 self._beat()
+            case ("remake", bool(is_reported_again)):
+                self._remake(is_reported_again=is_reported_again)
             case (str(what), Entity() as entity):
                 self._write(what, entity)
             case _:
@@ -105,6 +108,24 @@ class World:
         for builder in self.builders:
             if change is not None:
                 builder.on_entity(change)
+
+    def _remake(self, *, is_reported_again: bool) -> None:
+        """The entity stream is made again; its writers may find that, and publish again what stands."""
+        held = {subject: each.message for subject, each in self.streams.entities.items()}
+        contested = [each for each in held.values() if each is None or each.is_removal]
+        self.unseen.update(each.ref for each in contested if each is not None)
+        published = [{*builder.published} for builder in self.builders]
+        changes = [*self.streams.remake()]
+        for builder in self.builders:
+            for change in changes:
+                builder.on_entity(change)
+            builder.publish()
+        assert published == [{*builder.published} for builder in self.builders], "a stream made again removes nothing"
+        for subject, message in held.items() if is_reported_again else ():
+            if message is not None and not message.is_removal:
+                change = self.streams.write(subject, message)
+                for builder in self.builders:
+                    builder.on_entity(change)
 
     def _message(self, what: str, entity: Entity) -> Entity | None:
         """What is written, of the entity that is stored under the same name if there is one."""

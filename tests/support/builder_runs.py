@@ -32,6 +32,15 @@ class Streams:
         self.now_ns = NOW_NS
         self.entities: dict[str, Stored] = {}
         self.beats: dict[str, tuple[Heartbeat, int]] = {}
+        self.made_ns = 0
+        """When the entity stream was made."""
+
+    def remake(self) -> Iterator[Change[Entity]]:
+        """Make the entity stream again, empty; returns what a reader finds that had read all of it."""
+        self.made_ns = self.now_ns
+        for subject in list(self.entities):
+            if (change := self.purge(subject)) is not None and change.old is not None:
+                yield msgspec.structs.replace(change, is_missing=True)
 
     def write(self, subject: str, message: Entity | None) -> Change[Entity]:
         """Store a message; returns what it changes for a reader that has read all before it."""
@@ -78,7 +87,7 @@ class Builder:
         """Begin from what the streams hold, as a new process."""
         self._reducer = Reducer(self._priority, now_ns=self._streams.now_ns)
         for published in self.published.values():
-            self._reducer.restore(published)
+            self._reducer.restore(published, reported_since_ns=self._streams.made_ns)
         for subject, (beat, time_ns) in self._streams.beats.items():
             self.on_beat(Change(subject, None, beat, None, 0, time_ns))
         for subject, stored in self._streams.entities.items():

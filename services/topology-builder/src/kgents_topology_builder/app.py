@@ -1,8 +1,12 @@
 """topology-builder at work: entity and meta streams → Reducer → the topology's state table."""
 
 import asyncio
+from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
+from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.session import SessionLostError
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -11,6 +15,7 @@ from kgents_shared.contract.codec import ENTITY, META, TOPOLOGY
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.meta import Heartbeat, Meta
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime.clock import unix_ns
 from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Access, Context, Service
 from kgents_topology_builder.config import Config
@@ -55,10 +60,16 @@ class _Builder:
 
     async def restore(self) -> None:
         """Begin with what was published before this run."""
+        made_at = await self._entities_made_at()
         time_slice = TimeSlice()
         for row in self.table.rows.values():
-            self.reducer.restore(row.message)
+            self.reducer.restore(row.message, reported_since_ns=unix_ns(made_at))
             await time_slice.checkpoint()
+
+    async def _entities_made_at(self) -> datetime:
+        while True:
+            with suppress(SessionLostError):
+                return (await stream_info(await self.context.bus.session(), self.entities.stream)).created_at
 
     async def follow_heartbeats(self) -> None:
         """Keep track of which sources attest their entities."""
@@ -129,6 +140,8 @@ def reduce_entity(
         reducer.contest(change.subject, change.old, time_ns=change.time_ns)
     elif change.removal is not None:
         reducer.remove(change.removal, time_ns=change.time_ns, trace=trace)
+    elif change.old is not None and change.is_missing:
+        reducer.miss(change.old)
     elif change.old is not None:
         reducer.forget(change.old.ref, change.old.source, time_ns=change.time_ns)
 

@@ -25,10 +25,12 @@ from kgents_topology_builder.sources import Observer, Source, message
 MISSED_REPORTS: Final = 3
 """An entity with a report interval expires when so many reports in a row are missing."""
 CONTESTED_NS: Final = 60_000_000_000
-"""How long an entity stays published after a message that does not say that it is gone has replaced its own: an
-unreadable one, or the removal of another incarnation. Its writer finds such a message within 30 s, and replaces it."""
+"""How long an entity stays published after a message that does not say that it is gone has replaced its own (an
+unreadable one, the removal of another incarnation), or after its stream was made again. Its writer finds that within
+30 s, and publishes it again."""
 CONTESTED: Final = "no source reports it"
 """Why an entity is gone that was contested for so long."""
+LOST: Final = "its report is no longer stored"
 EXPIRIES_MAX: Final = 1_000
 """Entities whose expiry one call of `tick` checks."""
 SPREAD_MAX: Final = 64
@@ -81,11 +83,12 @@ class Reducer:
         self._contested: dict[str, dict[str, int]] = {}
         self._held: list[tuple[int, Ref]] = []  # a heap of those that are only there because of that
 
-    def restore(self, published: TopologyEntity) -> None:
+    def restore(self, published: TopologyEntity, *, reported_since_ns: int = 0) -> None:
         """Begin with an entity as it was published before this run; comes before everything else.
 
         What was stale stays so until it is attested again. The entity is compared with what the sources report now,
-        and is gone if none of them reports it.
+        and is gone if none of them reports it; not at once in a stream that was made at `reported_since_ns`, a moment
+        ago.
         """
         if published.ref.kind == SOURCE:
             observer = (published.ref.cluster, published.ref.name)
@@ -93,6 +96,8 @@ class Reducer:
             self._dirty_sources[observer] = self._started_ns
         else:
             self._dirty[published.ref] = _Cause(self._started_ns)
+        for source in published.sources if reported_since_ns + CONTESTED_NS > self._started_ns else ():
+            self.contest(published.ref.subject("entity", source=source), None, time_ns=reported_since_ns)
 
     def upsert(self, entity: Entity, *, time_ns: int, trace: dict[str, str] | None = None) -> None:
         """A source reports an entity. One of kind `source` is ours alone."""
@@ -128,7 +133,15 @@ class Reducer:
 
     def forget(self, ref: Ref, source: str, *, time_ns: int) -> None:
         """The stream no longer holds the source's message, and no removal says why."""
-        self._drop(ref, source, _Cause(time_ns, reason="its report is no longer stored"))
+        self._drop(ref, source, _Cause(time_ns, reason=LOST))
+
+    def miss(self, entity: Entity) -> None:
+        """The stream was read again and lacks what a source reported: that expires, unless it is reported again."""
+        key = entity.ref, entity.source
+        expiry_ns = self._now_ns + CONTESTED_NS
+        if entity.source in self.graph.facts.get(entity.ref, {}):  # else it has expired before
+            self._expiry_ns[key] = min(self._expiry_ns.get(key, expiry_ns), expiry_ns)
+            heapq.heappush(self._expiries, (expiry_ns, *key))
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
         """An instance reports what it attests."""
@@ -169,12 +182,17 @@ class Reducer:
             _, ref, source = heapq.heappop(self._expiries)
             expiry_ns = self._expiry_ns.get((ref, source))
             if expiry_ns is not None and expiry_ns <= now_ns:
-                self._drop(ref, source, _Cause(now_ns, reason="expired"))
+                is_late = self.graph.facts[ref][source].report_interval_s is not None
+                self._drop(ref, source, _Cause(now_ns, reason="expired" if is_late else LOST))
             elif expiry_ns is not None:  # it has reported since
                 heapq.heappush(self._expiries, (expiry_ns, ref, source))
         self._forget_contests()
         while self._held and self._held[0][0] <= now_ns:
-            self._dirty.setdefault(heapq.heappop(self._held)[1], _Cause(now_ns, reason=CONTESTED))
+            _, ref = heapq.heappop(self._held)
+            if ref.kind == SOURCE:
+                self._dirty_sources[ref.cluster, ref.name] = now_ns
+            else:
+                self._dirty.setdefault(ref, _Cause(now_ns, reason=CONTESTED))
         for observer, each in list(self._sources.items()):
             if each.expire(self._now_ns):
                 self._attest(observer, self._now_ns)
@@ -278,8 +296,9 @@ class Reducer:
         cluster, name = observer
         source = self._source(observer)
         if source.is_gone:
-            del self._sources[observer]
-            yield Merged(Ref(cluster, SOURCE, name), None, "deleted", time_ns, {})
+            if not self._is_held(Ref(cluster, SOURCE, name)):
+                del self._sources[observer]
+                yield Merged(Ref(cluster, SOURCE, name), None, "deleted", time_ns, {})
         elif source.stale or source.is_published:
             source.is_published = True
             entities = source.covered(cluster, lambda ref, part: self._has(ref, name, part))

@@ -60,6 +60,9 @@ class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
     headers: dict[str, str] | None = None
     fault: str = ""
     """Why the message cannot be read; then the stream does not say whether what it held before is gone."""
+    is_missing: bool = False
+    """A stream that had to be read again from the beginning, as one that was made again, lacks it. Its writer may not
+    have had the time to publish it again."""
 
 
 class Changes(msgspec.Struct, Generic[T], frozen=True):
@@ -122,7 +125,7 @@ class StateView(Generic[T]):
                     if change.old or change.new or change.removal or change.fault or is_resumed:
                         changes.append(change)
                 if batch.caught_up:
-                    changes += [self.vanished(subject) for subject in unseen]
+                    changes += [msgspec.structs.replace(self.vanished(subject), is_missing=True) for subject in unseen]
                     unseen = set()
                 yield Changes(changes, batch.caught_up, batch.position, batch.now_ns, malformed)
 
