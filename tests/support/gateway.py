@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from kgents_shared.runtime.clock import SystemClock
 from support.running import running
 from support.waiting import eventually
 
+CONNECT_AGAIN_S = 0.2
+"""Less than the streams advise: nothing else is served here."""
 ENTITIES = "/api/infra/topology/stream"
 EVENTS = "/api/infra/events/stream"
 
@@ -91,6 +93,8 @@ class SseReader:
         """Id of an entity → its record, as the stream says."""
         self.last_id = ""
         self.is_ready = False
+        self.answers: list[httpx.Response] = []
+        """One for each time that it connected."""
 
     @property
     def names(self) -> list[str]:
@@ -104,9 +108,17 @@ class SseReader:
     ) -> None:
         headers = {"Last-Event-ID": last_id} if last_id else {}
         async with aconnect_sse(client, "GET", path, headers=headers, params=params) as source:
+            self.answers.append(source.response)
             source.response.raise_for_status()
             async for event in source.aiter_sse():
                 self._take(event)
+
+    async def follow(self, client: httpx.AsyncClient, path: str) -> None:
+        """What a client has to do: connect again whenever the stream ends or fails, with the last id."""
+        while True:
+            with suppress(httpx.HTTPError):
+                await self.run(client, path, last_id=self.last_id)
+            await asyncio.sleep(CONNECT_AGAIN_S)
 
     def _take(self, event: ServerSentEvent) -> None:
         self.events.append(event)
