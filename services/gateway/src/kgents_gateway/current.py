@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kgents_gateway.access import masks
 from kgents_gateway.mark import Mark, Read, proof_of
 from kgents_gateway.recent import Recent
 from kgents_shared.bus.client import Bus
@@ -40,7 +41,7 @@ class Current:
         """`recent`: how many changes to remember for clients that come back."""
         self.listeners: Final[list[Listener]] = []
         self._bus = bus
-        self._live = Live(bus, select())
+        self._live = Live(bus, select(), read=masks.delivery)
         self._size = recent
         self._recent: Recent | None = None
         self._moved = asyncio.Event()

@@ -10,6 +10,7 @@ from typing import Final, Self
 import msgspec
 import structlog
 
+from kgents_gateway.access import masks
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.delivery import Delivery
@@ -115,7 +116,8 @@ class Events:
                     self._position = batch.position
                     self._moved.set()
 
-    def _take(self, each: Delivery) -> None:
+    def _take(self, found: Delivery) -> None:
+        each = masks.delivery(found)
         try:
             event = EVENT.decode(each.payload, subject=each.subject)
         except MalformedMessageError:  # of a newer version, or no event at all

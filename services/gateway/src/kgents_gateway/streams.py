@@ -1,14 +1,22 @@
-"""What questions read from the streams: the past, figures and events. Implements `questions.world.Streams`."""
+"""What questions read from the streams: the past, figures and events. Implements `questions.world.Streams`.
+
+Values in the form of secrets are masked here, as they are in `Current` and `Events`: nothing else reads NATS.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
+import msgspec
+
+from kgents_gateway.access import masks
 from kgents_gateway.current import Current
 from kgents_gateway.questions.world import AsOf, Meta
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
@@ -30,19 +38,21 @@ class Streams:
         found = await past.state_at(self._bus, selection, time)
         forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
         # The fold is this question's own, so a thread may go through it while others are served.
-        return AsOf(await asyncio.to_thread(list, found.fold.entities()), forgotten)
+        return AsOf(await asyncio.to_thread(lambda: list(map(masks.view, found.fold.entities()))), forgotten)
 
     async def versions(self, ref: Ref) -> list[Version]:
         """Every version of an entity that is kept, oldest first."""
-        return await past.history(self._bus, ref)
+        found = await past.history(self._bus, ref)
+        return [msgspec.structs.replace(each, view=masks.view(each.view), payload=b"") for each in found]
 
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         """The newest pulse of each selected entity; labels and levels are not considered."""
-        return await pulses.last_pulses(self._bus, selection)
+        found = await pulses.last_pulses(self._bus, selection)
+        return {ref: masks.pulse(each) for ref, each in found.items()}
 
     async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
         """The pulses of one entity, oldest first; at most `count`."""
-        return await pulses.pulses_since(self._bus, ref, since, count=count)
+        return list(map(masks.pulse, await pulses.pulses_since(self._bus, ref, since, count=count)))
 
     async def events_created(self) -> str:
         """When the stream of events was created."""
@@ -54,9 +64,18 @@ class Streams:
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
         """The events of some filters, the newest first."""
         async with aclosing(newest_first(self._bus, "event", filters, since=since, before=before)) as stretches:
-            yield stretches
+            yield self._masked(stretches)
+
+    async def _masked(self, stretches: AsyncIterator[Stretch]) -> AsyncIterator[Stretch]:
+        time_slice = TimeSlice()
+        async for stretch in stretches:
+            deliveries: list[Delivery] = []
+            for each in stretch.deliveries:
+                deliveries.append(masks.delivery(each))
+                await time_slice.checkpoint()
+            yield msgspec.structs.replace(stretch, deliveries=deliveries)
 
     async def meta(self) -> Meta:
         """What the services say of themselves."""
         now_ns = (await stream_info(await self._bus.session(), NAME_BY_SIGNAL["meta"])).now_ns  # and it answers
-        return Meta(self._current.meta, now_ns, self._current.fold.attestation.unread)
+        return Meta(list(map(masks.delivery, self._current.meta)), now_ns, self._current.fold.attestation.unread)

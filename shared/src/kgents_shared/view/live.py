@@ -8,7 +8,7 @@ by comparison, and what vanished is reported as removed. What its writers do not
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -67,8 +67,17 @@ class Live:
         *,
         signals: Iterable[str] = STATE,
         position_file: PositionFile | None = None,
+        read: Callable[[Delivery], Delivery] | None = None,
     ) -> None:
-        """`signals`: the streams to join; the first decides whether an entity exists. See `Fold`."""
+        """The entities of a selection.
+
+        Args:
+            bus: connected.
+            selection: which entities.
+            signals: the streams to join; the first decides whether an entity exists. See `Fold`.
+            position_file: where to resume from.
+            read: what is done with each message of these streams before it counts.
+        """
         self.fold: Final = Fold(selection, signals)
         """The entities, at any moment."""
         self.is_complete = False
@@ -80,6 +89,7 @@ class Live:
         self._bus = bus
         self._selection = selection
         self._file = position_file
+        self._row = row_of if read is None else lambda each: row_of(read(each))
         self._liveness = Liveness(bus, _writers_of(self.fold.signals), cluster_tokens=selection.cluster_tokens)
         self._unread = {*self.fold.feeds, *([WRITERS] if self._liveness.services else [])}
         """Signals whose snapshot is not complete."""
@@ -174,7 +184,7 @@ class Live:
             for row in list(self.fold.rows(signal)):
                 self.fold.put(Row(row.subject, None))
         for each in batch.deliveries:
-            self.fold.put(row_of(each))
+            self.fold.put(self._row(each))
 
     def _snapshot(self) -> Iterator[tuple[Update, list[Row]]]:
         """All selected entities; then every row, for the file."""
@@ -191,7 +201,7 @@ class Live:
         """The changes of a batch after the snapshot, and the rows that it replaces."""
         if batch.reset:
             self.fold.begin(signal)
-        changes, rows = self.fold.take(signal, map(row_of, batch.deliveries)) if batch.deliveries else ([], [])
+        changes, rows = self.fold.take(signal, map(self._row, batch.deliveries)) if batch.deliveries else ([], [])
         reset = "topology" if signal == SOURCES else signal
         yield Update(changes, reset=reset if batch.reset else "", after_reset=after_reset), rows
         if batch.caught_up:
