@@ -66,7 +66,8 @@ async def page_at(
     try:
         await page.goto(address)
         yield page
-        assert [text for text in said if not any(each in text for each in allowed)] == []
+        unexpected = [text for text in said if not any(each in text for each in allowed)]
+        assert not unexpected, unexpected
     finally:
         await context.close()
 

@@ -15,10 +15,20 @@ from support.waiting import eventually
 EXPECTED = ("502", "ERR_")
 """What a browser says by itself about requests that fail."""
 
+HIDE = (
+    "Object.defineProperty(document, 'hidden', {{configurable: true, get: () => {}}});"
+    "document.dispatchEvent(new Event('visibilitychange'))"
+)
+
 
 async def text_of(page: Any, selector: str) -> str:
     found: str = await page.locator(selector).inner_text()
     return found
+
+
+def note(request: Any, asked: list[str]) -> None:
+    if "stream/entities" in request.url:
+        asked.append(request.headers.get("last-event-id", ""))
 
 
 async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
@@ -31,6 +41,8 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
             context = page_at(browser, proxy.address, allowed=EXPECTED)
             page = await context.__aenter__()
             await eventually(lambda: _shows(page, ["stays", "goes"]))
+            asked: list[str] = []
+            page.on("request", lambda request: note(request, asked))
         await eventually(lambda: _says(page, ".banner", "Connection lost at", "502"))
         assert await text_of(page, ".freshness") == "Connection lost"
         assert await names(page) == ["stays", "goes"]
@@ -40,6 +52,7 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
             assert await page.locator(".banner").count() == 0
             assert await text_of(page, ".freshness") == "Live"
             await eventually(lambda: len(again.gateway.connections) == 2)
+            assert all(asked), "it asks for what it missed, and not for everything"
             await context.__aexit__(None, None, None)
 
 
@@ -52,6 +65,50 @@ async def test_it_says_that_the_gateway_cannot_read(gateway: Running, browser: A
         assert await violations(page) == []
         gateway.gateway.connections.say(frames.live())
         await page.locator(".banner").wait_for(state="detached")
+
+
+async def test_a_page_that_is_hidden_keeps_no_connection_and_goes_on_when_it_is_seen(
+    bus: Bus, gateway: Running, browser: Any
+) -> None:
+    await publish(bus, make_topology("before"))
+    async with page_at(browser, "about:blank") as page:
+        await page.clock.install()
+        await page.goto(gateway.server.address)
+        await page.locator(".table .row", has_text="before").wait_for()
+        await page.evaluate(HIDE.format("true"))
+        await page.clock.fast_forward(25_000)
+        await eventually(lambda: len(gateway.gateway.connections) == 0)
+        await publish(bus, make_topology("meanwhile"))
+        await page.evaluate(HIDE.format("false"))
+        await page.locator(".table .row", has_text="meanwhile").wait_for()
+        assert await page.locator(".banner").count() == 0
+
+
+async def test_a_gateway_that_asks_for_a_token_gets_it_with_every_request(gateway: Running, browser: Any) -> None:
+    """The gateway here asks for none: what it would refuse is answered for it."""
+
+    async def answer(route: Any) -> None:
+        if route.request.headers.get("authorization") == "Bearer right":
+            await route.continue_()
+        else:
+            await route.fulfill(status=401, json={"title": "Not authenticated", "status": 401, "detail": "no token"})
+
+    async with page_at(browser, "about:blank", allowed=("401", "Password forms")) as page:
+        await page.route("**/api/**", answer)
+        await page.goto(gateway.server.address)
+        await page.get_by_role("dialog").wait_for()
+        assert await violations(page) == []
+        await page.get_by_role("textbox", name="Token").fill("wrong")
+        await page.keyboard.press("Enter")
+        await eventually(lambda: _says(page, "dialog", "does not know this token"))
+        await page.get_by_role("textbox", name="Token").fill("right")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("dialog").wait_for(state="detached")
+        assert "right" not in page.url
+        await page.reload()
+        await eventually(lambda: _says(page, ".freshness", "Live"))
+        await page.get_by_role("button", name="Log out").click()
+        await page.get_by_role("dialog").wait_for()
 
 
 async def test_the_pipeline_has_a_page_of_its_own(gateway: Running, browser: Any) -> None:

@@ -1,5 +1,7 @@
 // Questions to the gateway: JSON, or what it says is wrong.
 
+import { identification, noteRefusal } from "./token.ts";
+
 /** What the gateway answers instead of an answer. */
 export class ProblemError extends Error {}
 
@@ -8,10 +10,11 @@ type Parameters = Readonly<Record<string, string | number>>;
 export async function ask<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
   const address = query.size > 0 ? `${path}?${query}` : path;
-  const response = await fetch(address, signal ? { signal } : {}).catch((error: unknown) => {
+  const response = await fetch(address, { headers: identification(), ...(signal ? { signal } : {}) }).catch((error: unknown) => {
     if (signal?.aborted) throw error;
     throw new ProblemError("the gateway cannot be reached");
   });
+  noteRefusal(response);
   const body = (await response.json().catch(() => null)) as { detail?: string } | null;
   if (!response.ok || body === null) throw new ProblemError(body?.detail ?? `${response.status} ${response.statusText}`);
   return body as T;

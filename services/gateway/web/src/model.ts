@@ -10,6 +10,7 @@ import type { Filter } from "./store/filter.ts";
 import type { Frame } from "./store/frames.ts";
 import { Selected } from "./store/shown.ts";
 import { Store } from "./store/store.ts";
+import { tries } from "./token.ts";
 import type { Changes } from "./view.ts";
 
 const CALM_MS = 400;
@@ -76,7 +77,10 @@ export class Model {
       this.#flushSoon();
     });
     const at = computed(() => this.place.value.at);
-    effect(() => void this.#show(at.value));
+    effect(() => {
+      void tries.value; // without one that the gateway knows, the past could not be read
+      void this.#show(at.value);
+    });
     setInterval(() => {
       this.now.value = Date.now() + this.#clockMs;
     }, 1_000);

@@ -107,12 +107,13 @@ export function isStale(entity: Entity): boolean {
 }
 
 export function levelOf(entity: Entity): Level {
-  return entity.health?.level ?? "unknown";
+  const level = entity.health?.level ?? "unknown";
+  return LEVELS.includes(level) ? level : "unknown"; // a newer gateway may have more of them
 }
 
 /** 0 (dead) to 1 (healthy); null: not known. */
 export function scoreOf(entity: Entity): number | null {
-  return entity.health === null || entity.health.level === "unknown" ? null : entity.health.score;
+  return entity.health === null || levelOf(entity) === "unknown" ? null : entity.health.score;
 }
 
 /** The name of an entity as one text, for look-ups by ref: an `id` is escaped, and a hash where it is long. */

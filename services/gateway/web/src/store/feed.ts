@@ -1,6 +1,7 @@
 // One event stream of the gateway, read as long as the page lives. A browser's own EventSource gives up for good when a
 // proxy answers 502 while the gateway restarts, and tells no reason.
 
+import { identification, noteRefusal, refused, tries } from "../token.ts";
 import { type Frame, FrameReader } from "./frames.ts";
 
 const FIRST_WAIT_MS = 500;
@@ -39,6 +40,7 @@ export class Feed {
   constructor(address: string, listener: Listener) {
     this.#address = address;
     this.#listener = listener;
+    tries.subscribe(() => this.#wake());
     addEventListener("online", () => this.#wake());
     document.addEventListener("visibilitychange", () => this.#visibility());
   }
@@ -53,7 +55,8 @@ export class Feed {
     while (!this.#isClosed) {
       const reason = await this.#read();
       if (this.#isClosed) return;
-      if (document.hidden && reason === "") await this.#sleep(Number.POSITIVE_INFINITY);
+      const isWaitedFor = refused.value !== null || (document.hidden && reason === "");
+      if (isWaitedFor) await this.#sleep(Number.POSITIVE_INFINITY);
       else await this.#wait(reason);
     }
   }
@@ -69,9 +72,10 @@ export class Feed {
     };
     try {
       alive();
-      const headers: Record<string, string> = { accept: "text/event-stream" };
+      const headers: Record<string, string> = { accept: "text/event-stream", ...identification() };
       if (this.#lastId !== "") headers["last-event-id"] = this.#lastId;
       const response = await fetch(this.#address, { headers, signal, cache: "no-store" });
+      noteRefusal(response);
       if (!response.ok || response.body === null) return await this.#refused(response);
       const reader = new FrameReader();
       for await (const text of texts(response.body)) {

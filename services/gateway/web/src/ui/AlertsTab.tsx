@@ -2,7 +2,7 @@
 
 import { age } from "../format.ts";
 import type { Model } from "../model.ts";
-import type { Alert } from "../store/entity.ts";
+import type { Alert, Entity } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelMark } from "./Level.tsx";
@@ -10,11 +10,24 @@ import { LevelMark } from "./Level.tsx";
 const SHOWN = 200;
 const STATES = ["firing", "pending", "resolved"];
 
+/** How many fire, of the selected entity or of all that are shown. */
+export function firingOf(model: Model): number {
+  let count = 0;
+  for (const entity of listed(model)) for (const alert of entity.alerts) if (alert.state === "firing") count += 1;
+  return count;
+}
+
+function listed(model: Model): Iterable<Entity> {
+  const { selection } = model.place.value;
+  if (selection === null) return model.shown.entities.values();
+  const entity = model.entity(selection);
+  return entity === undefined ? [] : [entity];
+}
+
 export function AlertsTab({ model }: { model: Model }) {
   void model.calm.value;
   const { selection } = model.place.value;
-  const of = selection === null ? model.shown.entities.values() : [model.entity(selection)].filter((each) => each !== undefined);
-  const alerts = [...of].flatMap((entity) => entity.alerts).filter((alert) => selection !== null || alert.state !== "resolved");
+  const alerts = [...listed(model)].flatMap((entity) => entity.alerts).filter((alert) => selection !== null || alert.state !== "resolved");
   alerts.sort(compare);
   if (alerts.length === 0) return <p class="soft">{TEXTS.noAlerts}</p>;
   return (

@@ -6,11 +6,13 @@ import { VIEWS } from "../link.ts";
 import type { Model } from "../model.ts";
 import { levelOf } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
+import { refused } from "../token.ts";
 import { Banner } from "./Banner.tsx";
 import { Entities } from "./Entities.tsx";
 import { Filters } from "./Filters.tsx";
 import { Header } from "./Header.tsx";
 import { Keys, areKeysOn } from "./Keys.tsx";
+import { Login } from "./Login.tsx";
 import { Panel } from "./Panel.tsx";
 import { Pipeline } from "./Pipeline.tsx";
 import { Timeline } from "./Timeline.tsx";
@@ -72,6 +74,7 @@ export function App({ model }: { model: Model }) {
         {model.announced.value}
       </p>
       <Summary model={model} />
+      {refused.value !== null && <Login wasGiven={refused.value !== ""} />}
       {hasKeys.value && <Keys onClose={() => void (hasKeys.value = false)} />}
     </div>
   );
@@ -108,6 +111,7 @@ function Summary({ model }: { model: Model }) {
       const count = (level: string) => levels.filter((each) => each === level).length;
       const text = TEXTS.summaryNow(count("critical"), count("warning"));
       if (text !== said.value) said.value = text;
+      document.title = TEXTS.pageTitle(count("critical"));
     }, SUMMARY_MS);
     return () => clearInterval(timer);
   }, [model]);

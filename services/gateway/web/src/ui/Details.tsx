@@ -35,7 +35,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       </Section>
       <Impact model={model} id={id} />
       <Section title={TEXTS.history}>
-        <History key={entity.health?.since ?? entity.at ?? ""} id={id} nowMs={model.now.value} />
+        <History key={entity.health?.since ?? entity.at ?? ""} model={model} id={id} />
       </Section>
       <Pairs title={TEXTS.labels} values={entity.labels ?? {}} />
       <Pairs title={TEXTS.attributes} values={entity.attributes ?? {}} />
@@ -182,14 +182,17 @@ interface Version {
   readonly text: string;
 }
 
-function History({ id, nowMs }: { id: Id; nowMs: number }) {
+function History({ model, id }: { model: Model; id: Id }) {
+  const nowMs = model.now.value;
   const { value, reason } = useAnswer<readonly Version[]>(`api/v1/entities/${encodeURIComponent(id)}/history`);
   if (reason !== "") return <p class="soft">{reason}</p>;
   return (
     <ol class="history">
       {[...(value ?? [])].reverse().slice(0, CONNECTIONS).map((each) => (
         <li key={`${each.signal} ${each.seq}`}>
-          <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
+          <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), nowMs))} onClick={() => model.go({ at: each.at })}>
+            <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
+          </button>
           <span>{each.text}</span>
         </li>
       ))}

@@ -5,6 +5,7 @@ import { age } from "../format.ts";
 import { VIEWS, type ViewName } from "../link.ts";
 import type { Model } from "../model.ts";
 import { TEXTS } from "../texts.ts";
+import { logOut, token } from "../token.ts";
 import { isBuilt } from "../views.ts";
 import { Icon } from "./Icon.tsx";
 import { choose, themeNow } from "./theme.ts";
@@ -54,6 +55,11 @@ export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
         <button type="button" class="not-narrow" aria-label={TEXTS.keys} title={TEXTS.keys} onClick={onKeys}>
           <Icon name="keys" />
         </button>
+        {token.value !== "" && (
+          <button type="button" aria-label={TEXTS.logOut} title={TEXTS.logOut} onClick={logOut}>
+            <Icon name="leave" />
+          </button>
+        )}
         <button type="button" aria-label={TEXTS.theme[other]} title={TEXTS.theme[other]} onClick={() => choose(other)}>
           <Icon name={other === "light" ? "sun" : "moon"} />
         </button>

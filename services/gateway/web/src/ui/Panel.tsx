@@ -3,12 +3,19 @@
 import type { Model } from "../model.ts";
 import type { Tab } from "../link.ts";
 import { TEXTS } from "../texts.ts";
-import { AlertsTab } from "./AlertsTab.tsx";
+import { AlertsTab, firingOf } from "./AlertsTab.tsx";
 import { Changes } from "./Changes.tsx";
 import { Details } from "./Details.tsx";
 import { EventsTab } from "./EventsTab.tsx";
 import { Icon } from "./Icon.tsx";
 import { Overview } from "./Overview.tsx";
+
+function labelOf(tab: Tab, model: Model): string {
+  void model.calm.value;
+  if (tab === "details" && model.selection.value === null) return TEXTS.overview;
+  const firing = tab === "alerts" ? firingOf(model) : 0;
+  return firing > 0 ? TEXTS.alertsFiring(firing) : TEXTS.tabs[tab];
+}
 
 export function Panel({ model, onClose }: { model: Model; onClose: () => void }) {
   const { selection, tab: chosen, at } = model.place.value;
@@ -37,7 +44,7 @@ export function Panel({ model, onClose }: { model: Model; onClose: () => void })
               tabIndex={each === tab ? 0 : -1}
               onClick={() => model.go({ tab: each })}
             >
-              {each === "details" && selection === null ? TEXTS.overview : TEXTS.tabs[each]}
+              {labelOf(each, model)}
             </button>
           ))}
         </div>
