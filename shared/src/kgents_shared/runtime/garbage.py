@@ -4,10 +4,10 @@ import gc
 import sys
 from typing import Any, Final
 
-YOUNG: Final = 20_000
-"""New objects that are visited together: 8 ms. With fewer, messages that live for a moment are visited, too."""
+YOUNG: Final = 10_000
+"""New objects that are visited together: 1 to 2 ms. With fewer, messages that live for a moment are visited, too."""
 ROUNDS: Final = 1
-"""After so many times more, what is left of these is visited again: 40,000 objects."""
+"""After so many passes the next one visits what they have left, too: 20,000 objects."""
 SMALL: Final = 50_000
 """Objects that may be visited all together. A process that holds more only has its new ones visited."""
 
@@ -21,7 +21,7 @@ def calm_collector() -> None:
     when nothing refers to it any more, and only a cycle among such objects stays. Python 3.14 collects in increments
     by itself.
     """
-    gc.set_threshold(YOUNG, ROUNDS, 2)
+    gc.set_threshold(YOUNG, ROUNDS - 1, 0)
     if sys.version_info < (3, 14) and not any(isinstance(each, _Freeze) for each in gc.callbacks):
         gc.callbacks.append(_Freeze())
 
