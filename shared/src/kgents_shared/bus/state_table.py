@@ -11,13 +11,12 @@ one: memory is bounded by the number of subjects.
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Generic, TypeVar
-
-import msgspec
+from typing import Final, TypeVar
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import RETRY_S, newest
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.desired import Desired
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.publish import (
     EXPECTED_SEQUENCE,
@@ -47,25 +46,6 @@ SUSPENDED_S: Final = 0.1
 """How often a writer without the right to write asks for it: NATS is back, and the lease is being decided."""
 
 _log = get_logger(__name__)
-
-
-class Desired(msgspec.Struct, Generic[T], gc=False):
-    """The desired message of a subject."""
-
-    message: T
-    is_removal: bool
-    trace: dict[str, str]
-    is_restored: bool = False
-    """Whether it was published before, and lost: then it is published as it was."""
-    differs_from: Row[T] | None = None
-    """The row that it was compared with when it was put; None if it was not, since another message was on its way."""
-
-    def against(self, row: Row[T] | None) -> T:
-        """The message, as it may replace this row: a removal names the incarnation that is published, no other."""
-        uid = getattr(row.message, "uid", None) if row is not None else None
-        if not self.is_removal or uid is None or getattr(self.message, "uid", None) == uid:
-            return self.message
-        return msgspec.structs.replace(self.message, uid=uid)
 
 
 class StateTable(StateView[T]):
@@ -277,7 +257,8 @@ class StateTable(StateView[T]):
             self._failures[subject] = self._limit
             return
         message, payload = self._rendered(row, desired)
-        headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}
+        expected_seq = row.seq if row is not None else self.tombstones.seq(subject)
+        headers = {EXPECTED_SEQUENCE: str(expected_seq), **desired.trace}
         if desired.is_removal:
             headers[TTL] = f"{REMOVAL_TTL_S}s"
         self._in_flight[subject] = payload
@@ -336,7 +317,8 @@ class StateTable(StateView[T]):
         payload = self._in_flight.pop(subject)
         match outcome:
             case Stored(seq=seq):
-                self._failures.pop(subject, None)
+                if self._failures:
+                    self._failures.pop(subject, None)
                 self._audit.note(seq)
                 self._accept(subject, None if desired.is_removal else message, seq)
                 self._note_cut(subject, desired, message)

@@ -57,7 +57,8 @@ class Tombstones:
 
     def forget(self, subject: str) -> None:
         """A subject has a row again, or never had one."""
-        self._by_subject.pop(subject, None)
+        if self._by_subject:
+            self._by_subject.pop(subject, None)
 
     def outlive(self, subject: str, seq: int) -> None:
         """A message shows that is older than the removal, which is lost: it would bring the entity back."""

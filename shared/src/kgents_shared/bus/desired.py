@@ -1,0 +1,31 @@
+"""What a writer wants a subject to hold, until `state_table` has published it."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from kgents_shared.bus.state_view import Row
+from kgents_shared.contract.wire import Wire
+
+T = TypeVar("T", bound=Wire)
+
+
+class Desired(msgspec.Struct, Generic[T], gc=False):
+    """The desired message of a subject."""
+
+    message: T
+    is_removal: bool
+    trace: dict[str, str]
+    is_restored: bool = False
+    """Whether it was published before, and lost: then it is published as it was."""
+    differs_from: Row[T] | None = None
+    """The row that it was compared with when it was put; None if it was not, since another message was on its way."""
+
+    def against(self, row: Row[T] | None) -> T:
+        """The message, as it may replace this row: a removal names the incarnation that is published, no other."""
+        if not self.is_removal or row is None:
+            return self.message
+        uid = getattr(row.message, "uid", None)
+        if uid is None or getattr(self.message, "uid", None) == uid:
+            return self.message
+        return msgspec.structs.replace(self.message, uid=uid)
