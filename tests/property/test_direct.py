@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
@@ -206,3 +207,21 @@ def test_what_is_sent_is_what_nats_py_would_send(
 def test_this_nats_py_has_what_the_short_way_takes_from_it() -> None:
     assert direct.missing(Client()) == []
     assert isinstance(DirectClient()._ps, direct.DirectParser)
+
+
+@pytest.mark.parametrize("why", ["nothing", "too much waits", "the task that writes has ended", "not connected"])
+def test_only_what_can_be_sent_without_waiting_is_sent_at_once(why: str) -> None:
+    async def sent() -> bool:
+        client = DirectClient()
+        client._status = Client.CONNECTED if why != "not connected" else Client.RECONNECTING
+        client._flush_queue = asyncio.Queue()
+        writing = client._flusher_task = asyncio.create_task(asyncio.sleep(0 if "ended" in why else 60))
+        if "ended" in why:
+            await writing
+        client._max_pending_size = 1 if why == "too much waits" else 0
+        found = client.post("a", b"x", "r", {"X": "1"})
+        writing.cancel()
+        assert bool(client._pending) == found
+        return found
+
+    assert asyncio.run(sent()) == (why == "nothing")
