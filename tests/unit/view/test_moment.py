@@ -27,6 +27,10 @@ def test_a_moment_is_so_long_ago_or_rfc_3339() -> None:
     [
         ("noon", "expected a time such as"),
         ("-10", "expected a duration"),
+        ("-9999999d", "expected a time since the year 1"),
+        (f"-{9**30}d", "expected a time since the year 1"),
+        (f"-{10**400}s", "expected a time since the year 1"),
+        ("0001-01-01T00:00:00+23:59", "expected a time since the year 1"),
         ("2026-11-21T09:00:00", "with its zone"),
         ("2026-11-21T09:00:01Z", "that has been"),
     ],

@@ -1,6 +1,8 @@
 """What a reader asks for: its NATS filters, and what they let through that was not asked for."""
 
+import random
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -67,6 +69,19 @@ def test_a_pattern_is_tested_on_the_name_itself(pattern: str, name: str, fits: b
     assert chosen.takes_ref(ref) is fits
     assert chosen.subject_test("topology")(ref.subject("topology")) is fits
     assert all(matches(ref.subject("topology"), filter_) for filter_ in chosen.filters("topology"))
+
+
+@pytest.mark.parametrize("pattern", ["*" * 200 + "x", "*c" * 60 + "x", "*?" * 60 + "x", "a*" * 60])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    assert not select(name=pattern).takes_ref(make_ref("c" * 250))
+
+
+def test_a_pattern_fits_what_it_would_fit_in_a_shell() -> None:
+    dice = random.Random(1)
+    for _ in range(5_000):
+        pattern = "".join(dice.choices("ab*?", k=dice.randrange(1, 8)))
+        name = "".join(dice.choices("ab", k=dice.randrange(1, 8)))
+        assert select(name=pattern).takes_ref(make_ref(name)) == fnmatchcase(name, pattern), (pattern, name)
 
 
 def test_a_long_name_is_judged_by_the_message_that_spells_it() -> None:

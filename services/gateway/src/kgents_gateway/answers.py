@@ -53,6 +53,7 @@ class HealthSummary(msgspec.Struct, frozen=True):
     by_kind: dict[str, dict[str, int]]
     """Kind → level → how many entities."""
     clusters: list[ClusterHealth]
+    """Whole ones; none where a part of them is selected, as theirs are the counts of other entities."""
     firing: int
     """Alerts that fire now."""
     stale_since: Time | None

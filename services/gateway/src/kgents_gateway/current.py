@@ -66,6 +66,11 @@ class Current:
         """The last message of each subject of KGENTS_META."""
         return self._live.meta.values()
 
+    @property
+    def heard_s(self) -> float:
+        """When the server last answered, by the monotonic clock of this machine."""
+        return self._live.heard_s
+
     async def until(self, claim: Callable[[], T | None]) -> T:
         """Wait until a claim about this is true, or something; returns it."""
         while not (found := claim()):

@@ -20,6 +20,7 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view import past, pulses
 from kgents_shared.view.feed import Stretch, newest_first
 from kgents_shared.view.past import Version
@@ -36,7 +37,8 @@ class Streams:
     async def as_of(self, selection: Selection, time: datetime) -> AsOf:
         """The selected entities as they were."""
         found = await past.state_at(self._bus, selection, time)
-        forgotten = [subject for subjects in found.forgotten.values() for subject in subjects]
+        unknown = [f"{ROOT}.{signal}.>" for signal in found.unknown]
+        forgotten = [*unknown, *(subject for subjects in found.forgotten.values() for subject in subjects)]
         # The fold is this question's own, so a thread may go through it while others are served.
         return AsOf(await asyncio.to_thread(lambda: list(map(masks.view, found.fold.entities()))), forgotten)
 

@@ -26,6 +26,8 @@ from kgents_shared.view.selection import Selection
 EVENTS_KEPT: Final = 1_000
 """Events that a client may have missed and still gets."""
 SWEEP_S: Final = 1.0
+SILENT_S: Final = 15.0
+"""The server is asked for its time every second; it may take so long to elect the leader of a stream."""
 STALE_S: Final = 5.0
 """How often clients are reminded that the gateway cannot read."""
 
@@ -100,11 +102,19 @@ class Gateway:
             if now_s >= beat_at:
                 beat_at = now_s + self._config.stream.heartbeat_s
                 self.connections.say(frames.heartbeat(unix_ns(self.now()) // 1_000_000))
-            if self._bus.is_connected:
+            if not (why := self._unheard(now_s)):
                 if self.stale_since is not None:
                     self.connections.say(frames.live())
                 self.stale_since = None
             elif now_s >= stale_at:
                 stale_at = now_s + STALE_S
                 self.stale_since = self.stale_since or self.now()
-                self.connections.say(frames.stale(self.stale_since.isoformat(), "NATS cannot be reached"))
+                self.connections.say(frames.stale(self.stale_since.isoformat(), why))
+
+    def _unheard(self, now_s: float) -> str:
+        """Why what is held may not be what is stored any more; empty: it is."""
+        if not self._bus.is_connected:
+            return "NATS cannot be reached"
+        if self._current.is_complete and now_s - self._current.heard_s > SILENT_S:
+            return "NATS does not answer"  # its server hangs, or its streams are gone or have no leader
+        return ""

@@ -104,6 +104,11 @@ class Live:
         """The last message of each subject of KGENTS_META, of the clusters that may be selected."""
         return self._liveness.last
 
+    @property
+    def heard_s(self) -> float:
+        """When the server last answered, by the monotonic clock of this machine."""
+        return self._liveness.heard_s
+
     async def updates(self) -> AsyncGenerator[Update, None]:
         """The snapshot, then every change; never ends. An update counts as handled when the next one is asked for."""
         positions = await self._restored()

@@ -3,6 +3,7 @@
 The server is asked for its time actively, so silence is noticed when no message comes at all.
 """
 
+import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -34,6 +35,8 @@ class Liveness:
         self.services: Final = tuple(services)
         self.last: Final[dict[str, Delivery]] = {}
         """The last message of each subject of these clusters; one of the server's says that the one before expired."""
+        self.heard_s = time.monotonic()
+        """When the server last answered with its time, by the monotonic clock of this machine."""
         self._bus = bus
         # All of META: a login for a single cluster may read it by this filter alone.
         self._filters = [f"{ROOT}.meta.{cluster}.*.*" for cluster in cluster_tokens]
@@ -74,7 +77,7 @@ class Liveness:
                     if self._writers.judges(each.subject):
                         self._writers.take(each.subject, _heartbeat(each), each.time_ns)
                 if batch.now_ns:
-                    self._now_ns = batch.now_ns
+                    self._now_ns, self.heard_s = batch.now_ns, time.monotonic()
                     yield
 
     async def _has_reports(self) -> bool:

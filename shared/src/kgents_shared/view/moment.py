@@ -25,6 +25,13 @@ def moment(text: str, now: datetime) -> datetime:
     Raises:
         ValueError: it is none, or it is yet to come.
     """
+    try:
+        return _moment(text, now)
+    except OverflowError:
+        raise ValueError(f"expected a time since the year 1, found {text!r}") from None
+
+
+def _moment(text: str, now: datetime) -> datetime:
     if text.startswith("-"):
         return now - timedelta(seconds=duration_s(text[1:]))
     try:

@@ -232,5 +232,9 @@ def _token_test(words: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    text = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(text, re.DOTALL)
+    first, *others = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    # Each part where it comes first, and never tried elsewhere: what a client sends may not make this take forever.
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)

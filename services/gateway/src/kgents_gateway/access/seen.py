@@ -206,7 +206,11 @@ class _SeenStreams:
             if (view := self._now.shown(each)) is not None:
                 entities.append(view)
             await time_slice.checkpoint()
-        return AsOf(entities, [each for each in found.forgotten if self._now.takes_key(key_of(each)[1])])
+        return AsOf(entities, [each for each in found.forgotten if self._is_known(each)])
+
+    def _is_known(self, subject: str) -> bool:
+        """Whether a subject names an entity of the scope, or all of its signal."""
+        return subject.endswith(">") or self._now.takes_key(key_of(subject)[1])
 
     async def versions(self, ref: Ref) -> list[Version]:
         if not self._now.takes(ref):

@@ -46,7 +46,9 @@ class Filters(Arguments, frozen=True, kw_only=True):
     kinds: Annotated[Words, Meta(description="Kinds, such as `pod,node`; plurals and kubectl's short names too.")] = []
     namespaces: Annotated[Words, Meta(description="Names of namespaces; empty: entities without one.")] = []
     names: Annotated[Words, Meta(description="Names, such as `cart-*`.")] = []
-    labels: Annotated[str, Meta(description="A label selector as kubectl reads it: `app=cart,tier in (web,api)`.")] = ""
+    labels: Annotated[
+        str, Meta(max_length=1_000, description="A label selector as kubectl reads it: `app=cart,tier in (web,api)`.")
+    ] = ""
     sources: Annotated[Words, Meta(description="Collectors, such as `k8s`.")] = []
     levels: Annotated[Words, Meta(description="`healthy`, `warning`, `critical`, `unknown`.")] = []
 

@@ -66,7 +66,7 @@ class Changes(msgspec.Struct, frozen=True):
     until: Time
     entities: list[answers.Changed]
     forgotten: list[str]
-    """Subjects that changed too often since: their state at that time is no longer kept."""
+    """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
 
 
 async def diff(world: World, arguments: DiffArguments) -> Changes:

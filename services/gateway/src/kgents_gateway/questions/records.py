@@ -34,7 +34,7 @@ class Entities(msgspec.Struct, Generic[R], frozen=True):
     stale_since: str
     """Since when the gateway cannot read the streams; empty: it can."""
     forgotten: list[str]
-    """Subjects of which the state at that time is no longer kept."""
+    """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
     next: str
     """`after_id` of the next page; empty: there is none."""
 

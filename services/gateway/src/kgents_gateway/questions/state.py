@@ -6,7 +6,6 @@ from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, TypeVar
 
-import msgspec
 from msgspec import Meta, Raw, field
 
 from kgents_gateway import answers
@@ -78,8 +77,10 @@ async def health(world: World, arguments: Filters) -> answers.HealthSummary:
     tally = answers.Tally()
     async for each in selected(world, selection):
         tally.add(each)
-    of_clusters = msgspec.structs.replace(selection, kinds=(), namespaces=(), names=(), labels=(), levels=())
-    clusters = [each for each in world.current.clusters() if of_clusters.takes_ref(each.ref)]
+    is_of_clusters = selection == Selection(clusters=selection.clusters)
+    clusters = [
+        each for each in world.current.clusters() if is_of_clusters and selection.takes_cluster(each.ref.cluster)
+    ]
     return tally.summary(clusters, world.stale_since)
 
 

@@ -26,7 +26,7 @@ class AsOf(msgspec.Struct, frozen=True):
 
     entities: list[EntityView]
     forgotten: list[str]
-    """Subjects of which the state at that time is no longer kept."""
+    """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
 
 
 class Meta(msgspec.Struct, frozen=True):

@@ -1,0 +1,87 @@
+"""What the gateway answers while NATS is connected and does not answer, and about what it cannot know."""
+
+import os
+import signal
+from typing import Any
+
+import msgspec
+import pytest
+
+from kgents_gateway import world
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from support.build import make_ref
+from support.gateway import Running
+from support.nats_server import NatsServer
+from support.state import make_health, make_topology, publish
+from support.waiting import eventually
+
+
+async def is_well(gateway: Running) -> bool:
+    """Whether it answers, and calls everything healthy."""
+    response = await gateway.client.get("/api/v1/health")
+    return response.status_code == 200 and response.json()["status"] == "healthy"
+
+
+async def healthy_shop(bus: Bus, gateway: Running) -> None:
+    await publish(bus, make_topology("cart"), make_health("cart"))
+    await eventually(lambda: is_well(gateway))
+
+
+async def is_stale(gateway: Running) -> bool:
+    answer: Any = await gateway.get("/api/v1/health")
+    return answer["stale_since"] is not None and answer["status"] == "unknown"
+
+
+async def test_a_server_that_hangs_makes_nothing_healthy_and_it_is_healthy_again(
+    bus: Bus, server: NatsServer, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await healthy_shop(bus, gateway)
+    monkeypatch.setattr(world, "SILENT_S", 1.0)
+    assert server._process is not None
+    os.kill(server._process.pid, signal.SIGSTOP)
+    try:
+        await eventually(lambda: is_stale(gateway))
+        refused = await gateway.client.get("/api/v1/pipeline")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    finally:
+        os.kill(server._process.pid, signal.SIGCONT)
+    monkeypatch.undo()
+    await eventually(lambda: is_well(gateway))
+
+
+async def test_streams_that_are_gone_make_nothing_healthy(
+    bus: Bus, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await healthy_shop(bus, gateway)
+    monkeypatch.setattr(world, "SILENT_S", 1.0)
+    for stream in NAME_BY_SIGNAL.values():
+        await (await bus.session()).api(f"STREAM.DELETE.{stream}", None, msgspec.Raw)
+
+    async def is_not_well() -> bool:
+        return not await is_well(gateway)
+
+    await eventually(is_not_well)
+
+
+async def test_before_its_streams_nothing_is_known_and_that_is_said(bus: Bus, gateway: Running) -> None:
+    await healthy_shop(bus, gateway)
+    topics = ["kgents.topology.>", "kgents.health.>", "kgents.alert.>"]
+    before = await gateway.get("/api/v1/entities", at="2026-01-01T00:00:00Z")
+    assert (before["count"], before["forgotten"]) == (0, topics)
+    assert (await gateway.get("/api/v1/diff", since="-9d"))["forgotten"] == topics
+    assert (await gateway.get("/api/v1/diff", since="-0s"))["forgotten"] == []
+
+
+async def test_whole_clusters_are_not_counted_beside_a_part_of_them(bus: Bus, gateway: Running) -> None:
+    await healthy_shop(bus, gateway)
+    await publish(bus, make_health(ref=make_ref("test", kind="cluster", namespace="")))
+
+    async def clusters(**filters: str) -> list[str]:
+        return [each["cluster"] for each in (await gateway.get("/api/v1/health", **filters))["clusters"]]
+
+    await eventually(clusters)
+    assert await clusters(clusters="te*") == ["test"]
+    assert await clusters(clusters="other") == []
+    for part in ({"namespaces": "shop"}, {"kinds": "pod"}, {"levels": "healthy"}, {"labels": "!none"}):
+        assert await clusters(**part) == [], part
