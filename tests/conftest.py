@@ -96,8 +96,8 @@ def only_declared_words(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     found: set[str] = set()
     decode = Codec.decode
 
-    def noting(codec: Codec[Any], payload: bytes, *, subject: str = "") -> Any:
-        message = decode(codec, payload, subject=subject)
+    def noting(codec: Codec[Any], payload: bytes, **more: Any) -> Any:
+        message = decode(codec, payload, **more)
         found.update(undeclared(message))
         return message
 
