@@ -17,6 +17,7 @@ from msgspec import structs
 
 from kgents_collector_docker.answers import Container, EngineEvent, Image, Info, Inventory, Network, Volume, Volumes
 from kgents_collector_docker.listed import Listed
+from kgents_collector_docker.source.again import FIRST_S, Again
 from kgents_collector_docker.source.client import Client
 from kgents_collector_docker.source.ends import Ends
 from kgents_collector_docker.source.fault import EngineError
@@ -32,10 +33,6 @@ SPACING_S: Final = 0.2
 """Seconds between reads while events keep coming: a storm costs the engine five reads a second, not hundreds."""
 PROBE_INTERVAL_S: Final = 3.0
 """Seconds between liveness checks of a silent engine: an idle event stream and a dead one are both silent."""
-ASK_AGAIN_FIRST_S: Final = 0.5
-ASK_AGAIN_MAX_S: Final = 30.0
-"""Seconds until what could not be read is asked for again, since no event reports that it answers. The pause doubles
-while anything is missing: what was late once is fresh at once, and what hangs for long costs the engine little."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 10.0
 """The pause before the next try doubles, until a subscription has held for longer than the pause before it: a full
@@ -191,14 +188,11 @@ class Watch:
         self._marks.some.set()
 
     async def _retry(self) -> None:
-        pause_s = ASK_AGAIN_FIRST_S
+        again = Again[Key]()
         while True:
-            await self._clock.sleep(pause_s)
-            if self._faults:
-                self._marks.add_all(self._faults)
-                pause_s = min(2 * pause_s, ASK_AGAIN_MAX_S)
-            else:
-                pause_s = ASK_AGAIN_FIRST_S
+            await self._clock.sleep(FIRST_S)
+            if due := again.due(self._faults, self._clock.monotonic_s()):
+                self._marks.add_all(due)
 
     async def _apply(self, reads: Reads) -> None:
         read_at_s = self._clock.monotonic_s()
