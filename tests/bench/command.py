@@ -32,6 +32,7 @@ from bench import (
     snapshot,
     start,
     storm,
+    web_map,
 )
 from bench.curves import as_curves
 from bench.figures import Figure, as_json, as_table, missed
@@ -55,6 +56,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "docker": docker.bench,
     "databases": databases.bench,
     "start": start.bench,
+    "map": web_map.bench,
 }
 HOTTEST: Final = 15
 """Functions that a profile shows."""

@@ -84,7 +84,7 @@ export class LiveMap implements View {
     // Colours are drawn as the style sheet has them.
     renderer.outputColorSpace = LinearSRGBColorSpace;
     const { layers, rows, islandRows } = this.#picture;
-    const scene = new MapScene(layers, rows, islandRows, this.#kind.isFlat ? 0.0001 : 0.16);
+    const scene = new MapScene(layers, rows, islandRows, this.#kind.isFlat ? 0.0001 : 0.16, rendering() === "software");
     scene.ground = this.#kind.isFlat ? -2 : GROUND;
     scene.recolour(this.#palette);
     const rig = this.#kind.rig(this.#overlay.canvas);
@@ -127,6 +127,8 @@ export class LiveMap implements View {
   update(changes: Changes): void {
     this.#picture.update(this.#host.shown, changes, Date.now());
     this.#changed();
+    // Changes come at the beginning of a frame: it is this one that shows them.
+    this.#drawFrame();
   }
 
   select(id: Id | null): void {
@@ -285,12 +287,16 @@ export class LiveMap implements View {
   /** Once for all that changed until the next frame; again and again only while something moves. */
   #draw(): void {
     if (this.#frame !== 0 || this.#renderer === null || document.hidden) return;
-    this.#frame = requestAnimationFrame(() => {
-      this.#frame = 0;
-      this.#drawNow();
-      const isMoving = performance.now() < this.#movingUntil || (this.#tools.isMoving && this.#picture.isMoving);
-      if (isMoving) this.#draw();
-    });
+    this.#frame = requestAnimationFrame(() => this.#drawFrame());
+  }
+
+  #drawFrame(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    if (document.hidden) return;
+    this.#drawNow();
+    const isMoving = performance.now() < this.#movingUntil || (this.#tools.isMoving && this.#picture.isMoving);
+    if (isMoving) this.#draw();
   }
 
   #drawNow(): void {

@@ -17,16 +17,17 @@ import {
 } from "three";
 import type { Shape } from "../kinds.ts";
 
-export function shapeGeometry(shape: Shape): InstancedBufferGeometry {
-  return instanced(made(shape));
+/** `isCoarse`: with fewer corners, where the processor draws. */
+export function shapeGeometry(shape: Shape, isCoarse: boolean): InstancedBufferGeometry {
+  return instanced(made(shape, isCoarse));
 }
 
-function made(shape: Shape): BufferGeometry {
+function made(shape: Shape, isCoarse: boolean): BufferGeometry {
   switch (shape) {
     case "torus":
-      return new TorusGeometry(0.8, 0.22, 8, 24).rotateX(Math.PI / 2);
+      return (isCoarse ? new TorusGeometry(0.8, 0.22, 5, 14) : new TorusGeometry(0.8, 0.22, 8, 24)).rotateX(Math.PI / 2);
     case "sphere":
-      return new SphereGeometry(1, 14, 10);
+      return isCoarse ? new SphereGeometry(1, 9, 6) : new SphereGeometry(1, 14, 10);
     case "octahedron":
       return new OctahedronGeometry(1.15);
     case "dodecahedron":

@@ -57,11 +57,12 @@ export class MapScene {
     rows: EntityRows,
     private readonly islands: IslandRows,
     arc: number,
+    isCoarse: boolean,
   ) {
     this.#entities = new EntityTexture(rows);
     const edge = { one: 1, other: 1, colour: 3, opacity: 1 };
     this.#add(layers.rings, discGeometry(), { slot: 1, colour: 3 }, "ring");
-    for (const shape of SHAPES) this.#add(layers.nodes[shape], shapeGeometry(shape), { slot: 1 }, "node");
+    for (const shape of SHAPES) this.#add(layers.nodes[shape], shapeGeometry(shape, isCoarse), { slot: 1 }, "node");
     this.#add(layers.bubbles, ballGeometry(), { slot: 1, colour: 3 }, "bubble");
     this.#add(layers.roads, ribbonGeometry(roadSegments), { ...edge, width: 1 }, "road", { side: DoubleSide });
     this.#add(layers.edges, lineGeometry(1), edge, "edge", {}, 0);
