@@ -66,7 +66,8 @@ def main(words: Sequence[str]) -> int:
                 node = ready()
                 module, *arguments = {
                     "check": ("typescript/bin/tsc", "--noEmit"),
-                    "test": ("vitest/vitest.mjs", "run"),
+                    # No test judges how fast a machine is.
+                    "test": ("vitest/vitest.mjs", "run", "--testTimeout=120000"),
                 }[task]
                 node.run(f"the {task} of the web view", node.program, str(MODULES / module), *arguments)
     except BuildError as error:

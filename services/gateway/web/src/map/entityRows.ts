@@ -34,6 +34,11 @@ export class EntityRows {
     return this.#data.length / (ROW * PER_LINE);
   }
 
+  get count(): number {
+    return this.#slots.size;
+  }
+
+  /** Rows up to this one may be in use. */
   get bound(): number {
     return this.#slots.bound;
   }

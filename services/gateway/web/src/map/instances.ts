@@ -52,7 +52,6 @@ export class Instances<Key> {
   delete(key: Key): void {
     const removed = this.#slots.remove(key);
     if (removed === null) return;
-    this.#written.delete(removed.movedFrom);
     if (removed.slot === removed.movedFrom) return;
     const from = removed.movedFrom * this.stride;
     this.#data.copyWithin(removed.slot * this.stride, from, from + this.stride);

@@ -9,7 +9,6 @@ import { Graph } from "./graph.ts";
 import type { Preset } from "./grouping.ts";
 import { IslandRows } from "./islandRows.ts";
 import { Islands } from "./islands.ts";
-import type { Shape } from "./kinds.ts";
 import { newLayers } from "./layers.ts";
 import type { Dimensions } from "./layout/members.ts";
 import type { LayoutAnswer, LayoutRequest } from "./layout/layout.ts";
@@ -217,8 +216,6 @@ export class Picture {
     if (entity === undefined || island === undefined) return;
     const around = { degree: this.graph.degreeOf(id), rate: this.graph.rateOf(id), now };
     const look = appearanceOf(entity, around, this.palette);
-    const before = this.looks.get(id)?.shape;
-    if (before !== undefined && before !== look.shape) this.#eraseShape(id, before);
     this.looks.set(id, look);
     this.rows.look(id, look, this.islandRows.add(island.key));
     const slot = this.rows.add(id);
@@ -234,7 +231,7 @@ export class Picture {
   #erase(id: Id): void {
     const look = this.looks.get(id);
     if (look === undefined) return;
-    this.#eraseShape(id, look.shape);
+    this.layers.nodes[look.shape].delete(id);
     this.#heal(id);
     this.rows.remove(id);
     this.looks.delete(id);
@@ -243,10 +240,6 @@ export class Picture {
   #heal(id: Id): void {
     this.ill.delete(id);
     this.layers.marks.delete(`of ${id}`);
-  }
-
-  #eraseShape(id: Id, shape: Shape): void {
-    this.layers.nodes[shape].delete(id);
   }
 
   #ring(key: string): void {

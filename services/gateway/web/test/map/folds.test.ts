@@ -9,7 +9,7 @@ import { Layout } from "../../src/map/layout/layout.ts";
 import { randoms } from "../../src/map/layout/random.ts";
 import { readPalette } from "../../src/map/palette.ts";
 import { Picture } from "../../src/map/picture.ts";
-import type { Level } from "../../src/store/entity.ts";
+import type { Level, Ref } from "../../src/store/entity.ts";
 import type { Changes } from "../../src/view.ts";
 import { World, changed, entity, ref, system, to, whole } from "./worlds.ts";
 
@@ -114,26 +114,33 @@ describe.each([1, 2])("after any history (%i)", (seed) => {
     }
   });
 
-  test("what is drawn is the last state", () => {
+  test.each(["namespace", "node"] as const)("what is drawn is the last state, by %s, also if the layout answers late", (preset) => {
     const world = system(90, seed);
-    const [picture, layout] = [new Picture("namespace", 3, palette), new Layout()];
+    const [picture, layout] = [new Picture(preset, 3, palette), new Layout()];
     picture.update(world, whole, 0);
     settle(picture, layout);
     for (const step of history(world, seed, 20)) {
+      const asked = picture.request();
       picture.update(world, step, 0);
-      if (step.upserted.size % 2 === 0) settle(picture, layout);
+      if (asked !== null) picture.place(layout.answer(asked), null);
     }
     settle(picture, layout);
-    const fresh = new Picture("namespace", 3, palette);
+    const fresh = new Picture(preset, 3, palette);
     fresh.update(world, whole, 0);
     settle(fresh, new Layout());
     expect(drawn(picture)).toEqual(drawn(fresh));
     const shapes = SHAPES.reduce((sum, each) => sum + picture.layers.nodes[each].count, 0);
     expect(shapes).toBe(world.entities.size);
-    for (const id of world.entities.keys()) expect(picture.rows.placeOf(id)).not.toBeNull();
+    expect(picture.rows.count).toBe(world.entities.size);
+    for (const id of world.entities.keys()) expect(isOnItsIsland(picture, id)).toBe(true);
     expect(picture.islandRows.keys.sort()).toEqual([...picture.islands.all.keys()].sort());
   });
 });
+
+function isOnItsIsland(picture: Picture, id: string): boolean {
+  const [at, island] = [picture.rows.placeOf(id), picture.islandRows.places.get(picture.islands.islandOf(id)?.key ?? "")];
+  return at !== null && island !== undefined && Math.hypot(at.x - island.x, at.z - island.z) <= island.radius + 0.001;
+}
 
 /** Edges without their order, as the layout does not depend on it. */
 function shape(islands: Islands, key: string, graph: Graph): unknown {
@@ -162,6 +169,43 @@ describe("a change", () => {
     expect(picture.layers.marks.has(`of ${pod?.id}`)).toBe(true);
   });
 
+  test("that changes nothing writes nothing", () => {
+    const world = system(150);
+    const { picture } = settled(world);
+    picture.update(world, changed(world.entities.keys()), 0);
+    expect(picture.rows.take()).toEqual([]);
+    expect(picture.request()).toBeNull();
+  });
+
+  test("of a rate is more particles, or none", () => {
+    const [one, two] = [ref("pod", "one", "shop"), ref("pod", "two", "shop")];
+    const world = new World();
+    const calls = (requests_per_sec?: number) =>
+      entity(one, "healthy", { connections: [to("http", two, requests_per_sec === undefined ? {} : { traffic: { requests_per_sec } })] });
+    world.put(calls(1000), entity(two));
+    const { picture } = settled(world);
+    const counts = [1, 2000, undefined, 5].map((rate) => {
+      world.put(calls(rate));
+      picture.update(world, changed([calls().id]), 0);
+      return picture.layers.particles.count;
+    });
+    expect(counts[0]).toBeGreaterThan(0);
+    expect(counts[1]).toBeGreaterThan(counts[0] ?? Infinity);
+    expect(counts[2]).toBe(0);
+    expect(picture.layers.edges.count).toBe(1);
+  });
+
+  test("that removes an entity leaves nothing to meet with the pointer", () => {
+    const world = system(60);
+    const { picture } = settled(world);
+    const id = [...world.entities.keys()][20] ?? "";
+    const slot = picture.rows.slotOf(id) ?? -1;
+    expect(picture.rows.isPlaced(slot)).toBe(true);
+    world.drop(id);
+    picture.update(world, changed([], [id]), 0);
+    expect(picture.rows.isPlaced(slot)).toBe(false);
+  });
+
   test("of an island writes its members' rows only", () => {
     const world = system(250);
     const { picture, layout } = settled(world);
@@ -174,6 +218,16 @@ describe("a change", () => {
     expect(islands.has("shop")).toBe(true);
     const members = picture.islands.islandOf(pod.id)?.members.size ?? 0;
     expect(written.length).toBeLessThan(members + 8 * picture.rows.take().length + 40);
+  });
+
+  test.each([0, 1])("puts what runs on two nodes onto the same island, in whatever order they are named (%i)", (turn) => {
+    const nodes = [ref("node", "one"), ref("node", "two")];
+    const pod = entity(ref("pod", "a", "shop"), "healthy", { connections: [0, 1].map((at) => to("runs_on", nodes[(at + turn) % 2] as Ref)) });
+    const world = new World();
+    world.put(pod, ...nodes.map((each) => entity(each)));
+    const [graph, islands] = [new Graph(), new Islands("node")];
+    islands.apply(graph, whole, graph.apply(world, whole));
+    expect(islands.islandOf(pod.id)?.name).toBe("one");
   });
 
   test("moves a pod and its containers to their new node's island", () => {

@@ -51,6 +51,14 @@ describe("where everything is", () => {
     expect(Object.fromEntries(other)).toEqual(Object.fromEntries(one));
   });
 
+  test("of members does not depend on the order in which they are given", () => {
+    const members = Array.from({ length: 30 }, (_, index) => ({ id: `pod-${index}`, size: 0.4, layer: 0, isOnRing: false }));
+    const turned = [...members].reverse();
+    const one = layoutMembers(members, [[0, 1], [1, 2], [5, 9]], 3).positions;
+    const other = layoutMembers(turned, [[29, 28], [20, 24], [27, 28]], 3).positions;
+    expect([...Array(30).keys()].flatMap((index) => [...other.subarray((29 - index) * 3, (29 - index) * 3 + 3)])).toEqual([...one]);
+  });
+
   test("differs for members of other names", () => {
     const members = (prefix: string): Member[] =>
       Array.from({ length: 9 }, (_, index) => ({ id: `${prefix}${index}`, size: 0.4, layer: 0, isOnRing: false }));
@@ -99,6 +107,15 @@ describe("a change", () => {
     const back = asked.changed.filter((each) => each.key === gone?.key);
     expect(layout.answer({ ...asked, isFresh: false, changed: back }).islands).toEqual([gone]);
   });
+});
+
+test("the place of an island that is gone is free for another", () => {
+  const layout = new Layout();
+  const island = (key: string) => ({ key, cluster: "prod", isShared: false, members: [{ id: key, size: 0.4, layer: 0, isOnRing: false }], edges: [] });
+  const asked = { ticket: 1, isFresh: false, dimensions: 3 as const, changed: [], removed: [], bonds: [] };
+  const [first] = layout.answer({ ...asked, changed: [island("a")] }).islands;
+  const [second] = layout.answer({ ...asked, changed: [island("b")], removed: ["a"] }).islands;
+  expect([second?.x, second?.z]).toEqual([first?.x, first?.z]);
 });
 
 describe("islands", () => {
