@@ -20,6 +20,7 @@ from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.hub import Hub
 from kgents_gateway.streams import Streams
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.tokens import TOKENS_MAX
 from kgents_shared.runtime.clock import Clock, unix_ns
 from kgents_shared.view.selection import Selection
 
@@ -48,6 +49,7 @@ class Gateway:
         self.streams: Final = Streams(bus, self._current)
         self._events = Events(bus, kept=EVENTS_KEPT)
         self.cache: Final = Cache()
+        self._seen: dict[Selection, Seen] = {}
         self.connections: Final = Connections(config)
         self.hub: Final = Hub(self._current, config.stream)
         self.entity_stream: Final = EntityStream(self.seen, self.hub, self.connections)
@@ -66,7 +68,13 @@ class Gateway:
 
     def seen(self, scope: Selection) -> Asked:
         """What a scope holds of it."""
-        return self if scope == EVERYTHING else Seen(self, scope, self.cache)
+        if scope == EVERYTHING:
+            return self
+        if (found := self._seen.get(scope)) is None:
+            if len(self._seen) >= TOKENS_MAX:  # those of tokens that are long withdrawn
+                self._seen.clear()
+            found = self._seen[scope] = Seen(self, scope, self.cache)
+        return found
 
     @property
     def not_ready(self) -> str | None:

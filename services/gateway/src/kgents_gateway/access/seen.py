@@ -4,10 +4,10 @@ Questions and streams reach entities, events and figures through `World` alone. 
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -36,32 +36,60 @@ T = TypeVar("T")
 _OF_ALL_NAMESPACES: Final = frozenset({kinds.CLUSTER, kinds.SOURCE})
 """Kinds of which one entity sums up others, of every namespace."""
 _TOKENS: Final = 4
+PLACES: Final = 65_536
+"""Kinds in namespaces for which is remembered whether a scope holds them."""
+COUNTED_S: Final = 1.0
+"""How old the number of entities of a scope may be."""
 
 
-def takes(scope: Selection, ref: Ref) -> bool:
-    """Whether a scope holds an entity: by cluster and namespace, and the namespaces themselves."""
-    if ref.kind in _OF_ALL_NAMESPACES and scope.namespaces:
-        return False
-    if ref.kind == kinds.NAMESPACE and not ref.namespace:
-        ref = msgspec.structs.replace(ref, namespace=ref.name)
-    return scope.takes_ref(ref)
+class Bounds:
+    """Which entities a scope holds: by cluster and namespace, and the namespaces themselves."""
 
+    def __init__(self, scope: Selection) -> None:
+        self.scope: Final = scope
+        self._places: dict[str, bool] = {}  # cluster, kind and namespace, as in keys → whether it holds their entities
+        self._counted = 0
+        self._counted_at = -COUNTED_S
 
-def takes_key(scope: Selection, key: str) -> bool:
-    """The same of the key of an entity."""
-    tokens = key.split(".")
-    if len(tokens) != _TOKENS:  # it is not the key of any entity
-        return False
-    cluster, kind, namespace, name = tokens
-    return _takes_tokens(scope, cluster, kind, namespace, name if kind == kinds.NAMESPACE else "")
+    def takes(self, ref: Ref) -> bool:
+        """Whether it holds an entity."""
+        if ref.kind in _OF_ALL_NAMESPACES and self.scope.namespaces:
+            return False
+        if ref.kind == kinds.NAMESPACE and not ref.namespace:
+            ref = msgspec.structs.replace(ref, namespace=ref.name)
+        return self.scope.takes_ref(ref)
 
+    def takes_key(self, key: str) -> bool:
+        """Whether it holds the entity with this key."""
+        place = key.rpartition(".")[0]
+        if (found := self._places.get(place)) is None:
+            found = self._takes_tokens(key.split("."))
+            if f".{kinds.NAMESPACE}." not in place and len(self._places) < PLACES:
+                self._places[place] = found
+        return found
 
-@lru_cache(maxsize=65_536)
-def _takes_tokens(scope: Selection, cluster: str, kind: str, namespace: str, name: str) -> bool:
-    try:
-        return takes(scope, Ref(unescape(cluster), kind, unescape(name) if name else "-", unescape(namespace)))
-    except MalformedMessageError:  # a name of which the subject holds only a hash: whether it fits is not known
-        return False
+    def among(self, keys: Iterable[str]) -> list[str]:
+        """Those of these keys whose entities it holds. Quick: there are 100,000 at once."""
+        known = self._places.get
+        return [
+            key for key in keys if (found := known(key.rpartition(".")[0])) or (found is None and self.takes_key(key))
+        ]
+
+    def count(self, known: Known) -> int:
+        """How many it holds, at most a second ago: each client that connects asks for it twice."""
+        if (now_s := time.monotonic()) - self._counted_at >= COUNTED_S:
+            self._counted, self._counted_at = len(self.among(known.known_keys())), now_s
+        return self._counted
+
+    def _takes_tokens(self, tokens: list[str]) -> bool:
+        if len(tokens) != _TOKENS:  # it is not the key of any entity
+            return False
+        cluster, kind, namespace, name = tokens
+        try:
+            name = unescape(name) if kind == kinds.NAMESPACE else "-"
+            return self.takes(Ref(unescape(cluster), kind, name, unescape(namespace)))
+        except MalformedMessageError:  # a name of which the subject holds only a hash: whether it fits is not known
+            return False
 
 
 class Seen:
@@ -69,18 +97,19 @@ class Seen:
 
     def __init__(self, world: World, scope: Selection, cache: Cache) -> None:
         self.scope: Final = scope
+        self._bounds = Bounds(scope)
         self.cache: Final = cache
         self._world = world
 
     @property
     def current(self) -> Now:
         """Every entity of the scope now."""
-        return SeenNow(self._world.current, self.scope)
+        return SeenNow(self._world.current, self._bounds)
 
     @property
     def streams(self) -> Streams:
         """What the streams hold of the scope."""
-        return _SeenStreams(self._world, self.scope)
+        return _SeenStreams(self._world, self._bounds)
 
     @property
     def stale_since(self) -> datetime | None:
@@ -95,15 +124,15 @@ class Seen:
 class SeenNow:
     """The entities of a scope now."""
 
-    def __init__(self, current: Now, scope: Selection) -> None:
+    def __init__(self, current: Now, bounds: Bounds) -> None:
         self._current = current
-        self._scope = scope
-        self._digest = hashlib.blake2b(repr(scope).encode(), digest_size=4)
+        self._bounds = bounds
+        self._digest = hashlib.blake2b(repr(bounds.scope).encode(), digest_size=4)
 
     @property
     def fold(self) -> Known:
         """The entities."""
-        return _SeenKnown(self._current.fold, self, self._scope)
+        return _SeenKnown(self._current.fold, self, self._bounds)
 
     @property
     def is_complete(self) -> bool:
@@ -159,11 +188,11 @@ class SeenNow:
 
     def takes(self, ref: Ref) -> bool:
         """Whether the scope holds an entity."""
-        return takes(self._scope, ref)
+        return self._bounds.takes(ref)
 
     def takes_key(self, key: str) -> bool:
         """Whether the scope holds the entity with this key."""
-        return takes_key(self._scope, key)
+        return self._bounds.takes_key(key)
 
     def _own(self, mark: Mark) -> Mark:
         digest = self._digest.copy()
@@ -172,16 +201,16 @@ class SeenNow:
 
 
 class _SeenKnown:
-    def __init__(self, known: Known, now: SeenNow, scope: Selection) -> None:
+    def __init__(self, known: Known, now: SeenNow, bounds: Bounds) -> None:
         self._known = known
         self._now = now
-        self._scope = scope
+        self._bounds = bounds
 
     def __len__(self) -> int:
-        return len(self.known_keys())
+        return self._bounds.count(self._known)
 
     def known_keys(self) -> list[str]:
-        return [key for key in self._known.known_keys() if takes_key(self._scope, key)]
+        return self._bounds.among(self._known.known_keys())
 
     def view(self, key: str) -> EntityView | None:
         return self._now.shown(self._known.view(key))
@@ -194,9 +223,9 @@ class _SeenKnown:
 
 
 class _SeenStreams:
-    def __init__(self, world: World, scope: Selection) -> None:
+    def __init__(self, world: World, bounds: Bounds) -> None:
         self._streams: Final = world.streams
-        self._now = SeenNow(world.current, scope)
+        self._now = SeenNow(world.current, bounds)
 
     async def as_of(self, selection: Selection, time: datetime) -> AsOf:
         found = await self._streams.as_of(selection, time)
