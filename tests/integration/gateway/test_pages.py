@@ -1,15 +1,20 @@
 """Answers in pages: bounded, and what does not change is on one page exactly while other changes arrive."""
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view import feed
-from support.build import NOW
+from kgents_shared.view.entity import key_of_ref
+from support.build import NOW, make_ref
 from support.gateway import Running
-from support.state import make_alert, make_event, make_topology, publish, remake
+from support.state import edge, make_alert, make_event, make_topology, publish, remake
 from support.waiting import eventually
 
 
@@ -131,3 +136,51 @@ async def test_a_search_counts_all_that_it_found_and_gives_it_in_pages(bus: Bus,
     found = await all_of(gateway, "/api/v1/search", "entities", bus, between=between, limit=40, q="cart")
     names = [each["ref"]["name"] for each in found if "new" not in each["ref"]["name"]]
     assert names == [f"cart-{number:03}" for number in range(150)]
+
+
+async def test_the_samples_of_an_answer_are_the_last_ones(
+    bus: Bus, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "STRETCH", 7)
+    await publish(bus, make_topology("cart"))
+    begin = datetime.now(UTC) - timedelta(minutes=1)
+    session = await bus.session()
+    for number in range(50):
+        for name in ("cart", "other"):
+            ref, at = make_ref(name), begin + timedelta(seconds=number)
+            sample = ResourcePulse(
+                text="", ref=ref, source="k8s", timestamp=at, interval_s=1, cpu_percent=float(number)
+            )
+            await session.request(ref.subject("pulse", source="k8s"), encode(sample))
+    await eventually(lambda: gateway.gateway.current.fold.get(make_ref("cart")))
+    path = f"/api/v1/entities/{key_of_ref(make_ref('cart'))}/metrics"
+
+    async def values(**params: Any) -> tuple[list[float], bool]:
+        answer = await gateway.get(path, **params)
+        [series] = answer["series"]["cpu_percent"]
+        assert series["at"] == sorted(series["at"])
+        return series["values"], answer["is_cut"]
+
+    assert await values() == ([float(number) for number in range(50)], False)
+    assert await values(limit=50) == ([float(number) for number in range(50)], False)
+    assert await values(limit=10) == ([float(number) for number in range(40, 50)], True)
+
+
+async def test_what_a_hub_reaches_is_counted_in_full_and_cut_to_what_fits(bus: Bus, gateway: Running) -> None:
+    node = Ref("test", "node", "hub")
+    pods = [make_ref(f"p-{number:03}") for number in range(300)]
+    await publish(
+        bus, make_topology(ref=node), *(make_topology(ref=pod, connections=[edge("runs_on", node)]) for pod in pods)
+    )
+    await eventually(lambda: len(gateway.gateway.current.fold) == 301)
+    for name in ("entity.impact", "entity.neighbours"):
+        call = {"name": name.replace(".", "_"), "arguments": {"entity_id": key_of_ref(node)}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        result = (await gateway.client.post("/mcp", json=body)).json()["result"]
+        assert not result["isError"], result
+        found = json.loads(result["content"][0]["text"])
+        assert found["is_cut"]
+        assert 20 < len(found["entities"]) < 300
+        assert found.get("lost", 300) == 300
+    whole = await gateway.get(f"/api/v1/entities/{key_of_ref(node)}/neighbours")
+    assert (len(whole["entities"]), len(whole["connections"]), whole["is_cut"]) == (300, 300, False)

@@ -19,8 +19,6 @@ from kgents_shared.view.find import suggestions
 from kgents_shared.view.paths import Affected, Edge, Graph
 
 NO_ROWS: Final = Rows()
-NEIGHBOURS_MAX: Final = 1_000
-"""Entities in one answer about the neighbourhood of another."""
 _BADNESS: Final = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
 
 
@@ -142,6 +140,8 @@ class Impact(msgspec.Struct, frozen=True):
     lost: int
     impaired: int
     entities: list[Reached]
+    is_cut: bool
+    """There are more entities than are listed; the counts are of all of them."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -221,15 +221,15 @@ def _place_of(key: str, alert: Alert) -> AlertPlace:
     return _BADNESS.get(alert.severity, 2), -max(started_us, 0), f"{key}.{alert.check}"
 
 
-def neighbourhood(graph: Graph, ref: Ref, depth: int, states: Mapping[Ref, EntityView]) -> Neighbourhood:
-    """What is connected with an entity over at most `depth` connections, the nearest first."""
+def neighbourhood(graph: Graph, ref: Ref, depth: int, limit: int, states: Mapping[Ref, EntityView]) -> Neighbourhood:
+    """What is connected with an entity over at most `depth` connections: the nearest so many."""
     distances = {ref: 0}
     waiting = [ref]
     for distance in range(1, depth + 1):
         nearest = sorted({peer for each in waiting for peer in graph.neighbours(each)} - distances.keys())
         distances |= dict.fromkeys(nearest, distance)
         waiting = nearest
-    listed = list(distances)[: NEIGHBOURS_MAX + 1]
+    listed = list(distances)[: limit + 1]
     near = set(listed)
     edges = {edge.key: edge for each in listed for edge in graph.edges(each) if edge.other(each) in near}
     return Neighbourhood(
@@ -246,11 +246,12 @@ def paths(graph: Graph, source: Ref, target: Ref) -> Paths:
     return Paths(source, target, [list(map(_link, path)) for path in graph.paths(source, target)])
 
 
-def impact(graph: Graph, ref: Ref, states: Mapping[Ref, EntityView]) -> Impact:
+def impact(graph: Graph, ref: Ref, limit: int, states: Mapping[Ref, EntityView]) -> Impact:
     """What the loss of an entity reaches."""
     found = graph.impact(ref)
     lost = sum(each.is_lost for each in found)
-    return Impact(ref, lost, len(found) - lost, [_reached(each, states) for each in found])
+    listed = [_reached(each, states) for each in found[:limit]]
+    return Impact(ref, lost, len(found) - lost, listed, len(found) > limit)
 
 
 def changed(found: Iterable[EntityDifference]) -> list[Changed]:

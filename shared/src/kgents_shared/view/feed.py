@@ -73,25 +73,6 @@ async def feed(
             yield named
 
 
-async def stored(bus: Bus, signal: str, filters: Sequence[str], *, since: datetime, count: int) -> list[Delivery]:
-    """What a log has stored since a time, oldest first; of more than `count` messages the first ones.
-
-    Raises:
-        BusError: the server refused, or did not answer.
-    """
-    session = await bus.session()
-    stream = NAME_BY_SIGNAL[signal]
-    first = [seq for each in filters if (seq := await first_since(session, stream, each, since)) is not None]
-    found: list[Delivery] = []
-    if first:
-        async with aclosing(replay(session, stream, filters, after(min(first) - 1), purpose="stored")) as batches:
-            async for batch in batches:
-                found += batch
-                if len(found) >= count:
-                    break
-    return found[:count]
-
-
 async def newest_first(
     bus: Bus, signal: str, filters: Sequence[str], *, since: datetime, before: int | None = None
 ) -> AsyncGenerator[Stretch, None]:

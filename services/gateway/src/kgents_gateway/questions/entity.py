@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from kgents_gateway import answers
-from kgents_gateway.questions.arguments import Arguments, Id, OneEntity
+from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEntity
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
@@ -27,7 +27,13 @@ FORGOTTEN_AT_ONCE: Final = 100
 """Entities of a graph, with their connections: five milliseconds."""
 
 
-class NeighbourArguments(OneEntity, frozen=True, kw_only=True):
+class ReachArguments(OneEntity, frozen=True, kw_only=True):
+    """Which entity, and how many others."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = 1_000
+
+
+class NeighbourArguments(ReachArguments, frozen=True, kw_only=True):
     """Which entity, and how far from it."""
 
     depth: Annotated[int, Meta(ge=1, le=5, description="Over at most so many connections.")] = 1
@@ -72,7 +78,7 @@ async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Nei
     """What is connected with an entity."""
     ref = (await one(world, arguments.entity_id)).ref
     async with _graph(world) as (graph, states):
-        return await asyncio.to_thread(answers.neighbourhood, graph, ref, arguments.depth, states)
+        return await asyncio.to_thread(answers.neighbourhood, graph, ref, arguments.depth, arguments.limit, states)
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
@@ -82,11 +88,11 @@ async def path(world: World, arguments: PathArguments) -> answers.Paths:
         return await asyncio.to_thread(answers.paths, graph, source.ref, target.ref)
 
 
-async def impact(world: World, arguments: OneEntity) -> answers.Impact:
+async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
     """What the loss of an entity would reach."""
     ref = (await one(world, arguments.entity_id)).ref
     async with _graph(world) as (graph, states):
-        return await asyncio.to_thread(answers.impact, graph, ref, states)
+        return await asyncio.to_thread(answers.impact, graph, ref, arguments.limit, states)
 
 
 async def history(world: World, arguments: OneEntity) -> list[Moment]:
@@ -162,7 +168,7 @@ QUESTIONS: Final = (
         neighbours,
         True,
     ),
-    Question("entity.impact", "What the loss of an entity would reach", OneEntity, answers.Impact, impact, True),
+    Question("entity.impact", "What the loss of an entity would reach", ReachArguments, answers.Impact, impact, True),
     Question("entity.history", "Every version of an entity that is kept", OneEntity, list[Moment], history),
     Question("path", "How two entities are connected", PathArguments, answers.Paths, path, True),
 )

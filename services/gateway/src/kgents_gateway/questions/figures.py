@@ -1,5 +1,7 @@
 """Questions about figures: those of one entity since a time, and the last ones of many."""
 
+import asyncio
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -27,6 +29,7 @@ class MetricArguments(OneEntity, frozen=True, kw_only=True):
 
     metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`, `pool.active`; none: all.")] = []
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-10m`.")] = "-10m"
+    limit: Annotated[int, Meta(ge=1, le=SAMPLES_MAX, description="The last so many samples.")] = SAMPLES_MAX
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -47,6 +50,8 @@ class Metrics(msgspec.Struct, frozen=True):
     """How often they are measured; null: there is no sample."""
     series: dict[str, list[Series]]
     """Figure → its samples, by source."""
+    is_cut: bool
+    """There are older samples since then; `limit` are given."""
 
 
 class LastFigures(msgspec.Struct, frozen=True):
@@ -76,16 +81,23 @@ async def metrics(world: World, arguments: MetricArguments) -> Metrics:
     """The figures of one entity since a time."""
     ref, now = (await one(world, arguments.entity_id)).ref, world.now()
     since = past(arguments.since, "since", now) or now - timedelta(minutes=10)
-    pulses = await world.streams.pulses_since(ref, since, SAMPLES_MAX)
+    pulses = await world.streams.pulses_since(ref, since, arguments.limit + 1)
+    is_cut = len(pulses) > arguments.limit
+    pulses = pulses[is_cut:]
+    series = await asyncio.to_thread(_series, pulses, arguments.metrics)
+    return Metrics(ref, arguments.entity_id, pulses[-1].interval_s if pulses else None, series, is_cut)
+
+
+def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[Series]]:
+    """The figures with these names, or all of them; of many samples it takes a tenth of a second."""
     found: dict[str, dict[str, Series]] = {}
     for pulse in pulses:
         for name, value in figures(pulse).items():
-            if not arguments.metrics or name in arguments.metrics:
+            if not names or name in names:
                 series = found.setdefault(name, {}).setdefault(pulse.source, Series(pulse.source, [], []))
                 series.at.append(pulse.timestamp)
                 series.values.append(value)
-    by_name = {name: list(by_source.values()) for name, by_source in sorted(found.items())}
-    return Metrics(ref, arguments.entity_id, pulses[-1].interval_s if pulses else None, by_name)
+    return {name: list(by_source.values()) for name, by_source in sorted(found.items())}
 
 
 async def last(world: World, arguments: LastArguments) -> list[LastFigures]:
