@@ -26,7 +26,7 @@ NAMES: Final = ("a", "b")
 SOURCES: Final = ("docker", "k8s")
 PRIORITY: Final = ("k8s",)
 HANDLES: Final = ("10.0.0.1:80", "svc")
-ALIKE: Final[tuple[Value, ...]] = (True, 1, 1.0, "1", ["x"])
+ALIKE: Final[tuple[Value, ...]] = (True, 1, 1.0, "1", ["x"], None)
 
 attributes: Final = st.dictionaries(st.sampled_from(("x", "y")), st.sampled_from(ALIKE), max_size=2)
 connections: Final = st.builds(

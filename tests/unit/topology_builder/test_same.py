@@ -50,6 +50,18 @@ def test_a_value_of_another_type_is_news_and_named(before: Any, after: Any) -> N
     assert same(old, make_topology(attributes={"ready": before, "other": "x"}))
 
 
+def test_an_attribute_that_is_null_is_as_one_that_is_absent() -> None:
+    null, absent = {"other": "x", "ready": None}, {"other": "x"}
+    for before, after in ((null, absent), (absent, null)):
+        assert same(make_topology(attributes=before), make_topology(attributes=after))
+        assert list(differences(make_topology(attributes=before), make_topology(attributes=after))) == []
+    known = make_topology(attributes={"other": "x", "ready": True})
+    for attributes in (null, absent):
+        assert not same(known, make_topology(attributes=attributes))
+        (found,) = differences(known, make_topology(attributes=attributes))
+        assert (found.field, found.old, found.new) == ("attributes.ready", True, None)
+
+
 @pytest.mark.parametrize(("before", "after"), EQUAL_TO_PYTHON)
 def test_a_value_of_another_type_on_a_connection_is_news(before: Any, after: Any) -> None:
     old, new = (

@@ -116,8 +116,14 @@ def _plain(value: list[str] | datetime | str | int | None) -> Value:
 
 
 def _same_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> bool:
-    """Whether equal values are also of equal types: to Python, `True == 1 == 1.0`."""
+    """Whether equal values are also of equal types: to Python, `True == 1 == 1.0`. One that is null is absent."""
+    if old != new:
+        old, new = _known(old), _known(new)
     return old == new and (not old or list(map(type, map(old.get, new))) == list(map(type, new.values())))
+
+
+def _known(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _mapping_differences(field: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Difference]:
