@@ -19,7 +19,7 @@ from support.waiting import MACHINE, eventually, stays
 NODE = Ref("test", "node", "n1")
 DEPLOYMENT = Ref("test", "deployment", "cart", "shop")
 PODS = 24
-ILL, WORN = "cart-2", "cart-9"
+CRITICAL_POD, WARNING_POD = "cart-2", "cart-9"
 VIEWS = ("flat", "space")
 CRITICAL, WARNING = "--level-critical", "--level-warning"
 
@@ -28,7 +28,7 @@ CRITICAL, WARNING = "--level-critical", "--level-warning"
 async def shop(bus: Bus, gateway: Running) -> None:
     """Pods of one deployment; one critical, one a warning. One edge has a rate."""
     pods = [f"cart-{number}" for number in range(1, PODS + 1)]
-    levels = {ILL: "critical", WORN: "warning"}
+    levels = {CRITICAL_POD: "critical", WARNING_POD: "warning"}
     calls = ResolvedConnection("http", make_ref("cart-3"), traffic=Traffic(requests_per_sec=20.0))
     of_all = [edge("runs_on", NODE), edge("owns", DEPLOYMENT, "in")]
     await publish(
@@ -53,7 +53,7 @@ async def test_the_entity_at_a_pixel_is_the_one_that_is_drawn_there(gateway: Run
     async with opened(browser, gateway, view) as page:
         await is_drawn(page)
         assert int(await figure(page, "calls")) <= DRAWN_AT_MOST
-        for variable, pod in ((CRITICAL, ILL), (WARNING, WORN)):
+        for variable, pod in ((CRITICAL, CRITICAL_POD), (WARNING, WARNING_POD)):
             await click(page, (await spots(page, variable))[0])
             await page.wait_for_url(f"**id={key_of_ref(make_ref(pod))}*")
             await page.keyboard.press("Escape")
@@ -184,4 +184,4 @@ async def test_the_map_fits_a_phone(gateway: Running, browser: Any) -> None:
         left, top = await corner(page)
         spot = (await spots(page, CRITICAL))[0]
         await page.touchscreen.tap(left + spot.x, top + spot.y)
-        await page.wait_for_url(f"**id={key_of_ref(make_ref(ILL))}*")
+        await page.wait_for_url(f"**id={key_of_ref(make_ref(CRITICAL_POD))}*")

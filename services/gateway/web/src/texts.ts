@@ -172,7 +172,7 @@ export const TEXTS = {
     count: (entities: number, edges: number) => `${plural(entities, "entity", "entities")}, ${plural(edges, "connection", "connections")}`,
     arranging: "Arranging…",
     legend: "Legend",
-    legendNote: "Ill ones have the colour of their level and a sign. Stippled: not known. Dots on a line: traffic. Wide lines: all connections of two islands.",
+    legendNote: "Unhealthy entities have the colour of their level and a sign. Stippled: unknown or stale. Dots on a line: traffic. Wide lines: all connections between two islands.",
     software: "Drawn without a graphics card: the table is faster.",
     noWebgl: "This browser has no WebGL 2, which the map needs. The table shows the same entities.",
     members: (members: number, level: Level, affected: number) =>

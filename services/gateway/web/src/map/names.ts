@@ -110,7 +110,7 @@ function* entityNames(picture: Picture, sight: Sight): Iterable<Name> {
   }
 }
 
-/** Those on open islands that are near enough to be named; on the others, those that are ill. */
+/** Those on open islands that are near enough to be named; on the others, those that are unhealthy. */
 function* candidates(picture: Picture, { hovered, pixels, isFlat, project }: Sight): Iterable<Id> {
   const near = new Set<string>();
   for (const [key, { x, z, radius, isBubble }] of picture.islandRows.places) {
@@ -120,7 +120,7 @@ function* candidates(picture: Picture, { hovered, pixels, isFlat, project }: Sig
     if (unit * largest >= namedFrom) near.add(key);
   }
   for (const key of near) yield* picture.islands.all.get(key)?.members ?? [];
-  const others = [picture.selected, hovered, ...picture.ill].filter((id) => id !== null);
+  const others = [picture.selected, hovered, ...picture.unhealthy].filter((id) => id !== null);
   for (const id of new Set(others)) {
     const key = picture.islands.islandOf(id)?.key ?? "";
     if (!near.has(key) && picture.islandRows.places.get(key)?.isBubble === false) yield id;

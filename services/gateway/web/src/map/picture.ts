@@ -30,7 +30,7 @@ export class Picture {
   readonly layers = newLayers();
   readonly looks = new Map<Id, Appearance>();
   /** Critical ones and warnings. */
-  readonly ill = new Set<Id>();
+  readonly unhealthy = new Set<Id>();
   #islands: Islands;
   readonly #edges = new EdgeLayers(this.layers, this.rows, this.islandRows);
   readonly #dirty = new Set<string>();
@@ -221,9 +221,9 @@ export class Picture {
     const slot = this.rows.add(id);
     this.layers.nodes[look.shape].set(id, slot);
     const sign = look.mark === "critical" || look.mark === "warning" ? signOf(look.mark) : null;
-    if (sign === null) this.#heal(id);
+    if (sign === null) this.#unmark(id);
     else {
-      this.ill.add(id);
+      this.unhealthy.add(id);
       this.layers.marks.set(`of ${id}`, slot, sign, ...look.colour);
     }
   }
@@ -232,13 +232,13 @@ export class Picture {
     const look = this.looks.get(id);
     if (look === undefined) return;
     this.layers.nodes[look.shape].delete(id);
-    this.#heal(id);
+    this.#unmark(id);
     this.rows.remove(id);
     this.looks.delete(id);
   }
 
-  #heal(id: Id): void {
-    this.ill.delete(id);
+  #unmark(id: Id): void {
+    this.unhealthy.delete(id);
     this.layers.marks.delete(`of ${id}`);
   }
 

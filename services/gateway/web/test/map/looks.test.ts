@@ -39,7 +39,7 @@ describe("an entity", () => {
     expect(look(entity(ref(kind, "x"))).shape).toBe(shape);
   });
 
-  test.each(["pod", "service", "deployment", "database", "nats_stream", "secret"])("of kind %s has its level's colour when it is ill", (kind) => {
+  test.each(["pod", "service", "deployment", "database", "nats_stream", "secret"])("of kind %s has its level's colour when it is unhealthy", (kind) => {
     expect(look(entity(ref(kind, "x"), "critical")).colour).toEqual(palette.levels.critical);
     expect(look(entity(ref(kind, "x"), "critical")).mark).toBe("critical");
   });
