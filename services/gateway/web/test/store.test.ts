@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { edgesOf } from "../src/store/edges.ts";
 import type { Entity } from "../src/store/entity.ts";
+import { testOf } from "../src/store/filter.ts";
 import { FrameReader } from "../src/store/frames.ts";
 import { Selected } from "../src/store/shown.ts";
 import { Store } from "../src/store/store.ts";
@@ -91,6 +92,8 @@ describe("the shown entities", () => {
       }
       follow(selected, seen);
       expect(sorted(seen)).toEqual(sorted(selected.entities));
+      const passes = testOf(selected.filter);
+      expect(sorted(seen)).toEqual(sorted(new Map([...store.entities].filter(([, each]) => passes(each)))));
     }
   });
 });
