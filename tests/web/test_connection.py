@@ -5,6 +5,8 @@ from typing import Any
 
 from kgents_gateway.stream import frames
 from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.tokens import Token, digest_of
 from support.browser import names, page_at, violations
 from support.gateway import Running, serving
 from support.nginx import Nginx
@@ -84,18 +86,16 @@ async def test_a_page_that_is_hidden_keeps_no_connection_and_goes_on_when_it_is_
         assert await page.locator(".banner").count() == 0
 
 
-async def test_a_gateway_that_asks_for_a_token_gets_it_with_every_request(gateway: Running, browser: Any) -> None:
-    """The gateway here asks for none: what it would refuse is answered for it."""
-
-    async def answer(route: Any) -> None:
-        if route.request.headers.get("authorization") == "Bearer right":
-            await route.continue_()
-        else:
-            await route.fulfill(status=401, json={"title": "Not authenticated", "status": 401, "detail": "no token"})
-
-    async with page_at(browser, "about:blank", allowed=("401", "Password forms")) as page:
-        await page.route("**/api/**", answer)
-        await page.goto(gateway.server.address)
+async def test_a_gateway_that_asks_for_a_token_gets_it_with_every_request(
+    bus: Bus, browser: Any, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("allowed"), make_topology(ref=Ref("test", "pod", "secret", "vault")))
+    tokens_file = tmp_path / "tokens"
+    tokens_file.write_text(f"{Token('shop', digest_of('right'), namespaces=('shop',))}\n")
+    async with (
+        serving(bus, tokens_file=tokens_file) as gateway,
+        page_at(browser, gateway.server.address, allowed=("401", "Password forms")) as page,
+    ):
         await page.get_by_role("dialog").wait_for()
         assert await violations(page) == []
         await page.get_by_role("textbox", name="Token").fill("wrong")
@@ -104,6 +104,9 @@ async def test_a_gateway_that_asks_for_a_token_gets_it_with_every_request(gatewa
         await page.get_by_role("textbox", name="Token").fill("right")
         await page.keyboard.press("Enter")
         await page.get_by_role("dialog").wait_for(state="detached")
+        await page.locator(".table .row", has_text="allowed").click()
+        await eventually(lambda: _says(page, "#panel-body", "allowed", "It has no figures."))
+        assert "secret" not in await names(page)
         assert "right" not in page.url
         await page.reload()
         await eventually(lambda: _says(page, ".freshness", "Live"))

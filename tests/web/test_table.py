@@ -10,7 +10,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view.entity import key_of_ref
-from support.browser import PHONE, boxes, lies_well, names, page_at, violations
+from support.browser import DESKTOP, PHONE, boxes, lies_well, names, page_at, violations
 from support.build import make_ref
 from support.gateway import Running
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish, removed
@@ -181,6 +181,8 @@ async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway
         assert "later" not in await names(page)
         await page.get_by_role("tab", name="Changes").click()
         await has(page, ".changes", "later")
+        *tabs, close = await boxes(page, ".panel-head button")
+        assert tabs[-1][2] <= close[0] < close[2] <= DESKTOP[0], "four tabs fit beside the button that closes the panel"
         await page.get_by_role("button", name="Back to now").click()
         await eventually(lambda: _is_first(page, "later"))
         await page.get_by_role("slider").focus()

@@ -49,5 +49,6 @@ export function Changes({ model, since }: { model: Model; since: string }) {
 }
 
 function worded(value: Value | undefined): string {
-  return value === undefined || value === null ? "–" : Array.isArray(value) ? value.join(", ") : String(value);
+  const text = Array.isArray(value) ? value.join(", ") : String(value ?? "");
+  return text === "" ? "–" : text;
 }
