@@ -10,10 +10,18 @@ from nats.aio.msg import Msg
 from kgents_cli.commands.permissions import of_login
 from kgents_shared.bus import session as bus_session
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.permissions import Permissions
+from kgents_shared.contract.attestation import BUILDER, Attestation
+from kgents_shared.contract.meta import Share
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import FIELDS, build
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.heartbeat import Status
+from kgents_shared.view.writers import SILENT_AFTER_NS, Writers
+from support.build import NOW, make_ref
+from support.collecting import collecting
+from support.nats_server import NatsServer
 from support.permitted import login, permitted, server_of
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
@@ -53,10 +61,47 @@ async def test_a_service_is_degraded_and_names_what_it_may_not_do(tmp_path: Path
             await stack.enter_async_context(process)
         for service, subject in REFUSED.items():
             await eventually(partial(_is_degraded, admin, service, subject), within_s=60)
-        collector = await heartbeat(admin, "collector-nats")
+        collector, builder = [await heartbeat(admin, service) for service in REFUSED]
 
+    assert builder is not None
+    assert [str(each) for each in builder.unread] == ["source topology-builder"]  # what it publishes is complete
     assert collector is not None
     assert [str(each) for each in collector.unattested] == ["source nats"]  # what it reports of entities is complete
+
+
+DELETE = 'Permissions Violation for Publish to "$JS.API.CONSUMER.DELETE.KGENTS_TOPOLOGY.x"'
+LETTER = 'Permissions Violation for Publish to "kgents.meta.test.topology-builder.dead-letter-entity-7"'
+INFO = 'Permissions Violation for Publish to "$JS.API.STREAM.INFO.KGENTS_ENTITY"'
+
+
+@pytest.mark.parametrize(
+    ("denials", "covered"),
+    [
+        ([], []),
+        ([DELETE], ["source topology-builder"]),
+        ([LETTER], ["source topology-builder"]),
+        ([INFO], ["everything"]),
+        ([DELETE, LETTER, INFO], ["everything"]),
+    ],
+)
+async def test_a_denial_covers_what_depends_on_the_permission(
+    denials: list[str], covered: list[str], tmp_path: Path
+) -> None:
+    async with NatsServer(tmp_path / "nats") as server, Bus(NatsConfig(url=server.url), name="test") as bus:
+        await provision_streams(bus)
+        async with collecting(bus, tmp_path) as one:
+            log, letters = one.context.log, one.context.dead_letters
+            share = Share(home="test")
+            status = Status("topology-builder", "b", "1", NOW, source="", share=share, log=log, dead_letters=letters)
+            status.set("in_sync")
+            status.denials = lambda: denials
+            beat = status.heartbeat(0, 0.0)
+    assert [str(each) for each in beat.unread] == covered
+    assert beat.state == ("degraded" if denials else "in_sync")
+    writers = Writers()
+    writers.take("kgents.meta.test.topology-builder.b", beat, 1)
+    silent = Attestation(silent=writers.silent(["test"], SILENT_AFTER_NS))
+    assert (silent.silence(make_ref(), BUILDER) is not None) == (covered == ["everything"])
 
 
 async def _is_degraded(bus: Bus, service: str, subject: str) -> bool:

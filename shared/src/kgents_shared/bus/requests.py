@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from kgents_shared.contract.meta import DEAD_LETTER
 from kgents_shared.contract.subjects import FIELDS, build
 
 ACCOUNT: Final = "INFO"
@@ -16,6 +17,8 @@ NAMES: Final = "STREAM.NAMES"
 """Which streams capture a subject."""
 LIST: Final = "STREAM.LIST"
 """All streams of our account."""
+
+_TIDYING: Final = (".api.consumer.delete.", f".{DEAD_LETTER}-")
 
 
 def create_of(stream: str) -> str:
@@ -80,3 +83,12 @@ DISCOVERY: Final = ("PING", "INFO", "STATS")
 def discovery_of(verb: str, name: str, id_: str) -> tuple[str, str, str]:
     """Of all services, of those with one name, of one instance. No request of ours: these we answer."""
     return f"$SRV.{verb}", f"$SRV.{verb}.{name}", f"$SRV.{verb}.{name}.{id_}"
+
+
+def is_tidying(refusal: str) -> bool:
+    """Whether a server's error on a missing permission is about what only tidies up, or notes what was passed over.
+
+    Without it a consumer lives until it is inactive for long, and of a dead letter only the count is known. What a
+    service reads and publishes is complete.
+    """
+    return any(each in refusal.lower() for each in _TIDYING)

@@ -12,6 +12,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.dead_letters import DeadLetters
 from kgents_shared.bus.log import LogPublisher
 from kgents_shared.bus.publish import TTL, Publisher
+from kgents_shared.bus.requests import is_tidying
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
@@ -160,7 +161,8 @@ class Status:
         described = [f"{name}: {why}" for name, why in (*failures.items(), *log_failures.items())]
         failure = described[0] if described else ""
         denial = self._denial([*self._tables, *({"pulse"} & log_failures.keys())])
-        unread = [*self.unread, *of_subjects(failures), *self._unreported(denial)]
+        unstored = of_subjects(failures) or _all_of(next(iter(failures.values()), ""))
+        unread = [*self.unread, *unstored, *self._unreported(denial)]
         if "pulse" in log_failures:  # what is published of an entity then hides how it is now
             unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
         is_degraded = bool(failures or denial or "pulse" in log_failures)
@@ -197,11 +199,17 @@ class Status:
     def _denial(self, signals: Iterable[str]) -> str:
         """What is not permitted, beside messages of signals of which is known what could not be stored."""
         known = tuple(f'"{ROOT}.{signal}.' for signal in signals)
-        return next((each for each in self.denials() if not any(begin in each.lower() for begin in known)), "")
+        found = [each for each in self.denials() if not any(begin in each.lower() for begin in known)]
+        return min(found, key=is_tidying, default="")
 
     def _unreported(self, denial: str) -> list[Unread]:
-        """The source itself: its entities are attested, but what else it reports is not complete."""
-        return [Unread(kind=SOURCE, name=self._source, reason=denial)] if denial and self._source else []
+        """What a denial covers: the source or the service itself, unless what a service publishes depends on it.
+
+        The entities of a source are attested, but what else it reports is not complete.
+        """
+        if denial and (self._source or is_tidying(denial)):
+            return [Unread(kind=SOURCE, name=self._source or self.service, reason=denial)]
+        return _all_of(denial)
 
     def _cut(self) -> str:
         """What is published in part, as a sentence; mostly empty."""
@@ -232,6 +240,11 @@ class Status:
     def backlog(self) -> int:
         """Subjects that wait to be published."""
         return sum(table.backlog for table in self._tables.values())
+
+
+def _all_of(fault: str) -> list[Unread]:
+    """Everything, if there is a fault."""
+    return [Unread(reason=fault)] if fault else []
 
 
 def observe(
