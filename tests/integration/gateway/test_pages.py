@@ -184,3 +184,23 @@ async def test_what_a_hub_reaches_is_counted_in_full_and_cut_to_what_fits(bus: B
         assert found.get("lost", 300) == 300
     whole = await gateway.get(f"/api/v1/entities/{key_of_ref(node)}/neighbours")
     assert (len(whole["entities"]), len(whole["connections"]), whole["is_cut"]) == (300, 300, False)
+
+
+async def test_the_last_figures_of_many_come_in_pages(bus: Bus, gateway: Running) -> None:
+    session = await bus.session()
+    refs = [make_ref(f"p-{number:02}") for number in range(30)]
+    await publish(bus, *(make_topology(ref=ref, labels={"app": f"a{number % 2}"}) for number, ref in enumerate(refs)))
+    for ref in refs:
+        sample = ResourcePulse(
+            text="", ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=1, cpu_percent=1.0
+        )
+        await session.request(ref.subject("pulse", source="k8s"), encode(sample))
+    await eventually(lambda: len(gateway.gateway.current.fold) == 30)
+    found = await all_of(gateway, "/api/v1/metrics", "entities", bus, limit=7)
+    assert [each["id"] for each in found] == [key_of_ref(ref) for ref in refs]
+    first = await gateway.get("/api/v1/metrics", labels="app=a1", limit=4)
+    assert (first["count"], [each["id"] for each in first["entities"]]) == (
+        15,
+        [key_of_ref(each) for each in refs[1:8:2]],
+    )
+    assert await gateway.get("/api/db/metrics") == {"databases": [], "count": 0, "next": ""}

@@ -94,7 +94,7 @@ async def test_the_paths_of_the_mission_are_answered(caller: Client, bus: Bus, g
     assert len(added) == 9
     assert (await ask(caller, "world.infra.k8s.events"))["subject"] == "kgents.event.*.k8s.*.*.*"
     assert (await ask(caller, "world.infra.nats.messages"))["subject"] == "kgents.>"
-    assert (await ask(caller, "world.infra.docker.stats")) == []
+    assert (await ask(caller, "world.infra.docker.stats"))["entities"] == []
     for path, figures in {
         "cpu": {"cpu_percent": 3.0},
         "memory": {"memory_bytes": 7},
@@ -102,7 +102,7 @@ async def test_the_paths_of_the_mission_are_answered(caller: Client, bus: Bus, g
         "custom": {"cpu_percent": 3.0, "memory_bytes": 7},
     }.items():
         found = await ask(caller, f"world.infra.metrics.{path}")
-        assert [(each["id"], each["figures"]) for each in found] == [(key_of_ref(POD), figures)]
+        assert [(each["id"], each["figures"]) for each in found["entities"]] == [(key_of_ref(POD), figures)]
     assert (await ask(caller, "world.infra.health.score", **OF_ENTITY))["level"] == "critical"
     assert [each["ref"]["name"] for each in (await ask(caller, "world.infra.health.alerts"))["alerts"]] == ["cart-1"]
     assert {each["signal"] for each in await ask(caller, "world.infra.health.history", **OF_ENTITY)} == {

@@ -50,11 +50,12 @@ class Streams:
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         """The newest pulse of each selected entity; labels and levels are not considered."""
         found = await pulses.last_pulses(self._bus, selection)
-        return {ref: masks.pulse(each) for ref, each in found.items()}
+        return await asyncio.to_thread(lambda: {ref: masks.pulse(each) for ref, each in found.items()})
 
     async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
         """The pulses of one entity, oldest first; at most `count`."""
-        return list(map(masks.pulse, await pulses.pulses_since(self._bus, ref, since, count=count)))
+        found = await pulses.pulses_since(self._bus, ref, since, count=count)
+        return await asyncio.to_thread(lambda: list(map(masks.pulse, found)))
 
     async def events_created(self) -> str:
         """When the stream of events was created."""

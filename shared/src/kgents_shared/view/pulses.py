@@ -42,8 +42,12 @@ async def last_pulses(bus: Bus, selection: Selection) -> dict[Ref, Pulse]:
                     break
     except TimeoutError:
         raise BusTimeoutError(f"expected to read {stream} within {TIMEOUT_S:g} s, found no end of it") from None
+    return await asyncio.to_thread(_newest, list(last.values()))  # a hundred thousand take three seconds
+
+
+def _newest(deliveries: Sequence[Delivery]) -> dict[Ref, Pulse]:
     found: dict[Ref, Pulse] = {}
-    for pulse in _decoded(list(last.values())):
+    for pulse in _decoded(deliveries):
         other = found.get(pulse.ref)
         if other is None or other.timestamp < pulse.timestamp:
             found[pulse.ref] = pulse

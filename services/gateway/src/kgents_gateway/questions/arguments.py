@@ -26,6 +26,10 @@ Id = Annotated[
     ),
 ]
 
+AfterId = Annotated[
+    str, Meta(max_length=1_024, description="Only entities behind this id, in the order of ids: `next` of a page.")
+]
+
 LIMIT_MAX: Final = 10_000
 SHOWN: Final = 64
 """Characters of what was found, in an error."""

@@ -8,10 +8,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kgents_gateway.questions.arguments import Filters, OneEntity, Past, past
+from kgents_gateway.questions.arguments import LIMIT_MAX, AfterId, Filters, OneEntity, Past, past
 from kgents_gateway.questions.entity import one
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.world import World
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
@@ -65,16 +66,37 @@ class LastFigures(msgspec.Struct, frozen=True):
     figures: dict[str, float | None]
 
 
-class LastArguments(Filters, frozen=True, kw_only=True):
+class PageArguments(Filters, frozen=True, kw_only=True):
+    """Of which entities."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = LIMIT_MAX
+    after_id: AfterId = ""
+
+
+class LastArguments(PageArguments, frozen=True, kw_only=True):
     """Of which entities, and which figures."""
 
     metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`; none: all.")] = []
+
+
+class LastOfMany(msgspec.Struct, frozen=True):
+    """The last figures of some entities."""
+
+    entities: list[LastFigures]
+    count: int
+    """How many there are, behind `after_id`; `entities` holds at most `limit` of them."""
+    next: str
+    """`after_id` of the next page; empty: there is none."""
 
 
 class Databases(msgspec.Struct, frozen=True):
     """The last pulse of every database."""
 
     databases: list[DatabasePulse]
+    count: int
+    """How many there are, behind `after_id`; `databases` holds at most `limit` of them."""
+    next: str
+    """`after_id` of the next page; empty: there is none."""
 
 
 async def metrics(world: World, arguments: MetricArguments) -> Metrics:
@@ -100,23 +122,36 @@ def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[S
     return {name: list(by_source.values()) for name, by_source in sorted(found.items())}
 
 
-async def last(world: World, arguments: LastArguments) -> list[LastFigures]:
+async def last(world: World, arguments: LastArguments) -> LastOfMany:
     """The last figures of many entities."""
     found = await _last(world, arguments)
-    return [_of(pulse, arguments.metrics) for pulse in found]
+    listed = found[: arguments.limit]
+    entities = await asyncio.to_thread(lambda: [_of(pulse, arguments.metrics) for _, pulse in listed])
+    return LastOfMany(entities, len(found), listed[-1][0] if len(found) > len(listed) else "")
 
 
-async def databases(world: World, arguments: Filters) -> Databases:
+async def databases(world: World, arguments: PageArguments) -> Databases:
     """The last pulse of every database."""
-    of_kind = msgspec.structs.replace(arguments, kinds=[kinds.DATABASE])
-    return Databases([each for each in await _last(world, of_kind) if isinstance(each, DatabasePulse)])
+    found = await _last(world, msgspec.structs.replace(arguments, kinds=[kinds.DATABASE]))
+    known = [(key, pulse) for key, pulse in found if isinstance(pulse, DatabasePulse)]
+    listed = known[: arguments.limit]
+    next_ = listed[-1][0] if len(known) > len(listed) else ""
+    return Databases([pulse for _, pulse in listed], len(known), next_)
 
 
-async def _last(world: World, arguments: Filters) -> list[Pulse]:
+async def _last(world: World, arguments: PageArguments) -> list[tuple[str, Pulse]]:
+    """The last pulses behind `after_id` in the order of ids."""
     selection = arguments.selection()
     found = await world.streams.last_pulses(selection)
+    by_id = await asyncio.to_thread(lambda: sorted((key_of_ref(ref), ref) for ref in found))
     by_pulse = msgspec.structs.replace(selection, sources=())
-    return [found[ref] for ref in sorted(found) if not by_pulse.signals or _takes(world, by_pulse, ref)]
+    behind: list[tuple[str, Pulse]] = []
+    time_slice = TimeSlice()
+    for key, ref in by_id:
+        if key > arguments.after_id and (not by_pulse.signals or _takes(world, by_pulse, ref)):
+            behind.append((key, found[ref]))
+        await time_slice.checkpoint()
+    return behind
 
 
 def _takes(world: World, selection: Selection, ref: Ref) -> bool:
@@ -131,6 +166,6 @@ def _of(pulse: Pulse, names: list[str]) -> LastFigures:
 
 QUESTIONS: Final = (
     Question("metrics", "The figures of one entity since a time", MetricArguments, Metrics, metrics),
-    Question("metrics.last", "The last figures of many entities", LastArguments, list[LastFigures], last),
-    Question("databases", "The last pulse of every database", Filters, Databases, databases),
+    Question("metrics.last", "The last figures of many entities", LastArguments, LastOfMany, last),
+    Question("databases", "The last pulse of every database", PageArguments, Databases, databases),
 )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 from msgspec import Meta, Raw, field
 
 from kgents_gateway import answers
-from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, BadArgumentError, Filters, Past, past
+from kgents_gateway.questions.arguments import LIMIT_MAX, AfterId, Arguments, BadArgumentError, Filters, Past, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Documented, Joined
 from kgents_gateway.questions.world import World
@@ -23,11 +23,6 @@ T = TypeVar("T")
 
 SORTED_AT_ONCE: Final = 5_000
 """Items that are sorted without a pause: 5 ms."""
-
-
-AfterId = Annotated[
-    str, Meta(max_length=1_024, description="Only entities behind this id, in the order of ids: `next` of a page.")
-]
 
 
 class TopologyArguments(Filters, frozen=True, kw_only=True):
