@@ -133,8 +133,15 @@ class Worker:
 
     def peak_rss_bytes(self) -> int:
         """The most memory that it ever held."""
+        return self._status_bytes("VmHWM")
+
+    def rss_bytes(self) -> int:
+        """The memory that it holds."""
+        return self._status_bytes("VmRSS")
+
+    def _status_bytes(self, name: str) -> int:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(name))
 
     async def line(self) -> str:
         """Its next line on stdout."""

@@ -22,9 +22,10 @@ import uvloop
 from nats.aio.msg import Msg
 
 import kgents
-from bench import bare, cluster
+from bench import bare, bare_streams, cluster
 from bench.fleet import CLUSTER
 from kgents_collector_k8s import app as collector_k8s_app
+from kgents_gateway import app as gateway_app
 from kgents_health_scorer import app as health_scorer_app
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -78,7 +79,17 @@ def scorer(url: str) -> None:
     _serve(health_scorer_app.SERVICE, url)
 
 
-def _serve(service: Service[Any], url: str, instance: str = INSTANCE, home: str = CLUSTER) -> None:
+def gateway(url: str, port: str) -> None:
+    """gateway as production runs it."""
+    _serve(gateway_app.SERVICE, url, KGENTS__GATEWAY__PORT=port)
+
+
+def bare_stream_server(url: str, port: str) -> None:
+    """The bare streams."""
+    uvloop.run(bare_streams.serve(url, int(port)))
+
+
+def _serve(service: Service[Any], url: str, instance: str = INSTANCE, home: str = CLUSTER, **settings: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         environ = {
             **os.environ,
@@ -87,6 +98,7 @@ def _serve(service: Service[Any], url: str, instance: str = INSTANCE, home: str 
             "KGENTS__INSTANCE": instance,
             "KGENTS__DATA_DIR": directory,
             "KGENTS__LOG__LEVEL": "warning",
+            **settings,
         }
         serve(service, config_file=None, environ=environ, services=[service.name])
 
@@ -290,6 +302,8 @@ async def _terminable(work: Awaitable[None]) -> None:
 ROLES: dict[str, Callable[..., None]] = {
     "builder": builder,
     "scorer": scorer,
+    "gateway": gateway,
+    "bare-streams": bare_stream_server,
     "relay": relay,
     "relay-decoding": relay_decoding,
     "collector-k8s": collector_k8s,
