@@ -69,6 +69,7 @@ async def test_gateways_work_beside_each_other_without_a_lease(bus: Bus, server:
             assert await ready(probes[instance])
             metrics = (await client.get(f"http://127.0.0.1:{probes[instance]}/metrics")).text
             assert "kgents_gateway_entities 2.0" in metrics
+            assert "kgents_gateway_waiting_bytes 0.0" in metrics
         stored = await last_seq(bus, "KGENTS_META")
         assert await second.stop() == 0
         assert (await beat_of(bus, "two")).state == "stopped"
