@@ -79,7 +79,12 @@ async def test_a_change_shows_by_itself_and_moves_neither_the_eye_nor_others(
         assert is_same(await spots(page, CRITICAL), before)
         await publish(bus, make_health("cart-12", level="critical"))
         await eventually(lambda: _has_more(page, before))
-        await publish(bus, make_health("cart-12"), removed(make_health(ref=elsewhere)))
+        await publish(bus, make_health("cart-12"))
+        await eventually(lambda: _has(page, before))
+        new = make_topology("new", connections=[edge("owns", DEPLOYMENT, "in")])
+        await publish(bus, new, make_health("new", level="critical"))
+        await eventually(lambda: _has_more(page, before))
+        await publish(bus, removed(make_health("new")), removed(new), removed(make_health(ref=elsewhere)))
         await publish(bus, removed(make_topology(ref=elsewhere)))
         await eventually(lambda: _has(page, before))
 
