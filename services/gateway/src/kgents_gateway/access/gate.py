@@ -1,19 +1,21 @@
 """What every HTTP request passes before a handler sees it: its size, its name, its origin, its number."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kgents_gateway.access import login
 from kgents_gateway.access.connection import HEAD_BYTES_MAX
 from kgents_gateway.access.identity import Identity, put
 from kgents_gateway.access.limits import Buckets
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.config import LOOPBACK, Config
-from kgents_gateway.http import problems
+from kgents_gateway.http import problems, routes
 from kgents_gateway.problems import ProblemDetails, problem
+from kgents_shared.contract.address import of_url
 from kgents_shared.contract.tokens import READ
 
 ADDRESS_MAX: Final = 8_192
@@ -21,6 +23,7 @@ ADDRESS_MAX: Final = 8_192
 _FOR_KNOWN: Final = ("/api/", "/mcp")
 """Paths that are answered to who is known. The others hold the pages of the web view, and nothing of what they show."""
 _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 """`same-site` is also another port of this machine, and another name under one domain."""
 
@@ -58,6 +61,8 @@ class Gate:
             put(scope, identity)
         elif scope["path"].startswith(_FOR_KNOWN):
             return _forbidden() if is_known else _unknown()
+        elif scope["path"] == routes.PAGE:
+            return login.to_login()
         return None
 
     def _misdirected(self, scope: Scope, headers: Mapping[str, str]) -> ProblemDetails | None:
@@ -68,16 +73,16 @@ class Gate:
         if _host(headers) not in self._hosts:
             # A page of any site can have its own name resolve to this machine: only the name in the request shows it.
             return problem(421, "expected a request to a name of this gateway; try: add it to gateway.allowed_hosts")
-        if _is_of_another_site(headers):
+        if _is_of_another_site(scope["method"], headers, self._hosts):
             return problem(403, "expected a request of a program or of this gateway's page, found one of another site")
         return None
 
     def _identity(self, headers: Mapping[str, str], peer: str) -> Identity:
         """Who asks: by its token, and otherwise by its address."""
         kind, _, presented = headers.get("authorization", "").partition(" ")
-        if self._tokens is None or kind.lower() != "bearer":
-            return Identity(f"address {peer}")
-        return self._tokens.identity(presented.strip()) or Identity(f"address {peer}")
+        token = presented.strip() if kind.lower() == "bearer" else login.presented_by(headers)
+        known = self._tokens.identity(token) if self._tokens is not None else None
+        return known or Identity(f"address {peer}")
 
 
 def _unknown() -> Response:
@@ -94,6 +99,17 @@ def _host(headers: Mapping[str, str]) -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
-def _is_of_another_site(headers: Mapping[str, str]) -> bool:
+def _is_of_another_site(method: str, headers: Mapping[str, str], hosts: Collection[str]) -> bool:
     """Whether a page of another site makes a browser send it. A link to a page of ours is none: people follow it."""
-    return headers.get("sec-fetch-site") in _OTHER_SITES and headers.get("sec-fetch-mode") != "navigate"
+    if method in _READING:
+        return headers.get("sec-fetch-site") in _OTHER_SITES and headers.get("sec-fetch-mode") != "navigate"
+    origin = headers.get("origin")  # older browsers send this alone
+    return headers.get("sec-fetch-site") in _OTHER_SITES or (origin is not None and host_of(origin) not in hosts)
+
+
+def host_of(origin: str) -> str:
+    """Empty for one that names none, as `null`."""
+    try:
+        return of_url(origin).host
+    except ValueError:
+        return ""

@@ -19,7 +19,7 @@ HEADERS: Final = (
     ("content-security-policy", "; ".join(f"{name} {value}" for name, value in CONTENT.items())),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
 )
 """There is none that lets pages of other sites read an answer (CORS)."""

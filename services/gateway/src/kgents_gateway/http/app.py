@@ -12,8 +12,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kgents_gateway.access.gate import Gate, hosts_of
+from kgents_gateway.access import login
+from kgents_gateway.access.gate import Gate
 from kgents_gateway.access.identity import who
+from kgents_gateway.access.login import Login
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
@@ -30,7 +32,7 @@ from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamAr
 from kgents_gateway.world import Gateway
 from kgents_shared.contract.errors import BusError, NotFoundError
 
-HEADERS: Final = {"cache-control": "private, no-cache", "vary": "accept-encoding, authorization"}
+HEADERS: Final = {"cache-control": "private, no-cache", "vary": "accept-encoding, authorization, cookie"}
 JSON: Final = "application/json"
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -54,7 +56,8 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         Route(routes.OPENAPI, _constant(described)),
         Route(routes.PAGE, pages.index),
         Route(routes.ASSETS, pages.asset),
-        Route(mcp.PATH, mcp.endpoint(gateway, version=version, hosts=hosts_of(config)), methods=["POST"]),
+        *(_login(tokens) if tokens is not None else ()),
+        Route(mcp.PATH, mcp.endpoint(gateway, version=version), methods=["POST"]),
     ]
     foreseen = (BadArgumentError, NotFoundError, OutOfScopeError, UnavailableError, BusError, TimeoutError)
     handlers: Mapping[Any, Any] = {
@@ -62,6 +65,15 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         HTTPException: problems.of_http,
     }
     return Gate(Starlette(routes=found, exception_handlers=handlers), config, tokens)
+
+
+def _login(tokens: Tokens) -> tuple[Route, ...]:
+    pages = Login(tokens)
+    return (
+        Route(login.PATH, pages.ask, methods=["GET"]),
+        Route(login.PATH, pages.log_in, methods=["POST"]),
+        Route(login.LOGOUT_PATH, pages.log_out, methods=["POST"]),
+    )
 
 
 class _StreamRoute(Route):

@@ -1,7 +1,7 @@
 """The streamable HTTP transport: each POST is one message and gets one JSON answer. There are no sessions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,6 @@ from kgents_gateway.mcp.messages import (
 )
 from kgents_gateway.problems import problem
 from kgents_gateway.world import Gateway
-from kgents_shared.contract.address import of_url
 
 PATH: Final = "/mcp"
 BODY_BYTES_MAX: Final = 65_536
@@ -30,11 +29,11 @@ BODY_S: Final = 10.0
 JSON: Final = "application/json"
 
 
-def endpoint(gateway: Gateway, *, version: str, hosts: Collection[str]) -> Callable[[Request], Awaitable[Response]]:
-    """What answers a POST. `hosts`: whose pages a browser may send one from."""
+def endpoint(gateway: Gateway, *, version: str) -> Callable[[Request], Awaitable[Response]]:
+    """What answers a POST."""
 
     async def answer(request: Request) -> Response:
-        if (refusal := _refusal(request, hosts)) is not None:
+        if (refusal := _refusal(request)) is not None:
             return refusal
         if (body := await _body(request)) is None:
             detail = f"expected a body of at most {BODY_BYTES_MAX} bytes within {BODY_S:g} s"
@@ -53,25 +52,14 @@ def endpoint(gateway: Gateway, *, version: str, hosts: Collection[str]) -> Calla
     return answer
 
 
-def _refusal(request: Request, hosts: Collection[str]) -> Response | None:
+def _refusal(request: Request) -> Response | None:
     """Why a request is not even read."""
-    origin = request.headers.get("origin")
-    if origin is not None and _host_of(origin) not in hosts:  # a page of any site can post to this machine
-        return problems.response(problem(403, "expected no origin, or one of this gateway; see gateway.allowed_hosts"))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         return problems.response(problem(415, f"expected content-type {JSON}"))
     accepted = request.headers.get("accept", "*/*")
     if not any(each in accepted for each in (JSON, "application/*", "*/*")):
         return problems.response(problem(406, f"expected a client that accepts {JSON}"))
     return None
-
-
-def _host_of(origin: str) -> str:
-    """Empty for one that names none, as `null`."""
-    try:
-        return of_url(origin).host
-    except ValueError:
-        return ""
 
 
 async def _body(request: Request) -> bytes | None:
