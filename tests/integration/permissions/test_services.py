@@ -209,6 +209,7 @@ async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
                 "/api/v1/events",
                 "/api/v1/events?kinds=pod,node",
                 "/api/v1/diff?since=-1s&until=-1s",
+                "/api/v1/pipeline",
             ):
                 response = await client.get(path)
                 assert response.status_code == 200, response.text

@@ -119,11 +119,12 @@ def converted(given: Mapping[str, Any], of: type[A], *, strict: bool = True) -> 
     Raises:
         BadArgumentError: one is unknown or not valid.
     """
-    known = {field.encode_name for field in fields(of)}
+    known = [field.encode_name for field in fields(of)]
     for name in given:
         _check_name(name, known)
+    in_order = {name: given[name] for name in known if name in given}  # so that of two faults always one is named
     try:
-        return msgspec.convert(given, of, strict=strict)
+        return msgspec.convert(in_order, of, strict=strict)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         where = f"{place.strip('.`')}: " if place else ""
