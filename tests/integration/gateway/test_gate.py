@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from kgents_gateway.access import connection
 from kgents_gateway.access.headers import HEADERS
 from kgents_gateway.config import LimitsConfig, StreamConfig
 from kgents_shared.bus.client import Bus
-from support.gateway import ENTITIES, Running, serving
+from support.gateway import ENTITIES, EVENTS, Running, serving
 from support.waiting import eventually, within
 
 HEALTH = "/api/v1/health"
@@ -146,3 +147,18 @@ async def test_an_answer_does_not_wait_for_more_to_send(gateway: Running) -> Non
         [one] = gateway.server.server_state.connections
         accepted = one.transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_every_refusal_is_in_the_document(gateway: Running) -> None:
+    paths = (await gateway.get("/api/openapi.json"))["paths"]
+    refusals: list[tuple[int, dict[str, Any]]] = [
+        (400, {"params": {"colour": "red"}}),
+        (403, {"headers": {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}}),
+        (414, {"params": {"names": "x" * 9_000}}),
+        (421, {"headers": {"host": "evil.example"}}),
+    ]
+    for path in (HEALTH, ENTITIES, EVENTS):
+        for status, request in refusals:
+            response = await gateway.client.get(path, **request)
+            assert response.status_code == status, response.text
+            assert str(status) in paths[path]["get"]["responses"]

@@ -15,7 +15,7 @@ from kgents_gateway.questions.question import Question
 from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamArguments
 
 REF: Final = "#/components/schemas/{name}"
-_PROBLEMS: Final = (400, 404, 429, 503)
+_PROBLEMS: Final = (400, 401, 403, 404, 414, 421, 429, 431, 503)
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
