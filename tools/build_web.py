@@ -87,7 +87,7 @@ def build() -> None:
     Raises:
         BuildError: it failed; what was built before is still there.
     """
-    stamp = _hash(path for path in sorted(_sources()) if path.is_file())
+    stamp = version()
     if _text(BUILT / STAMP) == stamp:
         return
     WHY_MISSING.write_text("The web view is being built, which takes some seconds the first time.\n")
@@ -104,6 +104,11 @@ def build() -> None:
     shutil.rmtree(BUILT, ignore_errors=True)
     fresh.rename(BUILT)
     WHY_MISSING.unlink()
+
+
+def version() -> str:
+    """A hash of all sources."""
+    return _hash(path for path in sorted(_sources()) if path.is_file())
 
 
 def ready() -> Node:

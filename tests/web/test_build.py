@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import build_web
-from kgents_gateway.http.pages import BUILT, INDEX
+from kgents_gateway.http.pages import INDEX
 from support.browser import SOURCES
 
 
@@ -34,14 +34,18 @@ def test_what_the_sources_say_of_themselves_holds() -> None:
     assert build_web.main(["test"]) == 0
 
 
-def test_what_has_not_changed_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def built(*_: object) -> None:
-        raise AssertionError("it builds again")
+def test_what_has_not_changed_is_not_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail() -> None:
+        raise build_web.BuildError("it builds again")
 
-    before = (BUILT / INDEX).stat().st_mtime_ns
-    monkeypatch.setattr(build_web, "ready", built)
+    (tmp_path / "web").mkdir()
+    monkeypatch.setattr(build_web, "BUILT", tmp_path / "web")
+    monkeypatch.setattr(build_web, "WHY_MISSING", tmp_path / "web.txt")
+    monkeypatch.setattr(build_web, "ready", fail)
+    (tmp_path / "web" / build_web.STAMP).write_text(build_web.version())
     assert build_web.main(["build"]) == 0
-    assert (BUILT / INDEX).stat().st_mtime_ns == before
+    (tmp_path / "web" / build_web.STAMP).write_text("of other sources")
+    assert build_web.main(["build"]) == 1
 
 
 def test_a_build_that_fails_says_why_and_keeps_what_was_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
