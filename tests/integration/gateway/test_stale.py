@@ -42,6 +42,9 @@ async def test_a_server_that_hangs_makes_nothing_healthy_and_it_is_healthy_again
     os.kill(server._process.pid, signal.SIGSTOP)
     try:
         await eventually(lambda: is_stale(gateway))
+        assert gateway.gateway.stale_since is not None
+        silent_s = (gateway.gateway.now() - gateway.gateway.stale_since).total_seconds()
+        assert silent_s > world.SILENT_S, "since the last answer, not since the silence was noticed"
         refused = await gateway.client.get("/api/v1/pipeline")
         assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
     finally:

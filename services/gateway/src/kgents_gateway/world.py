@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_gateway.access.identity import EVERYTHING
@@ -41,7 +41,7 @@ class Gateway:
         self.scope: Final = EVERYTHING
         self._bus = bus
         self.stale_since: datetime | None = None
-        """Since when NATS cannot be reached; None: it can."""
+        """When NATS answered last, if it cannot be read now: what is held is of then. None: it can."""
         self._report = report
         self._clock = clock
         self._config = config
@@ -116,8 +116,13 @@ class Gateway:
                 self.stale_since = None
             elif now_s >= stale_at:
                 stale_at = now_s + STALE_S
-                self.stale_since = self.stale_since or self.now()
+                self.stale_since = self.stale_since or self._heard_at(now_s)
                 self.connections.say(frames.stale(self.stale_since.isoformat(), why))
+
+    def _heard_at(self, now_s: float) -> datetime:
+        if not self._current.is_complete:
+            return self.now()
+        return self.now() - timedelta(seconds=now_s - self._current.heard_s)
 
     def _unheard(self, now_s: float) -> str:
         """Why what is held may not be what is stored any more; empty: it is."""

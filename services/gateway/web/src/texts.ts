@@ -30,9 +30,9 @@ export const TEXTS = {
       : "Reading the entities",
   live: "Live",
   liveHint: (age: string) => `Connected; the gateway was heard ${age} ago`,
-  lostShort: "Connection lost",
+  lostShort: "Not connected",
   lost: (since: string, retry: string, reason: string) =>
-    `Connection lost at ${since}${reason === "" ? "" : `: ${reason}`}. What you see is as it was then. Connecting again ${retry}.`,
+    `Not connected since ${since}${reason === "" ? "" : `: ${reason}`}. What you see is as it was then. Connecting again ${retry}.`,
   retryNow: "now",
   retryIn: (seconds: number) => `in ${seconds} s`,
   staleShort: "Outdated",

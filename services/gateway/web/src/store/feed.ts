@@ -8,10 +8,12 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 /** Three heartbeats: a connection that is silent for so long is dead, whatever the browser thinks of it. */
 const SILENCE_MS = 45_000;
+const CHECK_MS = 1_000;
 /** A hidden page lets its connection go: a browser has only six for all pages of one address. */
 const HIDDEN_MS = 20_000;
 
 export interface Lost {
+  /** When the last frame came that left us with everything: what is known is of then. */
   readonly sinceMs: number;
   readonly retryAtMs: number;
   /** What the gateway answered, or nothing if it cannot be reached. */
@@ -21,7 +23,7 @@ export interface Lost {
 export interface Listener {
   /** Frames in their order; all that came at once. */
   take(frames: readonly Frame[]): void;
-  /** It is connected again. */
+  /** It is connected, and all that was missed has come. */
   connected(): void;
   lost(lost: Lost): void;
 }
@@ -30,7 +32,10 @@ export class Feed {
   readonly #address: string;
   readonly #listener: Listener;
   #lastId = "";
-  #lostMs = 0;
+  /** When something came the last time, if only a part of a frame. */
+  #aliveMs = 0;
+  #knownMs = Date.now();
+  #isComplete = false;
   #failures = 0;
   #retryMs: number | null = null;
   #attempt = new AbortController();
@@ -55,8 +60,9 @@ export class Feed {
     while (!this.#isClosed) {
       const reason = await this.#read();
       if (this.#isClosed) return;
+      this.#isComplete = false;
       const isWaitedFor = refused.value !== null || (document.hidden && reason === "");
-      if (isWaitedFor) await this.#sleep(Number.POSITIVE_INFINITY);
+      if (isWaitedFor) await this.#rest(reason);
       else await this.#wait(reason);
     }
   }
@@ -65,13 +71,9 @@ export class Feed {
   async #read(): Promise<string> {
     this.#attempt = new AbortController();
     const { signal } = this.#attempt;
-    let timer = 0;
-    const alive = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => this.#attempt.abort(), SILENCE_MS);
-    };
+    this.#aliveMs = Date.now();
+    const timer = setInterval(() => this.#endIfSilent(), CHECK_MS);
     try {
-      alive();
       const headers: Record<string, string> = { accept: "text/event-stream", ...identification() };
       if (this.#lastId !== "") headers["last-event-id"] = this.#lastId;
       const response = await fetch(this.#address, { headers, signal, cache: "no-store" });
@@ -79,29 +81,30 @@ export class Feed {
       if (!response.ok || response.body === null) return await this.#refused(response);
       const reader = new FrameReader();
       for await (const text of texts(response.body)) {
-        alive();
+        this.#aliveMs = Date.now();
         this.#take(reader.take(text));
       }
     } catch {
       // The network, or `abort`: what is to be said of both is that nothing comes.
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
     return "";
   }
 
   #take(frames: readonly Frame[]): void {
     if (frames.length === 0) return;
-    if (this.#lostMs !== 0 || this.#failures !== 0) {
-      this.#lostMs = 0;
-      this.#failures = 0;
-      this.#listener.connected();
-    }
+    this.#failures = 0;
+    const wasComplete = this.#isComplete;
     for (const frame of frames) {
+      if (frame.event === "ready") this.#isComplete = true;
+      else if (frame.event === "reset") this.#isComplete = false;
       if (frame.id !== "") this.#lastId = frame.id;
       if (frame.event === "bye") this.#retryMs = (frame.data as { retry_ms: number }).retry_ms;
     }
     this.#listener.take(frames);
+    if (this.#isComplete) this.#knownMs = Date.now();
+    if (this.#isComplete && !wasComplete) this.#listener.connected();
   }
 
   async #refused(response: Response): Promise<string> {
@@ -113,13 +116,23 @@ export class Feed {
 
   async #wait(reason: string): Promise<void> {
     const now = Date.now();
-    if (this.#lostMs === 0) this.#lostMs = now;
     const backOff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     const waitMs = this.#retryMs ?? backOff;
     this.#retryMs = null;
     this.#failures = Math.min(this.#failures + 1, 10);
-    this.#listener.lost({ sinceMs: this.#lostMs, retryAtMs: now + waitMs, reason });
+    this.#listener.lost({ sinceMs: this.#knownMs, retryAtMs: now + waitMs, reason });
     await this.#sleep(waitMs);
+  }
+
+  /** Until someone is there again. What is shown is already said to be old: it is so when the page is seen. */
+  async #rest(reason: string): Promise<void> {
+    this.#listener.lost({ sinceMs: this.#knownMs, retryAtMs: Date.now(), reason });
+    await this.#sleep(Number.POSITIVE_INFINITY);
+  }
+
+  /** By the clock: no timer runs while the machine sleeps. */
+  #endIfSilent(): void {
+    if (Date.now() - this.#aliveMs > SILENCE_MS) this.#attempt.abort();
   }
 
   #sleep(ms: number): Promise<void> {
@@ -133,8 +146,10 @@ export class Feed {
   }
 
   #visibility(): void {
-    if (!document.hidden) this.#wake();
-    else setTimeout(() => document.hidden && this.#attempt.abort(), HIDDEN_MS);
+    if (!document.hidden) {
+      this.#endIfSilent();
+      this.#wake();
+    } else setTimeout(() => document.hidden && this.#attempt.abort(), HIDDEN_MS);
   }
 }
 

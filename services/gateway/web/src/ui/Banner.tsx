@@ -1,8 +1,9 @@
 // One line about what is shown, whenever it is not simply how it is now.
 
-import { clock, moment } from "../format.ts";
+import { moment } from "../format.ts";
 import type { Model } from "../model.ts";
 import { TEXTS } from "../texts.ts";
+import { refused } from "../token.ts";
 
 export function Banner({ model }: { model: Model }) {
   const found = banner(model);
@@ -28,13 +29,15 @@ function banner(model: Model): { kind: string; text: string } | null {
   const stale = model.stale.value;
   const past = model.past.value;
   const at = model.place.value.at;
+  if (refused.value !== null) return null; // the dialog says it
   if (lost !== null) {
     if (!model.isComplete.value && lost.reason !== "") return { kind: "bad", text: TEXTS.refused(lost.reason) };
+    const sinceMs = Math.min(lost.sinceMs, stale === null ? Number.POSITIVE_INFINITY : Date.parse(stale.since));
     const seconds = Math.ceil((lost.retryAtMs - Date.now()) / 1_000);
     const retry = seconds > 0 ? TEXTS.retryIn(seconds) : TEXTS.retryNow;
-    return { kind: "bad", text: TEXTS.lost(clock(lost.sinceMs), retry, lost.reason) };
+    return { kind: "bad", text: TEXTS.lost(moment(sinceMs, nowMs), retry, lost.reason) };
   }
-  if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(clock(Date.parse(stale.since)), stale.reason) };
+  if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(moment(Date.parse(stale.since), nowMs), stale.reason) };
   if (at === null || past === null) return null;
   const time = moment(Date.parse(at), nowMs);
   if (past.state === "reading") return { kind: "note", text: TEXTS.pastLoading(time) };
