@@ -50,7 +50,7 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
 
         async def is_healthy() -> Any:
             found = await gateway.get(PATH)
-            marks = [each for each in found["instances"] if each["heartbeat"].get("watermark")]
+            marks = [each for each in found["instances"] if (each["heartbeat"] or {}).get("watermark")]
             return found if (found["status"], found["alive"], len(marks)) == ("healthy", 3, 2) else None
 
         found = await eventually(is_healthy, 60)
@@ -70,10 +70,20 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
 
         async def is_noticed() -> Any:
             found = await gateway.get(PATH)
-            return found if found["status"] == "critical" else None
+            silent = [each for each in found["instances"] if not each["is_alive"]]
+            return (found, silent) if silent else None
 
-        found = await eventually(is_noticed, 60)
-        assert any("topology-builder" in each for each in failing(found))
+        found, silent = await eventually(is_noticed, 60)
+        assert found["status"] == "critical"
+        assert any("topology-builder one has not reported" in each for each in failing(found))
+        [row] = silent
+        assert (row["service"], row["instance"], row["is_ok"], row["heartbeat"]) == (
+            "topology-builder",
+            "one",
+            False,
+            None,
+        )
+        assert row["age_s"] >= 15
         builder.start()
         await eventually(is_healthy, 60)
 
@@ -81,7 +91,7 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
 
         async def is_unread() -> Any:
             found = {each["service"]: each["heartbeat"] for each in (await gateway.get(PATH))["instances"]}
-            return found["collector-k8s"].get("unread")
+            return (found["collector-k8s"] or {}).get("unread")
 
         [scope] = await eventually(is_unread)
         assert (scope["kind"], scope["reason"]) == ("pod", "pods: forbidden")

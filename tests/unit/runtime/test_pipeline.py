@@ -160,3 +160,35 @@ def test_a_pipeline_without_a_collector_that_is_alive_is_wrong() -> None:
     collector = {"kgents.meta.prod.collector-k8s.n1": beat("stopped", service="collector-k8s", source="k8s")}
     texts = [each.text for each in Reports(collector, dict.fromkeys(collector, 1.0)).verdicts()]
     assert nothing.text in texts
+
+
+def test_a_pipeline_in_which_nothing_is_observed_is_wrong_also_where_services_are_expected() -> None:
+    standby = {"kgents.meta.prod.collector-k8s.n1": beat("standby", service="collector-k8s")}
+    reports = Reports(standby, dict.fromkeys(standby, 1.0))
+    found = [each.text for each in reports.verdicts(["collector-k8s"]) if each.is_ok is False]
+    assert found == [
+        "no collector reports, so nothing is observed",
+        "prod: collector-k8s stands by for an instance that does not report; one takes over within seconds",
+    ]
+    assert found == [each.text for each in reports.verdicts() if each.is_ok is False]
+
+
+def test_a_collector_that_stands_by_for_one_that_works_is_ok() -> None:
+    both = {
+        "kgents.meta.prod.collector-k8s.n1": beat("standby", service="collector-k8s"),
+        "kgents.meta.prod.collector-k8s.n2": beat("in_sync", service="collector-k8s", instance="n2", source="k8s"),
+    }
+    assert not any("stands by" in each.text for each in judged(both, []))
+    elsewhere = {"kgents.meta.dev.collector-k8s.n1": beat("standby", service="collector-k8s")}
+    assert any("dev: collector-k8s stands by" in each.text for each in judged({**both, **elsewhere}, []))
+
+
+def test_an_instance_that_fell_silent_is_listed_for_a_minute_unless_another_one_reports() -> None:
+    def listed(meta: Mapping[str, object], expired_s: float) -> list[tuple[str, bool, float]]:
+        expired = {"kgents.meta.prod.topology-builder.n=2E9": expired_s, "kgents.meta.prod.topology-builder.lease": 1.0}
+        reports = Reports(meta, dict.fromkeys(meta, 1.0), expired_s=expired)
+        return [(each.instance, each.is_alive, each.age_s) for each in reports.instances()]
+
+    assert listed({}, 5.0) == [("n.9", False, 20.0)]
+    assert listed({}, 61.0) == []
+    assert listed({"kgents.meta.prod.topology-builder.n1": beat("in_sync")}, 5.0) == [("n1", True, 1.0)]

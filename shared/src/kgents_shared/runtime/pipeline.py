@@ -61,8 +61,19 @@ class Instance(msgspec.Struct, frozen=True):
     """Whether it does what it should; null: it does, as far as it can read what it observes."""
     age_s: float
     """Of its last heartbeat."""
-    heartbeat: Heartbeat
-    """The last one: state, reason, lag, watermark, buffer, unread scopes, cost."""
+    heartbeat: Heartbeat | None
+    """The last one: state, reason, lag, watermark, buffer, unread scopes, cost. Null: it is silent for so long that the
+    server has dropped it, a minute ago at most, and no other instance reports in its place."""
+
+    @property
+    def state(self) -> str:
+        """As it last reported; empty: the server has dropped its report."""
+        return self.heartbeat.state if self.heartbeat is not None else ""
+
+    @property
+    def source(self) -> str:
+        """The source whose entities it attests; empty: none."""
+        return self.heartbeat.source if self.heartbeat is not None else ""
 
 
 class Reports(msgspec.Struct, frozen=True):
@@ -116,10 +127,11 @@ class Reports(msgspec.Struct, frozen=True):
         )
 
     def instances(self) -> list[Instance]:
-        """Each one that reports, by service, cluster and name."""
+        """Each one that reports or lately fell silent, by service, cluster and name."""
         beats = [(subject, each) for subject, each in self.meta.items() if isinstance(each, Heartbeat)]
         alive = {_place(subject) for subject, beat in beats if self._is_alive(subject, beat)}
         found = [self._instance(subject, beat, alive) for subject, beat in beats]
+        found += self._silent({_place(subject) for subject, _ in beats})
         return sorted(found, key=lambda each: (each.service, each.cluster, each.instance))
 
     def holdings(self) -> list[Holding]:
@@ -129,16 +141,16 @@ class Reports(msgspec.Struct, frozen=True):
     def verdicts(self, expected: Collection[str] = ()) -> Iterator[Verdict]:
         """On each instance, on what no instance does, and on who holds what.
 
-        `expected`: services that should report; none: any collector.
+        `expected`: services that should report, beside any collector.
         """
         instances = self.instances()
         yield from map(_verdict, instances)
-        reporting = {each.service for each in instances}
+        reporting = {each.service for each in instances if each.heartbeat is not None}
         for name in sorted(set(expected) - reporting):
             yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
-        if self.is_whole and not expected and not any(each.is_alive and each.heartbeat.source for each in instances):
+        if self.is_whole and not any(each.is_alive and each.source for each in instances):
             yield Verdict(False, "no collector reports, so nothing is observed", "kgents up")
-        yield from self._expired(instances)
+        yield from _waiting(instances)
         yield from self._unobserved(instances)
         yield from _unattended(instances, self.clusters)
         for holding in self.holdings():
@@ -158,23 +170,20 @@ class Reports(msgspec.Struct, frozen=True):
             is_ok = None
         return Instance(*place, beat.instance, is_alive, is_ok, self.ages_s[subject], beat)
 
-    def _expired(self, instances: Iterable[Instance]) -> Iterator[Verdict]:
-        """Services that stopped reporting a moment ago, and that no other instance replaces."""
-        reporting = {(each.cluster, each.service) for each in instances}
+    def _silent(self, reporting: Collection[tuple[str, str]]) -> Iterator[Instance]:
+        """Those that stopped reporting a moment ago, and that no other instance replaces: the last of each service."""
         lost: dict[tuple[str, str], tuple[float, str]] = {}
         for subject, age_s in self.expired_s.items():
             instance = subjects.parse(subject).tokens["instance"]
             place = _place(subject)
             if age_s <= EXPIRED_S and place not in reporting and not is_reserved(instance):
                 lost[place] = min(lost.get(place, (age_s, instance)), (age_s, instance))
-        for (cluster, service), (age_s, instance) in sorted(lost.items()):
-            silent_s = HEARTBEAT_TTL_S + age_s
-            text = f"{cluster}: {service} {instance} has not reported for {silent_s:.0f} s"
-            yield Verdict(False, text, f"kgents run {service}")
+        for place, (age_s, instance) in lost.items():
+            yield Instance(*place, subjects.unescape(instance), False, False, HEARTBEAT_TTL_S + age_s, None)
 
     def _unobserved(self, instances: Iterable[Instance]) -> Iterator[Verdict]:
         """Sources whose entities are all stale, and that no collector reports on."""
-        reporting = {(each.cluster, each.heartbeat.source) for each in instances}
+        reporting = {(each.cluster, each.source) for each in instances}
         for (cluster, source), scopes in sorted(self.unattested.items()):
             whole = next((each for each in scopes if each.is_everything), None)
             if whole is not None and (cluster, source) not in reporting:
@@ -200,17 +209,35 @@ def _place(subject: str) -> tuple[str, str]:
 
 def _verdict(each: Instance) -> Verdict:
     run = f"kgents run {each.service}"
+    if each.heartbeat is None:
+        text = f"{each.cluster}: {each.service} {each.instance} has not reported for {each.age_s:.0f} s"
+        return Verdict(False, text, run)
     if each.age_s > LATE_S:
         return Verdict(False, _late(each), run)
     return Verdict(each.is_ok, _account(each.cluster, each.heartbeat), run if each.is_ok is False else "")
 
 
+def _waiting(instances: Iterable[Instance]) -> Iterator[Verdict]:
+    """Collectors of which every live instance stands by: the one that they wait for is dead, and its lease is not over.
+
+    The entities that it attested are not observed meanwhile.
+    """
+    states: dict[tuple[str, str], set[str]] = {}
+    for each in instances:
+        if each.is_alive and each.service.startswith(COLLECTOR):
+            states.setdefault((each.cluster, each.service), set()).add(each.state)
+    for (cluster, service), found in states.items():
+        if found == {"standby"}:
+            text = f"{cluster}: {service} stands by for an instance that does not report; one takes over within seconds"
+            yield Verdict(False, text, "kgents doctor")
+
+
 def _unattended(instances: Iterable[Instance], clusters: Collection[str]) -> Iterator[Verdict]:
     """Clusters that are observed, and whose topology or health no service keeps up to date."""
     live = [each for each in instances if each.is_alive]
-    observed = dict.fromkeys([*(each.cluster for each in live if each.heartbeat.source), *clusters])
+    observed = dict.fromkeys([*(each.cluster for each in live if each.source), *clusters])
     for service in (BUILDER, SCORER):
-        served = {each.cluster for each in live if each.service == service and each.heartbeat.state != "standby"}
+        served = {each.cluster for each in live if each.service == service and each.state != "standby"}
         if missing := [cluster for cluster in observed if cluster not in served]:
             text = f"{service}: no instance reports on {_listed(missing)}, which readers take for stale"
             yield Verdict(False, text, f"kgents run {service}")

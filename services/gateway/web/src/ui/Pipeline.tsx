@@ -31,7 +31,7 @@ interface Instance {
     readonly dead_letters?: number;
     readonly unread?: readonly unknown[];
     readonly cost?: { readonly cpu_percent: number; readonly memory_bytes: number } | null;
-  };
+  } | null;
 }
 
 interface Letter {
@@ -103,7 +103,7 @@ export function Pipeline({ model }: { model: Model }) {
 function InstanceRow({ instance }: { instance: Instance }) {
   const { heartbeat, is_alive, is_ok, age_s } = instance;
   const level = is_alive ? levelOf(is_ok) : "critical";
-  const state = is_alive ? heartbeat.state.replaceAll("_", " ") : TEXTS.silentFor(age(age_s * 1_000));
+  const state = is_alive && heartbeat !== null ? heartbeat.state.replaceAll("_", " ") : TEXTS.silentFor(age(age_s * 1_000));
   return (
     <tr>
       <td>
@@ -116,14 +116,14 @@ function InstanceRow({ instance }: { instance: Instance }) {
       <td>{instance.cluster}</td>
       <td>
         {state}
-        {heartbeat.reason && <span class="soft"> {heartbeat.reason}</span>}
+        {heartbeat?.reason && <span class="soft"> {heartbeat.reason}</span>}
       </td>
-      <td class="lag">{heartbeat.lag_s === null || heartbeat.lag_s === undefined ? "–" : `${number(heartbeat.lag_s)} s`}</td>
-      <td class="cpu">{heartbeat.cost ? `${number(heartbeat.cost.cpu_percent)} %` : "–"}</td>
-      <td class="memory">{heartbeat.cost ? bytes(heartbeat.cost.memory_bytes) : "–"}</td>
-      <td class="unread">{heartbeat.unread?.length ?? 0}</td>
-      <td class="letters">{heartbeat.dead_letters ?? 0}</td>
-      <td>{heartbeat.version}</td>
+      <td class="lag">{heartbeat?.lag_s === null || heartbeat?.lag_s === undefined ? "–" : `${number(heartbeat.lag_s)} s`}</td>
+      <td class="cpu">{heartbeat?.cost ? `${number(heartbeat.cost.cpu_percent)} %` : "–"}</td>
+      <td class="memory">{heartbeat?.cost ? bytes(heartbeat.cost.memory_bytes) : "–"}</td>
+      <td class="unread">{heartbeat === null ? "–" : (heartbeat.unread?.length ?? 0)}</td>
+      <td class="letters">{heartbeat === null ? "–" : (heartbeat.dead_letters ?? 0)}</td>
+      <td>{heartbeat?.version ?? "–"}</td>
     </tr>
   );
 }
