@@ -5,7 +5,7 @@ handles one request at a time at each endpoint, and sends the words of an except
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -157,7 +157,7 @@ class Answering:
                 return Identity(**who)
 
     async def _serve(self, session: Session) -> None:
-        ends: list[Callable[[], Awaitable[None]]] = []
+        ends: list[Callable[[], Coroutine[Any, Any, None]]] = []
         try:
             for subject, handler, queue in self._handlers(session):
                 ends.append(await session.serve(subject, handler, queue=queue))
@@ -174,12 +174,13 @@ class Answering:
             for subject in requests.discovery_of(verb, self._identity["name"], self._identity["id"]):
                 yield subject, self._on_discovery(session, verb), ""
 
-    async def _drain(self, ends: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    async def _drain(self, ends: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Take no further requests, and end those that are on the way."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                for end in ends:
-                    await end()
+                async with asyncio.TaskGroup() as tasks:  # one after the other, many of them may take too long
+                    for end in ends:
+                        tasks.create_task(end())
                 while self._running:
                     await asyncio.wait(self._running)
         for task in self._running:

@@ -5,9 +5,9 @@ Between `client`, which makes a session after the other, and everything else in 
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import nats.errors
@@ -130,7 +130,9 @@ class Session:
 
         return unsubscribe
 
-    async def serve(self, subject: str, handler: Handler, *, queue: str = "") -> Callable[[], Awaitable[None]]:
+    async def serve(
+        self, subject: str, handler: Handler, *, queue: str = ""
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
         """The same as `subscribe` for requests, each of which goes to one member of a queue group.
 
         What ends it returns when those that are on the way have been handed over.
