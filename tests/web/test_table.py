@@ -112,6 +112,16 @@ async def _are(page: Any, expected: list[str]) -> bool:
     return await names(page) == expected
 
 
+async def test_a_filter_says_which_alerts_and_events_it_leaves_out(gateway: Running, browser: Any) -> None:
+    async with page_at(browser, f"{gateway.server.address}/#kind=node&tab=alerts") as page:
+        await has(page, "#panel-body", "No alert of what is selected fires; 1 other does.")
+        await page.get_by_role("tab", name="Events").click()
+        await has(page, "#panel-body", "1 event is left out: of entities that do not pass the filters.")
+        assert await page.locator(".event").count() == 0
+        await page.get_by_role("button", name="Clear filters").click()
+        await has(page, ".event", "cart-2")
+
+
 async def test_the_side_panel_says_why_and_what_is_connected(gateway: Running, browser: Any) -> None:
     async with page_at(browser, gateway.server.address) as page:
         await page.locator(".table .row", has_text="cart-2").first.click()

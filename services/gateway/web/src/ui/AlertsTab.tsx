@@ -17,6 +17,13 @@ export function firingOf(model: Model): number {
   return count;
 }
 
+/** How many fire of entities that are not listed. */
+function othersFiring(model: Model): number {
+  let count = -firingOf(model);
+  for (const entity of model.shown.store.entities.values()) for (const alert of entity.alerts) if (alert.state === "firing") count += 1;
+  return count;
+}
+
 function listed(model: Model): Iterable<Entity> {
   const { selection } = model.place.value;
   if (selection === null) return model.shown.entities.values();
@@ -29,7 +36,8 @@ export function AlertsTab({ model }: { model: Model }) {
   const { selection } = model.place.value;
   const alerts = [...listed(model)].flatMap((entity) => entity.alerts).filter((alert) => selection !== null || alert.state !== "resolved");
   alerts.sort(compare);
-  if (alerts.length === 0) return <p class="soft">{TEXTS.noAlerts}</p>;
+  const others = othersFiring(model);
+  if (alerts.length === 0) return <p class="soft">{others > 0 ? TEXTS.noAlertsHere(others) : TEXTS.noAlerts}</p>;
   return (
     <>
       <ul class="alerts">
@@ -47,6 +55,7 @@ export function AlertsTab({ model }: { model: Model }) {
         ))}
       </ul>
       {alerts.length > SHOWN && <p class="soft">{TEXTS.more(alerts.length - SHOWN)}</p>}
+      {others > 0 && <p class="soft">{TEXTS.otherAlerts(others)}</p>}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { age } from "../format.ts";
 import type { Model } from "../model.ts";
 import { type Ref, refKey } from "../store/entity.ts";
 import type { Event } from "../store/event.ts";
+import { isEverything } from "../store/filter.ts";
 import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
@@ -14,16 +15,23 @@ const SINCE = "-24h";
 
 export function EventsTab({ model }: { model: Model }) {
   void model.eventsVersion.value;
-  const { selection, at } = model.place.value;
+  void model.calm.value;
+  const { selection, at, filter } = model.place.value;
   const entity = selection === null ? undefined : model.entity(selection);
   const older = useAnswer<{ events: readonly Event[] }>(entity === undefined ? null : "api/v1/events", questionOf(entity?.ref));
   const key = entity === undefined ? "" : refKey(entity.ref);
   const until = at === null ? Number.POSITIVE_INFINITY : Date.parse(at);
   const live = model.events.events;
   const known = new Set(live.map((event) => event.id));
-  const events = [...live, ...(older.value?.events ?? []).filter((event) => !known.has(event.id))].filter(
-    (event) => (selection === null || refKey(event.ref) === key) && Date.parse(event.last_at) <= until,
+  const passes = (event: Event) => {
+    if (selection !== null) return refKey(event.ref) === key;
+    return isEverything(filter) || model.shown.entities.has(model.shown.store.idOf(event.ref) ?? "");
+  };
+  const past = [...live, ...(older.value?.events ?? []).filter((event) => !known.has(event.id))].filter(
+    (event) => Date.parse(event.last_at) <= until,
   );
+  const events = past.filter(passes);
+  const others = selection === null ? past.length - events.length : 0;
   return (
     <>
       {selection !== null && (
@@ -31,8 +39,9 @@ export function EventsTab({ model }: { model: Model }) {
           {TEXTS.allEvents}
         </button>
       )}
+      {others > 0 && <p class="soft">{TEXTS.otherEvents(others)}</p>}
       {events.length === 0 ? (
-        <p class="soft">{selection === null ? TEXTS.noEvents : TEXTS.noEventsOf}</p>
+        <p class="soft">{selection !== null ? TEXTS.noEventsOf : others === 0 ? TEXTS.noEvents : ""}</p>
       ) : (
         <VirtualList
           items={events}
