@@ -113,6 +113,10 @@ async def test_the_pipeline_has_a_page_of_its_own(gateway: Running, browser: Any
     async with page_at(browser, f"{gateway.server.address}/#view=pipeline") as page:
         await eventually(lambda: _says(page, ".pipeline", "Findings", "topology-builder"))
         assert await violations(page) == []
+        assert await page.locator(".banner").count() == 0
+    async with page_at(browser, f"{gateway.server.address}/#view=pipeline&at=2026-01-01T00:00:00Z") as page:
+        await eventually(lambda: _says(page, ".banner", "This page shows the pipeline as it is now"))
+        assert await text_of(page, ".freshness") != "Past"
 
 
 async def _shows(page: Any, expected: list[str]) -> bool:

@@ -202,6 +202,27 @@ async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway
     await publish(bus, removed(make_health("later")), removed(make_topology("later")))
 
 
+async def test_ages_and_history_end_at_the_moment_that_is_shown(bus: Bus, gateway: Running, browser: Any) -> None:
+    await publish(bus, make_topology("aged"), make_health("aged", level="warning", since=datetime.now(UTC)))
+    then = datetime.now(UTC) + timedelta(milliseconds=1)
+    await eventually(lambda: datetime.now(UTC) > then + timedelta(seconds=3))
+    await publish(bus, make_health("aged", level="critical", score=0.02, since=datetime.now(UTC)))
+    address = (
+        f"{gateway.server.address}/#at={then.isoformat().replace('+00:00', 'Z')}&id={key_of_ref(make_ref('aged'))}"
+    )
+    async with page_at(browser, address) as page:
+        await has(page, ".facts", "(0 s ago)")
+        await page.locator(".history li").first.wait_for()
+        past = await page.locator(".history li").count()
+        await page.get_by_role("button", name="Back to now").click()
+        await eventually(lambda: _has_more(page, ".history li", past))
+    await publish(bus, removed(make_health("aged")), removed(make_topology("aged")))
+
+
+async def _has_more(page: Any, selector: str, count: int) -> bool:
+    return bool(await page.locator(selector).count() > count)
+
+
 async def test_a_phone_has_rows_of_two_lines_and_a_sheet(gateway: Running, browser: Any) -> None:
     async with page_at(browser, gateway.server.address, size=PHONE, has_touch=True, color_scheme="dark") as page:
         await has(page, ".table .row", "cart-2")

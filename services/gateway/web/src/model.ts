@@ -51,6 +51,8 @@ export class Model {
   /** When the gateway was heard the last time, by our clock. */
   heardMs = Date.now();
 
+  /** What ages count from: the moment that is shown. */
+  readonly shownMs = computed(() => (this.place.value.at === null ? this.now.value : Date.parse(this.place.value.at)));
   readonly selection = computed(() => this.place.value.selection);
   readonly isPast = computed(() => this.place.value.at !== null);
   /** Whether what is shown may not be how it is. */

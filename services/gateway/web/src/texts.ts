@@ -39,6 +39,7 @@ export const TEXTS = {
   gatewayStale: (since: string, reason: string) => `${reason} since ${since}. What you see is as it was then.`,
   refused: (reason: string) => `The gateway does not answer: ${reason}.`,
   past: (time: string) => `You see ${time}.`,
+  pipelineNow: "This page shows the pipeline as it is now: how it was at a moment of the past is not kept.",
   pastShort: "Past",
   pastLoading: (time: string) => `Reading what was at ${time}…`,
   pastForgotten: (count: number) =>

@@ -1,6 +1,6 @@
 // Name → the module of a view. The maps are loaded when they are first opened: a table needs none of their code.
 
-import type { Signal } from "@preact/signals";
+import type { ReadonlySignal } from "@preact/signals";
 import type { ViewName } from "./link.ts";
 import { TEXTS } from "./texts.ts";
 import tableView from "./ui/TableView.tsx";
@@ -12,7 +12,7 @@ export function isBuilt(name: ViewName): boolean {
   return name === "table" || `./map/${name}.ts` in MAPS;
 }
 
-export async function makeView(name: ViewName, host: Host, now: Signal<number>): Promise<View> {
+export async function makeView(name: ViewName, host: Host, now: ReadonlySignal<number>): Promise<View> {
   if (name === "table") return tableView(host, now);
   const load = MAPS[`./map/${name}.ts`];
   if (load === undefined) throw new Error(TEXTS.noView);

@@ -28,7 +28,7 @@ function banner(model: Model): { kind: string; text: string } | null {
   const lost = model.lost.value;
   const stale = model.stale.value;
   const past = model.past.value;
-  const at = model.place.value.at;
+  const { at, view } = model.place.value;
   if (refused.value !== null) return null; // the dialog says it
   if (lost !== null) {
     if (!model.isComplete.value && lost.reason !== "") return { kind: "bad", text: TEXTS.refused(lost.reason) };
@@ -39,6 +39,7 @@ function banner(model: Model): { kind: string; text: string } | null {
   }
   if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(moment(Date.parse(stale.since), nowMs), stale.reason) };
   if (at === null || past === null) return null;
+  if (view === "pipeline") return { kind: "note", text: TEXTS.pipelineNow };
   const time = moment(Date.parse(at), nowMs);
   if (past.state === "reading") return { kind: "note", text: TEXTS.pastLoading(time) };
   if (past.state === "failed") return { kind: "bad", text: TEXTS.pastFailed(past.reason) };

@@ -62,11 +62,14 @@ function Title({ entity }: { entity: Entity }) {
 }
 
 function Facts({ model, entity, edges }: { model: Model; entity: Entity; edges: readonly Edge[] }) {
-  const nowMs = model.now.value;
+  const sinceText = (time: string) => {
+    const ms = Date.parse(time);
+    return `${moment(ms, model.now.value)} (${TEXTS.ago(age(model.shownMs.value - ms))})`;
+  };
   const owners = edges.filter((edge) => edge.kind === "owns" && edge.target === entity.id);
   const facts: [string, ComponentChildren][] = [[TEXTS.status, entity.reason ? `${entity.status} (${entity.reason})` : entity.status]];
-  if (entity.health?.since) facts.push([TEXTS.since, sinceText(entity.health.since, nowMs)]);
-  if (entity.created_at) facts.push([TEXTS.created, sinceText(entity.created_at, nowMs)]);
+  if (entity.health?.since) facts.push([TEXTS.since, sinceText(entity.health.since)]);
+  if (entity.created_at) facts.push([TEXTS.created, sinceText(entity.created_at)]);
   for (const owner of owners) {
     const known = model.entity(owner.source);
     if (known !== undefined) facts.push([TEXTS.owner, <EntityLink model={model} id={known.id} peer={known.ref} />]);
@@ -186,9 +189,10 @@ function History({ model, id }: { model: Model; id: Id }) {
   const nowMs = model.now.value;
   const { value, reason } = useAnswer<readonly Version[]>(`api/v1/entities/${encodeURIComponent(id)}/history`);
   if (reason !== "") return <p class="soft">{reason}</p>;
+  const shown = (value ?? []).filter((each) => !model.isPast.value || Date.parse(each.at) <= model.shownMs.value);
   return (
     <ol class="history">
-      {[...(value ?? [])].reverse().slice(0, CONNECTIONS).map((each) => (
+      {shown.reverse().slice(0, CONNECTIONS).map((each) => (
         <li key={`${each.signal} ${each.seq}`}>
           <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), nowMs))} onClick={() => model.go({ at: each.at })}>
             <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
@@ -224,9 +228,4 @@ function Section({ title, children }: { title: string; children: ComponentChildr
       {children}
     </section>
   );
-}
-
-function sinceText(time: string, nowMs: number): string {
-  const ms = Date.parse(time);
-  return `${moment(ms, nowMs)} (${TEXTS.ago(age(nowMs - ms))})`;
 }

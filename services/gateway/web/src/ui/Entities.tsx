@@ -35,7 +35,7 @@ export function Entities({ model, name, onOpen }: Props) {
         model.announced.value = text;
       },
     };
-    makeView(name, host, model.now)
+    makeView(name, host, model.shownMs)
       .then((view) => {
         if (isOver) return;
         space.current?.append(root);

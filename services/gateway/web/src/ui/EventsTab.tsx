@@ -69,7 +69,7 @@ function EventRow({ model, event }: { model: Model; event: Event }) {
         <span class={`severity ${event.severity}`}>{TEXTS.severities[event.severity] ?? event.severity}</span>
         <strong class="text">{event.reason}</strong>
         {count > 1 && <span class="tag">{TEXTS.times(count)}</span>}
-        <time dateTime={event.last_at}>{TEXTS.ago(age(model.now.value - Date.parse(event.last_at)))}</time>
+        <time dateTime={event.last_at}>{TEXTS.ago(age(model.shownMs.value - Date.parse(event.last_at)))}</time>
       </p>
       <p class="text" title={event.text}>
         {event.message || event.text}

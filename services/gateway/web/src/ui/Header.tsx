@@ -86,6 +86,6 @@ function Freshness({ model }: { model: Model }) {
 function freshness(model: Model): readonly [string, string] {
   if (model.lost.value !== null) return ["lost", TEXTS.lostShort];
   if (model.stale.value !== null) return ["lost", TEXTS.staleShort];
-  if (model.isPast.value) return ["past", TEXTS.pastShort];
+  if (model.isPast.value && model.place.value.view !== "pipeline") return ["past", TEXTS.pastShort];
   return model.isComplete.value ? ["live", TEXTS.live] : ["past", TEXTS.loading];
 }

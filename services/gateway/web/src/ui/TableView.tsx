@@ -1,6 +1,6 @@
 // The table: every shown entity as a row, the worst first. It is also what a screen reader has of the maps.
 
-import { type Signal, signal } from "@preact/signals";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { age } from "../format.ts";
@@ -42,7 +42,7 @@ const KEYS: Record<Exclude<Column, "level">, (entity: Entity) => string> = {
   since: (entity) => entity.health?.since ?? entity.at ?? "",
 };
 
-export default function tableView(host: Host, now: Signal<number>): View {
+export default function tableView(host: Host, now: ReadonlySignal<number>): View {
   const rows = signal<readonly Entity[]>([]);
   const selection = signal<Id | null>(null);
   const highlighted = signal<ReadonlySet<Id>>(new Set());
@@ -92,7 +92,7 @@ interface TableProps {
   readonly selection: Signal<Id | null>;
   readonly highlighted: Signal<ReadonlySet<Id>>;
   readonly order: Signal<Order>;
-  readonly now: Signal<number>;
+  readonly now: ReadonlySignal<number>;
   readonly host: Host;
   readonly reorder: (column: Column) => void;
 }
