@@ -9,6 +9,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.pull import READ_MAX
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.view.writers import WRITERS
 from support.build import NOW, make_ref
@@ -34,6 +35,23 @@ async def test_a_client_gets_what_is_there_then_a_mark_then_every_change(bus: Bu
         await publish(bus, make_health("b"), removed(make_topology("a")), make_topology("c", status="failed"))
         await eventually(lambda: named(reader.state) == {"b": ("running", "healthy", 0), "c": ("failed", "-", 0)})
         assert reader.data("remove")[0]["text"] == f"{make_ref('a')} is gone (deleted)"
+
+
+async def test_a_client_knows_how_many_of_the_selected_entities_follow(bus: Bus, gateway: Running) -> None:
+    await publish(bus, make_topology("a"), make_topology("b"), make_health("a", level="critical"), make_health("b"))
+    await publish(bus, make_health(ref=Ref("local", "cluster", "local")))
+    async with reading(gateway) as whole:
+        await eventually(
+            lambda: named(whole.state) == {"a": ("running", "critical", 0), "b": ("running", "healthy", 0)}
+        )
+    selections: list[tuple[dict[str, Any], int]] = [({}, 2), ({"levels": "critical"}, 1), ({"kinds": "node"}, 0)]
+    for selected, count in selections:
+        async with reading(gateway, **selected) as reader:
+            found = [reader.data(each)[0]["entities"] for each in ("hello", "ready")]
+            assert (found, len(reader.state)) == ([count] * 2, count), selected
+    async with reading(gateway, last_id=reader.last_id, kinds="node") as again:
+        assert again.data("hello")[0]["mode"] == "resume"
+        assert "entities" not in again.data("ready")[0]
 
 
 async def test_a_client_that_comes_back_gets_what_it_missed_and_nothing_else(bus: Bus, gateway: Running) -> None:

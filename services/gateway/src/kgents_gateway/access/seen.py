@@ -76,7 +76,7 @@ class Bounds:
         ]
 
     def count(self, known: Known) -> int:
-        """How many it holds, at most a second ago: each client that connects asks for it twice."""
+        """How many it holds, at most a second ago: each client that connects may ask for it."""
         if (now_s := time.monotonic()) - self._counted_at >= COUNTED_S:
             self._counted, self._counted_at = len(self.among(known.known_keys())), now_s
         return self._counted

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
@@ -12,7 +12,7 @@ from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import CATCH_UP, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive, Scope
-from kgents_gateway.stream.group import Group
+from kgents_gateway.stream.group import Group, Snapshot
 from kgents_gateway.stream.hub import Hub
 from kgents_shared.view.selection import Selection
 
@@ -63,21 +63,23 @@ class _Reading:
     async def begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
         """Send what the client lacks; returns the last of it, up to now."""
         mark = await self._mark_of(known)
-        mode = "snapshot" if mark is None else "resume"
-        await client.send(send, frames.hello(mode=mode, entities=len(self._current.fold), time=self._now().isoformat()))
-        if mark is None and known:
+        snapshot = await group.snapshot() if mark is None else None
+        mode = "snapshot" if snapshot is not None else "resume"
+        await client.send(send, frames.hello(mode=mode, **_counted(snapshot), time=self._now().isoformat()))
+        if snapshot is not None and known:
             await client.send(send, frames.reset("what you know is too old to be continued"))
         while True:
             if mark is None:
-                mark, chunks = await group.snapshot()
-                for chunk in chunks:
+                snapshot = snapshot or await group.snapshot()
+                for chunk in snapshot.chunks:
                     await client.send(send, chunk)
+                mark = snapshot.mark
             now, keys = self._current.mark or mark, self._current.since(mark)
             if keys is None:  # more has changed than is remembered, while the client got its snapshot
                 await client.send(send, frames.reset("more has changed meanwhile than is remembered"))
-                mark = None
+                mark = snapshot = None
             elif len(keys) <= CATCH_UP:
-                return group.state_of(keys) + frames.ready(len(self._current.fold), str(now))
+                return group.state_of(keys) + frames.ready(str(now), **_counted(snapshot))
             else:
                 waiting = list(keys)
                 for begin in range(0, len(waiting), CATCH_UP):
@@ -98,3 +100,8 @@ class _Reading:
     def _has_reached(self, mark: Mark) -> bool:
         now = self._current.mark
         return now is not None and not mark.is_ahead_of(now)
+
+
+def _counted(snapshot: Snapshot | None) -> dict[str, Any]:
+    """How many entities the snapshot has; of what is continued, the client itself knows that."""
+    return {"entities": snapshot.entities} if snapshot is not None else {}

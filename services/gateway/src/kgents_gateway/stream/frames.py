@@ -37,9 +37,9 @@ def batch(records: Sequence[bytes]) -> bytes:
     return frame("batch", b"[%b]" % b",".join(records))
 
 
-def ready(count: int, id_: str) -> bytes:
+def ready(id_: str, **fields: int) -> bytes:
     """The client holds everything that there is."""
-    return frame("ready", msgspec.json.encode({"entities": count}), id_)
+    return frame("ready", msgspec.json.encode(fields), id_)
 
 
 def reset(reason: str) -> bytes:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from kgents_gateway import answers
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Now
@@ -23,6 +25,15 @@ OUTDATED_SHARE: Final = 0.1
 EVERYTHING: Final = select()
 
 
+class Snapshot(msgspec.Struct, frozen=True):
+    """Every selected entity, none of them older than the mark."""
+
+    mark: Mark
+    chunks: list[bytes]
+    """Frames."""
+    entities: int
+
+
 class Group:
     """One selection, its clients, and the frames that they get next."""
 
@@ -35,7 +46,7 @@ class Group:
         self._current = current
         self._frames: list[bytes] = []
         self._keys: dict[str, None] = {}
-        self._snapshot: tuple[Mark, list[bytes]] | None = None
+        self._snapshot: Snapshot | None = None
         self._making = asyncio.Lock()
 
     def take(self, change: EntityChange) -> None:
@@ -76,10 +87,10 @@ class Group:
             if (view := self._selected(self._current.view(key))) is not None:
                 yield view
 
-    async def snapshot(self) -> tuple[Mark, list[bytes]]:
-        """A mark, and frames with every entity, none of them older than the mark."""
+    async def snapshot(self) -> Snapshot:
+        """What a client gets that knows nothing."""
         async with self._making:
-            if self._snapshot is None or self._is_outdated(self._snapshot[0]):
+            if self._snapshot is None or self._is_outdated(self._snapshot.mark):
                 self._snapshot = await self._make()
             return self._snapshot
 
@@ -87,16 +98,18 @@ class Group:
         changed = self._current.since(mark)
         return changed is None or len(changed) > max(BATCH, OUTDATED_SHARE * len(self._current.fold))
 
-    async def _make(self) -> tuple[Mark, list[bytes]]:
+    async def _make(self) -> Snapshot:
         mark = await self._current.until(lambda: self._current.mark)
         time_slice = TimeSlice()
         chunks: list[bytes] = []
+        count = 0
         keys = iter(self._current.fold.known_keys())
         while some := list(islice(keys, BATCH)):
             if records := [answers.record_of(view) for view in self.matching(some)]:
                 chunks.append(frames.batch(records))
+                count += len(records)
             await time_slice.checkpoint()
-        return mark, chunks
+        return Snapshot(mark, chunks, count)
 
     def _selected(self, view: EntityView | None) -> EntityView | None:
         if view is None or self.selection is EVERYTHING:
