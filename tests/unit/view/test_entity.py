@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kgents_shared.contract.attestation import Attestation
+from kgents_shared.contract.attestation import SCORER, Attestation
 from kgents_shared.contract.subjects import parse
 from kgents_shared.contract.unread import Unread
 from kgents_shared.view.difference import fields
@@ -134,6 +134,18 @@ def test_what_is_critical_stays_critical_while_it_is_stale() -> None:
 
     assert (view.stale, view.level, view.score) == (["k8s"], "critical", 0.2)
     assert view.reasons[-1].check == "KG-003"
+    assert view.text == "pod shop/cart-7f is critical, as last known: no report from k8s (inspect timed out)."
+
+
+def test_what_is_critical_says_that_it_is_not_scored_any_more() -> None:
+    rows = Rows(encoded(make_topology(sources=["k8s"])), encoded(make_health(level="critical", score=0.2)))
+    view = EntityView(KEY, rows, Attestation(silent={(REF.cluster, SCORER): [SILENT]}))
+
+    assert (view.stale, view.level) == ([], "critical")
+    assert view.text == (
+        "pod shop/cart-7f is critical, as last known: no report from health-scorer since 2026-11-21 09:00:00Z "
+        "(no heartbeat)."
+    )
 
 
 def test_what_another_source_or_scope_cannot_read_changes_nothing() -> None:

@@ -41,7 +41,9 @@ def stale_health(health: Health, entity: TopologyEntity | None, attestation: Att
     if health.level == "unknown":  # why it is not observed says more than that its status is not known
         return structs.replace(health, reasons=reasons, text=f"Unknown: {why}.")
     if level == health.level:
-        return structs.replace(health, reasons=reasons)
+        return structs.replace(
+            health, reasons=reasons, text=f"{health.text.removesuffix('.')}, as last known: {absence}."
+        )
     scope = _scope(health.ref, entity, attestation)
     since = scope.since if scope is not None and scope.since is not None else health.since
     text = f"Unknown: {why}; last known: {health.text}"
