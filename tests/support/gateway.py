@@ -21,6 +21,8 @@ from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
 from kgents_shared.bus.answering import Answering
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.dead_letters import DeadLetters
+from kgents_shared.bus.publish import Publisher
 from kgents_shared.runtime.clock import SystemClock
 from support.running import running
 from support.waiting import eventually
@@ -67,10 +69,13 @@ async def serving(
     auth = AuthConfig(tokens_file=str(tokens_file) if tokens_file is not None else None)
     config = Config(port=port, stream=stream or StreamConfig(), auth=auth, **settings)
     tokens = Tokens(str(tokens_file)) if tokens_file is not None else None
-    gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None)
+    publisher = Publisher(bus)
+    letters = DeadLetters(publisher, "test", SERVICE.name)
+    gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None, unreadable=letters.publish)
     app = application(gateway, config, tokens, version="0")
     server = Server(app, config, before_stop=gateway.connections.end)
     async with (
+        running(publisher.run()),
         running(gateway.run()),
         running(server.run_until_stopped()),
         running(answering(bus, gateway).run()),

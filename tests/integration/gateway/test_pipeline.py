@@ -10,10 +10,11 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import DeadLetter
 from kgents_shared.contract.unread import Unread
 from support.build import make_entity
-from support.gateway import Running
+from support.gateway import EVENTS, Running, reading
 from support.nats_server import NatsServer
 from support.running import running
 from support.service_process import ServiceProcess
+from support.state import make_event, publish
 from support.truth import Truth
 from support.waiting import eventually
 
@@ -126,6 +127,22 @@ async def test_dead_letters_are_listed_without_what_was_in_them(bus: Bus, gatewa
     assert (found["cluster"], found["service"], found["size_bytes"]) == ("test", "topology-builder", 6)
     assert found["evidence"] == "KGENTS_ENTITY:7"
     assert "c2VjcmV0" not in (await gateway.client.get(PATH)).text
+
+
+async def test_an_event_that_cannot_be_read_is_a_dead_letter_and_those_behind_it_come(
+    bus: Bus, gateway: Running
+) -> None:
+    async with reading(gateway, EVENTS) as reader:
+        await store(bus, "kgents.event.test.k8s.pod.shop.cart-7f", b'{"text":"it has no id"}')
+        await publish(bus, make_event(number=1))
+        await eventually(lambda: len(reader.data("event")) == 1)
+
+    async def listed() -> Any:
+        return (await gateway.get(PATH))["dead_letters"]
+
+    [found] = await eventually(listed)
+    assert (found["service"], found["subject"]) == ("gateway", "kgents.event.test.k8s.pod.shop.cart-7f")
+    assert found["evidence"] == "KGENTS_EVENT:1"
 
 
 async def test_what_is_no_heartbeat_is_named_and_stops_no_reader(bus: Bus, gateway: Running) -> None:

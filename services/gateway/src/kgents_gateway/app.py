@@ -19,7 +19,8 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context[Config]) -> None:
     """Serve until cancelled. It listens from the start: until everything is read, clients are asked to come back."""
-    gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set)
+    unreadable = context.dead_letters.publish
+    gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set, unreadable=unreadable)
     for signal in context.service.access.recalls:
         context.reads(signal)
     file = context.config.auth.tokens_file

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Final, Self
 
@@ -28,6 +28,9 @@ _STREAM: Final = NAME_BY_SIGNAL["event"]
 _ID: Final = re.compile(r"(\d{1,19})-(\d{1,19})")
 
 _log = structlog.get_logger(__name__)
+
+Unreadable = Callable[[Delivery, str], Awaitable[None]]
+"""Takes a message that cannot be read, and why."""
 
 
 class EventId(msgspec.Struct, frozen=True):
@@ -58,8 +61,9 @@ class Logged(msgspec.Struct, frozen=True):
 class Events:
     """The last events. `run` must be running."""
 
-    def __init__(self, bus: Bus, *, kept: int) -> None:
+    def __init__(self, bus: Bus, unreadable: Unreadable, *, kept: int) -> None:
         """`kept`: how many of them."""
+        self._unreadable = unreadable
         self.listeners: Final[list[Callable[[Logged], None]]] = []
         self._bus = bus
         self._last: deque[Logged] = deque(maxlen=kept)
@@ -111,17 +115,17 @@ class Events:
                 if batch.reset:
                     self._last.clear()
                 for each in batch.deliveries:
-                    self._take(each)
+                    try:
+                        self._take(each)
+                    except MalformedMessageError as error:
+                        await self._unreadable(each, str(error))
                 if batch.position is not None:
                     self._position = batch.position
                     self._moved.set()
 
     def _take(self, found: Delivery) -> None:
         each = masks.delivery(found)
-        try:
-            event = EVENT.decode(each.payload, subject=each.subject)
-        except MalformedMessageError:  # of a newer version, or no event at all
-            return
+        event = EVENT.decode(each.payload, subject=each.subject)
         logged = Logged(event, each.payload, EventId(each.seq, each.time_ns))
         self._last.append(logged)
         for listener in self.listeners:

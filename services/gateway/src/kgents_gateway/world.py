@@ -11,7 +11,7 @@ from kgents_gateway.asking import Asked
 from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
-from kgents_gateway.events import Events
+from kgents_gateway.events import Events, Unreadable
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.connections import Connections
@@ -36,7 +36,9 @@ STALE_S: Final = 5.0
 class Gateway:
     """All parts, and what runs in them."""
 
-    def __init__(self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None], unreadable: Unreadable
+    ) -> None:
         """`report` takes the state of the service, as in its heartbeat, and the reason."""
         self.scope: Final = EVERYTHING
         self._bus = bus
@@ -47,7 +49,7 @@ class Gateway:
         self._config = config
         self._current = Current(bus, recent=config.stream.remembered_changes)
         self.streams: Final = Streams(bus, self._current)
-        self._events = Events(bus, kept=EVENTS_KEPT)
+        self._events = Events(bus, unreadable, kept=EVENTS_KEPT)
         self.cache: Final = Cache()
         self._seen: dict[Selection, Seen] = {}
         self.connections: Final = Connections(config)

@@ -79,7 +79,7 @@ async def pipeline(world: World, arguments: PipelineArguments) -> Pipeline:
     limit = arguments.limit
     return Pipeline(
         _LEVELS[findings[0].is_ok if findings else True],
-        _text(instances, findings),
+        _text(instances, findings, len(letters)),
         datetime.fromtimestamp(now.time_ns / 1e9, UTC),
         sum(each.is_alive for each in instances),
         findings[:limit],
@@ -118,9 +118,11 @@ def _within(selection: Selection, holding: Holding) -> Holding:
     return Holding(holding.service, held, taken(holding.free), taken(holding.barred))
 
 
-def _text(instances: Sequence[Instance], findings: Sequence[Verdict]) -> str:
+def _text(instances: Sequence[Instance], findings: Sequence[Verdict], letters: int) -> str:
     alive = {(each.service, each.instance) for each in instances if each.is_alive}
     report = f"{_counted(len({service for service, _ in alive}), 'service')} on {_counted(len(alive), 'instance')}"
+    if not findings and letters:
+        return f"{report} report and work; {_counted(letters, 'message')} could not be read: see the dead letters"
     if not findings:
         return f"{report} report, and all is well"
     return f"{report} report; {_counted(len(findings), 'finding')}: {findings[0].text}"
