@@ -8,6 +8,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.tokens import Token, digest_of
 from support.browser import names, page_at, violations
+from support.build import NOW
 from support.gateway import Running, serving
 from support.nginx import Nginx
 from support.ports import free_port
@@ -61,7 +62,7 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
 async def test_it_says_that_the_gateway_cannot_read(gateway: Running, browser: Any) -> None:
     async with page_at(browser, gateway.server.address) as page:
         await eventually(lambda: _says(page, ".freshness", "Live"))
-        gateway.gateway.connections.say(frames.stale("2026-11-21T09:00:00+00:00", "NATS cannot be reached"))
+        gateway.gateway.connections.say(frames.stale(NOW, "NATS cannot be reached"))
         await eventually(lambda: _says(page, ".banner", "NATS cannot be reached"))
         assert await page.locator(".page.outdated").count() == 1
         assert await violations(page) == []

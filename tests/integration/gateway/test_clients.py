@@ -129,7 +129,10 @@ async def test_while_nats_is_away_clients_are_warned_and_nothing_is_green(bus: B
         server.kill()
         await eventually(lambda: "stale" in reader.names, within_s=30)
         assert await health(gateway) == ("unknown", True)
-        assert (await gateway.get("/api/infra/topology"))["stale_since"] == reader.data("stale")[0]["since"]
+        since = reader.data("stale")[0]["since"]
+        assert since.endswith("Z")
+        for path in ("/api/infra/topology", "/api/infra/health", "/api/v1/alerts"):
+            assert (await gateway.get(path))["stale_since"] == since, path
         assert (await gateway.client.get("/api/v1/metrics")).status_code == 503
         await server.start()
         await eventually(lambda: reader.names[-1] == "live", within_s=30)

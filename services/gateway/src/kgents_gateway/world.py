@@ -119,7 +119,7 @@ class Gateway:
             elif now_s >= stale_at:
                 stale_at = now_s + STALE_S
                 self.stale_since = self.stale_since or self._heard_at(now_s)
-                self.connections.say(frames.stale(self.stale_since.isoformat(), why))
+                self.connections.say(frames.stale(self.stale_since, why))
 
     def _heard_at(self, now_s: float) -> datetime:
         if not self._current.is_complete:

@@ -7,6 +7,7 @@ import msgspec
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.wire import Time
 
 R = TypeVar("R")
 
@@ -29,10 +30,10 @@ class Entities(msgspec.Struct, Generic[R], frozen=True):
     """How many are selected, behind `after_id`; `entities` holds at most `limit` of them."""
     mark: str
     """How far the streams are read: `after` of the stream continues from here. Empty for a time that has been."""
-    at: str
-    """When, in RFC 3339."""
-    stale_since: str
-    """Since when the gateway cannot read the streams; empty: it can."""
+    at: Time
+    """When."""
+    stale_since: Time | None
+    """Since when the gateway cannot read the streams. Null: it can."""
     forgotten: list[str]
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
     next: str

@@ -1,6 +1,7 @@
 """Questions about many entities: the topology, health, alerts, search."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
 from operator import attrgetter, itemgetter
@@ -60,10 +61,10 @@ async def topology(world: World, arguments: TopologyArguments) -> Joined:
     if (time := past(arguments.at, "at", now)) is not None:
         found = await world.streams.as_of(selection, time)
         views = [each for each in found.entities if each.key > arguments.after_id]
-        return await _page(views, arguments.limit, "", time.isoformat(), "", found.forgotten)
+        return await _page(views, arguments.limit, "", time.astimezone(UTC), None, found.forgotten)
     mark = world.current.mark
     views = [each async for each in selected(world, selection) if each.key > arguments.after_id]
-    return await _page(views, arguments.limit, str(mark or ""), now.isoformat(), _since(world))
+    return await _page(views, arguments.limit, str(mark or ""), now, world.stale_since)
 
 
 async def health(world: World, arguments: Filters) -> answers.HealthSummary:
@@ -106,7 +107,7 @@ async def search(world: World, arguments: SearchArguments) -> Joined:
         if (view := fold.get(ref)) is not None and view.key > arguments.after_id:
             behind.append(view)
         await time_slice.checkpoint()
-    return await _page(behind, arguments.limit, "", world.now().isoformat(), _since(world))
+    return await _page(behind, arguments.limit, "", world.now(), world.stale_since)
 
 
 async def selected(world: World, selection: Selection) -> AsyncIterator[EntityView]:
@@ -119,12 +120,13 @@ async def selected(world: World, selection: Selection) -> AsyncIterator[EntityVi
         await time_slice.checkpoint()
 
 
-def _since(world: World) -> str:
-    return world.stale_since.isoformat() if world.stale_since is not None else ""
-
-
 async def _page(
-    views: list[EntityView], limit: int, mark: str, at: str, stale_since: str, forgotten: Sequence[str] = ()
+    views: list[EntityView],
+    limit: int,
+    mark: str,
+    at: datetime,
+    stale_since: datetime | None,
+    forgotten: Sequence[str] = (),
 ) -> Joined:
     """The first so many in the order of ids, and where to go on."""
     if len(views) <= limit:
@@ -155,8 +157,8 @@ async def _joined(
     views: list[EntityView],
     count: int,
     mark: str,
-    at: str,
-    stale_since: str,
+    at: datetime,
+    stale_since: datetime | None,
     forgotten: Sequence[str] = (),
     *,
     next_: str = "",

@@ -65,7 +65,7 @@ class _Reading:
         mark = await self._mark_of(known)
         snapshot = await group.snapshot() if mark is None else None
         mode = "snapshot" if snapshot is not None else "resume"
-        await client.send(send, frames.hello(mode=mode, **_counted(snapshot), time=self._now().isoformat()))
+        await client.send(send, frames.hello(mode=mode, **_counted(snapshot), time=self._now()))
         if snapshot is not None and known:
             await client.send(send, frames.reset("what you know is too old to be continued"))
         while True:

@@ -1,6 +1,7 @@
 """Messages → frames of a `text/event-stream`, as the HTML standard has it. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -52,7 +53,7 @@ def lagged(skipped: int) -> bytes:
     return frame("lagged", msgspec.json.encode({"entities": skipped}))
 
 
-def stale(since: str, reason: str) -> bytes:
+def stale(since: datetime, reason: str) -> bytes:
     """The gateway cannot read the streams: what the client holds may be outdated."""
     return frame("stale", msgspec.json.encode({"since": since, "reason": reason}))
 
