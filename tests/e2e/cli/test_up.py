@@ -92,7 +92,7 @@ async def test_the_address_that_is_printed_answers_also_where_the_usual_port_is_
 
             async def answers() -> bool:
                 try:
-                    response = await client.get(address.split()[-1])
+                    response = await client.get(httpx.URL(address.split()[-1]).join("/api/infra/topology"))
                 except httpx.TransportError:
                     return False
                 return response.status_code == 200 and response.json()["count"] == 0

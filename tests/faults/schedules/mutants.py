@@ -65,7 +65,7 @@ MUTANTS: Final = (
     Mutant(
         "G4", "a message does not name the one that it replaces",
         "shared/src/kgents_shared/bus/state_table.py",
-        "        headers = {EXPECTED_SEQUENCE: str(self.expected_seq(subject)), **desired.trace}",
+        "        headers = {EXPECTED_SEQUENCE: str(expected_seq), **desired.trace}",
         "        headers = {**desired.trace}",
         ("kill",),
     ),
