@@ -85,12 +85,6 @@ class Grants:
             self.ask(requests.progress_of(stream, ANY), f"the server's clock, while nothing comes from {stream}")
         self.ask(requests.end_of(stream, ANY), f"end reading {stream}")
 
-    def watch(self, signal: str, filters: Iterable[str]) -> None:
-        """Notice what the stream of a signal that is read has lost."""
-        stream = NAME_BY_SIGNAL[signal]
-        for each in filters:
-            self.ask(requests.last_of(stream, each), f"whether a message is lost from {stream}")
-
     def write(self, signal: str, filters: Iterable[str]) -> None:
         """Write a signal, and read back what was written: of a log, what got no ack."""
         stream = NAME_BY_SIGNAL[signal]

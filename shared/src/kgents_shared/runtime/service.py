@@ -261,8 +261,6 @@ class Service(Generic[C]):
         grants.recall(self.access.recalls)
         for signal in self.access.reads:
             grants.read(signal, signal_filters(signal, clusters), keeps_time=self.access.keeps_time)
-        for signal in self.access.watches:
-            grants.watch(signal, signal_filters(signal, clusters))
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))
         for subject in self.access.requests:
