@@ -20,6 +20,8 @@ from support.process import spawn, until_ready
 from support.programs import DEBIAN, need
 
 VERSIONS = (14, 15, 16, 17, 18)
+SEGMENT = 6
+"""The line of postmaster.pid with the key and the id of its shared memory segment."""
 PASSWORD = """it's "all" \\ %s {here}; = # $x&?/@:ü """
 
 
@@ -125,7 +127,9 @@ class PostgresServer:
             "port": self.port, "listen_addresses": "127.0.0.1",
             "unix_socket_directories": ",".join([str(self.directory), *self._sockets]),
             "fsync": "off", "shared_buffers": "16MB", "wal_level": "replica", "max_wal_senders": 4,
-            "hot_standby": "on", "autovacuum": "off", "lc_messages": "C", **preload, **self._settings,
+            "hot_standby": "on", "autovacuum": "off", "lc_messages": "C",
+            "dynamic_shared_memory_type": "mmap",  # in its own folder, since what is killed removes nothing
+            **preload, **self._settings,
         }  # fmt: skip
         lines = [f"{name} = '{value}'" for name, value in chosen.items()]
         (self.data / "kgents.conf").write_text("\n".join(lines) + "\n")
@@ -161,7 +165,15 @@ class PostgresServer:
         self._process.kill()
         self._process.wait()
         self._process = None
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._release_memory()
+
+    def _release_memory(self) -> None:
+        """What a machine does when it starts; a killed server leaves a segment, and a machine has only so many."""
+        lock = self.data / "postmaster.pid"
+        lines = lock.read_text().splitlines() if lock.exists() else []
+        if len(lines) > SEGMENT and (words := lines[SEGMENT].split()):
+            subprocess.run(["ipcrm", "-m", words[-1]], check=False, capture_output=True)
+        lock.unlink(missing_ok=True)
 
     async def stop(self) -> None:
         """An orderly, fast shutdown."""
