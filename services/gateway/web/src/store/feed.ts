@@ -1,5 +1,5 @@
 // One event stream of the gateway, read as long as the page lives. A browser's own EventSource gives up for good when a
-// proxy answers 502 while the gateway restarts, and tells no reason.
+// proxy answers 502 while the gateway restarts, and gives no reason.
 
 import { identification, noteRefusal, refused, tries } from "../token.ts";
 import { type Frame, FrameReader } from "./frames.ts";
