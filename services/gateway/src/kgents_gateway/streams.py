@@ -14,15 +14,13 @@ from kgents_gateway.access import masks
 from kgents_gateway.current import Current
 from kgents_gateway.questions.world import AsOf, Meta
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
-from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view import past, pulses
-from kgents_shared.view.feed import Stretch, newest_first
+from kgents_shared.view.feed import Stretch, mapped, newest_first
 from kgents_shared.view.past import Version
 from kgents_shared.view.selection import Selection
 
@@ -67,16 +65,7 @@ class Streams:
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
         """The events of some filters, the newest first."""
         async with aclosing(newest_first(self._bus, "event", filters, since=since, before=before)) as stretches:
-            yield self._masked(stretches)
-
-    async def _masked(self, stretches: AsyncIterator[Stretch]) -> AsyncIterator[Stretch]:
-        time_slice = TimeSlice()
-        async for stretch in stretches:
-            deliveries: list[Delivery] = []
-            for each in stretch.deliveries:
-                deliveries.append(masks.delivery(each))
-                await time_slice.checkpoint()
-            yield msgspec.structs.replace(stretch, deliveries=deliveries)
+            yield mapped(stretches, masks.delivery)
 
     async def meta(self) -> Meta:
         """What the services say of themselves."""

@@ -5,7 +5,7 @@ Unlike `live` this joins nothing: it is for events, pulses, and readers of the m
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import after, stream_info
 from kgents_shared.bus.pull import first_since, replay
 from kgents_shared.bus.session import Session
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.fold import is_gone
 from kgents_shared.view.live import Live
@@ -195,6 +196,19 @@ async def _state(bus: Bus, signal: str, filters: Sequence[str]) -> AsyncGenerato
                 yield msgspec.structs.replace(batch, deliveries=there)
             else:
                 yield batch
+
+
+async def mapped(
+    stretches: AsyncIterator[Stretch], change: Callable[[Delivery], Delivery]
+) -> AsyncGenerator[Stretch, None]:
+    """The same stretches with each of their messages changed, in time slices."""
+    time_slice = TimeSlice()
+    async for stretch in stretches:
+        deliveries: list[Delivery] = []
+        for each in stretch.deliveries:
+            deliveries.append(change(each))
+            await time_slice.checkpoint()
+        yield msgspec.structs.replace(stretch, deliveries=deliveries)
 
 
 async def _has_gap(session: Session, stream: str, start: Position) -> bool:

@@ -27,7 +27,7 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.subjects import unescape
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.view.entity import EntityView, key_of
-from kgents_shared.view.feed import Stretch
+from kgents_shared.view.feed import Stretch, mapped
 from kgents_shared.view.past import Version
 from kgents_shared.view.selection import Selection
 
@@ -265,16 +265,7 @@ class _SeenStreams:
         self, filters: Sequence[str], since: datetime, before: int | None
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
         async with self._streams.newest_events(filters, since, before) as stretches:
-            yield self._shown(stretches)
-
-    async def _shown(self, stretches: AsyncIterator[Stretch]) -> AsyncIterator[Stretch]:
-        time_slice = TimeSlice()
-        async for stretch in stretches:
-            deliveries: list[Delivery] = []
-            for each in stretch.deliveries:
-                deliveries.append(self._event(each))
-                await time_slice.checkpoint()
-            yield msgspec.structs.replace(stretch, deliveries=deliveries)
+            yield mapped(stretches, self._event)
 
     def _event(self, each: Delivery) -> Delivery:
         try:
