@@ -44,10 +44,18 @@ async def levels(bus: Bus) -> dict[str, str]:
     return {ref.name: each.level for ref, each in (await health(bus)).items() if ref.kind == "pod"}
 
 
-async def lose(bus: Bus, server: NatsServer) -> None:
-    """What is published after the copy: a failure, a removal, and what is new."""
-    failed = [reported(f"old{number}", "failed") for number in range(4)]
-    await write(bus, *failed, make_removal(reported("old7")), *(reported(f"lost{number}") for number in range(4)))
+async def fail(bus: Bus) -> dict[str, str]:
+    """What is published after the copy: failures, …"""
+    failed = {f"old{number}": "failed" for number in range(4)}
+    await write(bus, *(reported(name, status) for name, status in failed.items()))
+    return {**AT_THE_COPY, **failed}
+
+
+async def come_and_go(bus: Bus, before: dict[str, str]) -> dict[str, str]:
+    """… then a removal, and what is new."""
+    new = {f"lost{number}": "running" for number in range(4)}
+    await write(bus, make_removal(reported("old7")), *(reported(name) for name in new))
+    return {**{name: status for name, status in before.items() if name != "old7"}, **new}
 
 
 async def write_past(bus: Bus) -> dict[str, str]:
@@ -73,12 +81,11 @@ async def test_services_and_readers_hold_what_the_restored_streams_say(
         async with reading(connected):
             away = client.entities(kind="pod", position_file=file)
             async with reading(away):
-                await lose(bus, server)
-                before = {**AT_THE_COPY, **{f"old{number}": "failed" for number in range(4)}}
-                del before["old7"]
-                before.update({f"lost{number}": "running" for number in range(4)})
+                failed = await fail(bus)
+                await eventually(lambda: away.is_complete and has_read(away, failed))
+                before = await come_and_go(bus, failed)
                 await eventually(lambda: holds(bus, before))
-                await eventually(lambda: away.is_complete and current(away) == current(connected) == before)
+                await eventually(lambda: current(away) == current(connected) == before)
             if is_away:
                 builder.kill()
                 scorer.kill()
@@ -119,6 +126,12 @@ async def test_a_topology_that_is_made_again_ends_no_alert(bus: Bus, server: Nat
 
 def current(stream: kgents.StateStream[kgents.Entity]) -> dict[str, str]:
     return {each.ref.name: each.status for each in stream.current()}
+
+
+def has_read(stream: kgents.StateStream[kgents.Entity], expected: dict[str, str]) -> bool:
+    """Whether it holds these entities, and of each that failed its health and its alert: something of every stream."""
+    alarmed = {each.ref.name for each in stream.current() if each.level == "critical" and each.firing}
+    return current(stream) == expected and alarmed == {name for name in expected if expected[name] == "failed"}
 
 
 async def holds(bus: Bus, expected: dict[str, str]) -> bool:

@@ -1,7 +1,6 @@
 """What real servers answer, and what becomes of it when they do not."""
 
 import asyncio
-import itertools
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from support.running import running
 from support.waiting import MACHINE, eventually, within
 
 WAYS = ("http", "system")
+TESTED = "$JS.EVENT.ADVISORY.STREAM.TEST"
 
 
 async def polls(source: Source, count: int) -> list[Facts]:
@@ -185,22 +185,27 @@ async def test_a_server_in_lame_duck_mode_leaves_with_all_its_streams(tmp_path: 
     assert names(facts, "nats_stream") == {"S"}
 
 
-async def test_advisories_name_their_account_and_those_dropped_are_counted(server: NatsServer, app: Bus) -> None:
-    heard = Advisories(app)
-    session = await app.session()
-    async with running(heard.run()):
-        numbers = itertools.count()
+async def test_advisories_name_their_account_and_those_dropped_are_counted(server: NatsServer) -> None:
+    async with Bus(login(server, "app"), name="shop") as bus:
+        heard = Advisories(bus)
+        session = await bus.session(timeout_s=10)
+        async with running(heard.run()), within(60):
+            await first_heard(heard, lambda: session.publish(f"{TESTED}.FIRST", b"{}"))
+            await session.publish(f"{TESTED}.LAST", b"{}")
+            while (await heard.next()).subject != f"{TESTED}.LAST":
+                pass  # several may have been published before the first one was heard
 
-        async def updated() -> None:
-            await session.api("STREAM.UPDATE.COPY", {"name": "COPY", "description": str(next(numbers))}, dict)
+            await session.api("STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]}, dict)
+            reported = event(await heard.next(), Scope("test", 5.0, AT, {}))
+            assert reported is not None
+            assert (reported.reason, str(reported.ref)) == ("StreamCreate", "nats_stream APP/S")
 
-        found = await first_heard(heard, updated)
-        reported = event(found, Scope("test", 5.0, AT, {}))
-        assert reported is not None
-        assert (reported.reason, str(reported.ref)) == ("StreamModify", "nats_stream APP/COPY")
-        for _ in range(WAITING_MAX + 5):
-            await session.publish("$JS.EVENT.ADVISORY.STREAM.TEST", b"{}")
-        await eventually(lambda: heard.dropped == 5)
+            for _ in range(WAITING_MAX):
+                await session.publish(f"{TESTED}.KEPT", b"{}")
+            for _ in range(5):
+                await session.publish(f"{TESTED}.DROPPED", b"{}")
+            await eventually(lambda: heard.dropped == 5)
+            assert {(await heard.next()).subject for _ in range(WAITING_MAX)} == {f"{TESTED}.KEPT"}
 
 
 async def test_advisories_go_on_after_a_restart_of_the_server(server: NatsServer, app: Bus) -> None:
@@ -213,7 +218,7 @@ async def test_advisories_go_on_after_a_restart_of_the_server(server: NatsServer
         session = await app.session(timeout_s=10)
 
         async def published() -> None:
-            await session.publish("$JS.EVENT.ADVISORY.STREAM.TEST", b"{}")
+            await session.publish(TESTED, b"{}")
 
         assert (await first_heard(heard, published)).account == "APP"
 
