@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up web test faults servers check fix bench gen lock clean
+.PHONY: help setup up web test faults servers check fix bench accuracy gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ fix: setup ## what the linters can fix by themselves, the generated documents an
 
 bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench
+
+# Tune on the day that the project was developed with; other days are for the figures alone.
+accuracy: setup ## how many faults of a labelled day health-scorer finds, and how fast: DIR=… (DETAILS=1: which not)
+	@test -n "$(DIR)" || { echo "expected DIR=…, a folder with a labelled day; its layout: tests/accuracy/day.py"; exit 2; }
+	@PYTHONPATH=tests $(BIN)/python -m accuracy $(DIR) $(if $(DETAILS),--details)
 
 lock: setup ## requirements.lock from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \

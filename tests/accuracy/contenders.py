@@ -1,0 +1,120 @@
+"""A day → what each contender would have alerted on: our scorer, and what it has to be better than."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from accuracy.day import Day, Minute, Use, service_of
+from accuracy.messages import entities, pulses
+from kgents_health_scorer.checks.check import Check
+from kgents_health_scorer.reducer import Scorer
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import PULSE, encode
+
+AVERAGE_BELOW = 0.8
+"""What the average calls unhealthy."""
+
+
+class Alarm(Struct, frozen=True):
+    """One alert, from its first to its last minute."""
+
+    check: str
+    names: tuple[str, ...]
+    """The services it points to."""
+    begin: datetime
+    end: datetime
+    text: str = ""
+
+
+def always_healthy(_day: Day) -> list[Alarm]:
+    return []
+
+
+def average(day: Day) -> list[Alarm]:
+    """The mean of the scores of status, memory and CPU, unhealthy below 0.8."""
+    open_since: dict[str, datetime] = {}
+    alarms: list[Alarm] = []
+    for minute in day.minutes:
+        for use in minute.uses:
+            if mean_of(use) < AVERAGE_BELOW:
+                open_since.setdefault(use.pod, minute.at)
+            elif (begin := open_since.pop(use.pod, None)) is not None:
+                alarms.append(Alarm("average", (service_of(use.pod),), begin, minute.at))
+    last = day.minutes[-1].at
+    return alarms + [Alarm("average", (service_of(pod),), begin, last) for pod, begin in open_since.items()]
+
+
+def mean_of(use: Use) -> float:
+    """As a formula that averages has it: a running pod is 1, full memory costs half of its score, full CPU 0.3."""
+    scores = [1.0]
+    if use.memory_bytes is not None and use.memory_limit_bytes:
+        scores.append(1 - min(use.memory_bytes / use.memory_limit_bytes, 1) * 0.5)
+    if use.cpu_percent:
+        scores.append(1 - min(use.cpu_percent / 100, 1) * 0.3)
+    return sum(scores) / len(scores)
+
+
+def scorer(day: Day, checks: Iterable[Check]) -> list[Alarm]:
+    """Health-scorer with these checks, which gets the messages of the day as bytes and one after the other."""
+    replay = _Replay(Scorer(checks))
+    begin = day.minutes[0].at
+    for entity in entities(day):
+        replay.scorer.on_topology(entity, entity.ref, now=begin, evidence="")
+    for place, minute in enumerate(day.minutes):
+        replay.minute(minute, place)
+    return replay.ended(day.minutes[-1].at)
+
+
+class _Replay:
+    """A scorer and the alerts that it has raised so far."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self._open: dict[str, Alert] = {}
+        self._alarms: list[Alarm] = []
+
+    def minute(self, minute: Minute, place: int) -> None:
+        for pulse in pulses(minute):
+            self.scorer.on_pulse(PULSE.decode(encode(pulse)), now=minute.at, evidence=f"KGENTS_PULSE:{place}")
+        self._take(minute.at)
+        self.scorer.tick(minute.at + timedelta(seconds=30))
+        self._take(minute.at + timedelta(seconds=30))
+
+    def ended(self, at: datetime) -> list[Alarm]:
+        self._alarms.extend(_alarm(alert, at) for alert in self._open.values())
+        return sorted(self._alarms, key=lambda each: each.begin)
+
+    def _take(self, now: datetime) -> None:
+        while self.scorer.is_dirty:
+            for message in self.scorer.take():
+                if isinstance(message, Alert):
+                    self._note(message, now)
+
+    def _note(self, alert: Alert, now: datetime) -> None:
+        if alert.state == "firing" and not alert.is_removal:
+            self._open.setdefault(alert.dedup_key, Alert(alert.text, alert.ref, alert.check, "", "", started_at=now))
+        elif (before := self._open.pop(alert.dedup_key, None)) is not None:
+            self._alarms.append(_alarm(before, now))
+
+
+def _alarm(alert: Alert, end: datetime) -> Alarm:
+    begin = alert.started_at
+    return Alarm(alert.check, _names(alert), begin if begin is not None else end, end, alert.text)
+
+
+def _names(alert: Alert) -> tuple[str, ...]:
+    return (service_of(alert.ref.name),)
+
+
+def incidents(alarms: Sequence[Alarm], within: timedelta) -> list[list[Alarm]]:
+    """Alarms that are on at the same time, or begin within this of one another's end, as one incident."""
+    groups: list[list[Alarm]] = []
+    end: datetime | None = None
+    for alarm in sorted(alarms, key=lambda each: each.begin):
+        if end is None or alarm.begin > end + within:
+            groups.append([])
+            end = alarm.end
+        groups[-1].append(alarm)
+        end = max(end, alarm.end)
+    return groups

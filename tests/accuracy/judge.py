@@ -1,0 +1,118 @@
+"""Alarms and labelled faults → how many faults were found, how fast, and how many incidents were false.
+
+A fault is found if an alert that names its service begins within FOUND_WITHIN of it. An incident is a group of alerts
+at the same time; it is true if it names a service into which a fault was injected shortly before, or during it.
+
+Labels may be incomplete: an incident in a hole of an otherwise regular schedule may be a true one. It counts as false,
+and is left out of the second precision, which is of incidents outside holes alone.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from msgspec import Struct
+
+from accuracy.contenders import Alarm, incidents
+from accuracy.day import MINUTE, Day, Fault
+
+FOUND_WITHIN = timedelta(minutes=5)
+ACTIVE = timedelta(minutes=10)
+"""From its injection on, a fault may cause what begins: the longest lasts six minutes, its alert three more."""
+TOGETHER = timedelta(minutes=1)
+HOLE = 1.5
+"""Of the usual time between two faults: a longer one is a hole, and so is the time after the last fault."""
+
+
+class Share(Struct, frozen=True):
+    """So many of so many."""
+
+    found: int
+    total: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval, after Wilson."""
+        if not self.total:
+            return 0.0, 1.0
+        z, n, p = 1.96, self.total, self.found / self.total
+        centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
+
+
+class Outcome(Struct, frozen=True):
+    """How one contender did on one day."""
+
+    recall: dict[str, Share]
+    """By class of fault, and `all`."""
+    delays_s: dict[str, list[float]]
+    """Of the faults found, in order."""
+    precision: Share
+    precision_outside_holes: Share
+    false_minutes: int
+    """Minutes times services under an alert without a fault in them, outside holes."""
+    minutes: int
+    """Minutes times services, outside holes."""
+    missed: list[Fault]
+    false: list[list[Alarm]]
+    """Incidents outside holes that name no service with a fault."""
+
+
+def outcome(day: Day, alarms: Sequence[Alarm]) -> Outcome:
+    """Compare what was alerted on with what was injected."""
+    found = {fault: _delay_s(fault, alarms) for fault in day.faults}
+    classes = sorted({fault.kind for fault in day.faults})
+    by_class = {kind: [each for each in day.faults if each.kind == kind] for kind in classes} | {"all": day.faults}
+    delays = {kind: sorted(s for each in faults if (s := found[each]) is not None) for kind, faults in by_class.items()}
+    raised = incidents(alarms, TOGETHER)
+    true = [any(_is_true(alarm, day.faults) for alarm in incident) for incident in raised]
+    holes = _holes(day)
+    outside = [ok for ok, incident in zip(true, raised, strict=True) if ok or not _is_within(incident[0].begin, holes)]
+    false = [each for ok, each in zip(true, raised, strict=True) if not ok and not _is_within(each[0].begin, holes)]
+    judged = [minute.at for minute in day.minutes if not _is_within(minute.at, holes)]
+    return Outcome(
+        {kind: Share(len(delays[kind]), len(faults)) for kind, faults in by_class.items()},
+        delays,
+        Share(sum(true), len(true)),
+        Share(sum(outside), len(outside)),
+        sum(_false_services(at, alarms, day.faults) for at in judged),
+        len(judged) * len(day.pods),
+        [fault for fault, delay_s in found.items() if delay_s is None],
+        false,
+    )
+
+
+def _delay_s(fault: Fault, alarms: Sequence[Alarm]) -> float | None:
+    """How long after it the first alert that names its service began."""
+    begins = [each.begin for each in alarms if fault.service in each.names]
+    # Minutes are stored at their beginning: the one in which it was injected is the first that may show it.
+    since = fault.at.replace(second=0)
+    found = [begin for begin in begins if since <= begin <= fault.at + FOUND_WITHIN]
+    return max((min(found) - fault.at).total_seconds(), 0.0) if found else None
+
+
+def _is_true(alarm: Alarm, faults: Sequence[Fault]) -> bool:
+    """Whether it names a service with a fault in it at some time of the alert."""
+    named = (each for each in faults if each.service in alarm.names)
+    return any(each.at - MINUTE <= alarm.end and alarm.begin <= each.at + ACTIVE for each in named)
+
+
+def _false_services(at: datetime, alarms: Sequence[Alarm], faults: Sequence[Fault]) -> int:
+    """How many services are under an alert at a moment when no fault is active."""
+    if any(each.at - MINUTE <= at <= each.at + ACTIVE for each in faults):
+        return 0
+    return len({name for alarm in alarms if alarm.begin <= at < alarm.end for name in alarm.names})
+
+
+def _holes(day: Day) -> list[tuple[datetime, datetime]]:
+    """Where labels are missing: the times between two faults that are far apart, and after the last one."""
+    times = [fault.at for fault in day.faults]
+    usual = timedelta(seconds=median([(b - a).total_seconds() for a, b in pairwise(times)] or [0.0]))
+    inner = [(a + ACTIVE, b) for a, b in pairwise(times) if b - a > HOLE * usual]
+    return [*inner, (times[-1] + ACTIVE, times[-1] + ACTIVE + 2 * usual)]
+
+
+def _is_within(at: datetime, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    return any(begin <= at < end for begin, end in spans)
