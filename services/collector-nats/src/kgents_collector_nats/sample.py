@@ -93,6 +93,7 @@ class ClientConnection(Struct, frozen=True):
 
     cid: int
     """Unique within one start of one server."""
+    start: datetime = EPOCH
     name: str = ""
     lang: str = ""
     version: str = ""
@@ -259,6 +260,9 @@ class Server(Struct, frozen=True):
     healthz: Healthz | None = None
     stale: frozenset[Endpoint] = frozenset()
     """Answers taken over from an earlier sample: valid for state, not for figures."""
+    clients_since: datetime = EPOCH
+    """Since when clients can stay connected, by its own clock: its start, or the end of a time in which it did not
+    answer."""
 
     @property
     def name(self) -> str:
@@ -301,9 +305,7 @@ class Sample(Struct, frozen=True):
 
 def remember(previous: Sample | None, current: Sample) -> Sample:
     """The sample with its gaps filled from the one before, so that an unreachable server's entities are not removed."""
-    if previous is None:
-        return current
-    before = {server.origin: server for server in previous.servers}
+    before = {server.origin: server for server in previous.servers} if previous is not None else {}
     servers = [_filled(server, before.pop(server.origin, None)) for server in current.servers]
     if len(current.servers) < current.expected:
         servers += [structs.replace(server, stale=frozenset(ENDPOINTS), healthz=None) for server in before.values()]
@@ -312,7 +314,7 @@ def remember(previous: Sample | None, current: Sample) -> Sample:
 
 def _filled(server: Server, before: Server | None) -> Server:
     if before is None:
-        return server
+        return structs.replace(server, clients_since=_oldest_connection(server.connz))
     # While a server shuts down, or after a disk error, it reports JetStream as off; its streams still exist.
     was_on = server.jsz is not None and before.jsz is not None and not before.jsz.disabled
     is_off = was_on and server.jsz is not None and server.jsz.disabled and _is_same_start(server, before)
@@ -320,7 +322,23 @@ def _filled(server: Server, before: Server | None) -> Server:
     if is_off:
         missing.add("jsz")
     kept = {endpoint: getattr(before, endpoint) for endpoint in missing}
-    return structs.replace(server, stale=frozenset(missing), **kept)
+    return structs.replace(server, stale=frozenset(missing), clients_since=_clients_since(server, before), **kept)
+
+
+def _clients_since(server: Server, before: Server) -> datetime:
+    connz, old = server.connz, before.connz
+    if connz is None:
+        return before.clients_since
+    if old is None or old.server_id != connz.server_id:
+        return _oldest_connection(connz)
+    return connz.now if "connz" in before.stale else before.clients_since
+
+
+def _oldest_connection(connz: Connz | None) -> datetime:
+    """A server that has just lost all of its clients has no older connection than those that came back."""
+    if connz is None:
+        return EPOCH
+    return min((each.start for each in connz.connections), default=connz.now)
 
 
 def _is_same_start(server: Server, before: Server) -> bool:

@@ -20,3 +20,5 @@ class Facts(Struct, frozen=True):
     events: Sequence[Event] = ()
     unread: Sequence[Unread] = ()
     """What could not be read of it: its published entities stay as they are, and are not attested."""
+    faults: Sequence[str] = ()
+    """What else the heartbeat shows of the read, each in a sentence; it affects no entity."""

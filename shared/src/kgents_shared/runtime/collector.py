@@ -143,7 +143,7 @@ class Collector:
         for event in facts.events:
             self.publish_event(event, trace=trace)
             await time_slice.checkpoint()
-        self.attest(part, unread, faults)
+        self.attest(part, unread, [*facts.faults, *faults])
 
     async def collect_only(self, parts: Collection[str], *, reason: str = "deleted", if_none: str = "") -> None:
         """Remove the entities of all other parts. The collector is in sync when it attests all of these.

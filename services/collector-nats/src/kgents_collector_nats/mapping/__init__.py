@@ -10,7 +10,7 @@ collector changes nothing.
 from collections.abc import Mapping
 from typing import Final
 
-from kgents_collector_nats.mapping import client, consumer, server, stream, subject
+from kgents_collector_nats.mapping import client, consumer, returning, server, stream, subject
 from kgents_collector_nats.mapping.asset import consumers, streams
 from kgents_collector_nats.mapping.caps import Caps, limited
 from kgents_collector_nats.mapping.scope import Fact, Scope
@@ -62,25 +62,19 @@ def observe(
     now_streams = streams(current)
     uses = subject.uses(previous, current, scope)
     shown = subject.shown_among(uses, caps.nats_subject, scope)
+    connected = client.facts(previous, current, now_streams, shown, heartbeats, scope, traffic_since=traffic_since)
+    consuming = consumer.facts(consumers(previous), consumers(current), scope)
+    clients_absent = returning.absent(client.KIND, current, {fact.entity.ref for fact in connected}, scope)
+    consumers_absent = returning.absent(consumer.KIND, current, {fact.entity.ref for fact in consuming}, scope)
     is_connz_fresh = not any("connz" in each.stale for each in current.servers)
     by_kind = {
         server.KIND: server.facts(previous, current, scope),
         stream.KIND: limited(
             stream.KIND, stream.facts(streams(previous), now_streams, shown, scope), caps.nats_stream, scope
         ),
-        consumer.KIND: limited(
-            consumer.KIND,
-            consumer.facts(consumers(previous), consumers(current), scope),
-            caps.nats_consumer,
-            scope,
-        ),
+        consumer.KIND: limited(consumer.KIND, consuming + consumers_absent, caps.nats_consumer, scope),
         subject.KIND: subject.facts(uses, shown, scope, is_measured=is_connz_fresh),
-        client.KIND: limited(
-            client.KIND,
-            client.facts(previous, current, now_streams, shown, heartbeats, scope, traffic_since=traffic_since),
-            caps.nats_client,
-            scope,
-        ),
+        client.KIND: limited(client.KIND, connected + clients_absent, caps.nats_client, scope),
     }
     entities: list[Entity] = []
     pulses: list[ResourcePulse] = []
@@ -89,7 +83,9 @@ def observe(
         entities += _added(kind, facts, caps, published) if has_gaps else [fact.entity for fact in facts]
         if not (has_gaps and "connz" in _NEEDS[kind]):  # what is summed over servers must have all of them
             pulses += [fact.pulse for fact in facts if fact.pulse is not None]
-    return Facts(entities, pulses, server.events(previous, current, scope), _unread(current))
+    events = server.events(previous, current, scope)
+    faults = returning.faults(current, len(clients_absent) + len(consumers_absent))
+    return Facts(entities, pulses, events, _unread(current), faults)
 
 
 def _added(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:

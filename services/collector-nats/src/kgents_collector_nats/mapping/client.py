@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_nats.mapping import server, stream, subject
+from kgents_collector_nats.mapping import returning, server, stream, subject
 from kgents_collector_nats.mapping.rate import calm, elapsed_s, per_second, published_traffic
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.mapping.stream import Streams
@@ -38,6 +38,8 @@ class Share(Struct, frozen=True):
     flow: Flow | None
     """None: not measured (the first sample of this server's start)."""
     is_stale: bool
+    is_arriving: bool
+    """Whether some of them have come back so lately that not all subscriptions may be there."""
 
 
 Flows = Mapping[tuple[str, str, str], Flow]
@@ -63,11 +65,6 @@ def facts(
     ranked = sorted(groups, key=lambda key: (-sum(len(share.connections) for share in groups[key]), key))
     links = _Links(streams, shown_subjects, heartbeats, scope)
     return [_fact(account, name, groups[account, name], flows, links, scope) for account, name in ranked]
-
-
-def name_of(connection: ClientConnection) -> str:
-    """The name of a connection, or the common name of those without one."""
-    return connection.name or f"anonymous-{connection.lang or 'unknown'}"
 
 
 def _groups(before: Sample | None, now: Sample) -> dict[tuple[str, str], Shares]:
@@ -99,10 +96,12 @@ def _shares(before: Server | None, now: Server) -> Iterator[tuple[tuple[str, str
     known = {each.cid: each for each in old.connections} if old is not None and is_same_start else {}
     by_name: defaultdict[tuple[str, str], list[ClientConnection]] = defaultdict(list)
     for connection in now.connz.connections:
-        by_name[connection.account, name_of(connection)].append(connection)
+        if not returning.is_greeting(connection, now.connz):
+            by_name[connection.account, returning.name_of(connection)].append(connection)
     for key, connections in by_name.items():
         flow = _flow(known, connections, seconds) if seconds is not None else None
-        yield key, Share(now.name, connections, flow, "connz" in now.stale)
+        is_arriving = any(returning.is_arriving(each, now) for each in connections)
+        yield key, Share(now.name, connections, flow, "connz" in now.stale, is_arriving)
 
 
 def _flow(known: Mapping[int, ClientConnection], now: Iterable[ClientConnection], seconds: float) -> Flow:
@@ -131,7 +130,7 @@ def _fact(account: str, name: str, shares: Shares, flows: Flows, links: "_Links"
         attributes=_attributes(connections),
         connections=[
             *(_to_server(ref, share.server, flows.get((account, name, share.server)), scope) for share in shares),
-            *links.subscribed(account, connections),
+            *links.subscribed(ref, connections, is_arriving=any(share.is_arriving for share in shares)),
             *links.declared(account, name),
         ],
     )
@@ -185,19 +184,24 @@ class _Links:
         self._heartbeats = heartbeats
         self._scope = scope
 
-    def subscribed(self, account: str, connections: Iterable[ClientConnection]) -> Iterator[Connection]:
-        """Connections to the shown subjects that it subscribes to."""
+    def subscribed(
+        self, client: Ref, connections: Iterable[ClientConnection], *, is_arriving: bool
+    ) -> Iterator[Connection]:
+        """Connections to the shown subjects that it subscribes to; one that arrives keeps those that are published."""
         queues: defaultdict[Ref, set[str]] = defaultdict(set)
         for connection in connections:
             for each in connection.subscriptions_list_detail:
-                ref = self._scope.ref(subject.KIND, each.subject, account)
+                ref = self._scope.ref(subject.KIND, each.subject, client.namespace)
                 if subject.is_shown(each.subject) and ref in self._shown:
                     queues[ref].add(each.qgroup)
-        for ref in sorted(queues):
-            names = sorted(queues[ref] - {""})
+        before = returning.subscribed(self._scope.published.get(client)) if is_arriving else {}
+        found = {ref: each for ref, each in before.items() if ref in self._shown}
+        for ref, groups in queues.items():
+            names = sorted(groups - {""})
             attributes: dict[str, Value] = {attribute.QUEUE_GROUPS: names} if names else {}
             evidence = "connz.subscriptions"
-            yield Connection(kind=edges.NATS, peer=ref, direction="in", attributes=attributes, evidence=evidence)
+            found[ref] = Connection(kind=edges.NATS, peer=ref, direction="in", attributes=attributes, evidence=evidence)
+        yield from (found[ref] for ref in sorted(found))
 
     def declared(self, account: str, name: str) -> Iterator[Connection]:
         """Connections to the streams that its heartbeat names as written and read. No server reports who publishes."""

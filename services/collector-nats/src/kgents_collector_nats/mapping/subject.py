@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_collector_nats.mapping import returning
 from kgents_collector_nats.mapping.asset import streams
 from kgents_collector_nats.mapping.caps import overflow, select
 from kgents_collector_nats.mapping.rate import elapsed_s, per_second
@@ -66,8 +67,9 @@ def connections(subjects: Collection[str], account: str, shown: Collection[Ref],
 
 
 def uses(before: Sample | None, now: Sample, scope: Scope) -> dict[Ref, Use]:
-    """Every subject that a client subscribes to or a stream captures."""
+    """Every subject that a client subscribes to or a stream captures, or that a client comes back to."""
     found: defaultdict[Ref, Use] = defaultdict(Use)
+    found.update((ref, Use()) for ref in returning.subjects(now, scope))
     for asset in streams(now).values():
         for subject in filter(is_shown, asset.detail.config.subjects):
             found[scope.ref(KIND, subject, asset.account)].is_captured = True
