@@ -141,6 +141,21 @@ REFUSED: dict[str, tuple[str, Mutation, str]] = {
         lambda m: (m["$defs"].update(Note={"type": "object"}), m["anyOf"].append({"$ref": "#/$defs/Note"})),
         "the set of messages",
     ),
+    "removed type of pulse": (
+        "pulse",
+        lambda m: (m["anyOf"].pop(), m["discriminator"]["mapping"].popitem()),
+        "the set of messages",
+    ),
+    "type of pulse under another tag": (
+        "pulse",
+        lambda m: rename(m["discriminator"]["mapping"], "DB_PULSE", "DATABASE"),
+        "the set of messages",
+    ),
+    "type of pulse without a tag": (
+        "pulse",
+        lambda m: (m["$defs"].update(Note={"type": "object"}), m["anyOf"].append({"$ref": "#/$defs/Note"})),
+        "the set of messages",
+    ),
     "removed variant": ("meta", lambda m: m["anyOf"].pop(), "the set of messages"),
 }
 
@@ -152,6 +167,14 @@ ACCEPTED: dict[str, tuple[str, Mutation]] = {
         lambda m: (
             m["$defs"].update(Trend={"type": "object", "properties": {"slope": {"type": "number"}}}),
             health(m).update(trend={"anyOf": [{"$ref": "#/$defs/Trend"}, {"type": "null"}], "default": None}),
+        ),
+    ),
+    "new type of pulse, which an old reader passes over": (
+        "pulse",
+        lambda m: (
+            m["$defs"].update(Note={"type": "object"}),
+            m["anyOf"].append({"$ref": "#/$defs/Note"}),
+            m["discriminator"]["mapping"].update(NOTE="#/$defs/Note"),
         ),
     ),
     "other words": ("health", lambda m: health(m)["score"].update(description="How well it is.", title="Score")),

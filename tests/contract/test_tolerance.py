@@ -6,11 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kgents_shared.contract.codec import ALERT, BY_SIGNAL, ENTITY, EVENT, HEALTH, encode, is_removal
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.codec import ALERT, BY_SIGNAL, ENTITY, EVENT, HEALTH, PULSE, encode, is_removal
+from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.subjects import FIELDS
 from reference.schemas import schema
 from support.examples import EXAMPLES
@@ -38,6 +38,12 @@ PARTS = {
     "memory",
     "collections",
     "cost",
+    "inbound",
+    "edges",
+    "latency_ms",
+    "client_ms",
+    "server_ms",
+    "gap_ms",
 }
 """Fields that hold Structs."""
 REF = {"cluster": "c", "kind": "k", "name": "n"}
@@ -108,6 +114,22 @@ def test_unknown_words_are_kept_as_they_are(word: str) -> None:
 def test_a_field_left_out_has_its_default() -> None:
     entity = ENTITY.decode(json.dumps({"ref": REF, "source": "s"}).encode())
     assert (entity.op, entity.status, entity.labels, entity.is_removal) == ("upsert", "unknown", {}, False)
+
+
+@given(word=st.text(min_size=1))
+def test_a_pulse_of_a_type_that_a_newer_peer_introduced_is_known_as_such(word: str) -> None:
+    """So that a reader passes over it, and it is no dead letter."""
+    assume(word not in ("RESOURCE_PULSE", "DB_PULSE", "TRAFFIC_PULSE"))
+    with pytest.raises(UnknownTypeError) as caught:
+        PULSE.decode(json.dumps({"type": word, "ref": REF}).encode())
+    assert str(caught.value) == "not a pulse message of a known type"
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"type": 5}', b'{"type": null}', b'{"type": "DB_PULSE"}', b"NEW"])
+def test_a_malformed_pulse_is_not_taken_for_a_new_type(payload: bytes) -> None:
+    with pytest.raises(MalformedMessageError) as caught:
+        PULSE.decode(payload)
+    assert not isinstance(caught.value, UnknownTypeError)
 
 
 # What is malformed

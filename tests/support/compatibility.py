@@ -13,6 +13,9 @@ Schema = Mapping[str, Any]
 ANNOTATIONS = {"$comment", "$id", "$schema", "$defs", "title", "description", "examples", "default"}
 """Keywords that admit or refuse nothing. `default` has a meaning for readers and is compared by itself."""
 
+OPEN = {"urn:kgents:schema:pulse:v1"}
+"""Signals whose readers pass over a message of a type that they do not know."""
+
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Every reason why the two do not understand each other; none means that they do."""
@@ -20,13 +23,24 @@ def breaking_changes(old: Schema, new: Schema) -> list[str]:
 
 
 def _breaking_changes(old: Schema, new: Schema) -> Iterator[str]:
-    if _shape(old) != _shape(new):
+    if not _admits(new, old):
         yield "the set of messages, or the field that distinguishes them, has changed"
     for name, definition in old["$defs"].items():
         if name in new["$defs"]:
             yield from _changes_of(name, definition, new["$defs"][name])
         else:
             yield f"{name} is gone"
+
+
+def _admits(new: Schema, old: Schema) -> bool:
+    """Whether it has the same types of message; or more of them, if readers pass over what they do not know."""
+    if old.get("$id") not in OPEN:
+        return _shape(old) == _shape(new)
+    types, types_now = old["discriminator"]["mapping"], new.get("discriminator", {}).get("mapping", {})
+    kept = {"propertyName": new.get("discriminator", {}).get("propertyName"), "mapping": types}
+    members = [each for each in new.get("anyOf", ()) if each in old["anyOf"]]
+    is_there = types.items() <= types_now.items() and len(new.get("anyOf", ())) == len(types_now)
+    return is_there and _shape(old) == _shape({**new, "anyOf": members, "discriminator": kept})
 
 
 def _changes_of(name: str, old: Schema, new: Schema) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse, TrafficPulse
 from kgents_shared.contract.vocabulary.attributes import ATTRIBUTES
 from kgents_shared.contract.vocabulary.attributes.attribute import Attribute
 from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
@@ -15,7 +15,7 @@ from kgents_shared.contract.vocabulary.figures import FIGURES
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 from kgents_shared.contract.vocabulary.kinds import KINDS
 
-OURS = ("nats", "docker", "k8s", "db")
+OURS = ("nats", "docker", "k8s", "db", "otel")
 CONFIGURED = ("postgres_cluster", "service.serving.knative.dev")
 """Kinds of custom resources that tests configure, as a user may."""
 NOT_FIGURES = ("timestamp", "interval_s")
@@ -36,7 +36,7 @@ def undeclared(message: object) -> Iterator[str]:
     match message:
         case Entity(source=source) if source in OURS:
             yield from _kinds(message)
-        case ResourcePulse(source=source) | DatabasePulse(source=source) if source in OURS:
+        case ResourcePulse() | DatabasePulse() | TrafficPulse() if message.source in OURS:
             yield from _figures(message)
         case _:
             pass

@@ -26,7 +26,7 @@ from kgents_shared.contract.errors import (
 )
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health, Reason
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse, TrafficPulse
 from kgents_shared.contract.topology import Difference, ResolvedConnection, TopologyEntity
 from kgents_shared.view.entity import EntityView as Entity
 from kgents_shared.view.paths import Affected, Edge, Graph
@@ -58,5 +58,6 @@ __all__ = [
     "StateStream",
     "TlsConfig",
     "TopologyEntity",
+    "TrafficPulse",
     "connect",
 ]

@@ -13,7 +13,7 @@ from kgents_shared.bus.consume import Batch, Position
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.provision import require_streams
 from kgents_shared.contract.codec import Codec
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.view.feed import selected_log, start_of
 from kgents_shared.view.fold import EntityChange
@@ -134,6 +134,8 @@ class LogStream(Generic[T]):
         for each in batch.deliveries:
             try:
                 yield self._codec.decode(each.payload, subject=each.subject)
+            except UnknownTypeError:
+                continue
             except MalformedMessageError as error:
                 _log.warning("malformed_message", subject=each.subject, error=str(error))
 

@@ -19,7 +19,16 @@ VALUE_CHARS: Final = 500
 """Of an old or new value in a difference: a change that repeats a large one twice is larger than what a source sent."""
 TRAFFIC_TOLERANCE_RATIO: Final = 0.2
 """Rates within a fifth of the *published* value are the same: slow drift is published in the end, and noise never."""
-TRAFFIC_FLOOR: Final = {"requests_per_sec": 1.0, "bytes_per_sec": 1024.0, "error_rate": 0.01, "latency_ms": 1.0}
+TRAFFIC_FLOOR: Final = {
+    "requests_per_sec": 1.0,
+    "bytes_per_sec": 1024.0,
+    "error_rate": 0.01,
+    "calls_per_request": 0.2,
+    "latency_ms": 1.0,
+    "latency_p95_ms": 1.0,
+    "latency_p99_ms": 1.0,
+    "gap_ms": 1.0,
+}
 """Below this, a change of that size is noise whatever its ratio."""
 
 _MOSTLY: Final = ("status", "reason")

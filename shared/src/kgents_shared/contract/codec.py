@@ -11,7 +11,7 @@ import msgspec
 from kgents_shared.contract import meta, subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.meta import DeadLetter, Heartbeat, Lease, Meta
@@ -27,6 +27,8 @@ _TEXT_BYTES: Final = len(b',"text":')
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises; the last for a document nested too deeply, which any client can send."""
+_UNKNOWN_TYPE: Final = re.compile(r"^Invalid value '.*' - at `\$\.type`$", re.DOTALL)
+"""What decoding says of a tag that no Struct of the union has."""
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -99,12 +101,15 @@ class Codec(Generic[T]):
         `known`: a message of that subject, to compare with at half the cost.
 
         Raises:
+            UnknownTypeError: its `type` is a textual one that this version does not know.
             MalformedMessageError: the contract does not allow them. The text says where, never what was found there,
                 since a payload may hold a secret.
         """
         try:
             message = self._decoder.decode(payload)
         except _MALFORMED as error:
+            if _UNKNOWN_TYPE.search(str(error)):
+                raise UnknownTypeError(f"not a {self.signal} message of a known type") from None
             raise MalformedMessageError(f"not a valid {self.signal} message: {_described(error)}") from None
         if known is not None and self._names_of is not None and self._names_of(known) == self._names_of(message):
             return message

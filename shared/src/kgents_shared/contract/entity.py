@@ -40,6 +40,13 @@ class Traffic(Wire, frozen=True):
     error_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """0..1 of all requests."""
     latency_ms: float | None = None
+    """Of requests: the median, at the client."""
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    gap_ms: float | None = None
+    """Of requests: the median of client less server, call by call: the time on the way."""
+    calls_per_request: float | None = None
+    """Requests of the connection for each request that the acting side itself serves."""
 
 
 class Connection(Wire, frozen=True):

@@ -4,6 +4,7 @@ KgentsError
 ├── ConfigError              a person must act before the start: exit code 78
 ├── NotFoundError            no entity, or more than one, has the name that was asked for
 ├── MalformedMessageError    dead-letter the message; a retry cannot help
+│   └── UnknownTypeError     a newer peer wrote it: pass over it
 ├── BusError                 NATS answered with a refusal, or not at all
 │   ├── BusTimeoutError      no answer within the deadline: retry
 │   │   └── NoServerError    no program listens where NATS is expected: start one, or name another
@@ -32,6 +33,10 @@ class NotFoundError(KgentsError):
 
 class MalformedMessageError(KgentsError):
     """A message that its contract does not allow. It stays malformed however often it is delivered."""
+
+
+class UnknownTypeError(MalformedMessageError):
+    """A message of a type that this version does not know: a newer peer wrote it, and it is of no use here."""
 
 
 class BusError(KgentsError):

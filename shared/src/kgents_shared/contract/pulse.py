@@ -18,6 +18,7 @@ from typing import Annotated, Final
 import msgspec
 
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.sketch import Histogram
 from kgents_shared.contract.wire import Time, Wire
 
 PHASES: Final = ("starting", "healthy", "degraded", "overloaded", "failing")
@@ -128,7 +129,79 @@ class DatabasePulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="DB_P
     """What was left out because the whole message would exceed the server's max_payload; `unread` is `*` then."""
 
 
-Pulse = ResourcePulse | DatabasePulse
+Requests = Annotated[float, msgspec.Meta(ge=0)]
+Spans = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Inbound(Wire, frozen=True, kw_only=True):
+    """What one application served in the interval, to all its callers."""
+
+    n: Requests
+    """Requests; of traces that are sampled with a known ratio, those that they stand for."""
+    spans: Spans
+    """Spans that were counted. What judges a share of them judges by this number: ten know a rate to 62 %."""
+    errors: Requests = 0.0
+    """Of these requests: those that the server answered with an error."""
+    latency_ms: Histogram | None = None
+    """Durations of the server's spans in milliseconds, without streams; None: there is none."""
+
+
+class EdgeSample(Wire, frozen=True, kw_only=True):
+    """What one application called at one peer in one way, in the interval. All histograms are of milliseconds."""
+
+    peer: Ref | str
+    """As in the connection of the application's entity: a ref, or an address or alias that topology-builder resolves.
+    The peer `other` stands for the peers beyond the limit."""
+    kind: str
+    """As in the connection: `http`, `grpc`, `nats`, `network`, `depends`."""
+    n: Requests
+    """Requests; of traces that are sampled with a known ratio, those that they stand for."""
+    spans: Spans
+    """Calls that were counted from spans."""
+    errors_client: Requests = 0.0
+    """Calls that failed as their client has it: time-outs and refused connections among them."""
+    errors_server: Requests = 0.0
+    """Calls that the peer answered with an error, as the peer has it. Errors at the client alone: the network."""
+    paired_share: Ratio | None = None
+    """Of the calls: those of which the peer's side was received, too. None: the peer sends no spans."""
+    weight: str = "unknown"
+    """How many requests a span stands for: `known` from the trace itself, `configured`, `inferred`, or `unknown`,
+    and then each counts as one."""
+    client_ms: Histogram | None = None
+    """Durations at the client."""
+    server_ms: Histogram | None = None
+    """Durations at the peer, of the calls of this client."""
+    gap_ms: Histogram | None = None
+    """Client less server, call by call: the time on the way. It needs no clock in common."""
+
+
+class TrafficPulse(Wire, frozen=True, kw_only=True, tag_field="type", tag="TRAFFIC_PULSE"):
+    """The requests that one application served and made in one interval. Samples of several intervals merge."""
+
+    text: str = ""
+    """One plain sentence of what matters most below. Empty: the program that published it did not write one."""
+    ref: Ref
+    source: str
+    timestamp: Time
+    """The end of the interval."""
+    interval_s: Seconds
+    uid: str = ""
+    inbound: Inbound | None = None
+    """None: it sent no spans of requests that it served. `n: 0` is a measured zero."""
+    edges: list[EdgeSample] = []
+    hidden_edges: Spans = 0
+    """Peers beyond the limit; what it called there is in the edge to `other`."""
+    custom: dict[str, float | None] = {}
+    """The same as figures (`requests_per_sec`, `error_rate`, `latency_p95_ms`), for readers that know no histograms."""
+    unread: list[str] = []
+    """Fields that apply and are not known now, by name; `*`: nothing was received, see above."""
+    read_at: dict[str, Time] = {}
+    """Figure → when it was read, for one that is older than the pulse: repeated, it is no new sample."""
+    cut: list[str] = []
+    """What was left out because the whole message would exceed the server's max_payload; `unread` is `*` then."""
+
+
+Pulse = ResourcePulse | DatabasePulse | TrafficPulse
 
 
 def field(pulse: Pulse, name: str, value: float | None) -> Reading:

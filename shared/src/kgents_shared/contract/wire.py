@@ -1,8 +1,9 @@
 """What every message on the wire has in common.
 
 Readers tolerate unknown fields and unknown kinds, since a newer peer may have written them; that is msgspec's
-default and must stay so. (Not so a new `type` of pulse or meta message: a reader cannot guess its fields, so a new type
-needs a new signal.) Adding a field with a default is compatible; renaming, removing, or narrowing one is not.
+default and must stay so. A new `type` of pulse they pass over (`UnknownTypeError`), since they cannot guess its fields;
+what it holds must be of use beside the other types, never instead of one. Adding a field with a default is compatible;
+renaming, removing, or narrowing one is not.
 """
 
 from datetime import datetime

@@ -23,7 +23,7 @@ from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import Codec
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.service import Context
@@ -274,6 +274,8 @@ def _decoded(codec: Codec[T], deliveries: Sequence[Delivery]) -> tuple[list[Samp
         try:
             message = codec.decode(each.payload, subject=each.subject)
             samples.append(Sample(message, each.seq, each.time_ns, each.delay_s))
+        except UnknownTypeError:
+            continue
         except MalformedMessageError as error:
             malformed.append((each, str(error)))
     return samples, malformed

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
 from kgents_shared.contract.vocabulary.figures import resource
 
 RESOURCES: Final = (
@@ -26,8 +26,10 @@ def figures(pulse: Pulse | None) -> dict[str, float | None]:
     if isinstance(pulse, DatabasePulse):
         own = {f"{section}.{name}": value for section in _SECTIONS for name, value in _section(pulse, section).items()}
         own["morphisms"] = pulse.morphisms
-    else:
+    elif isinstance(pulse, ResourcePulse):
         own = {name: getattr(pulse, name) for name in RESOURCES}
+    else:
+        own = {}
     return {**{name: value for name, value in own.items() if value is not None}, **pulse.custom}
 
 

@@ -12,7 +12,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.contract.codec import PULSE
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError
+from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import pattern
@@ -75,6 +75,8 @@ def _decoded(deliveries: Sequence[Delivery]) -> list[Pulse]:
     for each in deliveries:
         try:
             found.append(PULSE.decode(each.payload, subject=each.subject))
+        except UnknownTypeError:
+            continue
         except MalformedMessageError as error:
             _log.warning("malformed_message", subject=each.subject, error=str(error))
     return found

@@ -51,6 +51,7 @@ CONFIGMAP: Final = _kind("configmap", "A ConfigMap that something refers to. Its
 SECRET: Final = _kind("secret", "A Secret that something refers to. Its content is never read.")
 VOLUME: Final = _kind("volume", "A PersistentVolume, a PersistentVolumeClaim, or a volume of an engine.", "pv", "pvc")
 NETWORK: Final = _kind("network", "A network of a container engine.")
+APP: Final = _kind("app", "A program that sends traces or metrics under a `service.name`, all its instances together.")
 DATABASE: Final = _kind("database", "A PostgreSQL, Redis, Valkey or Qdrant server.", "db")
 COLLECTION: Final = _kind("collection", "A collection of a Qdrant server.")
 POOLER: Final = _kind("pooler", "A PgBouncer.")

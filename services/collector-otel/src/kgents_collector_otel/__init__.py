@@ -1,0 +1,1 @@
+"""OpenTelemetry in: source (OTLP) → mapping (spans → pairs → windows) → entities, traffic pulses → streams."""

@@ -1,0 +1,1 @@
+"""Where OpenTelemetry's data comes in: receivers over gRPC and HTTP. All input of this service comes from here."""
