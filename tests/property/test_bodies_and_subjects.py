@@ -7,25 +7,45 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kgents_shared.contract import meta, subjects
+from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import BY_SIGNAL, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.silence import Silence
 from kgents_shared.contract.subjects import FIELDS
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import Wire
 from support.build import NOW
+from support.incidents import make_incident
 
 names = st.sampled_from(["a", "b", "a.b", "_", "", "x" * 130, "lease"]) | st.text(max_size=8)
+
+
+WITHOUT_REF: dict[str, Callable[[dict[str, str]], Wire]] = {
+    "incident": lambda field: make_incident(cluster=field["cluster"], id=field["incident"]),
+    "notice": lambda field: Notice(
+        text="t", cluster=field["cluster"], receiver=field["receiver"], incident=field["incident"]
+    ),
+    "silence": lambda field: Silence(
+        text="t", cluster=field["cluster"], id=field["silence"], starts_at=NOW, ends_at=NOW, by="ada", reason="r"
+    ),
+    "ack": lambda field: Acknowledgement(
+        text="t", by="ada", at=NOW, cluster=field["cluster"], incident=field["incident"]
+    ),
+}
 
 
 def message(signal: str, field: dict[str, str]) -> Wire:
     """A message about what the fields of a subject name."""
     if signal == "meta":
         return heartbeat(field["service"], field["instance"])
+    if signal in WITHOUT_REF:
+        return WITHOUT_REF[signal](field)
     ref, source = Ref(field["cluster"], field["kind"], field["name"], field["namespace"]), field.get("source", "")
     makers: dict[str, Callable[[], Wire]] = {
         "entity": lambda: Entity(ref=ref, source=source),

@@ -39,6 +39,23 @@ SOUND: dict[Key, object] = {
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "kind"): "depends",
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "name"): "spec.x",
     ("health-scorer", "thresholds", ANY, "warn"): 0.5,
+    **{
+        ("alert-notifier", "receivers", ANY, *names): value
+        for names, value in {
+            ("slack", "webhook"): "http://h",
+            ("pagerduty", "key"): "k",
+            ("webhook", "url"): "http://h",
+            ("alertmanager", "urls"): ["http://h:1"],
+            ("smtp", "host"): "h",
+            ("smtp", "sender"): "a@h",
+            ("smtp", "to"): ["b@h"],
+            ("apprise", "url"): "http://h",
+            ("deadman", "url"): "http://h",
+        }.items()
+    },
+    ("alert-notifier", "windows", ANY, "zone"): "UTC",
+    ("alert-notifier", "routes", ITEM, "escalate", ITEM, "after_s"): 60,
+    ("alert-notifier", "routes", ITEM, "escalate", ITEM, "to"): [],
 }
 """What must stand beside a wrong setting so that it alone is wrong."""
 
@@ -62,13 +79,15 @@ def wrong(setting: Setting) -> tuple[object, str]:
     if list in origins and get_origin(setting.type) is list:
         return [["x"]], "[0]"
     if get_origin(setting.type) is dict:
-        return {"a": []}, ".a"
+        return {"a": {}}, ".a"
     return {"un": "fit"}, ""
 
 
 def named(key: Key) -> Key:
     """The key with a name or a place for each wildcard."""
-    member = "KG-101" if key[0] == "health-scorer" else "-".join(("of", *key[1:2]))  # two may not have one name
+    # Two may not have one name, and a receiver is of one kind.
+    parts = (key[1], *key[3:4]) if key[1:2] == ("receivers",) else key[1:2]
+    member = "KG-101" if key[0] == "health-scorer" else "-".join(("of", *parts))
     names = {ANY: member, ITEM: "[0]"}
     return tuple(names.get(part, part) for part in key)
 
@@ -100,7 +119,8 @@ def test_every_wrong_setting_is_reported_and_no_other(keys: set[Key]) -> None:
         put(document, named(key), value)
         expected.append(dotted(named(key)) + place)
     for key, value in SOUND.items():
-        if any(other[: len(key) - 1] == key[:-1] for other in keys):
+        has_file = (*key[:-1], f"{key[-1]}_file") in keys
+        if not has_file and any(other[: len(key) - 1] == key[:-1] for other in keys):
             put(document, named(key), value)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "kgents.yaml"

@@ -9,6 +9,8 @@ from kgents_shared.contract.wire import Wire
 
 ANYBODY: Final = "subscriber"
 """Any reader of the stream outside of kgents."""
+PERSON: Final = "person"
+"""Who is on call, by a command."""
 
 
 class Signal(NamedTuple):
@@ -32,10 +34,16 @@ SIGNALS: Final[dict[str, Signal]] = {
     "pulse": Signal("a sample of one entity's figures", ("collector",), ("health-scorer", ANYBODY)),
     "event": Signal("what happened to one entity", ("collector",), (ANYBODY,)),
     "topology": Signal(
-        "everything known of one entity, and what changed", ("topology-builder",), ("health-scorer", ANYBODY)
+        "everything known of one entity, and what changed",
+        ("topology-builder",),
+        ("health-scorer", "alert-notifier", ANYBODY),
     ),
     "health": Signal("the health of one entity, and why", ("health-scorer",), (ANYBODY,)),
-    "alert": Signal("the life of one alert", ("health-scorer",), (ANYBODY,)),
+    "alert": Signal("the life of one alert", ("health-scorer",), ("alert-notifier", ANYBODY)),
+    "incident": Signal("alerts with a common cause, as one", ("alert-notifier",), (ANYBODY,)),
+    "notice": Signal("what one receiver knows of one incident", ("alert-notifier",), (ANYBODY,)),
+    "silence": Signal("which alerts notify no one, and until when", (PERSON,), ("alert-notifier", ANYBODY)),
+    "ack": Signal("who takes care of an incident", (PERSON,), ("alert-notifier", ANYBODY)),
     "meta": Signal("what a service reports about itself", ("any-service",), ("topology-builder", ANYBODY)),
 }
 
@@ -46,6 +54,9 @@ TOKENS: Final[dict[str, Token]] = {
     "namespace": Token("its namespace; `_` for none", "shop"),
     "name": Token("its name; escaped, and over 120 characters cut and hashed", "cart-7f"),
     "check": Token("the check's number in the catalogue", "KG-101"),
+    "incident": Token("the incident's id, 16 hexadecimal digits", "5c0ffee5a17c0de5"),
+    "receiver": Token("the receiver's name in the configuration", "ops"),
+    "silence": Token("the silence's id", "a1b2c3d4"),
     "service": Token("the service that reports", "health-scorer"),
     "instance": Token("its process; or `lease`, or `dead-letter-<signal>-<slot>`", "node-1"),
 }

@@ -110,7 +110,7 @@ async def test_doctor_finds_missing_streams_and_the_command_that_makes_them(kgen
     code, out, _ = await kgents("doctor")
     assert code == 1
     assert "✔ NATS answers" in out
-    assert "✘ none of the 7 streams of kgents exists yet; next: `kgents provision`" in out.splitlines()
+    assert "✘ none of the 11 streams of kgents exists yet; next: `kgents provision`" in out.splitlines()
     assert max(map(len, out.splitlines())) < 200
 
 

@@ -160,6 +160,10 @@ ONE_OF_EACH = {
     "KGENTS_TOPOLOGY": "kgents.topology.test.pod.shop.cart",
     "KGENTS_HEALTH": "kgents.health.test.pod.shop.cart",
     "KGENTS_ALERT": "kgents.alert.test.pod.shop.cart.KG-101",
+    "KGENTS_INCIDENT": "kgents.incident.test.1",
+    "KGENTS_NOTICE": "kgents.notice.test.ops.1",
+    "KGENTS_SILENCE": "kgents.silence.test.1",
+    "KGENTS_ACK": "kgents.ack.test.1",
 }
 
 
@@ -194,7 +198,7 @@ async def test_a_limit_is_lowered_when_nothing_is_lost(bus: Bus) -> None:
     await store(session, PULSE)
     await store(session, "kgents.alert.test.pod.shop.cart.cpu", times=2)
     made = await provision(session, history=2, pulse_max_age_s=1_800, pulse_max_bytes=1_000_000)
-    assert len([step for step in made.steps if isinstance(step, Update)]) == 4
+    assert len([step for step in made.steps if isinstance(step, Update)]) == 5
     assert (await config_of(session, "KGENTS_ALERT"))["max_msgs_per_subject"] == 2
 
 

@@ -9,13 +9,17 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from kgents_shared.contract import meta, subjects
+from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.meta import DeadLetter, Heartbeat, Lease, Meta
+from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.silence import Silence
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import REMOVE, Wire
 
@@ -164,9 +168,13 @@ HEALTH: Final = Codec[Health](
     "health", Health, subject_of=lambda health, _: health.ref.subject("health"), names_of=attrgetter("ref")
 )
 ALERT: Final = Codec[Alert]("alert", Alert, subject_of=lambda alert, _: alert.ref.subject("alert", check=alert.check))
+INCIDENT: Final = Codec[Incident]("incident", Incident, subject_of=lambda incident, _: incident.subject)
+NOTICE: Final = Codec[Notice]("notice", Notice, subject_of=lambda notice, _: notice.subject)
+SILENCE: Final = Codec[Silence]("silence", Silence, subject_of=lambda silence, _: silence.subject)
+ACK: Final = Codec[Acknowledgement]("ack", Acknowledgement, subject_of=lambda acknowledged, _: acknowledged.subject)
 META: Final = Codec[Meta]("meta", Meta, subject_of=_subject_of_meta)
 
 BY_SIGNAL: Final[dict[str, Codec[Wire]]] = {  # a Codec only ever gives, so reading it as one of Wire is sound
     codec.signal: codec  # type: ignore[misc]
-    for codec in (ENTITY, PULSE, EVENT, TOPOLOGY, HEALTH, ALERT, META)
+    for codec in (ENTITY, PULSE, EVENT, TOPOLOGY, HEALTH, ALERT, INCIDENT, NOTICE, SILENCE, ACK, META)
 }

@@ -20,7 +20,7 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] | Literal["auto"] = "auto"
     """Servers that hold a copy. auto: 3 where NATS is a cluster of three servers or more, else 1; it lowers none."""
     history: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
-    """Messages kept for each subject of topology, health and alert: how far back `--at` reaches."""
+    """Messages kept for each subject of topology, health, alert and incident: how far back `--at` reaches."""
     pulse_max_age_s: Positive = 3_600
     """An hour: pulses feed health and live views, a time-series store keeps the rest."""
     event_max_age_s: Positive = 7 * DAY_S
@@ -88,6 +88,10 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         Stream(name="KGENTS_TOPOLOGY", signal="topology", description="the merged topology, with history", **history),
         Stream(name="KGENTS_HEALTH", signal="health", description="health with its reasons, with history", **history),
         Stream(name="KGENTS_ALERT", signal="alert", description="alerts, with history", **history),
+        Stream(name="KGENTS_INCIDENT", signal="incident", description="alerts grouped by cause", **history),
+        Stream(name="KGENTS_NOTICE", signal="notice", description="what each receiver knows of an incident", **state),
+        Stream(name="KGENTS_SILENCE", signal="silence", description="which alerts notify no one", **state),
+        Stream(name="KGENTS_ACK", signal="ack", description="who takes care of an incident", **state),
         Stream(
             name="KGENTS_META",
             signal="meta",

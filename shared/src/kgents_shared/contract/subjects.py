@@ -24,6 +24,10 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "topology": ("cluster", "kind", "namespace", "name"),
     "health": ("cluster", "kind", "namespace", "name"),
     "alert": ("cluster", "kind", "namespace", "name", "check"),
+    "incident": ("cluster", "incident"),
+    "notice": ("cluster", "receiver", "incident"),
+    "silence": ("cluster", "silence"),
+    "ack": ("cluster", "incident"),
     "meta": ("cluster", "service", "instance"),
 }
 """Signal → the fields that follow it in its subjects, in order."""

@@ -1,0 +1,115 @@
+"""alert-notifier at work: alerts and topology → incidents → who is to be notified → the receivers."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+from kgents_alert_notifier.config import Config
+from kgents_alert_notifier.grouping.reducer import Incidents
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.state_view import Change
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract import subjects
+from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import ACK, ALERT, INCIDENT, NOTICE, SILENCE, TOPOLOGY
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.notice import Notice
+from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.runtime.follower import Follower, Input
+from kgents_shared.runtime.service import Access, Context, Service
+
+TICK_S: Final = 1.0
+"""How often it is checked what time alone changes: waits, calm, silences that end."""
+
+
+async def run(context: Context[Config]) -> None:
+    """Serve one cluster for as long as this instance holds its lease."""
+    notifier = _Notifier(context)
+    await notifier.load()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(notifier.table.run())
+        tasks.create_task(notifier.notices.run())
+        for follow in (notifier.follow_topology, notifier.follow_silences, notifier.follow_acknowledgements):
+            tasks.create_task(follow())
+        for each in (notifier.topology, notifier.silences, notifier.acknowledgements):
+            await each.caught_up.wait()
+        tasks.create_task(notifier.follow_alerts())  # last: what explains them is known by now
+        await notifier.alerts.caught_up.wait()
+        notifier.follower.begin()
+        notifier.incidents.tick(_time(notifier.follower.server_ns()))
+        tasks.create_task(notifier.publish())
+        tasks.create_task(notifier.watch_time())
+
+
+class _Notifier:
+    """The reducer with its inputs and its output, and what receivers know."""
+
+    def __init__(self, context: Context[Config]) -> None:
+        self.context = context
+        self.incidents = Incidents(context.config.grouping, context.cluster)
+        self.table: StateTable[Incident] = context.writer(
+            INCIDENT, [subjects.pattern("incident", cluster=context.cluster)]
+        )
+        self.notices: StateTable[Notice] = context.writer(NOTICE, [subjects.pattern("notice", cluster=context.cluster)])
+        self.follower = Follower(context, self.incidents, [self.table])
+        self.topology: Input[Change[TopologyEntity]] = self.follower.state(TOPOLOGY)
+        self.alerts: Input[Change[Alert]] = self.follower.state(ALERT)
+        self.silences: Input[Change[Silence]] = self.follower.state(SILENCE)
+        self.acknowledgements: Input[Change[Acknowledgement]] = self.follower.state(ACK)
+
+    async def load(self) -> None:
+        """Begin with what was published before this run."""
+        await self.table.load()
+        await self.notices.load()
+        time_slice = TimeSlice()
+        for row in self.table.rows.values():
+            self.incidents.restore(row.message)
+            await time_slice.checkpoint()
+
+    async def follow_topology(self) -> None:
+        """Keep track of what depends on what."""
+        async for change in self.topology.items():
+            self.incidents.on_topology(change.new, change.subject)
+
+    async def follow_alerts(self) -> None:
+        """Keep track of what is wrong."""
+        async for change in self.alerts.items():
+            self.incidents.on_alert(change.new, change.subject)
+
+    async def follow_silences(self) -> None:
+        """Keep track of what notifies no one."""
+        async for change in self.silences.items():
+            self.incidents.on_silence(change.new, change.subject)
+
+    async def follow_acknowledgements(self) -> None:
+        """Keep track of who takes care."""
+        async for change in self.acknowledgements.items():
+            self.incidents.on_acknowledgement(change.new, change.subject)
+
+    async def watch_time(self) -> None:
+        """Notice what time alone changes."""
+        async for now_ns in self.follower.ticks(TICK_S):
+            self.incidents.tick(_time(now_ns))
+
+    async def publish(self) -> None:
+        """Publish what changed, and at first what changed since the last run."""
+        async for incident in self.follower.desired():
+            if incident.is_removal:
+                self.table.remove(incident.subject, incident)
+            else:
+                self.table.put(incident.subject, incident)
+
+
+def _time(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
+
+
+SERVICE = Service(
+    name="alert-notifier",
+    config=Config,
+    run=run,
+    access=Access(("incident", "notice"), reads=("topology", "alert", "silence", "ack"), keeps_time=True),
+    clusters=lambda config: config.clusters,
+)

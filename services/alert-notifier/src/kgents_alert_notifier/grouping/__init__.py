@@ -1,0 +1,1 @@
+"""Which alerts have a common cause: alerts and topology → incidents. Pure."""
