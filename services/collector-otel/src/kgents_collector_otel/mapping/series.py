@@ -1,0 +1,134 @@
+"""Series of metrics: what each was last, bounded by number and age → what the figures are made of. Pure.
+
+A series is known by all that its sender says of it: resource, scope, name, temporality and every attribute. Beyond the
+limit new ones are refused and counted; those that are known go on.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from kgents_collector_otel.mapping.growth import Growth, Mark, Point, Repeated, cumulative, delta
+from kgents_collector_otel.mapping.place import Owner
+from kgents_shared.contract.entity import Ref
+
+FIRST_INTERVAL_S: Final = 60.0
+"""Taken for the interval of a series until its second point: what SDKs export at by default."""
+MISSED_MAX: Final = 3
+"""Intervals without a point after which a series counts as ended."""
+INTERVAL_MAX_S: Final = 300.0
+
+
+class Use(Struct, frozen=True):
+    """What a series is used for, which is decided once."""
+
+    owner: Owner
+    rule: int
+    """Place of the rule among all: the lower one takes precedence."""
+    name: int
+    """Place of the metric's name in its rule: of one instance the lower one takes precedence."""
+    instance: Hashable
+    is_error: bool
+    factor: float
+
+
+class Series(Struct):
+    """One series, and what it measured last."""
+
+    uses: tuple[Use, ...]
+    """Empty: no rule uses it; then nothing more is known of it."""
+    seen_at: datetime
+    mark: Mark | None = None
+    growth: Growth | None = None
+    """Of a counter or histogram; None: nothing yet."""
+    value: float | None = None
+    """Of a gauge; None: not known."""
+    interval_s: float = FIRST_INTERVAL_S
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it counts as ended, unless it is measured again."""
+        return self.seen_at + timedelta(seconds=MISSED_MAX * self.interval_s)
+
+    def take(self, point: Point, at: datetime, *, is_delta: bool, absent_at: int | None) -> bool:
+        """Add a point of a counter or histogram; returns whether it covers time of another sender's."""
+        found = delta(self.mark, point) if is_delta else cumulative(self.mark, point, absent_at)
+        if isinstance(found, Repeated):
+            return found.overlaps
+        self._note(point.time, at)
+        self.mark = Mark(point.time, None if is_delta else point.amount)
+        self.growth = found
+        return False
+
+    def measure(self, value: float | None, time: int, at: datetime) -> None:
+        """Set the value of a gauge, unless it is older than the last one."""
+        if self.mark is None or time > self.mark.time:
+            self._note(time, at)
+            self.mark, self.value = Mark(time), value
+
+    def _note(self, time: int, at: datetime) -> None:
+        if self.mark is not None:
+            self.interval_s = min(max((time - self.mark.time) / 1e9, 1.0), INTERVAL_MAX_S)
+        self.seen_at = at
+
+
+class SeriesTable:
+    """All series, by what identifies them, and which entities they changed."""
+
+    def __init__(self, limit: int) -> None:
+        self.refused = 0
+        """Series that were not taken, as there were too many."""
+        self._limit = limit
+        self._series: dict[Hashable, Series] = {}
+        self._by_ref: dict[Ref, dict[Hashable, Series]] = {}
+        self._touched: set[Ref] = set()
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def get(self, key: Hashable) -> Series | None:
+        return self._series.get(key)
+
+    def add(self, key: Hashable, uses: Iterable[Use], at: datetime) -> Series | None:
+        """Begin a series; None if there are too many."""
+        if len(self._series) >= self._limit:
+            self.refused += 1
+            return None
+        series = self._series[key] = Series(tuple(uses), at)
+        for use in series.uses:
+            self._by_ref.setdefault(use.owner.ref, {})[key] = series
+        return series
+
+    def touch(self, series: Series) -> None:
+        """Its entities have something new."""
+        self._touched.update(use.owner.ref for use in series.uses)
+
+    def end(self, key: Hashable) -> None:
+        """Remove a series: what it was a part of no longer includes it."""
+        series = self._series.pop(key, None)
+        if series is None:
+            return
+        for use in series.uses:
+            of_ref = self._by_ref.get(use.owner.ref, {})
+            of_ref.pop(key, None)
+            if not of_ref:
+                self._by_ref.pop(use.owner.ref, None)
+        self.touch(series)
+
+    def end_silent(self, now: datetime) -> Iterator[None]:
+        """Remove what was not measured for too long. Yields at each step, for whoever shares the loop."""
+        for key, series in list(self._series.items()):
+            if series.ends_at <= now:
+                self.end(key)
+            yield
+
+    def touched(self) -> set[Ref]:
+        """The entities with something new since the last call."""
+        found, self._touched = self._touched, set()
+        return found
+
+    def of(self, ref: Ref) -> Iterable[Series]:
+        """The series that figures of an entity are made of."""
+        return self._by_ref.get(ref, {}).values()
