@@ -60,9 +60,11 @@ def count_of(amount: Amount) -> float:
 
 def cumulative_points(kind: str, found: list[Life], *, is_start_stated: bool) -> list[Point]:
     """What an honest sender sends; the scale of its exponential histogram falls with its age."""
-    points, time = [], 1
+    points: list[Point] = []
+    time = 1
     for life in found:
-        start, so_far = time, []
+        start = time
+        so_far: list[float] = []
         for age, step in enumerate(life.steps):
             time += 1
             so_far = [*so_far, *step]

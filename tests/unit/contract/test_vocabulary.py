@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from kgents_collector_otel.mapping.rules import RULES
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import SampleCheck
 from kgents_shared.contract.entity import Ref
@@ -30,6 +31,7 @@ from kgents_shared.contract.vocabulary.figures import (
     redis,
     resource,
 )
+from kgents_shared.contract.vocabulary.figures import otel as otel_figures
 from kgents_shared.contract.vocabulary.figures.figure import ANY, CUSTOM, Family
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from semconv import __main__ as semconv
@@ -47,7 +49,7 @@ MAPPINGS = sorted(
 )
 MERGE = ROOT / "topology-builder/src/kgents_topology_builder/merge.py"
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
-FIELDS = (resource, nats, kubernetes, docker, database, postgres, pgbouncer, redis, qdrant)
+FIELDS = (resource, nats, kubernetes, docker, database, postgres, pgbouncer, redis, qdrant, otel_figures)
 SAMPLE_CHECKS = [
     check for checks in (CATALOGUE, *PROFILES.values()) for check in checks if isinstance(check, SampleCheck)
 ]
@@ -63,6 +65,8 @@ ATTRIBUTE_FIELDS = [
 ]
 YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
 """No collector of ours sends these."""
+OF_RULES = {name for rule in RULES for name in rule.figures}
+"""What collector-otel's rules name, which are data."""
 YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER, kinds.SOURCE}
 """A program of your own, health-scorer, and topology-builder publish these; a collector does not."""
 OF_OTHERS = {"advisory.py", "event.py", "__init__.py"}
@@ -115,8 +119,16 @@ def test_a_figure_is_declared_once() -> None:
 def test_a_figure_that_is_declared_is_measured(field: ModuleType) -> None:
     in_sections = {figure.name for figure in field.FIGURES if figure.section not in STRUCTS}
     used = {name for module, name in references(MAPPINGS) if module == field.__name__}
-    constants = {name for name, word in words(field).items() if word in in_sections and word not in YOURS}
-    assert constants - used == set()
+    constants = {name: word for name, word in words(field).items() if word in in_sections and word not in YOURS}
+    assert {name for name, word in constants.items() if word not in OF_RULES} - used == set()
+
+
+def test_a_rule_makes_declared_figures_of_the_kinds_that_they_are_declared_for() -> None:
+    declared = {each.name: each for each in FIGURES if "otel" in each.sources or ANY in each.sources}
+    assert OF_RULES - declared.keys() == set()
+    for rule in RULES:
+        kinds_of = {"process": {"app", "pod"}}.get(rule.of, {rule.of})
+        assert all(not declared[name].kinds or kinds_of <= set(declared[name].kinds) for name in rule.figures)
 
 
 def test_figures_with_fields_of_their_own_are_these_fields() -> None:

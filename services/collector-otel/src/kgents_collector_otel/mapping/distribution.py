@@ -7,7 +7,7 @@ bounds are; values are taken to be spread evenly in it.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, chain, pairwise
-from math import inf
+from math import exp2, inf
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -22,7 +22,8 @@ class Bucket(NamedTuple):
 
     lower: float
     upper: float
-    count: float
+    values: float
+    """How many; less than one where a share of them is meant."""
 
 
 class Explicit(Struct, frozen=True):
@@ -134,8 +135,8 @@ def percentile(buckets: Iterable[Bucket], rank: float) -> float | None:
     Buckets of several histograms may overlap: each counts as evenly spread. Above all bounds, the last bound is given,
     since nothing is known beyond it.
     """
-    found = [each for each in buckets if each.count > 0]
-    wanted = rank * sum(each.count for each in found)
+    found = [each for each in buckets if each.values > 0]
+    wanted = rank * sum(each.values for each in found)
     edges = sorted({edge for each in found for edge in (each.lower, each.upper) if edge < inf})
     if not edges:
         return None
@@ -172,6 +173,6 @@ def _reached(buckets: list[Bucket], edges: list[float]) -> list[float]:
 def _bound(index: int, scale: int) -> float:
     """`base ** index`, by its logarithm, so that no intermediate value overflows."""
     try:
-        return 2.0 ** (index * 2.0**-scale)
+        return exp2(index * 2.0**-scale)
     except OverflowError:
         return inf

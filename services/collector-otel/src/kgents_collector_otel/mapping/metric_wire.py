@@ -86,9 +86,7 @@ def _classes(package: str, replaced: Mapping[str, str]) -> Mapping[str, Any]:
             _add(shape, *each.split(), package=package, replaced=replaced)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SHAPES
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SHAPES}
 
 
 def _add(

@@ -13,6 +13,7 @@ from kgents_shared.contract.vocabulary.figures import (
     docker,
     kubernetes,
     nats,
+    otel,
     pgbouncer,
     postgres,
     qdrant,
@@ -31,6 +32,7 @@ FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
     "PgBouncer": pgbouncer.FIGURES,
     "Redis and Valkey": redis.FIGURES,
     "Qdrant": qdrant.FIGURES,
+    "OpenTelemetry": otel.FIGURES,
 }
 """Heading → the figures of a field."""
 
