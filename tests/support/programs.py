@@ -35,6 +35,7 @@ DEBIAN: Final = {
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "pgbouncer": "pgbouncer",
+    "prometheus": "prometheus",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "prometheus-redis-exporter": "prometheus-redis-exporter",
     "redis-benchmark": "redis-tools",

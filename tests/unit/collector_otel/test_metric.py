@@ -161,6 +161,15 @@ def test_a_silent_process_leaves_no_figure_behind() -> None:
     assert values(metrics) != {}
     list(metrics.ended(at(50)))
     assert values(metrics) == {}
+
+
+def test_a_process_that_was_silent_goes_on_without_a_peak_and_is_forgotten_in_the_end() -> None:
+    metrics = Metrics("c1")
+    for time_s, value in ((10, 0.0), (20, 1.0), (100, 9.0)):
+        list(metrics.ended(at(time_s)))
+        take(metrics, request(cpu(value, time_s)), time_s)
+    assert values(metrics) == {"process_cpu_percent": pytest.approx(10.0)}
+    list(metrics.ended(at(1000)))
     assert len(metrics.table) == 0
 
 

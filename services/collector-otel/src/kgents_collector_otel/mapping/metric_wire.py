@@ -151,15 +151,21 @@ def of_json(data: bytes) -> bytes:
 
 
 def attributes_of_resource(resource: bytes, wanted: frozenset[str]) -> dict[str, Any]:
-    """The wanted attributes of a resource."""
-    return attributes(_READ_RESOURCE.FromString(resource).attributes, wanted)
+    """The wanted attributes of a resource; none of one that is no protobuf."""
+    try:
+        return attributes(_READ_RESOURCE.FromString(resource).attributes, wanted)
+    except message.DecodeError:
+        return {}
 
 
 def attributes(raw: Iterable[bytes], wanted: frozenset[str]) -> dict[str, Any]:
-    """The wanted ones of some attributes; arrays and maps as lists and dicts."""
+    """The wanted ones of some attributes; arrays and maps as lists and dicts. One that is no protobuf is left out."""
     found: dict[str, Any] = {}
     for each in raw:
-        pair = _ATTRIBUTE["KeyValue"].FromString(each)
+        try:
+            pair = _ATTRIBUTE["KeyValue"].FromString(each)
+        except message.DecodeError:
+            continue
         key = _text(pair.key)
         if key in wanted:
             found[key] = value_of(pair.value)

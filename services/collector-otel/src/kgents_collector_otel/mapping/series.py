@@ -19,6 +19,10 @@ FIRST_INTERVAL_S: Final = 60.0
 MISSED_MAX: Final = 3
 """Intervals without a point after which a series counts as ended."""
 INTERVAL_MAX_S: Final = 300.0
+REMEMBERED_S: Final = 900.0
+"""For how long the last point of a series that ended is kept: if it goes on, what was added meanwhile is known."""
+FULL: Final = 0.8
+"""Share of the limit beyond which series that ended are dropped at once."""
 
 
 class Use(Struct, frozen=True):
@@ -46,6 +50,8 @@ class Series(Struct):
     value: float | None = None
     """Of a gauge; None: not known."""
     interval_s: float = FIRST_INTERVAL_S
+    has_ended: bool = False
+    """It is no part of any figure, unless it goes on."""
 
     @property
     def ends_at(self) -> datetime:
@@ -72,6 +78,7 @@ class Series(Struct):
         if self.mark is not None:
             self.interval_s = min(max((time - self.mark.time) / 1e9, 1.0), INTERVAL_MAX_S)
         self.seen_at = at
+        self.has_ended = False
 
 
 class SeriesTable:
@@ -106,23 +113,27 @@ class SeriesTable:
         self._touched.update(use.owner.ref for use in series.uses)
 
     def end(self, key: Hashable) -> None:
-        """Remove a series: what it was a part of no longer includes it."""
-        series = self._series.pop(key, None)
-        if series is None:
-            return
-        for use in series.uses:
-            of_ref = self._by_ref.get(use.owner.ref, {})
-            of_ref.pop(key, None)
-            if not of_ref:
-                self._by_ref.pop(use.owner.ref, None)
-        self.touch(series)
+        """Its sender says that a series has ended: what it was a part of no longer includes it."""
+        series = self._series.get(key)
+        if series is not None and not series.has_ended:
+            series.has_ended = True
+            self.touch(series)
 
     def end_silent(self, now: datetime) -> Iterator[None]:
-        """Remove what was not measured for too long. Yields at each step, for whoever shares the loop."""
+        """End what was not measured for three intervals. Yields at each step, for others that share the loop."""
         for key, series in list(self._series.items()):
             if series.ends_at <= now:
                 self.end(key)
+                is_old = series.seen_at + timedelta(seconds=REMEMBERED_S) <= now
+                if is_old or len(self._series) > FULL * self._limit:
+                    self._drop(key)
             yield
+
+    def _drop(self, key: Hashable) -> None:
+        for ref in {use.owner.ref for use in self._series.pop(key).uses}:
+            del self._by_ref[ref][key]
+            if not self._by_ref[ref]:
+                del self._by_ref[ref]
 
     def touched(self) -> set[Ref]:
         """The entities with something new since the last call."""
@@ -130,5 +141,5 @@ class SeriesTable:
         return found
 
     def of(self, ref: Ref) -> Iterable[Series]:
-        """The series that figures of an entity are made of."""
-        return self._by_ref.get(ref, {}).values()
+        """The series that the figures of an entity are made of now."""
+        return [series for series in self._by_ref.get(ref, {}).values() if not series.has_ended]
