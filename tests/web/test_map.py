@@ -123,6 +123,30 @@ async def _is_back(page: Any, first: list[Spot]) -> bool:
     return is_same(await spots(page, WARNING), first)
 
 
+async def test_a_click_with_shift_shows_the_path_to_what_is_selected(gateway: Running, browser: Any) -> None:
+    async with opened(browser, gateway, "flat") as page:
+        await is_drawn(page)
+        warning, critical = (await spots(page, WARNING))[0], (await spots(page, CRITICAL))[0]
+        await click(page, warning)
+        await page.wait_for_url("**id=*")
+        await eventually(lambda: _is_dim(page, CRITICAL))
+        await page.keyboard.down("Shift")
+        await click(page, critical)
+        await page.keyboard.up("Shift")
+        await page.wait_for_url(f"**from={key_of_ref(make_ref(WARNING_POD))}*")
+        await page.locator(".path li").nth(2).wait_for()
+        await eventually(lambda: _has_some(page, CRITICAL))
+        assert not await _is_dim(page, WARNING), "the beginning of the path is on it"
+
+
+async def _is_dim(page: Any, variable: str) -> bool:
+    return not await spots(page, variable)
+
+
+async def _has_some(page: Any, variable: str) -> bool:
+    return not await _is_dim(page, variable)
+
+
 async def test_nothing_is_drawn_while_nothing_moves(gateway: Running, browser: Any) -> None:
     async with opened(browser, gateway, "flat") as page:
         await is_drawn(page)

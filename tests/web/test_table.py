@@ -177,6 +177,32 @@ async def test_everything_is_reached_by_keyboard(gateway: Running, browser: Any)
         await page.get_by_role("dialog").wait_for(state="detached")
 
 
+async def test_the_path_between_two_entities_is_found_by_keyboard_and_with_shift(
+    gateway: Running, browser: Any
+) -> None:
+    async with page_at(browser, gateway.server.address) as page:
+        await page.locator(".table .row", has_text="cart-2").first.click()
+        await page.keyboard.press("p")
+        await has(page, ".details", "Select the other end")
+        assert await page.locator(".row.dim").count() == 0
+        await page.keyboard.press("ArrowDown")
+        await has(page, ".details h2", "cart-3")
+        await has(page, ".path h3", "2 connections from")
+        steps = await page.locator(".path li").all_inner_texts()
+        assert [each.split()[-1].rpartition("/")[2] for each in steps] == ["cart-2", "cart", "cart-3"]
+        await has(page, ".row:not(.dim)", "cart-2")
+        await has(page, ".row:not(.dim)", "deployment")
+        await has(page, ".row.dim", "cart-10")
+        assert f"from={CART}" in page.url
+        await page.locator(".table .row", has_text="cart-10").first.click(modifiers=["Shift"])
+        await has(page, ".details h2", "cart-10")
+        await has(page, ".path li", "cart-10")
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        await page.locator(".row.dim").first.wait_for(state="detached")
+        await has(page, ".details h2", "cart-10")
+
+
 async def _has_no_selection(page: Any) -> bool:
     return await page.locator(".row.selected").count() == 0 and "id=" not in page.url
 

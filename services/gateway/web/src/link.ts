@@ -12,12 +12,14 @@ export interface Place {
   readonly view: ViewName;
   readonly filter: Filter;
   readonly selection: Id | null;
+  /** Where the path to the selected entity begins; null: no path is shown. */
+  readonly from: Id | null;
   /** A moment of the past, RFC 3339; null: now. */
   readonly at: string | null;
   readonly tab: Tab;
 }
 
-export const START: Place = { view: "table", filter: EVERYTHING, selection: null, at: null, tab: "details" };
+export const START: Place = { view: "table", filter: EVERYTHING, selection: null, from: null, at: null, tab: "details" };
 
 export function linkOf(place: Place): string {
   const parts = new URLSearchParams();
@@ -26,6 +28,7 @@ export function linkOf(place: Place): string {
   if (place.filter.labels !== "") parts.set("labels", place.filter.labels);
   if (place.filter.words !== "") parts.set("q", place.filter.words);
   if (place.selection !== null) parts.set("id", place.selection);
+  if (place.from !== null) parts.set("from", place.from);
   if (place.at !== null) parts.set("at", place.at);
   if (place.tab !== START.tab) parts.set("tab", place.tab);
   return parts.size > 0 ? `#${parts}` : "";
@@ -39,6 +42,7 @@ export function placeOf(link: string, usual: Place = START): Place {
     view: oneOf(VIEWS, parts.get("view"), usual.view),
     filter: { chosen, labels: parts.get("labels") ?? "", words: parts.get("q") ?? "" },
     selection: parts.get("id"),
+    from: parts.get("from"),
     at: at !== null && !Number.isNaN(Date.parse(at)) ? at : null,
     tab: oneOf(TABS, parts.get("tab"), usual.tab),
   };

@@ -3,11 +3,13 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ask, reasonOf } from "./api.ts";
 import { type Place, START, linkOf, placeOf } from "./link.ts";
-import type { Entity, Id } from "./store/entity.ts";
+import { edgesOf } from "./store/edges.ts";
+import type { Edge, Entity, Id } from "./store/entity.ts";
 import { EventLog } from "./store/event.ts";
 import { Feed, type Lost } from "./store/feed.ts";
 import type { Filter } from "./store/filter.ts";
 import type { Frame } from "./store/frames.ts";
+import { pathBetween } from "./store/path.ts";
 import { Selected } from "./store/shown.ts";
 import { Store } from "./store/store.ts";
 import { tries } from "./token.ts";
@@ -28,6 +30,12 @@ export type Past =
   | { readonly state: "reading" }
   | { readonly state: "shown"; readonly forgotten: number }
   | { readonly state: "failed"; readonly reason: string };
+
+export interface Path {
+  readonly from: Id;
+  /** In their order from there to the selected entity; null: none leads there. */
+  readonly edges: readonly Edge[] | null;
+}
 
 export class Model {
   readonly live = new Store();
@@ -54,6 +62,20 @@ export class Model {
   /** What ages count from: the moment that is shown. */
   readonly shownMs = computed(() => (this.place.value.at === null ? this.now.value : Date.parse(this.place.value.at)));
   readonly selection = computed(() => this.place.value.selection);
+  /** From the chosen beginning to the selected entity, whether or not what is between passes the filter; null: none is asked for. */
+  readonly path = computed<Path | null>(() => {
+    void this.calm.value;
+    const { from, selection } = this.place.value;
+    if (from === null || selection === null || from === selection) return null;
+    const { store } = this.shown;
+    return { from, edges: pathBetween(from, selection, (id) => edgesOf(store, store.entities, id)) };
+  });
+  /** What every view shows before all others. */
+  readonly emphasized = computed<ReadonlySet<Id>>(() => {
+    const path = this.path.value;
+    if (path === null) return this.highlighted.value;
+    return new Set([path.from, ...(path.edges ?? []).flatMap(({ source, target }) => [source, target])]);
+  });
   readonly isPast = computed(() => this.place.value.at !== null);
   /** Whether what is shown may not be how it is. */
   readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null);
@@ -120,6 +142,18 @@ export class Model {
     if (id === this.selection.value) return;
     this.highlighted.value = new Set();
     this.go({ selection: id });
+  }
+
+  /** The path from the entity that is selected, or from where one begins already, to this one. */
+  pathTo(id: Id): void {
+    const { from, selection } = this.place.value;
+    this.highlighted.value = new Set();
+    this.go({ from: from ?? selection, selection: id });
+  }
+
+  /** The next entity that is selected is the other end; without a beginning no path is shown. */
+  pathFrom(id: Id | null): void {
+    this.go({ from: id });
   }
 
   narrow(filter: Filter): void {

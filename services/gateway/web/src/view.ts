@@ -26,6 +26,8 @@ export interface Host {
   readonly shown: Shown;
   /** A person selects an entity, or nothing. The view gets `select` called in return. */
   onSelect(id: Id | null): void;
+  /** A person wants the path from the entity that is selected to this one. The view gets `select` called in return. */
+  onPath(id: Id): void;
   /** A person wants to read about the selected entity: the side panel opens. */
   onOpen(id: Id): void;
   /** Say it to a screen reader. */

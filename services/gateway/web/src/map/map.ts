@@ -93,7 +93,7 @@ export class LiveMap implements View {
     worker.onmessage = ({ data }: MessageEvent<LayoutAnswer>) => this.#placed(data);
     const pointer = new Pointer(this.#overlay.canvas, {
       hover: (at) => this.#hover(at === null ? null : this.#entityAt(at.x, at.y)),
-      click: (at) => this.#click(at.x, at.y),
+      click: (at, isOther) => this.#click(at.x, at.y, isOther),
       open: (at) => this.#open(at.x, at.y),
     });
     [this.#renderer, this.#scene, this.#rig, this.#worker] = [renderer, scene, rig, worker];
@@ -261,10 +261,11 @@ export class LiveMap implements View {
     this.#draw();
   }
 
-  #click(x: number, y: number): void {
+  #click(x: number, y: number, isOther: boolean): void {
     const id = this.#entityAt(x, y);
     const island = id === null ? this.#bubbleAt(x, y) : null;
-    if (island === null) this.#host.onSelect(id);
+    if (id !== null && isOther) this.#host.onPath(id);
+    else if (island === null) this.#host.onSelect(id);
     else this.#rig?.fit([island]);
   }
 

@@ -9,7 +9,8 @@ export interface Spot {
 export interface Gestures {
   /** At most once a frame; null: the pointer has left. */
   hover(at: Spot | null): void;
-  click(at: Spot): void;
+  /** `isOther`: with Shift, the other end of a path. */
+  click(at: Spot, isOther: boolean): void;
   /** Twice at one place. */
   open(at: Spot): void;
 }
@@ -60,7 +61,7 @@ export class Pointer {
   #up(event: PointerEvent): void {
     const [from, to] = [this.#down, this.#spot(event)];
     this.#down = null;
-    if (event.button === 0 && from !== null && Math.hypot(to.x - from.x, to.y - from.y) < dragPixels) this.gestures.click(to);
+    if (event.button === 0 && from !== null && Math.hypot(to.x - from.x, to.y - from.y) < dragPixels) this.gestures.click(to, event.shiftKey);
   }
 
   #spot({ clientX, clientY }: MouseEvent): Spot {

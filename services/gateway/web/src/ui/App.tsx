@@ -35,6 +35,7 @@ export function App({ model }: { model: Model }) {
       else if (areKeysOn.value && !isTyping(event.target)) {
         if (event.key === "/") search.current?.focus();
         else if (event.key === "?") hasKeys.value = true;
+        else if (event.key === "p") turnPath(model);
         else if (/^[1-4]$/.test(event.key)) model.go({ view: VIEWS[Number(event.key) - 1] ?? "table" });
         else return;
         event.preventDefault();
@@ -89,8 +90,16 @@ function escape(model: Model, hasPanel: Switch, hasFilters: Switch, search: HTML
   if (document.activeElement === search) search?.blur();
   else if (hasFilters.value) hasFilters.value = false;
   else if (model.highlighted.value.size > 0) model.highlighted.value = new Set();
+  else if (model.place.value.from !== null) model.pathFrom(null);
   else if (hasPanel.value && !matchMedia(WIDE).matches) hasPanel.value = false;
   else model.select(null);
+}
+
+/** A path begins at the selected entity, or ends. */
+function turnPath(model: Model): void {
+  const { from, selection } = model.place.value;
+  model.pathFrom(from === null ? selection : null);
+  if (from === null && selection !== null) model.announced.value = TEXTS.path.chooseEnd;
 }
 
 function skip(event: Event): void {

@@ -12,6 +12,8 @@ import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
 import { EntityLink } from "./EntityLink.tsx";
 import { LevelBadge, LevelMark } from "./Level.tsx";
+import { Path } from "./Path.tsx";
+import { Section } from "./Section.tsx";
 
 const CONNECTIONS = 12;
 
@@ -25,6 +27,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       <Title entity={entity} />
       <Facts model={model} entity={entity} edges={edges} />
       <Reasons entity={entity} />
+      <Path model={model} id={id} />
       <Section title={TEXTS.figures}>
         <Figures id={id} until={model.place.value.at} />
       </Section>
@@ -218,14 +221,5 @@ function Pairs({ title, values }: { title: string; values: Readonly<Record<strin
         ))}
       </dl>
     </Section>
-  );
-}
-
-function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  return (
-    <section>
-      <h2>{title}</h2>
-      {children}
-    </section>
   );
 }

@@ -30,6 +30,7 @@ export function Entities({ model, name, onOpen }: Props) {
     const host: Host = {
       shown: model.shown,
       onSelect: (id) => model.select(id),
+      onPath: (id) => model.pathTo(id),
       onOpen,
       announce: (text) => {
         model.announced.value = text;
@@ -44,7 +45,7 @@ export function Entities({ model, name, onOpen }: Props) {
         const ends = [
           model.listen((changes) => view.update(changes)),
           effect(() => view.select(model.selection.value)),
-          effect(() => view.highlight(model.highlighted.value)),
+          effect(() => view.highlight(model.emphasized.value)),
           effect(() => {
             void themeNow.value;
             requestAnimationFrame(() => view.recolour());

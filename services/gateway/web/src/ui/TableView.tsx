@@ -201,8 +201,9 @@ interface RowProps {
 }
 
 function Row({ entity, index, height, columns, isSelected, isDim, now, host }: RowProps) {
-  const open = () => {
-    host.onSelect(entity.id);
+  const open = (event: MouseEvent) => {
+    if (event.shiftKey) host.onPath(entity.id);
+    else host.onSelect(entity.id);
     host.onOpen(entity.id);
   };
   const classes = ["row", levelOf(entity), isSelected && "selected", isDim && "dim", isStale(entity) && "stale"];
@@ -215,6 +216,7 @@ function Row({ entity, index, height, columns, isSelected, isDim, now, host }: R
       aria-rowindex={index + 2}
       aria-selected={isSelected}
       style={{ height: `${height}px`, transform: `translateY(${index * height}px)` }}
+      onMouseDown={(event) => event.shiftKey && event.preventDefault()} // else the browser selects text
       onClick={open}
     >
       {columns.map((column) => (
