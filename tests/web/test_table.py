@@ -249,11 +249,16 @@ async def _has_more(page: Any, selector: str, count: int) -> bool:
     return bool(await page.locator(selector).count() > count)
 
 
-async def test_a_phone_has_rows_of_two_lines_and_a_sheet(gateway: Running, browser: Any) -> None:
+async def test_a_phone_has_rows_of_three_lines_and_a_sheet(gateway: Running, browser: Any) -> None:
     async with page_at(browser, gateway.server.address, size=PHONE, has_touch=True, color_scheme="dark") as page:
         await has(page, ".table .row", "cart-2")
         await lies_well(page)
         assert await violations(page) == []
+        await has(page, ".sorting .count", f"{PODS + 2} entities")
+        await has(page, ".row .cell.why", "not ready")
+        await page.get_by_label("Sorted by").select_option("Kind")
+        await eventually(lambda: _is_first(page, "cart"))
+        await page.get_by_label("Sorted by").select_option("Health")
         await page.locator(".table .row", has_text="cart-3").first.tap()
         await has(page, ".panel .details h2", "cart-3")
         [(left, top, right, bottom)] = await boxes(page, ".panel")

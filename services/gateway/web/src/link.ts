@@ -5,7 +5,7 @@ import { EVERYTHING, FACETS, type Facet, type Filter } from "./store/filter.ts";
 
 export const VIEWS = ["table", "flat", "space", "pipeline"] as const;
 export type ViewName = (typeof VIEWS)[number];
-export const TABS = ["details", "events", "alerts", "changes"] as const;
+export const TABS = ["details", "events", "alerts", "load", "changes"] as const;
 export type Tab = (typeof TABS)[number];
 
 export interface Place {

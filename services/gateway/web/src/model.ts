@@ -2,6 +2,8 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { ask, reasonOf } from "./api.ts";
+import { Readings } from "./figures/readings.ts";
+import { moment } from "./format.ts";
 import { type Place, START, linkOf, placeOf } from "./link.ts";
 import { edgesOf } from "./store/edges.ts";
 import type { Edge, Entity, Id } from "./store/entity.ts";
@@ -19,6 +21,7 @@ const CALM_MS = 400;
 const EVENTS_FIRST = 200;
 /** So many entities of a past moment come with one request. */
 const PAGE = 10_000;
+const TIMES = /\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g;
 
 interface Topology {
   readonly entities: readonly Entity[];
@@ -41,6 +44,7 @@ export class Model {
   readonly live = new Store();
   readonly shown = new Selected(this.live);
   readonly events = new EventLog();
+  readonly readings = new Readings();
   readonly place = signal<Place>(START);
   /** Grows with every change of what is shown. */
   readonly version = signal(0);
@@ -142,6 +146,11 @@ export class Model {
     if (id === this.selection.value) return;
     this.highlighted.value = new Set();
     this.go({ selection: id });
+  }
+
+  /** A sentence of the gateway with its times as those of this page: by the clock of the person who reads it. */
+  localized(text: string): string {
+    return text.replace(TIMES, (time) => moment(Date.parse(time.replace(" ", "T")), this.now.value));
   }
 
   /** The path from the entity that is selected, or from where one begins already, to this one. */

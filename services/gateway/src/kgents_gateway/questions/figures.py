@@ -14,11 +14,11 @@ from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.world import World
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Pulse, ResourcePulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import key_of_ref
-from kgents_shared.view.figures import figures
+from kgents_shared.view.figures import RESOURCES, figures
 from kgents_shared.view.selection import Selection
 
 SAMPLES_MAX: Final = 5_000
@@ -64,6 +64,9 @@ class LastFigures(msgspec.Struct, frozen=True):
     at: Time
     text: str
     figures: dict[str, float | None]
+    """Null: it applies and is not known."""
+    interval_s: float
+    """How often they are measured: after three of these they are old."""
 
 
 class PageArguments(Filters, frozen=True, kw_only=True):
@@ -114,7 +117,7 @@ def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[S
     """The figures with these names, or all of them; of many samples it takes a tenth of a second."""
     found: dict[str, dict[str, Series]] = {}
     for pulse in pulses:
-        for name, value in figures(pulse).items():
+        for name, value in _known(pulse).items():
             if not names or name in names:
                 series = found.setdefault(name, {}).setdefault(pulse.source, Series(pulse.source, [], []))
                 series.at.append(pulse.timestamp)
@@ -160,8 +163,16 @@ def _takes(world: World, selection: Selection, ref: Ref) -> bool:
 
 
 def _of(pulse: Pulse, names: list[str]) -> LastFigures:
-    values = {name: value for name, value in figures(pulse).items() if not names or name in names}
-    return LastFigures(pulse.ref, key_of_ref(pulse.ref), pulse.source, pulse.timestamp, pulse.text, values)
+    values = {name: value for name, value in _known(pulse).items() if not names or name in names}
+    key = key_of_ref(pulse.ref)
+    return LastFigures(pulse.ref, key, pulse.source, pulse.timestamp, pulse.text, values, pulse.interval_s)
+
+
+def _known(pulse: Pulse) -> dict[str, float | None]:
+    """The figures of a pulse; null: it applies and is not known."""
+    is_nothing_read = ALL in pulse.unread and isinstance(pulse, ResourcePulse)
+    unread = RESOURCES if is_nothing_read else [name for name in pulse.unread if name != ALL]
+    return {**dict.fromkeys(unread), **figures(pulse)}
 
 
 QUESTIONS: Final = (

@@ -2,9 +2,10 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { figure, figureName } from "../format.ts";
+import { age, figure, figureName } from "../format.ts";
 import type { Id } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
+import { MISSED } from "./gaps.ts";
 import { useAnswer } from "../ui/answer.ts";
 import { themeNow } from "../ui/theme.ts";
 
@@ -20,10 +21,11 @@ interface Series {
 }
 
 interface Metrics {
+  readonly interval_s: number | null;
   readonly series: Readonly<Record<string, readonly Series[]>>;
 }
 
-export function Figures({ id, until }: { id: Id; until: string | null }) {
+export function Figures({ id, until, nowMs }: { id: Id; until: string | null; nowMs: number }) {
   const isLong = useSignal(false);
   const since = until === null ? `-${SPAN_MS / 60_000}m` : new Date(Date.parse(until) - SPAN_MS).toISOString();
   const path = `api/v1/entities/${encodeURIComponent(id)}/metrics`;
@@ -33,12 +35,13 @@ export function Figures({ id, until }: { id: Id; until: string | null }) {
   const figures = Object.entries(value.series).flatMap(([name, series]) => series.map((each) => [name, before(each, untilMs)] as const));
   const known = figures.filter(([, series]) => series.values.length > 0).sort(([one], [other]) => rank(one) - rank(other));
   if (known.length === 0) return <p class="soft">{TEXTS.noFigures}</p>;
+  const gapMs = MISSED * (value.interval_s ?? Number.POSITIVE_INFINITY) * 1_000;
   const limit = last(known.find(([name]) => name === "memory_limit_bytes")?.[1]);
   return (
     <>
       <ul class="figures">
         {(isLong.value ? known : known.slice(0, FEW)).map(([name, series]) => (
-          <Figure key={`${series.source} ${name}`} name={name} series={series} limit={name === "memory_bytes" ? limit : ratioLimit(name)} />
+          <Figure key={`${series.source} ${name}`} name={name} series={series} gapMs={gapMs} nowMs={nowMs} limit={name === "memory_bytes" ? limit : ratioLimit(name)} />
         ))}
       </ul>
       {known.length > FEW && (
@@ -50,16 +53,28 @@ export function Figures({ id, until }: { id: Id; until: string | null }) {
   );
 }
 
-function Figure({ name, series, limit }: { name: string; series: Series; limit: number | null }) {
+interface FigureProps {
+  readonly name: string;
+  readonly series: Series;
+  readonly gapMs: number;
+  readonly nowMs: number;
+  readonly limit: number | null;
+}
+
+function Figure({ name, series, gapMs, nowMs, limit }: FigureProps) {
   const value = last(series);
   const text = figure(name, value);
+  const ageMs = nowMs - Date.parse(series.at[series.at.length - 1] ?? "");
+  const isOld = ageMs > gapMs;
   return (
     <li class="figure">
       <span class="name" title={name}>
         {figureName(name)}
       </span>
-      <span class="value">{text}</span>
-      <Line series={series} name={name} />
+      <span class={`value ${isOld ? "old" : ""}`}>
+        {text} {isOld && <span class="age">{TEXTS.ago(age(ageMs))}</span>}
+      </span>
+      <Line series={series} name={name} gapMs={gapMs} />
       {limit !== null && limit > 0 && value !== null && (
         <meter min={0} max={limit} high={limit * 0.8} optimum={0} value={value} aria-label={TEXTS.value(figureName(name), text)} />
       )}
@@ -68,14 +83,14 @@ function Figure({ name, series, limit }: { name: string; series: Series; limit: 
 }
 
 /** A line without axes. The library comes with the first one that is drawn. */
-function Line({ series, name }: { series: Series; name: string }) {
+function Line({ series, name, gapMs }: { series: Series; name: string; gapMs: number }) {
   const space = useRef<HTMLDivElement>(null);
   const theme = themeNow.value;
   useEffect(() => {
     let isOver = false;
     let end = () => {};
     void import("./line.ts").then(({ drawLine }) => {
-      if (!isOver && space.current !== null) end = drawLine(space.current, series.at, series.values);
+      if (!isOver && space.current !== null) end = drawLine(space.current, series.at, series.values, gapMs);
     });
     return () => {
       isOver = true;

@@ -1,12 +1,13 @@
-// Samples → a small line. What is not known is a gap, not a zero.
+// Samples → a small line. What is not known, or was not measured, is a gap: neither a zero nor a straight line.
 
 import uPlot from "uplot";
+import { withGaps } from "./gaps.ts";
 import "uplot/dist/uPlot.min.css";
 
 const HEIGHT = 36;
 
 /** Draws it into an element, as wide as that; returns what removes it. */
-export function drawLine(space: HTMLElement, at: readonly string[], values: readonly (number | null)[]): () => void {
+export function drawLine(space: HTMLElement, at: readonly string[], values: readonly (number | null)[], gapMs: number): () => void {
   const style = getComputedStyle(space);
   const stroke = style.getPropertyValue("--accent");
   const fill = style.getPropertyValue("--accent-soft");
@@ -23,8 +24,9 @@ export function drawLine(space: HTMLElement, at: readonly string[], values: read
     series: [{}, { stroke, fill, width: 1.5, points: { show: values.length < 3, size: 4 } }],
   };
   // Samples of a source that was started again may come out of order, which a line cannot have.
-  const samples = at.map((time, index) => [Date.parse(time) / 1_000, values[index] ?? null] as const).sort(([one], [other]) => one - other);
-  const plot = new uPlot(options, [samples.map(([time]) => time), samples.map(([, value]) => value)], space);
+  const measured = at.map((time, index) => [Date.parse(time), values[index] ?? null] as const).sort(([one], [other]) => one - other);
+  const samples = withGaps(measured, gapMs);
+  const plot = new uPlot(options, [samples.map(([time]) => time / 1_000), samples.map(([, value]) => value)], space);
   const observer = new ResizeObserver(() => plot.setSize({ width: Math.max(40, space.clientWidth), height: HEIGHT }));
   observer.observe(space);
   return () => {

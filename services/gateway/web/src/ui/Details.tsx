@@ -29,7 +29,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
       <Reasons entity={entity} />
       <Path model={model} id={id} />
       <Section title={TEXTS.figures}>
-        <Figures id={id} until={model.place.value.at} />
+        <Figures id={id} until={model.place.value.at} nowMs={model.shownMs.value} />
       </Section>
       <Section title={TEXTS.connections}>
         {edges.length === 0 && <p class="soft">{TEXTS.noConnections}</p>}

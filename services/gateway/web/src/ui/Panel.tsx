@@ -1,5 +1,6 @@
 // The side panel (on a small screen the bottom sheet): the selected entity, or an overview of all.
 
+import { Load } from "../figures/Load.tsx";
 import type { Model } from "../model.ts";
 import type { Tab } from "../link.ts";
 import { TEXTS } from "../texts.ts";
@@ -19,7 +20,7 @@ function labelOf(tab: Tab, model: Model): string {
 
 export function Panel({ model, onClose }: { model: Model; onClose: () => void }) {
   const { selection, tab: chosen, at } = model.place.value;
-  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts"] : ["details", "events", "alerts", "changes"];
+  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts", "load"] : ["details", "events", "alerts", "changes"];
   const tab = tabs.includes(chosen) ? chosen : "details";
   const turn = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -56,6 +57,7 @@ export function Panel({ model, onClose }: { model: Model; onClose: () => void })
         {tab === "details" && (selection === null ? <Overview model={model} /> : <Details key={selection} model={model} id={selection} />)}
         {tab === "events" && <EventsTab model={model} />}
         {tab === "alerts" && <AlertsTab model={model} />}
+        {tab === "load" && <Load model={model} />}
         {tab === "changes" && at !== null && <Changes key={at} model={model} since={at} />}
       </div>
     </aside>

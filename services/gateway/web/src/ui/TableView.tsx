@@ -1,48 +1,42 @@
 // The table: every shown entity as a row, the worst first. It is also what a screen reader has of the maps.
 
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { render } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type RefObject, render } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { age } from "../format.ts";
-import { type Entity, type Id, byBadness, isStale, levelOf, scoreOf } from "../store/entity.ts";
+import type { Reading } from "../figures/reading.ts";
+import { type Entity, type Id, isStale, levelOf, scoreOf } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
 import type { Changes, Host, View } from "../view.ts";
+import { COLUMNS, type Column, type Order, WORST_FIRST, columnsOf, compareBy, figureOf, sentenceOf, spoken, textOf, widths } from "./columns.ts";
 import { LevelBadge } from "./Level.tsx";
+import { Name } from "./Name.tsx";
 import { useWindow } from "./VirtualList.tsx";
 
-const ROW = 38;
-/** Of the line with the names of the columns, which a narrow screen does not have. */
-const HEAD = 37;
-/** Two lines, where the screen is narrow. */
-const TALL_ROW = 64;
-const NARROW = "(max-width: 720px)";
+interface Layout {
+  readonly name: "wide" | "middle" | "narrow";
+  /** Of a row, and of the line with the names of the columns, in pixels. */
+  readonly row: number;
+  readonly head: number;
+}
 
-type Column = keyof typeof TEXTS.columns;
-type Order = { readonly column: Column; readonly isReversed: boolean };
+/** From so many pixels on a row is one line, or two; below, three. */
+const LAYOUTS: readonly (readonly [number, Layout])[] = [
+  [1120, { name: "wide", row: 38, head: 37 }],
+  [560, { name: "middle", row: 56, head: 49 }],
+  [0, { name: "narrow", row: 84, head: 45 }],
+];
 
-const WIDTHS: Record<Column, string> = {
-  level: "124px",
-  kind: "minmax(56px, 1fr)",
-  name: "minmax(96px, 1.6fr)",
-  namespace: "minmax(60px, 0.8fr)",
-  cluster: "minmax(56px, 0.5fr)",
-  status: "minmax(64px, 1fr)",
-  why: "minmax(70px, 2fr)",
-  since: "52px",
-};
+/** What the table knows beside the entities. */
+export interface Surroundings {
+  readonly now: ReadonlySignal<number>;
+  /** The last figures; empty where there are none of the shown moment. */
+  readonly readings: ReadonlySignal<ReadonlyMap<Id, Reading>>;
+  /** Sentences of the gateway, with their times as those of the page. */
+  readonly localized: (text: string) => string;
+}
 
-const WORST_FIRST: Order = { column: "level", isReversed: false };
-const KEYS: Record<Exclude<Column, "level">, (entity: Entity) => string> = {
-  kind: (entity) => entity.ref.kind,
-  name: (entity) => entity.ref.name,
-  namespace: (entity) => entity.ref.namespace,
-  cluster: (entity) => entity.ref.cluster,
-  status: (entity) => entity.status,
-  why: sentenceOf,
-  since: (entity) => entity.health?.since ?? entity.at ?? "",
-};
-
-export default function tableView(host: Host, now: ReadonlySignal<number>): View {
+export default function tableView(host: Host, around: Surroundings): View {
   const rows = signal<readonly Entity[]>([]);
   const selection = signal<Id | null>(null);
   const highlighted = signal<ReadonlySet<Id>>(new Set());
@@ -50,17 +44,19 @@ export default function tableView(host: Host, now: ReadonlySignal<number>): View
   let root: HTMLElement | null = null;
 
   const sort = (entities: Entity[]) => {
-    rows.value = entities.sort(compareBy(order.value));
+    rows.value = entities.sort(compareBy(order.value, around.readings.value));
   };
+  const end = around.readings.subscribe(() => {
+    if (["cpu", "memory"].includes(order.peek().column)) sort([...rows.peek()]);
+  });
   return {
     show(element) {
       root = element;
-      const reorder = (column: Column) => {
-        const isSame = order.value.column === column;
-        order.value = { column, isReversed: isSame && !order.value.isReversed };
+      const sortBy = (next: Order) => {
+        order.value = next;
         sort([...rows.value]);
       };
-      const table = { rows, selection, highlighted, order, now, host, reorder };
+      const table = { rows, selection, highlighted, order, around, host, sortBy };
       render(<Table {...table} />, element);
     },
     update(changes: Changes) {
@@ -82,6 +78,7 @@ export default function tableView(host: Host, now: ReadonlySignal<number>): View
     },
     recolour() {},
     close() {
+      end();
       if (root !== null) render(null, root);
     },
   };
@@ -92,26 +89,26 @@ interface TableProps {
   readonly selection: Signal<Id | null>;
   readonly highlighted: Signal<ReadonlySet<Id>>;
   readonly order: Signal<Order>;
-  readonly now: ReadonlySignal<number>;
+  readonly around: Surroundings;
   readonly host: Host;
-  readonly reorder: (column: Column) => void;
+  readonly sortBy: (order: Order) => void;
 }
 
-function Table({ rows, selection, highlighted, order, now, host, reorder }: TableProps) {
+function Table({ rows, selection, highlighted, order, around, host, sortBy }: TableProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const isNarrow = useMedia(NARROW);
-  const height = isNarrow ? TALL_ROW : ROW;
-  const head = isNarrow ? 0 : HEAD;
+  const { name: layout, row: height, head } = useLayout(scroller);
   const entities = rows.value;
+  const readings = around.readings.value;
   const { first, last } = useWindow(scroller, entities.length, height);
   const at = entities.findIndex((entity) => entity.id === selection.value);
-  const columns = columnsOf(entities);
+  const columns = columnsOf(entities, readings);
 
   useEffect(() => {
     if (at >= 0) bringIntoSight(scroller.current, at * height, height, head);
   }, [selection.value, height, at >= 0]);
 
   const move = (event: KeyboardEvent) => {
+    if (event.target instanceof HTMLSelectElement) return;
     const page = Math.max(1, Math.floor(((scroller.current?.clientHeight ?? 0) - head) / height) - 1);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
@@ -122,15 +119,15 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
     const next = entities[Math.max(0, Math.min(entities.length - 1, at < 0 ? 0 : at + step))];
     if (next !== undefined) {
       host.onSelect(next.id);
-      host.announce(TEXTS.selected(spoken(next)));
+      host.announce(TEXTS.selected(around.localized(spoken(next))));
     }
   };
 
   return (
     <div
       ref={scroller}
-      class="table"
-      style={{ "--columns": columns.map((column) => WIDTHS[column]).join(" ") }}
+      class={`table ${layout}`}
+      style={{ "--columns": widths(columns), "--cpu": columns.includes("cpu") ? "60px" : "0px", "--memory": columns.includes("memory") ? "76px" : "0px" }}
       id="entities"
       role="grid"
       tabIndex={0}
@@ -142,9 +139,11 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
     >
       <div class="head" role="rowgroup">
         <div class="row" role="row" aria-rowindex={1}>
-          {columns.map((column) => (
-            <Heading key={column} column={column} order={order.value} reorder={reorder} />
-          ))}
+          {layout === "narrow" ? (
+            <SortChoice count={entities.length} order={order.value} sortBy={sortBy} />
+          ) : (
+            columns.map((column) => <Heading key={column} column={column} order={order.value} sortBy={sortBy} />)
+          )}
         </div>
       </div>
       <div class="body" role="rowgroup" style={{ height: `${entities.length * height}px` }}>
@@ -152,12 +151,13 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
           <Row
             key={entity.id}
             entity={entity}
+            reading={readings.get(entity.id)}
             index={first + index}
             height={height}
             columns={columns}
             isSelected={entity.id === selection.value}
             isDim={highlighted.value.size > 0 && !highlighted.value.has(entity.id)}
-            now={now.value}
+            around={around}
             host={host}
           />
         ))}
@@ -166,21 +166,13 @@ function Table({ rows, selection, highlighted, order, now, host, reorder }: Tabl
   );
 }
 
-/** All but those that would say the same in every row. */
-function columnsOf(entities: readonly Entity[]): Column[] {
-  const clusters = new Set(entities.map((entity) => entity.ref.cluster));
-  const hasNamespaces = entities.some((entity) => entity.ref.namespace !== "");
-  const left = new Set([clusters.size > 1 ? "" : "cluster", hasNamespaces ? "" : "namespace"]);
-  return (Object.keys(TEXTS.columns) as Column[]).filter((each) => !left.has(each));
-}
-
-function Heading({ column, order, reorder }: { column: Column; order: Order; reorder: (column: Column) => void }) {
+function Heading({ column, order, sortBy }: { column: Column; order: Order; sortBy: (order: Order) => void }) {
   const isSorted = order.column === column;
   const direction = order.isReversed ? "descending" : "ascending";
   return (
     <div class={`cell ${column}`} role="columnheader" aria-sort={isSorted ? direction : "none"}>
-      <button type="button" tabIndex={-1} onClick={() => reorder(column)}>
-        {TEXTS.columns[column]}
+      <button type="button" tabIndex={-1} onClick={() => sortBy({ column, isReversed: isSorted && !order.isReversed })}>
+        {TEXTS.columns[column]}{" "}
         <span class="arrow" aria-hidden="true">
           {isSorted ? (order.isReversed ? "↑" : "↓") : ""}
         </span>
@@ -189,18 +181,41 @@ function Heading({ column, order, reorder }: { column: Column; order: Order; reo
   );
 }
 
+/** In place of headings, where a row has three lines. */
+function SortChoice({ count, order, sortBy }: { count: number; order: Order; sortBy: (order: Order) => void }) {
+  return (
+    <div class="cell sorting" role="columnheader">
+      <span class="count">{TEXTS.entities(count)}</span>
+      <label>
+        {TEXTS.sortBy}
+        <select
+          value={order.column}
+          onChange={(event) => sortBy({ column: event.currentTarget.value as Column, isReversed: false })}
+        >
+          {COLUMNS.map((column) => (
+            <option key={column} value={column}>
+              {TEXTS.columns[column]}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
 interface RowProps {
   readonly entity: Entity;
+  readonly reading: Reading | undefined;
   readonly index: number;
   readonly height: number;
   readonly columns: readonly Column[];
   readonly isSelected: boolean;
   readonly isDim: boolean;
-  readonly now: number;
+  readonly around: Surroundings;
   readonly host: Host;
 }
 
-function Row({ entity, index, height, columns, isSelected, isDim, now, host }: RowProps) {
+function Row({ entity, reading, index, height, columns, isSelected, isDim, around, host }: RowProps) {
   const open = (event: MouseEvent) => {
     if (event.shiftKey) host.onPath(entity.id);
     else host.onSelect(entity.id);
@@ -221,23 +236,29 @@ function Row({ entity, index, height, columns, isSelected, isDim, now, host }: R
     >
       {columns.map((column) => (
         <div key={column} class={`cell ${column}`} role="gridcell">
-          <Cell entity={entity} column={column} now={now} />
+          <Cell entity={entity} reading={reading} column={column} hasClusters={columns.includes("cluster")} around={around} />
         </div>
       ))}
     </div>
   );
 }
 
-function Cell({ entity, column, now }: { entity: Entity; column: Column; now: number }) {
+interface CellProps {
+  readonly entity: Entity;
+  readonly reading: Reading | undefined;
+  readonly column: Column;
+  readonly hasClusters: boolean;
+  readonly around: Surroundings;
+}
+
+function Cell({ entity, reading, column, hasClusters, around }: CellProps) {
   switch (column) {
     case "level":
       return <LevelBadge level={levelOf(entity)} score={scoreOf(entity)} />;
     case "name":
       return (
         <>
-          <span class="text" title={entity.ref.name}>
-            {entity.ref.name}
-          </span>
+          <Name name={entity.ref.name} />
           {isStale(entity) && (
             <span class="tag" title={TEXTS.staleHint(entity.stale?.join(", ") ?? "")}>
               {TEXTS.stale}
@@ -249,43 +270,37 @@ function Cell({ entity, column, now }: { entity: Entity; column: Column; now: nu
       return (
         <span class="text">
           {entity.ref.kind}
-          {entity.ref.namespace && <span class="only-narrow-inline"> · {entity.ref.namespace}</span>}
+          {entity.ref.namespace && <span class="only-narrow"> · {entity.ref.namespace}</span>}
+          {hasClusters && <span class="only-lines"> · {entity.ref.cluster}</span>}
         </span>
       );
-    case "status":
-      return <span class="text">{entity.reason ? `${entity.status} (${entity.reason})` : entity.status}</span>;
+    case "why":
+      return <Text text={around.localized(sentenceOf(entity))} />;
     case "since": {
-      const since = KEYS.since(entity);
-      return <span class="text">{since === "" ? "" : age(now - Date.parse(since))}</span>;
+      const since = textOf(entity, column);
+      return <span class="text">{since === "" ? "" : age(around.now.value - Date.parse(since))}</span>;
+    }
+    case "cpu":
+    case "memory": {
+      const { text, oldMs } = figureOf(reading, column, around.now.value);
+      if (oldMs === null) return <span class={`text ${text === TEXTS.unknown ? "unknown" : ""}`}>{text}</span>;
+      return (
+        <span class="text old" title={TEXTS.value(text, TEXTS.ago(age(oldMs)))}>
+          {text} <span class="age">{TEXTS.ago(age(oldMs))}</span>
+        </span>
+      );
     }
     default:
-      return (
-        <span class="text" title={KEYS[column](entity)}>
-          {KEYS[column](entity)}
-        </span>
-      );
+      return <Text text={textOf(entity, column)} />;
   }
 }
 
-/** Why it is as it is: its worst reason, or nothing if it is well. */
-function sentenceOf(entity: Entity): string {
-  return entity.health?.reasons?.[0]?.text ?? (levelOf(entity) === "healthy" ? "" : (entity.health?.text ?? ""));
-}
-
-function spoken(entity: Entity): string {
-  const { kind, namespace, name } = entity.ref;
-  return `${kind} ${namespace ? `${namespace}/` : ""}${name}, ${TEXTS.levels[levelOf(entity)]}, ${entity.status}. ${sentenceOf(entity)}`;
-}
-
-function compareBy({ column, isReversed }: Order): (one: Entity, other: Entity) => number {
-  const sign = isReversed ? -1 : 1;
-  if (column === "level") return (one, other) => sign * byBadness(one, other);
-  const key = KEYS[column];
-  const newest = column === "since" ? -1 : 1;
-  return (one, other) => {
-    const [mine, its] = [key(one), key(other)];
-    return mine === its ? byBadness(one, other) : sign * newest * (mine < its ? -1 : 1);
-  };
+function Text({ text }: { text: string }) {
+  return (
+    <span class="text" title={text}>
+      {text}
+    </span>
+  );
 }
 
 /** `top`: of the row among the rows, which begin below the head; that stays where it is. */
@@ -296,15 +311,17 @@ function bringIntoSight(scroller: HTMLElement | null, top: number, height: numbe
   else if (top + height > scroller.scrollTop + space) scroller.scrollTop = Math.ceil(top + height - space);
 }
 
-function useMedia(query: string): boolean {
-  const found = useRef(signal(matchMedia(query).matches)).current;
+/** As many lines for a row as its width needs. */
+function useLayout(scroller: RefObject<HTMLElement | null>): Layout {
+  const [layout, setLayout] = useState((LAYOUTS[0] as (typeof LAYOUTS)[number])[1]);
   useLayoutEffect(() => {
-    const media = matchMedia(query);
-    const follow = () => {
-      found.value = media.matches;
-    };
-    media.addEventListener("change", follow);
-    return () => media.removeEventListener("change", follow);
-  }, [query]);
-  return found.value;
+    const element = scroller.current;
+    if (element === null) return undefined;
+    const measure = () => setLayout((before) => LAYOUTS.find(([from]) => element.clientWidth >= from)?.[1] ?? before);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [scroller]);
+  return layout;
 }

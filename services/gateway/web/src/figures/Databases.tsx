@@ -1,0 +1,111 @@
+// Gauges of the shown databases: phase, connections, memory, vectors, latency.
+
+import type { ComponentChildren } from "preact";
+import { age, bytes, number } from "../format.ts";
+import type { Model } from "../model.ts";
+import type { Level, Ref } from "../store/entity.ts";
+import { TEXTS } from "../texts.ts";
+import { useAnswer } from "../ui/answer.ts";
+import { EntityLink } from "../ui/EntityLink.tsx";
+import { LevelMark } from "../ui/Level.tsx";
+import { Section } from "../ui/Section.tsx";
+import { oldness } from "./reading.ts";
+
+const EVERY_MS = 5_000;
+const HIGH = 0.8;
+const MIB = 1_048_576;
+const LEVELS: Readonly<Record<string, Level>> = {
+  starting: "warning", healthy: "healthy", degraded: "warning", overloaded: "critical", failing: "critical",
+};
+const SECTIONS = ["pool", "memory", "collections", "performance"] as const;
+
+/** Of which fields at their default are left out. */
+interface Pulse extends Readonly<Partial<Record<(typeof SECTIONS)[number], Readonly<Record<string, number | null>>>>> {
+  readonly ref: Ref;
+  readonly backend: string;
+  readonly phase: string;
+  readonly cause?: string;
+  readonly timestamp: string;
+  readonly interval_s: number;
+  readonly unread?: readonly string[];
+}
+
+export function Databases({ model }: { model: Model }) {
+  const { value, reason } = useAnswer<{ databases: readonly Pulse[] }>("api/db/metrics", {}, EVERY_MS);
+  const shown = (value?.databases ?? []).filter(({ ref }) => model.shown.entities.has(model.shown.store.idOf(ref) ?? ""));
+  if (shown.length === 0 && reason === "") return null;
+  return (
+    <Section title={TEXTS.load.databases}>
+      {reason !== "" && <p class="soft">{TEXTS.figuresFailed(reason)}</p>}
+      <ul class="databases">
+        {shown.map((pulse) => (
+          <Database key={`${pulse.ref.cluster} ${pulse.ref.namespace} ${pulse.ref.name}`} model={model} pulse={pulse} />
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
+  const { gauges } = TEXTS.load;
+  const read = (section: (typeof SECTIONS)[number], name: string) => readOf(pulse, section, name);
+  const oldMs = oldness({ at: pulse.timestamp, interval_s: pulse.interval_s }, model.now.value);
+  const [active, most, waiting] = [read("pool", "active"), read("pool", "max"), read("pool", "waiting")];
+  const [used, space] = [read("memory", "used_mb"), read("memory", "max_mb")];
+  const mebibytes = (value: number) => bytes(value * MIB);
+  return (
+    <li class={`database ${oldMs === null ? "" : "old"}`}>
+      <p class="line">
+        <EntityLink model={model} id={model.shown.store.idOf(pulse.ref)} peer={{ ...pulse.ref, kind: pulse.backend }} />
+      </p>
+      <p class="line">
+        <LevelMark level={oldMs === null ? (LEVELS[pulse.phase] ?? "unknown") : "unknown"} />
+        <strong>{pulse.phase}</strong>
+        {pulse.cause && <span>{pulse.cause}</span>}
+        {oldMs !== null && <span class="age">{TEXTS.ago(age(oldMs))}</span>}
+      </p>
+      <dl>
+        <Gauge name={gauges.pool} value={active} limit={most} share={read("pool", "utilization")} text={number}>
+          {typeof waiting === "number" && waiting > 0 && <span class="soft">{gauges.waiting(waiting)}</span>}
+        </Gauge>
+        <Gauge name={gauges.memory} value={used} limit={space} share={read("memory", "utilization")} text={mebibytes} />
+        <Gauge name={gauges.vectors} value={read("collections", "vectors")} text={number} />
+        <Gauge name={gauges.latency} value={read("performance", "latency_ms")} text={(value) => `${number(value)} ms`} />
+        <Gauge name={gauges.rate} value={read("performance", "qps")} text={(value) => `${number(value)}/s`} />
+      </dl>
+    </li>
+  );
+}
+
+type Read = number | null | undefined;
+
+interface GaugeProps {
+  readonly name: string;
+  readonly value: Read;
+  readonly limit?: Read;
+  readonly share?: Read;
+  readonly text: (value: number) => string;
+  readonly children?: ComponentChildren;
+}
+
+function Gauge({ name, value, limit, share, text, children }: GaugeProps) {
+  if (value === undefined) return null;
+  const words = value === null ? TEXTS.unknown : typeof limit === "number" ? TEXTS.load.gauges.of(text(value), text(limit)) : text(value);
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        <span class={value === null ? "soft" : ""}>{words}</span> {children}
+        {typeof share === "number" && <meter min={0} max={1} high={HIGH} optimum={0} value={share} aria-label={TEXTS.value(name, words)} />}
+      </dd>
+    </div>
+  );
+}
+
+/** Undefined: it does not apply; null: it is not known. */
+function readOf(pulse: Pulse, section: (typeof SECTIONS)[number], name: string): Read {
+  const value = pulse[section]?.[name];
+  if (value !== undefined && value !== null) return value;
+  const unread = pulse.unread ?? [];
+  return value === null || unread.includes(`${section}.${name}`) || unread.includes(name) ? null : undefined;
+}
