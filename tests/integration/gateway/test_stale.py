@@ -11,26 +11,30 @@ from kgents_gateway import world
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import EVENTS, Running, reading
 from support.nats_server import NatsServer
 from support.state import make_health, make_topology, publish
 from support.waiting import eventually
 
 
-async def is_well(gateway: Running) -> bool:
-    """Whether it answers, and calls everything healthy."""
+async def is_well(gateway: Running, status: str = "healthy") -> bool:
+    """Whether it answers about now."""
     response = await gateway.client.get("/api/v1/health")
-    return response.status_code == 200 and response.json()["status"] == "healthy"
+    if response.status_code != 200:
+        return False
+    answer = response.json()
+    return (answer["status"], answer["stale_since"], len(answer["clusters"])) == (status, None, 1)
 
 
-async def healthy_shop(bus: Bus, gateway: Running) -> None:
-    await publish(bus, make_topology("cart"), make_health("cart"))
-    await eventually(lambda: is_well(gateway))
+async def healthy_shop(bus: Bus, gateway: Running, status: str = "healthy") -> None:
+    cluster = make_health(ref=make_ref("test", kind="cluster", namespace=""))
+    await publish(bus, make_topology("cart"), make_health("cart"), cluster)
+    await eventually(lambda: is_well(gateway, status))
 
 
-async def is_stale(gateway: Running) -> bool:
+async def is_stale(gateway: Running, status: str = "unknown") -> bool:
     answer: Any = await gateway.get("/api/v1/health")
-    return answer["stale_since"] is not None and answer["status"] == "unknown"
+    return answer["stale_since"] is not None and answer["status"] == status
 
 
 async def test_a_server_that_hangs_makes_nothing_healthy_and_it_is_healthy_again(
@@ -51,6 +55,74 @@ async def test_a_server_that_hangs_makes_nothing_healthy_and_it_is_healthy_again
         os.kill(server._process.pid, signal.SIGCONT)
     monkeypatch.undo()
     await eventually(lambda: is_well(gateway))
+
+
+async def test_while_nothing_is_heard_no_figure_and_no_text_is_healthy_but_what_was_critical_stays_so(
+    bus: Bus, server: NatsServer, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(bus, make_topology("worn"), make_health("worn", level="critical", score=0.1))
+    await healthy_shop(bus, gateway, status="critical")
+    monkeypatch.setattr(world, "SILENT_S", 1.0)
+    server.pause()
+    try:
+        await eventually(lambda: is_stale(gateway, status="critical"))
+        health = await gateway.get("/api/v1/health")
+        assert health["levels"] == {"unknown": 1, "critical": 1}
+        assert health["by_kind"] == {"pod": {"unknown": 1, "critical": 1}}
+        (cluster,) = health["clusters"]
+        assert (cluster["level"], cluster["text"].startswith("Unknown: ")) == ("unknown", True)
+        (cart,) = (await gateway.get("/api/v1/entities", names="cart"))["entities"]
+        assert (cart["health"]["level"], bool(cart["stale"])) == ("unknown", True)
+        one = await gateway.get(f"/api/v1/entities/{cart['id']}/health")
+        assert one["level"] == "unknown"
+        assert "NATS does not answer" in one["text"]
+        assert (await gateway.get("/api/v1/entities", levels="healthy"))["count"] == 0
+    finally:
+        server.resume()
+    monkeypatch.undo()
+    await eventually(lambda: is_well(gateway, status="critical"))
+    assert (await gateway.get("/api/v1/health"))["levels"] == {"healthy": 1, "critical": 1}
+
+
+async def test_a_client_that_connects_meanwhile_knows_it_at_once_and_all_know_when_it_is_over(
+    bus: Bus, server: NatsServer, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await healthy_shop(bus, gateway)
+    monkeypatch.setattr(world, "SILENT_S", 1.0)
+    async with reading(gateway) as before:
+        server.pause()
+        try:
+            await eventually(lambda: "stale" in before.names)
+            async with reading(gateway) as entities, reading(gateway, EVENTS) as events:
+                for each in (entities, events):
+                    await eventually(lambda: each.names[:2] == ["hello", "stale"])  # noqa: B023 - awaited at once
+                    assert each.data("stale") == before.data("stale")
+                assert entities.state == before.state
+                server.resume()
+                for each in (before, entities, events):
+                    await eventually(lambda: each.names[-1] == "live")  # noqa: B023 - awaited at once
+                    assert each.names.count("stale") == 1
+        finally:
+            server.resume()
+    async with reading(gateway) as after:
+        assert "stale" not in after.names
+
+
+async def test_the_answer_about_a_second_silence_is_not_that_of_the_first(
+    bus: Bus, server: NatsServer, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await healthy_shop(bus, gateway)
+    monkeypatch.setattr(world, "SILENT_S", 1.0)
+    found = []
+    for _ in range(2):
+        server.pause()
+        try:
+            await eventually(lambda: is_stale(gateway))
+            found.append((await gateway.get("/api/v1/health"))["stale_since"])
+        finally:
+            server.resume()
+        await eventually(lambda: is_well(gateway))
+    assert found[0] < found[1]
 
 
 async def test_streams_that_are_gone_make_nothing_healthy(

@@ -5,7 +5,7 @@ import pytest
 from kgents_shared.contract.attestation import Scopes
 from kgents_shared.contract.meta import Cost, Heartbeat, Lease
 from kgents_shared.contract.unread import Unread
-from kgents_shared.runtime.pipeline import Reports, Verdict
+from kgents_shared.runtime.pipeline import BEGINNING_S, HANDOVER_S, Reports, Verdict
 from support.build import NOW
 
 
@@ -89,11 +89,11 @@ def test_a_heartbeat_that_the_server_is_about_to_drop_is_believed() -> None:
 
 def test_a_stopped_instance_is_wrong_unless_another_one_goes_on() -> None:
     stopped = {"kgents.meta.prod.topology-builder.n1": beat("stopped")}
-    (verdict,) = judged(stopped, [])
+    (verdict,) = judged(stopped, [], age_s=HANDOVER_S + 1)
     assert verdict.is_ok is False
     verdicts = judged({**stopped, "kgents.meta.prod.topology-builder.n2": beat("in_sync")}, [])
     assert [each.is_ok for each in verdicts] == [None, True]
-    elsewhere = judged({**stopped, "kgents.meta.dev.topology-builder.n2": beat("in_sync")}, [])
+    elsewhere = judged({**stopped, "kgents.meta.dev.topology-builder.n2": beat("in_sync")}, [], age_s=HANDOVER_S + 1)
     assert [each.is_ok for each in elsewhere] == [True, False]
 
 
@@ -158,8 +158,52 @@ def test_a_pipeline_without_a_collector_that_is_alive_is_wrong() -> None:
     (nothing,) = Reports({}, {}).verdicts()
     assert (nothing.is_ok, nothing.text) == (False, "no collector reports, so nothing is observed")
     collector = {"kgents.meta.prod.collector-k8s.n1": beat("stopped", service="collector-k8s", source="k8s")}
-    texts = [each.text for each in Reports(collector, dict.fromkeys(collector, 1.0)).verdicts()]
+    texts = [each.text for each in Reports(collector, dict.fromkeys(collector, HANDOVER_S + 1)).verdicts()]
     assert nothing.text in texts
+
+
+@pytest.mark.parametrize(("age_s", "is_wrong"), [(1.0, False), (HANDOVER_S + 0.1, True)])
+def test_a_collector_that_is_started_again_is_not_wrong_at_once(age_s: float, is_wrong: bool) -> None:
+    stopped = {"kgents.meta.prod.collector-k8s.n1": beat("stopped", service="collector-k8s", source="k8s")}
+    found = list(Reports(stopped, dict.fromkeys(stopped, age_s)).verdicts())
+    assert any("n1 is stopped" in each.text for each in found)
+    collecting = [each for each in found if "n1 is stopped" in each.text or "no collector" in each.text]
+    assert any(each.is_ok is False for each in collecting) is is_wrong
+
+
+@pytest.mark.parametrize("state", ["starting", "syncing"])
+@pytest.mark.parametrize(("since_s", "is_ok"), [(BEGINNING_S - 1, None), (BEGINNING_S + 1, False)])
+def test_a_service_that_begins_is_wrong_only_if_it_takes_too_long(
+    state: str, since_s: float, is_ok: bool | None
+) -> None:
+    beginning = {"kgents.meta.prod.collector-k8s.n1": beat(state, service="collector-k8s")}
+    now_ns = round((NOW.timestamp() + since_s) * 1e9)
+    reports = Reports(beginning, dict.fromkeys(beginning, 1.0), now_ns=now_ns)
+    (verdict,) = [each for each in reports.verdicts() if f"is {state}" in each.text]
+    assert verdict.is_ok is is_ok
+
+
+LEASE = "kgents.meta.prod.collector-k8s.lease"
+
+
+@pytest.mark.parametrize(
+    ("leased_s", "expired_s", "is_stale", "is_ok"),
+    [(8.0, None, False, None), (None, 2.0, False, None), (None, 6.0, False, False), (1.0, None, True, False)],
+)
+def test_what_waits_for_the_lease_of_a_dead_instance_is_wrong_when_that_does_not_end_it(
+    leased_s: float | None, expired_s: float | None, is_stale: bool, is_ok: bool | None
+) -> None:
+    standby = "kgents.meta.prod.collector-k8s.n1"
+    meta: dict[str, object] = {standby: beat("standby", service="collector-k8s")}
+    ages_s = {standby: 1.0}
+    if leased_s is not None:
+        meta[LEASE], ages_s[LEASE] = Lease(text="", holder="n0", acquired_at=NOW), leased_s
+    expired = {LEASE: expired_s} if expired_s is not None else {}
+    stale: Scopes = {("prod", "k8s"): [Unread()]} if is_stale else {}
+    found = list(Reports(meta, ages_s, expired_s=expired, unattested=stale).verdicts())
+    (verdict,) = [each for each in found if "stands by for" in each.text]
+    assert verdict.is_ok is is_ok
+    assert all("so nothing is observed" not in each.text for each in found)
 
 
 def test_a_pipeline_in_which_nothing_is_observed_is_wrong_also_where_services_are_expected() -> None:
@@ -167,8 +211,7 @@ def test_a_pipeline_in_which_nothing_is_observed_is_wrong_also_where_services_ar
     reports = Reports(standby, dict.fromkeys(standby, 1.0))
     found = [each.text for each in reports.verdicts(["collector-k8s"]) if each.is_ok is False]
     assert found == [
-        "no collector reports, so nothing is observed",
-        "prod: collector-k8s stands by for an instance that does not report; one takes over within seconds",
+        "prod: collector-k8s stands by for an instance that does not report",
     ]
     assert found == [each.text for each in reports.verdicts() if each.is_ok is False]
 

@@ -191,8 +191,6 @@ class Tally:
     def summary(self, clusters: Iterable[EntityView], stale_since: datetime | None) -> HealthSummary:
         """The health of these entities, and of whole clusters."""
         worst = min(self._levels, key=lambda level: _BADNESS.get(level, 2), default="unknown")
-        if stale_since is not None and worst != "critical":
-            worst = "unknown"
         by_name = sorted(map(_cluster, clusters), key=lambda each: each.cluster)
         by_kind = dict(sorted(self._by_kind.items()))
         return HealthSummary(worst, self._count, self._levels, by_kind, by_name, self._firing, stale_since)

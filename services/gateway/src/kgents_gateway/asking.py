@@ -76,4 +76,4 @@ def _limit(question: Question[Any], arguments: Any) -> int:
 def _tag(gateway: Asked) -> str:
     """What an answer about now depends on, besides its arguments; empty: it is not known."""
     mark = str(gateway.current.mark or "")
-    return f"{mark}-stale" if mark and gateway.stale_since is not None else mark
+    return f"{mark}-stale-{gateway.stale_since.timestamp()}" if mark and gateway.stale_since is not None else mark

@@ -12,7 +12,9 @@ from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
 from kgents_gateway.events import Events, Unreadable
+from kgents_gateway.outdated import Outdated
 from kgents_gateway.problems import UnavailableError
+from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.connections import Connections
 from kgents_gateway.stream.entity_stream import EntityStream
@@ -29,8 +31,6 @@ EVENTS_KEPT: Final = 1_000
 SWEEP_S: Final = 1.0
 SILENT_S: Final = 15.0
 """The server is asked for its time every second; it may take so long to elect the leader of a stream."""
-STALE_S: Final = 5.0
-"""How often clients are reminded that the gateway cannot read."""
 
 
 class Gateway:
@@ -44,6 +44,7 @@ class Gateway:
         self._bus = bus
         self.stale_since: datetime | None = None
         """When NATS answered last, if it cannot be read now: what is held is of then. None: it can."""
+        self._outdated: Outdated | None = None  # what is held, while it is of then
         self._report = report
         self._clock = clock
         self._config = config
@@ -58,8 +59,18 @@ class Gateway:
         self.event_stream: Final = EventStream(self._events, self.seen, self.connections)
 
     @property
-    def current(self) -> Current:
-        """Every entity now.
+    def current(self) -> Now:
+        """Every entity as it is to be taken now.
+
+        Raises:
+            UnavailableError: they are not all read yet.
+        """
+        followed = self.followed
+        return self._outdated or followed
+
+    @property
+    def followed(self) -> Now:
+        """Every entity as it was read last.
 
         Raises:
             UnavailableError: they are not all read yet.
@@ -103,7 +114,7 @@ class Gateway:
 
     async def _sweep(self) -> None:
         """What time alone makes necessary."""
-        beat_at = stale_at = self._clock.monotonic_s()
+        beat_at = self._clock.monotonic_s()
         while True:
             await self._clock.sleep(SWEEP_S)
             now_s = self._clock.monotonic_s()
@@ -112,14 +123,16 @@ class Gateway:
             if now_s >= beat_at:
                 beat_at = now_s + self._config.stream.heartbeat_s
                 self.connections.say(frames.heartbeat(unix_ns(self.now()) // 1_000_000))
-            if not (why := self._unheard(now_s)):
-                if self.stale_since is not None:
-                    self.connections.say(frames.live())
-                self.stale_since = None
-            elif now_s >= stale_at:
-                stale_at = now_s + STALE_S
-                self.stale_since = self.stale_since or self._heard_at(now_s)
-                self.connections.say(frames.stale(self.stale_since, why))
+            self._note_silence(self._unheard(now_s), now_s)
+
+    def _note_silence(self, why: str, now_s: float) -> None:
+        """`why` nothing can be read now; empty: it can."""
+        if bool(why) == (self.stale_since is not None):
+            return
+        since = self._heard_at(now_s) if why else None
+        self.stale_since = since
+        self._outdated = Outdated(self._current, since, why) if since is not None else None
+        self.connections.note_silence(since, why)
 
     def _heard_at(self, now_s: float) -> datetime:
         if not self._current.is_complete:

@@ -30,7 +30,7 @@ from kgents_shared.contract import codec, meta, subjects
 from kgents_shared.contract.errors import BusError, MalformedMessageError, SteppedDownError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
-TTL_S: Final = 10
+TTL_S: Final = meta.LEASE_TTL_S
 MARGIN_S: Final = 1.0
 """Seconds by which the holder considers its lease expired before the server does: time for a write in flight."""
 RENEW_INTERVAL_S: Final = 3.0

@@ -16,6 +16,9 @@ DEAD_LETTER: Final = "dead-letter"
 HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
 READY_STATES: Final = ("in_sync", "standby")
 """Of a service that does what it should."""
+BEGINNING_STATES: Final = ("starting", "syncing")
+LEASE_TTL_S: Final = 10
+"""So long may no other instance write, where one has ended without giving its lease back."""
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server drops the message and stores a marker."""

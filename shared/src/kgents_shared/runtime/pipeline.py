@@ -15,8 +15,11 @@ from kgents_shared.contract.attestation import BUILDER, SCORER, Scopes
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import (
+    BEGINNING_STATES,
     HEARTBEAT_INTERVAL_S,
     HEARTBEAT_TTL_S,
+    LEASE,
+    LEASE_TTL_S,
     READY_STATES,
     STALL_S,
     Cost,
@@ -33,6 +36,11 @@ LATE_S: Final = HEARTBEAT_TTL_S + HEARTBEAT_INTERVAL_S
 EXPIRED_S: Final = 60.0
 """For how long a dropped heartbeat that no other instance replaces is reported. By then the entities of its source are
 stale, and a cluster that no service writes is known."""
+
+HANDOVER_S: Final = 5.0
+"""How long a service may be absent between two instances: one that is started again, a lease that has just ended."""
+BEGINNING_S: Final = 15.0
+"""How long after its start an instance may not be in sync; then its source or cluster is stale, too."""
 
 _LISTED: Final = 20
 """Clusters of an instance that are named."""
@@ -93,6 +101,8 @@ class Reports(msgspec.Struct, frozen=True):
     """Those that have entities."""
     is_whole: bool = True
     """Whether this is about all clusters."""
+    now_ns: int = 0
+    """The server's time; 0: not known."""
 
     @classmethod
     def read(cls, deliveries: Iterable[Delivery], now_ns: int) -> "Reports":
@@ -112,7 +122,7 @@ class Reports(msgspec.Struct, frozen=True):
                     ages_s[each.subject] = age_s
             except MalformedMessageError as error:
                 malformed[each.subject] = str(error)
-        return cls(meta, ages_s, malformed, expired_s)
+        return cls(meta, ages_s, malformed, expired_s, now_ns=now_ns)
 
     def within(self, takes: Callable[[str], bool]) -> "Reports":
         """What is known of some clusters alone."""
@@ -148,9 +158,9 @@ class Reports(msgspec.Struct, frozen=True):
         reporting = {each.service for each in instances if each.heartbeat is not None}
         for name in sorted(set(expected) - reporting):
             yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
-        if self.is_whole and not any(each.is_alive and each.source for each in instances):
+        if self.is_whole and not any(map(_is_collecting, instances)):
             yield Verdict(False, "no collector reports, so nothing is observed", "kgents up")
-        yield from _waiting(instances)
+        yield from self._waiting(instances)
         yield from self._unobserved(instances)
         yield from _unattended(instances, self.clusters)
         for holding in self.holdings():
@@ -166,9 +176,40 @@ class Reports(msgspec.Struct, frozen=True):
         is_ok: bool | None = is_alive and beat.state in READY_STATES
         if is_ok and beat.state == "in_sync" and beat.reason:
             is_ok = None
-        if beat.state == "stopped" and place in alive:  # another one goes on
+        if beat.state == "stopped" and (place in alive or self.ages_s[subject] <= HANDOVER_S):  # another one goes on
+            is_ok = None
+        if is_alive and self._is_beginning(beat):
             is_ok = None
         return Instance(*place, beat.instance, is_alive, is_ok, self.ages_s[subject], beat)
+
+    def _is_beginning(self, beat: Heartbeat) -> bool:
+        age_s = self.now_ns / _NS_PER_S - beat.started_at.timestamp()
+        return beat.state in BEGINNING_STATES and bool(self.now_ns) and age_s <= BEGINNING_S
+
+    def _waiting(self, instances: Iterable[Instance]) -> Iterator[Verdict]:
+        """Collectors of which every live instance stands by: the one that they wait for has ended without a word.
+
+        What it attested stays attested for 15 s, and until its lease ends no other one may write.
+        """
+        states: dict[tuple[str, str], set[str]] = {}
+        for each in instances:
+            if each.is_alive and each.service.startswith(COLLECTOR):
+                states.setdefault((each.cluster, each.service), set()).add(each.state)
+        for (cluster, service), found in states.items():
+            if found == {"standby"}:
+                is_soon = self._is_leased(cluster, service) and not self._is_stale(cluster, service)
+                text = f"{cluster}: {service} stands by for an instance that does not report"
+                when = f"; one takes over when its lease ends, within {LEASE_TTL_S} s" if is_soon else ""
+                yield Verdict(None if is_soon else False, text + when, "" if is_soon else f"kgents run {service}")
+
+    def _is_leased(self, cluster: str, service: str) -> bool:
+        """Whether an instance still may write, or might a moment ago."""
+        subject = subjects.build("meta", cluster=cluster, service=service, instance=LEASE)
+        return subject in self.meta or self.expired_s.get(subject, EXPIRED_S) <= HANDOVER_S
+
+    def _is_stale(self, cluster: str, service: str) -> bool:
+        scopes = self.unattested.get((cluster, service.removeprefix(COLLECTOR)), ())
+        return any(each.is_everything for each in scopes)
 
     def _silent(self, reporting: Collection[tuple[str, str]]) -> Iterator[Instance]:
         """Those that stopped reporting a moment ago, and that no other instance replaces: the last of each service."""
@@ -217,19 +258,9 @@ def _verdict(each: Instance) -> Verdict:
     return Verdict(each.is_ok, _account(each.cluster, each.heartbeat), run if each.is_ok is False else "")
 
 
-def _waiting(instances: Iterable[Instance]) -> Iterator[Verdict]:
-    """Collectors of which every live instance stands by: the one that they wait for is dead, and its lease is not over.
-
-    The entities that it attested are not observed meanwhile.
-    """
-    states: dict[tuple[str, str], set[str]] = {}
-    for each in instances:
-        if each.is_alive and each.service.startswith(COLLECTOR):
-            states.setdefault((each.cluster, each.service), set()).add(each.state)
-    for (cluster, service), found in states.items():
-        if found == {"standby"}:
-            text = f"{cluster}: {service} stands by for an instance that does not report; one takes over within seconds"
-            yield Verdict(False, text, "kgents doctor")
+def _is_collecting(each: Instance) -> bool:
+    """Whether it observes, stands by, begins, or was started again a moment ago."""
+    return each.service.startswith(COLLECTOR) and (each.is_alive or each.age_s <= HANDOVER_S)
 
 
 def _unattended(instances: Iterable[Instance], clusters: Collection[str]) -> Iterator[Verdict]:

@@ -11,7 +11,7 @@ import msgspec
 
 from kgents_shared.contract import codec
 from kgents_shared.contract.alert import Alert
-from kgents_shared.contract.attestation import ATTESTED, Attestation
+from kgents_shared.contract.attestation import ATTESTED, Attestation, Scopes
 from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
@@ -109,6 +109,10 @@ class EntityView:
 
     def __repr__(self) -> str:
         return f"<{self.ref} {self.status} {self.level}>"
+
+    def silenced(self, silent: Scopes) -> "EntityView":
+        """This, as it is to be read while the services that write it are silent."""
+        return EntityView(self.key, self._stored, self._attestation.with_silent(silent))
 
     @cached_property
     def rows(self) -> Rows:

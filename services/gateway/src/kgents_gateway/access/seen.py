@@ -103,8 +103,13 @@ class Seen:
 
     @property
     def current(self) -> Now:
-        """Every entity of the scope now."""
+        """Every entity of the scope as it is to be taken now."""
         return SeenNow(self._world.current, self._bounds)
+
+    @property
+    def followed(self) -> Now:
+        """Every entity of the scope as it was read last."""
+        return SeenNow(self._world.followed, self._bounds)
 
     @property
     def streams(self) -> Streams:
@@ -225,7 +230,7 @@ class _SeenKnown:
 class _SeenStreams:
     def __init__(self, world: World, bounds: Bounds) -> None:
         self._streams: Final = world.streams
-        self._now = SeenNow(world.current, bounds)
+        self._now = SeenNow(world.followed, bounds)
 
     async def as_of(self, selection: Selection, time: datetime) -> AsOf:
         found = await self._streams.as_of(selection, time)

@@ -132,7 +132,15 @@ class World(Protocol):
 
     @property
     def current(self) -> Now:
-        """Every entity now.
+        """Every entity as it is to be taken now: unknown, unless critical, while nothing can be read.
+
+        Raises:
+            UnavailableError: they are not all read yet.
+        """
+
+    @property
+    def followed(self) -> Now:
+        """Every entity as it was read last, for clients that hear of it otherwise when nothing can be read.
 
         Raises:
             UnavailableError: they are not all read yet.

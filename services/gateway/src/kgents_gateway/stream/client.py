@@ -61,8 +61,8 @@ class Client:
         """Whether it has to catch up by names."""
         return bool(self._missed)
 
-    def begin(self, chunk: bytes) -> None:
-        """The first chunk, which is never left out: without it the client knows nothing of what follows."""
+    def put(self, chunk: bytes) -> None:
+        """A chunk that is never left out, such as the first one. Few and small: no bound counts for them."""
         self._queue.append(chunk)
         self._queued += len(chunk)
         self._wake.set()

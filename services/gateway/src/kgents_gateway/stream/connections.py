@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any, Final
 
 from kgents_gateway.access.connection import TRANSPORT
@@ -39,6 +40,8 @@ class Connections:
         self._open: dict[Client, asyncio.Task[Any]] = {}
         self._of: dict[Client, Identity] = {}
         self._is_ending = False
+        self.standing = b""
+        """What a client that begins has to know at once: `stale`, or nothing."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -91,6 +94,12 @@ class Connections:
         """Send something that is about no entity to every client."""
         for client in self._open:
             client.offer(chunk)
+
+    def note_silence(self, since: datetime | None, why: str = "") -> None:
+        """Send `stale` or `live` to every client, however slow it is, and `stale` to those that begin meanwhile."""
+        self.standing = frames.stale(since, why) if since is not None else b""
+        for client in self._open:
+            client.put(self.standing or frames.live())
 
     @property
     def waiting_bytes(self) -> int:

@@ -43,29 +43,31 @@ class EntityStream:
             UnavailableError: not now.
         """
         seen = self._seen(who(scope).scope)
-        current = seen.current
-        reading = _Reading(current, seen.now)
+        current = seen.followed
+        reading = _Reading(current, seen.now, self._connections)
         async with self._connections.opened(scope, receive, send) as client:
             with self._hub.group(seen.scope, current, selection) as group:
                 last = await reading.begin(group, client, known, send)
                 with self._hub.joined(group, client):
-                    client.begin(last)
+                    client.put(last)
                     await client.run(send, group.state_of)
 
 
 class _Reading:
     """What one client lacks."""
 
-    def __init__(self, current: Now, now: Callable[[], datetime]) -> None:
+    def __init__(self, current: Now, now: Callable[[], datetime], connections: Connections) -> None:
         self._current = current
         self._now = now
+        self._connections = connections
 
     async def begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
         """Send what the client lacks; returns the last of it, up to now."""
         mark = await self._mark_of(known)
         snapshot = await group.snapshot() if mark is None else None
         mode = "snapshot" if snapshot is not None else "resume"
-        await client.send(send, frames.hello(mode=mode, **_counted(snapshot), time=self._now()))
+        hello = frames.hello(mode=mode, **_counted(snapshot), time=self._now())
+        await client.send(send, hello + self._connections.standing)
         if snapshot is not None and known:
             await client.send(send, frames.reset("what you know is too old to be continued"))
         while True:

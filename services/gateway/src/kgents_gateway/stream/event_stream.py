@@ -38,10 +38,10 @@ class EventStream:
             BadArgumentError: an argument is not valid.
             UnavailableError: not now.
         """
-        reader = _Reader(arguments, self._seen(who(scope).scope).current)
+        reader = _Reader(arguments, self._seen(who(scope).scope).followed)
         async with self._connections.opened(scope, receive, send) as client:
             first, events = await self._begin(arguments, known)
-            client.begin(first)
+            client.put(first + self._connections.standing)
             reader.give(client, events)
             self._readers[client] = reader
             try:
