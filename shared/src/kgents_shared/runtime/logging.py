@@ -22,6 +22,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from kgents_shared.runtime.sections import LogConfig
 
+_LOG_ADDRESSES = ("apprise", "httpcore", "httpx", "urllib3")
+"""Libraries that log the whole address of a request below WARNING. That of a webhook is its secret."""
 _WINDOW_S = 60.0
 _PASSED_PER_WINDOW = 5
 # Each remembered event costs some hundred bytes; more distinct warnings in one minute than this are no repetition.
@@ -53,6 +55,8 @@ def setup(config: LogConfig, *, service: str, stream: TextIO | None = None, no_c
         earlier.close()
     root.addHandler(handler)
     root.setLevel(config.level.upper())
+    for name in _LOG_ADDRESSES:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

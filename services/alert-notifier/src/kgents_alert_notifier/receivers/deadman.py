@@ -1,0 +1,35 @@
+"""A service outside that raises the alarm when it no longer hears from us.
+
+While NATS is away, or no notifier runs, no one else is notified: this is the receiver that still notices.
+"""
+
+from kgents_alert_notifier.receiver_config import DeadmanReceiver
+from kgents_alert_notifier.receivers.http import Answer, Http
+
+DEADLINE_S = 10.0
+
+
+class Deadman:
+    """Pings it."""
+
+    def __init__(self, config: DeadmanReceiver) -> None:
+        self._config = config
+        self._http = Http()
+
+    @property
+    def every_s(self) -> float:
+        """How often a ping is due while alerts can be delivered."""
+        return self._config.every_s
+
+    async def ping(self) -> str:
+        """Say that all is well; returns why that was not possible, empty if it was."""
+        try:
+            url = self._config.url.reveal().strip() if self._config.url is not None else ""
+        except OSError:
+            return "the url's file cannot be read"
+        answer = await self._http.request("POST", url, body=b"", headers={}, deadline_s=DEADLINE_S)
+        return "" if isinstance(answer, Answer) else answer.why
+
+    async def close(self) -> None:
+        """Release its connections."""
+        await self._http.close()

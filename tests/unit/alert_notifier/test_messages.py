@@ -1,0 +1,117 @@
+"""What each form says, as golden files. Run as a program, this writes them: read the difference."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kgents_alert_notifier.message import alertmanager, mail, pagerduty, slack, text, webhook
+from kgents_alert_notifier.message.facts import TEXT_MAX, Facts, clean, cut
+from support.incident_facts import BEGAN, acknowledged, facts, incident, resolved
+
+GOLDEN: Final = Path(__file__).parents[2] / "data" / "alert_notifier"
+NOW: Final = BEGAN + timedelta(minutes=13)
+
+
+def digest() -> Facts:
+    entries = [incident(number, title=f"pod shop/cart-{number} is down") for number in range(1, 24)]
+    head = incident(title="23 incidents are waiting for this receiver", id="digest-1")
+    return facts(head, entries=entries)
+
+
+CASES: Final = {
+    "opened": facts(),
+    "repeated": facts(may_repeat=True),
+    "acknowledged": facts(acknowledged(), known_revision=1, known_state="open"),
+    "resolved": facts(resolved(), known_revision=2, known_state="acknowledged"),
+    "flapping": facts(incident(revision=5, flaps=4, is_flapping=True, parent="00000000000000aa"), known_revision=4),
+    "test": facts(is_test=True),
+    "digest": digest(),
+}
+
+
+def forms(what: Facts) -> dict[str, Any]:
+    """Every form of the same facts."""
+    letter = mail.mail(what, sender="kgents@example.com", to="ops@example.com")
+    return {
+        "text": text.text(what).splitlines(),
+        "slack": slack.message(what),
+        "slack reply": slack.reply(what),
+        "pagerduty": [
+            pagerduty.event(what, each, key=what.incident.id, routing_key="") for each in pagerduty.actions(what)
+        ],
+        "alertmanager": list(alertmanager.alerts(what, now=NOW, hold_s=14_400.0)),
+        "mail": {name: str(value) for name, value in letter.items()},
+        "webhook": json.loads(webhook.body(what)),
+    }
+
+
+def written(what: Facts) -> str:
+    return json.dumps(forms(what), indent=2, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_message_says_what_its_golden_file_says(name: str) -> None:
+    assert written(CASES[name]) == (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["opened", "acknowledged", "flapping"])
+def test_an_open_incident_says_what_how_bad_since_when_why_and_how_to_silence_it(name: str) -> None:
+    said = text.text(CASES[name])
+    for part in (
+        "pod shop/cart-7f restarts",
+        "since 12:02 UTC",
+        "for 12 min",
+        "Probable cause: ",
+        "KGENTS_TOPOLOGY:4711",
+    ):
+        assert part in said
+    assert "https://kgents.example/#id=test.pod.shop.cart-7f&at=2026-11-29T12%3A14%3A03Z" in said
+    assert "kgents alerts silence incident=0000000000000001" in said
+
+
+def test_a_credential_in_a_note_is_masked_in_every_form() -> None:
+    reasons = [
+        each.__class__(text="probe failed: http://x/?token=canary", ref=each.ref, check=each.check)
+        for each in incident().reasons
+    ]
+    what = facts(incident(reasons=reasons, title="Authorization: Bearer canary-canary-canary"))
+    assert "canary" not in json.dumps(forms(what))
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("one\r\ntwo\tthree", "one two three"),
+        ("left\u202eright", "left right"),
+        ("x" * 9_999, "x" * (TEXT_MAX - 1) + "…"),
+        ("\x00\x1b[31mred", "[31mred"),
+    ],
+)
+def test_text_from_outside_is_one_short_line(given: str, shown: str) -> None:
+    assert clean(given) == shown
+
+
+def test_text_is_not_cut_within_a_character() -> None:
+    assert cut("abcde\u0301f", 6) == "abcd…"
+    assert cut("ab\U0001f469\u200d\U0001f4bbcd", 5) == "ab…"
+    assert cut("abc", 3) == "abc"
+
+
+def test_slack_shows_a_mention_in_a_label_as_text() -> None:
+    message = slack.message(facts(incident(title="<!channel> a & b")))
+    assert message["text"] == "CRITICAL: &lt;!channel&gt; a &amp; b"
+    assert all(each["text"]["type"] == "plain_text" for each in message["blocks"] if each["type"] == "header")
+
+
+@pytest.mark.parametrize(("name", "legal"), [("k8s.pod", "k8s_pod"), ("9a", "_9a"), ("", "_"), ("a-b/c", "a_b_c")])
+def test_names_of_labels_are_legal(name: str, legal: str) -> None:
+    assert alertmanager.label_name(name) == legal
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for case, given in CASES.items():
+        (GOLDEN / f"{case}.json").write_text(written(given), encoding="utf-8")
