@@ -8,11 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kgents_health_scorer import score
+from kgents_health_scorer import found, score
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import GradedCheck
 from kgents_health_scorer.reducer import Scorer
-from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_shared.contract.codec import ALERT, HEALTH, encode
 from kgents_shared.contract.entity import STATUSES, Ref
 from kgents_shared.contract.health import Health
@@ -224,7 +223,7 @@ def test_restart_publishes_nothing_whether_it_reads_everything_again_or_only_las
 def test_a_sentence_has_no_share_beyond_200_percent_and_its_counts_agree_in_number(
     check: GradedCheck, value: float
 ) -> None:
-    text = ScoredEntity(POD)._reason(check, value, 0.3, "KGENTS_PULSE:1").text
+    text = found._reason(POD, check, value, 0.3, "KGENTS_PULSE:1").text
     assert [share for share in re.findall(r"([\d,.]+) %", text) if float(share.replace(",", "")) > 200] == []
     noun = check.unit.partition("/")[0].strip("{}").replace("_", " ")
     assert not re.search(rf"(?<![\d.,])1 {noun}s", text) or check.unit in ("s", "1")

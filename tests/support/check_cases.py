@@ -186,3 +186,7 @@ PULSES |= db_check_cases.PULSES | {
     "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
     "KG-328": two("postgres_transaction_rate", 5000, 4999),
 }
+# check → (what is usual, a pulse beyond it), and the same with one short of it
+SERIES: dict[str, tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]]] = {
+    "KG-111": ((pulse(0, cpu=0.2), pulse(0, cpu=0.7)), (pulse(0, cpu=0.1), pulse(0, cpu=0.59))),
+}

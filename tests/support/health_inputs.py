@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.checks import CATALOGUE
-from kgents_health_scorer.reducer import Scorer, health_same
+from kgents_health_scorer.reducer import Scorer
+from kgents_health_scorer.same import health_same
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref, Value
 from kgents_shared.contract.health import Health

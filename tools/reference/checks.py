@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import Check, GradedCheck, StateCheck, Thresholds
+from kgents_health_scorer.checks.check import Check, GradedCheck, SeriesCheck, StateCheck, Thresholds, Usual
 from reference.markdown import code, page, table
 
 
@@ -51,6 +51,9 @@ def _rule(check: Check) -> str:
             return f"It holds or it does not; if it does, the level is `unknown`. {alert}"
         case StateCheck():
             return f"It holds or it does not; its severity is {_number(check.severity)}. {alert}"
+        case SeriesCheck(usual=Usual(way=way)):
+            once = f"; from {_number(check.at_once)} on one sample is enough" if check.at_once is not None else ""
+            return f"Its value is how many spreads it is {way} what is usual{once}. {alert}"
         case GradedCheck(worse="lower"):
             return f"The lower the worse. {alert}"
         case _:

@@ -135,7 +135,7 @@ def test_the_mean_of_scores_does_not_find_a_starved_pod() -> None:
 def test_the_real_scorer_finds_it_in_the_replayed_messages() -> None:
     starved = day(fault(20), busy=range(20, 26))
     alarms = contenders.scorer(starved, CATALOGUE)
-    assert [(each.check, each.names, each.begin) for each in alarms] == [("KG-102", ("cart",), at(21))]
+    assert [(each.check, each.names, each.begin) for each in alarms] == [("KG-111", ("cart",), at(20))]
     assert at(27) < alarms[0].end < at(30)
     found = judge.outcome(starved, alarms)
     assert "1/1" in report.table({"scorer": found})

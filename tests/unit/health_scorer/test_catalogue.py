@@ -7,11 +7,12 @@ import pytest
 from msgspec import UNSET, structs
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import AgeCheck, RestartCheck, SampleCheck, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, RestartCheck, SampleCheck, SeriesCheck, StateCheck
 from kgents_health_scorer.score import severity
+from kgents_health_scorer.series import Track
 from kgents_shared.contract.entity import Ref, Value
-from kgents_shared.contract.pulse import DatabasePulse, ResourcePulse
-from support.check_cases import DISCARD_NEW, PULSES, STATES, database
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from support.check_cases import DISCARD_NEW, PULSES, SERIES, STATES, database
 from support.health_inputs import START, Watch, entity, pulse
 
 pytestmark = pytest.mark.unit
@@ -32,12 +33,25 @@ def finds(check_id: str, case: int) -> bool:
             value = check.value(PULSES[check_id][case])
             assert isinstance(value, int | float)
             return severity(check, value) > 0
+        case SeriesCheck() as check:
+            return unusual(check, SERIES[check_id][case])
         case other:
             raise AssertionError(f"{other.id} is of no sort")
 
 
+def unusual(check: SeriesCheck, pulses: tuple[Pulse, Pulse]) -> bool:
+    """Whether a check finds something in the second of two pulses, after an hour of the first."""
+    usual, now = (next(iter(check.samples(each))) for each in pulses)
+    track = Track()
+    for _ in range(60):
+        track.take(check, usual.value or 0.0, usual, structs.replace(pulses[0], interval_s=60.0), "")
+    assert track.window.is_quiet
+    track.take(check, now.value or 0.0, now, pulses[1], "")
+    return not track.window.is_quiet
+
+
 def test_every_check_has_a_failing_and_a_passing_case() -> None:
-    assert STATES.keys() | PULSES.keys() == BY_ID.keys()
+    assert STATES.keys() | PULSES.keys() | SERIES.keys() == BY_ID.keys()
 
 
 @pytest.mark.parametrize("check_id", BY_ID)
@@ -54,7 +68,9 @@ def test_no_number_is_given_twice_and_every_text_is_one_sentence() -> None:
     assert len(BY_ID) == len(ALL)
     for check in ALL:
         assert re.fullmatch(r"KG-[0-9]\d\d", check.id)
-        text = check.text.format(entity="pod shop/cart", value="96 %", threshold="95 %")
+        text = check.text.format(
+            entity="pod shop/cart", value="96 %", threshold="95 %", peer="app a", usual="3 %", calls="3 calls"
+        )
         assert text.endswith(".")
         assert "{" not in text
         assert check.why

@@ -6,7 +6,7 @@ import pytest
 
 from kgents_health_scorer import reducer
 from kgents_health_scorer.checks import CATALOGUE
-from kgents_health_scorer.checks.check import SampleCheck
+from kgents_health_scorer.checks.check import FigureCheck
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.codec import ALERT, HEALTH, encode
 from kgents_shared.contract.entity import Ref
@@ -107,7 +107,7 @@ def test_finding_outlives_the_samples_that_showed_it(watch: Watch) -> None:
 def test_an_entity_that_never_sent_samples_is_judged_by_its_status(watch: Watch) -> None:
     watch.tick(1_000_000)
     asked = [check for check in CATALOGUE if not check.applies_to or POD.kind in check.applies_to]
-    by_status = [check for check in asked if not isinstance(check, SampleCheck)]
+    by_status = [check for check in asked if not isinstance(check, FigureCheck)]
     assert (watch.health().level, watch.health().evaluated) == ("healthy", len(by_status))
     assert watch.health().applicable == len(asked)
     assert 0 < len(by_status) < len(asked)

@@ -5,9 +5,21 @@ import re
 import pytest
 
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import Check, GradedCheck, RestartCheck, SampleCheck, State, StateCheck, custom
+from kgents_health_scorer.checks.check import (
+    SPREAD,
+    Check,
+    GradedCheck,
+    RestartCheck,
+    Sample,
+    SampleCheck,
+    SeriesCheck,
+    State,
+    StateCheck,
+    custom,
+)
 from kgents_health_scorer.score import severity, threshold_passed
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Edge
 from kgents_shared.contract.quantity import ANSWER, worded
 from kgents_shared.contract.vocabulary.figures import FIGURES
 from kgents_shared.contract.vocabulary.figures.figure import CUSTOM
@@ -35,6 +47,8 @@ def sentences_of(check: Check) -> list[str]:
     if not isinstance(check, GradedCheck):
         assert isinstance(check, StateCheck)
         return [check.sentence(ENTITY, check.find(STATES[check.id][0]) or "")]
+    if isinstance(check, SeriesCheck):
+        return series_of(check)
     said = []
     for value in (*VALUES, *check.thresholds.given):
         if (how_bad := severity(check, value)) > 0:
@@ -43,6 +57,12 @@ def sentences_of(check: Check) -> list[str]:
             said.append(check.sentence(ENTITY, shown, limit))
     assert said, check.id
     return said
+
+
+def series_of(check: SeriesCheck) -> list[str]:
+    """The same of one that compares: of calls, and of the entity itself."""
+    edge = Edge("http", Ref("local", "app", "catalogue", "shop"))
+    return [check.explained(ENTITY, Sample(value, edge, 416), 0.042, 0.05) for value in VALUES]
 
 
 SENTENCES = [text for check in ALL for text in sentences_of(check)]
@@ -84,7 +104,7 @@ def test_a_verb_that_changes_with_the_number_is_noticed(text: str) -> None:
 
 
 def test_a_yes_or_no_is_stated_as_a_fact_and_any_other_value_is_shown() -> None:
-    assert [check.id for check in GRADED if check.shows_value == (check.unit == ANSWER)] == []
+    assert [check.id for check in GRADED if check.shows_value == (check.unit in (ANSWER, SPREAD))] == []
 
 
 def test_the_unit_of_a_check_is_that_of_its_figure() -> None:

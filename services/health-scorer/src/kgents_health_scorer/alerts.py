@@ -28,14 +28,15 @@ RESOLVED_STAYS: Final = timedelta(days=1)
 def alert_same(published: Alert, wanted: Alert) -> bool:
     """Whether the published alert still holds: its value may vary, its state may not, nor may a number double.
 
-    That of a source names what is not attested, which may not vary either.
+    That of a source names what is not attested, that of a connection which one: neither may vary.
     """
     if published.ref.kind == SOURCE and published.text != wanted.text:
         return False
-    return (published.state, published.severity, published.started_at) == (
+    return (published.state, published.severity, published.started_at, published.edge) == (
         wanted.state,
         wanted.severity,
         wanted.started_at,
+        wanted.edge,
     ) and not has_doubled(published, wanted)
 
 
@@ -76,6 +77,7 @@ def next_alert(ref: Ref, finding: Finding | None, before: Alert | None, now: dat
         threshold=reason.threshold,
         unit=reason.unit,
         evidence=reason.evidence,
+        edge=reason.edge,
     )
 
 
@@ -103,6 +105,7 @@ def _ended(before: Alert | None, now: datetime) -> Alert | None:
         threshold=before.threshold,
         unit=before.unit,
         evidence=before.evidence,
+        edge=before.edge,
     )
 
 

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
-from kgents_health_scorer.reducer import Scorer, health_same
+from kgents_health_scorer.reducer import Scorer
+from kgents_health_scorer.same import health_same
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice

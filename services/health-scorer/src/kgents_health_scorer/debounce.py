@@ -4,13 +4,15 @@ A threshold is passed when two of the last three samples are beyond it, so that 
 when three samples in a row are better than it by five per cent of it, so that a figure that hovers around a threshold
 is one alert and not twenty. A figure that is a fact, as whether a server answers, is believed at once when it is well.
 
+One sample is enough where a check says from where on (`at_once`).
+
 A figure that is `null` is no sample. It leaves what was found for a while, and then what was found is not known.
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from kgents_health_scorer.checks.check import SampleCheck
+from kgents_health_scorer.checks.check import FigureCheck
 from kgents_health_scorer.score import Band
 
 SAMPLES: Final = 3
@@ -81,7 +83,7 @@ class Window:
         if not self.is_lapsed:
             self.unknown_since = None
 
-    def stays_calm(self, check: SampleCheck, value: float, evidence: str) -> bool:
+    def stays_calm(self, check: FigureCheck, value: float, evidence: str) -> bool:
         """Take the next sample if it is as good as those before, else do nothing. The same as `push`, only quicker.
 
         The samples stay: which of the good ones are kept makes no difference to what comes later.
@@ -91,7 +93,7 @@ class Window:
         self.last = (value, evidence)
         return True
 
-    def push(self, check: SampleCheck, value: float, evidence: str) -> None:
+    def push(self, check: FigureCheck, value: float, evidence: str) -> None:
         """Add the next sample; NaN is none."""
         self.unknown_since, self.is_lapsed = None, False
         self.last = (value, evidence)
@@ -101,15 +103,15 @@ class Window:
         if self._samples[-1] >= warn:
             self.last_beyond = self.last
         is_over = check.is_fact and self._samples[-1] < warn
-        self._warn_passed = not is_over and self._is_passed(self._warn_passed, warn)
+        self._warn_passed = not is_over and self._is_passed(self._warn_passed, warn, check.at_once)
         crit = check.badness(limits.crit) if limits.crit is not None and not is_over else None
-        self._crit_passed = crit is not None and self._is_passed(self._crit_passed, crit)
+        self._crit_passed = crit is not None and self._is_passed(self._crit_passed, crit, check.at_once)
         self._suspect = max(self._samples) >= warn or (self._suspect and len(self._samples) < SAMPLES)
         self._calm_below = warn if self.is_quiet else float("-inf")
 
-    def _is_passed(self, was_passed: bool, at: float) -> bool:
+    def _is_passed(self, was_passed: bool, at: float, at_once: float | None) -> bool:
         *_, second, worst = (float("-inf"), *sorted(self._samples))
-        if second >= at:
+        if second >= at or (at_once is not None and self._samples[-1] >= max(at, at_once)):
             return True
         is_left = len(self._samples) == SAMPLES and worst < at - MARGIN * abs(at)
         return was_passed and not is_left

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer import aggregate, recurrence
-from kgents_health_scorer.aggregate import Change, Cluster, aggregate_same
-from kgents_health_scorer.alerts import expiry, has_doubled, next_alert, removal
+from kgents_health_scorer.aggregate import Change, Cluster
+from kgents_health_scorer.alerts import PENDING, expiry, next_alert, removal
 from kgents_health_scorer.attested import Away
 from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.debounce import LONG_AGO
@@ -25,7 +25,7 @@ from kgents_health_scorer.walk import AT_ONCE, Walk
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.attestation import Attestation
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Observed, unattested
+from kgents_shared.contract.health import Health, unattested
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
@@ -36,46 +36,6 @@ UNMATCHED_MAX: Final = 10_000
 """Entities with pulses that are not in the topology (yet): their samples are kept, the oldest entity dropped first."""
 LOST_STAYS: Final = timedelta(seconds=60)
 """How long what the topology has lost stays as it is: topology-builder publishes it again within 30 s."""
-CALM: Final = 0.05
-"""A score that moves less than this inside its level is not published."""
-
-
-def health_same(published: Health, wanted: Health) -> bool:
-    """Whether the published message still holds. Its text and values may vary; what it concludes may not.
-
-    That more checks have been evaluated, or more of those that apply, is published; that fewer have is not: when
-    samples stop, `KG-006` reports it.
-    """
-    if published.aggregate is not None and wanted.aggregate is not None:
-        return aggregate_same(published.aggregate, wanted.aggregate)
-    return (
-        published.level == wanted.level
-        and published.uid == wanted.uid
-        and abs(published.score - wanted.score) < CALM
-        and published.evaluated >= wanted.evaluated
-        and published.evaluated * wanted.applicable >= wanted.evaluated * published.applicable
-        and _reasons_same(published, wanted)
-        and _observed_same(published.observed, wanted.observed)
-        and recurrence.same(published.recurrences, wanted.recurrences)
-    )
-
-
-def _observed_same(published: Observed | None, wanted: Observed | None) -> bool:
-    """Whether a restarted scorer would go on alike: that it merely runs may still be said, as of what has expired."""
-    if published is not None and wanted is None:
-        return published == Observed("running", incarnation=published.incarnation)
-    return published == wanted
-
-
-def _reasons_same(published: Health, wanted: Health) -> bool:
-    """Whether the same was found. What is a word and not a figure may not vary, nor may a text without findings."""
-    if not published.reasons and not wanted.reasons:
-        return published.text == wanted.text
-    known = {each.check: each for each in published.reasons}
-    return known.keys() == {each.check for each in wanted.reasons} and not any(
-        (isinstance(each.value, str) and known[each.check].value != each.value) or has_doubled(known[each.check], each)
-        for each in wanted.reasons
-    )
 
 
 class Scorer:
@@ -127,7 +87,8 @@ class Scorer:
         scored.alerts[alert.check] = alert
         is_so = alert.state == "pending" or (alert.state == "firing" and scored.is_so(alert.check))
         if is_so and isinstance(alert.value, float):
-            scored.remember_window(alert.check, window_of(alert, alert.value))
+            window, text = window_of(alert, alert.value), alert.text.removeprefix(PENDING)
+            scored.remember_window(alert.check, window, edge=alert.edge, text=text)
 
     def on_topology(self, entity: TopologyEntity | None, ref: Ref, *, now: datetime, evidence: str) -> None:
         """Take over one entity of the topology.
@@ -368,7 +329,7 @@ def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> H
         scored.level = verdict.level
         scored.since = scored.now
     return Health(
-        text=of_health(entity, verdict.level, verdict.reasons),
+        text=of_health(entity, verdict.level, verdict.reasons, verdict.learning),
         ref=scored.ref,
         score=verdict.score,
         level=verdict.level,
@@ -379,6 +340,8 @@ def _health(scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> H
         uid=entity.uid,
         observed=scored.observed(entity),
         recurrences=[*scored.history.recurrences.values()],
+        baselines=scored.baselines(),
+        learning=verdict.learning,
     )
 
 

@@ -17,7 +17,7 @@ def remember_reason(scored: ScoredEntity, reason: Reason) -> None:
         scored.remember_unknown(reason.unknown)
     elif isinstance(reason.value, float) and scored.is_so(reason.check):
         window = Window(reason.value, band=band_of(reason.severity), evidence=reason.evidence)
-        scored.remember_window(reason.check, window)
+        scored.remember_window(reason.check, window, edge=reason.edge, text=reason.text)
 
 
 def window_of(alert: Alert, value: float) -> Window:

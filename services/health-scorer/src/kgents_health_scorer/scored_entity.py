@@ -10,22 +10,22 @@ from datetime import datetime, timedelta
 
 from msgspec import UNSET, structs
 
-from kgents_health_scorer import score
+from kgents_health_scorer import found
 from kgents_health_scorer.attested import Attested, Away
-from kgents_health_scorer.checks.check import GradedCheck, Kin, SampleCheck, State, StateCheck
+from kgents_health_scorer.checks.check import Kin, SampleCheck, SeriesCheck, State, StateCheck
 from kgents_health_scorer.checks.kubernetes import lost_service
 from kgents_health_scorer.checks.status import SILENT, UNKNOWN
 from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.figures import Figures
 from kgents_health_scorer.history import History
-from kgents_health_scorer.kinship import related, restarted
-from kgents_health_scorer.score import Band
+from kgents_health_scorer.kinship import by_figure, related, restarted
+from kgents_health_scorer.series import Remembered, Track
 from kgents_health_scorer.source import SKEW, Source
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Health, Observed, Reason, UnknownFigure
+from kgents_shared.contract.health import Baseline, Edge, Health, Observed, Reason, UnknownFigure
 from kgents_shared.contract.pulse import ALL, Pulse, Reading
-from kgents_shared.contract.quantity import worded
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
 
@@ -40,6 +40,7 @@ class ScoredEntity:
         "_is_calm",
         "_is_judged",
         "_lost_service",
+        "_named",
         "_reason_since",
         "_remembered",
         "_sources",
@@ -86,7 +87,8 @@ class ScoredEntity:
         self._has_suspects = False  # whether another verdict on the same may make a pending alert of what it found
         self._is_calm = False  # whether its last verdict found nothing, now or lately
         self._turns_at: datetime | None = None  # when that may change by its age
-        self._remembered: dict[str, Window] = {}  # restored; the first source to measure the same takes it over
+        self._remembered = Remembered()  # the first source to measure the same takes it over
+        self._named: dict[str, Edge | None] = {}  # by check: the connection that its finding names
 
     # What comes in
 
@@ -95,6 +97,7 @@ class ScoredEntity:
         is_renewed = bool(self.uid and entity.uid and self.uid != entity.uid)
         if is_renewed:
             self._remembered.clear()
+            self._named.clear()
             known = (*self._sources.items(), *self._ahead.items())
             self._sources = {name: each for name, each in known if each.uid == entity.uid}
             self._ahead.clear()
@@ -144,7 +147,14 @@ class ScoredEntity:
                 window.read_at = pulse.timestamp
             else:
                 matters |= self._take_figure(check, value, pulse, source, now)
+        for each in checks.series:
+            if isinstance(pulse, each.pulse):
+                matters |= self._take_series(each, pulse, source, now)
         return matters
+
+    def _take_series(self, check: SeriesCheck, pulse: Pulse, source: Source, now: datetime) -> bool:
+        begun = source.series.begin(check, pulse, self._remembered, is_judged=self._is_judged, now=now)
+        return source.series.take(check, pulse, now, source.evidence, source.unknown_after) or begun
 
     def _take_figure(self, check: SampleCheck, value: Reading, pulse: Pulse, source: Source, now: datetime) -> bool:
         """Take what a pulse says of one figure; returns whether it may change the verdict."""
@@ -186,7 +196,7 @@ class ScoredEntity:
 
     def _window(self, source: Source, check: SampleCheck) -> Window:
         if check.id not in source.windows:
-            source.windows[check.id] = self._remembered.pop(check.id, Window())
+            source.windows[check.id] = self._remembered.pop_window(check.id) or Window()
         return source.windows[check.id]
 
     def _forget(self, source: Source, check: SampleCheck, pulse: Pulse) -> bool:
@@ -197,7 +207,7 @@ class ScoredEntity:
         """
         before = source.windows.pop(check.id, None)
         if self._is_judged and ALL not in pulse.unread:
-            before = self._remembered.pop(check.id, before)
+            before = self._remembered.pop_window(check.id) or before
         return before is not None
 
     def succeed(self, before: "ScoredEntity") -> None:
@@ -205,9 +215,10 @@ class ScoredEntity:
         self.level, self.since, self.counted, self.alerts = before.level, before.since, before.counted, before.alerts
         self.history, self.restored = before.history, before.restored
 
-    def remember_window(self, check_id: str, window: Window) -> None:
+    def remember_window(self, check_id: str, window: Window, *, edge: Edge | None = None, text: str = "") -> None:
         """Go on from a finding that was published before a restart."""
-        self._remembered.setdefault(check_id, window)
+        self._remembered.tracks.setdefault((check_id, edge), Track(window, text))
+        self._named.setdefault(check_id, edge)
 
     def remember_silence(self, source: str, evidence: str) -> None:
         """Go on from a source that was silent before a restart; `evidence` is its last message."""
@@ -221,6 +232,8 @@ class ScoredEntity:
     def remember(self, health: Health) -> None:
         """Go on from what was observed and found before a restart."""
         self.history.recurrences = {each.check: each for each in health.recurrences}
+        for baseline in health.baselines:
+            self._remembered.past(baseline)
         self.restored = health.observed or Observed("running", incarnation=health.uid)
         if (observed := health.observed) is not None:
             self.history.restarts, self.history.incarnation = observed.restarts, observed.incarnation
@@ -242,27 +255,39 @@ class ScoredEntity:
         silent = tuple(sorted(late - self.attested.unattested_by))
         state = self._state(entity, kin, silent)
         asked = () if state.is_ending else tuple(check for check in checks.samples if check.when(entity))
-        unknown = tuple(self._lapsed(asked, sources.values()))
+        series = () if state.is_ending else tuple(check for check in checks.series if check.when(entity))
+        figures = Figures(sources, self._remembered)
+        unknown = tuple(figures.lapsed((*asked, *series)))
         state = structs.replace(state, unknown=unknown) if unknown else state
-        findings = [*self._states(state, checks), *self._ages(state, checks)]
-        evaluated = applicable = len(checks.states) + len(checks.ages) + len(checks.restarts)
+        by_age = found.by_age(self.ref, state, checks, self.now, self._entity_evidence)
+        findings = [*self._states(state, checks), *by_age, *self._by_figures(figures, asked, series)]
+        # Which figures a source has is known from its pulses alone: until the first, any may apply.
         is_read = any(each.is_read for each in sources.values())
-        for check in asked:
-            windows = [(each, each.windows[check.id]) for each in sources.values() if check.id in each.windows]
-            # Which figures a source has is known from its pulses alone: until the first, any may apply.
-            applicable += bool(windows) or check.id in self._remembered or not is_read
-            evaluated += any(each.deadline > self.now and window.unknown_since is None for each, window in windows)
-            if (finding := self._sample(check, sources.values())) is not None:
-                findings.append(finding)
-        absent = self._absent(checks, sources.values()) if self.history.recurrences and is_read else ()
+        judged = len(checks.states) + len(checks.ages) + len(checks.restarts)
+        evaluated = judged + sum(figures.is_known(check, self.now) for check in (*asked, *series))
+        applicable = judged + sum(not is_read or figures.has(check) for check in (*asked, *series))
+        absent = figures.absent(checks) if self.history.recurrences and is_read else ()
         findings = self.history.settle(findings, absent, self.ref, state, checks, self.now, calm)
         restarts = self.history.count_restarts(self.ref, state, checks, self.now, calm, self._entity_evidence)
-        findings = restarted(findings, [*restarts])
+        findings = restarted(by_figure(findings), [*restarts])
         self.due = self._next_change(state, checks, sources.values(), calm)
         self._has_suspects = any(each.is_suspect for each in findings)
         self._is_calm = not (findings or self.history.recurrences) and is_plain(entity)
         self._turns_at = min(self._turns(state, checks), default=None)
-        return verdict_of([related(each, entity, kin) for each in findings], evaluated, applicable)
+        return verdict_of(
+            [related(each, entity, kin) for each in findings], evaluated, applicable, figures.learning(series)
+        )
+
+    def _by_figures(
+        self, figures: Figures, asked: Iterable[SampleCheck], series: Iterable[SeriesCheck]
+    ) -> Iterator[Finding]:
+        for check in asked:
+            if (finding := found.by_sample(self.ref, check, figures.windows(check))) is not None:
+                yield finding
+        for each in series:
+            if (finding := found.by_series(each, figures.tracks(each), self._named.get(each.id))) is not None:
+                self._named[each.id] = finding.reason.edge
+                yield finding
 
     def stays_calm(self) -> bool:
         """Whether another verdict would find nothing still, by time and what attests it alone. Also sets `due`."""
@@ -317,22 +342,12 @@ class ScoredEntity:
     def measured(self) -> frozenset[str]:
         """The checks that are judged by its figures."""
         sources = self._sources_of_this_incarnation().values()
-        return frozenset(check_id for each in sources for check_id in each.windows)
+        by_series = (check_id for each in sources for check_id, _ in each.series.tracks)
+        return frozenset(check_id for each in sources for check_id in each.windows) | frozenset(by_series)
 
-    def _absent(self, checks: Checks, sources: Iterable[Source]) -> set[str]:
-        """Checks whose figure the sources do not have, or have not known for long."""
-        windows = [*(each.windows for each in sources), self._remembered]
-        known = {check_id for each in windows for check_id, window in each.items() if not window.is_lapsed}
-        return {check.id for check in checks.samples} - known
-
-    def _lapsed(self, checks: Iterable[SampleCheck], sources: Iterable[Source]) -> Iterator[UnknownFigure]:
-        """Which figures are not known any more by which something was found, and since when."""
-        places = [*(each.windows for each in sources), self._remembered]
-        for check in checks:
-            lapsed = [each[check.id] for each in places if check.id in each and each[check.id].is_lapsed]
-            since = min((each.unknown_since for each in lapsed if each.unknown_since is not None), default=None)
-            if since is not None:
-                yield UnknownFigure(check.id, check.figure, since)
+    def baselines(self) -> list[Baseline]:
+        """What is usual for it, to publish."""
+        return Figures(self._sources, self._remembered).baselines()
 
     def _sources_of_this_incarnation(self) -> dict[str, Source]:
         """Those whose last pulse is not of another one: a late one of the old, or one ahead of the topology."""
@@ -368,33 +383,3 @@ class ScoredEntity:
             sources = (each for each in self._sources.values() if each.has_lapsed)
             return next((each.evidence for each in sources), self._entity_evidence)
         return self._entity_evidence
-
-    def _ages(self, state: State, checks: Checks) -> Iterator[Finding]:
-        for check in checks.ages:
-            age_s = check.age_s(state)
-            how_bad = score.severity(check, age_s)
-            if (band := score.band_of(how_bad)) != Band.FINE:
-                began = self.now - timedelta(seconds=age_s - check.thresholds.given[0])
-                reason = self._reason(check, age_s, score.within(band, how_bad), self._entity_evidence)
-                yield Finding(check, reason, began=began)
-
-    def _sample(self, check: SampleCheck, sources: Iterable[Source]) -> Finding | None:
-        """The finding of a check, confirmed or not; the worst one if several sources measure the same."""
-        windows = [each.windows[check.id] for each in sources if check.id in each.windows]
-        if check.id in self._remembered:
-            windows.append(self._remembered[check.id])
-        found = [self._finding(check, each) for each in windows if each.band or each.is_suspect]
-        return max(found, key=lambda each: (not each.is_suspect, each.reason.severity), default=None)
-
-    def _finding(self, check: SampleCheck, window: Window) -> Finding:
-        """What it finds: the last sample beyond its threshold, as bad as the last one is within what is confirmed."""
-        value, evidence = window.last_beyond
-        band = window.band or max(score.band_of(score.severity(check, value)), Band.WARNING)
-        how_bad = score.severity(check, value if window.is_suspect else window.last[0])
-        reason = self._reason(check, value, score.within(band, how_bad), evidence)
-        return Finding(check, reason, is_suspect=window.is_suspect)
-
-    def _reason(self, check: GradedCheck, value: float, how_bad: float, evidence: str) -> Reason:
-        threshold = score.threshold_passed(check, how_bad)
-        text = check.sentence(self.ref, worded(value, check.unit), worded(threshold, check.unit))
-        return Reason(check.id, text, how_bad, value, threshold, check.unit, evidence)

@@ -9,13 +9,14 @@ from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.topology import TopologyEntity
 
 
-def of_health(entity: TopologyEntity, level: str, reasons: Sequence[Reason]) -> str:
-    """The text of a Health message."""
+def of_health(entity: TopologyEntity, level: str, reasons: Sequence[Reason], learning: Sequence[str] = ()) -> str:
+    """The text of a Health message; `learning`: checks that do not know yet what is usual."""
     ref = entity.ref
     if reasons:
         more = f" And {counted(len(reasons) - 1, 'more reason')}." if len(reasons) > 1 else ""
         return f"{level.capitalize()}: {reasons[0].text}{more}"
     ready = f", {shown}" if (shown := readiness(entity)) else ""
+    ready += f", learning what is usual ({', '.join(learning)})" if learning else ""
     if entity.status == "running":
         return f"{ref} is {level}{ready}"
     past = ", which no longer counts" if entity.status == "failed" else ""

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kgents_health_scorer.debounce import LONG_AGO, Window
+from kgents_health_scorer.series import Series
 from kgents_shared.contract.pulse import Pulse
 
 MISSED: Final = 3
@@ -29,6 +30,7 @@ class Source:
         "interval_s",
         "is_read",
         "patience",
+        "series",
         "timestamp",
         "uid",
         "unknown_after",
@@ -45,6 +47,7 @@ class Source:
         self.interval_s = 0.0  # by which these were determined
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
+        self.series = Series()
 
     def note(self, pulse: Pulse, now: datetime, evidence: str) -> None:
         """Take note of the next pulse, apart from its figures."""
@@ -66,4 +69,5 @@ class Source:
     @property
     def has_lapsed(self) -> bool:
         """Whether what was found by one of its figures is not known any more."""
-        return any(each.is_lapsed for each in self.windows.values())
+        tracks = (each.window for each in self.series.tracks.values())
+        return any(each.is_lapsed for each in (*self.windows.values(), *tracks))

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from kgents_health_scorer import score
-from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, StateCheck
+from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, SeriesCheck, StateCheck
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.topology import TopologyEntity
 
@@ -22,6 +22,7 @@ class Checks(msgspec.Struct, frozen=True):
     ages: tuple[AgeCheck, ...]
     samples: tuple[SampleCheck, ...]
     restarts: tuple[RestartCheck, ...] = ()
+    series: tuple[SeriesCheck, ...] = ()
     by_id: dict[str, Check] = {}
 
 
@@ -38,6 +39,7 @@ def checks_of(kind: str, checks: Iterable[Check], system: str = "") -> Checks:
         tuple(check for check in fitting if isinstance(check, AgeCheck)),
         tuple(check for check in fitting if isinstance(check, SampleCheck)),
         tuple(check for check in fitting if isinstance(check, RestartCheck)),
+        tuple(check for check in fitting if isinstance(check, SeriesCheck)),
         {check.id: check for check in fitting},
     )
 
@@ -66,15 +68,17 @@ class Verdict(msgspec.Struct, frozen=True):
     """Worst first."""
     evaluated: int
     applicable: int
+    learning: list[str]
+    """Checks that do not know yet what is usual."""
 
 
-def verdict_of(findings: list[Finding], evaluated: int, applicable: int) -> Verdict:
+def verdict_of(findings: list[Finding], evaluated: int, applicable: int, learning: list[str]) -> Verdict:
     """The verdict of all findings."""
     firm = [each for each in findings if not each.is_suspect]
     reasons = sorted((each.reason for each in firm), key=lambda reason: (-reason.severity, reason.check))
     all_known = not any(isinstance(each.check, StateCheck) and each.check.means_unknown for each in firm)
     number, level = score.judge([reason.severity for reason in reasons], all_known=all_known)
-    return Verdict(number, level, findings, reasons, evaluated, applicable)
+    return Verdict(number, level, findings, reasons, evaluated, applicable, learning)
 
 
 def is_plain(entity: TopologyEntity) -> bool:

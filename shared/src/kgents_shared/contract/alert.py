@@ -3,6 +3,7 @@
 from typing import Final
 
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Edge
 from kgents_shared.contract.wire import REMOVE, Time, Wire, stated
 
 STATES: Final = ("pending", "firing", "resolved")
@@ -28,6 +29,8 @@ class Alert(Wire, frozen=True):
     threshold: float | str | None = None
     unit: str = ""
     evidence: str = ""
+    edge: Edge | None = None
+    """Of a finding on a connection: which; the worst one, if there are several."""
     cut: list[str] = []
     """What was left out because the whole message would exceed the server's max_payload. Empty: it is whole."""
 

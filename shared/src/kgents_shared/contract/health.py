@@ -24,6 +24,13 @@ class UnknownFigure(Wire, frozen=True):
     since: Time
 
 
+class Edge(Wire, frozen=True):
+    """One connection of the entity, by the kind and the peer that its traffic is reported under."""
+
+    kind: str
+    peer: Ref | str
+
+
 class Reason(Wire, frozen=True):
     """One check that found something, worst first."""
 
@@ -41,6 +48,8 @@ class Reason(Wire, frozen=True):
     """`<stream>:<sequence>` of the message that shows it."""
     unknown: list[UnknownFigure] = []
     """Only in the reason that figures are not known any more: which."""
+    edge: Edge | None = None
+    """Of a finding on a connection: which; the worst one, if there are several."""
 
 
 class Occurrences(Wire, frozen=True):
@@ -90,6 +99,26 @@ class Observed(Wire, frozen=True):
     """How its last run ended, if its source says so: `last exit 1 (Error)`."""
 
 
+class Baseline(Wire, frozen=True):
+    """What is usual for one figure of the entity: a restarted scorer goes on from it.
+
+    Published when it has moved by half a spread, or is made of twice as many samples.
+    """
+
+    check: str
+    source: str
+    edge: Edge | None = None
+    version: int = 1
+    """Of the way it is computed: one of another version is not used."""
+    samples: int = 0
+    seconds: float = 0.0
+    """The time that these samples cover."""
+    centre: float = 0.0
+    """Natural logarithm of what is usual, plus the figure's resolution."""
+    spread: float = 0.0
+    """Mean distance from it."""
+
+
 class KindHealth(Wire, frozen=True):
     """All entities of one kind."""
 
@@ -135,6 +164,10 @@ class Health(Wire, frozen=True):
     uid: str = ""
     observed: Observed | None = None
     recurrences: list[Recurrence] = []
+    baselines: list[Baseline] = []
+    """What is usual for it, as far as checks compare with that."""
+    learning: list[str] = []
+    """Checks that do not know yet what is usual, and so find nothing."""
     aggregate: Aggregate | None = None
     """Only in the message of kind `cluster`, which sums up all others."""
     cut: list[str] = []

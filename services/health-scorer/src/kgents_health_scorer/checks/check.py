@@ -1,25 +1,27 @@
 """What a check is: catalogue modules fill these Structs → `scored_entity.py` asks them → a Reason in a Health message.
 
-Four sorts, by what they read:
+Five sorts, by what they read:
 
 - `StateCheck`: a fact that either holds or not (a status, a reason). Acts at once: its source has already confirmed it.
 - `AgeCheck`: how long a fact has held. Acts as soon as the time is over.
 - `RestartCheck`: how often it was restarted within an hour. Lasts until it has run for the calm time.
 - `SampleCheck`: one figure of a pulse. Needs two of the last three samples, since a single one may be a blip.
+- `SeriesCheck`: one figure of a pulse, or of each connection in it, mostly against what is usual for it.
 """
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET
 
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import UnknownFigure
+from kgents_shared.contract.health import Edge, UnknownFigure
 from kgents_shared.contract.pulse import Pulse, Reading
+from kgents_shared.contract.quantity import counted, worded
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary import kinds
@@ -226,22 +228,91 @@ def custom(pulse: Pulse, figure: str) -> Reading:
     return pulse.custom.get(figure, UNSET)
 
 
-class SampleCheck(GradedCheck, frozen=True, kw_only=True):
-    """One figure out of a pulse."""
+class FigureCheck(GradedCheck, frozen=True, kw_only=True):
+    """A figure of pulses: two of the last three samples must be beyond a threshold."""
 
     figure: FigureName
     """The figure that it judges."""
-    reads: Callable[[Pulse, str], Reading] = custom
-    """Where that is, and when it counts."""
     when: Callable[[TopologyEntity], bool] = lambda _: True
     """Whether an entity of these kinds is judged at all, by its settings."""
     is_fact: bool = False
     """Whether the figure is no measure, but says that something is so or not: one sample ends what it found."""
+    at_once: float | None = None
+    """From here on one sample is enough: no blip is that bad."""
+
+
+class SampleCheck(FigureCheck, frozen=True, kw_only=True):
+    """One figure out of a pulse."""
+
+    reads: Callable[[Pulse, str], Reading] = custom
+    """Where that is, and when it counts."""
 
     def value(self, pulse: Pulse) -> Reading:
         """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""
         value = self.reads(pulse, self.figure)
         return value if value == value else None  # noqa: PLR0124 - NaN alone differs from itself
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """A figure of an entity, or of one of its connections, as one pulse has it."""
+
+    value: float | None
+    """None: it applies, and is not known now."""
+    edge: Edge | None = None
+    calls: int | None = None
+    """Of how many it was measured, if that is so."""
+
+
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """How a figure is compared with its own past."""
+
+    resolution: float
+    """In the unit of the figure: what differs by less is the same."""
+    way: Literal["above", "below"] = "above"
+    """Which way is bad."""
+    least: float = 0.0
+    """A value below it is never a finding, however unusual."""
+    least_apart: float = 0.0
+    """Nor is one that is not as far from what is usual."""
+
+
+CALLS_AT_ONCE: Final = 10
+"""Of fewer calls one sample is never enough."""
+SPREAD: Final = "{spread}"
+"""The unit of what is compared with its past: how many times its usual spread it is from what is usual."""
+
+
+class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
+    """One figure of an entity, or of each of its connections, against thresholds or what is usual for it.
+
+    Its text may have `{peer}`, `{usual}` and `{calls}`, too; `{value}` is the figure itself.
+    """
+
+    pulse: type[Pulse]
+    """Pulses that have it."""
+    samples: Callable[[Pulse], Iterable[Sample]]
+    """The figure in a pulse; nothing where it does not apply, or is of too few calls to judge."""
+    measure: str
+    """UCUM unit of the figure. The unit of the thresholds differs if it is compared with what is usual."""
+    usual: Usual | None = None
+    """None: it is judged by its value."""
+
+    def explained(self, entity: Ref, sample: Sample, usual: float | None, threshold: float) -> str:
+        """Its text about one sample."""
+        of_value = worded(sample.value, self.measure) if sample.value is not None else "unknown"
+        return self.text.format(
+            entity=entity,
+            peer=sample.edge.peer if sample.edge is not None else "",
+            value=of_value,
+            usual=worded(usual, self.measure) if usual is not None else "unknown",
+            threshold=worded(threshold, self.measure),
+            calls=counted(sample.calls or 0, "call"),
+        ).replace("× of ", "× ")
+
+    @property
+    def shows_value(self) -> bool:
+        """What was found is a number of spreads, and its text does not say how many."""
+        return self.usual is None
 
 
 def of(systems: Collection[str], *areas: Iterable[Check]) -> tuple[Check, ...]:

@@ -1,10 +1,11 @@
 """KG-1xx, what an entity uses and how it answers: resource pulse → memory, CPU, errors. Part of the catalogue."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import UNSET
 
-from kgents_health_scorer.checks.check import Check, SampleCheck, Thresholds, custom
+from kgents_health_scorer.checks.check import SPREAD, Check, Sample, SampleCheck, SeriesCheck, Thresholds, Usual, custom
 from kgents_shared.contract.pulse import Pulse, Reading, ResourcePulse, field
 from kgents_shared.contract.vocabulary.figures import resource
 
@@ -49,6 +50,12 @@ def _error_rate(pulse: Pulse, name: str) -> Reading:
     return custom(pulse, name)
 
 
+def _cpu_samples(pulse: Pulse) -> Iterator[Sample]:
+    ratio = _cpu_ratio(pulse, resource.CPU_PERCENT)
+    if ratio is not UNSET:
+        yield Sample(ratio)
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     SampleCheck(
         id="KG-101",
@@ -85,5 +92,23 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="Its users see errors. Check what it depends on first, then its latest change.",
         source="1 %: ten times the budget of a 99.9 % objective, near the 14.4 times at which the SRE workbook pages. "
         "A ratio beyond 100 % was sent in the wrong unit and is shown as it came.",
+    ),
+    SeriesCheck(
+        id="KG-111",
+        name="CPU far above its usual",
+        figure=resource.CPU_PERCENT,
+        pulse=ResourcePulse,
+        samples=_cpu_samples,
+        measure="1",
+        usual=Usual(resolution=0.02, least=0.6),
+        thresholds=Thresholds(warn=3.0),
+        at_once=6.0,
+        unit=SPREAD,
+        text="{entity} uses {value} of its CPU limit, usually {usual}.",
+        why="Something else than its usual work keeps it busy: a loop, a batch, a neighbour in the same container. It "
+        "may be throttled, and respond slowly, well before KG-102 says that it is at its limit. More requests than "
+        "ever are a reason, too: compare them.",
+        source="Ours: three spreads, so at least 2.9 times the usual, and at least 60 % of the limit, below which "
+        "throttling is rare.",
     ),
 )

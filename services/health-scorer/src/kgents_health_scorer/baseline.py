@@ -1,0 +1,113 @@
+"""What is usual for one figure: samples → centre and spread of their logarithms → how unusual the next one is. Pure.
+
+Latencies, ratios and rates differ by factors, so everything is on the scale of logarithms: three times as slow is as
+far from the usual for a call of 4 ms as for one of 400 ms. A sample moves what is usual by its share of MEMORY_S, and
+by no more than CLIP spreads; while something is found, SLOWER times less. So an incident of an hour is not learnt,
+and a change that stays is the new usual after some hours.
+"""
+
+import math
+from typing import Final
+
+from kgents_shared.contract.health import Baseline, Edge
+
+VERSION: Final = 1
+MEMORY_S: Final = 7_200.0
+"""The time that what is usual is the mean of, later samples counting more."""
+LEARNT_S: Final = 900.0
+LEARNT_SAMPLES: Final = 15
+"""Before both nothing is unusual: what is usual is not known yet."""
+CLIP: Final = 3.0
+SLOWER: Final = 0.25
+SPREAD_MIN: Final = 0.35
+"""Nothing is steadier than that: a warning at three of them begins at 2.9 times the usual."""
+SIGMA: Final = 1.25
+"""Standard deviation by mean distance, of a normal distribution."""
+
+
+class Past:
+    """What is usual for one figure, and what was published of that."""
+
+    __slots__ = ("_is_repeated", "centre", "published", "samples", "seconds", "spread")
+
+    def __init__(self, published: Baseline | None = None) -> None:
+        """Begin with nothing, or go on from what was published before a restart."""
+        is_known = published is not None and published.version == VERSION
+        self.published = published if is_known else None
+        self.samples = published.samples if published is not None and is_known else 0
+        self.seconds = published.seconds if published is not None and is_known else 0.0
+        self.centre = published.centre if published is not None and is_known else 0.0
+        self.spread = published.spread if published is not None and is_known else 0.0
+        self._is_repeated = self.published is not None
+        """The first sample after a restart is one that was learnt before."""
+
+    @property
+    def is_learnt(self) -> bool:
+        return _is_learnt(self.samples, self.seconds)
+
+    @property
+    def _width(self) -> float:
+        return max(SIGMA * self.spread, SPREAD_MIN)
+
+    def spreads_above(self, value: float, resolution: float) -> float:
+        """How many spreads a value is above what is usual; negative below."""
+        return (_scaled(value, resolution) - self.centre) / self._width
+
+    def usual(self, resolution: float) -> float:
+        """What is usual, in the unit of the figure."""
+        return max(math.exp(self.centre) - resolution, 0.0)
+
+    def learn(self, value: float, resolution: float, interval_s: float, *, is_found: bool) -> None:
+        """Take a sample into what is usual.
+
+        Args:
+            value: the sample.
+            resolution: of the figure.
+            interval_s: the time that it stands for.
+            is_found: whether something is found by this figure now.
+        """
+        if self._is_repeated:
+            self._is_repeated = False
+            return
+        apart = _scaled(value, resolution) - self.centre if self.samples else 0.0
+        if not self.samples:
+            self.centre = _scaled(value, resolution)
+        weight = max(min(interval_s / MEMORY_S, 1.0), 1 / (self.samples + 1)) * (SLOWER if is_found else 1.0)
+        most = CLIP * self._width
+        self.centre += weight * min(max(apart, -most), most)
+        self.spread += weight * (min(abs(apart), most) - self.spread)
+        self.samples += 1
+        self.seconds += interval_s
+
+    def has_moved(self) -> bool:
+        """Whether what was published of it does not hold any more."""
+        known = self.published
+        if known is None or not _is_learnt(known.samples, known.seconds):
+            step_s = self.seconds - (known.seconds if known is not None else 0.0)
+            return self.is_learnt or step_s >= LEARNT_S / 4
+        width, was = self._width, max(SIGMA * known.spread, SPREAD_MIN)
+        is_older = self.seconds >= 2 * known.seconds and known.seconds < MEMORY_S
+        return is_older or abs(self.centre - known.centre) > width / 2 or not 0.6 < width / was < 1.6
+
+    def record(self, check: str, source: str, edge: Edge | None) -> Baseline | None:
+        """What to publish: the last record, as long as it holds; None if it is not worth one yet."""
+        if self.has_moved():
+            self.published = Baseline(
+                check,
+                source,
+                edge,
+                VERSION,
+                self.samples,
+                round(self.seconds, 1),
+                round(self.centre, 4),
+                round(self.spread, 4),
+            )
+        return self.published
+
+
+def _is_learnt(samples: int, seconds: float) -> bool:
+    return samples >= LEARNT_SAMPLES and seconds >= LEARNT_S
+
+
+def _scaled(value: float, resolution: float) -> float:
+    return math.log(max(value, 0.0) + resolution)

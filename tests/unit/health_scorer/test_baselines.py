@@ -1,0 +1,216 @@
+"""What is usual is learnt, kept over restarts, and not learnt from an incident; a finding says both values."""
+
+import math
+import random
+from collections.abc import Iterable
+
+import pytest
+from msgspec import structs
+
+from kgents_health_scorer.baseline import LEARNT_S, Past
+from kgents_health_scorer.checks import CATALOGUE
+from kgents_shared.contract.codec import HEALTH, encode
+from kgents_shared.contract.health import Baseline
+from kgents_shared.contract.topology import TopologyEntity
+from support.health_inputs import INTERVAL_S, POD, Watch, at, entity, pulse
+from support.restarted import resume
+
+pytestmark = pytest.mark.unit
+
+LEARNT = round(LEARNT_S / INTERVAL_S)
+MINUTE = 60.0
+
+
+class Busy(Watch):
+    """A pod and its CPU, as a share of its limit, sample after sample."""
+
+    def __init__(self, what: TopologyEntity | None = None) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.messages = len(self.entity(what or entity()))
+
+    def uses(self, *ratios: float | None, times: int = 1) -> list[str]:
+        """The checks that find something after each sample."""
+        found = []
+        for ratio in ratios * times:
+            self.now_s += INTERVAL_S
+            sample = pulse(self.now_s, cpu=ratio or 0.0)
+            if ratio is None:
+                sample = structs.replace(sample, cpu_percent=None, unread=["cpu_percent"])
+            self.messages += len(self.pulse(sample))
+            found.append(",".join(self.checks()))
+        return found
+
+    def learns(self, ratio: float = 0.1) -> "Busy":
+        self.uses(ratio, times=LEARNT)
+        return self
+
+    def restart(self) -> "Busy":
+        """A new process, which reads the last sample once more; it publishes nothing."""
+        again = Busy()
+        again.published, again.now_s = self.published, self.now_s
+        again.scorer = type(self.scorer)(CATALOGUE)
+        resume(again.scorer, self, [entity()], at(self.now_s))
+        return again
+
+
+def test_until_it_knows_what_is_usual_it_says_so_and_finds_nothing() -> None:
+    pod = Busy()
+    assert set(pod.uses(0.1, 0.9 * 0.9, times=LEARNT // 2 - 1)) == {""}
+    assert pod.health().learning == ["KG-111"]
+    assert pod.health().text == "pod shop/cart-7f is healthy, learning what is usual (KG-111)"
+    pod.uses(0.1, 0.1)
+    assert pod.health().learning == []
+    assert pod.health().text == "pod shop/cart-7f is healthy"
+
+
+def test_two_of_three_samples_far_above_the_usual_are_a_finding_which_says_both() -> None:
+    pod = Busy().learns(0.2)
+    assert pod.uses(0.75, 0.2, 0.75) == ["", "", "KG-111"]
+    text = "pod shop/cart-7f uses 75 % of its CPU limit, usually 20.1 %."
+    assert pod.health().text == f"Warning: {text}"
+    (alert,) = pod.published.alerts.values()
+    assert (alert.state, alert.text, alert.severity) == ("firing", text, "warning")
+
+
+def test_one_sample_is_enough_if_it_is_overwhelming() -> None:
+    assert Busy().learns(0.05).uses(0.65) == ["KG-111"]
+
+
+@pytest.mark.parametrize(("usual", "now"), [(0.01, 0.59), (0.4, 0.89), (0.02, 0.0)])
+def test_what_is_small_or_hardly_more_than_usual_or_less_is_none(usual: float, now: float) -> None:
+    assert set(Busy().learns(usual).uses(now, times=6)) == {""}
+
+
+def test_what_varies_by_itself_is_not_unusual() -> None:
+    """The same share is far off for one and nothing for another."""
+    wild, steady = Busy(), Busy().learns(0.2)
+    wild.uses(0.1, 0.5, 0.2, 0.7, 0.15, times=LEARNT // 4)
+    assert set(wild.uses(0.8, times=5)) == {""}
+    assert steady.uses(0.8, times=5)[-1] == "KG-111"
+
+
+def test_it_ends_after_three_usual_samples_and_at_once_if_there_is_no_limit_any_more() -> None:
+    pod = Busy().learns()
+    pod.uses(0.8, 0.8)
+    assert pod.uses(0.1, 0.1, 0.1) == ["KG-111", "KG-111", ""]
+    pod.uses(0.8, 0.8)
+    pod.now_s += INTERVAL_S
+    pod.pulse(pulse(pod.now_s))
+    assert pod.checks() == []
+
+
+def test_a_figure_that_is_not_known_is_no_sample_and_then_nothing_is_known() -> None:
+    pod = Busy().learns()
+    before = pod.health().baselines
+    pod.uses(0.8, 0.8)
+    assert pod.uses(None, times=20)[-1] == "KG-111"
+    assert pod.uses(None, times=20)[-1] == "KG-007"
+    assert pod.uses(0.1) == [""]
+    assert pod.health().baselines == before
+
+
+def test_of_another_incarnation_nothing_is_usual_yet() -> None:
+    pod = Busy(entity(uid="u1")).learns()
+    pod.entity(entity(uid="u2"), pod.now_s)
+    for _ in range(3):
+        pod.now_s += INTERVAL_S
+        pod.pulse(pulse(pod.now_s, cpu=0.8, uid="u2"))
+    assert pod.checks() == []
+    assert pod.health().learning == ["KG-111"]
+
+
+def test_a_restarted_scorer_knows_what_is_usual_and_publishes_nothing() -> None:
+    pod = Busy().learns()
+    again = pod.restart()
+    assert again.pulse(pulse(pod.now_s, cpu=0.1)) == []
+    assert again.uses(0.65, 0.65) == ["", "KG-111"]
+
+
+def test_a_finding_lasts_over_a_restart_with_its_sentence() -> None:
+    pod = Busy().learns()
+    pod.uses(0.65, 0.65)
+    again = pod.restart()
+    assert again.pulse(pulse(pod.now_s, cpu=0.65)) == []
+    again.uses(0.65)
+    assert again.health().reasons == pod.health().reasons
+    assert again.uses(0.1, 0.1, 0.1)[-1] == ""
+
+
+def test_restarts_while_it_learns_lose_little_of_what_is_learnt() -> None:
+    pod = Busy()
+    for _ in range(6):
+        pod.uses(0.1, times=LEARNT // 3)
+        pod = pod.restart()
+    assert pod.health().learning == []
+
+
+def test_what_another_version_has_learnt_is_not_used() -> None:
+    old = Baseline("KG-111", "k8s", samples=500, seconds=7200, centre=0.0, spread=0.1, version=2)
+    assert not Past(old).is_learnt
+    assert Past(Baseline("KG-111", "k8s", samples=500, seconds=7200, centre=0.0, spread=0.1)).is_learnt
+
+
+def test_an_incident_of_an_hour_is_not_learnt_and_a_change_that_stays_is_within_a_day() -> None:
+    pod = Busy().learns()
+    pod.uses(0.1, times=720)
+    hour = round(3600 / INTERVAL_S)
+    assert set(pod.uses(0.7, times=hour)[2:]) == {"KG-111"}
+    assert pod.uses(0.1, times=4)[-1] == ""
+    pod.uses(0.1, times=hour)
+    hours = 0
+    while pod.uses(0.7, times=hour)[-1] == "KG-111":
+        hours += 1
+    assert 2 <= hours <= 12
+
+
+def test_a_slow_daily_pattern_is_followed() -> None:
+    """Three times as much at noon as at night."""
+    pod = Busy()
+    day = [0.3 + 0.15 * math.sin(2 * math.pi * step / 8640) for step in range(8640)]
+    assert set(pod.uses(*day)) == {""}
+
+
+def test_samples_at_rest_are_hardly_ever_published() -> None:
+    random_ = random.Random(1)
+    pod = Busy()
+    pod.uses(*(0.1 * math.exp(random_.gauss(0, 0.4)) for _ in range(8640)))
+    assert pod.messages <= 16
+    assert len(encode(pod.health())) < 700
+
+
+def test_what_is_published_holds_what_is_needed() -> None:
+    pod = Busy().learns()
+    (known,) = HEALTH.decode(encode(pod.health())).baselines
+    assert (known.check, known.source, known.edge, known.version) == ("KG-111", "k8s", None, 1)
+    assert math.exp(known.centre) - 0.02 == pytest.approx(0.1, rel=0.01)
+
+
+def learnt(values: Iterable[float], *, interval_s: float = MINUTE) -> Past:
+    past = Past()
+    for each in values:
+        past.learn(each, 0.001, interval_s, is_found=False)
+    return past
+
+
+def test_the_usual_is_robust_against_single_samples() -> None:
+    blips = learnt([0.1] * 60 + [50.0, 0.1, 0.1, 80.0] + [0.1] * 30)
+    assert blips.usual(0.001) == pytest.approx(0.1, rel=0.15)
+
+
+def test_how_unusual_a_value_is_goes_by_factors_not_by_differences() -> None:
+    short, long = learnt([0.01] * 30), learnt([1.0] * 30)
+    assert short.spreads_above(0.03, 1e-6) == pytest.approx(long.spreads_above(3.0, 1e-6), rel=0.1)
+
+
+def test_a_resolution_bounds_what_counts_as_different() -> None:
+    past = learnt([0.0001] * 30)
+    assert past.spreads_above(0.0009, 0.001) < 3 < past.spreads_above(0.009, 0.001)
+
+
+def test_a_pod_without_a_limit_is_not_judged() -> None:
+    pod = Busy()
+    for step in range(LEARNT):
+        pod.pulse(pulse(step * INTERVAL_S, POD, memory=0.5))
+    assert pod.health().learning == []
+    assert pod.health().baselines == []
