@@ -120,6 +120,25 @@ PULSES: dict[str, tuple[Pulse, Pulse]] = {
 }
 
 
+def one_of(name: str, beyond: float, short: float, **beside: float) -> tuple[Pulse, Pulse]:
+    """A pulse with this figure beyond the first threshold, and one short of it."""
+    long, near = (pulse(0, custom={name: value, **beside}) for value in (beyond, short))
+    return long, near
+
+
+PULSES |= {
+    "KG-601": one_of("memory_pressure_ratio", 0.05, 0.04, memory_available_ratio=0.09),
+    "KG-602": one_of("oom_kills_recent", 1, 0),
+    "KG-603": one_of("io_pressure_ratio", 0.4, 0.39),
+    "KG-604": one_of("open_files_ratio", 0.8, 0.79),
+    "KG-605": one_of("pid_numbers_ratio", 0.8, 0.79),
+    "KG-611": one_of("used_ratio", 0.9, 0.89),
+    "KG-612": one_of("inodes_used_ratio", 0.9, 0.89),
+    "KG-613": one_of("full_in_s", 86_400, 86_401, used_ratio=0.7),
+    "KG-621": one_of("open_files_ratio", 0.8, 0.79),
+}
+
+
 def database(*, phase: str = "healthy", replication: Mapping[str, float] | None = None, **custom: Any) -> DatabasePulse:
     return DatabasePulse(
         ref=Ref("c1", "database", "orders"), source="db", backend="postgres", timestamp=START, interval_s=10,

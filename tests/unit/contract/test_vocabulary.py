@@ -23,6 +23,7 @@ from kgents_shared.contract.vocabulary.figures import (
     FIGURES,
     database,
     docker,
+    host,
     kubernetes,
     nats,
     pgbouncer,
@@ -49,7 +50,7 @@ MAPPINGS = sorted(
 )
 MERGE = ROOT / "topology-builder/src/kgents_topology_builder/merge.py"
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
-FIELDS = (resource, nats, kubernetes, docker, database, postgres, pgbouncer, redis, qdrant, otel_figures)
+FIELDS = (resource, nats, kubernetes, docker, host, database, postgres, pgbouncer, redis, qdrant, otel_figures)
 SAMPLE_CHECKS = [
     check for checks in (CATALOGUE, *PROFILES.values()) for check in checks if isinstance(check, SampleCheck)
 ]

@@ -96,6 +96,12 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or (host.startswith("127.") and is_ip(host))
 
 
+def is_link_local(host: str) -> bool:
+    """Whether it is only reachable on one network segment, and may be there on every one: `169.254.…`, `fe80::…`."""
+    host = normalised(host)
+    return is_ip(host) and (host.startswith(("169.254.", "fe8", "fe9", "fea", "feb")))
+
+
 def is_unspecified(host: str) -> bool:
     """Whether it means every local address to listen on: `0.0.0.0`, `::`, or empty."""
     return normalised(host) in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound

@@ -37,11 +37,16 @@ C = TypeVar("C", bound=Section)
 
 
 SERVICES: Final = (
-    "alert-notifier", "collector-db", "collector-docker", "collector-k8s", "collector-nats", "collector-otel",
-    "gateway", "health-scorer", "topology-builder",
+    "alert-notifier", "collector-db", "collector-docker", "collector-host", "collector-k8s", "collector-nats",
+    "collector-otel", "gateway", "health-scorer", "topology-builder",
 )  # fmt: skip
 """Services of kgents. A file that all of them share is the same where only some are installed, so their sections are
 never unknown."""
+
+
+def installed_as(service: str) -> str:
+    """The service that is installed, of one that runs at one place: `collector-host-web-1` → `collector-host`."""
+    return next((each for each in SERVICES if service.startswith(f"{each}-")), service)
 
 
 class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

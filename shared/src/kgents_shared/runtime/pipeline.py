@@ -26,6 +26,7 @@ from kgents_shared.contract.meta import (
     Heartbeat,
     is_reserved,
 )
+from kgents_shared.runtime.config import installed_as
 from kgents_shared.runtime.holders import Holding, holdings
 from kgents_shared.runtime.sharing import COLLECTOR
 
@@ -155,7 +156,7 @@ class Reports(msgspec.Struct, frozen=True):
         """
         instances = self.instances()
         yield from map(_verdict, instances)
-        reporting = {each.service for each in instances if each.heartbeat is not None}
+        reporting = {installed_as(each.service) for each in instances if each.heartbeat is not None}
         for name in sorted(set(expected) - reporting):
             yield Verdict(False, f"{name} is installed, but does not report", f"kgents run {name}")
         if self.is_whole and not any(map(_is_collecting, instances)):
@@ -229,7 +230,7 @@ class Reports(msgspec.Struct, frozen=True):
             whole = next((each for each in scopes if each.is_everything), None)
             if whole is not None and (cluster, source) not in reporting:
                 text = f"{cluster}: no collector reports on the source {source}; its entities are stale"
-                yield Verdict(False, text, f"kgents run {COLLECTOR}{source}")
+                yield Verdict(False, text, f"kgents run {installed_as(COLLECTOR + source)}")
 
 
 def _within(found: Mapping[str, T], takes: Callable[[str], bool]) -> dict[str, T]:
@@ -249,7 +250,7 @@ def _place(subject: str) -> tuple[str, str]:
 
 
 def _verdict(each: Instance) -> Verdict:
-    run = f"kgents run {each.service}"
+    run = f"kgents run {installed_as(each.service)}"
     if each.heartbeat is None:
         text = f"{each.cluster}: {each.service} {each.instance} has not reported for {each.age_s:.0f} s"
         return Verdict(False, text, run)

@@ -58,6 +58,7 @@ def serve(
         hint = "fix the above, then run `kgents config check`"
         print(error, hint, sep="\n", file=sys.stderr)  # noqa: T201 - the logs are not set up yet, and a person must read this
         return EXIT_CONFIG
+    service = service.at(section)
     setup_logging(common.log, service=service.name, no_color=bool(environ.get("NO_COLOR")))
     calm_collector()
     exit_code = EXIT_FAILED

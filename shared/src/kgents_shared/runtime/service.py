@@ -192,6 +192,7 @@ class Service(Generic[C]):
         source: str = "",
         access: Access = COLLECTS,
         clusters: Callable[[C], Sequence[str]] | None = None,
+        place: Callable[[C], str] | None = None,
     ) -> None:
         """A service.
 
@@ -202,6 +203,7 @@ class Service(Generic[C]):
             source: what a collector writes into its entities; its heartbeat attests them.
             access: what it reads and writes.
             clusters: those that it may write by its configuration, empty for all; None: its own cluster alone.
+            place: by its configuration, the place that it observes of several in one cluster, see `at`.
         """
         self.name = name
         self.config = config
@@ -209,7 +211,21 @@ class Service(Generic[C]):
         self.source = source
         self.access = access
         self.clusters = clusters
+        self.place = place
         self.version = version(f"kgents-{name}")
+
+    def at(self, config: C) -> "Service[C]":
+        """As it runs by a configuration: one that observes one place has a name, a source and a lease for that place.
+
+        So each place of a cluster has its own writer, and what one does not see is not removed from another.
+        """
+        return self if self.place is None else self.at_place(self.place(config))
+
+    def at_place(self, place: str) -> "Service[C]":
+        """As it runs at one place."""
+        other = copy.copy(self)
+        other.name, other.source = f"{self.name}-{place}", f"{self.source}-{place}"
+        return other
 
     @property
     def is_writer(self) -> bool:

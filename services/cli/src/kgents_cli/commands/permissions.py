@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final
 
 import click
@@ -25,9 +26,10 @@ PROVISION: Final = "provision"
 @click.command("permissions")
 @click.argument("login", metavar="SERVICE")
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster; may be repeated.")
+@click.option("--place", default="", metavar="NAME", help="Of collector-host: the machine, if it is not this one.")
 @output_option("text", "json", "nsc")
 @config_option
-def command(login: str, clusters: tuple[str, ...], output: str, config_file: Path | None) -> None:
+def command(login: str, clusters: tuple[str, ...], place: str, output: str, config_file: Path | None) -> None:
     """Print the least permissions of a login: of a SERVICE, of a `reader`, or of who runs `provision`.
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
@@ -40,7 +42,7 @@ def command(login: str, clusters: tuple[str, ...], output: str, config_file: Pat
       kgents permissions reader --cluster prod -o json
       kgents permissions topology-builder -o nsc
     """  # noqa: D301
-    permissions = of_login(login, Target({}, config_file, None).load(), clusters)
+    permissions = of_login(login, Target({}, config_file, None).load(), clusters, place)
     match output:
         case "json":
             say_document(msgspec.json.format(msgspec.json.encode(_as_json(permissions))))
@@ -53,8 +55,10 @@ def command(login: str, clusters: tuple[str, ...], output: str, config_file: Pat
         note("several kinds or names at once, and past states, need the permissions of a reader of all clusters")
 
 
-def of_login(login: str, common: CommonConfig, clusters: Sequence[str]) -> Permissions:
+def of_login(login: str, common: CommonConfig, clusters: Sequence[str], place: str = "") -> Permissions:
     """The permissions of a login, of the clusters that are named; of a collector in its own cluster otherwise.
+
+    `place`: the machine of a collector that observes one; empty: this one.
 
     Raises:
         KgentsError: there is no such service.
@@ -68,6 +72,8 @@ def of_login(login: str, common: CommonConfig, clusters: Sequence[str]) -> Permi
     if login not in service_names():
         raise click.UsageError(f"expected one of {', '.join((*service_names(), READER, PROVISION))}, found {login}")
     service = load_service(login)
+    if service.place is not None:
+        service = service.at_place(place or gethostname())
     home = clusters[0] if clusters else common.cluster
     named: Sequence[str | None] = clusters or (home if service.source else None,)
     permissions: Permissions = service.permissions(nats, home, named)

@@ -1,11 +1,13 @@
 """The numbered catalogue of checks, as data: one module for each area → `CATALOGUE` → `Config.checks` → reducer.
 
-KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases.
+KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases,
+KG-6xx machines.
 """
 
 from typing import Final
 
 from kgents_health_scorer.checks import (
+    host,
     kubernetes,
     nats,
     pgbouncer,
@@ -35,6 +37,7 @@ CATALOGUE: Final[tuple[Check, ...]] = (
     *kubernetes.CHECKS,
     *resource.CHECKS,
     *nats.CHECKS,
+    *host.CHECKS,
     *of(POSTGRESQL, postgres.CHECKS, postgres_replication.CHECKS),
     *of(PGBOUNCER, pgbouncer.CHECKS),
     *of(REDIS, redis.CHECKS),

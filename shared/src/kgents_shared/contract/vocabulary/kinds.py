@@ -29,7 +29,12 @@ CLUSTER: Final = _kind("cluster", "Only in health: the sum over all entities of 
 SOURCE: Final = _kind("source", "What one collector reports; published from the first time that it is not attested.")
 NAMESPACE: Final = _kind("namespace", "A Kubernetes namespace, or a Compose project.", "ns")
 NODE: Final = _kind("node", "A machine of a Kubernetes cluster.", "no")
-HOST: Final = _kind("host", "A machine with a container engine.")
+HOST: Final = _kind("host", "A machine, or a container engine on it.")
+PROCESS: Final = _kind(
+    "process", "A program on a machine: its processes in one unit or container, or outside of them.", plural="processes"
+)
+UNIT: Final = _kind("unit", "A service of systemd.")
+FILESYSTEM: Final = _kind("filesystem", "A file system of a machine.", "fs")
 POD: Final = _kind("pod", "A Kubernetes pod.", "po")
 CONTAINER: Final = _kind("container", "A container of a pod or of an engine.", "ct")
 IMAGE: Final = _kind("image", "A container image that an engine holds.")

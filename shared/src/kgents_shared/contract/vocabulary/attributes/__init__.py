@@ -10,6 +10,7 @@ from typing import Final
 from kgents_shared.contract.vocabulary.attributes import (
     any_entity,
     docker,
+    host,
     kubernetes,
     nats,
     otel,
@@ -26,6 +27,7 @@ FIELDS: Final[dict[str, tuple[Attribute, ...]]] = {
     "NATS": nats.ATTRIBUTES,
     "Kubernetes": kubernetes.ATTRIBUTES,
     "Docker": docker.ATTRIBUTES,
+    "Machines": host.ATTRIBUTES,
     "PostgreSQL": postgres.ATTRIBUTES,
     "PgBouncer": pgbouncer.ATTRIBUTES,
     "Redis and Valkey": redis.ATTRIBUTES,

@@ -11,6 +11,7 @@ from typing import Final
 from kgents_shared.contract.vocabulary.figures import (
     database,
     docker,
+    host,
     kubernetes,
     nats,
     otel,
@@ -27,6 +28,7 @@ FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
     "NATS": nats.FIGURES,
     "Kubernetes": kubernetes.FIGURES,
     "Docker": docker.FIGURES,
+    "Machines": host.FIGURES,
     "Databases": database.FIGURES,
     "PostgreSQL": postgres.FIGURES,
     "PgBouncer": pgbouncer.FIGURES,

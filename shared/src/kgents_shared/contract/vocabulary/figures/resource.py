@@ -4,7 +4,7 @@ from typing import Final
 
 from kgents_shared.contract.vocabulary.figures.figure import ANY, CUSTOM, Field
 
-_PULSE: Final = Field("k8s", "docker", "nats", ANY)
+_PULSE: Final = Field("k8s", "docker", "nats", "host", ANY)
 _field = _PULSE.section("").figure
 CPU_PERCENT: Final = _field("cpu_percent", "%", "CPU used, of one core: 150 is one and a half cores.")
 MEMORY_BYTES: Final = _field("memory_bytes", "By", "Memory used.")
@@ -18,7 +18,7 @@ MEMORY_CACHE_BYTES: Final = _limit(
     "memory_cache_bytes", "By", "Of the memory used: files that are cached and in use, which the kernel can still drop."
 )
 
-_LISTED: Final = Field("k8s", "nats")
+_LISTED: Final = Field("k8s", "nats", "host")
 ENTITIES_LEFT_OUT: Final = _LISTED.section(CUSTOM).figure(
     "entities_left_out", "{entity}", "Entities of this kind that exceed its limit and are not shown."
 )

@@ -1,0 +1,1 @@
+"""collector-host: a Linux machine → entities, connections, pulses."""

@@ -1,0 +1,62 @@
+"""collector-host at work: source → mapping → the entity state table and the pulse log."""
+
+import asyncio
+from typing import Final
+
+from kgents_collector_host.config import Config
+from kgents_collector_host.mapping import History, Network, observe
+from kgents_collector_host.mapping.network import published_pairs
+from kgents_collector_host.mapping.scope import SOURCE
+from kgents_collector_host.sample import Sample
+from kgents_collector_host.source import Source
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.runtime.collector import Collector
+from kgents_shared.runtime.service import Context, Service
+
+FIRST_POLL_S: Final = 2.0
+"""From the first poll to the second: rates are known then, and the first view is alive."""
+
+
+async def run(context: Context[Config]) -> None:
+    """Poll for as long as this instance holds the lease."""
+    collector = Collector(context, part_of=lambda _: "")
+    await collector.load()
+    async with Source.open(context.config, context.clock) as source, asyncio.TaskGroup() as tasks:
+        tasks.create_task(collector.run())
+        tasks.create_task(_poll(context, collector, source))
+
+
+async def _poll(context: Context[Config], collector: Collector, source: Source) -> None:
+    """Read, publish, and wait for the next poll. Never returns."""
+    interval_s = context.config.poll_interval_s
+    published = {ref.name: entity.connections for ref, entity in collector.part().items() if ref.kind == kinds.PROCESS}
+    network = Network(published_pairs(published))
+    history = History()
+    before: Sample | None = None
+    while True:
+        started_s = context.clock.monotonic_s()
+        with context.telemetry.span("collector-host poll") as trace:
+            now = await source.read()
+            facts = observe(
+                before,
+                now,
+                network,
+                history,
+                cluster=context.cluster,
+                interval_s=interval_s,
+                max_processes=context.config.max_processes,
+                published=collector.part(),
+            )
+            await collector.publish(facts, faults=now.faults, trace=trace)
+        wait_s = interval_s if before is not None else min(FIRST_POLL_S, interval_s)
+        before = now
+        await context.clock.sleep(max(0.0, wait_s - (context.clock.monotonic_s() - started_s)))
+
+
+SERVICE: Final = Service(
+    name="collector-host",
+    config=Config,
+    run=run,
+    source=SOURCE,
+    place=lambda config: config.host_name,
+)

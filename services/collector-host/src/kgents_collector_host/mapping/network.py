@@ -1,0 +1,125 @@
+"""Sockets → where programs listen, and which programs and addresses they are connected to."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from kgents_collector_host.mapping.program import Program
+from kgents_collector_host.mapping.scope import Scope
+from kgents_collector_host.sample import Sample, Socket
+from kgents_shared.contract import address
+from kgents_shared.contract.entity import Connection, Ref
+from kgents_shared.contract.vocabulary import edges, kinds
+
+SEEN_TWICE: Final = 2
+"""A connection is shown when it was seen in so many polls: one that was seen once may have been a single request."""
+KEPT_S: Final = 300.0
+"""For how long it is shown after it was last seen."""
+PEERS_MAX: Final = 64
+"""Of one program: a browser has many."""
+EVIDENCE: Final = "sampled TCP connections"
+
+_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - what sockets say, not where we listen
+
+
+class Network:
+    """What was seen of one machine's connections, newest last."""
+
+    def __init__(self, published: Iterable[tuple[str, Ref | str]] = ()) -> None:
+        """`published`: program and peer of the connections that are published: they count as seen at the start."""
+        self._begun = dict.fromkeys(published, SEEN_TWICE)
+        self._seen: dict[tuple[str, Ref | str], tuple[int, float]] = {}  # → polls, and when last
+        self._addresses: dict[str, list[str]] = {}
+        self._listening: set[str] = set()
+
+    def take(self, now: Sample, programs: Mapping[str, Program], scope: Scope) -> None:
+        """The newest sample."""
+        for pair, count in self._begun.items():
+            self._seen[pair] = count, now.time_s
+        self._begun = {}
+        if now.sockets is None:
+            return
+        owner = _Owners(now, programs)
+        listeners = {each.local: name for each in now.sockets if each.is_listening and (name := owner.of(each))}
+        self._listening = set(listeners.values())
+        self._addresses = _addresses(listeners, now.addresses)
+        own = frozenset(now.addresses)
+        found = {_pair(each, owner, listeners, own, scope) for each in now.sockets}
+        for pair in (each for each in found if each is not None):
+            self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + 1, now.time_s
+        self._seen = {pair: seen for pair, seen in self._seen.items() if now.time_s - seen[1] <= KEPT_S}
+
+    def listens(self, name: str) -> bool:
+        """Whether a program takes connections."""
+        return name in self._listening
+
+    def addresses(self, name: str) -> list[str]:
+        """Where other machines reach a program."""
+        return self._addresses.get(name, [])
+
+    def edges(self, name: str) -> list[Connection]:
+        """Whom a program is connected to."""
+        peers = [peer for (program, peer), (count, _) in self._seen.items() if program == name and count >= SEEN_TWICE]
+        shown = sorted(peers, key=lambda each: (isinstance(each, str), str(each)))[:PEERS_MAX]
+        return [Connection(kind=edges.NETWORK, peer=each, evidence=EVIDENCE) for each in shown]
+
+
+class _Owners:
+    """The program that a socket belongs to."""
+
+    def __init__(self, now: Sample, programs: Mapping[str, Program]) -> None:
+        self._by_pid = {one.pid: name for name, each in programs.items() for one in each.processes}
+        self._by_cgroup: defaultdict[str, set[str]] = defaultdict(set)
+        for name, each in programs.items():
+            for path in each.cgroups:
+                self._by_cgroup[path].add(name)
+        self._now = now
+
+    def of(self, socket: Socket) -> str | None:
+        """By its process, where this user may see it; else by its control group, if only one program is in that."""
+        pid = self._now.owners.get(socket.inode)
+        if pid is not None and (name := self._by_pid.get(pid)) is not None:
+            return name
+        names = self._by_cgroup.get(self._now.cgroup_ids.get(socket.cgroup_id, "/"), ())
+        return next(iter(names)) if len(names) == 1 else None
+
+
+def _addresses(listeners: Mapping[tuple[str, int], str], own: Iterable[str]) -> dict[str, list[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for (host, port), name in listeners.items():
+        for each in own if host in _WILDCARDS else (host,):
+            if not _is_here_alone(each):
+                found[name].add(address.join(each, port))
+    return {name: sorted(each) for name, each in found.items()}
+
+
+def _pair(
+    socket: Socket,
+    owner: _Owners,
+    listeners: Mapping[tuple[str, int], str],
+    own: frozenset[str],
+    scope: Scope,
+) -> tuple[str, Ref | str] | None:
+    """The program that made a connection, and to whom; None for the accepted end of one."""
+    host, port = socket.remote
+    if socket.is_listening or _listener(listeners, *socket.local) is not None or (name := owner.of(socket)) is None:
+        return None
+    if host in own or _is_here_alone(host):
+        peer = _listener(listeners, host, port)
+        return (name, scope.ref(kinds.PROCESS, peer)) if peer is not None and peer != name else None
+    return name, address.join(host, port)
+
+
+def _listener(listeners: Mapping[tuple[str, int], str], host: str, port: int) -> str | None:
+    return next((found for each in (host, *_WILDCARDS) if (found := listeners.get((each, port))) is not None), None)
+
+
+def _is_here_alone(host: str) -> bool:
+    """Whether the same address is on every machine."""
+    return address.is_loopback(host) or address.is_link_local(host)
+
+
+def published_pairs(connections: Mapping[str, Iterable[Connection]]) -> Iterator[tuple[str, Ref | str]]:
+    """Program and peer of what is published, by program."""
+    for name, published in connections.items():
+        yield from ((name, each.peer) for each in published if each.evidence == EVIDENCE)

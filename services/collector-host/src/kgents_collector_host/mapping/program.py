@@ -1,0 +1,143 @@
+"""Programs: the processes of one command in one unit or container → one entity, however many they are."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from kgents_collector_host.mapping.scope import SETTLED_S, Fact, Scope, per_second
+from kgents_collector_host.place import Place, place_of
+from kgents_collector_host.sample import Process, Sample
+from kgents_shared.contract.entity import Connection, Entity
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import any_entity, otel
+from kgents_shared.contract.vocabulary.figures import host as figure
+from kgents_shared.contract.vocabulary.figures import resource
+
+if TYPE_CHECKING:
+    from kgents_collector_host.mapping.network import Network
+
+OVERFLOW: Final = "overflow"
+"""The name of the entity that stands for what is left out."""
+ID_SHOWN: Final = 12
+"""Digits of a container's id in names, as engines show them."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+"""What a program is called: it chooses its own command, and some write their state behind it."""
+
+
+class Program(Struct, frozen=True):
+    """The processes of one command in one place."""
+
+    name: str
+    """`nginx.service/nginx`, `4f1c…/redis-server`, `bash`."""
+    place: Place
+    cgroups: frozenset[str]
+    processes: tuple[Process, ...]
+
+    @property
+    def started_s(self) -> float:
+        """When the oldest of them started, in seconds since the boot."""
+        return min(each.started_s for each in self.processes)
+
+
+def programs(now: Sample) -> dict[str, Program]:
+    """By name."""
+    found: defaultdict[tuple[str, Place], list[Process]] = defaultdict(list)
+    for each in now.processes or ():
+        place = place_of(each.cgroup)
+        prefix = place.container_id[:ID_SHOWN] or place.unit
+        command = match[0] if (match := _NAME.match(each.command)) else "unnamed"
+        found[f"{prefix}/{command}" if prefix else command, place].append(each)
+    made: dict[str, Program] = {}
+    for (name, place), members in found.items():
+        other = made.get(name)  # of another container whose id begins the same
+        every = (*(other.processes if other is not None else ()), *members)
+        made[name] = Program(name, place, frozenset(each.cgroup for each in every), every)
+    return made
+
+
+def facts(
+    before: Sample | None,
+    now: Sample,
+    found: Mapping[str, Program],
+    network: "Network",
+    scope: Scope,
+    *,
+    limit: int,
+) -> Iterator[Fact]:
+    """The entities of the most important ones, with their figures; the rest as one."""
+    settled = [each for each in found.values() if is_settled(each, now)]
+    shown = _shown(settled, network, scope, limit)
+    old = {each.key: each for each in (before.processes or ())} if before is not None else {}
+    elapsed_s = now.time_s - before.time_s if before is not None else 0.0
+    for each in shown:
+        entity = _entity(each, network, scope)
+        cpu = _cpu_percent(each.processes, old, elapsed_s)
+        rss = sum(one.rss_bytes for one in each.processes)
+        figures = {figure.PROCESSES: float(len(each.processes))}
+        ratios = [one.files / one.files_max for one in each.processes if one.files is not None and one.files_max]
+        if ratios:
+            figures[figure.OPEN_FILES_RATIO] = max(ratios)
+        pulse = scope.pulse(
+            entity, figures, cpu_percent=cpu, memory_bytes=rss, unread={"cpu_percent": cpu, "memory_bytes": rss}
+        )
+        yield Fact(entity, pulse)
+    if left_out := len(settled) - len(shown):
+        entity = Entity(
+            ref=scope.ref(kinds.PROCESS, OVERFLOW),
+            source=scope.source,
+            status="unknown",
+            attributes={any_entity.OVERFLOW: True},
+        )
+        yield Fact(entity, scope.pulse(entity, {resource.ENTITIES_LEFT_OUT: float(left_out)}))
+
+
+def is_settled(program: Program, now: Sample) -> bool:
+    """Whether it has run for long enough to be shown."""
+    return now.time_s - program.started_s >= SETTLED_S
+
+
+def _shown(settled: Sequence[Program], network: "Network", scope: Scope, limit: int) -> list[Program]:
+    """What is shown stays until it is gone; then those that listen, then the largest."""
+
+    def rank(each: Program) -> tuple[bool, bool, int, str]:
+        is_shown = scope.ref(kinds.PROCESS, each.name) in scope.published
+        size = sum(one.rss_bytes for one in each.processes)
+        return not is_shown, not network.listens(each.name), -size, each.name
+
+    return sorted(settled, key=rank)[:limit]
+
+
+def _entity(program: Program, network: "Network", scope: Scope) -> Entity:
+    place = program.place
+    joined: list[Connection] = [scope.runs_on("/proc")]
+    if place.unit:
+        unit = scope.ref(kinds.UNIT, place.unit)
+        joined.append(Connection(kind=edges.OWNS, peer=unit, direction="in", evidence="/proc/<pid>/cgroup"))
+    if place.container_id:
+        peer = f"container-id:{place.container_id}"
+        joined.append(Connection(kind=edges.RUNS_ON, peer=peer, evidence="/proc/<pid>/cgroup"))
+    return Entity(
+        ref=scope.ref(kinds.PROCESS, program.name),
+        source=scope.source,
+        status="running",
+        attributes={otel.PROCESS_EXECUTABLE_NAME: program.name.rpartition("/")[2]},
+        addresses=network.addresses(program.name),
+        connections=[*joined, *network.edges(program.name)],
+    )
+
+
+def _cpu_percent(
+    processes: Iterable[Process], old: Mapping[tuple[int, int], Process], elapsed_s: float
+) -> float | None:
+    """Of those that live; of one that started since the sample before, all that it used."""
+    if not old or elapsed_s <= 0:
+        return None
+    used_s = 0.0
+    for each in processes:
+        known = old.get(each.key)
+        used_s += per_second(known.cpu_s if known is not None else 0.0, each.cpu_s, 1.0) or 0.0
+    return 100.0 * used_s / elapsed_s

@@ -1,0 +1,200 @@
+"""The files of `/proc`, as bytes → what they say. Pure, and total: a file that says something else says nothing.
+
+Nothing here, and nothing that calls it, reads arguments or environments of a process (`cmdline`, `environ`), nor what
+stops it while it is read (`smaps`, `maps`).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+_KERNEL_THREAD: Final = 0x0020_0000
+"""PF_KTHREAD."""
+_STAT_FIELDS: Final = 22
+_US_PER_S: Final = 1e6
+_ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
+
+
+class Stat(Struct, frozen=True, gc=False):
+    """`/proc/<pid>/stat`."""
+
+    command: str
+    """At most 15 bytes, chosen by the program itself."""
+    state: str
+    """`R`, `S`, `D`, `Z`, …"""
+    is_kernel: bool
+    """A thread of the kernel."""
+    cpu_ticks: int
+    """Processor time since its start, in user and kernel mode."""
+    start_ticks: int
+    """When it started, since the boot: with its pid it is never another process."""
+    rss_pages: int
+    """Resident memory; what it shares with others counts for each of them."""
+
+
+def stat(content: bytes) -> Stat | None:
+    """One process. Its command may hold any byte, brackets and newlines among them: the last bracket ends it."""
+    opening, closing = content.find(b"("), content.rfind(b")")
+    fields = content[closing + 1 :].split()
+    if not 0 < opening < closing or len(fields) < _STAT_FIELDS:
+        return None
+    try:
+        flags, user, system = int(fields[6]), int(fields[11]), int(fields[12])
+        start, pages = int(fields[19]), int(fields[21])
+    except ValueError:
+        return None
+    return Stat(
+        command=content[opening + 1 : closing].decode("utf-8", "replace"),
+        state=fields[0].decode("ascii", "replace"),
+        is_kernel=bool(flags & _KERNEL_THREAD),
+        cpu_ticks=user + system,
+        start_ticks=start,
+        rss_pages=max(pages, 0),
+    )
+
+
+def cgroup(content: bytes) -> str:
+    """The control group of a process, of `/proc/<pid>/cgroup`; `/`: none.
+
+    That of version 2, unless it is the root; else systemd's, else that of the memory controller.
+    """
+    paths: dict[str, str] = {}
+    for line in content.decode("utf-8", "replace").splitlines():
+        number, _, rest = line.partition(":")
+        names, colon, path = rest.partition(":")  # a path may hold colons
+        if colon and path.startswith("/"):
+            for name in names.split(",") if names else ["" if number == "0" else "?"]:
+                paths[name] = path
+    return next((path for name in ("", "name=systemd", "memory") if (path := paths.get(name, "/")) != "/"), "/")
+
+
+def table(content: bytes) -> dict[str, int]:
+    """`name value …` in each line, as in `/proc/meminfo`, `/proc/vmstat` and `cpu.stat`; `kB` are bytes."""
+    found: dict[str, int] = {}
+    for line in content.decode("utf-8", "replace").splitlines():
+        name, *rest = line.replace(":", " ", 1).split()[:3] or [""]
+        if rest and rest[0].isdecimal():
+            found[name] = int(rest[0]) * (1024 if rest[1:] == ["kB"] else 1)
+    return found
+
+
+class CpuTime(Struct, frozen=True, gc=False):
+    """The first line of `/proc/stat`, in ticks of all processors together."""
+
+    busy_ticks: int
+    idle_ticks: int
+
+
+def cpu_time(content: bytes) -> CpuTime | None:
+    """Time in which a guest ran is part of `user`; waiting for I/O is idle."""
+    fields = content.split(b"\n", 1)[0].split()
+    if fields[:1] != [b"cpu"] or len(fields) < 5 or not all(each.isdigit() for each in fields[1:]):
+        return None
+    user, nice, system, idle, *more = map(int, fields[1:])
+    waiting, interrupts = more[0] if more else 0, sum(more[1:4])
+    return CpuTime(busy_ticks=user + nice + system + interrupts, idle_ticks=idle + waiting)
+
+
+class Pressure(Struct, frozen=True, gc=False):
+    """`/proc/pressure/<resource>`: seconds in which work waited for it, since the boot. None: the kernel says none."""
+
+    some_s: float | None = None
+    """In which at least one task waited."""
+    full_s: float | None = None
+    """In which every task waited that was not idle."""
+
+
+def pressure(content: bytes) -> Pressure:
+    """Either line may be missing: older kernels have none of `full` for the processors."""
+    totals: dict[str, float] = {}
+    for line in content.decode("ascii", "replace").splitlines():
+        name, _, rest = line.partition(" ")
+        total = rest.rpartition("total=")[2]
+        if total.isdecimal():
+            totals[name] = int(total) / _US_PER_S
+    return Pressure(totals.get("some"), totals.get("full"))
+
+
+def load(content: bytes) -> tuple[float, float, float] | None:
+    """`/proc/loadavg`: over one, five and fifteen minutes."""
+    fields = content.split()[:3]
+    try:
+        one, five, fifteen = (float(each) for each in fields)
+    except ValueError:
+        return None
+    return one, five, fifteen
+
+
+class Interface(Struct, frozen=True, gc=False):
+    """A line of `/proc/net/dev`, since the interface is there."""
+
+    name: str
+    rx_bytes: int
+    tx_bytes: int
+
+
+def interfaces(content: bytes) -> Iterator[Interface]:
+    """All of them, virtual ones too."""
+    for line in content.decode("utf-8", "replace").splitlines():
+        name, colon, rest = line.partition(":")
+        fields = rest.split()
+        if colon and len(fields) >= 9 and fields[0].isdecimal() and fields[8].isdecimal():
+            yield Interface(name.strip(), int(fields[0]), int(fields[8]))
+
+
+class Mount(Struct, frozen=True, gc=False):
+    """A line of `/proc/<pid>/mountinfo`."""
+
+    device: str
+    """`major:minor`: the same for every mount of one file system."""
+    root: str
+    """The directory of the file system that is mounted; `/` is all of it."""
+    point: str
+    type: str
+    """`ext4`, `nfs4`, `fuse.sshfs`, …"""
+    source: str
+    """`/dev/vda1`, `server:/export`, …"""
+    is_read_only: bool
+
+
+def mounts(content: bytes) -> Iterator[Mount]:
+    """In the order in which they were mounted: the last one at a place covers the others."""
+    for line in content.splitlines():
+        before, dash, after = line.partition(b" - ")
+        fields, types = before.split(b" "), after.split(b" ")
+        if not dash or len(fields) < 6 or len(types) < 3:
+            continue
+        root, point, source = (_unescaped(each) for each in (fields[3], fields[4], types[1]))
+        options = {*fields[5].split(b","), *types[2].split(b",")}
+        yield Mount(
+            fields[2].decode("ascii", "replace"),
+            root,
+            point,
+            types[0].decode("ascii", "replace"),
+            source,
+            b"ro" in options,
+        )
+
+
+def _unescaped(text: bytes) -> str:
+    r"""`\040` is a space."""
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), text).decode("utf-8", "replace")
+
+
+def open_files(content: bytes) -> tuple[int, int] | None:
+    """`/proc/sys/fs/file-nr`: how many files are open, and how many may be."""
+    fields = content.split()
+    if len(fields) != 3 or not all(each.isdigit() for each in fields):
+        return None
+    return int(fields[0]), int(fields[2])
+
+
+def files_limit(content: bytes) -> int | None:
+    """The soft limit of open files, of `/proc/<pid>/limits`; None: unlimited, or not known."""
+    for line in content.decode("ascii", "replace").splitlines():
+        if line.startswith("Max open files"):
+            soft = line.removeprefix("Max open files").split()[:1]
+            return int(soft[0]) if soft and soft[0].isdecimal() else None
+    return None

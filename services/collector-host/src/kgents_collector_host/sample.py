@@ -1,0 +1,135 @@
+"""What was read of the machine in one poll, unchanged: source/ → Sample → mapping. Pure."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kgents_collector_host.proc import CpuTime, Interface, Mount, Pressure
+
+
+class Machine(Struct, frozen=True):
+    """What does not change while it runs."""
+
+    name: str
+    """As the configuration calls it, else its host name."""
+    id: str = ""
+    """Made of its machine id, which itself is confidential; empty: it has none."""
+    boot_id: str = ""
+    """New at every start of the kernel."""
+    architecture: str = ""
+    kernel: str = ""
+    system: str = ""
+    """`Debian GNU/Linux 12 (bookworm)`."""
+    cpus: int = 0
+
+
+class Process(Struct, frozen=True, gc=False):
+    """One process of a program."""
+
+    pid: int
+    command: str
+    start_ticks: int
+    """When it started, in ticks since the boot."""
+    started_s: float
+    """The same in seconds."""
+    cpu_s: float
+    """Processor time since then."""
+    rss_bytes: int
+    """Resident memory; what it shares with others counts for each of them."""
+    cgroup: str
+    """Its control group; `/`: none."""
+    is_zombie: bool = False
+    """It has ended, and its parent has not asked how."""
+    files: int | None = None
+    """Files that it has open; None: this user may not see it."""
+    files_max: int | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its pid and its start: never another process."""
+        return self.pid, self.start_ticks
+
+
+class Socket(Struct, frozen=True, gc=False):
+    """A TCP socket that listens or is connected."""
+
+    local: tuple[str, int]
+    """Address and port."""
+    remote: tuple[str, int]
+    """Of one that listens: the wildcard address and 0."""
+    inode: int
+    cgroup_id: int = 0
+    """Of the process that made it; 0: the kernel does not say."""
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it takes connections."""
+        return self.remote[1] == 0
+
+
+class Space(Struct, frozen=True, gc=False):
+    """What `statvfs` says of a file system."""
+
+    size_bytes: int
+    """Without what is reserved for root, as `df` has it."""
+    used_bytes: int
+    available_bytes: int
+    """To programs that are not root's."""
+    inodes: int = 0
+    """0: it has no fixed number of them."""
+    inodes_free: int = 0
+
+
+class FileSystem(Struct, frozen=True, gc=False):
+    """A file system, at the mount point that stands for it."""
+
+    mount: Mount
+    space: Space | None
+    """None: it did not answer in time."""
+    fault: str = ""
+
+
+class Group(Struct, frozen=True, gc=False):
+    """Figures of one control group: what its processes use, the short-lived ones too. None: it does not say."""
+
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+
+
+class Sample(Struct, frozen=True):
+    """One poll."""
+
+    at: datetime
+    """By our clock: the time of the pulses."""
+    time_s: float
+    """By a clock that no one sets and that goes on in standby: what rates are computed by."""
+    machine: Machine
+    addresses: tuple[str, ...] = ()
+    """At which other machines reach it."""
+    cpu: CpuTime | None = None
+    load: tuple[float, float, float] | None = None
+    memory: dict[str, int] = {}
+    """`/proc/meminfo`, in bytes."""
+    events: dict[str, int] = {}
+    """`/proc/vmstat`: what the kernel counts."""
+    pressure: dict[str, Pressure] = {}
+    """Of `cpu`, `memory` and `io`."""
+    interfaces: tuple[Interface, ...] = ()
+    """Those of hardware, and what joins them; not those of containers."""
+    open_files: tuple[int, int] | None = None
+    pids_max: int | None = None
+    processes: tuple[Process, ...] | None = None
+    """None: the others are hidden from this user."""
+    kernel_threads: int = 0
+    sockets: tuple[Socket, ...] | None = None
+    """None: they cannot be read."""
+    owners: dict[int, int] = {}
+    """Inode of a socket → pid, as far as this user may see it."""
+    cgroup_ids: dict[int, str] = {}
+    """Number of a control group → its path."""
+    groups: dict[str, Group] = {}
+    """Path of a control group of a unit or container → what it uses."""
+    file_systems: tuple[FileSystem, ...] = ()
+    faults: tuple[str, ...] = ()
+    """What else could not be read."""

@@ -1,0 +1,16 @@
+"""What collectors state of machines and their file systems and OpenTelemetry has no name for."""
+
+from typing import Final
+
+from kgents_shared.contract.vocabulary.attributes.attribute import Attributes
+
+_OURS: Final = Attributes()
+_attribute = _OURS.attribute
+
+CPUS: Final = _attribute("kgents.host.cpus", "Processors of the machine.")
+DEVICE: Final = _attribute("kgents.filesystem.device", "What is mounted: `/dev/vda1`, `server:/export`.")
+FILE_SYSTEM_TYPE: Final = _attribute("kgents.filesystem.type", "`ext4`, `xfs`, `nfs4`, …")
+MEMORY_BYTES: Final = _attribute("kgents.host.memory_bytes", "Memory of the machine.")
+READ_ONLY: Final = _attribute("kgents.filesystem.read_only", "Whether it is mounted so that it cannot be written.")
+
+ATTRIBUTES: Final = tuple(_OURS.declared)

@@ -1,0 +1,219 @@
+"""Samples of a machine → its entities, their figures, and their connections."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import structs
+
+from kgents_collector_host import proc
+from kgents_collector_host.mapping import History, Network, observe
+from kgents_collector_host.mapping.network import EVIDENCE, KEPT_S, PEERS_MAX, published_pairs
+from kgents_collector_host.sample import FileSystem, Group, Machine, Process, Sample, Socket, Space
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.facts import Facts
+from kgents_shared.contract.pulse import ResourcePulse
+
+MACHINE = Machine("web-1", id="ab" * 16, boot_id="boot", cpus=2)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WILDCARD = "0.0.0.0"  # noqa: S104 - what a socket says
+LISTENING = (WILDCARD, 0)
+NGINX = "/system.slice/nginx.service"
+
+
+def process(
+    pid: int, command: str, cgroup: str = "/", *, cpu_s: float = 1.0, started_s: float = 100.0, **more: Any
+) -> Process:
+    return Process(pid, command, int(started_s * 100), started_s, cpu_s, 1_000_000, cgroup, **more)
+
+
+def sample(number: int = 0, *processes: Process, **fields: Any) -> Sample:
+    at = START + timedelta(seconds=10 * number)
+    return Sample(at, 1000.0 + 10 * number, MACHINE, processes=processes, addresses=("10.0.0.5",), **fields)
+
+
+def seen(
+    *samples: Sample, limit: int = 100, network: Network | None = None, published: list[Entity] | None = None
+) -> Facts:
+    """The last sample, after the others."""
+    network, history = network or Network(), History()
+    before, facts = None, Facts()
+    known = {each.ref: each for each in published or []}
+    for each in samples:
+        facts = observe(
+            before, each, network, history, cluster="c", interval_s=10, max_processes=limit, published=known
+        )
+        known, before = {entity.ref: entity for entity in facts.entities}, each
+    return facts
+
+
+def named(facts: Facts, kind: str, name: str) -> Entity:
+    return next(each for each in facts.entities if (each.ref.kind, each.ref.name) == (kind, name))
+
+
+def names(facts: Facts, kind: str) -> set[str]:
+    return {each.ref.name for each in facts.entities if each.ref.kind == kind}
+
+
+def pulse(facts: Facts, kind: str, name: str) -> ResourcePulse:
+    found = next(each for each in facts.pulses if (each.ref.kind, each.ref.name) == (kind, name))
+    assert isinstance(found, ResourcePulse)
+    return found
+
+
+def peers(facts: Facts, name: str) -> list[Ref | str]:
+    return [each.peer for each in named(facts, "process", name).connections if each.evidence == EVIDENCE]
+
+
+def test_the_first_sample_knows_no_rate_and_says_so() -> None:
+    first = pulse(seen(sample(0, process(1, "init"), cpu=proc.CpuTime(100, 300))), "host", "web-1")
+    assert first.cpu_percent is None
+    assert "cpu_percent" in first.unread
+
+
+def test_two_samples_give_rates() -> None:
+    facts = seen(
+        sample(0, process(1, "init"), cpu=proc.CpuTime(100, 300), interfaces=(proc.Interface("eth0", 1000, 50),)),
+        sample(
+            1,
+            process(1, "init", cpu_s=6.0),
+            cpu=proc.CpuTime(600, 1800),
+            interfaces=(proc.Interface("eth0", 6000, 50),),
+        ),
+    )
+    found = pulse(facts, "host", "web-1")
+    assert (found.cpu_percent, found.network_rx_bytes, found.network_tx_bytes) == (50.0, 500.0, 0.0)
+    assert pulse(facts, "process", "init").cpu_percent == 50.0
+
+
+def test_a_counter_that_was_set_back_makes_no_figure() -> None:
+    facts = seen(
+        sample(0, process(1, "init"), cpu=proc.CpuTime(100, 300), interfaces=(proc.Interface("eth0", 1000, 50),)),
+        sample(1, process(1, "init"), cpu=proc.CpuTime(90, 400), interfaces=(proc.Interface("eth0", 10, 60),)),
+    )
+    found = pulse(facts, "host", "web-1")
+    assert (found.cpu_percent, found.network_rx_bytes, found.network_tx_bytes) == (None, None, 1.0)
+    assert {"cpu_percent", "network_rx_bytes"} <= {*found.unread}
+
+
+def test_processes_of_one_command_in_one_place_are_one_program() -> None:
+    facts = seen(
+        sample(
+            0, process(1, "nginx", NGINX), process(2, "nginx", NGINX), process(3, "nginx"), process(4, "nginx: worker")
+        )
+    )
+    assert names(facts, "process") == {"nginx.service/nginx", "nginx"}
+    assert pulse(facts, "process", "nginx.service/nginx").custom["processes"] == 2
+    assert names(facts, "unit") == {"nginx.service"}
+    assert [str(each.peer) for each in named(facts, "process", "nginx.service/nginx").connections] == [
+        "host web-1",
+        "unit web-1/nginx.service",
+    ]
+
+
+def test_what_began_a_moment_ago_is_not_shown_yet() -> None:
+    facts = seen(sample(0, process(1, "init"), process(9, "grep", started_s=999.0)))
+    assert names(facts, "process") == {"init"}
+
+
+def test_a_unit_uses_what_its_control_group_says_and_not_the_sum_of_those_that_live() -> None:
+    facts = seen(
+        sample(0, process(1, "sh", NGINX), groups={NGINX: Group(cpu_s=10.0, memory_bytes=5)}),
+        sample(1, process(1, "sh", NGINX), groups={NGINX: Group(cpu_s=20.0, memory_bytes=7, memory_limit_bytes=9)}),
+    )
+    found = pulse(facts, "unit", "nginx.service")
+    assert (found.cpu_percent, found.memory_bytes, found.memory_limit_bytes) == (100.0, 7, 9)
+    assert pulse(facts, "process", "nginx.service/sh").cpu_percent == 0.0
+
+
+def test_of_too_many_programs_those_stay_that_are_shown() -> None:
+    first = sample(0, *(process(pid, f"p{pid}") for pid in range(1, 4)))
+    larger = structs.replace(process(9, "p9"), rss_bytes=10**9)
+    facts = seen(first, sample(1, *(first.processes or ()), larger), limit=3)
+    assert names(facts, "process") == {"p1", "p2", "p3", "overflow"}
+    assert pulse(facts, "process", "overflow").custom == {"entities_left_out": 1.0}
+
+
+def test_hidden_processes_are_unread_and_not_gone() -> None:
+    hidden = structs.replace(sample(1), processes=None, faults=("hidden",))
+    assert {each.kind for each in seen(sample(0, process(1, "init")), hidden).unread} == {"process", "unit"}
+
+
+def test_both_ends_of_a_connection_are_one_edge_of_the_one_that_made_it() -> None:
+    sockets = (
+        Socket((WILDCARD, 80), LISTENING, inode=1),
+        Socket(("10.0.0.5", 80), ("10.0.0.5", 40_000), inode=2),
+        Socket(("10.0.0.5", 40_000), ("10.0.0.5", 80), inode=3),
+    )
+    programs = process(1, "nginx"), process(2, "curl")
+    samples = [sample(number, *programs, sockets=sockets, owners={1: 1, 2: 1, 3: 2}) for number in range(2)]
+    assert peers(seen(samples[0]), "curl") == []
+    facts = seen(*samples)
+    assert peers(facts, "curl") == [Ref("c", "process", "nginx", "web-1")]
+    assert peers(facts, "nginx") == []
+    assert named(facts, "process", "nginx").addresses == ["10.0.0.5:80"]
+
+
+def test_what_listens_on_this_machine_alone_claims_no_address() -> None:
+    sockets = (Socket(("127.0.0.1", 80), LISTENING, inode=1),)
+    assert named(seen(sample(0, process(1, "a"), sockets=sockets, owners={1: 1})), "process", "a").addresses == []
+
+
+def test_a_socket_of_another_user_belongs_to_the_only_program_of_its_control_group() -> None:
+    socket = Socket(("10.0.0.5", 40_000), ("10.0.0.9", 5432), inode=7, cgroup_id=12)
+    alone = [sample(number, process(1, "app", NGINX), sockets=(socket,), cgroup_ids={12: NGINX}) for number in range(2)]
+    assert peers(seen(*alone), "nginx.service/app") == ["10.0.0.9:5432"]
+    together = [structs.replace(each, processes=(*(each.processes or ()), process(2, "sh", NGINX))) for each in alone]
+    assert peers(seen(*together), "nginx.service/app") == []
+
+
+def test_a_connection_that_ended_is_shown_for_a_while_also_over_a_restart() -> None:
+    socket = Socket(("10.0.0.5", 40_000), ("10.0.0.9", 5432), inode=7)
+    both = [sample(number, process(1, "app"), sockets=(socket,), owners={7: 1}) for number in range(2)]
+    published = seen(*both).entities
+    again = Network(published_pairs({each.ref.name: each.connections for each in published}))
+    later = [sample(number, process(1, "app"), sockets=()) for number in (2, 3 + int(KEPT_S / 10))]
+    assert peers(seen(later[0], network=again), "app") == ["10.0.0.9:5432"]
+    assert peers(seen(*later, network=again), "app") == []
+
+
+def test_a_program_with_very_many_peers_names_some() -> None:
+    sockets = tuple(Socket(("10.0.0.5", 40_000), ("10.0.1.9", port), inode=port) for port in range(1, PEERS_MAX + 50))
+    samples = [
+        sample(number, process(1, "browser"), sockets=sockets, owners={each.inode: 1 for each in sockets})
+        for number in range(2)
+    ]
+    assert len(peers(seen(*samples), "browser")) == PEERS_MAX
+
+
+HALF = Space(100, 50, 50)
+
+
+def disk(*, is_read_only: bool = False, space: Space | None = HALF) -> FileSystem:
+    return FileSystem(proc.Mount("8:1", "/", "/data", "ext4", "/dev/sdb1", is_read_only), space, "")
+
+
+def test_a_file_system_that_became_read_only_has_failed_until_it_can_be_written_again() -> None:
+    writable, read_only = (sample(n, file_systems=(disk(is_read_only=flag),)) for n, flag in enumerate((False, True)))
+    assert named(seen(read_only), "filesystem", "/data").status == "running"
+    failed = named(seen(writable, read_only, read_only), "filesystem", "/data")
+    assert (failed.status, failed.reason) == ("failed", "ReadOnly")
+    assert named(seen(writable, read_only, writable), "filesystem", "/data").status == "running"
+
+
+def test_a_file_system_that_does_not_answer_is_unknown_and_its_figures_too() -> None:
+    facts = seen(sample(0, file_systems=(disk(space=None),)))
+    found = named(facts, "filesystem", "/data")
+    assert (found.status, found.reason) == ("unknown", "NotResponding")
+    assert pulse(facts, "filesystem", "/data").custom["used_ratio"] is None
+
+
+def test_kills_for_memory_count_for_ten_minutes() -> None:
+    kills = [sample(n, events={"oom_kill": 5 + (n >= 2)}) for n in range(65)]
+    counts = [pulse(seen(*kills[: n + 1]), "host", "web-1").custom["oom_kills_recent"] for n in (1, 2, 60, 64)]
+    assert counts == [0, 1, 1, 0]
+
+
+def test_nothing_of_an_unchanged_machine_changes() -> None:
+    sockets = (Socket(("10.0.0.5", 40_000), ("10.0.0.9", 5432), inode=7),)
+    same = [sample(n, process(1, "app"), sockets=sockets, owners={7: 1}, file_systems=(disk(),)) for n in range(5)]
+    assert seen(*same).entities == seen(*same[:2]).entities
