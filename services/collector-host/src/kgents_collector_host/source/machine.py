@@ -52,7 +52,7 @@ class Source:
         try:
             yield source
         finally:
-            source._spaces.close()
+            await source._spaces.close()
 
     async def read(self) -> Sample:
         """Everything there is to know now."""

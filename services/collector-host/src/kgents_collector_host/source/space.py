@@ -18,6 +18,8 @@ HANGING_MAX: Final = 2
 """Processes that wait for a dead mount at a time; until one answers, nothing that may hang is asked."""
 AGAIN_S: Final = (60.0, 3600.0)
 """After how many seconds a mount that did not answer is asked again: at first, and at most."""
+END_S: Final = 1.0
+"""A process that hangs nowhere ends in a moment."""
 
 _PROGRAM: Final = Path(__file__).with_name("space_process.py")
 
@@ -54,9 +56,13 @@ class Spaces:
         self._silent.pop(point, None)
         return _space(answer)
 
-    def close(self) -> None:
-        """End the process. One that hangs ends when its mount answers; no one waits for it."""
+    async def close(self) -> None:
+        """End the process. One that hangs ends when its mount answers, and is not waited for."""
         self._give_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                for each in self._hanging:
+                    await each.wait()
 
     async def _exchange(self, point: str) -> bytes:
         process = self._process

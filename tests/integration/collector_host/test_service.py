@@ -1,0 +1,93 @@
+"""Machines of one cluster, each with a collector: processes with a table of processes of their own, on a real NATS."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.state_view import StateView
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import ENTITY, PULSE
+from kgents_shared.contract.entity import Entity, Ref
+from support.host_collector import HostCollector
+from support.nats_server import NatsServer
+from support.streams import stored
+from support.truth import heartbeat, last_seq
+from support.waiting import eventually, stays
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a table of processes of its own"),
+]
+SERVING = "nats-server -p 0 -a 127.0.0.1 >/dev/null 2>&1 &"
+
+
+async def entities(bus: Bus, source: str) -> dict[Ref, Entity]:
+    """What a machine's collector has published."""
+    view = StateView(bus, ENTITY, "KGENTS_ENTITY", [subjects.pattern("entity", source=source)])
+    await view.load()
+    return {row.message.ref: row.message for row in view.rows.values() if not row.message.is_removal}
+
+
+async def is_in_sync(bus: Bus, name: str) -> bool:
+    beat = await heartbeat(bus, f"collector-host-{name}", name)
+    return beat is not None and beat.state == "in_sync"
+
+
+async def test_each_machine_of_a_cluster_has_a_writer_of_its_own(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    async with (
+        HostCollector("web-1", server.url, tmp_path) as first,
+        HostCollector("web-2", server.url, tmp_path),
+    ):
+        for name in ("web-1", "web-2"):
+            await eventually(partial(is_in_sync, bus, name), within_s=40)
+        both = [await entities(bus, f"host-{name}") for name in ("web-1", "web-2")]
+        assert [Ref("test", "host", name) in found for name, found in zip(("web-1", "web-2"), both, strict=True)] == [
+            True
+        ] * 2
+        assert both[0][Ref("test", "host", "web-1")].uid == both[1][Ref("test", "host", "web-2")].uid  # one kernel
+        first.end_in_order()
+        await eventually(lambda: is_stopped(bus), within_s=30)
+        assert (await entities(bus, "host-web-1")).keys() == both[0].keys()
+
+
+async def is_stopped(bus: Bus) -> bool:
+    beat = await heartbeat(bus, "collector-host-web-1", "web-1")
+    return beat is None or beat.state == "stopped"
+
+
+async def test_a_machine_at_rest_publishes_figures_and_no_entity_also_over_a_restart(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    async with HostCollector("web-1", server.url, tmp_path) as collector:
+        await eventually(lambda: is_in_sync(bus, "web-1"), within_s=40)
+        root = Ref("test", "filesystem", "/", "web-1")
+        await eventually(lambda: has(bus, root))
+        before = await entities(bus, "host-web-1")
+        seq = await last_seq(bus, "KGENTS_ENTITY")
+        pulses = await last_seq(bus, "KGENTS_PULSE")
+        await eventually(lambda: grew(bus, pulses + 5))
+        collector.kill()
+        collector.start()
+        pulses = await last_seq(bus, "KGENTS_PULSE")
+        await eventually(lambda: grew(bus, pulses + 5), within_s=60)
+        await stays(lambda: is_at_rest(bus, seq, before), for_s=2)
+    found = [PULSE.decode(each.payload) for each in await stored(bus, "KGENTS_PULSE")]
+    assert {each.ref.kind for each in found} >= {"host", "filesystem"}
+
+
+async def has(bus: Bus, ref: Ref) -> bool:
+    return ref in await entities(bus, "host-web-1")
+
+
+async def grew(bus: Bus, beyond: int) -> bool:
+    return await last_seq(bus, "KGENTS_PULSE") >= beyond
+
+
+async def is_at_rest(bus: Bus, seq: int, before: dict[Ref, Entity]) -> bool:
+    """Programs that have run for 30 s appear: this one itself. All else is as it was."""
+    return await last_seq(bus, "KGENTS_ENTITY") == seq or {
+        ref for ref, each in (await entities(bus, "host-web-1")).items() if before.get(ref) != each
+    } <= {Ref("test", "process", "python", "web-1"), Ref("test", "process", "python3", "web-1")}

@@ -1,0 +1,157 @@
+"""The machine as it is: its processes, sockets, control groups and file systems, read for real."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from kgents_collector_host.config import Config
+from kgents_collector_host.proc import Mount
+from kgents_collector_host.sample import Sample, Space
+from kgents_collector_host.source import Source, netlink
+from kgents_collector_host.source.space import Spaces
+from kgents_shared.runtime.clock import SystemClock
+from support.fuse_mount import DEVICE, hanging_mount
+from support.process import spawn
+from support.waiting import eventually
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+
+
+@asynccontextmanager
+async def opened(config: Config | None = None) -> AsyncIterator[Source]:
+    async with Source.open(config or Config(), SystemClock()) as source:
+        yield source
+
+
+async def test_this_process_is_among_what_is_read() -> None:
+    async with opened() as source:
+        now = await source.read()
+    assert now.processes is not None
+    found = next(each for each in now.processes if each.pid == os.getpid())
+    assert found.command == Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+    assert found.rss_bytes > 1_000_000
+    assert found.cpu_s > 0
+    assert found.files is None or found.files >= 3
+    assert now.memory["MemAvailable"] < now.memory["MemTotal"]
+    assert now.machine.id not in ("", Path("/etc/machine-id").read_text(encoding="utf-8").strip())
+
+
+async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
+    async with opened() as source:
+        stop = False
+
+        async def fork() -> None:
+            while not stop:
+                process = await asyncio.create_subprocess_exec("true")
+                await process.wait()
+
+        forking = asyncio.create_task(fork())
+        for _ in range(20):
+            assert (await source.read()).processes
+        stop = True
+        await forking
+
+
+async def test_both_ends_of_a_connection_are_found_with_their_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted, _ = server.accept()
+        with accepted:
+            async with opened() as source:
+                now = await source.read()
+            listening, connected = server.getsockname(), client.getsockname()
+    assert now.sockets is not None
+    by_ends = {(each.local, each.remote): each for each in now.sockets}
+    ends = [(listening, ("0.0.0.0", 0)), (connected, listening), (listening, connected)]  # noqa: S104
+    assert [now.owners[by_ends[each].inode] for each in ends] == [os.getpid()] * 3
+    assert [by_ends[each].is_listening for each in ends] == [True, False, False]
+
+
+def test_an_address_of_ipv4_that_ipv6_holds_is_one_of_ipv4() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            found = [each for each in netlink.sockets() or () if port in (each.local[1], each.remote[1])]
+    assert {each.local[0] for each in found} == {"::", "127.0.0.1"}
+
+
+async def test_the_space_of_a_file_system_is_as_df_has_it(tmp_path: Path) -> None:
+    spaces = Spaces(SystemClock())
+    found = await spaces.ask(str(tmp_path))
+    await spaces.close()
+    process = await asyncio.create_subprocess_exec(
+        "df", "-B1", "--output=used,avail,itotal", str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    used, available, inodes = map(int, output.split()[-3:])
+    assert isinstance(found, Space)
+    assert found.inodes == inodes
+    assert found.used_bytes == pytest.approx(used, rel=0.05)  # others write meanwhile
+    assert found.available_bytes == pytest.approx(available, rel=0.05)
+
+
+async def test_a_mount_point_that_is_gone_is_a_fault_and_not_an_end() -> None:
+    spaces = Spaces(SystemClock())
+    assert "ENOENT" in str(await spaces.ask("/nowhere at all\n"))
+    assert isinstance(await spaces.ask("/"), Space)
+    await spaces.close()
+
+
+@needs_root
+@pytest.mark.skipif(not DEVICE.exists(), reason="this kernel has no FUSE")
+async def test_a_dead_mount_delays_a_poll_once_and_hides_nothing_else(tmp_path: Path) -> None:
+    point = tmp_path / "dead"
+    async with opened(Config(remote_file_systems=True)) as source:
+        with hanging_mount(point):
+            now = await source.read()
+            asked = [each.mount.point for each in now.file_systems]
+            again = await source.read()
+    by_point = {each.mount.point: each for each in now.file_systems}
+    assert by_point[str(point)].space is None
+    assert "does not answer" in by_point[str(point)].fault
+    assert by_point["/"].space is not None
+    assert asked[-1] == str(point), "what may hang is asked last"
+    assert again.file_systems == now.file_systems
+
+
+@needs_root
+async def test_a_file_system_that_is_full_says_so(tmp_path: Path) -> None:
+    point = tmp_path / "disk"
+    point.mkdir()
+    mounting = await asyncio.create_subprocess_exec("mount", "-t", "tmpfs", "-o", "size=64m", "none", str(point))
+    assert await mounting.wait() == 0
+    try:
+        with pytest.raises(OSError, match="No space"):
+            (point / "file").write_bytes(b"x" * (65 << 20))
+        async with opened() as source:
+            now = await source.read()
+    finally:
+        await (await asyncio.create_subprocess_exec("umount", "-l", str(point))).wait()
+    found = next(each for each in now.file_systems if each.mount.point == str(point))
+    assert found.mount == Mount(found.mount.device, "/", str(point), "tmpfs", "none", is_read_only=False)
+    assert found.space is not None
+    assert found.space.used_bytes / found.space.size_bytes > 0.99
+
+
+async def test_the_command_line_and_the_environment_of_a_process_are_never_read() -> None:
+    canary = "canary-4711"
+    process = spawn(
+        [sys.executable, "-c", "import time; time.sleep(600)", canary], env={**os.environ, "SECRET": canary}
+    )
+    try:
+        async with opened() as source:
+
+            async def is_seen() -> Sample | None:
+                now = await source.read()
+                return now if any(each.pid == process.pid for each in now.processes or ()) else None
+
+            found = await eventually(is_seen)
+    finally:
+        process.kill()
+        process.wait()
+    assert canary not in repr(found)
