@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import httpx
@@ -246,7 +247,22 @@ async def stored_in(bus: Bus, stream: str, ref: Ref) -> None:
     await eventually(has_it)
 
 
+@asynccontextmanager
+async def machine(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    name = PLACES["collector-host"]
+    known = make_entity(ref=Ref(CLUSTER, "host", name), source=f"host-{name}", uid="the boot before")
+    await store(bus, subject_of(known), known)
+
+    async def happen() -> None:
+        """It never rests."""
+
+    yield {"collector_host__poll_interval_s": 1}, happen
+
+
+PLACES = {"collector-host": gethostname()}
+"""Where the services run that observe one place."""
 WORLDS = {
+    "collector-host": machine,
     "collector-k8s": kubernetes,
     "collector-docker": docker,
     "collector-db": database,
@@ -267,16 +283,17 @@ async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp
         await provision_streams(admin)
         uses = await stack.enter_async_context(Uses(server.port))
         settings, happen = await stack.enter_async_context(WORLDS[service](tmp_path, server, admin))
+        name = f"{service}-{PLACES[service]}" if service in PLACES else service
         if service.startswith("collector-"):
-            await leave_unconfirmed(admin, tmp_path / "one", service)
+            await leave_unconfirmed(admin, tmp_path / "one", name)
         process = Running(service, uses.url, tmp_path / "one", user="limited", cluster=CLUSTER, **settings)
         stack.callback(process.kill)
-        await eventually(lambda: is_in_sync(admin, service), within_s=60)
+        await eventually(lambda: is_in_sync(admin, name), within_s=60)
         await happen()
 
         with suppress(AssertionError):
             await eventually(lambda: unused(permissions, uses) <= only_at_the_end(permissions), within_s=20)
-        beat = await heartbeat(admin, service, "limited")
+        beat = await heartbeat(admin, name, "limited")
         await process.stop()
 
     assert unused(permissions, uses) == set()

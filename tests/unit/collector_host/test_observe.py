@@ -217,3 +217,18 @@ def test_nothing_of_an_unchanged_machine_changes() -> None:
     sockets = (Socket(("10.0.0.5", 40_000), ("10.0.0.9", 5432), inode=7),)
     same = [sample(n, process(1, "app"), sockets=sockets, owners={7: 1}, file_systems=(disk(),)) for n in range(5)]
     assert seen(*same).entities == seen(*same[:2]).entities
+
+
+def test_a_kill_for_memory_is_an_event_and_one_before_the_start_is_none() -> None:
+    kills = [sample(n, events={"oom_kill": count}) for n, count in enumerate((5, 5, 7))]
+    assert [list(seen(*kills[:n]).events) for n in (1, 2)] == [[], []]
+    (found,) = seen(*kills).events
+    assert (found.reason, found.count, found.id) == ("OOM", 2, "boot:oom:7")
+
+
+def test_a_machine_that_was_started_again_says_so_also_to_a_collector_that_was() -> None:
+    published = seen(sample(0)).entities
+    later = structs.replace(sample(9), machine=structs.replace(MACHINE, boot_id="next"))
+    (found,) = seen(later, published=published).events
+    assert (found.reason, found.uid) == ("Restarted", "next")
+    assert list(seen(later).events) == []

@@ -1,4 +1,4 @@
-"""collector-host at work: source → mapping → the entity state table and the pulse log."""
+"""collector-host at work: source → mapping → the entity state table, the pulse log, the event log."""
 
 import asyncio
 from typing import Final

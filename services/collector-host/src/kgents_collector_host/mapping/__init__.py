@@ -1,8 +1,8 @@
-"""Two samples of a machine → its entities with their connections, and their figures. Pure."""
+"""Two samples of a machine → its entities with their connections, their figures, and what happened. Pure."""
 
 from collections.abc import Mapping
 
-from kgents_collector_host.mapping import file_system, host, program, unit
+from kgents_collector_host.mapping import event, file_system, host, program, unit
 from kgents_collector_host.mapping.history import History
 from kgents_collector_host.mapping.network import Network
 from kgents_collector_host.mapping.scope import Fact, Scope
@@ -51,5 +51,6 @@ def observe(
     return Facts(
         entities=[each.entity for each in facts],
         pulses=[each.pulse for each in facts if each.pulse is not None],
+        events=list(event.events(before, now, scope)),
         unread=unread,
     )
