@@ -44,11 +44,6 @@ SERVICES: Final = (
 never unknown."""
 
 
-def installed_as(service: str) -> str:
-    """The service that is installed, of one that runs at one place: `collector-host-web-1` → `collector-host`."""
-    return next((each for each in SERVICES if service.startswith(f"{each}-")), service)
-
-
 class CommonConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of every service; a service's own are in a section of its name."""
 

@@ -26,9 +26,8 @@ from kgents_shared.contract.meta import (
     Heartbeat,
     is_reserved,
 )
-from kgents_shared.runtime.config import installed_as
 from kgents_shared.runtime.holders import Holding, holdings
-from kgents_shared.runtime.sharing import COLLECTOR
+from kgents_shared.runtime.sharing import COLLECTOR, installed_as
 
 T = TypeVar("T")
 

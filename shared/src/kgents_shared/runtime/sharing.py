@@ -19,8 +19,16 @@ from kgents_shared.contract.meta import LEASE, DeadLetter, Heartbeat, Lease, Met
 COLLECTOR: Final = "collector-"
 """How the names of services begin that publish what they observe."""
 
+OF_PLACES: Final = ("collector-host",)
+"""Services that observe one place each, and are called after it."""
+
 _IDLE_STATES: Final = ("starting", "standby", "stopped")
 """In which an instance of an earlier version writes nothing."""
+
+
+def installed_as(service: str) -> str:
+    """The service to run, of the name under which it reports: `collector-host-web-1` → `collector-host`."""
+    return next((each for each in OF_PLACES if service.startswith(f"{each}-")), service)
 
 
 class Member(msgspec.Struct, frozen=True):
