@@ -17,7 +17,7 @@ from kgents_collector_host.source import Source, netlink
 from kgents_collector_host.source.space import Spaces
 from kgents_shared.runtime.clock import SystemClock
 from support.fuse_mount import DEVICE, hanging_mount
-from support.process import spawn
+from support.process import spawn, spawn_async
 from support.waiting import eventually
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
@@ -48,7 +48,7 @@ async def test_processes_that_end_while_they_are_read_are_left_out() -> None:
 
         async def fork() -> None:
             while not stop:
-                process = await asyncio.create_subprocess_exec("true")
+                process = await spawn_async("true")
                 await process.wait()
 
         forking = asyncio.create_task(fork())
@@ -84,7 +84,7 @@ async def test_the_space_of_a_file_system_is_as_df_has_it(tmp_path: Path) -> Non
     spaces = Spaces(SystemClock())
     found = await spaces.ask(str(tmp_path))
     await spaces.close()
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn_async(
         "df", "-B1", "--output=used,avail,itotal", str(tmp_path), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
@@ -123,7 +123,7 @@ async def test_a_dead_mount_delays_a_poll_once_and_hides_nothing_else(tmp_path: 
 async def test_a_file_system_that_is_full_says_so(tmp_path: Path) -> None:
     point = tmp_path / "disk"
     point.mkdir()
-    mounting = await asyncio.create_subprocess_exec("mount", "-t", "tmpfs", "-o", "size=64m", "none", str(point))
+    mounting = await spawn_async("mount", "-t", "tmpfs", "-o", "size=64m", "none", str(point))
     assert await mounting.wait() == 0
     try:
         with pytest.raises(OSError, match="No space"):
@@ -131,7 +131,7 @@ async def test_a_file_system_that_is_full_says_so(tmp_path: Path) -> None:
         async with opened() as source:
             now = await source.read()
     finally:
-        await (await asyncio.create_subprocess_exec("umount", "-l", str(point))).wait()
+        await (await spawn_async("umount", "-l", str(point))).wait()
     found = next(each for each in now.file_systems if each.mount.point == str(point))
     assert found.mount == Mount(found.mount.device, "/", str(point), "tmpfs", "none", is_read_only=False)
     assert found.space is not None
