@@ -71,7 +71,7 @@ async def serving(
     tokens = Tokens(str(tokens_file)) if tokens_file is not None else None
     publisher = Publisher(bus)
     letters = DeadLetters(publisher, "test", SERVICE.name)
-    gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None, unreadable=letters.publish)
+    gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None, letters=letters)
     app = application(gateway, config, tokens, version="0")
     server = Server(app, config, before_stop=gateway.connections.end)
     async with (

@@ -10,7 +10,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import DeadLetter
 from kgents_shared.contract.unread import Unread
 from support.build import make_entity
-from support.gateway import EVENTS, Running, reading
+from support.gateway import EVENTS, Running, reading, serving
 from support.nats_server import NatsServer
 from support.running import running
 from support.service_process import ServiceProcess
@@ -143,6 +143,29 @@ async def test_an_event_that_cannot_be_read_is_a_dead_letter_and_those_behind_it
     [found] = await eventually(listed)
     assert (found["service"], found["subject"]) == ("gateway", "kgents.event.test.k8s.pod.shop.cart-7f")
     assert found["evidence"] == "KGENTS_EVENT:1"
+
+
+async def test_a_gateway_that_starts_writes_no_dead_letter_again_and_those_that_are_new(
+    bus: Bus, gateway: Running
+) -> None:
+    subject = "kgents.event.test.k8s.pod.shop.cart-7f"
+
+    async def letters() -> list[tuple[str, int]]:
+        found = [each for each in (await gateway.gateway.streams.meta()).messages if "dead-letter" in each.subject]
+        return sorted((each.subject, each.seq) for each in found)
+
+    await store(bus, subject, b'{"text":"it has no id"}')
+    first = await eventually(letters)
+    await publish(bus, make_event(number=1))
+    async with serving(bus) as second:
+        async with reading(second, EVENTS, last=1) as reader:
+            await eventually(lambda: reader.data("event"))
+        await store(bus, subject, b'{"text":"nor has this one"}')
+
+        async def has_two() -> list[tuple[str, int]] | None:
+            return found if len(found := await letters()) == 2 else None
+
+        assert set(await eventually(has_two)) > set(first)
 
 
 async def test_what_is_no_heartbeat_is_named_and_stops_no_reader(bus: Bus, gateway: Running) -> None:

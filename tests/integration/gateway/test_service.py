@@ -232,3 +232,20 @@ async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bu
             allowed = await client.get("/api/v1/health", headers={"authorization": f"Bearer {made}"})
             assert allowed.status_code == 200
         assert made not in closed.log.read_text()
+
+        file.write_text("no token\n")
+
+        async def state() -> tuple[str, str]:
+            beat = await beat_of(bus, "closed")
+            return beat.state, beat.reason
+
+        async def is_degraded() -> bool:
+            return (await state())[0] == "degraded"
+
+        await eventually(is_degraded)
+        assert f"expected a readable file of tokens, found {file}: line 1: " in (await state())[1]
+        assert await ready(probes), "the tokens that it knows are served"
+        CliRunner().invoke(token, ["other", "--file", str(tmp_path / "others")], catch_exceptions=False)
+        (tmp_path / "others").rename(file)
+        await in_sync(bus, "gateway", "closed")
+        assert (await state())[1] == ""

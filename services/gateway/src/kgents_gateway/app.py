@@ -12,6 +12,7 @@ from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.queries.paths import SUBJECTS
 from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
+from kgents_shared.runtime.heartbeat import Status
 from kgents_shared.runtime.service import Access, Context, Service
 
 _log = structlog.get_logger(__name__)
@@ -19,8 +20,8 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context[Config]) -> None:
     """Serve until cancelled. It listens from the start: until everything is read, clients are asked to come back."""
-    unreadable = context.dead_letters.publish
-    gateway = Gateway(context.bus, context.config, context.clock, report=context.status.set, unreadable=unreadable)
+    letters, status = context.dead_letters, context.status
+    gateway = Gateway(context.bus, context.config, context.clock, report=status.set, letters=letters)
     for signal in context.service.access.recalls:
         context.reads(signal)
     file = context.config.auth.tokens_file
@@ -35,7 +36,17 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(answering.run())
         tasks.create_task(server.run_until_stopped())
         if tokens is not None:
-            tasks.create_task(tokens.run(lambda: gateway.connections.end_withdrawn(tokens.has)))
+            tasks.create_task(_follow(tokens, gateway, status))
+
+
+async def _follow(tokens: Tokens, gateway: Gateway, status: Status) -> None:
+    """Use the file of tokens as it changes. Never returns."""
+
+    def after_reading() -> None:
+        gateway.connections.end_withdrawn(tokens.has)
+        status.note(tokens.fault)
+
+    await tokens.run(after_reading)
 
 
 SERVICE = Service(

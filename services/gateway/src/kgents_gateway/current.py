@@ -66,6 +66,10 @@ class Current:
         """The last message of each subject of KGENTS_META."""
         return self._live.meta.values()
 
+    def last_meta(self, subject: str) -> Delivery | None:
+        """The last message of a subject of KGENTS_META."""
+        return self._live.meta.get(subject)
+
     @property
     def heard_s(self) -> float:
         """When the server last answered, by the monotonic clock of this machine."""

@@ -11,7 +11,7 @@ from kgents_gateway.asking import Asked
 from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
-from kgents_gateway.events import Events, Unreadable
+from kgents_gateway.events import Events
 from kgents_gateway.outdated import Outdated
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.questions.world import Now
@@ -21,7 +21,9 @@ from kgents_gateway.stream.entity_stream import EntityStream
 from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.hub import Hub
 from kgents_gateway.streams import Streams
+from kgents_gateway.unreadable import Unreadable
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.dead_letters import DeadLetters
 from kgents_shared.contract.tokens import TOKENS_MAX
 from kgents_shared.runtime.clock import Clock, unix_ns
 from kgents_shared.view.selection import Selection
@@ -37,7 +39,7 @@ class Gateway:
     """All parts, and what runs in them."""
 
     def __init__(
-        self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None], unreadable: Unreadable
+        self, bus: Bus, config: Config, clock: Clock, *, report: Callable[[str, str], None], letters: DeadLetters
     ) -> None:
         """`report` takes the state of the service, as in its heartbeat, and the reason."""
         self.scope: Final = EVERYTHING
@@ -50,7 +52,7 @@ class Gateway:
         self._config = config
         self._current = Current(bus, recent=config.stream.remembered_changes)
         self.streams: Final = Streams(bus, self._current)
-        self._events = Events(bus, unreadable, kept=EVENTS_KEPT)
+        self._events = Events(bus, Unreadable(self._current, letters).report, kept=EVENTS_KEPT)
         self.cache: Final = Cache()
         self._seen: dict[Selection, Seen] = {}
         self.connections: Final = Connections(config)

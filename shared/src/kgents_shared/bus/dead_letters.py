@@ -51,9 +51,12 @@ class DeadLetters:
             payload_sha256=hashlib.sha256(delivery.payload).hexdigest(),
             size_bytes=len(delivery.payload),
         )
-        slot = f"{meta.DEAD_LETTER}-{signal}-{delivery.seq % SLOTS}"
-        subject = subjects.build("meta", cluster=self._cluster, service=self._service, instance=slot)
-        await self._send(subject, encode(letter))
+        await self._send(self.subject_of(delivery), encode(letter))
+
+    def subject_of(self, delivery: Delivery) -> str:
+        """Where the dead letter of a message is stored."""
+        slot = f"{meta.DEAD_LETTER}-{_signal_of(delivery)}-{delivery.seq % SLOTS}"
+        return subjects.build("meta", cluster=self._cluster, service=self._service, instance=slot)
 
     async def send_again(self) -> None:
         """Send the letters that are not stored, for every now and then: an ack may be lost, or the disk full."""

@@ -59,6 +59,7 @@ class Status:
         self.instance = instance
         self.state = "starting"
         self.reason = ""
+        self._fault = ""
         self.unread: Sequence[Unread] = ()
         """What it could not read of its source."""
         self.watermark: dict[str, int] = {}
@@ -99,6 +100,12 @@ class Status:
             self._changed.set()
             if self.when_synced is not None and state in ("in_sync", "degraded"):
                 self.when_synced()
+
+    def note(self, fault: str) -> None:
+        """What is wrong beside its work, which goes on: it is ready, and its heartbeat degraded. Empty: nothing is."""
+        if fault != self._fault:
+            self._fault = fault
+            self._changed.set()
 
     def announce(self, share: Share) -> None:
         """Change what it shares with other instances."""
@@ -165,9 +172,9 @@ class Status:
         unread = [*self.unread, *unstored, *self._unreported(denial)]
         if "pulse" in log_failures:  # what is published of an entity then hides how it is now
             unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
-        is_degraded = bool(failures or denial or "pulse" in log_failures)
+        is_degraded = bool(failures or denial or "pulse" in log_failures or self._fault)
         state = "degraded" if is_degraded and self.state == "in_sync" else self.state
-        faults = (self.reason, failure, denial, self._cut(), self._buffer_fault(), self.passed_over())
+        faults = (self.reason, self._fault, failure, denial, self._cut(), self._buffer_fault(), self.passed_over())
         reason = "; ".join(filter(None, faults))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",

@@ -33,6 +33,13 @@ class Tokens:
         self._by_token: dict[Token, Identity] = {}
         self._take(content(path))
 
+    @property
+    def fault(self) -> str:
+        """Why the file is not used as it is now; empty: it is."""
+        if not self._fault:
+            return ""
+        return f"expected a readable file of tokens, found {self._path}: {self._fault}; the tokens stay as they were"
+
     def identity(self, presented: str) -> Identity | None:
         """Who has a token; None if it is not accepted. Takes as long whichever token it is, or is not."""
         if len(presented) > TOKEN_CHARS_MAX:
