@@ -64,7 +64,7 @@ STRUCTS: dict[str, tuple[type[Struct], ...]] = {
 ATTRIBUTE_FIELDS = [
     each for each in vars(attributes).values() if hasattr(each, "ATTRIBUTES") and each is not attributes
 ]
-YOURS = {resource.REQUESTS_PER_SEC, resource.ERROR_RATE}
+YOURS: set[str] = set()
 """No collector of ours sends these."""
 OF_RULES = {name for rule in RULES for name in rule.figures}
 """What collector-otel's rules name, which are data."""
@@ -72,7 +72,7 @@ YOUR_KINDS = {kinds.CUSTOM, kinds.CLUSTER, kinds.SOURCE}
 """A program of your own, health-scorer, and topology-builder publish these; a collector does not."""
 OF_OTHERS = {"advisory.py", "event.py", "__init__.py"}
 """Modules whose events have the reasons of others: JetStream's, Kubernetes', and causes of databases."""
-YOUR_EDGES = {edges.HTTP, edges.GRPC, edges.SAME_AS}
+YOUR_EDGES = {edges.SAME_AS}
 
 
 def words(module: ModuleType) -> dict[str, str]:

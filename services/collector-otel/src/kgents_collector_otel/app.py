@@ -1,22 +1,107 @@
-"""collector-otel at work: receivers → mapping → the entity state table and the pulse log."""
+"""collector-otel at work: receivers → Admission → Intake → the entity state table and the pulse log."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final
 
+import structlog
+from msgspec import structs
+
 from kgents_collector_otel.config import Config
+from kgents_collector_otel.intake import Intake
+from kgents_collector_otel.mapping.facts import SOURCE
+from kgents_collector_otel.source import otlp_grpc, otlp_http
+from kgents_collector_otel.source.access import Tokens
+from kgents_collector_otel.source.admission import LOGS, METRICS, TRACES, Admission, Outcome, Sink
+from kgents_collector_otel.source.answer import PortError
+from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
 
-SOURCE: Final = "otel"
+LISTEN_AGAIN_S: Final = 5.0
+"""From one try to open a port that another program uses to the next."""
+TICKS: Final = 4
+"""Looks within a window for what is new: it ends the window early, so that it is shown within seconds."""
+_MIB: Final = 1024 * 1024
+
+Listening = Callable[[], AbstractAsyncContextManager[str]]
+
+_log = structlog.get_logger(__name__)
 
 
 async def run(context: Context[Config]) -> None:
-    """Receive for as long as this instance holds the lease."""
+    """Receive for as long as this instance holds the lease. No port is open on a standby: its senders go elsewhere."""
     collector = Collector(context, part_of=lambda _: "")
     await collector.load()
+    config = context.config
+    intake = Intake(config, context.cluster, collector.part(), context.clock)
+    sinks: dict[str, Sink] = {TRACES: intake.take, METRICS: _ignore, LOGS: _ignore}
+    admission = Admission(sinks, context.clock, max_bytes=int(config.max_in_flight_mib * _MIB))
+    work = _Work(context, collector, intake)
+    tokens = Tokens(config.tokens_file)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
-        collector.attest()
+        tasks.create_task(work.publish())
+        if config.grpc is not None:
+            tasks.create_task(
+                work.listen("gRPC", partial(otlp_grpc.listening, config.grpc, config.tls, tokens, admission))
+            )
+        if config.http is not None:
+            tasks.create_task(
+                work.listen("HTTP", partial(otlp_http.listening, config.http, config.tls, tokens, admission))
+            )
+
+
+async def _ignore(body: bytes) -> Outcome:
+    """Take what no rule reads: to reject it would make its sender repeat it, or complain."""
+    del body
+    return Outcome()
+
+
+class _Work:
+    """What one instance does while it holds the lease."""
+
+    def __init__(self, context: Context[Config], collector: Collector, intake: Intake) -> None:
+        self._context = context
+        self._collector = collector
+        self._intake = intake
+        self._closed: dict[str, str] = {}  # receiver → why its port is not open
+
+    async def listen(self, name: str, listening: Listening) -> None:
+        """Keep a port open; one that another program uses is tried again, and nothing else waits for it."""
+        while True:
+            try:
+                async with listening() as address:
+                    self._closed.pop(name, None)
+                    _log.info("receiving", protocol=name, address=address)
+                    await asyncio.get_running_loop().create_future()
+            except PortError as error:
+                if name not in self._closed:
+                    _log.warning("port_unavailable", protocol=name, error=str(error))
+                self._closed[name] = f"{name} is not received: {error}"
+                await self._context.clock.sleep(LISTEN_AGAIN_S)
+
+    async def publish(self) -> None:
+        """Publish each window."""
+        clock, window_s = self._context.clock, self._context.config.window_s
+        is_first = True
+        began_s = clock.monotonic_s()
+        self._collector.attest()
+        while True:
+            for _ in range(TICKS):
+                await clock.sleep(window_s / TICKS)
+                if not is_first and self._intake.has_news:
+                    break
+            now_s = clock.monotonic_s()
+            facts, faults = await self._intake.close(now_s - began_s, is_first=is_first)
+            is_first, began_s = False, now_s
+            closed = list(self._closed.values())
+            receivers = [self._context.config.grpc, self._context.config.http]
+            if closed and len(closed) == sum(each is not None for each in receivers) and facts.entities:
+                facts = structs.replace(facts, unread=[Unread(reason="; ".join(closed))])
+            await self._collector.publish(facts, faults=[*closed, *faults])
 
 
 SERVICE = Service(name="collector-otel", config=Config, run=run, source=SOURCE)

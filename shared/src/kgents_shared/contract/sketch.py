@@ -6,7 +6,8 @@ order, and one of a finer scale becomes one of a coarser by adding neighbours, a
 At the scale of a new sketch a quantile is within 4.4 % of the value that it stands for.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from math import ceil, exp2, isfinite, log2
 from typing import Annotated, Final
 
@@ -94,6 +95,18 @@ class Sketch:
             self.zeros += count
         elif value < 0.0:
             self.negative += count
+
+    def add_all(self, values: Sequence[float]) -> None:
+        """Add many finite values, at half the cost of adding each."""
+        above = [value for value in values if value > 0.0]
+        if len(above) < len(values):
+            self.zeros += sum(value == 0.0 for value in values)
+            self.negative += sum(value < 0.0 for value in values)
+        factor = self._factor
+        for index, count in Counter([ceil(log2(value) * factor) for value in above]).items():
+            self.buckets[index - 1] = self.buckets.get(index - 1, 0) + count
+        self.total += sum(above)
+        self._narrow()
 
     def merge(self, other: "Histogram | Sketch") -> None:
         """Add all values of another, at the coarser scale of both."""

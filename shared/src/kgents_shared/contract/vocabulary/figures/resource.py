@@ -23,7 +23,7 @@ ENTITIES_LEFT_OUT: Final = _LISTED.section(CUSTOM).figure(
     "entities_left_out", "{entity}", "Entities of this kind that exceed its limit and are not shown."
 )
 
-_YOURS: Final = Field(ANY)
+_YOURS: Final = Field("otel", ANY)
 _yours = _YOURS.section(CUSTOM).figure
 REQUESTS_PER_SEC: Final = _yours("requests_per_sec", "{request}/s", "Requests answered.")
 ERROR_RATE: Final = _yours("error_rate", "1", "Requests answered with an error, as a share of all.")

@@ -1,0 +1,48 @@
+"""The official SDK of Python as the sender, over each protocol: edges with rates, errors and the time on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
+from support.otel_collector import Otel, otel_collector
+from support.otel_senders import Exporter, Service, call, exporting, grpc_exporter, http_exporter, http_gzip_exporter
+from support.waiting import eventually
+
+SENDERS: dict[str, Exporter] = {"grpc": grpc_exporter, "http": http_exporter, "http and gzip": http_gzip_exporter}
+
+
+@pytest.fixture
+async def otel(bus: Bus, tmp_path: Path) -> AsyncIterator[Otel]:
+    async with otel_collector(bus, tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+async def test_two_services_are_two_applications_with_an_edge(otel: Otel, sender: str) -> None:
+    frontend, cart = Service("frontend", service__namespace="shop"), Service("cart", service__namespace="shop")
+    port = otel.grpc if sender == "grpc" else otel.http
+    with exporting(SENDERS[sender](port)) as exporter:
+
+        async def is_shown() -> bool:
+            for number in range(20):
+                call(frontend, cart, is_error=number < 5)
+            for service in (frontend, cart):
+                assert await asyncio.to_thread(exporter.export, service.take()) is SpanExportResult.SUCCESS
+            edge = otel.edge("frontend", "cart")
+            return edge is not None and edge.traffic is not None and edge.traffic.gap_ms is not None
+
+        await eventually(is_shown, 30)
+    edge = otel.edge("frontend", "cart")
+    assert edge is not None
+    assert edge.traffic is not None
+    assert (edge.kind, edge.peer, edge.direction) == ("http", Ref("test", "app", "cart", "shop"), "out")
+    assert edge.traffic.error_rate == 0.25
+    assert edge.traffic.gap_ms == pytest.approx(4.0, rel=0.06)
+    assert edge.traffic.latency_ms == pytest.approx(12.0, rel=0.06)
+    assert edge.traffic.requests_per_sec is not None
+    assert edge.traffic.requests_per_sec > 0
