@@ -27,16 +27,18 @@ P99_SPANS_MIN: Final = 100
 NEGATIVE_RATIO: Final = 0.05
 """Calls whose client gave up before the server was done; with more there is no time on the way."""
 
-_FLOORS: Final = {
-    "requests_per_sec": 0.2,
-    "error_rate": 0.01,
-    "latency_ms": 0.5,
-    "latency_p95_ms": 1.0,
-    "latency_p99_ms": 1.0,
-    "gap_ms": 0.5,
-    "calls_per_request": 0.2,
-}
+_FLOORS: Final = Traffic(
+    requests_per_sec=0.2,
+    error_rate=0.01,
+    latency_ms=0.5,
+    latency_p95_ms=1.0,
+    latency_p99_ms=1.0,
+    gap_ms=0.5,
+    calls_per_request=0.2,
+)
 """A change below this is noise, whatever its ratio."""
+MEASURED: Final = tuple(name for name in Traffic.__struct_fields__ if getattr(_FLOORS, name) is not None)
+"""The fields that are measured of calls."""
 
 
 def measured(edge: Edge, seconds: float, requests: float | None) -> Traffic:
@@ -66,7 +68,7 @@ def calm(new: Traffic, published: Traffic | None) -> Traffic:
     """The traffic of a minute to publish: the published one while none of its figures has clearly moved."""
     if published is None:
         return new
-    for name in _FLOORS:
+    for name in MEASURED:
         is_rough = name == "latency_p99_ms"
         if _has_moved(getattr(published, name), getattr(new, name), name, CALM_P99_RATIO if is_rough else CALM_RATIO):
             return new
@@ -98,4 +100,4 @@ def rounded(value: float | None) -> float | None:
 def _has_moved(old: float | None, new: float | None, name: str, ratio: float) -> bool:
     if old is None or new is None:
         return (old is None) != (new is None) and name != "latency_p99_ms"
-    return abs(old - new) > max(_FLOORS[name], ratio * old)
+    return abs(old - new) > max(getattr(_FLOORS, name), ratio * old)
