@@ -100,4 +100,5 @@ def rounded(value: float | None) -> float | None:
 def _has_moved(old: float | None, new: float | None, name: str, ratio: float) -> bool:
     if old is None or new is None:
         return (old is None) != (new is None) and name != "latency_p99_ms"
-    return abs(old - new) > max(getattr(_FLOORS, name), ratio * old)
+    floor: float = getattr(_FLOORS, name)
+    return abs(old - new) > max(floor, ratio * old)
