@@ -24,11 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(**FOR_A_FILE)
-async def bus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bus]:
-    async with (
-        NatsServer(tmp_path_factory.mktemp("nats")) as server,
-        Bus(NatsConfig(url=server.url), name="test") as bus,
-    ):
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NatsServer]:
+    async with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(**FOR_A_FILE)
+async def bus(server: NatsServer) -> AsyncIterator[Bus]:
+    async with Bus(NatsConfig(url=server.url), name="test") as bus:
         await provision_streams(bus)
         yield bus
 

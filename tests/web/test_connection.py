@@ -10,8 +10,11 @@ from kgents_shared.contract.tokens import Token, digest_of
 from support.browser import names, page_at, violations
 from support.build import NOW
 from support.gateway import Running, serving
+from support.nats_server import NatsServer
 from support.nginx import Nginx
 from support.ports import free_port
+from support.process import accepts
+from support.service_process import ServiceProcess
 from support.state import make_health, make_topology, publish, removed
 from support.waiting import eventually
 
@@ -62,12 +65,31 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
 async def test_it_says_that_the_gateway_cannot_read(gateway: Running, browser: Any) -> None:
     async with page_at(browser, gateway.server.address) as page:
         await eventually(lambda: _says(page, ".freshness", "Live"))
-        gateway.gateway.connections.say(frames.stale(NOW, "NATS cannot be reached"))
+        gateway.gateway.connections.say(frames.stale(NOW, "NATS cannot be reached since 2026-11-29 12:00:00Z"))
         await eventually(lambda: _says(page, ".banner", "NATS cannot be reached"))
         assert await page.locator(".page.outdated").count() == 1
         assert await violations(page) == []
+        assert "12:00:00Z" not in await text_of(page, ".banner"), "by the clock of the one who reads it"
         gateway.gateway.connections.say(frames.live())
         await page.locator(".banner").wait_for(state="detached")
+
+
+async def test_a_gateway_that_hangs_is_not_called_live(
+    server: NatsServer, bus: Bus, browser: Any, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("before"))
+    port = free_port()
+    async with ServiceProcess(
+        "gateway", server.url, tmp_path, gateway__port=str(port), gateway__stream__heartbeat_s="1"
+    ) as gateway:
+        await eventually(lambda: accepts(port))
+        async with page_at(browser, f"http://127.0.0.1:{port}", allowed=EXPECTED) as page:
+            await eventually(lambda: _says(page, ".freshness", "Live"))
+            gateway.pause()
+            await eventually(lambda: _says(page, ".freshness", "Not connected"))
+            gateway.resume()
+            await eventually(lambda: _says(page, ".freshness", "Live"))
+            assert await page.locator(".banner").count() == 0
 
 
 async def test_a_page_that_is_hidden_keeps_no_connection_and_goes_on_when_it_is_seen(
@@ -108,6 +130,20 @@ async def test_a_page_whose_session_has_ended_asks_for_the_token_again(bus: Bus,
         await page.keyboard.press("Enter")
         await page.get_by_role("dialog").wait_for(state="detached")
         assert "right" not in page.url
+
+
+async def test_every_view_says_that_the_pipeline_is_not_well(bus: Bus, gateway: Running, browser: Any) -> None:
+    await publish(bus, make_topology("observed"))
+    mark = ".views-nav .pipeline-mark"
+    for view in ("table", "space"):
+        async with page_at(browser, f"{gateway.server.address}/#view={view}", allowed=("GPU stall",)) as page:
+            await eventually(lambda: _says(page, mark, "Critical: no collector reports"))
+            await page.locator(f"{mark} .mark.critical").wait_for(state="visible")
+            gateway.gateway.connections.note_pipeline("healthy", "all is well")
+            await page.locator(mark).wait_for(state="detached")
+            gateway.gateway.connections.note_pipeline("warning", "one is late")
+            await eventually(lambda: _says(page, mark, "Warning: one is late"))
+            assert await violations(page) == []
 
 
 async def test_the_pipeline_has_a_page_of_its_own(gateway: Running, browser: Any) -> None:

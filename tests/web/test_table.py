@@ -136,7 +136,7 @@ async def test_the_side_panel_says_why_and_what_is_connected(gateway: Running, b
         )
         assert drawn
         assert await page.locator(".figure meter").first.evaluate("(each) => each.value / each.max") == 0.5
-        await page.get_by_role("button", name="What depends on it").click()
+        await page.get_by_role("button", name="Show what its loss would reach").click()
         await has(page, ".details", "Its loss would")
         await page.get_by_role("tab", name="Alerts").click()
         await has(page, ".alerts", "KG-001")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from kgents_gateway.config import StreamConfig
 from kgents_shared.bus.client import Bus
 from support.build import make_ref
-from support.gateway import ENTITIES, Running, reading, serving
+from support.gateway import ENTITIES, EVENTS, Running, reading, serving
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import make_health, make_topology, publish, removed
@@ -37,7 +37,8 @@ async def test_a_slow_client_gets_the_last_state_of_what_it_missed(bus: Bus) -> 
         await publish(bus, removed(make_topology("b")), make_topology("last"))
         await eventually(lambda: gateway.gateway.current.fold.get(make_ref("last")) is not None)
         await eventually(lambda: gateway.gateway.connections.each()[0].is_lagging)
-        received = await asyncio.to_thread(_read_until, client, b'"name":"last"')
+        gateway.gateway.connections.note_pipeline("warning", "a notice")
+        received = await asyncio.to_thread(_read_until, client, b"a notice", b'"name":"last"')
         client.close()
 
     late = received[received.index(b"event: lagged") :]
@@ -46,12 +47,12 @@ async def test_a_slow_client_gets_the_last_state_of_what_it_missed(bus: Bus) -> 
     assert received.count(b'"number":"') < 150
 
 
-def _read_until(client: socket.socket, text: bytes) -> bytes:
+def _read_until(client: socket.socket, *texts: bytes) -> bytes:
     client.settimeout(MACHINE.limit_s(30))
     received = b""
-    while text not in received:
+    while any(text not in received for text in texts):
         part = client.recv(65_536)
-        assert part, f"expected {text!r}, found the end of the stream behind {received[-200:]!r}"
+        assert part, f"expected {texts!r}, found the end of the stream behind {received[-200:]!r}"
         received += part
     return received
 
@@ -129,13 +130,18 @@ async def test_while_nats_is_away_clients_are_warned_and_nothing_is_green(bus: B
         server.kill()
         await eventually(lambda: "stale" in reader.names, within_s=30)
         assert await health(gateway) == ("unknown", True)
-        since = reader.data("stale")[0]["since"]
+        [stale] = reader.data("stale")
+        since = stale["since"]
         assert since.endswith("Z")
+        async with reading(gateway) as later, reading(gateway, EVENTS) as events:
+            for each in (later, events):
+                assert each.data("stale") == [stale], "who comes later knows it too"
+        assert reader.data("hello")[0]["heartbeat_s"] == 5
         for path in ("/api/infra/topology", "/api/infra/health", "/api/v1/alerts"):
             assert (await gateway.get(path))["stale_since"] == since, path
         assert (await gateway.client.get("/api/v1/metrics")).status_code == 503
         await server.start()
-        await eventually(lambda: reader.names[-1] == "live", within_s=30)
+        await eventually(lambda: "live" in reader.names, within_s=30)
         assert await health(gateway) == ("healthy", False)
         await publish(bus, make_topology("b"))
         await eventually(lambda: len(reader.state) == 2)

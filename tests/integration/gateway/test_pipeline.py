@@ -10,7 +10,7 @@ from kgents_shared.contract.codec import encode
 from kgents_shared.contract.meta import DeadLetter
 from kgents_shared.contract.unread import Unread
 from support.build import make_entity
-from support.gateway import EVENTS, Running, reading, serving
+from support.gateway import EVENTS, Running, SseReader, reading, serving
 from support.nats_server import NatsServer
 from support.running import running
 from support.service_process import ServiceProcess
@@ -46,6 +46,7 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
         running(truth.run()),
         ServiceProcess("topology-builder", server.url, tmp_path) as builder,
         ServiceProcess("health-scorer", server.url, tmp_path),
+        reading(gateway) as reader,
     ):
         await truth.say(make_entity("cart-1"))
 
@@ -85,8 +86,10 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
             None,
         )
         assert row["age_s"] >= 15
+        await eventually(lambda: _noticed(reader)[-1]["status"] == "critical")
         builder.start()
-        await eventually(is_healthy, 60)
+        found = await eventually(is_healthy, 60)
+        await eventually(lambda: _noticed(reader)[-1] == {"status": "healthy", "text": found["text"]})
 
         truth.unread = [Unread(kind="pod", reason="pods: forbidden")]
 
@@ -107,6 +110,11 @@ async def test_services_that_work_are_healthy_and_one_that_is_killed_is_not(
             return any("no collector reports on the source k8s" in each for each in failing(await gateway.get(PATH)))
 
         await eventually(is_stale, 60)
+
+
+def _noticed(reader: SseReader) -> list[dict[str, str]]:
+    """What a client of the entity stream has heard of the pipeline."""
+    return [reader.data("hello")[0]["pipeline"], *reader.data("pipeline")]
 
 
 async def test_dead_letters_are_listed_without_what_was_in_them(bus: Bus, gateway: Running) -> None:

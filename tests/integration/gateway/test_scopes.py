@@ -209,6 +209,8 @@ async def test_no_stream_names_what_is_outside_of_the_scope(bus: Bus, guarded: R
             following(guarded, identity, EVENTS, last=100) as events,
         ):
             assert places_in(" ".join(entities.state)) == sees
+            pipeline = entities.data("hello")[0]["pipeline"], events.data("hello")[0]["pipeline"]
+            assert (pipeline == (None, None)) == (identity != "all"), "of all clusters"
             assert entities.data("ready")[0]["entities"] <= (len(sees) + 2 if sees else 0)
             for place in PLACES:
                 cluster, namespace = PLACES[place]

@@ -13,6 +13,7 @@ from kgents_gateway.config import Config
 from kgents_gateway.current import Current
 from kgents_gateway.events import Events
 from kgents_gateway.outdated import Outdated
+from kgents_gateway.pipeline_watch import watch_pipeline
 from kgents_gateway.problems import UnavailableError
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
@@ -113,6 +114,7 @@ class Gateway:
             tasks.create_task(self._current.run())
             tasks.create_task(self._events.run())
             tasks.create_task(self._sweep())
+            tasks.create_task(watch_pipeline(self, self.connections, self._clock))
 
     async def _sweep(self) -> None:
         """What time alone makes necessary."""

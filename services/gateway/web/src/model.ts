@@ -6,7 +6,7 @@ import { Readings } from "./figures/readings.ts";
 import { moment } from "./format.ts";
 import { type Place, START, linkOf, placeOf } from "./link.ts";
 import { edgesOf } from "./store/edges.ts";
-import type { Edge, Entity, Id } from "./store/entity.ts";
+import type { Edge, Entity, Id, Level } from "./store/entity.ts";
 import { EventLog } from "./store/event.ts";
 import { Feed, type Lost } from "./store/feed.ts";
 import type { Filter } from "./store/filter.ts";
@@ -34,6 +34,21 @@ export type Past =
   | { readonly state: "shown"; readonly forgotten: number }
   | { readonly state: "failed"; readonly reason: string };
 
+interface Stale {
+  readonly since: string;
+  readonly reason: string;
+}
+
+export interface Verdict {
+  readonly status: Level;
+  readonly text: string;
+}
+
+interface Hello {
+  readonly time: string;
+  readonly pipeline: Verdict | null;
+}
+
 export interface Path {
   readonly from: Id;
   /** In their order from there to the selected entity; null: none leads there. */
@@ -52,7 +67,9 @@ export class Model {
   readonly calm = signal(0);
   readonly eventsVersion = signal(0);
   readonly lost = signal<Lost | null>(null);
-  readonly stale = signal<{ since: string; reason: string } | null>(null);
+  readonly stale = signal<Stale | null>(null);
+  /** How the pipeline is; null: not said, as to whom may not see everything. */
+  readonly pipeline = signal<Verdict | null>(null);
   readonly past = signal<Past | null>(null);
   readonly progress = signal(this.live.progress);
   readonly isComplete = signal(false);
@@ -86,6 +103,8 @@ export class Model {
 
   readonly #listeners = new Set<(changes: Changes) => void>();
   #clockMs = 0;
+  /** Whether the gateway has said so on this connection: a `hello` alone takes no mark away. */
+  #isStaleNow = false;
   #isFlushing = false;
   #calming = 0;
   #pastRequest = new AbortController();
@@ -177,14 +196,28 @@ export class Model {
   #take(frames: readonly Frame[]): void {
     this.heardMs = Date.now();
     for (const frame of frames) {
-      if (frame.event === "stale") this.stale.value = frame.data as { since: string; reason: string };
-      else if (frame.event === "live" || frame.event === "hello") this.stale.value = null;
-      if (frame.event === "hello") this.#setClock((frame.data as { time: string }).time);
+      this.#notice(frame);
       this.live.apply(frame);
     }
     this.progress.value = this.live.progress;
     this.isComplete.value = this.live.isComplete;
     this.#flushSoon();
+  }
+
+  /** What the gateway says of itself: all of it when it is connected, and what changes. */
+  #notice({ event, data }: Frame): void {
+    if (event === "stale") {
+      this.#isStaleNow = true;
+      this.stale.value = data as Stale;
+    } else if (event === "ready" && !this.#isStaleNow) this.stale.value = null;
+    else if (event === "live") this.stale.value = null;
+    else if (event === "pipeline") this.pipeline.value = data as Verdict;
+    else if (event === "hello") {
+      const hello = data as Hello;
+      this.#setClock(hello.time);
+      this.#isStaleNow = false;
+      this.pipeline.value = hello.pipeline;
+    }
   }
 
   #connected(): void {

@@ -134,6 +134,7 @@ export const TEXTS = {
     none: "No connection leads here from",
   },
   impact: "What depends on it",
+  impactAsk: "Show what its loss would reach",
   impactNone: "Nothing depends on it.",
   impactOf: (lost: number, impaired: number) => `Its loss would take ${plural(lost, "entity", "entities")} down and impair ${impaired}.`,
   attributes: "Attributes",

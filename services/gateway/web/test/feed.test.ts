@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 const START_MS = Date.parse("2026-11-29T12:45:00Z");
-const SNAPSHOT = 'event: hello\ndata: {"mode":"snapshot"}\n\nevent: batch\ndata: []\n\n';
+const SNAPSHOT = 'event: hello\ndata: {"mode":"snapshot","heartbeat_s":15}\n\nevent: batch\ndata: []\n\n';
 const READY = "id: e-1\nevent: ready\ndata: {}\n\n";
 const HEARTBEAT = ": 1\n\n";
 
@@ -72,14 +72,22 @@ describe("the feed", () => {
   it("dates a loss at the last that was heard, and is connected when it has everything", async () => {
     await vi.advanceTimersByTimeAsync(14_000);
     await gateway.say(HEARTBEAT);
-    await vi.advanceTimersByTimeAsync(44_000);
+    await vi.advanceTimersByTimeAsync(37_000);
     expect(since).toBe(null);
-    await vi.advanceTimersByTimeAsync(5_000);
+    await vi.advanceTimersByTimeAsync(2_000);
     expect(since).toBe("12:45:15");
     await gateway.say(SNAPSHOT);
     expect(since).toBe("12:45:15");
     await gateway.say(READY);
     expect(since).toBe(null);
+  });
+
+  it("takes a gateway for gone that misses two of its heartbeats, however often these come", async () => {
+    await gateway.say(SNAPSHOT.replace('"heartbeat_s":15', '"heartbeat_s":2') + READY);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(since).toBe(null);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(since).toBe("12:45:01");
   });
 
   it("dates a second loss at the first, if between them not everything came", async () => {

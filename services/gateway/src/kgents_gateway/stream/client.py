@@ -115,6 +115,8 @@ class Client:
         """Send the state of what was missed, also of what changes meanwhile; then the queue is used again."""
         await self.send(send, lagged(len(self._missed)))
         while self._missed and not self._is_ending:
+            if self._queue:  # of what is never left out: it does not wait until all is caught up
+                await self.send(send, self._next())
             keys = list(islice(self._missed, CATCH_UP))
             for key in keys:
                 del self._missed[key]

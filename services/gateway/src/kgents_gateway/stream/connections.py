@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kgents_gateway.access.connection import TRANSPORT
-from kgents_gateway.access.identity import Identity, who
+from kgents_gateway.access.identity import EVERYTHING, Identity, who
 from kgents_gateway.config import Config
 from kgents_gateway.problems import TooManyError, UnavailableError
 from kgents_gateway.stream import frames
@@ -42,6 +42,7 @@ class Connections:
         self._is_ending = False
         self.standing = b""
         """What a client that begins has to know at once: `stale`, or nothing."""
+        self._pipeline: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -100,6 +101,20 @@ class Connections:
         self.standing = frames.stale(since, why) if since is not None else b""
         for client in self._open:
             client.put(self.standing or frames.live())
+
+    def note_pipeline(self, status: str, text: str) -> None:
+        """Send how the pipeline is, if that has changed, to every client that may read everything."""
+        if (fields := {"status": status, "text": text}) == self._pipeline:
+            return
+        self._pipeline = fields
+        for client, identity in self._of.items():
+            if identity.scope == EVERYTHING:
+                client.put(frames.pipeline(status, text))
+
+    def greeting(self, identity: Identity) -> dict[str, Any]:
+        """Of each `hello`: how often this says that it is alive, and how the pipeline is."""
+        pipeline = self._pipeline if identity.scope == EVERYTHING else None
+        return {"heartbeat_s": self._config.heartbeat_s, "pipeline": pipeline}
 
     @property
     def waiting_bytes(self) -> int:

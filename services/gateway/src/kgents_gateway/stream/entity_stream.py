@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from kgents_gateway.access.identity import who
+from kgents_gateway.access.identity import Identity, who
 from kgents_gateway.asking import Asked
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Now
@@ -44,7 +44,7 @@ class EntityStream:
         """
         seen = self._seen(who(scope).scope)
         current = seen.followed
-        reading = _Reading(current, seen.now, self._connections)
+        reading = _Reading(current, seen.now, self._connections, who(scope))
         async with self._connections.opened(scope, receive, send) as client:
             with self._hub.group(seen.scope, current, selection) as group:
                 last = await reading.begin(group, client, known, send)
@@ -56,17 +56,19 @@ class EntityStream:
 class _Reading:
     """What one client lacks."""
 
-    def __init__(self, current: Now, now: Callable[[], datetime], connections: Connections) -> None:
+    def __init__(self, current: Now, now: Callable[[], datetime], connections: Connections, client: Identity) -> None:
         self._current = current
         self._now = now
         self._connections = connections
+        self._identity = client
 
     async def begin(self, group: Group, client: Client, known: str, send: Send) -> bytes:
         """Send what the client lacks; returns the last of it, up to now."""
         mark = await self._mark_of(known)
         snapshot = await group.snapshot() if mark is None else None
         mode = "snapshot" if snapshot is not None else "resume"
-        hello = frames.hello(mode=mode, **_counted(snapshot), time=self._now())
+        greeting = self._connections.greeting(self._identity)
+        hello = frames.hello(mode=mode, **_counted(snapshot), time=self._now(), **greeting)
         await client.send(send, hello + self._connections.standing)
         if snapshot is not None and known:
             await client.send(send, frames.reset("what you know is too old to be continued"))

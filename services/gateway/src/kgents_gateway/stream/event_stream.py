@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
@@ -40,7 +40,7 @@ class EventStream:
         """
         reader = _Reader(arguments, self._seen(who(scope).scope).followed)
         async with self._connections.opened(scope, receive, send) as client:
-            first, events = await self._begin(arguments, known)
+            first, events = await self._begin(arguments, known, self._connections.greeting(who(scope)))
             client.put(first + self._connections.standing)
             reader.give(client, events)
             self._readers[client] = reader
@@ -49,13 +49,15 @@ class EventStream:
             finally:
                 del self._readers[client]
 
-    async def _begin(self, arguments: EventStreamArguments, known: str) -> tuple[bytes, list[Logged]]:
+    async def _begin(
+        self, arguments: EventStreamArguments, known: str, greeting: dict[str, Any]
+    ) -> tuple[bytes, list[Logged]]:
         """What the client gets first, and which events behind it."""
         missed = await self._missed(known)
         last = list(self._events.last(arguments.last))
         if missed is not None:
-            return frames.hello(known.strip(), mode="resume"), missed
-        hello = frames.hello(self._events.last_id, mode="live")
+            return frames.hello(known.strip(), mode="resume", **greeting), missed
+        hello = frames.hello(self._events.last_id, mode="live", **greeting)
         if not known:
             return hello, last
         reset = frames.reset("events in between are not remembered; ask for them at /api/v1/events")

@@ -63,6 +63,11 @@ def live() -> bytes:
     return frame("live", b"{}")
 
 
+def pipeline(status: str, text: str) -> bytes:
+    """How the pipeline is, for clients that may see everything."""
+    return frame("pipeline", msgspec.json.encode({"status": status, "text": text}))
+
+
 def bye(retry_ms: int) -> bytes:
     """The gateway stops: connect again after `retry_ms`."""
     return b"retry: %d\n" % retry_ms + frame("bye", msgspec.json.encode({"retry_ms": retry_ms}))

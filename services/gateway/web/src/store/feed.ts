@@ -6,11 +6,17 @@ import { type Frame, FrameReader } from "./frames.ts";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
-/** Three heartbeats: a connection that is silent for so long is dead, whatever the browser thinks of it. */
-const SILENCE_MS = 45_000;
+/** Of heartbeats: a connection that misses two is dead, whatever the browser thinks of it. */
+const MISSED = 2.5;
+/** Until the gateway has said how often they come. */
+const USUAL_HEARTBEAT_S = 5;
 const CHECK_MS = 1_000;
 /** A hidden page lets its connection go: a browser has only six for all pages of one address. */
 const HIDDEN_MS = 20_000;
+
+interface Hello {
+  readonly heartbeat_s?: number;
+}
 
 export interface Lost {
   /** When the last frame came that left us with everything: what is known is of then. */
@@ -36,6 +42,7 @@ export class Feed {
   #aliveMs = 0;
   #knownMs = Date.now();
   #isComplete = false;
+  #silenceMs = MISSED * USUAL_HEARTBEAT_S * 1_000;
   #failures = 0;
   #retryMs: number | null = null;
   #attempt = new AbortController();
@@ -97,7 +104,8 @@ export class Feed {
     this.#failures = 0;
     const wasComplete = this.#isComplete;
     for (const frame of frames) {
-      if (frame.event === "ready") this.#isComplete = true;
+      if (frame.event === "hello") this.#silenceMs = MISSED * ((frame.data as Hello).heartbeat_s ?? USUAL_HEARTBEAT_S) * 1_000;
+      else if (frame.event === "ready") this.#isComplete = true;
       else if (frame.event === "reset") this.#isComplete = false;
       if (frame.id !== "") this.#lastId = frame.id;
       if (frame.event === "bye") this.#retryMs = (frame.data as { retry_ms: number }).retry_ms;
@@ -132,7 +140,7 @@ export class Feed {
 
   /** By the clock: no timer runs while the machine sleeps. */
   #endIfSilent(): void {
-    if (Date.now() - this.#aliveMs > SILENCE_MS) this.#attempt.abort();
+    if (Date.now() - this.#aliveMs > this.#silenceMs) this.#attempt.abort();
   }
 
   #sleep(ms: number): Promise<void> {

@@ -49,7 +49,7 @@ export function AlertsTab({ model }: { model: Model }) {
               <span class="tag">{TEXTS[alert.state]}</span>
               {alert.started_at && <time dateTime={alert.started_at}>{TEXTS.ago(age(model.shownMs.value - Date.parse(alert.started_at)))}</time>}
             </p>
-            <p>{alert.text}</p>
+            <p>{model.localized(alert.text)}</p>
             {selection === null && <EntityLink model={model} id={model.shown.store.idOf(alert.ref)} peer={alert.ref} />}
           </li>
         ))}

@@ -37,7 +37,7 @@ function banner(model: Model): { kind: string; text: string } | null {
     const retry = seconds > 0 ? TEXTS.retryIn(seconds) : TEXTS.retryNow;
     return { kind: "bad", text: TEXTS.lost(moment(sinceMs, nowMs), retry, lost.reason) };
   }
-  if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(moment(Date.parse(stale.since), nowMs), stale.reason) };
+  if (stale !== null) return { kind: "bad", text: TEXTS.gatewayStale(moment(Date.parse(stale.since), nowMs), model.localized(stale.reason)) };
   if (at === null || past === null) return null;
   if (view === "pipeline") return { kind: "note", text: TEXTS.pipelineNow };
   const time = moment(Date.parse(at), nowMs);

@@ -6,7 +6,7 @@ import { useEffect } from "preact/hooks";
 import { age, moment } from "../format.ts";
 import { Figures } from "../figures/Figures.tsx";
 import type { Model } from "../model.ts";
-import { type Edge, type Entity, type Id, type Ref, isStale, levelOf, scoreOf } from "../store/entity.ts";
+import { type Edge, type Entity, type Id, type Level, type Ref, isStale, levelOf, scoreOf } from "../store/entity.ts";
 import { edgesOf } from "../store/edges.ts";
 import { TEXTS } from "../texts.ts";
 import { useAnswer } from "./answer.ts";
@@ -26,7 +26,7 @@ export function Details({ model, id }: { model: Model; id: Id }) {
     <div class="details">
       <Title entity={entity} />
       <Facts model={model} entity={entity} edges={edges} />
-      <Reasons entity={entity} />
+      <Reasons model={model} entity={entity} />
       <Path model={model} id={id} />
       <Section title={TEXTS.figures}>
         <Figures id={id} until={model.place.value.at} nowMs={model.shownMs.value} />
@@ -92,7 +92,7 @@ function Facts({ model, entity, edges }: { model: Model; entity: Entity; edges: 
   );
 }
 
-function Reasons({ entity }: { entity: Entity }) {
+function Reasons({ model, entity }: { model: Model; entity: Entity }) {
   const { health } = entity;
   const reasons = health?.reasons ?? [];
   return (
@@ -102,9 +102,9 @@ function Reasons({ entity }: { entity: Entity }) {
       <ul class="reasons">
         {reasons.map((reason) => (
           <li key={reason.check}>
-            <LevelMark level={reason.severity >= 0.5 ? "critical" : reason.severity >= 0.2 ? "warning" : "unknown"} />
+            <LevelMark level={levelOf(entity) === "unknown" ? "unknown" : ofSeverity(reason.severity)} />
             <span>
-              {reason.text} <span class="soft">{reason.check}</span>
+              {model.localized(reason.text)} <span class="soft">{reason.check}</span>
             </span>
           </li>
         ))}
@@ -114,6 +114,10 @@ function Reasons({ entity }: { entity: Entity }) {
       )}
     </Section>
   );
+}
+
+function ofSeverity(severity: number): Level {
+  return severity >= 0.5 ? "critical" : severity >= 0.2 ? "warning" : "unknown";
 }
 
 function Ends({ model, title, ends }: { model: Model; title: string; ends: readonly (readonly [string, Id])[] }) {
@@ -161,7 +165,7 @@ function Impact({ model, id }: { model: Model; id: Id }) {
     <Section title={TEXTS.impact}>
       {!isAsked.value && (
         <button type="button" class="quiet" onClick={show}>
-          {TEXTS.impact}
+          {TEXTS.impactAsk}
         </button>
       )}
       {reason !== "" && <p class="soft">{reason}</p>}
@@ -200,7 +204,7 @@ function History({ model, id }: { model: Model; id: Id }) {
           <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), nowMs))} onClick={() => model.go({ at: each.at })}>
             <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
           </button>
-          <span>{each.text}</span>
+          <span>{model.localized(each.text)}</span>
         </li>
       ))}
     </ol>

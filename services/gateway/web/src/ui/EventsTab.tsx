@@ -71,8 +71,8 @@ function EventRow({ model, event }: { model: Model; event: Event }) {
         {count > 1 && <span class="tag">{TEXTS.times(count)}</span>}
         <time dateTime={event.last_at}>{TEXTS.ago(age(model.shownMs.value - Date.parse(event.last_at)))}</time>
       </p>
-      <p class="text" title={event.text}>
-        {event.message || event.text}
+      <p class="text" title={model.localized(event.text)}>
+        {model.localized(event.message || event.text)}
       </p>
       <EntityLink model={model} id={model.shown.store.idOf(event.ref)} peer={event.ref} />
     </article>

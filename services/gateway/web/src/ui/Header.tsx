@@ -8,6 +8,7 @@ import { TEXTS } from "../texts.ts";
 import { logOut, token } from "../token.ts";
 import { isBuilt } from "../views.ts";
 import { Icon } from "./Icon.tsx";
+import { LevelMark } from "./Level.tsx";
 import { choose, themeNow } from "./theme.ts";
 
 interface Props {
@@ -28,6 +29,7 @@ export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
         {VIEWS.filter(isOffered).map((name) => (
           <button key={name} type="button" aria-current={name === view ? "page" : undefined} onClick={() => model.go({ view: name })}>
             {TEXTS.views[name]}
+            {name === "pipeline" && <PipelineMark model={model} />}
           </button>
         ))}
       </nav>
@@ -65,6 +67,20 @@ export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
         </button>
       </div>
     </header>
+  );
+}
+
+/** In every view: what it shows is only as good as what brings it here. */
+function PipelineMark({ model }: { model: Model }) {
+  const verdict = model.pipeline.value;
+  if (verdict === null || verdict.status === "healthy") return null;
+  return (
+    <span class="pipeline-mark" title={model.localized(verdict.text)}>
+      <LevelMark level={verdict.status} />
+      <span class="for-readers">
+        {TEXTS.levels[verdict.status]}: {model.localized(verdict.text)}
+      </span>
+    </span>
   );
 }
 

@@ -56,7 +56,7 @@ export function Pipeline({ model }: { model: Model }) {
     <div class="pipeline" id="entities" tabIndex={0} role="region" aria-label={TEXTS.views.pipeline}>
       <header>
         <LevelBadge level={value.status} />
-        <p>{value.text}</p>
+        <p>{model.localized(value.text)}</p>
         {reason !== "" && <p class="soft">{TEXTS.pipelineFailed(reason)}</p>}
       </header>
       {value.findings.length > 0 && (
@@ -67,7 +67,7 @@ export function Pipeline({ model }: { model: Model }) {
               <li key={each.text}>
                 <LevelMark level={levelOf(each.is_ok)} />
                 <span>
-                  {each.text} {each.next_step !== "" && <code>{each.next_step}</code>}
+                  {model.localized(each.text)} {each.next_step !== "" && <code>{each.next_step}</code>}
                 </span>
               </li>
             ))}
@@ -89,18 +89,18 @@ export function Pipeline({ model }: { model: Model }) {
             </thead>
             <tbody>
               {value.instances.map((each) => (
-                <InstanceRow key={`${each.cluster} ${each.service} ${each.instance}`} instance={each} />
+                <InstanceRow key={`${each.cluster} ${each.service} ${each.instance}`} instance={each} model={model} />
               ))}
             </tbody>
           </table>
         </div>
       </section>
-      {value.dead_letters.length > 0 && <Letters letters={value.dead_letters} nowMs={model.now.value} />}
+      {value.dead_letters.length > 0 && <Letters letters={value.dead_letters} model={model} />}
     </div>
   );
 }
 
-function InstanceRow({ instance }: { instance: Instance }) {
+function InstanceRow({ instance, model }: { instance: Instance; model: Model }) {
   const { heartbeat, is_alive, is_ok, age_s } = instance;
   const level = is_alive ? levelOf(is_ok) : "critical";
   const state = is_alive && heartbeat !== null ? heartbeat.state.replaceAll("_", " ") : TEXTS.silentFor(age(age_s * 1_000));
@@ -116,7 +116,7 @@ function InstanceRow({ instance }: { instance: Instance }) {
       <td>{instance.cluster}</td>
       <td>
         {state}
-        {heartbeat?.reason && <span class="soft"> {heartbeat.reason}</span>}
+        {heartbeat?.reason && <span class="soft"> {model.localized(heartbeat.reason)}</span>}
       </td>
       <td class="lag">{heartbeat?.lag_s === null || heartbeat?.lag_s === undefined ? "–" : `${number(heartbeat.lag_s)} s`}</td>
       <td class="cpu">{heartbeat?.cost ? `${number(heartbeat.cost.cpu_percent)} %` : "–"}</td>
@@ -128,7 +128,8 @@ function InstanceRow({ instance }: { instance: Instance }) {
   );
 }
 
-function Letters({ letters, nowMs }: { letters: readonly Letter[]; nowMs: number }) {
+function Letters({ letters, model }: { letters: readonly Letter[]; model: Model }) {
+  const nowMs = model.now.value;
   return (
     <section>
       <h2>{TEXTS.deadLetters}</h2>
@@ -137,7 +138,7 @@ function Letters({ letters, nowMs }: { letters: readonly Letter[]; nowMs: number
           <li key={`${each.service} ${each.subject} ${each.at}`}>
             <time dateTime={each.at}>{TEXTS.ago(age(nowMs - Date.parse(each.at)))}</time>
             <span>
-              <strong>{each.service}</strong> {each.subject}: {each.reason}
+              <strong>{each.service}</strong> {each.subject}: {model.localized(each.reason)}
             </span>
           </li>
         ))}
