@@ -3,6 +3,7 @@
 Every service runs as a process of its own with exactly these permissions, until it has needed each of them.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -36,6 +37,7 @@ from support.build import make_entity, make_removal, subject_of
 from support.docker_engine import NoEngineError, docker_engine
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
+from support.otel_senders import Service, call, exporting, http_exporter
 from support.permitted import DENIED, login, permitted, server_of, unused
 from support.ports import free_port
 from support.process import OwnProcess, spawn
@@ -160,6 +162,36 @@ async def nats(_: Path, server: NatsServer, bus: Bus) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
+async def traces(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    port = free_port()
+
+    async def happen() -> None:
+        for version in ("1", "2"):
+            frontend, cart = Service("frontend", service__version=version), Service("cart")
+
+            async def is_stored(version: str = version, services: tuple[Service, ...] = (frontend, cart)) -> bool:
+                call(*services)
+                with exporting(http_exporter(port)) as exporter:
+                    for each in services:
+                        await asyncio.to_thread(exporter.export, each.take())
+                stored = await last_message(
+                    await bus.session(), "KGENTS_ENTITY", "kgents.entity.test.otel.app._.frontend"
+                )
+                return stored is not None and f'"{version}"'.encode() in stored.payload
+
+            await eventually(is_stored)
+
+    settings: dict[str, object] = {
+        "collector_otel__http__port": port,
+        "collector_otel__grpc__port": free_port(),
+        "collector_otel__window_s": 2,
+        "collector_otel__edges__idle_s": 2,
+        "collector_otel__idle_s": 6,
+    }
+    yield settings, happen
+
+
+@asynccontextmanager
 async def entities(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     async def happen() -> None:
         entity = make_entity()
@@ -267,6 +299,7 @@ WORLDS = {
     "collector-docker": docker,
     "collector-db": database,
     "collector-nats": nats,
+    "collector-otel": traces,
     "topology-builder": entities,
     "health-scorer": topology,
     "gateway": questions,

@@ -89,7 +89,8 @@ class Intake:
         for _ in self._publication.silent(self.apps.known, now_ns):
             await time_slice.checkpoint()
         self._publication.remove_gone(self.apps.known, now_ns)
-        return Facts(list(self._publication.entities.values()), pulses), self._faults()
+        entities, events = list(self._publication.entities.values()), self._publication.events
+        return Facts(entities, pulses, events), self._faults()
 
     def _faults(self) -> list[str]:
         faults = []

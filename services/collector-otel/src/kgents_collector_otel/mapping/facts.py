@@ -10,10 +10,12 @@ from kgents_collector_otel.mapping import traffic
 from kgents_collector_otel.mapping.apps import EdgeKey, Window
 from kgents_collector_otel.mapping.edge import App, Edge, Inbound, Peer
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.event import Event
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.contract.pulse import Inbound as InboundSample
 from kgents_shared.contract.sketch import Histogram, Sketch
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary import edges, kinds, reasons
+from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.figures import otel as figure
 from kgents_shared.contract.vocabulary.figures import resource
 
@@ -50,6 +52,8 @@ class Publication:
         self._started_ns = started_ns
         self._entities = dict(published)
         self._minutes: dict[App, _Minute] = {}
+        self.events: list[Event] = []
+        """Of the last window."""
 
     @property
     def entities(self) -> Mapping[Ref, Entity]:
@@ -67,11 +71,30 @@ class Publication:
             now_ns: the end of the window.
             seconds: how long it was.
         """
+        self.events = []
         self._minutes = {app: minute for app, minute in self._minutes.items() if app in known}
         for window in windows:
             entity = self._entity(window, known.get(window.app, ()), now_ns, seconds)
+            self.events += self.news(entity, datetime.fromtimestamp(now_ns / _NS, UTC))
             self._entities[entity.ref] = entity
             yield entity
+
+    def news(self, entity: Entity, now: datetime) -> Iterator[Event]:
+        """What an application's next entity says that the published one did not: another version of it."""
+        before, after = (_versions(each) for each in (self._entities.get(entity.ref), entity))
+        if before and (added := sorted(after - before)):
+            text = f"{entity.ref} runs version {', '.join(added)}, beside or instead of {', '.join(sorted(before))}."
+            yield Event(
+                text=text,
+                id=f"{entity.ref.namespace}/{entity.ref.name}:version:{','.join(added)}:{now.isoformat()}",
+                ref=entity.ref,
+                source=SOURCE,
+                type="Normal",
+                reason=reasons.VERSION_CHANGED,
+                severity="info",
+                first_at=now,
+                last_at=now,
+            )
 
     def remove_gone(self, known: Mapping[App, object], now_ns: int) -> None:
         """Leave out the applications that were not heard of for too long."""
@@ -218,6 +241,11 @@ def _attributes(app: App) -> dict[str, Value]:
     for name, value in sorted(app.attributes):
         found.setdefault(name, []).append(value)
     return {name: values[0] if len(values) == 1 else [*values] for name, values in found.items()}
+
+
+def _versions(entity: Entity | None) -> set[str]:
+    found = entity.attributes.get(otel.SERVICE_VERSION) if entity is not None else None
+    return {str(found)} if isinstance(found, str) else set(found) if isinstance(found, list) else set()
 
 
 def _silent(entity: Entity) -> Entity:

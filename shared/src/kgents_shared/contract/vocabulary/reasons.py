@@ -73,6 +73,7 @@ FAILED_OVER: Final = _reason("FailedOver", "A sentinel reports another address f
 LEADER_CHANGED: Final = _reason("LeaderChanged", "A Qdrant peer knows another leader.")
 COLLECTION_RED: Final = _reason("CollectionRed", "A Qdrant collection became red.")
 COLLECTION_RECOVERED: Final = _reason("CollectionRecovered", "A Qdrant collection is no longer red.")
+VERSION_CHANGED: Final = _reason("VersionChanged", "Instances of an application report another version.")
 
 REASONS: Final = {each.name: each for each in _declared}
 """Every reason that is declared."""
