@@ -86,7 +86,7 @@ class _Work:
     async def publish(self) -> None:
         """Publish each window."""
         clock, window_s = self._context.clock, self._context.config.window_s
-        is_first = True
+        is_first = bool(self._collector.part())  # of a start that takes over what is published
         began_s = clock.monotonic_s()
         self._collector.attest()
         while True:
