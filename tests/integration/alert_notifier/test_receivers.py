@@ -22,6 +22,7 @@ from kgents_alert_notifier.delivery.outcome import (
     NotSent,
     Outcome,
     Refused,
+    Unanswered,
 )
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, SlackReceiver, WebhookReceiver
@@ -87,6 +88,9 @@ async def test_a_bot_finds_its_message_after_a_lost_answer() -> None:
         assert await receiver.find(facts(), {}, 5.0) == Found({"channel": "C0123ABCD", "ts": "1795954000.000000"}, 1)
         assert await receiver.find(facts(incident(2)), {}, 5.0) == NotFound()
         server.faults = [Fault("reply", Reply(500))]
+        assert await receiver.find(facts(), {}, 5.0) == Unanswered("search: HTTP 500")
+        missing = json.dumps({"ok": False, "error": "missing_scope"}).encode()
+        server.faults = [Fault("reply", Reply(200, missing))]
         assert await receiver.find(facts(), {}, 5.0) == NotSearchable()
         await receiver.close()
 

@@ -98,6 +98,7 @@ class StateTable(StateView[T]):
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._awaited: dict[str, asyncio.Event] = {}  # subject → set when nothing of it waits any more
         self._has_capacity = asyncio.Event()
         self._has_capacity.set()
 
@@ -218,6 +219,11 @@ class StateTable(StateView[T]):
     async def flush(self) -> None:
         """Return when all desired messages, also those added meanwhile, are published. Needs `run` and a deadline."""
         await self._settled.wait()
+
+    async def published(self, subject: str) -> None:
+        """Return when what is desired of one subject is published. Needs `run`; waits for as long as NATS is away."""
+        if subject in self._desired or self.is_open(subject):
+            await self._awaited.setdefault(subject, asyncio.Event()).wait()
 
     async def run(self) -> None:
         """Publish what differs, as fast as the server takes it. `load` comes first. Never returns.
@@ -354,6 +360,8 @@ class StateTable(StateView[T]):
             self._has_capacity.set()
         if not (self._desired or self.has_open):
             self._settled.set()
+        for subject in [each for each in self._awaited if each not in self._desired and not self.is_open(each)]:
+            self._awaited.pop(subject).set()
 
     # Reading back what the stream holds
 

@@ -54,7 +54,9 @@ class Notice(Wire, frozen=True, kw_only=True):
     digest: str = ""
     """The id of the digest that it was an entry of."""
     entries: list[str] = []
-    """Of a digest: the ids of the incidents in it."""
+    """Of a digest: the incidents in it, each as `<incident>@<revision>`."""
+    repeated: Count = 0
+    """How many repetitions of an incident that no one acknowledged it has had."""
 
     @property
     def is_removal(self) -> bool:

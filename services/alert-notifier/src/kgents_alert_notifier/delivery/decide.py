@@ -41,6 +41,8 @@ class Desired(msgspec.Struct, frozen=True):
     """Of the incident: grows with each change that is news."""
     state: str
     """Of the incident. Resolved is final: the revision never grows again."""
+    repeat: int = 0
+    """Repetitions that are due, because no one has acknowledged."""
 
     @property
     def is_over(self) -> bool:
@@ -120,7 +122,8 @@ def is_news(notice: Notice, desired: Desired) -> bool:
         return False
     if notice.unconfirmed:
         return desired.revision >= max(notice.unconfirmed, notice.delivered)
-    return desired.revision > notice.delivered
+    is_due = desired.revision == notice.delivered and desired.repeat > notice.repeated
+    return desired.revision > notice.delivered or is_due
 
 
 def taken_over(notice: Notice) -> Notice:
@@ -150,6 +153,7 @@ def settled(notice: Notice, desired: Desired, outcome: Outcome) -> Notice:
                 sending=0,
                 delivered=desired.revision,
                 delivered_state=desired.state,
+                repeated=desired.repeat,
                 unconfirmed=0,
                 handle=dict(handle) or notice.handle,
                 failure="",

@@ -57,4 +57,10 @@ class NotSearchable(msgspec.Struct, frozen=True):
     """It cannot be asked, now or ever."""
 
 
-Search = Found | NotFound | NotSearchable
+class Unanswered(msgspec.Struct, frozen=True):
+    """It could not be asked now. To send without an answer would be a repeat that asking later avoids."""
+
+    why: str
+
+
+Search = Found | NotFound | NotSearchable | Unanswered

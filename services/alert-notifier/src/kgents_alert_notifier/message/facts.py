@@ -37,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     may_repeat: bool = False
     """Whether it may have this already."""
     web_url: str = ""
+    is_reminder: bool = False
+    """Whether it is notified again only because no one has acknowledged."""
     is_test: bool = False
     """Whether a person only tries out the receiver."""
     entries: Sequence[Incident] = ()
@@ -56,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def changes_state(self) -> bool:
         """Whether people should notice this, and not only find it: another state, or it became worse."""
         is_worse = self.incident.severity_revision > self.known_revision
-        return self.is_opening or self.incident.state != self.known_state or is_worse
+        return self.is_opening or self.is_reminder or self.incident.state != self.known_state or is_worse
 
     @property
     def status(self) -> str:
@@ -118,6 +120,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"Probably caused by incident {incident.parent}")
         if incident.is_flapping:
             found.append(f"Flapping: fired again {counted(incident.flaps, 'time')}")
+        if self.is_reminder:
+            found.append("Reminder: no one has acknowledged it")
         if self.is_test:
             found.append("This is a test of the receiver. No entity is affected.")
         if self.may_repeat:

@@ -3,6 +3,8 @@
 While NATS is away, or no notifier runs, no one else is notified: this is the receiver that still notices.
 """
 
+from urllib.parse import quote
+
 from kgents_alert_notifier.receiver_config import DeadmanReceiver
 from kgents_alert_notifier.receivers.http import Answer, Http
 
@@ -12,8 +14,10 @@ DEADLINE_S = 10.0
 class Deadman:
     """Pings it."""
 
-    def __init__(self, config: DeadmanReceiver) -> None:
+    def __init__(self, config: DeadmanReceiver, cluster: str) -> None:
+        """`{cluster}` in the url stands for the cluster, so that each has a switch of its own."""
         self._config = config
+        self._cluster = cluster
         self._http = Http()
 
     @property
@@ -27,6 +31,7 @@ class Deadman:
             url = self._config.url.reveal().strip() if self._config.url is not None else ""
         except OSError:
             return "the url's file cannot be read"
+        url = url.replace("{cluster}", quote(self._cluster, safe=""))
         answer = await self._http.request("POST", url, body=b"", headers={}, deadline_s=DEADLINE_S)
         return "" if isinstance(answer, Answer) else answer.why
 
