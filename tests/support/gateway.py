@@ -22,8 +22,11 @@ from kgents_gateway.world import Gateway
 from kgents_shared.bus.answering import Answering
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.dead_letters import DeadLetters
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.bus.publish import Publisher
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.view.entity import STATE
 from support.running import running
 from support.waiting import eventually
 
@@ -87,6 +90,13 @@ async def serving(
         await eventually(lambda: server.started)
         await eventually(lambda: gateway.not_ready is None)
         yield Running(gateway, server, client)
+
+
+async def caught_up(bus: Bus, running: Running) -> None:
+    """Wait until a gateway has read all that is published: it reads each stream for itself."""
+    session, current = await bus.session(), running.gateway._current
+    ends = {signal: (await stream_info(session, NAME_BY_SIGNAL[signal])).last_seq for signal in STATE}
+    await eventually(lambda: (mark := current.mark) is not None and all(mark.seq(each) >= ends[each] for each in STATE))
 
 
 class SseReader:

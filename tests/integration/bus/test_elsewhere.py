@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
+from kgents_shared.bus import elsewhere
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.elsewhere import require_one_store, require_one_store_of
 from kgents_shared.bus.jetstream import create_stream, stream_info
 from kgents_shared.bus.provision import Refuse, apply, plan, require_streams
 from kgents_shared.bus.session import Session
-from kgents_shared.contract.errors import ProvisionError
+from kgents_shared.contract.errors import BusError, ProvisionError
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 from support.ports import free_port
 from support.streams import provision_streams
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 STREAMS = streams(StreamsConfig())
 BEATS = "kgents.meta.test.collector-nats.one"
@@ -42,6 +44,29 @@ async def hub_and_leaf(directory: Path, *, leaf_has_jetstream: bool = True) -> A
         yield hub, leaf
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "ANSWERS_S", MACHINE.limit_s(elsewhere.ANSWERS_S))
+
+
+async def sees(other: Bus, one: Bus) -> None:
+    """Wait until a server knows all that is subscribed at the other one, also by streams: it is told in order."""
+
+    async def answer(message: Msg) -> None:
+        await message.respond(b"")
+
+    await (await one.session()).subscribe("last", answer)
+
+    async def is_known() -> bool:
+        try:
+            await (await other.session()).request("last")
+        except BusError:
+            return False
+        return True
+
+    await eventually(is_known)
+
+
 async def provision(bus: Bus) -> None:
     """As `kgents provision` does."""
     session = await bus.session()
@@ -59,6 +84,7 @@ async def refusal(bus: Bus) -> str:
 async def test_streams_of_the_hub_are_not_made_again_on_a_leaf_node(tmp_path: Path) -> None:
     async with hub_and_leaf(tmp_path) as (hub, leaf):
         await provision(hub)
+        await sees(leaf, hub)
         with pytest.raises(ProvisionError, match="expected KGENTS_ENTITY to be the only stream of its messages"):
             await provision(leaf)
         with pytest.raises(ProvisionError, match="expected streams KGENTS_ENTITY"):
@@ -69,6 +95,8 @@ async def test_streams_on_both_sides_are_refused_on_both(tmp_path: Path) -> None
     async with hub_and_leaf(tmp_path) as (hub, leaf):
         await provision_streams(hub)
         await provision_streams(leaf)
+        await sees(leaf, hub)
+        await sees(hub, leaf)
         for bus in (hub, leaf):
             with pytest.raises(ProvisionError, match="found 1 more in another JetStream"):
                 await provision(bus)

@@ -15,6 +15,7 @@ from support.certificates import Certificates
 from support.nats_server import NatsServer
 from support.ports import free_port
 from support.proxy import CHUNK_BYTES, Proxy
+from support.waiting import eventually
 
 PASSWORD = "correct-horse-battery"
 LOGIN = f'authorization {{ user: kgents, password: "{PASSWORD}" }}\n'
@@ -63,10 +64,12 @@ def login(url: str, tls: TlsConfig | None = None, **more: float) -> NatsConfig:
     return NatsConfig(url=url, user="kgents", password=Secret(PASSWORD), tls=tls, **more)  # type: ignore[arg-type]
 
 
-async def refusal(config: NatsConfig, within_s: float = 1.0) -> str:
+async def refusal(config: NatsConfig) -> str:
+    """What the bus says when it has tried every url and has no session."""
     async with Bus(config, name="test") as bus:
+        await eventually(lambda: all(url in bus.last_error for url in config.urls))
         with pytest.raises(BusTimeoutError) as caught:
-            await bus.session(timeout_s=within_s)
+            await bus.session(timeout_s=0.1)
     return str(caught.value)
 
 

@@ -22,7 +22,7 @@ from support.nats_login import reload
 from support.nats_server import NatsServer
 from support.running import running
 from support.streams import provision_streams
-from support.waiting import eventually, stays, within
+from support.waiting import MACHINE, eventually, stays, within
 
 FILTERS = [subjects.pattern("entity", cluster="test", source="k8s")]
 ALLOWED, DENIED = make_entity("allowed"), make_entity("denied")
@@ -37,9 +37,8 @@ def server_config(permissions: str) -> str:
 
 
 def login(server: NatsServer, user: str, *, request_timeout_s: float = 1.0) -> NatsConfig:
-    return NatsConfig(
-        url=server.url, user=user, password=Secret(f"{user}-password"), request_timeout_s=request_timeout_s
-    )
+    timeout_s = MACHINE.limit_s(request_timeout_s)
+    return NatsConfig(url=server.url, user=user, password=Secret(f"{user}-password"), request_timeout_s=timeout_s)
 
 
 @asynccontextmanager
@@ -52,7 +51,7 @@ async def serve(directory: Path, permissions: str) -> AsyncIterator[NatsServer]:
 
 @pytest.fixture
 def quick_acks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "ACK_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(publish, "ACK_TIMEOUT_S", MACHINE.limit_s(1.0))
 
 
 @pytest.fixture

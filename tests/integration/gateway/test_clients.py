@@ -79,17 +79,17 @@ async def test_a_client_that_takes_little_but_something_is_not_disconnected(bus:
         connections, client = gateway.gateway.connections, frozen(gateway)
         await eventually(lambda: connections.waiting_bytes > 50 * len(LONG))  # the snapshot, in one send
         client.setblocking(False)
-        async with running(_trickle(client)):
+        async with running(_trickle(client, limit_s / 20)):
             await stays(lambda: not connections.stalled, for_s=3 * limit_s)
             assert connections.waiting_bytes > len(LONG)  # so it was one send that waited, all the time
         client.close()
 
 
-async def _trickle(client: socket.socket) -> None:
+async def _trickle(client: socket.socket, every_s: float) -> None:
     """Take a little, again and again."""
     while True:
         await asyncio.get_running_loop().sock_recv(client, 4_096)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(every_s)
 
 
 async def test_a_client_that_leaves_is_forgotten(gateway: Running) -> None:

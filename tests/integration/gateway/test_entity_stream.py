@@ -13,7 +13,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.view.writers import WRITERS
 from support.build import NOW, make_ref
-from support.gateway import ENTITIES, Running, SseReader, reading, serving
+from support.gateway import ENTITIES, Running, SseReader, caught_up, reading, serving
 from support.nats_server import NatsServer
 from support.state import make_alert, make_health, make_topology, publish, remake, removed, subject_of
 from support.waiting import eventually
@@ -40,10 +40,7 @@ async def test_a_client_gets_what_is_there_then_a_mark_then_every_change(bus: Bu
 async def test_a_client_knows_how_many_of_the_selected_entities_follow(bus: Bus, gateway: Running) -> None:
     await publish(bus, make_topology("a"), make_topology("b"), make_health("a", level="critical"), make_health("b"))
     await publish(bus, make_health(ref=Ref("local", "cluster", "local")))
-    async with reading(gateway) as whole:
-        await eventually(
-            lambda: named(whole.state) == {"a": ("running", "critical", 0), "b": ("running", "healthy", 0)}
-        )
+    await caught_up(bus, gateway)
     selections: list[tuple[dict[str, Any], int]] = [({}, 2), ({"levels": "critical"}, 1), ({"kinds": "node"}, 0)]
     for selected, count in selections:
         async with reading(gateway, **selected) as reader:
@@ -63,8 +60,7 @@ async def test_a_client_that_comes_back_gets_what_it_missed_and_nothing_else(bus
         assert again.names == ["hello", "ready"]
 
     await publish(bus, make_health("b"), removed(make_topology("c")), make_topology("d"))
-    async with reading(gateway) as whole:
-        await eventually(lambda: set(named(whole.state)) == {"a", "b", "d"})
+    await caught_up(bus, gateway)
     async with reading(gateway, last_id=reader.last_id, known=reader.state) as again:
         assert again.data("hello")[0]["mode"] == "resume"
         assert named(again.state) == {
@@ -110,8 +106,9 @@ async def test_a_client_of_a_stream_that_was_put_back_begins_from_nothing(bus: B
         await publish(bus, *(make_topology(f"p{number}") for number in range(4)))
         async with serving(bus) as another:
             for each in (another, gateway):
+                await caught_up(bus, each)
                 async with reading(each) as whole:
-                    await eventually(lambda: "p3" in named(whole.state))
+                    assert set(named(whole.state)) == {"a", "b", "p0", "p1", "p2", "p3"}
                 async with reading(each, last_id=reader.last_id, known=reader.state) as again:
                     assert again.names[:2] == ["hello", "reset"]
                     assert again.state == whole.state
@@ -141,9 +138,10 @@ async def test_a_client_that_missed_more_than_is_remembered_begins_from_nothing(
         async with reading(gateway) as reader:
             pass
         await publish(bus, *(make_topology(f"p{number}") for number in range(4)))
+        await caught_up(bus, gateway)
         async with reading(gateway, last_id=reader.last_id, known=reader.state) as again:
             assert "reset" in again.names
-            await eventually(lambda: len(again.state) == 5)
+            assert len(again.state) == 5
 
 
 @pytest.mark.timeout(180)

@@ -15,9 +15,8 @@ from kgents_gateway.questions import QUESTIONS
 from kgents_shared.bus.client import Bus
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.state import make_health, make_topology, publish
-from support.waiting import eventually
 
 MODES = ("auto", "legacy")
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -37,7 +36,7 @@ def text_of(result: CallToolResult) -> str:
 async def test_the_client_library_finds_and_calls_every_tool(mode: Any, bus: Bus, gateway: Running) -> None:
     await publish(bus, make_topology("cart"), make_health("cart", level="critical"))
     pod = key_of_ref(make_ref("cart"))
-    await eventually(lambda: gateway.gateway.current.fold.get(make_ref("cart")))
+    await caught_up(bus, gateway)
     async with Client(f"{gateway.server.address}/mcp", mode=mode) as client:
         assert client.protocol_version == (VERSIONS[-1] if mode == "auto" else WITH_HANDSHAKE[-1])
         listed = (await client.list_tools()).tools
@@ -73,7 +72,7 @@ async def test_what_is_wrong_with_a_call_is_a_result_that_says_so(mode: Any, gat
 
 async def test_an_answer_is_cut_to_what_a_model_can_read_and_names_the_rest(bus: Bus, gateway: Running) -> None:
     await publish(bus, *(make_topology(f"p-{number:03}", labels={"x": "y" * 1_000}) for number in range(200)))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 200)
+    await caught_up(bus, gateway)
     async with Client(f"{gateway.server.address}/mcp") as client:
         found, after = 0, ""
         while found < 200:

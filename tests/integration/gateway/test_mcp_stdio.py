@@ -15,11 +15,11 @@ from mcp_types import TextContent
 from kgents_gateway.mcp.messages import VERSIONS, WITH_HANDSHAKE
 from kgents_gateway.mcp.tools import TOOLS
 from kgents_shared.bus.client import Bus
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.ports import free_port
 from support.process import spawn_async
 from support.state import make_health, make_topology, publish
-from support.waiting import eventually, within
+from support.waiting import within
 
 PROGRAM = str(Path(sys.executable).with_name("kgents"))
 PIPE = asyncio.subprocess.PIPE
@@ -32,7 +32,7 @@ def parameters(url: str, *more: str) -> StdioServerParameters:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_the_client_library_gets_the_tools_of_the_gateway(mode: Any, bus: Bus, gateway: Running) -> None:
     await publish(bus, make_topology("cart"), make_health("cart", level="critical"))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 1)
+    await caught_up(bus, gateway)
     async with Client(parameters(gateway.server.address), mode=mode) as client:
         assert client.protocol_version == (VERSIONS[-1] if mode == "auto" else WITH_HANDSHAKE[-1])
         assert [each.name for each in (await client.list_tools()).tools] == list(TOOLS)

@@ -13,9 +13,8 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view import feed
 from kgents_shared.view.entity import key_of_ref
 from support.build import NOW, make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.state import edge, make_alert, make_event, make_topology, publish, remake
-from support.waiting import eventually
 
 
 async def all_of(gateway: Running, path: str, name: str, bus: Bus, *, between: Any = None, **params: Any) -> list[Any]:
@@ -98,11 +97,7 @@ async def test_pages_of_alerts_begin_with_the_worst_and_hold_each_one_once(bus: 
             for check, severity in (("KG-001", "critical"), ("KG-002", "warning"))
         ),
     )
-
-    async def are_there() -> bool:
-        return bool((await gateway.get("/api/v1/alerts"))["count"] == 60)
-
-    await eventually(are_there)
+    await caught_up(bus, gateway)
 
     def between(page: int) -> list[Any]:
         return [
@@ -126,7 +121,7 @@ async def test_pages_of_alerts_begin_with_the_worst_and_hold_each_one_once(bus: 
 
 async def test_a_search_counts_all_that_it_found_and_gives_it_in_pages(bus: Bus, gateway: Running) -> None:
     await publish(bus, *(make_topology(f"cart-{number:03}") for number in range(150)))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 150)
+    await caught_up(bus, gateway)
     first = await gateway.get("/api/v1/search", q="cart")
     assert (len(first["entities"]), first["count"]) == (100, 150)
 
@@ -152,7 +147,7 @@ async def test_the_samples_of_an_answer_are_the_last_ones(
                 text="", ref=ref, source="k8s", timestamp=at, interval_s=1, cpu_percent=float(number)
             )
             await session.request(ref.subject("pulse", source="k8s"), encode(sample))
-    await eventually(lambda: gateway.gateway.current.fold.get(make_ref("cart")))
+    await caught_up(bus, gateway)
     path = f"/api/v1/entities/{key_of_ref(make_ref('cart'))}/metrics"
 
     async def values(**params: Any) -> tuple[list[float], bool]:
@@ -172,7 +167,7 @@ async def test_what_a_hub_reaches_is_counted_in_full_and_cut_to_what_fits(bus: B
     await publish(
         bus, make_topology(ref=node), *(make_topology(ref=pod, connections=[edge("runs_on", node)]) for pod in pods)
     )
-    await eventually(lambda: len(gateway.gateway.current.fold) == 301)
+    await caught_up(bus, gateway)
     for name in ("entity.impact", "entity.neighbours"):
         call = {"name": name.replace(".", "_"), "arguments": {"entity_id": key_of_ref(node)}}
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
@@ -195,7 +190,7 @@ async def test_the_last_figures_of_many_come_in_pages(bus: Bus, gateway: Running
             text="", ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=1, cpu_percent=1.0
         )
         await session.request(ref.subject("pulse", source="k8s"), encode(sample))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 30)
+    await caught_up(bus, gateway)
     found = await all_of(gateway, "/api/v1/metrics", "entities", bus, limit=7)
     assert [each["id"] for each in found] == [key_of_ref(ref) for ref in refs]
     first = await gateway.get("/api/v1/metrics", labels="app=a1", limit=4)

@@ -21,10 +21,9 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.nats_server import NatsServer
 from support.state import make_alert, make_health, make_topology, publish
-from support.waiting import eventually
 
 POD = make_ref("cart-1")
 OF_ENTITY = {"entity_id": key_of_ref(POD)}
@@ -60,7 +59,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
         text="", ref=POD, source="k8s", timestamp=datetime.now(UTC), interval_s=5, cpu_percent=3.0, memory_bytes=7
     )
     await (await bus.session()).request(POD.subject("pulse", source="k8s"), encode(sample))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 9)
+    await caught_up(bus, gateway)
 
 
 async def ask(caller: Client, subject: str, **arguments: Any) -> Any:
@@ -166,7 +165,7 @@ async def test_a_large_answer_comes_in_pages_that_hold_every_entity_once(
 ) -> None:
     labels = {"padding": "x" * 6_000}
     await publish(bus, *(make_topology(f"p-{number:03}", labels=labels) for number in range(200)))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 200)
+    await caught_up(bus, gateway)
     found: list[str] = []
     after, pages = "", 0
     while after or not pages:

@@ -14,7 +14,7 @@ from kgents_shared.contract.health import Aggregate
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish, removed
 from support.waiting import eventually
 
@@ -42,7 +42,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
             ref=Ref("local", "cluster", "local"), level="critical", aggregate=Aggregate("critical", {"critical": 1})
         ),
     )
-    await eventually(lambda: len(gateway.gateway.current.fold) == 5)
+    await caught_up(bus, gateway)
 
 
 def names(answer: dict[str, Any]) -> list[str]:
@@ -93,7 +93,7 @@ async def test_the_mark_of_an_answer_continues_as_a_stream(bus: Bus, gateway: Ru
     await shop(bus, gateway)
     mark = (await gateway.get("/api/v1/entities"))["mark"]
     await publish(bus, make_topology("new"))
-    await eventually(lambda: len(gateway.gateway.current.fold) == 6)
+    await caught_up(bus, gateway)
     async with gateway.client.stream("GET", "/api/v1/stream/entities", params={"after": mark}) as response:
         text = b""
         async for chunk in response.aiter_bytes():
@@ -110,7 +110,7 @@ async def test_an_answer_about_now_has_a_tag_until_something_changes(bus: Bus, g
     same = await gateway.client.get("/api/v1/health", headers={"if-none-match": first.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
     await publish(bus, make_health("cart-1", level="warning"))
-    await eventually(lambda: str(gateway.gateway.current.mark) not in first.headers["etag"])
+    await caught_up(bus, gateway)
     new = await gateway.client.get("/api/v1/health", headers={"if-none-match": first.headers["etag"]})
     assert new.status_code == 200
     assert new.json()["levels"]["warning"] == 1
@@ -161,8 +161,7 @@ async def test_the_health_of_everything_is_counted_over_the_same_entities(bus: B
 async def test_alerts_are_those_that_fire_unless_others_are_asked_for(bus: Bus, gateway: Running) -> None:
     await shop(bus, gateway)
     await publish(bus, make_alert("cart-1", state="resolved"))
-    fold, cart = gateway.gateway.current.fold, make_ref("cart-1")
-    await eventually(lambda: (view := fold.get(cart)) is not None and bool(view.alerts))
+    await caught_up(bus, gateway)
     assert [each["ref"]["name"] for each in (await gateway.get("/api/v1/alerts"))["alerts"]] == ["cart-2"]
     assert (await gateway.get("/api/v1/alerts?states=firing,resolved"))["count"] == 2
 
@@ -178,7 +177,7 @@ async def test_the_past_is_answered_and_compared(bus: Bus, gateway: Running) -> 
     then = datetime.now(UTC) + timedelta(milliseconds=20)
     await eventually(lambda: datetime.now(UTC) > then)
     await publish(bus, removed(make_topology("cart-1")), make_topology("cart-3"))
-    await eventually(lambda: gateway.gateway.current.fold.get(make_ref("cart-3")))
+    await caught_up(bus, gateway)
     at = then.isoformat()
     old = (await gateway.client.get("/api/infra/topology", params={"at": at, "kinds": "pod"})).json()
     assert (names(old), old["mark"]) == (["cart-1", "cart-2"], "")

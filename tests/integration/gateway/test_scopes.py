@@ -27,7 +27,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.tokens import Token, digest_of
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.view.entity import key_of_ref
-from support.gateway import ENTITIES, EVENTS, Running, SseReader, serving
+from support.gateway import ENTITIES, EVENTS, Running, SseReader, caught_up, serving
 from support.running import running
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish, removed
 from support.waiting import eventually
@@ -117,7 +117,7 @@ async def guarded(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
     """A gateway that asks for a token, and holds everything."""
     async with serving(bus, tokens_file=write(tmp_path / "tokens")) as gateway:
         await fill(bus)
-        await eventually(lambda: len(gateway.gateway.current.fold) == len(PLACES) + 2)
+        await caught_up(bus, gateway)
         yield gateway
 
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from kgents_gateway.http.routes import QUESTIONS as ROUTES
 from kgents_gateway.mcp.tools import TOOLS
@@ -15,7 +15,7 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import Difference
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
-from support.gateway import EVENTS, Running, reading
+from support.gateway import EVENTS, Running, caught_up, reading
 from support.state import make_alert, make_event, make_health, make_topology, publish
 from support.waiting import eventually
 
@@ -44,12 +44,7 @@ async def fill(bus: Bus, gateway: Running, number: int) -> None:
     )
     sample = ResourcePulse(text=note, ref=POD, source="k8s", timestamp=datetime.now(UTC), interval_s=5, cpu_percent=3.0)
     await (await bus.session()).request(POD.subject("pulse", source="k8s"), encode(sample))
-    await eventually(lambda: _number(gateway) == number)
-
-
-def _number(gateway: Running) -> Any:
-    view = gateway.gateway.current.fold.get(POD)
-    return view.topology.attributes.get("number") if view is not None and view.topology is not None else None
+    await caught_up(bus, gateway)
 
 
 async def test_no_door_shows_a_secret(bus: Bus, gateway: Running) -> None:
@@ -91,6 +86,6 @@ def _needed(name: str) -> list[str]:
 async def test_what_holds_no_secret_is_passed_on_as_it_arrived(bus: Bus, gateway: Running) -> None:
     message = make_topology("cart", labels={"app": "cart"}, annotations={"url": "http://host/path"})
     await publish(bus, message)
-    await eventually(lambda: gateway.gateway.current.fold.get(POD))
+    await caught_up(bus, gateway)
     answer = (await gateway.client.get(f"/api/v1/entities/{KEY}")).content
     assert encode(message)[1:-1] in answer

@@ -165,12 +165,12 @@ async def test_a_writer_publishes_again_what_the_restored_stream_lacks(
             await server.go_back()
             await write(bus, *(make_entity(f"other{number}", source="docker") for number in range(20)))
             proxy.cut()
-            proxy.flow()
 
             follower = Follower(bus)
             async with running(follower.run()):
                 await follower.until_caught_up()
                 assert held(follower)["changed"] == "running"
+                proxy.flow()
                 await eventually(lambda: held(follower).get("added") == "running")
                 await eventually(lambda: held(follower)["changed"] == "failed")
 

@@ -18,7 +18,7 @@ from support.build import make_entity, make_ref, make_removal, subject_of
 from support.nats_server import NatsServer
 from support.running import running
 from support.state import remake
-from support.waiting import eventually, stays, within
+from support.waiting import eventually, pause, stays, within
 
 A = make_entity("a")
 Table = StateTable[Entity]
@@ -143,7 +143,8 @@ async def test_a_stream_that_is_created_again_makes_the_writer_step_down_though_
     await flushed(table)
     table.remove(subject_of(b), make_removal(b))
     await flushed(table)
-    await asyncio.sleep(0.5)  # the audit knows the stream, and has accepted the removal as the newest message
+    await eventually(lambda: table._audit._stream_created)
+    await pause(0.3)  # the audit has accepted the removal as the newest message, too
 
     await remake(bus, "KGENTS_ENTITY")
     with pytest.raises(ExceptionGroup) as raised:

@@ -143,16 +143,19 @@ async def test_a_killed_server_loses_and_repeats_nothing(bus: Bus, server: NatsS
     assert seqs == sorted(set(seqs))
 
 
-async def test_a_stream_made_again_is_a_reset_and_what_vanished_is_removed(bus: Bus) -> None:
+async def test_a_stream_made_again_is_a_reset_and_what_vanished_is_removed(bus: Bus, server: NatsServer) -> None:
     await publish(bus, make_topology("a"), make_topology("b"), make_topology("c"), make_health("a"))
-    reader = Reader(bus)
-    async with running(reader.run()):
-        await reader.until_complete()
-        await remake(bus, "KGENTS_TOPOLOGY")
-        await publish(bus, make_topology("b", status="failed"), make_topology("c"))
-        await reader.until_complete(times=2)
-        await reader.until(lambda: "a: running healthy → gone" in reader.lines)
-        await reader.until(lambda: "b: running unknown → failed unknown" in reader.lines)
+    async with Proxy(server.port) as proxy, Bus(NatsConfig(url=proxy.url), name="reader") as cut_off:
+        reader = Reader(cut_off)
+        async with running(reader.run()):
+            await reader.until_complete()
+            proxy.refuse()  # it sees no stream that is made and not filled yet
+            await remake(bus, "KGENTS_TOPOLOGY")
+            await publish(bus, make_topology("b", status="failed"), make_topology("c"))
+            proxy.flow()
+            await reader.until_complete(times=2)
+            await reader.until(lambda: "a: running healthy → gone" in reader.lines)
+            await reader.until(lambda: "b: running unknown → failed unknown" in reader.lines)
 
     assert [update.reset for update in reader.updates if update.reset] == ["topology"]
     assert sum("c:" in line for line in reader.lines) == 1  # it is the same as before
@@ -245,6 +248,7 @@ async def test_a_position_of_long_ago_is_no_reset_where_nothing_can_have_been_mi
             await first.until_complete()
             await publish(bus, make_health("a"))
             await first.until(lambda: len(first.changes) == 3)
+            await first.until(lambda: first.live.positions["health"].seq > 0)  # it is handled
         file.save((), older(file.positions()))
     await publish(bus, make_topology("c"))  # everything stored since is still there
 
@@ -393,19 +397,22 @@ async def test_a_snapshot_that_cannot_be_read_in_time_is_an_error(bus: Bus, serv
 
 
 async def test_what_the_stream_lost_is_removed_unless_it_is_published_again(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(losses, "INTERVAL_S", 0.1)
     monkeypatch.setattr(losses, "COMPARED_EVERY", 1)
     monkeypatch.setattr(losses, "COMPARED_SOONER", 1)
     await publish(bus, *(make_topology(name) for name in ("gone", "back", "kept")), make_health("gone"))
-    reader = Reader(bus)
-    async with running(reader.run()):
-        await reader.until_complete()
-        session = await bus.session()
-        for name in ("gone", "back"):
-            await purge_before(session, "KGENTS_TOPOLOGY", make_ref(name).subject("topology"), 10_000)
-        await publish(bus, make_topology("back"))
-        await reader.until(lambda: set(reader.entities) == {make_ref("back"), make_ref("kept")})
+    async with Proxy(server.port) as proxy, Bus(NatsConfig(url=proxy.url), name="reader") as behind:
+        reader = Reader(behind)
+        async with running(reader.run()):
+            await reader.until_complete()
+            proxy.stall()  # two comparisons in between would find it gone, rightly
+            session = await bus.session()
+            for name in ("gone", "back"):
+                await purge_before(session, "KGENTS_TOPOLOGY", make_ref(name).subject("topology"), 10_000)
+            await publish(bus, make_topology("back"))
+            proxy.flow()
+            await reader.until(lambda: set(reader.entities) == {make_ref("back"), make_ref("kept")})
 
         assert [each.after for each in reader.changes if each.is_gone] == [None]
