@@ -37,6 +37,7 @@ def listening(where: tuple[str, int] | Path, reply: bytes = b"") -> Iterator[Non
     """A server that answers the first request of each connection."""
     family = socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET
     with socket.socket(family) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(str(where) if isinstance(where, Path) else where)
         server.listen()
 
