@@ -12,6 +12,14 @@ def test_subjects_are_what_is_subscribed_to_and_what_streams_capture() -> None:
     assert named(facts, "nats_subject", "q.work").attributes == {}
 
 
+@pytest.mark.parametrize("subject", ["world.infra.topology", "world.v1.entity.health", "$SRV.PING", "_INBOX.a.b"])
+def test_what_no_application_subscribes_to_is_not_shown(subject: str) -> None:
+    raw = single()
+    raw["connz"]["connections"][1]["subscriptions_list_detail"][0]["subject"] = subject
+    shown = names(mapped(sample(single())), "nats_subject")
+    assert subject not in names(mapped(sample(raw)), "nats_subject") < shown
+
+
 def test_deliveries_per_second() -> None:
     raw = moved_on(single())
     raw["connz"]["connections"][1]["subscriptions_list_detail"][0]["msgs"] += 30

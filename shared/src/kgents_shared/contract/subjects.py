@@ -16,6 +16,8 @@ import msgspec
 from kgents_shared.contract.errors import MalformedMessageError
 
 ROOT: Final = "kgents"
+QUESTIONS: Final = ("world.infra", "world.v1")
+"""What subjects of questions begin with that the gateway answers; outside of ROOT, which streams capture."""
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "entity": ("cluster", "source", "kind", "namespace", "name"),

@@ -17,14 +17,15 @@ from kgents_collector_nats.mapping.rate import elapsed_s, per_second
 from kgents_collector_nats.mapping.scope import SOURCE, Fact, Figures, Scope
 from kgents_collector_nats.sample import ClientConnection, Sample, Server, Subscription
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
+from kgents_shared.contract.subjects import QUESTIONS
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import nats as attribute
 from kgents_shared.contract.vocabulary.figures import nats as figure
 
 KIND: Final = kinds.NATS_SUBJECT
 
-_PLUMBING: Final = ("_INBOX", "$", "_R_")
-"""Prefixes of subjects of replies, of the servers themselves and of gateways: generated names."""
+_PLUMBING: Final = ("_INBOX", "$", "_R_", *(f"{each}." for each in QUESTIONS))
+"""Prefixes of subjects of replies, of the servers themselves, of gateways of theirs, and of questions to kgents."""
 
 
 class Use(Struct):

@@ -6,11 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from kgents_gateway.questions import QUESTIONS
+from kgents_shared.contract import subjects
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import resource
 
-INFRA: Final = "world.infra"
-V1: Final = "world.v1"
+INFRA, V1 = subjects.QUESTIONS
 SUBJECTS: Final = (f"{INFRA}.>", f"{V1}.>")
 """What they all begin with."""
 
