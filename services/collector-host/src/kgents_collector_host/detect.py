@@ -8,8 +8,8 @@ from typing import Final
 
 from kgents_shared.runtime.detect import Detected
 
-_IN_CONTAINERS: Final = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io/serviceaccount")
-"""What engines and the kubelet leave in theirs."""
+_IN_CONTAINERS: Final = ("/.dockerenv", "/run/.containerenv")
+"""What engines leave in theirs."""
 
 
 def detect(_: Mapping[str, str]) -> list[Detected]:
