@@ -1,18 +1,22 @@
 """Machines of one cluster, each with a collector: processes with a table of processes of their own, on a real NATS."""
 
+import asyncio
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from kgents_collector_host.detect import detect
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, PULSE
 from kgents_shared.contract.entity import Entity, Ref
-from support.host_collector import HostCollector
+from support.host_collector import UNSHARE, HostCollector
 from support.nats_server import NatsServer
+from support.process import spawn_async
 from support.streams import stored
 from support.truth import heartbeat, last_seq
 from support.waiting import eventually, stays
@@ -91,3 +95,11 @@ async def is_at_rest(bus: Bus, seq: int, before: dict[Ref, Entity]) -> bool:
     return await last_seq(bus, "KGENTS_ENTITY") == seq or {
         ref for ref, each in (await entities(bus, "host-web-1")).items() if before.get(ref) != each
     } <= {Ref("test", "process", "python", "web-1"), Ref("test", "process", "python3", "web-1")}
+
+
+async def test_a_container_is_not_taken_for_a_machine() -> None:
+    program = "from kgents_collector_host.detect import detect; print(detect({})[0].problem)"
+    process = await spawn_async(*UNSHARE, sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.decode().strip() == "this is a container"
+    assert detect({})[0].problem == ""

@@ -8,8 +8,8 @@ from typing import Final
 
 from kgents_shared.runtime.detect import Detected
 
-_IN_CONTAINERS: Final = ("/.dockerenv", "/run/.containerenv")
-"""What engines leave in theirs."""
+_FIRST_OF_KERNEL: Final = Path("/proc/2/stat")
+"""The parent of all threads of the kernel, which only the machine itself has: a container may have any pid 2."""
 
 
 def detect(_: Mapping[str, str]) -> list[Detected]:
@@ -17,7 +17,15 @@ def detect(_: Mapping[str, str]) -> list[Detected]:
     if not Path("/proc/stat").is_file():
         return [Detected("this machine", needs="Linux")]
     where = f"{socket.gethostname()}, {os.cpu_count()} CPUs"
-    if any(Path(each).exists() for each in _IN_CONTAINERS):
+    if not sees_machine():
         needs = "the machine's processes and files: `--pid host -v /:/host:ro`, and root: /host"
         return [Detected("this machine", where, problem="this is a container", needs=needs)]
     return [Detected("this machine", where)]
+
+
+def sees_machine() -> bool:
+    """Whether the processes that can be seen are those of the machine."""
+    try:
+        return b"(kthreadd)" in _FIRST_OF_KERNEL.read_bytes()
+    except OSError:
+        return False
