@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,11 @@ from support.process import OwnProcess, descendants, spawn
 
 UNSHARE: Final = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc")
 """Of util-linux: a table of processes of its own. Control groups, sockets and disks are the machine's."""
+
+
+def may_unshare() -> bool:
+    """Whether this user may have processes and mounts of its own: root does, outside of most containers."""
+    return subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode == 0
 
 
 class HostCollector(OwnProcess):

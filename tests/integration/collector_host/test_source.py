@@ -17,10 +17,11 @@ from kgents_collector_host.source import Source, netlink
 from kgents_collector_host.source.space import Spaces
 from kgents_shared.runtime.clock import SystemClock
 from support.fuse_mount import DEVICE, hanging_mount
+from support.host_collector import may_unshare
 from support.process import spawn, spawn_async
 from support.waiting import eventually
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+needs_root = pytest.mark.skipif(not may_unshare(), reason="needs to mount: root, outside of a container")
 
 
 @asynccontextmanager
