@@ -136,6 +136,7 @@ PULSES |= {
     "KG-612": one_of("inodes_used_ratio", 0.9, 0.89),
     "KG-613": one_of("full_in_s", 86_400, 86_401, used_ratio=0.7),
     "KG-621": one_of("open_files_ratio", 0.8, 0.79),
+    "KG-631": one_of("unit_restarts_recent", 3, 2),
 }
 
 

@@ -28,6 +28,7 @@ CACHE: Final = (
 DEBIAN: Final = {
     "/bin/busybox": "busybox-static",
     "chromium": "chromium",
+    "dbus-daemon": "dbus",
     "dockerd": "docker.io",
     "faketime": "faketime",
     "fish": "fish",
@@ -43,6 +44,7 @@ DEBIAN: Final = {
     "redis-cli": "redis-tools",
     "redis-sentinel": "redis-sentinel",
     "redis-server": "redis-server",
+    "/usr/lib/systemd/systemd": "systemd",
     "zsh": "zsh",
 }
 """Program → the package it is in."""

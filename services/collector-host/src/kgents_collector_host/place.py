@@ -19,6 +19,11 @@ _PASSING: Final = re.compile(r"(?:run|app|session|user)[-@].*")
 """Units that are made for one command or one login: by their own names there would be no end of them."""
 
 
+def is_passing(unit: str) -> bool:
+    """Whether a unit is made for one command or one login."""
+    return _PASSING.fullmatch(unit) is not None
+
+
 class Place(Struct, frozen=True, gc=False):
     """Where processes run. All empty: in no unit, as on a machine without systemd, or in a login."""
 
@@ -38,6 +43,6 @@ def place_of(path: str) -> Place:
         for container in _CONTAINERS:
             if found := container.fullmatch(element):
                 return Place(container_id=found[1], pod_uid=pod)
-        if _UNIT.fullmatch(element) and not _PASSING.fullmatch(element):
+        if _UNIT.fullmatch(element) and not is_passing(element):
             unit = element
     return Place(unit=unit, pod_uid=pod)

@@ -97,6 +97,24 @@ class Group(Struct, frozen=True, gc=False):
     memory_limit_bytes: int | None = None
 
 
+class Unit(Struct, frozen=True, gc=False):
+    """A service of systemd, in its words."""
+
+    name: str
+    """`nginx.service`."""
+    state: str
+    """`active`, `activating`, `deactivating`, `reloading`, `failed`."""
+    sub_state: str
+    """`running`, `exited`, `auto-restart`, …"""
+    result: str = "success"
+    """How its last run ended: `exit-code`, `signal`, `oom-kill`, `timeout`, …"""
+    exit_status: int = 0
+    """Of the main process: its exit code, or the signal."""
+    restarts: int = 0
+    """By systemd itself, since it was last started by request."""
+    cgroup: str = ""
+
+
 class Sample(Struct, frozen=True):
     """One poll."""
 
@@ -130,6 +148,9 @@ class Sample(Struct, frozen=True):
     """Number of a control group → its path."""
     groups: dict[str, Group] = {}
     """Path of a control group of a unit or container → what it uses."""
+    units: tuple[Unit, ...] | None = None
+    """None: there is no systemd, or it does not answer, which is a fault then."""
+    units_fault: str = ""
     file_systems: tuple[FileSystem, ...] = ()
     faults: tuple[str, ...] = ()
     """What else could not be read."""

@@ -43,11 +43,13 @@ def observe(
     network.take(now, programs, scope)
     history.take(now)
     facts: list[Fact] = [host.fact(before, now, history, scope), *file_system.facts(now, history, scope)]
-    facts += unit.facts(before, now, programs, scope)
+    facts += unit.facts(before, now, programs, history, scope)
     facts += program.facts(before, now, programs, network, scope, limit=max_processes)
     unread = []
     if now.processes is None:
         unread = [Unread(kind=kind, reason=now.faults[0]) for kind in (kinds.PROCESS, kinds.UNIT)]
+    elif now.units_fault:
+        unread = [Unread(kind=kinds.UNIT, reason=now.units_fault)]
     return Facts(
         entities=[each.entity for each in facts],
         pulses=[each.pulse for each in facts if each.pulse is not None],

@@ -1,4 +1,4 @@
-"""What the last hour says and one sample does not: when a file system is full, whom the kernel killed of late. Pure."""
+"""What the last hour says and one sample does not: when a file system is full, what was killed or restarted. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from kgents_collector_host.sample import Sample
 
 OOM_S: Final = 600.0
 """For how long a kill for memory counts as of late."""
+RESTARTS_S: Final = 600.0
+"""For how long a restart of a unit does."""
 WINDOWS_S: Final = (3600.0, 1800.0, 600.0)
 """What grows in each of these is taken to go on: a copy that has ended, and a file of a nightly job, do not."""
 STEP_S: Final = 60.0
@@ -23,6 +25,7 @@ class History:
     def __init__(self) -> None:
         self._kills: deque[tuple[float, int]] = deque()
         self._used: dict[str, deque[tuple[float, int]]] = {}
+        self._restarts: dict[str, deque[tuple[float, int]]] = {}
         self._boot_id = ""
 
     def take(self, now: Sample) -> None:
@@ -34,6 +37,7 @@ class History:
             self._kills.append((now.time_s, kills))
             while len(self._kills) > 1 and self._kills[1][0] <= now.time_s - OOM_S:
                 self._kills.popleft()
+        self._take_restarts(now)
         known = {each.mount.point: each.space for each in now.file_systems}
         self._used = {point: samples for point, samples in self._used.items() if point in known}
         for point, space in known.items():
@@ -46,6 +50,24 @@ class History:
     def oom_kills(self) -> int | None:
         """How many processes were killed of late, as far as this was seen; None: the kernel does not count them."""
         return self._kills[-1][1] - self._kills[0][1] if self._kills else None
+
+    def _take_restarts(self, now: Sample) -> None:
+        if now.units is None:
+            return
+        units = {each.name: each.restarts for each in now.units}
+        self._restarts = {name: samples for name, samples in self._restarts.items() if name in units}
+        for name, restarts in units.items():
+            samples = self._restarts.setdefault(name, deque())
+            if samples and restarts < samples[-1][1]:  # started by request, which begins a new count
+                samples.clear()
+            samples.append((now.time_s, restarts))
+            while len(samples) > 1 and samples[1][0] <= now.time_s - RESTARTS_S:
+                samples.popleft()
+
+    def restarts(self, unit: str) -> int:
+        """How often systemd restarted a unit of late, as far as this was seen."""
+        samples = self._restarts.get(unit)
+        return samples[-1][1] - samples[0][1] if samples else 0
 
     def full_in_s(self, point: str, available_bytes: int) -> float | None:
         """When a file system is full. None: as far as is known, never."""

@@ -18,6 +18,7 @@ from kgents_collector_host.source import netlink
 from kgents_collector_host.source.files import Root
 from kgents_collector_host.source.processes import Processes
 from kgents_collector_host.source.space import Spaces
+from kgents_collector_host.source.systemd import Systemd
 from kgents_shared.runtime.clock import Clock
 
 APPLICATION: Final = b"kgents host.id"
@@ -40,6 +41,7 @@ class Source:
         self._clock = clock
         self._processes = Processes(root)
         self._spaces = Spaces(clock)
+        self._systemd = Systemd(root, clock)
         self._machine = _machine(root, config.host_name)
         self._file_systems: tuple[FileSystem, ...] = ()
         self._spaces_at_s = float("-inf")
@@ -52,6 +54,7 @@ class Source:
         try:
             yield source
         finally:
+            source._systemd.close()
             await source._spaces.close()
 
     async def read(self) -> Sample:
@@ -61,6 +64,7 @@ class Source:
         is_hidden = not any(each.pid == 1 for each in processes)
         sockets = netlink.sockets()
         paths = {each.cgroup for each in processes}
+        units = await self._systemd.read()
         await self._read_spaces()
         return Sample(
             at=self._clock.now(),
@@ -89,6 +93,8 @@ class Source:
             owners=dict(await self._processes.owners(sockets or (), processes)),
             cgroup_ids=self._processes.cgroup_ids(paths),
             groups={path: self._processes.group(path) for path in paths if place_of(path).unit},
+            units=units if isinstance(units, tuple) else None,
+            units_fault=units if isinstance(units, str) else "",
             file_systems=self._file_systems,
             faults=tuple(_faults(is_hidden=is_hidden, sockets=sockets)),
         )

@@ -16,6 +16,7 @@ SLOWLY_FULL_RATIO: Final = 0.7
 
 _HOST: Final = frozenset({kinds.HOST})
 _FILE_SYSTEM: Final = frozenset({kinds.FILESYSTEM})
+_UNIT: Final = frozenset({kinds.UNIT})
 _PROGRAM: Final = frozenset({kinds.PROCESS})
 
 
@@ -144,5 +145,17 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="At the limit it opens no file and takes no connection. It does not close some, or needs a higher "
         "`LimitNOFILE`.",
         source="As KG-604.",
+    ),
+    SampleCheck(
+        id="KG-631",
+        name="unit is restarted again and again",
+        applies_to=_UNIT,
+        figure=figure.UNIT_RESTARTS_RECENT,
+        thresholds=Thresholds(warn=3.0, crit=10.0),
+        unit="{restart}",
+        is_fact=True,
+        text="{entity} was restarted {value} within ten minutes (threshold {threshold}).",
+        why="It ends soon after each start. `journalctl -u` of the unit says why.",
+        source="Ours. systemd gives up after five within ten seconds, unless the unit sets another limit.",
     ),
 )

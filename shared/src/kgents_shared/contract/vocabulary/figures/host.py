@@ -36,6 +36,11 @@ OPEN_FILES_RATIO: Final = _programs(
     "open_files_ratio", "1", "Open files as a share of what is allowed; of a program, in that process with most."
 )
 
+_unit = _FIELD.section(CUSTOM, kinds.UNIT).figure
+UNIT_RESTARTS_RECENT: Final = _unit(
+    "unit_restarts_recent", "{restart}", "Restarts by systemd itself in the last ten minutes."
+)
+
 _file_system = _FIELD.section(CUSTOM, kinds.FILESYSTEM).figure
 USED_RATIO: Final = _file_system("used_ratio", "1", "Space used, of what programs that are not root's may use.")
 USED_BYTES: Final = _file_system("used_bytes", "By", "Space used.")
