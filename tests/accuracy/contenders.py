@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from accuracy.day import Day, Minute, Use, service_of
 from accuracy.messages import entities, pulses
@@ -11,6 +11,8 @@ from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import PULSE, encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.vocabulary import kinds
 
 AVERAGE_BELOW = 0.8
 """What the average calls unhealthy."""
@@ -92,10 +94,12 @@ class _Replay:
                     self._note(message, now)
 
     def _note(self, alert: Alert, now: datetime) -> None:
-        if alert.state == "firing" and not alert.is_removal:
-            self._open.setdefault(alert.dedup_key, Alert(alert.text, alert.ref, alert.check, "", "", started_at=now))
-        elif (before := self._open.pop(alert.dedup_key, None)) is not None:
-            self._alarms.append(_alarm(before, now))
+        before = self._open.get(alert.dedup_key)
+        is_firing = alert.state == "firing" and not alert.is_removal
+        if before is not None and not (is_firing and before.edge == alert.edge):
+            self._alarms.append(_alarm(self._open.pop(alert.dedup_key), now))
+        if is_firing:
+            self._open.setdefault(alert.dedup_key, structs.replace(alert, started_at=now))
 
 
 def _alarm(alert: Alert, end: datetime) -> Alarm:
@@ -104,17 +108,17 @@ def _alarm(alert: Alert, end: datetime) -> Alarm:
 
 
 def _names(alert: Alert) -> tuple[str, ...]:
-    return (service_of(alert.ref.name),)
+    """The service of a pod or application, and the other end of a connection."""
+    own = service_of(alert.ref.name) if alert.ref.kind == kinds.POD else alert.ref.name
+    peer = alert.edge.peer if alert.edge is not None else None
+    return (own, peer.name) if isinstance(peer, Ref) else (own,)
 
 
 def incidents(alarms: Sequence[Alarm], within: timedelta) -> list[list[Alarm]]:
-    """Alarms that are on at the same time, or begin within this of one another's end, as one incident."""
+    """Alarms that begin within this time of the first one, as one incident."""
     groups: list[list[Alarm]] = []
-    end: datetime | None = None
     for alarm in sorted(alarms, key=lambda each: each.begin):
-        if end is None or alarm.begin > end + within:
+        if not groups or alarm.begin > groups[-1][0].begin + within:
             groups.append([])
-            end = alarm.end
         groups[-1].append(alarm)
-        end = max(end, alarm.end)
     return groups

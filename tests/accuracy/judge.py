@@ -1,7 +1,7 @@
 """Alarms and labelled faults → how many faults were found, how fast, and how many incidents were false.
 
 A fault is found if an alert that names its service begins within FOUND_WITHIN of it. An incident is a group of alerts
-at the same time; it is true if it names a service into which a fault was injected shortly before, or during it.
+that begin together; it is true if it names a service into which a fault was injected shortly before, or during it.
 
 Labels may be incomplete: an incident in a hole of an otherwise regular schedule may be a true one. It counts as false,
 and is left out of the second precision, which is of incidents outside holes alone.
@@ -21,7 +21,8 @@ from accuracy.day import MINUTE, Day, Fault
 FOUND_WITHIN = timedelta(minutes=5)
 ACTIVE = timedelta(minutes=10)
 """From its injection on, a fault may cause what begins: the longest lasts six minutes, its alert three more."""
-TOGETHER = timedelta(minutes=1)
+TOGETHER = timedelta(minutes=4)
+"""Symptoms of one fault begin within this time; faults follow one another in twice of it."""
 HOLE = 1.5
 """Of the usual time between two faults: a longer one is a hole, and so is the time after the last fault."""
 
@@ -110,7 +111,7 @@ def _holes(day: Day) -> list[tuple[datetime, datetime]]:
     """Where labels are missing: the times between two faults that are far apart, and after the last one."""
     times = [fault.at for fault in day.faults]
     usual = timedelta(seconds=median([(b - a).total_seconds() for a, b in pairwise(times)] or [0.0]))
-    inner = [(a + ACTIVE, b) for a, b in pairwise(times) if b - a > HOLE * usual]
+    inner = [(a + usual, b) for a, b in pairwise(times) if b - a > HOLE * usual]
     return [*inner, (times[-1] + ACTIVE, times[-1] + ACTIVE + 2 * usual)]
 
 

@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgents_health_scorer.baseline import LEARNT_S, Past
+from kgents_health_scorer.traffic import Minute
 from kgents_shared.contract.codec import HEALTH, encode
+from kgents_shared.contract.pulse import EdgeSample, Inbound, TrafficPulse
 from support.health_inputs import INTERVAL_S, Watch, at, entity, pulse
 from support.restarted import restarted
+from support.traffic_inputs import Shop, edge, histogram, served, traffic
 
 pytestmark = pytest.mark.property
 
@@ -60,3 +63,40 @@ def test_what_is_usual_stays_between_the_samples(past_values: list[float], is_fo
     for each in past_values:
         past.learn(each, RESOLUTION, 60.0, is_found=is_found)
     assert min(past_values) * 0.999 - 1e-9 <= past.usual(RESOLUTION) <= max(past_values) * 1.001 + 1e-9
+
+
+calls = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab"), st.integers(1, 900)), min_size=1, max_size=40)
+
+
+@given(calls)
+def test_a_minute_is_the_same_however_it_is_divided(made: list[tuple[int, str, int]]) -> None:
+    """Calls in six windows of 10 s, and all of them in one of 60 s: the same sample, in whatever window they were."""
+    divided, whole = Minute(), Minute()
+    sample = None
+    for window in range(6):
+        now = [(peer, latency) for of, peer, latency in made if of == window]
+        sample = divided.add(window_of(now, 10.0 * (window + 1), 10.0), 60.0)
+    once = whole.add(window_of([(peer, latency) for _, peer, latency in made], 60.0, 60.0), 60.0)
+    assert sample is not None
+    assert once is not None
+    assert {each.peer: each for each in sample.edges} == {each.peer: each for each in once.edges}
+    assert (sample.inbound, sample.interval_s) == (once.inbound, once.interval_s)
+
+
+def window_of(made: list[tuple[str, int]], end_s: float, interval_s: float) -> TrafficPulse:
+    edges = []
+    for peer in sorted({peer for peer, _ in made}):
+        latencies = [float(latency) for of, latency in made if of == peer]
+        n = len(latencies)
+        edges.append(EdgeSample(peer=peer, kind="http", n=n, spans=n, client_ms=histogram(*latencies)))
+    every = histogram(*(float(latency) for _, latency in made))
+    inbound = Inbound(n=len(made), spans=len(made), latency_ms=every)
+    return traffic(end_s, *edges, inbound=inbound, interval_s=interval_s)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 4000), st.integers(0, 30)), max_size=14))
+def test_before_it_is_known_no_latency_is_unusual(minutes: list[tuple[int, int, int]]) -> None:
+    shop = Shop()
+    for n, latency, gap in minutes:
+        found = shop.minute(edge(n=n, client=float(latency + gap), server=float(latency)), inbound=served(n))
+        assert found == []

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from kgents_health_scorer import found, score
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
-from kgents_health_scorer.checks.check import GradedCheck
+from kgents_health_scorer.checks.check import GradedCheck, Sample, SeriesCheck
 from kgents_health_scorer.reducer import Scorer
 from kgents_shared.contract.codec import ALERT, HEALTH, encode
 from kgents_shared.contract.entity import STATUSES, Ref
-from kgents_shared.contract.health import Health
+from kgents_shared.contract.health import Edge, Health
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from support.health_inputs import POD, Published, at, entity, pulse
@@ -223,7 +223,10 @@ def test_restart_publishes_nothing_whether_it_reads_everything_again_or_only_las
 def test_a_sentence_has_no_share_beyond_200_percent_and_its_counts_agree_in_number(
     check: GradedCheck, value: float
 ) -> None:
-    text = found._reason(POD, check, value, 0.3, "KGENTS_PULSE:1").text
+    if isinstance(check, SeriesCheck):
+        text = check.explained(POD, Sample(value, Edge("http", POD), round(value)), value / 2, 3.0)
+    else:
+        text = found._reason(POD, check, value, 0.3, "KGENTS_PULSE:1").text
     assert [share for share in re.findall(r"([\d,.]+) %", text) if float(share.replace(",", "")) > 200] == []
     noun = check.unit.partition("/")[0].strip("{}").replace("_", " ")
     assert not re.search(rf"(?<![\d.,])1 {noun}s", text) or check.unit in ("s", "1")

@@ -14,6 +14,7 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
 from support import db_check_cases
 from support.health_inputs import START, at, entity, pulse, source
+from support.traffic_inputs import edge, served, traffic
 
 CRONJOB = Ref("c1", "cronjob", "backup", "shop")
 
@@ -206,7 +207,30 @@ PULSES |= db_check_cases.PULSES | {
     "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
     "KG-328": two("postgres_transaction_rate", 5000, 4999),
 }
+
+
+def requests(*, latency: float = 20.0, errors: float = 0.0) -> Pulse:
+    return traffic(0, inbound=served(latency=latency, errors=errors))
+
+
+def calls(*, n: int = 600, client: float = 8.0, server: float | None = 4.0, failed: float = 0.0) -> Pulse:
+    return traffic(0, edge(n=n, client=client, server=server, failed=failed), inbound=served(600))
+
+
 # check → (what is usual, a pulse beyond it), and the same with one short of it
 SERIES: dict[str, tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]]] = {
     "KG-111": ((pulse(0, cpu=0.2), pulse(0, cpu=0.7)), (pulse(0, cpu=0.1), pulse(0, cpu=0.59))),
+    "KG-401": ((requests(), requests(errors=30)), (requests(), requests(errors=29))),
+    "KG-402": ((requests(), requests(latency=95)), (requests(), requests(latency=75))),
+    "KG-411": ((calls(), calls(client=30)), (calls(), calls(client=16))),
+    "KG-412": (
+        (calls(server=None), calls(server=None, client=40)),
+        (calls(server=None), calls(server=None, client=30)),
+    ),
+    "KG-413": ((calls(), calls(failed=30)), (calls(), calls(failed=29))),
+    "KG-414": (
+        (calls(server=None), calls(server=None, failed=30)),
+        (calls(server=None), calls(server=None, failed=29)),
+    ),
+    "KG-415": ((calls(), calls(n=2700)), (calls(), calls(n=2100))),
 }

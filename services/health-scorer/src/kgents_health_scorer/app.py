@@ -45,7 +45,9 @@ class _Scoring:
 
     def __init__(self, context: Context[Config]) -> None:
         self.context = context
-        self.scorer = Scorer(context.config.checks(), calm_s=context.config.calm_s)
+        self.scorer = Scorer(
+            context.config.checks(), calm_s=context.config.calm_s, sample_s=context.config.traffic_sample_s
+        )
         self.health: StateTable[Health] = context.writer(
             HEALTH, [subjects.pattern("health", cluster=context.cluster)], same=health_same
         )

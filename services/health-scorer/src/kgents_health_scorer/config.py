@@ -10,6 +10,7 @@ from msgspec import structs
 from kgents_health_scorer.checks import CATALOGUE, PROFILES
 from kgents_health_scorer.checks.check import Check, GradedCheck, Thresholds
 from kgents_health_scorer.recurrence import CALM_S
+from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_shared.contract.section import Fault, Section
 
 _BY_ID: Final = {check.id: check for checks in (CATALOGUE, *PROFILES.values()) for check in checks}
@@ -29,6 +30,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     calm_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = CALM_S
     """How long an entity must run without another restart, or a finding that comes and goes must stay away, before the
     alert ends. Longer than the ten minutes after which the kubelet takes a container for recovered."""
+
+    traffic_sample_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = SAMPLE_S
+    """How long a sample of an application's traffic is: shorter ones are judged sooner, by fewer calls."""
 
     disabled_checks: list[str] = []
     """Checks that are never evaluated, by number: `[KG-102]`."""

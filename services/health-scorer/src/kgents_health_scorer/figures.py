@@ -9,7 +9,7 @@ from kgents_health_scorer.baseline import Past
 from kgents_health_scorer.checks.check import FigureCheck, SampleCheck, SeriesCheck
 from kgents_health_scorer.debounce import Window
 from kgents_health_scorer.series import Remembered, Track
-from kgents_health_scorer.source import Source
+from kgents_health_scorer.source import TRAFFIC, Source
 from kgents_health_scorer.verdict import Checks
 from kgents_shared.contract.health import Baseline, Edge, UnknownFigure
 
@@ -64,7 +64,7 @@ class Figures:
         known = [*self._remembered.pasts()]
         for name, source in self._sources.items():
             for (check_id, edge), track in source.series.tracks.items():
-                if (record := track.past.record(check_id, name, edge)) is not None:
+                if (record := track.past.record(check_id, name.removesuffix(TRAFFIC), edge)) is not None:
                     known.append(record)
         known.sort(key=lambda each: (-each.seconds, each.check, each.source, str(each.edge)))
         return known[:PAST_MAX]

@@ -36,13 +36,12 @@ def by_sample(ref: Ref, check: SampleCheck, windows: Iterable[Window]) -> Findin
 
 
 def by_series(check: SeriesCheck, tracks: Iterable[tuple[Edge | None, Track]], last: Edge | None) -> Finding | None:
-    """The finding of a check: that of the connection that it named last, while it has one, else of the worst."""
+    """The finding of a check: of the connections that are beyond it now the one that it named last, else the worst."""
     found = [(edge, track) for edge, track in tracks if track.window.band or track.window.is_suspect]
     if not found:
         return None
-    edge, track = max(
-        found, key=lambda each: (not each[1].window.is_suspect, each[0] == last, each[1].window.last[0], str(each[0]))
-    )
+    worst = check.thresholds.given[0]
+    edge, track = max(found, key=lambda each: _rank(each[1].window, worst, is_named=each[0] == last, edge=each[0]))
     window = track.window
     value, evidence = window.last_beyond
     others = sum(not each.window.is_suspect for of, each in found if of != edge)
@@ -57,6 +56,11 @@ def lapsed(check: FigureCheck, windows: Iterable[Window]) -> UnknownFigure | Non
     since = (each.unknown_since for each in windows if each.is_lapsed and each.unknown_since is not None)
     first = min(since, default=None)
     return UnknownFigure(check.id, check.figure, first) if first is not None else None
+
+
+def _rank(window: Window, warn: float, *, is_named: bool, edge: Edge | None) -> tuple[object, ...]:
+    now = window.last[0]
+    return not window.is_suspect, now >= warn, is_named, now, str(edge)
 
 
 def _severity(check: FigureCheck, window: Window) -> float:

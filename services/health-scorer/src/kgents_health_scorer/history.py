@@ -166,5 +166,6 @@ def _unstable(check: Check, ref: Ref, past: Recurrence, now: datetime) -> Reason
     if isinstance(check, GradedCheck) and isinstance(past.value, float):
         threshold, unit = score.threshold_passed(check, past.severity), check.unit
         last = f", last {worded(past.value, check.unit)}" if check.shows_value else ""
-    text = f"{ref} is unstable: {check.name} {counted(times, 'time')} in {HOUR}{last}."
-    return Reason(check.id, text, past.severity, past.value, threshold, unit, past.evidence)
+    of = f" → {past.edge.peer}" if past.edge is not None else ""
+    text = f"{ref}{of} is unstable: {check.name} {counted(times, 'time')} in {HOUR}{last}."
+    return Reason(check.id, text, past.severity, past.value, threshold, unit, past.evidence, edge=past.edge)

@@ -49,7 +49,9 @@ def occurred(past: Recurrence | None, check: str, times: int, now: datetime) -> 
 
 
 def found(past: Recurrence | None, reason: Reason, now: datetime) -> Recurrence:
-    """The past after a check has found something that is so now."""
+    """The past after a check has found something that is so now; on another connection it is the first time."""
+    if past is not None and past.edge != reason.edge:
+        past = None
     if past is None or past.cleared_at is not None:
         past = occurred(past, reason.check, 1, now)
     return _begun(_as_found(past, reason), past, now)
@@ -86,12 +88,17 @@ def same(published: Sequence[Recurrence], wanted: Iterable[Recurrence]) -> bool:
 
 
 def _key(past: Recurrence) -> object:
-    return past.occurrences[-1:], past.begins[-1:], past.cleared_at, past.is_lasting
+    return past.occurrences[-1:], past.begins[-1:], past.cleared_at, past.is_lasting, past.edge
 
 
 def _as_found(past: Recurrence, reason: Reason) -> Recurrence:
     return structs.replace(
-        past, cleared_at=None, severity=reason.severity, value=reason.value, evidence=reason.evidence
+        past,
+        cleared_at=None,
+        severity=reason.severity,
+        value=reason.value,
+        evidence=reason.evidence,
+        edge=reason.edge,
     )
 
 

@@ -20,6 +20,7 @@ from kgents_health_scorer.family import Family
 from kgents_health_scorer.restored import remember_reason, window_of
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
+from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_health_scorer.verdict import WELL, Checks, Verdict, checks_of
 from kgents_health_scorer.walk import AT_ONCE, Walk
 from kgents_shared.contract.alert import Alert
@@ -44,15 +45,19 @@ class Scorer:
     To begin: `restore_health` and `restore_alert`, then the topology, then the pulses, then `caught_up`, then `take`.
     """
 
-    def __init__(self, checks: Iterable[Check], *, calm_s: float = recurrence.CALM_S) -> None:
+    def __init__(
+        self, checks: Iterable[Check], *, calm_s: float = recurrence.CALM_S, sample_s: float = SAMPLE_S
+    ) -> None:
         """Begin with nothing.
 
         Args:
             checks: the catalogue in use.
             calm_s: how long a finding that comes and goes must stay away before it ends.
+            sample_s: how long a sample of traffic is.
         """
         self._catalogue = tuple(checks)
         self._calm = timedelta(seconds=calm_s)
+        self._sample_s = sample_s
         self._family = Family()
         self._systems = frozenset(system for check in self._catalogue for system in check.systems)
         self._checks: dict[tuple[str, str], Checks] = {}  # by kind and database system
@@ -213,7 +218,7 @@ class Scorer:
 
     def _checks_of(self, kind: str, system: str = "") -> Checks:
         if (known := self._checks.get((kind, system))) is None:
-            known = self._checks[kind, system] = checks_of(kind, self._catalogue, system)
+            known = self._checks[kind, system] = checks_of(kind, self._catalogue, system, self._sample_s)
         return known
 
     def _system_of(self, entity: TopologyEntity) -> str:

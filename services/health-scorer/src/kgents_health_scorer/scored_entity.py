@@ -19,13 +19,13 @@ from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.figures import Figures
 from kgents_health_scorer.history import History
 from kgents_health_scorer.kinship import by_figure, related, restarted
-from kgents_health_scorer.series import Remembered, Track
-from kgents_health_scorer.source import SKEW, Source
+from kgents_health_scorer.series import Judging, Remembered, Track
+from kgents_health_scorer.source import SKEW, TRAFFIC, Source, name_of
 from kgents_health_scorer.verdict import Checks, Finding, Verdict, is_plain, verdict_of
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Baseline, Edge, Health, Observed, Reason, UnknownFigure
-from kgents_shared.contract.pulse import ALL, Pulse, Reading
+from kgents_shared.contract.pulse import ALL, Pulse, Reading, TrafficPulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.attributes import otel
 
@@ -123,13 +123,13 @@ class ScoredEntity:
         One that waited for NATS for longer than an interval is history: it shows only that its source is not silent.
         """
         sources = self._ahead if self.uid and pulse.uid not in ("", self.uid) else self._sources
-        source = sources.get(pulse.source)
+        source = sources.get(name := name_of(pulse))
         is_older = source is not None and pulse.timestamp <= source.timestamp
         if is_older or pulse.timestamp > now + SKEW:
             return source is not None and is_older and source.wait_again(now)
         matters = not self._is_judged or self._has_suspects
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
-            source = sources[pulse.source] = Source(pulse.uid, evidence)
+            source = sources[name] = Source(pulse.uid, evidence)
         matters |= source.deadline <= now or not source.is_read
         source.note(pulse, now, evidence)
         if self.due is not None and source.deadline < self.due:
@@ -138,6 +138,9 @@ class ScoredEntity:
             return matters
         source.is_read |= ALL not in pulse.unread
         self.now = max(self.now, now)
+        if isinstance(pulse, TrafficPulse):
+            minute = source.minute.add(pulse, checks.sample_s)
+            return matters if minute is None else self._take_series(checks, minute, source, now) or matters
         for check in checks.samples:
             value = check.value(pulse)
             window = source.windows.get(check.id)
@@ -147,14 +150,14 @@ class ScoredEntity:
                 window.read_at = pulse.timestamp
             else:
                 matters |= self._take_figure(check, value, pulse, source, now)
-        for each in checks.series:
-            if isinstance(pulse, each.pulse):
-                matters |= self._take_series(each, pulse, source, now)
-        return matters
+        return self._take_series(checks, pulse, source, now) or matters
 
-    def _take_series(self, check: SeriesCheck, pulse: Pulse, source: Source, now: datetime) -> bool:
-        begun = source.series.begin(check, pulse, self._remembered, is_judged=self._is_judged, now=now)
-        return source.series.take(check, pulse, now, source.evidence, source.unknown_after) or begun
+    def _take_series(self, checks: Checks, pulse: Pulse, source: Source, now: datetime) -> bool:
+        matters, how = False, Judging(source.evidence, source.unknown_after, self._is_judged)
+        for check in checks.series:
+            if isinstance(pulse, check.pulse):
+                matters |= source.series.take(check, pulse, now, self._remembered, how)
+        return matters
 
     def _take_figure(self, check: SampleCheck, value: Reading, pulse: Pulse, source: Source, now: datetime) -> bool:
         """Take what a pulse says of one figure; returns whether it may change the verdict."""
@@ -183,8 +186,9 @@ class ScoredEntity:
         for its next sample as after any other, and so has each after NATS was `away`, unless it was silent before.
         """
         again = self.attested.note(unattested_by, self.entity.sources if self.entity is not None else (), now)
-        for name in again & self._sources.keys():
-            self._sources[name].wait_again(now)
+        for name, source in self._sources.items():
+            if name.removesuffix(TRAFFIC) in again:
+                source.wait_again(now)
         if self.attested.note_away(away):
             for source in self._sources.values():
                 if source.deadline > away.begin:
@@ -251,7 +255,8 @@ class ScoredEntity:
         self._resume(entity, calm)
         self._is_judged = True
         sources = self._sources_of_this_incarnation()
-        late = {name for name, each in sources.items() if each.deadline <= self.now}
+        # An application that serves nothing sends no traffic: whether it is silent is for its collector to say.
+        late = {name for name, each in sources.items() if each.deadline <= self.now and not name.endswith(TRAFFIC)}
         silent = tuple(sorted(late - self.attested.unattested_by))
         state = self._state(entity, kin, silent)
         asked = () if state.is_ending else tuple(check for check in checks.samples if check.when(entity))

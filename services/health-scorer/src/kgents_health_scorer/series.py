@@ -1,14 +1,16 @@
 """The figures of one source that are judged one by one, most of them against their own past. Pulse → here → verdict.
 
-A track is one figure, or that of one connection: its last three samples, and what is usual for it. A connection that a
-pulse leaves out, or with too few calls to judge, keeps what was found for a while: nothing was called. Then its finding
-ends. What is usual stays known, for the next call.
+A track is one figure, or that of one connection: its last three samples, and what is usual for it. A figure of calls
+that a pulse leaves out, or has too few calls of to judge, keeps what was found for a while. Then its finding ends. What
+is usual stays known, for the next call.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Final
+
+from msgspec import Struct
 
 from kgents_health_scorer import score
 from kgents_health_scorer.baseline import Past
@@ -49,10 +51,12 @@ class Track:
         if usual is None:
             judged = value
         elif self.past.is_learnt:
-            judged = _unusual(check, usual, value, sample.calls, self.past)
+            judged = _unusual(usual, value, max(usual.least_apart, sample.least_apart), self.past)
         else:
             self.past.learn(value, usual.resolution, interval_s, is_found=False)
             return self.past.has_moved() or self.past.is_learnt
+        if check.at_once is not None and sample.calls is not None and sample.calls < CALLS_AT_ONCE:
+            judged = min(judged, check.at_once * 0.99)
         if score.severity(check, judged):
             self.text = _text(check, pulse.ref, sample, self.past)
         if not self.window.stays_calm(check, judged, evidence):
@@ -62,14 +66,12 @@ class Track:
         return not (was_quiet and self.window.is_quiet) or (usual is not None and self.past.has_moved())
 
 
-def _unusual(check: SeriesCheck, usual: Usual, value: float, calls: int | None, past: Past) -> float:
+def _unusual(usual: Usual, value: float, least_apart: float, past: Past) -> float:
     """How many spreads a sample is from what is usual, the way that is bad; 0 if that is none to speak of."""
     away = past.spreads_above(value, usual.resolution) * (1 if usual.way == "above" else -1)
-    is_apart = abs(value - past.usual(usual.resolution)) >= usual.least_apart
+    is_apart = abs(value - past.usual(usual.resolution)) >= least_apart
     if away <= 0 or value < usual.least or not is_apart:
         return 0.0
-    if calls is not None and calls < CALLS_AT_ONCE and check.at_once is not None:
-        away = min(away, check.at_once * 0.99)
     return round(away, 2)
 
 
@@ -118,6 +120,16 @@ class Remembered:
         self.tracks.clear()
 
 
+class Judging(Struct, frozen=True, gc=False):
+    """How a pulse is taken."""
+
+    evidence: str
+    patience: timedelta
+    """How long a figure may be missing."""
+    is_judged: bool
+    """Whether its entity has had a verdict."""
+
+
 class Series:
     """The tracks of one source."""
 
@@ -126,49 +138,47 @@ class Series:
     def __init__(self) -> None:
         self.tracks: dict[Key, Track] = {}
 
-    def take(self, check: SeriesCheck, pulse: Pulse, now: datetime, evidence: str, patience: timedelta) -> bool:
-        """Take what a pulse says of one figure, or of that of each connection; returns whether a verdict may change.
-
-        Their tracks are there: see `begin`.
-        """
-        matters, seen = False, set[Key]()
-        for sample in check.samples(pulse):
-            track = self.tracks.get(key := (check.id, sample.edge))
+    def take(self, check: SeriesCheck, pulse: Pulse, now: datetime, remembered: Remembered, source: "Judging") -> bool:
+        """Take what a pulse says of one figure, or of that of each connection; returns whether a verdict may change."""
+        samples = [*check.samples(pulse)]
+        keys = {(check.id, each.edge) for each in samples}
+        matters = self._begin(check, keys, pulse, now, remembered, source)
+        for sample in samples:
+            track = self.tracks.get((check.id, sample.edge))
             if track is None:
                 continue  # beyond TRACKS_MAX
-            seen.add(key)
             if sample.value is None or not isfinite(sample.value):
-                matters |= track.miss(now, patience)
+                matters |= track.miss(now, source.patience)
             else:
-                matters |= track.take(check, sample.value, sample, pulse, evidence)
+                matters |= track.take(check, sample.value, sample, pulse, source.evidence)
                 track.judged_at = now
         if ALL not in pulse.unread:
-            unseen = [key for key in self.tracks if key[0] == check.id and key not in seen]
-            matters |= self._leave_out(unseen, now, patience)
+            unseen = [key for key in self.tracks if key[0] == check.id and key not in keys]
+            matters |= self._leave_out(check, unseen, now, source.patience)
         return matters
 
-    def begin(
-        self, check: SeriesCheck, pulse: Pulse, remembered: Remembered, *, is_judged: bool, now: datetime
+    def _begin(
+        self, check: SeriesCheck, keys: set[Key], pulse: Pulse, now: datetime, remembered: Remembered, source: "Judging"
     ) -> bool:
         """Make the tracks of what a pulse has of a check; returns whether there are new ones.
 
         Once its entity is judged, all pulses from before a restart are read: then what was found of connections that
         no pulse has any more is taken over, too, to end like that of any other.
         """
-        wanted = {(check.id, sample.edge) for sample in check.samples(pulse)} - self.tracks.keys()
-        if is_judged and remembered.tracks:
+        wanted = keys - self.tracks.keys()
+        if source.is_judged and remembered.tracks:
             wanted |= {key for key in remembered.tracks if key[0] == check.id}
         for key in sorted(wanted, key=str)[: max(TRACKS_MAX - len(self.tracks), 0)]:
             self.tracks[key] = remembered.pop(key, pulse.source)
             self.tracks[key].judged_at = now
         return bool(wanted)
 
-    def _leave_out(self, keys: Iterable[Key], now: datetime, patience: timedelta) -> bool:
-        """A figure that does not apply any more has ended; a connection without calls has not for a while."""
+    def _leave_out(self, check: SeriesCheck, keys: Iterable[Key], now: datetime, patience: timedelta) -> bool:
+        """A figure that does not apply any more has ended; one of calls has not for a while."""
         matters = False
         for key in keys:
             track = self.tracks[key]
-            if key[1] is None:
+            if not check.of_calls:
                 del self.tracks[key]
                 matters = True
             elif not track.window.is_quiet and now - track.judged_at >= patience:

@@ -5,7 +5,8 @@ from typing import Final
 
 from kgents_health_scorer.debounce import LONG_AGO, Window
 from kgents_health_scorer.series import Series
-from kgents_shared.contract.pulse import Pulse
+from kgents_health_scorer.traffic import Minute
+from kgents_shared.contract.pulse import Pulse, TrafficPulse
 
 MISSED: Final = 3
 """Samples that must be late in a row before a source counts as silent."""
@@ -21,6 +22,14 @@ SKEW: Final = timedelta(seconds=60)
 """How far a source's clock may be ahead of the server's. A pulse from beyond would make all later ones old."""
 
 
+TRAFFIC: Final = " traffic"
+
+
+def name_of(pulse: Pulse) -> str:
+    """The name of its source; what one measures of resources and of traffic are two sequences of pulses."""
+    return f"{pulse.source}{TRAFFIC}" if isinstance(pulse, TrafficPulse) else pulse.source
+
+
 class Source:
     """One source of pulses of an entity, and the last of them."""
 
@@ -29,6 +38,7 @@ class Source:
         "evidence",
         "interval_s",
         "is_read",
+        "minute",
         "patience",
         "series",
         "timestamp",
@@ -48,6 +58,7 @@ class Source:
         self.is_read = False  # whether a pulse said which figures there are
         self.windows: dict[str, Window] = {}  # by check
         self.series = Series()
+        self.minute = Minute()
 
     def note(self, pulse: Pulse, now: datetime, evidence: str) -> None:
         """Take note of the next pulse, apart from its figures."""

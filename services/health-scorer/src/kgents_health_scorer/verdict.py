@@ -8,6 +8,7 @@ import msgspec
 
 from kgents_health_scorer import score
 from kgents_health_scorer.checks.check import AgeCheck, Check, RestartCheck, SampleCheck, SeriesCheck, StateCheck
+from kgents_health_scorer.traffic import SAMPLE_S
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.topology import TopologyEntity
 
@@ -24,9 +25,11 @@ class Checks(msgspec.Struct, frozen=True):
     restarts: tuple[RestartCheck, ...] = ()
     series: tuple[SeriesCheck, ...] = ()
     by_id: dict[str, Check] = {}
+    sample_s: float = SAMPLE_S
+    """How long a sample of traffic is."""
 
 
-def checks_of(kind: str, checks: Iterable[Check], system: str = "") -> Checks:
+def checks_of(kind: str, checks: Iterable[Check], system: str = "", sample_s: float = SAMPLE_S) -> Checks:
     """Those out of a catalogue that apply to a kind, of a database system if that is known."""
     fitting = [
         check
@@ -41,6 +44,7 @@ def checks_of(kind: str, checks: Iterable[Check], system: str = "") -> Checks:
         tuple(check for check in fitting if isinstance(check, RestartCheck)),
         tuple(check for check in fitting if isinstance(check, SeriesCheck)),
         {check.id: check for check in fitting},
+        sample_s,
     )
 
 

@@ -78,6 +78,8 @@ class Recurrence(Wire, frozen=True):
     """Of the last finding; of restarts how the last run ended."""
     evidence: str = ""
     """Of the last finding."""
+    edge: Edge | None = None
+    """Of the last finding, if it was on a connection: on another one it is another finding."""
 
 
 class Observed(Wire, frozen=True):

@@ -1,7 +1,6 @@
 """The numbered catalogue of checks, as data: one module for each area → `CATALOGUE` → `Config.checks` → reducer.
 
-KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases,
-KG-6xx machines.
+KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases, KG-4xx requests, KG-6xx machines.
 """
 
 from typing import Final
@@ -19,6 +18,7 @@ from kgents_health_scorer.checks import (
     restarts,
     source,
     status,
+    traffic,
     workloads,
 )
 from kgents_health_scorer.checks.check import Check, of
@@ -36,6 +36,7 @@ CATALOGUE: Final[tuple[Check, ...]] = (
     *workloads.CHECKS,
     *kubernetes.CHECKS,
     *resource.CHECKS,
+    *traffic.CHECKS,
     *nats.CHECKS,
     *host.CHECKS,
     *of(POSTGRESQL, postgres.CHECKS, postgres_replication.CHECKS),

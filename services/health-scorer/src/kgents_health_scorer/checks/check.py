@@ -261,6 +261,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     edge: Edge | None = None
     calls: int | None = None
     """Of how many it was measured, if that is so."""
+    least_apart: float = 0.0
+    """How far from what is usual it must be, beside what its check says."""
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,10 +278,15 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     """Nor is one that is not as far from what is usual."""
 
 
-CALLS_AT_ONCE: Final = 10
+CALLS_AT_ONCE: Final = 30
 """Of fewer calls one sample is never enough."""
 SPREAD: Final = "{spread}"
 """The unit of what is compared with its past: how many times its usual spread it is from what is usual."""
+
+
+def _rounded(value: float | None, unit: str) -> str:
+    """With three digits, since no histogram knows more."""
+    return worded(float(f"{value:.3g}"), unit) if value is not None else "unknown"
 
 
 class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
@@ -296,15 +303,16 @@ class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
     """UCUM unit of the figure. The unit of the thresholds differs if it is compared with what is usual."""
     usual: Usual | None = None
     """None: it is judged by its value."""
+    of_calls: bool = False
+    """Whether a pulse without it only says that hardly anything was called."""
 
     def explained(self, entity: Ref, sample: Sample, usual: float | None, threshold: float) -> str:
         """Its text about one sample."""
-        of_value = worded(sample.value, self.measure) if sample.value is not None else "unknown"
         return self.text.format(
             entity=entity,
             peer=sample.edge.peer if sample.edge is not None else "",
-            value=of_value,
-            usual=worded(usual, self.measure) if usual is not None else "unknown",
+            value=_rounded(sample.value, self.measure),
+            usual=_rounded(usual, self.measure),
             threshold=worded(threshold, self.measure),
             calls=counted(sample.calls or 0, "call"),
         ).replace("× of ", "× ")

@@ -20,6 +20,7 @@ from kgents_shared.contract.vocabulary.figures import (
     qdrant,
     redis,
     resource,
+    traffic,
 )
 from kgents_shared.contract.vocabulary.figures.figure import Figure
 
@@ -35,6 +36,7 @@ FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
     "Redis and Valkey": redis.FIGURES,
     "Qdrant": qdrant.FIGURES,
     "OpenTelemetry": otel.FIGURES,
+    "Traffic": traffic.FIGURES,
 }
 """Heading → the figures of a field."""
 
