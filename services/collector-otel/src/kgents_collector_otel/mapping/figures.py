@@ -3,7 +3,7 @@
 A sum of which one part is not known is not known. A figure without any series does not apply, and is absent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kgents_collector_otel.mapping.distribution import Bucket, percentile
 from kgents_collector_otel.mapping.rules import Rule
-from kgents_collector_otel.mapping.series import Series, Use
+from kgents_collector_otel.mapping.series import Owned, Series
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary.figures import resource
@@ -28,7 +28,20 @@ FIELDS: Final = frozenset(
 """Figures with a field of their own in a pulse."""
 _WHOLE: Final = frozenset({resource.MEMORY_BYTES, resource.MEMORY_LIMIT_BYTES})
 
-Part = tuple[Use, Series]
+
+class Use(Owned, frozen=True, kw_only=True):
+    """A series as a part of a figure."""
+
+    rule: int
+    """Place of the rule among all: the lower one takes precedence."""
+    name: int
+    """Place of the metric's name in its rule: of one instance the lower one takes precedence."""
+    instance: Hashable
+    is_error: bool
+    factor: float
+
+
+Part = tuple[Use, Series[Use]]
 
 
 class Measured(Struct, frozen=True):
@@ -61,7 +74,7 @@ class Measured(Struct, frozen=True):
         )
 
 
-def measured(ref: Ref, all_series: Iterable[Series], rules: Sequence[Rule]) -> Measured | None:
+def measured(ref: Ref, all_series: Iterable[Series[Use]], rules: Sequence[Rule]) -> Measured | None:
     """The figures of an entity; None without any."""
     parts = _preferred([(use, each) for each in all_series for use in each.uses if use.owner.ref == ref])
     if not parts:
@@ -111,11 +124,11 @@ def _figure(rule: Rule, parts: list[Part]) -> float | None:
             return sum(known) / len(known)
 
 
-def _value(use: Use, series: Series) -> float | None:
+def _value(use: Use, series: Series[Use]) -> float | None:
     return None if series.value is None else series.value * use.factor
 
 
-def _rate(use: Use, series: Series) -> float | None:
+def _rate(use: Use, series: Series[Use]) -> float | None:
     growth = series.growth
     if growth is None or not isinstance(growth.amount, float) or growth.seconds <= 0:
         return None
@@ -149,7 +162,7 @@ def _distribution(rule: Rule, parts: list[Part]) -> dict[str, float | None]:
     return found | {name: percentile(buckets, rank) for name, rank in rule.percentiles.items()}
 
 
-def _share(use: Use, series: Series) -> _Share | None:
+def _share(use: Use, series: Series[Use]) -> _Share | None:
     growth = series.growth
     if growth is None or growth.amount is None or isinstance(growth.amount, float) or growth.seconds <= 0:
         return None

@@ -16,11 +16,11 @@ from msgspec import Struct
 
 from kgents_collector_otel.mapping import metric_wire as wire
 from kgents_collector_otel.mapping.distribution import SCALE_MAX, SCALE_MIN, Amount, Explicit, Exponential
-from kgents_collector_otel.mapping.figures import Measured, measured
+from kgents_collector_otel.mapping.figures import Measured, Use, measured
 from kgents_collector_otel.mapping.growth import Point
 from kgents_collector_otel.mapping.place import READ, Owners, owners
 from kgents_collector_otel.mapping.rules import RULES, Rule, factor
-from kgents_collector_otel.mapping.series import Series, SeriesTable, Use
+from kgents_collector_otel.mapping.series import Series, SeriesTable
 from kgents_shared.contract.entity import Ref
 
 SERIES_MAX: Final = 50_000
@@ -70,7 +70,7 @@ class Metrics:
     def __init__(self, cluster: str, *, rules: Sequence[Rule] = RULES, series_max: int = SERIES_MAX) -> None:
         self.counts: Counter[str] = Counter()
         """What became of the points: `used`, `unused`, `repeated`, `overlapping`, `rejected`."""
-        self.table = SeriesTable(series_max)
+        self.table = SeriesTable[Use](series_max)
         self._cluster = cluster
         self._rules = rules
         self._by_metric: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
@@ -155,7 +155,7 @@ class Metrics:
                 self.table.end(key)
                 continue
             series = self.table.get(key) or self._begin(stream, key, each.attributes, at)
-            if series is None or not series.uses:
+            if series is None:
                 self.counts["unused"] += 1
             elif (outcome := _take(stream, series, each, at, absent_at)) in _OUTCOMES:
                 self.counts[outcome] += 1
@@ -165,14 +165,23 @@ class Metrics:
                 rejected.add(outcome)
         self._sent_at[stream.key] = newest
 
-    def _begin(self, stream: _Stream, key: Hashable, raw: Iterable[bytes], at: datetime) -> Series | None:
+    def _begin(self, stream: _Stream, key: Hashable, raw: Iterable[bytes], at: datetime) -> Series[Use] | None:
         uses = []
         for place, name_place, number in stream.rules:
             rule = self._rules[place]
             attributes = wire.attributes(raw, rule.reads)
             if rule.applies(attributes):
                 owner = stream.owners[rule.of]
-                uses.append(Use(owner, place, name_place, stream.instance, rule.is_error(attributes), number))
+                uses.append(
+                    Use(
+                        owner=owner,
+                        rule=place,
+                        name=name_place,
+                        instance=stream.instance,
+                        is_error=rule.is_error(attributes),
+                        factor=number,
+                    )
+                )
         return self.table.add(key, uses, at) if uses else None
 
 
@@ -187,7 +196,7 @@ def _fits(rule: Rule, kind: str, *, is_monotonic: bool) -> bool:
             return kind == "gauge" or (kind == "sum" and not is_monotonic)
 
 
-def _take(stream: _Stream, series: Series, point: Any, at: datetime, absent_at: int | None) -> str:
+def _take(stream: _Stream, series: Series[Use], point: Any, at: datetime, absent_at: int | None) -> str:
     """Add a point to its series; returns what became of it, or what is malformed."""
     if not point.time_unix_nano:
         return "expected a point with a time, found none"

@@ -70,7 +70,7 @@ _SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
     "Array": ("values 1 *Value",),
     "Map": ("values 1 *KeyValue",),
 }
-"""Message → its fields: name, number, type. `*`: repeated; `?`: whether it was sent is known."""
+"""As `classes` takes them."""
 _RAW: Final = {"string": "bytes", "KeyValue": "bytes", "Resource": "bytes", "Scope": "bytes"}
 """What is read as bytes."""
 
@@ -78,12 +78,21 @@ _Field: Final = descriptor_pb2.FieldDescriptorProto
 _SCALARS: Final = ("double", "fixed64", "sfixed64", "int32", "int64", "uint32", "uint64", "sint32", "bool", "bytes")
 
 
-def _classes(package: str, replaced: Mapping[str, str]) -> Mapping[str, Any]:
+def classes(
+    package: str, shapes: Mapping[str, tuple[str, ...]], replaced: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """The message classes of some shapes: name → fields `name number type`; `*`: repeated, `?`: with presence.
+
+    Args:
+        package: of the names, one for each call.
+        shapes: the messages.
+        replaced: types that are read as another one.
+    """
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for name, fields in _SHAPES.items():
+    for name, fields in shapes.items():
         shape = file.message_type.add(name=name)
         for each in fields:
-            _add(shape, *each.split(), package=package, replaced=replaced)
+            _add(shape, *each.split(), package=package, replaced=replaced or {})
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SHAPES}
@@ -111,9 +120,9 @@ def _add(
         shape.oneof_decl.add(name=f"_{name}")
 
 
-_READ: Final = _classes("kgents.otlp.raw", _RAW)
-_TYPED: Final = _classes("kgents.otlp.typed", {})
-_ATTRIBUTE: Final = _classes("kgents.otlp.attribute", {"string": "bytes"})
+_READ: Final = classes("kgents.otlp.raw", _SHAPES, _RAW)
+_TYPED: Final = classes("kgents.otlp.typed", _SHAPES)
+_ATTRIBUTE: Final = classes("kgents.otlp.attribute", _SHAPES, {"string": "bytes"})
 """Attributes one by one; their texts are bytes until they are known to be wanted."""
 
 
@@ -189,4 +198,4 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-_READ_RESOURCE: Final = _classes("kgents.otlp.resource", {"KeyValue": "bytes"})["Resource"]
+_READ_RESOURCE: Final = classes("kgents.otlp.resource", _SHAPES, {"KeyValue": "bytes"})["Resource"]

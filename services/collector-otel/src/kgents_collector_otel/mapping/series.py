@@ -6,7 +6,7 @@ limit new ones are refused and counted; those that are known go on.
 
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -25,24 +25,19 @@ FULL: Final = 0.8
 """Share of the limit beyond which series that ended are dropped at once."""
 
 
-class Use(Struct, frozen=True):
+class Owned(Struct, frozen=True, kw_only=True):
     """What a series is used for, which is decided once."""
 
     owner: Owner
-    rule: int
-    """Place of the rule among all: the lower one takes precedence."""
-    name: int
-    """Place of the metric's name in its rule: of one instance the lower one takes precedence."""
-    instance: Hashable
-    is_error: bool
-    factor: float
 
 
-class Series(Struct):
+U = TypeVar("U", bound=Owned)
+
+
+class Series(Struct, Generic[U]):
     """One series, and what it measured last."""
 
-    uses: tuple[Use, ...]
-    """Empty: no rule uses it; then nothing more is known of it."""
+    uses: tuple[U, ...]
     seen_at: datetime
     mark: Mark | None = None
     growth: Growth | None = None
@@ -81,24 +76,24 @@ class Series(Struct):
         self.has_ended = False
 
 
-class SeriesTable:
+class SeriesTable(Generic[U]):
     """All series, by what identifies them, and which entities they changed."""
 
     def __init__(self, limit: int) -> None:
         self.refused = 0
         """Series that were not taken, as there were too many."""
         self._limit = limit
-        self._series: dict[Hashable, Series] = {}
-        self._by_ref: dict[Ref, dict[Hashable, Series]] = {}
+        self._series: dict[Hashable, Series[U]] = {}
+        self._by_ref: dict[Ref, dict[Hashable, Series[U]]] = {}
         self._touched: set[Ref] = set()
 
     def __len__(self) -> int:
         return len(self._series)
 
-    def get(self, key: Hashable) -> Series | None:
+    def get(self, key: Hashable) -> Series[U] | None:
         return self._series.get(key)
 
-    def add(self, key: Hashable, uses: Iterable[Use], at: datetime) -> Series | None:
+    def add(self, key: Hashable, uses: Iterable[U], at: datetime) -> Series[U] | None:
         """Begin a series; None if there are too many."""
         if len(self._series) >= self._limit:
             self.refused += 1
@@ -108,7 +103,7 @@ class SeriesTable:
             self._by_ref.setdefault(use.owner.ref, {})[key] = series
         return series
 
-    def touch(self, series: Series) -> None:
+    def touch(self, series: Series[U]) -> None:
         """Its entities have something new."""
         self._touched.update(use.owner.ref for use in series.uses)
 
@@ -140,6 +135,11 @@ class SeriesTable:
         found, self._touched = self._touched, set()
         return found
 
-    def of(self, ref: Ref) -> Iterable[Series]:
+    @property
+    def refs(self) -> list[Ref]:
+        """The entities that any series belongs to."""
+        return list(self._by_ref)
+
+    def of(self, ref: Ref) -> Iterable[Series[U]]:
         """The series that the figures of an entity are made of now."""
         return [series for series in self._by_ref.get(ref, {}).values() if not series.has_ended]

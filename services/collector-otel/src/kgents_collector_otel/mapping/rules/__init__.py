@@ -53,6 +53,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     unit: str
     """Of the figure. The metric's unit must be convertible into it, or the metric is not used."""
 
+    sent_unit: str = ""
+    """The metric's own unit, for a source that does not state it: Prometheus."""
+
     figure: str = ""
     """For `rate` and `value`. Of several rules for one figure of one entity the first with data counts."""
 
