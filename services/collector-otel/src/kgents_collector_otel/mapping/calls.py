@@ -6,6 +6,7 @@ too few, so the edge is left out of that window. It is not zero.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from math import inf
 from typing import Final, Literal, Self
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from kgents_collector_otel.mapping.distribution import Bucket, Explicit
 from kgents_collector_otel.mapping.edge_rules import EdgeRule, Labels
+from kgents_collector_otel.mapping.growth import Growth
 from kgents_collector_otel.mapping.place import Owner
 from kgents_collector_otel.mapping.series import Owned, Series, SeriesTable
 from kgents_shared.contract.entity import Ref
@@ -69,6 +71,7 @@ class Called(Struct):
     server_ms: Sketch | None = None
 
 
+_Histogram = tuple[str, tuple[tuple[str, str], ...]]
 _Key = tuple[Ref | None, ConnectionKindName]
 _Parts = Iterable[tuple[Call, Series[Call]]]
 
@@ -100,14 +103,12 @@ class Calls:
 
 def _called(called: Called, parts: _Parts, seconds: float) -> Called | None:
     """Add up the parts of one edge; None if one of its counters is not known."""
-    buckets: dict[tuple[tuple[str, str], ...], dict[float, float]] = defaultdict(dict)
-    sides: dict[tuple[tuple[str, str], ...], str] = {}
+    buckets: dict[_Histogram, dict[float, Growth | None]] = defaultdict(dict)
     for use, series in parts:
-        count = _count(series, seconds)
         if use.part == "latency":
-            sides[use.histogram] = use.measured_by
-            buckets[use.histogram][use.bound_ms] = -1.0 if count is None else count
+            buckets[use.measured_by, use.histogram][use.bound_ms] = series.growth
             continue
+        count = _count(series.growth, seconds)
         if count is None:
             return None
         if use.part == "requests":
@@ -118,27 +119,32 @@ def _called(called: Called, parts: _Parts, seconds: float) -> Called | None:
             called.errors_server += count
     called.errors_client = min(called.errors_client, called.n)
     called.errors_server = min(called.errors_server, called.n)
-    called.client_ms = _sketch(each for key, each in buckets.items() if sides[key] == "client")
-    called.server_ms = _sketch(each for key, each in buckets.items() if sides[key] == "server")
+    called.client_ms = _sketch((each for (side, _), each in buckets.items() if side == "client"), seconds)
+    called.server_ms = _sketch((each for (side, _), each in buckets.items() if side == "server"), seconds)
     return called
 
 
-def _count(series: Series[Call], seconds: float) -> float | None:
-    growth = series.growth
+def _count(growth: Growth | None, seconds: float) -> float | None:
     if growth is None or not isinstance(growth.amount, float) or growth.seconds <= 0:
         return None
     return growth.amount * seconds / growth.seconds
 
 
-def _sketch(histograms: Iterable[Mapping[float, float]]) -> Sketch | None:
-    """The values of some histograms by their cumulative counts; None without any value."""
+def _sketch(histograms: Iterable[Mapping[float, Growth | None]], seconds: float) -> Sketch | None:
+    """The values of some histograms by their cumulative counts; None without any value.
+
+    A histogram of which a part is not known, or is of another time than the others, is left out.
+    """
     sketch = Sketch()
-    for cumulative in histograms:
-        bounds = sorted(cumulative)
-        counts = [cumulative[bound] for bound in bounds]
-        if min(counts) < 0 or counts != sorted(counts):
-            continue  # a part of it is not known, or its parts are of different times
-        steps = [now - before for before, now in zip([0.0, *counts], counts, strict=False)]
+    for growths in histograms:
+        bounds = sorted(growths)
+        counts = [_count(growths[bound], seconds) for bound in bounds]
+        known = [each for each in counts if each is not None]
+        times = {(each.start, each.end) for each in growths.values() if each is not None}
+        if len(known) < len(counts) or len(times) > 1:
+            continue
+        cumulative = list(accumulate(known, max))  # rounding may make the next one lower by nearly nothing
+        steps = [now - before for before, now in zip([0.0, *cumulative], cumulative, strict=False)]
         finite = tuple(bound for bound in bounds if bound < inf)
         beyond = steps[len(finite)] if len(finite) < len(steps) else 0.0
         _add(sketch, Explicit(finite, (*steps[: len(finite)], beyond)).buckets())
