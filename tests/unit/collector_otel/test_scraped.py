@@ -135,7 +135,8 @@ def test_containers_have_what_they_use_and_may_use() -> None:
     into = after(100, 110)
     (found,) = [each for each, _ in into.measured()]
     pulse = found.pulse("otel", at(110))
-    assert (str(pulse.ref), pulse.cpu_percent) == ("container shop/cart-7f/cart", pytest.approx(50.0))
+    assert str(pulse.ref) == "container shop/cart-7f/cart"
+    assert pulse.cpu_percent == pytest.approx(50.0)
     assert (pulse.memory_bytes, pulse.memory_limit_bytes, pulse.custom) == (90e6, 100e6, {"cpu_limit_percent": 200.0})
 
 

@@ -198,7 +198,7 @@ class Scraped:
         target.note(sample.time)
         start = sample.start or (absent_at if series.mark is None and absent_at is not None else UNKNOWN_START)
         before = series.mark
-        series.take(Point(sample.time, sample.value, start), at, is_delta=False, absent_at=absent_at)
+        series.take(Point(sample.time, float(sample.value), start), at, is_delta=False, absent_at=absent_at)
         self.counts["used" if series.mark is not before else "repeated"] += 1
 
     def _target(self, name: str, labels: Labels) -> _Target:
