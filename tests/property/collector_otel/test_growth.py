@@ -1,6 +1,7 @@
 """Whatever the order, the gaps, the repeats and the resets: what is counted was really added, once, or is not known."""
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from math import ceil, log2
 
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgents_collector_otel.mapping.distribution import Amount, Explicit, Exponential, grown
-from kgents_collector_otel.mapping.growth import UNKNOWN_START, Growth, Mark, Point, Repeated, cumulative, delta
+from kgents_collector_otel.mapping.growth import (
+    UNKNOWN_START,
+    Growth,
+    Mark,
+    Point,
+    Repeated,
+    cumulative,
+    delta,
+    followed,
+)
 
 pytestmark = pytest.mark.property
 
@@ -147,6 +157,18 @@ def test_a_delta_series_counts_each_time_once(
         assert each.amount is not None
         assert count_of(each.amount) == len(steps[each.end - 2])
     assert sum(count_of(each.amount or 0.0) for each in counted(points, is_delta=True)) == sum(map(len, steps))
+
+
+@given(kinds, st.lists(values, min_size=1, max_size=8))
+def test_times_that_follow_each_other_add_up(kind: str, steps: list[list[float]]) -> None:
+    growths = [Growth(place, place + 1, amount_of(kind, step, scale=6 - place)) for place, step in enumerate(steps)]
+    total = reduce(followed, growths)
+    whole = amount_of(kind, [value for step in steps for value in step], scale=7 - len(steps))
+    assert (total.start, total.end) == (0, len(steps))
+    assert total.amount is not None
+    assert list(total.amount.buckets() if not isinstance(total.amount, float) else [total.amount]) == (
+        list(whole.buckets()) if not isinstance(whole, float) else [whole]
+    )
 
 
 def test_a_series_that_begins_while_its_sender_is_watched_counts_from_its_start() -> None:

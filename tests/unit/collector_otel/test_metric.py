@@ -33,10 +33,12 @@ def cpu(value: float, time_s: float, start_s: float = 1.0, **more: Any) -> Metri
 def twice(sdk: Sdk, record: Any, metrics: Metrics | None = None) -> dict[str, float | None]:
     """What the second of two exports gives; each records the same."""
     metrics = metrics or Metrics("c1")
+    figures: dict[str, float | None] = {}
     for seconds in (0.0, 10.0):
         record()
         take(metrics, sdk.export(), seconds)
-    return values(metrics)
+        figures = values(metrics)
+    return figures
 
 
 @pytest.mark.parametrize("reader", [{}, {"preferred_temporality": DELTA}, {"preferred_aggregation": EXPONENTIAL}])
@@ -102,6 +104,15 @@ def test_a_rate_is_of_the_time_between_two_points() -> None:
     assert values(metrics) == {"process_cpu_percent": None}
     take(metrics, request(cpu(20.0, 20)), 20)
     assert values(metrics) == {"process_cpu_percent": pytest.approx(150.0)}
+
+
+def test_several_points_until_it_is_read_are_one_longer_time() -> None:
+    metrics = Metrics("c1")
+    for time_s, value in ((10, 0.0), (11, 1.0), (12, 3.0), (20, 3.0)):
+        take(metrics, request(cpu(value, time_s)), time_s)
+    assert values(metrics) == {"process_cpu_percent": pytest.approx(30.0)}
+    take(metrics, request(cpu(4.0, 22)), 22)
+    assert values(metrics) == {"process_cpu_percent": pytest.approx(50.0)}
 
 
 def test_a_restart_is_not_a_negative_rate_nor_a_peak() -> None:

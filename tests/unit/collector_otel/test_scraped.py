@@ -113,6 +113,7 @@ def test_what_is_asked_for_again_adds_nothing() -> None:
 
 def test_no_requests_is_a_measured_zero_and_no_series_is_none() -> None:
     into = after(100, 110)
+    assert edges(into)["web", "pay", "http"].n == pytest.approx(40.0)
     take(into, 120, shop(110))
     assert edges(into)["web", "pay", "http"].n == 0.0
     list(into.ended(at(120 + 31)))

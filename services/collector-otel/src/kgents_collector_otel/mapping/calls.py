@@ -88,7 +88,7 @@ class Calls:
         return Ref(cluster, kinds.APP, name, namespace)
 
     def window(self, seconds: float) -> Iterator[Called]:
-        """What was called in a window that long, at the rates between the last two points of each series."""
+        """What was called in a window that long, at the rates since the last window, or those of the last one."""
         for callee in self.table.refs:
             by_edge: dict[_Key, list[tuple[Call, Series[Call]]]] = defaultdict(list)
             for series in self.table.of(callee):
@@ -104,19 +104,23 @@ class Calls:
 def _called(called: Called, parts: _Parts, seconds: float) -> Called | None:
     """Add up the parts of one edge; None if one of its counters is not known."""
     buckets: dict[_Histogram, dict[float, Growth | None]] = defaultdict(dict)
+    is_known = True
     for use, series in parts:
         if use.part == "latency":
-            buckets[use.measured_by, use.histogram][use.bound_ms] = series.growth
+            buckets[use.measured_by, use.histogram][use.bound_ms] = series.read()
             continue
-        count = _count(series.growth, seconds)
+        count = _count(series.read(), seconds)
         if count is None:
-            return None
+            is_known = False
+            continue
         if use.part == "requests":
             called.n += count
         if use.is_error and use.measured_by == "client":
             called.errors_client += count
         elif use.is_error:
             called.errors_server += count
+    if not is_known:
+        return None
     called.errors_client = min(called.errors_client, called.n)
     called.errors_server = min(called.errors_server, called.n)
     called.client_ms = _sketch((each for (side, _), each in buckets.items() if side == "client"), seconds)

@@ -125,8 +125,30 @@ def _indexes(one: Exponential, other: Exponential) -> Iterable[int]:
     return dict.fromkeys(chain(one.positive, other.positive))
 
 
+def _both(one: float | None, other: float | None) -> float | None:
+    return one + other if one is not None and other is not None else None
+
+
 def _total(before: float | None, now: float | None) -> float | None:
     return now - before if before is not None and now is not None else None
+
+
+def added(before: Amount, now: Amount) -> Amount:
+    """What was counted in both; of two that cannot be added the later one."""
+    if isinstance(before, float) and isinstance(now, float):
+        return before + now
+    if isinstance(before, Explicit) and isinstance(now, Explicit) and before.bounds == now.bounds:
+        counts = tuple(one + other for one, other in zip(before.counts, now.counts, strict=True))
+        return Explicit(now.bounds, counts, _both(before.total, now.total))
+    if isinstance(before, Exponential) and isinstance(now, Exponential):
+        threshold, scale = max(before.zero_threshold, now.zero_threshold), min(before.scale, now.scale)
+        one, other = before.at(scale, threshold), now.at(scale, threshold)
+        positive = {
+            index: one.positive.get(index, 0.0) + other.positive.get(index, 0.0) for index in _indexes(one, other)
+        }
+        zero_count = one.zero_count + other.zero_count
+        return Exponential(scale, positive, zero_count, threshold, _both(before.total, now.total))
+    return now
 
 
 def percentile(buckets: Iterable[Bucket], rank: float) -> float | None:

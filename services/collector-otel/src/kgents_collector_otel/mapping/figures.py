@@ -129,7 +129,7 @@ def _value(use: Use, series: Series[Use]) -> float | None:
 
 
 def _rate(use: Use, series: Series[Use]) -> float | None:
-    growth = series.growth
+    growth = series.read()
     if growth is None or not isinstance(growth.amount, float) or growth.seconds <= 0:
         return None
     return growth.amount * use.factor / growth.seconds
@@ -163,7 +163,7 @@ def _distribution(rule: Rule, parts: list[Part]) -> dict[str, float | None]:
 
 
 def _share(use: Use, series: Series[Use]) -> _Share | None:
-    growth = series.growth
+    growth = series.read()
     if growth is None or growth.amount is None or isinstance(growth.amount, float) or growth.seconds <= 0:
         return None
     amount, per_s, factor = growth.amount, 1 / growth.seconds, use.factor

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_otel.mapping.distribution import Amount, grown
+from kgents_collector_otel.mapping.distribution import Amount, added, grown
 
 UNKNOWN_START: Final = 0
 
@@ -89,3 +89,10 @@ def delta(before: Mark | None, point: Point) -> Growth | Repeated:
     if before is not None and point.start < before.time:
         return Repeated(overlaps=True)
     return Growth(point.start, point.time, point.amount)
+
+
+def followed(before: Growth, now: Growth) -> Growth:
+    """What was added in two times of which the second follows; without the first, if either is not known."""
+    if before.amount is None or now.amount is None or now.start != before.end:
+        return now
+    return Growth(before.start, now.end, added(before.amount, now.amount))

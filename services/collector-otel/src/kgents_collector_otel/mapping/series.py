@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from kgents_collector_otel.mapping.growth import Growth, Mark, Point, Repeated, cumulative, delta
+from kgents_collector_otel.mapping.growth import Growth, Mark, Point, Repeated, cumulative, delta, followed
 from kgents_collector_otel.mapping.place import Owner
 from kgents_shared.contract.entity import Ref
 
@@ -41,7 +41,8 @@ class Series(Struct, Generic[U]):
     seen_at: datetime
     mark: Mark | None = None
     growth: Growth | None = None
-    """Of a counter or histogram; None: nothing yet."""
+    """Of a counter or histogram: since the last time that it was read, or what was read then; None: nothing yet."""
+    is_read: bool = True
     value: float | None = None
     """Of a gauge; None: not known."""
     interval_s: float = FIRST_INTERVAL_S
@@ -60,8 +61,14 @@ class Series(Struct, Generic[U]):
             return found.overlaps
         self._note(point.time, at)
         self.mark = Mark(point.time, None if is_delta else point.amount)
-        self.growth = found
+        self.growth = found if self.is_read or self.growth is None else followed(self.growth, found)
+        self.is_read = False
         return False
+
+    def read(self) -> Growth | None:
+        """What was added since the last time; the same again if nothing has come since."""
+        self.is_read = True
+        return self.growth
 
     def measure(self, value: float | None, time: int, at: datetime) -> None:
         """Set the value of a gauge, unless it is older than the last one."""
