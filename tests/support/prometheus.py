@@ -55,7 +55,7 @@ class Prometheus(OwnProcess):
     async def __aenter__(self) -> Self:
         config, log = self._folder / "prometheus.yml", self._folder / "prometheus.log"
         config.write_text(self._config)
-        command = [
+        command: list[str | Path] = [
             need("prometheus"),
             f"--config.file={config}",
             f"--storage.tsdb.path={self._folder / 'data'}",

@@ -2,18 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from kgents_collector_otel.mapping.calls import Called
 from kgents_collector_otel.mapping.edge_rules import EDGE_RULES
 from kgents_collector_otel.mapping.scraped import Scraped
-from kgents_collector_otel.source.prometheus import PrometheusSource, Read
+from kgents_collector_otel.source.prometheus import PrometheusSource, Read, asking
 from kgents_shared.bus.config import Secret
 from kgents_shared.runtime.clock import SystemClock
 from support.exposition import shop, text
@@ -34,12 +32,6 @@ def counting() -> Callable[[], str]:
     return lambda: text(shop(time.monotonic() - began_s + 100))
 
 
-@asynccontextmanager
-async def asking(endpoint: str, token: Secret | None = None) -> AsyncIterator[PrometheusSource]:
-    async with aiohttp.ClientSession() as http:
-        yield PrometheusSource(http, endpoint, SystemClock(), timeout_s=10.0, token=token)
-
-
 def edges(found: Scraped) -> dict[tuple[str, str], Called]:
     """Those between two apps, in a window of a second."""
     return {(each.caller.name, each.callee.name): each for each in found.calls.window(1.0) if each.caller is not None}
@@ -54,7 +46,11 @@ async def taken(into: Scraped, source: PrometheusSource) -> Read:
 
 async def test_a_query_gives_the_edges_of_every_mesh_at_their_rates(tmp_path: Path) -> None:
     into = Scraped("c1", RULES)
-    async with target(counting()) as port, Prometheus(tmp_path, port) as server, asking(server.endpoint) as source:
+    async with (
+        target(counting()) as port,
+        Prometheus(tmp_path, port) as server,
+        asking(server.endpoint, SystemClock(), timeout_s=10.0) as source,
+    ):
 
         async def all_edges() -> dict[tuple[str, str], Called] | None:
             read = await taken(into, source)
@@ -69,7 +65,11 @@ async def test_a_query_gives_the_edges_of_every_mesh_at_their_rates(tmp_path: Pa
 
 
 async def test_no_series_of_a_metric_is_no_fault_and_an_unusable_answer_is_one(tmp_path: Path) -> None:
-    async with target(lambda: "") as port, Prometheus(tmp_path, port) as server, asking(server.endpoint) as source:
+    async with (
+        target(lambda: "") as port,
+        Prometheus(tmp_path, port) as server,
+        asking(server.endpoint, SystemClock(), timeout_s=10.0) as source,
+    ):
         assert await source.read(["istio_requests_total"]) == Read([], [])
         (fault,) = (await source.read(["no metric"])).faults
         assert fault == f"{server.endpoint}: the query for no metric failed; read the log of Prometheus"
@@ -81,7 +81,7 @@ async def test_an_answer_with_warnings_is_used_and_said_to_be_partial(tmp_path: 
     async with (
         target(counting()) as port,
         Prometheus(tmp_path, port, remote_read=unreachable) as server,
-        asking(server.endpoint) as source,
+        asking(server.endpoint, SystemClock(), timeout_s=10.0) as source,
     ):
 
         async def some() -> list[str] | None:
@@ -94,7 +94,7 @@ async def test_an_answer_with_warnings_is_used_and_said_to_be_partial(tmp_path: 
 
 async def test_a_server_that_is_away_is_said_once_and_asked_for_nothing_more() -> None:
     port = free_port()
-    async with asking(f"http://127.0.0.1:{port}") as source:
+    async with asking(f"http://127.0.0.1:{port}", SystemClock(), timeout_s=10.0) as source:
         read = await source.read(["one", "two"])
     assert read.series == []
     assert read.faults == [
@@ -120,7 +120,10 @@ async def test_what_another_server_answers_is_no_measurement(status: int, body: 
 
     application = web.Application()
     application.router.add_post("/api/v1/query", answer)
-    async with listening(application) as port, asking(f"http://127.0.0.1:{port}", Secret("Zx81")) as source:
+    async with (
+        listening(application) as port,
+        asking(f"http://127.0.0.1:{port}", SystemClock(), timeout_s=10.0, token=Secret("Zx81")) as source,
+    ):
         read = await source.read(["one"])
     assert tokens == ["Bearer Zx81"]
     assert read.series == []
@@ -134,7 +137,8 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
 
     application = web.Application()
     application.router.add_post("/api/v1/query", answer)
-    async with listening(application) as port, aiohttp.ClientSession() as http:
+    async with listening(application) as port:
         endpoint = f"http://127.0.0.1:{port}"
-        read = await PrometheusSource(http, endpoint, SystemClock(), timeout_s=0.2).read(["one", "two"])
+        async with asking(endpoint, SystemClock(), timeout_s=0.2) as source:
+            read = await source.read(["one", "two"])
     assert read.faults == [f"{endpoint}: no answer within 0.2 s; is it overloaded?"]

@@ -1,4 +1,4 @@
-"""collector-otel at work: receivers → Admission → Intake → the entity state table and the pulse log."""
+"""collector-otel at work: receivers → Admission → Intake, Measurements → entity state table, pulse log."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,10 +12,12 @@ from msgspec import structs
 from kgents_collector_otel.config import Config
 from kgents_collector_otel.intake import Intake
 from kgents_collector_otel.mapping.facts import SOURCE
+from kgents_collector_otel.measurements import Measurements
 from kgents_collector_otel.source import otlp_grpc, otlp_http
 from kgents_collector_otel.source.access import Tokens
 from kgents_collector_otel.source.admission import LOGS, METRICS, TRACES, Admission, Outcome, Sink
 from kgents_collector_otel.source.answer import PortError
+from kgents_collector_otel.source.remote_write import SIGNALS as WRITTEN
 from kgents_shared.contract.unread import Unread
 from kgents_shared.runtime.collector import Collector
 from kgents_shared.runtime.service import Context, Service
@@ -37,13 +39,21 @@ async def run(context: Context[Config]) -> None:
     await collector.load()
     config = context.config
     intake = Intake(config, context.cluster, collector.part(), context.clock)
-    sinks: dict[str, Sink] = {TRACES: intake.take, METRICS: _ignore, LOGS: _ignore}
+    measurements = Measurements(config, context.cluster, intake.apps, context.clock)
+    sinks: dict[str, Sink] = {
+        TRACES: intake.take,
+        METRICS: measurements.take,
+        LOGS: _ignore,
+        **{signal: partial(measurements.take_written, kind) for kind, signal in WRITTEN.items()},
+    }
     admission = Admission(sinks, context.clock, max_bytes=int(config.max_in_flight_mib * _MIB))
-    work = _Work(context, collector, intake)
+    work = _Work(context, collector, intake, measurements)
     tokens = Tokens(config.tokens_file)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
         tasks.create_task(work.publish())
+        if config.prometheus_endpoint:
+            tasks.create_task(measurements.poll())
         if config.grpc is not None:
             tasks.create_task(
                 work.listen("gRPC", partial(otlp_grpc.listening, config.grpc, config.tls, tokens, admission))
@@ -63,10 +73,13 @@ async def _ignore(body: bytes) -> Outcome:
 class _Work:
     """What one instance does while it holds the lease."""
 
-    def __init__(self, context: Context[Config], collector: Collector, intake: Intake) -> None:
+    def __init__(
+        self, context: Context[Config], collector: Collector, intake: Intake, measurements: Measurements
+    ) -> None:
         self._context = context
         self._collector = collector
         self._intake = intake
+        self._measurements = measurements
         self._closed: dict[str, str] = {}  # receiver → why its port is not open
 
     async def listen(self, name: str, listening: Listening) -> None:
@@ -95,12 +108,16 @@ class _Work:
                 if not is_first and self._intake.has_news:
                     break
             now_s = clock.monotonic_s()
+            await self._measurements.count(now_s - began_s)
             facts, faults = await self._intake.close(now_s - began_s, is_first=is_first)
+            if not is_first:
+                facts = await self._measurements.added_to(facts)
+                faults = [*faults, *self._measurements.faults()]
             is_first, began_s = False, now_s
             closed = list(self._closed.values())
             receivers = [self._context.config.grpc, self._context.config.http]
             if closed and len(closed) == sum(each is not None for each in receivers) and facts.entities:
-                facts = structs.replace(facts, unread=[Unread(reason="; ".join(closed))])
+                facts = structs.replace(facts, unread=[*facts.unread, Unread(reason="; ".join(closed))])
             await self._collector.publish(facts, faults=[*closed, *faults])
 
 

@@ -1,11 +1,14 @@
 """The settings of this collector: read by `runtime.config` before source/ opens a port."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, field
 
-from kgents_shared.contract.section import Fault, Section
+from kgents_collector_otel.mapping.edge_rules import EDGE_RULES, decode
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.section import Fault, Section, unusable_url
 
 GRPC_PORT: Final = 4317
 HTTP_PORT: Final = 4318
@@ -70,6 +73,40 @@ class EdgesConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds without a call after which an edge is removed."""
 
 
+class PrometheusConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is read of a Prometheus, at `prometheus_endpoint` or by remote write."""
+
+    interval_s: Annotated[float, Meta(ge=1)] = 15.0
+    """Seconds from one round of queries to the next. Most are scraped every 15 to 60; what was read before adds
+    nothing."""
+
+    timeout_s: Positive = 10.0
+    """For one query."""
+
+    token: Secret | None = None
+    """A bearer token to query with."""
+
+    rules: list[str] = field(default_factory=lambda: sorted(EDGE_RULES))
+    """Which series are traffic between applications. One that a Prometheus does not have costs an empty answer."""
+
+    files: list[str] = []
+    """Files of rules of your own, in the form of `mapping/edge_rules/*.toml`."""
+
+    def faults(self) -> Iterator[Fault]:
+        for place, name in enumerate(self.rules):
+            if name not in EDGE_RULES:
+                known = ", ".join(sorted(EDGE_RULES))
+                yield Fault(f"rules[{place}]", f"one of {known}", f'"{name}"', "try: a file of your own in `files`")
+
+    def check(self) -> Iterator[Fault]:
+        for place, path in enumerate(self.files):
+            try:
+                decode(Path(path).read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:  # ValueError: of the decoder, and of text that is not UTF-8
+                advice = "try: the form of mapping/edge_rules/istio.toml"
+                yield Fault(f"files[{place}]", "a file of rules", f"{path}: {error}", advice)
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to receive, from whom, and how much of it to show."""
 
@@ -78,6 +115,12 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     http: HttpConfig | None = field(default_factory=HttpConfig)
     """OTLP over HTTP. null: not received."""
+
+    prometheus_endpoint: str = ""
+    """A Prometheus, or what answers its queries, to ask for the traffic that a service mesh counts. Empty: none."""
+
+    prometheus: PrometheusConfig = field(default_factory=PrometheusConfig)
+    """What is read of it, and of what a Prometheus sends by remote write to the HTTP receiver."""
 
     tls: TlsConfig = field(default_factory=TlsConfig)
     """TLS of both receivers."""
@@ -119,3 +162,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: dict[str, Annotated[float, Meta(gt=0, le=1)]] = {}
     """Application → the share of its traces that its sampler keeps, where the traces do not say so themselves: most
     samplers of today do not. Then each call stands for 1/share."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.prometheus_endpoint:
+            example = "http://prometheus:9090"
+            yield from unusable_url("prometheus_endpoint", self.prometheus_endpoint, ("http", "https"), example)

@@ -64,6 +64,20 @@ class Apps:
         app.note(described, now_ns)
         return app
 
+    def find(self, ref: Ref) -> App | None:
+        """An application that another source names; without a namespace, the one of that name if it is the only one."""
+        if ref.namespace or ref in self.by_ref:
+            return self.by_ref.get(ref)
+        found = [app for known, app in self.by_ref.items() if known.name == ref.name]
+        return found[0] if len(found) == 1 else None
+
+    def named(self, ref: Ref, now_ns: int) -> App | None:
+        """The same, which is alive now; one that is not known begins here. None if there are too many."""
+        app = self.find(ref) or self._app(Instance(ref, {}, "", ref.namespace))
+        if app is not None:
+            app.seen_ns = max(app.seen_ns, now_ns)
+        return app
+
     def _found(self, raw: bytes) -> tuple[App, Instance] | None:
         if len(self._resources) >= RESOURCES_MAX:
             self._resources.clear()

@@ -65,6 +65,8 @@ class Called(Struct):
     callee: Ref
     kind: ConnectionKindName
     n: float = 0.0
+    served: float = 0.0
+    """Of these: those that the other one has counted itself."""
     errors_client: float = 0.0
     errors_server: float = 0.0
     client_ms: Sketch | None = None
@@ -115,6 +117,7 @@ def _called(called: Called, parts: _Parts, seconds: float) -> Called | None:
             continue
         if use.part == "requests":
             called.n += count
+            called.served += count if use.measured_by == "server" else 0.0
         if use.is_error and use.measured_by == "client":
             called.errors_client += count
         elif use.is_error:

@@ -95,7 +95,7 @@ def classes(
             _add(shape, *each.split(), package=package, replaced=replaced or {})
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SHAPES}
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in shapes}
 
 
 def _add(

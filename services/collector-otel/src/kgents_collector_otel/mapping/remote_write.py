@@ -59,7 +59,17 @@ def message_of(content_type: str) -> str:
     return named if named in (V1, V2) else ""
 
 
-def parse(data: bytes, kind: str) -> tuple[Iterator[Written], Accepted]:
+def accepted(data: bytes, kind: str) -> Accepted:
+    """How much a request holds.
+
+    Raises:
+        MalformedMessageError: it is no request of this kind.
+    """
+    series = _request(data, kind).timeseries
+    return Accepted(*(sum(len(getattr(each, part)) for each in series) for part in Accepted._fields))
+
+
+def parse(data: bytes, kind: str) -> Iterator[Written]:
     """The series of a request.
 
     Args:
@@ -69,13 +79,15 @@ def parse(data: bytes, kind: str) -> tuple[Iterator[Written], Accepted]:
     Raises:
         MalformedMessageError: it is no request of this kind.
     """
+    request = _request(data, kind)
+    return _written1(request) if kind == V1 else _written2(request)
+
+
+def _request(data: bytes, kind: str) -> Any:
     try:
-        request = _CLASSES["Request1" if kind == V1 else "Request2"].FromString(data)
-    except message.DecodeError as error:
-        raise MalformedMessageError(f"expected a {kind}, found no protobuf of one") from error
-    series = request.timeseries
-    accepted = Accepted(*(sum(len(getattr(each, part)) for each in series) for part in Accepted._fields))
-    return (_written1(request) if kind == V1 else _written2(request)), accepted
+        return _CLASSES["Request1" if kind == V1 else "Request2"].FromString(data)
+    except message.DecodeError:
+        raise MalformedMessageError(f"expected a {kind}, found no protobuf of one") from None
 
 
 def _written1(request: Any) -> Iterator[Written]:

@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # gene
 
 from kgents_collector_otel.config import HttpConfig, TlsConfig
 from kgents_collector_otel.mapping import metric_wire, otlp_json
-from kgents_collector_otel.source import answer
+from kgents_collector_otel.source import answer, remote_write
 from kgents_collector_otel.source.access import Tokens
 from kgents_collector_otel.source.admission import (
     LOGS,
@@ -72,6 +72,9 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         headers = {bytes(name).lower(): bytes(value).decode("latin-1") for name, value in scope["headers"]}
+        if scope["path"] == remote_write.PATH:
+            await self._written(scope, headers, receive, send)
+            return
         type_ = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         more: list[tuple[bytes, bytes]] = []
         try:
@@ -86,14 +89,30 @@ class Application:
         await send({"type": "http.response.start", "status": status, "headers": start})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, headers: dict[bytes, str], type_: str, receive: Receive) -> bytes:
-        signal = _PATHS.get(scope["path"])
-        if signal is None:
-            raise _RefusedError(404, f"expected one of {', '.join(_PATHS)}")
+    async def _written(self, scope: Scope, headers: dict[bytes, str], receive: Receive, send: Send) -> None:
+        """One request of Prometheus' remote write."""
+        try:
+            self._admit(scope, headers)
+            body = await self._body(receive, "identity")
+            found = await remote_write.answer(headers, body, self._admission, max_bytes=self._max_bytes)
+        except _RefusedError as error:
+            found = remote_write.Answer(error.status, str(error))
+        text = found.text.encode()
+        start = [*found.headers, (b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
+        await send({"type": "http.response.start", "status": found.status, "headers": start})
+        await send({"type": "http.response.body", "body": text})
+
+    def _admit(self, scope: Scope, headers: dict[bytes, str]) -> None:
         if scope["method"] != "POST":
             raise _RefusedError(405, "expected POST")
         if not self._tokens.allow(headers.get(b"authorization", "")):
             raise _RefusedError(401, "expected a bearer token that is known here")
+
+    async def _answer(self, scope: Scope, headers: dict[bytes, str], type_: str, receive: Receive) -> bytes:
+        signal = _PATHS.get(scope["path"])
+        if signal is None:
+            raise _RefusedError(404, f"expected one of {', '.join(_PATHS)}")
+        self._admit(scope, headers)
         if type_ not in (PROTOBUF, JSON):
             raise _RefusedError(415, f"expected {PROTOBUF} or {JSON}")
         body = await self._body(receive, headers.get(b"content-encoding", "identity").strip().lower())

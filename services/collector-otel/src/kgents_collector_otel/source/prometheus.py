@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 import aiohttp
@@ -16,10 +17,12 @@ from kgents_shared.runtime.clock import Clock
 RANGE_S: Final = 150
 """Seconds of samples that are asked for: two of every series that is scraped each minute. What was seen before adds
 nothing, so a query that failed is made up for by the next one."""
+CONNECTIONS_MAX: Final = 2
 ANSWER_BYTES_MAX: Final = 64 * 1024**2
 """The largest answer for one metric: some two hundred thousand series."""
 _QUERY: Final = "/api/v1/query"
-_NS: Final = 1e9
+_MS: Final = 1_000_000
+"""Nanoseconds. Prometheus knows no shorter time."""
 
 
 class _Series(Struct):
@@ -46,6 +49,15 @@ class Read(Struct):
     """What could not be read, or was not read completely. Without faults, a metric that is not here has no series."""
 
 
+@asynccontextmanager
+async def asking(
+    endpoint: str, clock: Clock, *, timeout_s: float, token: Secret | None = None
+) -> AsyncIterator["PrometheusSource"]:
+    """Connections to one Prometheus, while the block runs."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX)) as http:
+        yield PrometheusSource(http, endpoint, clock, timeout_s=timeout_s, token=token)
+
+
 class UnreadableError(Exception):
     """An answer that cannot be used. Its text is for the heartbeat, and quotes nothing of the answer."""
 
@@ -54,7 +66,7 @@ class PrometheusSource:
     """One Prometheus, or whatever answers its queries: Thanos, Mimir, VictoriaMetrics."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, endpoint: str, clock: Clock, *, timeout_s: float, token: Secret | None = None
+        self, http: aiohttp.ClientSession, endpoint: str, clock: Clock, *, timeout_s: float, token: Secret | None
     ) -> None:
         self._http = http
         self._endpoint = endpoint.rstrip("/")
@@ -127,4 +139,4 @@ class PrometheusSource:
 
 def _read(answer: _Answer) -> Iterator[tuple[Mapping[str, str], list[Sample]]]:
     for series in answer.data.result:
-        yield series.metric, [Sample(round(time * _NS), float(value)) for time, value in series.values]
+        yield series.metric, [Sample(round(time * 1e3) * _MS, float(value)) for time, value in series.values]

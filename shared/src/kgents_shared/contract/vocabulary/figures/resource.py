@@ -4,7 +4,7 @@ from typing import Final
 
 from kgents_shared.contract.vocabulary.figures.figure import ANY, CUSTOM, Field
 
-_PULSE: Final = Field("k8s", "docker", "nats", "host", ANY)
+_PULSE: Final = Field("k8s", "docker", "nats", "host", "otel", ANY)
 _field = _PULSE.section("").figure
 CPU_PERCENT: Final = _field("cpu_percent", "%", "CPU used, of one core: 150 is one and a half cores.")
 MEMORY_BYTES: Final = _field("memory_bytes", "By", "Memory used.")
