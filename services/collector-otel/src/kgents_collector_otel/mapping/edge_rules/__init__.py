@@ -28,7 +28,7 @@ class EdgeRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A counter of requests."""
 
     failed: str = ""
-    """A counter of those of them that failed, if they are not told apart by a label of `requests`."""
+    """A counter of those of them that failed, if no label of `requests` says which."""
 
     latency: str = ""
     """The name of a histogram, without `_bucket`."""
