@@ -56,10 +56,10 @@ async def test_the_environment_names_the_server_too(server: NatsServer, monkeypa
 
 async def test_provision_says_what_it_does_and_then_has_nothing_to_do(kgents: Kgents) -> None:
     _, planned, _ = await kgents("provision", "--dry-run", "-o", "json")
-    assert [json.loads(line)["action"] for line in planned.splitlines()] == ["create"] * 7
+    assert [json.loads(line)["action"] for line in planned.splitlines()] == ["create"] * 11
     code, done, _ = await kgents("provision")
     assert code == 0
-    assert [line.split()[0] for line in done.splitlines()] == ["create"] * 7
+    assert [line.split()[0] for line in done.splitlines()] == ["create"] * 11
     _, again, _ = await kgents("provision", "-o", "json")
     assert {json.loads(line)["action"] for line in again.splitlines()} == {"unchanged"}
 

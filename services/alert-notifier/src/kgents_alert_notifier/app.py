@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.grouping.reducer import Incidents
+from kgents_alert_notifier.grouping.silencing import Silencing
+from kgents_alert_notifier.routing.router import Router
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -38,7 +40,7 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(notifier.follow_alerts())  # last: what explains them is known by now
         await notifier.alerts.caught_up.wait()
         notifier.follower.begin()
-        notifier.incidents.tick(_time(notifier.follower.server_ns()))
+        notifier.incidents.begin(_time(notifier.follower.server_ns()))
         tasks.create_task(notifier.publish())
         tasks.create_task(notifier.watch_time())
 
@@ -48,7 +50,10 @@ class _Notifier:
 
     def __init__(self, context: Context[Config]) -> None:
         self.context = context
-        self.incidents = Incidents(context.config.grouping, context.cluster)
+        config = context.config
+        self.router = Router(config.all_routes(), config.windows)
+        silencing = Silencing(config.maintenance, config.windows)
+        self.incidents = Incidents(context.cluster, config.grouping, self.router, silencing)
         self.table: StateTable[Incident] = context.writer(
             INCIDENT, [subjects.pattern("incident", cluster=context.cluster)]
         )
@@ -71,22 +76,26 @@ class _Notifier:
     async def follow_topology(self) -> None:
         """Keep track of what depends on what."""
         async for change in self.topology.items():
-            self.incidents.on_topology(change.new, change.subject)
+            if _is_told(change):
+                self.incidents.on_topology(change.new, change.subject)
 
     async def follow_alerts(self) -> None:
         """Keep track of what is wrong."""
         async for change in self.alerts.items():
-            self.incidents.on_alert(change.new, change.subject)
+            if _is_told(change):
+                self.incidents.on_alert(change.new, change.subject, f"KGENTS_ALERT:{change.seq}")
 
     async def follow_silences(self) -> None:
         """Keep track of what notifies no one."""
         async for change in self.silences.items():
-            self.incidents.on_silence(change.new, change.subject)
+            if _is_told(change):
+                self.incidents.on_silence(change.new, change.subject)
 
     async def follow_acknowledgements(self) -> None:
         """Keep track of who takes care."""
         async for change in self.acknowledgements.items():
-            self.incidents.on_acknowledgement(change.new, change.subject)
+            if _is_told(change):
+                self.incidents.on_acknowledgement(change.new, change.subject)
 
     async def watch_time(self) -> None:
         """Notice what time alone changes."""
@@ -100,6 +109,11 @@ class _Notifier:
                 self.table.remove(incident.subject, incident)
             else:
                 self.table.put(incident.subject, incident)
+
+
+def _is_told(change: Change[Any]) -> bool:
+    """Whether a message says so. What a stream has lost stays as it was until its writer publishes it again."""
+    return change.new is not None or change.removal is not None
 
 
 def _time(time_ns: int) -> datetime:

@@ -107,6 +107,8 @@ class Incident(Wire, frozen=True, kw_only=True):
     """At most 50, the worst first."""
     affected_count: Count = 0
     affected_by_kind: dict[str, int] = {}
+    revision_affected: Count = 0
+    """How many entities were affected when the revision last grew."""
     members: list[str] = []
     """The `dedup_key` of each of its alerts, firing or not, at most 10,000; empty once it is resolved."""
     is_overfull: bool = False

@@ -1,0 +1,80 @@
+"""An alert → the alert that probably caused it, by the relations that its check declares. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kgents_alert_notifier.grouping.graph import Graph
+from kgents_alert_notifier.grouping.known_alert import FiringAlerts, Known
+from kgents_shared.contract.vocabulary.explanations import BACKEND, DEPENDENCY, HOST, SOURCE, STORAGE, Relation
+
+FRONTIER_MAX: Final = 256
+"""Entities that are asked on one hop. What needs more than that is not explained by one of them."""
+
+_ONWARD: Final[dict[Relation, tuple[Relation, ...]]] = {
+    HOST: (HOST,),
+    DEPENDENCY: (BACKEND, HOST, DEPENDENCY),
+    BACKEND: (BACKEND, HOST),
+    STORAGE: (STORAGE, HOST),
+    SOURCE: (),
+}
+"""Relation → by which relations it goes on beyond an entity that has no alert."""
+
+
+class Explaining:
+    """Finds causes among the alerts that fire. It remembers nothing of an alert that may change."""
+
+    def __init__(self, graph: Graph, firing: FiringAlerts, *, window_s: float, quiet_hops: int) -> None:
+        self._graph = graph
+        self._firing = firing
+        self._window_s = window_s
+        self._quiet_hops = quiet_hops
+
+    def cause(self, alert: Known, *, is_old_too: bool = False) -> Known | None:
+        """The alert that probably caused this one; None: it is its own cause.
+
+        `is_old_too`: also one that began long before or after it.
+        """
+        window_s = float("inf") if is_old_too else self._window_s
+        for relation in alert.explanation.explained_by:
+            found = self._by(relation, alert, window_s)
+            if found is not None:
+                return found
+        return None
+
+    def _by(self, relation: Relation, alert: Known, window_s: float) -> Known | None:
+        frontier: tuple[str, ...] = self._graph.related(alert.entity, relation)
+        if not frontier:
+            return None
+        head = self._graph.head(alert.entity)
+        for hop in range(self._quiet_hops + 1):
+            if len(frontier) > FRONTIER_MAX:
+                return None
+            causes = [best for key in frontier if (best := self._best(key, alert, head, window_s)) is not None]
+            is_all = relation != HOST or hop > 0 or len(causes) == len(frontier)  # it runs on the others, too
+            if causes:
+                return min(causes, key=_rank) if is_all else None
+            onward = (to for key in frontier for each in _ONWARD[relation] for to in self._graph.related(key, each))
+            frontier = tuple(dict.fromkeys(onward))
+        return None
+
+    def _best(self, key: str, alert: Known, head: str, window_s: float) -> Known | None:
+        """The likeliest cause among the alerts of an entity, its owners, and what it owns."""
+        return min(
+            (
+                each
+                for each in self._firing.of(self._near(key))
+                if each.explanation.breaks
+                and abs(each.started_s - alert.started_s) <= window_s
+                and self._graph.head(each.entity) != head
+            ),
+            key=_rank,
+            default=None,
+        )
+
+    def _near(self, key: str) -> Iterator[str]:
+        yield from self._graph.chain(key)
+        yield from self._graph.owned(key)
+
+
+def _rank(alert: Known) -> object:
+    return alert.rank

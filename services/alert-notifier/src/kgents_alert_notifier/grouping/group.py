@@ -1,0 +1,38 @@
+"""One incident and its alerts, as long as it is not resolved. Pure."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kgents_alert_notifier.grouping.known_alert import Known
+from kgents_shared.contract.incident import Incident
+
+
+class Group(Struct, eq=False, gc=False):
+    """What the reducer keeps of an incident."""
+
+    last: Incident
+    """As it was published last, or is about to be."""
+    head: str
+    """The unit of its root, whose later alerts join it."""
+    members: dict[str, Known] = {}
+    """Its alerts, by subject."""
+    restored: set[str] = set()
+    """Members that were published before this run, and of which no alert has been read yet."""
+    is_published: bool = False
+    calm_floor: datetime | None = None
+    """Before which no calm counts: NATS was away until then."""
+
+    @property
+    def root(self) -> Known | None:
+        """The alert of its root, if it is known."""
+        ref, check = self.last.root.ref, self.last.root.check
+        return next(
+            (each for each in self.members.values() if each.alert.check == check and each.alert.ref == ref), None
+        )
+
+    def take(self, alert: Known) -> None:
+        """Make an alert a member."""
+        alert.incident = self.last.id
+        self.members[alert.subject] = alert
+        self.restored.discard(alert.member)

@@ -1,0 +1,153 @@
+"""One incident as it was published and its alerts now → the incident as it is now, and whether that is news. Pure.
+
+`revision` grows with news alone: with what a person wants to be notified of. What else changes (a count, a silence, that
+nothing fires just now) changes the message, and notifies no one.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct, structs
+
+from kgents_alert_notifier.grouping import shape
+from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
+from kgents_alert_notifier.grouping.known_alert import Known, ended_at
+from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.incident import MEMBERS_MAX, Acknowledged, Incident
+
+CALM_DOUBLINGS_MAX: Final = 3
+"""The calm before the end doubles with each flap, up to eight times as long."""
+GROWTH_S: Final = 10.0
+"""How often an incident is published at most because of what is no news."""
+NEWS_AFFECTED_MIN: Final = 5
+"""Fewer affected entities are no news for having doubled."""
+
+
+class Inputs(Struct, frozen=True):
+    """What an incident depends on beside itself."""
+
+    members: dict[str, Known]
+    """Its alerts that are known, by subject."""
+    root: Known | None
+    """The alert of its root, if it is known."""
+    unknown_members: tuple[str, ...]
+    """Members of which no alert is known any more."""
+    parent: str
+    acknowledgement: Acknowledgement | None
+    silenced_by: list[str]
+    labels: dict[str, str]
+    calm_floor: datetime | None = None
+    """Before which no calm counts."""
+
+
+def next_incident(last: Incident, inputs: Inputs, config: GroupingConfig, now: datetime) -> Incident:
+    """The incident now; `last` itself if nothing has changed, or what has may wait (see `may_wait_until`)."""
+    if last.state == "resolved":
+        return last
+    firing = [each for each in inputs.members.values() if each.is_firing]
+    found = _with_alerts(last, firing, inputs, now)
+    if not firing and found.calm_at is not None and now >= calm_until(found, config, inputs.calm_floor):
+        return _told(last, _resolved(found), now)
+    found = _with_acknowledgement(found, inputs.acknowledgement, is_worse=found.severity != last.severity)
+    found = structs.replace(
+        found,
+        parent=last.parent or inputs.parent,
+        silenced_by=inputs.silenced_by,
+        labels=inputs.labels or last.labels,
+        is_flapping=found.flaps >= config.flapping_after,
+    )
+    return _told(last, found, now)
+
+
+def calm_until(incident: Incident, config: GroupingConfig, floor: datetime | None) -> datetime:
+    """When an incident of which nothing fires is resolved."""
+    if incident.calm_at is None:
+        raise ValueError("an alert of this incident fires")
+    doublings = min(incident.flaps, CALM_DOUBLINGS_MAX)
+    began = max(incident.calm_at, floor) if floor is not None else incident.calm_at
+    return began + timedelta(seconds=config.calm_s * 2**doublings)
+
+
+def may_wait_until(last: Incident, found: Incident) -> datetime | None:
+    """Until when a change need not be published, since only figures have grown; None: it is to be published now."""
+    urgent = ("revision", "calm_at", "silenced_by", "parent")
+    if any(getattr(last, name) != getattr(found, name) for name in urgent):
+        return None
+    return last.changed_at + timedelta(seconds=GROWTH_S)
+
+
+def _with_alerts(last: Incident, firing: list[Known], inputs: Inputs, now: datetime) -> Incident:
+    members = sorted({*inputs.unknown_members, *(each.member for each in inputs.members.values())})
+    found = structs.replace(
+        last,
+        members=members[:MEMBERS_MAX],
+        is_overfull=last.is_overfull or len(members) > MEMBERS_MAX,
+    )
+    if not firing:
+        ends = (ended_at(each.alert, now) for each in inputs.members.values())
+        return structs.replace(found, calm_at=last.calm_at or max(ends, default=now))
+    if last.calm_at is not None:
+        found = structs.replace(found, calm_at=None, flaps=last.flaps + 1)
+    is_critical = any(each.alert.severity == "critical" for each in firing)
+    found = structs.replace(
+        found,
+        severity="critical" if is_critical else last.severity,
+        root=structs.replace(last.root, why=_why(last, inputs)),
+        reasons=shape.reasons(inputs.root, firing),
+    )
+    return shape.with_affected(found, shape.affected(firing))
+
+
+def _why(last: Incident, inputs: Inputs) -> str:
+    return shape.why(inputs.root, inputs.members.values()) if inputs.root is not None else last.root.why
+
+
+def _with_acknowledgement(incident: Incident, given: Acknowledgement | None, *, is_worse: bool) -> Incident:
+    """An acknowledgement holds for what the person saw: not for one that became worse since."""
+    if given is None or is_worse or given.revision < incident.severity_revision:
+        return structs.replace(incident, state="open", acknowledged=None)
+    acknowledged = Acknowledged(by=given.by, at=given.at, via=given.via, note=given.note)
+    return structs.replace(incident, state="acknowledged", acknowledged=acknowledged)
+
+
+def _resolved(incident: Incident) -> Incident:
+    return structs.replace(
+        incident, state="resolved", ended_at=incident.calm_at, members=[], is_overfull=False, silenced_by=[]
+    )
+
+
+def _told(last: Incident, found: Incident, now: datetime) -> Incident:
+    """With the revision, the timeline and the sentence that follow from what has changed."""
+    news = list(_news(last, found))
+    if news:
+        revision = last.revision + 1
+        is_worse = found.severity != last.severity
+        found = structs.replace(
+            found,
+            revision=revision,
+            severity_revision=revision if is_worse else last.severity_revision,
+            revision_affected=found.affected_count,
+        )
+        for text in news:
+            found = structs.replace(found, timeline=shape.with_moment(found.timeline, now, text))
+    elif found.parent != last.parent:
+        text = f"Probably caused by incident {found.parent}."
+        found = structs.replace(found, timeline=shape.with_moment(found.timeline, now, text))
+    found = structs.replace(found, text=shape.sentence(found))
+    return last if found == last else structs.replace(found, changed_at=now)
+
+
+def _news(last: Incident, found: Incident) -> Iterable[str]:
+    if found.severity != last.severity:
+        yield f"Now {found.severity}."
+    if found.acknowledged != last.acknowledged and found.state != "resolved":
+        given = found.acknowledged
+        note = f": {given.note}" if given is not None and given.note else ""
+        yield f"Acknowledged by {given.by}{note}" if given is not None else "No longer acknowledged."
+    if found.is_flapping and not last.is_flapping:
+        yield f"Flapping: it fired again {found.flaps} times."
+    if found.affected_count >= max(2 * last.revision_affected, NEWS_AFFECTED_MIN):
+        yield f"{found.affected_count} entities are affected."
+    if found.state == "resolved":
+        yield f"Resolved after {shape.duration((found.ended_at or found.changed_at) - found.started_at)}."
