@@ -76,25 +76,25 @@ class _Notifier:
     async def follow_topology(self) -> None:
         """Keep track of what depends on what."""
         async for change in self.topology.items():
-            if _is_told(change):
+            if _is_stated(change):
                 self.incidents.on_topology(change.new, change.subject)
 
     async def follow_alerts(self) -> None:
         """Keep track of what is wrong."""
         async for change in self.alerts.items():
-            if _is_told(change):
+            if _is_stated(change):
                 self.incidents.on_alert(change.new, change.subject, f"KGENTS_ALERT:{change.seq}")
 
     async def follow_silences(self) -> None:
         """Keep track of what notifies no one."""
         async for change in self.silences.items():
-            if _is_told(change):
+            if _is_stated(change):
                 self.incidents.on_silence(change.new, change.subject)
 
     async def follow_acknowledgements(self) -> None:
         """Keep track of who takes care."""
         async for change in self.acknowledgements.items():
-            if _is_told(change):
+            if _is_stated(change):
                 self.incidents.on_acknowledgement(change.new, change.subject)
 
     async def watch_time(self) -> None:
@@ -111,7 +111,7 @@ class _Notifier:
                 self.table.put(incident.subject, incident)
 
 
-def _is_told(change: Change[Any]) -> bool:
+def _is_stated(change: Change[Any]) -> bool:
     """Whether a message says so. What a stream has lost stays as it was until its writer publishes it again."""
     return change.new is not None or change.removal is not None
 

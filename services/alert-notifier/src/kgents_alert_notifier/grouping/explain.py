@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kgents_alert_notifier.grouping.graph import Graph
-from kgents_alert_notifier.grouping.known_alert import FiringAlerts, Known
+from kgents_alert_notifier.grouping.known_alert import FiringAlerts, Known, Rank
 from kgents_shared.contract.vocabulary.explanations import BACKEND, DEPENDENCY, HOST, SOURCE, STORAGE, Relation
 
 FRONTIER_MAX: Final = 256
@@ -76,5 +76,5 @@ class Explaining:
         yield from self._graph.owned(key)
 
 
-def _rank(alert: Known) -> object:
+def _rank(alert: Known) -> Rank:
     return alert.rank

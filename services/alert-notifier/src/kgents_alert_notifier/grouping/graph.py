@@ -88,7 +88,7 @@ class Graph:
         return found
 
     def chain(self, key: str) -> Sequence[str]:
-        """The entity, its owner, the owner of that…"""
+        """The entity, its owner, the owner of that, and so on."""
         found = [key]
         while (node := self._nodes.get(found[-1])) is not None and node.owner and len(found) < CHAIN_MAX:
             found.append(node.owner)
@@ -152,9 +152,7 @@ def key_of(subject: str) -> str:
 
 def _node(key: str, entity: TopologyEntity) -> Node:
     cluster = entity.ref.cluster
-    near = [
-        each for each in entity.connections if each.peer.cluster == cluster
-    ]  # another cluster is another instance's
+    near = [each for each in entity.connections if each.peer.cluster == cluster]  # others are served separately
     owners = _OWNERS.get(entity.ref.kind, frozenset())
     owner = next(
         (

@@ -26,10 +26,8 @@ class Group(Struct, eq=False, gc=False):
     @property
     def root(self) -> Known | None:
         """The alert of its root, if it is known."""
-        ref, check = self.last.root.ref, self.last.root.check
-        return next(
-            (each for each in self.members.values() if each.alert.check == check and each.alert.ref == ref), None
-        )
+        root = self.last.root
+        return self.members.get(root.ref.subject("alert", check=root.check))
 
     def take(self, alert: Known) -> None:
         """Make an alert a member."""

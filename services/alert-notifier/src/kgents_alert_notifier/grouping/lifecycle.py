@@ -1,7 +1,7 @@
 """One incident as it was published and its alerts now → the incident as it is now, and whether that is news. Pure.
 
-`revision` grows with news alone: with what a person wants to be notified of. What else changes (a count, a silence, that
-nothing fires just now) changes the message, and notifies no one.
+`revision` grows with news alone: with what a person wants to be notified of. What else changes (a count, a silence,
+that nothing fires just now) changes the message, and notifies no one.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,6 @@ class Inputs(Struct, frozen=True):
     parent: str
     acknowledgement: Acknowledgement | None
     silenced_by: list[str]
-    labels: dict[str, str]
     calm_floor: datetime | None = None
     """Before which no calm counts."""
 
@@ -48,16 +47,15 @@ def next_incident(last: Incident, inputs: Inputs, config: GroupingConfig, now: d
     firing = [each for each in inputs.members.values() if each.is_firing]
     found = _with_alerts(last, firing, inputs, now)
     if not firing and found.calm_at is not None and now >= calm_until(found, config, inputs.calm_floor):
-        return _told(last, _resolved(found), now)
+        return _stated(last, _resolved(found), now)
     found = _with_acknowledgement(found, inputs.acknowledgement, is_worse=found.severity != last.severity)
     found = structs.replace(
         found,
         parent=last.parent or inputs.parent,
         silenced_by=inputs.silenced_by,
-        labels=inputs.labels or last.labels,
         is_flapping=found.flaps >= config.flapping_after,
     )
-    return _told(last, found, now)
+    return _stated(last, found, now)
 
 
 def calm_until(incident: Incident, config: GroupingConfig, floor: datetime | None) -> datetime:
@@ -117,7 +115,7 @@ def _resolved(incident: Incident) -> Incident:
     )
 
 
-def _told(last: Incident, found: Incident, now: datetime) -> Incident:
+def _stated(last: Incident, found: Incident, now: datetime) -> Incident:
     """With the revision, the timeline and the sentence that follow from what has changed."""
     news = list(_news(last, found))
     if news:

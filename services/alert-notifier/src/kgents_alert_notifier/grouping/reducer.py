@@ -55,6 +55,7 @@ class Incidents:
         self._resolved: dict[str, Incident] = {}
         self._expiries: list[tuple[datetime, str]] = []
         self._acknowledgements: dict[str, Acknowledgement] = {}
+        self._parents: dict[str, str] = {}  # incident → its parent, not published yet
         self._changed: dict[str, None] = {}  # incidents to look through again
         self._later: dict[str, datetime] = {}  # incidents of which figures have grown, and when to publish that
         self._election: tuple[Election, list[Known]] | None = None  # under way, and who has not elected yet
@@ -83,7 +84,10 @@ class Incidents:
 
     def on_topology(self, entity: TopologyEntity | None, subject: str) -> None:
         """An entity as it is now, or None: it is gone."""
-        self._graph.put(key_of(subject), entity)
+        key = key_of(subject)
+        self._graph.put(key, entity)
+        if self._silencing.is_any:  # a silence may match its labels
+            self._changed.update((each.incident, None) for each in self._firing.of([key]) if each.incident)
 
     def on_alert(self, alert: Alert | None, subject: str, evidence: str) -> None:
         """An alert as it is now, or None: it has expired. `evidence` names its message."""
@@ -219,32 +223,44 @@ class Incidents:
     def _open(self) -> None:
         by_head: dict[str, list[Known]] = {}
         roots: dict[str, list[Known]] = {}
-        for subject, root in self._elected.items():
+        for subject, elected in self._elected.items():
             if (alert := self._waiting.get(subject)) is None:
                 continue
+            root = elected
             if root.incident in self._groups:
-                self._join(self._groups[root.incident], [alert])
+                self._join(self._groups[root.incident], [alert], wait_s=self._router.min_wait_s)
                 continue
-            if root.subject not in self._waiting:  # it has ended since
-                self._due_s = self._now.timestamp()
-                continue
+            if root.subject not in self._waiting:
+                root = alert  # what it elected has ended since
             head = self._graph.head(root.entity)
             by_head.setdefault(head, []).append(alert)
             roots.setdefault(head, []).append(root)
         opened_now = []
         for head, members in by_head.items():
             if (incident := self._by_head.get(head)) in self._groups:
-                self._join(self._groups[incident], members)
+                self._join(self._groups[incident], members, wait_s=self._router.min_wait_s)
             elif (group := self._opened(head, roots[head], members)) is not None:
                 opened_now.append(group)
-        if opened_now:  # also of those there were: what caused one may have been found only now
-            self._changed.update((each.last.id, None) for each in self._groups.values() if self._is_orphan(each))
+        if opened_now:
+            self._find_parents()
 
-    def _join(self, group: Group, members: Sequence[Known]) -> None:
+    def _find_parents(self) -> None:
+        """Also of those there were: what caused one may have been found only now."""
+        for each in self._groups.values():
+            if not each.last.parent and (parent := self._parent(each)):
+                self._parents[each.last.id] = parent
+                self._changed[each.last.id] = None
+
+    def _join(self, group: Group, members: Sequence[Known], *, wait_s: float = 0.0) -> None:
+        """Make alerts members that have fired for long enough."""
         for each in members:
+            due_s = each.started_s + wait_s
+            if wait_s and self._now.timestamp() < due_s:
+                self._due_s = min(self._due_s, due_s)
+                continue
             self._waiting.pop(each.subject, None)
             group.take(each)
-        self._changed[group.last.id] = None
+            self._changed[group.last.id] = None
 
     def _opened(self, head: str, roots: Sequence[Known], members: Sequence[Known]) -> Group | None:
         """The incident of these alerts; None while they wait."""
@@ -276,10 +292,9 @@ class Incidents:
             members=group.members,
             root=group.root,
             unknown_members=tuple(group.restored),
-            parent=last.parent or self._parent(group),
+            parent=self._parents.pop(last.id, ""),
             acknowledgement=self._acknowledgements.get(last.id),
             silenced_by=self._silenced_by(group),
-            labels=shape.labels(self._graph.labels(group.root.entity)) if group.root is not None else {},
             calm_floor=group.calm_floor,
         )
         found = lifecycle.next_incident(last, inputs, self._config, self._now)
@@ -312,17 +327,12 @@ class Incidents:
                 found.add(silence)
         return sorted(found)
 
-    def _is_orphan(self, group: Group) -> bool:
-        """Whether its cause has been found only now."""
-        root = group.root
-        return (
-            not group.last.parent and root is not None and bool(root.explanation.explained_by and self._parent(group))
-        )
-
     def _parent(self, group: Group) -> str:
         """The incident that probably caused this one; empty: none, or it was caused by this one."""
         root = group.root
-        cause = self._explaining.cause(root, is_old_too=True) if root is not None and root.is_firing else None
+        if root is None or not root.is_firing or not root.explanation.explained_by:
+            return ""
+        cause = self._explaining.cause(root, is_old_too=True)
         if cause is None or cause.incident not in self._groups:
             return ""
         at, seen = cause.incident, {group.last.id}
@@ -330,7 +340,7 @@ class Incidents:
             if at in seen:
                 return ""
             seen.add(at)
-            at = self._groups[at].last.parent if at in self._groups else ""
+            at = (self._groups[at].last.parent or self._parents.get(at, "")) if at in self._groups else ""
         return cause.incident
 
     # Ending

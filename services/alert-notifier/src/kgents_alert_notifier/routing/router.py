@@ -62,7 +62,7 @@ class Router:
         return min(waits, default=self.min_wait_s)
 
     def wanted(self, incident: Incident, now: datetime) -> dict[str, Wanted]:
-        """Receiver → what it is to know by now. A silenced incident wants nothing new; see delivery for what was told."""
+        """Receiver → what it is to know by now. Of a silenced incident it is nothing."""
         found: dict[str, Wanted] = {}
         if incident.silenced_by and incident.state != "resolved":
             return found

@@ -40,10 +40,11 @@ NONE: Final = Explanation("")
 """Of a check that is not declared."""
 
 _BREAKS: Final = """
-KG-001 KG-002 KG-004 KG-010 KG-020 KG-021 KG-040 KG-041 KG-043 KG-044 KG-045 KG-046 KG-047 KG-048 KG-049 KG-103 KG-205
-KG-300 KG-303 KG-316 KG-319 KG-320 KG-322 KG-323 KG-324 KG-330 KG-332 KG-334 KG-335 KG-339 KG-340 KG-341 KG-343 KG-344
-KG-345 KG-346 KG-351 KG-352 KG-360 KG-361 KG-365 KG-367 KG-368 KG-369 KG-370 KG-373 KG-380 KG-381 KG-391
-""".split()
+    KG-001 KG-002 KG-004 KG-010 KG-020 KG-021 KG-040 KG-041 KG-043 KG-044 KG-045 KG-046 KG-047 KG-048 KG-049 KG-103
+    KG-205 KG-300 KG-303 KG-316 KG-319 KG-320 KG-322 KG-323 KG-324 KG-330 KG-332 KG-334 KG-335 KG-339 KG-340 KG-341
+    KG-343 KG-344 KG-345 KG-346 KG-351 KG-352 KG-360 KG-361 KG-365 KG-367 KG-368 KG-369 KG-370 KG-373 KG-380 KG-381
+    KG-391
+"""
 """It does not serve, or not all that it is asked."""
 
 _EXPLAINED: Final[dict[tuple[Relation, ...], str]] = {
@@ -71,8 +72,11 @@ _EXPLAINED: Final[dict[tuple[Relation, ...], str]] = {
 """Relations → the checks that entities so related may explain. The last: each is its own cause (its own memory, image,
 configuration or traffic), and a slow database does not explain it."""
 
+BREAKING: Final = frozenset(_BREAKS.split())
+"""Checks whose finding others may suffer from."""
+
 EXPLANATIONS: Final = {
-    check: Explanation(check, relations, check in _BREAKS)
+    check: Explanation(check, relations, check in BREAKING)
     for relations, checks in _EXPLAINED.items()
     for check in checks.split()
 }
