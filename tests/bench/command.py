@@ -34,6 +34,7 @@ from bench import (
     start,
     storm,
     web_map,
+    web_page,
 )
 from bench.curves import as_curves
 from bench.figures import Figure, as_json, as_table, missed
@@ -59,6 +60,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "databases": databases.bench,
     "start": start.bench,
     "map": web_map.bench,
+    "page": web_page.bench,
 }
 HOTTEST: Final = 15
 """Functions that a profile shows."""

@@ -77,7 +77,8 @@ async def names(page: Page) -> list[str]:
     found: list[str] = await page.evaluate(
         "[...document.querySelectorAll('.table .body .row')]"
         ".sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top)"
-        ".map((row) => row.querySelector('.cell.name .text').textContent)"
+        ".map((row) => row.querySelector('.cell.name .for-readers') ?? row.querySelector('.cell.name .text'))"
+        ".map((name) => name.textContent)"
     )
     return found
 

@@ -28,18 +28,19 @@ async ([source, colour, tolerance]) => {
     if (seen[first] || !hue(first)) continue;
     const waiting = [first];
     seen[first] = 1;
-    let [count, right, down] = [0, 0, 0];
+    let [count, right, down, top] = [0, 0, 0, height];
     while (waiting.length > 0) {
       const at = waiting.pop();
       const x = at % width;
       count += 1;
       right += x;
       down += Math.floor(at / width);
+      top = Math.min(top, Math.floor(at / width));
       for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
         if (next >= 0 && next < seen.length && !seen[next] && hue(next)) { seen[next] = 1; waiting.push(next); }
       }
     }
-    spots.push([count, right / count, down / count]);
+    spots.push([count, right / count, down / count, top]);
   }
   return spots.sort((one, other) => other[0] - one[0]);
 }
@@ -58,6 +59,7 @@ class Spot(NamedTuple):
     pixels: int
     x: float
     y: float
+    top: float
 
 
 async def is_drawn(page: Any) -> None:
@@ -91,7 +93,7 @@ async def spots(page: Any, variable: str, *, tolerance: float = 0.13) -> list[Sp
         await each.evaluate("(each) => { each.style.opacity = 1; }")
     source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     found = await page.evaluate(_SPOTS, [source, [red, green, blue], tolerance])
-    return [Spot(int(pixels), x, y) for pixels, x, y in found if pixels >= SMALLEST]
+    return [Spot(int(pixels), x, y, top) for pixels, x, y, top in found if pixels >= SMALLEST]
 
 
 async def corner(page: Any) -> tuple[float, float]:

@@ -62,16 +62,25 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
             await context.__aexit__(None, None, None)
 
 
-async def test_it_says_that_the_gateway_cannot_read(gateway: Running, browser: Any) -> None:
+async def test_a_gateway_that_cannot_read_calls_nothing_healthy(bus: Bus, gateway: Running, browser: Any) -> None:
+    await publish(bus, make_topology("well"), make_health("well"))
+    await publish(bus, make_topology("ill"), make_health("ill", level="critical"))
     async with page_at(browser, gateway.server.address) as page:
-        await eventually(lambda: _says(page, ".freshness", "Live"))
+        await page.locator(".row.healthy", has_text="well").wait_for()
         gateway.gateway.connections.say(frames.stale(NOW, "NATS cannot be reached since 2026-11-29 12:00:00Z"))
         await eventually(lambda: _says(page, ".banner", "NATS cannot be reached"))
         assert await page.locator(".page.outdated").count() == 1
+        await page.locator(".row.unknown", has_text="well").wait_for()
+        await page.locator(".row.critical", has_text="ill").wait_for()
+        assert await page.locator(".row.healthy").count() == 0
+        assert await text_of(page, ".tile.healthy .number") == "0"
         assert await violations(page) == []
         assert "12:00:00Z" not in await text_of(page, ".banner"), "by the clock of the one who reads it"
         gateway.gateway.connections.say(frames.live())
         await page.locator(".banner").wait_for(state="detached")
+        await page.locator(".row.healthy", has_text="well").wait_for()
+    for name in ("well", "ill"):
+        await publish(bus, removed(make_health(name)), removed(make_topology(name)))
 
 
 async def test_a_gateway_that_hangs_is_not_called_live(
@@ -149,6 +158,7 @@ async def test_every_view_says_that_the_pipeline_is_not_well(bus: Bus, gateway: 
 async def test_the_pipeline_has_a_page_of_its_own(gateway: Running, browser: Any) -> None:
     async with page_at(browser, f"{gateway.server.address}/#view=pipeline") as page:
         await eventually(lambda: _says(page, ".pipeline", "Findings", "topology-builder"))
+        assert await page.locator(".filters, .search").count() == 0, "they would do nothing here"
         assert await violations(page) == []
         assert await page.locator(".banner").count() == 0
     async with page_at(browser, f"{gateway.server.address}/#view=pipeline&at=2026-01-01T00:00:00Z") as page:

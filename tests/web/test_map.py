@@ -9,7 +9,7 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref, Traffic
 from kgents_shared.contract.topology import ResolvedConnection
 from kgents_shared.view.entity import key_of_ref
-from support.browser import PHONE, page_at, violations
+from support.browser import DESKTOP, PHONE, boxes, page_at, violations
 from support.build import make_ref
 from support.gateway import Running
 from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, Spot, click, corner, figure, is_drawn, is_same, spots
@@ -21,7 +21,7 @@ DEPLOYMENT = Ref("test", "deployment", "cart", "shop")
 PODS = 24
 CRITICAL_POD, WARNING_POD = "cart-2", "cart-9"
 VIEWS = ("flat", "space")
-CRITICAL, WARNING = "--level-critical", "--level-warning"
+CRITICAL, WARNING, HEALTHY = "--level-critical", "--level-warning", "--level-healthy"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
@@ -147,6 +147,26 @@ async def _has_some(page: Any, variable: str) -> bool:
     return not await _is_dim(page, variable)
 
 
+@pytest.mark.parametrize("view", VIEWS)
+async def test_the_first_picture_fits_between_the_tools_and_the_lower_edge(
+    gateway: Running, browser: Any, view: str
+) -> None:
+    for size in (DESKTOP, PHONE):
+        async with opened(browser, gateway, view, size=size) as page:
+            await is_drawn(page)
+            left, top = await corner(page)
+            [(_, _, _, tools)] = await boxes(page, ".map-tools")
+            [(_, _, right, bottom)] = await boxes(page, ".map")
+            found = [each for colour in (CRITICAL, WARNING, HEALTHY) for each in await spots(page, colour)]
+            assert len(found) > 3
+            for each in found:
+                assert tools - top < each.top < each.y < bottom - top, (each, tools)
+                assert 0 < each.x < right - left
+            taller = max(each.y for each in found) - min(each.top for each in found)
+            wider = max(each.x for each in found) - min(each.x for each in found)
+            assert taller > 0.4 * (bottom - tools) or wider > 0.5 * (right - left), "and is not tiny"
+
+
 async def test_nothing_is_drawn_while_nothing_moves(gateway: Running, browser: Any) -> None:
     async with opened(browser, gateway, "flat") as page:
         await is_drawn(page)
@@ -181,6 +201,9 @@ async def test_the_map_is_hidden_from_readers_and_its_tools_are_not(gateway: Run
         await page.get_by_text("Legend").click()
         await page.locator(".map-legend li", has_text="deployment").wait_for()
         await page.locator(".map-legend li", has_text="runs_on").wait_for()
+        await page.locator(".map-legend li", has_text="none to all of its pods ready").wait_for()
+        assert await page.locator(".map-legend li", has_text="Stream").count() == 0, "of what the map shows"
+        await page.get_by_role("button", name="Dark colours").click()
         assert await violations(page) == []
 
 

@@ -95,6 +95,11 @@ async def test_a_filter_and_a_search_narrow_every_figure_and_are_in_the_link(gat
         await page.get_by_role("checkbox", name="Critical").uncheck()
         await page.get_by_label("Labels").fill("app=cart, tier!=web")
         await has(page, ".filters .count", f"{PODS} of {PODS + 2} entities")
+        await page.get_by_label("Labels").fill("app=cart, tier!=web, =")
+        await has(page, ".fault", "it is no condition on a label: =")
+        assert await violations(page) == []
+        await page.get_by_label("Labels").fill("app=cart, tier!=web")
+        await page.locator(".fault").wait_for(state="hidden")
         await page.keyboard.press("Tab")
         await page.keyboard.press("/")
         await page.keyboard.type("shop/CART-3")
@@ -210,22 +215,25 @@ async def _has_no_selection(page: Any) -> bool:
 async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway: Running, browser: Any) -> None:
     then = datetime.now(UTC)
     await eventually(lambda: datetime.now(UTC) > then + timedelta(milliseconds=50))
-    await publish(bus, make_topology("later"), make_health("later", level="critical", score=0.02))
+    later = f"later-{'x' * 90}"
+    await publish(bus, make_topology(later), make_health(later, level="critical", score=0.02))
     async with page_at(browser, f"{gateway.server.address}/#at={then.isoformat().replace('+00:00', 'Z')}") as page:
         await has(page, ".banner", "You see")
         await has(page, ".filters .count", f"{PODS + 2} entities")
-        assert "later" not in await names(page)
+        assert later not in await names(page)
         await page.get_by_role("tab", name="Changes").click()
         await has(page, ".changes", "later")
+        [(_, _, beside, _)] = await boxes(page, "ul.changes")
+        assert all(right <= beside for _, _, right, _ in await boxes(page, "ul.changes *")), "no name runs out of it"
         *tabs, close = await boxes(page, ".panel-head button")
         assert tabs[-1][2] <= close[0] < close[2] <= DESKTOP[0], "four tabs fit beside the button that closes the panel"
         await page.get_by_role("button", name="Back to now").click()
-        await eventually(lambda: _is_first(page, "later"))
+        await eventually(lambda: _is_first(page, later))
         await page.get_by_role("slider").focus()
         await page.keyboard.press("ArrowLeft")
         await has(page, ".freshness", "Past")
         assert "at=" in page.url
-    await publish(bus, removed(make_health("later")), removed(make_topology("later")))
+    await publish(bus, removed(make_health(later)), removed(make_topology(later)))
 
 
 async def test_ages_and_history_end_at_the_moment_that_is_shown(bus: Bus, gateway: Running, browser: Any) -> None:

@@ -21,6 +21,8 @@ const CALM_MS = 400;
 const EVENTS_FIRST = 200;
 /** So many entities of a past moment come with one request. */
 const PAGE = 10_000;
+/** Without a word for so long, nothing is called healthy any more. */
+const UNHEARD_MS = 15_000;
 const TIMES = /\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g;
 
 interface Topology {
@@ -101,6 +103,12 @@ export class Model {
   /** Whether what is shown may not be how it is. */
   readonly isOutdated = computed(() => this.lost.value !== null || this.stale.value !== null);
 
+  /** A gateway that starts again is back sooner. */
+  readonly isUnheard = computed(() => {
+    const lost = this.lost.value;
+    return this.stale.value !== null || (lost !== null && this.now.value - this.#clockMs - lost.sinceMs > UNHEARD_MS);
+  });
+
   readonly #listeners = new Set<(changes: Changes) => void>();
   #clockMs = 0;
   /** Whether the gateway has said so on this connection: a `hello` alone takes no mark away. */
@@ -121,6 +129,11 @@ export class Model {
     const filter = computed(() => this.place.value.filter);
     effect(() => {
       this.shown.narrow(filter.value);
+      this.#flushSoon();
+    });
+    const isHeard = computed(() => this.isPast.value || !this.isUnheard.value);
+    effect(() => {
+      this.shown.hear(isHeard.value);
       this.#flushSoon();
     });
     const at = computed(() => this.place.value.at);
@@ -190,7 +203,7 @@ export class Model {
 
   /** The entity at the shown moment, whether or not it passes the filter. */
   entity(id: Id): Entity | undefined {
-    return this.shown.store.entities.get(id);
+    return this.shown.entity(id);
   }
 
   #take(frames: readonly Frame[]): void {

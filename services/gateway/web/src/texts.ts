@@ -16,6 +16,7 @@ export const TEXTS = {
   levels: { critical: "Critical", warning: "Warning", unknown: "Unknown", healthy: "Healthy" } satisfies Record<Level, string>,
   severities: { info: "Info", warning: "Warning", error: "Error", critical: "Critical" } as Record<string, string>,
   stale: "stale",
+  unheard: "Nothing is heard of it now.",
   staleHint: (sources: string) => `${sources} does not report: these facts are the last known ones`,
   search: "Search",
   searchHint: "Name, kind, status…",
@@ -54,6 +55,7 @@ export const TEXTS = {
   more: (count: number) => `${count.toLocaleString("en")} more`,
   fewer: "Fewer",
   labels: "Labels",
+  badLabels: (parts: string) => `Left out, as it is no condition on a label: ${parts}`,
   labelsHint: "app=cart, tier!=web",
   table: "Entities, the worst first",
   columns: {
@@ -214,6 +216,14 @@ export const TEXTS = {
     arranging: "Arranging…",
     legend: "Legend",
     legendNote: "Unhealthy entities have the colour of their level and a sign. Stippled: unknown or stale. Dots on a line: traffic. Wide lines: all connections between two islands.",
+    colours: {
+      namespace: "Namespace: a colour of its own",
+      secret: "Secret",
+      service: "Service: ClusterIP, NodePort, LoadBalancer, ExternalName",
+      workload: "Workload: none to all of its pods ready",
+      nats: "Stream, subject: at rest to 1,000 messages/s",
+      configmap: "ConfigMap: new to old",
+    },
     software: "Drawn without a graphics card: the table is faster.",
     noWebgl: "This browser has no WebGL 2, which the map needs. The table shows the same entities.",
     members: (members: number, level: Level, affected: number) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { linkOf, placeOf, START } from "../src/link.ts";
 import type { Entity } from "../src/store/entity.ts";
-import { countsOf, EVERYTHING, FACETS, type Facet, type Filter, testOf, valuesOf } from "../src/store/filter.ts";
+import { badLabels, countsOf, EVERYTHING, FACETS, type Facet, type Filter, testOf, valuesOf } from "../src/store/filter.ts";
 import { entity, random } from "./histories.ts";
 
 const LABELS = ["", "app", "!app", "app=cart", "app!=cart", "app==web, tier=db"];
@@ -46,6 +46,13 @@ describe("a filter", () => {
     const passes = (labels: string) => testOf({ ...EVERYTHING, labels })(cart);
     expect(["app=cart", "app==cart,tier=web", "app", "!canary", "tier!=db", "canary!=yes", " app = cart "].map(passes)).not.toContain(false);
     expect(["app=web", "app=cart,tier=db", "canary", "!app", "app!=cart"].map(passes)).not.toContain(true);
+  });
+
+  it("names what is no condition on a label, and goes by the rest", () => {
+    expect(badLabels("app=cart, =, !!, a=b=c, !x")).toEqual(["=", "!!", "a=b=c"]);
+    expect(badLabels(LABELS.join(","))).toEqual([]);
+    const cart = entity("cart", { labels: { app: "cart" } });
+    expect([testOf({ ...EVERYTHING, labels: "=,!!,app" })(cart), testOf({ ...EVERYTHING, labels: "=,!app" })(cart)]).toEqual([true, false]);
   });
 
   it("comes back from a link as it was, whatever is in it", () => {

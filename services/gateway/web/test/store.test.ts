@@ -98,6 +98,26 @@ describe("the shown entities", () => {
   });
 });
 
+describe("what is shown while nothing is heard", () => {
+  it("is critical where it was, and unknown elsewhere, also what comes later and for a filter", () => {
+    const store = folded([frame("hello", { mode: "snapshot" }), frame("batch", [entity("a"), entity("b", {}, "critical")]), frame("ready", {})]);
+    const selected = new Selected(store);
+    const levels = () => Object.fromEntries([...selected.entities.values()].map((each) => [each.id, each.health?.level]));
+    selected.hear(false);
+    expect(selected.follow()?.isWhole).toBe(true);
+    store.apply(frame("upsert", entity("c", {}, "warning")));
+    expect([...(selected.follow()?.upserted ?? [])]).toEqual(["c"]);
+    expect(levels()).toEqual({ a: "unknown", b: "critical", c: "unknown" });
+    expect(selected.entity("a")?.health?.level).toBe("unknown");
+    selected.narrow({ ...selected.filter, chosen: { ...selected.filter.chosen, level: ["healthy"] } });
+    selected.follow();
+    expect(levels()).toEqual({});
+    selected.hear(true);
+    selected.follow();
+    expect(levels()).toEqual({ a: "healthy" });
+  });
+});
+
 function follow(selected: Selected, seen: Map<string, Entity>): void {
   const changes = selected.follow();
   if (changes?.isWhole) seen.clear();

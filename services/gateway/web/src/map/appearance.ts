@@ -61,7 +61,6 @@ function colourOf(entity: Entity, around: Surroundings, palette: Palette): Colou
   const mark = markOf(entity);
   const kind = entity.ref.kind;
   if (mark !== null) return palette.levels[mark];
-  const healthy = healthColour(scoreOf(entity) ?? 1, palette);
   switch (kind) {
     case "namespace":
       return nameColour(entity.ref.name, palette.isDark);
@@ -73,14 +72,63 @@ function colourOf(entity: Entity, around: Surroundings, palette: Palette): Colou
     case "statefulset":
     case "replicaset":
     case "daemonset":
-      return mix(palette.levels.warning, healthy, readyShare(entity) ?? 1);
+      return between(rampOf(kind, palette), readyShare(entity) ?? 1);
     case "nats_subject":
     case "nats_stream":
-      return mix(palette.levels.unknown, palette.edges.nats, heat(around.rate));
+      return between(rampOf(kind, palette), heat(around.rate));
     case "configmap":
-      return mix(palette.accent, palette.levels.unknown, ageShare(entity, around.now));
+      return between(rampOf(kind, palette), ageShare(entity, around.now));
     default:
-      return healthy;
+      return healthColour(scoreOf(entity) ?? 1, palette);
+  }
+}
+
+type Ramp = readonly [from: Colour, to: Colour];
+
+/** The colours between which a healthy entity of a kind has its own; none of them is that of *unknown*. */
+function rampOf(kind: string, palette: Palette): Ramp {
+  switch (kind) {
+    case "nats_subject":
+    case "nats_stream":
+      return [palette.levels.healthy, palette.edges.nats];
+    case "configmap":
+      return [palette.accent, mix(palette.accent, palette.page, 0.6)];
+    default:
+      return [palette.levels.warning, palette.levels.healthy];
+  }
+}
+
+function between([from, to]: Ramp, share: number): Colour {
+  return mix(from, to, share);
+}
+
+export type OwnColours = "namespace" | "secret" | "service" | "workload" | "nats" | "configmap";
+
+const ownColours: Readonly<Record<OwnColours, readonly string[]>> = {
+  namespace: ["namespace"],
+  secret: ["secret"],
+  service: ["service"],
+  workload: ["deployment", "statefulset", "replicaset", "daemonset"],
+  nats: ["nats_stream", "nats_subject"],
+  configmap: ["configmap"],
+};
+
+/** What colours healthy entities of these kinds have beside that of *healthy*: for the legend. */
+export function coloursOf(kinds: ReadonlySet<string>, palette: Palette): readonly (readonly [OwnColours, readonly Colour[]])[] {
+  const found = (Object.entries(ownColours) as [OwnColours, readonly string[]][]).filter(([, own]) => own.some((kind) => kinds.has(kind)));
+  return found.map(([name, own]) => [name, coloursOfKind(own[0] ?? "", palette)]);
+}
+
+function coloursOfKind(kind: string, palette: Palette): readonly Colour[] {
+  switch (kind) {
+    case "namespace":
+      return ["a", "b", "c", "d"].map((name) => nameColour(name, palette.isDark));
+    case "secret":
+      return [palette.amber];
+    case "service":
+      return ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].map((type) => serviceColour(type, palette));
+    default:
+      return rampOf(kind, palette);
   }
 }
 
@@ -96,15 +144,15 @@ function serviceColour(type: Value | undefined, palette: Palette): Colour {
     case "NodePort":
       return palette.edges.grpc;
     case "ExternalName":
-      return palette.levels.unknown;
+      return palette.edges.volume;
     default:
       return palette.edges.http;
   }
 }
 
-/** 0 at rest, 1 at 1,000 messages a second and more. A rate that is not known is drawn in the middle. */
+/** 0 at rest, 1 at 1,000 messages a second and more. A rate that is not known adds no colour. */
 function heat(rate: number | null): number {
-  return rate === null ? 0.5 : Math.min(1, Math.log10(1 + Math.max(0, rate)) / 3);
+  return rate === null ? 0 : Math.min(1, Math.log10(1 + Math.max(0, rate)) / 3);
 }
 
 /** 0 for what was made today, 1 from a year on. */

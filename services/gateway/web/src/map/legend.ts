@@ -2,8 +2,10 @@
 
 import { type Level, LEVELS } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
+import { coloursOf } from "./appearance.ts";
 import { edgeStyleOf } from "./edgeStyle.ts";
 import { type Shape, SHAPES, lookOf } from "./kinds.ts";
+import { type Colour, type Palette, css } from "./palette.ts";
 
 const svg = "http://www.w3.org/2000/svg";
 /** Outlines within 16 × 16. */
@@ -34,14 +36,17 @@ export class Legend {
   }
 
   /** Kinds of entities and of connections on the map. */
-  update(kinds: ReadonlySet<string>, connections: ReadonlySet<string>): void {
-    const now = [...kinds, "", ...connections].sort().join(" ");
+  update(kinds: ReadonlySet<string>, connections: ReadonlySet<string>, palette: Palette): void {
+    const now = [String(palette.isDark), ...[...kinds, "", ...connections].sort()].join(" ");
     if (now === this.#shown) return;
     this.#shown = now;
     const shapes = SHAPES.map((shape) => [shape, [...kinds].filter((kind) => lookOf(kind).shape === shape).sort()] as const);
     this.#lists.replaceChildren(
       list(shapes.filter(([, named]) => named.length > 0).map(([shape, named]) => item(outline(shape), named.join(", ")))),
-      list(LEVELS.map((level) => item(dot(level), TEXTS.levels[level]))),
+      list([
+        ...LEVELS.map((level) => item(dot(level), TEXTS.levels[level])),
+        ...coloursOf(kinds, palette).map(([name, colours]) => item(swatch(colours), TEXTS.map.colours[name])),
+      ]),
       list([...connections].sort().map((kind) => item(line(kind), kind))),
       note(TEXTS.map.legendNote),
     );
@@ -85,6 +90,15 @@ function dot(level: Level): Element {
   const { svg: root } = drawing(outlines.sphere);
   root.style.color = `var(--level-${level})`;
   return root;
+}
+
+/** The colours beside each other, as they are between two of them on the map. */
+function swatch(colours: readonly Colour[]): Element {
+  const element = document.createElement("span");
+  element.className = "map-swatch";
+  const stops = colours.map((colour) => css(colour));
+  element.style.background = stops.length > 1 ? `linear-gradient(90deg, ${stops.join(", ")})` : (stops[0] ?? "");
+  return element;
 }
 
 function line(kind: string): Element {

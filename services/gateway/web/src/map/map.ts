@@ -174,7 +174,7 @@ export class LiveMap implements View {
     if (!this.#tools.hasLegend) return;
     const { graph } = this.#picture;
     const kinds = new Set([...graph.entities.values()].map(({ ref }) => ref.kind));
-    this.#tools.kinds(kinds, new Set([...graph.edges()].map(({ kind }) => kind)));
+    this.#tools.kinds(kinds, new Set([...graph.edges()].map(({ kind }) => kind)), this.#palette);
   }
 
   #emphasized(): void {
@@ -202,8 +202,8 @@ export class LiveMap implements View {
 
   /** Everything in view. Only a person asks for it, and the first picture. */
   #fit(): void {
-    const islands = [...this.#picture.islandRows.places.values()];
-    if (islands.length > 0) this.#rig?.fit(islands);
+    const islands = [...this.#picture.islandRows.places].map(([key, place]) => ({ ...place, ...this.#picture.heightsOf(key) }));
+    if (islands.length > 0) this.#rig?.fit(islands, this.#tools.bottom);
     this.#refocus();
   }
 
@@ -266,7 +266,7 @@ export class LiveMap implements View {
     const island = id === null ? this.#bubbleAt(x, y) : null;
     if (id !== null && isOther) this.#host.onPath(id);
     else if (island === null) this.#host.onSelect(id);
-    else this.#rig?.fit([island]);
+    else this.#rig?.fit([{ ...island, low: 0, high: 0 }], this.#tools.bottom);
   }
 
   #open(x: number, y: number): void {

@@ -74,6 +74,17 @@ export class Picture {
     return this.#asked !== null;
   }
 
+  /** Of the members of an island. */
+  heightsOf(key: string): { readonly low: number; readonly high: number } {
+    let [low, high] = [0, 0];
+    for (const id of this.#islands.all.get(key)?.members ?? []) {
+      const at = this.rows.placeOf(id);
+      const size = this.looks.get(id)?.size ?? 0;
+      if (at !== null) [low, high] = [Math.min(low, at.y - size), Math.max(high, at.y + size)];
+    }
+    return { low, high };
+  }
+
   summaryOf(key: string): Summary {
     return this.#summaries.get(key) ?? { level: "healthy", count: 0 };
   }

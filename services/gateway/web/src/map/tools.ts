@@ -3,6 +3,7 @@
 import { TEXTS } from "../texts.ts";
 import { Legend } from "./legend.ts";
 import { PRESETS, type Preset } from "./grouping.ts";
+import type { Palette } from "./palette.ts";
 import { rendering } from "./webgl.ts";
 
 export interface Choices {
@@ -39,6 +40,11 @@ export class Tools {
     if (rendering() === "software") this.element.append(hint(TEXTS.map.software));
   }
 
+  /** Pixels from the upper edge of the map, above which it covers what is drawn. */
+  get bottom(): number {
+    return this.element.offsetTop + this.element.offsetHeight;
+  }
+
   /** Whether particles flow and entities pulse and turn. */
   get isMoving(): boolean {
     return this.#motion.checked;
@@ -58,8 +64,8 @@ export class Tools {
   }
 
   /** Kinds of entities and of connections that are shown. */
-  kinds(kinds: ReadonlySet<string>, connections: ReadonlySet<string>): void {
-    this.#legend.update(kinds, connections);
+  kinds(kinds: ReadonlySet<string>, connections: ReadonlySet<string>, palette: Palette): void {
+    this.#legend.update(kinds, connections, palette);
   }
 
   arranging(isWaiting: boolean): void {

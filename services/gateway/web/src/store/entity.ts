@@ -1,5 +1,7 @@
 // The entity record as the gateway sends it, and what every view asks of it. Fields at their default are left out.
 
+import { TEXTS } from "../texts.ts";
+
 export type Id = string;
 export type Level = "critical" | "warning" | "unknown" | "healthy";
 export type Value = string | number | boolean | string[] | null;
@@ -109,6 +111,13 @@ export function isStale(entity: Entity): boolean {
 export function levelOf(entity: Entity): Level {
   const level = entity.health?.level ?? "unknown";
   return LEVELS.includes(level) ? level : "unknown"; // a newer gateway may have more of them
+}
+
+/** While nothing is heard of it: what was critical stays so, all else is not known. */
+export function unheard(entity: Entity): Entity {
+  const { health } = entity;
+  if (health === null || levelOf(entity) === "critical" || levelOf(entity) === "unknown") return entity;
+  return { ...entity, health: { ...health, level: "unknown", text: TEXTS.unheard, reasons: [] } };
 }
 
 /** 0 (dead) to 1 (healthy); null: not known. */

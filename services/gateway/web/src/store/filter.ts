@@ -64,13 +64,25 @@ export function countsOf(entities: Iterable<Entity>, filter: Filter): Record<Fac
   return counts;
 }
 
-function labelTests(text: string): Test[] {
+const LABEL = /^(!?)([^!=]+)(!?==?)?([^!=]*)$/;
+
+function labelsOf(text: string): string[] {
   return text
     .split(",")
     .map((part) => part.trim())
-    .filter((part) => part !== "")
+    .filter((part) => part !== "");
+}
+
+/** Parts that are no condition on a label: no entity can pass them. */
+export function badLabels(text: string): string[] {
+  return labelsOf(text).filter((part) => !LABEL.test(part));
+}
+
+function labelTests(text: string): Test[] {
+  return labelsOf(text)
+    .filter((part) => LABEL.test(part))
     .map((part) => {
-      const [, isNot = "", name = "", equals = "", value = ""] = /^(!?)([^!=]+)(!?==?)?(.*)$/.exec(part) ?? [];
+      const [, isNot = "", name = "", equals = "", value = ""] = LABEL.exec(part) ?? [];
       const key = name.trim();
       const wanted = value.trim();
       return (entity: Entity) => {

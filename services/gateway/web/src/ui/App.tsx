@@ -45,7 +45,7 @@ export function App({ model }: { model: Model }) {
     return () => removeEventListener("keydown", press);
   }, [model]);
 
-  const classes = ["page", hasPanel.value && "with-panel", hasFilters.value && "with-filters", model.isOutdated.value && "outdated"];
+  const classes = ["page", hasPanel.value && "with-panel", hasFilters.value && "with-filters", model.isOutdated.value && "outdated", view === "pipeline" && "no-side"];
   return (
     <div class={classes.filter(Boolean).join(" ")}>
       <a class="skip" href="#main" onClick={(event) => skip(event)}>
@@ -59,9 +59,11 @@ export function App({ model }: { model: Model }) {
         onKeys={() => void (hasKeys.value = true)}
       />
       <Banner model={model} />
-      <nav class="side" aria-label={TEXTS.filters}>
-        <Filters model={model} />
-      </nav>
+      {view !== "pipeline" && (
+        <nav class="side" aria-label={TEXTS.filters}>
+          <Filters model={model} />
+        </nav>
+      )}
       <main id="main" tabIndex={-1}>
         {view === "pipeline" ? (
           <Pipeline model={model} />

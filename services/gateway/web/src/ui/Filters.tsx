@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { Model } from "../model.ts";
 import { LEVELS, type Level } from "../store/entity.ts";
-import { FACETS, EVERYTHING, type Facet, countsOf, isEverything } from "../store/filter.ts";
+import { FACETS, EVERYTHING, type Facet, badLabels, countsOf, isEverything } from "../store/filter.ts";
 import { TEXTS } from "../texts.ts";
 import { LevelMark } from "./Level.tsx";
 
@@ -13,7 +13,8 @@ export function Filters({ model }: { model: Model }) {
   void model.calm.value;
   const { filter } = model.place.value;
   const all = model.shown.store.entities;
-  const counts = countsOf(all.values(), filter);
+  const counts = countsOf([...all.keys()].flatMap((id) => model.entity(id) ?? []), filter);
+  const bad = badLabels(filter.labels);
   const facets = FACETS.filter((facet) => facet !== "cluster" || counts.cluster.size > 1 || filter.chosen.cluster.length > 0);
   return (
     <div class="filters">
@@ -29,9 +30,14 @@ export function Filters({ model }: { model: Model }) {
           placeholder={TEXTS.labelsHint}
           spellcheck={false}
           autocomplete="off"
+          aria-invalid={bad.length > 0}
+          aria-describedby="labels-note"
           onInput={(event) => model.narrow({ ...filter, labels: event.currentTarget.value })}
         />
       </label>
+      <p id="labels-note" class="fault" role="status">
+        {bad.length > 0 && TEXTS.badLabels(bad.join(", "))}
+      </p>
       <button type="button" class="quiet" disabled={isEverything(filter)} onClick={() => model.narrow(EVERYTHING)}>
         {TEXTS.clear}
       </button>

@@ -20,7 +20,7 @@ interface Props {
 }
 
 export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
-  const { view, filter } = model.place.value;
+  const { view } = model.place.value;
   const other = themeNow.value === "dark" ? "light" : "dark";
   return (
     <header class="top">
@@ -33,19 +33,7 @@ export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
           </button>
         ))}
       </nav>
-      <label class="search">
-        <Icon name="search" />
-        <input
-          ref={search}
-          type="search"
-          value={filter.words}
-          placeholder={TEXTS.searchHint}
-          aria-label={TEXTS.search}
-          aria-keyshortcuts="/"
-          title={TEXTS.searchKey}
-          onInput={(event) => model.narrow({ ...filter, words: event.currentTarget.value })}
-        />
-      </label>
+      {view !== "pipeline" && <Search model={model} search={search} />}
       <Freshness model={model} />
       <div class="tools">
         <button type="button" class="only-narrow" aria-label={TEXTS.filters} title={TEXTS.filters} onClick={onFilters}>
@@ -67,6 +55,25 @@ export function Header({ model, search, onFilters, onPanel, onKeys }: Props) {
         </button>
       </div>
     </header>
+  );
+}
+
+function Search({ model, search }: { model: Model; search: Ref<HTMLInputElement> }) {
+  const { filter } = model.place.value;
+  return (
+    <label class="search">
+      <Icon name="search" />
+      <input
+        ref={search}
+        type="search"
+        value={filter.words}
+        placeholder={TEXTS.searchHint}
+        aria-label={TEXTS.search}
+        aria-keyshortcuts="/"
+        title={TEXTS.searchKey}
+        onInput={(event) => model.narrow({ ...filter, words: event.currentTarget.value })}
+      />
+    </label>
   );
 }
 

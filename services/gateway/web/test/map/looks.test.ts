@@ -1,7 +1,7 @@
 // What one entity, edge or name looks like.
 
 import { describe, expect, test } from "vitest";
-import { appearanceOf } from "../../src/map/appearance.ts";
+import { appearanceOf, coloursOf } from "../../src/map/appearance.ts";
 import { flowOf } from "../../src/map/edgeStyle.ts";
 import { Graph } from "../../src/map/graph.ts";
 import { Instances } from "../../src/map/instances.ts";
@@ -52,6 +52,27 @@ describe("an entity", () => {
   test("that is not scored is not green", () => {
     expect(look(entity(ref("pod", "x"), null))).toMatchObject({ mark: "unknown", colour: palette.levels.unknown });
   });
+
+  test.each(["pod", "nats_subject", "nats_stream", "nats_consumer", "service", "configmap", "deployment"])(
+    "of kind %s that is healthy has a colour that the legend shows, and not that of unknown",
+    (kind) => {
+      const rates = [null, 0, 5, 1e6];
+      const types = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
+      const shown = coloursOf(new Set([kind]), palette).flatMap(([, colours]) => colours);
+      const ends = [palette.levels.healthy, ...shown];
+      for (const [index, rate] of rates.entries()) {
+        const attributes = { "k8s.service.type": types[index] ?? "" };
+        const { colour } = appearanceOf(entity(ref(kind, "x"), "healthy", { attributes }), { ...around, rate }, palette);
+        expect(colour).not.toEqual(palette.levels.unknown);
+        for (const at of [0, 1, 2] as const) {
+          expect(colour[at]).toBeGreaterThanOrEqual(Math.min(...ends.map((end) => end[at])));
+          expect(colour[at]).toBeLessThanOrEqual(Math.max(...ends.map((end) => end[at])));
+        }
+      }
+      const busy = appearanceOf(entity(ref("nats_subject", "x")), { ...around, rate: 1e6 }, palette);
+      expect([look(entity(ref("nats_subject", "x"))).colour, busy.colour]).toEqual(coloursOf(new Set(["nats_subject"]), palette)[0]?.[1]);
+    },
+  );
 
   test("pulses below a health of 0.5 only", () => {
     const of = (score: number) => entity(ref("pod", "x"), "warning", { health: { text: "", score, level: "warning" } });

@@ -14,11 +14,13 @@ import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import type { Eye } from "../lod.ts";
 import type { Ray } from "../pick.ts";
 
-/** What is to be seen: a circle on the ground. */
+/** What is to be seen: a circle, from its lowest to its highest member. */
 export interface Circle {
   readonly x: number;
   readonly z: number;
   readonly radius: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 interface Bounds {
@@ -28,8 +30,9 @@ interface Bounds {
   readonly front: number;
 }
 
-/** Of the height, for the names below the foremost islands and the tools above the last ones. */
-const borders = 0.14;
+/** Of the height, for the names below the foremost islands, and free below the tools. */
+const bottomBorder = 0.08;
+const topBorder = 0.02;
 
 const fieldOfView = 40;
 /** How far down it looks at first, in degrees. */
@@ -43,8 +46,8 @@ export interface Rig {
   readonly pixels: number;
   readonly eye: Eye;
   resize(width: number, height: number): void;
-  /** As near as possible with all of it inside of the picture. There is at least one. */
-  fit(circles: readonly Circle[]): void;
+  /** As near as possible with all of it inside of the picture, below so many pixels. There is at least one. */
+  fit(circles: readonly Circle[], below: number): void;
   /** Pixels → a ray; x and y from the upper left corner. */
   ray(x: number, y: number): Ray;
   /** Pixels of a place, and its distance; null if it is behind the eye. */
@@ -72,7 +75,7 @@ abstract class AnyRig<C extends PerspectiveCamera | OrthographicCamera> implemen
   }
 
   abstract get pixels(): number;
-  abstract fit(circles: readonly Circle[]): void;
+  abstract fit(circles: readonly Circle[], below: number): void;
   abstract resize(width: number, height: number): void;
 
   get eye(): Eye {
@@ -103,6 +106,12 @@ abstract class AnyRig<C extends PerspectiveCamera | OrthographicCamera> implemen
     this.controls.dispose();
   }
 
+  /** The part of the height that is free, and how far its middle is below that of the whole, in halves of it. */
+  protected free(below: number): { readonly share: number; readonly shift: number } {
+    const top = Math.min(0.5, below / this.height + topBorder);
+    return { share: 1 - top - bottomBorder, shift: top - bottomBorder };
+  }
+
   protected size(width: number, height: number): void {
     this.width = Math.max(1, width);
     this.height = Math.max(1, height);
@@ -127,8 +136,9 @@ class SpaceRig extends AnyRig<PerspectiveCamera> {
     this.camera.updateProjectionMatrix();
   }
 
-  fit(circles: readonly Circle[]): void {
+  fit(circles: readonly Circle[], below: number): void {
     const { left, right, back, front } = boundsOf(circles);
+    const { share, shift } = this.free(below);
     const middle = new Vector3((left + right) / 2, 0, (back + front) / 2);
     const down = (tilt * Math.PI) / 180;
     const towards = new Vector3(0, Math.sin(down), Math.cos(down));
@@ -138,8 +148,8 @@ class SpaceRig extends AnyRig<PerspectiveCamera> {
     for (let step = 0; step < 8; step++) {
       const seen = seenBounds(circles, middle, towards, distance);
       middle.x += ((seen.left + seen.right) / 2) * distance;
-      middle.z += (((seen.back + seen.front) / 2) * distance) / Math.sin(down);
-      const high = (seen.front - seen.back) / 2 / (half * (1 - borders));
+      middle.z += (((seen.back + seen.front) / 2 - shift * half) * distance) / Math.sin(down);
+      const high = (seen.front - seen.back) / 2 / (half * share);
       const wide = (seen.right - seen.left) / 2 / (half * this.camera.aspect * 0.97);
       distance = Math.max(8, distance * Math.max(high, wide));
     }
@@ -174,13 +184,14 @@ class FlatRig extends AnyRig<OrthographicCamera> {
     this.camera.updateProjectionMatrix();
   }
 
-  fit(circles: readonly Circle[]): void {
+  fit(circles: readonly Circle[], below: number): void {
     const { left, right, back, front } = boundsOf(circles);
-    const zoom = Math.min((0.97 * this.width) / (right - left), ((1 - borders) * this.height) / (front - back));
+    const { share, shift } = this.free(below);
+    const zoom = Math.min((0.97 * this.width) / (right - left), (share * this.height) / (front - back));
     this.controls.minZoom = zoom / 3;
     this.controls.maxZoom = 200;
     this.camera.zoom = zoom;
-    this.controls.target.set((left + right) / 2, 0, (back + front) / 2);
+    this.controls.target.set((left + right) / 2, 0, (back + front) / 2 - (shift * this.height) / 2 / zoom);
     this.camera.position.set(this.controls.target.x, heightOfFlatEye, this.controls.target.z);
     this.camera.updateProjectionMatrix();
     this.controls.update();
@@ -190,15 +201,18 @@ class FlatRig extends AnyRig<OrthographicCamera> {
 /** Where the circles are in the picture of an eye, as tangents; `back` is above. */
 function seenBounds(circles: readonly Circle[], middle: Vector3, towards: Vector3, distance: number): Bounds {
   const seen = { left: Infinity, right: -Infinity, back: Infinity, front: -Infinity };
-  for (const { x, z, radius } of circles) {
+  for (const { x, z, radius, low, high } of circles) {
     for (const [aside, ahead] of [[-1, 0], [1, 0], [0, -1], [0, 1]] as const) {
-      const right = x + aside * radius - middle.x;
-      const front = z + ahead * radius - middle.z;
-      const depth = Math.max(1, distance - front * towards.z);
-      seen.left = Math.min(seen.left, right / depth);
-      seen.right = Math.max(seen.right, right / depth);
-      seen.back = Math.min(seen.back, (front * towards.y) / depth);
-      seen.front = Math.max(seen.front, (front * towards.y) / depth);
+      for (const up of [low, high]) {
+        const right = x + aside * radius - middle.x;
+        const front = z + ahead * radius - middle.z;
+        const depth = Math.max(1, distance - front * towards.z - up * towards.y);
+        const down = front * towards.y - up * towards.z;
+        seen.left = Math.min(seen.left, right / depth);
+        seen.right = Math.max(seen.right, right / depth);
+        seen.back = Math.min(seen.back, down / depth);
+        seen.front = Math.max(seen.front, down / depth);
+      }
     }
   }
   return seen;
