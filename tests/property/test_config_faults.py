@@ -38,6 +38,12 @@ SOUND: dict[Key, object] = {
     },
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "kind"): "depends",
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "name"): "spec.x",
+    ("gateway", "public_url"): "https://h",
+    ("gateway", "auth", "tokens_file"): str(Path(__file__).parents[1] / "data/gateway/tokens"),
+    **{
+        ("gateway", "auth", "oidc", name): value
+        for name, value in {"issuer": "https://h", "client_id": "a", "client_secret": "b"}.items()
+    },
     ("health-scorer", "thresholds", ANY, "warn"): 0.5,
     **{
         ("alert-notifier", "receivers", ANY, *names): value

@@ -14,7 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.app import SERVICE
-from kgents_gateway.config import AuthConfig, Config, StreamConfig
+from kgents_gateway.config import AuthConfig, Config, OidcConfig, StreamConfig
 from kgents_gateway.http.app import application
 from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.server import Server
@@ -66,10 +66,16 @@ def answering(bus: Bus, gateway: Gateway) -> Answering:
 
 @asynccontextmanager
 async def serving(
-    bus: Bus, stream: StreamConfig | None = None, *, port: int = 0, tokens_file: Path | None = None, **settings: Any
+    bus: Bus,
+    stream: StreamConfig | None = None,
+    *,
+    port: int = 0,
+    tokens_file: Path | None = None,
+    oidc: OidcConfig | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """`settings`: others of the gateway."""
-    auth = AuthConfig(tokens_file=str(tokens_file) if tokens_file is not None else None)
+    auth = AuthConfig(tokens_file=str(tokens_file) if tokens_file is not None else None, oidc=oidc)
     config = Config(port=port, stream=stream or StreamConfig(), auth=auth, **settings)
     tokens = Tokens(str(tokens_file)) if tokens_file is not None else None
     publisher = Publisher(bus)
@@ -82,9 +88,7 @@ async def serving(
         running(gateway.run()),
         running(server.run_until_stopped()),
         running(answering(bus, gateway).run()),
-        running(
-            tokens.run(lambda: gateway.connections.end_withdrawn(tokens.has)) if tokens else asyncio.Event().wait()
-        ),
+        running(followed(tokens, gateway) if tokens else asyncio.Event().wait()),
         httpx.AsyncClient(base_url=server.address, timeout=30) as client,
     ):
         await eventually(lambda: server.started)
@@ -97,6 +101,12 @@ async def caught_up(bus: Bus, running: Running) -> None:
     session, current = await bus.session(), running.gateway._current
     ends = {signal: (await stream_info(session, NAME_BY_SIGNAL[signal])).last_seq for signal in STATE}
     await eventually(lambda: (mark := current.mark) is not None and all(mark.seq(each) >= ends[each] for each in STATE))
+
+
+async def followed(tokens: Tokens, gateway: Gateway) -> None:
+    await tokens.run(
+        lambda: gateway.connections.end_withdrawn(lambda each: tokens.has(each, gateway.now().timestamp()))
+    )
 
 
 class SseReader:

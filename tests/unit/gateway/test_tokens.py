@@ -65,11 +65,11 @@ async def test_a_bad_file_leaves_the_tokens_as_they_were(tmp_path: Path) -> None
             file.write_bytes(bad)
         await tokens.refresh()
         assert tokens.identity("kgents_secret") == identity
-        assert tokens.has(identity)
+        assert tokens.has(identity, 0.0)
     file.write_text("# all withdrawn\n")
     await tokens.refresh()
     assert tokens.identity("kgents_secret") is None
-    assert not tokens.has(identity)
+    assert not tokens.has(identity, 0.0)
 
 
 async def test_what_a_token_may_changes_with_its_line(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_what_a_token_may_changes_with_its_line(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     assert after.scope.namespaces == ("shop",)
-    assert not tokens.has(before)
+    assert not tokens.has(before, 0.0)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "see.example", ""])  # noqa: S104

@@ -43,7 +43,8 @@ async def _follow(tokens: Tokens, gateway: Gateway, status: Status) -> None:
     """Use the file of tokens as it changes. Never returns."""
 
     def after_reading() -> None:
-        gateway.connections.end_withdrawn(tokens.has)
+        now_s = gateway.now().timestamp()
+        gateway.connections.end_withdrawn(lambda each: tokens.has(each, now_s))
         status.note(tokens.fault)
 
     await tokens.run(after_reading)

@@ -6,7 +6,9 @@ from typing import Annotated
 import msgspec
 
 from kgents_gateway.access.token_file import read, words
-from kgents_shared.contract.section import Fault, Section
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import is_loopback, of_url
+from kgents_shared.contract.section import Fault, Section, unusable_url
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -50,6 +52,50 @@ class LimitsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Streams of one token at once. Without a login all clients are one identity, and `stream.max_clients` counts."""
 
 
+def is_confidential(url: str) -> bool:
+    """Whether what is sent to a url is read by no one in between: TLS, or this machine."""
+    try:
+        return url.startswith("https://") or (url.startswith("http://") and is_loopback(of_url(url).host))
+    except ValueError:
+        return False
+
+
+class OidcConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The OpenID provider at which people log in: `gateway.auth.oidc`. What they may read is in `auth.tokens_file`."""
+
+    issuer: str
+    """Its address, as it calls itself: `https://id.example/realms/main`. `http` is possible on loopback only."""
+
+    client_id: str
+    """The name of the gateway at the provider. Its redirect address there is `gateway.public_url`/login/callback."""
+
+    client_secret: Secret
+    """The secret of this client. It signs the cookies of those who have logged in, too: a new one ends all logins."""
+
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile"])
+    """What is asked for. Many providers give the groups only for one of their own, such as `groups`."""
+
+    groups_claim: str = "groups"
+    """The claim of the ID token, or of the answer about the user, that lists the groups of a person."""
+
+    session_hours: Annotated[int, msgspec.Meta(ge=1, le=168)] = 8
+    """How long a login lasts. It cannot be withdrawn before, but for all of a group: by its line in the file."""
+
+    def faults(self) -> Iterator[Fault]:
+        if not is_confidential(self.issuer):
+            yield Fault("issuer", "an address with https", f'"{self.issuer}"', "try: https://id.example")
+        if "openid" not in self.scopes:
+            yield Fault("scopes", "openid among them", ", ".join(self.scopes) or "none", "try: scopes: [openid]")
+
+    def check(self) -> Iterator[Fault]:
+        if not isinstance(self.client_secret, Secret):  # it is missing, which is reported already
+            return
+        try:
+            self.client_secret.reveal()
+        except OSError as error:
+            yield Fault("client_secret", "a readable secret", str(error), "set client_secret_file to another file")
+
+
 class AuthConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may ask over HTTP: `gateway.auth`."""
 
@@ -57,16 +103,24 @@ class AuthConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The file with the digests of the tokens that are accepted, as `kgents token` writes it. It is read again when it
     changes. null: no login, which is possible on loopback only."""
 
+    oidc: OidcConfig | None = None
+    """The provider at which people log in. null: there is none, and browsers log in with tokens."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.oidc is not None and self.tokens_file is None:
+            advice = "try: a file with the line `group:NAME`, which says what this group may read"
+            yield Fault("tokens_file", "a file that names the groups of people", "none", advice, beside=("oidc",))
+
     def check(self) -> Iterator[Fault]:
         if self.tokens_file is None:
             return
         advice = f"try: kgents token NAME --file {self.tokens_file}"
         try:
-            tokens = read(self.tokens_file)
+            entries = read(self.tokens_file)
         except (OSError, ValueError) as error:
             yield Fault("tokens_file", "a readable file of tokens", f"{self.tokens_file}: {words(error)}", advice)
         else:
-            if not tokens:
+            if not entries.tokens and not (self.oidc is not None and entries.groups):
                 yield Fault("tokens_file", "a file with a token", f"{self.tokens_file}: none", advice)
 
 
@@ -81,6 +135,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     allowed_hosts: list[str] = []
     """Names beside those of loopback that requests may be addressed to, such as that of a proxy in front."""
+
+    public_url: str = ""
+    """The address at which browsers reach it, with the path that a proxy puts in front: `https://see.example/kgents`.
+    Its host is among the allowed ones. Only needed with `auth.oidc`: the provider sends browsers back to it."""
 
     auth: AuthConfig = AuthConfig()
     """Who may ask."""
@@ -100,3 +158,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 "try: kgents token NAME --file tokens, and set gateway.auth.tokens_file",
                 beside=("auth",),
             )
+        if self.public_url:
+            yield from unusable_url("public_url", self.public_url, ("http", "https"), "https://see.example")
+        if self.auth.oidc is not None and not is_confidential(self.public_url):
+            advice = "try: public_url: https://see.example"
+            yield Fault("public_url", "an address with https", f'"{self.public_url}"', advice, beside=("auth",))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,17 +30,25 @@ _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 
 def hosts_of(config: Config) -> frozenset[str]:
     """The names that requests may be addressed to."""
-    own = {config.host} - _ANY_ADDRESS
+    own = {config.host, host_of(config.public_url)} - _ANY_ADDRESS
     return frozenset(name.lower() for name in (*LOOPBACK, *own, *config.allowed_hosts))
+
+
+class Recognizing(Protocol):
+    """Knows who has logged in elsewhere."""
+
+    def identity(self, headers: Mapping[str, str]) -> Identity | None:
+        """Who sends a request."""
 
 
 class Gate:
     """The application behind the checks."""
 
-    def __init__(self, app: ASGIApp, config: Config, tokens: Tokens | None) -> None:
-        """`tokens`: of those who may ask; None: no login is asked for."""
+    def __init__(self, app: ASGIApp, config: Config, tokens: Tokens | None, people: "Recognizing | None") -> None:
+        """`tokens`: of those who may ask; None: no login is asked for. `people`: who logged in at a provider."""
         self._app = app
         self._tokens = tokens
+        self._people = people
         self._hosts = hosts_of(config)
         self._buckets = Buckets(per_s=config.limits.requests_per_s, burst=config.limits.burst)
 
@@ -56,13 +64,13 @@ class Gate:
         if retry_after_s := self._buckets.take(identity.name, time.monotonic()):
             detail = f"expected fewer requests, found more than gateway.limits allow; try again in {retry_after_s} s"
             return problems.response(problem(429, detail), retry_after=str(retry_after_s))
-        is_known = self._tokens is None or identity.token is not None
+        is_known = self._tokens is None or identity.proof is not None
         if is_known and READ in identity.may:
             put(scope, identity)
         elif scope["path"].startswith(_FOR_KNOWN):
             return _forbidden() if is_known else _unknown()
         elif scope["path"] == routes.PAGE:
-            return login.to_login()
+            return login.redirect("login")
         return None
 
     def _misdirected(self, scope: Scope, headers: Mapping[str, str]) -> ProblemDetails | None:
@@ -78,10 +86,13 @@ class Gate:
         return None
 
     def _identity(self, headers: Mapping[str, str], peer: str) -> Identity:
-        """Who asks: by its token, and otherwise by its address."""
+        """Who asks: by its token or its login, and otherwise by its address."""
         kind, _, presented = headers.get("authorization", "").partition(" ")
-        token = presented.strip() if kind.lower() == "bearer" else login.presented_by(headers)
+        is_bearer = kind.lower() == "bearer"
+        token = presented.strip() if is_bearer else login.cookie_of(headers, login.COOKIE)
         known = self._tokens.identity(token) if self._tokens is not None else None
+        if known is None and self._people is not None and not is_bearer:
+            known = self._people.identity(headers)
         return known or Identity(f"address {peer}")
 
 

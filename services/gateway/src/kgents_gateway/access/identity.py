@@ -5,11 +5,21 @@ from typing import Final
 import msgspec
 from starlette.types import Scope
 
-from kgents_shared.contract.tokens import RIGHTS, Token
+from kgents_shared.contract.tokens import RIGHTS, Group, Token
 from kgents_shared.view.selection import Selection
 
 EVERYTHING: Final = Selection()
 _KEY: Final = "kgents.identity"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A login at an OpenID provider."""
+
+    person: str
+    """The provider's name for it, its `sub`."""
+    groups: tuple[str, ...]
+    until: int
+    """In Unix seconds."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -20,14 +30,22 @@ class Identity(msgspec.Struct, frozen=True):
     scope: Selection = EVERYTHING
     """What may be read: clusters and namespaces."""
     may: frozenset[str] = frozenset(RIGHTS)
-    token: Token | None = None
+    proof: Token | Session | None = None
     """What it was recognized by; None: no login is asked for."""
 
 
 def identity_of(token: Token) -> Identity:
     """Who has a token."""
-    scope = Selection(clusters=token.clusters, namespaces=token.namespaces)
-    return Identity(f"token {token.name}", scope, frozenset(token.may), token)
+    return Identity(f"token {token.name}", _scope(token), frozenset(token.may), token)
+
+
+def identity_of_person(session: Session, group: Group) -> Identity:
+    """Who has logged in, as one of a group."""
+    return Identity(f"person {session.person}", _scope(group), frozenset(group.may), session)
+
+
+def _scope(grant: Token | Group) -> Selection:
+    return Selection(clusters=grant.clusters, namespaces=grant.namespaces)
 
 
 def put(scope: Scope, identity: Identity) -> None:

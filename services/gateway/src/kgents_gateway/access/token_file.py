@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Final
 
-from kgents_shared.contract.tokens import MalformedTokensError, Token, tokens_of
+from kgents_shared.contract.tokens import Entries, MalformedTokensError, entries_of
 
 FILE_BYTES_MAX: Final = 1_048_576
 
 
-def read(path: str) -> tuple[Token, ...]:
-    """The tokens of a file.
+def read(path: str) -> Entries:
+    """What a file holds.
 
     Raises:
         MalformedTokensError, OSError: it cannot be read, or is none.
     """
-    return tokens_of(content(path))
+    return entries_of(content(path))
 
 
 def words(error: Exception) -> str:

@@ -2,14 +2,14 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
-from kgents_gateway.access.identity import Identity, identity_of
+from kgents_gateway.access.identity import Identity, Session, identity_of, identity_of_person
 from kgents_gateway.access.token_file import content, words
-from kgents_shared.contract.tokens import Token, digest_of, tokens_of
+from kgents_shared.contract.tokens import Group, Token, digest_of, entries_of
 
 READ_EVERY_S: Final = 2.0
 """So long may a token still be accepted after it was taken out of the file, and a stream of it go on."""
@@ -31,6 +31,7 @@ class Tokens:
         self._content = ""
         self._fault = ""
         self._by_token: dict[Token, Identity] = {}
+        self._groups: tuple[Group, ...] = ()
         self._take(content(path))
 
     @property
@@ -50,9 +51,22 @@ class Tokens:
                 found = identity
         return found
 
-    def has(self, identity: Identity) -> bool:
-        """Whether a token is accepted still, and may do the same."""
-        return identity.token in self._by_token
+    def person(self, session: Session, now_s: float) -> Identity | None:
+        """Who has logged in at the provider; None if none of their groups may do anything, or the time is over."""
+        if session.until <= now_s:
+            return None
+        found = next((group for group in self._groups if group.name in session.groups), None)
+        return identity_of_person(session, found) if found is not None else None
+
+    def known(self, groups: Collection[str]) -> tuple[str, ...]:
+        """Those of these groups that the file names."""
+        return tuple(group.name for group in self._groups if group.name in groups)
+
+    def has(self, identity: Identity, now_s: float) -> bool:
+        """Whether a token, or a login, is accepted still, and may do the same."""
+        if isinstance(identity.proof, Session):
+            return self.person(identity.proof, now_s) == identity
+        return identity.proof in self._by_token
 
     async def run(self, after_reading: Callable[[], None]) -> None:
         """Read the file again and again. Never returns."""
@@ -76,5 +90,7 @@ class Tokens:
         self._fault = fault
 
     def _take(self, found: str) -> None:
-        self._by_token = {each: identity_of(each) for each in tokens_of(found)}
+        entries = entries_of(found)
+        self._by_token = {each: identity_of(each) for each in entries.tokens}
+        self._groups = entries.groups
         self._content = found

@@ -1,7 +1,7 @@
 """The ASGI application: paths → questions and streams, behind the checks that every request passes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -32,6 +32,9 @@ from kgents_gateway.stream.arguments import EntityStreamArguments, EventStreamAr
 from kgents_gateway.world import Gateway
 from kgents_shared.contract.errors import BusError, NotFoundError
 
+if TYPE_CHECKING:
+    from kgents_gateway.access.oidc.login import People
+
 HEADERS: Final = {"cache-control": "private, no-cache", "vary": "accept-encoding, authorization, cookie"}
 JSON: Final = "application/json"
 
@@ -47,6 +50,7 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         tokens: of those who may ask; None: it asks for no login.
         version: of the gateway.
     """
+    people = _people(gateway, config, tokens)
     described = msgspec.json.encode(document(version))
     pages = Pages()
     found: list[BaseRoute] = [
@@ -56,7 +60,7 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         Route(routes.OPENAPI, _constant(described)),
         Route(routes.PAGE, pages.index),
         Route(routes.ASSETS, pages.asset),
-        *(_login(tokens) if tokens is not None else ()),
+        *(_login(tokens, people) if tokens is not None else ()),
         Route(mcp.PATH, mcp.endpoint(gateway, version=version), methods=["POST"]),
     ]
     foreseen = (BadArgumentError, NotFoundError, OutOfScopeError, UnavailableError, BusError, TimeoutError)
@@ -64,16 +68,25 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         **dict.fromkeys((*foreseen, Exception), problems.of_error),
         HTTPException: problems.of_http,
     }
-    return Gate(Starlette(routes=found, exception_handlers=handlers), config, tokens)
+    return Gate(Starlette(routes=found, exception_handlers=handlers), config, tokens, people)
 
 
-def _login(tokens: Tokens) -> tuple[Route, ...]:
-    pages = Login(tokens)
-    return (
-        Route(login.PATH, pages.ask, methods=["GET"]),
-        Route(login.PATH, pages.log_in, methods=["POST"]),
-        Route(login.LOGOUT_PATH, pages.log_out, methods=["POST"]),
-    )
+def _people(gateway: Gateway, config: Config, tokens: Tokens | None) -> "People | None":
+    if config.auth.oidc is None or tokens is None:
+        return None
+    from kgents_gateway.access.oidc.login import People  # noqa: PLC0415 - its library costs 20 MB
+
+    return People(config.auth.oidc, config.public_url, tokens, gateway.now)
+
+
+def _login(tokens: Tokens, people: "People | None") -> Iterator[Route]:
+    pages = Login(tokens, people)
+    yield Route(login.PATH, pages.ask, methods=["GET"])
+    yield Route(login.PATH, pages.log_in, methods=["POST"])
+    yield Route(login.LOGOUT_PATH, pages.log_out, methods=["POST"])
+    if people is not None:
+        yield Route(login.PROVIDER_PATH, people.begin, methods=["GET"])
+        yield Route(login.CALLBACK_PATH, people.finish, methods=["GET"])
 
 
 class _StreamRoute(Route):

@@ -65,7 +65,7 @@ class Connections:
         if len(self._open) >= self._config.max_clients:
             raise UnavailableError(f"{len(self._open)} streams are open, the limit", retry_after_s=BUSY_RETRY_S)
         identity = who(scope)
-        own = sum(each.name == identity.name for each in self._of.values()) if identity.token is not None else 0
+        own = sum(each.name == identity.name for each in self._of.values()) if identity.proof is not None else 0
         if own >= self._per_identity:
             raise TooManyError(f"{own} streams of this token are open, the limit", retry_after_s=BUSY_RETRY_S)
         client = Client(scope["extensions"][TRANSPORT]["transport"], queue_bytes=self._config.queue_bytes)
