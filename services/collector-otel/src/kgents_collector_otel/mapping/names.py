@@ -228,12 +228,10 @@ def _port(port: Scalar | None) -> int | None:
 
 def host_of_url(url: str) -> str:
     """Host and port of a url, without user, password, path and query; empty if it has none."""
-    scheme, found, rest = url.partition("://")
-    if not found:
+    beginning = _BEGINNING.match(url.encode(errors="replace"))
+    if beginning is None:
         return ""
-    authority = rest
-    for end in "/?#\\":
-        authority = authority.partition(end)[0]
+    scheme, _, authority = beginning.group().decode(errors="replace").partition("://")
     return _address(authority.rpartition("@")[2], _DEFAULT_PORTS.get(scheme.lower()))
 
 
