@@ -4,6 +4,8 @@ import hmac
 from pathlib import Path
 from typing import Final
 
+from kgents_collector_otel.config import TlsConfig
+
 SCHEME: Final = "bearer "
 
 
@@ -38,3 +40,9 @@ class Tokens:
                 self._stamp = stamp
         except OSError:
             self._tokens, self._stamp = [], None
+
+
+def stamps(tls: TlsConfig) -> list[int]:
+    """When each file of TLS was changed; 0 for one that is not there."""
+    paths = [Path(each) for each in (tls.cert_file, tls.key_file, tls.client_ca_file) if each]
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]

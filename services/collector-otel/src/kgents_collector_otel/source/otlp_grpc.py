@@ -13,7 +13,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # generated, without types
 
 from kgents_collector_otel.config import GrpcConfig, TlsConfig
-from kgents_collector_otel.source.access import Tokens
+from kgents_collector_otel.source.access import Tokens, stamps
 from kgents_collector_otel.source.admission import (
     LOGS,
     METRICS,
@@ -26,8 +26,8 @@ from kgents_collector_otel.source.admission import (
 from kgents_collector_otel.source.answer import PortError, protobuf
 from kgents_shared.contract.address import join
 
-GRACE_S: Final = 1.0
-"""For requests that are being taken when the server ends; the others are repeated by their senders elsewhere."""
+GRACE_S: Final = 4.0
+"""For requests that are being taken when the server ends, those that wait for room among them."""
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 """Of one request, decompressed; gRPC itself refuses a larger one."""
 
@@ -109,11 +109,11 @@ async def listening(config: GrpcConfig, tls: TlsConfig, tokens: Tokens, admissio
 
 def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
     """Of the files, which are read again when they change."""
-    known = _stamps(tls)
+    known = stamps(tls)
 
     def fetch() -> Any:  # None, too, which its types do not know: nothing has changed
         nonlocal known
-        if (now := _stamps(tls)) == known:
+        if (now := stamps(tls)) == known:
             return None
         try:
             read = _certificates(tls)
@@ -131,8 +131,3 @@ def _certificates(tls: TlsConfig) -> grpc.ServerCertificateConfiguration:
     pair = (Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())
     authorities = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file else None
     return grpc.ssl_server_certificate_configuration([pair], root_certificates=authorities)
-
-
-def _stamps(tls: TlsConfig) -> list[int]:
-    paths = [Path(each) for each in (tls.cert_file, tls.key_file, tls.client_ca_file) if each]
-    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]

@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # gene
 from kgents_collector_otel.config import HttpConfig, TlsConfig
 from kgents_collector_otel.mapping import metric_wire, otlp_json
 from kgents_collector_otel.source import answer, remote_write
-from kgents_collector_otel.source.access import Tokens
+from kgents_collector_otel.source.access import Tokens, stamps
 from kgents_collector_otel.source.admission import (
     LOGS,
     METRICS,
@@ -34,7 +34,11 @@ PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 BODY_S: Final = 10.0
 """For the whole body of a request to arrive."""
-DRAIN_S: Final = 1
+DRAIN_S: Final = 4
+"""For requests that are being taken when the server ends, those that wait for room among them: one that is cut off is
+answered with a code on which senders drop their batch."""
+RENEW_S: Final = 5.0
+"""From one look at the files of TLS to the next."""
 CONNECTIONS_MAX: Final = 2_000
 BACKLOG: Final = 1_024
 _INFLATE_BYTES: Final = 65_536
@@ -191,31 +195,44 @@ async def listening(config: HttpConfig, tls: TlsConfig, tokens: Tokens, admissio
     """
     listener = _listen(config)
     application = Application(admission, tokens, max_bytes=int(config.max_request_mib * 1024 * 1024))
-    server = _Server(
-        uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            loop="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_S,
-            limit_concurrency=CONNECTIONS_MAX,
-            ssl_certfile=tls.cert_file or None,
-            ssl_keyfile=tls.key_file or None,
-            ssl_ca_certs=tls.client_ca_file or None,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if tls.client_ca_file else ssl.CERT_NONE,
-        )
+    settings = uvicorn.Config(
+        application,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        limit_concurrency=CONNECTIONS_MAX,
+        ssl_certfile=tls.cert_file or None,
+        ssl_keyfile=tls.key_file or None,
+        ssl_ca_certs=tls.client_ca_file or None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls.client_ca_file else ssl.CERT_NONE,
     )
+    settings.load()
+    server = _Server(settings)
     serving = asyncio.ensure_future(server.serve([listener]))
+    renewing = asyncio.ensure_future(_renew(settings.ssl, tls))
     try:
         yield join(*listener.getsockname()[:2])
     finally:
+        renewing.cancel()
         server.should_exit = True
-        await asyncio.wait([serving], timeout=2 * DRAIN_S)
+        await asyncio.wait([serving], timeout=DRAIN_S + 1)
         listener.close()
+
+
+async def _renew(context: ssl.SSLContext | None, tls: TlsConfig) -> None:
+    """Take a certificate that is renewed in its files into use, for the connections that come then."""
+    known = stamps(tls)
+    while context is not None:
+        await asyncio.sleep(RENEW_S)
+        if (now := stamps(tls)) != known:
+            with contextlib.suppress(OSError):  # between two versions
+                context.load_cert_chain(tls.cert_file, tls.key_file)
+                known = now
 
 
 def _listen(config: HttpConfig) -> socket.socket:
