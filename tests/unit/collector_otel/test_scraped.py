@@ -147,7 +147,7 @@ def test_series_that_name_no_one_say_what_to_configure() -> None:
     assert [each.partition("=")[0] for each in into.nameless] == ["labelsContext"]
     named = scraped()
     take(named, 0, [("hubble_http_requests_total", HUBBLE, 4.0)])
-    assert named.nameless == set()
+    assert not named.nameless
 
 
 def test_what_no_rule_reads_is_counted_and_never_published() -> None:

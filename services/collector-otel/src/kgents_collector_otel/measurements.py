@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC
 from pathlib import Path
+from typing import Final
 
 import structlog
 from msgspec import structs
@@ -30,6 +31,9 @@ from kgents_shared.runtime.clock import Clock, unix_ns
 
 _log = structlog.get_logger(__name__)
 
+SHOWN_S: Final = 120.0
+"""For how long a fault is shown that was seen once: senders of metrics come once a minute."""
+
 
 class Measurements:
     """What senders of metrics and Prometheus measure."""
@@ -41,6 +45,7 @@ class Measurements:
         self._apps = apps
         self._clock = clock
         self._faults: list[str] = []  # of the last round of queries
+        self._seen: dict[str, tuple[int, float]] = {}  # fault → how often, and when it last grew
         self._scraped_apps: dict[Ref, int] = {}  # → when Prometheus last had something of it
 
     async def take(self, body: bytes) -> Outcome:
@@ -107,6 +112,7 @@ class Measurements:
         for ended in (self.metrics.ended(now), self.scraped.ended(now)):
             for _ in ended:
                 await time_slice.checkpoint()
+        self._scraped_apps = {ref: at_ns for ref, at_ns in self._scraped_apps.items() if ref in self._apps.by_ref}
         found = list(self.scraped.calls.window(seconds))
         traced = _Traced(self._apps, [ref for each in found for ref in (each.caller, each.callee)])
         for called in found:
@@ -154,14 +160,19 @@ class Measurements:
         return structs.replace(facts, pulses=pulses, unread=[*facts.unread, *self._unread()])
 
     def faults(self) -> list[str]:
-        """What is wrong with what was received, in sentences."""
-        found = list(self._faults)
-        refused = self.metrics.table.refused + self.scraped.figures.refused + self.scraped.calls.table.refused
-        if refused:
-            found.append(f"{refused:,} series of metrics were refused, as there are too many; those known go on")
-        if self.metrics.counts["overlapping"]:
-            found.append("two senders write the same delta series: give each a service.instance.id of its own")
-        return [*found, *(f"series name neither side of a call: set {needs}" for needs in self.scraped.nameless)]
+        """What is wrong with what was received, in sentences, until it was right for two minutes."""
+        now_s = self._clock.monotonic_s()
+        metrics, scraped = self.metrics, self.scraped
+        refused = metrics.table.refused + scraped.figures.refused + scraped.calls.table.refused
+        totals = {
+            "series of metrics are refused, as there are too many; those that are known go on": refused,
+            "two senders write one delta series: give each a service.instance.id": metrics.counts["overlapping"],
+            **{f"series name neither side of a call: set {needs}": n for needs, n in scraped.nameless.items()},
+        }
+        for text, total in totals.items():
+            if total != self._seen.get(text, (0, 0.0))[0]:
+                self._seen[text] = total, now_s
+        return [*self._faults, *(text for text, (_, at_s) in self._seen.items() if now_s - at_s < SHOWN_S)]
 
     def _unread(self) -> Iterable[Unread]:
         """Apps of which only Prometheus knows, while it does not answer."""
@@ -169,7 +180,7 @@ class Measurements:
             return
         for ref, seen_ns in self._scraped_apps.items():
             app = self._apps.by_ref.get(ref)
-            if app is not None and app.seen_ns <= seen_ns:
+            if app is not None and app.seen_ns <= seen_ns:  # nothing else has sent anything of it since
                 yield Unread(kind=ref.kind, namespace=ref.namespace, name=ref.name, reason=self._faults[0])
 
 

@@ -75,8 +75,8 @@ class Scraped:
     ) -> None:
         self.counts: Counter[str] = Counter()
         """What became of the samples: `used`, `unused`, `repeated`, `refused`."""
-        self.nameless: set[str] = set()
-        """What rules need whose series name no one on either side."""
+        self.nameless: Counter[str] = Counter()
+        """What a rule needs whose series name no one on either side → how often it came."""
         self.figures = SeriesTable[Use](series_max)
         self.calls = Calls(series_max)
         self._cluster = cluster
@@ -180,7 +180,7 @@ class Scraped:
             caller, callee = rule.named(rule.caller, labels), rule.named(rule.callee, labels)
             if callee is None:
                 if caller is None and rule.needs:
-                    self.nameless.add(rule.needs)
+                    self.nameless[rule.needs] += 1
                 continue
             yield Call.of(
                 rule,
