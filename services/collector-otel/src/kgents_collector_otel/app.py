@@ -10,12 +10,14 @@ import structlog
 from msgspec import structs
 
 from kgents_collector_otel.config import Config
+from kgents_collector_otel.described import Described
 from kgents_collector_otel.intake import Intake
+from kgents_collector_otel.mapping.entity_event import PART
 from kgents_collector_otel.mapping.facts import SOURCE
 from kgents_collector_otel.measurements import Measurements
 from kgents_collector_otel.source import otlp_grpc, otlp_http
 from kgents_collector_otel.source.access import Tokens
-from kgents_collector_otel.source.admission import LOGS, METRICS, TRACES, Admission, Outcome, Sink
+from kgents_collector_otel.source.admission import LOGS, METRICS, TRACES, Admission, Sink
 from kgents_collector_otel.source.answer import PortError
 from kgents_collector_otel.source.remote_write import SIGNALS as WRITTEN
 from kgents_shared.contract.unread import Unread
@@ -35,19 +37,21 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context[Config]) -> None:
     """Receive for as long as this instance holds the lease. No port is open on a standby: its senders go elsewhere."""
-    collector = Collector(context, part_of=lambda _: "")
+    collector = Collector(context, part_of=lambda entity: entity.part)
     await collector.load()
+    await collector.collect_only(("", PART))
     config = context.config
     intake = Intake(config, context.cluster, collector.part(), context.clock)
     measurements = Measurements(config, context.cluster, intake.apps, context.clock)
+    described = Described(context.cluster, intake.apps, collector.part(PART).values(), context.clock)
     sinks: dict[str, Sink] = {
         TRACES: intake.take,
         METRICS: measurements.take,
-        LOGS: _ignore,
+        LOGS: described.take,
         **{signal: partial(measurements.take_written, kind) for kind, signal in WRITTEN.items()},
     }
     admission = Admission(sinks, context.clock, max_bytes=int(config.max_in_flight_mib * _MIB))
-    work = _Work(context, collector, intake, measurements)
+    work = _Work(context, collector, intake, measurements, described)
     tokens = Tokens(config.tokens_file)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(collector.run())
@@ -64,22 +68,22 @@ async def run(context: Context[Config]) -> None:
             )
 
 
-async def _ignore(body: bytes) -> Outcome:
-    """Take what no rule reads: to reject it would make its sender repeat it, or complain."""
-    del body
-    return Outcome()
-
-
 class _Work:
     """What one instance does while it holds the lease."""
 
     def __init__(
-        self, context: Context[Config], collector: Collector, intake: Intake, measurements: Measurements
+        self,
+        context: Context[Config],
+        collector: Collector,
+        intake: Intake,
+        measurements: Measurements,
+        described: Described,
     ) -> None:
         self._context = context
         self._collector = collector
         self._intake = intake
         self._measurements = measurements
+        self._described = described
         self._closed: dict[str, str] = {}  # receiver → why its port is not open
 
     async def listen(self, name: str, listening: Listening) -> None:
@@ -101,13 +105,15 @@ class _Work:
         clock, window_s = self._context.clock, self._context.config.window_s
         is_first = bool(self._collector.part())  # of a start that takes over what is published
         began_s = clock.monotonic_s()
-        self._collector.attest()
+        for part in ("", PART):
+            self._collector.attest(part)
         while True:
             for _ in range(TICKS):
                 await clock.sleep(window_s / TICKS)
                 if not is_first and self._intake.has_news:
                     break
             now_s = clock.monotonic_s()
+            described = self._described.facts()
             await self._measurements.count(now_s - began_s)
             facts, faults = await self._intake.close(now_s - began_s, is_first=is_first)
             if not is_first:
@@ -117,8 +123,11 @@ class _Work:
             closed = list(self._closed.values())
             receivers = [self._context.config.grpc, self._context.config.http]
             if closed and len(closed) == sum(each is not None for each in receivers) and facts.entities:
-                facts = structs.replace(facts, unread=[*facts.unread, Unread(reason="; ".join(closed))])
+                unread = Unread(reason="; ".join(closed))
+                facts = structs.replace(facts, unread=[*facts.unread, unread])
+                described = structs.replace(described, unread=[unread])
             await self._collector.publish(facts, faults=[*closed, *faults])
+            await self._collector.publish(described, PART)
 
 
 SERVICE = Service(name="collector-otel", config=Config, run=run, source=SOURCE)

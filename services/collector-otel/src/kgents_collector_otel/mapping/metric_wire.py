@@ -4,7 +4,7 @@ Texts, attributes, resources and scopes stay bytes: they identify a series as th
 invalid UTF-8 in one of them costs nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message, message_factory
@@ -57,6 +57,10 @@ _SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
         "zero_threshold 14 double",
     ),
     "Buckets": ("offset 1 sint32", "bucket_counts 2 *uint64"),
+    "LogsRequest": ("resource_logs 1 *ResourceLogs",),
+    "ResourceLogs": ("resource 1 Resource", "scope_logs 2 *ScopeLogs"),
+    "ScopeLogs": ("log_records 2 *LogRecord",),
+    "LogRecord": ("attributes 6 *KeyValue", "event_name 12 string"),
     "KeyValue": ("key 1 string", "value 2 Value"),
     "Value": (
         "string_value 1 ?string",
@@ -138,24 +142,34 @@ def parse(data: bytes) -> Iterable[Any]:
         raise MalformedMessageError("expected an ExportMetricsServiceRequest, found no protobuf of one") from error
 
 
-def parse_resource_metrics(data: bytes) -> Any:
-    """The same of one `ResourceMetrics`."""
+def parse_logs(data: bytes) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """The records of a request of logs: the name of each event, and its attributes.
+
+    Raises:
+        MalformedMessageError: it is not protobuf.
+    """
     try:
-        return _READ["ResourceMetrics"].FromString(data)
+        request = _READ["LogsRequest"].FromString(data)
     except message.DecodeError as error:
-        raise MalformedMessageError("expected a ResourceMetrics, found no protobuf of one") from error
+        raise MalformedMessageError("expected an ExportLogsServiceRequest, found no protobuf of one") from error
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            for record in scope.log_records:
+                yield _text(record.event_name), record.attributes
 
 
-def of_json(data: bytes) -> bytes:
-    """A request as protobuf. No field that is read is an id, so that JSON of protobuf and of OTLP are the same here.
+def of_json(data: bytes, kind: str = "Request") -> bytes:
+    """A request as protobuf; `LogsRequest` for one of logs.
+
+    No field that is read is an id, so that JSON of protobuf and of OTLP are the same here.
 
     Raises:
         MalformedMessageError: it is not JSON of a request.
     """
     try:
-        request = json_format.Parse(data, _TYPED["Request"](), ignore_unknown_fields=True)
+        request = json_format.Parse(data, _TYPED[kind](), ignore_unknown_fields=True)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError):  # its text quotes what was found
-        raise MalformedMessageError("expected an ExportMetricsServiceRequest, found no JSON of one") from None
+        raise MalformedMessageError("expected a request of OTLP/JSON, found no JSON of one") from None
     return request.SerializeToString()  # type: ignore[no-any-return]  # made at run time
 
 

@@ -14,6 +14,7 @@ from kgents_shared.contract.vocabulary.attributes import (
     kubernetes,
     nats,
     otel,
+    otel_event,
     pgbouncer,
     postgres,
     qdrant,
@@ -32,6 +33,7 @@ FIELDS: Final[dict[str, tuple[Attribute, ...]]] = {
     "PgBouncer": pgbouncer.ATTRIBUTES,
     "Redis and Valkey": redis.ATTRIBUTES,
     "Qdrant": qdrant.ATTRIBUTES,
+    "OpenTelemetry's entity events": otel_event.ATTRIBUTES,
 }
 """Heading → the attributes of a field."""
 
