@@ -29,11 +29,19 @@ class Alarm(Struct, frozen=True):
     text: str = ""
 
 
-def always_healthy(_day: Day) -> list[Alarm]:
-    return []
+class Judged(Struct, frozen=True):
+    """What one contender made of a day."""
+
+    alarms: list[Alarm]
+    origins: list[tuple[datetime, str]] = []
+    """From when on which service was the most probable origin of what was unwell; empty: none."""
 
 
-def average(day: Day) -> list[Alarm]:
+def always_healthy(_day: Day) -> Judged:
+    return Judged([])
+
+
+def average(day: Day) -> Judged:
     """The mean of the scores of status, memory and CPU, unhealthy below 0.8."""
     open_since: dict[str, datetime] = {}
     alarms: list[Alarm] = []
@@ -44,7 +52,7 @@ def average(day: Day) -> list[Alarm]:
             elif (begin := open_since.pop(use.pod, None)) is not None:
                 alarms.append(Alarm("average", (service_of(use.pod),), begin, minute.at))
     last = day.minutes[-1].at
-    return alarms + [Alarm("average", (service_of(pod),), begin, last) for pod, begin in open_since.items()]
+    return Judged(alarms + [Alarm("average", (service_of(pod),), begin, last) for pod, begin in open_since.items()])
 
 
 def mean_of(use: Use) -> float:
@@ -57,7 +65,7 @@ def mean_of(use: Use) -> float:
     return sum(scores) / len(scores)
 
 
-def scorer(day: Day, checks: Iterable[Check]) -> list[Alarm]:
+def scorer(day: Day, checks: Iterable[Check]) -> Judged:
     """Health-scorer with these checks, which gets the messages of the day as bytes and one after the other."""
     replay = _Replay(Scorer(checks))
     begin = day.minutes[0].at
@@ -75,6 +83,7 @@ class _Replay:
         self.scorer = scorer
         self._open: dict[str, Alert] = {}
         self._alarms: list[Alarm] = []
+        self._origins: list[tuple[datetime, str]] = []
 
     def minute(self, minute: Minute, place: int) -> None:
         for pulse in pulses(minute):
@@ -83,15 +92,18 @@ class _Replay:
         self.scorer.tick(minute.at + timedelta(seconds=30))
         self._take(minute.at + timedelta(seconds=30))
 
-    def ended(self, at: datetime) -> list[Alarm]:
+    def ended(self, at: datetime) -> Judged:
         self._alarms.extend(_alarm(alert, at) for alert in self._open.values())
-        return sorted(self._alarms, key=lambda each: each.begin)
+        return Judged(sorted(self._alarms, key=lambda each: each.begin), self._origins)
 
     def _take(self, now: datetime) -> None:
         while self.scorer.is_dirty:
             for message in self.scorer.take():
                 if isinstance(message, Alert):
                     self._note(message, now)
+                elif message.aggregate is not None:
+                    roots = message.aggregate.roots
+                    self._origins.append((now, _service(roots[0].ref) if roots else ""))
 
     def _note(self, alert: Alert, now: datetime) -> None:
         before = self._open.get(alert.dedup_key)
@@ -109,9 +121,13 @@ def _alarm(alert: Alert, end: datetime) -> Alarm:
 
 def _names(alert: Alert) -> tuple[str, ...]:
     """The service of a pod or application, and the other end of a connection."""
-    own = service_of(alert.ref.name) if alert.ref.kind == kinds.POD else alert.ref.name
+    own = _service(alert.ref)
     peer = alert.edge.peer if alert.edge is not None else None
     return (own, peer.name) if isinstance(peer, Ref) else (own,)
+
+
+def _service(ref: Ref) -> str:
+    return service_of(ref.name) if ref.kind == kinds.POD else ref.name
 
 
 def incidents(alarms: Sequence[Alarm], within: timedelta) -> list[list[Alarm]]:

@@ -8,14 +8,14 @@ and is left out of the second precision, which is of incidents outside holes alo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
 from msgspec import Struct
 
-from accuracy.contenders import Alarm, incidents
+from accuracy.contenders import Alarm, Judged, incidents
 from accuracy.day import MINUTE, Day, Fault
 
 FOUND_WITHIN = timedelta(minutes=5)
@@ -23,6 +23,8 @@ ACTIVE = timedelta(minutes=10)
 """From its injection on, a fault may cause what begins: the longest lasts six minutes, its alert three more."""
 TOGETHER = timedelta(minutes=4)
 """Symptoms of one fault begin within this time; faults follow one another in twice of it."""
+SETTLED = timedelta(minutes=1)
+"""After the first alert: by then all sides of a fault have been measured twice."""
 HOLE = 1.5
 """Of the usual time between two faults: a longer one is a hole, and so is the time after the last fault."""
 
@@ -48,6 +50,8 @@ class Outcome(Struct, frozen=True):
 
     recall: dict[str, Share]
     """By class of fault, and `all`."""
+    origin: dict[str, Share]
+    """Of the faults found: in how many the service of the fault was the most probable origin soon after."""
     delays_s: dict[str, list[float]]
     """Of the faults found, in order."""
     precision: Share
@@ -61,8 +65,9 @@ class Outcome(Struct, frozen=True):
     """Incidents outside holes that name no service with a fault."""
 
 
-def outcome(day: Day, alarms: Sequence[Alarm]) -> Outcome:
+def outcome(day: Day, judged: Judged) -> Outcome:
     """Compare what was alerted on with what was injected."""
+    alarms = judged.alarms
     found = {fault: _delay_s(fault, alarms) for fault in day.faults}
     classes = sorted({fault.kind for fault in day.faults})
     by_class = {kind: [each for each in day.faults if each.kind == kind] for kind in classes} | {"all": day.faults}
@@ -72,14 +77,15 @@ def outcome(day: Day, alarms: Sequence[Alarm]) -> Outcome:
     holes = _holes(day)
     outside = [ok for ok, incident in zip(true, raised, strict=True) if ok or not _is_within(incident[0].begin, holes)]
     false = [each for ok, each in zip(true, raised, strict=True) if not ok and not _is_within(each[0].begin, holes)]
-    judged = [minute.at for minute in day.minutes if not _is_within(minute.at, holes)]
+    quiet = [minute.at for minute in day.minutes if not _is_within(minute.at, holes)]
     return Outcome(
         {kind: Share(len(delays[kind]), len(faults)) for kind, faults in by_class.items()},
+        {kind: _origin({each: found[each] for each in faults}, judged) for kind, faults in by_class.items()},
         delays,
         Share(sum(true), len(true)),
         Share(sum(outside), len(outside)),
-        sum(_false_services(at, alarms, day.faults) for at in judged),
-        len(judged) * len(day.pods),
+        sum(_false_services(at, alarms, day.faults) for at in quiet),
+        len(quiet) * len(day.pods),
         [fault for fault, delay_s in found.items() if delay_s is None],
         false,
     )
@@ -92,6 +98,18 @@ def _delay_s(fault: Fault, alarms: Sequence[Alarm]) -> float | None:
     since = fault.at.replace(second=0)
     found = [begin for begin in begins if since <= begin <= fault.at + FOUND_WITHIN]
     return max((min(found) - fault.at).total_seconds(), 0.0) if found else None
+
+
+def _origin(found: Mapping[Fault, float | None], judged: Judged) -> Share:
+    """In how many of these the service of the fault was the most probable origin SETTLED after it was found."""
+    delays = {fault: delay_s for fault, delay_s in found.items() if delay_s is not None}
+    then = {fault: fault.at + timedelta(seconds=delay_s) + SETTLED for fault, delay_s in delays.items()}
+    named = [_origin_at(at, judged) == fault.service for fault, at in then.items()]
+    return Share(sum(named), len(named))
+
+
+def _origin_at(at: datetime, judged: Judged) -> str:
+    return next((service for since, service in reversed(judged.origins) if since <= at), "")
 
 
 def _is_true(alarm: Alarm, faults: Sequence[Fault]) -> bool:

@@ -9,10 +9,15 @@ from bench.figures import aligned
 
 def table(outcomes: Mapping[str, Outcome]) -> str:
     """One row for each contender and class of fault."""
-    rows: list[tuple[str, ...]] = [("contender", "faults", "found", "recall (95 %)", "time to detect (95 %)")]
+    rows: list[tuple[str, ...]] = [
+        ("contender", "faults", "found", "recall (95 %)", "time to detect (95 %)", "origin named")
+    ]
     for name, outcome in outcomes.items():
         for kind, share in outcome.recall.items():
-            rows.append((name, kind, f"{share.found}/{share.total}", _interval(share), _delay(outcome.delays_s[kind])))
+            origin = outcome.origin[kind]
+            named = f"{origin.found}/{origin.total}"
+            delay = _delay(outcome.delays_s[kind])
+            rows.append((name, kind, f"{share.found}/{share.total}", _interval(share), delay, named))
     heads = ("contender", "incidents", "precision (95 %)", "outside holes (95 %)", "false minutes")
     totals: list[tuple[str, ...]] = [heads]
     for name, outcome in outcomes.items():
@@ -25,7 +30,7 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
                 f"{outcome.false_minutes:,} of {outcome.minutes:,}",
             )
         )
-    return f"{aligned(rows, right=(2,))}\n\n{aligned(totals, right=(1,))}"
+    return f"{aligned(rows, right=(2, 5))}\n\n{aligned(totals, right=(1,))}"
 
 
 def details(outcome: Outcome) -> str:

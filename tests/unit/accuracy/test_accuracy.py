@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accuracy import contenders, judge, report
-from accuracy.contenders import Alarm
+from accuracy.contenders import Alarm, Judged
 from accuracy.day import Call, Day, Fault, Minute, Use, read
 from kgents_health_scorer.checks import CATALOGUE
 
@@ -90,7 +90,7 @@ def test_a_folder_without_a_day_is_refused(tmp_path: Path) -> None:
 def test_a_fault_is_found_by_an_alert_that_names_its_service_in_time() -> None:
     faults = [fault(10), fault(20), fault(30), fault(40)]
     alarms = [alarm(12, 15), alarm(22, 24, "front"), alarm(36, 38), alarm(39, 50)]
-    found = judge.outcome(day(*faults), alarms)
+    found = judge.outcome(day(*faults), Judged(alarms))
     assert found.recall["all"] == judge.Share(1, 4)
     assert found.delays_s["cpu"] == [120.0]
     assert found.missed == faults[1:]
@@ -98,14 +98,14 @@ def test_a_fault_is_found_by_an_alert_that_names_its_service_in_time() -> None:
 
 def test_an_incident_is_true_if_one_of_its_alerts_names_a_service_with_a_fault() -> None:
     alarms = [alarm(11, 14, "front"), alarm(13, 16, "cart"), alarm(30, 33, "front")]
-    found = judge.outcome(day(fault(10), fault(29), fault(48)), alarms)
+    found = judge.outcome(day(fault(10), fault(29), fault(48)), Judged(alarms))
     assert found.precision == judge.Share(1, 2)
     assert [each[0].begin for each in found.false] == [at(30)]
 
 
 def test_what_begins_in_a_hole_of_the_labels_counts_in_the_first_precision_alone() -> None:
     faults = [fault(each) for each in (0, 8, 16, 48, 56)]
-    found = judge.outcome(day(*faults), [alarm(1, 3), alarm(36, 38)])
+    found = judge.outcome(day(*faults), Judged([alarm(1, 3), alarm(36, 38)]))
     assert found.precision == judge.Share(1, 2)
     assert found.precision_outside_holes == judge.Share(1, 1)
     assert found.false_minutes == 0
@@ -113,7 +113,7 @@ def test_what_begins_in_a_hole_of_the_labels_counts_in_the_first_precision_alone
 
 def test_false_minutes_are_those_of_services_under_an_alert_while_no_fault_is_active() -> None:
     quiet = Day(day(minutes=120).minutes, [fault(10), fault(20)])
-    found = judge.outcome(quiet, [alarm(12, 34, "front"), alarm(60, 70, "cart", "front")])
+    found = judge.outcome(quiet, Judged([alarm(12, 34, "front"), alarm(60, 70, "cart", "front")]))
     # 31, 32, 33 of the first; the second is in the time after the last fault that lasts 20 minutes, and partly beyond.
     assert found.false_minutes == 20
     assert found.minutes == 2 * (120 - 20)
@@ -127,16 +127,18 @@ def test_the_interval_is_that_of_wilson() -> None:
 
 def test_the_mean_of_scores_does_not_find_a_starved_pod() -> None:
     starved = day(fault(20), busy=range(20, 26))
-    assert contenders.average(starved) == []
+    assert contenders.average(starved).alarms == []
     exhausted = Day([Minute(at(m), [Use("cart-5f-aa", 100, 100, 100, 100, 1)], [], None) for m in range(5)], [])
-    assert contenders.average(exhausted) == [Alarm("average", ("cart",), at(0), at(4))]
+    assert contenders.average(exhausted).alarms == [Alarm("average", ("cart",), at(0), at(4))]
 
 
 def test_the_real_scorer_finds_it_in_the_replayed_messages() -> None:
     starved = day(fault(20), busy=range(20, 26))
-    alarms = contenders.scorer(starved, CATALOGUE)
+    judged = contenders.scorer(starved, CATALOGUE)
+    alarms = judged.alarms
     assert [(each.check, each.names, each.begin) for each in alarms] == [("KG-111", ("cart",), at(20))]
     assert at(27) < alarms[0].end < at(30)
-    found = judge.outcome(starved, alarms)
+    found = judge.outcome(starved, judged)
+    assert found.origin == {"cpu": judge.Share(1, 1), "all": judge.Share(1, 1)}
     assert "1/1" in report.table({"scorer": found})
     assert report.details(found) == ""

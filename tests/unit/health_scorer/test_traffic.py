@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.figures import PAST_MAX
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.traffic import Minute
 from kgents_shared.contract.entity import Ref
@@ -239,3 +240,11 @@ def test_a_minute_is_the_sum_of_its_pulses() -> None:
     assert isinstance(cart.client_ms, Histogram)
     assert (cart.client_ms.n, round(cart.client_ms.quantile(0.5) or 0, -1)) == (40, 80)
     assert (ads.n, found.inbound and (found.inbound.n, found.inbound.errors)) == (3, (12, 3))
+
+
+def test_of_very_many_connections_the_message_holds_a_bounded_number() -> None:
+    peers = [edge(Ref("c1", "app", f"p{number:03}", "shop")) for number in range(400)]
+    shop = Shop().learns(*peers, inbound=served())
+    assert len(shop.health(FRONTEND).baselines) == PAST_MAX
+    slow = edge(Ref("c1", "app", "p399", "shop"), client=900.0)
+    assert shop.minutes(2, *peers[:-1], slow, inbound=served())[-1] == "KG-411"

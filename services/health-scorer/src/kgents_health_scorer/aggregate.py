@@ -13,7 +13,7 @@ import msgspec
 from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.sentences import of_cluster
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth
+from kgents_shared.contract.health import LEVELS, Aggregate, Health, KindHealth, Root
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import REMOVE
 
@@ -107,7 +107,7 @@ class Cluster:
             del self._kinds[change.kind]
         self._now = max(self._now, change.now)
 
-    def message(self) -> Health:
+    def message(self, roots: list[Root]) -> Health:
         """What to publish; a removal when nothing is left, since nothing observed is not healthy."""
         if self.is_empty:
             return Health(text=f"{self._ref} is gone: no entity is left", ref=self._ref, op=REMOVE)
@@ -117,7 +117,7 @@ class Cluster:
             self._level = level
             self._since = self._now
         return Health(
-            text=of_cluster(self._ref, status, breakdown),
+            text=of_cluster(self._ref, status, breakdown, roots),
             ref=self._ref,
             score=self._all.worst,
             level=level,
@@ -127,12 +127,13 @@ class Cluster:
                 breakdown,
                 self._all.mean,
                 {name: tally.kind_health() for name, tally in self._kinds.items()},
+                roots,
             ),
         )
 
 
 def aggregate_same(published: Aggregate, wanted: Aggregate) -> bool:
-    """Whether the published aggregate still holds: every count, and the mean to a hundredth."""
+    """Whether the published aggregate still holds: every count, the mean to a hundredth, and what explains what."""
     if published.overall is None or wanted.overall is None:
         is_mean_same = published.overall is wanted.overall
     else:
@@ -143,6 +144,8 @@ def aggregate_same(published: Aggregate, wanted: Aggregate) -> bool:
         and published.status_breakdown == wanted.status_breakdown
         and {kind: _counts(each) for kind, each in published.by_kind.items()}
         == {kind: _counts(each) for kind, each in wanted.by_kind.items()}
+        and [(each.ref, each.explains) for each in published.roots]
+        == [(each.ref, each.explains) for each in wanted.roots]
     )
 
 

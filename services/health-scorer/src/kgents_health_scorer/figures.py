@@ -13,7 +13,7 @@ from kgents_health_scorer.source import TRAFFIC, Source
 from kgents_health_scorer.verdict import Checks
 from kgents_shared.contract.health import Baseline, Edge, UnknownFigure
 
-PAST_MAX: Final = 128
+PAST_MAX: Final = 256
 """Baselines in a Health message at most, those that are known for longest."""
 
 
@@ -58,6 +58,14 @@ class Figures:
         """Checks that do not know yet what is usual, of nothing that they compare with it."""
         asked = ((each, self._pasts(each)) for each in checks if each.usual is not None)
         return [each.id for each, pasts in asked if pasts and not any(past.is_learnt for past in pasts)]
+
+    def found_edges(self) -> tuple[tuple[str, Edge], ...]:
+        """Check and connection of everything that is found on one."""
+        places = [*(each.series.tracks for each in self._sources.values()), self._remembered.tracks]
+        tracks = (each for place in places for each in place.items())
+        return tuple(
+            sorted(((of, edge) for (of, edge), track in tracks if edge is not None and track.window.band), key=str)
+        )
 
     def baselines(self) -> list[Baseline]:
         """What is usual, to publish: of at most PAST_MAX figures."""

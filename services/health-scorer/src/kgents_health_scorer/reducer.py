@@ -18,6 +18,7 @@ from kgents_health_scorer.checks.check import Check
 from kgents_health_scorer.debounce import LONG_AGO
 from kgents_health_scorer.family import Family
 from kgents_health_scorer.restored import remember_reason, window_of
+from kgents_health_scorer.root import Unwell, roots, same_origin
 from kgents_health_scorer.scored_entity import ScoredEntity
 from kgents_health_scorer.sentences import of_health
 from kgents_health_scorer.traffic import SAMPLE_S
@@ -68,6 +69,7 @@ class Scorer:
         self._walks: OrderedDict[Ref | None, Walk] = OrderedDict()  # by source, so there are few; None: by time
         self._clusters: dict[str, Cluster] = {}
         self._dirty_clusters: set[str] = set()
+        self._unwell: dict[str, dict[Ref, Unwell]] = {}  # by cluster
         self._attestation = Attestation()
         self._away = Away()
         self._lost: dict[Ref, datetime | None] = {}  # → until when it stays; None: from the next tick on
@@ -260,7 +262,7 @@ class Scorer:
                     yield from self._judged(scored, now)
         while self._dirty_clusters:
             name = self._dirty_clusters.pop()
-            yield self._clusters[name].message()
+            yield self._clusters[name].message(roots(self._unwell.get(name, {}), self._entity))
             if self._clusters[name].is_empty:
                 del self._clusters[name]
 
@@ -306,8 +308,20 @@ class Scorer:
         checks = self._checks_of(scored.ref.kind, self._system_of(entity))
         verdict = scored.judge(entity, checks, kin, self._calm)
         self._note_pod(scored.ref, scored.now, is_bad=bool(verdict.reasons))
+        self._note_unwell(scored, entity, verdict)
         self._count_known(scored, (verdict.level, verdict.score))
         return [_health(scored, entity, verdict), *_alerts(scored, verdict)]
+
+    def _note_unwell(self, scored: ScoredEntity, entity: TopologyEntity, verdict: Verdict) -> None:
+        """Take note of what may be the origin of others, or has one."""
+        unwell = self._unwell.setdefault(scored.ref.cluster, {})
+        before = unwell.pop(scored.ref, None)
+        if verdict.level in ("warning", "critical"):
+            worst = verdict.reasons[0].severity
+            unwell[scored.ref] = Unwell(entity, worst, verdict.reasons, scored.found_edges())
+        after = unwell.get(scored.ref)
+        if not same_origin(before, after):
+            self._dirty_clusters.add(scored.ref.cluster)
 
     def _count_known(self, scored: ScoredEntity, known: tuple[str, float]) -> None:
         self._count(scored, unattested(*known) if scored.attested.unattested_by else known)
@@ -319,6 +333,7 @@ class Scorer:
 
     def _removed(self, scored: ScoredEntity) -> list[Health | Alert]:
         self._count(scored, None)
+        self._unwell.get(scored.ref.cluster, {}).pop(scored.ref, None)
         return [Health(text=f"{scored.ref} is gone", ref=scored.ref, op=REMOVE), *map(removal, scored.alerts.values())]
 
     def _count(self, scored: ScoredEntity, after: tuple[str, float] | None) -> None:

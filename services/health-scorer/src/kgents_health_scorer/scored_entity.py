@@ -350,6 +350,10 @@ class ScoredEntity:
         by_series = (check_id for each in sources for check_id, _ in each.series.tracks)
         return frozenset(check_id for each in sources for check_id in each.windows) | frozenset(by_series)
 
+    def found_edges(self) -> tuple[tuple[str, Edge], ...]:
+        """Check and connection of everything that is found on a connection, whether or not its finding names it."""
+        return Figures(self._sources_of_this_incarnation(), self._remembered).found_edges()
+
     def baselines(self) -> list[Baseline]:
         """What is usual for it, to publish."""
         return Figures(self._sources, self._remembered).baselines()

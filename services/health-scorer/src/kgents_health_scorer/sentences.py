@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kgents_health_scorer.checks.workloads import readiness
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Reason
+from kgents_shared.contract.health import Reason, Root
 from kgents_shared.contract.quantity import counted
 from kgents_shared.contract.topology import TopologyEntity
 
@@ -23,9 +23,10 @@ def of_health(entity: TopologyEntity, level: str, reasons: Sequence[Reason], lea
     return f"{ref} is {level} ({entity.status}{past}){ready}"
 
 
-def of_cluster(ref: Ref, status: str, breakdown: dict[str, int]) -> str:
-    """The text of the Health message of a cluster."""
+def of_cluster(ref: Ref, status: str, breakdown: dict[str, int], roots: Sequence[Root] = ()) -> str:
+    """The text of the Health message of a cluster; of roots the first one, if it explains anything."""
     healthy, total = breakdown["healthy"], sum(breakdown.values())
     others = [f"{number} {level}" for level, number in breakdown.items() if number and level != "healthy"]
     counts = [f"{healthy:,}/{total:,} {'entity' if total == 1 else 'entities'} healthy", *others]
-    return f"{ref} is {status}: {', '.join(counts)}"
+    origin = f"; {roots[0].text.removesuffix('.')}" if roots and roots[0].explained else ""
+    return f"{ref} is {status}: {', '.join(counts)}{origin}"

@@ -20,7 +20,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Baseline, Edge
 from kgents_shared.contract.pulse import ALL, Pulse
 
-TRACKS_MAX: Final = 256
+TRACKS_MAX: Final = 1_500
 """Of one source of an entity: a figure beyond is not judged."""
 Key = tuple[str, Edge | None]
 """Check and connection."""

@@ -134,6 +134,20 @@ class KindHealth(Wire, frozen=True):
     unknown: int = 0
 
 
+class Root(Wire, frozen=True):
+    """What most probably began what is unwell at once. A hint: it hides nothing, and changes no level and no alert."""
+
+    ref: Ref
+    text: str
+    """One plain sentence."""
+    reasons: list[str] = []
+    """What was found of it, and what its callers' findings say of it."""
+    explains: list[Ref] = []
+    """Unwell entities that need it, directly or through others; at most 20."""
+    explained: int = 0
+    """How many there are."""
+
+
 class Aggregate(Wire, frozen=True):
     """All entities of one cluster. Alert on `status`, never on `overall`."""
 
@@ -144,6 +158,8 @@ class Aggregate(Wire, frozen=True):
     overall: Score | None = None
     """The mean score; None when nothing is observed, which is not health."""
     by_kind: dict[str, KindHealth] = {}
+    roots: list[Root] = []
+    """The most probable origins of what is unwell now, the one that explains most first; at most five."""
 
 
 class Health(Wire, frozen=True):

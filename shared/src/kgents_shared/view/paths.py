@@ -23,13 +23,12 @@ import msgspec
 
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import ResolvedConnection
-from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary import edges
 from kgents_shared.view.entity import EntityView
 
 PATHS_MAX: Final = 10
 """Paths between two entities that are listed."""
 
-_NEEDED_BY_THE_OTHER: Final = frozenset({edges.CONFIGURES, edges.SELECTS, edges.SCALES})
 _GOES_DOWN_WITH: Final = frozenset({edges.RUNS_ON, edges.SAME_AS})
 """Kinds of connections whose needing side goes down with the other instead of being impaired."""
 
@@ -189,10 +188,7 @@ def needs(edge: Edge, ref: Ref) -> bool:
     """Whether this end of a connection needs the other end."""
     if edge.kind == edges.SAME_AS:
         return True
-    needed_by_target = edge.kind in _NEEDED_BY_THE_OTHER or (
-        edge.kind == edges.NATS and edge.source.kind == kinds.NATS_SUBJECT
-    )
-    return ref == (edge.target if needed_by_target else edge.source)
+    return ref == (edge.target if edges.needed_by_target(edge.kind, edge.source.kind) else edge.source)
 
 
 def _edge(ref: Ref, connection: ResolvedConnection) -> Edge:

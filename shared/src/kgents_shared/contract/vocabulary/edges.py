@@ -4,6 +4,8 @@ from typing import Final, NewType
 
 from msgspec import Struct
 
+from kgents_shared.contract.vocabulary import kinds
+
 ConnectionKindName = NewType("ConnectionKindName", str)
 
 
@@ -41,3 +43,15 @@ SAME_AS: Final = _kind("same_as", "Two sources show the same entity under two na
 
 CONNECTION_KINDS: Final = {each.name: each for each in _declared}
 """The connection kinds known today; open, as the kinds are."""
+
+_NEEDED_BY_TARGET: Final = frozenset({CONFIGURES, SELECTS, SCALES})
+
+
+def needed_by_target(kind: str, source_kind: str) -> bool:
+    """Whether the side that is acted on needs the one that acts, as a pod its Secret, and not the other way round.
+
+    Args:
+        kind: of the connection; a newer one counts as `depends`.
+        source_kind: kind of the entity that acts.
+    """
+    return kind in _NEEDED_BY_TARGET or (kind == NATS and source_kind == kinds.NATS_SUBJECT)
