@@ -6,7 +6,7 @@ from datetime import datetime
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kgents_health_scorer.checks import CATALOGUE
@@ -149,7 +149,19 @@ def taken(scorer: Scorer, published: Published) -> list[str]:
     return sorted(map(repr, found))
 
 
+CART_SAMPLE: Step = ("pulse", REFS[0], "k8s", 0.1, 0.1, "", 15.0, "")
+EXPIRED_WHILE_AWAY: list[Step] = [
+    ("entity", REFS[0], "failed", "", "u1", []),
+    ("entity", REFS[0], "running", "", "u1", []),
+    ("entity", REFS[0], "running", "", "u1", ["k8s"]),
+    CART_SAMPLE,
+    ("away", 90_000.0),
+    CART_SAMPLE,
+]
+
+
 @given(steps=histories(), walked=st.sampled_from([1, 2, 500]))
+@example(EXPIRED_WHILE_AWAY, 1)
 @settings(max_examples=500)
 def test_what_is_not_judged_again_would_have_been_judged_alike(steps: list[Step], walked: int) -> None:
     quick, plain = Scorer(CATALOGUE), PlainScorer(CATALOGUE)

@@ -36,6 +36,7 @@ class ScoredEntity:
     __slots__ = (
         "_ahead",
         "_entity_evidence",
+        "_expires",
         "_has_suspects",
         "_is_calm",
         "_is_judged",
@@ -84,6 +85,7 @@ class ScoredEntity:
         self._sources: dict[str, Source] = {}
         self._ahead: dict[str, Source] = {}  # of an incarnation that is not in the topology (yet)
         self._is_judged = False
+        self._expires: datetime | None = None  # when the first of its resolved alerts does
         self._has_suspects = False  # whether another verdict on the same may make a pending alert of what it found
         self._is_calm = False  # whether its last verdict found nothing, now or lately
         self._turns_at: datetime | None = None  # when that may change by its age
@@ -127,7 +129,7 @@ class ScoredEntity:
         is_older = source is not None and pulse.timestamp <= source.timestamp
         if is_older or pulse.timestamp > now + SKEW:
             return source is not None and is_older and source.wait_again(now)
-        matters = not self._is_judged or self._has_suspects
+        matters = not self._is_judged or self._has_suspects or (self._expires is not None and self._expires <= now)
         if source is None or (pulse.uid and source.uid and pulse.uid != source.uid):
             source = sources[name] = Source(pulse.uid, evidence)
         matters |= source.deadline <= now or not source.is_read
@@ -306,7 +308,8 @@ class ScoredEntity:
         return True
 
     def expect(self, ends: Sequence[datetime]) -> None:
-        """Judge it again at the first of these, unless no time passes for it."""
+        """Judge it again at the first of these, unless no time passes for it; then at the first pulse after it."""
+        self._expires = min(ends, default=None)
         if ends and self.attested.passes(self.now):
             self.due = min([*ends, *([self.due] if self.due is not None else [])])
 
