@@ -57,7 +57,7 @@ async def test_it_goes_on_after_a_restart_behind_a_proxy_that_answers_502(
             await eventually(lambda: _shows(page, ["stays", "came"]))
             assert await page.locator(".banner").count() == 0
             assert await text_of(page, ".freshness") == "Live"
-            await eventually(lambda: len(again.gateway.connections) == 2)
+            await eventually(lambda: len(again.gateway.connections) == 1)
             assert all(asked), "it asks for what it missed, and not for everything"
             await context.__aexit__(None, None, None)
 

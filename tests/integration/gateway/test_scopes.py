@@ -205,7 +205,7 @@ def text_of(reader: SseReader) -> str:
 async def test_no_stream_names_what_is_outside_of_the_scope(bus: Bus, guarded: Running) -> None:
     for identity, (_, sees) in TABLE.items():
         async with (
-            following(guarded, identity, ENTITIES) as entities,
+            following(guarded, identity, ENTITIES, events=100) as entities,
             following(guarded, identity, EVENTS, last=100) as events,
         ):
             assert places_in(" ".join(entities.state)) == sees
@@ -222,6 +222,7 @@ async def test_no_stream_names_what_is_outside_of_the_scope(bus: Bus, guarded: R
             count = len(sees) + ("eastshop" in sees)
             await eventually(lambda: entities.names.count("remove") == count)  # noqa: B023 - awaited here
             await eventually(lambda: _texts(events).count(identity) == count)  # noqa: B023 - awaited here
+            await eventually(lambda: _texts(entities).count(identity) == count)  # noqa: B023 - awaited here
             assert places_in(text_of(entities)) == sees, identity
             assert places_in(text_of(events)) == sees, identity
 

@@ -58,8 +58,8 @@ class Gateway:
         self._seen: dict[Selection, Seen] = {}
         self.connections: Final = Connections(config)
         self.hub: Final = Hub(self._current, config.stream)
-        self.entity_stream: Final = EntityStream(self.seen, self.hub, self.connections)
         self.event_stream: Final = EventStream(self._events, self.seen, self.connections)
+        self.entity_stream: Final = EntityStream(self.seen, self.hub, self.connections, self.event_stream)
 
     @property
     def current(self) -> Now:

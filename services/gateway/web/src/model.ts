@@ -144,24 +144,14 @@ export class Model {
     setInterval(() => {
       this.now.value = Date.now() + this.#clockMs;
     }, 1_000);
-    const entities = new Feed("api/v1/stream/entities", {
+    const feed = new Feed(`api/v1/stream/entities?events=${EVENTS_FIRST}`, {
       take: (frames) => this.#take(frames),
       connected: () => this.#connected(),
       lost: (lost) => {
         this.lost.value = lost;
       },
     });
-    let isFirst = true;
-    const events = new Feed(`api/v1/stream/events?last=${EVENTS_FIRST}`, {
-      take: (frames) => {
-        if (this.events.apply(frames, !isFirst)) this.eventsVersion.value += 1;
-        isFirst = false;
-      },
-      connected: () => {},
-      lost: () => {},
-    });
-    void entities.run();
-    void events.run();
+    void feed.run();
   }
 
   /** Be given every change of what is shown; returns what ends it. */
@@ -208,6 +198,7 @@ export class Model {
 
   #take(frames: readonly Frame[]): void {
     this.heardMs = Date.now();
+    if (this.events.apply(frames)) this.eventsVersion.value += 1;
     for (const frame of frames) {
       this.#notice(frame);
       this.live.apply(frame);

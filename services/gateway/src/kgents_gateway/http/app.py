@@ -110,7 +110,7 @@ def _entities(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EntityStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.entity_stream.serve(arguments.selection(), known, scope, receive, send)
+        await gateway.entity_stream.serve(arguments.selection(), arguments.events, known, scope, receive, send)
 
     return serve
 

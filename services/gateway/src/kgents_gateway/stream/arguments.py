@@ -16,6 +16,12 @@ class EntityStreamArguments(Filters, frozen=True, kw_only=True):
     """Every selected entity, then every change, as server-sent events."""
 
     after: After = ""
+    events: Annotated[
+        int,
+        Meta(
+            ge=0, le=1_000, description="Every new event too, beginning with the last so many: one connection for both."
+        ),
+    ] = 0
 
 
 class EventStreamArguments(Filters, frozen=True, kw_only=True):

@@ -19,6 +19,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 DRAIN: Final = 16
 """Chunks that are sent at once: one system call instead of sixteen."""
+AHEAD_S: Final = 2.0
+"""How long to wait until this gateway has read what another one has sent the client already."""
 CATCH_UP: Final = 200
 """Entities that a client which lags gets at once."""
 

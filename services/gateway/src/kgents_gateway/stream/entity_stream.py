@@ -3,37 +3,41 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from kgents_gateway.access.identity import Identity, who
 from kgents_gateway.asking import Asked
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
-from kgents_gateway.stream.client import CATCH_UP, Client, Send
+from kgents_gateway.stream.client import AHEAD_S, CATCH_UP, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive, Scope
+from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.group import Group, Snapshot
 from kgents_gateway.stream.hub import Hub
 from kgents_shared.view.selection import Selection
-
-AHEAD_S: Final = 2.0
-"""How long to wait until this gateway has read what another one has sent the client already."""
 
 
 class EntityStream:
     """Serves the stream of entities."""
 
-    def __init__(self, seen: Callable[[Selection], Asked], hub: Hub, connections: Connections) -> None:
+    def __init__(
+        self, seen: Callable[[Selection], Asked], hub: Hub, connections: Connections, events: EventStream
+    ) -> None:
         """`seen`: what a scope holds of the gateway."""
         self._seen = seen
+        self._events = events
         self._hub = hub
         self._connections = connections
 
-    async def serve(self, selection: Selection, known: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(
+        self, selection: Selection, events: int, known: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer one request, until the client leaves.
 
         Args:
             selection: which entities.
+            events: how many of the last events come with them, and every new one behind; 0: none.
             known: the `id` of the last event that the client got; empty: it knows nothing.
             scope: of ASGI.
             receive: of ASGI.
@@ -48,7 +52,7 @@ class EntityStream:
         async with self._connections.opened(scope, receive, send) as client:
             with self._hub.group(seen.scope, current, selection) as group:
                 last = await reading.begin(group, client, known, send)
-                with self._hub.joined(group, client):
+                with self._hub.joined(group, client), self._events.beside(client, selection, events, current):
                     client.put(last)
                     await client.run(send, group.state_of)
 

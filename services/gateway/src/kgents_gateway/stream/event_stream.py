@@ -1,9 +1,9 @@
 """`GET …/events/stream`: the events that a client missed, or the last ones → every new one, over one HTTP response."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
@@ -12,9 +12,8 @@ from kgents_gateway.questions.past import is_about
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.arguments import EventStreamArguments
-from kgents_gateway.stream.client import Client, Send
+from kgents_gateway.stream.client import AHEAD_S, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive, Scope
-from kgents_gateway.stream.entity_stream import AHEAD_S
 from kgents_shared.view.selection import Selection
 
 
@@ -38,16 +37,35 @@ class EventStream:
             BadArgumentError: an argument is not valid.
             UnavailableError: not now.
         """
-        reader = _Reader(arguments, self._seen(who(scope).scope).followed)
+        current = self._seen(who(scope).scope).followed
+        reader = _Reader(arguments.selection(), arguments.severities, current, has_ids=True)
         async with self._connections.opened(scope, receive, send) as client:
             first, events = await self._begin(arguments, known, self._connections.greeting(who(scope)))
             client.put(first + self._connections.standing)
-            reader.give(client, events)
-            self._readers[client] = reader
-            try:
+            with self._joined(client, reader, events):
                 await client.run(send, lambda _: b"")
-            finally:
-                del self._readers[client]
+
+    @contextmanager
+    def beside(self, client: Client, selection: Selection, last: int, current: Now) -> Iterator[None]:
+        """Give a client of another stream the last so many events and every new one; 0: none at all.
+
+        They have no ids: those of that stream are of another sort.
+        """
+        if not last:
+            yield
+            return
+        reader = _Reader(selection, (), current, has_ids=False)
+        with self._joined(client, reader, self._events.last(last)):
+            yield
+
+    @contextmanager
+    def _joined(self, client: Client, reader: "_Reader", first: Iterable[Logged]) -> Iterator[None]:
+        reader.give(client, first)
+        self._readers[client] = reader
+        try:
+            yield
+        finally:
+            del self._readers[client]
 
     async def _begin(
         self, arguments: EventStreamArguments, known: str, greeting: dict[str, Any]
@@ -80,18 +98,19 @@ class EventStream:
 class _Reader:
     """What one client wants, and how much it missed because it was slow."""
 
-    def __init__(self, arguments: EventStreamArguments, current: Now) -> None:
-        self._selection: Final[Selection] = arguments.selection()
-        self._severities = frozenset(arguments.severities)
+    def __init__(self, selection: Selection, severities: Iterable[str], current: Now, *, has_ids: bool) -> None:
+        self._selection = selection
+        self._severities = frozenset(severities)
         self._current = current
+        self._has_ids = has_ids
         self._skipped = 0
 
-    def give(self, client: Client, events: list[Logged]) -> None:
+    def give(self, client: Client, events: Iterable[Logged]) -> None:
         """Hand over those events that are wanted."""
         for each in events:
             if not self._is_wanted(each) or (payload := self._current.shown_event(each.event, each.payload)) is None:
                 continue
-            frame = frames.frame("event", payload, str(each.id))
+            frame = frames.frame("event", payload, str(each.id) if self._has_ids else "")
             head = frames.lagged(self._skipped) if self._skipped else b""
             if client.offer(head + frame):
                 self._skipped = 0

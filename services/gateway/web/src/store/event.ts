@@ -22,6 +22,8 @@ const KEPT = 1_000;
 export class EventLog {
   #events: Event[] = [];
   #fresh = new Set<string>();
+  /** Those between `hello` and `ready` happened before. */
+  #isBeginning = true;
 
   /** Newest first. */
   get events(): readonly Event[] {
@@ -33,13 +35,23 @@ export class EventLog {
     return this.#fresh.has(event.id);
   }
 
-  apply(frames: readonly Frame[], isFresh: boolean): boolean {
-    const came = frames.filter((frame) => frame.event === "event").map((frame) => frame.data as Event);
+  /** Returns whether there are other events now. */
+  apply(frames: readonly Frame[]): boolean {
+    const came: Event[] = [];
+    const fresh: string[] = [];
+    for (const { event, data } of frames) {
+      if (event === "hello") this.#isBeginning = true;
+      else if (event === "ready") this.#isBeginning = false;
+      else if (event === "event") {
+        came.push(data as Event);
+        if (!this.#isBeginning) fresh.push((data as Event).id);
+      }
+    }
     if (came.length === 0) return false;
     const ids = new Set(came.map((event) => event.id));
     const newest = [...new Map(came.map((event) => [event.id, event])).values()].reverse();
     this.#events = [...newest, ...this.#events.filter((event) => !ids.has(event.id))].slice(0, KEPT);
-    if (isFresh) this.#fresh = new Set([...ids, ...[...this.#fresh].slice(0, KEPT)]);
+    if (fresh.length > 0) this.#fresh = new Set([...fresh, ...[...this.#fresh].slice(0, KEPT)]);
     return true;
   }
 }
