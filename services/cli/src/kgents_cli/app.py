@@ -32,6 +32,8 @@ GROUPS: Final = {
         "events": "List events, newest last.",
         "history": "Show how one entity changed.",
         "diff": "Compare the topology at two times.",
+        "record": "Record what collectors publish into a file.",
+        "replay": "Replay a recording into a NATS.",
     },
     "See what depends on what": {
         "path": "Show how two entities are connected.",

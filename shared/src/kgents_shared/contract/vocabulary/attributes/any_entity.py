@@ -15,6 +15,7 @@ LEFT_OUT: Final = _attribute(
     "How many names of peers lead nowhere because more than 256 entities claim each of them. Set by topology-builder.",
 )
 LEFT_OUT_NAMES: Final = _attribute("kgents.connections.left_out.names", "The first eight of these names.")
+REPLAYED_FROM: Final = _attribute("kgents.replayed_from", "The recording that it comes from: it is not observed now.")
 OS_KERNEL_VERSION: Final = _attribute("kgents.os.kernel.version", "Version of the kernel.")
 
 ATTRIBUTES: Final = tuple(_OURS.declared)
