@@ -60,6 +60,7 @@ MAPPINGS = sorted(
     if "source" not in path.parts and "targets" not in path.parts
 )
 MERGE = ROOT / "topology-builder/src/kgents_topology_builder/merge.py"
+REPLAY = ROOT / "cli/src/kgents_cli/replayed.py"
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
 FIELDS = (resource, nats, kubernetes, docker, host, database, postgres, pgbouncer, redis, qdrant, otel_figures, traffic)
 SAMPLE_CHECKS = [
@@ -175,7 +176,7 @@ def test_an_attribute_is_declared_once() -> None:
 
 @pytest.mark.parametrize("field", ATTRIBUTE_FIELDS)
 def test_an_attribute_that_is_declared_is_published(field: ModuleType) -> None:
-    used = {name for module, name in references([*MAPPINGS, MERGE]) if module == field.__name__}
+    used = {name for module, name in references([*MAPPINGS, MERGE, REPLAY]) if module == field.__name__}
     assert set(words(field)) - used == set()
 
 
