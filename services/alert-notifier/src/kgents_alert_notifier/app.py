@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from kgents_alert_notifier.config import Config
+from kgents_alert_notifier.delivery.dispatch import Dispatcher
 from kgents_alert_notifier.grouping.reducer import Incidents
 from kgents_alert_notifier.grouping.silencing import Silencing
 from kgents_alert_notifier.routing.router import Router
@@ -43,6 +45,7 @@ async def run(context: Context[Config]) -> None:
         notifier.incidents.begin(_time(notifier.follower.server_ns()))
         tasks.create_task(notifier.publish())
         tasks.create_task(notifier.watch_time())
+        tasks.create_task(notifier.dispatcher.run())
 
 
 class _Notifier:
@@ -63,6 +66,9 @@ class _Notifier:
         self.alerts: Input[Change[Alert]] = self.follower.state(ALERT)
         self.silences: Input[Change[Silence]] = self.follower.state(SILENCE)
         self.acknowledgements: Input[Change[Acknowledgement]] = self.follower.state(ACK)
+        self.dispatcher = Dispatcher(
+            context, self.table, self.notices, self.router, now=partial(_server_time, self.follower)
+        )
 
     async def load(self) -> None:
         """Begin with what was published before this run."""
@@ -105,6 +111,7 @@ class _Notifier:
     async def publish(self) -> None:
         """Publish what changed, and at first what changed since the last run."""
         async for incident in self.follower.desired():
+            self.dispatcher.note(incident)
             if incident.is_removal:
                 self.table.remove(incident.subject, incident)
             else:
@@ -114,6 +121,10 @@ class _Notifier:
 def _is_stated(change: Change[Any]) -> bool:
     """Whether a message says so. What a stream has lost stays as it was until its writer publishes it again."""
     return change.new is not None or change.removal is not None
+
+
+def _server_time(follower: Follower[Incident]) -> datetime:
+    return _time(follower.server_ns())
 
 
 def _time(time_ns: int) -> datetime:

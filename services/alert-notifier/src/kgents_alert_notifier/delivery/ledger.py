@@ -21,12 +21,15 @@ class Ledger:
     """What every receiver knows of every incident."""
 
     def __init__(self, table: StateTable[Notice], cluster: str, clock: Clock) -> None:
-        """`table` is loaded already: what it holds is found now."""
         self._table = table
         self._cluster = cluster
         self._clock = clock
         self.found_s = clock.monotonic_s()
         """When this process first saw what another one wrote. Everything later is its own."""
+
+    def found(self) -> None:
+        """Note that what the table holds has just been loaded."""
+        self.found_s = self._clock.monotonic_s()
 
     def notice(self, receiver: str, incident: str) -> Notice:
         """As the stream holds it; a new one if it holds none."""

@@ -1,0 +1,237 @@
+"""Published incidents and routes → what each receiver should know → its courier. One dispatcher for each cluster.
+
+Only what is on the stream is notified: a revision that a crash could take back is none. What time alone changes, such
+as an escalation or the end of a silence, is found by a sweep over all live incidents.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from kgents_alert_notifier.config import Config
+from kgents_alert_notifier.delivery import digest, problem
+from kgents_alert_notifier.delivery.courier import Courier, Flood, Target
+from kgents_alert_notifier.delivery.decide import Desired
+from kgents_alert_notifier.delivery.ledger import Ledger
+from kgents_alert_notifier.message.facts import Facts
+from kgents_alert_notifier.receivers.alertmanager import Alertmanager
+from kgents_alert_notifier.receivers.deadman import Deadman
+from kgents_alert_notifier.receivers.make import make, names_of
+from kgents_alert_notifier.receivers.receiver import Receiver
+from kgents_alert_notifier.routing.router import Router
+from kgents_shared.bus.state_table import StateTable
+from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract import subjects
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.notice import Notice
+from kgents_shared.runtime.service import Context
+
+TICK_S: Final = 0.5
+SWEEP_TICKS: Final = 10
+"""Ticks between two sweeps over all that is open: how late an escalation may be."""
+RESENT_RESOLVED_S: Final = 900.0
+"""How long an Alertmanager is sent the end of an incident again."""
+NEVER: Final = 1_000_000_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Every receiver of one cluster."""
+
+    def __init__(
+        self,
+        context: Context[Config],
+        incidents: StateTable[Incident],
+        notices: StateTable[Notice],
+        router: Router,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`run` needs both tables to be loaded. `now` is the server's time."""
+        self._context = context
+        self._incidents = incidents
+        self._router = router
+        self._now = now
+        self._ledger = Ledger(notices, context.cluster, context.clock)
+        self._notices = notices
+        self._live: set[str] = set()
+        self._changed: set[str] = set()
+        config = context.config
+        self._names = {name: names_of(name, each) for name, each in config.all_receivers().items()}
+        self._receivers: dict[str, Receiver] = {}
+        self._deadmen: list[Deadman] = []
+        if config.enabled:
+            for name, each in config.all_receivers().items():
+                if each.deadman is not None:
+                    self._deadmen.append(Deadman(each.deadman, context.cluster))
+                else:
+                    self._receivers |= make(name, each, context.clock.now)
+        self._couriers = {name: self._courier(name, each) for name, each in self._receivers.items()}
+        self._problems: dict[str, Incident] = {}
+
+    def note(self, incident: Incident) -> None:
+        """An incident is about to be published, or removed."""
+        self._changed.add(incident.id)
+
+    async def run(self) -> None:
+        """Keep all receivers informed. Never returns."""
+        self._ledger.found()
+        async with asyncio.TaskGroup() as tasks:
+            for courier in self._couriers.values():
+                tasks.create_task(courier.run())
+            for name, receiver in self._receivers.items():
+                if isinstance(receiver, Alertmanager):
+                    tasks.create_task(receiver.resend(lambda name=name: self._delivered(name)))  # type: ignore[misc]  # mypy infers no lambda with a default
+            for deadman in self._deadmen:
+                tasks.create_task(self._ping(deadman))
+            await self._watch()
+
+    # What each receiver should know
+
+    async def _watch(self) -> None:
+        self._changed |= {row.message.id for row in self._incidents.rows.values()}
+        tick = 0
+        while True:
+            if tick % SWEEP_TICKS == 0:
+                self._changed |= self._live
+                for courier in self._couriers.values():
+                    courier.retry_refused()
+                self._report_problems()
+                self._resume_digests()
+            time_slice = TimeSlice()
+            for incident in list(self._changed):
+                self._evaluate(incident)
+                await time_slice.checkpoint()
+            tick += 1
+            await self._context.clock.sleep(TICK_S)
+
+    def _evaluate(self, incident: str) -> None:
+        subject = subjects.build("incident", cluster=self._context.cluster, incident=incident)
+        row = self._incidents.rows.get(subject)
+        if row is None:
+            if not self._incidents.is_open(subject) and self._incidents.desired(subject) is None:
+                self._changed.discard(incident)
+                self._live.discard(incident)
+                self._forget(incident)
+            return
+        if self._incidents.desired(subject) == row.message:
+            self._changed.discard(incident)
+        message = row.message
+        wanted = self._router.wanted(message, self._now())
+        receivers = {name: wanted[route] for route in wanted for name in self._names.get(route, ())}
+        for name, courier in self._couriers.items():
+            known = self._ledger.notice(name, incident)
+            if known.via == "digest" and message.state == "resolved":
+                continue  # the digest says so
+            if name in receivers:
+                want = receivers[name]
+                desired = Desired(message.revision, message.state, want.repeat)
+                courier.want(Target(message, desired, regroup_s=want.regroup_s))
+            elif message.state == "resolved" and (known.delivered or known.unconfirmed or known.sending):
+                courier.want(Target(message, Desired(message.revision, message.state)))
+        is_settled = message.state == "resolved" and not any(
+            each.waits_for(incident) for each in self._couriers.values()
+        )
+        (self._live.discard if is_settled else self._live.add)(incident)
+
+    def _forget(self, incident: str) -> None:
+        """Remove the notices of an incident that is removed."""
+        for notice in list(self._ledger.notices()):
+            if notice.incident == incident:
+                self._ledger.forget(notice)
+
+    def _resume_digests(self) -> None:
+        """Have each digest know what it lists, also that all of it is over."""
+        for notice in list(self._ledger.notices()):
+            courier = self._couriers.get(notice.receiver)
+            if courier is None or not notice.entries or notice.delivered_state == "resolved":
+                continue
+            entries = [found for each in digest.revisions(notice) if (found := self._published(each)) is not None]
+            if not entries:
+                self._ledger.forget(notice)
+                continue
+            message = digest.as_incident(notice.incident, entries)
+            courier.want(Target(message, Desired(message.revision, message.state), entries=entries))
+
+    def _report_problems(self) -> None:
+        """Have the others know of a receiver that cannot be informed, and of the end of that."""
+        current: dict[str, Incident] = {}
+        for name, courier in self._couriers.items():
+            if (found := courier.problem) is not None:
+                incident, why = found
+                id_ = problem.problem_id(name, incident)
+                before = self._problems.get(id_)
+                since = before.started_at if before is not None else self._now()
+                now = self._now()
+                current[id_] = before or problem.as_incident(self._context.cluster, id_, why, since=since, now=now)
+        known = {each.incident for each in self._ledger.notices() if problem.receiver_of(each.incident)}
+        for id_ in known - current.keys():
+            message = problem.as_incident(self._context.cluster, id_, "", since=self._now(), now=self._now())
+            for courier in self._couriers.values():
+                courier.want(Target(message, Desired(message.revision, message.state)))
+        for id_, message in current.items():
+            for name in self._others(problem.receiver_of(id_), message):
+                self._couriers[name].want(Target(message, Desired(message.revision, message.state)))
+        self._problems = current
+
+    def _others(self, broken: str, message: Incident) -> list[str]:
+        """The receivers that routes name for it, without the broken one; all others if they name none."""
+        routed = [name for route in self._router.wanted(message, self._now()) for name in self._names.get(route, ())]
+        others = [name for name in routed if name != broken and name in self._couriers]
+        return others or [name for name in self._couriers if name != broken]
+
+    # What else is sent
+
+    def _delivered(self, receiver: str) -> Iterator[Facts]:
+        """What a receiver was sent that is open, or was resolved in the last minutes."""
+        web_url, now = self._context.config.web_url, self._now()
+        for notice in list(self._ledger.notices()):
+            if (
+                notice.receiver != receiver
+                or not notice.delivered
+                or (found := self._published(notice.incident)) is None
+            ):
+                continue
+            ended = found.ended_at
+            if ended is None or (now - ended).total_seconds() < RESENT_RESOLVED_S:
+                yield Facts(
+                    incident=found,
+                    known_state=notice.delivered_state,
+                    known_revision=notice.delivered,
+                    web_url=web_url,
+                )
+
+    async def _ping(self, deadman: Deadman) -> None:
+        """Say that alerts can be delivered, while they can."""
+        try:
+            while True:
+                if not (why := self._not_well()):
+                    why = await deadman.ping()
+                if why:
+                    _log.warning("deadman_not_pinged", why=why)
+                await self._context.clock.sleep(deadman.every_s)
+        finally:
+            await deadman.close()
+
+    def _not_well(self) -> str:
+        """Why alerts may not reach people; a receiver that refuses is reported to the others instead."""
+        context = self._context
+        if not (context.bus.is_connected and context.lease.is_valid):
+            return "NATS is away"
+        if failure := self._notices.failure or self._incidents.failure:
+            return failure
+        stuck = [name for name, courier in self._couriers.items() if courier.problem is not None]
+        return f"no receiver can be notified: {', '.join(stuck)}" if stuck and len(stuck) == len(self._couriers) else ""
+
+    def _published(self, incident: str) -> Incident | None:
+        row = self._incidents.rows.get(subjects.build("incident", cluster=self._context.cluster, incident=incident))
+        return row.message if row is not None else None
+
+    def _courier(self, name: str, receiver: Receiver) -> Courier:
+        config, context = self._context.config, self._context
+        is_grouping = isinstance(receiver, Alertmanager)  # it groups by itself
+        flood = Flood(NEVER if is_grouping else config.flood.waiting, config.flood.worst)
+        return Courier(name, receiver, self._ledger, context.clock, flood=flood, web_url=config.web_url)

@@ -1,0 +1,181 @@
+"""The whole service on a real nats-server: alerts in, requests out."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_alert_notifier.app import SERVICE
+from kgents_alert_notifier.config import Config, FloodConfig
+from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
+from kgents_alert_notifier.receiver_config import DeadmanReceiver, ReceiverConfig, WebhookReceiver
+from kgents_alert_notifier.routing.route import RouteConfig
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.codec import encode
+from kgents_shared.runtime.service import Context
+from support.build import NOW
+from support.http_stand_in import Fault, Got, Reply, StandIn
+from support.in_process import published, run_in_process
+from support.nats_server import NatsServer
+from support.state import make_alert, subject_of
+from support.waiting import eventually, stays
+
+
+def ok(_: Got) -> Reply:
+    return Reply(204)
+
+
+def config(*, to: dict[str, Secret], routed: list[str] | None = None, **options: Any) -> Config:
+    receivers = {name: ReceiverConfig(webhook=WebhookReceiver(url=url)) for name, url in to.items()}
+    route = RouteConfig(to=routed or list(to), wait_s=0.0)
+    grouping = GroupingConfig(calm_s=0.5)
+    deadmen = {name: ReceiverConfig(deadman=each) for name, each in options.pop("deadmen", {}).items()}
+    return Config(receivers={**receivers, **deadmen}, routes=[route], grouping=grouping, **options)
+
+
+def url_of(server: StandIn, path: str = "/canary") -> Secret:
+    return Secret(f"{server.url}{path}")
+
+
+async def fire(bus: Bus, *names: str, state: str = "firing") -> None:
+    session = await bus.session()
+    for name in names:
+        alert: Alert = make_alert(name, state=state, started_at=NOW)
+        await session.publish(subject_of(alert), encode(alert))
+
+
+@asynccontextmanager
+async def at_work(bus: Bus, directory: Path, settings: Config) -> AsyncIterator[Context[Any]]:
+    async with run_in_process(SERVICE, settings, bus, directory) as context:
+        await eventually(lambda: context.status.state == "in_sync")
+        yield context
+
+
+def titles(server: StandIn) -> list[str]:
+    return [f"{each['status']} {each['incident']['title']}" for each in map(json.loads, bodies(server))]
+
+
+def bodies(server: StandIn) -> list[bytes]:
+    return [each.body for each in server.processed]
+
+
+def settled(context: Context[Any], count: int, state: str) -> bool:
+    notices = published(context, "notice")
+    return len(notices) == count and all(each.delivered_state == state and not each.sending for each in notices)
+
+
+async def test_alerts_reach_people_once_and_a_restart_sends_nothing(bus: Bus, tmp_path: Path) -> None:
+    async with StandIn(ok) as server:
+        settings = config(to={"tool": url_of(server)})
+        async with at_work(bus, tmp_path, settings) as context:
+            await fire(bus, "a", "b")
+            await eventually(lambda: settled(context, 2, "open"))
+        async with at_work(bus, tmp_path, settings) as context:
+            await eventually(lambda: context.status.state == "in_sync")
+            await stays(lambda: len(server.got) == 2, 1.5)
+            await fire(bus, "a", "b", state="resolved")
+            await eventually(lambda: settled(context, 2, "resolved"))
+            assert len(server.got) == 4
+
+
+async def test_without_being_enabled_no_one_is_notified(bus: Bus, tmp_path: Path) -> None:
+    async with (
+        StandIn(ok) as server,
+        at_work(bus, tmp_path, config(to={"tool": url_of(server)}, enabled=False)) as context,
+    ):
+        await fire(bus, "a")
+        await eventually(lambda: published(context, "incident"))
+        await stays(lambda: not server.got, 1.5)
+
+
+async def test_who_knows_of_the_opening_gets_the_end_though_routes_no_longer_name_it(bus: Bus, tmp_path: Path) -> None:
+    async with StandIn(ok) as first, StandIn(ok) as second:
+        to = {"first": url_of(first), "second": url_of(second)}
+        async with at_work(bus, tmp_path, config(to=to, routed=["first"])) as context:
+            await fire(bus, "a")
+            await eventually(lambda: settled(context, 1, "open"))
+        both = config(to=to)
+        rerouted = Config(
+            receivers=both.receivers,
+            routes=[
+                RouteConfig(match={"name": "other"}, to=["first"], wait_s=0.0),
+                RouteConfig(to=["second"], wait_s=0.0),
+            ],
+            grouping=both.grouping,
+        )
+        async with at_work(bus, tmp_path, rerouted) as context:
+            await eventually(lambda: len(second.got) == 1)  # a receiver that is new to it hears of it once
+            await fire(bus, "a", state="resolved")
+            await eventually(lambda: settled(context, 2, "resolved"))
+        assert [each.partition(" ")[0] for each in titles(first)] == ["critical", "resolved"]
+
+
+async def test_a_receiver_that_refuses_is_reported_to_the_others_and_so_is_its_end(bus: Bus, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    async with StandIn(ok) as broken, StandIn(ok) as other:
+        file.write_text(f"{broken.url}/old-canary")
+        broken.faults = [Fault("reply", Reply(404), is_processed=False)]
+        async with at_work(bus, tmp_path, config(to={"broken": Secret(file), "other": url_of(other)})):
+            await fire(bus, "a")
+            await eventually(lambda: "critical receiver broken cannot be notified" in titles(other))
+            file.write_text(f"{broken.url}/new-canary")
+            await eventually(lambda: "resolved receiver broken is notified again" in titles(other))
+            assert len(broken.processed) == 1
+        assert "canary" not in str(titles(other))
+
+
+async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: Bus, tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(12)]
+    flood = FloodConfig(waiting=5, worst=2)
+    async with StandIn(ok) as server:
+        server.faults = [Fault("reply", Reply(429, headers={"Retry-After": "2"}), is_processed=False)]
+        settings = config(to={"tool": url_of(server)}, flood=flood)
+        async with at_work(bus, tmp_path, settings) as context:
+            await fire(bus, *names)
+            await eventually(lambda: any(each.entries and each.delivered for each in published(context, "notice")))
+        async with at_work(bus, tmp_path, settings) as context:
+            await eventually(lambda: settled(context, 13, "open"))
+            told = len(server.processed)
+            assert told <= 4  # the first, the two worst, the digest
+            await fire(bus, *names, state="resolved")
+            await eventually(lambda: settled(context, 13, "resolved"))
+            ends = [each for each in titles(server) if each.startswith("resolved")]
+            assert len(ends) == told
+            assert "resolved 9 incidents are over" in ends or "resolved 10 incidents are over" in ends
+
+
+async def test_the_dead_man_is_pinged_while_alerts_can_be_delivered(
+    bus: Bus, server: NatsServer, tmp_path: Path
+) -> None:
+    async with StandIn(ok) as outside:
+        deadman = DeadmanReceiver(url=url_of(outside, "/ping/{cluster}"), every_s=0.2)
+        async with at_work(bus, tmp_path, config(to={}, routed=[], deadmen={"alive": deadman})):
+            await eventually(lambda: len(outside.got) >= 2)
+            assert {each.path for each in outside.got} == {"/ping/test"}
+            server.kill()
+            await eventually(lambda: not bus.is_connected)
+            pinged = len(outside.got)
+            await stays(lambda: len(outside.got) <= pinged + 1, 1.0)
+            await server.start()
+            await eventually(lambda: len(outside.got) > pinged + 1)
+
+
+@pytest.mark.parametrize("path", ["/canary"])
+async def test_no_secret_is_in_a_row_a_log_or_a_heartbeat(
+    bus: Bus, tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with StandIn(ok) as server:
+        server.faults = [Fault("reset"), Fault("reply", Reply(500)), Fault("reply", Reply(404))]
+        async with at_work(bus, tmp_path, config(to={"tool": url_of(server, path)})) as context:
+            await fire(bus, "a", "b", "c")
+            await eventually(lambda: len(server.got) >= 3)
+            rows = repr(published(context, "notice")) + repr(context.status.heartbeat(0, 0.0))
+    printed = capsys.readouterr()
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("kgents"))
+    assert "notice_failed" in printed.out + ours
+    assert "canary" not in rows + printed.out + printed.err + ours
