@@ -133,10 +133,12 @@ async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: 
     names = [f"p{number}" for number in range(12)]
     flood = FloodConfig(waiting=5, worst=2)
     async with StandIn(ok) as server:
-        server.faults = [Fault("reply", Reply(429, headers={"Retry-After": "2"}), is_processed=False)]
+        server.faults = [Fault("reply", Reply(429, headers={"Retry-After": "8"}), is_processed=False)]
         settings = config(to={"tool": url_of(server)}, flood=flood)
         async with at_work(bus, tmp_path, settings) as context:
             await fire(bus, *names)
+            await eventually(lambda: len(published(context, "incident")) == len(names))
+            assert not server.processed  # the limit holds until all are open
             await eventually(lambda: any(each.entries and each.delivered for each in published(context, "notice")))
         async with at_work(bus, tmp_path, settings) as context:
             await eventually(lambda: settled(context, 13, "open"))
