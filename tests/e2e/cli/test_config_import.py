@@ -14,7 +14,7 @@ async def test_a_file_in_another_layout_is_imported_and_then_accepted(tmp_path: 
     other.write_text(OTHER)
     code, out, err = await run_kgents("config", "import", str(other), "-o", str(ours))
     assert (code, out) == (0, "")
-    assert "alerts.pagerduty_key: no counterpart" in err
+    assert "alerts.pagerduty_key: the secret is not copied" in err
     assert f"next: `kgents config check --config {ours}`" in err
     assert "hunter2" not in err + ours.read_text()
     code, out, err = await run_kgents("config", "check", "--config", str(ours))

@@ -143,6 +143,15 @@ def test_a_silence_shows_within_a_second_and_ends_by_itself() -> None:
     assert [(each.silenced_by, each.changed_at) for each in ended] == [([], at(60))]
 
 
+def test_a_silence_that_is_ended_early_acts_no_more() -> None:
+    grouped, _ = opened()
+    grouped.feed(silence(ends_s=600, namespace="shop"))
+    grouped.after(1)
+    grouped.feed(silence(ends_s=600, op="remove", namespace="shop"))
+    grouped.publish()
+    assert grouped.open[0].silenced_by == []
+
+
 def test_a_silence_that_matches_one_of_two_alerts_silences_nothing() -> None:
     node = make_node("n1")
     grouped = Grouped(CONFIG)

@@ -194,3 +194,15 @@ def test_the_text_is_yaml_that_says_the_same() -> None:
     assert yaml.safe_load(text) == settings
     assert "  # from a\n" in text
     assert text.startswith("# A heading.\n")
+
+
+def test_the_short_form_of_alerts_is_a_receiver_each() -> None:
+    found = translate({"alerts": {"enabled": True, "slack_webhook": "https://hooks.example/x", "pagerduty_key": "k"}})
+    assert found.settings == {
+        "alert-notifier": {
+            "enabled": True,
+            "slack_webhook_file": "/etc/kgents/secrets/slack-webhook",
+            "pagerduty_key_file": "/etc/kgents/secrets/pagerduty-key",
+        }
+    }
+    assert "hooks.example" not in str(found)

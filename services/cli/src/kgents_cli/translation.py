@@ -100,6 +100,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UnfitError("true or false")
+    return value
+
+
 def _texts(value: object) -> list[str]:
     if not isinstance(value, list):
         raise UnfitError("a list of texts")
@@ -219,11 +225,6 @@ def _engine(result: Translation, path: str, value: Any) -> None:
     result.put(("collector-docker", "engines"), [{"url": _text(value)}], path)
 
 
-def _alerts(result: Translation, path: str, value: Any) -> None:
-    if value is False:
-        result.remarks.append(f"{path}: alerts are always published (kgents.alert.>), and sent nowhere else")
-
-
 def _complete(result: Translation) -> None:
     """Thresholds of a check are given together: put the other layout's own defaults beside those that were given."""
     thresholds = result.settings.get("health-scorer", {}).get("thresholds", {})
@@ -242,7 +243,6 @@ _SERVICES: Final = {
 
 _NO_OTEL: Final = "no collector receives OpenTelemetry data yet"
 _NO_VIEW: Final = "nothing draws the topology yet"
-_NO_NOTIFIER: Final = "nothing sends alerts yet; read them at kgents.alert.>. The secret is not copied"
 _TARGET: Final = ("collector-db", "postgres", "main")
 
 _RULES: Final[dict[str, Take]] = {
@@ -277,9 +277,9 @@ _RULES: Final[dict[str, Take]] = {
     "health.cpu_critical_threshold": _threshold("KG-102", "crit"),
     "health.memory_warning_threshold": _threshold("KG-101", "warn"),
     "health.memory_critical_threshold": _threshold("KG-101", "crit"),
-    "alerts.enabled": _alerts,
-    "alerts.slack_webhook": _none(_NO_NOTIFIER),
-    "alerts.pagerduty_key": _none(_NO_NOTIFIER),
+    "alerts.enabled": _to("alert-notifier", "enabled", as_=_truth),
+    "alerts.slack_webhook": _secret("alert-notifier slack_webhook_file slack-webhook"),
+    "alerts.pagerduty_key": _secret("alert-notifier pagerduty_key_file pagerduty-key"),
     "database.host": _to(*_TARGET, "host"),
     "database.port": _to(*_TARGET, "port", as_=lambda value: int(_number(value))),
     "database.name": _to(*_TARGET, "database"),

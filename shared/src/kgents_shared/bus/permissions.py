@@ -156,6 +156,18 @@ def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes
     return grants.permissions()
 
 
+def of_operator(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes: Sequence[str]) -> Permissions:
+    """Of a person on call: a reader of some clusters, None for all, who also silences and acknowledges there."""
+    clusters = list(clusters)
+    reader = of_reader(clusters, api_prefix=api_prefix, inbox_prefixes=inbox_prefixes)
+    words = [
+        Permission(filter_, f"write {NAME_BY_SIGNAL[signal]}")
+        for signal in ("silence", "ack")
+        for filter_ in signal_filters(signal, clusters)
+    ]
+    return Permissions((*reader.publish, *words), reader.subscribe)
+
+
 def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
     """Of the login that creates and updates the streams."""
     grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)

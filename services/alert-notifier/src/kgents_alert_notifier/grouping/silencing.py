@@ -27,6 +27,7 @@ class Silencing:
         """Take note of a silence, or of its end."""
         if silence is None:
             self._silences.pop(subject, None)
+            self._active = tuple(each for each in self._active if each != subject)
         else:
             self._silences[subject] = silence
 

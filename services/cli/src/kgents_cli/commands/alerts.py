@@ -1,8 +1,10 @@
-"""`kgents alerts`: KGENTS_ALERT → pending and firing alerts, the worst first."""
+"""`kgents alerts`: KGENTS_ALERT → pending and firing alerts, the worst first; and what people decide about them."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
+from importlib import import_module
+from typing import Final
 
 import click
 
@@ -12,6 +14,7 @@ from kgents_cli.output import note, say, say_line, say_record, until_reader_leav
 from kgents_cli.query import Query, query_options, read, require_watchable
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
+from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import Cell, table
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.alert import Alert
@@ -26,15 +29,45 @@ _SEVERITIES = ("critical", "warning")
 _HEADING = ("SEVERITY", "STATE", "ENTITY", "CHECK", "SINCE", "WHY")
 
 
-@click.command("alerts")
+SUBCOMMANDS: Final = {
+    "ack": "acknowledge:ack",
+    "unack": "acknowledge:unack",
+    "silence": "silence:silence",
+    "silences": "silence:silences_command",
+    "unsilence": "silence:unsilence",
+    "route": "route:route",
+    "review": "review:review",
+}
+"""Name → its module in `alerting` and the command in it, imported only when it runs."""
+
+
+class _Alerts(click.Group):
+    """The list, and the subcommands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        if cmd_name not in SUBCOMMANDS:
+            ctx.fail(f"no command {cmd_name!r} of `kgents alerts`; {did_you_mean(cmd_name, SUBCOMMANDS)}")
+        module, _, name = SUBCOMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"kgents_cli.alerting.{module}"), name)
+        return found
+
+
+@click.group("alerts", cls=_Alerts, invoke_without_command=True)
 @click.option("--all", "with_resolved", is_flag=True, help="Also those that were resolved lately.")
 @click.option("-w", "--watch", is_flag=True, help="Then print every change, until Ctrl-C.")
 @output_option("table", "wide", "json", "yaml")
 @query_options()
-def command(with_resolved: bool, watch: bool, output: str, query: Query, target: Target) -> None:
-    """List alerts that are pending or firing, the worst first.
+@click.pass_context
+def command(
+    context: click.Context, with_resolved: bool, watch: bool, output: str, query: Query, target: Target
+) -> None:
+    """List alerts that are pending or firing, the worst first; or decide about them.
 
-    JSON is one list; with --watch it is one alert a line. The exit code is 0 with or without an alert.
+    JSON is one list; with --watch it is one alert a line. The exit code is 0 with or without an alert. Alerts with a
+    common cause are one incident: `kgents incidents`.
 
     \b
     Examples:
@@ -42,7 +75,10 @@ def command(with_resolved: bool, watch: bool, output: str, query: Query, target:
       kgents alerts -n shop -w
       kgents alerts --at -1h                            as they were an hour ago
       kgents alerts -o json | jq -r '.[] | select(.state == "firing") | .text'
+      kgents alerts silence namespace=shop --for 2h     see `kgents alerts silence --help`
     """  # noqa: D301
+    if context.invoked_subcommand is not None:
+        return
     if watch:
         require_watchable(query, output)
     asyncio.run(_alerts(target.load(), query, output, with_resolved=with_resolved, watch=watch))

@@ -14,11 +14,13 @@ from kgents_cli import connection
 from kgents_cli.installed import load_service, service_names
 from kgents_cli.options import Target, config_option, output_option
 from kgents_cli.output import note, say, say_document
-from kgents_shared.bus.permissions import Permission, Permissions, of_provisioner, of_reader
+from kgents_shared.bus.permissions import Permission, Permissions, of_operator, of_provisioner, of_reader
 from kgents_shared.runtime.config import CommonConfig
 
 READER: Final = "reader"
 """In place of a service: commands that only read, and programs with the library."""
+OPERATOR: Final = "operator"
+"""In place of a service: people on call, who also silence and acknowledge."""
 PROVISION: Final = "provision"
 """In place of a service: `kgents provision`."""
 
@@ -30,7 +32,9 @@ PROVISION: Final = "provision"
 @output_option("text", "json", "nsc")
 @config_option
 def command(login: str, clusters: tuple[str, ...], place: str, output: str, config_file: Path | None) -> None:
-    """Print the least permissions of a login: of a SERVICE, of a `reader`, or of who runs `provision`.
+    """Print the least permissions of a login: of a SERVICE, of a `reader` or `operator`, or of who runs `provision`.
+
+    An `operator` is a reader who also silences and acknowledges alerts.
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
     The first cluster is the one that the service is configured with. Without --cluster a collector has that of the
@@ -51,7 +55,7 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
         case _:
             for line in as_text(permissions):
                 say(line)
-    if login == READER and clusters:
+    if login in (READER, OPERATOR) and clusters:
         note("several kinds or names at once, and past states, need the permissions of a reader of all clusters")
 
 
@@ -66,11 +70,14 @@ def of_login(login: str, common: CommonConfig, clusters: Sequence[str], place: s
     nats = common.nats
     if login == PROVISION:
         return of_provisioner(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
-    if login == READER:
+    if login in (READER, OPERATOR):
         inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
-        return of_reader(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
+        of = of_reader if login == READER else of_operator
+        return of(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
     if login not in service_names():
-        raise click.UsageError(f"expected one of {', '.join((*service_names(), READER, PROVISION))}, found {login}")
+        raise click.UsageError(
+            f"expected one of {', '.join((*service_names(), READER, OPERATOR, PROVISION))}, found {login}"
+        )
     service = load_service(login)
     if service.place is not None:
         service = service.at_place(place or gethostname())

@@ -1,0 +1,80 @@
+"""`kgents alerts ack` and `unack`: an incident → KGENTS_ACK."""
+
+import asyncio
+
+import click
+
+from kgents_cli.alerting.author import by_option
+from kgents_cli.alerting.reading import acknowledgement_seq, one_incident
+from kgents_cli.connection import STREAMS, connected, require
+from kgents_cli.options import Target, output_option, target_options
+from kgents_cli.output import OK, say, say_record
+from kgents_shared.bus.word import store
+from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.errors import KgentsError
+from kgents_shared.contract.wire import REMOVE
+from kgents_shared.runtime.clock import SystemClock
+
+
+@click.command("ack")
+@click.argument("incident")
+@click.option("--note", default="", help="What you do; everyone sees it.")
+@by_option()
+@output_option("text", "json")
+@target_options
+def ack(incident: str, note: str, by: str, output: str, target: Target) -> None:
+    """Say that you take care of an INCIDENT (its id, or how that begins).
+
+    It is then neither repeated nor escalated. If it becomes more severe, it is open again.
+
+    \b
+    Examples:
+      kgents alerts ack 5c0ffee5 --note "failing over"
+      kgents alerts ack 5c0f --by ada
+    """  # noqa: D301
+    asyncio.run(_store(target, incident, note, by, output, is_taken_back=False))
+
+
+@click.command("unack")
+@click.argument("incident")
+@by_option()
+@output_option("text", "json")
+@target_options
+def unack(incident: str, by: str, output: str, target: Target) -> None:
+    """Take back that someone takes care of an INCIDENT.
+
+    \b
+    Example:
+      kgents alerts unack 5c0ffee5
+    """  # noqa: D301
+    asyncio.run(_store(target, incident, "", by, output, is_taken_back=True))
+
+
+async def _store(target: Target, text: str, note: str, by: str, output: str, *, is_taken_back: bool) -> None:
+    now = SystemClock().now()
+    async with connected(target.load()) as bus:
+        await require(bus, [STREAMS[signal] for signal in ("incident", "ack")])
+        incident, _ = await one_incident(bus, target.cluster, text)
+        if incident.state == "resolved":
+            raise KgentsError(f"incident {incident.id} is resolved; see `kgents incidents`")
+        if is_taken_back and incident.acknowledged is None:
+            raise KgentsError(f"incident {incident.id} is not acknowledged; see `kgents incidents`")
+        does = "no longer takes" if is_taken_back else "takes"
+        message = Acknowledgement(
+            text=f"{by} {does} care of incident {incident.id}{f': {note}' if note else '.'}",
+            cluster=incident.cluster,
+            incident=incident.id,
+            op=REMOVE if is_taken_back else "upsert",
+            revision=incident.revision,
+            by=by,
+            at=now,
+            via="cli",
+            note=note,
+        )
+        replaces_seq = await acknowledgement_seq(bus, incident)
+        await store(await bus.session(), message, replaces_seq=replaces_seq, now=now)
+    if output == "json":
+        say_record(encode(message))
+    else:
+        say(f"{OK} {message.text.removesuffix('.')}: {incident.title}")

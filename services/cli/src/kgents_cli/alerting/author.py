@@ -1,0 +1,20 @@
+"""Who decides: a flag, or the user of this machine."""
+
+import getpass
+from collections.abc import Callable
+
+import click
+
+from kgents_cli.options import Command
+
+
+def by_option() -> Callable[[Command], Command]:
+    """The flag `--by`."""
+    return click.option("--by", metavar="NAME", default=_user, help="Who decides this.  [default: your user name]")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
