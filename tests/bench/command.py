@@ -33,6 +33,7 @@ from bench import (
     snapshot,
     start,
     storm,
+    traces,
     web_map,
     web_page,
 )
@@ -58,6 +59,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "kubernetes": kubernetes.bench,
     "docker": docker.bench,
     "databases": databases.bench,
+    "traces": traces.bench,
     "start": start.bench,
     "map": web_map.bench,
     "page": web_page.bench,
