@@ -1,18 +1,24 @@
 // Questions to the gateway: JSON, or what it says is wrong.
 
+import { TEXTS } from "./texts.ts";
 import { identification, noteRefusal } from "./token.ts";
 
 /** What the gateway answers instead of an answer. */
 export class ProblemError extends Error {}
+
+/** Longer than the gateway takes for any answer. A browser with no connection left would wait for it without an end. */
+const ANSWER_MS = 25_000;
 
 type Parameters = Readonly<Record<string, string | number>>;
 
 export async function ask<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]));
   const address = query.size > 0 ? `${path}?${query}` : path;
-  const response = await fetch(address, { headers: identification(), ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+  const late = AbortSignal.timeout(ANSWER_MS);
+  const until = signal === undefined ? late : AbortSignal.any([signal, late]);
+  const response = await fetch(address, { headers: identification(), signal: until }).catch((error: unknown) => {
     if (signal?.aborted) throw error;
-    throw new ProblemError("the gateway cannot be reached");
+    throw new ProblemError(late.aborted ? TEXTS.noAnswer(ANSWER_MS / 1_000) : TEXTS.unreachable);
   });
   noteRefusal(response);
   const body = (await response.json().catch(() => null)) as { detail?: string } | null;

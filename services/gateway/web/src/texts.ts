@@ -38,6 +38,8 @@ export const TEXTS = {
   retryIn: (seconds: number) => `in ${seconds} s`,
   staleShort: "Outdated",
   gatewayStale: (since: string, reason: string) => `${reason} since ${since}. What you see is as it was then.`,
+  unreachable: "the gateway cannot be reached",
+  noAnswer: (seconds: number) => `no answer within ${seconds} s; if many windows show this page, close some`,
   refused: (reason: string) => `The gateway does not answer: ${reason}.`,
   past: (time: string) => `You see ${time}.`,
   pipelineNow: "This page shows the pipeline as it is now: how it was at a moment of the past is not kept.",

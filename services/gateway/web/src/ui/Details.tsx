@@ -75,7 +75,7 @@ function Facts({ model, entity, edges }: { model: Model; entity: Entity; edges: 
   if (entity.created_at) facts.push([TEXTS.created, sinceText(entity.created_at)]);
   for (const owner of owners) {
     const known = model.entity(owner.source);
-    if (known !== undefined) facts.push([TEXTS.owner, <EntityLink model={model} id={known.id} peer={known.ref} />]);
+    if (known !== undefined) facts.push([TEXTS.owner, <EntityLink model={model} id={known.id} peer={{ ...known.ref, namespace: "" }} />]);
   }
   facts.push([TEXTS.facets.cluster, entity.ref.cluster]);
   if (entity.sources?.length) facts.push([TEXTS.sources, entity.sources.join(", ")]);

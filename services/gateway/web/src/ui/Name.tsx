@@ -1,6 +1,6 @@
 // A name, of which the end is seen too where it is too long: that is where the names of one program differ.
 
-const END = 8;
+const END = 5;
 const LONG = 14;
 
 export function Name({ name }: { name: string }) {
