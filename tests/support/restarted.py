@@ -19,11 +19,16 @@ def restarted(watch: Watch, topology: Iterable[TopologyEntity], now: datetime) -
 
 def resume(scorer: Scorer, watch: Watch, topology: Iterable[TopologyEntity], now: datetime) -> None:
     """Read everything."""
-    for row in watch.published.health.values():
-        scorer.restore_health(HEALTH.decode(encode(row)))
-    for alert in watch.published.alerts.values():
-        scorer.restore_alert(ALERT.decode(encode(alert)))
+    restore(scorer, watch)
     for entity in topology:
         at = entity.at or now
         scorer.on_topology(entity, entity.ref, now=at, evidence=f"KGENTS_TOPOLOGY:{(at - START).total_seconds():.0f}")
     scorer.caught_up(now)
+
+
+def restore(scorer: Scorer, watch: Watch) -> None:
+    """Read what was published."""
+    for row in watch.published.health.values():
+        scorer.restore_health(HEALTH.decode(encode(row)))
+    for alert in watch.published.alerts.values():
+        scorer.restore_alert(ALERT.decode(encode(alert)))

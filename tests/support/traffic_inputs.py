@@ -6,7 +6,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import EdgeSample, Inbound, TrafficPulse
 from kgents_shared.contract.sketch import Histogram, Sketch
 from support.health_inputs import Watch, at, entity
-from support.restarted import resume
+from support.restarted import restore
 
 FRONTEND = Ref("c1", "app", "frontend", "shop")
 CART = Ref("c1", "app", "cart", "shop")
@@ -97,8 +97,17 @@ class Shop(Watch):
         return self.health(ref).reasons[0].text
 
     def restart(self) -> "Shop":
+        """A new process that has read what was published."""
+        again = self.restart_before_verdicts()
+        again.scorer.caught_up(at(self.now_s))
+        return again
+
+    def restart_before_verdicts(self) -> "Shop":
+        """The same, before it has read the last pulses."""
         again = Shop(*self.apps)
         again.published, again.now_s = self.published, self.now_s
         again.scorer = Scorer(CATALOGUE)
-        resume(again.scorer, self, [entity(each, sources=["otel"]) for each in self.apps], at(self.now_s))
+        restore(again.scorer, self)
+        for each in self.apps:
+            again.scorer.on_topology(entity(each, sources=["otel"]), each, now=at(0), evidence="KGENTS_TOPOLOGY:0")
         return again

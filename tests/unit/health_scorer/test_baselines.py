@@ -3,12 +3,17 @@
 import math
 import random
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
 
 from kgents_health_scorer.baseline import LEARNT_S, Past
 from kgents_health_scorer.checks import CATALOGUE
+from kgents_health_scorer.checks.check import Sample, SeriesCheck, Thresholds
+from kgents_health_scorer.debounce import Window
+from kgents_health_scorer.score import Band
+from kgents_health_scorer.series import Judging, Remembered, Series
 from kgents_shared.contract.codec import HEALTH, encode
 from kgents_shared.contract.health import Baseline
 from kgents_shared.contract.topology import TopologyEntity
@@ -214,3 +219,64 @@ def test_a_pod_without_a_limit_is_not_judged() -> None:
         pod.pulse(pulse(step * INTERVAL_S, POD, memory=0.5))
     assert pod.health().learning == []
     assert pod.health().baselines == []
+
+
+def test_a_single_sample_moves_what_is_usual_by_a_bounded_step() -> None:
+    """The same whether it is a thousand times as much or a million times."""
+    much, more = learnt([0.1] * 30), learnt([0.1] * 30)
+    for past, value in ((much, 1e2), (more, 1e5)):
+        past.learn(value, 0.001, MINUTE, is_found=False)
+    assert much.usual(0.001) == pytest.approx(more.usual(0.001))
+    assert much.usual(0.001) < 0.104
+
+
+def test_later_samples_count_more_than_those_of_yesterday() -> None:
+    """Two hours of twice as much, after two days: by more than half it is the new usual."""
+    past = learnt([0.1] * 2880 + [0.2] * 120)
+    assert past.usual(0.001) > 0.14
+
+
+def test_the_sample_that_is_read_once_more_after_a_restart_is_not_learnt_twice() -> None:
+    record = Baseline("KG-111", "k8s", samples=20, seconds=1200, centre=0.0, spread=0.1)
+    past = Past(record)
+    past.learn(1.0, 0.001, MINUTE, is_found=False)
+    assert past.samples == 20
+    past.learn(1.0, 0.001, MINUTE, is_found=False)
+    assert past.samples == 21
+
+
+def test_what_has_drifted_by_half_a_spread_is_published() -> None:
+    past = learnt([0.1] * 300)
+    past.record("KG-111", "k8s", None)
+    steps = 0
+    while not past.has_moved():
+        past.learn(0.14, 0.001, MINUTE, is_found=False)
+        steps += 1
+    assert 20 < steps < 120
+    moved = past.record("KG-111", "k8s", None)
+    assert moved is not None
+    assert math.exp(moved.centre) == pytest.approx(0.12, rel=0.1)
+
+
+@pytest.mark.parametrize("beyond", [math.inf, -math.inf, math.nan])
+def test_a_figure_that_is_no_number_is_not_known(beyond: float) -> None:
+    check = next(each for each in CATALOGUE if each.id == "KG-111")
+    assert isinstance(check, SeriesCheck)
+    odd = structs.replace(check, samples=lambda _: [Sample(beyond)])
+    series = Series()
+    for step in range(3):
+        series.take(odd, pulse(step), at(step), Remembered(), Judging("", timedelta(minutes=5), is_judged=True))
+    ((_, track),) = series.tracks.items()
+    assert (track.past.samples, track.window.unknown_since) == (0, at(0))
+
+
+def test_with_a_stricter_threshold_one_sample_is_enough_only_beyond_it() -> None:
+    """Settings may put the threshold above the value from which one sample is enough."""
+    check = next(each for each in CATALOGUE if each.id == "KG-111")
+    assert isinstance(check, SeriesCheck)
+    strict = structs.replace(check, thresholds=Thresholds(warn=9.0))
+    window, bands = Window(), []
+    for value in (7.0, 9.0):
+        window.push(strict, value, "")
+        bands.append(window.band)
+    assert bands == [Band.FINE, Band.WARNING]

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from kgents_health_scorer.root import EXPLAINS_MAX, ROOTS_MAX, Unwell, roots
+from kgents_health_scorer.root import EXPLAINS_MAX, ROOTS_MAX, UNWELL_MAX, Unwell, roots
 from kgents_shared.contract.codec import HEALTH, encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Edge, Reason, Root
@@ -191,3 +191,20 @@ def test_a_message_of_an_earlier_version_has_no_origin() -> None:
     old = structs.replace(message, aggregate=structs.replace(message.aggregate, roots=[]))
     assert b"roots" not in encode(old)
     assert HEALTH.decode(encode(old)) == old
+
+
+def test_a_caller_with_several_slow_ways_still_blames_what_is_unwell_itself() -> None:
+    world = shop().finds("app front", "KG-411", "grpc app cart").finds("app front", "KG-411", "grpc app pay")
+    world.finds("app cart", "KG-401", severity=0.9)
+    assert world.explained() == [("app cart", ["front"])]
+
+
+def test_of_very_many_the_worst_are_related() -> None:
+    world = World()
+    for number in range(UNWELL_MAX + 50):
+        name = f"app a{number:03}"
+        world.has(name, "grpc app hub").finds(name, "KG-401", severity=0.9 if number >= 50 else 0.3)
+    world.has("app hub").finds("app hub", "KG-401", severity=1.0)
+    (root,) = world.roots()
+    assert (root.ref, root.explained) == (ref("app hub"), UNWELL_MAX - 1)
+    assert not any(each.name < "a050" for each in root.explains)

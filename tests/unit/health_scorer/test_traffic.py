@@ -11,7 +11,7 @@ from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Edge
 from kgents_shared.contract.pulse import EdgeSample, Inbound
 from kgents_shared.contract.sketch import Histogram
-from support.health_inputs import entity, pulse
+from support.health_inputs import at, entity, pulse
 from support.traffic_inputs import CART, FRONTEND, POSTGRES, Shop, edge, histogram, served, traffic
 
 pytestmark = pytest.mark.unit
@@ -248,3 +248,22 @@ def test_of_very_many_connections_the_message_holds_a_bounded_number() -> None:
     assert len(shop.health(FRONTEND).baselines) == PAST_MAX
     slow = edge(Ref("c1", "app", "p399", "shop"), client=900.0)
     assert shop.minutes(2, *peers[:-1], slow, inbound=served())[-1] == "KG-411"
+
+
+def test_calls_for_each_request_are_not_judged_by_a_handful_of_requests() -> None:
+    shop = Shop().learns(edge(n=600), inbound=served(600))
+    assert set(shop.minutes(4, edge(n=200), inbound=served(9))) == {""}
+
+
+def test_a_finding_of_one_source_is_not_ended_by_the_first_pulse_of_another_after_a_restart() -> None:
+    shop = Shop().learns(edge())
+    shop.minutes(2, SLOW)
+    again = shop.restart_before_verdicts()
+    again.scorer.on_pulse(
+        structs.replace(traffic(again.now_s, inbound=served()), source="mesh"), now=at(again.now_s), evidence=""
+    )
+    again.scorer.on_pulse(traffic(again.now_s, SLOW), now=at(again.now_s), evidence="")
+    again.scorer.caught_up(at(again.now_s))
+    again.published.write(again.scorer.take())
+    assert again.checks(FRONTEND) == ["KG-411"]
+    assert again.health(FRONTEND).reasons == shop.health(FRONTEND).reasons
