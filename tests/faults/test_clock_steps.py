@@ -12,7 +12,7 @@ from support.programs import need
 from support.service_process import ServiceProcess
 from support.streams import stored
 from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
-from support.waiting import eventually, stays
+from support.waiting import eventually, settled, stays
 
 pytestmark = pytest.mark.timeout(240)
 BUILDER, SCORER = "topology-builder", "health-scorer"
@@ -44,7 +44,7 @@ async def test_a_step_of_the_clock_publishes_nothing_and_decides_nothing(
         await eventually(is_judged)
         await in_sync(bus, BUILDER)
         await in_sync(bus, SCORER)
-        before = await published(bus)
+        before = await settled(lambda: published(bus), for_s=3)
 
         async def is_calm() -> bool:
             return await published(bus) == before

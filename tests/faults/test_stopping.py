@@ -15,6 +15,7 @@ from kgents_shared.bus.client import Bus
 from support.nats_server import NatsServer
 from support.process import spawn
 from support.truth import heartbeat, in_sync
+from support.waiting import MACHINE
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -76,7 +77,7 @@ def started(run: str, server: NatsServer, directory: Path) -> Iterator[subproces
 
 async def stop(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGTERM)
-    return await asyncio.to_thread(process.wait, 20)
+    return await asyncio.to_thread(process.wait, MACHINE.limit_s(20))
 
 
 async def test_a_conflict_while_stopping_does_not_keep_it_running(server: NatsServer, bus: Bus, tmp_path: Path) -> None:

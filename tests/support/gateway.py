@@ -97,10 +97,15 @@ async def serving(
 
 
 async def caught_up(bus: Bus, running: Running) -> None:
-    """Wait until a gateway has read all that is published: it reads each stream for itself."""
+    """Wait until a gateway has read all that is published, each stream for itself, and calls none of it old."""
     session, current = await bus.session(), running.gateway._current
     ends = {signal: (await stream_info(session, NAME_BY_SIGNAL[signal])).last_seq for signal in STATE}
-    await eventually(lambda: (mark := current.mark) is not None and all(mark.seq(each) >= ends[each] for each in STATE))
+
+    def has_read() -> bool:
+        mark = current.mark if running.gateway.stale_since is None else None
+        return mark is not None and all(mark.seq(each) >= ends[each] for each in STATE)
+
+    await eventually(has_read)
 
 
 async def followed(tokens: Tokens, gateway: Gateway) -> None:

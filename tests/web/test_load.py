@@ -12,9 +12,8 @@ from kgents_shared.contract.pulse import Collections, DatabasePulse, Memory, Poo
 from kgents_shared.view.entity import key_of_ref
 from support.browser import PHONE, boxes, lies_well, names, page_at, violations
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.state import make_health, make_topology, publish
-from support.waiting import eventually
 
 MIB = 2**20
 STREAM = Ref("test", "nats_stream", "KGENTS_TOPOLOGY")
@@ -55,7 +54,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
             performance={"latency_ms": None},
         ),
     )  # fmt: skip
-    await eventually(lambda: len(gateway.gateway.current.fold) == len(refs))
+    await caught_up(bus, gateway)
 
 
 async def cells(page: Any, name: str) -> list[str]:

@@ -11,7 +11,7 @@ from kgents_shared.contract.topology import ResolvedConnection
 from kgents_shared.view.entity import key_of_ref
 from support.browser import DESKTOP, PHONE, boxes, page_at, violations
 from support.build import make_ref
-from support.gateway import Running
+from support.gateway import Running, caught_up
 from support.map_picture import DRAWN_AT_MOST, OF_SCREENSHOTS, Spot, click, corner, figure, is_drawn, is_same, spots
 from support.state import edge, make_health, make_topology, publish, removed
 from support.waiting import MACHINE, eventually, stays
@@ -38,7 +38,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
         *(make_topology(pod, connections=[*of_all, calls] if pod == "cart-1" else of_all) for pod in pods),
         *(make_health(pod, level=levels.get(pod, "healthy")) for pod in pods),
     )
-    await eventually(lambda: len(gateway.gateway.current.fold) == PODS + 2)
+    await caught_up(bus, gateway)
 
 
 def opened(browser: Any, gateway: Running, view: str, **options: Any) -> Any:

@@ -10,13 +10,14 @@ import pytest
 from kgents_cli.app import COMMANDS
 from support.kgents_command import Kgents, run_kgents
 from support.nats_server import NatsServer
+from support.waiting import MACHINE
 
 NO_SERVER = "nats://127.0.0.1:9"
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KGENTS__NATS__CONNECT_TIMEOUT_S", "0.5")
+    monkeypatch.setenv("KGENTS__NATS__CONNECT_TIMEOUT_S", f"{MACHINE.limit_s(0.5):.1f}")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = {'nats', 'aiohttp', 'msgspec', 'rich', 'yaml', 'opentelemetry', 'asyncio'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=20)
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=MACHINE.limit_s(20))
 
 
 @pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "config"), "config check"])

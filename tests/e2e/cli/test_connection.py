@@ -8,13 +8,14 @@ from support.certificates import Certificates
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
 from support.ports import free_port
+from support.waiting import MACHINE
 
 UP = "`kgents up`"
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KGENTS__NATS__CONNECT_TIMEOUT_S", "1")
+    monkeypatch.setenv("KGENTS__NATS__CONNECT_TIMEOUT_S", f"{MACHINE.limit_s(1):.1f}")
 
 
 async def refusal(url: str) -> str:

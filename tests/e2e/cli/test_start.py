@@ -7,6 +7,7 @@ import pytest
 
 from kgents_cli.app import COMMANDS, SERVING
 from support.nats_server import NatsServer
+from support.waiting import MACHINE
 
 SLOW_TO_IMPORT = {
     "aiohttp.client",  # the bare name stands for it until it is used
@@ -39,7 +40,7 @@ LOCAL = ("completion", "services", "watch")
 async def test_a_command_that_reads_imports_nothing_slow(command: str, server: NatsServer) -> None:
     words = [*WORDS.get(command, []), *([] if command in LOCAL else ["--nats", server.url])]
     program = [sys.executable, "-X", "importtime", "-m", "kgents_cli", command, *words]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run(program, capture_output=True, text=True, timeout=MACHINE.limit_s(30), check=False)
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
     assert "kgents_cli.app" in imported, run.stderr
     assert imported & SLOW_TO_IMPORT <= NEEDED.get(command, set())
@@ -54,4 +55,4 @@ async def test_what_was_put_off_is_there_when_it_is_used() -> None:
         "from aiohttp import ClientSession\n"
         "assert ClientSession is aiohttp.ClientSession"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=MACHINE.limit_s(20))

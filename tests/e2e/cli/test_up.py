@@ -139,7 +139,7 @@ async def test_a_kubeconfig_without_a_context_is_reported_and_stops_no_other_ser
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("users: [{name: me, user: {token: canary-7c1}}]\n")
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    async with running_up(tmp_path / "data", "--duration", "6") as up:
+    async with running_up(tmp_path / "data", "--duration", f"{MACHINE.limit_s(6):.0f}") as up:
         code, out, err = await result_of(up.process)
     assert code == 0, err
     assert f"found: {kubeconfig}, but it has no current context; needs" in out
@@ -268,12 +268,12 @@ async def test_a_docker_engine_is_found_by_itself_and_shown(tmp_path: Path, monk
     async with engine.api() as api:
         await api.run("up-web")
         try:
-            async with running_up(tmp_path / "data", "--duration", "25") as up:
+            async with running_up(tmp_path / "data", "--duration", f"{MACHINE.limit_s(25):.0f}") as up:
                 client = await nats.connect(up.url)
                 subscription = await client.jetstream().subscribe(
                     "kgents.topology.local.container.*.up-web", stream="KGENTS_TOPOLOGY", ordered_consumer=True
                 )
-                message = await subscription.next_msg(timeout=20)
+                message = await subscription.next_msg(timeout=MACHINE.limit_s(20))
                 assert json.loads(message.data)["status"] == "running"
                 await client.close()
                 assert up.children("collector-docker")

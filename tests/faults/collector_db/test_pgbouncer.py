@@ -22,7 +22,7 @@ from support.drill import Drill
 from support.pgbouncer_server import PgbouncerServer
 from support.postgres_server import PASSWORD, PostgresServer
 from support.postgres_watched import known, watched
-from support.waiting import eventually, within
+from support.waiting import MACHINE, eventually, within
 
 
 class PoolerPolls(Polls):
@@ -127,7 +127,10 @@ async def test_each_refusal_has_its_cause(postgres: PostgresServer, tmp_path: Pa
 
 
 async def test_a_frozen_or_dead_pooler_is_failing_and_recovers(postgres: PostgresServer, tmp_path: Path) -> None:
-    async with PgbouncerServer(tmp_path / "bouncer", postgres) as server, pooler_polls(server, timeout_s=1) as polls:
+    async with (
+        PgbouncerServer(tmp_path / "bouncer", postgres) as server,
+        pooler_polls(server, timeout_s=MACHINE.limit_s(1)) as polls,
+    ):
         await polls.poll()
         server.pause()
         async with within(2):

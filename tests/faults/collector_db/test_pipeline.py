@@ -22,7 +22,7 @@ from support.postgres_server import PASSWORD, PostgresServer
 from support.redis_server import RedisServer
 from support.service_process import ServiceProcess
 from support.truth import Truth, health, heartbeat, in_sync, last_seq, topology
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -228,4 +228,4 @@ async def test_pulses_from_a_time_without_nats_arrive_later_and_in_order(
     times = [PULSE.decode(payload).timestamp for payload in payloads]
     assert times == sorted(times)
     assert len(times) == len(set(times))
-    assert max((after - before).total_seconds() for before, after in pairwise(times)) < 2.5
+    assert max((after - before).total_seconds() for before, after in pairwise(times)) < MACHINE.limit_s(2.5)

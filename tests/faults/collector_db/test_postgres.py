@@ -17,7 +17,7 @@ from support.postgres_server import PASSWORD, VERSIONS, PostgresServer
 from support.postgres_watched import clients, make_application, watched
 from support.process import is_alive
 from support.proxy import Proxy
-from support.waiting import eventually, within
+from support.waiting import MACHINE, eventually, within
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def test_a_restart_is_one_event_and_rates_are_null_across_it(postgres: Pos
 
 @pytest.mark.parametrize("who", ["everything", "our backend"])
 async def test_a_frozen_server_is_reported_within_the_deadline(postgres: PostgresServer, who: str) -> None:
-    async with watched(postgres, statement_timeout_s=1, connect_timeout_s=1) as polls:
+    async with watched(postgres, statement_timeout_s=MACHINE.limit_s(1), connect_timeout_s=MACHINE.limit_s(1)) as polls:
         await polls.poll()
         ours = await postgres.value("select pid from pg_stat_activity where usename = 'kgents'")
         if who == "everything":
@@ -216,7 +216,9 @@ async def test_a_stalled_link_blocks_no_poll_and_a_cut_one_is_replaced_in_the_sa
 ) -> None:
     async with Proxy(postgres.port) as proxy:
         port = int(proxy.url.rpartition(":")[2])
-        async with watched(postgres, port=port, statement_timeout_s=1, connect_timeout_s=1) as polls:
+        async with watched(
+            postgres, port=port, statement_timeout_s=MACHINE.limit_s(1), connect_timeout_s=MACHINE.limit_s(1)
+        ) as polls:
             assert (await polls.poll()).phase == ("healthy", "")
             proxy.stall()
             async with within(4):

@@ -16,7 +16,7 @@ from support.db_polls import Polled, Polls
 from support.ports import free_port
 from support.proxy import Proxy
 from support.redis_server import VARIANTS, RedisServer
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 CANARY = "canary-§3cret"
 MIB = 1024**2
@@ -24,7 +24,12 @@ MIB = 1024**2
 
 def polls_of(server: RedisServer | None, **more: object) -> Polls:
     place = {} if server is None else {"port": server.port}
-    settings: dict[str, object] = {**place, "timeout_s": 1.0, "connect_timeout_s": 1.0, **more}
+    settings: dict[str, object] = {
+        **place,
+        "timeout_s": MACHINE.limit_s(1),
+        "connect_timeout_s": MACHINE.limit_s(1),
+        **more,
+    }
     return Polls(RedisSource(RedisTarget(**settings), SystemClock()), redis.observe)  # type: ignore[arg-type]
 
 
@@ -59,7 +64,7 @@ async def test_frozen_server_is_distinguished_from_a_dead_one_within_its_deadlin
     server.pause()
     first = await polls.poll()
     assert first.phase == ("failing", "frozen")
-    assert first.sample.poll_s < 1.5
+    assert first.sample.poll_s < MACHINE.limit_s(1.5)
     assert first.entity_bytes == before.entity_bytes  # one poll may be a blip
     polled = await polls.poll()
     assert (polled.entity.status, polled.entity.reason, polled.entity.uid) == ("failed", "frozen", before.entity.uid)

@@ -10,7 +10,7 @@ from kgents_alert_notifier.receivers.http import Answer, Failure, Http, retry_af
 from support.certificates import Certificates
 from support.http_stand_in import Fault, Got, Reply, StandIn
 from support.ports import free_port
-from support.waiting import lasting_at_most
+from support.waiting import MACHINE, lasting_at_most
 
 SECRET = "T0000-B0000-canary"
 
@@ -66,7 +66,7 @@ async def test_a_connection_that_breaks_is_in_doubt(how: str) -> None:
 
 async def test_a_server_that_hangs_is_left_at_the_deadline_and_in_doubt() -> None:
     with lasting_at_most(2.0):
-        assert await after(Fault("hang"), deadline_s=0.3) == InDoubt("no answer within the deadline")
+        assert await after(Fault("hang"), deadline_s=MACHINE.limit_s(0.3)) == InDoubt("no answer within the deadline")
 
 
 async def test_a_closed_port_and_an_unknown_host_are_certain() -> None:

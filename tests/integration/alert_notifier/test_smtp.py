@@ -17,6 +17,7 @@ from support.certificates import Certificates
 from support.incident_facts import facts, incident, resolved
 from support.mail_server import MailServer
 from support.ports import free_port
+from support.waiting import MACHINE
 
 TO = "ops@example.com"
 
@@ -120,7 +121,7 @@ async def test_codes_say_whether_another_try_may_help(
 @pytest.mark.parametrize("how", ["cut", "hang"])
 async def test_a_connection_that_ends_after_the_text_is_in_doubt(server: MailServer, how: str) -> None:
     server.answers["DATA"] = how
-    assert isinstance(await send(smtp(server.port), deadline_s=1.0), InDoubt)
+    assert isinstance(await send(smtp(server.port), deadline_s=MACHINE.limit_s(1)), InDoubt)
     assert len(server.mails) == 1
 
 

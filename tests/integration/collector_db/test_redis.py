@@ -17,7 +17,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support.db_polls import Polls
 from support.ports import free_port
 from support.redis_server import VARIANTS, RedisServer, exporter, quoted
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 LEAST = (
     "-@all +info +ping +slowlog|get +latency|latest +latency|histogram +cluster|info +cluster|nodes "
@@ -29,7 +29,8 @@ AWKWARD = "p %s\"'\\\r\n\t{}$(x)`ü€🔑=@:/?#[]%00"
 
 
 def target(server: RedisServer, **more: object) -> RedisTarget:
-    return RedisTarget(host="127.0.0.1", port=server.port, timeout_s=1.0, connect_timeout_s=1.0, **more)  # type: ignore[arg-type]
+    limit_s = MACHINE.limit_s(1)
+    return RedisTarget(host="127.0.0.1", port=server.port, timeout_s=limit_s, connect_timeout_s=limit_s, **more)  # type: ignore[arg-type]
 
 
 def polls_of(server: RedisServer, **more: object) -> Polls:

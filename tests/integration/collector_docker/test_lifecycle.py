@@ -34,10 +34,14 @@ async def test_a_container_is_followed_from_its_creation_to_its_end(docker: Watc
         assert killed.attributes["kgents.docker.exit_code"] == 137
         await docker.api.remove("front")
         await docker.goes("container", "front")
-        reported = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
-    assert reported == [
-        "Created", "Started", "Paused", "Unpaused", "Renamed", "Died", "Removed",
-    ]  # fmt: skip
+
+        async def reported() -> list[str]:
+            found = [each["reason"] for each in await docker.log("event") if each["ref"]["kind"] == "container"]
+            return found if "Removed" in found else []
+
+        assert await eventually(reported) == [
+            "Created", "Started", "Paused", "Unpaused", "Renamed", "Died", "Removed",
+        ]  # fmt: skip
 
 
 STOPS = {
@@ -240,10 +244,16 @@ async def test_networks_and_volumes_come_and_go_with_their_connections(docker: W
         await docker.api.call("DELETE", "volumes/data")
         await docker.goes("volume", "data")
         await docker.agrees()
-        reported = [each["reason"] for each in await docker.log("event") if each["ref"]["name"] in ("green", "data")]
-    assert sorted(reported) == [
-        "NetworkConnected", "NetworkCreated", "NetworkDisconnected", "NetworkRemoved", "VolumeCreated", "VolumeRemoved",
-    ]  # fmt: skip
+        expected = [
+            "NetworkConnected", "NetworkCreated", "NetworkDisconnected", "NetworkRemoved", "VolumeCreated",
+            "VolumeRemoved",
+        ]  # fmt: skip
+
+        async def reported() -> list[str]:
+            found = [each["reason"] for each in await docker.log("event") if each["ref"]["name"] in ("green", "data")]
+            return found if len(found) >= len(expected) else []
+
+        assert sorted(await eventually(reported)) == expected
 
 
 async def test_a_compose_project_owns_its_entities_and_its_dependencies_are_connected(docker: Watched) -> None:

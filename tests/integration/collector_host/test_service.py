@@ -17,7 +17,7 @@ from support.nats_server import NatsServer
 from support.process import spawn_async
 from support.streams import stored
 from support.truth import heartbeat, last_seq
-from support.waiting import eventually, stays
+from support.waiting import eventually, settled, stays
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -67,7 +67,7 @@ async def test_a_machine_at_rest_publishes_figures_and_no_entity_also_over_a_res
         await eventually(lambda: is_in_sync(bus, "web-1"), within_s=40)
         root = Ref("test", "filesystem", "/", "web-1")
         await eventually(lambda: has(bus, root))
-        before = await entities(bus, "host-web-1")
+        before = await settled(lambda: entities(bus, "host-web-1"), for_s=2)
         seq = await last_seq(bus, "KGENTS_ENTITY")
         pulses = await last_seq(bus, "KGENTS_PULSE")
         await eventually(lambda: grew(bus, pulses + 5))

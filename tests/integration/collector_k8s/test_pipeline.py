@@ -8,7 +8,7 @@ from support.kube_api import KubeApi
 from support.published import entities, pods, shows_what_is_there
 from support.service_process import ServiceProcess
 from support.truth import heartbeat, in_sync, last_seq
-from support.waiting import eventually
+from support.waiting import eventually, settled
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -17,7 +17,7 @@ async def test_the_stream_shows_what_the_server_holds(bus: Bus, api: KubeApi, co
     async with collector:
         await in_sync(bus, "collector-k8s")
         await shows_what_is_there(bus, api)
-        found = await entities(bus)
+        found = await settled(lambda: entities(bus), for_s=1)
     pod = next(entity for ref, entity in found.items() if ref.kind == "pod")
     owners = [each for each in pod.connections if each.kind == "owns"]
     assert [owner.peer for owner in owners] == [Ref("test", "deployment", "cart", "shop")]
@@ -30,6 +30,7 @@ async def test_a_restart_without_news_publishes_nothing(bus: Bus, api: KubeApi, 
     async with collector:
         await in_sync(bus, "collector-k8s")
         await shows_what_is_there(bus, api)
+        await settled(lambda: entities(bus), for_s=1)
         assert await collector.stop() == 0
         before, beat = await last_seq(bus, "KGENTS_ENTITY"), await heartbeat(bus, "collector-k8s")
         collector.start()
@@ -50,7 +51,7 @@ async def test_what_vanished_while_it_was_down_is_removed(bus: Bus, api: KubeApi
         api.delete("pods", "shop", min(pods(api)))
         collector.start()
         await shows_what_is_there(bus, api)
-        found = await entities(bus)
+        found = await settled(lambda: entities(bus), for_s=1)
         assert {ref.name.partition("/")[0] for ref in found if ref.kind == "container"} == pods(api)
 
 
@@ -79,7 +80,7 @@ async def test_what_it_may_not_see_is_never_removed(bus: Bus, api: KubeApi, coll
     async with collector:
         await in_sync(bus, "collector-k8s")
         await shows_what_is_there(bus, api)
-        published = await entities(bus)
+        published = await settled(lambda: entities(bus), for_s=1)
         assert await collector.stop() == 0
         for resource in ("pods", "replicasets.apps"):
             api.forbid(resource)

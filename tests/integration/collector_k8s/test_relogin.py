@@ -12,7 +12,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Json, kubeconfig, serving
 from support.kube_api import KubeApi
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ async def test_a_login_plugin_gives_a_token_however_much_it_talks(tmp_path: Path
 async def test_a_login_plugin_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(plugin, "DEADLINE_S", MACHINE.limit_s(0.5))
     pid = tmp_path / "pid"
     path = kubeconfig(tmp_path / "k", "http://127.0.0.1:9", user=exec_plugin(f"sleep 99 & echo $! > {pid}; wait"))
     with pytest.raises(ConfigError, match="gave no answer within"):

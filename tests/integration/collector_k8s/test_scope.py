@@ -19,7 +19,7 @@ from support.proxy import Proxy
 from support.published import entities
 from support.service_process import ServiceProcess
 from support.truth import heartbeat, in_sync
-from support.waiting import eventually, within
+from support.waiting import eventually, settled, within
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -62,7 +62,7 @@ async def test_a_label_selector_chooses_workloads_and_pods_and_follows_their_lab
     pod = busy.objects("pods", "back")[0]["metadata"]["name"]
     async with collector(server, busy, tmp_path, label_selector="app.kubernetes.io/name=cart"):
         await in_sync(bus, "collector-k8s")
-        found = await shown(bus)
+        found = await settled(lambda: shown(bus), for_s=1)
         assert "deployment shop/cart" in found
         assert {"namespace /back", "namespace /shop", "node /node-1"} <= found  # of these it chooses nothing
         assert not [each for each in found if "ledger" in each]
@@ -86,7 +86,7 @@ async def test_named_namespaces_need_a_role_in_each_and_show_nothing_else(
     busy.authorize(role(Config(namespaces=["back"])), "back")
     async with collector(server, busy, tmp_path, namespaces='["back"]'):
         await in_sync(bus, "collector-k8s")
-        found = await entities(bus)
+        found = await settled(lambda: entities(bus), for_s=1)
     assert {ref.namespace for ref in found} == {"back"}
     assert {ref.kind for ref in found} == {"pod", "container", "deployment", "service"}
 
@@ -117,7 +117,7 @@ async def test_pods_that_cannot_be_seen_any_more_after_a_restart_stay(
 ) -> None:
     async with collector(server, busy, tmp_path, namespaces='["back", "shop"]') as process:
         await in_sync(bus, "collector-k8s")
-        before = await entities(bus)
+        before = await settled(lambda: entities(bus), for_s=1)
         assert [ref for ref in before if ref.kind == "container"]
         assert await process.stop() == 0
         if refusal == "403":

@@ -13,7 +13,7 @@ from support.k8s_collector import collecting
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.published import shows_what_is_there
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the probe: watches are as patient as ever."""
-    monkeypatch.setattr(probe, "EVERY_S", 0.2)
-    monkeypatch.setattr(client, "ALIVE_S", 0.3)
+    monkeypatch.setattr(probe, "EVERY_S", MACHINE.limit_s(0.2))
+    monkeypatch.setattr(client, "ALIVE_S", MACHINE.limit_s(0.3))
 
 
 async def test_silence_is_reported_and_the_watches_go_on_when_it_ends(

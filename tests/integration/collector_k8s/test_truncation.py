@@ -15,7 +15,7 @@ from support.nats_server import NatsServer
 from support.published import entities
 from support.service_process import ServiceProcess
 from support.truth import in_sync, last_seq
-from support.waiting import eventually
+from support.waiting import eventually, settled
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -65,7 +65,7 @@ async def test_what_there_is_no_room_for_is_one_entity_with_a_count(bus: Bus, co
             return await left_out(bus) == 1
 
         await eventually(is_counted)
-        assert len(await pods(bus)) == 3
+        assert len(await shown_pods(bus)) == 2
         overflow = (await entities(bus))[OVERFLOW]
         assert (overflow.status, overflow.reason) == ("unknown", "MaxObjects")
 
@@ -73,7 +73,7 @@ async def test_what_there_is_no_room_for_is_one_entity_with_a_count(bus: Bus, co
 async def test_a_restart_beside_an_overflow_says_nothing(bus: Bus, collector: ServiceProcess) -> None:
     async with collector:
         await in_sync(bus, "collector-k8s")
-        before = await last_seq(bus, "KGENTS_ENTITY")
+        before = await settled(lambda: last_seq(bus, "KGENTS_ENTITY"), for_s=1)
         await collector.stop()
         collector.start()
         await in_sync(bus, "collector-k8s")

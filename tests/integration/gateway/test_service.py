@@ -24,7 +24,7 @@ from support.service_process import ServiceProcess
 from support.state import make_topology, publish
 from support.streams import provision_streams
 from support.truth import heartbeat, in_sync, last_seq
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -137,13 +137,15 @@ async def test_no_request_over_nats_is_lost_when_one_of_the_gateways_stops(
     bus: Bus, server: NatsServer, tmp_path: Path
 ) -> None:
     await publish(bus, make_topology("a"))
+    patient = NatsConfig(url=server.url, request_timeout_s=MACHINE.limit_s(30))  # what is lost is never answered
     async with (
         gateway(server, tmp_path, "one", free_port(), free_port()),
         gateway(server, tmp_path, "two", free_port(), free_port()) as second,
+        Bus(patient, name="asking") as asking,
     ):
         await in_sync(bus, "gateway", "one")
         await in_sync(bus, "gateway", "two")
-        session = await bus.session()
+        session = await asking.session(timeout_s=30)
         answers: list[int] = []
         is_over = False
 

@@ -24,6 +24,7 @@ from support.permitted import DENIED, login, permitted, server_of, unused
 from support.state import make_alert, make_event, make_health, make_topology, publish
 from support.streams import provision_streams
 from support.uses import Uses
+from support.waiting import MACHINE
 
 
 async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ async def test_a_collector_harms_no_other(tmp_path: Path) -> None:
             await provision_streams(admin)
             for subject in (*OTHERS, OWN):
                 await (await admin.session()).request(subject, b"{}")
-        quick = msgspec.structs.replace(login(server.url, "limited"), request_timeout_s=0.5)
+        quick = msgspec.structs.replace(login(server.url, "limited"), request_timeout_s=MACHINE.limit_s(0.5))
         async with Bus(quick, name="collector-nats", cluster="test") as bus:
             session = await bus.session()
             rolled_up = await session.request(OWN, b"{}", headers={"Nats-Rollup": "all"})

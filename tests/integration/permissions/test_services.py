@@ -326,6 +326,7 @@ async def test_a_service_needs_exactly_what_the_command_prints(service: str, tmp
 
         with suppress(AssertionError):
             await eventually(lambda: unused(permissions, uses) <= only_at_the_end(permissions), within_s=20)
+        await eventually(lambda: is_in_sync(admin, name))  # again: a limit that drops messages is a failure
         beat = await heartbeat(admin, name, "limited")
         await process.stop()
 

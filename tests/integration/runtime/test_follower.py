@@ -29,7 +29,7 @@ from support.in_process import published, run_in_process
 from support.nats_server import NatsServer
 from support.running import running
 from support.truth import dead_letters, last_seq
-from support.waiting import eventually, pause, stays
+from support.waiting import MACHINE, eventually, pause, stays
 
 SECOND_NS = 1_000_000_000
 
@@ -177,6 +177,7 @@ async def test_no_more_is_taken_than_the_tables_have_room_for(bus: Bus, publishe
     async with following(echo, bus, tmp_path) as context:
         await report(publisher, *entities)
         await eventually(lambda: echo.table.backlog + len(echo.dirty) == len(entities))
+        await eventually(lambda: echo.table.backlog == BACKLOG_MAX)
         await stays(lambda: echo.table.backlog == BACKLOG_MAX, 0.2)
         async with running(echo.table.run()):
             await eventually(lambda: len(published(context, "topology")) == len(entities))
@@ -196,7 +197,7 @@ async def test_it_is_in_sync_only_when_everything_was_put(bus: Bus, publisher: P
 async def test_an_outage_is_a_time_away_and_a_calm_stream_is_none(
     bus: Bus, server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "AWAY_NS", 4 * SECOND_NS)
+    monkeypatch.setattr(follower, "AWAY_NS", round(MACHINE.limit_s(4) * SECOND_NS))
     echo = Echo()
     async with following(echo, bus, tmp_path):
         await eventually(lambda: len(echo.ticks_ns) > 2)
