@@ -77,6 +77,8 @@ def test_all_that_has_a_counterpart_holds(tmp_path: Path) -> None:
     assert [engine.url for engine in own["collector-docker"].engines] == ["unix:///run/podman/podman.sock"]
     assert own["collector-docker"].poll_interval_s == 3.0
     assert (own["collector-nats"].monitor_urls, own["collector-nats"].poll_interval_s) == (["http://broker:8222"], 2.0)
+    assert own["collector-otel"].grpc.port == 4317
+    assert own["collector-otel"].prometheus_endpoint == "http://metrics:9090"
     assert own["collector-db"].postgres == {
         "main": PostgresTarget(host="db", port=5433, database="orders", user="watcher", interval_s=5)
     }
@@ -91,9 +93,6 @@ def test_all_that_has_none_is_named_once_with_the_reason() -> None:
     assert [remark.partition(": no counterpart: ")[0] for remark in remarks if "no counterpart" in remark] == [
         "collectors.kubernetes.poll_interval",
         "collectors.nats.subjects",
-        "collectors.otel.enabled",
-        "collectors.otel.otlp_endpoint",
-        "collectors.otel.prometheus_endpoint",
         "visualization.max_entities",
         "visualization.layout_algorithm",
         "visualization.animation_fps",

@@ -221,6 +221,17 @@ def _monitor(result: Translation, path: str, value: Any) -> None:
     result.put(("collector-nats", "monitor_urls"), [_text(value)], path)
 
 
+def _receiver(result: Translation, path: str, value: Any) -> None:
+    """Where programs send: ours receives there itself, so only the port is taken over."""
+    try:
+        port = of_url(_text(value), GRPC_PORT).port or GRPC_PORT
+    except ValueError:
+        raise UnfitError("a url such as http://localhost:4317") from None
+    protocol = "http" if port == HTTP_PORT else "grpc"
+    result.put(("collector-otel", protocol, "port"), port, path)
+    result.remarks.append(f"{path}: kgents receives there itself; collector-otel.{protocol}.host is 127.0.0.1")
+
+
 def _engine(result: Translation, path: str, value: Any) -> None:
     result.put(("collector-docker", "engines"), [{"url": _text(value)}], path)
 
@@ -234,14 +245,16 @@ def _complete(result: Translation) -> None:
 
 
 _THRESHOLDS: Final = {"KG-101": {"warn": 0.8, "crit": 0.95, "fatal": 1.0}, "KG-102": {"warn": 0.7, "crit": 0.9}}
+GRPC_PORT: Final = 4317
+HTTP_PORT: Final = 4318
 _SERVICES: Final = {
     "kubernetes": "collector-k8s",
     "docker": "collector-docker",
     "nats": "collector-nats",
     "postgres": "collector-db",
+    "otel": "collector-otel",
 }
 
-_NO_OTEL: Final = "no collector receives OpenTelemetry data yet"
 _NO_VIEW: Final = "nothing draws the topology yet"
 _TARGET: Final = ("collector-db", "postgres", "main")
 
@@ -267,9 +280,9 @@ _RULES: Final[dict[str, Take]] = {
     "collectors.postgres.user": _to(*_TARGET, "user"),
     "collectors.postgres.password": _secret("collector-db postgres main password_file postgres-main-password"),
     "collectors.postgres.poll_interval": _seconds(*_TARGET, "interval_s", low=1, high=3600),
-    "collectors.otel.enabled": _none(_NO_OTEL),
-    "collectors.otel.otlp_endpoint": _none(f"{_NO_OTEL} (telemetry.otlp_endpoint is where kgents sends its own)"),
-    "collectors.otel.prometheus_endpoint": _none("no collector asks Prometheus yet"),
+    "collectors.otel.enabled": _section("collector-otel"),
+    "collectors.otel.otlp_endpoint": _receiver,
+    "collectors.otel.prometheus_endpoint": _to("collector-otel", "prometheus_endpoint"),
     "visualization.max_entities": _none(_NO_VIEW),
     "visualization.layout_algorithm": _none(_NO_VIEW),
     "visualization.animation_fps": _none(_NO_VIEW),

@@ -44,6 +44,7 @@ const looks: Readonly<Record<string, KindLook>> = {
   httproute: { shape: "octahedron", size: 0.4, layer: 3 },
   grpcroute: { shape: "octahedron", size: 0.4, layer: 3 },
   service: { shape: "octahedron", size: 0.5, layer: 2 },
+  app: { shape: "octahedron", size: 0.5, layer: 2 },
   deployment: { shape: "dodecahedron", size: 0.5, layer: 1 },
   statefulset: { shape: "dodecahedron", size: 0.5, layer: 1 },
   daemonset: { shape: "dodecahedron", size: 0.5, layer: 1 },
