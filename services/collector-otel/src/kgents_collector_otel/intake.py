@@ -99,4 +99,9 @@ class Intake:
         hidden = [app for app in self.apps.by_ref.values() if app.hidden]
         if hidden:
             faults.append(f"{hidden[0].ref} calls {len(hidden[0].hidden):,} peers more than are shown")
+        late = [app for app in self.apps.by_ref.values() if app.late]
+        if late:
+            faults.append(f"{late[0].ref} sends spans that are too old to count: is the clock of its host right?")
+        for app in late:
+            app.late = 0
         return faults
