@@ -12,13 +12,15 @@ from kgents_health_scorer.baseline import LEARNT_S, Past
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.checks.check import Sample, SeriesCheck, Thresholds
 from kgents_health_scorer.debounce import Window
+from kgents_health_scorer.reducer import Scorer
+from kgents_health_scorer.same import health_same
 from kgents_health_scorer.score import Band
 from kgents_health_scorer.series import Judging, Remembered, Series
 from kgents_shared.contract.codec import HEALTH, encode
-from kgents_shared.contract.health import Baseline
+from kgents_shared.contract.health import Baseline, Edge
 from kgents_shared.contract.topology import TopologyEntity
 from support.health_inputs import INTERVAL_S, POD, Watch, at, entity, pulse
-from support.restarted import resume
+from support.restarted import restore, resume
 
 pytestmark = pytest.mark.unit
 
@@ -280,3 +282,67 @@ def test_with_a_stricter_threshold_one_sample_is_enough_only_beyond_it() -> None
         window.push(strict, value, "")
         bands.append(window.band)
     assert bands == [Band.FINE, Band.WARNING]
+
+
+def test_a_few_long_samples_are_not_enough_to_know_what_is_usual() -> None:
+    assert not learnt([0.1] * 14, interval_s=600.0).is_learnt
+    assert learnt([0.1] * 15, interval_s=600.0).is_learnt
+
+
+def test_a_spread_that_has_grown_is_published() -> None:
+    past = learnt([0.1, 0.2] * 200)
+    past.record("KG-111", "k8s", None)
+    for _ in range(60):
+        for value in (0.05, 0.4):
+            past.learn(value, 0.001, MINUTE, is_found=False)
+    assert past.has_moved()
+
+
+def test_a_pulse_of_which_nothing_was_read_ends_nothing() -> None:
+    pod = Busy().learns()
+    pod.uses(0.8, 0.8)
+    pod.now_s += INTERVAL_S
+    pod.pulse(structs.replace(pulse(pod.now_s), unread=["*"]))
+    assert pod.checks() == ["KG-111"]
+
+
+def test_far_above_the_usual_and_at_the_limit_is_one_alert() -> None:
+    pod = Busy().learns()
+    pod.uses(0.95, 0.95)
+    assert set(pod.checks()) == {"KG-102", "KG-111"}
+    assert pod.states() == {"KG-111": "firing"}
+
+
+def test_what_is_usual_stays_published_though_its_source_is_silent_after_a_restart() -> None:
+    pod = Busy().learns()
+    known = pod.health().baselines
+    again = pod.restart()
+    again.entity(entity(status="failed", reason="Error"), pod.now_s + 5)
+    assert again.health().level == "critical"
+    assert again.health().baselines == known != []
+
+
+def test_another_source_without_the_figure_does_not_end_what_was_found_before_a_restart() -> None:
+    pod = Busy().learns()
+    pod.uses(0.8, 0.8)
+    again = Busy()
+    again.published, again.scorer = pod.published, Scorer(CATALOGUE)
+    restore(again.scorer, pod)
+    again.scorer.on_topology(entity(), POD, now=at(0), evidence="KGENTS_TOPOLOGY:0")
+    for sample in (pulse(pod.now_s, source="other"), pulse(pod.now_s, cpu=0.8)):
+        again.scorer.on_pulse(sample, now=at(pod.now_s), evidence="")
+    again.scorer.caught_up(at(pod.now_s))
+    again.published.write(again.scorer.take())
+    assert again.checks() == ["KG-111"]
+    assert again.states() == {"KG-111": "firing"}
+
+
+def test_a_message_holds_until_another_connection_is_named_or_something_is_learnt() -> None:
+    pod = Busy().learns()
+    pod.uses(0.8, 0.8)
+    now = pod.health()
+    elsewhere = structs.replace(now, reasons=[structs.replace(now.reasons[0], edge=Edge("http", POD))])
+    assert health_same(now, now)
+    assert not health_same(now, elsewhere)
+    assert not health_same(now, structs.replace(now, learning=["KG-111"]))
+    assert not health_same(now, structs.replace(now, baselines=[]))

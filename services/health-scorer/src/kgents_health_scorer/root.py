@@ -124,7 +124,7 @@ def _blames(worst: Mapping[Ref, Unwell], named: Mapping[Ref, list[tuple[str, Ref
         if ref not in starved:
             blamed |= {other for other in calls.get(ref, ()) if other in worst}
             for check, peer in named.get(ref, ()):
-                is_own = check in ON_THE_WAY and ways_out[ref] > ways_in[peer] and peer not in worst
+                is_own = check in ON_THE_WAY and ways_out[ref] > ways_in[peer]
                 blamed |= set() if is_own else {peer}
         blames[ref] = frozenset(blamed - {ref})
     return blames
