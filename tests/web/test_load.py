@@ -16,8 +16,14 @@ from support.gateway import Running, caught_up
 from support.state import make_health, make_topology, publish
 
 MIB = 2**20
+CUT = """
+[...document.querySelectorAll(".load th[scope=col], .load td")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => `${each.textContent} ${each.scrollWidth - each.clientWidth}`)
+"""
 STREAM = Ref("test", "nats_stream", "KGENTS_TOPOLOGY")
 CONSUMER = Ref("test", "nats_consumer", "KGENTS_EVENT/topology-builder-of-this-cluster-1")
+SERVER = Ref("test", "nats_server", "nats-0")
 DATABASE = Ref("test", "database", "orders")
 IDLE = Ref("test", "pod", "idle", "shop")
 
@@ -37,7 +43,7 @@ async def send(bus: Bus, *pulses: Pulse) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def shop(bus: Bus, gateway: Running) -> None:
     """A busy pod, one whose CPU is not known, one that is not heard any more, one without figures; NATS; a database."""
-    refs = [*(make_ref(name) for name in ("busy", "half-read", "silent")), IDLE, STREAM, CONSUMER, DATABASE]
+    refs = [*(make_ref(name) for name in ("busy", "half-read", "silent")), IDLE, SERVER, STREAM, CONSUMER, DATABASE]
     await publish(bus, *(make_topology(ref=ref) for ref in refs), *(make_health(ref=ref) for ref in refs))
     await send(
         bus,
@@ -45,6 +51,7 @@ async def shop(bus: Bus, gateway: Running) -> None:
               network_rx_bytes=2048.0, network_tx_bytes=1024.0),
         pulse(make_ref("half-read"), unread=["cpu_percent"], memory_bytes=32 * MIB),
         pulse(make_ref("silent"), age_s=400, cpu_percent=0.0, memory_bytes=64 * MIB),
+        pulse(SERVER, cpu_percent=0.8981, custom={"in_msgs_per_sec": 34.6, "connections": 8.0}),
         pulse(STREAM, custom={"messages_per_sec": 12.5, "messages": 70_000.0}),
         pulse(CONSUMER, custom={"delivered_per_sec": 3.0, "pending_messages": 4_100.0}),
         DatabasePulse(
@@ -71,7 +78,7 @@ async def test_columns_show_figures_what_is_not_known_and_how_old(gateway: Runni
         assert await cells(page, "silent") == ["0 % 6 min ago", "64 MiB 6 min ago"]
         assert await cells(page, "idle") == ["", ""]
         await page.get_by_role("button", name="CPU").first.click()
-        assert (await names(page))[:2] == ["busy", "silent"]
+        assert (await names(page))[:2] == ["busy", "nats-0"]
         await lies_well(page)
         for row in (".row .cell.name > .text", ".row .ends-seen span:last-child"):
             assert all(right - left > 20 for left, _, right, _ in await boxes(page, row)), "names are seen"
@@ -101,12 +108,14 @@ async def test_the_panel_shows_bars_rates_depths_and_gauges(bus: Bus, gateway: R
             flow = await page.locator(".load tr", has_text=STREAM.name).locator("td").all_inner_texts()
             assert flow == ["12.5/s", "70,000"]
             assert "3/s" in await page.locator(".load tr", has_text="KGENTS_EVENT").inner_text()
+            assert "0.9 %" in await page.locator(".uses:not(.flows) tr", has_text=SERVER.name).inner_text()
             gauges = (await page.locator(".database").inner_text()).split("\n")
             for text in ("overloaded", "98 of 100 7 waiting", "512 MiB of 1 GiB", "1,200,000", "unknown"):
                 assert any(text in each for each in gauges), gauges
             [(left, _, right, _)] = await boxes(page, ".panel-body")
             for each in await boxes(page, ".load :is(td, th, dd, .words, .share)"):
                 assert left <= each[0] <= each[2] <= right, each
+            assert await page.evaluate(CUT) == [], "no text is cut or runs out"
             assert await violations(page) == []
     async with page_at(browser, f"{gateway.server.address}/#tab=load&kind=nats_stream") as page:
         await page.locator(".load tr", has_text=STREAM.name).wait_for()

@@ -39,10 +39,16 @@ export function number(value: number): string {
   return size >= 1e15 ? value.toExponential(2) : value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
+/** Two digits are enough where it is little. */
+export function percent(value: number): string {
+  const text = Math.abs(value) < 1 ? value.toLocaleString("en", { maximumSignificantDigits: 2 }) : number(value);
+  return `${text} %`;
+}
+
 const SUFFIXES: readonly (readonly [RegExp, (value: number) => string])[] = [
   [/network_.x_bytes$/, (value) => `${bytes(value)}/s`],
   [/bytes(_total)?$/, bytes],
-  [/percent$/, (value) => `${number(value)} %`],
+  [/percent$/, percent],
   [/(utilization|ratio|_rate|fragmentation)$/, (value) => number(value)],
   [/_mb$/, (value) => bytes(value * 1_048_576)],
   [/_ms$/, (value) => `${number(value)} ms`],

@@ -80,7 +80,7 @@ export const TEXTS = {
     uses: { cpu: "CPU", memory: "Memory", network: "Network" },
     ofLimit: (value: string, limit: string) => `${value} of ${limit}`,
     nats: {
-      nats_server: { title: "NATS servers", rate: "Received", rateName: "in_msgs_per_sec", depth: "Connections", depthName: "connections" },
+      nats_server: { title: "NATS servers", rate: "Received", rateName: "in_msgs_per_sec", depth: "Clients", depthName: "connections" },
       nats_stream: { title: "NATS streams", rate: "Stored", rateName: "messages_per_sec", depth: "Messages", depthName: "messages" },
       nats_consumer: { title: "NATS consumers", rate: "Delivered", rateName: "delivered_per_sec", depth: "Waiting", depthName: "pending_messages" },
       nats_client: { title: "NATS clients", rate: "Received", rateName: "out_msgs_per_sec", depth: "Waiting", depthName: "pending_bytes" },

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { age, bytes, figure, number } from "../format.ts";
+import { age, bytes, figure, number, percent } from "../format.ts";
 import type { Model } from "../model.ts";
 import type { Entity } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
@@ -42,7 +42,7 @@ export function Load({ model }: { model: Model }) {
 }
 
 const USES = {
-  cpu: { name: "cpu_percent", text: (value: number) => `${number(value)} %` },
+  cpu: { name: "cpu_percent", text: percent },
   memory: { name: "memory_bytes", text: bytes },
   network: { name: null, text: (value: number) => `${bytes(value)}/s` },
 } as const;

@@ -1,6 +1,6 @@
 // What the columns of the table show, how wide they are, and how rows are sorted by them. Pure.
 
-import { bytes, number } from "../format.ts";
+import { bytes, percent } from "../format.ts";
 import { type Name, type Reading, oldness } from "../figures/reading.ts";
 import { type Entity, type Id, byBadness, levelOf } from "../store/entity.ts";
 import { TEXTS } from "../texts.ts";
@@ -26,7 +26,7 @@ const WIDTHS: Record<Column, string> = {
 };
 
 export const FIGURES = { cpu: "cpu_percent", memory: "memory_bytes" } as const satisfies Partial<Record<Column, Name>>;
-const TEXT_OF = { cpu: (value: number) => `${number(value)} %`, memory: bytes };
+const TEXT_OF = { cpu: percent, memory: bytes };
 const LARGEST_FIRST: ReadonlySet<Column> = new Set(["cpu", "memory", "since"]);
 
 const KEYS: Record<Exclude<Column, "level" | keyof typeof FIGURES>, (entity: Entity) => string> = {
