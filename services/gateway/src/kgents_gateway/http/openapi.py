@@ -98,6 +98,7 @@ def _parameters(path: str, arguments: type[msgspec.Struct], components: dict[str
         }
         if schema.get("type") == "array":
             parameter |= {"style": "form", "explode": False}
+            parameter["schema"]["minItems"] = 1  # a list without any is a parameter that is left out
         found.append(parameter)
     return found
 

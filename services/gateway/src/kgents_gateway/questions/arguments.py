@@ -8,12 +8,19 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import fields
 
+from kgents_shared.contract.alert import STATES
+from kgents_shared.contract.event import SEVERITIES
 from kgents_shared.view.moment import moment
 from kgents_shared.view.selection import Selection, select
 
 A = TypeVar("A", bound="Arguments")
 
-Words = Annotated[list[str], Meta(max_length=100)]
+Word = Annotated[str, Meta(min_length=1, extra_json_schema={"pattern": r"^[^,\s]([^,]*[^,\s])?$"})]
+"""In a URL, blanks around it do not count, and a comma begins the next one."""
+Words = Annotated[list[Word], Meta(max_length=100)]
+State = Annotated[str, Meta(min_length=1, extra_json_schema={"enum": list(STATES)})]
+Severity = Annotated[str, Meta(min_length=1, extra_json_schema={"enum": list(SEVERITIES)})]
+Level = Annotated[str, Meta(min_length=1, extra_json_schema={"enum": ["healthy", "warning", "critical", "unknown"]})]
 Past = Annotated[
     str, Meta(description="RFC 3339, or how long ago: `-10m`, `-2h`.", examples=["-10m", "2026-11-21T09:00:00Z"])
 ]
@@ -48,13 +55,17 @@ class Filters(Arguments, frozen=True, kw_only=True):
 
     clusters: Annotated[Words, Meta(description="Names of clusters.")] = []
     kinds: Annotated[Words, Meta(description="Kinds, such as `pod,node`; plurals and kubectl's short names too.")] = []
-    namespaces: Annotated[Words, Meta(description="Names of namespaces; empty: entities without one.")] = []
+    namespaces: Annotated[
+        list[str], Meta(max_length=100, description="Names of namespaces; empty: entities without one.")
+    ] = []
     names: Annotated[Words, Meta(description="Names, such as `cart-*`.")] = []
     labels: Annotated[
         str, Meta(max_length=1_000, description="A label selector as kubectl reads it: `app=cart,tier in (web,api)`.")
     ] = ""
     sources: Annotated[Words, Meta(description="Collectors, such as `k8s`.")] = []
-    levels: Annotated[Words, Meta(description="`healthy`, `warning`, `critical`, `unknown`.")] = []
+    levels: Annotated[
+        list[Level], Meta(max_length=100, description="`healthy`, `warning`, `critical`, `unknown`.")
+    ] = []
 
     def selection(self) -> Selection:
         """What they select.
@@ -92,6 +103,16 @@ def past(text: str, name: str, now: datetime) -> datetime | None:
         return moment(text.replace(" ", "+"), now) if text else None  # in a URL `+` of a time zone reads as a space
     except ValueError as error:
         raise BadArgumentError(f"{name}: {error}") from None
+
+
+def checked(name: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Nothing, if all that is given is known.
+
+    Raises:
+        BadArgumentError: it is not.
+    """
+    if unknown := set(given) - set(known):
+        raise BadArgumentError(f"expected {name} out of {', '.join(known)}, found {min(unknown)[:32]!r}")
 
 
 def arguments_of(query: Mapping[str, Sequence[str]], of: type[A]) -> A:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kgents_gateway.questions.arguments import LIMIT_MAX, AfterId, Filters, OneEntity, Past, past
+from kgents_gateway.questions.arguments import LIMIT_MAX, AfterId, Filters, OneEntity, Past, Word, past
 from kgents_gateway.questions.entity import one
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.world import World
@@ -28,7 +28,7 @@ SAMPLES_MAX: Final = 5_000
 class MetricArguments(OneEntity, frozen=True, kw_only=True):
     """Which figures of which entity."""
 
-    metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`, `pool.active`; none: all.")] = []
+    metrics: Annotated[list[Word], Meta(description="Names such as `cpu_percent`, `pool.active`; none: all.")] = []
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-10m`.")] = "-10m"
     limit: Annotated[int, Meta(ge=1, le=SAMPLES_MAX, description="The last so many samples.")] = SAMPLES_MAX
 
@@ -79,7 +79,7 @@ class PageArguments(Filters, frozen=True, kw_only=True):
 class LastArguments(PageArguments, frozen=True, kw_only=True):
     """Of which entities, and which figures."""
 
-    metrics: Annotated[list[str], Meta(description="Names such as `cpu_percent`; none: all.")] = []
+    metrics: Annotated[list[Word], Meta(description="Names such as `cpu_percent`; none: all.")] = []
 
 
 class LastOfMany(msgspec.Struct, frozen=True):

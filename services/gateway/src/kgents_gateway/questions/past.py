@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from kgents_gateway import answers
-from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, past
+from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, Severity, checked, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import Now, World
@@ -42,7 +42,7 @@ class EventArguments(Filters, frozen=True, kw_only=True):
     """Which events."""
 
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-1h`.")] = "-1h"
-    severities: Annotated[list[str], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
+    severities: Annotated[list[Severity], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
     limit: Annotated[int, Meta(ge=1, le=EVENTS_MAX, description="The last so many of them.")] = 500
     after_id: Annotated[
         str, Meta(max_length=64, description="Only events older than those of a page: its `next`; with its `since`.")
@@ -90,8 +90,7 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
 
 async def events(world: World, arguments: EventArguments) -> Events:
     """The last events, newest first."""
-    if unknown := set(arguments.severities) - set(SEVERITIES):
-        raise BadArgumentError(f"expected severities out of {', '.join(SEVERITIES)}, found {min(unknown)[:32]!r}")
+    checked("severities", arguments.severities, SEVERITIES)
     selection, now = arguments.selection(), world.now()
     since = past(arguments.since, "since", now) or now - timedelta(hours=1)
     created = await world.streams.events_created()

@@ -10,7 +10,17 @@ from typing import Annotated, Any, Final, TypeVar
 from msgspec import Meta, Raw, field
 
 from kgents_gateway import answers
-from kgents_gateway.questions.arguments import LIMIT_MAX, AfterId, Arguments, BadArgumentError, Filters, Past, past
+from kgents_gateway.questions.arguments import (
+    LIMIT_MAX,
+    AfterId,
+    Arguments,
+    BadArgumentError,
+    Filters,
+    Past,
+    State,
+    checked,
+    past,
+)
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Documented, Joined
 from kgents_gateway.questions.world import World
@@ -37,7 +47,7 @@ class TopologyArguments(Filters, frozen=True, kw_only=True):
 class AlertArguments(Filters, frozen=True, kw_only=True):
     """Which entities, and which of their alerts."""
 
-    states: Annotated[list[str], Meta(description="`pending`, `firing`, `resolved`.")] = field(
+    states: Annotated[list[State], Meta(description="`pending`, `firing`, `resolved`.")] = field(
         default_factory=lambda: ["firing"]
     )
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many alerts.")] = 1_000
@@ -82,8 +92,7 @@ async def health(world: World, arguments: Filters) -> answers.HealthSummary:
 
 async def alerts(world: World, arguments: AlertArguments) -> answers.Alerts:
     """The alerts of the selected entities."""
-    if unknown := set(arguments.states) - set(STATES):
-        raise BadArgumentError(f"expected states out of {', '.join(STATES)}, found {min(unknown)[:32]!r}")
+    checked("states", arguments.states, STATES)
     after = answers.alert_place(arguments.after_id)
     if after is None and arguments.after_id:
         raise BadArgumentError(f"expected after_id as `next` of a page of alerts, found {arguments.after_id[:64]!r}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kgents_gateway.questions.arguments import Filters
+from kgents_gateway.questions.arguments import Filters, Severity
 
 After = Annotated[
     str,
@@ -28,5 +28,5 @@ class EventStreamArguments(Filters, frozen=True, kw_only=True):
     """Every new event, as server-sent events."""
 
     after: After = ""
-    severities: Annotated[list[str], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
+    severities: Annotated[list[Severity], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
     last: Annotated[int, Meta(ge=0, le=1_000, description="Begin with the last so many events.")] = 0

@@ -8,12 +8,14 @@ from typing import Any
 from kgents_gateway.access.identity import who
 from kgents_gateway.asking import Asked
 from kgents_gateway.events import EventId, Events, Logged
+from kgents_gateway.questions.arguments import checked
 from kgents_gateway.questions.past import is_about
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.arguments import EventStreamArguments
 from kgents_gateway.stream.client import AHEAD_S, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive, Scope
+from kgents_shared.contract.event import SEVERITIES
 from kgents_shared.view.selection import Selection
 
 
@@ -37,6 +39,7 @@ class EventStream:
             BadArgumentError: an argument is not valid.
             UnavailableError: not now.
         """
+        checked("severities", arguments.severities, SEVERITIES)
         current = self._seen(who(scope).scope).followed
         reader = _Reader(arguments.selection(), arguments.severities, current, has_ids=True)
         async with self._connections.opened(scope, receive, send) as client:
