@@ -1,6 +1,7 @@
 """A gateway in the test's own process, on a free port."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.app import SERVICE
 from kgents_gateway.config import AuthConfig, Config, OidcConfig, StreamConfig
+from kgents_gateway.encryption import Encryption
 from kgents_gateway.http.app import application
 from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.server import Server
@@ -72,9 +74,10 @@ async def serving(
     port: int = 0,
     tokens_file: Path | None = None,
     oidc: OidcConfig | None = None,
+    verify: ssl.SSLContext | bool = True,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    """`settings`: others of the gateway."""
+    """`settings`: others of the gateway; `verify`: how the client checks its certificate."""
     auth = AuthConfig(tokens_file=str(tokens_file) if tokens_file is not None else None, oidc=oidc)
     config = Config(port=port, stream=stream or StreamConfig(), auth=auth, **settings)
     tokens = Tokens(str(tokens_file)) if tokens_file is not None else None
@@ -82,14 +85,17 @@ async def serving(
     letters = DeadLetters(publisher, "test", SERVICE.name)
     gateway = Gateway(bus, config, SystemClock(), report=lambda _state, _reason: None, letters=letters)
     app = application(gateway, config, tokens, version="0")
-    server = Server(app, config, before_stop=gateway.connections.end)
+    encryption = Encryption(config.tls) if config.tls is not None else None
+    context = encryption.context if encryption is not None else None
+    server = Server(app, config, encryption=context, before_stop=gateway.connections.end)
     async with (
         running(publisher.run()),
         running(gateway.run()),
         running(server.run_until_stopped()),
         running(answering(bus, gateway).run()),
         running(followed(tokens, gateway) if tokens else asyncio.Event().wait()),
-        httpx.AsyncClient(base_url=server.address, timeout=30) as client,
+        running(encryption.run() if encryption is not None else asyncio.Event().wait()),
+        httpx.AsyncClient(base_url=server.address, timeout=30, verify=verify) as client,
     ):
         await eventually(lambda: server.started)
         await eventually(lambda: gateway.not_ready is None)

@@ -7,6 +7,7 @@ import msgspec
 
 from kgents_gateway.access.token_file import read, words
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.files import half_of_a_pair, unusable_pair
 from kgents_shared.contract.address import is_loopback, of_url
 from kgents_shared.contract.section import Fault, Section, unusable_url
 
@@ -124,6 +125,24 @@ class AuthConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
                 yield Fault("tokens_file", "a file with a token", f"{self.tokens_file}: none", advice)
 
 
+class TlsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS of the gateway's own: `gateway.tls`."""
+
+    cert_file: str | None = None
+    """PEM file of the certificate, with those between it and the authority. It is read again when it changes."""
+
+    key_file: str | None = None
+    """PEM file of its key, without a passphrase."""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from half_of_a_pair(self.cert_file, self.key_file)
+        if self.cert_file is None and self.key_file is None:
+            yield Fault("cert_file", "a certificate and its key", "none", "set both", beside=("key_file",))
+
+    def check(self) -> Iterator[Fault]:
+        yield from unusable_pair(self.cert_file, self.key_file)
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `gateway:` of the configuration."""
 
@@ -139,6 +158,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public_url: str = ""
     """The address at which browsers reach it, with the path that a proxy puts in front: `https://see.example/kgents`.
     Its host is among the allowed ones. Only needed with `auth.oidc`: the provider sends browsers back to it."""
+
+    tls: TlsConfig | None = None
+    """TLS; then it speaks nothing else. null: none, as on loopback, or behind a proxy that has it."""
 
     auth: AuthConfig = AuthConfig()
     """Who may ask."""
@@ -163,3 +185,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.auth.oidc is not None and not is_confidential(self.public_url):
             advice = "try: public_url: https://see.example"
             yield Fault("public_url", "an address with https", f'"{self.public_url}"', advice, beside=("auth",))
+
+
+def is_readable_on_the_way(config: Config) -> bool:
+    """Whether tokens and answers travel over a network without encryption, as far as the configuration shows."""
+    return config.host not in LOOPBACK and config.tls is None and not config.public_url.startswith("https://")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -29,31 +30,34 @@ ABANDONED: Final = 2
 class Server(uvicorn.Server):
     """The HTTP server. The process's signals are not its business: the service decides when to stop."""
 
-    def __init__(self, app: ASGIApp, config: Config, *, before_stop: Callable[[], None]) -> None:
-        """`before_stop` ends what would never end by itself, such as streams."""
+    def __init__(
+        self, app: ASGIApp, config: Config, *, encryption: ssl.SSLContext | None, before_stop: Callable[[], None]
+    ) -> None:
+        """`before_stop` ends what would never end by itself, such as streams; `encryption`: None is plain HTTP."""
         self._listener = _listen(config)
         self._before_stop = before_stop
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=Connection,
-                headers=list(HEADERS),
-                ws="none",
-                lifespan="off",
-                loop="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN_S,
-                limit_concurrency=config.stream.max_clients + REQUESTS_MAX,
-            )
+        settings = uvicorn.Config(
+            app,
+            http=Connection,
+            headers=list(HEADERS),
+            ws="none",
+            lifespan="off",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+            limit_concurrency=config.stream.max_clients + REQUESTS_MAX,
         )
+        settings.load()
+        settings.ssl = encryption
+        super().__init__(settings)
 
     @property
     def address(self) -> str:
         """`http://127.0.0.1:7780`."""
         host, port = self._listener.getsockname()[:2]
-        return f"http://{join(host, port)}"
+        return f"{'https' if self.config.ssl is not None else 'http'}://{join(host, port)}"
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
