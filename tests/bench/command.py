@@ -25,6 +25,7 @@ from bench import (
     docker,
     gap,
     gateway,
+    incidents,
     kubernetes,
     latency,
     publish,
@@ -61,6 +62,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "databases": databases.bench,
     "traces": traces.bench,
     "start": start.bench,
+    "incidents": incidents.bench,
     "map": web_map.bench,
     "page": web_page.bench,
 }

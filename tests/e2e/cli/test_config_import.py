@@ -17,10 +17,13 @@ async def test_a_file_in_another_layout_is_imported_and_then_accepted(tmp_path: 
     assert "alerts.pagerduty_key: the secret is not copied" in err
     assert f"next: `kgents config check --config {ours}`" in err
     assert "hunter2" not in err + ours.read_text()
+    written = ours.read_text()
+    (tmp_path / "pagerduty-key").write_text("k" * 32)
+    ours.write_text(written.replace("/etc/kgents/secrets", str(tmp_path)))
     code, out, err = await run_kgents("config", "check", "--config", str(ours))
     assert (code, err) == (0, "")
     code, out, err = await run_kgents("config", "import", str(other))
-    assert (code, out) == (0, ours.read_text())
+    assert (code, out) == (0, written)
 
 
 async def test_a_variable_that_is_no_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

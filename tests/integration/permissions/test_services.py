@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from socket import gethostname
@@ -33,8 +33,9 @@ from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import key_of_ref
 from support import kube_objects
-from support.build import make_entity, make_removal, subject_of
+from support.build import make_entity, make_ref, make_removal, subject_of
 from support.docker_engine import NoEngineError, docker_engine
+from support.incidents import make_incident
 from support.kube_api import KubeApi
 from support.nats_server import NatsServer
 from support.otel_senders import Service, call, exporting, http_exporter
@@ -223,6 +224,28 @@ async def topology(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
+async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    now = datetime.now(UTC)
+    ended = make_incident(ref=make_ref("old"), state="resolved", ended_at=now - timedelta(days=40))
+    await store(bus, ended.subject, ended)  # it is removed at once, and so is its history
+    config = directory / "kgents.yaml"
+    receiver = {"webhook": {"url": f"http://127.0.0.1:{free_port()}"}}
+    routes = [{"to": ["tool"], "wait_s": 0}]
+    config.write_text(json.dumps({"alert-notifier": {"receivers": {"tool": receiver}, "routes": routes}}))
+
+    async def happen() -> None:
+        firing = make_alert(started_at=now)
+        await store(bus, firing.ref.subject("alert", check=firing.check), firing)
+
+        async def has_notice() -> bool:
+            return await last_message(await bus.session(), "KGENTS_NOTICE", "kgents.notice.test.tool.>") is not None
+
+        await eventually(has_notice)
+
+    yield {"config": config, "alert_notifier__clusters": f'["{CLUSTER}"]'}, happen
+
+
+@asynccontextmanager
 async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     port = free_port()
     pods = [make_topology(each.name, ref=each) for each in LOST_AND_KEPT]
@@ -302,6 +325,7 @@ WORLDS = {
     "collector-otel": traces,
     "topology-builder": entities,
     "health-scorer": topology,
+    "alert-notifier": alerts,
     "gateway": questions,
 }
 

@@ -25,8 +25,8 @@ GROUPS: Final = {
         "topology": "Show entities and their connections as a tree.",
         "health": "Show unhealthy entities and why.",
         "top": "Show CPU, memory, network and other figures.",
-        "alerts": "List alerts that are pending or firing; silence, acknowledge, route them.",
-        "incidents": "List alerts with a common cause as one, and who was notified.",
+        "alerts": "List alerts; silence, acknowledge and route them.",
+        "incidents": "List incidents: alerts with a common cause.",
     },
     "See what happened": {
         "watch": "Print messages as they are published.",

@@ -59,7 +59,8 @@ class Graph:
         self._nodes: dict[str, Node] = {}
         self._out: dict[tuple[str, Relation], dict[str, int]] = {}  # → to what, and how many messages say so
         self._owned: dict[str, dict[str, None]] = {}
-        self._related: dict[tuple[str, Relation], tuple[str, ...]] = {}  # remembered until something changes
+        self._related: dict[tuple[str, Relation], tuple[str, ...]] = {}  # both remembered until something changes
+        self._heads: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -77,6 +78,7 @@ class Graph:
             self._link(key, after)
         if before is not None or after is not None:
             self._related.clear()
+            self._heads.clear()
         return True
 
     def labels(self, key: str) -> dict[str, str]:
@@ -96,7 +98,10 @@ class Graph:
 
     def head(self, key: str) -> str:
         """The unit of an entity: the owner of its owner…, or itself."""
-        return self.chain(key)[-1]
+        found = self._heads.get(key)
+        if found is None:
+            found = self._heads[key] = self.chain(key)[-1]
+        return found
 
     def owned(self, key: str) -> Iterator[str]:
         """Some of what it owns, and of what these own."""

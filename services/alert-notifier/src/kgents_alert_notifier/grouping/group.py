@@ -20,14 +20,18 @@ class Group(Struct, eq=False, gc=False):
     restored: set[str] = set()
     """Members that were published before this run, and of which no alert has been read yet."""
     is_published: bool = False
+    root_subject: str = ""
+    """Of the alert of its root; empty: not asked for yet."""
     calm_floor: datetime | None = None
     """Before which no calm counts: NATS was away until then."""
 
     @property
     def root(self) -> Known | None:
         """The alert of its root, if it is known."""
-        root = self.last.root
-        return self.members.get(root.ref.subject("alert", check=root.check))
+        if not self.root_subject:  # computed once: asked for at each opening
+            root = self.last.root
+            self.root_subject = root.ref.subject("alert", check=root.check)
+        return self.members.get(self.root_subject)
 
     def take(self, alert: Known) -> None:
         """Make an alert a member."""

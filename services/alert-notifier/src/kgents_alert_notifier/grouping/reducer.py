@@ -264,11 +264,15 @@ class Incidents:
 
     def _opened(self, head: str, roots: Sequence[Known], members: Sequence[Known]) -> Group | None:
         """The incident of these alerts; None while they wait."""
+        began_s = min(each.started_s for each in members)
+        if self._now.timestamp() < began_s + self._router.min_wait_s:
+            self._due_s = min(self._due_s, began_s + self._router.min_wait_s)
+            return None
         members = sorted(members, key=lambda each: each.subject)
         root = min(roots, key=lambda each: each.rank)
         severity = "critical" if any(each.alert.severity == "critical" for each in members) else "warning"
         facts: Facts = {**self._facts(root), "severity": severity}
-        due_s = min(each.started_s for each in members) + self._router.wait_s(facts)
+        due_s = began_s + self._router.wait_s(facts)
         if self._now.timestamp() < due_s:
             self._due_s = min(self._due_s, due_s)
             return None
@@ -297,7 +301,10 @@ class Incidents:
             silenced_by=self._silenced_by(group),
             calm_floor=group.calm_floor,
         )
-        found = lifecycle.next_incident(last, inputs, self._config, self._now)
+        if self._is_as_opened(group):
+            found = structs.replace(last, parent=inputs.parent, silenced_by=inputs.silenced_by)
+        else:
+            found = lifecycle.next_incident(last, inputs, self._config, self._now)
         at = lifecycle.may_wait_until(last, found) if found is not last and group.is_published else None
         if at is not None and at > self._now:
             self._later[last.id] = at
@@ -308,6 +315,12 @@ class Incidents:
         if found.state == "resolved":
             self._close(group)
         yield found
+
+    def _is_as_opened(self, group: Group) -> bool:
+        """Whether nothing of its alerts has changed since it was opened, a moment ago."""
+        last, members = group.last, group.members.values()
+        is_new = not group.is_published and last.opened_at == self._now
+        return is_new and len(members) == len(last.members) and all(each.is_firing for each in members)
 
     def _is_over(self, group: Group) -> bool:
         return group.last.calm_at is not None and self._now >= lifecycle.calm_until(
