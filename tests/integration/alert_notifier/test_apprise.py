@@ -40,7 +40,7 @@ async def test_a_failure_is_a_doubt_with_growing_pauses_and_the_fourth_is_refuse
         assert isinstance(found[-1], Refused)
         assert "canary" not in repr(found)
         growth = facts(incident(revision=2, affected_count=9), known_revision=1, known_state="open")
-        assert await to.send(growth, "c", {}, 5.0) == Delivered()
+        assert await to.send(growth, "c", {}, 5.0) == Delivered(is_requested=False)
         assert len(server.got) == 5
 
 

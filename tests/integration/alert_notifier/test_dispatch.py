@@ -129,6 +129,25 @@ async def test_a_receiver_that_refuses_is_reported_to_the_others_and_so_is_its_e
         assert "canary" not in str(titles(other))
 
 
+async def test_a_broken_receiver_stays_reported_over_other_incidents_and_a_restart(bus: Bus, tmp_path: Path) -> None:
+    def refuse(_: Got) -> Reply:
+        return Reply(404)
+
+    async with StandIn(refuse) as broken, StandIn(ok) as other:
+        settings = config(to={"broken": url_of(broken), "other": url_of(other)})
+        reports = "critical receiver broken cannot be notified", "resolved receiver broken is notified again"
+        async with at_work(bus, tmp_path, settings):
+            await fire(bus, "a")
+            await eventually(lambda: reports[0] in titles(other))
+            await fire(bus, "a", state="resolved")  # what it refused first is over
+            await fire(bus, "b")
+            await eventually(lambda: len(broken.got) == 2)
+        async with at_work(bus, tmp_path, settings):
+            await eventually(lambda: len(broken.got) >= 3)
+            await stays(lambda: reports[1] not in titles(other), 6.0)
+            assert titles(other).count(reports[0]) == 1
+
+
 async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: Bus, tmp_path: Path) -> None:
     names = [f"p{number}" for number in range(12)]
     flood = FloodConfig(waiting=5, worst=2)

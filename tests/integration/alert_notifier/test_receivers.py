@@ -159,7 +159,7 @@ async def test_a_webhook_of_slack_posts_changes_of_state_and_not_growth() -> Non
         receiver = SlackWebhook(SlackReceiver(webhook=Secret(f"{server.url}/services/T0/B0/canary")))
         assert await send(receiver, facts()) == Delivered()
         growth = facts(incident(revision=2, affected_count=40), known_revision=1, known_state="open")
-        assert await send(receiver, growth) == Delivered()
+        assert await send(receiver, growth) == Delivered(is_requested=False)
         assert await send(receiver, facts(resolved(), known_revision=2, known_state="open")) == Delivered()
         assert [each["text"].partition(":")[0] for each in slack.messages] == ["CRITICAL", "RESOLVED"]
         server.faults = [Fault("reply", Reply(410, b"channel_is_archived"), False)]
@@ -182,7 +182,7 @@ async def test_pagerduty_opens_acknowledges_and_resolves_one_incident() -> None:
         assert opened == Delivered({"key": digest("k" * 32)})
         assert isinstance(await send(receiver, facts(may_repeat=True)), Delivered)  # after a doubt
         growth = facts(incident(revision=2, affected_count=40), known_revision=1, known_state="open")
-        assert await send(receiver, growth) == Delivered()
+        assert await send(receiver, growth) == Delivered(is_requested=False)
         assert isinstance(await send(receiver, facts(acknowledged(), known_revision=1, known_state="open")), Delivered)
         known = {"known_revision": 2, "known_state": "acknowledged"}
         assert isinstance(await send(receiver, facts(resolved(), **known)), Delivered)

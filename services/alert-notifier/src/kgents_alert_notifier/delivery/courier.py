@@ -88,6 +88,10 @@ class Courier:
         self._wake = asyncio.Event()
         self.failing_since_s: float | None = None
         """Since when no request was successful; None: the last one was."""
+        self.is_proven = False
+        """Whether the last request was successful; not known after a start."""
+        self._problem = ""
+        self._failure = ""
 
     @property
     def waiting(self) -> int:
@@ -119,15 +123,19 @@ class Courier:
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """An incident that it cannot be informed of, and why: refused, or failing for long. None: there is none."""
-        for incident in self._refused_with:
-            return incident, self._ledger.notice(self.name, incident).failure
+        """An incident that it could not be informed of, and why: refused, or failing for long. None: there is none.
+
+        The incident stays the same, also once it is over, until a request is successful and nothing is refused.
+        """
         since_s = self.failing_since_s
-        if since_s is None or not self._targets or self._clock.monotonic_s() < since_s + STUCK_S:
-            return None
-        oldest = min(self._targets.values(), key=lambda each: each.incident.opened_at).incident.id
-        failure = self._ledger.notice(self.name, oldest).failure
-        return oldest, f"no request was successful for {STUCK_S / 60:.0f} min: {failure}"
+        is_stuck = since_s is not None and self._clock.monotonic_s() >= since_s + STUCK_S
+        if not self._refused_with and since_s is None:
+            self._problem = ""
+        elif not self._problem and self._refused_with:
+            self._problem = next(iter(self._refused_with))
+        elif not self._problem and is_stuck and self._targets:
+            self._problem = min(self._targets.values(), key=lambda each: each.incident.opened_at).incident.id
+        return (self._problem, self._failure) if self._problem else None
 
     def retry_refused(self) -> None:
         """Let what was refused be tried again if the secrets have changed."""
@@ -260,11 +268,14 @@ class Courier:
         """Decide when to try again after a request; None: nothing failed."""
         now_s = self._clock.monotonic_s()
         if isinstance(outcome, Delivered):
-            self._failures, self.failing_since_s = 0, None
+            if outcome.is_requested:
+                self._failures, self.failing_since_s, self.is_proven = 0, None, True
             self._refused_with.pop(target.incident.id, None)
             _log.info("notice_delivered", receiver=self.name, incident=notice.incident, revision=notice.delivered)
             return None
         self._failures += 1
+        self.is_proven = False
+        self._failure = f"{'refused: ' if isinstance(outcome, Refused) else ''}{outcome.why}"
         self.failing_since_s = self.failing_since_s or now_s
         match outcome:
             case NotSent(_, asked_s):

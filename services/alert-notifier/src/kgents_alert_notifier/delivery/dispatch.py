@@ -34,6 +34,8 @@ SWEEP_TICKS: Final = 10
 """Ticks between two sweeps over all that is open: how late an escalation may be."""
 RESENT_RESOLVED_S: Final = 900.0
 """How long an Alertmanager is sent the end of an incident again."""
+KEPT_DAYS: Final = 7
+"""How long notices of a problem that has ended are kept."""
 NEVER: Final = 1_000_000_000
 
 _log = structlog.get_logger(__name__)
@@ -96,11 +98,7 @@ class Dispatcher:
         tick = 0
         while True:
             if tick % SWEEP_TICKS == 0:
-                self._changed |= self._live
-                for courier in self._couriers.values():
-                    courier.retry_refused()
-                self._report_problems()
-                self._resume_digests()
+                await self._sweep()
             time_slice = TimeSlice()
             for incident in list(self._changed):
                 self._evaluate(incident)
@@ -109,13 +107,12 @@ class Dispatcher:
             await self._context.clock.sleep(TICK_S)
 
     def _evaluate(self, incident: str) -> None:
-        subject = subjects.build("incident", cluster=self._context.cluster, incident=incident)
+        subject = self._subject(incident)
         row = self._incidents.rows.get(subject)
         if row is None:
-            if not self._incidents.is_open(subject) and self._incidents.desired(subject) is None:
+            if self._is_removed(incident):
                 self._changed.discard(incident)
                 self._live.discard(incident)
-                self._forget(incident)
             return
         if self._incidents.desired(subject) == row.message:
             self._changed.discard(incident)
@@ -137,44 +134,68 @@ class Dispatcher:
         )
         (self._live.discard if is_settled else self._live.add)(incident)
 
-    def _forget(self, incident: str) -> None:
-        """Remove the notices of an incident that is removed."""
+    async def _sweep(self) -> None:
+        """Everything that is evaluated again, and what is not an incident: digests and problems of receivers."""
+        self._changed |= self._live
+        for courier in self._couriers.values():
+            courier.retry_refused()
+        reported: set[str] = set()
+        time_slice = TimeSlice()
         for notice in list(self._ledger.notices()):
-            if notice.incident == incident:
+            if notice.entries:
+                self._resume_digest(notice)
+            elif problem.receiver_of(notice.incident):
+                self._note_reported(notice, reported)
+            elif self._is_removed(notice.incident):
                 self._ledger.forget(notice)
+            await time_slice.checkpoint()
+        self._report_problems(reported)
 
-    def _resume_digests(self) -> None:
-        """Have each digest know what it lists, also that all of it is over."""
-        for notice in list(self._ledger.notices()):
-            courier = self._couriers.get(notice.receiver)
-            if courier is None or not notice.entries or notice.delivered_state == "resolved":
-                continue
-            entries = [found for each in digest.revisions(notice) if (found := self._published(each)) is not None]
-            if not entries:
-                self._ledger.forget(notice)
-                continue
+    def _is_removed(self, incident: str) -> bool:
+        subject = self._subject(incident)
+        return (
+            subject not in self._incidents.rows
+            and not self._incidents.is_open(subject)
+            and self._incidents.desired(subject) is None
+        )
+
+    def _resume_digest(self, notice: Notice) -> None:
+        """Have the receiver know what a digest lists, also that all of it is over."""
+        entries = [found for each in digest.revisions(notice) if (found := self._published(each)) is not None]
+        if not entries:
+            self._ledger.forget(notice)
+        elif (courier := self._couriers.get(notice.receiver)) is not None:
             message = digest.as_incident(notice.incident, entries)
             courier.want(Target(message, Desired(message.revision, message.state), entries=entries))
 
-    def _report_problems(self) -> None:
-        """Have the others know of a receiver that cannot be informed, and of the end of that."""
+    def _note_reported(self, notice: Notice, reported: set[str]) -> None:
+        """Collect the problems that receivers take for open; what ended days ago is removed."""
+        at = notice.delivered_at
+        if notice.delivered_state != "resolved":
+            reported.add(notice.incident)
+        elif at is not None and (self._now() - at).days >= KEPT_DAYS:
+            self._ledger.forget(notice)
+
+    def _report_problems(self, reported: set[str]) -> None:
+        """Have the others know of a receiver that cannot be informed, and of the end of that once it is proven."""
+        now, cluster = self._now(), self._context.cluster
         current: dict[str, Incident] = {}
         for name, courier in self._couriers.items():
             if (found := courier.problem) is not None:
-                incident, why = found
-                id_ = problem.problem_id(name, incident)
-                before = self._problems.get(id_)
-                since = before.started_at if before is not None else self._now()
-                now = self._now()
-                current[id_] = before or problem.as_incident(self._context.cluster, id_, why, since=since, now=now)
-        known = {each.incident for each in self._ledger.notices() if problem.receiver_of(each.incident)}
-        for id_ in known - current.keys():
-            message = problem.as_incident(self._context.cluster, id_, "", since=self._now(), now=self._now())
-            for courier in self._couriers.values():
-                courier.want(Target(message, Desired(message.revision, message.state)))
+                known = (each for each in sorted(reported) if problem.receiver_of(each) == name)
+                id_ = next(known, problem.problem_id(name, found[0]))
+                current[id_] = self._problems.get(id_) or problem.as_incident(
+                    cluster, id_, found[1], since=now, now=now
+                )
         for id_, message in current.items():
             for name in self._others(problem.receiver_of(id_), message):
                 self._couriers[name].want(Target(message, Desired(message.revision, message.state)))
+        for id_ in reported - current.keys():
+            concerned = self._couriers.get(problem.receiver_of(id_))
+            if concerned is None or concerned.is_proven:
+                message = problem.as_incident(cluster, id_, "", since=now, now=now)
+                for courier in self._couriers.values():
+                    courier.want(Target(message, Desired(message.revision, message.state)))
         self._problems = current
 
     def _others(self, broken: str, message: Incident) -> list[str]:
@@ -227,8 +248,11 @@ class Dispatcher:
         return f"no receiver can be notified: {', '.join(stuck)}" if stuck and len(stuck) == len(self._couriers) else ""
 
     def _published(self, incident: str) -> Incident | None:
-        row = self._incidents.rows.get(subjects.build("incident", cluster=self._context.cluster, incident=incident))
+        row = self._incidents.rows.get(self._subject(incident))
         return row.message if row is not None else None
+
+    def _subject(self, incident: str) -> str:
+        return subjects.build("incident", cluster=self._context.cluster, incident=incident)
 
     def _courier(self, name: str, receiver: Receiver) -> Courier:
         config, context = self._context.config, self._context

@@ -14,6 +14,8 @@ class Delivered(msgspec.Struct, frozen=True):
 
     handle: Mapping[str, str] = {}
     """Where the message is, for receivers whose messages can be changed; empty: as before."""
+    is_requested: bool = True
+    """False: it has no need to know this, and nothing was sent."""
 
 
 class NotSent(msgspec.Struct, frozen=True):

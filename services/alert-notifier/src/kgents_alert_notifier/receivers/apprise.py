@@ -37,7 +37,7 @@ class Apprise:
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
         if not facts.changes_state:
-            return Delivered()
+            return Delivered(is_requested=False)
         try:
             url = self._config.url.reveal().strip() if self._config.url is not None else ""
         except OSError:

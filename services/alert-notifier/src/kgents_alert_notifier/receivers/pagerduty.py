@@ -44,7 +44,7 @@ class PagerDuty:
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
         if not (doing := pagerduty.actions(facts)):
-            return Delivered()
+            return Delivered(is_requested=False)
         try:
             routing_key = self._routing_key(handle.get(OPENED_WITH, ""))
         except OSError:

@@ -134,7 +134,7 @@ class SlackWebhook:
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
         if not facts.changes_state:
-            return Delivered()  # growth changes a bot's message; here it would be another message
+            return Delivered(is_requested=False)  # growth changes a bot's message; here it would be another message
         message = slack.message(facts)
         try:
             url = self._config.webhook.reveal().strip() if self._config.webhook is not None else ""

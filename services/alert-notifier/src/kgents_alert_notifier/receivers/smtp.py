@@ -34,7 +34,7 @@ class Smtp:
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
         if not facts.changes_state:
-            return Delivered()  # growth is no reason for another mail
+            return Delivered(is_requested=False)  # growth is no reason for another mail
         message = mail(facts, sender=self._config.sender, to=self._to).as_bytes()
         client = self._client()
         try:
