@@ -46,16 +46,15 @@ def at(seconds: float) -> datetime:
 
 def take(metrics: Metrics, request: bytes, seconds: float) -> Rejected:
     """Hand a request over; returns what was rejected of all of it."""
-    found = Rejected()
+    rejected = Rejected()
     for each in wire.parse(request):
-        rejected = metrics.take(each, at(seconds))
-        found = Rejected(found.points + rejected.points, found.reason or rejected.reason)
-    return found
+        list(metrics.take(each, at(seconds), rejected))
+    return rejected
 
 
 def found(metrics: Metrics) -> dict[str, Measured]:
     """Kind → the figures of the one entity of this kind."""
-    return {each.ref.kind: each for each, _ in metrics.measured()}
+    return {each.ref.kind: each for each, _ in filter(None, metrics.measured())}
 
 
 def values(metrics: Metrics, kind: str = "app") -> dict[str, float | None]:

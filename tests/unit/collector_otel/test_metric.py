@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 from kgents_collector_otel.mapping import metric_wire as wire
-from kgents_collector_otel.mapping.metric import Metrics
+from kgents_collector_otel.mapping.metric import Metrics, Rejected
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.errors import MalformedMessageError
 from support.otel_metrics import POD, SHOP, Sdk, at, counter, found, request, take, values
@@ -274,6 +274,21 @@ def test_no_attribute_and_no_other_text_of_a_sender_is_published() -> None:
     for time_s, value in ((10, 0.0), (20, 1.0)):
         take(metrics, request(cpu(value, time_s, attributes=secrets), resource=resource), time_s)
         take(metrics, request(counter(canary, canary, value, time_s), resource=resource), time_s)
-    published = [encode(each.pulse("otel", at(20))) for each, _ in metrics.measured()]
+    published = [encode(each.pulse("otel", at(20))) for each, _ in filter(None, metrics.measured())]
     assert published
     assert not [each for each in published if canary.encode() in each]
+
+
+def test_a_large_request_and_a_large_app_are_taken_in_small_steps() -> None:
+    metrics, steps = Metrics("c1"), 0
+    for time_s in (10, 20):
+        points = [cpu(float(time_s), time_s, attributes={"cpu.mode": str(place)}) for place in range(300)]
+        for each in wire.parse(request(*points)):
+            steps = len(list(metrics.take(each, at(time_s), Rejected())))
+    assert steps == 300
+    sdk = Sdk(preferred_temporality=DELTA)
+    durations = sdk.meter.create_histogram(SERVED, unit="s")
+    for place in range(300):
+        durations.record(0.01, {"http.route": f"/{place}"})
+    take(metrics, sdk.export(), 30)
+    assert sum(each is None for each in metrics.measured()) >= 300

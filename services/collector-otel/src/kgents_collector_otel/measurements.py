@@ -16,7 +16,7 @@ from kgents_collector_otel.mapping.edge import App, Edge
 from kgents_collector_otel.mapping.edge_rules import EDGE_RULES, EdgeRule, decode
 from kgents_collector_otel.mapping.facts import SOURCE
 from kgents_collector_otel.mapping.figures import Measured
-from kgents_collector_otel.mapping.metric import Metrics
+from kgents_collector_otel.mapping.metric import Metrics, Rejected
 from kgents_collector_otel.mapping.sampling import KNOWN
 from kgents_collector_otel.mapping.scraped import Scraped
 from kgents_collector_otel.source.admission import MalformedRequestError, Outcome
@@ -60,13 +60,12 @@ class Measurements:
             raise MalformedRequestError(str(error)) from None
         now = self._clock.now()
         time_slice = TimeSlice()
-        rejected, reason = 0, ""
+        rejected = Rejected()
         for each in request:
             self._apps.of(each.resource, unix_ns(now))
-            found = self.metrics.take(each, now)
-            rejected, reason = rejected + found.points, reason or found.reason
-            await time_slice.checkpoint()
-        return Outcome(rejected, reason)
+            for _ in self.metrics.take(each, now, rejected):
+                await time_slice.checkpoint()
+        return Outcome(rejected.points, rejected.reason)
 
     async def take_written(self, kind: str, body: bytes) -> Outcome:
         """Take one request of remote write, decompressed.
@@ -113,7 +112,11 @@ class Measurements:
             for _ in ended:
                 await time_slice.checkpoint()
         self._scraped_apps = {ref: at_ns for ref, at_ns in self._scraped_apps.items() if ref in self._apps.by_ref}
-        found = list(self.scraped.calls.window(seconds))
+        found: list[Called] = []
+        for each in self.scraped.calls.window(seconds):
+            if each is not None:
+                found.append(each)
+            await time_slice.checkpoint()
         traced = _Traced(self._apps, [ref for each in found for ref in (each.caller, each.callee)])
         for called in found:
             self._count(called, traced, now_ns)
@@ -148,14 +151,15 @@ class Measurements:
         figures: dict[Ref, tuple[Measured, bool]] = {}
         time_slice = TimeSlice()
         for source in (self.scraped.measured(), self.metrics.measured()):
-            for measured, is_new in source:
-                figures[measured.ref] = measured, is_new
+            for found in source:
+                if found is not None:
+                    figures[found[0].ref] = found
                 await time_slice.checkpoint()
         at = self._clock.now().astimezone(UTC)
         pulses: list[Pulse] = []
         for pulse in facts.pulses:
-            found = figures.pop(pulse.ref, None)
-            pulses.append(pulse if found is None else _with(pulse, found[0]))
+            known = figures.pop(pulse.ref, None)
+            pulses.append(pulse if known is None else _with(pulse, known[0]))
         pulses += [measured.pulse(SOURCE, at) for measured, is_new in figures.values() if is_new]
         return structs.replace(facts, pulses=pulses, unread=[*facts.unread, *self._unread()])
 

@@ -89,9 +89,13 @@ class Calls:
         """The app of this name."""
         return Ref(cluster, kinds.APP, name, namespace)
 
-    def window(self, seconds: float) -> Iterator[Called]:
-        """What was called in a window that long, at the rates since the last window, or those of the last one."""
+    def window(self, seconds: float) -> Iterator[Called | None]:
+        """What was called in a window that long, at the rates since the last window, or those of the last one.
+
+        None is a step, for others that share the loop.
+        """
         for callee in self.table.refs:
+            yield None
             by_edge: dict[_Key, list[tuple[Call, Series[Call]]]] = defaultdict(list)
             for series in self.table.of(callee):
                 for use in series.uses:

@@ -84,6 +84,20 @@ class Exponential(Struct, frozen=True):
         threshold = max(self.zero_threshold, zero_threshold)
         return Exponential(self.scale - shift, positive, zero_count, threshold, self.total)
 
+    def a_second(self, seconds: float) -> "Exponential":
+        """The same in a second, of what was counted in some."""
+        positive = {index: count / seconds for index, count in self.positive.items()}
+        total = None if self.total is None else self.total / seconds
+        return Exponential(self.scale, positive, self.zero_count / seconds, self.zero_threshold, total)
+
+    def plus(self, other: "Exponential") -> "Exponential":
+        """The values of both, at the lower of their scales."""
+        threshold, scale = max(self.zero_threshold, other.zero_threshold), min(self.scale, other.scale)
+        one, two = self.at(scale, threshold), other.at(scale, threshold)
+        positive = {index: one.positive.get(index, 0.0) + two.positive.get(index, 0.0) for index in _indexes(one, two)}
+        total = _both(self.total, other.total)
+        return Exponential(scale, positive, one.zero_count + two.zero_count, threshold, total)
+
 
 Amount = float | Explicit | Exponential
 """What a counter or a histogram has counted so far."""
@@ -141,13 +155,7 @@ def added(before: Amount, now: Amount) -> Amount:
         counts = tuple(one + other for one, other in zip(before.counts, now.counts, strict=True))
         return Explicit(now.bounds, counts, _both(before.total, now.total))
     if isinstance(before, Exponential) and isinstance(now, Exponential):
-        threshold, scale = max(before.zero_threshold, now.zero_threshold), min(before.scale, now.scale)
-        one, other = before.at(scale, threshold), now.at(scale, threshold)
-        positive = {
-            index: one.positive.get(index, 0.0) + other.positive.get(index, 0.0) for index in _indexes(one, other)
-        }
-        zero_count = one.zero_count + other.zero_count
-        return Exponential(scale, positive, zero_count, threshold, _both(before.total, now.total))
+        return before.plus(now)
     return now
 
 

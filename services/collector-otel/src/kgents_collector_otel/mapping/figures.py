@@ -3,15 +3,15 @@
 A sum of which one part is not known is not known. A figure without any series does not apply, and is absent.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
-from kgents_collector_otel.mapping.distribution import Bucket, percentile
+from kgents_collector_otel.mapping.distribution import Bucket, Explicit, Exponential, percentile
 from kgents_collector_otel.mapping.rules import Rule
-from kgents_collector_otel.mapping.series import Owned, Series
+from kgents_collector_otel.mapping.series import Owned, Series, SeriesTable
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.vocabulary.figures import resource
@@ -74,20 +74,47 @@ class Measured(Struct, frozen=True):
         )
 
 
-def measured(ref: Ref, all_series: Iterable[Series[Use]], rules: Sequence[Rule]) -> Measured | None:
-    """The figures of an entity; None without any."""
-    parts = _preferred([(use, each) for each in all_series for use in each.uses if use.owner.ref == ref])
+def measured(
+    ref: Ref, all_series: Iterable[Series[Use]], rules: Sequence[Rule]
+) -> Generator[None, None, Measured | None]:
+    """The figures of an entity; None without any. Yields at each step, for others that share the loop."""
+    parts = [(use, each) for each in all_series for use in each.uses if use.owner.ref == ref]
+    yield
+    parts = _preferred(parts)
     if not parts:
         return None
+    yield
     values: dict[str, float | None] = {}
     read_at: dict[str, datetime] = {}
     for rule, of_rule in _by_figure(parts, rules):
-        found = _distribution(rule, of_rule) if rule.take == "distribution" else {rule.figure: _figure(rule, of_rule)}
+        yield
+        if rule.take == "distribution":
+            found = yield from _distribution(rule, of_rule)
+        else:
+            found = {rule.figure: _figure(rule, of_rule)}
         values |= found
         read_at |= dict.fromkeys(found, max(series.seen_at for _, series in of_rule))
     newest_use, _ = max(parts, key=lambda part: part[1].seen_at)
     interval_s = max(series.interval_s for _, series in parts)
     return Measured(ref, newest_use.owner.uid, dict(sorted(values.items())), read_at, interval_s)
+
+
+class Latest:
+    """The figures of all entities of a table, made again of what has changed alone."""
+
+    def __init__(self) -> None:
+        self._found: dict[Ref, Measured] = {}
+
+    def measured(self, table: SeriesTable[Use], rules: Sequence[Rule]) -> Iterator[tuple[Measured, bool] | None]:
+        """The figures of each entity, and whether anything of it is new since the last call. None is a step."""
+        touched = table.touched()
+        for ref in touched:
+            self._found.pop(ref, None)
+            found = yield from measured(ref, table.of(ref), rules)
+            if found is not None:
+                self._found[ref] = found
+        for ref, latest in list(self._found.items()):
+            yield latest, ref in touched
 
 
 def _preferred(parts: list[Part]) -> list[Part]:
@@ -135,38 +162,62 @@ def _rate(use: Use, series: Series[Use]) -> float | None:
     return growth.amount * use.factor / growth.seconds
 
 
-class _Share(Struct, frozen=True):
-    """What one series adds to a distribution, a second."""
+class _Sum:
+    """Distributions of several series, added up a second: those of the same bounds are one."""
 
-    buckets: Sequence[Bucket]
-    count: float
-    total: float | None
-    is_error: bool
+    def __init__(self) -> None:
+        self.count = 0.0
+        self.errors = 0.0
+        self.total: float | None = 0.0
+        self._explicit: dict[tuple[tuple[float, ...], float], list[float]] = {}
+        self._exponential: dict[float, Exponential] = {}
+
+    def add(self, use: Use, amount: Explicit | Exponential, seconds: float) -> None:
+        count = amount.count / seconds
+        self.count += count
+        self.errors += count if use.is_error else 0.0
+        known = self.total is not None and amount.total is not None
+        self.total = (self.total or 0.0) + (amount.total or 0.0) * use.factor / seconds if known else None
+        if isinstance(amount, Explicit):
+            key = amount.bounds, use.factor
+            before = self._explicit.get(key) or [0.0] * len(amount.counts)
+            self._explicit[key] = [old + new / seconds for old, new in zip(before, amount.counts, strict=True)]
+        else:
+            now = amount.a_second(seconds)
+            old = self._exponential.get(use.factor)
+            self._exponential[use.factor] = now if old is None else old.plus(now)
+
+    def buckets(self) -> list[Bucket]:
+        """In the unit of the figure."""
+        amounts: list[tuple[Explicit | Exponential, float]] = [
+            (Explicit(bounds, tuple(counts)), factor) for (bounds, factor), counts in self._explicit.items()
+        ]
+        amounts += [(amount, factor) for factor, amount in self._exponential.items()]
+        return [
+            Bucket(lower * factor, upper * factor, count)
+            for amount, factor in amounts
+            for lower, upper, count in amount.buckets()
+        ]
 
 
-def _distribution(rule: Rule, parts: list[Part]) -> dict[str, float | None]:
-    shares = [_share(use, series) for use, series in parts]
-    known = [each for each in shares if each is not None]
-    if len(known) < len(shares):
+def _distribution(rule: Rule, parts: list[Part]) -> Generator[None, None, dict[str, float | None]]:
+    found = _Sum()
+    is_known = True
+    for use, series in parts:
+        growth = series.read()
+        if growth is None or not isinstance(growth.amount, Explicit | Exponential) or growth.seconds <= 0:
+            is_known = False
+        elif is_known:
+            found.add(use, growth.amount, growth.seconds)
+        yield
+    if not is_known:
         return dict.fromkeys(rule.figures)
-    count = sum(each.count for each in known)
-    found: dict[str, float | None] = {}
+    figures: dict[str, float | None] = {}
     if rule.count:
-        found[rule.count] = count
+        figures[rule.count] = found.count
     if rule.errors:
-        found[rule.errors] = sum(each.count for each in known if each.is_error) / count if count else None
+        figures[rule.errors] = found.errors / found.count if found.count else None
     if rule.busy:
-        totals = [each.total for each in known]
-        found[rule.busy] = None if None in totals else sum(each for each in totals if each is not None)
-    buckets = [bucket for each in known for bucket in each.buckets]
-    return found | {name: percentile(buckets, rank) for name, rank in rule.percentiles.items()}
-
-
-def _share(use: Use, series: Series[Use]) -> _Share | None:
-    growth = series.read()
-    if growth is None or growth.amount is None or isinstance(growth.amount, float) or growth.seconds <= 0:
-        return None
-    amount, per_s, factor = growth.amount, 1 / growth.seconds, use.factor
-    buckets = [Bucket(lower * factor, upper * factor, count * per_s) for lower, upper, count in amount.buckets()]
-    total = None if amount.total is None else amount.total * factor * per_s
-    return _Share(buckets, amount.count * per_s, total, use.is_error)
+        figures[rule.busy] = found.total
+    buckets = found.buckets() if rule.percentiles else []
+    return figures | {name: percentile(buckets, rank) for name, rank in rule.percentiles.items()}

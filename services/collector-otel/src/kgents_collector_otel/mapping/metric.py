@@ -16,12 +16,11 @@ from msgspec import Struct
 
 from kgents_collector_otel.mapping import metric_wire as wire
 from kgents_collector_otel.mapping.distribution import SCALE_MAX, SCALE_MIN, Amount, Explicit, Exponential
-from kgents_collector_otel.mapping.figures import Measured, Use, measured
+from kgents_collector_otel.mapping.figures import Latest, Measured, Use
 from kgents_collector_otel.mapping.growth import Point
 from kgents_collector_otel.mapping.place import READ, Owners, owners
 from kgents_collector_otel.mapping.rules import RULES, Rule, factor
 from kgents_collector_otel.mapping.series import Series, SeriesTable
-from kgents_shared.contract.entity import Ref
 
 SERIES_MAX: Final = 50_000
 """An app of a hundred routes has some three hundred that a rule uses."""
@@ -80,11 +79,16 @@ class Metrics:
         self._resources: dict[bytes, _Resource] = {}
         self._resources_seen = 0
         self._sent_at: dict[Hashable, int] = {}  # stream → time of its newest point
-        self._found: dict[Ref, Measured] = {}
+        self._latest = Latest()
 
-    def take(self, resource_metrics: Any, at: datetime) -> Rejected:
-        """Add one `ResourceMetrics` that arrived now."""
-        rejected = Rejected()
+    def take(self, resource_metrics: Any, at: datetime, rejected: Rejected) -> Iterator[None]:
+        """Add one `ResourceMetrics` that arrived now, one point at each step.
+
+        Args:
+            resource_metrics: the message.
+            at: now.
+            rejected: what is malformed is added to it.
+        """
         resource = self._resource(resource_metrics.resource)
         for scope in resource_metrics.scope_metrics:
             for metric in scope.metrics:
@@ -95,9 +99,7 @@ class Metrics:
                     continue
                 data = getattr(metric, kind)
                 stream = self._stream(resource, scope.scope, metric, kind, candidates)
-                self._take_points(stream, data.data_points, at, rejected)
-        self.counts["rejected"] += rejected.points
-        return rejected
+                yield from self._take_points(stream, data.data_points, at, rejected)
 
     def ended(self, now: datetime) -> Iterator[None]:
         """Remove what was not measured for too long, one step at a time."""
@@ -105,16 +107,12 @@ class Metrics:
         if len(self._sent_at) > 2 * len(self.table) + 1000:
             self._sent_at.clear()  # until they are sent again, new series begin with a baseline
 
-    def measured(self) -> Iterator[tuple[Measured, bool]]:
-        """The figures of each entity that has some, and whether anything of it is new since the last call."""
-        touched = self.table.touched()
-        for ref in touched:
-            self._found.pop(ref, None)
-            found = measured(ref, self.table.of(ref), self._rules)
-            if found is not None:
-                self._found[ref] = found
-        for ref, found in list(self._found.items()):
-            yield found, ref in touched
+    def measured(self) -> Iterator[tuple[Measured, bool] | None]:
+        """The figures of each entity that has some, and whether anything of it is new since the last call.
+
+        None is a step, for others that share the loop.
+        """
+        return self._latest.measured(self.table, self._rules)
 
     def _resource(self, raw: bytes) -> _Resource:
         found = self._resources.get(raw)
@@ -142,13 +140,14 @@ class Metrics:
         key = (resource.number, scope, metric.name, kind, is_delta)
         return _Stream(key, kind, found, resource.owners, resource.number, is_delta, is_monotonic)
 
-    def _take_points(self, stream: _Stream, points: Iterable[Any], at: datetime, rejected: Rejected) -> None:
+    def _take_points(self, stream: _Stream, points: Iterable[Any], at: datetime, rejected: Rejected) -> Iterator[None]:
         if not stream.rules or (stream.is_delta and not stream.is_monotonic):
             self.counts["unused"] += 1
             return
         absent_at = self._sent_at.get(stream.key)
         newest = absent_at or 0
         for each in points:
+            yield
             newest = max(newest, each.time_unix_nano)
             key = (stream.key, *sorted(each.attributes))
             if each.flags & wire.NO_RECORDED_VALUE:
@@ -162,6 +161,7 @@ class Metrics:
                 if outcome == USED:
                     self.table.touch(series)
             else:
+                self.counts["rejected"] += 1
                 rejected.add(outcome)
         self._sent_at[stream.key] = newest
 

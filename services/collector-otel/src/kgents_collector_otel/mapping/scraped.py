@@ -14,13 +14,12 @@ from typing import Final, NamedTuple
 
 from kgents_collector_otel.mapping.calls import Call, CallPart, Calls
 from kgents_collector_otel.mapping.edge_rules import EdgeRule, Labels
-from kgents_collector_otel.mapping.figures import Measured, Use, measured
+from kgents_collector_otel.mapping.figures import Latest, Measured, Use
 from kgents_collector_otel.mapping.growth import UNKNOWN_START, Point
 from kgents_collector_otel.mapping.metric import SERIES_MAX
 from kgents_collector_otel.mapping.place import owners
 from kgents_collector_otel.mapping.rules import RULES, Rule, factor
 from kgents_collector_otel.mapping.series import MISSED_MAX, REMEMBERED_S, Series, SeriesTable
-from kgents_shared.contract.entity import Ref
 
 STALE: Final = bytes.fromhex("020000000000f07f")
 """The NaN by which Prometheus says that a series has ended."""
@@ -91,7 +90,7 @@ class Scraped:
             for name, part in _parts(edge_rule):
                 self._by_counter[name].append((place, part))
         self._targets: dict[tuple[str, str, str], _Target] = {}
-        self._found: dict[Ref, Measured] = {}
+        self._latest = Latest()
 
     @property
     def metrics(self) -> list[str]:
@@ -117,16 +116,12 @@ class Scraped:
         oldest = (now.timestamp() - REMEMBERED_S) * 1e9
         self._targets = {key: each for key, each in self._targets.items() if each.newest > oldest}
 
-    def measured(self) -> Iterator[tuple[Measured, bool]]:
-        """The figures of each entity that has some, and whether anything of it is new since the last call."""
-        touched = self.figures.touched()
-        for ref in touched:
-            self._found.pop(ref, None)
-            found = measured(ref, self.figures.of(ref), self._rules)
-            if found is not None:
-                self._found[ref] = found
-        for ref, found in list(self._found.items()):
-            yield found, ref in touched
+    def measured(self) -> Iterator[tuple[Measured, bool] | None]:
+        """The figures of each entity that has some, and whether anything of it is new since the last call.
+
+        None is a step, for others that share the loop.
+        """
+        return self._latest.measured(self.figures, self._rules)
 
     def _take_figures(self, key: Hashable, name: str, labels: Labels, samples: Sequence[Sample], at: datetime) -> None:
         series = self.figures.get(key)

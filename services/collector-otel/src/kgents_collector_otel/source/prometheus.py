@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
@@ -86,7 +86,7 @@ class PrometheusSource:
                 break
             if answer.warnings:
                 found.faults.append(f"{self._endpoint} answers {name} with warnings: some of its data is missing")
-            found.series += _read(answer)
+            found.series += await asyncio.to_thread(_read, answer)
         return found
 
     async def _ask(self, name: str, at_s: float) -> _Answer:
@@ -137,6 +137,8 @@ class PrometheusSource:
         return {"Authorization": f"Bearer {token}"}
 
 
-def _read(answer: _Answer) -> Iterator[tuple[Mapping[str, str], list[Sample]]]:
-    for series in answer.data.result:
-        yield series.metric, [Sample(round(time * 1e3) * _MS, float(value)) for time, value in series.values]
+def _read(answer: _Answer) -> list[tuple[Mapping[str, str], list[Sample]]]:
+    return [
+        (series.metric, [Sample(round(time * 1e3) * _MS, float(value)) for time, value in series.values])
+        for series in answer.data.result
+    ]
