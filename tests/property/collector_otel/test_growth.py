@@ -176,6 +176,11 @@ def test_a_series_that_begins_while_its_sender_is_watched_counts_from_its_start(
     assert cumulative(None, Point(30, 4.0, 10), absent_at=15) == Growth(30, 30, None)
 
 
+def test_a_start_after_the_last_point_is_a_reset_and_what_did_not_fall_is_not_known() -> None:
+    assert cumulative(Mark(20, 4.0), Point(30, 9.0, 25)) == Growth(20, 30, None)
+    assert cumulative(Mark(20, 4.0), Point(30, 3.0, 25)) == Growth(25, 30, 3.0)
+
+
 def test_deltas_of_two_senders_under_one_name_are_refused_and_said() -> None:
     assert delta(Mark(20), Point(25, 1.0, 15)) == Repeated(overlaps=True)
     assert delta(Mark(20), Point(20, 1.0, 10)) == Repeated()
@@ -197,3 +202,4 @@ def test_the_zero_bucket_takes_what_a_higher_threshold_covers() -> None:
     now = Exponential(0, {4: 3.0}, 5.0, 0.25)
     assert grown(before, now) == Exponential(0, {4: 2.0}, 2.0, 0.25)
     assert grown(now, before) is None
+    assert grown(Exponential(0, {4: 1.0}, 1.0, 0.25), Exponential(0, {4: 3.0}, 2.0, 0.0)) is None

@@ -21,7 +21,7 @@ from kgents_shared.contract.section import InvalidSectionError
 from kgents_shared.contract.vocabulary import edges
 from kgents_shared.runtime.clock import unix_ns
 from support.clock import FakeClock
-from support.exposition import Series, shop
+from support.exposition import ISTIO, Series, shop
 from support.otel_metrics import counter, request
 
 pytestmark = pytest.mark.unit
@@ -77,7 +77,7 @@ async def test_what_a_mesh_counts_are_edges_and_requests_served() -> None:
     assert (cart.inbound.n, cart.inbound.errors) == pytest.approx((110.0, 10.0))
     assert cart.inbound.latency.n == 190
     (web,) = [each for each in site.apps.close(1) if each.app.ref.name == "web"]
-    found = web.edges["http", cart, False]  # type: ignore[index]  # the kind is a plain text here
+    found = web.edges[edges.HTTP, cart, False]
     assert (found.n, found.errors_client, found.errors_server) == pytest.approx((120.0, 20.0, 10.0))
     assert found.weight == "known"
 
@@ -89,8 +89,21 @@ async def test_what_spans_have_counted_is_not_counted_again() -> None:
     site.apps.edge(web, edges.HTTP, cart, 1).clients.append((3.0, 1.0, False))
     cart.inbound.calls.append((2.0, 1.0, False))
     await site.measurements.count(WINDOW_S)
-    (window,) = [each for each in site.apps.close(1) if each.app is cart]
-    assert window.inbound.n == 1.0
+    windows = {each.app: each for each in site.apps.close(1)}
+    assert windows[cart].inbound.n == 1.0
+    assert windows[web].edges[edges.HTTP, cart, False].n == 1.0
+
+
+async def test_an_app_that_calls_itself_serves_and_has_no_edge() -> None:
+    site = Site()
+    labels = {**ISTIO, "source_canonical_service": "cart", "source_workload": "cart-v2"}
+    for seconds in (100, 110):
+        site.scrape([("istio_requests_total", labels, seconds)])
+        site.clock.advance(WINDOW_S)
+    await site.measurements.count(WINDOW_S)
+    (window,) = site.apps.close(1)
+    assert window.inbound.n == pytest.approx(10.0)
+    assert window.edges == {}
 
 
 async def test_an_app_without_a_namespace_is_the_one_of_its_name_if_there_is_only_one() -> None:

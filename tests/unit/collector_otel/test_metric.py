@@ -30,6 +30,12 @@ def cpu(value: float, time_s: float, start_s: float = 1.0, **more: Any) -> Metri
     return counter("process.cpu.time", "s", value, time_s, start_s, **more)
 
 
+def gauge(name: str, unit: str, value: float, time_s: float) -> Metric:
+    metric = counter(name, unit, value, time_s)
+    metric.sum.is_monotonic = False
+    return metric
+
+
 def twice(sdk: Sdk, record: Any, metrics: Metrics | None = None) -> dict[str, float | None]:
     """What the second of two exports gives; each records the same."""
     metrics = metrics or Metrics("c1")
@@ -156,6 +162,35 @@ def test_what_the_kernel_accounts_to_a_pod_has_a_field_of_its_own() -> None:
     assert (pulse.custom, pulse.unread, pulse.interval_s) == ({}, [], 10.0)
 
 
+def test_of_two_metrics_for_one_figure_the_first_counts() -> None:
+    metrics = Metrics("c1")
+    resource = {"k8s.namespace.name": "prod", "k8s.pod.name": "cart-7f"}
+    for time_s, value in ((10, 0.0), (20, 1.0)):
+        usage = gauge("k8s.pod.cpu.usage", "{cpu}", 0.5, time_s)
+        take(metrics, request(counter("k8s.pod.cpu.time", "s", value, time_s), usage, resource=resource), time_s)
+    assert values(metrics, "pod") == {"cpu_percent": 50.0}
+
+
+def test_a_gauge_that_arrives_late_changes_nothing() -> None:
+    metrics = Metrics("c1")
+    for time_s, value in ((20, 4.0), (10, 9.0)):
+        take(metrics, request(gauge("process.thread.count", "{thread}", value, time_s)), 20)
+    assert values(metrics) == {"threads": 4.0}
+
+
+def test_a_unit_that_is_no_count_is_not_a_number_of_threads() -> None:
+    metrics = Metrics("c1")
+    take(metrics, request(gauge("process.thread.count", "s", 4.0, 10)), 10)
+    assert values(metrics) == {}
+
+
+def test_a_figure_that_is_older_than_the_pulse_says_when_it_was_read() -> None:
+    metrics = Metrics("c1")
+    take(metrics, request(gauge("process.thread.count", "{thread}", 4.0, 10)), 10)
+    take(metrics, request(gauge("process.memory.usage", "By", 9.0, 20)), 20)
+    assert found(metrics)["app"].pulse("otel", at(20)).read_at == {"threads": at(10)}
+
+
 def test_a_field_that_is_not_known_is_unread_and_a_figure_null() -> None:
     metrics = Metrics("c1")
     resource = {"k8s.namespace.name": "prod", "k8s.pod.name": "cart-7f"}
@@ -186,8 +221,7 @@ def test_a_process_that_was_silent_goes_on_without_a_peak_and_is_forgotten_in_th
 
 def test_a_point_that_says_that_its_series_ended_ends_its_figure_alone() -> None:
     metrics = Metrics("c1")
-    threads = counter("process.thread.count", "{thread}", 4.0, 10)
-    threads.sum.is_monotonic = False
+    threads = gauge("process.thread.count", "{thread}", 4.0, 10)
     take(metrics, request(cpu(0.0, 10), threads), 10)
     take(metrics, request(cpu(0.0, 20, flags=wire.NO_RECORDED_VALUE)), 20)
     assert values(metrics) == {"threads": 4.0}

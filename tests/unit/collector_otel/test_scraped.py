@@ -68,7 +68,7 @@ def test_latency_is_in_milliseconds_whatever_the_source_counts_in() -> None:
     assert istio is not None and graph is not None and linkerd is not None  # noqa: PT018 - one claim
     assert (istio.n, graph.n, linkerd.n) == (190, 40, 30)
     assert 5 <= (istio.quantile(0.2) or 0.0) <= 10
-    assert 0 < (graph.quantile(0.5) or 0.0) <= 100
+    assert graph.quantile(0.5) == pytest.approx(50.0, rel=0.1)
     assert (linkerd.quantile(0.9) or 0.0) == pytest.approx(1.8, rel=0.1)
 
 
@@ -92,6 +92,23 @@ def test_a_counter_of_another_target_that_appears_does_not() -> None:
     name, labels = "istio_requests_total", {**ISTIO, "instance": "10.0.0.2:9090"}
     into.take({**TARGET, NAME: name, **labels}, [Sample(nanoseconds(10), 900.0)], at(10))
     assert edges(into) == {}
+
+
+def test_a_counter_that_appears_long_after_its_neighbours_does_not_either() -> None:
+    into = scraped()
+    failing = {**ISTIO, "response_code": "500"}
+    take(into, 0, [("istio_requests_total", ISTIO, 100.0)])
+    take(into, 400, [("istio_requests_total", failing, 4.0)])
+    assert [each for each in edges(into).values() if each.errors_server] == []
+
+
+def test_a_histogram_whose_buckets_are_of_different_times_is_left_out() -> None:
+    into = after(100, 110)
+    bucket = {"le": "5", **ISTIO}
+    take(into, 120, [("istio_request_duration_milliseconds_bucket", bucket, 0.0)])
+    found = edges(into)["web", "cart", "http"]
+    assert found.server_ms is not None
+    assert found.server_ms.n == 10
 
 
 def test_a_restart_leaves_the_edge_out_until_it_is_known_again() -> None:

@@ -175,5 +175,5 @@ def _add(sketch: Sketch, buckets: Iterable[Bucket]) -> None:
             continue
         places = min(whole, POSITIONS_MAX)
         for place in range(places):
-            share = whole // places + (place < whole % places)
+            share = whole * (place + 1) // places - whole * place // places
             sketch.add(lower + (upper - lower) * (place + 0.5) / places, share)
