@@ -24,7 +24,11 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
-SERVICES = ("collector-nats", "topology-builder", "health-scorer", "gateway")
+SERVICES = (
+    "alert-notifier", "collector-host", "collector-nats", "collector-otel", "gateway", "health-scorer",
+    "topology-builder",
+)  # fmt: skip
+"""All that doctor expects on a machine with nothing else on it."""
 SMALL = StreamsConfig(pulse_max_bytes=2**20, event_max_bytes=2**20)
 SETTINGS = "cluster: test\nstreams: {pulse_max_bytes: 1048576, event_max_bytes: 1048576}\n"
 STORE_BYTES = 16 * 2**20
@@ -125,6 +129,8 @@ async def test_no_reader_is_green_while_nothing_can_be_stored(
                 store.server.url,
                 tmp_path,
                 collector_nats__monitor_urls=store.server.monitor_url,
+                collector_otel__grpc__port=str(free_port()),
+                collector_otel__http__port=str(free_port()),
                 gateway__port=str(free_port()),
             )
             for name in SERVICES

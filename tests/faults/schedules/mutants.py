@@ -84,7 +84,8 @@ MUTANTS: Final = (
     Mutant(
         "G7", "what cannot be read is passed over in silence",
         "shared/src/kgents_shared/bus/dead_letters.py",
-        "        await self._send(subject, encode(letter))\n", "        (subject, encode(letter))\n",
+        "        await self._send(self.subject_of(delivery), encode(letter))\n",
+        "        (self.subject_of(delivery), encode(letter))\n",
         ("poison", "poison", "poison"),
     ),
     Mutant(
