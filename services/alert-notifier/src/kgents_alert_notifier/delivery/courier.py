@@ -216,6 +216,8 @@ class Courier:
         while (target := self._targets.get(incident)) is not None:
             notice = self._ledger.notice(self.name, incident)
             now_s = self._clock.monotonic_s()
+            if own is None and target.due_s > now_s:  # replaced meanwhile by what may wait, such as growth
+                return
             step = decide(notice, target.desired, own, found_s=self._ledger.found_s, now_s=now_s)
             match step:
                 case Rest():
