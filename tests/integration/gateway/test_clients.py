@@ -74,19 +74,19 @@ async def test_a_frozen_client_is_disconnected_and_others_go_on(bus: Bus) -> Non
 
 async def test_a_client_that_takes_little_but_something_is_not_disconnected(bus: Bus) -> None:
     limit_s = ceil(MACHINE.limit_s(2))
-    await publish(bus, *(make_topology(f"p{number}", annotations={"text": LONG}) for number in range(75)))
+    await publish(bus, *(make_topology(f"p{number}", annotations={"text": LONG}) for number in range(200)))
     async with serving(bus, StreamConfig(stalled_after_s=limit_s)) as gateway:
         connections, client = gateway.gateway.connections, frozen(gateway)
         await eventually(lambda: connections.waiting_bytes > 50 * len(LONG))  # the snapshot, in one send
         client.setblocking(False)
-        async with running(_trickle(client, limit_s / 20)):
+        async with running(_trickle(client, limit_s / 100)):
             await stays(lambda: not connections.stalled, for_s=3 * limit_s)
             assert connections.waiting_bytes > len(LONG)  # so it was one send that waited, all the time
         client.close()
 
 
 async def _trickle(client: socket.socket, every_s: float) -> None:
-    """Take a little, again and again."""
+    """Take a little, again and again. The kernel lets the sender go on only once a third of its buffer is free."""
     while True:
         await asyncio.get_running_loop().sock_recv(client, 4_096)
         await asyncio.sleep(every_s)
