@@ -315,7 +315,7 @@ def test_a_mutant_breaks_its_law(name: str) -> None:
     owner, attribute, mutant, law = MUTANTS[name]
 
     @given(data=st.data())
-    @settings(max_examples=300, deadline=None, phases=[Phase.generate], database=None, report_multiple_bugs=False)
+    @settings(max_examples=5_000, deadline=None, phases=[Phase.generate], database=None, report_multiple_bugs=False)
     def broken(data: st.DataObject) -> None:
         law(data)
 
