@@ -65,7 +65,7 @@ def test_a_rate_is_never_negative(before: float, now: float, elapsed_s: float) -
 
 def used(time_s: float, used_bytes: int) -> Sample:
     space = Space(10**12, used_bytes, 10**12 - used_bytes)
-    return Sample(datetime.now(UTC), time_s, MACHINE, file_systems=(FileSystem(DISK, space),))
+    return Sample(datetime.now(UTC), time_s, MACHINE, file_systems=(FileSystem(DISK, space, datetime.now(UTC)),))
 
 
 @given(st.integers(1, 10**9), st.integers(0, 10**6))

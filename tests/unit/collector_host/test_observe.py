@@ -189,7 +189,7 @@ HALF = Space(100, 50, 50)
 
 
 def disk(*, is_read_only: bool = False, space: Space | None = HALF) -> FileSystem:
-    return FileSystem(proc.Mount("8:1", "/", "/data", "ext4", "/dev/sdb1", is_read_only), space, "")
+    return FileSystem(proc.Mount("8:1", "/", "/data", "ext4", "/dev/sdb1", is_read_only), space, START)
 
 
 def test_a_file_system_that_became_read_only_has_failed_until_it_can_be_written_again() -> None:
@@ -232,3 +232,9 @@ def test_a_machine_that_was_started_again_says_so_also_to_a_collector_that_was()
     (found,) = seen(later, published=published).events
     assert (found.reason, found.uid) == ("Restarted", "next")
     assert list(seen(later).events) == []
+
+
+def test_space_that_was_read_once_is_one_sample_however_often_it_is_sent() -> None:
+    pulses = [pulse(seen(sample(n, file_systems=(disk(),))), "filesystem", "/data") for n in range(3)]
+    assert {each.read_at["used_ratio"] for each in pulses} == {START}
+    assert len({each.timestamp for each in pulses}) == 3

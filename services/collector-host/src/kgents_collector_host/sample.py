@@ -86,6 +86,8 @@ class FileSystem(Struct, frozen=True, gc=False):
     mount: Mount
     space: Space | None
     """None: it did not answer in time."""
+    read_at: datetime
+    """Less often than the rest."""
     fault: str = ""
 
 

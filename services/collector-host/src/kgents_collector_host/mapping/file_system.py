@@ -1,6 +1,9 @@
 """File systems: mounts and their space → an entity each, at the mount point that stands for it."""
 
 from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import structs
 
 from kgents_collector_host.mapping.history import History
 from kgents_collector_host.mapping.scope import Fact, Scope, ratio
@@ -33,7 +36,9 @@ def facts(now: Sample, history: History, scope: Scope) -> Iterator[Fact]:
             },
             connections=[scope.runs_on("/proc/1/mountinfo")],
         )
-        yield Fact(entity, scope.pulse(entity, _figures(found, history)))
+        figures = _figures(found, history)
+        read_at: dict[str, datetime] = dict.fromkeys(figures, found.read_at)
+        yield Fact(entity, structs.replace(scope.pulse(entity, figures), read_at=read_at))
 
 
 def _reason(found: FileSystem, published: Entity | None) -> str:

@@ -120,6 +120,8 @@ def _entity(program: Program, network: "Network", scope: Scope) -> Entity:
     if place.container_id:
         peer = f"container-id:{place.container_id}"
         joined.append(Connection(kind=edges.RUNS_ON, peer=peer, evidence="/proc/<pid>/cgroup"))
+    elif place.pod_uid:
+        joined.append(Connection(kind=edges.RUNS_ON, peer=f"pod-uid:{place.pod_uid}", evidence="/proc/<pid>/cgroup"))
     return Entity(
         ref=scope.ref(kinds.PROCESS, program.name),
         source=scope.source,

@@ -96,7 +96,10 @@ class Source:
             units=units if isinstance(units, tuple) else None,
             units_fault=units if isinstance(units, str) else "",
             file_systems=self._file_systems,
-            faults=tuple(_faults(is_hidden=is_hidden, sockets=sockets)),
+            faults=(
+                *_faults(is_hidden=is_hidden, sockets=sockets),
+                *(f"{each.mount.point} {each.fault}" for each in self._file_systems if each.fault),
+            ),
         )
 
     async def _read_spaces(self) -> None:
@@ -111,7 +114,7 @@ class Source:
             known = answer if isinstance(answer, Space) else None
             if known is not None and known.size_bytes < SMALLEST_BYTES:
                 continue
-            found.append(FileSystem(mount, known, "" if isinstance(answer, Space) else answer))
+            found.append(FileSystem(mount, known, self._clock.now(), "" if isinstance(answer, Space) else answer))
         self._file_systems = tuple(found)
 
     def _addresses(self) -> list[str]:
