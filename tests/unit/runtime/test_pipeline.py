@@ -216,6 +216,14 @@ def test_a_pipeline_in_which_nothing_is_observed_is_wrong_also_where_services_ar
     assert found == [each.text for each in reports.verdicts() if each.is_ok is False]
 
 
+def test_the_next_step_of_a_collector_of_one_machine_is_a_command_that_there_is() -> None:
+    standby = {"kgents.meta.prod.collector-host-web-1.n1": beat("standby", service="collector-host-web-1")}
+    found = list(Reports(standby, dict.fromkeys(standby, 1.0)).verdicts(["collector-host"]))
+    assert {each.next_step for each in found if "collector-host" in each.text} <= {"", "kgents run collector-host"}
+    assert "kgents run collector-host" in {each.next_step for each in found}
+    assert not [each for each in found if "is installed, but does not report" in each.text]
+
+
 def test_a_collector_that_stands_by_for_one_that_works_is_ok() -> None:
     both = {
         "kgents.meta.prod.collector-k8s.n1": beat("standby", service="collector-k8s"),

@@ -200,7 +200,8 @@ class Reports(msgspec.Struct, frozen=True):
                 is_soon = self._is_leased(cluster, service) and not self._is_stale(cluster, service)
                 text = f"{cluster}: {service} stands by for an instance that does not report"
                 when = f"; one takes over when its lease ends, within {LEASE_TTL_S} s" if is_soon else ""
-                yield Verdict(None if is_soon else False, text + when, "" if is_soon else f"kgents run {service}")
+                run = f"kgents run {installed_as(service)}"
+                yield Verdict(None if is_soon else False, text + when, "" if is_soon else run)
 
     def _is_leased(self, cluster: str, service: str) -> bool:
         """Whether an instance still may write, or might a moment ago."""
