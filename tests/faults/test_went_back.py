@@ -21,6 +21,8 @@ from support.waiting import eventually, stays
 pytestmark = pytest.mark.timeout(240)
 BUILDER, SCORER = "topology-builder", "health-scorer"
 AT_THE_COPY = {f"old{number}": "running" for number in range(8)}
+LOST = frozenset(f"lost{number}" for number in range(4))
+"""What is new after the copy."""
 PAST = 30
 """Messages after the restoration: more than were lost."""
 
@@ -53,7 +55,7 @@ async def fail(bus: Bus) -> dict[str, str]:
 
 async def come_and_go(bus: Bus, before: dict[str, str]) -> dict[str, str]:
     """… then a removal, and what is new."""
-    new = {f"lost{number}": "running" for number in range(4)}
+    new = dict.fromkeys(sorted(LOST), "running")
     await write(bus, make_removal(reported("old7")), *(reported(name) for name in new))
     return {**{name: status for name, status in before.items() if name != "old7"}, **new}
 
@@ -80,12 +82,13 @@ async def test_services_and_readers_hold_what_the_restored_streams_say(
         connected = client.entities(kind="pod")
         async with reading(connected):
             away = client.entities(kind="pod", position_file=file)
-            async with reading(away):
+            async with reading(away) as given:
                 failed = await fail(bus)
                 await eventually(lambda: away.is_complete and has_read(away, failed))
                 before = await come_and_go(bus, failed)
                 await eventually(lambda: holds(bus, before))
                 await eventually(lambda: current(away) == current(connected) == before)
+                await eventually(lambda: {each.ref.name for each in given} >= LOST)
             if is_away:
                 builder.kill()
                 scorer.kill()
@@ -99,8 +102,7 @@ async def test_services_and_readers_hold_what_the_restored_streams_say(
         again = client.entities(kind="pod", position_file=file)
         async with reading(again) as changes:
             await eventually(lambda: again.is_complete and current(again) == expected)
-            lost = {f"lost{number}" for number in range(4)}
-            await eventually(lambda: {each.ref.name for each in changes if each.op == "removed"} >= lost)
+            await eventually(lambda: {each.ref.name for each in changes if each.op == "removed"} >= LOST)
 
         assert again.resets == len(STATE), "each of the streams went back"
         assert connected.resets >= 1
