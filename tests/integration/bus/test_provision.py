@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -368,3 +369,24 @@ async def _connected(server: NatsServer, *, user: str | None) -> AsyncIterator[S
     config = NatsConfig(url=server.url, user=user, password=Secret("p") if user else None)
     async with Bus(config, name="test") as bus:
         yield await bus.session(timeout_s=5)
+
+
+async def test_a_server_that_cannot_store_for_a_moment_is_asked_again(bus: Bus, nats: NatsServer) -> None:
+    """The server removes what is in the way of a directory, but only after it has refused."""
+    session = await bus.session()
+    _replace_by_file(nats.directory / "data" / "jetstream" / "$G")
+    await provision(session)
+    assert "Stream create failed" in nats.log.read_text()
+    assert not (await plan(session, streams(StreamsConfig()))).has_changes
+
+
+async def test_a_server_that_cannot_store_is_named_as_that(bus: Bus, nats: NatsServer) -> None:
+    session = await bus.session()
+    _replace_by_file(nats.directory / "data" / "jetstream")
+    with pytest.raises(ProvisionError, match=r"cannot create KGENTS_.*; see the server's log"):
+        await provision(session)
+
+
+def _replace_by_file(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.touch()

@@ -5,13 +5,16 @@ sent back: whatever else an operator has set survives. What would lose messages 
 command does it by hand.
 """
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from kgents_shared.bus import jetstream
 from kgents_shared.bus.jetstream import StreamInfo
+from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import Stream
@@ -41,6 +44,8 @@ REPLICAS: Final = 3
 _NO_ANSWER: Final = 0  # no one listens on the API's subjects
 _NO_JETSTREAM: Final = frozenset({_NO_ANSWER, 10039, 10076})
 _ADVICE: Final = {
+    10049: "see the server's log, and whether it can write its store_dir",
+    10077: "see the server's log, and whether it can write its store_dir",
     10005: "set streams.replicas to at most the number of servers with JetStream that run",
     10074: "set streams.replicas to 1, or make the servers a cluster",
     10023: "give the server more storage, or the streams a smaller max_bytes",
@@ -48,6 +53,12 @@ _ADVICE: Final = {
     10002: "raise the account's storage limit, or lower the streams' max_bytes",
 }
 """JetStream's error code → what a person can do about it."""
+_NO_STORE: Final = frozenset({10049, 10077})
+"""No directory could be made. Just after its start a server of a cluster removes empty ones while it makes others."""
+_NO_STORE_PAUSES_S: Final = (0.5, 1.0, 2.0)
+
+
+_log = get_logger(__name__)
 
 
 class Create(msgspec.Struct, frozen=True):
@@ -143,9 +154,9 @@ async def apply(session: Session, plan: Plan) -> None:
     for step in plan.steps:
         match step:
             case Create():
-                await _carry_out(jetstream.create_stream(session, step.stream, step.config), step)
+                await _carry_out(partial(jetstream.create_stream, session, step.stream, step.config), step)
             case Update():
-                await _carry_out(jetstream.update_stream(session, step.stream, step.config), step)
+                await _carry_out(partial(jetstream.update_stream, session, step.stream, step.config), step)
             case Unchanged() | Refuse():
                 pass
 
@@ -301,14 +312,25 @@ async def find(session: Session, stream: str) -> StreamInfo | None:
     return await _with_jetstream(session, jetstream.find_stream(session, stream))
 
 
-async def _carry_out(request: Awaitable[None], step: Create | Update) -> None:
+async def _carry_out(send: Callable[[], Awaitable[None]], step: Create | Update) -> None:
+    pauses_s = iter(_NO_STORE_PAUSES_S)
+    while (error := await _refusal(send())) is not None:
+        pause_s = next(pauses_s, None) if error.code in _NO_STORE else None
+        if pause_s is None:
+            advice = f"; {_ADVICE[error.code]}" if error.code in _ADVICE else ""
+            raise ProvisionError(f"cannot {step}: {error}{advice}", code=error.code) from error
+        _log.warning("stream_store_failed", stream=step.stream, error=str(error), again_in_s=pause_s)
+        await asyncio.sleep(pause_s)
+
+
+async def _refusal(request: Awaitable[None]) -> BusError | None:
     try:
         await request
     except (SessionLostError, BusTimeoutError):
         raise
     except BusError as error:
-        advice = f"; {_ADVICE[error.code]}" if error.code in _ADVICE else ""
-        raise ProvisionError(f"cannot {step}: {error}{advice}", code=error.code) from error
+        return error
+    return None
 
 
 async def _with_jetstream(session: Session, request: Awaitable[T]) -> T:
