@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kgents_alert_notifier.delivery.courier import Courier, Flood, Target
+from kgents_alert_notifier.delivery.courier import Courier, Flood
 from kgents_alert_notifier.delivery.decide import Desired
 from kgents_alert_notifier.delivery.ledger import Ledger
+from kgents_alert_notifier.delivery.target import Target
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, SlackReceiver, WebhookReceiver
 from kgents_alert_notifier.receivers.pagerduty import PagerDuty
 from kgents_alert_notifier.receivers.receiver import Receiver

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import structs
@@ -17,6 +17,9 @@ _ADDRESS: Final = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\Z")
 
 class SlackReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Slack: a bot, which keeps one message for each incident up to date, or an incoming webhook, which cannot."""
+
+    pause_s: ClassVar[float] = 1.0
+    """Slack takes about one message a second for each channel, and may disable an app that goes on while limited."""
 
     token: Secret | None = None
     """Of a bot that may `chat:write`, and `channels:history` to find a message again after a lost answer."""
@@ -96,6 +99,9 @@ class AlertmanagerReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fi
 class SmtpReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """E-mail."""
 
+    pause_s: ClassVar[float] = 10.0
+    """Between two mails to one address: what waits meanwhile becomes a digest."""
+
     host: str = ""
     """The mail server."""
 
@@ -137,6 +143,8 @@ class SmtpReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class AppriseReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything else, by Apprise, which the extra `apprise` installs."""
+
+    pause_s: ClassVar[float] = 1.0
 
     url: Secret | None = None
     """Apprise's url of the service. It is a secret."""
@@ -193,6 +201,17 @@ class ReceiverConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     def kind(self) -> str:
         """Which of them it is."""
         return next(field.name for field in structs.fields(ReceiverConfig) if getattr(self, field.name) is not None)
+
+    @property
+    def pause_s(self) -> float:
+        """At least so long between two messages."""
+        return getattr(getattr(self, self.kind), "pause_s", 0.0)
+
+    @property
+    def shows_growth(self) -> bool:
+        """Whether it is sent what changes no state: its message is updated, or a program reads it."""
+        is_bot = self.slack is not None and self.slack.token is not None
+        return is_bot or self.webhook is not None or self.alertmanager is not None
 
     @property
     def is_deadman(self) -> bool:

@@ -1,4 +1,4 @@
-"""A recording: what collectors published in some minutes, in one file ⇄ its messages, in their order. Pure.
+"""A recording: what was published in some minutes, in one file ⇄ its messages, in their order. Pure.
 
 The file is a row of gzip members, each with a checksum of its own, so that `zcat FILE | jq` reads it and what is
 damaged is one member. The first is one line, the header; then come lines of messages; the last is one line, the end,
@@ -20,7 +20,10 @@ from kgents_shared.contract.wire import Time
 VERSION: Final = 1
 """Of what is written. A reader of this version reads files whose `min_reader` is not higher."""
 SIGNALS: Final = ("entity", "pulse", "event", "meta")
-"""What collectors publish. What services make of it is not recorded: it is made again."""
+"""What collectors publish, which is what is replayed: what services make of it is made again."""
+MADE: Final = ("topology", "alert")
+"""What services made of it, recorded beside it: by which settings else someone would have been notified of that is
+judged from what really was published."""
 STATE: Final = "S"
 """A message of before the beginning: the last one of its subject then."""
 PUBLISHED: Final = "P"
@@ -49,6 +52,8 @@ class Header(msgspec.Struct, frozen=True):
     started_at: Time
     """When recording began, by the server's clock; messages of before are state."""
     by: str = ""
+    made: list[str] = []
+    """Which of MADE are in it, too."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -90,9 +95,9 @@ class Encoder:
     def __init__(self) -> None:
         self.messages = 0
 
-    def begin(self, clusters: Sequence[str], started_at: datetime, by: str) -> bytes:
+    def begin(self, clusters: Sequence[str], started_at: datetime, by: str, made: Sequence[str] = ()) -> bytes:
         """The header."""
-        return _member(_ENCODER.encode(Header(VERSION, 1, sorted(clusters), started_at, by)))
+        return _member(_ENCODER.encode(Header(VERSION, 1, sorted(clusters), started_at, by, [*made])))
 
     def member(self, rows: Sequence[Row]) -> bytes:
         """Some messages, in their order; not many more than fill MEMBER_BYTES."""

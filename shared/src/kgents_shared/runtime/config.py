@@ -136,9 +136,21 @@ def load_common(*, path: Path | None, environ: Mapping[str, str], services: Coll
 
 
 def load_all(
-    sections: Mapping[str, type[C]], *, path: Path | None, environ: Mapping[str, str], services: Collection[str]
+    sections: Mapping[str, type[C]],
+    *,
+    path: Path | None,
+    environ: Mapping[str, str],
+    services: Collection[str],
+    above: Path | None = None,
 ) -> tuple[CommonConfig, list[C]]:
     """Read the settings of several services out of the same file and variables, as `load` does for one.
+
+    Args:
+        sections: the Struct of each service's own settings, by its name.
+        path: as for `load`.
+        environ: as for `load`.
+        services: as for `load`.
+        above: another file, whose settings override those of the first one.
 
     Returns:
         The common settings, and the services' own in the order of `sections`.
@@ -152,8 +164,9 @@ def load_all(
         settings |= {(name,): Setting((name,), section), **dict(settings_of(section, (name,)))}
     layers = Layers(settings, report, skipped={*SERVICES, *services} - set(sections))
     layers.take(_standard_layer(environ))
-    if path is not None:
-        layers.take(layers.file_layer(path))
+    for file in (path, above):
+        if file is not None:
+            layers.take(layers.file_layer(file))
     layers.take(layers.environment_layer(environ))
     common = assemble(CommonConfig, (), CommonConfig(), layers, report)
     own = [assemble(section, (name,), None, layers, report) for name, section in sections.items()]

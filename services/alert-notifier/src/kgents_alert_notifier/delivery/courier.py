@@ -35,6 +35,7 @@ from kgents_alert_notifier.delivery.outcome import (
     Unanswered,
 )
 from kgents_alert_notifier.delivery.retry import REFUSED_S, backoff_s
+from kgents_alert_notifier.delivery.target import Target
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receivers.receiver import Receiver
 from kgents_shared.contract.incident import Incident
@@ -46,19 +47,6 @@ STUCK_S: Final = 600.0
 """A receiver that takes nothing for so long is reported to the others."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Target(msgspec.Struct):
-    """What the receiver should know of one incident."""
-
-    incident: Incident
-    desired: Desired
-    regroup_s: float = 0.0
-    """How long at least between two messages that no state has changed in."""
-    entries: list[Incident] = []
-    """Of a digest."""
-    due_s: float = 0.0
-    """When the next step may be taken, by the monotonic clock."""
 
 
 class Flood(msgspec.Struct, frozen=True):

@@ -13,9 +13,10 @@ import structlog
 
 from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.delivery import digest, problem
-from kgents_alert_notifier.delivery.courier import Courier, Flood, Target
+from kgents_alert_notifier.delivery.courier import Courier, Flood
 from kgents_alert_notifier.delivery.decide import Desired
 from kgents_alert_notifier.delivery.ledger import Ledger
+from kgents_alert_notifier.delivery.target import Target, target_of
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receivers.alertmanager import Alertmanager
 from kgents_alert_notifier.receivers.deadman import Deadman
@@ -120,15 +121,9 @@ class Dispatcher:
         wanted = self._router.wanted(message, self._now())
         receivers = {name: wanted[route] for route in wanted for name in self._names.get(route, ())}
         for name, courier in self._couriers.items():
-            known = self._ledger.notice(name, incident)
-            if known.via == "digest" and message.state == "resolved":
-                continue  # the digest says so
-            if name in receivers:
-                want = receivers[name]
-                desired = Desired(message.revision, message.state, want.repeat)
-                courier.want(Target(message, desired, regroup_s=want.regroup_s))
-            elif message.state == "resolved" and (known.delivered or known.unconfirmed or known.sending):
-                courier.want(Target(message, Desired(message.revision, message.state)))
+            target = target_of(message, receivers.get(name), self._ledger.notice(name, incident))
+            if target is not None:
+                courier.want(target)
         is_settled = message.state == "resolved" and not any(
             each.waits_for(incident) for each in self._couriers.values()
         )

@@ -29,7 +29,7 @@ REMEMBERED: Final = 1_000
 class Apprise:
     """Sends text to one service."""
 
-    pause_s = 1.0
+    pause_s = AppriseReceiver.pause_s
 
     def __init__(self, config: AppriseReceiver) -> None:
         self._config = config

@@ -28,8 +28,6 @@ from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receiver_config import SlackReceiver
 from kgents_alert_notifier.receivers.http import Answer, Failure, Http, fingerprint
 
-PAUSE_S: Final = 1.0
-"""Slack takes about one message a second for each channel, and may disable an app that goes on while limited."""
 JSON: Final = "application/json; charset=utf-8"
 FORM: Final = "application/x-www-form-urlencoded"
 SEARCHED_BEFORE_S: Final = 5.0
@@ -56,7 +54,7 @@ class Reply(msgspec.Struct):
 class SlackBot:
     """Posts, updates, replies in the thread."""
 
-    pause_s = PAUSE_S
+    pause_s = SlackReceiver.pause_s
 
     def __init__(self, config: SlackReceiver) -> None:
         self._config = config
@@ -126,7 +124,7 @@ class SlackBot:
 class SlackWebhook:
     """Posts to an incoming webhook."""
 
-    pause_s = PAUSE_S
+    pause_s = SlackReceiver.pause_s
 
     def __init__(self, config: SlackReceiver) -> None:
         self._config = config

@@ -19,14 +19,12 @@ from kgents_alert_notifier.receivers.http import fingerprint
 
 PORTS: Final = {"starttls": 587, "implicit": 465, "none": 25}
 CONNECT_S: Final = 3.0
-PAUSE_S: Final = 10.0
-"""Mail servers take bursts for spam."""
 
 
 class Smtp:
     """Sends mails to one address."""
 
-    pause_s = PAUSE_S
+    pause_s = SmtpReceiver.pause_s
 
     def __init__(self, config: SmtpReceiver, to: str) -> None:
         self._config = config

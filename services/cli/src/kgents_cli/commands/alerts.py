@@ -37,6 +37,7 @@ SUBCOMMANDS: Final = {
     "unsilence": "silence:unsilence",
     "route": "route:route",
     "review": "review:review",
+    "replay": "what_if:replay",
     "test": "trial:test",
 }
 """Name → its module in `alerting` and the command in it, imported only when it runs."""

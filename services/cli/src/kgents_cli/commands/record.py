@@ -1,4 +1,4 @@
-"""`kgents record`: what collectors publish, from now on or from a time on → one file."""
+"""`kgents record`: what collectors publish, and what is made of it, from now on or from a time on → one file."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import KgentsError
-from kgents_shared.contract.recording import MEMBER_BYTES, PUBLISHED, SIGNALS, STATE, Encoder, Row
+from kgents_shared.contract.recording import MADE, MEMBER_BYTES, PUBLISHED, SIGNALS, STATE, Encoder, Row
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import LOGS, feed
@@ -31,7 +31,8 @@ from kgents_shared.view.moment import duration_s
 SETTLE_S: Final = 2.0
 """Messages of different streams come here at different times; so long they wait to be put in order."""
 _NS_PER_US: Final = 1_000
-_RANK: Final = {name: place for place, name in enumerate(SIGNALS)}
+_RECORDED: Final = (*SIGNALS, *MADE)
+_RANK: Final = {name: place for place, name in enumerate(_RECORDED)}
 
 
 @click.command("record")
@@ -41,6 +42,8 @@ _RANK: Final = {name: place for place, name in enumerate(SIGNALS)}
 @target_options
 def command(file: Path, for_: str | None, since: str | None, target: Target) -> int:
     """Record what collectors publish into FILE, to be replayed elsewhere with `kgents replay`.
+
+    Topology and alerts are recorded, too, for `kgents alerts replay`: who would have been notified by other routes.
 
     It begins with the state there is: all entities, and who reports them. Samples and events are kept by NATS for some
     time (an hour, a week), which --since reaches; of entities NATS keeps the last message alone, so --since does not
@@ -72,7 +75,7 @@ async def _record(common: CommonConfig, file: Path, cluster: str | None, for_s: 
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     async with connected(common, log_level="warning") as bus:
-        await require(bus, [STREAMS[each] for each in SIGNALS])
+        await require(bus, [STREAMS[each] for each in _RECORDED])
         now_ns = (await stream_info(await bus.session(), NAME_BY_SIGNAL["entity"])).now_ns
         try:
             with part.open("xb") as out:
@@ -89,14 +92,14 @@ async def _record(common: CommonConfig, file: Path, cluster: str | None, for_s: 
 
 def _sources(bus: Bus, cluster: str | None, now_ns: int, since_s: float) -> AsyncGenerator[tuple[str, Batch], None]:
     fields = {"cluster": cluster} if cluster is not None else {}
-    filters = {each: [subjects.pattern(each, **fields)] for each in SIGNALS}
+    filters = {each: [subjects.pattern(each, **fields)] for each in _RECORDED}
     begin = _time(now_ns) - timedelta(seconds=since_s)
-    state = {each: filters[each] for each in SIGNALS if each not in LOGS}
+    state = {each: filters[each] for each in _RECORDED if each not in LOGS}
     return _flat(
         merged(
             {
                 "state": feed(bus, state),
-                "logs": feed(bus, {each: filters[each] for each in SIGNALS if each in LOGS}, since=begin),
+                "logs": feed(bus, {each: filters[each] for each in _RECORDED if each in LOGS}, since=begin),
             }
         )
     )
@@ -149,7 +152,7 @@ class _Tape:
         self._encoder = Encoder()
         self._waiting: list[tuple[int, int, int, Delivery]] = []
         self._newest_ns = 0
-        out.write(self._encoder.begin(clusters, _time(started_ns), f"kgents {version('kgents-cli')}"))
+        out.write(self._encoder.begin(clusters, _time(started_ns), f"kgents {version('kgents-cli')}", MADE))
 
     @property
     def messages(self) -> int:

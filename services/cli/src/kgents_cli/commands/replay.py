@@ -22,7 +22,7 @@ from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.contract.recording import SIGNALS, STATE, Recording, Row
+from kgents_shared.contract.recording import MADE, SIGNALS, STATE, Recording, Row
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, REMOVAL_TTL_S
 from kgents_shared.runtime.config import CommonConfig
 
@@ -84,6 +84,8 @@ class _Player:
         begun_s = 0.0
         left_out = 0
         for row in rows:
+            if row.signal in MADE:
+                continue
             if row.kind != STATE:
                 begun_s = begun_s or loop.time()  # the state before the first of these took its time
                 await asyncio.sleep(max(0.0, begun_s + row.at_us / 1e6 - loop.time()))

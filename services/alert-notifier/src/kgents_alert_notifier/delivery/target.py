@@ -1,0 +1,39 @@
+"""An incident and who is wanted to know of it → what one receiver should know. Pure."""
+
+import msgspec
+
+from kgents_alert_notifier.delivery.decide import Desired
+from kgents_alert_notifier.routing.router import Wanted
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.notice import Notice
+
+
+class Target(msgspec.Struct):
+    """What the receiver should know of one incident."""
+
+    incident: Incident
+    desired: Desired
+    regroup_s: float = 0.0
+    """How long at least between two messages that no state has changed in."""
+    entries: list[Incident] = []
+    """Of a digest."""
+    due_s: float = 0.0
+    """When the next step may be taken, by the monotonic clock."""
+
+
+def target_of(incident: Incident, wanted: Wanted | None, known: Notice) -> Target | None:
+    """What a receiver should know now; None: no more than it does.
+
+    Args:
+        incident: as it is published.
+        wanted: what the routes say; None: none of them names the receiver.
+        known: what the receiver knows. What a digest reported, the digest ends, too.
+    """
+    is_over = incident.state == "resolved"
+    if known.via == "digest" and is_over:
+        return None
+    if wanted is not None:
+        return Target(incident, Desired(incident.revision, incident.state, wanted.repeat), regroup_s=wanted.regroup_s)
+    if is_over and (known.delivered or known.unconfirmed or known.sending):
+        return Target(incident, Desired(incident.revision, incident.state))
+    return None
