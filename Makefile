@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up web test faults servers check fix bench accuracy gen lock clean
+.PHONY: help setup up web images test faults servers check fix bench accuracy gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ up: setup ## the whole pipeline on this machine: embedded NATS, every service, a
 
 web: setup ## the web view that the gateway serves (needs Node.js, or gets it; does nothing if no source has changed)
 	@PYTHONPATH=tools $(BIN)/python -m build_web
+
+# FLAGS: see `PYTHONPATH=tools .venv/bin/python -m release images --help`.
+images: setup web ## an image for each service, by the docker command: SERVICES="gateway cli" for some, FLAGS for more
+	@PYTHONPATH=tools $(BIN)/python -m release images $(FLAGS) $(SERVICES)
 
 # Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.

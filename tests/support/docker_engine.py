@@ -36,6 +36,8 @@ from support.waiting import eventually_blocking
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
+REMOVE_TIMEOUT_S = 120.0
+"""For what a test left in images: hundreds of megabytes in thousands of files, on a busy disk."""
 IMAGE = "kgents-test:1"
 TOOLS = ("sh", "sleep", "true", "false", "cat", "rm", "touch", "test", "httpd", "yes", "kill")
 NAME = f"kgt{os.getpid()}"
@@ -133,7 +135,7 @@ class DockerEngine:
         """Leave nothing behind: no process, no mount, no bridge, no file."""
         assert self._reaper.stdin is not None
         self._reaper.stdin.close()
-        self._reaper.wait(STOP_TIMEOUT_S)
+        self._reaper.wait(REMOVE_TIMEOUT_S)
 
     @property
     def _containerd_pid(self) -> Path:

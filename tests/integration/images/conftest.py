@@ -1,0 +1,3 @@
+from support.fixtures import bus, server  # fixtures of every test here
+
+__all__ = ["bus", "server"]
