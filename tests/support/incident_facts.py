@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kgents_alert_notifier.message.facts import Facts
+from kgents_alert_notifier.message.facts import Facts, Links
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Acknowledged, Affected, Incident, IncidentReason, Root
 
@@ -49,8 +49,11 @@ def incident(number: int = 1, **changes: Any) -> Incident:
     return Incident(**found)
 
 
+LINKS = Links("https://kgents.example", "https://wiki.example/runbook/{check}.md")
+
+
 def facts(of: Incident | None = None, **changes: Any) -> Facts:
-    return Facts(incident=of or incident(), web_url="https://kgents.example", **changes)
+    return Facts(incident=of or incident(), **{"links": LINKS, **changes})
 
 
 def acknowledged(**changes: Any) -> Incident:

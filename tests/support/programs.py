@@ -40,6 +40,7 @@ DEBIAN: Final = {
     "npm": "npm",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "pgbouncer": "pgbouncer",
+    "psql": "postgresql-client-15",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",

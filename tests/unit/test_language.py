@@ -13,6 +13,7 @@ READ = (
     "CHANGELOG.md",
     "Makefile",
     "docs/*.md",
+    "docs/runbook/*.md",
     "services/*/README.md",
 )
 SOURCES = ("services/*/src/**/*.py", "shared/src/**/*.py", "tools/**/*.py")

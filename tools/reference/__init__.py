@@ -5,6 +5,7 @@
 - `schemas.py`, `asyncapi.py`: the wire contract for machines.
 - `subjects.py`, `vocabulary.py`, `checks.py`, `settings.py`, `commands.py`: one page each for people, put together by
   `markdown.py`.
+- `runbook.py`: a page for each check, of which people write the greater part.
 - `documents.py`: path → the function that writes it. `__main__.py` alone touches files.
 """
 

@@ -9,10 +9,12 @@ from typing import Final
 
 import click
 
+from reference import runbook
 from reference.documents import DOCUMENTS
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 """Of the checkout this module is part of."""
+RUNBOOK: Final = FOLDER.with_name("runbook")
 _EXCERPT_LINES: Final = 20
 """Lines of the difference that are printed."""
 
@@ -20,17 +22,25 @@ _EXCERPT_LINES: Final = 20
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file differs.")
 def main(*, check: bool) -> None:
-    """Write docs/reference from the code."""
-    wanted = {FOLDER / path: generate() for path, generate in DOCUMENTS.items()}
+    """Write docs/reference from the code, and the generated part of docs/runbook."""
+    wanted = {FOLDER / path: generate() for path, generate in DOCUMENTS.items()} | _runbook()
     if check:
         stale = [line for path, text in wanted.items() for line in _difference(path, text)]
         if stale:
-            click.echo("\n".join([*stale, "docs/reference differs from the code: run `make fix`"]), err=True)
+            click.echo("\n".join([*stale, "docs differ from the code: run `make fix`"]), err=True)
             sys.exit(1)
         return
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _runbook() -> dict[Path, str]:
+    """Its pages, with the hand-written part of each as it is."""
+    paths = {RUNBOOK / runbook.name_of(check): check for check in runbook.CHECKS}
+    found = {path: path.read_text(encoding="utf-8") if path.exists() else "" for path in paths}
+    pages = {path: runbook.renewed(check, found[path]) for path, check in paths.items()}
+    return {RUNBOOK / "README.md": runbook.index(), **pages}
 
 
 def _difference(path: Path, wanted: str) -> Iterator[str]:

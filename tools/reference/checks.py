@@ -38,13 +38,14 @@ def _row(check: Check) -> tuple[str, ...]:
 
 def _section(check: Check) -> str:
     facts = (
-        f"*{check.name}*, for {_kinds(check)}. {_rule(check)}",
+        f"*{check.name}*, for {_kinds(check)}. {rule(check)}",
         f"- says: {check.text}\n- means: {check.why}\n- thresholds: {check.source}",
     )
     return "\n\n".join((f"## {check.id}", *facts))
 
 
-def _rule(check: Check) -> str:
+def rule(check: Check) -> str:
+    """How it judges, and whether a finding is an alert."""
     alert = "A finding is an alert, too." if check.alerts else "A finding is no alert."
     match check:
         case StateCheck(means_unknown=True):

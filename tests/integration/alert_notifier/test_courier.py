@@ -12,6 +12,7 @@ from kgents_alert_notifier.delivery.courier import Courier, Flood
 from kgents_alert_notifier.delivery.decide import Desired
 from kgents_alert_notifier.delivery.ledger import Ledger
 from kgents_alert_notifier.delivery.target import Target
+from kgents_alert_notifier.message.facts import Links
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, SlackReceiver, WebhookReceiver
 from kgents_alert_notifier.receivers.pagerduty import PagerDuty
 from kgents_alert_notifier.receivers.receiver import Receiver
@@ -44,7 +45,7 @@ def target(of: Incident, *, repeat: int = 0, **options: Any) -> Target:
 async def at_work(
     receiver: Receiver, ledger: Ledger, *, name: str = "tool", waiting: int = 20, worst: int = 2
 ) -> AsyncIterator[Courier]:
-    courier = Courier(name, receiver, ledger, CLOCK, flood=Flood(waiting, worst))
+    courier = Courier(name, receiver, ledger, CLOCK, flood=Flood(waiting, worst), links=Links())
     async with running(courier.run()):
         yield courier
 

@@ -42,6 +42,7 @@ ALIVE = {"alive": ReceiverConfig(deadman=DeadmanReceiver(url=Secret("http://aliv
             {"routes": [RouteConfig(match={"namespace": ["a", "b"]}, to=[]), RouteConfig(match={"namespace": "a"})]},
             "routes[1]: expected a route that something can reach",
         ),
+        ({"runbook_url": "https://wiki.example/runbook"}, "runbook_url: expected {check} in it"),
         ({"web_url": "kgents.example"}, "web_url: expected a url of http:// or https:// with a host"),
     ],
 )

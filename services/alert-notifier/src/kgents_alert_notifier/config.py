@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
+from kgents_alert_notifier.message.facts import CHECK, Links
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, ReceiverConfig, SlackReceiver
 from kgents_alert_notifier.routing.route import RouteConfig, shadowed_by, takes_critical
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig
@@ -46,6 +47,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     web_url: str = ""
     """Where people open the web view; messages link there. Empty: no links."""
 
+    runbook_url: str = ""
+    """Where the pages of docs/runbook are read, with `{check}` in place of the check's number:
+    `https://wiki.example.com/runbook/{check}.md`. Messages link to that of the probable cause. Empty: no links."""
+
     receivers: dict[str, ReceiverConfig] = {}
     """Who can be notified, by name."""
 
@@ -68,6 +73,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def faults(self) -> Iterator[Fault]:
         if self.web_url:
             yield from unusable_url("web_url", self.web_url, ("http", "https"), "https://kgents.example.com")
+        if self.runbook_url:
+            example = f"https://wiki.example.com/runbook/{CHECK}.md"
+            yield from unusable_url("runbook_url", self.runbook_url, ("http", "https"), example)
+            if CHECK not in self.runbook_url:
+                yield Fault("runbook_url", f"{CHECK} in it", f'"{self.runbook_url}"', f"try: {example}")
         for name, short in ((SLACK, self.slack_webhook), (PAGERDUTY, self.pagerduty_key)):
             if short is not None and name in self.receivers:
                 advice = f"rename receivers.{name}"
@@ -110,6 +120,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             yield "no receiver is notified of what is critical; try a last route {to: [NAME]}"
         if self.enabled and receivers and len(receivers) == len(self.all_receivers()):
             yield "no receiver `deadman`: while NATS or this service is away, no one is notified of that"
+
+    @property
+    def links(self) -> Links:
+        """Where messages lead to."""
+        return Links(self.web_url, self.runbook_url)
 
     def all_receivers(self) -> dict[str, ReceiverConfig]:
         """Receivers by name, those of the short form too."""

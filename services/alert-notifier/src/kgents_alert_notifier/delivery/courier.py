@@ -36,7 +36,7 @@ from kgents_alert_notifier.delivery.outcome import (
 )
 from kgents_alert_notifier.delivery.retry import REFUSED_S, backoff_s
 from kgents_alert_notifier.delivery.target import Target
-from kgents_alert_notifier.message.facts import Facts
+from kgents_alert_notifier.message.facts import Facts, Links
 from kgents_alert_notifier.receivers.receiver import Receiver
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.notice import Notice
@@ -60,14 +60,14 @@ class Courier:
     """Keeps one receiver informed."""
 
     def __init__(
-        self, name: str, receiver: Receiver, ledger: Ledger, clock: Clock, *, flood: Flood, web_url: str = ""
+        self, name: str, receiver: Receiver, ledger: Ledger, clock: Clock, *, flood: Flood, links: Links
     ) -> None:
         self.name = name
         self._receiver = receiver
         self._ledger = ledger
         self._clock = clock
         self._flood = flood
-        self._web_url = web_url
+        self._links = links
         self._targets: dict[str, Target] = {}
         self._paused_s = 0.0
         self._failures = 0
@@ -313,7 +313,7 @@ class Courier:
             known_state=notice.delivered_state,
             known_revision=notice.delivered,
             may_repeat=may_repeat,
-            web_url=self._web_url,
+            links=self._links,
             entries=target.entries,
             is_reminder=target.desired.repeat > notice.repeated,
         )

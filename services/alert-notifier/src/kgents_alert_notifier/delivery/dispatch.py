@@ -203,7 +203,7 @@ class Dispatcher:
 
     def _delivered(self, receiver: str) -> Iterator[Facts]:
         """What a receiver was sent that is open, or was resolved in the last minutes."""
-        web_url, now = self._context.config.web_url, self._now()
+        links, now = self._context.config.links, self._now()
         for notice in list(self._ledger.notices()):
             if (
                 notice.receiver != receiver
@@ -217,7 +217,7 @@ class Dispatcher:
                     incident=found,
                     known_state=notice.delivered_state,
                     known_revision=notice.delivered,
-                    web_url=web_url,
+                    links=links,
                 )
 
     async def _ping(self, deadman: Deadman) -> None:
@@ -253,4 +253,4 @@ class Dispatcher:
         config, context = self._context.config, self._context
         is_grouping = isinstance(receiver, Alertmanager)  # it groups by itself
         flood = Flood(NEVER if is_grouping else config.flood.waiting, config.flood.worst)
-        return Courier(name, receiver, self._ledger, context.clock, flood=flood, web_url=config.web_url)
+        return Courier(name, receiver, self._ledger, context.clock, flood=flood, links=config.links)

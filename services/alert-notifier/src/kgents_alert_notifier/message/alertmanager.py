@@ -30,11 +30,17 @@ def alerts(facts: Facts, *, now: datetime, hold_s: float) -> Iterator[dict[str, 
             ends = max(incident.ended_at or incident.changed_at, incident.started_at)
         yield {
             "labels": labels(facts, severity),
-            "annotations": {"summary": facts.headline, "description": "\n".join(lines(facts)), **_names(facts)},
+            "annotations": {**_annotations(facts), **_names(facts)},
             "startsAt": _time(incident.started_at),
             "endsAt": _time(ends),
             **({"generatorURL": facts.link} if facts.link else {}),
         }
+
+
+def _annotations(facts: Facts) -> dict[str, str]:
+    """As the rules of others name them."""
+    found = {"summary": facts.headline, "description": "\n".join(lines(facts)), "runbook_url": facts.runbook}
+    return {name: value for name, value in found.items() if value}
 
 
 def _was_open(facts: Facts) -> bool:

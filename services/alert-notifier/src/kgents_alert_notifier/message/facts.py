@@ -18,6 +18,8 @@ from kgents_shared.contract.masking import masked
 from kgents_shared.contract.quantity import counted, worded
 
 RESOLVED: Final = "resolved"
+CHECK: Final = "{check}"
+"""Stands for the number of a check in the address of the runbook."""
 ACKNOWLEDGED: Final = "acknowledged"
 AFFECTED_SHOWN: Final = 5
 TEXT_MAX: Final = 500
@@ -25,6 +27,19 @@ TEXT_MAX: Final = 500
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 """Characters that change the direction of what follows them: a name could show as another."""
 REPEAT: Final = "This may be a repeat: the last request for it got no clear answer."
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where messages lead to; empty: nowhere."""
+
+    web_url: str = ""
+    """Where people open the web view."""
+    runbook_url: str = ""
+    """Where the page of a check is, with `{check}` in place of its number."""
+
+    def runbook(self, check: str) -> str:
+        """The page of a check; empty if it has none, as the test of a receiver."""
+        return self.runbook_url.replace(CHECK, check) if check.startswith("KG-") else ""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +51,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     known_revision: int = 0
     may_repeat: bool = False
     """Whether it may have this already."""
-    web_url: str = ""
+    links: Links = Links()
     is_reminder: bool = False
     """Whether it is notified again only because no one has acknowledged."""
     is_test: bool = False
@@ -131,11 +146,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def link(self) -> str:
         """The web view of the root at the moment of the change; empty where its address is not configured."""
-        if not self.web_url:
+        if not self.links.web_url:
             return ""
         at = self.incident.changed_at.isoformat().replace("+00:00", "Z")
         query = {"id": entity_id(self.incident.root.ref), "at": at}
-        return f"{self.web_url.rstrip('/')}/#{urlencode(query)}"
+        return f"{self.links.web_url.rstrip('/')}/#{urlencode(query)}"
+
+    @property
+    def runbook(self) -> str:
+        """What to do about the probable cause; empty where its address is not configured."""
+        return self.links.runbook(self.incident.root.check)
 
     @property
     def silence(self) -> str:

@@ -43,6 +43,7 @@ def event(facts: Facts, doing: str, *, key: str, routing_key: str) -> dict[str, 
         "class": root.check,
         "custom_details": {"incident": incident.id, "message": cut("\n".join(lines(facts)), DETAIL_MAX)},
     }
-    if facts.link:
-        found["links"] = [{"href": facts.link, "text": "Open in the web view"}]
+    leading = ((facts.link, "Open in the web view"), (facts.runbook, f"Runbook of {root.check}"))
+    if links := [{"href": href, "text": text} for href, text in leading if href]:
+        found["links"] = links
     return found

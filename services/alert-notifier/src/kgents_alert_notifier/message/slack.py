@@ -25,6 +25,8 @@ def message(facts: Facts) -> dict[str, Any]:
     blocks = [_header(facts), *(_section(each) for each in _paragraphs(facts))]
     if facts.link:
         blocks.append(_section_of_markdown(f"<{facts.link}|Open in the web view>"))
+    if facts.runbook:
+        blocks.append(_section_of_markdown(f"<{facts.runbook}|Runbook of {facts.incident.root.check}>"))
     if facts.silence:
         blocks.append({"type": "context", "elements": [_plain(f"Silence: {facts.silence}", SECTION_MAX)]})
     return {"text": escaped(cut(facts.headline, TEXT_MAX)), "blocks": _within(blocks), "metadata": metadata(facts)}
@@ -55,7 +57,7 @@ def _header(facts: Facts) -> dict[str, Any]:
 
 def _paragraphs(facts: Facts) -> list[str]:
     """One for each line of the text, without those that have a block of their own."""
-    return [each for each in list(lines(facts))[1:] if not each.startswith(("View: ", "Silence: "))]
+    return [each for each in list(lines(facts))[1:] if not each.startswith(("View: ", "Runbook: ", "Silence: "))]
 
 
 def _section(words: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def lines(facts: Facts) -> Iterator[str]:
     yield f"Probable cause: {facts.cause}"
     yield from (f"- {each}" for each in facts.reasons)
     yield from facts.notes
+    if facts.runbook:
+        yield f"Runbook: {facts.runbook}"
     if facts.link:
         yield f"View: {facts.link}"
     if facts.silence:

@@ -25,6 +25,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the receiver may have it already; its id is then the same."""
     link: str = ""
     """The web view at the moment of the change."""
+    runbook: str = ""
+    """What to do about the probable cause."""
     incident: Incident
     """As on `kgents.incident.>`."""
     entries: list[Incident] = []
@@ -39,6 +41,7 @@ def body(facts: Facts) -> bytes:
         is_test=facts.is_test,
         may_repeat=facts.may_repeat,
         link=facts.link,
+        runbook=facts.runbook,
         incident=facts.incident,
         entries=list(facts.entries),
     )

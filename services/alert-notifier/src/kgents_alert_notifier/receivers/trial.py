@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from kgents_alert_notifier.delivery.decide import REQUEST_S, message_id
 from kgents_alert_notifier.delivery.outcome import Delivered, Outcome
-from kgents_alert_notifier.message.facts import Facts
+from kgents_alert_notifier.message.facts import Facts, Links
 from kgents_alert_notifier.receiver_config import ReceiverConfig
 from kgents_alert_notifier.receivers.deadman import Deadman
 from kgents_alert_notifier.receivers.make import make
@@ -17,7 +17,7 @@ from kgents_shared.contract.incident import Incident, Root
 
 
 async def trial(
-    name: str, config: ReceiverConfig, *, cluster: str, id_: str, web_url: str, now: Callable[[], datetime]
+    name: str, config: ReceiverConfig, *, cluster: str, id_: str, links: Links, now: Callable[[], datetime]
 ) -> dict[str, str]:
     """Receiver → what failed, as a class and a code; empty: it has the test. A dead-man switch is pinged.
 
@@ -33,19 +33,17 @@ async def trial(
         finally:
             await deadman.close()
     opening = _incident(name, cluster, id_, now())
-    return {each: await _send(each, to, opening, web_url, now) for each, to in make(name, config, now).items()}
+    return {each: await _send(each, to, opening, links, now) for each, to in make(name, config, now).items()}
 
 
-async def _send(name: str, to: Receiver, opening: Incident, web_url: str, now: Callable[[], datetime]) -> str:
+async def _send(name: str, to: Receiver, opening: Incident, links: Links, now: Callable[[], datetime]) -> str:
     """Send the opening, then its end: no trial stays open at a receiver."""
     try:
         key = message_id(opening.id, 1, name)
-        opened = await to.send(Facts(incident=opening, web_url=web_url, is_test=True), key, {}, REQUEST_S)
+        opened = await to.send(Facts(incident=opening, links=links, is_test=True), key, {}, REQUEST_S)
         if not isinstance(opened, Delivered):
             return _worded(opened)
-        facts = Facts(
-            incident=_over(opening, now()), known_revision=1, known_state="open", web_url=web_url, is_test=True
-        )
+        facts = Facts(incident=_over(opening, now()), known_revision=1, known_state="open", links=links, is_test=True)
         return _worded(await to.send(facts, message_id(opening.id, 2, name), opened.handle, REQUEST_S))
     finally:
         await to.close()

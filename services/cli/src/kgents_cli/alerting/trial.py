@@ -40,7 +40,7 @@ def test(receiver: str, target: Target) -> None:
     id_ = f"test-{secrets.token_hex(8)}"
     try:
         failures = asyncio.run(
-            trial(receiver, known[receiver], cluster=cluster, id_=id_, web_url=own.web_url, now=SystemClock().now)
+            trial(receiver, known[receiver], cluster=cluster, id_=id_, links=own.links, now=SystemClock().now)
         )
     except ImportError:
         raise click.UsageError(f"{receiver} needs Apprise; try: pip install kgents-alert-notifier[apprise]") from None
