@@ -60,7 +60,7 @@ MAPPINGS = sorted(
     if "source" not in path.parts and "targets" not in path.parts
 )
 MERGE = ROOT / "topology-builder/src/kgents_topology_builder/merge.py"
-REPLAY = ROOT / "cli/src/kgents_cli/replayed.py"
+REPLAY = ROOT / "cli/src/kgents_cli/recorded/moved.py"
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
 FIELDS = (resource, nats, kubernetes, docker, host, database, postgres, pgbouncer, redis, qdrant, otel_figures, traffic)
 SAMPLE_CHECKS = [

@@ -34,7 +34,7 @@ GROUPS: Final = {
         "history": "Show how one entity changed.",
         "diff": "Compare the topology at two times.",
         "record": "Record what collectors publish into a file.",
-        "replay": "Replay a recording into a NATS.",
+        "replay": "Replay a recording into a NATS, or judge it without one.",
     },
     "See what depends on what": {
         "path": "Show how two entities are connected.",

@@ -16,6 +16,7 @@ from kgents_cli.installed import service_names
 from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.layers import FILE_VARIABLE, PREFIX
+from kgents_shared.view.moment import duration_s
 
 NATS_URL: Final = "KGENTS__NATS__URL"
 CREDENTIALS: Final = "KGENTS__NATS__CREDENTIALS_FILE"
@@ -109,3 +110,15 @@ def output_option(*formats: str) -> Callable[[Command], Command]:
     return click.option(
         "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print it."
     )
+
+
+def duration_option(flag: str, name: str, text: str) -> Callable[[Command], Command]:
+    """A flag that takes a duration such as `10m`, in seconds; None: it is not given."""
+
+    def seconds(_: click.Context, __: click.Parameter, given: str | None) -> float | None:
+        try:
+            return duration_s(given) if given is not None else None
+        except ValueError as error:
+            raise click.UsageError(f"{flag}: {error}") from None
+
+    return click.option(flag, name, metavar="DURATION", callback=seconds, help=text)

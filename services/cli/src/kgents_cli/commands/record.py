@@ -6,27 +6,26 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import click
 
 from kgents_cli.connection import STREAMS, connected, require
-from kgents_cli.options import Target, target_options
+from kgents_cli.options import Target, duration_option, target_options
 from kgents_cli.output import note
+from kgents_cli.recorded.redacted import Redactor
+from kgents_cli.recorded.tape import Tape, part_of
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
-from kgents_shared.contract.errors import KgentsError
-from kgents_shared.contract.recording import MADE, MEMBER_BYTES, PUBLISHED, SIGNALS, STATE, Encoder, Row
+from kgents_shared.contract.recording import MADE, PUBLISHED, SIGNALS, STATE, Recording, RecordingError, Row
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.feed import LOGS, feed
 from kgents_shared.view.merge import merged
-from kgents_shared.view.moment import duration_s
 
 SETTLE_S: Final = 2.0
 """Messages of different streams come here at different times; so long they wait to be put in order."""
@@ -37,56 +36,92 @@ _RANK: Final = {name: place for place, name in enumerate(_RECORDED)}
 
 @click.command("record")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--for", "for_", metavar="DURATION", help="Stop after so long, such as 10m; else at Ctrl-C.")
-@click.option("--since", metavar="DURATION", help="Samples and events of so long before, too.")
+@duration_option("--for", "for_s", "Stop after so long, such as 10m; else at Ctrl-C.")
+@duration_option("--since", "since_s", "Samples and events of so long before, too.")
+@click.option("--redact", is_flag=True, help="Replace every name, address and text, the same one by the same.")
+@click.option(
+    "--from",
+    "other",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Take the messages of another recording, not of NATS, as to redact it.",
+)
 @target_options
-def command(file: Path, for_: str | None, since: str | None, target: Target) -> int:
+def command(
+    file: Path, for_s: float | None, since_s: float | None, redact: bool, other: Path | None, target: Target
+) -> int:
     """Record what collectors publish into FILE, to be replayed elsewhere with `kgents replay`.
 
     Topology and alerts are recorded, too, for `kgents alerts replay`: who would have been notified by other routes.
 
     It begins with the state there is: all entities, and who reports them. Samples and events are kept by NATS for some
     time (an hour, a week), which --since reaches; of entities NATS keeps the last message alone, so --since does not
-    show how they were before. The file holds what the streams hold: names, labels and addresses, no secrets.
+    show how they were before. The file holds what the streams hold: names, labels and addresses, no secrets; with
+    --redact none of these, only kinds, conditions and figures, by which it is judged as before.
 
     \b
     Examples:
       kgents record incident.kgrec --for 10m
       kgents record --cluster prod --since 30m incident.kgrec
+      kgents record --from incident.kgrec --redact shared.kgrec
     """  # noqa: D301
-    for_s, since_s = _seconds("--for", for_), _seconds("--since", since)
     if file.exists():
         raise click.UsageError(f"expected a new file, found {file}; try: another name, or remove it")
-    messages = asyncio.run(_record(target.load(), file, target.cluster, for_s, since_s or 0.0))
+    redactor = Redactor() if redact else None
+    if other is not None:
+        if for_s is not None or since_s is not None or target.overrides:
+            raise click.UsageError("--from takes all of another recording; expected no other flag but --redact")
+        messages = _copy(other, file, redactor)
+    else:
+        messages = asyncio.run(_record(target.load(), file, target.cluster, for_s, since_s or 0.0, redactor))
+    if redactor is not None and redactor.left_out:
+        note(f"{redactor.left_out} messages are left out: this kgents cannot read them, and so not redact them")
     note(f"{file}: {messages} messages, {-(-file.stat().st_size // 1024)} KiB; try: kgents replay {file}")
     return 0
 
 
-def _seconds(option: str, text: str | None) -> float | None:
-    try:
-        return duration_s(text) if text is not None else None
-    except ValueError as error:
-        raise click.UsageError(f"{option}: {error}") from None
+def _copy(other: Path, file: Path, redactor: Redactor | None) -> int:
+    """Take over another file; of one that was cut off, what it holds.
+
+    Raises:
+        RecordingError: it was cut off, or is damaged.
+    """
+    fault: RecordingError | None = None
+    with other.open("rb") as opened:
+        recording = Recording(opened)
+        with part_of(file) as out:
+            tape = Tape(out, recording.header.started_at, recording.header.clusters, redactor, recording.header.made)
+            try:
+                for row in recording.rows():
+                    tape.put(row)
+            except RecordingError as error:
+                fault = error
+            tape.end()
+    if fault is not None:
+        raise RecordingError(f"{other}: {fault}; what could be read is in {file}")
+    return tape.messages
 
 
-async def _record(common: CommonConfig, file: Path, cluster: str | None, for_s: float | None, since_s: float) -> int:
-    part = file.with_name(f"{file.name}.part")
+async def _record(
+    common: CommonConfig,
+    file: Path,
+    cluster: str | None,
+    for_s: float | None,
+    since_s: float,
+    redactor: Redactor | None,
+) -> int:
     stopping = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     async with connected(common, log_level="warning") as bus:
         await require(bus, [STREAMS[each] for each in _RECORDED])
         now_ns = (await stream_info(await bus.session(), NAME_BY_SIGNAL["entity"])).now_ns
-        try:
-            with part.open("xb") as out:
-                tape = _Tape(out, now_ns, [cluster] if cluster is not None else [])
-                await _until(stopping, for_s, tape, _sources(bus, cluster, now_ns, since_s))
-                tape.end()
-        except FileExistsError:
-            raise KgentsError(f"another recording writes {part}; try: another name, or remove it") from None
-        except OSError as error:
-            raise KgentsError(f"cannot write {part}: {error.strerror}; what it holds can be replayed") from None
-    part.rename(file)
+        with part_of(file) as out:
+            tape = Tape(out, _time(now_ns), [cluster] if cluster is not None else [], redactor, MADE)
+            order = _Order(tape, now_ns)
+            await _until(stopping, for_s, order, _sources(bus, cluster, now_ns, since_s))
+            order.write(is_end=True)
+            tape.end()
     return tape.messages
 
 
@@ -114,10 +149,10 @@ async def _flat(
 
 
 async def _until(
-    stopping: asyncio.Event, for_s: float | None, tape: "_Tape", batches: AsyncGenerator[tuple[str, Batch], None]
+    stopping: asyncio.Event, for_s: float | None, order: "_Order", batches: AsyncGenerator[tuple[str, Batch], None]
 ) -> None:
     """Write what comes until it is time to stop."""
-    writing = asyncio.create_task(_write(tape, batches))
+    writing = asyncio.create_task(_write(order, batches))
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait([writing, stop], timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
@@ -130,34 +165,27 @@ async def _until(
                 await each
 
 
-async def _write(tape: "_Tape", batches: AsyncGenerator[tuple[str, Batch], None]) -> None:
+async def _write(order: "_Order", batches: AsyncGenerator[tuple[str, Batch], None]) -> None:
     async with aclosing(batches), asyncio.TaskGroup() as tasks:
-        tasks.create_task(_settle(tape))
+        tasks.create_task(_settle(order))
         async for name, batch in batches:
-            tape.take(name, batch.deliveries)
+            order.take(name, batch.deliveries)
 
 
-async def _settle(tape: "_Tape") -> None:
+async def _settle(order: "_Order") -> None:
     while True:
         await asyncio.sleep(SETTLE_S)
-        tape.write()
+        order.write()
 
 
-class _Tape:
-    """The file: messages of several streams, put in one order."""
+class _Order:
+    """Messages of several streams, put in one order on the way to the tape."""
 
-    def __init__(self, out: BinaryIO, started_ns: int, clusters: list[str]) -> None:
-        self._out = out
+    def __init__(self, tape: Tape, started_ns: int) -> None:
+        self._tape = tape
         self._started_ns = started_ns
-        self._encoder = Encoder()
         self._waiting: list[tuple[int, int, int, Delivery]] = []
         self._newest_ns = 0
-        out.write(self._encoder.begin(clusters, _time(started_ns), f"kgents {version('kgents-cli')}", MADE))
-
-    @property
-    def messages(self) -> int:
-        """Messages written."""
-        return self._encoder.messages
 
     def take(self, name: str, deliveries: list[Delivery]) -> None:
         """Messages of one stream, in its order. What the server alone has to say (markers) is left out."""
@@ -174,24 +202,12 @@ class _Tape:
             return
         done = set(map(id, ready))
         self._waiting = [each for each in self._waiting if id(each) not in done]
-        rows, size = list[Row](), 0
         for *_, delivery in ready:
-            rows.append(self._row(delivery))
-            size += len(delivery.payload)
-            if size >= MEMBER_BYTES:
-                self._out.write(self._encoder.member(rows))
-                rows, size = [], 0
-        if rows:
-            self._out.write(self._encoder.member(rows))
-        self._out.flush()
+            self._tape.put(self._row(delivery))
+        self._tape.flush()
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{self.messages} messages ")
+            sys.stderr.write(f"\r{self._tape.messages} messages ")
             sys.stderr.flush()
-
-    def end(self) -> None:
-        """Write the rest, and the end."""
-        self.write(is_end=True)
-        self._out.write(self._encoder.end())
 
     def _row(self, each: Delivery) -> Row:
         is_state = each.time_ns < self._started_ns and each.subject.split(".")[1] not in LOGS

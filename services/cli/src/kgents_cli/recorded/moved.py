@@ -1,6 +1,7 @@
-"""A message of a recording → the same as if it happened now, in another cluster. Pure."""
+"""A message of a recording → the same as if it happened at another time, in another cluster. Pure."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -22,12 +23,11 @@ _CODECS: Final = {"entity": ENTITY, "pulse": PULSE, "event": EVENT, "meta": META
 class Moved:
     """Moves messages in time, and into other clusters."""
 
-    def __init__(self, later: timedelta, file: str, name: str, prefix: str) -> None:
-        """`name`: of the cluster; empty: `prefix` and its own."""
-        self._later = later
+    def __init__(self, time: Callable[[datetime], datetime], cluster: Callable[[str], str], file: str = "") -> None:
+        """`time` and `cluster` give what takes the place of each; with a `file`, entities say so."""
+        self._time = time
+        self._cluster = cluster
         self._file = file
-        self._name = name
-        self._prefix = prefix
         self._beats: dict[str, Heartbeat] = {}
 
     def message(self, row: Row) -> tuple[str, Wire, float | None] | None:
@@ -41,7 +41,9 @@ class Moved:
         moved: Any = self._moved(message)
         subject = self._subject(row.subject)
         if isinstance(moved, Entity):
-            attributes = {**moved.attributes, any_entity.REPLAYED_FROM: self._file}
+            attributes = {name: each for name, each in moved.attributes.items() if name != any_entity.REPLAYED_FROM}
+            if self._file:
+                attributes[any_entity.REPLAYED_FROM] = self._file
             return subject, structs.replace(moved, attributes=attributes), REMOVAL_TTL_S if moved.is_removal else None
         if isinstance(moved, Heartbeat):
             self._beats[subject] = moved
@@ -67,14 +69,11 @@ class Moved:
         root, signal, cluster, *rest = subject.split(".")
         return ".".join((root, signal, subjects.escape(self._cluster(subjects.unescape(cluster))), *rest))
 
-    def _cluster(self, cluster: str) -> str:
-        return self._name or f"{self._prefix}{cluster}"
-
     def _moved(self, value: Any) -> Any:
         """The value with all its times, and the clusters of all its refs."""
         match value:
             case datetime():
-                return value + self._later
+                return self._time(value)
             case Ref():
                 return structs.replace(value, cluster=self._cluster(value.cluster))
             case msgspec.Struct():
