@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up web images test faults servers check fix bench accuracy gen lock clean
+.PHONY: help setup up web images kubernetes test faults servers check fix bench accuracy gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ web: setup ## the web view that the gateway serves (needs Node.js, or gets it; d
 images: setup web ## an image for each service, by the docker command: SERVICES="gateway cli" for some, FLAGS for more
 	@PYTHONPATH=tools $(BIN)/python -m release images $(FLAGS) $(SERVICES)
 
+kubernetes: servers ## deploy/kubernetes from the chart, deploy/helm/kgents
+	@PYTHONPATH=tools $(BIN)/python -m release kubernetes \
+	  --helm "$$(PYTHONPATH=tests $(BIN)/python -c 'from support.programs import find; print(find("helm") or "helm")')"
+
 # Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.
 test: servers web ## every test, against real servers that the tests start themselves
@@ -72,11 +76,13 @@ check: setup ## lint, format, types, import contracts, generated documents
 	PYTHONPATH=tools $(BIN)/python -m reference --check
 	PYTHONPATH=tools $(BIN)/python -m build_web check
 
-fix: setup ## what the linters can fix by themselves, the generated documents and the ClusterRole
+fix: setup ## what the linters can fix by themselves, generated documents, the ClusterRole and the schema of the chart
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	PYTHONPATH=tools $(BIN)/python -m reference
 	$(BIN)/python -m kgents_collector_k8s.rights > deploy/kubernetes/collector-k8s-clusterrole.yaml
+	cp deploy/kubernetes/collector-k8s-clusterrole.yaml deploy/helm/kgents/files
+	PYTHONPATH=tools $(BIN)/python -m release schema > deploy/helm/kgents/values.schema.json
 
 bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
 	@$(BIN)/python -m tests.bench

@@ -7,7 +7,9 @@ from typing import Final
 
 import click
 
+from release.chart import document
 from release.closure import ROOT, environment_of
+from release.kubernetes import rendered
 from release.packages import Release, members, run
 
 BUILD_TIMEOUT_S: Final = 900
@@ -68,6 +70,21 @@ def sbom(services: tuple[str, ...], python: str) -> None:
     for member in members(services):
         release.requirements(member)
         _print([release.contents(member)])
+
+
+@main.command()
+def schema() -> None:
+    """The schema of the chart's values, on stdout."""
+    click.echo(document(), nl=False)
+
+
+@main.command()
+@click.option("--helm", default="helm", show_default=True, help="The program.")
+def kubernetes(helm: str) -> None:
+    """The resources of the overlays, from the chart."""
+    for path, text in rendered(helm).items():
+        path.write_text(text, encoding="utf-8")
+        _print([path])
 
 
 def build(
