@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up web images kubernetes test faults servers check fix bench accuracy gen lock clean
+.PHONY: help setup up web images kubernetes release test faults servers check fix bench accuracy gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +51,18 @@ web: setup ## the web view that the gateway serves (needs Node.js, or gets it; d
 images: setup web ## an image for each service, by the docker command: SERVICES="gateway cli" for some, FLAGS for more
 	@PYTHONPATH=tools $(BIN)/python -m release images $(FLAGS) $(SERVICES)
 
+HELM = $$(PYTHONPATH=tests $(BIN)/python -c 'from support.programs import find; print(find("helm") or "helm")')
+
+# Images are made where they are pushed to a registry from: `make images`.
+release: servers web ## dist/: wheels, chart, what is in each image, the section of the changelog, digests of all
+	@rm -rf dist && PYTHONPATH=tools $(BIN)/python -m release wheels
+	@PYTHONPATH=tools $(BIN)/python -m release chart --helm "$(HELM)"
+	@PYTHONPATH=tools $(BIN)/python -m release sbom
+	@PYTHONPATH=tools $(BIN)/python -m release notes
+	@cd dist && find wheels sbom *.tgz notes.md -type f | sort | xargs sha256sum > SHA256SUMS
+
 kubernetes: servers ## deploy/kubernetes from the chart, deploy/helm/kgents
-	@PYTHONPATH=tools $(BIN)/python -m release kubernetes \
-	  --helm "$$(PYTHONPATH=tests $(BIN)/python -c 'from support.programs import find; print(find("helm") or "helm")')"
+	@PYTHONPATH=tools $(BIN)/python -m release kubernetes --helm "$(HELM)"
 
 # Tests wait for servers most of the time, so four run at once; a file stays together for the sake of its fixtures.
 # In the order of their names: what takes longest, e2e and faults, begins first, and no long file is left at the end.

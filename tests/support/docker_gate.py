@@ -42,6 +42,11 @@ class Gate:
         await self._runner.cleanup()
         await self._http.close()
 
+    @property
+    def passing(self) -> int:
+        """Answers that go on."""
+        return len(self._passing)
+
     def cut(self) -> None:
         """End all answers that go on, as of events."""
         for task in self._passing:

@@ -35,6 +35,7 @@ DEBIAN: Final = {
     "dockerd": "docker.io",
     "faketime": "faketime",
     "fish": "fish",
+    "haproxy": "haproxy",
     "nginx": "nginx-light",
     "node": "nodejs",
     "npm": "npm",

@@ -7,10 +7,11 @@ from typing import Final
 
 import click
 
-from release.chart import document
+from release.chart import CHART, document
 from release.closure import ROOT, environment_of
 from release.kubernetes import rendered
-from release.packages import Release, members, run
+from release.notes import section
+from release.packages import DIST, Release, members, run
 
 BUILD_TIMEOUT_S: Final = 900
 DOCKERFILE: Final = ROOT / "deploy/images/Dockerfile"
@@ -50,7 +51,8 @@ def wheels() -> None:
 def images(services: tuple[str, ...], python: str, platform: str | None, base: str, tag: str, no_build: bool) -> None:
     """An image for each service, kgents-SERVICE:TAG, by the docker command of this machine."""
     release = Release(environment_of(python))
-    version = release.wheels()[0].name.split("-")[1]
+    release.wheels()
+    version = release.version
     options = ("--python-platform", platform) if platform else ()
     for member in members(services):
         folder = release.packages(member, *options)
@@ -70,6 +72,23 @@ def sbom(services: tuple[str, ...], python: str) -> None:
     for member in members(services):
         release.requirements(member)
         _print([release.contents(member)])
+
+
+@main.command()
+@click.option("--helm", default="helm", show_default=True, help="The program.")
+def chart(helm: str) -> None:
+    """The chart as one file: dist/kgents-VERSION.tgz."""
+    run([helm, "package", str(CHART), "--destination", str(DIST)])
+    _print(sorted(DIST.glob("kgents-*.tgz")))
+
+
+@main.command()
+def notes() -> None:
+    """What the changelog says of this version: dist/notes.md."""
+    version = Release(environment_of("3.11")).version
+    path = DIST / "notes.md"
+    path.write_text(section((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version), encoding="utf-8")
+    _print([path])
 
 
 @main.command()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,11 @@ class Release:
         for folder in ("shared", *(f"services/{member}" for member in MEMBERS)):
             _uv("build", "--wheel", "--no-build-isolation", "--out-dir", str(out), str(ROOT / folder))
         return sorted(out.glob("*.whl"))
+
+    @property
+    def version(self) -> str:
+        """Of all wheels: they are released together."""
+        return distribution("kgents-shared").version
 
     def requirements(self, member: str) -> Path:
         """A file of all that the image of a member contains, each with its version and hashes."""
