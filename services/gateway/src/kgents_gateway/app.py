@@ -27,7 +27,7 @@ async def run(context: Context[Config]) -> None:
     """Serve until cancelled. It listens from the start: until everything is read, clients are asked to come back."""
     letters, status = context.dead_letters, context.status
     gateway = Gateway(context.bus, context.config, context.clock, report=status.set, letters=letters)
-    for signal in context.service.access.recalls:
+    for signal in (*context.service.access.recalls, *context.service.access.reads):
         context.reads(signal)
     file = context.config.auth.tokens_file
     tokens = Tokens(file) if file is not None else None
@@ -79,5 +79,11 @@ SERVICE = Service(
     name="gateway",
     config=Config,
     run=run,
-    access=Access((), recalls=("topology", "health", "alert", "pulse", "event"), answers=SUBJECTS),
+    access=Access(
+        (),
+        reads=("incident", "notice", "silence"),
+        recalls=("topology", "health", "alert", "pulse", "event"),
+        answers=SUBJECTS,
+        stores=("silence", "ack"),
+    ),
 )

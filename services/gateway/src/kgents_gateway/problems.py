@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from kgents_gateway.questions.arguments import BadArgumentError
+from kgents_shared.bus.word import DecidedError
 from kgents_shared.contract.errors import BusError, NotFoundError
 
 RETRY_S: Final = 5
@@ -15,6 +16,7 @@ TITLES: Final = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    409: "Conflict",
     413: "Too large",
     414: "Address too long",
     415: "Unsupported media type",
@@ -53,6 +55,18 @@ class TooManyError(UnavailableError):
     status = 429
 
 
+class ConflictError(Exception):
+    """What is asked for does not fit to what is there now."""
+
+
+class ForbiddenError(Exception):
+    """Not with these rights."""
+
+
+class WrongMediaTypeError(Exception):
+    """A body of another kind."""
+
+
 class OutOfScopeError(Exception):
     """Not for this identity."""
 
@@ -63,8 +77,12 @@ class TooLargeError(Exception):
 
 _WORDED: Final[dict[type[Exception], int]] = {
     BadArgumentError: 400,
+    ForbiddenError: 403,
     OutOfScopeError: 403,
+    WrongMediaTypeError: 415,
     NotFoundError: 404,  # its text says which names are near
+    ConflictError: 409,
+    DecidedError: 409,
     TooLargeError: 413,
 }
 """Errors whose words are for the caller."""

@@ -12,6 +12,7 @@ from kgents_gateway.cache import Cache
 from kgents_gateway.config import Config
 from kgents_gateway.current import Current
 from kgents_gateway.events import Events
+from kgents_gateway.incidents import Incidents
 from kgents_gateway.outdated import Outdated
 from kgents_gateway.pipeline_watch import watch_pipeline
 from kgents_gateway.problems import UnavailableError
@@ -21,6 +22,7 @@ from kgents_gateway.stream.connections import Connections
 from kgents_gateway.stream.entity_stream import EntityStream
 from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.hub import Hub
+from kgents_gateway.stream.incident_stream import IncidentStream
 from kgents_gateway.streams import Streams
 from kgents_gateway.unreadable import Unreadable
 from kgents_shared.bus.client import Bus
@@ -53,13 +55,18 @@ class Gateway:
         self._config = config
         self._current = Current(bus, recent=config.stream.remembered_changes)
         self.streams: Final = Streams(bus, self._current)
-        self._events = Events(bus, Unreadable(self._current, letters).report, kept=EVENTS_KEPT)
+        unreadable = Unreadable(self._current, letters).report
+        self._events = Events(bus, unreadable, kept=EVENTS_KEPT)
+        self._incidents = Incidents(bus, unreadable)
         self.cache: Final = Cache()
         self._seen: dict[Selection, Seen] = {}
         self.connections: Final = Connections(config)
         self.hub: Final = Hub(self._current, config.stream)
         self.event_stream: Final = EventStream(self._events, self.seen, self.connections)
-        self.entity_stream: Final = EntityStream(self.seen, self.hub, self.connections, self.event_stream)
+        self._incident_stream = IncidentStream(self._incidents)
+        self.entity_stream: Final = EntityStream(
+            self.seen, self.hub, self.connections, self.event_stream, self._incident_stream
+        )
 
     @property
     def current(self) -> Now:
@@ -81,6 +88,22 @@ class Gateway:
         if not self._current.is_complete:
             raise UnavailableError("the streams are being read; try again in a moment", retry_after_s=1)
         return self._current
+
+    @property
+    def incidents(self) -> Incidents:
+        """Every incident and silence now.
+
+        Raises:
+            UnavailableError: they are not all read yet.
+        """
+        if not self._incidents.is_complete:
+            raise UnavailableError("the incidents are being read; try again in a moment", retry_after_s=1)
+        return self._incidents
+
+    @property
+    def bus(self) -> Bus:
+        """Where decisions are stored."""
+        return self._bus
 
     def seen(self, scope: Selection) -> Asked:
         """What a scope holds of it."""
@@ -113,6 +136,7 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._current.run())
             tasks.create_task(self._events.run())
+            tasks.create_task(self._incidents.run())
             tasks.create_task(self._sweep())
             tasks.create_task(watch_pipeline(self, self.connections, self._clock))
 

@@ -99,6 +99,14 @@ class Grants:
         if stream in HISTORY_STREAMS:
             self.ask(requests.purge_of(stream), "drop the history of what was removed 3.5 days ago")
 
+    def decide(self, signals: Collection[str]) -> None:
+        """Store what people decide, in all clusters, each in place of what was decided before."""
+        for signal in signals:
+            stream = NAME_BY_SIGNAL[signal]
+            for each in signal_filters(signal, [None]):
+                self.publish(each, f"store in {stream} what people decide")
+                self.ask(requests.last_of(stream, each), f"what a decision replaces in {stream}")
+
     def recall(self, signals: Collection[str]) -> None:
         """Read whatever is asked for, in all clusters: of a state also as it was, of a log by several filters.
 

@@ -61,6 +61,8 @@ class Access(msgspec.Struct, frozen=True):
     """Signals of which it reads whatever it is asked for, in any cluster and at any time, as readers do."""
     answers: tuple[str, ...] = ()
     """Filters of the requests that it answers, as a NATS service; outside `kgents.>`, which streams capture."""
+    stores: tuple[str, ...] = ()
+    """Signals of which it stores what people decide, in any cluster. For that no lease is needed: see `bus/word`."""
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -246,7 +248,7 @@ class Service(Generic[C]):
     def streams(self, config: StreamsConfig) -> list[Stream]:
         """The streams that it needs."""
         access = self.access
-        needed = {*access.reads, *access.writes, *access.recalls, "meta"}
+        needed = {*access.reads, *access.writes, *access.recalls, *access.stores, "meta"}
         return [each for each in streams(config) if each.signal in needed]
 
     def written(self, signal: str, clusters: Iterable[str | None]) -> list[str]:
@@ -275,6 +277,9 @@ class Service(Generic[C]):
         if self.is_writer:
             grants.read("meta", [self.members(home)])
         grants.recall(self.access.recalls)
+        grants.decide(self.access.stores)
+        if self.access.recalls:  # who reads what it is asked for works for all clusters
+            clusters = (None,)
         for signal in self.access.reads:
             grants.read(signal, signal_filters(signal, clusters), keeps_time=self.access.keeps_time)
         for signal in self.access.writes:

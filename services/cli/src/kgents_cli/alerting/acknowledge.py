@@ -10,10 +10,9 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import OK, say, say_record
 from kgents_shared.bus.word import store
-from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.decision import Author, acknowledged, no_longer_acknowledged
 from kgents_shared.contract.errors import KgentsError
-from kgents_shared.contract.wire import REMOVE
 from kgents_shared.runtime.clock import SystemClock
 
 
@@ -60,18 +59,11 @@ async def _store(target: Target, text: str, note: str, by: str, output: str, *, 
             raise KgentsError(f"incident {incident.id} is resolved; see `kgents incidents`")
         if is_taken_back and incident.acknowledged is None:
             raise KgentsError(f"incident {incident.id} is not acknowledged; see `kgents incidents`")
-        does = "no longer takes" if is_taken_back else "takes"
-        message = Acknowledgement(
-            text=f"{by} {does} care of incident {incident.id}{f': {note}' if note else '.'}",
-            cluster=incident.cluster,
-            incident=incident.id,
-            op=REMOVE if is_taken_back else "upsert",
-            revision=incident.revision,
-            by=by,
-            at=now,
-            via="cli",
-            note=note,
-        )
+        author = Author(by, "cli")
+        if is_taken_back:
+            message = no_longer_acknowledged(incident, author, now)
+        else:
+            message = acknowledged(incident, author, now, note)
         replaces_seq = await acknowledgement_seq(bus, incident)
         await store(await bus.session(), message, replaces_seq=replaces_seq, now=now)
     if output == "json":

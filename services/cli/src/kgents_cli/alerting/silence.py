@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 import click
 import msgspec
@@ -20,12 +19,12 @@ from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import table
 from kgents_shared.bus.word import store
 from kgents_shared.contract.codec import encode
+from kgents_shared.contract.decision import MATCHABLE, SILENCE_MAX_S, Author, ended, is_matchable, silenced, written
 from kgents_shared.contract.errors import NotFoundError
-from kgents_shared.contract.silence import FIELDS, Matcher, Silence
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.moment import duration_s, local_time, span
 
-MAX_S: Final = 366 * 86_400.0
 _HEADING = ("ID", "CLUSTER", "ENDS IN", "BY", "MATCHES", "REASON")
 
 
@@ -63,12 +62,10 @@ def silence(
     found = [_matcher(each) for each in matchers]
     now = SystemClock().now()
     begins = _begin(start, now)
-    lasts = timedelta(seconds=_seconds(duration))
-    until = f"until {begins + lasts:%Y-%m-%dT%H:%M:%SZ}"
-    text = f"{by} silences {' and '.join(matchers)} {until}: {reason or 'no reason given'}"
-    template = Silence(
-        text=text, cluster="", id=secrets.token_hex(4), matchers=found, starts_at=begins, ends_at=begins + lasts,
-        by=by, reason=reason, via="cli", purpose="maintenance" if maintenance else "silence",
+    template = silenced(
+        Author(by, "cli"), id_=secrets.token_hex(4), cluster="", matchers=found, starts_at=begins,
+        ends_at=begins + timedelta(seconds=_seconds(duration)), reason=reason,
+        purpose="maintenance" if maintenance else "silence",
     )  # fmt: skip
     asyncio.run(_silence(target, template, now, output))
 
@@ -121,7 +118,7 @@ async def _list(target: Target, output: str) -> None:
 def _row(each: Silence, now: datetime) -> Sequence[str]:
     ends = span((each.ends_at - now).total_seconds())
     begins = f"begins in {span((each.starts_at - now).total_seconds())}" if each.starts_at > now else ends
-    return each.id, each.cluster, begins, each.by, " ".join(map(_written, each.matchers)), each.reason
+    return each.id, each.cluster, begins, each.by, " ".join(map(written, each.matchers)), each.reason
 
 
 @click.command("unsilence")
@@ -150,9 +147,7 @@ async def _unsilence(target: Target, id_: str, by: str, output: str) -> None:
             raise NotFoundError(f"no silence {id_}; {near}; see `kgents alerts silences`")
         gone = []
         for each, stored in found:
-            removal = msgspec.structs.replace(
-                each, op="remove", text=f"{by} ended the silence {id_}.", by=by, via="cli"
-            )
+            removal = ended(each, Author(by, "cli"))
             await store(await bus.session(), removal, replaces_seq=stored.seq, now=now)
             gone.append(removal)
     if output == "json":
@@ -167,13 +162,9 @@ def _matcher(text: str) -> Matcher:
     name = name.removesuffix("!")
     if not equals or not value:
         raise click.UsageError(f"expected FIELD=VALUE or FIELD!=VALUE, found {text!r}; try: namespace=shop")
-    if name not in FIELDS[:-1] and not (name.startswith("label.") and name != "label."):
-        raise click.UsageError(f"no field {name!r} to match; {did_you_mean(name, [*FIELDS[:-1], 'label.NAME'])}")
+    if not is_matchable(name):
+        raise click.UsageError(f"no field {name!r} to match; {did_you_mean(name, MATCHABLE)}")
     return Matcher(field=name, value=value, is_negated=is_negated)
-
-
-def _written(matcher: Matcher) -> str:
-    return f"{matcher.field}{'!' if matcher.is_negated else ''}={matcher.value}"
 
 
 def _begin(text: str | None, now: datetime) -> datetime:
@@ -189,6 +180,6 @@ def _seconds(text: str) -> float:
         found = duration_s(text)
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from None
-    if not 0 < found <= MAX_S:
+    if not 0 < found <= SILENCE_MAX_S:
         raise click.UsageError(f"--for: expected more than 0 s and at most 366 d, found {text}; try: 2h")
     return found

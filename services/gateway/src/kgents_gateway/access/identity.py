@@ -48,6 +48,32 @@ def _scope(grant: Token | Group) -> Selection:
     return Selection(clusters=grant.clusters, namespaces=grant.namespaces)
 
 
+class KnownAs(msgspec.Struct, frozen=True):
+    """Who asks, as it may know itself."""
+
+    name: str
+    may: list[str]
+    """Out of `read` and `alert:write`."""
+    clusters: list[str]
+    """What it may read; empty: all."""
+    namespaces: list[str]
+    """Empty: all; the empty text stands for entities without one."""
+    is_logged_in: bool
+    """False: no login is asked for."""
+
+
+def known_as(identity: Identity) -> KnownAs:
+    """What an identity may know of itself."""
+    scope = identity.scope
+    return KnownAs(
+        identity.name,
+        sorted(identity.may),
+        list(scope.clusters),
+        list(scope.namespaces),
+        identity.proof is not None,
+    )
+
+
 def put(scope: Scope, identity: Identity) -> None:
     """Note who makes a request."""
     scope[_KEY] = identity

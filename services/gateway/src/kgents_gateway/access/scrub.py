@@ -18,7 +18,19 @@ from kgents_shared.view.entity import EntityView, Rows
 
 HIDDEN: Final = "(hidden)"
 _WORDS: Final = frozenset(
-    {"text", "message", "value", "threshold", "attributes", "annotations", "addresses", "aliases"}
+    {
+        "text",
+        "title",
+        "why",
+        "note",
+        "message",
+        "value",
+        "threshold",
+        "attributes",
+        "annotations",
+        "addresses",
+        "aliases",
+    }
 )
 """Fields that hold sentences and facts. All others are names of the vocabulary, or of the entity itself."""
 
@@ -33,7 +45,7 @@ def scrubbed(view: EntityView, takes: Takes) -> EntityView:
     if topology is None:
         return view
     rows = view.rows
-    if (replace := _replacing(view.ref, topology, hidden, takes)) is None:
+    if (replace := replacing(view.ref, topology, hidden, takes)) is None:
         return EntityView(view.key, Rows(_encoded(topology, takes), rows.health, rows.alerts))
     alerts = {check: in_words(payload, replace) for check, payload in (rows.alerts or {}).items()}
     health = in_words(rows.health, replace) if rows.health is not None else None
@@ -44,7 +56,7 @@ def scrubbed_event(event: Event, view: EntityView | None, takes: Takes) -> Event
     """An event about an entity. One that is gone, and so has no connections by which names are known, says less."""
     if view is None or view.topology is None:
         return msgspec.structs.replace(event, text=f"{event.ref}: {event.reason}", message="")
-    replace = _replacing(event.ref, view.topology, hidden_peers([view.topology], takes), takes)
+    replace = replacing(event.ref, view.topology, hidden_peers([view.topology], takes), takes)
     if replace is None:
         return event
     return msgspec.structs.replace(event, text=replace(event.text), message=replace(event.message))
@@ -55,7 +67,7 @@ def scrubbed_versions(ref: Ref, views: Iterable[EntityView], takes: Takes) -> li
     versions = list(views)
     known = [each.topology for each in versions]
     newest = next((each for each in reversed(known) if each is not None), None)
-    replace = _replacing(ref, newest, hidden_peers(known, takes), takes)
+    replace = replacing(ref, newest, hidden_peers(known, takes), takes)
     found = []
     for view in versions:
         rows = scrubbed(view, takes).rows
@@ -86,7 +98,7 @@ def _encoded(topology: TopologyEntity, takes: Takes) -> bytes:
     return codec.encode(msgspec.structs.replace(topology, text=text, connections=shown, changed=[], changed_count=0))
 
 
-def _replacing(ref: Ref, topology: TopologyEntity | None, hidden: set[Ref], takes: Takes) -> Replace | None:
+def replacing(ref: Ref, topology: TopologyEntity | None, hidden: set[Ref], takes: Takes) -> Replace | None:
     """What leaves out the names that are hidden, and not known from the entity itself; None: there are none."""
     shown = [ref, *(each.peer for each in (topology.connections if topology is not None else ()) if takes(each.peer))]
     known = {word for each in shown for word in (each.cluster, each.namespace, each.name)} | KINDS.keys() | {""}

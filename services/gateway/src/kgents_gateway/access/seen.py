@@ -13,10 +13,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from kgents_gateway.access.scrub import scrubbed, scrubbed_event, scrubbed_versions
+from kgents_gateway.access.seen_incidents import SeenIncidents
 from kgents_gateway.cache import Cache
 from kgents_gateway.mark import Mark
 from kgents_gateway.problems import OutOfScopeError
-from kgents_gateway.questions.world import AsOf, Known, Meta, Now, Streams, World
+from kgents_gateway.questions.world import AsOf, Incidents, Known, Meta, Now, Streams, World
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import EVENT
@@ -110,6 +111,11 @@ class Seen:
     def followed(self) -> Now:
         """Every entity of the scope as it was read last."""
         return SeenNow(self._world.followed, self._bounds)
+
+    @property
+    def incidents(self) -> Incidents:
+        """The incidents and silences of the scope."""
+        return SeenIncidents(self._world.incidents, self._world.followed, self._bounds.takes, self.scope)
 
     @property
     def streams(self) -> Streams:

@@ -14,17 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kgents_gateway.access import login
 from kgents_gateway.access.gate import Gate
-from kgents_gateway.access.identity import who
+from kgents_gateway.access.identity import known_as, who
 from kgents_gateway.access.login import Login
 from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
 from kgents_gateway.config import Config
-from kgents_gateway.http import problems, routes
+from kgents_gateway.decisions import DECISIONS
+from kgents_gateway.http import decisions, problems, routes
 from kgents_gateway.http.openapi import document
 from kgents_gateway.http.pages import Pages
 from kgents_gateway.mcp import door as mcp
-from kgents_gateway.problems import OutOfScopeError, UnavailableError
+from kgents_gateway.problems import OutOfScopeError, TooLargeError, UnavailableError
 from kgents_gateway.questions import QUESTIONS
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError, arguments_of
 from kgents_gateway.questions.question import Question
@@ -57,13 +58,23 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         *(_StreamRoute(path, _entities(gateway)) for path in routes.ENTITY_STREAMS),
         *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
         *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
+        *(Route(each.path, decisions.endpoint(gateway, each), methods=[each.method]) for each in DECISIONS),
+        Route(routes.IDENTITY, _identity),
         Route(routes.OPENAPI, _constant(described)),
         Route(routes.PAGE, pages.index),
         Route(routes.ASSETS, pages.asset),
         *(_login(tokens, people) if tokens is not None else ()),
         Route(mcp.PATH, mcp.endpoint(gateway, version=version), methods=["POST"]),
     ]
-    foreseen = (BadArgumentError, NotFoundError, OutOfScopeError, UnavailableError, BusError, TimeoutError)
+    foreseen = (
+        BadArgumentError,
+        NotFoundError,
+        OutOfScopeError,
+        TooLargeError,
+        UnavailableError,
+        BusError,
+        TimeoutError,
+    )
     handlers: Mapping[Any, Any] = {
         **dict.fromkeys((*foreseen, Exception), problems.of_error),
         HTTPException: problems.of_http,
@@ -110,7 +121,7 @@ def _entities(gateway: Gateway) -> ASGIApp:
         request = Request(scope)
         arguments = _arguments(request, EntityStreamArguments)
         known = arguments.after or request.headers.get("last-event-id", "")
-        await gateway.entity_stream.serve(arguments.selection(), arguments.events, known, scope, receive, send)
+        await gateway.entity_stream.serve(arguments, known, scope, receive, send)
 
     return serve
 
@@ -131,6 +142,11 @@ def _answering(gateway: Gateway, question: Question[Any]) -> Handler:
         return await _response(request, await ask(seen, question, _arguments(request, question.arguments)))
 
     return answer
+
+
+async def _identity(request: Request) -> Response:
+    found = msgspec.json.encode(known_as(who(request.scope)))
+    return Response(found, headers=HEADERS | {"cache-control": "no-store"}, media_type=JSON)
 
 
 async def _response(request: Request, kept: Kept) -> Response:

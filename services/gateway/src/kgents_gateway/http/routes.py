@@ -19,15 +19,21 @@ QUESTIONS: Final = (
     ("/api/v1/events", "events"),
     ("/api/v1/follow", "follow"),
     ("/api/v1/health", "health"),
+    ("/api/v1/incidents", "incidents"),
+    ("/api/v1/incidents/{incident_id}", "incident"),
     ("/api/v1/metrics", "metrics.last"),
     ("/api/v1/path", "path"),
     ("/api/v1/pipeline", "pipeline"),
     ("/api/v1/search", "search"),
+    ("/api/v1/silences", "silences"),
 )
 """The paths under `/api/infra` and `/api/db` are those of the project's mission; all others are under `/api/v1`."""
 
 ENTITY_STREAMS: Final = ("/api/infra/topology/stream", "/api/v1/stream/entities")
 EVENT_STREAMS: Final = ("/api/infra/events/stream", "/api/v1/stream/events")
+ACKNOWLEDGEMENT: Final = "/api/v1/incidents/{incident_id}/acknowledgement"
+SILENCE: Final = "/api/v1/silences/{cluster}/{silence_id}"
+IDENTITY: Final = "/api/v1/identity"
 OPENAPI: Final = "/api/openapi.json"
 PAGE: Final = "/"
 ASSETS: Final = "/assets/{name}"

@@ -1,6 +1,5 @@
 """The streamable HTTP transport: each POST is one message and gets one JSON answer. There are no sessions."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from kgents_gateway.access.identity import who
 from kgents_gateway.http import problems
+from kgents_gateway.http.body import JSON, body_of, is_json
 from kgents_gateway.mcp.messages import (
     VERSION_HEADER,
     Message,
@@ -23,10 +23,6 @@ from kgents_gateway.problems import problem
 from kgents_gateway.world import Gateway
 
 PATH: Final = "/mcp"
-BODY_BYTES_MAX: Final = 65_536
-BODY_S: Final = 10.0
-"""How long a body may take to arrive."""
-JSON: Final = "application/json"
 
 
 def endpoint(gateway: Gateway, *, version: str) -> Callable[[Request], Awaitable[Response]]:
@@ -35,9 +31,7 @@ def endpoint(gateway: Gateway, *, version: str) -> Callable[[Request], Awaitable
     async def answer(request: Request) -> Response:
         if (refusal := _refusal(request)) is not None:
             return refusal
-        if (body := await _body(request)) is None:
-            detail = f"expected a body of at most {BODY_BYTES_MAX} bytes within {BODY_S:g} s"
-            return problems.response(problem(413, detail))
+        body = await body_of(request)
         message: Message | None = None
         try:
             message = decoded(body)
@@ -54,26 +48,12 @@ def endpoint(gateway: Gateway, *, version: str) -> Callable[[Request], Awaitable
 
 def _refusal(request: Request) -> Response | None:
     """Why a request is not even read."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+    if not is_json(request):
         return problems.response(problem(415, f"expected content-type {JSON}"))
     accepted = request.headers.get("accept", "*/*")
     if not any(each in accepted for each in (JSON, "application/*", "*/*")):
         return problems.response(problem(406, f"expected a client that accepts {JSON}"))
     return None
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; None if it is too large or too slow."""
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    return None
-    except TimeoutError:
-        return None
-    return body
 
 
 def _error(error: ProtocolError) -> dict[str, Any]:

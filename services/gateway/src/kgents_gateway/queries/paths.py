@@ -54,6 +54,7 @@ _MISSION: Final[dict[str, tuple[str, Mapping[str, Any]]]] = {
     "health.score": ("entity.health", {}),
     "health.alerts": ("alerts", {}),
     "health.history": ("entity.history", {}),
+    "health.incidents": ("incidents", {}),
 }
 """The paths of the project's mission."""
 

@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
-from kgents_gateway.questions import entity, figures, follow, past, pipeline, state
+from kgents_gateway.questions import entity, figures, follow, incidents, past, pipeline, state
 from kgents_gateway.questions.question import Question
 
 QUESTIONS: Final[dict[str, Question[Any]]] = {
-    each.name: each for module in (state, entity, past, figures, follow, pipeline) for each in module.QUESTIONS
+    each.name: each
+    for module in (state, incidents, entity, past, figures, follow, pipeline)
+    for each in module.QUESTIONS
 }
 """Every question by its name."""

@@ -26,3 +26,5 @@ class Question(msgspec.Struct, Generic[A], frozen=True):
     """Raises BadArgumentError, NotFoundError, UnavailableError, BusError."""
     is_of_now: bool = False
     """The answer depends on the arguments and the entities as they are now alone: it is the same until they change."""
+    is_held: bool = False
+    """It is answered from what is held, and so also while NATS is away."""

@@ -12,7 +12,10 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.attestation import Scopes
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.silence import Silence
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.feed import Stretch
 from kgents_shared.view.past import Version
@@ -127,6 +130,28 @@ class Streams(Protocol):
         """
 
 
+class Incidents(Protocol):
+    """Every incident, who was notified of it, and every silence."""
+
+    def all(self) -> list[Incident]:
+        """Every incident that is kept."""
+
+    def with_key(self, key: str) -> Incident | None:
+        """The incident with this key: `cluster.id`, escaped as in subjects."""
+
+    def with_id(self, id_: str) -> Incident | None:
+        """The incident with this id."""
+
+    def notices(self, incident: Incident) -> list[Notice]:
+        """What each receiver knows of an incident."""
+
+    def silences(self) -> list[Silence]:
+        """Every silence that is kept, also for a minute those that have run out."""
+
+    def shown(self, incident: Incident | None) -> Incident | None:
+        """An incident as it may be seen; None: it may not."""
+
+
 class World(Protocol):
     """A running gateway."""
 
@@ -141,6 +166,14 @@ class World(Protocol):
     @property
     def followed(self) -> Now:
         """Every entity as it was read last, for clients that hear of it otherwise when nothing can be read.
+
+        Raises:
+            UnavailableError: they are not all read yet.
+        """
+
+    @property
+    def incidents(self) -> Incidents:
+        """Every incident and silence now.
 
         Raises:
             UnavailableError: they are not all read yet.

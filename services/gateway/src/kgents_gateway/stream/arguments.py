@@ -22,6 +22,9 @@ class EntityStreamArguments(Filters, frozen=True, kw_only=True):
             ge=0, le=1_000, description="Every new event too, beginning with the last so many: one connection for both."
         ),
     ] = 0
+    incidents: Annotated[
+        int, Meta(ge=0, le=500, description="Incidents too: the most urgent so many, then every one that changes.")
+    ] = 0
 
 
 class EventStreamArguments(Filters, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
 """`GET …/topology/stream`: what a client knows → what it lacks → every change, over one HTTP response."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from kgents_gateway.access.identity import Identity, who
@@ -10,11 +11,13 @@ from kgents_gateway.asking import Asked
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Now
 from kgents_gateway.stream import frames
+from kgents_gateway.stream.arguments import EntityStreamArguments
 from kgents_gateway.stream.client import AHEAD_S, CATCH_UP, Client, Send
 from kgents_gateway.stream.connections import Connections, Receive, Scope
 from kgents_gateway.stream.event_stream import EventStream
 from kgents_gateway.stream.group import Group, Snapshot
 from kgents_gateway.stream.hub import Hub
+from kgents_gateway.stream.incident_stream import IncidentStream, is_incident
 from kgents_shared.view.selection import Selection
 
 
@@ -22,22 +25,27 @@ class EntityStream:
     """Serves the stream of entities."""
 
     def __init__(
-        self, seen: Callable[[Selection], Asked], hub: Hub, connections: Connections, events: EventStream
+        self,
+        seen: Callable[[Selection], Asked],
+        hub: Hub,
+        connections: Connections,
+        events: EventStream,
+        incidents: IncidentStream,
     ) -> None:
         """`seen`: what a scope holds of the gateway."""
         self._seen = seen
+        self._incidents = incidents
         self._events = events
         self._hub = hub
         self._connections = connections
 
     async def serve(
-        self, selection: Selection, events: int, known: str, scope: Scope, receive: Receive, send: Send
+        self, arguments: EntityStreamArguments, known: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request, until the client leaves.
 
         Args:
-            selection: which entities.
-            events: how many of the last events come with them, and every new one behind; 0: none.
+            arguments: which entities, and what comes with them.
             known: the `id` of the last event that the client got; empty: it knows nothing.
             scope: of ASGI.
             receive: of ASGI.
@@ -46,15 +54,25 @@ class EntityStream:
         Raises:
             UnavailableError: not now.
         """
+        selection = arguments.selection()
         seen = self._seen(who(scope).scope)
         current = seen.followed
         reading = _Reading(current, seen.now, self._connections, who(scope))
         async with self._connections.opened(scope, receive, send) as client:
             with self._hub.group(seen.scope, current, selection) as group:
                 last = await reading.begin(group, client, known, send)
-                with self._hub.joined(group, client), self._events.beside(client, selection, events, current):
+                with (
+                    self._hub.joined(group, client),
+                    self._events.beside(client, selection, arguments.events, current),
+                    self._incidents.beside(client, selection, arguments.incidents, seen),
+                ):
                     client.put(last)
-                    await client.run(send, group.state_of)
+                    await client.run(send, partial(self._state_of, group, client))
+
+    def _state_of(self, group: Group, client: Client, keys: Collection[str]) -> bytes:
+        """The frames of what a slow client has missed."""
+        of_entities = [key for key in keys if not is_incident(key)]
+        return group.state_of(of_entities) + self._incidents.state_of(client, keys)
 
 
 class _Reading:

@@ -68,6 +68,16 @@ def pipeline(status: str, text: str) -> bytes:
     return frame("pipeline", msgspec.json.encode({"status": status, "text": text}))
 
 
+def incidents(records: Sequence[bytes], count: int) -> bytes:
+    """The most urgent incidents, out of so many: the client forgets those that it holds."""
+    return frame("incidents", b'{"incidents":[%b],"count":%d}' % (b",".join(records), count))
+
+
+def incident(record: bytes) -> bytes:
+    """An incident that is new, or differs; with `op: remove` one that is gone."""
+    return frame("incident", record)
+
+
 def bye(retry_ms: int) -> bytes:
     """The gateway stops: connect again after `retry_ms`."""
     return b"retry: %d\n" % retry_ms + frame("bye", msgspec.json.encode({"retry_ms": retry_ms}))
