@@ -18,7 +18,9 @@ from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.entity import Ref
 from kgents_shared.view.entity import key_of_ref
+from support.decisions import make_silence, stored
 from support.gateway import Running, serving
+from support.incidents import make_incident
 from support.nats_server import NatsServer
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish
 from support.streams import provision_streams
@@ -99,6 +101,7 @@ def some_arguments(name: str, world: World, dice: random.Random) -> dict[str, An
     known = key_of_ref(dice.choice(world.refs))
     begin = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     options: dict[str, list[Any]] = {
+        "incident_id": ["5c0ffee5a17c0de5", "5c0ffee5a17c0de5", "x", "é", "x" * 65],
         "entity_id": [known, known, known, "", "a.b", "...", "local.pod.shop.*", "é", "x" * 2_000, "a\n.b.c.d"],
         "source": [known, known, "no-one"],
         "target": [key_of_ref(dice.choice(world.refs))],
@@ -116,7 +119,8 @@ def some_arguments(name: str, world: World, dice: random.Random) -> dict[str, An
         "cluster": ["prod", "ünï"],
         "kind": ["pod"],
     }
-    required = {each for each in ("entity_id", "source", "target", "q", "since") if each in fields and name != "follow"}
+    needed = ("entity_id", "incident_id", "source", "target", "q", "since")
+    required = {each for each in needed if each in fields and name != "follow"}
     chosen = required | {each for each in fields & options.keys() if dice.random() < 0.25}
     found = {each: dice.choice(options[each]) for each in sorted(chosen)}
     if issubclass(QUESTIONS[name].arguments, Filters):
@@ -137,6 +141,8 @@ class Doors:
         path, params = PATHS[name], dict(arguments)
         if "{entity_id}" in path:
             path = path.replace("{entity_id}", quote(params.pop("entity_id"), safe=""))
+        if "{incident_id}" in path:
+            path = path.replace("{incident_id}", quote(params.pop("incident_id"), safe=""))
         given = {key: value for key, value in params.items() if value != []}  # `x=` is a list of one empty text
         query = {key: ",".join(value) if isinstance(value, list) else str(value) for key, value in given.items()}
         response = await self.gateway.client.get(path, params=query)
@@ -173,7 +179,9 @@ async def test_every_door_gives_the_same_answer_and_it_is_about_what_was_selecte
     dice = random.Random(seed)
     world = World(dice)
     await world.publish(bus)
+    await stored(bus, make_incident(ref=dice.choice(world.refs)), make_silence("quiet"))
     async with serving(bus) as gateway:
+        await eventually(lambda: gateway.gateway.incidents.all() and gateway.gateway.incidents.silences())
         doors = Doors(bus, gateway)
         current = gateway.gateway.current
         await eventually(lambda: sum(len(each.firing) for each in current.fold.entities()) == len(world.firing))

@@ -98,7 +98,7 @@ async def serving(
         httpx.AsyncClient(base_url=server.address, timeout=30, verify=verify) as client,
     ):
         await eventually(lambda: server.started)
-        await eventually(lambda: gateway.not_ready is None)
+        await eventually(lambda: gateway.not_ready is None and gateway._incidents.is_complete)
         yield Running(gateway, server, client)
 
 

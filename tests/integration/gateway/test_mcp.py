@@ -15,8 +15,11 @@ from kgents_gateway.questions import QUESTIONS
 from kgents_shared.bus.client import Bus
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
+from support.decisions import stored
 from support.gateway import Running, caught_up
+from support.incidents import make_incident
 from support.state import make_health, make_topology, publish
+from support.waiting import eventually
 
 MODES = ("auto", "legacy")
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -36,7 +39,9 @@ def text_of(result: CallToolResult) -> str:
 async def test_the_client_library_finds_and_calls_every_tool(mode: Any, bus: Bus, gateway: Running) -> None:
     await publish(bus, make_topology("cart"), make_health("cart", level="critical"))
     pod = key_of_ref(make_ref("cart"))
+    await stored(bus, make_incident())
     await caught_up(bus, gateway)
+    await eventually(gateway.gateway.incidents.all)
     async with Client(f"{gateway.server.address}/mcp", mode=mode) as client:
         assert client.protocol_version == (VERSIONS[-1] if mode == "auto" else WITH_HANDSHAKE[-1])
         listed = (await client.list_tools()).tools
@@ -46,6 +51,7 @@ async def test_the_client_library_finds_and_calls_every_tool(mode: Any, bus: Bus
             assert each.input_schema["type"] == "object"
         assert all(each.annotations is not None and each.annotations.read_only_hint for each in listed)
         given = {"entity_id": pod, "source": pod, "target": pod, "q": "cart", "since": "-1s"}
+        given["incident_id"] = make_incident().id
         for tool in listed:
             needed = {name: given[name] for name in tool.input_schema.get("required", ())}
             result = await client.call_tool(tool.name, needed)

@@ -119,10 +119,10 @@ async def test_nats_and_http_give_the_same_answers_and_the_same_problems(
     assert route.keys() == QUESTIONS.keys()
     for name in QUESTIONS:
         for arguments in (ARGUMENTS.get(name, {}), {"unknown": "1"}, {"entity_id": "a.b"}):
-            path = route[name].replace("{entity_id}", arguments.get("entity_id", "x"))
+            path = route[name].replace("{entity_id}", arguments.get("entity_id", "x")).replace("{incident_id}", "x")
             params = {key: value for key, value in arguments.items() if f"{{{key}}}" not in route[name]}
             http = await gateway.client.get(path, params=params)
-            over_nats = {"entity_id": "x"} if "{entity_id}" in route[name] else {}
+            over_nats = {each: "x" for each in ("entity_id", "incident_id") if f"{{{each}}}" in route[name]}
             answer = await caller.request(
                 f"world.v1.{name}", json.dumps({**over_nats, **arguments}).encode(), timeout=30
             )

@@ -17,17 +17,25 @@ import httpx
 import pytest
 
 from kgents_gateway.config import LimitsConfig
+from kgents_gateway.http.routes import ACKNOWLEDGEMENT, IDENTITY, SILENCE
 from kgents_gateway.http.routes import QUESTIONS as ROUTES
 from kgents_gateway.questions import QUESTIONS
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Aggregate
+from kgents_shared.contract.incident import Affected, Incident, IncidentReason, Moment, Root
+from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import ResourcePulse
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.tokens import Token, digest_of
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.view.entity import key_of_ref
+from support.build import NOW
+from support.decisions import make_silence, stored
 from support.gateway import ENTITIES, EVENTS, Running, SseReader, caught_up, serving
+from support.incidents import make_incident
 from support.running import running
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish, removed
 from support.waiting import eventually
@@ -58,7 +66,12 @@ TABLE: Final[dict[str, tuple[Token, frozenset[str]]]] = {
 }
 """Identity → its token, and the places that it sees."""
 WRITER: Final = Token("writer", digest_of("writer"), may=("alert:write",))
-BASE: Final = (*(token for token, _ in TABLE.values()), WRITER)
+DECIDING: Final = tuple(
+    Token(f"{name}.w", digest_of(f"{name}.w"), token.clusters, token.namespaces, ("read", "alert:write"))
+    for name, (token, _) in TABLE.items()
+)
+"""The same who may also decide."""
+BASE: Final = (*(token for token, _ in TABLE.values()), WRITER, *DECIDING)
 
 
 def pod(place: str) -> Ref:
@@ -79,6 +92,10 @@ def places_in(text: str) -> set[str]:
     return set(re.findall("|".join(PLACES), text))
 
 
+def incident_id(place: str) -> str:
+    return f"{list(PLACES).index(place):016x}"
+
+
 NAMES: Final = " and ".join(pod(each).name for each in PLACES)
 
 
@@ -90,6 +107,31 @@ def state(place: str, status: str) -> TopologyEntity:
     ref = pod(place)
     why: dict[str, Any] = {"peers": [NAMES], "why": NAMES}
     return make_topology(ref=ref, text=f"{ref} needs {NAMES}", status=status, connections=peers(place), attributes=why)
+
+
+def incident(place: str, **fields: Any) -> Incident:
+    """One that a place causes, and that affects all others of its cluster; its sentences name everything."""
+    ref = pod(place)
+    others = [pod(each) for each in PLACES if PLACES[each][0] == ref.cluster]
+    found = {
+        "text": f"{ref}: {NAMES}", "title": f"{ref}: {NAMES}", "id": incident_id(place),
+        "root": Root(ref=ref, check="KG-041", why=f"it explains {NAMES}"),
+        "parent": next(incident_id(each) for each in PLACES if each != place and PLACES[each][0] == ref.cluster),
+        "affected": [Affected(ref=each, severity="critical", checks=["KG-041"]) for each in others],
+        "affected_count": len(others),
+        "affected_by_kind": {"pod": 2, "node": 1},
+        "reasons": [IncidentReason(text=f"{each}: {NAMES}", ref=each, check="KG-041") for each in others],
+        "timeline": [Moment(at=NOW, text=f"{NAMES}."), Moment(at=NOW, text="3 entities are affected.")],
+        "silenced_by": [f"quiet-{each}" for each in PLACES], "members": [NAMES],
+    }  # fmt: skip
+    return make_incident(ref=ref, **{**found, **fields})
+
+
+def silence(place: str) -> Silence:
+    """One of a whole namespace, or, where there is none, of everything."""
+    cluster, namespace = PLACES[place]
+    matcher = Matcher(field="namespace", value=namespace) if namespace else Matcher(field="kind", value="node")
+    return make_silence(f"quiet-{place}", cluster=cluster, matchers=[matcher], reason=place)
 
 
 async def fill(bus: Bus) -> None:
@@ -107,6 +149,9 @@ async def fill(bus: Bus) -> None:
             text="", ref=ref, source="k8s", timestamp=datetime.now(UTC), interval_s=5, cpu_percent=3.0, memory_bytes=7
         )
         await (await bus.session()).request(ref.subject("pulse", source="k8s"), encode(sample))
+        await stored(bus, incident(place), silence(place))
+        of: dict[str, Any] = {"cluster": ref.cluster, "incident": incident_id(place), "text": NAMES}
+        await stored(bus, Notice(receiver="ops", delivered=1, delivered_state="open", **of))
     for cluster in ("east", "west"):
         ref = Ref(cluster, "cluster", cluster)
         await publish(bus, make_health(ref=ref, level="critical", aggregate=Aggregate("critical", {})))
@@ -118,6 +163,8 @@ async def guarded(bus: Bus, tmp_path: Path) -> AsyncIterator[Running]:
     async with serving(bus, tokens_file=write(tmp_path / "tokens")) as gateway:
         await fill(bus)
         await caught_up(bus, gateway)
+        await eventually(lambda: len(gateway.gateway.incidents.all()) == len(PLACES))
+        await eventually(lambda: len(gateway.gateway.incidents.silences()) == len(PLACES))
         yield gateway
 
 
@@ -126,7 +173,9 @@ def questions(since: str) -> Iterable[tuple[str, dict[str, str]]]:
     given = {"diff": {"since": since}, "events": {"since": "-1h"}}
     for path, name in ROUTES:
         needed = QUESTIONS[name].arguments.__struct_fields__
-        if "entity_id" in needed:
+        if "incident_id" in needed:
+            yield from ((path.replace("{incident_id}", incident_id(each)), {"of": each}) for each in PLACES)
+        elif "entity_id" in needed:
             more = {"depth": "5"} if "depth" in needed else {}
             yield from ((path.replace("{entity_id}", key_of_ref(pod(each))), more) for each in PLACES)
         elif "source" in needed and "target" in needed:
@@ -149,8 +198,9 @@ async def test_no_answer_names_what_is_outside_of_the_scope(guarded: Running) ->
 async def ask_everything(guarded: Running, identity: str, sees: frozenset[str], since: str) -> None:
     seen = set[str]()
     for path, params in questions(since):
-        response = await guarded.client.get(path, params=params, headers=bearer(identity))
         asked = places_in(f"{path} {params}")
+        given = {name: each for name, each in params.items() if name != "of"}
+        response = await guarded.client.get(path, params=given, headers=bearer(identity))
         if asked and not asked <= sees and "/search" not in path:
             assert response.status_code == 404, (path, params)
             # As for an id that does not exist: what was asked is repeated, and nothing else.
@@ -159,6 +209,9 @@ async def ask_everything(guarded: Running, identity: str, sees: frozenset[str], 
         is_open = path != "/api/v1/pipeline" or sees == ALL
         assert response.status_code == (200 if is_open else 403), (path, params, response.text)
         found = places_in(response.text)
+        if path == "/api/v1/silences":
+            sees_silences = {each for each in sees if PLACES[each][1] or not TABLE[identity][0].namespaces}
+            assert found == sees_silences, "one of all nodes is of what such a scope does not hold"
         assert found <= sees, (path, params)
         seen |= found
         assert not asked <= sees or found >= asked or "metrics" in path, (path, params)
@@ -205,10 +258,12 @@ def text_of(reader: SseReader) -> str:
 async def test_no_stream_names_what_is_outside_of_the_scope(bus: Bus, guarded: Running) -> None:
     for identity, (_, sees) in TABLE.items():
         async with (
-            following(guarded, identity, ENTITIES, events=100) as entities,
+            following(guarded, identity, ENTITIES, events=100, incidents=100) as entities,
             following(guarded, identity, EVENTS, last=100) as events,
         ):
             assert places_in(" ".join(entities.state)) == sees
+            await eventually(lambda: "incidents" in entities.names)
+            assert entities.data("incidents")[0]["count"] == len(sees)
             pipeline = entities.data("hello")[0]["pipeline"], events.data("hello")[0]["pipeline"]
             assert (pipeline == (None, None)) == (identity != "all"), "of all clusters"
             assert entities.data("ready")[0]["entities"] <= (len(sees) + 2 if sees else 0)
@@ -217,12 +272,14 @@ async def test_no_stream_names_what_is_outside_of_the_scope(bus: Bus, guarded: R
                 gone = make_topology(ref=Ref(cluster, "pod", f"{place}-gone", namespace), connections=peers(place))
                 event = make_event(ref=pod(place), text=f"{identity}: {NAMES}", message=NAMES)
                 await publish(bus, state(place, "pending"), gone, removed(gone), event)
+                await stored(bus, incident(place, revision=2), incident(place, op="remove"), incident(place))
             last = make_topology(ref=Ref("east", "pod", "last", "shop"))
             await publish(bus, last, removed(last), make_event(ref=pod("eastshop"), text=f"{identity}: last"))
             count = len(sees) + ("eastshop" in sees)
             await eventually(lambda: entities.names.count("remove") == count)  # noqa: B023 - awaited here
             await eventually(lambda: _texts(events).count(identity) == count)  # noqa: B023 - awaited here
             await eventually(lambda: _texts(entities).count(identity) == count)  # noqa: B023 - awaited here
+            await eventually(lambda: len(entities.data("incident")) == 3 * len(sees))  # noqa: B023 - awaited here
             assert places_in(text_of(entities)) == sees, identity
             assert places_in(text_of(events)) == sees, identity
 
@@ -276,7 +333,14 @@ async def test_no_tool_of_a_model_names_what_is_outside_of_the_scope(guarded: Ru
             fields = question.arguments.__struct_fields__
             for place in PLACES:
                 key = key_of_ref(pod(place))
-                given = {"entity_id": key, "source": key, "target": key, "q": place, "since": "-1h"}
+                given = {
+                    "incident_id": incident_id(place),
+                    "entity_id": key,
+                    "source": key,
+                    "target": key,
+                    "q": place,
+                    "since": "-1h",
+                }
                 text = await called(guarded, identity, name, {each: given[each] for each in fields if each in given})
                 found = places_in(text)
                 assert found <= sees | {place}, (identity, name)
@@ -301,7 +365,12 @@ async def called(gateway: Running, identity: str, name: str, arguments: dict[str
 
 
 DOORS: Final = (
-    *(("GET", path.replace("{entity_id}", "east.pod.shop.a")) for path, _ in ROUTES),
+    *(("GET", path.replace("{entity_id}", "east.pod.shop.a").replace("{incident_id}", "a")) for path, _ in ROUTES),
+    ("PUT", ACKNOWLEDGEMENT.replace("{incident_id}", "a")),
+    ("DELETE", ACKNOWLEDGEMENT.replace("{incident_id}", "a")),
+    ("PUT", SILENCE.replace("{cluster}", "east").replace("{silence_id}", "quiet")),
+    ("DELETE", SILENCE.replace("{cluster}", "east").replace("{silence_id}", "quiet")),
+    ("GET", IDENTITY),
     ("GET", ENTITIES),
     ("GET", EVENTS),
     ("GET", "/api/openapi.json"),
@@ -327,6 +396,76 @@ async def test_no_door_opens_without_a_token_that_may_read(guarded: Running) -> 
             assert ("www-authenticate" in response.headers) == (status == 401)
             assert response.headers["content-type"] == "application/problem+json"
         assert (await guarded.client.request(method, path, params={"token": "all"})).status_code == 401
+
+
+async def test_no_identity_decides_about_what_it_does_not_see(bus: Bus, guarded: Running) -> None:
+    for identity, (token, sees) in TABLE.items():
+        for place in PLACES:
+            await decide_about(bus, guarded, identity, token, place, is_seen=place in sees)
+
+
+async def decide_about(bus: Bus, guarded: Running, identity: str, token: Token, place: str, *, is_seen: bool) -> None:
+    """Acknowledge, silence, and end both; refused as if it did not exist, and nothing is stored, where it is unseen."""
+    cluster, namespace = PLACES[place]
+    path = ACKNOWLEDGEMENT.replace("{incident_id}", incident_id(place))
+    own = f"{identity}-{place}"
+    silence_path = SILENCE.replace("{cluster}", cluster).replace("{silence_id}", own)
+    field, value = ("namespace", namespace) if namespace else ("kind", "node")
+    body = {"matchers": [{"field": field, "value": value}], "duration_s": 60, "reason": "x"}
+    may_silence = is_seen and (bool(namespace) or not token.namespaces)
+    before = await stored_of(bus)
+    for headers, is_allowed in ((bearer(identity), False), (bearer(f"{identity}.w"), True)):
+        for method, at, content, may in (
+            ("PUT", path, {}, is_seen),
+            ("DELETE", path, None, is_seen),
+            ("PUT", silence_path, body, may_silence),
+            ("DELETE", silence_path, None, may_silence),
+        ):
+            answer = await guarded.client.request(method, at, json=content, headers=headers)
+            if is_allowed and may:
+                assert answer.status_code == 200, (identity, method, at, answer.text)
+            else:
+                assert answer.status_code in ((403, 404) if is_allowed else (403,)), (identity, at)
+                assert places_in(answer.text) <= places_in(at) | TABLE[identity][1]
+    assert await stored_of(bus) - before == (2 if is_seen else 0) + (2 if may_silence else 0)
+
+
+async def stored_of(bus: Bus) -> int:
+    """How many decisions were ever stored."""
+    session = await bus.session()
+    return sum([(await stream_info(session, f"KGENTS_{each}")).last_seq for each in ("ACK", "SILENCE")])
+
+
+async def test_a_silence_of_another_scope_is_neither_ended_nor_replaced(bus: Bus, guarded: Running) -> None:
+    for place in PLACES:
+        cluster, _ = PLACES[place]
+        path = SILENCE.replace("{cluster}", cluster).replace("{silence_id}", f"quiet-{place}")
+        if place == "eastshop":
+            continue
+        before = await stored_of(bus)
+        assert (await guarded.client.delete(path, headers=bearer("east-shop.w"))).status_code == 404
+        body = {"matchers": [{"field": "namespace", "value": "shop"}], "duration_s": 60, "reason": "x"}
+        answer = await guarded.client.put(path, json=body, headers=bearer("east-shop.w"))
+        assert answer.status_code == (409 if cluster == "east" else 404)
+        assert await stored_of(bus) == before
+
+
+async def test_a_scope_of_namespaces_silences_nothing_beyond_them(bus: Bus, guarded: Running) -> None:
+    path = SILENCE.replace("{cluster}", "east").replace("{silence_id}", "mine")
+    before = await stored_of(bus)
+    for matchers in (
+        [{"field": "name", "value": "*"}],
+        [{"field": "namespace", "value": "*"}],
+        [{"field": "namespace", "value": "sho*"}],
+        [{"field": "namespace", "value": "bank"}],
+        [{"field": "namespace", "value": "shop", "is_negated": True}],
+        [{"field": "label.namespace", "value": "shop"}],
+        [{"field": "incident", "value": incident_id("eastshop")}],
+    ):
+        body = {"matchers": matchers, "duration_s": 60, "reason": "x"}
+        answer = await guarded.client.put(path, json=body, headers=bearer("east-shop.w"))
+        assert (answer.status_code, "namespace=NAME" in answer.text) == (403, True), matchers
+    assert await stored_of(bus) == before
 
 
 async def test_over_nats_its_own_permissions_count(bus: Bus, guarded: Running) -> None:

@@ -15,7 +15,9 @@ from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import Difference
 from kgents_shared.view.entity import key_of_ref
 from support.build import make_ref
+from support.decisions import make_silence, stored
 from support.gateway import EVENTS, Running, caught_up, reading
+from support.incidents import make_incident
 from support.state import make_alert, make_event, make_health, make_topology, publish
 from support.waiting import eventually
 
@@ -42,6 +44,8 @@ async def fill(bus: Bus, gateway: Running, number: int) -> None:
         make_alert("cart", text=note, value=URL),
         make_event("cart", number=number, text=note, message=f"Authorization: Bearer {SECRET}"),
     )
+    await stored(bus, make_incident("cart", title=note, text=note), make_silence("cart", reason=note))
+    await eventually(lambda: gateway.gateway.incidents.all() and gateway.gateway.incidents.silences())
     sample = ResourcePulse(text=note, ref=POD, source="k8s", timestamp=datetime.now(UTC), interval_s=5, cpu_percent=3.0)
     await (await bus.session()).request(POD.subject("pulse", source="k8s"), encode(sample))
     await caught_up(bus, gateway)
@@ -50,16 +54,18 @@ async def fill(bus: Bus, gateway: Running, number: int) -> None:
 async def test_no_door_shows_a_secret(bus: Bus, gateway: Running) -> None:
     await fill(bus, gateway, 1)
     since = datetime.now(UTC).isoformat()
-    async with reading(gateway) as entities, reading(gateway, EVENTS, last=10) as events:
+    async with reading(gateway, incidents=5) as entities, reading(gateway, EVENTS, last=10) as events:
         await fill(bus, gateway, 2)
         await eventually(lambda: "upsert" in entities.names and events.names.count("event") == 2)
     shown = [each.data for each in (*entities.events, *events.events)]
 
     given = {"entity_id": KEY, "source": KEY, "target": KEY, "q": "cart", "since": since}
+    given["incident_id"] = make_incident().id
     for path, name in ROUTES:
         needed = {each: given[each] for each in _needed(name)}
-        entity = needed.pop("entity_id", "")
-        response = await gateway.client.get(path.replace("{entity_id}", entity), params=needed)
+        for each in ("entity_id", "incident_id"):
+            path = path.replace(f"{{{each}}}", needed.pop(each, ""))  # noqa: PLW2901 - the same with its parts
+        response = await gateway.client.get(path, params=needed)
         assert response.status_code == 200, (path, response.text)
         shown.append(response.text)
     shown.append((await gateway.client.get("/api/v1/entities", params={"at": since})).text)
@@ -79,8 +85,9 @@ async def test_no_door_shows_a_secret(bus: Bus, gateway: Running) -> None:
 
 def _needed(name: str) -> list[str]:
     needed = {"diff": ["since"], "path": ["source", "target"], "search": ["q"]}
-    of_entity = "entity_id" in QUESTIONS[name].arguments.__struct_fields__
-    return ["entity_id"] if of_entity else needed.get(name, [])
+    fields = QUESTIONS[name].arguments.__struct_fields__
+    of_one = [each for each in ("entity_id", "incident_id") if each in fields]
+    return of_one or needed.get(name, [])
 
 
 async def test_what_holds_no_secret_is_passed_on_as_it_arrived(bus: Bus, gateway: Running) -> None:

@@ -34,6 +34,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import key_of_ref
 from support import kube_objects
 from support.build import make_entity, make_ref, make_removal, subject_of
+from support.decisions import make_silence, stored
 from support.docker_engine import NoEngineError, docker_engine
 from support.incidents import make_incident
 from support.kube_api import KubeApi
@@ -252,6 +253,8 @@ async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     await publish(bus, *pods, make_health(ref=pods[0].ref), make_alert(ref=pods[0].ref), make_event(ref=pods[0].ref))
     sample = ResourcePulse(text="", ref=pods[0].ref, source="k8s", timestamp=datetime.now(UTC), interval_s=5)
     await store(bus, sample.ref.subject("pulse", source=sample.source), sample)
+    incident = make_incident(ref=pods[0].ref)
+    await stored(bus, incident, make_silence("loud", cluster=CLUSTER))
 
     async def happen() -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -266,9 +269,18 @@ async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
                 "/api/v1/events?kinds=pod,node",
                 "/api/v1/diff?since=-1s&until=-1s",
                 "/api/v1/pipeline",
+                f"/api/v1/incidents/{incident.id}",
+                "/api/v1/silences",
             ):
                 response = await client.get(path)
                 assert response.status_code == 200, response.text
+            silenced = {"matchers": [{"field": "name", "value": "x"}], "duration_s": 60, "reason": "x"}
+            for path, body in (
+                (f"/api/v1/incidents/{incident.id}/acknowledgement", {}),
+                (f"/api/v1/silences/{incident.cluster}/quiet", silenced),
+            ):
+                assert (await client.put(path, json=body)).status_code == 200
+                assert (await client.delete(path)).status_code == 200
         session = await bus.session()
         for subject in ("world.infra.topology", "world.v1.follow", "$SRV.PING", "$SRV.STATS.kgents-gateway"):
             answer = await session.request(subject)

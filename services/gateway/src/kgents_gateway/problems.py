@@ -5,8 +5,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from kgents_gateway.questions.arguments import BadArgumentError
-from kgents_shared.bus.word import DecidedError
-from kgents_shared.contract.errors import BusError, NotFoundError
+from kgents_shared.contract.errors import BusError, DecidedError, NotFoundError
 
 RETRY_S: Final = 5
 TITLES: Final = {

@@ -103,6 +103,7 @@ class Grants:
         """Store what people decide, in all clusters, each in place of what was decided before."""
         for signal in signals:
             stream = NAME_BY_SIGNAL[signal]
+            self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
             for each in signal_filters(signal, [None]):
                 self.publish(each, f"store in {stream} what people decide")
                 self.ask(requests.last_of(stream, each), f"what a decision replaces in {stream}")

@@ -13,7 +13,7 @@ from kgents_shared.bus.publish import EXPECTED_SEQUENCE, TTL, WRONG_SEQUENCE_COD
 from kgents_shared.bus.session import ApiFault, Session
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import Codec, encode
-from kgents_shared.contract.errors import BusError, MalformedMessageError
+from kgents_shared.contract.errors import BusError, DecidedError, MalformedMessageError
 from kgents_shared.contract.silence import Silence
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, REMOVAL_TTL_S
 
@@ -22,10 +22,6 @@ MARGIN_S: Final = 60
 
 
 W = TypeVar("W", Silence, Acknowledgement)
-
-
-class DecidedError(BusError):
-    """Someone else has decided since that was read which is replaced."""
 
 
 class _Answer(msgspec.Struct):

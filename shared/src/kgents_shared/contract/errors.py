@@ -51,6 +51,10 @@ class BusTimeoutError(BusError):
     """No answer within the deadline; the request may or may not have been carried out."""
 
 
+class DecidedError(BusError):
+    """Someone else has decided since that was read which a decision replaces. It is not stored."""
+
+
 class NoServerError(BusTimeoutError):
     """No program listens at any of the configured urls."""
 

@@ -1,4 +1,4 @@
-"""Incidents as one scope sees them: those whose cause is in it, without what is outside. Pure.
+"""Incidents as one scope sees them: those whose cause is in it, without what is outside.
 
 An incident that a cause outside of the scope has does not exist for it; its alerts do. A silence does if it can be of
 nothing outside.
@@ -73,10 +73,10 @@ class SeenIncidents:
             for ref in (*(each.ref for each in incident.affected), *(each.ref for each in incident.reasons))
             if not self._takes(ref)
         }
-        if self._scope.namespaces:
-            incident = _narrowed(incident, self._takes) if len(affected) != incident.affected_count else incident
-            of_scope = [each for each in incident.silenced_by if each in self._silence_ids]
-            incident = msgspec.structs.replace(incident, silenced_by=of_scope)
+        if self._scope.namespaces and len(affected) != incident.affected_count:
+            incident = _narrowed(incident, self._takes)
+        of_scope = [each for each in incident.silenced_by if each in self._silence_ids]
+        incident = msgspec.structs.replace(incident, silenced_by=of_scope)
         if topology is None:  # gone: what its sentences name is not known any more
             incident = _wordless(incident)
         if (replace := replacing(incident.root.ref, topology, hidden, self._takes)) is None:

@@ -20,7 +20,6 @@ from kgents_gateway.access.tokens import Tokens
 from kgents_gateway.asking import ask
 from kgents_gateway.cache import WORTH_COMPRESSING, Kept, accepted
 from kgents_gateway.config import Config
-from kgents_gateway.decisions import DECISIONS
 from kgents_gateway.http import decisions, problems, routes
 from kgents_gateway.http.openapi import document
 from kgents_gateway.http.pages import Pages
@@ -58,7 +57,7 @@ def application(gateway: Gateway, config: Config, tokens: Tokens | None, *, vers
         *(_StreamRoute(path, _entities(gateway)) for path in routes.ENTITY_STREAMS),
         *(_StreamRoute(path, _events(gateway)) for path in routes.EVENT_STREAMS),
         *(Route(path, _answering(gateway, QUESTIONS[name])) for path, name in routes.QUESTIONS),
-        *(Route(each.path, decisions.endpoint(gateway, each), methods=[each.method]) for each in DECISIONS),
+        *decisions.routes(gateway),
         Route(routes.IDENTITY, _identity),
         Route(routes.OPENAPI, _constant(described)),
         Route(routes.PAGE, pages.index),

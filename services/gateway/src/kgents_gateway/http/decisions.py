@@ -1,16 +1,17 @@
 """A request → a decision, if its sender may decide; and a line in the log, whatever becomes of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from kgents_gateway.access.gate import host_of
 from kgents_gateway.access.identity import Identity, Session, who
-from kgents_gateway.decisions import audit
+from kgents_gateway.decisions import DECISIONS, audit
 from kgents_gateway.decisions.decision import WITHIN_S, Decision, Desk, Nothing
 from kgents_gateway.http.body import JSON, body_of, is_json
 from kgents_gateway.http.problems import of_error
@@ -20,11 +21,29 @@ from kgents_gateway.world import Gateway
 from kgents_shared.contract.decision import Author
 from kgents_shared.contract.tokens import WRITE_ALERTS
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 SAME_ORIGIN: Final = "same-origin"
 HEADERS: Final = {"cache-control": "no-store"}
 
 
-def endpoint(gateway: Gateway, decision: Decision[Any, Any]) -> Callable[[Request], Awaitable[Response]]:
+def routes(gateway: Gateway) -> Iterator[Route]:
+    """Each path once, with all that can be decided there: a method that is none is refused with those that are."""
+    by_path: dict[str, dict[str, Handler]] = {}
+    for each in DECISIONS:
+        by_path.setdefault(each.path, {})[each.method] = endpoint(gateway, each)
+    for path, handlers in by_path.items():
+        yield Route(path, _by_method(handlers), methods=list(handlers))
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    async def answer(request: Request) -> Response:
+        return await handlers[request.method](request)
+
+    return answer
+
+
+def endpoint(gateway: Gateway, decision: Decision[Any, Any]) -> Handler:
     """What answers a request to decide something."""
 
     async def answer(request: Request) -> Response:
