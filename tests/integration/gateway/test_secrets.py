@@ -63,8 +63,8 @@ async def test_no_door_shows_a_secret(bus: Bus, gateway: Running) -> None:
     given["incident_id"] = make_incident().id
     for path, name in ROUTES:
         needed = {each: given[each] for each in _needed(name)}
-        for each in ("entity_id", "incident_id"):
-            path = path.replace(f"{{{each}}}", needed.pop(each, ""))  # noqa: PLW2901 - the same with its parts
+        for of in ("entity_id", "incident_id"):
+            path = path.replace(f"{{{of}}}", needed.pop(of, ""))  # noqa: PLW2901 - the same with its parts
         response = await gateway.client.get(path, params=needed)
         assert response.status_code == 200, (path, response.text)
         shown.append(response.text)
