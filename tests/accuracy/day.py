@@ -10,21 +10,12 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
 
-MINUTE = timedelta(minutes=1)
-
-
-class Fault(Struct, frozen=True, order=True):
-    """What was injected."""
-
-    at: datetime
-    kind: str
-    """`cpu_contention`, `network_delay`, …"""
-    service: str
+from accuracy.replay import Fault, service_of
 
 
 class Use(Struct, frozen=True):
@@ -66,11 +57,6 @@ class Day(Struct, frozen=True):
     @property
     def pods(self) -> list[str]:
         return sorted({use.pod for minute in self.minutes for use in minute.uses})
-
-
-def service_of(pod: str) -> str:
-    """`cartservice-579f59597d-wc2lz` → `cartservice`."""
-    return pod.rsplit("-", 2)[0]
 
 
 def read(folder: Path) -> Day:

@@ -8,7 +8,8 @@ judged here.
 
 from collections.abc import Iterator, Mapping
 
-from accuracy.day import Call, Day, Minute, Use, service_of
+from accuracy.day import Call, Day, Minute, Use
+from accuracy.replay import Moment, Replay, service_of
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import EdgeSample, Inbound, Pulse, ResourcePulse, TrafficPulse, unread_of
 from kgents_shared.contract.sketch import Histogram, Sketch
@@ -18,6 +19,11 @@ from kgents_shared.contract.vocabulary.figures import resource
 
 CLUSTER = "replayed"
 INTERVAL_S = 60.0
+
+
+def replay(day: Day) -> Replay:
+    """The same as messages."""
+    return Replay([*entities(day)], [Moment(each.at, [*pulses(each)]) for each in day.minutes], day.faults)
 
 
 def pod(name: str) -> Ref:

@@ -33,6 +33,14 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
     return f"{aligned(rows, right=(2, 5))}\n\n{aligned(totals, right=(1,))}"
 
 
+def classes(outcome: Outcome) -> str:
+    """Of each class, look-alikes among them, how many incidents begin in it, and how many of these are true."""
+    rows: list[tuple[str, ...]] = [("active", "incidents", "true", "precision (95 %)")]
+    for kind, share in sorted(outcome.by_class.items()):
+        rows.append((kind, f"{share.total}", f"{share.found}", _interval(share)))
+    return aligned(rows, right=(1, 2))
+
+
 def details(outcome: Outcome) -> str:
     """What was missed, and what was false."""
     missed = [f"missed  {each.at:%H:%M} {each.kind} in {each.service}" for each in outcome.missed]

@@ -1,69 +1,175 @@
-"""An instrumented shop under `kgents up`: its services and edges, with live rates, on the topology."""
+"""An instrumented shop under `kgents up`: its services and edges with live rates, and the edge that becomes slow."""
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
+from nats.aio.client import Client
 
-from support.kgents_command import start_kgents
-from support.otel_shop import CALLS, otel_shop
+from kgents_health_scorer.baseline import LEARNT_S, LEARNT_SAMPLES, Past
+from kgents_health_scorer.checks.check import SeriesCheck
+from kgents_health_scorer.checks.traffic import CHECKS
+from kgents_shared.contract.codec import HEALTH, PULSE, encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Baseline, Health, Reason
+from kgents_shared.contract.pulse import TrafficPulse
+from support.kgents_command import PROGRAM
+from support.nats_server import NatsServer
+from support.otel_service import CALLS
+from support.otel_shop import otel_shop
 from support.ports import free_port
+from support.process import accepts, spawn
 from support.waiting import MACHINE, eventually, within
 
 EDGES = {(name, callee) for name, callees in CALLS.items() for callee in callees}
 SHOWN_WITHIN_S = 10
 """From the first batch on, which the shop sends half a second after its first answer."""
 KINDS = {("frontend", "cart"): "grpc"}
+SLOW_WAY_MS = 150
+SAMPLE_S = 3
+"""A window of the collector, and a sample of the scorer: 60 calls of the shop."""
+SAMPLES_MAX = 3
+CALLS_MIN = 20
+CALLER, CALLEE = "catalog", "prices"
+TRAFFIC = "collector-otel,topology-builder"
 
 
 @pytest.fixture
-async def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, int]]:
-    """The url of NATS, and the port to send to."""
+def otlp(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The port to send to."""
     port = free_port()
     monkeypatch.setenv("KGENTS__COLLECTOR_OTEL__GRPC__PORT", str(port))
     monkeypatch.setenv("KGENTS__COLLECTOR_OTEL__HTTP__PORT", str(free_port()))
-    process = await start_kgents("up", "--data", str(tmp_path), "--only", "collector-otel,topology-builder")
-    assert process.stdout is not None
+    return port
+
+
+@contextmanager
+def up(server: NatsServer, only: str, folder: Path) -> Iterator[None]:
+    """`kgents up` of some services, until the block ends."""
+    with (folder / "up.log").open("ab") as log:
+        command = [PROGRAM, "up", "--data", str(folder / only), "--only", only, "--nats", server.url]
+        process = spawn(command, stdout=log, stderr=log)
     try:
-        async with within(60):
-            line = (await process.stdout.readline()).decode()
-            yield next(word for word in line.split() if word.startswith("nats://")), port
+        yield
     finally:
-        process.kill()
-        await process.communicate()
+        process.terminate()
+        process.wait(60)
 
 
 @pytest.mark.timeout(180)
-async def test_an_instrumented_shop_is_on_the_map_with_live_rates(up: tuple[str, int], tmp_path: Path) -> None:
-    url, port = up
-    client = await nats.connect(url)
-    stream = client.jetstream()
+async def test_an_instrumented_shop_is_on_the_map_with_live_rates(
+    server: NatsServer, otlp: int, tmp_path: Path
+) -> None:
     found: dict[tuple[str, str], dict[str, Any]] = {}
-
-    async def is_in_sync() -> bool:
-        beats = await stream.subscribe("kgents.meta.local.collector-otel.>", ordered_consumer=True)
-        try:
-            beat = json.loads((await beats.next_msg(timeout=1)).data)
-        except nats.errors.TimeoutError:
-            return False
-        finally:
-            await beats.unsubscribe()
-        return bool(beat.get("state") == "in_sync")
-
-    await eventually(is_in_sync, 60)
-    apps = await stream.subscribe("kgents.topology.local.app.shop.*", ordered_consumer=True)
-    async with otel_shop(port, tmp_path):
-        started_s = time.monotonic()
-        async with within(SHOWN_WITHIN_S):
-            while set(found) < EDGES:
-                entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(SHOWN_WITHIN_S))).data)
-                for each in entity.get("connections", ()):
-                    if each.get("traffic", {}).get("requests_per_sec"):
-                        found[entity["ref"]["name"], each["peer"]["name"]] = each
-        print(f"all edges with rates {time.monotonic() - started_s:.1f} s after the shop answers")
-    await client.close()
+    with up(server, TRAFFIC, tmp_path):
+        await eventually(lambda: accepts(otlp), 60)
+        client = await nats.connect(server.url)
+        apps = await client.jetstream().subscribe("kgents.topology.local.app.shop.*", ordered_consumer=True)
+        async with otel_shop(otlp, tmp_path):
+            started_s = time.monotonic()
+            async with within(SHOWN_WITHIN_S):
+                while set(found) < EDGES:
+                    entity = json.loads((await apps.next_msg(timeout=MACHINE.limit_s(SHOWN_WITHIN_S))).data)
+                    for each in entity.get("connections", ()):
+                        if each.get("traffic", {}).get("requests_per_sec"):
+                            found[entity["ref"]["name"], each["peer"]["name"]] = each
+            print(f"all edges with rates {time.monotonic() - started_s:.1f} s after the shop answers")
+        await client.close()
     assert {pair: each["kind"] for pair, each in found.items()} == {pair: KINDS.get(pair, "http") for pair in EDGES}
+
+
+@pytest.mark.timeout(240)
+async def test_a_call_that_becomes_slow_is_named_within_three_samples(
+    server: NatsServer, otlp: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To learn what is usual takes a quarter of an hour: a scorer before this one did, of samples like the first."""
+    monkeypatch.setenv("KGENTS__COLLECTOR_OTEL__WINDOW_S", str(SAMPLE_S))
+    monkeypatch.setenv("KGENTS__HEALTH_SCORER__TRAFFIC_SAMPLE_S", str(SAMPLE_S))
+    with up(server, TRAFFIC, tmp_path):
+        await eventually(lambda: accepts(otlp), 60)
+        client = await nats.connect(server.url)
+        stream = client.jetstream()
+        async with otel_shop(otlp, tmp_path) as shop:
+            pulses = await eventually(lambda: whole(client), 60)
+            for pulse in pulses:
+                await stream.publish(pulse.ref.subject("health"), encode(learnt(pulse)))
+            with up(server, "health-scorer", tmp_path):
+                verdicts = await stream.subscribe("kgents.health.local.app.shop.*", ordered_consumer=True)
+                health = None
+                while health is None or health.ref.name != CALLER or not health.evaluated:
+                    health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
+                assert "KG-411" not in health.learning
+                before = (await traffic(client, CALLER))[-1][0]
+                await shop.set(CALLER, way_ms=SLOW_WAY_MS)
+                found: Reason | None = None
+                while found is None:
+                    health = HEALTH.decode((await verdicts.next_msg(timeout=MACHINE.limit_s(60))).data)
+                    if health.ref.name == CALLER:
+                        slow = (each for each in health.reasons if each.check == "KG-411")
+                        found = next((each for each in slow if place_of(each) > before), None)
+        assert found.edge is not None
+        assert found.edge.peer == Ref("local", "app", CALLEE, "shop")
+        assert f"{CALLER} → app shop/{CALLEE} spend" in found.text
+        print(found.text)
+        seen = [place for place, _ in await traffic(client, CALLER) if before < place <= place_of(found)]
+        assert len(seen) <= SAMPLES_MAX
+        await client.close()
+
+
+async def traffic(client: Client, app: str = "*") -> list[tuple[int, TrafficPulse]]:
+    """The traffic pulses that are kept, with their places in the stream."""
+    found: list[tuple[int, TrafficPulse]] = []
+    messages = await client.jetstream().subscribe(f"kgents.pulse.local.otel.app.shop.{app}", ordered_consumer=True)
+    try:
+        while True:
+            message = await messages.next_msg(timeout=1)
+            pulse = PULSE.decode(message.data)
+            if isinstance(pulse, TrafficPulse):
+                found.append((message.metadata.sequence.stream, pulse))
+    except nats.errors.TimeoutError:
+        return found
+    finally:
+        await messages.unsubscribe()
+
+
+async def whole(client: Client) -> list[TrafficPulse]:
+    """The last pulse of each application, once all calls are in it, pair by pair."""
+    last = {pulse.ref: pulse for _, pulse in await traffic(client)}
+    pairs = {
+        (pulse.ref.name, each.peer.name)
+        for pulse in last.values()
+        for each in pulse.edges
+        if isinstance(each.peer, Ref) and each.gap_ms is not None and each.gap_ms.n >= CALLS_MIN
+    }
+    return [*last.values()] if pairs == EDGES else []
+
+
+def learnt(pulse: TrafficPulse) -> Health:
+    """What a scorer has published that has seen as many of these as it takes to know what is usual."""
+    baselines = [each for check in CHECKS if isinstance(check, SeriesCheck) for each in usual(check, pulse)]
+    return Health("", pulse.ref, score=1.0, level="healthy", baselines=baselines)
+
+
+def usual(check: SeriesCheck, pulse: TrafficPulse) -> Sequence[Baseline]:
+    found: list[Baseline] = []
+    if check.usual is None:
+        return found
+    for sample in check.samples(pulse):
+        assert sample.value is not None
+        past = Past()
+        for _ in range(LEARNT_SAMPLES):
+            past.learn(sample.value, check.usual.resolution, LEARNT_S / LEARNT_SAMPLES, is_found=False)
+        record = past.record(check.id, pulse.source, sample.edge)
+        assert record is not None
+        found.append(record)
+    return found
+
+
+def place_of(reason: Reason) -> int:
+    """Of its evidence in the stream."""
+    return int(reason.evidence.rpartition(":")[2])

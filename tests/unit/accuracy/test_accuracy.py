@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from accuracy import contenders, judge, report
 from accuracy.contenders import Alarm, Judged
-from accuracy.day import Call, Day, Fault, Minute, Use, read
+from accuracy.day import Call, Day, Minute, Use, read
+from accuracy.messages import replay
+from accuracy.replay import Fault, Replay
 from kgents_health_scorer.checks import CATALOGUE
 
 pytestmark = pytest.mark.unit
@@ -26,13 +29,13 @@ def use(pod: str, *, cpu: float = 3.0, memory: float = 50.0) -> Use:
     return Use(pod, cpu, 30.0, memory, 100.0, 1.0)
 
 
-def day(*faults: Fault, minutes: int = 60, busy: range = range(0)) -> Day:
+def day(*faults: Fault, minutes: int = 60, busy: range = range(0)) -> Replay:
     """Two services at rest; `busy`: the minutes in which one of them uses all of its CPU."""
     rows = []
     for minute in range(minutes):
         uses = [use(PODS[0], cpu=30.0 if minute in busy else 3.0), use(PODS[1])]
         rows.append(Minute(at(minute), uses, [], None))
-    return Day(rows, list(faults))
+    return replay(Day(rows, list(faults)))
 
 
 def fault(minute: float, service: str = "cart", kind: str = "cpu") -> Fault:
@@ -112,7 +115,7 @@ def test_what_begins_in_a_hole_of_the_labels_counts_in_the_first_precision_alone
 
 
 def test_false_minutes_are_those_of_services_under_an_alert_while_no_fault_is_active() -> None:
-    quiet = Day(day(minutes=120).minutes, [fault(10), fault(20)])
+    quiet = day(fault(10), fault(20), minutes=120)
     found = judge.outcome(quiet, Judged([alarm(12, 34, "front"), alarm(60, 70, "cart", "front")]))
     # 31, 32, 33 of the first; the second is in the time after the last fault that lasts 20 minutes, and partly beyond.
     assert found.false_minutes == 20
@@ -129,7 +132,7 @@ def test_the_mean_of_scores_does_not_find_a_starved_pod() -> None:
     starved = day(fault(20), busy=range(20, 26))
     assert contenders.average(starved).alarms == []
     exhausted = Day([Minute(at(m), [Use("cart-5f-aa", 100, 100, 100, 100, 1)], [], None) for m in range(5)], [])
-    assert contenders.average(exhausted).alarms == [Alarm("average", ("cart",), at(0), at(4))]
+    assert contenders.average(replay(exhausted)).alarms == [Alarm("average", ("cart",), at(0), at(4))]
 
 
 def test_the_real_scorer_finds_it_in_the_replayed_messages() -> None:
@@ -142,3 +145,16 @@ def test_the_real_scorer_finds_it_in_the_replayed_messages() -> None:
     assert found.origin == {"cpu": judge.Share(1, 1), "all": judge.Share(1, 1)}
     assert "1/1" in report.table({"scorer": found})
     assert report.details(found) == ""
+
+
+def test_outcomes_of_several_days_add_up_and_a_complete_one_has_no_holes() -> None:
+    faults, alarms = [fault(each) for each in (0, 8, 16, 48, 56)], [alarm(1, 3), alarm(36, 38)]
+    complete = structs.replace(day(*faults), is_complete=True, look_alikes=[fault(34, kind="deploy")])
+    one = judge.outcome(complete, Judged(alarms))
+    assert one.precision_outside_holes == one.precision == judge.Share(1, 2)
+    assert one.by_class == {"cpu": judge.Share(1, 1), "deploy": judge.Share(0, 1)}
+    twice = judge.total([one, one])
+    assert (twice.recall["cpu"], twice.precision) == (judge.Share(2, 10), judge.Share(2, 4))
+    assert twice.by_class["deploy"] == judge.Share(0, 2)
+    assert twice.delays_s["all"] == [60.0, 60.0]
+    assert "deploy" in report.classes(twice)

@@ -326,3 +326,24 @@ def test_a_large_request_and_a_large_app_are_taken_in_small_steps() -> None:
         durations.record(0.01, {"http.route": f"/{place}"})
     take(metrics, sdk.export(), 30)
     assert sum(each is None for each in metrics.measured()) >= 300
+
+
+@pytest.mark.parametrize(
+    ("names", "unit", "container"),
+    [
+        (("k8s.container.cpu_limit", "k8s.container.memory_limit"), "{cpu}", POD | {"k8s.container.name": "web"}),
+        (("k8s.container.cpu.limit", "k8s.container.memory.limit"), "{cpu}", POD | {"k8s.container.name": "web"}),
+        (("container.cpu.limit", "container.memory.usage.limit"), "{cpus}", {"container.name": "/web"}),
+    ],
+)
+def test_limits_of_containers_are_known_beside_what_they_use(
+    names: tuple[str, str], unit: str, container: dict[str, str]
+) -> None:
+    metrics = Metrics("c1")
+    cpu_limit, memory_limit = names
+    used = gauge("container.cpu.usage", "{cpu}", 0.25, 1.0), gauge("container.memory.working_set", "By", 3e8, 1.0)
+    limits = gauge(cpu_limit, unit, 0.5, 1.0), gauge(memory_limit, "By", 4e8, 1.0)
+    take(metrics, request(*used, *limits, resource=container), 1.0)
+    pulse = found(metrics)["container"].pulse("otel", at(1.0))
+    assert (pulse.cpu_percent, pulse.custom["cpu_limit_percent"]) == (25.0, 50.0)
+    assert (pulse.memory_bytes, pulse.memory_limit_bytes) == (300_000_000, 400_000_000)

@@ -111,7 +111,7 @@ _FACTORS: Final[Mapping[str, Mapping[str, float]]] = {
     "ms": {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6},
     "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
     "By": {"By": 1.0, "KiBy": 1024.0, "MiBy": 1024.0**2, "kBy": 1e3, "MBy": 1e6},
-    "%": {"s": 100.0, "{cpu}": 100.0, "{core}": 100.0},
+    "%": {"s": 100.0, "{cpu}": 100.0, "{cpus}": 100.0, "{core}": 100.0},
     "1": {"1": 1.0, "": 1.0, "%": 0.01, "s": 1.0},
 }
 """Unit of a figure → units of a metric → factor. Of a rate, the unit of what is added: CPU seconds a second are 1."""
