@@ -1,7 +1,7 @@
 """One service of `otel_shop`: OpenTelemetry's own instrumentations, and the SDK for what has none here.
 
-`python -m support.otel_service ROLE NAME OTLP_PORT`. Where it runs, what it calls and which limits it has comes from the
-environment that `otel_shop` gives it. It stops as a service does: what it has accepted is answered.
+`python -m support.otel_service ROLE NAME OTLP_PORT`. Where it runs, what it calls and which limits it has comes from
+the environment that `otel_shop` gives it. It stops as a service does: what it has accepted is answered.
 """
 
 import asyncio
