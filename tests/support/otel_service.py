@@ -181,7 +181,8 @@ class Service:
         interceptors = aio_client_interceptors()  # type: ignore[no-untyped-call]  # has no types
         channel: Any = grpc.aio.insecure_channel(f"127.0.0.1:{port_of('cart-grpc')}", interceptors=interceptors)
         self._get_cart = channel.unary_unary(GET_CART)
-        self._redis = Redis(host="127.0.0.1", port=port_of("redis"), socket_timeout=DEADLINE_S)
+        deadlines = {"socket_timeout": DEADLINE_S, "socket_connect_timeout": DEADLINE_S}
+        self._redis = Redis(host="127.0.0.1", port=port_of("redis"), **deadlines)
         self._postgres: Any = None
 
     async def _on_the_way(self, *_: Any) -> None:
@@ -225,8 +226,7 @@ class Service:
         attributes = {"db.system.name": system, **server}
         with self._tracer.start_as_current_span("ask", kind=trace.SpanKind.CLIENT, attributes=attributes) as span:
             try:
-                async with asyncio.timeout(DEADLINE_S):
-                    await (self._price() if database == "postgres" else self._redis.incr("carts"))
+                await (self._price() if database == "postgres" else self._redis.incr("carts"))
             except Exception as error:  # noqa: BLE001 - whatever it is, the request has failed
                 span.set_status(trace.StatusCode.ERROR, type(error).__name__)
                 return False
@@ -235,8 +235,11 @@ class Service:
     async def _price(self) -> None:
         if self._postgres is None:
             login = {"host": "127.0.0.1", "port": port_of("postgres"), "user": "root", "password": "root"}
-            self._postgres = await asyncpg.create_pool(**login, database="postgres", min_size=1, max_size=5)
-        async with self._postgres.acquire() as connection:
+            deadlines = {"timeout": DEADLINE_S, "command_timeout": DEADLINE_S}
+            self._postgres = await asyncpg.create_pool(
+                **login, **deadlines, database="postgres", min_size=1, max_size=5
+            )
+        async with self._postgres.acquire(timeout=DEADLINE_S) as connection:
             await connection.fetchval("select count(*) from pg_class where relname < $1", "m")
 
     async def set(self, request: web.Request) -> web.Response:
