@@ -181,7 +181,7 @@ class Service:
         interceptors = aio_client_interceptors()  # type: ignore[no-untyped-call]  # has no types
         channel: Any = grpc.aio.insecure_channel(f"127.0.0.1:{port_of('cart-grpc')}", interceptors=interceptors)
         self._get_cart = channel.unary_unary(GET_CART)
-        deadlines = {"socket_timeout": DEADLINE_S, "socket_connect_timeout": DEADLINE_S}
+        deadlines: dict[str, Any] = {"socket_timeout": DEADLINE_S, "socket_connect_timeout": DEADLINE_S}
         self._redis = Redis(host="127.0.0.1", port=port_of("redis"), **deadlines)
         self._postgres: Any = None
 
