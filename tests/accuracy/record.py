@@ -41,12 +41,14 @@ from support.waiting import eventually, within
 WINDOW_S: Final = 2
 WELL: Final = 25
 """Windows of each load without a fault."""
-LASTS: Final = 5
+LASTS: Final = 4
 """Windows of each episode."""
-SETTLES: Final = 1
+SETTLES: Final = 2
 """Windows after it that are not recorded."""
 WARM: Final = 5
 """Windows at the start that are not recorded: connections are made, addresses learnt."""
+TOGETHER_S: Final = 0.5
+"""After the first pulse of a window it is over."""
 EXPORT_MS: Final = 250
 SHOWN: Final = frozenset({kinds.APP, kinds.CONTAINER, kinds.DATABASE})
 
@@ -75,12 +77,15 @@ class Heard:
         pulse = PULSE.decode(message.data)
         if pulse.ref.kind not in SHOWN:
             return
-        if isinstance(pulse, TrafficPulse):
-            if self._at is not None and pulse.timestamp - self._at > timedelta(seconds=WINDOW_S / 2):
-                self._windows.put_nowait((self.topology, self.pulses))  # it is the first one of the next window
-                self.topology, self.pulses = [], []
-            self._at = pulse.timestamp
         self.pulses.append(message.data)
+        is_of_next = self._at is None or pulse.timestamp - self._at > timedelta(seconds=WINDOW_S / 2)
+        if isinstance(pulse, TrafficPulse) and is_of_next:  # all of one window come at once
+            self._at = pulse.timestamp
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._close)
+
+    def _close(self) -> None:
+        self._windows.put_nowait((self.topology, self.pulses))
+        self.topology, self.pulses = [], []
 
     async def window(self) -> tuple[list[bytes], list[bytes]]:
         """The next window, when it is over."""
@@ -162,7 +167,7 @@ class Site(Struct):
         self.replaced += 1
         before = self.shop.processes[service]
         self.shop.start(service, version=f"1.{self.replaced}")
-        await asyncio.sleep(2 * WINDOW_S)  # as long as a start takes, and a readiness probe
+        await eventually(lambda: self.shop.is_serving(service), 60)  # as a readiness probe asks
         before.terminate()
         await asyncio.to_thread(before.wait, 30)
 

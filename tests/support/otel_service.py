@@ -44,6 +44,8 @@ DATABASES: Final = {"prices": "postgres", "cart": "redis"}
 GET_CART: Final = "/shop.Cart/Get"
 DEADLINE_S: Final = 0.5
 """Of each call, and of each question to a database."""
+SERVING: Final = "serving"
+"""What it prints when its ports are open."""
 BURST_S: Final = 0.02
 """Of a program that is busy for a share of the time."""
 MIB: Final = 2**20
@@ -292,6 +294,7 @@ async def run(role: str, name: str, otlp_port: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service = Service(role, telemetry)
     async with serving(service):
+        print(SERVING, flush=True)
         load = asyncio.create_task(service.ask_itself()) if role == "frontend" else None
         await stop.wait()
         if load is not None:

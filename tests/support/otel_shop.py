@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from support.otel_service import SERVING
 from support.ports import free_port
 from support.process import spawn
 from support.waiting import eventually
@@ -43,6 +44,7 @@ class Shop:
     ) -> None:
         self.ports = {name: free_port() for name in (*NAMES, "cart-grpc")}
         self.processes: dict[str, Popen[bytes]] = {}
+        self._starts: dict[str, int] = {}
         self._otlp_port = otlp_port
         self._directory = directory
         self._names = names or {}
@@ -58,6 +60,7 @@ class Shop:
 
     def start(self, name: str, version: str = "1.0") -> None:
         """Start a service, or another process of it beside the one that runs."""
+        self._starts[name] = self._starts.get(name, 0) + 1
         container = {"SHOP_CONTAINER_ID": uuid4().hex * 2} if self._in_containers else {}
         command = [sys.executable, "-m", "support.otel_service", name, self._names.get(name, name)]
         with (self._directory / f"{name}.log").open("ab") as log:
@@ -67,6 +70,10 @@ class Shop:
                 stdout=log,
                 stderr=log,
             )
+
+    def is_serving(self, name: str) -> bool:
+        """Whether each process of a service that was started has opened its ports."""
+        return (self._directory / f"{name}.log").read_text(errors="replace").count(SERVING) == self._starts[name]
 
     async def answers(self, name: str = "frontend") -> bool:
         """Whether a service is up, and all that it needs: then it has spans to send."""
