@@ -233,4 +233,5 @@ SERIES: dict[str, tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]]] = {
         (calls(server=None), calls(server=None, failed=29)),
     ),
     "KG-415": ((calls(), calls(n=2700)), (calls(), calls(n=2100))),
+    "KG-416": ((calls(), calls(n=110)), (calls(), calls(n=140))),
 }

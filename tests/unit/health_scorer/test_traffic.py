@@ -24,7 +24,7 @@ OTHER = Ref("c1", "app", "ads", "shop")
 def test_until_it_knows_what_is_usual_it_says_so_and_finds_nothing() -> None:
     shop = Shop()
     assert set(shop.minutes(14, SLOW, inbound=served())) == {""}
-    assert shop.health(FRONTEND).learning == ["KG-402", "KG-411", "KG-415"]
+    assert shop.health(FRONTEND).learning == ["KG-402", "KG-411", "KG-415", "KG-416"]
     shop.minute(SLOW, inbound=served())
     assert shop.health(FRONTEND).learning == []
 
@@ -267,3 +267,39 @@ def test_a_finding_of_one_source_is_not_ended_by_the_first_pulse_of_another_afte
     again.published.write(again.scorer.take())
     assert again.checks(FRONTEND) == ["KG-411"]
     assert again.health(FRONTEND).reasons == shop.health(FRONTEND).reasons
+
+
+def test_fewer_calls_for_each_request_are_found_and_fewer_requests_are_not() -> None:
+    shop = Shop().learns(edge(n=600), inbound=served(600))
+    assert set(shop.minutes(3, edge(n=60), inbound=served(60))) == {""}
+    assert shop.minutes(2, edge(n=60), inbound=served(600)) == ["", "KG-416"]
+    assert shop.text() == "app shop/frontend → app shop/cart: 0.1 calls for each request, usually 1 call (60 calls)."
+    assert shop.minutes(3, edge(n=600), inbound=served(600))[-1] == ""
+
+
+def test_calls_that_end_are_found_and_after_ten_minutes_they_are_how_it_is() -> None:
+    shop = Shop().learns(edge(), edge(OTHER), inbound=served())
+    assert shop.minutes(2, edge(OTHER), inbound=served()) == ["", "KG-416"]
+    assert shop.health(FRONTEND).reasons[0].edge == Edge("http", CART)
+    assert shop.minutes(7, edge(OTHER), inbound=served())[-1] == "KG-416"
+    assert shop.minutes(8, edge(OTHER), inbound=served())[-1] == ""
+    assert set(shop.minutes(60, edge(OTHER), inbound=served())) == {""}
+
+
+@pytest.mark.parametrize("inbound", [None, served(9)])
+def test_calls_that_end_with_the_requests_are_no_finding(inbound: Inbound | None) -> None:
+    shop = Shop().learns(edge(), inbound=served())
+    assert set(shop.minutes(4, inbound=inbound)) == {""}
+
+
+def test_calls_that_may_be_hidden_are_not_missed() -> None:
+    shop = Shop().learns(edge(), inbound=served())
+    for _ in range(3):
+        shop.now_s += 60
+        shop.send(structs.replace(traffic(shop.now_s, inbound=served()), hidden_edges=1))
+        assert shop.checks(FRONTEND) == []
+
+
+def test_a_few_missing_calls_are_chance() -> None:
+    shop = Shop().learns(edge(n=12), inbound=served(30))
+    assert set(shop.minutes(4, edge(n=3), inbound=served(30))) == {""}

@@ -35,7 +35,7 @@ ON_THE_WAY: Final = frozenset({"KG-411", "KG-413"})
 """Checks that do not know which end of a connection is at fault."""
 STARVED: Final = frozenset({"KG-101", "KG-102", "KG-111"})
 """Checks that explain by themselves why what it calls seems slow."""
-OF_THE_CALLER: Final = frozenset({"KG-415"})
+OF_THE_CALLER: Final = frozenset({"KG-415", "KG-416"})
 """Checks that name a connection of which the caller is at fault."""
 
 Find = Callable[[Ref], TopologyEntity | None]

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kgents_health_scorer import score
 from kgents_health_scorer.baseline import Past
@@ -22,6 +22,8 @@ from kgents_shared.contract.pulse import ALL, Pulse
 
 TRACKS_MAX: Final = 1_500
 """Of one source of an entity: a figure beyond is not judged."""
+UNCALLED: Final = timedelta(minutes=10)
+"""After the last call its absence is no fault any more: it is how things are now."""
 Key = tuple[str, Edge | None]
 """Check and connection."""
 
@@ -29,7 +31,7 @@ Key = tuple[str, Edge | None]
 class Track:
     """One figure: its last samples, what is usual for it, and what was said of it last."""
 
-    __slots__ = ("judged_at", "past", "text", "window")
+    __slots__ = ("called_at", "judged_at", "past", "text", "window")
 
     def __init__(self, window: Window | None = None, text: str = "", past: Past | None = None) -> None:
         self.window = window or Window()
@@ -37,6 +39,8 @@ class Track:
         """About the last sample beyond a threshold."""
         self.past = past or Past()
         self.judged_at = LONG_AGO
+        self.called_at = LONG_AGO
+        """When a pulse last had it."""
 
     def miss(self, now: datetime, patience: timedelta) -> bool:
         """Take note that the figure is not known; returns whether the verdict may change by it."""
@@ -151,10 +155,25 @@ class Series:
                 matters |= track.miss(now, source.patience)
             else:
                 matters |= track.take(check, sample.value, sample, pulse, source.evidence)
-                track.judged_at = now
+                track.judged_at = track.called_at = now
         if ALL not in pulse.unread:
             unseen = [key for key in self.tracks if key[0] == check.id and key not in keys]
+            uncalled = check.uncalled(pulse)
+            if uncalled is not None and uncalled.value is not None:
+                called = [key for key in unseen if self.tracks[key].called_at > now - UNCALLED]
+                matters |= self._miss_calls(check, called, pulse, uncalled, source.evidence)
+                unseen = [key for key in unseen if key not in called]
             matters |= self._leave_out(check, unseen, now, source.patience)
+        return matters
+
+    def _miss_calls(self, check: SeriesCheck, keys: Iterable[Key], pulse: Pulse, sample: Sample, evidence: str) -> bool:
+        """Connections that are called no more; they have been until lately."""
+        matters = False
+        for key in keys:
+            value = sample.value or 0.0
+            track = self.tracks[key]
+            track.judged_at = pulse.timestamp
+            matters |= track.take(check, value, structs.replace(sample, edge=key[1]), pulse, evidence)
         return matters
 
     def _begin(

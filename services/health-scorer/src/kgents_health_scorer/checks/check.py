@@ -305,6 +305,8 @@ class SeriesCheck(FigureCheck, frozen=True, kw_only=True):
     """None: it is judged by its value."""
     of_calls: bool = False
     """Whether a pulse without it only says that hardly anything was called."""
+    uncalled: Callable[[Pulse], Sample | None] = lambda _: None
+    """The figure of a connection that a pulse leaves out and that was called until lately; None: it has none."""
 
     def explained(self, entity: Ref, sample: Sample, usual: float | None, threshold: float) -> str:
         """Its text about one sample."""

@@ -7,6 +7,8 @@ that names the connection. Each is judged by as many calls as separate a blip fr
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from msgspec import structs
+
 from kgents_health_scorer.checks.check import SPREAD, Check, Sample, SeriesCheck, Thresholds, Usual
 from kgents_shared.contract.health import Edge
 from kgents_shared.contract.pulse import EdgeSample, Pulse, TrafficPulse
@@ -23,6 +25,8 @@ ERROR_CALLS: Final = 8
 ERRORS: Final = 3
 """Fewer errors are no rate."""
 REQUESTS: Final = 10
+MISSING_LEAST: Final = 0.25
+"""Calls for each request: what is called more rarely is not missed."""
 PAIRED_LEAST: Final = 0.5
 """From this share of calls on the peer's side is known."""
 NEGATIVE_MOST: Final = 0.05
@@ -106,6 +110,29 @@ def _calls_per_request(pulse: TrafficPulse, edge: EdgeSample) -> float | None:
     if served is None or served.spans < REQUESTS or edge.spans < REQUESTS or served.n <= 0:
         return None
     return edge.n / served.n
+
+
+def _fewer_calls(pulse: TrafficPulse, edge: EdgeSample) -> float | None:
+    served = pulse.inbound
+    return edge.n / served.n if served is not None and served.spans >= REQUESTS and served.n > 0 else None
+
+
+def _missing(pulse: TrafficPulse) -> float:
+    """How many calls for each request must be missing: so many that they are REQUESTS, and not by chance."""
+    return max(MISSING_LEAST, REQUESTS / pulse.inbound.n) if pulse.inbound is not None and pulse.inbound.n else 0.0
+
+
+def _fewer_on_edges(pulse: Pulse) -> Iterator[Sample]:
+    if isinstance(pulse, TrafficPulse):
+        for each in _edges(_fewer_calls)(pulse):
+            yield structs.replace(each, least_apart=_missing(pulse))
+
+
+def _uncalled(pulse: Pulse) -> Sample | None:
+    served = pulse.inbound if isinstance(pulse, TrafficPulse) else None
+    if not isinstance(pulse, TrafficPulse) or served is None or served.spans < REQUESTS or pulse.hidden_edges:
+        return None
+    return Sample(0.0, calls=0, least_apart=_missing(pulse))
 
 
 _ERRORS: Final = (
@@ -236,5 +263,23 @@ CHECKS: Final[tuple[Check, ...]] = (
         why="Retries, a cache that does not hold any more, or a loop over calls (N+1). The peer gets that much more "
         "work for the same requests.",
         source=f"{_UNUSUAL}, and half a call more.",
+    ),
+    SeriesCheck(
+        id="KG-416",
+        name="fewer calls for each request",
+        applies_to=APPS,
+        figure=traffic.EDGE_REQUESTS,
+        pulse=TrafficPulse,
+        of_calls=True,
+        samples=_fewer_on_edges,
+        uncalled=_uncalled,
+        measure="{call}",
+        usual=Usual(resolution=0.05, way="below"),
+        thresholds=Thresholds(warn=4.0),
+        unit=SPREAD,
+        text="{entity} → {peer}: {value} for each request, usually {usual} ({calls}).",
+        why="It answers without a part of its work: it fails early, takes a wrong turn, or was told that the peer is "
+        "away. A release that calls less is a reason, too: then it ends ten minutes after the last call.",
+        source="Ours: four spreads, so at most a quarter of the usual, and ten calls fewer than usual in a minute.",
     ),
 )
