@@ -97,9 +97,8 @@ bench: servers ## figures as ratios to a bare nats-py client doing the same I/O 
 	@$(BIN)/python -m tests.bench
 
 # Tune on the day that the project was developed with; other days are for the figures alone.
-accuracy: setup ## how many faults of a labelled day health-scorer finds, and how fast: DIR=… (DETAILS=1: which not)
-	@test -n "$(DIR)" || { echo "expected DIR=…, a folder with a labelled day; its layout: tests/accuracy/day.py"; exit 2; }
-	@PYTHONPATH=tests $(BIN)/python -m accuracy $(DIR) $(if $(DETAILS),--details)
+accuracy: setup ## how many faults health-scorer finds, and how fast: recordings of a shop, or DIR=… a labelled day (DETAILS=1: which not)
+	@PYTHONPATH=tests $(BIN)/python -m accuracy $(or $(DIR),tests/data/accuracy/even.jsonl.gz tests/data/accuracy/odd.jsonl.gz) $(if $(DETAILS),--details)
 
 lock: setup ## requirements.lock from the pyproject files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade --group dev \

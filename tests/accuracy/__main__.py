@@ -12,6 +12,7 @@ from typing import Final
 from accuracy import contenders, judge, messages, recombined, recording, report
 from accuracy.contenders import Judged
 from accuracy.day import read
+from accuracy.recording import Recording
 from accuracy.replay import Replay
 from kgents_health_scorer.checks import CATALOGUE
 from kgents_health_scorer.checks.check import Check, SeriesCheck
@@ -36,8 +37,20 @@ def main() -> None:
 
 
 def _days(file: Path) -> list[Replay]:
-    found = recording.read(file)
+    whole = recording.read(file)
+    found = recording.undisturbed(whole)
+    (used, well), (all_used, all_well) = _sizes(found), _sizes(whole)
+    print(
+        f"{file.name}: {used} of {all_used} episodes and {well} of {all_well} windows without any are used; "
+        "in the others the machine was busy with other work"
+    )
     return [recombined.replay(found, seed) for seed in range(DAYS)]
+
+
+def _sizes(found: Recording) -> tuple[int, int]:
+    """Of how many episodes it is, and of how many windows without one."""
+    episodes = {each.episode for each in found.windows if each.injected is not None}
+    return len(episodes), sum(each.injected is None for each in found.windows)
 
 
 def _outcomes(replays: list[Replay], contender: Callable[[Replay], Judged]) -> list[judge.Outcome]:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -184,6 +185,32 @@ class Site(Struct):
             await connection.close()
 
 
+class Waiting:
+    """How long the services waited for a CPU, as the scheduler counts it."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._at_s = 0.0
+        self._waited: dict[int, int] = {}
+
+    def share(self, but: str = "") -> float:
+        """Since the last call, of the service that waited longest; of one that suffers on purpose it says nothing."""
+        now_s, before, before_s = time.monotonic(), self._waited, self._at_s
+        pids = {name: process.pid for name, process in self._shop.processes.items()}
+        self._at_s, self._waited = now_s, {pid: waited_ns(pid) for pid in pids.values()}
+        others = [pid for name, pid in pids.items() if name != but and pid in before]
+        most_ns = max((self._waited[pid] - before[pid] for pid in others), default=0)
+        return round(most_ns / 1e9 / max(now_s - before_s, 1e-3), 3)
+
+
+def waited_ns(pid: int) -> int:
+    """How long the main thread of a process has waited until now."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])
+    except OSError:
+        return 0
+
+
 @asynccontextmanager
 async def site(directory: Path) -> AsyncIterator[tuple[Site, Heard]]:
     """The shop, its databases and what collects of them, until the block ends."""
@@ -250,18 +277,22 @@ async def recorded(seed: int, directory: Path) -> AsyncIterator[list[Raw] | Wind
         await eventually(lambda: _is_whole(heard.entities), 120)
         await heard.pass_over(WARM)
         yield [Raw(each) for _, each in sorted(heard.entities.items())]
+        waiting = Waiting(found.shop)
         for load in LOADS:
             await _load(found, load)
             await heard.pass_over(SETTLES)
+            waiting.share()
             for _ in range(WELL):
-                yield Window(load, _raws((await heard.window())[1]))
+                _, pulses = await heard.window()
+                yield Window(load, _raws(pulses), waited=waiting.share())
         for episode, (what, load) in enumerate(plan(seed)):
             await _load(found, load)
             await heard.pass_over(SETTLES)
+            waiting.share()
             goes_on = await found.begin(what)
             for _ in range(LASTS):
                 topology, pulses = await heard.window()
-                yield Window(load, _raws(pulses), episode, what, _raws(topology))
+                yield Window(load, _raws(pulses), episode, what, _raws(topology), waiting.share(but=what.service))
             await found.end(what, goes_on)
             print(f"{episode:3} {what}, at {load:g} requests a second", flush=True)
 

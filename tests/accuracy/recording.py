@@ -6,6 +6,7 @@ The file is gzipped JSON lines: the entities of the topology at rest, then a win
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,6 +15,8 @@ from accuracy.injected import Injected
 from kgents_shared.contract.codec import PULSE, TOPOLOGY
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.topology import TopologyEntity
+
+WAITED_MOST: Final = 0.1
 
 
 class Window(Struct, frozen=True, omit_defaults=True):
@@ -27,6 +30,14 @@ class Window(Struct, frozen=True, omit_defaults=True):
     injected: Injected | None = None
     topology: list[Raw] = []
     """Entities that were published meanwhile."""
+    waited: float = 0.0
+    """The share of its time that a service waited for a CPU of the machine, of the one that waited longest: what others
+    do on this machine is no part of the experiment."""
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether others used so much of the machine that the services were slow without a fault of theirs."""
+        return self.waited > WAITED_MOST
 
     def decoded(self) -> tuple[list[TopologyEntity], list[Pulse]]:
         """Its messages."""
@@ -43,6 +54,17 @@ class Recording(Struct, frozen=True):
     @property
     def at_rest(self) -> list[TopologyEntity]:
         return [TOPOLOGY.decode(each) for each in self.entities]
+
+
+def undisturbed(recording: Recording) -> Recording:
+    """Without the windows in which the machine was busy with other work, and episodes in which it mostly was."""
+    waited: dict[int, list[float]] = {}
+    for each in recording.windows:
+        if each.injected is not None:
+            waited.setdefault(each.episode, []).append(each.waited)
+    kept = {episode for episode, shares in waited.items() if sum(shares) / len(shares) <= WAITED_MOST}
+    windows = [each for each in recording.windows if (each.episode in kept if each.injected else not each.is_starved)]
+    return Recording(recording.entities, windows)
 
 
 def write(recording: Recording, file: Path) -> None:
