@@ -23,7 +23,7 @@ from kgents_shared.contract.pulse import ALL, Pulse
 TRACKS_MAX: Final = 1_500
 """Of one source of an entity: a figure beyond is not judged."""
 UNCALLED: Final = timedelta(minutes=10)
-"""After the last call its absence is no fault any more: it is how things are now."""
+"""After the last call its absence is no fault any more, but the usual."""
 Key = tuple[str, Edge | None]
 """Check and connection."""
 

@@ -279,7 +279,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         thresholds=Thresholds(warn=4.0),
         unit=SPREAD,
         text="{entity} → {peer}: {value} for each request, usually {usual} ({calls}).",
-        why="It answers without a part of its work: it fails early, takes a wrong turn, or was told that the peer is "
+        why="It answers without a part of its work: it fails early, takes a wrong turn, or holds the peer to be "
         "away. A release that calls less is a reason, too: then it ends ten minutes after the last call.",
         source="Ours: four spreads, so at most a quarter of the usual, and ten calls fewer than usual in a minute.",
     ),
