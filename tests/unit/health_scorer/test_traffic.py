@@ -303,3 +303,10 @@ def test_calls_that_may_be_hidden_are_not_missed() -> None:
 def test_a_few_missing_calls_are_chance() -> None:
     shop = Shop().learns(edge(n=12), inbound=served(30))
     assert set(shop.minutes(4, edge(n=3), inbound=served(30))) == {""}
+
+
+@pytest.mark.parametrize(("spans", "found"), [(9, ""), (10, "KG-415")])
+def test_many_calls_that_few_spans_stand_for_are_not_judged(spans: int, found: str) -> None:
+    shop = Shop().learns(edge(n=600), inbound=served(600))
+    sampled = structs.replace(edge(n=6000, client=8.0), spans=spans)
+    assert shop.minutes(2, sampled, inbound=served(600))[-1] == found
