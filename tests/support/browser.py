@@ -18,6 +18,8 @@ AXE: Final = SOURCES / "node_modules/axe-core/axe.min.js"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (390, 844)
 OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+NETWORK_CHANGED: Final = "ERR_NETWORK_CHANGED"
+"""What Chromium says to all that it was loading when this machine got or lost an address: other tests make networks."""
 _AXE: Final = "axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations.map((each) => "
 _AXE_TEXT: Final = "`${each.id}: ${each.nodes.map((node) => node.html.slice(0, 200)).join('; ')}`))"
 
@@ -64,12 +66,33 @@ async def page_at(
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
     try:
-        await page.goto(address)
+        await _open(page, address)
         yield page
-        unexpected = [text for text in said if not any(each in text for each in allowed)]
+        unexpected = [text for text in said if not any(each in text for each in (*allowed, NETWORK_CHANGED))]
         assert not unexpected, unexpected
     finally:
         await context.close()
+
+
+async def _open(page: Page, address: str) -> None:
+    """Load a page; again, if the machine's network changed meanwhile, which may have cost it a script or a style."""
+    failed: list[str] = []
+
+    def note(request: Any) -> None:
+        failed.append(request.failure or "")
+
+    page.on("requestfailed", note)
+    for _ in range(5):
+        failed.clear()
+        try:
+            await page.goto(address)
+        except Exception as error:  # of a library that is not imported here
+            failed.append(str(error))
+            if NETWORK_CHANGED not in str(error):
+                raise
+        if not any(NETWORK_CHANGED in each for each in failed):
+            break
+    page.remove_listener("requestfailed", note)
 
 
 async def names(page: Page) -> list[str]:

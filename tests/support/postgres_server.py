@@ -18,6 +18,7 @@ import asyncpg  # type: ignore[import-untyped]
 from support.ports import free_port
 from support.process import spawn, until_ready
 from support.programs import DEBIAN, need
+from support.waiting import MACHINE
 
 VERSIONS = (14, 15, 16, 17, 18)
 SEGMENT = 6
@@ -179,7 +180,7 @@ class PostgresServer:
         """An orderly, fast shutdown."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(self._process.wait, 60)
+        await asyncio.to_thread(self._process.wait, MACHINE.limit_s(60))
         self._process = None
 
     def pause(self) -> None:

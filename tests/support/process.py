@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support.waiting import eventually
+from support.waiting import MACHINE, eventually
 
 SETPRIV = shutil.which("setpriv")  # of util-linux; elsewhere a process may outlive tests that are killed
 LOG_MAX = 2_000
@@ -155,7 +155,7 @@ class OwnProcess:
     async def ended(self) -> int:
         """Wait until it ends by itself; returns the exit code."""
         assert self._process is not None
-        code = await asyncio.to_thread(self._process.wait, 60)
+        code = await asyncio.to_thread(self._process.wait, MACHINE.limit_s(60))
         self._process = None
         return code
 

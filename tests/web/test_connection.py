@@ -19,7 +19,7 @@ from support.service_process import ServiceProcess
 from support.state import make_health, make_topology, publish, removed
 from support.waiting import eventually
 
-EXPECTED = ("502", "ERR_")
+EXPECTED = ("502", "503", "ERR_")
 """What a browser says by itself about requests that fail."""
 
 HIDE = (

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,19 +64,23 @@ async def is_stopped(bus: Bus) -> bool:
 async def test_what_is_unchanged_is_published_once_also_over_a_restart(
     bus: Bus, server: NatsServer, tmp_path: Path
 ) -> None:
-    """Other tests mount and start what they need meanwhile, so only what is theirs alone may change."""
+    """Other tests mount, start and connect what they need meanwhile: then the machine is published as it is now."""
     await keep_all(bus, "KGENTS_ENTITY")
-    unchanged = Ref("test", "host", "web-1"), Ref("test", "filesystem", "/", "web-1")
+    root = Ref("test", "filesystem", "/", "web-1")
     async with HostCollector("web-1", server.url, tmp_path) as collector:
-        await eventually(lambda: has(bus, unchanged[-1]), within_s=40)
+        await eventually(lambda: has(bus, root), within_s=40)
         pulses = await last_seq(bus, "KGENTS_PULSE")
         await eventually(lambda: grew(bus, pulses + 5))
         collector.kill()
         collector.start()
         pulses = await last_seq(bus, "KGENTS_PULSE")
         await eventually(lambda: grew(bus, pulses + 5), within_s=60)
-    messages = [ENTITY.decode(each.payload).ref for each in await stored(bus, "KGENTS_ENTITY")]
-    assert [messages.count(each) for each in unchanged] == [1, 1]
+    messages: dict[Ref, list[Entity]] = {}
+    for each in await stored(bus, "KGENTS_ENTITY"):
+        messages.setdefault((entity := ENTITY.decode(each.payload)).ref, []).append(entity)
+    assert len(messages[root]) == 1
+    assert Ref("test", "host", "web-1") in messages
+    assert [one for each in messages.values() for one, next_ in pairwise(each) if one == next_] == []
     found = [PULSE.decode(each.payload) for each in await stored(bus, "KGENTS_PULSE")]
     assert {each.ref.kind for each in found} >= {"host", "filesystem"}
 
