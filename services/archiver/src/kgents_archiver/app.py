@@ -1,0 +1,80 @@
+"""The archiver at work: each stream of versions → its rows, all of them at once."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from kgents_archiver.config import Config
+from kgents_archiver.following import RETRY_MAX_S, Following
+from kgents_archiver.store import migrate
+from kgents_archiver.store.database import ArchiveError, Database, required
+from kgents_archiver.store.partitions import SIGNALS
+from kgents_shared.runtime.service import Access, Context, Service
+
+LAG_S: Final = 5.0
+"""Less is no lag: a stream that says nothing is noted every ten seconds."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(context: Context[Config]) -> None:
+    """Archive until cancelled. Any number of instances may: whoever stores a message first has stored it."""
+    config = required(context.config)
+    await _prepare(context, config)
+    followings: list[Following] = []
+
+    def report() -> None:
+        _report(context, followings)
+
+    followings += [Following(context.bus, config, signal, report) for signal in SIGNALS]
+    for signal in SIGNALS:
+        context.reads(signal)
+    async with asyncio.TaskGroup() as tasks:
+        for each in followings:
+            tasks.create_task(each.run(), name=f"archive {each.progress.stream}")
+
+
+async def _prepare(context: Context[Config], config: Config) -> None:
+    """Wait for PostgreSQL, and for tables that are those of this program."""
+    database = Database(config)
+    retry_s = 1.0
+    try:
+        while True:
+            try:
+                if config.migrate == "auto":
+                    for each in await migrate.migrate(database):
+                        _log.info("archive_migrated", version=each.version, name=each.name)
+                return await migrate.require(database)
+            except ArchiveError as error:
+                context.status.set("degraded", str(error))
+                _log.warning("archive_failed", error=str(error), retry_in_s=retry_s)
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, RETRY_MAX_S)
+    finally:
+        await database.close()
+
+
+def _report(context: Context[Config], followings: list[Following]) -> None:
+    progress = [each.progress for each in followings]
+    status = context.status
+    status.watermark = {each.stream: each.seq for each in progress if each.seq}
+    faults = sorted({each.fault for each in progress if each.fault})
+    behind_s = max(time.monotonic() - each.stored_s for each in progress) if faults else 0.0
+    status.lag_s = behind_s if behind_s > LAG_S else 0.0
+    if faults:
+        status.set("degraded", "; ".join(faults))
+    elif all(each.is_caught_up for each in progress):
+        status.set("in_sync")
+    else:
+        status.set("syncing")
+
+
+SERVICE = Service(
+    name="archiver",
+    config=Config,
+    run=run,
+    access=Access((), reads=SIGNALS, keeps_time=True),
+    clusters=lambda _: [],
+)

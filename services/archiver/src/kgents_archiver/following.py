@@ -1,0 +1,191 @@
+"""One stream → its rows: what the archive has, compared with what the stream holds, and the difference is stored.
+
+A stream that was made again, or restored from an older copy, begins another epoch, and is read from its first message:
+sequences of two lives are never compared.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import date
+from typing import Final
+
+import msgspec
+import structlog
+
+from kgents_archiver.config import Config
+from kgents_archiver.holes import Hole, holes
+from kgents_archiver.store import days
+from kgents_archiver.store.database import ArchiveError, Database
+from kgents_archiver.store.partitions import EVENT, STATES
+from kgents_archiver.store.writing import Epoch, Message, OvertakenError, Writer, time_of
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Batch, follow
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.contract import subjects
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.view.fold import is_gone
+
+RETRY_FIRST_S: Final = 1.0
+RETRY_MAX_S: Final = 30.0
+NOTED_S: Final = 10.0
+"""How often it is stored how far a stream is read that says nothing. Others see by it that its archiver is alive."""
+STANDBY_S: Final = 35.0
+"""How long another archiver may not have stored anything before this one goes on in its place."""
+
+_NUL: Final = ("\x00", "\N{SYMBOL FOR NULL}")  # what no text of PostgreSQL may hold, and how it is written instead
+
+_log = structlog.get_logger(__name__)
+
+
+class Progress(msgspec.Struct):
+    """How far one stream is, for the heartbeat."""
+
+    stream: str
+    seq: int = 0
+    is_caught_up: bool = False
+    is_standby: bool = False
+    fault: str = ""
+    stored_s: float = 0.0
+    """When something was stored last, by the monotonic clock."""
+
+
+class Following:
+    """The archive of one signal."""
+
+    def __init__(self, bus: Bus, config: Config, signal: str, report: Callable[[], None]) -> None:
+        """`report` is called when `progress` has changed."""
+        self.progress: Final = Progress(NAME_BY_SIGNAL[signal], stored_s=time.monotonic())
+        self._bus = bus
+        self._signal = signal
+        self._retention_d = config.event_retention_d if signal == EVENT else config.retention_d
+        self._database = Database(config)
+        self._writer = Writer(self._database, signal)
+        self._report = report
+        self._day: date | None = None
+
+    async def run(self) -> None:
+        """Store what the stream holds, then what it is given. Never returns."""
+        retry_s = RETRY_FIRST_S
+        try:
+            while True:
+                begun_s = time.monotonic()
+                try:
+                    await self._follow()
+                except OvertakenError as error:
+                    _log.info("archiver_stands_by", stream=self.progress.stream, reason=str(error))
+                    await self._stand_by()
+                except (ArchiveError, BusError) as error:
+                    retry_s = RETRY_FIRST_S if time.monotonic() > begun_s + RETRY_MAX_S else retry_s
+                    _log.warning("archive_failed", stream=self.progress.stream, error=str(error), retry_in_s=retry_s)
+                    self._note(fault=str(error))
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(2 * retry_s, RETRY_MAX_S)
+        finally:
+            await self._database.close()
+
+    async def _follow(self) -> None:
+        """Follow the stream for as long as it is the same one, and nothing fails."""
+        stream = self.progress.stream
+        session = await self._bus.session()
+        info = await stream_info(session, stream)
+        epoch = await self._writer.epoch(stream)
+        if epoch is None or epoch.position.stream_created != info.created or info.last_seq < epoch.position.seq:
+            epoch = await self._begin(epoch)
+        work = _Reading(epoch)
+        filters = [subjects.pattern(self._signal)]
+        batches = follow(self._bus, stream, filters, position=epoch.position, as_log=True, keeps_time=True)
+        async with aclosing(batches):
+            async for batch in batches:
+                if batch.reset:
+                    await self._begin(work.epoch)
+                    return
+                work.take(batch)
+                if work.is_due(time.monotonic()):
+                    await self._store(work)
+                self._note(seq=work.epoch.position.seq, caught_up=batch.caught_up)
+
+    async def _begin(self, before: Epoch | None) -> Epoch:
+        info = await stream_info(await self._bus.session(), self.progress.stream)
+        epoch = await self._writer.begin(
+            self.progress.stream, info.created, now=info.ts, last_seq=info.last_seq, before=before
+        )
+        _log.info("archive_epoch_began", stream=self.progress.stream, epoch=epoch.id, held=info.state.messages)
+        return epoch
+
+    async def _store(self, work: "_Reading") -> None:
+        work.stored(await self._writer.write(work.epoch, work.messages, work.missing, work.batch.position))
+        self.progress.stored_s = time.monotonic()
+        today = time_of(work.epoch.position.time_ns).date()
+        if work.epoch.position.time_ns and today != self._day:
+            await self._begin_day(today)
+            self._day = today
+
+    async def _begin_day(self, today: date) -> None:
+        """What is due once a day, by the server's clock: everything that was said before is stored by now."""
+        if self._signal in STATES and await days.add_base(self._database, self._signal, today):
+            _log.info("archive_base_added", signal=self._signal, day=str(today))
+        await days.prepare(self._database, self._signal, today)
+        if dropped := await days.expire(self._database, self._signal, today, self._retention_d):
+            self._writer.forget_partitions()
+            _log.info("archive_partitions_dropped", signal=self._signal, count=dropped)
+
+    async def _stand_by(self) -> None:
+        """Wait until the other archiver has stored nothing for a while."""
+        self._note(caught_up=True)
+        self.progress.is_standby = True
+        known, since_s = await self._writer.epoch(self.progress.stream), time.monotonic()
+        while time.monotonic() < since_s + STANDBY_S:
+            await asyncio.sleep(NOTED_S / 2)
+            found = await self._writer.epoch(self.progress.stream)
+            if found != known:
+                known, since_s = found, time.monotonic()
+            self._note(seq=known.position.seq if known is not None else 0)
+        self.progress.is_standby = False
+
+    def _note(self, *, seq: int | None = None, caught_up: bool = False, fault: str = "") -> None:
+        progress = self.progress
+        progress.seq = progress.seq if seq is None else seq
+        progress.is_caught_up = progress.is_caught_up or caught_up
+        progress.fault = fault
+        self._report()
+
+
+class _Reading:
+    """What was read of one epoch and is not stored yet."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.epoch = epoch
+        self.messages: list[Message] = []
+        self.missing: list[Hole] = []
+        """Not stored before the position behind them is: until then they may be found again, and otherwise."""
+        self.batch = Batch([])
+        self._seq = max(epoch.position.seq, epoch.began_seq)
+        self._at = time_of(epoch.position.time_ns)
+        self._stored_s = time.monotonic()
+
+    def take(self, batch: Batch) -> None:
+        """Take what was read."""
+        self.batch = batch
+        self.messages = [_message(each) for each in batch.deliveries]
+        self.missing += holes(self._seq, self._at, ((each.seq, each.at) for each in self.messages))
+        if self.messages and self.messages[-1].seq > self._seq:
+            self._seq, self._at = self.messages[-1].seq, self.messages[-1].at
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there is something to store."""
+        return bool(self.messages) or (self.batch.position is not None and now_s > self._stored_s + NOTED_S)
+
+    def stored(self, epoch: Epoch) -> None:
+        """All of it is stored."""
+        self.messages = []
+        if epoch is not self.epoch:
+            self.epoch, self.missing, self._stored_s = epoch, [], time.monotonic()
+
+
+def _message(each: Delivery) -> Message:
+    is_removal = bool(each.marker) or is_gone(each.payload)
+    return Message(each.seq, time_of(each.time_ns), each.subject.replace(*_NUL), is_removal, each.payload)

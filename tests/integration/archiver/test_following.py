@@ -1,0 +1,187 @@
+"""The archiver on real NATS and real PostgreSQL: each message once, as it was published, whatever ends meanwhile."""
+
+from pathlib import Path
+
+from kgents_archiver.config import Config
+from kgents_archiver.store.database import Database
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.streams import StreamsConfig
+from support.archive import archived, archiving, until_level
+from support.nats_server import NatsServer
+from support.postgres_server import PostgresServer
+from support.state import make_alert, make_event, make_health, make_topology, publish, remake, removed
+from support.streams import keep_all, stored
+from support.waiting import eventually
+
+
+def as_stored(deliveries: list[Delivery]) -> list[tuple[str, int, bytes]]:
+    return [(each.subject, each.seq, each.payload) for each in deliveries]
+
+
+async def contents(database: Database, signal: str) -> list[tuple[str, int, bytes]]:
+    return [(each.subject, each.seq, each.body) for each in await archived(database, signal)]
+
+
+async def test_every_version_is_stored_as_it_was_published(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    await publish(bus, make_topology("before"), make_event("a", number=1))
+    async with archiving(bus, config, tmp_path) as context:
+        for number in range(5):
+            await publish(bus, make_topology("a", status=f"s{number}"), make_event("a", number=number))
+        await publish(bus, make_health("a"), make_alert("a"), removed(make_topology("a")))
+        await until_level(bus, database)
+        await eventually(lambda: context.status.state == "in_sync")
+
+    for signal in ("topology", "health", "alert", "event"):
+        assert await contents(database, signal) == as_stored(await stored(bus, f"KGENTS_{signal.upper()}"))
+    assert [each.is_gone for each in await archived(database, "topology")] == [False] * 6 + [True]
+
+
+async def test_an_archiver_that_comes_back_goes_on_where_it_was(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    for number in range(3):
+        await publish(bus, make_topology("a", status=f"s{number}"))
+        async with archiving(bus, config, tmp_path):
+            await publish(bus, make_topology("b", status=f"s{number}"))
+            await until_level(bus, database)
+
+    assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
+    assert await lives(database, "KGENTS_TOPOLOGY") == 1
+
+
+async def test_what_postgres_took_back_or_never_got_is_stored_when_it_is_there_again(
+    bus: Bus, config: Config, database: Database, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    await keep_all(bus, "KGENTS_TOPOLOGY")
+    async with archiving(bus, config, tmp_path) as context:
+        for life in range(3):
+            for number in range(20):
+                await publish(bus, make_topology(f"p{number % 4}", status=f"s{life}-{number}"))
+            postgres.kill()
+            await publish(bus, make_topology("a", status=f"meanwhile{life}"))
+            await eventually(lambda: context.status.state == "degraded", within_s=40)
+            assert "127.0.0.1" in context.status.reason
+            assert "secret" not in context.status.reason
+            await postgres.start()
+        await eventually(lambda: context.status.state == "in_sync", within_s=60)
+        await database.close()
+        await until_level(bus, database)
+
+    assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
+
+
+async def test_of_two_archivers_each_message_is_stored_once_and_one_stands_by(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    async with archiving(bus, config, tmp_path), archiving(bus, config, tmp_path / "other"):
+        for number in range(100):
+            await publish(bus, make_topology(f"p{number % 20}", status=f"s{number}"))
+        await until_level(bus, database)
+
+    assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
+    assert await lives(database, "KGENTS_TOPOLOGY") == 1
+    assert await gaps(database) == 0
+
+
+async def test_a_stream_that_is_made_again_begins_another_life(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    async with archiving(bus, config, tmp_path):
+        await publish(bus, make_topology("a"), make_topology("b"), make_topology("c"))
+        await until_level(bus, database)
+        first = await stored(bus, "KGENTS_TOPOLOGY")
+        await remake(bus, "KGENTS_TOPOLOGY")
+        await publish(bus, make_topology("b", status="again"))
+        await eventually(lambda: has(database, "topology", 4), within_s=60)
+
+    assert await contents(database, "topology") == [*as_stored(first), *as_stored(await stored(bus, "KGENTS_TOPOLOGY"))]
+    assert await lives(database, "KGENTS_TOPOLOGY") == 2
+    assert await gaps(database) == 0
+
+
+async def test_a_stream_that_went_back_begins_another_life(
+    bus: Bus, config: Config, database: Database, server: NatsServer, tmp_path: Path
+) -> None:
+    """Also while the archiver was away, and where it has counted on past what was read."""
+    await publish(bus, make_topology("a"))
+    await server.copy_store()
+    async with archiving(bus, config, tmp_path):
+        await publish(bus, make_topology("lost"))
+        await until_level(bus, database)
+    await server.go_back()
+    await eventually(lambda: bus.is_connected)
+    for number in range(3):
+        await publish(bus, make_topology(f"p{number}"))
+    async with archiving(bus, config, tmp_path):
+        await eventually(lambda: has(database, "topology", 6), within_s=60)
+
+    found = [each.subject.rpartition(".")[2] for each in await archived(database, "topology")]
+    assert sorted(found) == ["a", "a", "lost", "p0", "p1", "p2"]
+
+
+async def test_what_the_stream_forgot_before_it_was_read_is_counted(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    """One calm entity keeps the oldest sequence of the stream, so that does not show it."""
+    await publish(bus, make_topology("calm"))
+    async with archiving(bus, config, tmp_path):
+        await until_level(bus, database)
+    history = StreamsConfig().history
+    for number in range(history + 30):
+        await publish(bus, make_topology("hot", status=f"s{number}"))
+    async with archiving(bus, config, tmp_path):
+        await until_level(bus, database)
+
+    assert len(await archived(database, "topology")) == 1 + history
+    assert await gaps(database) == 30
+
+
+async def test_what_was_forgotten_before_the_archive_began_is_no_gap(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    for number in range(40):
+        await publish(bus, make_topology("hot", status=f"s{number}"))
+    async with archiving(bus, config, tmp_path):
+        await until_level(bus, database)
+
+    assert len(await archived(database, "topology")) == StreamsConfig().history
+    assert await gaps(database) == 0
+
+
+async def test_packed_bodies_are_the_bytes_that_were_published(
+    bus: Bus, config: Config, database: Database, tmp_path: Path
+) -> None:
+    await keep_all(bus, "KGENTS_TOPOLOGY")
+    labels = {f"label-{number}": "the same in every message" for number in range(20)}
+    async with archiving(bus, config, tmp_path):
+        for number in range(1_200):
+            await publish(bus, make_topology(f"p{number}", labels=labels))
+        await until_level(bus, database)
+
+    assert await contents(database, "topology") == as_stored(await stored(bus, "KGENTS_TOPOLOGY"))
+    async with database.snapshot() as connection:
+        codecs = await connection.fetch(
+            "select codec, avg(length(body))::int from kgents.topology group by 1 order by 1"
+        )
+    (_, raw_bytes), (_, packed_bytes) = codecs
+    assert packed_bytes < raw_bytes / 3
+
+
+async def has(database: Database, signal: str, count: int) -> bool:
+    return len(await archived(database, signal)) == count
+
+
+async def lives(database: Database, stream: str) -> int:
+    async with database.snapshot() as connection:
+        found: int = await connection.fetchval("select count(*) from kgents.epoch where stream = $1", stream)
+    return found
+
+
+async def gaps(database: Database) -> int:
+    async with database.snapshot() as connection:
+        found: int = await connection.fetchval("select coalesce(sum(last_seq - first_seq + 1), 0)::int from kgents.gap")
+    return found

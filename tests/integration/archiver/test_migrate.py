@@ -1,0 +1,92 @@
+"""The tables of the archive: made once, whoever makes them, and refused if they are not those of this program."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kgents_archiver.app import run
+from kgents_archiver.config import Config
+from kgents_archiver.store.database import ArchiveError, Database, RefusedError
+from kgents_archiver.store.migrate import migrate, migrations, require, schema
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import Secret
+from kgents_shared.contract.errors import ConfigError
+from support.archive import archiving, config_of, open_database
+from support.postgres_server import PostgresServer
+
+
+async def test_several_at_once_apply_each_change_once(config: Config) -> None:
+    async def applied() -> list[int]:
+        async with open_database(config, migrated=False) as database:
+            return [each.version for each in await migrate(database)]
+
+    async with asyncio.TaskGroup() as tasks:
+        made = [tasks.create_task(applied()) for _ in range(6)]
+    assert sorted(version for each in made for version in each.result()) == [each.version for each in migrations()]
+
+
+async def test_a_database_without_tables_names_the_command(config: Config) -> None:
+    async with open_database(config, migrated=False) as database:
+        with pytest.raises(ConfigError, match=r"found none; try: kgents archive migrate"):
+            await require(database)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("update kgents.schema_migrations set sha256 = 'other'", "expected migration 1 as released, found another"),
+        ("insert into kgents.schema_migrations values (99, 'later', '')", r"found 99 \(later\); try: the archiver"),
+    ],
+)
+async def test_tables_of_another_program_are_refused(database: Database, change: str, words: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(change)
+    for refused in (require(database), migrate(database)):
+        with pytest.raises(ConfigError, match=words):
+            await refused
+
+
+async def test_a_change_that_fails_leaves_nothing_of_itself(postgres: PostgresServer, config: Config) -> None:
+    await postgres.sql("create schema kgents authorization archive", database="kgents")
+    await postgres.sql("create table kgents.gap (); alter table kgents.gap owner to archive", database="kgents")
+    async with open_database(config, migrated=False) as database:
+        with pytest.raises(ArchiveError, match="already exists"):
+            await migrate(database)
+        assert (await schema(database)).applied == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"password": Secret("wrong")}, "password authentication failed"),
+        ({"database": "none"}, 'database "none" does not exist'),
+        ({"tls": "verify"}, "SSL"),
+        ({"port": 1}, "127.0.0.1:1"),
+    ],
+)
+async def test_a_server_that_does_not_let_us_in_is_named_with_the_reason(
+    postgres: PostgresServer, settings: dict[str, object], words: str
+) -> None:
+    async with open_database(config_of(postgres, **settings), migrated=False) as database:
+        with pytest.raises(ArchiveError, match=words) as found:
+            await schema(database)
+    assert isinstance(found.value, RefusedError) is ("password" in settings or "database" in settings)
+    assert "wrong" not in str(found.value)
+
+
+async def test_a_service_does_not_change_tables_that_others_share(bus: Bus, config: Config, tmp_path: Path) -> None:
+    checking = Config(**{**{name: getattr(config, name) for name in config.__struct_fields__}, "migrate": "check"})
+    with pytest.RaisesGroup(ConfigError, flatten_subgroups=True, allow_unwrapped=True):
+        async with archiving(bus, checking, tmp_path) as context, asyncio.timeout(20):
+            await run(context)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="set tls: verify"):
+        Config(host="127.0.0.1", ca_file="/ca.pem")
+    with pytest.raises(ValueError, match="a url"):
+        Config(host="postgres://db")
+    assert [Config(host=host).needs_tls for host in ("127.0.0.1", "::1", "/run/postgresql", "localhost", "db")] == [
+        False, False, False, False, True,
+    ]  # fmt: skip
