@@ -35,6 +35,7 @@ GROUPS: Final = {
         "diff": "Compare the topology at two times.",
         "record": "Record what collectors publish into a file.",
         "replay": "Replay a recording into a NATS, or judge it without one.",
+        "archive": "See the archive, and bring its tables up to date.",
     },
     "See what depends on what": {
         "path": "Show how two entities are connected.",

@@ -47,6 +47,10 @@ def detect(environ: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
+ASKED_FOR: Final = frozenset({"archiver"})
+"""Services that have nothing to do unless the configuration says where: nothing here is theirs to find."""
+
+
 def useful(findings: Sequence[Finding], installed: Collection[str], addressed: Collection[str]) -> list[str]:
     """The services that have something to do here: all but those that found nothing that they can use.
 
@@ -56,4 +60,5 @@ def useful(findings: Sequence[Finding], installed: Collection[str], addressed: C
         addressed: those that the configuration says something to: what they collect may be elsewhere.
     """
     idle = {each.service for each in findings} - {each.service for each in findings if each.detected.is_usable}
+    idle |= ASKED_FOR
     return [name for name in installed if name in addressed or name not in idle]

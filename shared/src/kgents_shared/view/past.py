@@ -35,6 +35,11 @@ class Past(msgspec.Struct, frozen=True):
         """The signals of which nothing is known, because their stream did not exist yet."""
         return [signal for signal, begins in self.begins.items() if self.time < begins]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of that time is forgotten or unknown."""
+        return not self.unknown and not any(self.forgotten.values())
+
 
 class Version(msgspec.Struct, frozen=True):
     """One message in the history of an entity."""

@@ -1,0 +1,72 @@
+"""The tables → how far each stream is stored, what is missing, what it takes of disk."""
+
+from datetime import date, datetime
+
+import msgspec
+
+from kgents_archiver.store.database import Database, rows
+from kgents_archiver.store.partitions import EVENT, SIGNALS, base_table
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+
+
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The archive of one stream."""
+
+    stream: str
+    archived_since: datetime
+    """When it was first read; before that only what the stream still held is known."""
+    kept_since: date | None
+    """The first day that can be asked for; None: nothing was dropped."""
+    read_until: datetime
+    """Everything that the stream stored until then is here."""
+    seq: int
+    lives: int
+    """How often the stream was begun: more than once if it was made again, or went back."""
+    missing: int
+    """Messages that the stream had forgotten before they were read."""
+    messages: int
+    """How many there are, by the estimate of PostgreSQL."""
+    disk_bytes: int
+    """With indexes and bases."""
+
+
+async def stream_statuses(database: Database) -> list[StreamStatus]:
+    """One for each stream that is archived.
+
+    Raises:
+        ArchiveError: the server refused, or cannot be reached.
+    """
+    found = []
+    async with database.snapshot() as connection:
+        kept = dict(await rows(connection, "select signal, since from kgents.kept"))
+        missing = dict(
+            await rows(
+                connection,
+                """select stream, sum(last_seq - first_seq + 1)::bigint from kgents.gap
+                   join kgents.epoch on id = epoch group by 1""",
+            )
+        )
+        for signal in SIGNALS:
+            stream = NAME_BY_SIGNAL[signal]
+            began, until, seq, lives = await connection.fetchrow(
+                """select min(began_at), max(read_until), (array_agg(seq order by id desc))[1], count(*)
+                   from kgents.epoch where stream = $1""",
+                stream,
+            )
+            if not lives:
+                continue
+            tables = [signal, *([] if signal == EVENT else [base_table(signal)])]
+            messages, disk_bytes = await connection.fetchrow(
+                """select coalesce(sum(greatest(c.reltuples, 0)) filter (where i.inhparent = $1::text::regclass), 0)
+                       ::bigint, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+                   from pg_inherits i join pg_class c on c.oid = i.inhrelid
+                   where i.inhparent = any($2::text[]::regclass[])""",
+                f"kgents.{signal}", [f"kgents.{each}" for each in tables],
+            )  # fmt: skip
+            found.append(
+                StreamStatus(
+                    stream=stream, archived_since=began, kept_since=kept.get(signal), read_until=until, seq=seq,
+                    lives=lives, missing=missing.get(stream, 0), messages=messages, disk_bytes=disk_bytes,
+                )
+            )  # fmt: skip
+    return found
