@@ -1,6 +1,5 @@
 """The state at any moment, before and after old days are dropped, on a real PostgreSQL."""
 
-import asyncio
 import random
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,6 +13,7 @@ from kgents_archiver.store.writing import Epoch, Message, OvertakenError, Writer
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import NotFoundError
 from support.archive import EVER
+from support.waiting import within
 
 STREAM = "KGENTS_TOPOLOGY"
 FIRST = date(2026, 11, 1)
@@ -154,7 +154,7 @@ async def test_days_are_made_and_dropped_while_someone_reads_everything(database
     epoch = await writer.write(epoch, [message(1, BEGAN, "a")], [], position(BEGAN, 1))
     reader = Database(database._config)
     try:
-        async with reader.snapshot() as connection, asyncio.timeout(30):
+        async with reader.snapshot() as connection, within(30):
             assert await connection.fetchval("select count(*) from kgents.event") == 1
             await days.prepare(database, "event", FIRST + timedelta(days=60))
             after = BEGAN + timedelta(days=60)

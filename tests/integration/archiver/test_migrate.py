@@ -14,6 +14,7 @@ from kgents_shared.bus.config import Secret
 from kgents_shared.contract.errors import ConfigError
 from support.archive import archiving, config_of, open_database
 from support.postgres_server import PostgresServer
+from support.waiting import within
 
 
 async def test_several_at_once_apply_each_change_once(config: Config) -> None:
@@ -78,7 +79,7 @@ async def test_a_server_that_does_not_let_us_in_is_named_with_the_reason(
 async def test_a_service_does_not_change_tables_that_others_share(bus: Bus, config: Config, tmp_path: Path) -> None:
     checking = Config(**{**{name: getattr(config, name) for name in config.__struct_fields__}, "migrate": "check"})
     with pytest.RaisesGroup(ConfigError, flatten_subgroups=True, allow_unwrapped=True):
-        async with archiving(bus, checking, tmp_path) as context, asyncio.timeout(20):
+        async with archiving(bus, checking, tmp_path) as context, within(20):
             await run(context)
 
 

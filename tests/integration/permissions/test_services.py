@@ -33,6 +33,7 @@ from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import key_of_ref
 from support import kube_objects
+from support.archive import config_of, make_database
 from support.build import make_entity, make_ref, make_removal, subject_of
 from support.decisions import make_silence, stored
 from support.docker_engine import NoEngineError, docker_engine
@@ -42,6 +43,7 @@ from support.nats_server import NatsServer
 from support.otel_senders import Service, call, exporting, http_exporter
 from support.permitted import DENIED, login, permitted, server_of, unused
 from support.ports import free_port
+from support.postgres_server import PostgresServer
 from support.process import OwnProcess, spawn
 from support.redis_server import RedisServer
 from support.state import make_alert, make_event, make_health, make_topology, publish
@@ -326,6 +328,20 @@ async def machine(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     yield {"collector_host__poll_interval_s": 1}, happen
 
 
+@asynccontextmanager
+async def archive(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
+    async with PostgresServer(directory / "postgres", statements=False) as postgres:
+        await make_database(postgres)
+
+        async def happen() -> None:
+            await store(bus, Ref(CLUSTER, "pod", "cart", "shop").subject("topology"), make_topology("cart"))
+
+        section = config_of(postgres)
+        settings = {"host": section.host, "port": str(section.port), "user": section.user, "migrate": "auto"}
+        settings["password"] = "secret"
+        yield {f"archiver__{name}": value for name, value in settings.items()}, happen
+
+
 PLACES = {"collector-host": gethostname()}
 """Where the services run that observe one place."""
 WORLDS = {
@@ -339,6 +355,7 @@ WORLDS = {
     "health-scorer": topology,
     "alert-notifier": alerts,
     "gateway": questions,
+    "archiver": archive,
 }
 
 

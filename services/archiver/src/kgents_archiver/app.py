@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(context: Context[Config]) -> None:
-    """Archive until cancelled. Any number of instances may: whoever stores a message first has stored it."""
+    """Archive until cancelled. Any number of instances may: the first to store a message has stored it."""
     config = required(context.config)
     await _prepare(context, config)
     followings: list[Following] = []
@@ -75,6 +75,5 @@ SERVICE = Service(
     name="archiver",
     config=Config,
     run=run,
-    access=Access((), reads=SIGNALS, keeps_time=True),
-    clusters=lambda _: [],
+    access=Access((), reads=SIGNALS, keeps_time=True, everywhere=True),
 )

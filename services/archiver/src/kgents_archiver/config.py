@@ -1,20 +1,18 @@
 """The settings of the archiver → store/, app."""
 
-import ipaddress
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from kgents_shared.bus.config import Secret
+from kgents_shared.contract.address import is_loopback, join
 from kgents_shared.contract.section import Fault, Section
 
 Days = Annotated[int, Meta(ge=1, le=3_650)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
-
-_LOCAL_NAMES: Final = frozenset({"localhost", ""})
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +62,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The server as people write it; without the login."""
         if self.host.startswith("/"):
             return f"{self.host.rstrip('/')}/.s.PGSQL.{self.port}"
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return join(self.host, self.port)
 
     @property
     def needs_tls(self) -> bool:
@@ -87,9 +85,4 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def _is_local(host: str) -> bool:
-    if Path(host).is_absolute() or host in _LOCAL_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return Path(host).is_absolute() or is_loopback(host)

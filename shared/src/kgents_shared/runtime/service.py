@@ -49,6 +49,8 @@ class Access(msgspec.Struct, frozen=True):
     """Signals; a collector writes those of its source."""
     reads: tuple[str, ...] = ()
     """Signals of its clusters."""
+    everywhere: bool = False
+    """Whether it reads these signals of all clusters, whichever it runs for."""
     watches: tuple[str, ...] = ()
     """Of these: the signals whose lost messages it notices."""
     keeps_time: bool = False
@@ -281,7 +283,8 @@ class Service(Generic[C]):
         if self.access.recalls:  # who reads what it is asked for works for all clusters
             clusters = (None,)
         for signal in self.access.reads:
-            grants.read(signal, signal_filters(signal, clusters), keeps_time=self.access.keeps_time)
+            read = [None] if self.access.everywhere else clusters
+            grants.read(signal, signal_filters(signal, read), keeps_time=self.access.keeps_time)
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))
         for subject in self.access.requests:
