@@ -40,9 +40,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(M
 	@touch $@
 
 # The web view is built beside it: until then its page says so, and the terminal waits for nothing.
-up: setup ## the whole pipeline on this machine: embedded NATS, every service, a live view (Ctrl-C ends it)
+up: setup ## the whole pipeline on this machine, live until Ctrl-C; DEMO=1: a recorded shop with an incident instead
 	@(PYTHONPATH=tools nice -n 10 $(BIN)/python -m build_web >/dev/null 2>&1 &)
-	@$(BIN)/kgents up
+	@$(BIN)/kgents up $(if $(DEMO),--demo)
 
 web: setup ## the web view that the gateway serves (needs Node.js, or gets it; does nothing if no source has changed)
 	@PYTHONPATH=tools $(BIN)/python -m build_web

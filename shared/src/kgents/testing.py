@@ -40,7 +40,8 @@ class Incident:
         self.alerts: list[Alert] = []
         """Every alert that fired, as it was when it began or became worse; in that order."""
         self.roots: list[Root] = []
-        """Every entity that was named as the most probable origin, as it was when it was first; in that order."""
+        """Every entity that was named as the most probable origin, in the order in which it first was; each as it was
+        when it explained most."""
         self._fold = Fold(Selection())
         self._firing: dict[str, str] = {}
         for each in messages:
@@ -81,8 +82,15 @@ class Incident:
         if signal == "alert":
             self._take_alert(ALERT.decode(each.payload))
         elif signal == "health" and (aggregate := HEALTH.decode(each.payload).aggregate) is not None:
-            known = {root.ref for root in self.roots}
-            self.roots += [root for root in aggregate.roots[:1] if root.ref not in known]
+            for root in aggregate.roots[:1]:
+                self._take_root(root)
+
+    def _take_root(self, root: Root) -> None:
+        for place, known in enumerate(self.roots):
+            if known.ref == root.ref:
+                self.roots[place] = max(known, root, key=lambda each: each.explained)
+                return
+        self.roots.append(root)
 
     def _take_alert(self, alert: Alert) -> None:
         key = f"{alert.ref.cluster} {alert.dedup_key}"

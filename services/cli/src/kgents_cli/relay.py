@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +35,27 @@ def relay(services: list[str]) -> Callable[[str, bytes], None]:
         note(f"{_prefix(service, width, services)} {text}")
 
     return show
+
+
+def relay_to(file: Path, show: Callable[[str, str], None]) -> Callable[[str, bytes], None]:
+    """The same for a terminal that is drawn on: all of it into a file, and what is no mere information to `show`.
+
+    Args:
+        file: emptied at the start.
+        show: takes a line and its level.
+    """
+    out = file.open("wb")
+
+    def keep(service: str, line: bytes) -> None:
+        out.write(line + b"\n")
+        out.flush()
+        record = _record(line)
+        level = _LEVELS.get(str(record.get("level", ""))) if record is not None else "warning"
+        if level is not None:
+            event = record.get("event", "") if record is not None else line.decode(errors="replace")
+            show(clean(f"{service}: {event} (all of it: {file})"), level)
+
+    return keep
 
 
 def _record(line: bytes) -> Record | None:

@@ -6,21 +6,24 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import click
 import msgspec
 
-from kgents_cli import screen
+from kgents_cli import demonstration, screen, terminal
+from kgents_cli.board import Head
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
 from kgents_cli.discovery import Finding, detect, useful
 from kgents_cli.embedded import DEFAULT_PORT, EmbeddedServer, embedded_server, owned
 from kgents_cli.installed import entry_point, service_names
+from kgents_cli.live_board import LiveBoard
 from kgents_cli.options import CLUSTER, DATA_DIR, NATS_URL, Target, output_option, overlaid, target_options
 from kgents_cli.output import NEUTRAL, OK, WARNING, note, say
 from kgents_cli.ports import free_port
-from kgents_cli.relay import relay
+from kgents_cli.relay import relay, relay_to
 from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -48,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True):
     duration_s: float | None
     """None: until Ctrl-C or SIGTERM."""
     as_json: bool
+    is_demo: bool
+    """Whether a recording is shown instead of this machine."""
     gateway_port: int | None
     """Where the gateway listens, on 127.0.0.1; None if it does not run, or the configuration says where."""
 
@@ -55,34 +60,63 @@ class Plan(msgspec.Struct, frozen=True):
 @click.command("up")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds.")
 @click.option("--only", metavar="A,B", help="Start only these services.")
+@click.option("--demo", is_flag=True, help="Show a recorded shop with an incident in it, instead of this machine.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep all data there.")
 @output_option("text", "json")
 @target_options
-def command(duration: float | None, only: str | None, data: Path | None, output: str, target: Target) -> None:
+def command(
+    duration: float | None, only: str | None, demo: bool, data: Path | None, output: str, target: Target
+) -> None:
     """Start everything on this machine and show it live, until Ctrl-C.
 
     Without --nats it starts a nats-server too, on 127.0.0.1 alone; its data survive. With -o json only messages are
-    printed, one JSON object per line.
+    printed, one JSON object per line. On a terminal it is drawn again and again: what is unwell with the worst first,
+    then what changes; elsewhere it is a tree, then a line for each change.
+
+    With --demo it shows the recording of a shop: two clusters, and within five minutes an incident with its symptoms,
+    its most probable origin and its end. Nothing of this machine is observed, and nothing is kept.
 
     \b
     Examples:
       kgents up
+      kgents up --demo
       kgents up --only collector-nats,topology-builder --nats nats://host:4222
       kgents up --duration 60 -o json > topology.jsonl
     """  # noqa: D301
     has_own_server = NATS_URL not in map(str.upper, target.environ())
+    if demo:
+        if not has_own_server or only is not None:
+            raise click.UsageError("--demo brings its own NATS and services; expected neither --nats nor --only")
+        with TemporaryDirectory(prefix="kgents-demo-") as directory:
+            _start([*demonstration.SERVICES], [], duration, data or Path(directory), output, target, is_demo=True)
+        return
     findings = detect(target.environ())
     if only is not None:
         names = [name.strip() for name in only.split(",")]
     else:
         names = useful(findings, service_names(), target.addressed())
+    _start(names, findings, duration, data, output, target, is_demo=False)
+
+
+def _start(
+    names: Sequence[str],
+    findings: Sequence[Finding],
+    duration: float | None,
+    data: Path | None,
+    output: str,
+    target: Target,
+    *,
+    is_demo: bool,
+) -> None:
+    has_own_server = NATS_URL not in map(str.upper, target.environ())
     for name in names:
         entry_point(name)
     overrides = target.overrides if data is None else {**target.overrides, DATA_DIR: str(data.absolute())}
     target = msgspec.structs.replace(target, overrides=overrides)
     has_gateway = GATEWAY in names and GATEWAY not in target.addressed()
     port = free_port(USUAL_GATEWAY_PORT) if has_gateway else None
-    plan = Plan(target, has_own_server, tuple(names), tuple(findings), duration, output == "json", port)
+    as_json = output == "json"
+    plan = Plan(target, has_own_server, tuple(names), tuple(findings), duration, as_json, is_demo, port)
     asyncio.run(_up(plan, target.load()))
 
 
@@ -96,12 +130,19 @@ async def _up(plan: Plan, common: CommonConfig) -> None:
                 common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
             async with connected(common, log_level="warning") as bus:
                 changes = await _provision(bus, common.streams, is_own=server is not None)
+                board = None
                 if plan.as_json:
                     for line in _address_lines(server) if server is not None and not server.has_default_port else ():
                         note(line)
+                    if plan.is_demo:
+                        note(demonstration.NOTICE)
                 else:
-                    await _introduce(plan, common, server, changes, bus)
-                await _live(plan, common, group, server, bus, stopping)
+                    introduction = await _introduction(plan, common, server, changes, bus)
+                    if terminal.can_be_drawn_on():
+                        board = LiveBoard(_head(plan, common))
+                    for line in introduction:
+                        (board.note if board is not None and line else say)(line.strip() if board is not None else line)
+                await _live(plan, common, group, server, bus, stopping, board)
 
 
 @asynccontextmanager
@@ -124,24 +165,33 @@ async def _provision(bus: Bus, config: StreamsConfig, *, is_own: bool) -> int:
     return sum(not isinstance(step, provision.Unchanged) for step in plan.steps)
 
 
-async def _introduce(plan: Plan, common: CommonConfig, server: EmbeddedServer | None, changes: int, bus: Bus) -> None:
-    """Print what was started, and what else is on this machine."""
+async def _introduction(
+    plan: Plan, common: CommonConfig, server: EmbeddedServer | None, changes: int, bus: Bus
+) -> list[str]:
+    """What was started, and what else is on this machine."""
     session = await bus.session()
     version = ".".join(map(str, session.server_version))
     kind = "embedded" if server is not None else "yours"
-    say(f"{OK} nats-server {version} ({kind})  {common.nats.url}  data: {common.data_dir}")
-    if server is not None and not server.has_default_port:
-        for line in _address_lines(server):
-            say(line)
-    say(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
-    say(f"{OK} starting {', '.join(plan.services)} for cluster {common.cluster}")
+    place = f"for cluster {common.cluster}" if not plan.is_demo else f"for {demonstration.FILE}"
+    lines = [f"{OK} nats-server {version} ({kind})  {common.nats.url}  data: {common.data_dir}"]
+    lines += _address_lines(server) if server is not None and not server.has_default_port else ()
+    lines.append(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
+    lines.append(f"{OK} starting {', '.join(plan.services)} {place}")
     if plan.gateway_port is not None:
-        say(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/")
-    say("")
-    say("on this machine")
+        lines.append(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/")
+    if plan.is_demo:
+        return [*lines, f"{WARNING} {demonstration.NOTICE}", ""]
+    lines += ["", "on this machine"]
     for each in plan.findings:
-        say(f"  {OK if each.detected.is_usable else NEUTRAL} {each.detected.name:<13} {each.text}")
-    say("")
+        lines.append(f"  {OK if each.detected.is_usable else NEUTRAL} {each.detected.name:<13} {each.text}")
+    return [*lines, ""]
+
+
+def _head(plan: Plan, common: CommonConfig) -> Head:
+    """What stays on top of the terminal."""
+    facts = [f"web http://127.0.0.1:{plan.gateway_port}/"] if plan.gateway_port is not None else []
+    facts += [common.nats.url, f"cluster {common.cluster}"] if not plan.is_demo else [common.nats.url]
+    return Head("kgents up", (*facts, "Ctrl-C ends it"), demonstration.NOTICE if plan.is_demo else "")
 
 
 def _address_lines(server: EmbeddedServer) -> tuple[str, ...]:
@@ -160,15 +210,21 @@ async def _live(
     server: EmbeddedServer | None,
     bus: Bus,
     stopping: asyncio.Event,
+    board: LiveBoard | None,
 ) -> None:
     """Run everything until it is time to stop."""
     environ, show_log = _environ(plan, common, server), relay(list(plan.services))
     show = screen.show_records if plan.as_json else screen.show_tree
+    if board is not None:
+        show = board.show
+        show_log = relay_to(Path(common.data_dir) / "services.log", board.note) if sys.stderr.isatty() else show_log
     async with asyncio.TaskGroup() as tasks:
         work = [
             tasks.create_task(keep_running(name, _command(name), environ, group, show_log)) for name in plan.services
         ]
         work.append(tasks.create_task(show(bus)))
+        if plan.is_demo:
+            work.append(tasks.create_task(demonstration.play_again_and_again(bus)))
         if server is not None:
             work.append(tasks.create_task(server.keep_running()))
         with suppress(TimeoutError):
