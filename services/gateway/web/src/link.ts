@@ -5,7 +5,7 @@ import { EVERYTHING, FACETS, type Facet, type Filter } from "./store/filter.ts";
 
 export const VIEWS = ["table", "flat", "space", "pipeline"] as const;
 export type ViewName = (typeof VIEWS)[number];
-export const TABS = ["details", "events", "alerts", "load", "changes"] as const;
+export const TABS = ["details", "events", "alerts", "incidents", "load", "changes"] as const;
 export type Tab = (typeof TABS)[number];
 
 export interface Place {
@@ -17,9 +17,11 @@ export interface Place {
   /** A moment of the past, RFC 3339; null: now. */
   readonly at: string | null;
   readonly tab: Tab;
+  /** The id of the incident that is read; null: all of them are listed. */
+  readonly incident: string | null;
 }
 
-export const START: Place = { view: "table", filter: EVERYTHING, selection: null, from: null, at: null, tab: "details" };
+export const START: Place = { view: "table", filter: EVERYTHING, selection: null, from: null, at: null, tab: "details", incident: null };
 
 export function linkOf(place: Place): string {
   const parts = new URLSearchParams();
@@ -31,6 +33,7 @@ export function linkOf(place: Place): string {
   if (place.from !== null) parts.set("from", place.from);
   if (place.at !== null) parts.set("at", place.at);
   if (place.tab !== START.tab) parts.set("tab", place.tab);
+  if (place.incident !== null) parts.set("incident", place.incident);
   return parts.size > 0 ? `#${parts}` : "";
 }
 
@@ -45,6 +48,7 @@ export function placeOf(link: string, usual: Place = START): Place {
     from: parts.get("from"),
     at: at !== null && !Number.isNaN(Date.parse(at)) ? at : null,
     tab: oneOf(TABS, parts.get("tab"), usual.tab),
+    incident: parts.get("incident"),
   };
 }
 

@@ -11,14 +11,17 @@ import { EventLog } from "./store/event.ts";
 import { Feed, type Lost } from "./store/feed.ts";
 import type { Filter } from "./store/filter.ts";
 import type { Frame } from "./store/frames.ts";
+import { IncidentLog } from "./store/incidents.ts";
 import { pathBetween } from "./store/path.ts";
 import { Selected } from "./store/shown.ts";
 import { Store } from "./store/store.ts";
+import { TEXTS } from "./texts.ts";
 import { tries } from "./token.ts";
 import type { Changes } from "./view.ts";
 
 const CALM_MS = 400;
 const EVENTS_FIRST = 200;
+const INCIDENTS_FIRST = 200;
 /** So many entities of a past moment come with one request. */
 const PAGE = 10_000;
 /** Without a word for so long, nothing is called healthy any more. */
@@ -51,6 +54,13 @@ interface Hello {
   readonly pipeline: Verdict | null;
 }
 
+export interface Identity {
+  readonly name: string;
+  readonly may: readonly string[];
+  /** Empty: all. */
+  readonly namespaces: readonly string[];
+}
+
 export interface Path {
   readonly from: Id;
   /** In their order from there to the selected entity; null: none leads there. */
@@ -61,6 +71,7 @@ export class Model {
   readonly live = new Store();
   readonly shown = new Selected(this.live);
   readonly events = new EventLog();
+  readonly incidents = new IncidentLog();
   readonly readings = new Readings();
   readonly place = signal<Place>(START);
   /** Grows with every change of what is shown. */
@@ -68,6 +79,9 @@ export class Model {
   /** The same at a pace that people can read. */
   readonly calm = signal(0);
   readonly eventsVersion = signal(0);
+  readonly incidentsVersion = signal(0);
+  /** Who the gateway takes us for; null: not known yet. */
+  readonly identity = signal<Identity | null>(null);
   readonly lost = signal<Lost | null>(null);
   readonly stale = signal<Stale | null>(null);
   /** How the pipeline is; null: not said, as to whom may not see everything. */
@@ -144,7 +158,7 @@ export class Model {
     setInterval(() => {
       this.now.value = Date.now() + this.#clockMs;
     }, 1_000);
-    const feed = new Feed(`api/v1/stream/entities?events=${EVENTS_FIRST}`, {
+    const feed = new Feed(`api/v1/stream/entities?events=${EVENTS_FIRST}&incidents=${INCIDENTS_FIRST}`, {
       take: (frames) => this.#take(frames),
       connected: () => this.#connected(),
       lost: (lost) => {
@@ -199,6 +213,9 @@ export class Model {
   #take(frames: readonly Frame[]): void {
     this.heardMs = Date.now();
     if (this.events.apply(frames)) this.eventsVersion.value += 1;
+    const opened = this.incidents.apply(frames);
+    if (opened !== null) this.incidentsVersion.value += 1;
+    for (const each of opened ?? []) this.announced.value = TEXTS.incidents.opened(each.title);
     for (const frame of frames) {
       this.#notice(frame);
       this.live.apply(frame);
@@ -226,6 +243,12 @@ export class Model {
 
   #connected(): void {
     this.lost.value = null;
+    void this.#identify();
+  }
+
+  /** Without an answer nothing is offered that the gateway might refuse. */
+  async #identify(): Promise<void> {
+    this.identity.value = await ask<Identity>("api/v1/identity").catch(() => null);
   }
 
   #setClock(time: string): void {

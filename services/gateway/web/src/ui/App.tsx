@@ -23,7 +23,7 @@ const WIDE = "(min-width: 1240px)";
 
 export function App({ model }: { model: Model }) {
   const search = useRef<HTMLInputElement>(null);
-  const hasPanel = useSignal(matchMedia(WIDE).matches || model.selection.value !== null);
+  const hasPanel = useSignal(matchMedia(WIDE).matches || model.selection.value !== null || model.place.value.tab === "incidents");
   const hasFilters = useSignal(false);
   const hasKeys = useSignal(false);
   const { view } = model.place.value;

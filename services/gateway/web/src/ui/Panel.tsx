@@ -9,18 +9,21 @@ import { Changes } from "./Changes.tsx";
 import { Details } from "./Details.tsx";
 import { EventsTab } from "./EventsTab.tsx";
 import { Icon } from "./Icon.tsx";
+import { IncidentsTab, openOf } from "./IncidentsTab.tsx";
 import { Overview } from "./Overview.tsx";
 
 function labelOf(tab: Tab, model: Model): string {
   void model.calm.value;
   if (tab === "details" && model.selection.value === null) return TEXTS.overview;
+  const open = tab === "incidents" ? openOf(model) : 0;
+  if (open > 0) return TEXTS.incidents.open(open);
   const firing = tab === "alerts" ? firingOf(model) : 0;
   return firing > 0 ? TEXTS.alertsFiring(firing) : TEXTS.tabs[tab];
 }
 
 export function Panel({ model, onClose }: { model: Model; onClose: () => void }) {
   const { selection, tab: chosen, at } = model.place.value;
-  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts", "load"] : ["details", "events", "alerts", "changes"];
+  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts", "incidents", "load"] : ["details", "events", "alerts", "incidents", "changes"];
   const tab = tabs.includes(chosen) ? chosen : "details";
   const turn = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -57,6 +60,7 @@ export function Panel({ model, onClose }: { model: Model; onClose: () => void })
         {tab === "details" && (selection === null ? <Overview model={model} /> : <Details key={selection} model={model} id={selection} />)}
         {tab === "events" && <EventsTab model={model} />}
         {tab === "alerts" && <AlertsTab model={model} />}
+        {tab === "incidents" && <IncidentsTab model={model} />}
         {tab === "load" && <Load model={model} />}
         {tab === "changes" && at !== null && <Changes key={at} model={model} since={at} />}
       </div>

@@ -8,8 +8,13 @@ export interface Answer<T> {
   readonly reason: string;
 }
 
-/** `everyMs` 0: once; a null path asks nothing. */
-export function useAnswer<T>(path: string | null, parameters: Readonly<Record<string, string>> = {}, everyMs = 0): Answer<T> {
+/** `everyMs` 0: once, and again when `version` differs; a null path asks nothing. */
+export function useAnswer<T>(
+  path: string | null,
+  parameters: Readonly<Record<string, string>> = {},
+  everyMs = 0,
+  version = "",
+): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ value: null, reason: "" });
   const query = JSON.stringify(parameters);
   useEffect(() => {
@@ -30,6 +35,6 @@ export function useAnswer<T>(path: string | null, parameters: Readonly<Record<st
       request.abort();
       clearTimeout(timer);
     };
-  }, [path, query, everyMs]);
+  }, [path, query, everyMs, version]);
   return answer;
 }

@@ -1,0 +1,191 @@
+// One incident: what is wrong, since when, why, what is affected, who knows of it, and what a person can decide.
+
+import { age, moment } from "../format.ts";
+import type { Model } from "../model.ts";
+import type { Level, Ref } from "../store/entity.ts";
+import type { Incident } from "../store/incidents.ts";
+import { TEXTS } from "../texts.ts";
+import { useAnswer } from "./answer.ts";
+import { Decisions } from "./Decisions.tsx";
+import { EntityLink } from "./EntityLink.tsx";
+import { Tags } from "./IncidentsTab.tsx";
+import { LevelBadge, LevelMark } from "./Level.tsx";
+import { Section } from "./Section.tsx";
+
+/** Who was notified changes without the incident. */
+const AGAIN_MS = 5_000;
+const AFFECTED = 20;
+
+export interface Silence {
+  readonly id: string;
+  readonly cluster: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly ends_at: string;
+}
+
+interface Receiver {
+  readonly receiver: string;
+  readonly state: string;
+  readonly at: string | null;
+  readonly is_current: boolean;
+  readonly failure: string;
+}
+
+interface Detail {
+  readonly incident: {
+    readonly affected?: readonly { readonly ref: Ref; readonly severity: Level; readonly checks?: readonly string[] }[];
+    readonly reasons?: readonly { readonly text: string; readonly check: string }[];
+    readonly timeline?: readonly { readonly at: string; readonly text: string }[];
+  };
+  readonly receivers: readonly Receiver[];
+  readonly silences: readonly Silence[];
+  readonly caused: readonly Incident[];
+}
+
+export function IncidentDetail({ model, id }: { model: Model; id: string }) {
+  const incident = model.incidents.get(id);
+  const path = `api/v1/incidents/${encodeURIComponent(id)}`;
+  const { value, reason } = useAnswer<Detail>(path, {}, AGAIN_MS, incident?.changed_at ?? "");
+  const back = (
+    <button type="button" class="quiet" onClick={() => model.go({ incident: null })}>
+      {TEXTS.incidents.all}
+    </button>
+  );
+  if (incident === undefined) {
+    return (
+      <>
+        {back}
+        <p class="soft">{model.incidents.isKnown ? TEXTS.incidents.gone : TEXTS.loading}</p>
+      </>
+    );
+  }
+  return (
+    <div class="details">
+      {back}
+      <Title model={model} incident={incident} />
+      <Decisions model={model} incident={incident} silences={value?.silences ?? []} />
+      <Cause model={model} incident={incident} />
+      {reason !== "" && <p class="soft">{TEXTS.incidents.failed(reason)}</p>}
+      {value !== null && <Facts model={model} incident={incident} detail={value} />}
+    </div>
+  );
+}
+
+function Title({ model, incident }: { model: Model; incident: Incident }) {
+  const startedMs = Date.parse(incident.started_at);
+  const { acknowledged } = incident;
+  return (
+    <header class="title">
+      <h2>{model.localized(incident.title)}</h2>
+      <p class="line">
+        <LevelBadge level={incident.severity} />
+        <Tags incident={incident} />
+      </p>
+      <p class="soft">
+        {TEXTS.incidents.since(moment(startedMs, model.now.value), age((incident.ended_at === null ? model.now.value : Date.parse(incident.ended_at)) - startedMs))}
+      </p>
+      {acknowledged !== null && <p>{TEXTS.incidents.takenBy(acknowledged.by, moment(Date.parse(acknowledged.at), model.now.value), acknowledged.note ?? "")}</p>}
+    </header>
+  );
+}
+
+function Cause({ model, incident }: { model: Model; incident: Incident }) {
+  return (
+    <Section title={TEXTS.incidents.cause}>
+      <p class="line">
+        <EntityLink model={model} id={model.shown.store.idOf(incident.root.ref)} peer={incident.root.ref} />
+      </p>
+      <p class="soft">
+        {incident.root.check}: {model.localized(incident.root.why)}
+      </p>
+      {incident.parent !== "" && (
+        <button type="button" class="quiet" onClick={() => model.go({ incident: incident.parent })}>
+          {TEXTS.incidents.parent}
+        </button>
+      )}
+    </Section>
+  );
+}
+
+function Facts({ model, incident, detail }: { model: Model; incident: Incident; detail: Detail }) {
+  const affected = detail.incident.affected ?? [];
+  const reasons = detail.incident.reasons ?? [];
+  const ids = affected.map((each) => model.shown.store.idOf(each.ref)).filter((id) => id !== undefined);
+  const emphasize = () => {
+    model.highlighted.value = new Set(ids);
+  };
+  return (
+    <>
+      {reasons.length > 0 && (
+        <Section title={TEXTS.reasons}>
+          <ul class="reasons">
+            {reasons.map((each, at) => (
+              <li key={at}>
+                <LevelMark level={incident.severity} />
+                <span>
+                  {model.localized(each.text)} <span class="soft">{each.check}</span>
+                </span>
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+      <Section title={TEXTS.incidents.affected(incident.affected_count)}>
+        {ids.length > 0 && (
+          <button type="button" class="quiet" onClick={emphasize}>
+            {TEXTS.incidents.emphasize}
+          </button>
+        )}
+        <ul class="plain affected">
+          {affected.slice(0, AFFECTED).map((each, at) => (
+            <li key={at}>
+              <EntityLink model={model} id={model.shown.store.idOf(each.ref)} peer={each.ref} />
+              <span class="soft">{each.checks?.join(", ")}</span>
+            </li>
+          ))}
+        </ul>
+        {incident.affected_count > Math.min(AFFECTED, affected.length) && (
+          <p class="soft">{TEXTS.more(incident.affected_count - Math.min(AFFECTED, affected.length))}</p>
+        )}
+      </Section>
+      <Section title={TEXTS.incidents.timeline}>
+        <ol class="history">
+          {(detail.incident.timeline ?? []).map((each, at) => (
+            <li key={at}>
+              <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), model.now.value))} onClick={() => model.go({ at: each.at })}>
+                <time dateTime={each.at}>{moment(Date.parse(each.at), model.now.value)}</time>
+              </button>
+              <span>{model.localized(each.text)}</span>
+            </li>
+          ))}
+        </ol>
+      </Section>
+      <Section title={TEXTS.incidents.receivers}>
+        {detail.receivers.length === 0 && <p class="soft">{TEXTS.incidents.noReceivers}</p>}
+        <ul class="plain receivers">
+          {detail.receivers.map((each) => (
+            <li key={each.receiver}>
+              <strong>{each.receiver}</strong> {TEXTS.incidents.knows(each.state, each.is_current)}
+              {each.at !== null && <time dateTime={each.at}> {moment(Date.parse(each.at), model.now.value)}</time>}
+              {each.failure !== "" && <span class="fault"> {TEXTS.incidents.failure(each.failure)}</span>}
+            </li>
+          ))}
+        </ul>
+      </Section>
+      {detail.caused.length > 0 && (
+        <Section title={TEXTS.incidents.caused}>
+          <ul class="plain">
+            {detail.caused.map((each) => (
+              <li key={each.id}>
+                <button type="button" class="quiet" onClick={() => model.go({ incident: each.id })}>
+                  {model.localized(each.title)}
+                </button>
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,200 @@
+"""Incidents in the web view, in a real browser against a real gateway: read, live, decided about."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest_asyncio
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.word import last_word
+from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.codec import ACK, SILENCE
+from kgents_shared.contract.incident import Acknowledged, Affected, Incident, IncidentReason, Moment
+from kgents_shared.contract.notice import Notice
+from kgents_shared.contract.silence import Matcher
+from kgents_shared.contract.subjects import build
+from kgents_shared.contract.tokens import Token, digest_of
+from support.browser import DESKTOP, PHONE, boxes, page_at, violations
+from support.build import NOW, make_ref
+from support.decisions import make_silence, stored
+from support.gateway import Running, caught_up, serving
+from support.incidents import make_incident
+from support.state import make_health, make_topology, publish
+from support.waiting import eventually
+
+POD: Final = make_ref("cart-7f")
+DATABASE: Final = make_ref("orders-database-primary", kind="database")
+TITLE: Final = "orders-database-primary accepts no connections"
+ID: Final = make_incident().id
+
+
+def incident(**fields: Any) -> Incident:
+    """A database that takes a pod with it."""
+    found = {
+        "ref": DATABASE, "title": TITLE, "revision": 2, "affected_count": 2,
+        "affected": [Affected(ref=each, severity="critical", checks=["KG-310"]) for each in (DATABASE, POD)],
+        "affected_by_kind": {"database": 1, "pod": 1},
+        "reasons": [IncidentReason(text="100 of 100 connections are used", ref=DATABASE, check="KG-310")],
+        "timeline": [Moment(at=NOW, text=f"{TITLE}."), Moment(at=NOW, text="Now critical.")],
+    }  # fmt: skip
+    return make_incident(**{**found, **fields})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def shop(bus: Bus, gateway: Running) -> None:
+    for ref in (POD, DATABASE):
+        await publish(bus, make_topology(ref=ref), make_health(ref=ref, level="critical"))
+    of: dict[str, Any] = {"cluster": POD.cluster, "incident": ID, "text": "-"}
+    await stored(
+        bus,
+        incident(),
+        Notice(receiver="ops-chat", delivered=2, delivered_state="open", delivered_at=NOW, **of),
+        Notice(receiver="pager", failure="timeout", **of),
+        make_incident("mild", id="a" * 16, severity="warning", title="a mild one"),
+    )
+    await caught_up(bus, gateway)
+    await eventually(lambda: len(gateway.gateway.incidents.all()) == 2)
+
+
+async def acknowledgement(bus: Bus) -> Acknowledgement | None:
+    return (await last_word(await bus.session(), ACK, build("ack", cluster=POD.cluster, incident=ID)))[0]
+
+
+async def has(page: Any, selector: str, text: str) -> None:
+    """Wait until an element with this text is in sight."""
+    await page.locator(selector, has_text=text).first.wait_for(state="visible")
+
+
+async def test_incidents_are_listed_read_and_lead_to_what_is_affected(gateway: Running, browser: Any) -> None:
+    async with page_at(browser, gateway.server.address) as page:
+        await page.get_by_role("tab", name="Incidents (2)").click()
+        await has(page, ".incidents .incident", TITLE)
+        assert (await page.locator(".incidents .title").all_inner_texts()) == [TITLE, "a mild one"]
+        assert await violations(page) == []
+        await page.locator(".incidents .incident", has_text=TITLE).click()
+        await has(page, ".details .reasons", "100 of 100 connections are used")
+        await has(page, ".details .history", "Now critical.")
+        await has(page, ".receivers", "ops-chat knows it as open")
+        await has(page, ".receivers", "The last request failed: timeout.")
+        assert f"incident={ID}" in page.url
+        address = page.url
+        await page.locator(".affected").get_by_role("button", name=POD.name).click()
+        await has(page, ".table .row[aria-selected=true]", POD.name)
+        await has(page, ".details h2", TITLE)
+    async with page_at(browser, address) as page:
+        await has(page, ".details h2", TITLE)
+
+
+async def test_an_incident_is_acknowledged_and_that_is_taken_back(bus: Bus, gateway: Running, browser: Any) -> None:
+    async with page_at(browser, f"{gateway.server.address}/#tab=incidents&incident={ID}") as page:
+        await page.get_by_role("button", name="Acknowledge").click()
+        await has(page, ".decisions [role=status]", "Stored")
+        found = await acknowledgement(bus)
+        assert found is not None
+        assert (found.by, found.via, found.revision) == ("address 127.0.0.1", "web", 2)
+        taken = Acknowledged(by=found.by, at=found.at, via="web")
+        await stored(bus, incident(state="acknowledged", acknowledged=taken, revision=3))
+        await has(page, ".details .title", "address 127.0.0.1 takes care of it")
+        await page.get_by_role("button", name="No longer take care").click()
+        await has(page, ".decisions [role=status]", "no one takes care")
+        found = await acknowledgement(bus)
+        assert found is not None
+        assert found.is_removal
+        await stored(bus, incident(revision=4))
+        await page.get_by_role("button", name="Acknowledge").wait_for()
+
+
+async def test_an_incident_is_silenced_with_a_reason_by_keyboard_and_the_silence_ended(
+    bus: Bus, gateway: Running, browser: Any
+) -> None:
+    async with page_at(browser, f"{gateway.server.address}/#tab=incidents&incident={ID}") as page:
+        await page.get_by_role("button", name="Silence…").focus()
+        await page.keyboard.press("Enter")
+        await page.get_by_label("Reason").wait_for()
+        await page.keyboard.type("database upgrade")
+        await page.locator("form.silence select").select_option("14400")
+        assert await violations(page) == []
+        await page.get_by_label("Reason").press("Enter")
+        await has(page, ".decisions [role=status]", "Stored")
+        await eventually(gateway.gateway.incidents.silences)
+        [found] = gateway.gateway.incidents.silences()
+        assert (found.reason, found.via, found.matchers) == (
+            "database upgrade", "web", [Matcher(field="incident", value=ID)],
+        )  # fmt: skip
+        assert (found.ends_at - found.starts_at).total_seconds() == 14_400
+        await stored(bus, incident(silenced_by=[found.id], revision=5))
+        await has(page, ".decisions", "Silenced by address 127.0.0.1")
+        await page.get_by_role("button", name="End the silence").click()
+        await eventually(lambda: not gateway.gateway.incidents.silences())
+        subject = build("silence", cluster=POD.cluster, silence=found.id)
+        ended, _ = await last_word(await bus.session(), SILENCE, subject)
+        assert ended is not None
+        assert ended.is_removal
+        await stored(bus, incident(revision=6))
+
+
+async def test_a_change_shows_by_itself_and_a_new_one_is_said(bus: Bus, gateway: Running, browser: Any) -> None:
+    async with page_at(browser, f"{gateway.server.address}/#tab=incidents") as page:
+        await has(page, ".incidents", "a mild one")
+        late = make_incident("late", id="b" * 16, title="a late one")
+        await stored(bus, late)
+        await has(page, ".incidents", "a late one")
+        await eventually(lambda: _says(page, "New incident: a late one"))
+        await page.get_by_role("tab", name="Incidents (3)").wait_for()
+        await stored(bus, make_incident("late", id="b" * 16, op="remove"))
+        await page.locator(".incident", has_text="a late one").wait_for(state="detached")
+
+
+async def _says(page: Any, text: str) -> bool:
+    return text in await page.locator("[role=status]").all_inner_texts()
+
+
+async def test_who_may_only_read_is_offered_nothing_and_a_refusal_is_shown(
+    bus: Bus, browser: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens"
+    deciding = Token("ada", digest_of("ada"), may=("read", "alert:write"))
+    file.write_text(f"{Token('reader', digest_of('reader'))}\n{deciding}\n")
+    await stored(bus, make_silence("quiet", cluster=POD.cluster), incident(silenced_by=["quiet"], revision=7))
+    async with serving(bus, tokens_file=file) as gateway:
+        await caught_up(bus, gateway)
+        for token in ("reader", "ada"):
+            cookie = {"name": "kgents", "value": token, "url": gateway.server.address}
+            address = f"{gateway.server.address}/login"
+            async with page_at(browser, address, allowed=("ERR_INTERNET_DISCONNECTED",)) as page:
+                await page.context.add_cookies([cookie])
+                await page.goto(f"{gateway.server.address}/#tab=incidents&incident={ID}")
+                await has(page, ".decisions", "Silenced by ada")
+                is_offered = token == "ada"
+                if is_offered:
+                    await page.get_by_role("button", name="Acknowledge").wait_for()
+                else:
+                    await has(page, ".receivers", "ops-chat")
+                assert await page.locator(".decisions button").count() == (3 if is_offered else 0)
+                if is_offered:
+                    await page.context.set_offline(True)
+                    await page.get_by_role("button", name="Acknowledge").click()
+                    await has(page, ".decisions [role=alert]", "Not stored: the gateway cannot be reached")
+                    await page.context.set_offline(False)
+                    await page.get_by_role("button", name="Acknowledge").click()
+                    await has(page, ".decisions [role=status]", "Stored")
+    await stored(bus, incident(revision=8), make_silence("quiet", cluster=POD.cluster, op="remove"))
+
+
+async def test_a_phone_and_both_colours_read_it_well(gateway: Running, browser: Any) -> None:
+    for size, colours in ((PHONE, "dark"), (DESKTOP, "light")):
+        address = f"{gateway.server.address}/#tab=incidents&incident={ID}"
+        async with page_at(browser, address, size=size, color_scheme=colours) as page:
+            await has(page, ".details h2", TITLE)
+            await has(page, ".receivers", "ops-chat")
+            await page.get_by_role("button", name="Silence…").click()
+            await page.get_by_label("Reason").wait_for()
+            assert await violations(page) == []
+            assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+            panel = (await boxes(page, ".panel"))[0]
+            for box in await boxes(page, ".panel .decisions *, .panel .tabs button"):
+                assert box[0] >= panel[0] - 1, (box, panel)
+                assert box[2] <= panel[2] + 1, (box, panel)
+            await page.get_by_role("button", name="All incidents").click()
+            await has(page, ".incidents", "a mild one")
+            assert await violations(page) == []
