@@ -12,7 +12,7 @@ from typing import Final
 import click
 import msgspec
 
-from kgents_cli import demonstration, screen, terminal
+from kgents_cli import demonstration, screen, terminal, web_address
 from kgents_cli.board import Head
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
@@ -177,8 +177,8 @@ async def _introduction(
     lines += _address_lines(server) if server is not None and not server.has_default_port else ()
     lines.append(f"{OK} {len(streams(common.streams))} streams ({changes} created or updated)")
     lines.append(f"{OK} starting {', '.join(plan.services)} {place}")
-    if plan.gateway_port is not None:
-        lines.append(f"{OK} gateway  http://127.0.0.1:{plan.gateway_port}/")
+    if address := _web_address(plan):
+        lines.append(f"{OK} gateway  {address}")
     if plan.is_demo:
         return [*lines, f"{WARNING} {demonstration.NOTICE}", ""]
     lines += ["", "on this machine"]
@@ -189,9 +189,16 @@ async def _introduction(
 
 def _head(plan: Plan, common: CommonConfig) -> Head:
     """What stays on top of the terminal."""
-    facts = [f"web http://127.0.0.1:{plan.gateway_port}/"] if plan.gateway_port is not None else []
+    facts = [f"web {address}"] if (address := _web_address(plan)) else []
     facts += [common.nats.url, f"cluster {common.cluster}"] if not plan.is_demo else [common.nats.url]
     return Head("kgents up", (*facts, "Ctrl-C ends it"), demonstration.NOTICE if plan.is_demo else "")
+
+
+def _web_address(plan: Plan) -> str:
+    """Where a browser finds the gateway; empty: it does not run, or at a port that only its log names."""
+    if plan.gateway_port is not None:
+        return f"http://127.0.0.1:{plan.gateway_port}/"
+    return web_address.configured(plan.target) if GATEWAY in plan.services else ""
 
 
 def _address_lines(server: EmbeddedServer) -> tuple[str, ...]:
