@@ -114,6 +114,19 @@ async def test_who_logs_out_is_out_and_no_other_site_can_do_that(site: Site) -> 
         assert await count(ann) is None
 
 
+async def test_who_logs_out_here_is_led_to_where_that_is_done_at_the_provider(site: Site) -> None:
+    async with site.gateway() as gateway, browser(gateway) as ann:
+        await log_in(ann, "ann")
+        done = await ann.post("/logout", headers={"sec-fetch-site": "same-origin"})
+        assert (done.status_code, await count(ann)) == (200, None)
+        assert '<a href="login/end">' in done.text
+        led = await ann.get("/login/end")
+        assert led.status_code == 303
+        asked = await ann.get(led.headers["location"])
+        assert asked.status_code == 200, asked.text
+        assert "Do you want to sign-out" in asked.text, "the provider asks, and takes this client for known"
+
+
 async def test_a_person_of_no_group_in_the_file_gets_no_cookie(site: Site) -> None:
     async with site.gateway() as gateway, browser(gateway) as eve:
         done = await log_in(eve, "eve")

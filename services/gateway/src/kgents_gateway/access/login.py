@@ -20,6 +20,7 @@ from kgents_shared.contract.tokens import READ
 PATH: Final = "/login"
 LOGOUT_PATH: Final = "/logout"
 PROVIDER_PATH: Final = "/login/provider"
+END_PATH: Final = "/login/end"
 CALLBACK_PATH: Final = "/login/callback"
 COOKIE: Final = "kgents"
 SECURE: Final = "__Host-"
@@ -79,7 +80,7 @@ class Login:
 
     async def log_out(self, request: Request) -> Response:
         """Forget who it is."""
-        response = redirect("login")
+        response = redirect("login") if self._people is None else form(200, "You are logged out here.", is_oidc=True)
         forget(response, COOKIE, is_secure=_is_secure(request))
         if self._people is not None:
             self._people.forget(response)
@@ -121,7 +122,12 @@ def form(status: int, why: str = "", *, is_oidc: bool = False, up: str = "") -> 
         is_oidc: there is a provider, too.
         up: how a relative address leads to `/`: a proxy may put a path in front.
     """
-    provider = f'<p><a href="{up}login/provider">Log in with your organization</a></p>' if is_oidc else ""
+    provider = (
+        f'<p><a href="{up}login/provider">Log in with your organization</a></p>'
+        f'<p><a href="{up}login/end">Log out at your organization, too</a></p>'
+        if is_oidc
+        else ""
+    )
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         '<link rel="icon" href="data:,">'

@@ -97,6 +97,7 @@ def _login(tokens: Tokens, people: "People | None") -> Iterator[Route]:
     if people is not None:
         yield Route(login.PROVIDER_PATH, people.begin, methods=["GET"])
         yield Route(login.CALLBACK_PATH, people.finish, methods=["GET"])
+        yield Route(login.END_PATH, people.end, methods=["GET"])
 
 
 class _StreamRoute(Route):

@@ -70,6 +70,16 @@ class People:
         login.forget(response, login.COOKIE, is_secure=self._is_secure)
         return response
 
+    async def end(self, _: Request) -> Response:
+        """Send the browser to where people log out at the provider."""
+        try:
+            address = await self._provider.end()
+        except LoginError as error:
+            return self._failed(error)
+        if not address:
+            return login.form(404, "Your organization has no page to log out.", is_oidc=True, up="../")
+        return login.redirect(address)
+
     def forget(self, response: Response) -> None:
         """End the login of a browser."""
         login.forget(response, COOKIE, is_secure=self._is_secure)

@@ -58,6 +58,7 @@ class Metadata(msgspec.Struct, frozen=True):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str = ""
+    end_session_endpoint: str = ""
     id_token_signing_alg_values_supported: list[str] = []
     authorization_response_iss_parameter_supported: bool = False
 
@@ -101,6 +102,20 @@ class Provider:
         }
         joint = "&" if "?" in metadata.authorization_endpoint else "?"
         return f"{metadata.authorization_endpoint}{joint}{urlencode(query)}", pending
+
+    async def end(self) -> str:
+        """Where people log out at the provider; empty: it has no such page.
+
+        No token of theirs is kept that could name them, so the provider asks whether they mean it.
+
+        Raises:
+            LoginError: the provider cannot be asked.
+        """
+        async with self._calls() as http:
+            address = (await self._metadata(http)).end_session_endpoint
+        if not address:
+            return ""
+        return f"{address}{'&' if '?' in address else '?'}{urlencode({'client_id': self._config.client_id})}"
 
     async def finish(self, answer: Mapping[str, str], pending: Pending | None, now_s: int) -> Person:
         """Who came back from the provider with this answer, to the login that the browser says it has begun.
@@ -146,7 +161,8 @@ class Provider:
         found = await self._call(http, "GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration", Metadata)
         if found.issuer != issuer:
             raise LoginError(f"expected the metadata of {issuer}, found those of another issuer")
-        used = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri, found.userinfo_endpoint or issuer)
+        optional = (each or issuer for each in (found.userinfo_endpoint, found.end_session_endpoint))
+        used = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri, *optional)
         if not all(map(is_confidential, used)):
             raise LoginError(f"expected endpoints of {issuer} with https, found one without")
         return found
