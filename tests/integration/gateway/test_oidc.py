@@ -12,7 +12,9 @@ from kgents_gateway.access.oidc import provider as module
 from kgents_gateway.config import OidcConfig
 from kgents_shared.bus.client import Bus
 from support.build import make_ref
+from support.decisions import stored
 from support.gateway import ENTITIES, Running, SseReader, serving
+from support.incidents import make_incident
 from support.oidc import OidcProvider, logged_in, new_keys
 from support.ports import free_port
 from support.state import make_topology, publish
@@ -112,6 +114,38 @@ async def test_who_logs_out_is_out_and_no_other_site_can_do_that(site: Site) -> 
         assert (refused.status_code, await count(ann)) == (403, 1)
         await ann.post("/logout", headers={"sec-fetch-site": "same-origin"})
         assert await count(ann) is None
+
+
+async def test_a_person_decides_about_what_their_group_may_and_is_the_author(site: Site) -> None:
+    site.file.write_text("group:sre may=read,alert:write\ngroup:shop%20team namespaces=shop may=read,alert:write\n")
+    shop, bank = make_incident("cart", kind="pod"), make_incident(id="b" * 16, ref=make_ref("till", namespace="bank"))
+    await stored(site.bus, shop, bank)
+    page = {"sec-fetch-site": "same-origin"}
+    async with site.gateway() as gateway, browser(gateway) as ann, browser(gateway) as bob:
+        await eventually(lambda: len(gateway.gateway.incidents.all()) == 2)
+        await log_in(ann, "ann")
+        await log_in(bob, "bob")
+        for person, name, incident, status in (
+            (ann, "ann", shop, 200), (ann, "ann", bank, 404), (bob, "bob", shop, 200), (bob, "bob", bank, 200),
+        ):  # fmt: skip
+            path = f"/api/v1/incidents/{incident.id}/acknowledgement"
+            assert (await person.put(path, json={})).status_code == 403, "only a page decides with a cookie"
+            answer = await person.put(path, json={}, headers=page)
+            assert answer.status_code == status, (name, incident.id, answer.text)
+            if status == 200:
+                assert answer.json()["acknowledgement"]["by"] == f"person {name}"
+            quiet = f"/api/v1/silences/{incident.cluster}/{name}-{incident.root.ref.namespace}"
+            matcher = {"field": "namespace", "value": incident.root.ref.namespace}
+            body = {"matchers": [matcher], "duration_s": 60, "reason": "x"}
+            answer = await person.put(quiet, json=body, headers=page)
+            assert answer.status_code == (200 if status == 200 else 403), (name, incident.id)
+        site.file.write_text("group:sre\n")
+        path = f"/api/v1/incidents/{shop.id}/acknowledgement"
+
+        async def may_no_longer() -> bool:
+            return (await bob.delete(path, headers=page)).status_code == 403
+
+        await eventually(may_no_longer)
 
 
 async def test_who_logs_out_here_is_led_to_where_that_is_done_at_the_provider(site: Site) -> None:
