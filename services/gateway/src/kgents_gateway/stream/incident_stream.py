@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from kgents_gateway.asking import Asked
 from kgents_gateway.incidents import Incidents
 from kgents_gateway.questions.incidents import is_about, place_of, summary
 from kgents_gateway.questions.world import Incidents as SeenIncidents
-from kgents_gateway.questions.world import World
 from kgents_gateway.stream import frames
 from kgents_gateway.stream.client import Client
 from kgents_shared.contract.incident import Incident
@@ -34,7 +34,7 @@ class IncidentStream:
         incidents.on_complete.append(self._begin_again)
 
     @contextmanager
-    def beside(self, client: Client, selection: Selection, first: int, seen: World) -> Iterator[None]:
+    def beside(self, client: Client, selection: Selection, first: int, seen: Asked) -> Iterator[None]:
         """Give a client the first so many incidents and every one that changes; 0: none at all.
 
         `seen`: what the scope of the client holds of the gateway.
@@ -57,13 +57,19 @@ class IncidentStream:
         return b"".join(reader.frame_of(key) for key in own) if reader is not None else b""
 
     def _begin_again(self) -> None:
+        made: dict[tuple[Selection, Selection, int], bytes] = {}
         for client, reader in self._readers.items():
-            client.put(reader.all())
+            key = (*reader.group, reader.first)
+            client.put(made.get(key) or made.setdefault(key, reader.all()))
 
     def _take(self, key: str, before: Incident | None, after: Incident | None) -> None:
+        made: dict[tuple[Selection, Selection], bytes] = {}  # once for all clients that see and want the same
         for client, reader in self._readers.items():
-            if reader.has_seen(before) or reader.has_seen(after):
-                client.offer(reader.frame_of(key), [key])
+            if (frame := made.get(reader.group)) is None:
+                is_wanted = reader.has_seen(before) or reader.has_seen(after)
+                frame = made[reader.group] = reader.frame_of(key) if is_wanted else b""
+            if frame:
+                client.offer(frame, [key])
 
 
 def is_incident(key: str) -> bool:
@@ -74,9 +80,11 @@ def is_incident(key: str) -> bool:
 class _Reader:
     """What one client may see, and wants."""
 
-    def __init__(self, selection: Selection, first: int, seen: World) -> None:
+    def __init__(self, selection: Selection, first: int, seen: Asked) -> None:
         self._selection = selection
-        self._first = first
+        self.first: Final = first
+        self.group: Final = (seen.scope, selection)
+        """Equal for those who get the same."""
         self._world = seen
 
     @property
@@ -91,7 +99,7 @@ class _Reader:
     def all(self) -> bytes:
         """The frame with all of them, the most urgent first."""
         found = [each for each in self._seen.all() if is_about(each, self._selection)]
-        listed = sorted(found, key=place_of)[: self._first]
+        listed = sorted(found, key=place_of)[: self.first]
         return frames.incidents([msgspec.json.encode(summary(each)) for each in listed], len(found))
 
     def frame_of(self, key: str) -> bytes:
