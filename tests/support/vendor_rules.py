@@ -56,6 +56,20 @@ SLACK_MESSAGE = {
                 "oneOf": [
                     block("header", text=limited(PLAIN, 150)),
                     block("section", text={"oneOf": [limited(PLAIN, 3_000), limited(MARKDOWN, 3_000)]}),
+                    block(  # actions: 25 elements; button: text of 75, action_id of 255, value of 2,000 characters
+                        "actions",
+                        elements={
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 25,
+                            "items": block(
+                                "button",
+                                text=limited(PLAIN, 75),
+                                action_id={"type": "string", "minLength": 1, "maxLength": 255},
+                                value={"type": "string", "minLength": 1, "maxLength": 2_000},
+                            ),
+                        },
+                    ),
                     block("context", elements={"type": "array", "minItems": 1, "maxItems": 10, "items": PLAIN}),
                 ]
             },
@@ -118,7 +132,9 @@ PAGERDUTY_MAX_BYTES = 512 * 1024
 
 
 def chars_of(blocks: list[dict[str, Any]]) -> int:
-    return sum(len(part["text"]) for each in blocks for part in (each.get("elements") or [each["text"]]))
+    parts = (part for each in blocks for part in (each.get("elements") or [each["text"]]))
+    texts = (each["text"] for each in parts)
+    return sum(len(each if isinstance(each, str) else each["text"]) for each in texts)
 
 
 def check_slack(message: dict[str, Any]) -> None:

@@ -25,14 +25,15 @@ from kgents_shared.bus.jetstream import last_message, stream_info, update_stream
 from kgents_shared.bus.outbox import Message, Outbox
 from kgents_shared.bus.permissions import Permissions
 from kgents_shared.bus.publish import MESSAGE_ID
-from kgents_shared.contract.codec import encode
+from kgents_shared.contract.codec import INCIDENT, encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import Wire
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import key_of_ref
-from support import kube_objects
+from support import kube_objects, streams
 from support.archive import config_of, make_database
 from support.build import make_entity, make_ref, make_removal, subject_of
 from support.decisions import make_silence, stored
@@ -50,6 +51,7 @@ from support.state import make_alert, make_event, make_health, make_topology, pu
 from support.streams import provision_streams
 from support.truth import heartbeat
 from support.uses import Uses
+from support.vendor_requests import action, interaction, signed_as_slack
 from support.waiting import eventually
 
 CLUSTER = "test"
@@ -226,6 +228,11 @@ async def topology(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
     yield {"health_scorer__clusters": f'["{CLUSTER}"]'}, happen
 
 
+async def published_incidents(bus: Bus) -> list[Incident]:
+    found = await streams.stored(bus, "KGENTS_INCIDENT")
+    return [INCIDENT.decode(each.payload) for each in found if each.payload]
+
+
 @asynccontextmanager
 async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[World]:
     now = datetime.now(UTC)
@@ -234,7 +241,11 @@ async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Worl
     config = directory / "kgents.yaml"
     receiver = {"webhook": {"url": f"http://127.0.0.1:{free_port()}"}}
     routes = [{"to": ["tool"], "wait_s": 0}]
-    config.write_text(json.dumps({"alert-notifier": {"receivers": {"tool": receiver}, "routes": routes}}))
+    port, secret = free_port(), directory / "signing"
+    secret.write_text("signs")
+    inbound = {"port": port, "slack_secret_file": str(secret)}
+    settings = {"receivers": {"tool": receiver}, "routes": routes, "inbound": inbound}
+    config.write_text(json.dumps({"alert-notifier": settings}))
 
     async def happen() -> None:
         firing = make_alert(started_at=now)
@@ -244,6 +255,12 @@ async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Worl
             return await last_message(await bus.session(), "KGENTS_NOTICE", "kgents.notice.test.tool.>") is not None
 
         await eventually(has_notice)
+        (incident,) = [each for each in await published_incidents(bus) if each.state == "open"]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            for does in ("ack", "silence"):
+                click = interaction(actions=[action(does, f"{incident.id}@1")])
+                headers = signed_as_slack(click, "signs", datetime.now(UTC))
+                assert (await client.post("/slack", content=click, headers=headers)).status_code == 200
 
     yield {"config": config, "alert_notifier__clusters": f'["{CLUSTER}"]'}, happen
 

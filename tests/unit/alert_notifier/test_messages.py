@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from kgents_alert_notifier.message import alertmanager, mail, pagerduty, slack, text, webhook
 from kgents_alert_notifier.message.facts import TEXT_MAX, Facts, clean, cut
 from support.incident_facts import BEGAN, acknowledged, facts, incident, resolved
+from support.vendor_rules import check_slack
 
 GOLDEN: Final = Path(__file__).parents[2] / "data" / "alert_notifier"
 NOW: Final = BEGAN + timedelta(minutes=13)
@@ -115,3 +117,24 @@ if __name__ == "__main__":
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for case, given in CASES.items():
         (GOLDEN / f"{case}.json").write_text(written(given), encoding="utf-8")
+
+
+def buttons(what: Facts) -> list[tuple[str, str]]:
+    message = slack.message(what, has_buttons=True)
+    check_slack(message)
+    found = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
+    return [(each["action_id"], each["value"]) for each in found]
+
+
+def test_a_bots_message_has_buttons_for_what_can_be_decided_now() -> None:
+    id_ = incident().id
+    assert buttons(CASES["opened"]) == [("ack", f"{id_}@1"), ("silence", f"{id_}@1")]
+    assert [does for does, _ in buttons(CASES["acknowledged"])] == ["silence"]
+    for name in ("resolved", "test", "digest"):
+        assert buttons(CASES[name]) == [], name
+    assert buttons(facts(incident(id="receiver-ops-00000000aaaa"))) == []
+
+
+def test_buttons_stay_in_the_largest_message() -> None:
+    large = incident(title="x" * 5_000, reasons=[structs.replace(incident().reasons[0], text="y" * 5_000)] * 3)
+    assert len(buttons(facts(large))) == 2

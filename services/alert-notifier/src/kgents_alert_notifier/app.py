@@ -9,6 +9,7 @@ from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.delivery.dispatch import Dispatcher
 from kgents_alert_notifier.grouping.reducer import Incidents
 from kgents_alert_notifier.grouping.silencing import Silencing
+from kgents_alert_notifier.inbound.door import listen
 from kgents_alert_notifier.routing.router import Router
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
@@ -135,6 +136,12 @@ SERVICE = Service(
     name="alert-notifier",
     config=Config,
     run=run,
-    access=Access(("incident", "notice"), reads=("topology", "alert", "silence", "ack"), keeps_time=True),
+    beside=listen,
+    access=Access(
+        ("incident", "notice"),
+        reads=("topology", "alert", "silence", "ack"),
+        keeps_time=True,
+        stores=("silence", "ack"),
+    ),
     clusters=lambda config: config.clusters,
 )

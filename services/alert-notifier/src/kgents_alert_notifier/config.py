@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
+from kgents_alert_notifier.inbound.inbound_config import InboundConfig
 from kgents_alert_notifier.message.facts import CHECK, Links
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, ReceiverConfig, SlackReceiver
 from kgents_alert_notifier.routing.route import RouteConfig, shadowed_by, takes_critical
@@ -69,6 +70,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     flood: FloodConfig = FloodConfig()
     """What becomes of many incidents at once."""
+
+    inbound: InboundConfig = InboundConfig()
+    """Where Slack and PagerDuty report what people decide there."""
 
     def faults(self) -> Iterator[Fault]:
         if self.web_url:

@@ -99,12 +99,12 @@ class Grants:
         if stream in HISTORY_STREAMS:
             self.ask(requests.purge_of(stream), "drop the history of what was removed 3.5 days ago")
 
-    def decide(self, signals: Collection[str]) -> None:
-        """Store what people decide, in all clusters, each in place of what was decided before."""
+    def decide(self, signals: Collection[str], clusters: Sequence[str | None]) -> None:
+        """Store what people decide in some clusters, None for all, each in place of what was decided before."""
         for signal in signals:
             stream = NAME_BY_SIGNAL[signal]
             self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
-            for each in signal_filters(signal, [None]):
+            for each in signal_filters(signal, clusters):
                 self.publish(each, f"store in {stream} what people decide")
                 self.ask(requests.last_of(stream, each), f"what a decision replaces in {stream}")
 

@@ -37,7 +37,7 @@ class Silence(Wire, frozen=True, kw_only=True):
     """Who silenced it."""
     reason: str
     via: str = ""
-    """`cli`, `http`, `web`."""
+    """`cli`, `http`, `web`, `slack`."""
     purpose: str = "silence"
     """`silence`, or `maintenance`: the disruption is planned."""
 

@@ -19,7 +19,7 @@ from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.garbage import calm_collector
 from kgents_shared.runtime.heartbeat import beat, observe
 from kgents_shared.runtime.logging import setup as setup_logging
-from kgents_shared.runtime.partition import leaves, report
+from kgents_shared.runtime.partition import first_to_end, leaves, report
 from kgents_shared.runtime.partitions import Partitions
 from kgents_shared.runtime.probes import Probes
 from kgents_shared.runtime.reader import Reader
@@ -107,7 +107,8 @@ async def _run_until_stopped(context: Context[C], runs: Partitions[C] | Reader[C
             infrastructure.create_task(context.log.run()),
         ]
         # Not children of the group: when the work fails, messages in flight must still arrive.
-        work = asyncio.create_task(runs.run())
+        beside = context.service.beside
+        work = asyncio.create_task(first_to_end(runs.run(), *([beside(context)] if beside is not None else [])))
         beating = asyncio.create_task(report(context))
         try:
             await stop.wait(work)

@@ -6,7 +6,7 @@ a resolved conflict are one path. A service that writes no state has no lease, a
 """
 
 import copy
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
@@ -64,7 +64,7 @@ class Access(msgspec.Struct, frozen=True):
     answers: tuple[str, ...] = ()
     """Filters of the requests that it answers, as a NATS service; outside `kgents.>`, which streams capture."""
     stores: tuple[str, ...] = ()
-    """Signals of which it stores what people decide, in any cluster. For that no lease is needed: see `bus/word`."""
+    """Signals of which it stores what people decide, in its clusters. For that no lease is needed: see `bus/word`."""
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -197,6 +197,7 @@ class Service(Generic[C]):
         access: Access = COLLECTS,
         clusters: Callable[[C], Sequence[str]] | None = None,
         place: Callable[[C], str] | None = None,
+        beside: Callable[[Context[C]], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """A service.
 
@@ -208,6 +209,7 @@ class Service(Generic[C]):
             access: what it reads and writes.
             clusters: those that it may write by its configuration, empty for all; None: its own cluster alone.
             place: by its configuration, the place that it observes of several in one cluster, see `at`.
+            beside: what each instance does besides, whichever clusters it holds; called once, and never returns.
         """
         self.name = name
         self.config = config
@@ -216,6 +218,7 @@ class Service(Generic[C]):
         self.access = access
         self.clusters = clusters
         self.place = place
+        self.beside = beside
         self.version = version(f"kgents-{name}")
 
     def at(self, config: C) -> "Service[C]":
@@ -279,9 +282,9 @@ class Service(Generic[C]):
         if self.is_writer:
             grants.read("meta", [self.members(home)])
         grants.recall(self.access.recalls)
-        grants.decide(self.access.stores)
         if self.access.recalls:  # who reads what it is asked for works for all clusters
             clusters = (None,)
+        grants.decide(self.access.stores, clusters)
         for signal in self.access.reads:
             read = [None] if self.access.everywhere else clusters
             grants.read(signal, signal_filters(signal, read), keeps_time=self.access.keeps_time)

@@ -71,7 +71,7 @@ class Dispatcher:
                 if each.deadman is not None:
                     self._deadmen.append(Deadman(each.deadman, context.cluster))
                 else:
-                    self._receivers |= make(name, each, context.clock.now)
+                    self._receivers |= make(name, each, context.clock.now, has_buttons=config.inbound.has_buttons)
         self._couriers = {name: self._courier(name, each) for name, each in self._receivers.items()}
         self._problems: dict[str, Incident] = {}
 

@@ -20,20 +20,22 @@ def names_of(name: str, config: ReceiverConfig) -> list[str]:
     return [_named(name, each) for each in config.smtp.to]
 
 
-def make(name: str, config: ReceiverConfig, now: Callable[[], datetime]) -> dict[str, Receiver]:
-    """The receivers of one entry of the configuration.
+def make(
+    name: str, config: ReceiverConfig, now: Callable[[], datetime], *, has_buttons: bool = False
+) -> dict[str, Receiver]:
+    """The receivers of one entry of the configuration; messages have buttons where clicks can arrive.
 
     Raises:
         ImportError: it needs Apprise, which is not installed.
     """
     if config.smtp is not None:
         return {_named(name, each): Smtp(config.smtp, each) for each in config.smtp.to}
-    return {name: _single(config, now)}
+    return {name: _single(config, now, has_buttons=has_buttons)}
 
 
-def _single(config: ReceiverConfig, now: Callable[[], datetime]) -> Receiver:
+def _single(config: ReceiverConfig, now: Callable[[], datetime], *, has_buttons: bool) -> Receiver:
     if config.slack is not None:
-        return slack.of(config.slack)
+        return slack.of(config.slack, has_buttons=has_buttons)
     if config.pagerduty is not None:
         return PagerDuty(config.pagerduty)
     if config.webhook is not None:

@@ -56,12 +56,13 @@ class SlackBot:
 
     pause_s = SlackReceiver.pause_s
 
-    def __init__(self, config: SlackReceiver) -> None:
+    def __init__(self, config: SlackReceiver, *, has_buttons: bool = False) -> None:
         self._config = config
+        self._has_buttons = has_buttons
         self._http = Http()
 
     async def send(self, facts: Facts, key: str, handle: Mapping[str, str], deadline_s: float) -> Outcome:
-        message = slack.message(facts)
+        message = slack.message(facts, has_buttons=self._has_buttons)
         if handle.get("ts"):
             updated = await self._call("chat.update", {**handle, **message}, deadline_s / 2)
             if isinstance(updated, Reply):
@@ -175,6 +176,6 @@ def _payload(message: dict[str, Any]) -> dict[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def of(config: SlackReceiver) -> SlackBot | SlackWebhook:
-    """The bot, if there is a token."""
-    return SlackBot(config) if config.token is not None else SlackWebhook(config)
+def of(config: SlackReceiver, *, has_buttons: bool) -> SlackBot | SlackWebhook:
+    """The bot, if there is a token; only its messages have buttons, since only an app's clicks are reported."""
+    return SlackBot(config, has_buttons=has_buttons) if config.token is not None else SlackWebhook(config)

@@ -1,0 +1,111 @@
+"""The body of a request of Slack or PagerDuty → what someone has decided there. Pure."""
+
+import re
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from kgents_alert_notifier.message.facts import clean, cut
+from kgents_alert_notifier.message.slack import ACK, SILENCE
+
+BY_MAX: Final = 100
+"""Characters of a name."""
+_ID: Final = re.compile(r"[0-9a-f]{16}\Z")
+_VALUE: Final = re.compile(r"([0-9a-f]{16})@(\d{1,9})\Z")
+_DOES: Final = {"incident.acknowledged": ACK, "incident.unacknowledged": "unack", "incident.resolved": ACK}
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What someone has decided about an incident."""
+
+    does: str
+    """`ack`, `unack`, `silence`."""
+    incident: str
+    by: str
+    via: str
+    note: str = ""
+    revision: int | None = None
+    """Which of the incident the person saw; None: the one that the receiver was sent."""
+    at: datetime | None = None
+    """When, by the vendor's clock; None: just now."""
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+    name: str = ""
+    username: str = ""
+    summary: str = ""
+    type: str = ""
+
+
+class _Action(msgspec.Struct):
+    action_id: str = ""
+    value: str = ""
+
+
+class _Interaction(msgspec.Struct):
+    type: str = ""
+    user: _Named = msgspec.field(default_factory=_Named)
+    actions: list[_Action] = []
+
+
+class _Data(msgspec.Struct):
+    incident_key: str | None = ""
+
+
+class _Event(msgspec.Struct):
+    event_type: str = ""
+    occurred_at: datetime | None = None
+    agent: _Named | None = None
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+class _Webhook(msgspec.Struct):
+    event: _Event
+
+
+def of_slack(body: bytes) -> list[Decision]:
+    """What was clicked; empty for anything else that Slack sends."""
+    try:
+        form = parse_qs(body.decode(), max_num_fields=10)
+        found = msgspec.json.decode(form.get("payload", [""])[0], type=_Interaction)
+    except (ValueError, msgspec.MsgspecError):
+        return []
+    if found.type != "block_actions":
+        return []
+    by = _named(found.user.username or found.user.name or found.user.id)
+    clicked = ((each.action_id, _VALUE.match(each.value)) for each in found.actions)
+    return [
+        Decision(does, value[1], by, "slack", revision=int(value[2]))
+        for does, value in clicked
+        if does in (ACK, SILENCE) and value is not None
+    ]
+
+
+def of_pagerduty(body: bytes) -> list[Decision]:
+    """What a person did there with an incident of ours. What our own events caused is none: no person did it.
+
+    An incident that a person resolves there still fires here: it is acknowledged, so no one is reminded of it.
+    """
+    try:
+        event = msgspec.json.decode(body, type=_Webhook).event
+    except (ValueError, msgspec.MsgspecError):
+        return []
+    does, incident = _DOES.get(event.event_type, ""), event.data.incident_key or ""
+    is_person = event.agent is not None and event.agent.type == "user_reference"
+    if not does or not _ID.match(incident) or not (is_person or does == "unack"):  # an acknowledgement may time out
+        return []
+    by = _named(event.agent.summary or event.agent.id) if event.agent is not None else "PagerDuty"
+    note = "resolved in PagerDuty" if event.event_type == "incident.resolved" else ""
+    return [Decision(does, incident, by, "pagerduty", note=note, at=_known(event.occurred_at))]
+
+
+def _named(text: Any) -> str:
+    return cut(clean(text), BY_MAX) or "unknown"
+
+
+def _known(at: datetime | None) -> datetime | None:
+    """A time with a zone."""
+    return at if at is not None and at.tzinfo is not None else None

@@ -1,0 +1,140 @@
+"""A decision from Slack or PagerDuty → KGENTS_ACK or KGENTS_SILENCE, in place of what was decided before.
+
+Any instance stores it, whichever holds the lease of the cluster: decisions have no writer of their own.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from kgents_alert_notifier.inbound.decisions import Decision
+from kgents_alert_notifier.message.slack import ACK, SILENCE, SILENCED_S
+from kgents_shared.bus.jetstream import last_message
+from kgents_shared.bus.session import Session
+from kgents_shared.bus.word import last_word, store
+from kgents_shared.contract import subjects
+from kgents_shared.contract.acknowledgement import Acknowledgement
+from kgents_shared.contract.codec import ACK as ACKNOWLEDGEMENTS
+from kgents_shared.contract.codec import INCIDENT, NOTICE
+from kgents_shared.contract.codec import SILENCE as SILENCES
+from kgents_shared.contract.decision import Author, acknowledged, no_longer_acknowledged, silenced
+from kgents_shared.contract.errors import DecidedError, MalformedMessageError
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.silence import Matcher
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+
+TRIES: Final = 3
+"""Someone else may decide at the same moment."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Storing:
+    """Stores decisions for the clusters that this instance may serve."""
+
+    def __init__(self, clusters: Sequence[str], pagers: Sequence[str]) -> None:
+        """`clusters`: empty for all; `pagers`: the names of the receivers at PagerDuty."""
+        self._clusters: Sequence[str | None] = clusters or [None]
+        self._pagers = pagers
+
+    async def store(self, session: Session, decision: Decision, now: datetime) -> str:
+        """Store it; returns why not, where there is nothing to store.
+
+        Raises:
+            BusError: NATS did not store it.
+        """
+        for attempt in range(TRIES):
+            try:
+                why = await self._store(session, decision, now)
+            except DecidedError:
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            break
+        _log.info("decided", does=decision.does, incident=decision.incident, via=decision.via, ignored=why)
+        return why
+
+    async def _store(self, session: Session, decision: Decision, now: datetime) -> str:
+        incident = await self._incident(session, decision.incident)
+        if incident is None or incident.state == "resolved":
+            return "no open incident"
+        if decision.does == SILENCE:
+            return await self._silence(session, decision, incident, now)
+        word, seq = await last_word(session, ACKNOWLEDGEMENTS, _subject("ack", incident))
+        if word is not None and decision.at is not None and word.at >= decision.at:
+            return "decided since"  # a request that comes late, or again
+        message = await self._acknowledgement(session, decision, incident, word, now)
+        if message is None:
+            return "as it is already"
+        await store(session, message, replaces_seq=seq, now=now)
+        return ""
+
+    async def _acknowledgement(
+        self, session: Session, decision: Decision, incident: Incident, word: Acknowledgement | None, now: datetime
+    ) -> Acknowledgement | None:
+        author, at = Author(decision.by, decision.via), min(decision.at or now, now)
+        if decision.does != ACK:
+            is_theirs = word is not None and not word.is_removal and word.via == decision.via
+            return no_longer_acknowledged(incident, author, at) if is_theirs else None
+        seen = decision.revision if decision.revision is not None else await self._known(session, incident)
+        as_seen = incident if seen is None else _at(incident, seen)
+        is_new = word is None or word.is_removal or word.revision < incident.severity_revision
+        return acknowledged(as_seen, author, at, decision.note) if is_new else None
+
+    async def _silence(self, session: Session, decision: Decision, incident: Incident, now: datetime) -> str:
+        """One for each incident and hour: who clicks twice has silenced it once."""
+        ends = now + timedelta(seconds=SILENCED_S)
+        silence = silenced(
+            Author(decision.by, decision.via),
+            id_=blake2b(f"{decision.via} {incident.id}".encode(), digest_size=4).hexdigest(),
+            cluster=incident.cluster,
+            matchers=[Matcher(field="incident", value=incident.id)],
+            starts_at=now,
+            ends_at=ends,
+            reason=f"silenced in {decision.via.capitalize()}",
+            purpose="silence",
+        )
+        _, seq = await last_word(session, SILENCES, silence.subject)
+        await store(session, silence, replaces_seq=seq, now=now)
+        return ""
+
+    async def _incident(self, session: Session, id_: str) -> Incident | None:
+        for cluster in self._clusters:
+            fields = {} if cluster is None else {"cluster": cluster}
+            filter_ = subjects.pattern("incident", incident=id_, **fields)
+            found = await last_message(session, NAME_BY_SIGNAL["incident"], filter_)
+            if found is None or found.marker:
+                continue
+            try:
+                incident = INCIDENT.decode(found.payload, subject=found.subject)
+            except MalformedMessageError:
+                continue
+            if not incident.is_removal:
+                return incident
+        return None
+
+    async def _known(self, session: Session, incident: Incident) -> int | None:
+        """The revision that PagerDuty was sent: what a person there saw. None: not known."""
+        known = 0
+        for pager in self._pagers:
+            subject = subjects.build("notice", cluster=incident.cluster, receiver=pager, incident=incident.id)
+            found = await last_message(session, NAME_BY_SIGNAL["notice"], subject)
+            if found is not None and not found.marker:
+                try:
+                    known = max(known, NOTICE.decode(found.payload, subject=subject).delivered)
+                except MalformedMessageError:
+                    continue
+        return known or None
+
+
+def _at(incident: Incident, revision: int) -> Incident:
+    """The incident as of a revision, which is all that an acknowledgement says of it."""
+    return replace(incident, revision=min(revision, incident.revision))
+
+
+def _subject(signal: str, incident: Incident) -> str:
+    return subjects.build(signal, cluster=incident.cluster, incident=incident.id)
