@@ -15,7 +15,7 @@ from kgents_alert_notifier.config import Config, FloodConfig
 from kgents_alert_notifier.dry_run import DryRun
 from kgents_alert_notifier.receiver_config import ReceiverConfig, SmtpReceiver
 from kgents_alert_notifier.routing.route import RouteConfig
-from kgents_cli.alerting.remade import published, recorded
+from kgents_cli.alerting.remade import published
 from kgents_cli.alerting.what_if import replay
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
@@ -124,12 +124,11 @@ def test_a_storm_is_a_few_notifications_by_the_pace_of_each_receiver(tmp_path: P
     write(tmp_path / "it.kgrec", [], 120, storm)
     with (tmp_path / "it.kgrec").open("rb") as opened:
         recording = Recording(opened)
-        began = recording.header.started_at
-        messages = [each for row in recording.rows() if (each := recorded(row, began)) is not None]
+        track = published(recording.rows(), recording.header.started_at)[CLUSTER]
     mail = ReceiverConfig(smtp=SmtpReceiver(host="h", tls="none", sender="k@example.com", to=["a@example.com"]))
     config = Config(receivers={"mail": mail}, routes=[RouteConfig(to=["mail"])], flood=FloodConfig(worst=0))
     dry_run = DryRun(CLUSTER, config)
-    sent = [each for now, changed in published(messages, began) for each in dry_run.take(now, changed)]
+    sent = [each for now, changed in track.moments() for each in dry_run.take(now, changed)]
     assert dry_run.incidents == 500
     assert [each.why for each in sent].count("digest") <= 4  # every 10 s
     assert sum(each.incidents for each in sent) == 500

@@ -12,17 +12,16 @@ import msgspec
 from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.dry_run import DryRun, Notification
 from kgents_cli.alerting.reading import SERVICE
-from kgents_cli.alerting.remade import Recorded, Second, published, recorded, remade
+from kgents_cli.alerting.remade import Track, clusters_of, published, remade
 from kgents_cli.installed import service_names
 from kgents_cli.options import Target, config_option, output_option
 from kgents_cli.output import note, say, say_record
 from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import Cell, table
 from kgents_health_scorer.config import Config as Scoring
-from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.quantity import counted
-from kgents_shared.contract.recording import MADE, Recording
+from kgents_shared.contract.recording import MADE, Header, Recording, Row
 from kgents_shared.contract.section import Section
 from kgents_shared.runtime import config as configuration
 from kgents_shared.view.moment import local_time
@@ -84,8 +83,8 @@ def replay(
     target = Target({}, config_file, cluster)
     current = _settings(target, None)
     other = _settings(target, routes) if routes is not None else None
-    recordings = _read(file, cluster)
-    before, after = _both(recordings, current, other)
+    header, rows = _read(file, cluster)
+    before, after = _both(header, rows, current, other)
     differences = list(_differences(before.notifications, (after or before).notifications))
     if output == "json":
         _say_json(file, before, after, differences)
@@ -93,15 +92,6 @@ def replay(
         _say_table(before, after, differences, with_same=with_same)
     if not current.notifying.all_receivers() and not (other and other.notifying.all_receivers()):
         note("the configuration names no receiver; name the one that the services use with --config")
-
-
-class Recordings(msgspec.Struct, frozen=True):
-    """What a file holds."""
-
-    started_at: datetime
-    has_alerts: bool
-    """Whether alerts were recorded, and not only what they are made of."""
-    clusters: dict[str, list[Recorded]]
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -123,58 +113,42 @@ def _settings(target: Target, above: Path | None) -> Settings:
     return Settings(notifying, scoring, building)
 
 
-def _read(file: Path, cluster: str | None) -> Recordings:
+def _read(file: Path, cluster: str | None) -> tuple[Header, list[Row]]:
     """What was recorded of one cluster, or of all.
 
     Raises:
         RecordingError: the file is none, or damaged.
         NotFoundError: it holds nothing of the cluster.
     """
-    found: dict[str, list[Recorded]] = {}
-    left_out = 0
     with file.open("rb") as opened:
         recording = Recording(opened)
-        header = recording.header
-        for row in recording.rows():
-            name = subjects.unescape(row.subject.split(".")[2])
-            if cluster in (None, name):
-                messages = found.setdefault(name, [])
-                if (message := recorded(row, header.started_at)) is not None:
-                    messages.append(message)
-                else:
-                    left_out += row.signal not in ("event", "meta")
-    if left_out:
-        note(f"{left_out} messages are left out: this kgents cannot read them")
-    if cluster is not None and cluster not in found:
-        known = did_you_mean(cluster, header.clusters) if header.clusters else "try: no --cluster"
-        raise NotFoundError(f"{file} holds nothing of the cluster {cluster}; {known}")
-    return Recordings(header.started_at, set(MADE) <= set(header.made), found)
+        rows = list(recording.rows())
+    if cluster is None:
+        return recording.header, rows
+    known = clusters_of(rows)
+    if cluster not in known:
+        raise NotFoundError(f"{file} holds nothing of the cluster {cluster}; {did_you_mean(cluster, sorted(known))}")
+    return recording.header, [row for row in rows if clusters_of([row]) == {cluster}]
 
 
-def _both(recordings: Recordings, current: Settings, other: Settings | None) -> tuple[Sent, Sent | None]:
+def _both(header: Header, rows: list[Row], current: Settings, other: Settings | None) -> tuple[Sent, Sent | None]:
     """The two dry runs, on the same alerts if both settings make the same ones."""
+    at = header.started_at
+
+    def made(by: Settings) -> dict[str, Track]:
+        return remade(rows, at, by.scoring, by.building)
+
     if other is None or (current.scoring, current.building) == (other.scoring, other.building):
-        seconds = _published(recordings) if recordings.has_alerts else _remade(recordings, current)
-        return _sent(seconds, current), _sent(seconds, other) if other is not None else None
-    return _sent(_remade(recordings, current), current), _sent(_remade(recordings, other), other)
+        tracks = published(rows, at) if set(MADE) <= set(header.made) else made(current)
+        return _sent(tracks, current), _sent(tracks, other) if other is not None else None
+    return _sent(made(current), current), _sent(made(other), other)
 
 
-def _published(recordings: Recordings) -> dict[str, list[Second]]:
-    return {name: published(each, recordings.started_at) for name, each in recordings.clusters.items()}
-
-
-def _remade(recordings: Recordings, settings: Settings) -> dict[str, list[Second]]:
-    return {
-        name: remade(each, recordings.started_at, settings.scoring, settings.building)
-        for name, each in recordings.clusters.items()
-    }
-
-
-def _sent(clusters: dict[str, list[Second]], settings: Settings) -> Sent:
+def _sent(clusters: dict[str, Track], settings: Settings) -> Sent:
     sent, incidents, alerts = list[Notification](), 0, 0
-    for cluster, seconds in clusters.items():
+    for cluster, track in clusters.items():
         dry_run = DryRun(cluster, settings.notifying)
-        for now, changed in seconds:
+        for now, changed in track.moments():
             sent += dry_run.take(now, changed)
         incidents += dry_run.incidents
         alerts += dry_run.alerts

@@ -31,13 +31,25 @@ from kgents_topology_builder.config import Config as BuilderConfig
 from kgents_topology_builder.difference import describe, same
 from kgents_topology_builder.reducer import Reducer, removal
 
-SCORER_TICKS: Final = int(ScorerConfig().tick_interval_s / TICK_S)
-"""After so many ticks of topology-builder health-scorer lets time pass, too."""
 _TICK_NS: Final = int(TICK_S * 1e9)
 
 
-def folded(rows: Iterable[Row], started_at: datetime, *, until_s: float | None = None) -> Iterator[Delivery]:
+def folded(
+    rows: Iterable[Row],
+    started_at: datetime,
+    *,
+    until_s: float | None = None,
+    scoring: ScorerConfig = ScorerConfig(),  # noqa: B008 - it is immutable
+    building: BuilderConfig = BuilderConfig(),  # noqa: B008
+) -> Iterator[Delivery]:
     """What the services would publish, in order, from the beginning of the recording until its end or `until_s`.
+
+    Args:
+        rows: of the recording.
+        started_at: when it began.
+        until_s: how long after that it is to end.
+        scoring: the settings of health-scorer.
+        building: those of topology-builder.
 
     Raises:
         RecordingError: the file is damaged or was cut off; after all that could be made of the rest.
@@ -61,7 +73,7 @@ def folded(rows: Iterable[Row], started_at: datetime, *, until_s: float | None =
         has_beats = has_beats or row.signal == "meta"
         name = row.subject.split(".")[2]
         if name not in clusters:
-            clusters[name] = _Cluster(now_ns)
+            clusters[name] = _Cluster(now_ns, scoring, building)
         clusters[name].take(row, time_ns)
         if now_ns > begin_ns:
             yield from clusters[name].settle(now_ns)
@@ -73,9 +85,11 @@ def folded(rows: Iterable[Row], started_at: datetime, *, until_s: float | None =
 class _Cluster:
     """topology-builder and health-scorer of one cluster."""
 
-    def __init__(self, begin_ns: int) -> None:
-        self._builder = Reducer(BuilderConfig().source_priority, now_ns=begin_ns)
-        self._scorer = Scorer(ScorerConfig().checks())
+    def __init__(self, begin_ns: int, scoring: ScorerConfig, building: BuilderConfig) -> None:
+        self._builder = Reducer(building.source_priority, now_ns=begin_ns)
+        self._scorer = Scorer(scoring.checks(), calm_s=scoring.calm_s, sample_s=scoring.traffic_sample_s)
+        # After so many ticks of topology-builder health-scorer lets time pass, too.
+        self._scorer_ticks = max(1, int(scoring.tick_interval_s / TICK_S))
         self._inputs: dict[str, Entity | Meta] = {}
         self._topology = Stored(TOPOLOGY, same, describe)
         self._health = Stored(HEALTH, health_same)
@@ -134,7 +148,7 @@ class _Cluster:
     def _tick(self, now_ns: int) -> Iterator[Delivery]:
         while self._builder.tick(now_ns):
             pass
-        if self._ticks % SCORER_TICKS == 0:
+        if self._ticks % self._scorer_ticks == 0:
             self._scorer.tick(_time(now_ns))
         self._ticks += 1
         yield from self.settle(now_ns)
