@@ -15,7 +15,7 @@ from support.programs import need
 
 
 class Recorder:
-    """What an Alertmanager notified, as `[(status, incident), …]`."""
+    """What an Alertmanager notified, as `[(status, incident), …]`; of the watchdog its name."""
 
     def __init__(self) -> None:
         self.notified: list[tuple[str, str]] = []
@@ -34,7 +34,8 @@ class Recorder:
 
     def _take(self, got: Got) -> Reply:
         for each in json.loads(got.body)["alerts"]:
-            self.notified.append((each["status"], each["labels"]["kgents_incident"]))
+            labels = each["labels"]
+            self.notified.append((each["status"], labels.get("kgents_incident") or labels["alertname"]))
         return Reply()
 
 

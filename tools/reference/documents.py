@@ -15,6 +15,7 @@ def _json(generate: Callable[[], dict[str, Any]]) -> str:
 
 DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     **{f"schemas/{signal}.json": partial(_json, partial(schemas.schema, signal)) for signal in FIELDS},
+    "schemas/webhook.json": partial(_json, schemas.webhook),
     "asyncapi.json": partial(_json, asyncapi.document),
     "subjects.md": subjects.document,
     "vocabulary.md": vocabulary.document,

@@ -1,4 +1,4 @@
-"""A signal's Structs → its JSON Schema (2020-12), with the docstrings of the fields."""
+"""A signal's Structs, or a webhook's → its JSON Schema (2020-12), with the docstrings of the fields."""
 
 from collections.abc import Iterator
 from inspect import cleandoc
@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import NODEFAULT, Struct, inspect, structs
 
+from kgents_alert_notifier.message.webhook import Body
 from kgents_shared.contract.codec import BY_SIGNAL
 from reference import GENERATED
 from reference.docstrings import meanings
@@ -17,7 +18,15 @@ VERSION: Final = 1
 
 def schema(signal: str) -> dict[str, Any]:
     """The schema of one signal's messages. Unknown fields stay allowed, as every reader has to tolerate them."""
-    type_ = BY_SIGNAL[signal].type
+    return _schema(signal, BY_SIGNAL[signal].type)
+
+
+def webhook() -> dict[str, Any]:
+    """The schema of what alert-notifier posts to a receiver `webhook`."""
+    return _schema("webhook", Body)
+
+
+def _schema(name: str, type_: Any) -> dict[str, Any]:
     generated = msgspec.json.schema(type_)
     for definition in generated["$defs"].values():
         if "description" in definition:  # a docstring, which Python before 3.13 leaves indented
@@ -27,7 +36,7 @@ def schema(signal: str) -> dict[str, Any]:
     return {
         "$comment": GENERATED,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:kgents:schema:{signal}:v{VERSION}",
+        "$id": f"urn:kgents:schema:{name}:v{VERSION}",
         **generated,
     }
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kgents_alert_notifier.delivery.outcome import Delivered, InDoubt, NotSent
+from kgents_alert_notifier.message.alertmanager import WATCHDOG, watchdog
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receiver_config import AlertmanagerReceiver
 from kgents_alert_notifier.receivers.alertmanager import Alertmanager
@@ -32,6 +34,10 @@ def recent(number: int = 1, **changes: object) -> Incident:
 
 def receiver_of(*urls: str, resend_s: float = 60.0, hold_s: float = 14_400.0) -> Alertmanager:
     return Alertmanager(AlertmanagerReceiver(urls=list(urls), resend_s=resend_s, hold_s=hold_s), now)
+
+
+def no_watchdog(_: float) -> None:
+    return None
 
 
 async def send(receiver: Alertmanager, what: Facts) -> object:
@@ -86,7 +92,7 @@ async def test_a_restart_is_noticed_and_the_open_ones_are_sent_again(tmp_path: P
         async def has_both() -> bool:
             return len(await server.alerts()) == 2
 
-        async with running(receiver.resend(held)):
+        async with running(receiver.resend(held, no_watchdog)):
             await eventually(has_both)
             await server.stop()
             restarted = now()
@@ -112,6 +118,25 @@ async def test_a_sender_that_dies_does_not_end_its_alerts_before_they_are_held(t
         assert ("resolved", incident(2).id) not in people.notified
         await brief.close()
         await long.close()
+
+
+async def test_the_watchdog_fires_while_alerts_can_be_delivered_and_ends_by_itself(tmp_path: Path) -> None:
+    since, can_deliver = now(), True
+
+    def alive(lasts_s: float) -> dict[str, Any] | None:
+        found = watchdog("test", since=since, now=now(), lasts_s=lasts_s, backlog_s=7.0)
+        return found if can_deliver else None
+
+    async with Recorder() as people, AlertmanagerServer(tmp_path, people.url) as server:
+        config = AlertmanagerReceiver(urls=[server.url], resend_s=2.0, watchdog=True)
+        receiver = Alertmanager(config, now)
+        async with running(receiver.resend(list, alive)):
+            await eventually(lambda: people.notified == [("firing", WATCHDOG)])
+            (held,) = await server.alerts()
+            assert "waited for 7 s" in held["annotations"]["description"]
+            can_deliver = False
+            await eventually(lambda: people.notified == [("firing", WATCHDOG), ("resolved", WATCHDOG)])
+        await receiver.close()
 
 
 async def test_every_peer_has_every_alert_and_people_hear_once(tmp_path: Path) -> None:
@@ -140,7 +165,7 @@ async def test_of_alerts_with_one_that_is_not_valid_the_others_are_stored(tmp_pa
             recent(2, started_at=now() + timedelta(days=1)), known_revision=1, known_state="open"
         )  # after its end
         good = facts(recent(1), known_revision=1, known_state="open")
-        async with running(receiver.resend(lambda: [odd, good])):
+        async with running(receiver.resend(lambda: [odd, good], no_watchdog)):
             await eventually(lambda: people.notified == [OPENED])
         await receiver.close()
 

@@ -148,6 +148,21 @@ async def test_a_broken_receiver_stays_reported_over_other_incidents_and_a_resta
             assert titles(other).count(reports[0]) == 1
 
 
+async def test_what_waits_shows_in_the_heartbeat_and_in_the_ping(bus: Bus, tmp_path: Path) -> None:
+    async with StandIn(ok) as slow, StandIn(ok) as alive:
+        slow.faults = [Fault("reply", Reply(429, headers={"Retry-After": "5"}), is_processed=False)]
+        deadman = DeadmanReceiver(url=url_of(alive), every_s=0.2)
+        settings = config(to={"tool": url_of(slow)}, deadmen={"alive": deadman})
+        async with at_work(bus, tmp_path, settings) as context:
+            assert context.status.backlogs() == {}
+            await fire(bus, "a")
+            await eventually(lambda: context.status.backlogs().get("tool", 0.0) > 1.0)
+            assert context.status.heartbeat(0, 0.0).backlog_s["tool"] > 1.0
+            await eventually(lambda: any(int(each.partition(b"=")[2]) >= 1 for each in bodies(alive)))
+            await eventually(lambda: settled(context, 1, "open"))
+            assert context.status.heartbeat(0, 0.0).backlog_s == {}
+
+
 async def test_a_flood_is_one_digest_also_over_a_restart_and_so_is_its_end(bus: Bus, tmp_path: Path) -> None:
     names = [f"p{number}" for number in range(12)]
     flood = FloodConfig(waiting=5, worst=2)

@@ -201,7 +201,8 @@ async def test_pagerduty_is_triggered_again_only_when_it_becomes_worse() -> None
         taken = acknowledged(revision=1)
         assert isinstance(await send(receiver, facts(taken)), Delivered)
         await receiver.close()
-    assert [each["event_action"] for each in service.events] == ["trigger", "trigger", "acknowledge"]
+    actions = [each["event_action"] for each in service.events]
+    assert actions == ["trigger", "resolve", "trigger", "acknowledge"]  # the first one is an incident of its own there
 
 
 async def test_pagerduty_resolves_with_the_key_that_opened_it(tmp_path: Path) -> None:
@@ -303,3 +304,21 @@ async def test_a_webhook_may_be_a_cloud_event() -> None:
     data = event.get_data()
     assert isinstance(data, dict)
     assert data["incident"]["title"] == incident().title
+
+
+async def test_what_was_acknowledged_pages_again_at_pagerduty_when_it_becomes_critical() -> None:
+    """It pages for what is opened there, and for nothing that is acknowledged."""
+    service = PagerDutyService()
+    async with StandIn(service.rules) as server:
+        receiver = pager(server)
+        steps = [
+            facts(incident(severity="warning")),
+            facts(acknowledged(severity="warning"), known_revision=1, known_state="open"),
+            facts(incident(revision=3, severity_revision=3), known_revision=2, known_state="acknowledged"),
+            facts(resolved(revision=4, severity_revision=3), known_revision=3, known_state="open"),
+        ]
+        for count, each in zip((1, 1, 2, 2), steps, strict=True):
+            assert isinstance(await send(receiver, each), Delivered)
+            assert len(service.opened) == count
+            assert len(service.open_keys) == (0 if each.is_over else 1)
+        await receiver.close()

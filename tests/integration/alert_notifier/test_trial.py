@@ -17,10 +17,10 @@ def ok(_: Got) -> Reply:
     return Reply(204)
 
 
-async def run(directory: Path, receivers: dict[str, Any], receiver: str) -> subprocess.CompletedProcess[str]:
+async def run(directory: Path, receivers: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
     config = directory / "kgents.yaml"
     config.write_text(json.dumps({"alert-notifier": {"receivers": receivers}}))
-    command = [sys.executable, "-m", "kgents_cli", "alerts", "test", receiver, "--config", str(config)]
+    command = [sys.executable, "-m", "kgents_cli", "alerts", "test", *arguments, "--config", str(config)]
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -50,3 +50,15 @@ async def test_the_dead_man_is_pinged_and_an_unknown_receiver_is_named(tmp_path:
         unknown = await run(tmp_path, receivers, "alife")
     assert unknown.returncode == 2
     assert "did you mean alive?" in unknown.stderr
+
+
+async def test_all_receivers_are_tried_and_what_is_probably_not_meant_is_said(tmp_path: Path) -> None:
+    async with StandIn(ok) as good, StandIn(ok) as bad:
+        bad.faults = [Fault("reply", Reply(404))]
+        receivers = {"tool": {"webhook": {"url": good.url}}, "other": {"webhook": {"url": bad.url}}}
+        done = await run(tmp_path, receivers, "--all")
+    assert (done.returncode, done.stdout) == (1, "✔ tool has the test\n✘ other: HTTP 404\n")
+    assert "no receiver `deadman`" in done.stderr
+    for arguments in ((), ("tool", "--all")):
+        wrong = await run(tmp_path, receivers, *arguments)
+        assert (wrong.returncode, "expected a RECEIVER or --all" in wrong.stderr) == (2, True)

@@ -114,7 +114,18 @@ def test_without_routes_every_receiver_is_notified_but_a_dead_mans() -> None:
         ),
         (
             {"receivers": TOOL | ALIVE, "routes": [RouteConfig(match={"severity": "warning"}, to=["tool"])]},
-            ["no receiver is notified of what is critical"],
+            ["no receiver is notified of what is critical", "no route takes what none of them matches"],
+        ),
+        (
+            {"receivers": TOOL | ALIVE, "routes": [RouteConfig(match={"namespace": "shop"}, to=["tool"])]},
+            ["no route takes what none of them matches"],
+        ),
+        (
+            {
+                "receivers": TOOL | ALIVE,
+                "routes": [RouteConfig(match={"severity": each}, to=["tool"]) for each in ("critical", "warning")],
+            },
+            [],
         ),
         ({"enabled": False}, []),
     ],

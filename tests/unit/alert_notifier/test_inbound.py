@@ -124,7 +124,12 @@ AT = datetime(2021, 4, 26, 17, 36, 27, 458_000, UTC)
 )
 def test_what_a_person_does_at_pagerduty_is_a_decision(body: bytes, expected: tuple[str, str, str]) -> None:
     does, by, note = expected
-    assert of_pagerduty(body) == [Decision(does, "5c0ffee5a17c0de5", by, "pagerduty", note=note, at=AT)]
+    assert of_pagerduty(body) == [Decision(does, "5c0ffee5a17c0de5", by, "pagerduty", note=note, is_former=True, at=AT)]
+
+
+def test_the_key_says_whether_it_was_critical_by_then() -> None:
+    (found,) = of_pagerduty(event("incident.acknowledged", key="5c0ffee5a17c0de5-critical"))
+    assert (found.incident, found.is_former) == ("5c0ffee5a17c0de5", False)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +144,7 @@ def test_what_a_person_does_at_pagerduty_is_a_decision(body: bytes, expected: tu
         event("incident.resolved", agent=reference("services", "P1", "kgents", "service_reference")),
         event("incident.acknowledged", key="d3640fbd41094207a1c11e58e46b1662"),
         event("incident.acknowledged", key="digest-5c0ffee5a17c0de5"),
+        event("incident.acknowledged", key="5c0ffee5a17c0de5-warning"),
         event("incident.acknowledged", key="*"),
         event("pagey.ping"),
     ],

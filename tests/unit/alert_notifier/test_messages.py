@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema
 import pytest
 from msgspec import structs
 
@@ -41,9 +42,7 @@ def forms(what: Facts) -> dict[str, Any]:
         "text": text.text(what).splitlines(),
         "slack": slack.message(what),
         "slack reply": slack.reply(what),
-        "pagerduty": [
-            pagerduty.event(what, each, key=what.incident.id, routing_key="") for each in pagerduty.actions(what)
-        ],
+        "pagerduty": [pagerduty.event(what, doing, key=key, routing_key="") for doing, key in pagerduty.actions(what)],
         "alertmanager": list(alertmanager.alerts(what, now=NOW, hold_s=14_400.0)),
         "mail": {name: str(value) for name, value in letter.items()},
         "webhook": json.loads(webhook.body(what)),
@@ -113,12 +112,6 @@ def test_names_of_labels_are_legal(name: str, legal: str) -> None:
     assert alertmanager.label_name(name) == legal
 
 
-if __name__ == "__main__":
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    for case, given in CASES.items():
-        (GOLDEN / f"{case}.json").write_text(written(given), encoding="utf-8")
-
-
 def buttons(what: Facts) -> list[tuple[str, str]]:
     message = slack.message(what, has_buttons=True)
     check_slack(message)
@@ -138,3 +131,55 @@ def test_a_bots_message_has_buttons_for_what_can_be_decided_now() -> None:
 def test_buttons_stay_in_the_largest_message() -> None:
     large = incident(title="x" * 5_000, reasons=[structs.replace(incident().reasons[0], text="y" * 5_000)] * 3)
     assert len(buttons(facts(large))) == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (facts(), [("trigger", "")]),
+        (
+            facts(incident(revision=2, severity_revision=2), known_revision=1),
+            [("trigger", "-critical"), ("resolve", "")],
+        ),
+        (facts(incident(revision=2, severity_revision=2)), [("trigger", "-critical")]),
+        (
+            facts(incident(revision=2, severity_revision=2), may_repeat=True),
+            [("trigger", "-critical"), ("resolve", "")],
+        ),
+        (facts(incident(revision=3, severity_revision=2), known_revision=2), []),
+        (facts(acknowledged(severity_revision=1), known_revision=1, known_state="open"), [("acknowledge", "")]),
+        (
+            facts(acknowledged(revision=3, severity_revision=2), known_revision=2, known_state="open"),
+            [("acknowledge", "-critical")],
+        ),
+        (facts(resolved(), known_revision=2), [("resolve", "")]),
+        (facts(resolved(severity_revision=2), known_revision=2), [("resolve", "-critical"), ("resolve", "")]),
+    ],
+)
+def test_what_became_critical_is_an_incident_of_its_own_at_pagerduty(
+    what: Facts, expected: list[tuple[str, str]]
+) -> None:
+    """It does not page for an event of an incident that is acknowledged there."""
+    assert pagerduty.actions(what) == [(doing, f"{what.incident.id}{end}") for doing, end in expected]
+
+
+WEBHOOK: Final = Path(__file__).parents[3] / "docs" / "reference" / "schemas" / "webhook.json"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_webhook_gets_is_what_its_published_schema_says(name: str) -> None:
+    schema = json.loads(WEBHOOK.read_bytes())
+    body = json.loads(webhook.body(CASES[name]))
+    jsonschema.validate(body, schema)
+    assert set(body) <= set(schema["$defs"]["Body"]["properties"])
+    event = json.loads(webhook.cloud_event(CASES[name], message_id="1", now=NOW))
+    jsonschema.validate(event["data"], schema)
+    for broken in ({**body, "incident": {}}, {**body, "status": 1}, {key: body[key] for key in body if key != "text"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for case, given in CASES.items():
+        (GOLDEN / f"{case}.json").write_text(written(given), encoding="utf-8")

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from kgents_alert_notifier.config import Config
 from kgents_alert_notifier.delivery.dispatch import Dispatcher
 from kgents_alert_notifier.grouping.reducer import Incidents
@@ -25,6 +27,8 @@ from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.runtime.follower import Follower, Input
 from kgents_shared.runtime.service import Access, Context, Service
 
+_log = structlog.get_logger(__name__)
+
 TICK_S: Final = 1.0
 """How often it is checked what time alone changes: waits, calm, silences that end."""
 
@@ -32,6 +36,8 @@ TICK_S: Final = 1.0
 async def run(context: Context[Config]) -> None:
     """Serve one cluster for as long as this instance holds its lease."""
     notifier = _Notifier(context)
+    for remark in context.config.remarks():
+        _log.warning("configuration", remark=remark)
     await notifier.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.table.run())

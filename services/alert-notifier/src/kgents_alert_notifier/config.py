@@ -9,7 +9,7 @@ from kgents_alert_notifier.grouping.grouping_config import GroupingConfig
 from kgents_alert_notifier.inbound.inbound_config import InboundConfig
 from kgents_alert_notifier.message.facts import CHECK, Links
 from kgents_alert_notifier.receiver_config import PagerDutyReceiver, ReceiverConfig, SlackReceiver
-from kgents_alert_notifier.routing.route import RouteConfig, shadowed_by, takes_critical
+from kgents_alert_notifier.routing.route import RouteConfig, shadowed_by, takes_critical, takes_everything
 from kgents_alert_notifier.routing.window import MaintenanceConfig, WindowConfig
 from kgents_shared.bus.config import Secret
 from kgents_shared.contract.section import Fault, Section, unusable_url
@@ -122,6 +122,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 yield f"no route names the receiver {name}; it is notified of nothing"
         if self.enabled and not any(map(takes_critical, self.all_routes())):
             yield "no receiver is notified of what is critical; try a last route {to: [NAME]}"
+        if self.enabled and receivers and not takes_everything(self.all_routes()):
+            yield "no route takes what none of them matches, so no one is notified of it; try a last route {to: [NAME]}"
         if self.enabled and receivers and len(receivers) == len(self.all_receivers()):
             yield "no receiver `deadman`: while NATS or this service is away, no one is notified of that"
 

@@ -86,6 +86,10 @@ class AlertmanagerReceiver(Section, frozen=True, kw_only=True, forbid_unknown_fi
     """How long an alert lasts there without being sent again. Long, so that a dead notifier does not look like the end
     of all incidents."""
 
+    watchdog: bool = False
+    """Whether `KgentsWatchdog` fires there as long as alerts can be delivered, and ends when they cannot. Route it to a
+    service that raises the alarm when it no longer hears of it, and to nothing else."""
+
     def faults(self) -> Iterator[Fault]:
         if not self.urls:
             yield Fault("urls", "the url of each peer", "none", "try: [http://alertmanager:9093]")

@@ -87,6 +87,9 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     cost: Cost | None = None
     unread: list[Unread] = []
     """What it could not read of its source. What is published of that stays as it was, and is not attested."""
+    backlog_s: dict[str, float] = {}
+    """Of a service that notifies others: receiver → for how many seconds the oldest of what it has yet to be sent has
+    waited. Those that wait for nothing are left out."""
     share: Share | None = None
     """None: it writes no state and so shares nothing, or is of an earlier version, whose one lease covers every cluster
     that it writes."""

@@ -69,6 +69,8 @@ class Status:
         self.conflicts = 0
         self.when_synced: Callable[[], None] | None = None
         """Called when everything that was published before is loaded, and the service at work."""
+        self.backlogs: Callable[[], dict[str, float]] = dict
+        """Receiver → for how many seconds the oldest of what it has yet to be sent has waited."""
         self._share = share
         self._version = version
         self._started_at = started_at
@@ -131,6 +133,7 @@ class Status:
         """Forget the tables of the previous run."""
         self._earlier_losses = self.losses
         self._tables.clear()
+        self.backlogs = dict
 
     @property
     def is_active(self) -> bool:
@@ -200,6 +203,7 @@ class Status:
             consumes=self._streams,
             cost=self._cost.read(monotonic_s, self.stalls),
             unread=bounded(unread) if failure or denial else list(self.unread),
+            backlog_s=self.backlogs(),
             share=self._share,
         )
 
@@ -266,6 +270,7 @@ def observe(
         ("kgents.bus.connected", "1", "1 while connected to NATS", lambda: float(bus.is_connected)),
         ("kgents.in_sync", "1", "1 while in sync with what is watched", lambda: _is_in_sync(statuses())),
         ("kgents.lag", "s", "age of the oldest change not yet published", lambda: _lag_s(statuses())),
+        ("kgents.notify.backlog", "s", "how long a notification has waited", lambda: _backlog_s(statuses())),
         ("kgents.clusters", "{cluster}", "clusters that this instance runs for", total(lambda each: each.is_active)),
         ("kgents.table.rows", "{subject}", "subjects whose last value is held", total(lambda each: each.rows)),
         ("kgents.table.backlog", "{subject}", "subjects waiting to be published", total(lambda each: each.backlog)),
@@ -292,6 +297,12 @@ def observe(
 def _is_in_sync(statuses: Sequence[Status]) -> float:
     active = [each for each in statuses if each.is_active]
     return float(bool(active) and all(each.state == "in_sync" for each in active))
+
+
+def _backlog_s(statuses: Sequence[Status]) -> float | None:
+    """None where nothing is notified."""
+    active = [each.backlogs() for each in statuses if each.backlogs is not dict]
+    return max((age_s for each in active for age_s in each.values()), default=0.0) if active else None
 
 
 def _lag_s(statuses: Sequence[Status]) -> float | None:

@@ -86,6 +86,12 @@ class Courier:
         """For how many incidents it has yet to be informed."""
         return len(self._targets)
 
+    @property
+    def backlog_s(self) -> float:
+        """For how long the oldest of what it has yet to know has waited, in seconds."""
+        now_s = self._clock.monotonic_s()
+        return max((now_s - each.since_s for each in self._targets.values() if each.since_s < now_s), default=0.0)
+
     def want(self, target: Target) -> None:
         """Have the receiver know this; what it knows already costs nothing."""
         incident = target.incident.id
@@ -99,9 +105,13 @@ class Courier:
         self._in_digest.update(each.id for each in target.entries if not target.desired.is_over)
         before = self._targets.get(incident)
         if before is not None and before.desired == target.desired:
-            target.due_s = before.due_s
-        elif is_news(notice, target.desired):
-            target.due_s = self._regrouped_s(notice, target)
+            target.due_s, target.since_s = before.due_s, before.since_s
+        else:
+            if is_news(notice, target.desired):
+                target.due_s = self._regrouped_s(notice, target)
+            target.since_s = max(target.due_s, self._clock.monotonic_s())
+            if before is not None:  # what came since has not made it wait for less long
+                target.since_s = min(target.since_s, before.since_s)
         self._targets[incident] = target
         self._wake.set()
 
@@ -170,10 +180,13 @@ class Courier:
     def _begin_digest(self, incidents: list[Incident]) -> str:
         entries = digest.entries_of(incidents)
         found = digest.as_incident(digest.digest_id(self.name, entries), incidents)
+        since_s = min(self._targets[each.id].since_s for each in incidents)
         for each in incidents:
             del self._targets[each.id]
             self._in_digest.add(each.id)
-        self._targets[found.id] = Target(found, Desired(found.revision, found.state), entries=incidents)
+        self._targets[found.id] = Target(
+            found, Desired(found.revision, found.state), entries=incidents, since_s=since_s
+        )
         _log.info("digest_begun", receiver=self.name, digest=found.id, incidents=len(incidents))
         return found.id
 

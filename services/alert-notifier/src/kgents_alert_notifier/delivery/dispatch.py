@@ -7,7 +7,8 @@ as an escalation or the end of a silence, is found by a sweep over all live inci
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
@@ -17,6 +18,7 @@ from kgents_alert_notifier.delivery.courier import Courier, Flood
 from kgents_alert_notifier.delivery.decide import Desired
 from kgents_alert_notifier.delivery.ledger import Ledger
 from kgents_alert_notifier.delivery.target import Target, target_of
+from kgents_alert_notifier.message.alertmanager import watchdog
 from kgents_alert_notifier.message.facts import Facts
 from kgents_alert_notifier.receivers.alertmanager import Alertmanager
 from kgents_alert_notifier.receivers.deadman import Deadman
@@ -74,6 +76,7 @@ class Dispatcher:
                     self._receivers |= make(name, each, context.clock.now, has_buttons=config.inbound.has_buttons)
         self._couriers = {name: self._courier(name, each) for name, each in self._receivers.items()}
         self._problems: dict[str, Incident] = {}
+        self._began: datetime = context.clock.now()
 
     def note(self, incident: Incident) -> None:
         """An incident is about to be published, or removed."""
@@ -82,12 +85,14 @@ class Dispatcher:
     async def run(self) -> None:
         """Keep all receivers informed. Never returns."""
         self._ledger.found()
+        self._began = self._now()
+        self._context.status.backlogs = self._backlogs
         async with asyncio.TaskGroup() as tasks:
             for courier in self._couriers.values():
                 tasks.create_task(courier.run())
             for name, receiver in self._receivers.items():
                 if isinstance(receiver, Alertmanager):
-                    tasks.create_task(receiver.resend(lambda name=name: self._delivered(name)))  # type: ignore[misc]  # mypy infers no lambda with a default
+                    tasks.create_task(receiver.resend(partial(self._delivered, name), self._watchdog))
             for deadman in self._deadmen:
                 tasks.create_task(self._ping(deadman))
             await self._watch()
@@ -220,12 +225,25 @@ class Dispatcher:
                     links=links,
                 )
 
+    def _backlogs(self) -> dict[str, float]:
+        """Receiver → for how many seconds the oldest of what it has yet to know has waited, if anything has."""
+        ages = ((name, courier.backlog_s) for name, courier in self._couriers.items())
+        return {name: round(age_s, 1) for name, age_s in ages if age_s > 0}
+
+    def _watchdog(self, lasts_s: float) -> dict[str, Any] | None:
+        """The alert that fires as long as alerts can be delivered."""
+        if why := self._not_well():
+            _log.warning("watchdog_not_sent", why=why)
+            return None
+        backlog_s = max(self._backlogs().values(), default=0.0)
+        return watchdog(self._context.cluster, since=self._began, now=self._now(), lasts_s=lasts_s, backlog_s=backlog_s)
+
     async def _ping(self, deadman: Deadman) -> None:
         """Say that alerts can be delivered, while they can."""
         try:
             while True:
                 if not (why := self._not_well()):
-                    why = await deadman.ping()
+                    why = await deadman.ping(max(self._backlogs().values(), default=0.0))
                 if why:
                     _log.warning("deadman_not_pinged", why=why)
                 await self._context.clock.sleep(deadman.every_s)

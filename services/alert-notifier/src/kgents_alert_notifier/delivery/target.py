@@ -19,6 +19,8 @@ class Target(msgspec.Struct):
     """Of a digest."""
     due_s: float = 0.0
     """When the next step may be taken, by the monotonic clock."""
+    since_s: float = 0.0
+    """Since when it has waited, by the same clock: from when it might have been sent."""
 
 
 def target_of(incident: Incident, wanted: Wanted | None, known: Notice) -> Target | None:

@@ -8,11 +8,12 @@ from urllib.parse import parse_qs
 import msgspec
 
 from kgents_alert_notifier.message.facts import clean, cut
+from kgents_alert_notifier.message.pagerduty import RISEN
 from kgents_alert_notifier.message.slack import ACK, SILENCE
 
 BY_MAX: Final = 100
 """Characters of a name."""
-_ID: Final = re.compile(r"[0-9a-f]{16}\Z")
+_KEY: Final = re.compile(rf"([0-9a-f]{{16}})({RISEN})?\Z")
 _VALUE: Final = re.compile(r"([0-9a-f]{16})@(\d{1,9})\Z")
 _DOES: Final = {"incident.acknowledged": ACK, "incident.unacknowledged": "unack", "incident.resolved": ACK}
 
@@ -28,6 +29,8 @@ class Decision(msgspec.Struct, frozen=True):
     note: str = ""
     revision: int | None = None
     """Which of the incident the person saw; None: the one that the receiver was sent."""
+    is_former: bool = False
+    """Whether the person saw it before it became critical, if it did."""
     at: datetime | None = None
     """When, by the vendor's clock; None: just now."""
 
@@ -93,13 +96,14 @@ def of_pagerduty(body: bytes) -> list[Decision]:
         event = msgspec.json.decode(body, type=_Webhook).event
     except (ValueError, msgspec.MsgspecError):
         return []
-    does, incident = _DOES.get(event.event_type, ""), event.data.incident_key or ""
+    does, key = _DOES.get(event.event_type, ""), _KEY.match(event.data.incident_key or "")
     is_person = event.agent is not None and event.agent.type == "user_reference"
-    if not does or not _ID.match(incident) or not (is_person or does == "unack"):  # an acknowledgement may time out
+    if not does or key is None or not (is_person or does == "unack"):  # an acknowledgement may time out
         return []
     by = _named(event.agent.summary or event.agent.id) if event.agent is not None else "PagerDuty"
     note = "resolved in PagerDuty" if event.event_type == "incident.resolved" else ""
-    return [Decision(does, incident, by, "pagerduty", note=note, at=_known(event.occurred_at))]
+    at = _known(event.occurred_at)
+    return [Decision(does, key[1], by, "pagerduty", note=note, is_former=not key[2], at=at)]
 
 
 def _named(text: Any) -> str:

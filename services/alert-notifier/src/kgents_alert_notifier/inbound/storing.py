@@ -80,8 +80,7 @@ class Storing:
         if decision.does != ACK:
             is_theirs = word is not None and not word.is_removal and word.via == decision.via
             return no_longer_acknowledged(incident, author, at) if is_theirs else None
-        seen = decision.revision if decision.revision is not None else await self._known(session, incident)
-        as_seen = incident if seen is None else _at(incident, seen)
+        as_seen = _at(incident, await self._seen(session, decision, incident))
         is_new = word is None or word.is_removal or word.revision < incident.severity_revision
         return acknowledged(as_seen, author, at, decision.note) if is_new else None
 
@@ -117,8 +116,12 @@ class Storing:
                 return incident
         return None
 
-    async def _known(self, session: Session, incident: Incident) -> int | None:
-        """The revision that PagerDuty was sent: what a person there saw. None: not known."""
+    async def _seen(self, session: Session, decision: Decision, incident: Incident) -> int:
+        """The revision that the person saw: at PagerDuty what its notice says that it was sent."""
+        if decision.revision is not None:
+            return decision.revision
+        if decision.is_former and incident.severity_revision > 1:
+            return incident.severity_revision - 1
         known = 0
         for pager in self._pagers:
             subject = subjects.build("notice", cluster=incident.cluster, receiver=pager, incident=incident.id)
@@ -128,7 +131,7 @@ class Storing:
                     known = max(known, NOTICE.decode(found.payload, subject=subject).delivered)
                 except MalformedMessageError:
                     continue
-        return known or None
+        return known or incident.revision
 
 
 def _at(incident: Incident, revision: int) -> Incident:

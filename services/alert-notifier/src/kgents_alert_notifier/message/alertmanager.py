@@ -13,6 +13,7 @@ from typing import Any, Final
 from kgents_alert_notifier.message.facts import Facts, clean
 from kgents_alert_notifier.message.text import lines
 
+WATCHDOG: Final = "KgentsWatchdog"
 SEVERITIES: Final = ("critical", "warning")
 _ILLEGAL: Final = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -41,6 +42,18 @@ def _annotations(facts: Facts) -> dict[str, str]:
     """As the rules of others name them."""
     found = {"summary": facts.headline, "description": "\n".join(lines(facts)), "runbook_url": facts.runbook}
     return {name: value for name, value in found.items() if value}
+
+
+def watchdog(cluster: str, *, since: datetime, now: datetime, lasts_s: float, backlog_s: float) -> dict[str, Any]:
+    """The alert that always fires. It ends by itself: `lasts_s` after it was sent last."""
+    summary = f"kgents can deliver the alerts of {cluster}; that this fires is what is normal"
+    oldest = f"The oldest notification that waits has waited for {backlog_s:.0f} s." if backlog_s else ""
+    return {
+        "labels": {"alertname": WATCHDOG, "cluster": clean(cluster), "severity": "none"},
+        "annotations": {"summary": summary, "description": oldest or "No notification waits."},
+        "startsAt": _time(since),
+        "endsAt": _time(now + timedelta(seconds=lasts_s)),
+    }
 
 
 def _was_open(facts: Facts) -> bool:

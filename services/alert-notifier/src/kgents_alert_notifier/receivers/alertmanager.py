@@ -51,11 +51,15 @@ class Alertmanager:
     async def find(self, facts: Facts, handle: Mapping[str, str], deadline_s: float) -> Search:
         return NotSearchable()
 
-    async def resend(self, known: Callable[[], Iterable[Facts]]) -> None:
+    async def resend(
+        self, known: Callable[[], Iterable[Facts]], watchdog: Callable[[float], dict[str, Any] | None]
+    ) -> None:
         """Keep every peer informed of what it was sent before. Never returns.
 
         Args:
             known: what was delivered and is open, or was resolved in the last minutes; asked right before it is sent.
+            watchdog: for a number of seconds, the alert that fires as long as alerts can be delivered; None: they
+                cannot.
         """
         due_s = 0.0
         while True:
@@ -64,6 +68,8 @@ class Alertmanager:
             if peers := self._config.urls if due_s <= 0 else restarted:
                 async with self._in_order:
                     alerts = self._alerts(known())
+                    if self._config.watchdog and (alive := watchdog(3 * self._config.resend_s)) is not None:
+                        alerts.append(alive)
                     for begin in range(0, len(alerts), BATCH):
                         await self._to_all(alerts[begin : begin + BATCH], RESEND_DEADLINE_S, peers)
             if due_s <= 0:

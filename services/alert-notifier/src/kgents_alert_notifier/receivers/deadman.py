@@ -9,6 +9,7 @@ from kgents_alert_notifier.receiver_config import DeadmanReceiver
 from kgents_alert_notifier.receivers.http import Answer, Http
 
 DEADLINE_S = 10.0
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 class Deadman:
@@ -25,14 +26,15 @@ class Deadman:
         """How often a ping is due while alerts can be delivered."""
         return self._config.every_s
 
-    async def ping(self) -> str:
-        """Say that all is well; returns why that was not possible, empty if it was."""
+    async def ping(self, backlog_s: float = 0.0) -> str:
+        """Say that all is well, and how long a notification has waited; returns why that failed, empty if not."""
         try:
             url = self._config.url.reveal().strip() if self._config.url is not None else ""
         except OSError:
             return "the url's file cannot be read"
         url = url.replace("{cluster}", quote(self._cluster, safe=""))
-        answer = await self._http.request("POST", url, body=b"", headers={}, deadline_s=DEADLINE_S)
+        body = f"backlog_s={backlog_s:.0f}\n".encode()
+        answer = await self._http.request("POST", url, body=body, headers=TEXT, deadline_s=DEADLINE_S)
         return "" if isinstance(answer, Answer) else answer.why
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""PagerDuty, Events API v2: one incident there for each of ours, by its key.
+"""PagerDuty, Events API v2: one open incident there for each of ours, by its key.
 
 The file of the key may hold several, one a line, the newest first: an incident is acknowledged and resolved with the
 key that opened it.
@@ -51,8 +51,8 @@ class PagerDuty:
             return NotSent("the key's file cannot be read")
         if not _KEY.match(routing_key):
             return Refused("the routing key does not have 32 characters")
-        for each in doing:
-            event = pagerduty.event(facts, each, key=facts.incident.id, routing_key=routing_key)
+        for each, of in doing:
+            event = pagerduty.event(facts, each, key=of, routing_key=routing_key)
             answer = await self._enqueue(event, deadline_s / len(doing))
             if not isinstance(answer, Answer):
                 return answer

@@ -96,6 +96,14 @@ def takes_critical(route: RouteConfig) -> bool:
     return bool(route.to) and _admits(listed(severity), "critical")
 
 
+def takes_everything(routes: Sequence[RouteConfig]) -> bool:
+    """Whether a route takes what no other one matches, at any time; that it notifies no one is meant then."""
+    wide = [
+        listed(each.match.get("severity", [])) for each in routes if not each.when and each.match.keys() <= {"severity"}
+    ]
+    return all(any(_admits(values, severity) for values in wide) for severity in _SEVERITIES)
+
+
 def shadowed_by(route: RouteConfig, before: Sequence[RouteConfig]) -> int | None:
     """Which of the routes before takes all that this one would match, by its place; None: none of them does."""
     for place, other in enumerate(before):
