@@ -83,6 +83,26 @@ def test_what_clocks_do_to_a_window_is_known_before() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "days", "begin", "end", "expected"),
+    [
+        (BERLIN, "mon-sun", "00:00", "24:00", []),
+        (BERLIN, "sat,sun", "00:00", "24:00", []),  # it goes on from saturday, and occurs on sunday all the same
+        (BERLIN, "mon-sun", "22:00", "06:00", []),
+        (BERLIN, "mon-fri", "02:10", "02:40", []),  # clocks change on sundays
+        (BERLIN, "sun", "02:30", "04:00", ["2026-10-25: occurs twice"]),  # open, an hour back, and open again
+        ("Africa/Cairo", "mon-sun", "23:30", "00:30", ["2026-10-29: occurs twice"]),  # back at midnight
+        ("Africa/Cairo", "mon-sun", "00:10", "00:50", ["2026-04-24: does not occur"]),  # forward at midnight
+        ("Australia/Lord_Howe", "mon-sun", "02:05", "02:25", ["2026-10-04: does not occur"]),
+        ("UTC", "mon-sun", "02:10", "02:40", []),
+    ],
+)
+def test_only_what_clocks_change_is_remarked(zone: str, days: str, begin: str, end: str, expected: list[str]) -> None:
+    window = WindowConfig(zone=zone, days=days, begin=begin, end=end)
+    found = oddities(window, datetime(2026, 1, 15, tzinfo=UTC), 340)
+    assert [each.removesuffix(", clocks change") for each in found] == expected
+
+
+@pytest.mark.parametrize(
     ("fields", "fault"),
     [
         ({"begin": "08:00", "end": "08:00"}, "end: expected another time than begin"),

@@ -115,7 +115,7 @@ def oddities(window: WindowConfig, now: datetime, days: int = 400) -> list[str]:
 
 
 def _beginnings(window: WindowConfig, date: str) -> int:
-    """How often the window begins on a date: how often it is within and was not a minute before."""
+    """How often the window begins on a date."""
     zone = _zone(window.zone)
     at = datetime.fromisoformat(f"{date}T00:00").replace(tzinfo=zone)
     shift = at.replace(fold=0).utcoffset() != (at + timedelta(days=1)).utcoffset()
@@ -123,13 +123,15 @@ def _beginnings(window: WindowConfig, date: str) -> int:
 
 
 def _counted(window: WindowConfig, midnight: datetime) -> int:
-    utc = ZoneInfo("UTC")
-    date, at = midnight.date(), midnight.astimezone(utc)
-    count, was_within = 0, is_within(window, at - timedelta(minutes=1))
-    while at.astimezone(midnight.tzinfo).date() == date:
-        now_within = is_within(window, at)
-        count += now_within and not was_within
-        was_within = now_within
+    """How many separate stretches of a date are within; what goes on from the day before does not count."""
+    date, at = midnight.date(), midnight.astimezone(ZoneInfo("UTC"))
+    begin, end = minutes_of(window.begin) or 0, minutes_of(window.end) or 0
+    count, was_open = 0, False
+    while (local := at.astimezone(midnight.tzinfo)).date() == date:
+        minute = local.hour * 60 + local.minute
+        is_open = begin <= minute < (end if begin < end else DAY_MIN)
+        count += is_open and not was_open
+        was_open = is_open
         at += timedelta(minutes=1)
     return count
 
