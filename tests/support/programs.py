@@ -43,6 +43,7 @@ DEBIAN: Final = {
     "pgbouncer": "pgbouncer",
     "psql": "postgresql-client-15",
     "prometheus": "prometheus",
+    "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "prometheus-redis-exporter": "prometheus-redis-exporter",

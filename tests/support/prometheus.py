@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp import web
@@ -39,11 +39,19 @@ class Prometheus(OwnProcess):
     """`async with Prometheus(folder, target) as prometheus`."""
 
     def __init__(
-        self, folder: Path, target: int, *, remote_write: str = "", remote_read: str = "", shards: int = 2
+        self,
+        folder: Path,
+        target: int = 0,
+        *,
+        remote_write: str = "",
+        remote_read: str = "",
+        shards: int = 2,
+        config: str = "",
     ) -> None:
+        """`config` is its whole configuration, in place of that with one target."""
         self.port = free_port()
         self._folder = folder
-        config = CONFIG.format(target=target)
+        config = config or CONFIG.format(target=target)
         config += REMOTE_WRITE.format(url=remote_write, shards=shards) if remote_write else ""
         config += REMOTE_READ.format(url=remote_read) if remote_read else ""
         self._config = config
@@ -69,6 +77,17 @@ class Prometheus(OwnProcess):
     async def __aexit__(self, *_: object) -> None:
         if self.is_running:
             self.kill()
+
+    async def query(self, text: str) -> list[dict[str, Any]]:
+        """The instant vector of an expression, as of now."""
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.endpoint}/api/v1/query", params={"query": text}) as answer,
+        ):
+            body = await answer.json()
+        assert body["status"] == "success", (text, body)
+        found: list[dict[str, Any]] = body["data"]["result"]
+        return found
 
     async def is_ready(self) -> bool:
         try:

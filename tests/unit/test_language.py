@@ -14,6 +14,7 @@ READ = (
     "Makefile",
     "docs/*.md",
     "docs/runbook/*.md",
+    "deploy/**/*.md",
     "services/*/README.md",
 )
 SOURCES = ("services/*/src/**/*.py", "shared/src/**/*.py", "tools/**/*.py")

@@ -9,11 +9,13 @@ from typing import Final
 
 import click
 
+from observability.files import FILES
 from reference import runbook
 from reference.documents import DOCUMENTS
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 """Of the checkout this module is part of."""
+OBSERVABILITY: Final = FOLDER.parents[1] / "deploy" / "observability"
 RUNBOOK: Final = FOLDER.with_name("runbook")
 _EXCERPT_LINES: Final = 20
 """Lines of the difference that are printed."""
@@ -22,8 +24,9 @@ _EXCERPT_LINES: Final = 20
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a file differs.")
 def main(*, check: bool) -> None:
-    """Write docs/reference from the code, and the generated part of docs/runbook."""
+    """Write docs/reference from the code, the generated part of docs/runbook, and what Prometheus and Grafana read."""
     wanted = {FOLDER / path: generate() for path, generate in DOCUMENTS.items()} | _runbook()
+    wanted |= {OBSERVABILITY / path: generate() for path, generate in FILES.items()}
     if check:
         stale = [line for path, text in wanted.items() for line in _difference(path, text)]
         if stale:

@@ -1,12 +1,12 @@
 from kgents_cli.columns import Row, columns_of, health
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.figures import figures
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.pulse import DatabasePulse, Pool, ResourcePulse
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
-from kgents_shared.view.figures import figures
 from support.build import NOW
 
 POD = Ref("prod", "pod", "cart", "shop")

@@ -8,6 +8,7 @@ import msgspec
 
 from kgents_cli.table import Cell
 from kgents_cli.units import NOT_KNOWN, figure, plain
+from kgents_shared.contract.figures import figures
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, kubernetes, otel
@@ -15,7 +16,6 @@ from kgents_shared.contract.vocabulary.attributes import nats as nats_attributes
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 from kgents_shared.contract.vocabulary.figures import database, docker, nats
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.figures import figures
 from kgents_shared.view.moment import span
 
 

@@ -12,11 +12,11 @@ from kgents_cli.sentence import Line, clean
 from kgents_cli.tree import peer_name
 from kgents_cli.units import figure, plain
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.figures import figures
 from kgents_shared.contract.health import Reason
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.quantity import ANSWER, worded
 from kgents_shared.view.entity import EntityView
-from kgents_shared.view.figures import figures
 from kgents_shared.view.moment import local_time, span
 from kgents_shared.view.paths import Edge
 

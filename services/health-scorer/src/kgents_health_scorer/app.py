@@ -1,11 +1,13 @@
 """health-scorer at work: topology and pulse streams → Scorer → the state tables of health and alerts."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from kgents_health_scorer.alerts import alert_same
 from kgents_health_scorer.config import Config
+from kgents_health_scorer.metrics import of_alerts, of_health
 from kgents_health_scorer.reducer import Scorer
 from kgents_health_scorer.same import health_same
 from kgents_shared.bus.state_table import StateTable
@@ -14,9 +16,12 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
+from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.topology import TopologyEntity
+from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime.follower import Follower
+from kgents_shared.runtime.series import Sample
 from kgents_shared.runtime.service import Access, Context, Service
 
 M = TypeVar("M", Health, Alert)
@@ -37,7 +42,8 @@ async def run(context: Context[Config]) -> None:
         scoring.scorer.caught_up(_time(scoring.follower.server_ns()))
         tasks.create_task(scoring.watch_losses())
         tasks.create_task(scoring.publish())
-        tasks.create_task(scoring.watch_time())
+        with context.telemetry.showing(scoring.metrics):
+            await scoring.watch_time()
 
 
 class _Scoring:
@@ -99,6 +105,14 @@ class _Scoring:
         """Notice samples that are missing and conditions that last too long."""
         async for now_ns in self.follower.ticks(self.context.config.tick_interval_s):
             self.scorer.tick(_time(now_ns))
+
+    def metrics(self) -> Iterator[Sample]:
+        """Health and alerts as they are published; only while this instance judges the cluster."""
+        cluster = self.context.cluster
+        row = self.health.rows.get(Ref(cluster, kinds.CLUSTER, cluster).subject("health"))
+        if row is not None and row.message.aggregate is not None:
+            yield from of_health(cluster, row.message.aggregate)
+            yield from of_alerts(cluster, (each.message for each in self.alerts.rows.values()))
 
     async def publish(self) -> None:
         """Publish what changed, and at first what changed since the last run."""

@@ -89,6 +89,7 @@ class Collector:
     def publish_pulse(self, pulse: Pulse, *, trace: Trace | None = None) -> None:
         """Publish a sample with its sentence."""
         pulse = structs.replace(pulse, text=of_pulse(pulse))
+        self._context.telemetry.figures.take(pulse)
         self._context.log.publish(pulse.ref.subject("pulse", source=self._source), encode(pulse), trace=trace)
 
     def publish_event(self, event: Event, *, trace: Trace | None = None) -> None:

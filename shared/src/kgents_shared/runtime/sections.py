@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kgents_shared.contract.section import Fault, Section, unusable_url
+from kgents_shared.contract.vocabulary.kinds import KINDS
 
 
 class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +23,7 @@ class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TelemetryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where spans are sent, and how many. Metrics need no setting: they are fetched from `/metrics` (see `probes`)."""
+    """Where spans are sent, and how many; what metrics have beside those of the service (`/metrics`, see `probes`)."""
 
     otlp_endpoint: str | None = None
     """Base url of an OpenTelemetry collector that speaks OTLP over HTTP, such as `http://localhost:4318`; spans go to
@@ -33,7 +34,17 @@ class TelemetryConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     """The share of new traces that is recorded, from 0 to 1; a trace begun elsewhere keeps its beginner's decision.
     One in a hundred shows where time goes at thousands of messages a second, for about no cost."""
 
+    figures: list[str] = []
+    """Kinds of entities whose figures a collector shows in its metrics, a series for each figure and entity:
+    `database`, `nats_stream`; `*`: every kind. Empty: none, since their number grows with what is observed."""
+
+    figures_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    """Entities of these kinds in the metrics of one collector; a gauge counts those beyond. With some 50 figures each,
+    a thousand are 50,000 series."""
+
     def faults(self) -> Iterator[Fault]:
+        if unknown := [each for each in self.figures if each not in KINDS and each != "*"]:
+            yield Fault("figures", "kinds of entities, or *", ", ".join(unknown), "see docs/reference/vocabulary.md")
         if self.otlp_endpoint is not None:
             # OTLP over HTTP, not gRPC.
             yield from unusable_url("otlp_endpoint", self.otlp_endpoint, ("http", "https"), "http://localhost:4318")

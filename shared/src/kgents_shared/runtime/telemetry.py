@@ -6,6 +6,7 @@ service to the next in the headers of NATS messages.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -20,9 +21,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from kgents_shared.runtime.sections import TelemetryConfig
+from kgents_shared.runtime.series import LastFigures, Series, Source
 
 SHUTDOWN_S = 3.0
 """Seconds that `Telemetry.shutdown` may take: time for one healthy export, and far below the thirty seconds that
@@ -49,6 +51,11 @@ class Telemetry:
         )
         # A registry of our own: the default one is global, and a second Telemetry would collide with the first.
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._series = Series()
+        self._registry.register(self._series)
+        self.figures = LastFigures(config.figures, max_entities=config.figures_max, monotonic_s=time.monotonic)
+        self._series.sources.append(self.figures)
         # One scope only, so its label would say the same on every series.
         reader = PrometheusMetricReader(scope_info_enabled=False, registry=self._registry)
         self._meters = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
@@ -63,6 +70,15 @@ class Telemetry:
     def counter(self, name: str, unit: str, description: str, read: Callable[[], float | None]) -> None:
         """The same for a number that only grows, so that its rate has a meaning."""
         self.meter.create_observable_counter(name, [_observer(read)], unit=unit, description=description)
+
+    @contextmanager
+    def showing(self, source: Source) -> Iterator[None]:
+        """Show the series of a source as long as the context lasts."""
+        self._series.sources.append(source)
+        try:
+            yield
+        finally:
+            self._series.sources.remove(source)
 
     @contextmanager
     def span(self, name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:

@@ -19,11 +19,11 @@ from kgents_cli.table import table
 from kgents_cli.units import NOT_KNOWN, figure
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
+from kgents_shared.contract.figures import RESOURCES, figures
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import database, docker, nats, redis, resource
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.view.figures import RESOURCES, figures
 from kgents_shared.view.find import path_of
 from kgents_shared.view.pulses import last_pulses
 

@@ -14,11 +14,11 @@ from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.world import World
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.figures import RESOURCES, figures
 from kgents_shared.contract.pulse import ALL, DatabasePulse, Pulse, ResourcePulse
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import key_of_ref
-from kgents_shared.view.figures import RESOURCES, figures
 from kgents_shared.view.selection import Selection
 
 SAMPLES_MAX: Final = 5_000
