@@ -46,6 +46,8 @@ GROUPS: Final = {
         "run": "Run one service in the foreground, as containers do.",
         "doctor": "Check NATS, streams and services, and suggest the next step.",
         "provision": "Create or update the streams on the server.",
+        "backup": "Copy the streams into a directory.",
+        "restore": "Restore the streams from a backup.",
         "permissions": "Print the least NATS permissions of a login.",
         "token": "Make a token for the gateway.",
         "config": "Check the configuration, or import one.",

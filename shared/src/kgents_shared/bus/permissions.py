@@ -190,6 +190,20 @@ def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
     return grants.permissions()
 
 
+def of_backup(*, api_prefix: str, inbox_prefix: str) -> Permissions:
+    """Of the login that copies and restores whole streams: it may also remove them."""
+    grants = Grants(api_prefix=api_prefix, inbox_prefix=inbox_prefix)
+    for signal, stream in NAME_BY_SIGNAL.items():
+        if signal != "meta":
+            grants.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
+            grants.ask(requests.snapshot_of(stream), f"copy {stream}")
+            grants.ask(requests.restore_of(stream), f"restore {stream}")
+            grants.ask(requests.delete_of(stream), f"remove {stream}, to restore it")
+    grants.publish(f"{requests.COPY_ACKS}.>", "take the parts of a copy")
+    grants.publish(f"{requests.COPY_PARTS}.>", "hand over the parts of a copy")
+    return grants.permissions()
+
+
 def signal_filters(signal: str, clusters: Iterable[str | None], **fields: str) -> Iterator[str]:
     """The filters of a signal for some clusters, None for all, and other fields of its subjects."""
     for cluster in clusters:

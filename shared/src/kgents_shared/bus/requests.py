@@ -71,11 +71,30 @@ def purge_of(stream: str) -> str:
     return f"STREAM.PURGE.{stream}"
 
 
+def snapshot_of(stream: str) -> str:
+    """A copy of a stream."""
+    return f"STREAM.SNAPSHOT.{stream}"
+
+
+def restore_of(stream: str) -> str:
+    """A stream out of a copy."""
+    return f"STREAM.RESTORE.{stream}"
+
+
+def delete_of(stream: str) -> str:
+    """The removal of a stream."""
+    return f"STREAM.DELETE.{stream}"
+
+
 def probe_of(signal: str) -> str:
     """The subject of a message that no stream stores: it asks which ones would. No request, but named here as well."""
     return build(signal, **dict.fromkeys(FIELDS[signal], "provision"))
 
 
+COPY_ACKS: Final = "$JS.SNAPSHOT.ACK"
+"""Where the server awaits that a part of a copy has arrived."""
+COPY_PARTS: Final = "$JS.SNAPSHOT.RESTORE"
+"""Where the server takes the parts of a copy."""
 DISCOVERY: Final = ("PING", "INFO", "STATS")
 """What the NATS Services API asks: who is there, what can be asked, what was asked."""
 

@@ -14,7 +14,14 @@ from kgents_cli import connection
 from kgents_cli.installed import load_service, service_names
 from kgents_cli.options import Target, config_option, output_option
 from kgents_cli.output import note, say, say_document
-from kgents_shared.bus.permissions import Permission, Permissions, of_operator, of_provisioner, of_reader
+from kgents_shared.bus.permissions import (
+    Permission,
+    Permissions,
+    of_backup,
+    of_operator,
+    of_provisioner,
+    of_reader,
+)
 from kgents_shared.runtime.config import CommonConfig
 
 READER: Final = "reader"
@@ -23,6 +30,8 @@ OPERATOR: Final = "operator"
 """In place of a service: people on call, who also silence and acknowledge."""
 PROVISION: Final = "provision"
 """In place of a service: `kgents provision`."""
+BACKUP: Final = "backup"
+"""In place of a service: `kgents backup` and `kgents restore`."""
 
 
 @click.command("permissions")
@@ -32,8 +41,9 @@ PROVISION: Final = "provision"
 @output_option("text", "json", "nsc")
 @config_option
 def command(login: str, clusters: tuple[str, ...], place: str, output: str, config_file: Path | None) -> None:
-    """Print the least permissions of a login: of a SERVICE, of a `reader` or `operator`, or of who runs `provision`.
+    """Print the least permissions of a login: of a SERVICE, or of people.
 
+    `reader`, `operator`, `provision` and `backup` are people, and jobs of theirs: who runs these commands.
     An `operator` is a reader who also silences and acknowledges alerts.
 
     They go into the user of the service in the configuration of nats-server (text), its JSON, or a user JWT (nsc).
@@ -70,13 +80,15 @@ def of_login(login: str, common: CommonConfig, clusters: Sequence[str], place: s
     nats = common.nats
     if login == PROVISION:
         return of_provisioner(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
+    if login == BACKUP:
+        return of_backup(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(connection.NAME))
     if login in (READER, OPERATOR):
         inboxes = [nats.inbox_of(name) for name in (connection.NAME, kgents.client.NAME)]
         of = of_reader if login == READER else of_operator
         return of(clusters or (None,), api_prefix=nats.api_prefix, inbox_prefixes=inboxes)
     if login not in service_names():
         raise click.UsageError(
-            f"expected one of {', '.join((*service_names(), READER, OPERATOR, PROVISION))}, found {login}"
+            f"expected one of {', '.join((*service_names(), READER, OPERATOR, PROVISION, BACKUP))}, found {login}"
         )
     service = load_service(login)
     if service.place is not None:

@@ -1,0 +1,88 @@
+"""`kgents restore`: a directory of `kgents backup` → the streams on a server, compared with the manifest."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from kgents_cli import backup_files
+from kgents_cli.backup_files import CopiedStream
+from kgents_cli.connection import connected
+from kgents_cli.options import Target, target_options
+from kgents_cli.output import note, say
+from kgents_shared.bus.jetstream import StreamInfo, find_stream
+from kgents_shared.bus.session import Session
+from kgents_shared.bus.snapshot import delete_stream, restore
+from kgents_shared.contract.errors import BusError, KgentsError, NotFoundError
+from kgents_shared.runtime.config import CommonConfig
+
+
+@click.command("restore")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--stream", "names", multiple=True, metavar="NAME", help="Only this stream; may be repeated.")
+@click.option("--replace", is_flag=True, help="Remove streams that exist, with all they hold, and restore them.")
+@click.option("--dry-run", is_flag=True, help="Only check the backup, and print what would be done.")
+@target_options
+def command(directory: Path, names: tuple[str, ...], replace: bool, dry_run: bool, target: Target) -> None:
+    """Restore the streams that DIRECTORY holds, as `kgents backup` made it.
+
+    First every file is compared with its digest; nothing is changed if one differs, or if a stream exists and
+    --replace is not given. Services may run: they notice that their streams went back, and publish again what has
+    changed since. Run `kgents provision` afterwards: it makes what was not copied.
+
+    \b
+    Examples:
+      kgents restore /backup/2026-11-29 --dry-run
+      kgents restore /backup/2026-11-29 --replace
+    """  # noqa: D301
+    asyncio.run(_restore(target.load(), directory, names, replace=replace, dry_run=dry_run))
+
+
+async def _restore(
+    common: CommonConfig, directory: Path, names: Sequence[str], *, replace: bool, dry_run: bool
+) -> None:
+    manifest = await asyncio.to_thread(backup_files.read, directory)
+    chosen = [each for each in manifest.streams if not names or each.stream in names]
+    if missing := set(names) - {each.stream for each in chosen}:
+        known = ", ".join(each.stream for each in manifest.streams)
+        raise NotFoundError(f"the backup has no {', '.join(sorted(missing))}; it has: {known}")
+    async with connected(common) as bus:
+        session = await bus.session()
+        existing = [each.stream for each in chosen if await find_stream(session, each.stream) is not None]
+        if existing and not replace and not dry_run:
+            raise KgentsError(
+                f"expected no stream of these names, found {', '.join(existing)}; nothing was changed; try: --replace, "
+                "which removes them with all they hold"
+            )
+        for each in chosen:
+            doing = "replace" if each.stream in existing else "create"
+            if dry_run:
+                say(f"would {doing} {each.stream}: {each.messages:,} messages of {manifest.made_at:%Y-%m-%d %H:%M} UTC")
+            else:
+                say(await _restored(session, directory, each, is_there=each.stream in existing))
+    if not dry_run:
+        note("try: kgents provision, then kgents doctor")
+
+
+async def _restored(session: Session, directory: Path, stream: CopiedStream, *, is_there: bool) -> str:
+    try:
+        if is_there:
+            await delete_stream(session, stream.stream)
+        chunks = backup_files.chunks_of(directory / stream.file)
+        found = await restore(session, stream.stream, stream.copied, chunks)
+    except BusError as error:
+        raise KgentsError(f"{stream.stream} is not restored: {error}; fix that, then run the same again") from error
+    if faults := list(_differences(stream, found)):
+        raise KgentsError(f"{stream.stream} is restored, and differs from the backup: {'; '.join(faults)}")
+    return f"restored {stream.stream}: {found.state.messages:,} messages"
+
+
+def _differences(stream: CopiedStream, found: StreamInfo) -> Iterator[str]:
+    """What should be as it was. Messages that have expired since are gone at once."""
+    expected, state = stream.state, found.state
+    if state.last_seq != expected["last_seq"]:
+        yield f"expected the last sequence {expected['last_seq']}, found {state.last_seq}"
+    may_expire = bool(stream.config.get("max_age") or stream.config.get("allow_msg_ttl"))
+    if state.messages != expected["messages"] and not (may_expire and state.messages < expected["messages"]):
+        yield f"expected {expected['messages']} messages, found {state.messages}"

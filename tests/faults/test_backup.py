@@ -1,0 +1,122 @@
+"""`kgents backup` and `kgents restore`: what is restored is what was copied, and services go on from there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.jetstream import find_stream
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Entity
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from support.build import make_entity, subject_of
+from support.kgents_command import run_kgents
+from support.nats_server import NatsServer
+from support.service_process import ServiceProcess
+from support.streams import stored
+from support.truth import health, topology
+from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(240)
+AT_THE_COPY = {f"old{number}": "running" for number in range(8)}
+Message = tuple[str, int, int, bytes]
+
+
+def reported(name: str, status: str = "running") -> Entity:
+    """What needs no heartbeat."""
+    return make_entity(name, source="billing", status=status, report_interval_s=3600.0)
+
+
+async def write(bus: Bus, *entities: Entity) -> None:
+    session = await bus.session(timeout_s=20)
+    for entity in entities:
+        await session.request(subject_of(entity), encode(entity))
+
+
+async def messages(bus: Bus) -> dict[str, list[Message]]:
+    """Everything that is copied, with sequences and stored times."""
+    names = [name for signal, name in NAME_BY_SIGNAL.items() if signal != "meta"]
+    return {
+        name: [(each.subject, each.seq, each.time_ns, each.payload) for each in await stored(bus, name)]
+        for name in names
+        if await find_stream(await bus.session(), name) is not None
+    }
+
+
+async def statuses(bus: Bus) -> dict[str, str]:
+    return {ref.name: entity.status for ref, entity in (await topology(bus)).items() if ref.kind == "pod"}
+
+
+async def unwell(bus: Bus) -> set[str]:
+    return {ref.name for ref, each in (await health(bus)).items() if ref.kind == "pod" and each.level == "critical"}
+
+
+async def test_what_is_restored_is_what_was_copied(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    await write(bus, *(reported(f"pod{number}") for number in range(500)), reported("pod1", "failed"))
+    before = await messages(bus)
+    assert sum(map(len, before.values())) == 500
+
+    done = await run_kgents("backup", str(copy), "--nats", server.url)
+    assert (done.code, "KGENTS_ENTITY: 500 messages" in done.out) == (0, True)
+    again = await run_kgents("backup", str(copy), "--nats", server.url)
+    assert (again.code, "expected a new or empty directory" in again.err) == (2, True)
+    refused = await run_kgents("restore", str(copy), "--nats", server.url)
+    assert (refused.code, "nothing was changed" in refused.err) == (1, True)
+    await write(bus, reported("pod7", "failed"))
+    assert (await run_kgents("restore", str(copy), "--replace", "--nats", server.url)).code == 0
+    assert await messages(bus) == before
+
+    async with NatsServer(tmp_path / "other") as other, Bus(NatsConfig(url=other.url), name="test") as elsewhere:
+        assert (await run_kgents("restore", str(copy), "--nats", other.url)).code == 0
+        assert await messages(elsewhere) == before
+        await write(elsewhere, reported("new"))
+        assert (await stored(elsewhere, "KGENTS_ENTITY"))[-1].seq == before["KGENTS_ENTITY"][-1][1] + 1
+
+
+async def test_a_damaged_or_unfinished_backup_changes_nothing(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    await write(bus, reported("pod1"))
+    assert (await run_kgents("backup", str(copy), "--nats", server.url)).code == 0
+    before = await messages(bus)
+
+    file = copy / "KGENTS_ENTITY.tar.s2"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    flipped = await run_kgents("restore", str(copy), "--replace", "--nats", server.url)
+    assert (flipped.code, "its SHA-256 differs" in flipped.err) == (1, True)
+
+    file.write_bytes(whole)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["streams"][0]["file"] = "../elsewhere"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert (await run_kgents("restore", str(copy), "--replace", "--nats", server.url)).code == 1
+    (copy / "manifest.json").unlink()
+    unfinished = await run_kgents("restore", str(copy), "--replace", "--nats", server.url)
+    assert (unfinished.code, "it was not finished" in unfinished.err) == (1, True)
+    assert await messages(bus) == before
+
+
+async def test_services_go_on_from_the_restored_streams(bus: Bus, server: NatsServer, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    await write(bus, *(reported(name) for name in AT_THE_COPY))
+    async with (
+        ServiceProcess("topology-builder", server.url, tmp_path),
+        ServiceProcess("health-scorer", server.url, tmp_path),
+    ):
+
+        async def shows(expected: dict[str, str]) -> bool:
+            failed = {name for name, status in expected.items() if status == "failed"}
+            return await statuses(bus) == expected and await unwell(bus) == failed
+
+        await eventually(lambda: shows(AT_THE_COPY), within_s=60)
+        assert (await run_kgents("backup", str(copy), "--nats", server.url)).code == 0
+        await write(bus, reported("old1", "failed"), reported("lost"))
+        await eventually(lambda: shows({**AT_THE_COPY, "old1": "failed", "lost": "running"}), within_s=60)
+
+        assert (await run_kgents("restore", str(copy), "--replace", "--nats", server.url)).code == 0
+        await eventually(lambda: shows(AT_THE_COPY), within_s=90)
+        await write(bus, reported("old2", "failed"), reported("new"))
+        await eventually(lambda: shows({**AT_THE_COPY, "old2": "failed", "new": "running"}), within_s=60)
