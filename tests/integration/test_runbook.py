@@ -16,7 +16,7 @@ from support.runbook import PAGES, of_tool, statements
 
 MISUNDERSTOOD = frozenset({"42601", "42703", "42883", "42P01", "42P02", "22023", "42704"})
 """SQLSTATE: a syntax error; a column, function, table, parameter, setting that does not exist."""
-EXAMPLES = ("shop.orders", '"app"', '"kgents_monitor"', "slot", "prepared transaction", "tablespace")
+EXAMPLES = ("shop.orders", '"app"', '"kgents"', "slot", "prepared transaction", "tablespace")
 """What the runbook names as an example: its absence is no mistake."""
 OF_POSTGRES = {check: found for check, page in PAGES.items() if (found := statements(page))}
 OF_REDIS = {check: words for check, page in PAGES.items() if (words := of_tool(page, "redis-cli"))}

@@ -1,12 +1,12 @@
 """A stream as the server itself copies it: chunks out of a snapshot, chunks into a restoration. → `kgents backup`.
 
 The server copies one moment of a stream, with sequences and stored times, so that what is restored counts on from
-there and positions of readers mean what they meant. Leases and heartbeats (KGENTS_META) are of their moment only:
-whoever copies streams leaves them out.
+there and positions of readers mean what they meant. Leases and heartbeats (KGENTS_META) are of their moment only,
+and are left out by who copies streams.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class Snapshot:
         self._session = session
         self._arrived = arrived
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the copy; each is acknowledged when the next one is asked for, so few are in memory.
 
         Raises:
