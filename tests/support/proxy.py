@@ -66,6 +66,11 @@ class Proxy:
         """`half_open` from what has these words on: the server receives it, and its answer does not come back."""
         self._half_open_at = words
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether answers of the server come back."""
+        return self._answering.is_set()
+
     def flow(self) -> None:
         """Pass again at full speed, also after `refuse`."""
         self._is_refusing = False

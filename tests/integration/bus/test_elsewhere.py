@@ -1,26 +1,29 @@
 """A leaf node and its hub, or a copy of a stream: what would store each message twice is refused, with a reason."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
 
-from kgents_shared.bus import elsewhere
+from kgents_shared.bus import elsewhere, publish
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.elsewhere import require_one_store, require_one_store_of
-from kgents_shared.bus.jetstream import create_stream, stream_info
+from kgents_shared.bus.jetstream import create_stream, last_message, stream_info
 from kgents_shared.bus.provision import Refuse, apply, plan, require_streams
+from kgents_shared.bus.publish import Lost, Outcome, Publisher
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError, ProvisionError
 from kgents_shared.contract.streams import StreamsConfig, streams
 from support.nats_server import NatsServer
 from support.ports import free_port
+from support.running import running
 from support.streams import provision_streams
-from support.waiting import MACHINE, eventually
+from support.waiting import MACHINE, eventually, within
 
 STREAMS = streams(StreamsConfig())
 BEATS = "kgents.meta.test.collector-nats.one"
@@ -102,6 +105,61 @@ async def test_streams_on_both_sides_are_refused_on_both(tmp_path: Path) -> None
                 await provision(bus)
             assert "nats stream rm KGENTS_META" in await refusal(bus)
             assert (await stream_info(await bus.session(), "KGENTS_META")).state.messages == 0
+
+
+async def send(publisher: Publisher, count: int) -> None:
+    for _ in range(count):
+        with suppress(BusError):
+            await publisher.send_one(BEATS, b"{}", {})
+
+
+async def test_a_second_store_shows_by_its_answers_however_late_it_is_known(tmp_path: Path) -> None:
+    async with hub_and_leaf(tmp_path) as (hub, leaf):
+        publisher = Publisher(hub)
+        async with running(publisher.run()):
+            await provision_streams(hub)
+            await send(publisher, 20)
+            assert publisher.answered_twice == ""
+            await provision_streams(leaf)
+            await sees(hub, leaf)
+            await send(publisher, 20)
+            await eventually(lambda: "another JetStream" in publisher.answered_twice)
+
+
+async def test_an_answer_that_comes_late_is_no_second_one(
+    nats: NatsServer, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await provision_streams(bus)
+    publisher = Publisher(bus)
+    monkeypatch.setattr(publish, "ACK_TIMEOUT_S", 0.2)
+    outcomes: list[Outcome] = []
+    async with running(publisher.run()):
+        await send(publisher, 1)
+        nats.pause()
+        for _ in range(20):
+            await publisher.send(BEATS, b"{}", {}, outcomes.append)
+        await eventually(lambda: len(outcomes) == 20)
+        nats.resume()
+        await eventually(lambda: bus.is_connected)
+        last = await eventually(lambda: last_message_of(bus))
+        assert isinstance(outcomes[0], Lost)
+        assert last.seq == 21
+        await send(publisher, 1)  # its answer comes after theirs
+        assert publisher.answered_twice == ""
+
+
+async def last_message_of(bus: Bus) -> Delivery | None:
+    """The last of all that was sent, once it is stored."""
+    found = await last_message(await bus.session(), "KGENTS_META", BEATS)
+    return found if found is not None and found.seq >= 21 else None
+
+
+async def test_a_stream_that_answers_nothing_is_not_waited_for_all_the_time(bus: Bus) -> None:
+    """As when the disk is full: that shows by other means."""
+    session = await bus.session()
+    session.timeout_s = 0.3
+    async with within(20):
+        await require_one_store(session, "KGENTS_META", "no.stream.has.this")
 
 
 async def test_a_leaf_node_without_jetstream_is_fine(tmp_path: Path) -> None:

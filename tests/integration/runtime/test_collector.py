@@ -1,6 +1,8 @@
 """What every collector shares: parts that replace only themselves, what is unread stays, and what is attested."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,14 +10,17 @@ from msgspec import structs
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig, Secret
+from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.unread import UNREAD_MAX, Unread
+from kgents_shared.runtime.heartbeat import beat
 from support.collecting import Collecting, collecting
 from support.nats_server import NatsServer
-from support.streams import provision_streams
+from support.running import running
+from support.streams import provision_streams, stored
 from support.stretch import measured_stretch
-from support.waiting import eventually
+from support.waiting import eventually, within
 
 PULSE_SUBJECT = "kgents.pulse.test.nats.container.a.a1"
 COUNT = 12_000
@@ -202,3 +207,59 @@ async def test_what_may_not_be_published_is_unread_and_the_rest_attested(tmp_pat
 
             await one.collector.publish(Facts([entity("a1")]), "a")
             await eventually(lambda: one.heartbeat().state == "in_sync")
+
+
+async def test_what_is_put_is_attested_once_it_is_stored(one: Collecting, bus: Bus) -> None:
+    """While thousands of entities are on their way, a heartbeat that attests them would call what is missing gone."""
+    number = 3_000
+    status = one.context.status
+
+    async def beats() -> None:
+        async for _ in status.due():
+            await beat(one.context.publisher, "test", status, one.context.clock.now())
+
+    await one.collector.collect_only(["a"])
+    async with running(beats()):
+        await one.collector.publish(Facts([entity(f"a{each}") for each in range(number)]), "a")
+        assert "messages wait for NATS to store them" in one.heartbeat().reason
+        await eventually(lambda: one.heartbeat().state == "in_sync")
+        reported = await eventually(lambda: _attesting(bus))
+    entities = await stored(bus, "KGENTS_ENTITY")
+    assert len(entities) == number
+    assert max(each.time_ns for each in entities) <= reported.time_ns
+
+
+async def test_what_waits_for_long_is_attested_no_longer(one: Collecting, server: NatsServer) -> None:
+    """A server that stands still takes nothing, and says nothing of it."""
+    await one.collector.collect_only(["a"])
+    await one.collector.publish(Facts([entity("a1")]), "a")
+    await one.published()
+    server.pause()
+    await one.collector.publish(Facts([entity("a1", "failed")]), "a")
+    assert one.heartbeat().state == "in_sync"
+    await eventually(lambda: one.heartbeat().state == "syncing")
+    server.resume()
+    assert await one.published() == {"a1": "failed"}
+    assert one.heartbeat().state == "in_sync"
+
+
+async def test_what_changes_all_the_time_is_stored_all_the_time(one: Collecting) -> None:
+    """A subject of which another message waits whenever one is stored is no backlog."""
+    await one.collector.collect_only(["a"])
+    await one.collector.publish(Facts([entity("a1")]), "a")
+    await one.published()
+    waits: set[float | None] = set()
+    async with within(20):
+        for number in count():
+            one.collector.put(entity("a1", f"status-{number}"))
+            waits.add(one.collector.entities.waits_since_s)
+            if len(waits) > 5:
+                break
+            await asyncio.sleep(0)
+    assert None not in waits
+
+
+async def _attesting(bus: Bus) -> Delivery | None:
+    """The first heartbeat that says that all is published."""
+    beats = await stored(bus, "KGENTS_META", "kgents.meta.test.collector-nats.one")
+    return next((each for each in beats if b'"state":"in_sync"' in each.payload), None)

@@ -28,7 +28,8 @@ from support.waiting import eventually
 __all__ = ["bus", "server"]
 
 COUNT = 2_000
-STRETCH_MAX = 45 * COUNT
+STRETCH_MAX = 60 * COUNT
+"""Acks that arrive in the same turn count, too: on a busy machine many at once."""
 WITHIN_S = 60
 HUB = make_entity("hub")
 ENTITIES = [HUB, *(make_entity(f"p{number}", connections=[connect_to(HUB.ref)]) for number in range(COUNT))]

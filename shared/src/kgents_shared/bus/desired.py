@@ -1,8 +1,10 @@
 """What a writer wants a subject to hold, until `state_table` has published it."""
 
+import time
 from typing import Generic, TypeVar
 
 import msgspec
+from msgspec import field
 
 from kgents_shared.bus.state_view import Row
 from kgents_shared.contract.wire import Wire
@@ -20,6 +22,8 @@ class Desired(msgspec.Struct, Generic[T], gc=False):
     """Whether it was published before, and lost: then it is published as it was."""
     differs_from: Row[T] | None = None
     """The row that it was compared with when it was put; None if it was not, since another message was on its way."""
+    since_s: float = field(default_factory=time.monotonic)
+    """Since when what the stream holds of the subject is not what is wanted: put before, and never stored since."""
 
     def against(self, row: Row[T] | None) -> T:
         """The message, as it may replace this row: a removal names the incarnation that is published, no other."""

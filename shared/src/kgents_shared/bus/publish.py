@@ -7,6 +7,7 @@ again under the same message id.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,14 @@ WINDOW: Final = 256
 ACK_TIMEOUT_S: Final = 5.0
 TURNS: Final = 5
 """How often within that time late acks are found: a message needs no clock of its own."""
+TWICE_MIN: Final = 3
+"""Messages of a connection that are answered twice before that is believed: once may be a leader that has changed."""
+LATE_MAX: Final = 1_024
+"""Messages without an answer in time that are remembered, since their only answer may still come."""
+TWICE: Final = (
+    "messages are answered twice: another JetStream of this account stores them too, as behind a leaf node; "
+    "try: keep the streams on one side, and remove them on the other with `nats stream rm`"
+)
 MAX_PAYLOAD_BYTES: Final = 1024**2
 """The server's default."""
 
@@ -78,6 +87,8 @@ class Publisher:
         self._next = 0
         self._turn = 0  # goes on TURNS times within ACK_TIMEOUT_S
         self._in_flight: dict[str, tuple[int, str, Settle]] = {}  # token → (turn, subject, settle), oldest first
+        self._late: deque[str] = deque(maxlen=LATE_MAX)  # tokens of what was not answered in time
+        self._twice = 0
         self._room = asyncio.Event()
         self._connected = asyncio.Event()
         self.stored = 0
@@ -89,7 +100,8 @@ class Publisher:
         """Collect acks, session after session. Never returns."""
         async for session in self._bus.sessions():
             try:
-                self._inbox = session.new_inbox()
+                self._inbox, self._twice = session.new_inbox(), 0
+                self._late.clear()
                 await session.receive(f"{self._inbox}.*", self._on_ack)
                 self._session, self.max_payload_bytes = session, session.max_payload_bytes
                 self._connected.set()
@@ -168,8 +180,19 @@ class Publisher:
         """Whether `ready` has nothing to wait for."""
         return self._session is not None and len(self._in_flight) < WINDOW
 
+    @property
+    def answered_twice(self) -> str:
+        """That two streams answer what is published, as a sentence; empty: they do not, on this connection."""
+        return TWICE if self._twice >= TWICE_MIN else ""
+
     def _on_ack(self, subject: str, _reply: str, payload: bytes, _headers: dict[str, str] | None) -> None:
-        self._settle(_token(subject), _outcome(payload))
+        token = _token(subject)
+        if token in self._in_flight:
+            self._settle(token, _outcome(payload))
+        elif token in self._late:
+            self._late.remove(token)  # the caller has its outcome already
+        else:
+            self._twice += 1
 
     async def _expire_until_lost(self, session: Session) -> None:
         """Settle what was not acked in time."""
@@ -181,11 +204,12 @@ class Publisher:
                 self._turn += 1
                 late = [(token, sent[1]) for token, sent in self._in_flight.items() if self._turn - sent[0] > TURNS]
                 for token, subject in late:
+                    self._late.append(token)
                     self._settle(token, Lost(f"{NO_ACK}{session.refusal_of(subject)}"))
 
     def _settle(self, token: str, outcome: Outcome) -> None:
         entry = self._in_flight.pop(token, None)
-        if entry is None:  # an ack after its deadline; the caller has its outcome already
+        if entry is None:  # the connection ended while it was sent
             return
         self.stored += isinstance(outcome, Stored)
         if len(self._in_flight) < WINDOW:

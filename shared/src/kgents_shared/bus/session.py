@@ -51,7 +51,8 @@ class Session:
 
     def __init__(self, client: Wire, config: NatsConfig) -> None:
         self._client = client
-        self._timeout_s = config.request_timeout_s
+        self.timeout_s = config.request_timeout_s
+        """Of one answer."""
         self._api = config.api_prefix
         self._replies: dict[str, asyncio.Future[Msg | None]] = {}
         self._reply_inbox = ""
@@ -194,12 +195,12 @@ class Session:
         reply: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
         self._replies[token] = reply
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
                 answer = await reply
         except TimeoutError as error:
             refusal = self.refusal_of(subject, f"{self._reply_inbox}.*")
-            raise BusTimeoutError(f"no answer on {subject} within {self._timeout_s:g} s{refusal}") from error
+            raise BusTimeoutError(f"no answer on {subject} within {self.timeout_s:g} s{refusal}") from error
         finally:
             del self._replies[token]
         if answer is None:

@@ -10,6 +10,7 @@ one: memory is bounded by the number of subjects.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -85,7 +86,7 @@ class StateTable(StateView[T]):
         self._same = same
         self._render = render
         self._may_write = may_write
-        self._desired: dict[str, Desired[T]] = {}  # not yet published, oldest first
+        self._desired: dict[str, Desired[T]] = {}  # not yet published, the longest waiting first
         self._in_flight: dict[str, bytes] = {}  # subject → the payload on its way
         self._unconfirmed: dict[str, bytes] = {}  # subject → a payload that may have been stored or not
         self._failures: dict[str, str] = {}  # subject → why its message is not stored
@@ -151,6 +152,11 @@ class StateTable(StateView[T]):
     def failure(self) -> str:
         """The first of `failures` as a sentence; empty when all is well."""
         return next((f"{subject}: {why}" for subject, why in self._failures.items()), "")
+
+    @property
+    def waits_since_s(self) -> float | None:
+        """Since when the oldest desired message is not stored, monotonic, but for `failures`; None: all are."""
+        return next((each.since_s for subject, each in self._desired.items() if subject not in self._failures), None)
 
     @property
     def cut(self) -> Collection[str]:
@@ -313,6 +319,8 @@ class StateTable(StateView[T]):
                 self._note_settled()
                 return
             desired.differs_from = self.rows.get(subject)
+        if (waiting := self._desired.get(subject)) is not None:
+            desired.since_s = waiting.since_s
         self._desired[subject] = desired
         self._settled.clear()
         if len(self._desired) - len(self._failures) >= BACKLOG_MAX:
@@ -328,8 +336,9 @@ class StateTable(StateView[T]):
                 self._audit.note(seq)
                 self._accept(subject, None if desired.is_removal else message, seq)
                 self._note_cut(subject, desired, message)
-                if self._desired.get(subject) is desired:
-                    del self._desired[subject]
+                if (later := self._desired.pop(subject, None)) is not None and later is not desired:
+                    later.since_s = time.monotonic()
+                    self._desired[subject] = later
                 self._note_settled()
             case Refused(code=code, text=text) if code not in WRONG_SEQUENCE_CODES:
                 if self._failures.get(subject) != text:

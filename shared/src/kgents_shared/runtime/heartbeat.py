@@ -3,7 +3,9 @@
 import asyncio
 import resource
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,16 +34,19 @@ from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.runtime.stall import StallMeter
 from kgents_shared.runtime.telemetry import Telemetry
 
+STORED_CHECK_S: Final = 0.1
+"""How often a service that has put everything asks whether all of it is stored."""
 REASON_CHARS: Final = 2_000
 """Of a heartbeat's reason, which repeats what others report: a heartbeat has to fit any server's max_payload."""
 
 
+_ATTESTING: Final = ("in_sync", "degraded")
 _Metric = tuple[str, str, str, Callable[[], float | None]]
 """Name, unit, description, and how to read it."""
 
 
 class Status:
-    """The status of one instance in one cluster. The service sets `state` and `watermark`; the rest is counted."""
+    """The status of one instance in one cluster. The service sets its state and `watermark`; the rest is counted."""
 
     def __init__(
         self,
@@ -57,8 +62,9 @@ class Status:
     ) -> None:
         self.service = service
         self.instance = instance
-        self.state = "starting"
         self.reason = ""
+        self._state = "starting"
+        self._attests_since_s = 0.0
         self._fault = ""
         self.unread: Sequence[Unread] = ()
         """What it could not read of its source."""
@@ -83,6 +89,8 @@ class Status:
         """Of the process."""
         self.denials: Callable[[], list[str]] = list
         """What the server does not permit our login, as far as that was tried."""
+        self.answered_twice: Callable[[], str] = str
+        """That a second stream stores what is published."""
         self.passed_over: Callable[[], str] = str
         """The NATS servers that were left for the one we use, and why."""
         self._log = log
@@ -90,18 +98,36 @@ class Status:
         self._cost = _CostMeter()
         self._changed = asyncio.Event()
 
+    @property
+    def state(self) -> str:
+        """What is reported: as it was set, but nothing is attested before it is stored."""
+        return "syncing" if self._waiting() else self._state
+
     def set(self, state: str, reason: str = "", *, unread: Sequence[Unread] = ()) -> None:
         """Change the state, and what is not attested; a change is reported at once, not only at the next heartbeat.
 
-        What is stopped stays so.
+        What was put into a table before it attests is stored when that is reported. What is stopped stays so.
         """
         if state not in HEARTBEAT_STATES:
             raise ValueError(f"expected one of {', '.join(HEARTBEAT_STATES)}, found {state!r}")
-        if (state, reason, unread) != (self.state, self.reason, self.unread) and self.state != "stopped":
-            self.state, self.reason, self.unread = state, reason, unread
+        if (state, reason, unread) != (self._state, self.reason, self.unread) and self._state != "stopped":
+            if self._state not in _ATTESTING:
+                self._attests_since_s = time.monotonic()
+            self._state, self.reason, self.unread = state, reason, unread
             self._changed.set()
-            if self.when_synced is not None and state in ("in_sync", "degraded"):
+            if self.when_synced is not None and state in _ATTESTING:
                 self.when_synced()
+
+    def _waiting(self) -> str:
+        """What it may not attest yet, as a sentence: put before it began to attest, or waiting for long; else empty."""
+        if self._state not in _ATTESTING:
+            return ""
+        now_s = time.monotonic()
+        waits = [each.waits_since_s for each in self._tables.values()]
+        since_s = min((each for each in waits if each is not None), default=None)
+        if since_s is None or (since_s > self._attests_since_s and now_s - since_s <= HEARTBEAT_INTERVAL_S):
+            return ""
+        return f"{self.backlog} messages wait for NATS to store them, the first for {now_s - since_s:.0f} s"
 
     def note(self, fault: str) -> None:
         """What is wrong beside its work, which goes on: it is ready, and its heartbeat degraded. Empty: nothing is."""
@@ -138,7 +164,7 @@ class Status:
     @property
     def is_active(self) -> bool:
         """Whether it writes, or is about to."""
-        return self.state in ("syncing", "in_sync", "degraded")
+        return self._state in ("syncing", *_ATTESTING)
 
     @property
     def is_sending(self) -> bool:
@@ -150,7 +176,8 @@ class Status:
         failures = [table.failure for table in self._tables.values() if table.failure]
         failures += [f"{signal}: {why}" for signal, why in self._log.failures.items()]
         if self.state not in READY_STATES:
-            return f"{self.state}: {self.reason}" if self.reason else self.state
+            reason = self._waiting() or self.reason
+            return f"{self.state}: {reason}" if reason else self.state
         return failures[0] if failures else None
 
     async def due(self) -> AsyncIterator[None]:
@@ -158,11 +185,17 @@ class Status:
         while True:
             self._changed.clear()
             yield
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_INTERVAL_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+                    await self._until_changed()
+
+    async def _until_changed(self) -> None:
+        """Return at a change, and when what waited is stored."""
+        while self._waiting() and not self._changed.is_set():
+            await asyncio.sleep(STORED_CHECK_S)
+            if not self._waiting():
+                return
+        await self._changed.wait()
 
     def heartbeat(self, published: int, monotonic_s: float) -> Heartbeat:
         """The status as a message. What cannot be stored, as without permission, is not attested."""
@@ -175,10 +208,12 @@ class Status:
         unread = [*self.unread, *unstored, *self._unreported(denial)]
         if "pulse" in log_failures:  # what is published of an entity then hides how it is now
             unread.append(Unread(reason=f"samples are not stored: {log_failures['pulse']}"))
-        is_degraded = bool(failures or denial or "pulse" in log_failures or self._fault)
-        state = "degraded" if is_degraded and self.state == "in_sync" else self.state
-        faults = (self.reason, self._fault, failure, denial, self._cut(), self._buffer_fault(), self.passed_over())
-        reason = "; ".join(filter(None, faults))[:REASON_CHARS]
+        twice = self.answered_twice()
+        is_degraded = bool(failures or denial or "pulse" in log_failures or self._fault or twice)
+        waiting = self._waiting()
+        state = "syncing" if waiting else "degraded" if is_degraded and self._state == "in_sync" else self._state
+        faults = (waiting, self.reason, twice, self._fault, failure, denial, self._cut(), self._buffer_fault())
+        reason = "; ".join(filter(None, (*faults, self.passed_over())))[:REASON_CHARS]
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,

@@ -124,6 +124,7 @@ class Context(Generic[C]):
         )
         self.status.denials = lambda: self.bus.denials
         self.status.passed_over = lambda: self.bus.passed_over
+        self.status.answered_twice = lambda: self.publisher.answered_twice
 
     def now_ns(self) -> int:
         """The wall clock in Unix nanoseconds, as JetStream counts."""

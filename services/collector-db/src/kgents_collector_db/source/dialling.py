@@ -10,6 +10,7 @@ from typing import Final
 
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.targets.target import TlsTarget
+from kgents_shared.bus.deadline import Deadline
 
 PROBE_S: Final = 0.5
 """Longest wait for a second connection that is to show what the first one did not."""
@@ -109,7 +110,7 @@ async def speaks_tls(host: str, port: int) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
             writer.transport.abort()
     except ssl.SSLError as error:

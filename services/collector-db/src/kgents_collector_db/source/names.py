@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Final
 
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.address import is_ip
 
 _Answer = Future[OSError | UnicodeError | None]
@@ -44,7 +45,7 @@ async def resolved_within(host: str, limit_s: float) -> None:
         OSError, UnicodeError: as `socket.getaddrinfo`.
     """
     try:
-        async with asyncio.timeout(limit_s):
+        async with Deadline(limit_s):
             await resolved(host)
     except TimeoutError:
         raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None

@@ -16,6 +16,7 @@ from kgents_collector_db.source.dialling import is_refused, of_this_machine, of_
 from kgents_collector_db.source.names import resolved_within
 from kgents_collector_db.source.pgwire import ProtocolError, RefusedError, Row, SimpleConnection, tls_alert
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 CONSOLE: Final = "pgbouncer"
@@ -95,7 +96,7 @@ class PgbouncerSource:
         if self._connection is None:
             raise ConnectionResetError
         self._queries += 1
-        async with asyncio.timeout(self._target.timeout_s):
+        async with Deadline(self._target.timeout_s):
             return await self._connection.query(command)
 
     async def _login(self) -> SimpleConnection:
@@ -106,11 +107,11 @@ class PgbouncerSource:
             raise SecretError(str(error)) from None
         await resolved_within(target.host, target.connect_timeout_s)
         try:
-            async with asyncio.timeout(target.connect_timeout_s):
+            async with Deadline(target.connect_timeout_s):
                 connection = await SimpleConnection.open(target.host, target.port)
         except TimeoutError:  # no connection yet, so the server is not known to be frozen
             raise OSError(errno.EHOSTUNREACH, "no answer at all") from None
-        async with asyncio.timeout(target.connect_timeout_s):
+        async with Deadline(target.connect_timeout_s):
             try:
                 if target.tls != "disable" and not target.host.startswith("/"):
                     if await connection.offers_tls():

@@ -18,6 +18,7 @@ from typing import Final, Self
 from kgents_collector_db.source.dialling import PROBE_S, tls_context
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.bus.deadline import Deadline
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024**2
 """Longest message: a row of the console has a few hundred bytes."""
@@ -86,7 +87,7 @@ class SimpleConnection:
             OSError: how it was ended; `ssl.SSLError` for an alert of TLS.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with Deadline(within_s):
                 await self._reader.read(1)
 
     async def login(self, user: str, password: str, database: str) -> None:
@@ -181,7 +182,7 @@ async def tls_alert(target: PostgresTarget | PgbouncerTarget) -> ssl.SSLError | 
     if target.tls not in ("require", "verify-full") or target.host.startswith("/"):
         return None
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             connection = await SimpleConnection.open(target.host, target.port)
             try:
                 if await connection.offers_tls():

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Generator
 from datetime import datetime
 from functools import partial
-from math import ceil
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -24,6 +23,7 @@ from kgents_collector_db.source.names import resolved_within
 from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
 from kgents_collector_db.targets.qdrant import QdrantTarget
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.address import of_url
 from kgents_shared.runtime.clock import Clock
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 CONNECTIONS_MAX: Final = 2
 """Connections per client: of the client library, and of httpx."""
+LIBRARY_S: Final = 3_600
+"""The deadlines are ours: those of the libraries, in seconds, must not pass first."""
 ANSWER_BYTES_MAX: Final = 16 * 1024**2
 """The largest answer: metrics of thousands of collections."""
 
@@ -47,12 +49,9 @@ class QdrantSource:
             "limits": httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             "trust_env": False,  # ignore proxies of the environment
         }
-        timeout = httpx.Timeout(target.timeout_s, connect=target.connect_timeout_s)
-        self._http = httpx.AsyncClient(base_url=target.url, timeout=timeout, **options)
+        self._http = httpx.AsyncClient(base_url=target.url, timeout=LIBRARY_S, **options)
         # Without `check_compatibility=False` the client starts a thread that sends requests.
-        self._client = AsyncQdrantClient(
-            url=target.url, timeout=ceil(target.timeout_s), check_compatibility=False, **options
-        )
+        self._client = AsyncQdrantClient(url=target.url, timeout=LIBRARY_S, check_compatibility=False, **options)
         self._is_connected = False  # after the last poll
         self._process = ""  # id of the process that the readings below are from
         self._shown: tuple[str, ...] = ()
@@ -72,10 +71,10 @@ class QdrantSource:
         faults: list[str] = []
         found: dict[str, Any]
         try:
-            async with asyncio.timeout(self._target.timeout_s):
+            async with Deadline(self._target.timeout_s):
                 self._key.value = await _revealed(self._target.api_key)
                 if not self._is_connected:
-                    await self._resolve()
+                    await self._reach()
                 found = await self._first()
                 self._is_connected = True
         except (*FAILURES, TimeoutError) as error:
@@ -90,12 +89,19 @@ class QdrantSource:
             at=self._clock.now(), address=self._target.address, poll_s=poll_s, faults=tuple(faults), **found
         )
 
-    async def _resolve(self) -> None:
-        """Resolve the host name before connecting."""
+    async def _reach(self) -> None:
+        """Resolve the host name, and try to connect, before the client does: its deadlines blame whatever they meet."""
+        url = self._target.url
+        host, port = of_url(url, 443 if url.lower().startswith("https:") else 80)
         try:
-            await resolved_within(of_url(self._target.url).host, self._target.connect_timeout_s)
+            await resolved_within(host, self._target.connect_timeout_s)
+            async with Deadline(self._target.connect_timeout_s):
+                _, writer = await asyncio.open_connection(host, port)
+            writer.transport.abort()
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no answer at all") from error
         except OSError as error:
-            raise httpx.ConnectError("the name does not resolve") from error
+            raise httpx.ConnectError("not reached") from error
 
     async def _first(self) -> dict[str, Any]:
         """The requests without which a poll fails: `/readyz`, and the names of the collections."""
@@ -115,7 +121,7 @@ class QdrantSource:
         collections: list[SeenCollection] = []
         unread = dict.fromkeys(self._shown, f"{self._target.address} did not answer for it in time")
         try:
-            async with asyncio.timeout(self._target.timeout_s):
+            async with Deadline(self._target.timeout_s):
                 found["process"] = await self._tried("GET /telemetry", self._telemetry, faults)
                 self._note_start(found["process"])
                 found |= await self._tried("GET /cluster", self._cluster, faults) or {}
@@ -175,7 +181,7 @@ class QdrantSource:
         return {"raft": qdrant_answer.raft(await self._client.cluster_status()), "is_cluster_read": True}
 
     async def _telemetry(self) -> Process:
-        body = await self._get("/telemetry", {"details_level": "1"}, timeout_s=self._target.timeout_s)
+        body = await self._get("/telemetry", {"details_level": "1"})
         result = msgspec.json.decode(body, type=_Telemetry).result
         memory = result.memory
         return Process(
@@ -189,7 +195,7 @@ class QdrantSource:
     async def _read_metrics(self, faults: list[str]) -> None:
         """Read `/metrics`, which is costly for the server: with a deadline of its own, so that other sections stay."""
         try:
-            async with asyncio.timeout(self._target.metrics_timeout_s):
+            async with Deadline(self._target.metrics_timeout_s):
                 body = await self._tried("GET /metrics", self._metrics_text, faults)
         except TimeoutError:
             faults.append(f"{self._target.address}: GET /metrics had no answer in {self._target.metrics_timeout_s:g} s")
@@ -203,11 +209,11 @@ class QdrantSource:
 
     async def _metrics_text(self) -> bytes:
         timeout_s = self._target.metrics_timeout_s
-        return await self._get("/metrics", {"timeout": str(max(1, int(timeout_s)))}, timeout_s=timeout_s)
+        return await self._get("/metrics", {"timeout": str(max(1, int(timeout_s)))})
 
-    async def _get(self, path: str, parameters: dict[str, str], *, timeout_s: float) -> bytes:
+    async def _get(self, path: str, parameters: dict[str, str]) -> bytes:
         body = bytearray()
-        async with self._http.stream("GET", path, params=parameters, timeout=timeout_s) as response:
+        async with self._http.stream("GET", path, params=parameters) as response:
             if response.status_code != 200:
                 raise StatusError(response.status_code)
             async for chunk in response.aiter_bytes():

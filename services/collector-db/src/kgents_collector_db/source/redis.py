@@ -22,6 +22,7 @@ from kgents_collector_db.source.names import resolved_within
 from kgents_collector_db.source.redis_failure import UnreadableSecretError
 from kgents_collector_db.targets.redis import RedisTarget
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 CLIENT_NAME: Final = "kgents-collector-db"
@@ -91,10 +92,11 @@ class RedisSource:
     async def _poll(self) -> dict[str, Any]:
         self._is_reached = False
         connection = await self._connected()
-        async with asyncio.timeout(self._target.timeout_s):
+        async with Deadline(self._target.timeout_s) as deadline:
             sent_s = self._clock.monotonic_s()
             pong = (await self._ask(connection, [("PING",)]))[0]
-            ping_s = None if isinstance(pong, RedisError) else self._clock.monotonic_s() - sent_s
+            is_known = not (deadline.was_late or isinstance(pong, RedisError))
+            ping_s = self._clock.monotonic_s() - sent_s if is_known else None
             own_commands = self._own_commands
             answer = (await self._ask(connection, [("INFO", "all")]))[0]
             if isinstance(answer, RedisError):
@@ -152,15 +154,15 @@ class RedisSource:
             "username": target.user or None,
             "password": password,
             "protocol": 2,  # supported by every version and by sentinels
-            "socket_timeout": target.timeout_s,
-            "socket_connect_timeout": target.connect_timeout_s,
+            "socket_timeout": None,  # deadlines are ours
+            "socket_connect_timeout": None,
             "driver_info": None,
             "redis_connect_func": self._introduce,
         }
         made = Connection(**options) if target.tls == "disable" else SSLConnection(**options, **_tls(target))
         self._connection = made
         await resolved_within(target.host, target.connect_timeout_s)
-        async with asyncio.timeout(target.connect_timeout_s):
+        async with Deadline(target.connect_timeout_s):
             await made.connect()  # type: ignore[no-untyped-call]
         return made
 

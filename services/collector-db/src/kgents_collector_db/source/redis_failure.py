@@ -24,6 +24,7 @@ from kgents_collector_db.source.dialling import (
     tls_context,
 )
 from kgents_collector_db.targets.redis import RedisTarget
+from kgents_shared.bus.deadline import Deadline
 
 
 class UnreadableSecretError(Exception):
@@ -139,7 +140,7 @@ async def tls_alert(target: RedisTarget) -> ssl.SSLError | None:
     With TLS 1.3 it comes after the handshake, and may be lost if we have sent something by then: so this sends nothing.
     """
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             context, host = tls_context(target), target.host
             reader, writer = await asyncio.open_connection(host, target.port, ssl=context, server_hostname=host)
             try:
@@ -155,7 +156,7 @@ async def tls_alert(target: RedisTarget) -> ssl.SSLError | None:
 
 async def _line(target: RedisTarget, sent: bytes) -> str:
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             reader, writer = await asyncio.open_connection(target.host, target.port)
             try:
                 writer.write(sent)

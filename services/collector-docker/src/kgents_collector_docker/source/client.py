@@ -30,6 +30,7 @@ from kgents_collector_docker.source.fault import (
     why_not_connected,
 )
 from kgents_collector_docker.source.process import EngineProcess
+from kgents_shared.bus.deadline import Deadline
 
 __all__ = ["Client", "EngineError", "GoneError", "RefusedError"]
 
@@ -127,7 +128,7 @@ class Client:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with Deadline(timeout_s):
                 body = await self._body(await self._url(path), path, params)
         except TimeoutError as error:
             raise SilentError(self._silence(path, timeout_s)) from error
@@ -145,7 +146,7 @@ class Client:
         if since_ns is not None:
             params["since"] = f"{since_ns // 1_000_000_000}.{since_ns % 1_000_000_000:09d}"
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Deadline(self._timeout_s):
                 response = await self._open(await self._url("events"), "events", params)
         except TimeoutError as error:
             raise EngineError(self._silence("events", self._timeout_s)) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kgents_collector_host.sample import Space
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 ANSWER_S: Final = 2.0
@@ -43,7 +44,7 @@ class Spaces:
         if len(self._hanging) >= HANGING_MAX:
             return "not asked: others do not answer"
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with Deadline(ANSWER_S):
                 answer = await self._exchange(point)
         except TimeoutError:
             self._give_up()
@@ -60,7 +61,7 @@ class Spaces:
         """End the process. One that hangs ends when its mount answers, and is not waited for."""
         self._give_up()
         with suppress(TimeoutError):
-            async with asyncio.timeout(END_S):
+            async with Deadline(END_S):
                 for each in self._hanging:
                     await each.wait()
 

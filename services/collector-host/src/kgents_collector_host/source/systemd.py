@@ -3,7 +3,6 @@
 Each property is asked for by its name: all of them would hold environments and arguments, which anyone may read there.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from dbus_fast.errors import DBusError
 from kgents_collector_host.place import is_passing
 from kgents_collector_host.sample import Unit
 from kgents_collector_host.source.files import Root
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 ANSWER_S: Final = 2.0
@@ -42,7 +42,7 @@ class Systemd:
         if self._bus is None and self._root.inode(_SOCKET) is None:
             return None
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with Deadline(ANSWER_S):
                 return await self._read()
         except (DBusError, OSError, EOFError, TimeoutError) as error:
             self.close()

@@ -22,6 +22,7 @@ from kgents_collector_k8s.source.error import UNREADABLE, ApiError, refusal
 from kgents_collector_k8s.source.library import ConfigException, Configuration, models
 from kgents_collector_k8s.source.login import read_credentials, usable_login
 from kgents_collector_k8s.source.stream import Stream
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import Clock
 
@@ -98,7 +99,7 @@ class ApiClient:
 
     async def get_bytes(self, path: str, params: Mapping[str, str]) -> bytes:
         """One answer, undecoded."""
-        async with self._errors(path), asyncio.timeout(ANSWER_S), self._answer(path, params) as response:
+        async with self._errors(path), Deadline(ANSWER_S), self._answer(path, params) as response:
             body = bytearray()
             while chunk := await self._next(response):
                 body += chunk
@@ -107,7 +108,7 @@ class ApiClient:
             return bytes(body)
 
     async def _next(self, response: aiohttp.ClientResponse) -> bytes:
-        async with asyncio.timeout(SILENT_S):
+        async with Deadline(SILENT_S):
             chunk = await response.content.readany()
         self._heard_s = self._clock.monotonic_s()
         return chunk
@@ -138,7 +139,7 @@ class ApiClient:
         A list may fill a slow link for longer. A refusal here causes no new login.
         """
         try:
-            async with asyncio.timeout(ALIVE_S), self._current().used() as login:
+            async with Deadline(ALIVE_S), self._current().used() as login:
                 response = await self._request(login, "/livez", {}, may_fail=False)
                 if response is not None:
                     response.close()
@@ -189,7 +190,7 @@ class ApiClient:
         except ConfigException:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
-            async with asyncio.timeout(HEAD_S):
+            async with Deadline(HEAD_S):
                 response = await login.session.get(
                     f"{login.configuration.host}{path}",
                     params=params,

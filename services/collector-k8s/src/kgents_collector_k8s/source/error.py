@@ -1,11 +1,12 @@
 """How a request to an API server fails: its HTTP status, and the reason in the server's own words."""
 
-import asyncio
 from typing import Final
 
 import aiohttp
 import msgspec
 import structlog
+
+from kgents_shared.bus.deadline import Deadline
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """How decoding fails: not JSON or not the expected type, not UTF-8 in a part skipped at first, nested too deep."""
@@ -65,7 +66,7 @@ class Status(msgspec.Struct, frozen=True):
 
 async def refusal(path: str, response: aiohttp.ClientResponse) -> ApiError:
     """The server's error message; a proxy's HTML is left out."""
-    async with asyncio.timeout(REFUSAL_S):
+    async with Deadline(REFUSAL_S):
         body = await response.content.read(64 * 1024)
     status = Status()
     if response.content_type == "application/json":

@@ -4,7 +4,6 @@ kubernetes-asyncio reads tokens, certificates, OIDC and the rotating token of a 
 as kubectl does it: the current context out of several files, impersonation, the input of login plugins.
 """
 
-import asyncio
 import base64
 import logging
 import os
@@ -26,6 +25,7 @@ from kgents_collector_k8s.source.library import (
 )
 from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
 from kgents_collector_k8s.source.plugin import install as install_plugins
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.config import process_environ
 
@@ -83,7 +83,7 @@ async def read_credentials(kubeconfig: Path | None, context: str) -> Credentials
         user, cluster = _chosen(content, context)
         _prepare_plugin(user, cluster)
         loader = KubeConfigLoader(content, active_context=context, config_base_path=None)  # that of each file
-        async with asyncio.timeout(LOGIN_S):
+        async with Deadline(LOGIN_S):
             await loader.load_and_set(configuration)
         return Credentials(configuration, context, _impersonation(user.value))
 

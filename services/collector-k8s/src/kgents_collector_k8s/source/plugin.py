@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from kgents_collector_k8s.source.library import ConfigException, ConfigNode, ExecProvider, kube_config
+from kgents_shared.bus.deadline import Deadline
 
 DEADLINE_S: Final = 30.0
 """Seconds: a plugin may call a provider over the network; it cannot wait for input."""
@@ -69,7 +70,7 @@ class Plugin(ExecProvider):
         except OSError as error:
             raise PluginError(f"{self._name} cannot be run: {error.strerror}") from None
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with Deadline(DEADLINE_S):
                 out, _ = await process.communicate()
         except TimeoutError:
             raise PluginError(f"{self._name} gave no answer within {DEADLINE_S:g} s") from None

@@ -37,5 +37,5 @@ async def open_source(config: Config, clock: Clock, *, connection_name: str) -> 
         async with Bus(config.system, name="collector-nats", connection_name=connection_name) as bus:
             yield SystemSource(bus, clock, timeout_s=timeout_s)
     else:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as http:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as http:
             yield MonitorSource(http, config.monitor_urls, clock, timeout_s=timeout_s)

@@ -16,6 +16,7 @@ from kgents_collector_nats.source.answer import (
     unready,
     whole,
 )
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -64,7 +65,9 @@ class MonitorSource:
     async def _get(self, url: str, endpoint: str, options: dict[str, object], type_: type[T]) -> T:
         where = f"{url}/{endpoint}"
         try:
-            return decoded(await self._body(where, options), type_, where)
+            async with Deadline(self._timeout_s):
+                body = await self._body(where, options)
+            return decoded(body, type_, where)
         except aiohttp.ClientConnectorError as error:
             raise UnreadableError(
                 f"monitoring endpoint {url} refused ({error.os_error.strerror or error}); start nats-server with "

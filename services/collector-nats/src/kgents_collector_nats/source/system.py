@@ -20,6 +20,7 @@ from kgents_collector_nats.source.answer import (
     whole,
 )
 from kgents_shared.bus.client import Bus
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.bus.session import Session
 from kgents_shared.contract.errors import BusError
 from kgents_shared.runtime.clock import Clock
@@ -170,7 +171,7 @@ class _Poll:
         unsubscribe = await self._session.subscribe(inbox, on_reply)
         try:
             await self._session.publish(subject, msgspec.json.encode(options), reply=inbox)
-            async with asyncio.timeout(self._timeout_s):
+            async with Deadline(self._timeout_s):
                 await done.wait()
         except TimeoutError:
             pass  # missing servers are found by comparison

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from kgents_collector_otel.mapping.scraped import Sample
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.deadline import Deadline
 from kgents_shared.runtime.clock import Clock
 
 RANGE_S: Final = 150
@@ -92,7 +93,7 @@ class PrometheusSource:
     async def _ask(self, name: str, at_s: float) -> _Answer:
         where = self._endpoint
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Deadline(self._timeout_s):
                 body = await self._body({"query": f"{name}[{RANGE_S}s]", "time": f"{at_s:.3f}"})
                 answer = await asyncio.to_thread(msgspec.json.decode, body, type=_Answer)
         except aiohttp.ClientConnectorError as error:

@@ -12,6 +12,7 @@ from kgents_collector_db.source.dialling import is_refused, no_tls, of_this_mach
 from kgents_collector_db.source.names import resolved
 from kgents_collector_db.source.pgwire import tls_alert
 from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.bus.deadline import Deadline
 
 PROBE_S: Final = 1.0
 """Enough for a TCP handshake with a reachable host."""
@@ -182,12 +183,12 @@ def _psql(target: PostgresTarget) -> str:
 async def of_silence(target: PostgresTarget) -> Unreachable:
     """After a timeout: whether the host is unreachable, or the server accepts connections and does not answer."""
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             await resolved(target.host)
     except (OSError, UnicodeError, TimeoutError):
         return unresolved(target.host)
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with Deadline(PROBE_S):
             if target.host.startswith("/"):
                 _, writer = await asyncio.open_unix_connection(target.address)
             else:

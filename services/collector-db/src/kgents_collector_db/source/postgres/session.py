@@ -15,6 +15,7 @@ from kgents_collector_db.source.postgres import failure, queries
 from kgents_collector_db.source.postgres.failure import UnreachableError
 from kgents_collector_db.source.postgres.guard import GuardedProtocol
 from kgents_collector_db.targets.postgres import PostgresTarget
+from kgents_shared.bus.deadline import Deadline
 
 SESSIONS_MAX: Final = 5
 """Most sessions at one server for one user, of all collectors together."""
@@ -74,7 +75,7 @@ class Session:
             asyncpg.PostgresError, OSError: as raised by asyncpg.
         """
         self.queries += 1
-        async with asyncio.timeout(self._deadline_s):
+        async with Deadline(self._deadline_s):
             rows = await self._connection.fetch(sql, *arguments)
         return [dict(row) for row in rows]
 
@@ -85,7 +86,7 @@ class Session:
     async def aclose(self) -> None:
         """Log out; abort if that takes longer than GRACE_S."""
         try:
-            async with asyncio.timeout(GRACE_S):
+            async with Deadline(GRACE_S):
                 await self._connection.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.drop()
@@ -98,7 +99,7 @@ async def open_session(target: PostgresTarget) -> tuple[Session, Identity]:
         UnreachableError: the login failed; it has the cause.
     """
     try:
-        async with asyncio.timeout(target.connect_timeout_s):
+        async with Deadline(target.connect_timeout_s):
             connection = await _connect(target)
     except TimeoutError:
         raise UnreachableError(await failure.of_silence(target)) from None
@@ -164,7 +165,7 @@ async def _connect(target: PostgresTarget) -> "asyncpg.Connection[Any]":
         ssl=_ssl(target),
         direct_tls=False,
         target_session_attrs="any",  # as the two lines above: keeps the environment from changing it
-        timeout=target.connect_timeout_s,
+        timeout=None,  # the deadline is the caller's
         server_settings={**LIMITS, "statement_timeout": str(round(target.statement_timeout_s * 1000))},
     )
 
