@@ -118,7 +118,7 @@ async def test_a_server_that_falls_silent_is_left_after_one_timeout(
 
 
 @pytest.mark.parametrize("silent", [mute, dropping])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 3, 7])
 async def test_silent_hosts_are_left_for_the_next_url_in_haste(
     server: NatsServer, silent: Callable[[], AbstractAsyncContextManager[str]], count: int
 ) -> None:

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from faults.schedules import mutants, schedule
+from faults.schedules.names import PLAIN, WIDE, Layout
 from faults.schedules.site import TESTS, make_site
 from support.process import spawn_async
 
 BLOCK: Final = 10
+WIDE_FROM: Final = 500
+"""The first seed that may have a wide site: those before it were run without."""
 KEPT: Final = TESTS.parent / ".faults"
 
 
@@ -27,12 +30,18 @@ def nodes_of(seed: int) -> int:
     return 3 if seed // BLOCK % 4 == 3 else 1
 
 
+def layout_of(seed: int) -> Layout:
+    """The processes of the site on which a seed runs."""
+    return WIDE if seed // BLOCK % 4 in (1, 3) and seed >= WIDE_FROM else PLAIN
+
+
 async def run_block(seeds: list[int], *, overlay: list[Path], only: list[int] | None = None) -> int:
     """Run seeds of one block on a site of their own; a seed that fails ends the site. Returns how many failed."""
     failed = 0
     while seeds:
         with tempfile.TemporaryDirectory(prefix="kgents-faults-") as directory:
-            async with make_site(Path(directory), nodes=nodes_of(seeds[0]), overlay=overlay) as site:
+            nodes, layout = nodes_of(seeds[0]), layout_of(seeds[0])
+            async with make_site(Path(directory), nodes=nodes, layout=layout, overlay=overlay) as site:
                 while seeds:
                     seed = seeds.pop(0)
                     result = await schedule.run(site, seed, only=only)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from faults.schedules.names import CANARY, READERS, SERVICES, SOURCES, Key
-from faults.schedules.raw import STATE, Json, Reader, Stored, key_of
+from faults.schedules.names import CANARY, READERS, Key, Layout
+from faults.schedules.raw import NOTIFIED, STATE, Json, Reader, Stored, key_of
 
 if TYPE_CHECKING:  # it imports the servers and services of a site, and the product with them
     from faults.schedules.truth import Truth
@@ -49,6 +49,15 @@ class Snapshot:
     async def read(cls, reader: Reader) -> "Snapshot":
         return cls({stream: await reader.last(stream) for stream in (*STATE, "META")})
 
+    def of(self, cluster: str) -> "Snapshot":
+        """What is about one cluster."""
+        return Snapshot(
+            {
+                stream: {subject: each for subject, each in last.items() if subject.split(".")[2] == cluster}
+                for stream, last in self.last.items()
+            }
+        )
+
     def live(self, stream: str) -> Iterator[tuple[str, Json]]:
         """Subject and body of what is not removed, and can be read."""
         for subject, each in self.last[stream].items():
@@ -75,23 +84,26 @@ def token(name: str) -> str:
     )
 
 
-def state_faults(now: Snapshot, truth: "Truth", *, healed_seq: int) -> Iterator[Fault]:
+def state_faults(all_of_it: Snapshot, truth: "Truth", layout: Layout, *, healed_seq: int) -> Iterator[Fault]:
     """What is not as it must be when all is settled.
 
     Args:
-        now: what the streams hold.
+        all_of_it: what the streams hold.
         truth: what is there.
+        layout: which services work in which cluster.
         healed_seq: of META when all services were started again: what is older is from a process that was killed.
     """
-    yield from _of_services(now, healed_seq)
-    yield from _of_truth(now, truth)
-    yield from _of_the_fold(now)
-    yield from _of_health(now)
-    yield from _of_staleness(now)
+    for cluster, services in layout.working.items():
+        now = all_of_it.of(cluster)
+        yield from _of_services(now, services, healed_seq)
+        yield from _of_truth(now, truth, truth.present_in(cluster))
+        yield from _of_the_fold(now)
+        yield from _of_health(now)
+        yield from _of_staleness(now)
 
 
-def _of_services(now: Snapshot, healed_seq: int) -> Iterator[Fault]:
-    working: dict[str, list[str]] = {name: [] for name in SERVICES}
+def _of_services(now: Snapshot, services: Iterable[str], healed_seq: int) -> Iterator[Fault]:
+    working: dict[str, list[str]] = {name: [] for name in services}
     for service, beat in now.heartbeats(since=healed_seq):
         if beat["state"] in ("in_sync", "degraded"):
             working.setdefault(service, []).append(beat["instance"])
@@ -104,9 +116,8 @@ def _of_services(now: Snapshot, healed_seq: int) -> Iterator[Fault]:
             yield Fault("G4" if instances else "G5", f"{service}: expected one instance in sync, found {instances}")
 
 
-def _of_truth(now: Snapshot, truth: "Truth") -> Iterator[Fault]:
+def _of_truth(now: Snapshot, truth: "Truth", present: Mapping[Key, str]) -> Iterator[Fault]:
     """Every source publishes what is there, all of it and nothing else."""
-    present = truth.present
     for stream in ("ENTITY", "TOPOLOGY"):
         published = {key_of(body["ref"]): body for _, body in now.live(stream)}
         for key, uid in present.items():
@@ -191,7 +202,7 @@ def _of_health(now: Snapshot) -> Iterator[Fault]:
 
 def _of_staleness(now: Snapshot) -> Iterator[Fault]:
     for _, body in now.live("TOPOLOGY"):
-        if body["ref"]["kind"] == "source" and body["ref"]["name"] in SOURCES.values() and body.get("unread"):
+        if body["ref"]["kind"] == "source" and body.get("unread"):
             yield Fault("G5", f"source {body['ref']['name']} is still stale: {json.dumps(body['unread'])[:200]}")
 
 
@@ -219,7 +230,7 @@ def history_faults(history: Mapping[str, list[Stored]], truth: "Truth", touched:
                 yield Fault("G8", f"{stream}:{each.seq} {each.subject} holds a secret")
             if stream in LOGS and not each.is_ours:
                 yield from _of_id(each, ids)
-            if stream in STATE and not each.is_marker and not each.is_ours:
+            if stream in (*STATE, *NOTIFIED) and not each.is_marker and not each.is_ours:
                 yield from _of_writer(each)
                 yield from _of_removal(each, truth, touched)
 

@@ -14,6 +14,8 @@ from support.waiting import within
 
 STREAMS = ("ENTITY", "PULSE", "EVENT", "TOPOLOGY", "HEALTH", "ALERT", "META")
 STATE = ("ENTITY", "TOPOLOGY", "HEALTH", "ALERT")
+NOTIFIED = ("INCIDENT", "NOTICE")
+"""What alert-notifier writes: it goes on as time passes, so that only its history is judged."""
 OURS = "Kgents-Fault"
 """The header of what a schedule itself stores, so that nobody takes it for a service's."""
 ANSWER_S = 3.0

@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from faults.schedules.names import SERVICES
 from faults.schedules.raw import Reader, UnreadableError
-from faults.schedules.site import Site
+from faults.schedules.site import Service, Site
 
 T = TypeVar("T")
 
@@ -34,8 +33,9 @@ class Run:
     def short_s(self) -> float:
         return self.dice.uniform(0.1, 1.2)
 
-    def any_service(self) -> str:
-        return self.dice.choice(SERVICES)
+    def any_service(self) -> Service:
+        member = self.dice.choice(self.site.layout.members)
+        return self.site.services[member.service, member.instance]
 
 
 Step = Callable[[Run], Awaitable[str]]

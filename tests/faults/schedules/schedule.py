@@ -24,10 +24,10 @@ from faults.schedules.checker import (
     settled_seqs,
     state_faults,
 )
-from faults.schedules.names import CANARY, SERVICES
-from faults.schedules.raw import STATE, STREAMS, Json, Reader, Stored, UnreadableError
+from faults.schedules.names import CANARY
+from faults.schedules.raw import NOTIFIED, STATE, STREAMS, Json, Reader, Stored, UnreadableError
 from faults.schedules.run import Run, changes
-from faults.schedules.site import Site
+from faults.schedules.site import Service, Site
 from support.waiting import eventually
 
 CONVERGE_S: Final = 45.0
@@ -74,7 +74,7 @@ async def run(site: Site, seed: int, *, only: list[int] | None = None, names: li
     site.truth.begin()
     async with site.reader() as reader:
         run = Run(site, dice, reader, log)
-        begin = {stream: await _created_and_last(reader, stream) for stream in STREAMS}
+        begin = {stream: await _created_and_last(reader, stream) for stream in (*STREAMS, *NOTIFIED)}
         for number, name in enumerate(names):
             run.dice = random.Random(f"{seed} {number}")  # a step that is left out changes none of the others
             if only is not None and number not in only:
@@ -105,7 +105,7 @@ async def _judged(site: Site, run: Run, begin: dict[str, tuple[str, int]], log: 
     faults = await _quiet(run.reader)
     log("quiet")
     history: dict[str, list[Stored]] = {}
-    for stream in STREAMS:
+    for stream in (*STREAMS, *NOTIFIED):
         created, seq = begin[stream]
         now_created, now_seq = await _created_and_last(run.reader, stream)
         is_same = created == now_created and now_seq >= seq
@@ -135,7 +135,8 @@ async def _converged(site: Site, reader: Reader, log: Callable[[str], None]) -> 
         nonlocal faults, said
         await asyncio.sleep(PAUSE_S)
         try:
-            faults = list(state_faults(await Snapshot.read(reader), site.truth, healed_seq=healed_seq))
+            now = await Snapshot.read(reader)
+            faults = list(state_faults(now, site.truth, site.layout, healed_seq=healed_seq))
         except UnreadableError as error:
             faults = [Fault("G5", f"the streams cannot be read: {error}")]
         if faults and (text := f"  not yet: {faults[0]} ({len(faults)})") != said:
@@ -186,10 +187,10 @@ def _of_processes(site: Site) -> list[Fault]:
 
 async def _restarted(site: Site, run: Run, log: Callable[[str], None]) -> list[Fault]:
     """A service is restarted, and messages arrive again, while nothing changes: nothing is published."""
-    name = run.dice.choice(SERVICES)
-    service = site.one(name)
+    service = run.any_service()
+    name = service.name
     before = await settled_seqs(run.reader)
-    started_at = _started_at(await Snapshot.read(run.reader), name)
+    started_at = _started_at(await Snapshot.read(run.reader), service)
     if run.dice.random() < 0.5:
         service.kill()
     elif await service.stop() != 0:
@@ -200,7 +201,7 @@ async def _restarted(site: Site, run: Run, log: Callable[[str], None]) -> list[F
     async def is_back() -> bool:
         await asyncio.sleep(PAUSE_S)
         try:
-            return _started_at(await Snapshot.read(run.reader), name) not in ("", started_at)
+            return _started_at(await Snapshot.read(run.reader), service) not in ("", started_at)
         except UnreadableError:
             return False
 
@@ -226,10 +227,12 @@ async def _news(reader: Reader, since: Mapping[str, int]) -> list[Stored]:
     return [each for each in news if each not in live] + ([] if is_stale or len(live) <= LIVE_MAX else live)
 
 
-def _started_at(now: Snapshot, service: str) -> str:
-    """When the instance in sync was started; empty if none is."""
+def _started_at(now: Snapshot, service: Service) -> str:
+    """When the instance in sync in its cluster was started; empty if none is."""
     found: list[str] = [
-        beat["started_at"] for name, beat in now.heartbeats() if name == service and beat["state"] == "in_sync"
+        beat["started_at"]
+        for name, beat in now.of(service.cluster).heartbeats()
+        if name == service.reports_as and beat["state"] == "in_sync"
     ]
     return found[0] if found else ""
 

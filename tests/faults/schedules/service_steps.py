@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import Final
 
 from faults.schedules.checker import Snapshot, stale_sources
-from faults.schedules.names import COLLECTORS, SOURCES
+from faults.schedules.names import CLUSTER, COLLECTORS, SOURCES, Member
 from faults.schedules.raw import Reader, UnreadableError
 from faults.schedules.run import Run, attempt, changes
+from faults.schedules.site import Service
 from support.waiting import MACHINE, eventually
 
 CLOCK_STEPS_S: Final = (-86_400, -3_600, -30, 30, 3_600, 86_400)
@@ -25,7 +26,7 @@ TURNS_MAX: Final = 3
 
 async def kill(run: Run) -> str:
     """kill -9 of a service, and its start after a while."""
-    service = run.site.one(run.any_service())
+    service = run.any_service()
     service.kill()
     await asyncio.sleep(run.short_s)
     service.start()
@@ -34,7 +35,7 @@ async def kill(run: Run) -> str:
 
 async def restart(run: Run) -> str:
     """SIGTERM of a service, and its start."""
-    service = run.site.one(run.any_service())
+    service = run.any_service()
     if service.is_running and not service.is_paused:
         await service.stop()
     service.start()
@@ -43,7 +44,7 @@ async def restart(run: Run) -> str:
 
 async def freeze(run: Run) -> str:
     """A service stands still, sometimes for longer than its lease and its heartbeat last."""
-    service = run.site.one(run.any_service())
+    service = run.any_service()
     service.pause()
     for_s = run.dice.choice((0.3, 1.0, 5.0))
     await asyncio.sleep(for_s)
@@ -53,7 +54,7 @@ async def freeze(run: Run) -> str:
 
 async def link(run: Run) -> str:
     """The connection of a service is cut, refused, stalled, slow, or open in one direction only."""
-    service = run.site.one(run.any_service())
+    service = run.any_service()
     way = run.dice.choice(("cut", "refuse", "stall", "half_open", "delay"))
     for proxy in service.links:
         if way == "delay":
@@ -70,16 +71,16 @@ async def link(run: Run) -> str:
 
 async def second(run: Run) -> str:
     """A second instance starts, stands by, and often takes over from the first, which is killed or stands still."""
-    name = run.any_service()
-    first = run.site.one(name)
-    if (name, "two") in run.site.services:
-        return "there is one"
-    other = await run.site.add(name, "two")
+    first = run.any_service()
+    name = first.name
+    if (name, "three") in run.site.services or name == "gateway":  # all instances of which work
+        return f"no other {name}"
+    other = await run.site.add(Member(name, "three", first.cluster))
     other.start()
     await asyncio.sleep(MACHINE.limit_s(1.5))
     fate = run.dice.choice(("kill", "pause", "none"))
     if fate == "none":
-        await _one_works(run, name)
+        await _one_works(run, first)
     if fate == "kill":
         first.kill()
     elif fate == "pause":
@@ -106,7 +107,7 @@ async def clock(run: Run) -> str:
     return f"{service.name} by {by_s} s"
 
 
-async def _one_works(run: Run, name: str) -> None:
+async def _one_works(run: Run, first: Service) -> None:
     """Of two instances that are well one works: the heartbeats of both never take turns in saying so.
 
     One that has just lost its lease leaves a heartbeat behind, so two that work are no fault by themselves.
@@ -114,11 +115,11 @@ async def _one_works(run: Run, name: str) -> None:
     beats: list[tuple[int, str]] = []  # sequence and instance
     for _ in range(round(WATCHED_S / 0.2)):
         with suppress(UnreadableError):
-            beats += (await working(run.reader, name)).items()
+            beats += (await working(run.reader, first.reports_as, first.cluster)).items()
         await asyncio.sleep(0.2)
     turns = [instance for instance, _ in groupby(instance for _, instance in sorted({*beats}))]
     if len(turns) > TURNS_MAX:
-        run.faults.append(f"G4: {name}: expected one instance that works, found {turns} in turns")
+        run.faults.append(f"G4: {first.name}: expected one instance that works, found {turns} in turns")
 
 
 async def blind_start(run: Run) -> str:
@@ -154,7 +155,11 @@ async def _tries_to_read(run: Run, name: str) -> None:
     begin = await attempt(run.reader.last_seq("META"))
 
     async def holds_lease() -> bool:
-        beats = [each for each in (await attempt(run.reader.last("META")) or {}).values() if each.seq > (begin or 0)]
+        beats = [
+            each
+            for each in (await attempt(run.reader.last("META", f"kgents.meta.{CLUSTER}.>")) or {}).values()
+            if each.seq > (begin or 0)
+        ]
         states = [body["state"] for each in beats if (body := each.body) and body.get("service") == name]
         return not {"syncing", "in_sync", "degraded"}.isdisjoint(states)
 
@@ -163,15 +168,15 @@ async def _tries_to_read(run: Run, name: str) -> None:
     await asyncio.sleep(BLIND_S)
 
 
-async def working(reader: Reader, service: str) -> dict[int, str]:
-    """The instances of a service that say that they work, by the sequence of their heartbeats.
+async def working(reader: Reader, service: str, cluster: str = CLUSTER) -> dict[int, str]:
+    """The instances of a service that say that they work in a cluster, by the sequence of their heartbeats.
 
     Raises:
         UnreadableError: the streams cannot be read now.
     """
     return {
         each.seq: body["instance"]
-        for each in (await reader.last("META")).values()
+        for each in (await reader.last("META", f"kgents.meta.{cluster}.>")).values()
         if (body := each.body)
         and (body.get("type"), body.get("service")) == ("heartbeat", service)
         and body["state"] in ("in_sync", "degraded")
@@ -242,7 +247,7 @@ async def silence(run: Run) -> str:
     async def is_stale() -> bool:
         await asyncio.sleep(0.3)
         try:
-            return SOURCES[name] in stale_sources(await Snapshot.read(run.reader))
+            return SOURCES[name] in stale_sources((await Snapshot.read(run.reader)).of(CLUSTER))
         except UnreadableError:
             return False
 

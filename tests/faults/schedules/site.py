@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from faults.schedules.names import CANARY, SERVICES
+from faults.schedules.names import CANARY, HOST, PLAIN, Layout, Member
 from faults.schedules.raw import Json, Reader
 from faults.schedules.truth import Truth
 from kgents_shared.bus.client import Bus
@@ -21,12 +21,18 @@ from kgents_shared.bus.config import NatsConfig
 from kgents_shared.contract.streams import StreamsConfig
 from support.nats_cluster import NatsCluster
 from support.nats_server import NatsServer
+from support.ports import free_port
 from support.process import spawn
 from support.proxy import Proxy
 from support.service_process import FAKETIME, ServiceProcess
 from support.streams import keep_all, provision_streams
 
 STORE_BYTES: Final = 64 * 2**20
+MACHINE_FILES: Final = (
+    "stat", "loadavg", "meminfo", "vmstat", "net/dev", "sys/fs/file-nr", "sys/kernel/random/boot_id", "1/stat",
+    "1/limits",
+)  # fmt: skip
+"""Under /proc."""
 TESTS: Final = Path(__file__).parents[2]
 
 
@@ -35,15 +41,15 @@ class Service(ServiceProcess):
 
     def __init__(
         self,
-        name: str,
+        member: Member,
         links: Sequence[Proxy],
         directory: Path,
         *,
-        instance: str,
         section: Json,
         overlay: Sequence[Path],
         own_clock: bool,
     ) -> None:
+        name, instance, self.cluster = member
         config = directory / f"{name}.{instance}.json"
         common = {"nats": {"connect_timeout_s": 2.0, "request_timeout_s": 2.0}}
         config.write_text(json.dumps(common | ({name: section} if section else {})))
@@ -51,11 +57,13 @@ class Service(ServiceProcess):
         super().__init__(name, urls, directory, instance=instance, config=config, own_clock=own_clock)
         self.name = name
         self.instance = instance
+        self.reports_as = f"collector-{HOST}" if name == "collector-host" else name
+        """Its name in heartbeats and subjects."""
         self.links = links
         self.is_paused = False
         self.own_clock = own_clock
         self.data = directory / instance
-        self._environment["KGENTS__LOG__LEVEL"] = "info"
+        self._environment |= {"KGENTS__LOG__LEVEL": "info", "KGENTS__CLUSTER": self.cluster}
         inherited = os.environ.get("PYTHONPATH", "")
         self._environment["PYTHONPATH"] = os.pathsep.join([*map(str, [*overlay, TESTS]), inherited])
 
@@ -85,7 +93,8 @@ class Service(ServiceProcess):
 class Site:
     """`async with make_site(directory) as site`."""
 
-    def __init__(self, directory: Path, truth: Truth, overlay: Sequence[Path]) -> None:
+    def __init__(self, directory: Path, truth: Truth, layout: Layout, overlay: Sequence[Path]) -> None:
+        self.layout = layout
         self.directory = directory
         self.truth = truth
         self.services: dict[tuple[str, str], Service] = {}
@@ -114,8 +123,8 @@ class Site:
             small = 4 * 2**20
             await provision_streams(bus, StreamsConfig(history=64, pulse_max_bytes=small, event_max_bytes=small))
             await keep_all(bus, "KGENTS_ENTITY")  # a removal that is taken back at once would leave no trace
-        for number, name in enumerate(SERVICES):
-            service = await self.add(name, own_clock=nodes == 1 and number % 2 == 0)
+        for number, member in enumerate(self.layout.members):
+            service = await self.add(member, own_clock=nodes == 1 and number % 2 == 0)
             service.start()
 
     async def end(self) -> None:
@@ -123,20 +132,20 @@ class Site:
             service.kill()
         await self._stack.aclose()
 
-    async def add(self, name: str, instance: str = "one", *, own_clock: bool = False) -> Service:
+    async def add(self, member: Member, *, own_clock: bool = False) -> Service:
         """An instance that does not run yet."""
         links = [await self._stack.enter_async_context(Proxy(node.port)) for node in self.nodes]
         service = Service(
-            name, links, self.directory, instance=instance, section=self._section(name), overlay=self._overlay,
+            member, links, self.directory, section=self._section(member.service), overlay=self._overlay,
             own_clock=own_clock and FAKETIME.exists(),
         )  # fmt: skip
-        self.services[name, instance] = service
+        self.services[member.service, member.instance] = service
         return service
 
     def one(self, name: str) -> Service:
         return self.services[name, "one"]
 
-    def _section(self, name: str) -> Json:
+    def _section(self, name: str) -> Json:  # noqa: PLR0911 - one for each service
         truth = self.truth
         match name:
             case "collector-k8s":
@@ -150,6 +159,12 @@ class Site:
                     "interval_s": 1.0, "connect_timeout_s": 1.0, "timeout_s": 1.0, "breaker_pause_s": 1.0,
                 }  # fmt: skip
                 return {"redis": {"cache": target}}
+            case "collector-host":
+                return {"name": HOST.removeprefix("host-"), "root": str(machine_at_rest(self.directory / "machine"))}
+            case "collector-otel":
+                return {"grpc": {"port": free_port()}, "http": {"port": free_port()}}
+            case "gateway":
+                return {"port": free_port()}
             case _:
                 return {}
 
@@ -166,7 +181,7 @@ class Site:
             if service.is_paused:
                 service.resume()
         for (name, instance), service in list(self.services.items()):
-            if instance != "one":
+            if Member(name, instance, service.cluster) not in self.layout.members:
                 service.kill()
                 del self.services[name, instance]
             elif not service.is_running:
@@ -202,17 +217,29 @@ class Site:
 
 
 @asynccontextmanager
-async def make_site(directory: Path, *, nodes: int, overlay: Sequence[Path] = ()) -> AsyncIterator[Site]:
+async def make_site(
+    directory: Path, *, nodes: int, layout: Layout = PLAIN, overlay: Sequence[Path] = ()
+) -> AsyncIterator[Site]:
     """A site whose services are starting."""
     directory.mkdir(parents=True, exist_ok=True)
     truth = Truth(directory)
     async with truth.running():
-        site = Site(directory, truth, overlay)
+        site = Site(directory, truth, layout, overlay)
         try:
             await site.begin(nodes)
             yield site
         finally:
             await site.end()
+
+
+def machine_at_rest(root: Path) -> Path:
+    """The `/` of a machine that runs its first process alone, and of which nothing changes."""
+    for name in MACHINE_FILES:
+        file = root / "proc" / name
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(Path("/proc", name).read_bytes())
+    return root
 
 
 def copy_store(node: NatsServer, to: Path) -> None:

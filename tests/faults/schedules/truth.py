@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from faults.schedules.names import CANARY, Key
+from faults.schedules.names import CANARY, CLUSTER, Key
 from faults.schedules.raw import Json, Reader
 from support import kube_objects
 from support.kube_api import KubeApi
@@ -72,6 +72,10 @@ class Truth:
         }
         found |= {("nats_stream", "", name): "" for name in self._streams}
         return found | {("database", "", name): "" for name in MEMORY}
+
+    def present_in(self, cluster: str) -> dict[Key, str]:
+        """What of it is in a cluster."""
+        return {key: uid for key, uid in self.present.items() if cluster == CLUSTER or key[0] == "nats_stream"}
 
     @property
     def kinds(self) -> set[str]:

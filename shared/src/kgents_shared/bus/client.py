@@ -35,8 +35,8 @@ STABLE_AFTER_S: Final = 10.0
 """A session that lived that long resets the backoff."""
 HASTE_S: Final = 2.0
 """How long all urls before the last one together may be silent in a hasty round: a lost SYN is sent again after 1 s."""
-HASTE_MIN_S: Final = 0.5
-"""… and each of them at least: some round trips to another continent."""
+HASTE_MIN_S: Final = 0.25
+"""… and each of them at least: a round trip to another continent. More than eight take longer together."""
 RETRIED_S: Final = 30.0
 """Seconds between two logins to a server that was passed over, while there is a session with another."""
 
