@@ -26,10 +26,12 @@ PROBE = "PROBE"
 class NatsCluster:
     """`async with NatsCluster(tmp_path) as cluster`; `nodes` are its servers, named n1, n2, …"""
 
-    def __init__(self, directory: Path, *, size: int = 3, config: str = "") -> None:
+    def __init__(self, directory: Path, *, size: int = 3, config: str = "", store_bytes: int = 0) -> None:
+        """`store_bytes`: how much each node may store on disk; 0: no limit."""
         self.nodes: list[NatsServer] = []
         self._directory = directory
         self._config = config
+        self._store_bytes = store_bytes
         self._ports = [free_port() for _ in range(size)]
         self._routes: dict[tuple[int, int], Proxy] = {}
         self._stack = AsyncExitStack()
@@ -44,7 +46,10 @@ class NatsCluster:
             self._routes[pair] = await self._stack.enter_async_context(Proxy(self._ports[pair[1]]))
         for number in range(len(self._ports)):
             name = f"n{number + 1}"
-            node = NatsServer(self._directory / name, config=self._cluster(number), name=name)
+            store = f'store_dir: "{self._directory / name / "data"}", max_file_store: {self._store_bytes}'
+            limit = f"jetstream {{ {store} }}\n" if self._store_bytes else ""
+            config = limit + self._cluster(number)
+            node = NatsServer(self._directory / name, config=config, jetstream=not limit, name=name)
             self.nodes.append(node)
             await node.launch()
             self._stack.callback(node.kill)

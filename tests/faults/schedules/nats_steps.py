@@ -75,19 +75,21 @@ async def stepdown(run: Run) -> str:
 
 
 async def disk_full(run: Run) -> str:
-    """Another stream fills the disk that JetStream may use, and is deleted."""
+    """Another stream fills the disk that JetStream may use, of one server alone, and is deleted."""
     reader = run.reader
     await attempt(reader.ask("$JS.API.STREAM.CREATE.FILL", {"name": "FILL", "subjects": ["fill"], "storage": "file"}))
+    stored = 0
     for _ in range(STORE_BYTES // FILL_BYTES + 1):
         answer = await attempt(reader.store("fill", run.dice.randbytes(FILL_BYTES)))
         if answer is None or "error" in answer:
             break
+        stored += 1
     await changes(run)
     await asyncio.sleep(run.dice.choice((1.0, 4.0)))
     for _ in range(10):
         if await attempt(reader.ask("$JS.API.STREAM.DELETE.FILL")) is not None:
             break
-    return ""
+    return f"after {stored} MiB"
 
 
 async def purge(run: Run) -> str:

@@ -117,7 +117,9 @@ class Site:
             server = NatsServer(self.directory / "nats", config=store, jetstream=False)
             self.nodes = [await self._stack.enter_async_context(server)]
         else:
-            self.cluster = await self._stack.enter_async_context(NatsCluster(self.directory / "nats", size=nodes))
+            self.cluster = await self._stack.enter_async_context(
+                NatsCluster(self.directory / "nats", size=nodes, store_bytes=STORE_BYTES)
+            )
             self.nodes = self.cluster.nodes
         async with Bus(NatsConfig(url=",".join(self.urls)), name="test") as bus:
             small = 4 * 2**20

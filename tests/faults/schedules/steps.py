@@ -27,10 +27,10 @@ ANYWHERE: Final[dict[str, tuple[Step, int]]] = {
     "poison": (nats.poison, 4),
     "overwrite": (nats.overwrite, 2),
     "duplicate": (nats.duplicate, 2),
+    "disk full": (nats.disk_full, 3),
 }
 """Name → step, and how many times as often as the rarest it is drawn."""
 ON_ONE: Final[dict[str, tuple[Step, int]]] = ANYWHERE | {
-    "disk full": (nats.disk_full, 3),
     "clock": (service.clock, 4),
     "roll back": (nats.roll_back, 3),
 }
