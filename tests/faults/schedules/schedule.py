@@ -176,7 +176,9 @@ async def _comes_true(claim: Callable[[], Awaitable[bool]]) -> bool:
 def _of_processes(site: Site) -> list[Fault]:
     faults = []
     for service in site.services.values():
-        if (found := service.resident_bytes) > RESIDENT_MAX:
+        if not service.is_running:
+            faults.append(Fault("G5", f"{service.name} {service.instance} has ended by itself"))
+        elif (found := service.resident_bytes) > RESIDENT_MAX:
             faults.append(Fault("G9", f"{service.name} uses {found >> 20} MiB"))
         if (found := sum(each.stat().st_size for each in service.data.rglob("*") if each.is_file())) > DISK_MAX:
             faults.append(Fault("G9", f"{service.name} has {found >> 20} MiB on disk"))

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 STEPS: Final = 10
-"""A deadline has so many, and as many late ones are forgiven: with no CPU at all it must pass, too."""
+"""A deadline has so many."""
+FORGIVEN: Final = 50
+"""So many late ones do not count: a process that is always late must find silence, too."""
 LATE_RATIO: Final = 0.5
 """Of a step: one later than that does not count."""
 
@@ -22,7 +24,7 @@ class Deadline:
         self.was_late = False
         """Whether this process did not run for a part of it: then what it measures is wrong."""
         self._step_s = seconds / STEPS
-        self._left = self._forgivable = STEPS
+        self._left, self._forgivable = STEPS, FORGIVEN
         self._timeout = asyncio.timeout(None)
 
     async def __aenter__(self) -> Self:
