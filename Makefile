@@ -93,8 +93,9 @@ fix: setup ## what the linters can fix by themselves, generated documents, the C
 	cp deploy/kubernetes/collector-k8s-clusterrole.yaml deploy/helm/kgents/files
 	PYTHONPATH=tools $(BIN)/python -m release schema > deploy/helm/kgents/values.schema.json
 
+# SIZES="1000 100000" for other sizes than 1,000 and 10,000 entities.
 bench: servers ## figures as ratios to a bare nats-py client doing the same I/O in the same run
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(addprefix --size ,$(SIZES))
 
 # Tune on the day that the project was developed with; other days are for the figures alone.
 accuracy: setup ## how many faults health-scorer finds, and how fast: recordings of a shop, or DIR=… a labelled day (DETAILS=1: which not)
