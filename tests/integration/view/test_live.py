@@ -24,7 +24,7 @@ from support.nats_server import NatsServer
 from support.proxy import Proxy
 from support.running import running
 from support.state import encoded, make_alert, make_health, make_topology, publish, remake, removed, subject_of
-from support.waiting import eventually
+from support.waiting import eventually, pause
 
 DAY_NS = 86_400 * 10**9
 
@@ -416,3 +416,19 @@ async def test_what_the_stream_lost_is_removed_unless_it_is_published_again(
             await reader.until(lambda: set(reader.entities) == {make_ref("back"), make_ref("kept")})
 
         assert [each.after for each in reader.changes if each.is_gone] == [None]
+
+
+async def test_a_reader_that_starts_while_the_server_answers_nothing_reads_later(server: NatsServer, bus: Bus) -> None:
+    await publish(bus, make_topology("a"))
+    async with Proxy(server.port) as proxy:
+        nats = NatsConfig(url=proxy.url, request_timeout_s=0.3)
+        async with Bus(nats, name="test") as through:
+            await through.session()
+            proxy.half_open_at(b"STREAM.INFO.KGENTS_META")
+            reader = Reader(through)
+            async with running(reader.run()) as (task,):
+                await eventually(lambda: not proxy.is_answering)
+                await pause(0.6)
+                assert not task.done()
+                proxy.flow()
+                await reader.until_complete()

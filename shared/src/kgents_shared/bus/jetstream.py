@@ -185,6 +185,11 @@ async def stream_info(session: Session, stream: str) -> StreamInfo:
     return await session.api(requests.info_of(stream), None, StreamInfo)
 
 
+def may_not_ask(session: Session, stream: str) -> bool:
+    """Whether the server refuses this login what `stream_info` asks."""
+    return bool(session.refusal_of(session.api_subject(requests.info_of(stream))))
+
+
 async def find_stream(session: Session, stream: str) -> StreamInfo | None:
     """The same, or None if there is no such stream."""
     try:

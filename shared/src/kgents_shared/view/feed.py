@@ -13,12 +13,13 @@ from typing import Final
 import msgspec
 
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.consume import Batch, Position, follow
+from kgents_shared.bus.consume import RETRY_S, Batch, Position, follow
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import after, stream_info
+from kgents_shared.bus.jetstream import StreamInfo, after, stream_info
 from kgents_shared.bus.pull import first_since, replay
-from kgents_shared.bus.session import Session
+from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.view.fold import is_gone
 from kgents_shared.view.live import Live
@@ -138,9 +139,18 @@ async def log(bus: Bus, signal: str, filters: Sequence[str], *, start: Position)
                     break
                 yield msgspec.structs.replace(batch, reset=True) if is_gap else batch
                 is_gap = False
-        kept = await stream_info(await bus.session(), stream)
+        kept = await _answered(bus, stream)
         start = Position(kept.created, 0, kept.now_ns)
         is_gap = True
+
+
+async def _answered(bus: Bus, stream: str) -> StreamInfo:
+    """What a stream holds, as soon as a server says so."""
+    while True:
+        try:
+            return await stream_info(await bus.session(), stream)
+        except (SessionLostError, BusTimeoutError):
+            await asyncio.sleep(RETRY_S)
 
 
 async def selected_log(bus: Bus, selection: Selection, signal: str, *, start: Position) -> AsyncGenerator[Batch, None]:

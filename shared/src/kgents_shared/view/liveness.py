@@ -11,12 +11,12 @@ from typing import Final
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import follow
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import stream_info
+from kgents_shared.bus.jetstream import may_not_ask, stream_info
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.session import SessionLostError
 from kgents_shared.contract import codec
 from kgents_shared.contract.attestation import Scopes
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import BusTimeoutError, MalformedMessageError
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import ROOT
@@ -81,11 +81,21 @@ class Liveness:
                     yield
 
     async def _has_reports(self) -> bool:
+        """Whether a service ever reported to this server, which may be asked while it answers nothing.
+
+        Raises:
+            BusError: this login may not ask, or there is no such stream.
+        """
         while True:
+            session = await self._bus.session()
             try:
-                return (await stream_info(await self._bus.session(), STREAM)).last_seq > 0
+                return (await stream_info(session, STREAM)).last_seq > 0
             except SessionLostError:
                 continue
+            except BusTimeoutError as error:
+                if may_not_ask(session, STREAM):
+                    raise
+                _log.warning("stream_read_failed", stream=STREAM, error=str(error))
 
 
 def _heartbeat(each: Delivery) -> Heartbeat | None:
