@@ -127,7 +127,7 @@ def _of_truth(now: Snapshot, truth: "Truth", present: Mapping[Key, str]) -> Iter
             elif uid and body.get("uid") != uid:
                 yield Fault("G5", f"{stream} holds another incarnation of {' '.join(key)}")
         for key in published:
-            if key[0] in truth.kinds and key not in present:
+            if (key[0] in truth.kinds and key not in present) or _is_of_no_stream(key, present):
                 yield Fault("G2", f"{stream} holds {' '.join(key)}, which is gone")
     pods = {each["metadata"]["name"]: each for each in truth.api.objects("pods")}
     for _, body in now.live("TOPOLOGY"):
@@ -136,6 +136,13 @@ def _of_truth(now: Snapshot, truth: "Truth", present: Mapping[Key, str]) -> Iter
             expected = _waiting(pod) or pod["status"].get("reason")
             if expected and body.get("reason", "") != expected:
                 yield Fault("G5", f"pod {body['ref']['name']}: expected {expected}, found {body.get('reason', '')!r}")
+
+
+def _is_of_no_stream(key: Key, present: Mapping[Key, str]) -> bool:
+    """Whether it is the subject of a stream that is gone."""
+    kind, _, name = key
+    owner = name.removeprefix("s.").removesuffix(".>")
+    return kind == "nats_subject" and name == f"s.{owner}.>" and ("nats_stream", "", owner) not in present
 
 
 def _waiting(pod: Json) -> str:

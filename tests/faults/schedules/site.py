@@ -158,7 +158,7 @@ class Site:
             case "collector-db":
                 target = {
                     "host": "127.0.0.1", "port": int(truth.redis_proxy.url.rpartition(":")[2]), "password": CANARY,
-                    "interval_s": 1.0, "connect_timeout_s": 1.0, "timeout_s": 1.0, "breaker_pause_s": 1.0,
+                    "interval_s": 1.0, "connect_timeout_s": 3.0, "timeout_s": 3.0, "breaker_pause_s": 1.0,
                 }  # fmt: skip
                 return {"redis": {"cache": target}}
             case "collector-host":
