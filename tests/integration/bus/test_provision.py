@@ -22,7 +22,7 @@ ENTITY = "kgents.entity.test.k8s.pod.shop.cart"
 PULSE = "kgents.pulse.test.k8s.pod.shop.cart"
 
 
-async def provision(session: Session, **config: int) -> Plan:
+async def provision(session: Session, **config: Any) -> Plan:
     made = await plan(session, streams(StreamsConfig(**config)))
     await apply(session, made)
     return made

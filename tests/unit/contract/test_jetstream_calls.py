@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SPEAKERS = {"jetstream.py", "snapshot.py", "session.py", "config.py"}
-"""`jetstream` makes the requests, `snapshot` those for whole streams, `session` carries them, `config`
-knows the prefix of the JetStream domain."""
+SPEAKERS = {"jetstream.py", "snapshot.py", "session.py", "requests.py"}
+"""`jetstream` makes the requests, `snapshot` those for whole streams, `session` carries them, `requests`
+knows the prefix of a domain."""
 MODULES = sorted(
     path
     for source in ("shared/src", "services", "tools")

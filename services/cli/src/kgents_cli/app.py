@@ -49,6 +49,7 @@ GROUPS: Final = {
         "backup": "Copy the streams into a directory.",
         "restore": "Restore the streams from a backup.",
         "permissions": "Print the least NATS permissions of a login.",
+        "edge": "Set up a hub and its edges, and see how far they are.",
         "token": "Make a token for the gateway.",
         "config": "Check the configuration, or import one.",
         "services": "List the services installed here.",
@@ -59,7 +60,7 @@ GROUPS: Final = {
 """Group → command, also the name of its module → its line in `kgents --help`."""
 COMMANDS: Final = {name: line for commands in GROUPS.values() for name, line in commands.items()}
 
-SERVING: Final = frozenset({"up", "run", "config", "permissions"})
+SERVING: Final = frozenset({"up", "run", "config", "permissions", "edge"})
 """Commands that import services; all others only read, and start without what only services need."""
 
 

@@ -19,7 +19,7 @@ STREAMS: Final = {stream.signal: stream for stream in streams(StreamsConfig())}
 
 
 @asynccontextmanager
-async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncIterator[Bus]:
+async def connected(common: CommonConfig, *, log_level: str = "error", login: str = "") -> AsyncIterator[Bus]:
     """A bus that is connected.
 
     It waits for a server that is about to start, for as long as one attempt at each url may take.
@@ -28,12 +28,13 @@ async def connected(common: CommonConfig, *, log_level: str = "error") -> AsyncI
         common: where the server is.
         log_level: `error` for what asks once and reports its own errors; `warning` for what stays and may lose the
             connection meanwhile.
+        login: of the service whose login is used, which decides where replies arrive; empty: that of commands.
 
     Raises:
         BusTimeoutError: no server answers, or none lets us in; the text says which.
     """
     setup_logging("error")  # why a first connection fails is in the error
-    async with Bus(common.nats, name=NAME) as bus:
+    async with Bus(common.nats, name=login or NAME, cluster=common.cluster if login else "") as bus:
         try:
             await bus.session(timeout_s=common.nats.round_timeout_s)
         except NoServerError as error:

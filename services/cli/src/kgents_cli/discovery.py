@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kgents_cli.options import NATS_URL
+from kgents_shared.contract.meta import EDGE_SYNC
 from kgents_shared.runtime.detect import GROUP, Detected
 
 COLLECTOR_NATS: Final = "collector-nats"
@@ -47,7 +48,7 @@ def detect(environ: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-ASKED_FOR: Final = frozenset({"archiver"})
+ASKED_FOR: Final = frozenset({"archiver", EDGE_SYNC})
 """Services that have nothing to do unless the configuration says where: nothing here is theirs to find."""
 
 

@@ -20,6 +20,7 @@ from kgents_shared.runtime.follower import Follower
 from kgents_shared.runtime.service import Access, Context, Service
 from kgents_topology_builder.config import Config
 from kgents_topology_builder.difference import describe, same
+from kgents_topology_builder.links import is_report
 from kgents_topology_builder.reducer import Reducer, is_late, removal
 
 TICK_S: Final = 1.0
@@ -118,14 +119,25 @@ class _Builder:
 
 def reduce_heartbeat(reducer: Reducer, change: Change[Meta]) -> None:
     """Take over one change of the meta stream."""
+    link = reducer.link
     old, new = (each if isinstance(each, Heartbeat) else None for each in (change.old, change.new))
     if old is None and new is None:  # a lease or a dead letter
         return
     subject = subjects.parse(change.subject)
     cluster, instance = subject.value("cluster"), subject.tokens["instance"]
+    if is_report(old) or is_report(new):
+        cut = link.report(instance, new.state if new is not None else "", change.time_ns)
+        reducer.cut(is_cut=link.is_cut)
+        if cut is not None:
+            reducer.was_cut(cut.begin_ns, cut.end_ns)
+            for held, beat, time_ns in link.release():
+                reducer.heartbeat(cluster, held, beat, time_ns=time_ns)
+        return
+    if old is not None:
+        link.drop(instance, old)
     if old is not None and old.source and (new is None or new.source != old.source):  # gone, or a standby by now
         reducer.silence(cluster, old.source, instance, time_ns=change.time_ns)
-    if new is not None:
+    if new is not None and not link.hold(instance, new, change.time_ns):
         reducer.heartbeat(cluster, instance, new, time_ns=change.time_ns)
 
 

@@ -18,12 +18,12 @@ from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
 from kgents_shared.contract.vocabulary.kinds import SOURCE
 from kgents_shared.contract.wire import REMOVE
 from kgents_topology_builder.claims import Name
+from kgents_topology_builder.expiries import Expiries
 from kgents_topology_builder.graph import Graph
+from kgents_topology_builder.links import Link
 from kgents_topology_builder.merge import by_priority, merge, with_left_out
 from kgents_topology_builder.sources import Observer, Source, message
 
-MISSED_REPORTS: Final = 3
-"""An entity with a report interval expires when so many reports in a row are missing."""
 CONTESTED_NS: Final = 60_000_000_000
 """How long an entity stays published after a message that does not say that it is gone has replaced its own (an
 unreadable one, the removal of another incarnation), or after its stream was made again. Its writer finds that within
@@ -77,8 +77,8 @@ class Reducer:
         self._dirty_sources: dict[Observer, int] = {}  # → when what they do not attest has changed
         self._now_ns = now_ns
         self._has_begun = False  # whether the snapshots of the inputs are complete
-        self._expiry_ns: dict[tuple[Ref, str], int] = {}
-        self._expiries: list[tuple[int, Ref, str]] = []  # a heap with one entry each, never later than its expiry
+        self._expiries = Expiries()
+        self.link = Link()
         # Subject in the topology → in the entity stream → until when that entity stays as it is published.
         self._contested: dict[str, dict[str, int]] = {}
         self._held: list[tuple[int, Ref]] = []  # a heap of those that are only there because of that
@@ -104,9 +104,9 @@ class Reducer:
         if entity.ref.kind == SOURCE:
             return
         if entity.report_interval_s is not None:
-            self._note_report(entity, entity.report_interval_s, time_ns)
-        elif self._expiry_ns:
-            self._expiry_ns.pop((entity.ref, entity.source), None)
+            self._expiries.note_report((entity.ref, entity.source), entity.report_interval_s, time_ns)
+        else:
+            self._expiries.forget((entity.ref, entity.source))
         self._settle(entity)
         before = self.graph.facts.get(entity.ref, {}).get(entity.source)
         moved = self.graph.put(entity)
@@ -137,11 +137,8 @@ class Reducer:
 
     def miss(self, entity: Entity) -> None:
         """The stream was read again and lacks what a source reported: that expires, unless it is reported again."""
-        key = entity.ref, entity.source
-        expiry_ns = self._now_ns + CONTESTED_NS
         if entity.source in self.graph.facts.get(entity.ref, {}):  # else it has expired before
-            self._expiry_ns[key] = min(self._expiry_ns.get(key, expiry_ns), expiry_ns)
-            heapq.heappush(self._expiries, (expiry_ns, *key))
+            self._expiries.note_loss((entity.ref, entity.source), self._now_ns + CONTESTED_NS)
 
     def heartbeat(self, cluster: str, instance: str, beat: Heartbeat, *, time_ns: int) -> None:
         """An instance reports what it attests."""
@@ -158,15 +155,20 @@ class Reducer:
 
     def was_away(self, begin_ns: int, end_ns: int) -> None:
         """Nothing could be stored meanwhile: that is no time in which reports are missing."""
-        away_ns = end_ns - begin_ns
-        self._expiry_ns = {
-            key: expiry_ns + away_ns if expiry_ns > begin_ns else expiry_ns
-            for key, expiry_ns in self._expiry_ns.items()
-        }
-        for until in self._contested.values():
-            until.update({subject: until_ns + away_ns for subject, until_ns in until.items() if until_ns > begin_ns})
+        self.was_cut(begin_ns, end_ns)
         for source in self._sources.values():
             source.was_away(begin_ns, end_ns)
+
+    def cut(self, *, is_cut: bool) -> None:
+        """Whether the link is down over which all reports come: then none is missing. `was_cut` follows."""
+        self._expiries.is_paused = is_cut
+
+    def was_cut(self, begin_ns: int, end_ns: int) -> None:
+        """No report could arrive meanwhile. Sources were silent all the same."""
+        away_ns = end_ns - begin_ns
+        self._expiries.shift(begin_ns, end_ns)
+        for until in self._contested.values():
+            until.update({subject: until_ns + away_ns for subject, until_ns in until.items() if until_ns > begin_ns})
 
     def tick(self, now_ns: int) -> bool:
         """What time alone changes: reports that are missing, sources that are silent.
@@ -176,16 +178,9 @@ class Reducer:
         """
         self._now_ns = max(self._now_ns, now_ns)
         self._begin()
-        for _ in range(EXPIRIES_MAX):
-            if not self._is_expiry_due(now_ns):
-                break
-            _, ref, source = heapq.heappop(self._expiries)
-            expiry_ns = self._expiry_ns.get((ref, source))
-            if expiry_ns is not None and expiry_ns <= now_ns:
-                is_late = self.graph.facts[ref][source].report_interval_s is not None
-                self._drop(ref, source, _Cause(now_ns, reason="expired" if is_late else LOST))
-            elif expiry_ns is not None:  # it has reported since
-                heapq.heappush(self._expiries, (expiry_ns, ref, source))
+        for ref, source in self._expiries.overdue(now_ns, EXPIRIES_MAX):
+            is_late = self.graph.facts[ref][source].report_interval_s is not None
+            self._drop(ref, source, _Cause(now_ns, reason="expired" if is_late else LOST))
         self._forget_contests()
         while self._held and self._held[0][0] <= now_ns:
             _, ref = heapq.heappop(self._held)
@@ -198,10 +193,7 @@ class Reducer:
                 self._attest(observer, self._now_ns)
             elif each.age(self._now_ns):
                 self._dirty_sources[observer] = now_ns
-        return self._is_expiry_due(now_ns)
-
-    def _is_expiry_due(self, now_ns: int) -> bool:
-        return bool(self._expiries) and self._expiries[0][0] <= now_ns
+        return self._expiries.is_due(now_ns)
 
     @property
     def is_dirty(self) -> bool:
@@ -353,7 +345,7 @@ class Reducer:
             self._attest(observer, max(self._started_ns, time_ns))
 
     def _drop(self, ref: Ref, source: str, cause: _Cause) -> None:
-        self._expiry_ns.pop((ref, source), None)
+        self._expiries.forget((ref, source))
         before = self.graph.facts.get(ref, {}).get(source)
         moved = self.graph.drop(ref, source)
         self._resolved.pop(ref, None)
@@ -367,13 +359,6 @@ class Reducer:
         for name in moved:
             if self.graph.is_used(name):  # who uses it later on is merged for that
                 self._moved.setdefault(name, cause.time_ns)
-
-    def _note_report(self, entity: Entity, interval_s: float, reported_ns: int) -> None:
-        key = entity.ref, entity.source
-        before_ns = self._expiry_ns.get(key)
-        expiry_ns = self._expiry_ns[key] = reported_ns + int(interval_s * MISSED_REPORTS * 1e9)
-        if before_ns is None or expiry_ns < before_ns:
-            heapq.heappush(self._expiries, (expiry_ns, *key))
 
 
 def _published_at(subject: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kgents_shared.bus.files import TlsFiles, unreadable
+from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.contract.section import Fault, Section, unusable_url
 from kgents_shared.contract.subjects import escape
 
@@ -147,7 +148,7 @@ class NatsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def api_prefix(self) -> str:
         """How requests to JetStream begin."""
-        return f"$JS.{self.jetstream_domain}.API." if self.jetstream_domain else "$JS.API."
+        return api_prefix_of(self.jetstream_domain)
 
     def inbox_of(self, name: str, cluster: str = "") -> str:
         """How the subjects of replies to a program begin; a service has one for its cluster."""

@@ -100,6 +100,19 @@ class Placement(msgspec.Struct):
     """The other copies; without a leader, all."""
 
 
+class SourceInfo(msgspec.Struct):
+    """How far a stream has copied another one."""
+
+    name: str
+    external: dict[str, str] = {}
+    lag: int = 0
+    """Messages that wait there; 0 also while nothing is heard from there."""
+    seq: int = 0
+    """Of the last message that was copied, by the sequences of the other stream."""
+    active: int = -1
+    """Nanoseconds since anything was heard from there; negative: nothing yet."""
+
+
 class StreamInfo(msgspec.Struct):
     """A stream as the server describes it."""
 
@@ -111,6 +124,8 @@ class StreamInfo(msgspec.Struct):
     """The server's clock when it answered."""
     cluster: Placement | None = None
     """None on a single server."""
+    sources: list[SourceInfo] = []
+    """The streams that it copies, in any order."""
 
     @property
     def created_at(self) -> datetime:
@@ -180,9 +195,9 @@ async def account_info(session: Session) -> AccountInfo:
 # Streams
 
 
-async def stream_info(session: Session, stream: str) -> StreamInfo:
-    """The stream's configuration, extent and age."""
-    return await session.api(requests.info_of(stream), None, StreamInfo)
+async def stream_info(session: Session, stream: str, *, prefix: str = "") -> StreamInfo:
+    """The stream's configuration, extent and age; in another domain by the prefix of its API."""
+    return await session.api(requests.info_of(stream), None, StreamInfo, prefix=prefix)
 
 
 def may_not_ask(session: Session, stream: str) -> bool:
@@ -220,14 +235,14 @@ async def purge_before(session: Session, stream: str, subject: str, seq: int) ->
     await session.api(requests.purge_of(stream), {"filter": subject, "seq": seq}, msgspec.Raw)
 
 
-async def subject_counts(session: Session, stream: str, filters: Sequence[str]) -> dict[str, int]:
+async def subject_counts(session: Session, stream: str, filters: Sequence[str], *, prefix: str = "") -> dict[str, int]:
     """How many messages each subject has; the server lists 100,000 subjects in an answer, so we ask in pages."""
     counts: dict[str, int] = {}
     for filter_ in filters:
         listed = 0
         while True:
             body = {"subjects_filter": filter_, "offset": listed}
-            page = await session.api(requests.info_of(stream), body, _SubjectsPage)
+            page = await session.api(requests.info_of(stream), body, _SubjectsPage, prefix=prefix)
             found = page.state.subjects or {}
             counts.update(found)
             listed += len(found)

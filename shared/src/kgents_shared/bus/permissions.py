@@ -9,8 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from kgents_shared.bus import requests
+from kgents_shared.bus.requests import api_prefix_of
+from kgents_shared.bus.sources import deliver_of
 from kgents_shared.contract import meta, subjects
-from kgents_shared.contract.streams import HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
+from kgents_shared.contract.meta import EDGE_SYNC
+from kgents_shared.contract.streams import COLLECTED, HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
 
 ANY = "*"
 
@@ -175,6 +178,27 @@ def of_operator(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefix
         for filter_ in signal_filters(signal, clusters)
     ]
     return Permissions((*reader.publish, *words), reader.subscribe)
+
+
+def of_leaf(edge: str) -> Permissions:
+    """Of the login of an edge at its hub, where publishing is what comes from the edge: the copies, and no more.
+
+    With these the edge cannot read, create or purge anything at the hub, nor the hub anything at the edge but these.
+    """
+    api = api_prefix_of(edge)
+    streams = sorted(NAME_BY_SIGNAL[signal] for signal in COLLECTED)
+    return Permissions(
+        publish=(
+            Permission(f"{deliver_of(edge)}.>", "the messages that the hub copies"),
+            Permission("$JSC.R.>", "the answer to a copy that begins"),
+            Permission(f"_INBOX_{EDGE_SYNC}.>", "how far its streams are"),
+        ),
+        subscribe=(
+            *(Permission(f"{api}{requests.consumer_of(each, '>', [])}", f"the hub copies {each}") for each in streams),
+            *(Permission(f"{api}{requests.info_of(each)}", f"how far {each} is") for each in streams),
+            Permission("$JS.FC.>", "flow control of the copies"),
+        ),
+    )
 
 
 def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:

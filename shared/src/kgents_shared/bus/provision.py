@@ -16,6 +16,7 @@ from kgents_shared.bus import jetstream
 from kgents_shared.bus.jetstream import StreamInfo
 from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.session import Session, SessionLostError
+from kgents_shared.bus.sources import api_of, edge_of, is_of_edge, sources_of
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
 from kgents_shared.contract.streams import Stream
 
@@ -202,10 +203,11 @@ async def _step(session: Session, stream: Stream) -> Step:
 
 def _copied(found: StreamInfo) -> str:
     """Why a stream is no stream of ours: it copies others, so it holds what no writer here stored. Mostly empty."""
-    origins = [each["name"] for each in (found.config.get("mirror"), *(found.config.get("sources") or ())) if each]
+    name = found.config["name"]
+    copied = (found.config.get("mirror"), *(found.config.get("sources") or ()))
+    origins = [each["name"] for each in copied if each and not is_of_edge(name, each)]
     if not origins:
         return ""
-    name = found.config["name"]
     return (
         f"expected a stream that only its own publishers fill, found a copy of {', '.join(origins)} (mirror or "
         f"sources): messages would be stored twice; try: connect to where {origins[0]} is, or keep the copy under "
@@ -243,12 +245,14 @@ def _config(stream: Stream) -> dict[str, Any]:
         "deny_delete": True,
         "deny_purge": not stream.allows_purge,
         "metadata": {SCHEMA_KEY: SCHEMA},
+        "sources": sources_of(stream),
     }
 
 
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[Change, ...]:
     # The server and operators keep keys of their own in a stream's metadata.
     wanted = {**wanted, "metadata": {**found.get("metadata", {}), **wanted["metadata"]}}
+    found = {**found, "sources": sorted(found.get("sources") or [], key=api_of)}  # the server gives them in any order
     old = {field: found.get(field, type(new)()) for field, new in wanted.items()}  # the server leaves some zeros out
     return tuple(Change(field, old[field], new) for field, new in wanted.items() if old[field] != new)
 
@@ -353,6 +357,8 @@ def _shown(field: str, value: Any) -> str:
     """A value as a person writes it, and as the `nats` command takes it."""
     if field in _DURATIONS and value is not None:
         return f"{value / _NS:g}s"
+    if field == "sources":
+        return ", ".join(f"edge {edge_of(each)}" for each in value) or "no edge"
     if isinstance(value, list):
         return ", ".join(value)
     return str(value)

@@ -21,6 +21,11 @@ LIST: Final = "STREAM.LIST"
 _TIDYING: Final = (".api.consumer.delete.", f".{DEAD_LETTER}-")
 
 
+def api_prefix_of(domain: str | None) -> str:
+    """How requests to the JetStream of a domain begin; None: of the server that we are connected to."""
+    return f"$JS.{domain}.API." if domain else "$JS.API."
+
+
 def create_of(stream: str) -> str:
     """A new stream."""
     return f"STREAM.CREATE.{stream}"

@@ -228,9 +228,10 @@ class Session:
         if reply is not None and not reply.done():
             reply.set_result(message)
 
-    async def api(self, name: str, body: object, type_: type[T]) -> T:
-        """A JetStream API request, e.g. `STREAM.INFO.KGENTS_META`."""
-        answer = await self.request(self.api_subject(name), msgspec.json.encode(body) if body is not None else b"")
+    async def api(self, name: str, body: object, type_: type[T], *, prefix: str = "") -> T:
+        """A JetStream API request, e.g. `STREAM.INFO.KGENTS_META`; to another domain by its prefix."""
+        subject = f"{prefix}{name}" if prefix else self.api_subject(name)
+        answer = await self.request(subject, msgspec.json.encode(body) if body is not None else b"")
         if (fault := msgspec.json.decode(answer.data, type=_Fault).error) is not None:
             raise BusError(f"{name}: {fault.description} ({fault.err_code or fault.code})", code=fault.err_code)
         return msgspec.json.decode(answer.data, type=type_)

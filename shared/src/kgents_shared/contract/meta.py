@@ -22,6 +22,8 @@ LEASE_TTL_S: Final = 10
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server drops the message and stores a marker."""
+EDGE_SYNC: Final = "edge-sync"
+"""The service whose heartbeat under a cluster says whether the link to its edge is up, and all here that was there."""
 STALL_S: Final = 0.05
 """Seconds of CPU for which a service may keep its event loop; leases and heartbeats wait meanwhile."""
 
@@ -85,6 +87,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     consumes: list[str] = []
     """… streams it reads: NATS servers do not report these of their clients."""
     cost: Cost | None = None
+    behind: dict[str, int] | None = None
+    """Of edge-sync: stream → messages that wait at the edge. None: not known, as while the link is down."""
     unread: list[Unread] = []
     """What it could not read of its source. What is published of that stays as it was, and is not attested."""
     backlog_s: dict[str, float] = {}

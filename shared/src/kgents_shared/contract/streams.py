@@ -1,15 +1,25 @@
 """The JetStream streams, as data. `kgents provision` makes the server match them."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import structs
 
-from kgents_shared.contract.section import Section
+from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.subjects import FIELDS, ROOT
 
 DAY_S: Final = 86_400
 REMOVAL_TTL_S: Final = 7 * DAY_S
 """How long a removal stays readable: a consumer may be stopped that long and still receive it."""
+OUTAGE_BUDGET_S: Final = 3 * DAY_S
+"""How long the link of an edge may be down without a removal being lost. At most half of REMOVAL_TTL_S, so that one
+that was published just before is still there when the link is back."""
+COLLECTED: Final = frozenset({"entity", "pulse", "event", "meta"})
+"""The signals of an edge: what its collectors write. A hub copies these from it, and derives all others."""
+
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -29,6 +39,20 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Cap of the pulse log; the oldest go first. JetStream reserves it, so it must fit the server's disk limit."""
     event_max_bytes: Positive = 256 * 1024**2
     """Cap of the event log; the oldest go first."""
+    place: Literal["hub", "edge"] = "hub"
+    """Where these streams are. edge: a NATS of its own near the collectors, with what they write alone; a hub copies
+    it. hub: everything, which is also right without any edge."""
+    edges: list[str] = []
+    """Of a hub: the clusters whose collectors write to an edge. The name of an edge is that of its cluster."""
+
+    def faults(self) -> Iterator[Fault]:
+        if self.place == "edge" and self.edges:
+            advice = "an edge has no edges: leave one of both out"
+            yield Fault("edges", "none, because place is edge", ", ".join(self.edges), advice, beside=("place",))
+        for name in self.edges:
+            if not _DOMAIN.fullmatch(name):
+                advice = "it is the JetStream domain of the edge, too"
+                yield Fault("edges", "letters, digits, - and _", f'"{name}"', advice)
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +75,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     """Whether old messages may be dropped by request. What is false here can never be made true again."""
     duplicate_window_s: int = 60
     """How long a message id is remembered. Ids cost memory, so no longer than a publisher retries."""
+    edges: tuple[str, ...] = ()
+    """The clusters whose messages it copies from the stream of the same name at their edge."""
 
     @property
     def subject(self) -> str:
@@ -65,6 +91,14 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 def streams(config: StreamsConfig) -> tuple[Stream, ...]:
     """Every stream of the pipeline, in the order in which data flows."""
+    everything = _everything(config)
+    if config.place == "edge":
+        return tuple(each for each in everything if each.signal in COLLECTED)
+    edges = tuple(sorted(set(config.edges)))
+    return tuple(structs.replace(each, edges=edges) if each.signal in COLLECTED else each for each in everything)
+
+
+def _everything(config: StreamsConfig) -> tuple[Stream, ...]:
     state: dict[str, Any] = {"replicas": config.replicas, "max_msgs_per_subject": 1}
     history = state | {"max_msgs_per_subject": config.history, "allows_purge": True}
     return (

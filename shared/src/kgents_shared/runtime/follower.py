@@ -18,6 +18,7 @@ import msgspec
 from kgents_shared.bus.consume import Position, follow
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.losses import Absence
+from kgents_shared.bus.sources import ORIGIN
 from kgents_shared.bus.state_table import StateTable
 from kgents_shared.bus.state_view import Change
 from kgents_shared.bus.time_slice import TimeSlice
@@ -26,6 +27,8 @@ from kgents_shared.contract.codec import Codec
 from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
+from kgents_shared.runtime.clock import unix_ns
+from kgents_shared.runtime.crossing import Crossing
 from kgents_shared.runtime.service import Context
 
 T = TypeVar("T", bound=Wire)
@@ -60,7 +63,7 @@ class Sample(msgspec.Struct, Generic[T], frozen=True, gc=False):
     time_ns: int
     """When the server stored it."""
     delay_s: float = 0.0
-    """How long it waited in its sender's buffer before, while NATS was away."""
+    """How long it waited before in its sender's buffer, while NATS was away, or at its edge, while the link was cut."""
 
 
 class _Batch(msgspec.Struct, Generic[Item]):
@@ -185,12 +188,13 @@ class Follower(Generic[Desired]):
         Only the last sample counts, so nothing has to be acknowledged or kept between two runs.
         """
         stream, filters = self._context.reads(codec.signal), [self._filter(codec.signal)]
+        crossing = Crossing()
 
         async def batches() -> AsyncGenerator[_Batch[Sample[T]], None]:
             async with aclosing(follow(self._context.bus, stream, filters, keeps_time=True)) as found:
                 async for each in found:
                     newest_ns = each.deliveries[-1].time_ns if each.deliveries else 0
-                    samples = _decoded(codec, each.deliveries)
+                    samples = _decoded(codec, each.deliveries, crossing)
                     yield _Batch(*samples, newest_ns, each.caught_up, each.position, each.now_ns)
 
         return self._input(codec, batches)
@@ -267,15 +271,24 @@ class Follower(Generic[Desired]):
         status.lag_s = now_s - self._published_s
 
 
-def _decoded(codec: Codec[T], deliveries: Sequence[Delivery]) -> tuple[list[Sample[T]], list[tuple[Delivery, str]]]:
+def _decoded(
+    codec: Codec[T], deliveries: Sequence[Delivery], crossing: Crossing
+) -> tuple[list[Sample[T]], list[tuple[Delivery, str]]]:
     samples: list[Sample[T]] = []
     malformed: list[tuple[Delivery, str]] = []
     for each in deliveries:
         try:
             message = codec.decode(each.payload, subject=each.subject)
-            samples.append(Sample(message, each.seq, each.time_ns, each.delay_s))
+            samples.append(Sample(message, each.seq, each.time_ns, _delay_s(each, message, crossing)))
         except UnknownTypeError:
             continue
         except MalformedMessageError as error:
             malformed.append((each, str(error)))
     return samples, malformed
+
+
+def _delay_s(delivery: Delivery, message: Any, crossing: Crossing) -> float:
+    """How long a sample waited; of one that crossed a link the server's time says only when it arrived."""
+    if delivery.headers is None or ORIGIN not in delivery.headers or not hasattr(message, "timestamp"):
+        return delivery.delay_s
+    return max(delivery.delay_s, crossing.delay_s(delivery.time_ns, unix_ns(message.timestamp)))

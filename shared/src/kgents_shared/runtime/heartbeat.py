@@ -72,6 +72,8 @@ class Status:
         """Stream → sequence up to which everything read has also been published."""
         self.lag_s: float | None = None
         """Seconds since the oldest change that is not yet published; None while it is not known."""
+        self.behind: dict[str, int] | None = None
+        """Stream → messages that wait at the edge; None: not known, or no edge."""
         self.conflicts = 0
         self.when_synced: Callable[[], None] | None = None
         """Called when everything that was published before is loaded, and the service at work."""
@@ -226,6 +228,7 @@ class Status:
             source="" if self.state == "standby" else self._source,
             watermark=dict(self.watermark),
             lag_s=self.lag_s,
+            behind=dict(self.behind) if self.behind is not None else None,
             published=published,
             rows=self.rows,
             conflicts=self.conflicts,

@@ -1,0 +1,1 @@
+"""A hub and its edges: `kgents edge …`."""

@@ -1,0 +1,153 @@
+"""`kgents edge init` and `kgents edge new`: the directories of a hub and of an edge, with keys and configuration."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kgents_cli.edge import rendering
+from kgents_cli.edge.rendering import Ports, Server
+from kgents_cli.edge.site import (
+    COLLECTORS,
+    EDGE_SERVICES,
+    HUB_SERVICES,
+    SECRET_MODE,
+    SYSTEM,
+    Site,
+    State,
+    new_key,
+    permissions_of,
+    require_name,
+    write,
+)
+from kgents_cli.output import say
+from kgents_shared.contract import address
+from kgents_shared.contract.errors import KgentsError
+
+ANY: Final = "0.0.0.0"  # noqa: S104 - what is to be reached from elsewhere, by TLS and with keys
+_port = click.IntRange(1, 65_535)
+
+
+def _ports(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of where a server listens; it receives them as `ports`."""
+
+    @click.option("--port", type=_port, default=rendering.CLIENTS, show_default=True, help="For clients.")
+    @click.option("--leaf-port", type=_port, default=rendering.LEAVES, show_default=True, help="For edges.")
+    @click.option(
+        "--route-port", type=_port, default=rendering.ROUTES, show_default=True, help="For the other servers."
+    )
+    @click.option("--monitoring-port", type=_port, default=rendering.MONITORING, show_default=True, help="On loopback.")
+    @functools.wraps(command)
+    def with_ports(*args: Any, port: int, leaf_port: int, route_port: int, monitoring_port: int, **others: Any) -> None:
+        ports = Ports(port, leaf_port, route_port, monitoring_port)
+        command(*args, ports=ports, **others)
+
+    return with_ports
+
+
+@click.command("init")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--cluster", default="hub", show_default=True, help="The hub's own cluster and JetStream domain.")
+@click.option("--host", "hosts", multiple=True, required=True, metavar="NAME", help="Of each server; one or three.")
+@click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be on the servers; else where made.")
+@click.option("--tls/--no-tls", default=True, show_default=True, help="--no-tls: only where the network is trusted.")
+@_ports
+def init(directory: Path, cluster: str, hosts: tuple[str, ...], at: str | None, tls: bool, ports: Ports) -> None:
+    """Make the directory of a hub: a key for each login, and the configuration of its NATS servers.
+
+    TLS needs tls/server.pem, tls/server-key.pem and tls/ca.pem in it, which an authority of yours signs.
+
+    \b
+    Examples:
+      kgents edge init hub --host nats.example.org
+      kgents edge init hub --host n1.example.org --host n2.example.org --host n3.example.org
+    """  # noqa: D301
+    require_name(cluster)
+    if len(hosts) not in (1, 3, 5):
+        raise KgentsError(f"expected one, three or five --host, found {len(hosts)}; see `kgents edge init --help`")
+    names = [f"{cluster}-{number + 1}" for number in range(len(hosts))]
+    site = Site.create(directory, State(cluster, servers=names))
+    for login in (*HUB_SERVICES, SYSTEM):
+        site.add_login(login)
+    where = at or str(directory.resolve())
+    for name, host in zip(names, hosts, strict=True):
+        listen = host if address.is_loopback(host) and address.is_ip(host) else ANY
+        server = Server(name=name, domain=cluster, at=where, listen=listen, ports=ports, tls=tls)
+        file = "nats.conf" if len(hosts) == 1 else f"nats-{name}.conf"
+        write(directory / file, rendering.of_hub(server, hosts), 0o644)
+    scheme = "tls" if tls else "nats"
+    values = {"cluster": cluster, "url": ",".join(f"{scheme}://{host}:{ports.clients}" for host in hosts)}
+    if tls:
+        values["ca_file"] = f"{where}/tls/ca.pem"
+    write(directory / "kgents.yaml", rendering.of_kgents(values, []), 0o644)
+    site.save()
+    say(f"{directory} has the keys of {len(site.state.logins)} logins and the configuration of {len(hosts)} server(s)")
+    if tls:
+        say(f"next: put server.pem, server-key.pem and ca.pem into {directory}/tls, then nats-server -c …/nats.conf")
+
+
+@click.command("new")
+@click.argument("name")
+@click.option("--hub", type=click.Path(path_type=Path), required=True, help="The directory of `kgents edge init`.")
+@click.option("--url", "urls", multiple=True, required=True, metavar="URL", help="The hub's leaf port, from there.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where to make it; else edge-NAME.")
+@click.option("--collector", "collectors", multiple=True, metavar="SERVICE", help="Only these; a host: …-host@MACHINE.")
+@click.option("--host", metavar="NAME", help="How collectors elsewhere reach it, by TLS; else only from there.")
+@click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be at the edge; else where made.")
+@_ports
+def new(
+    name: str, hub: Path, urls: tuple[str, ...], directory: Path | None, collectors: tuple[str, ...], host: str | None,
+    at: str | None, ports: Ports,
+) -> None:  # fmt: skip
+    """Make an edge: its keys, the configuration of its NATS server, and its login at the hub.
+
+    No secret is printed: seeds are in files that only their owner can read.
+
+    \b
+    Examples:
+      kgents edge new paris --hub hub --url tls://nats.example.org:7422
+      kgents edge new lab --hub hub --url tls://nats.example.org:7422 --collector collector-host@lab1
+    """  # noqa: D301
+    at_hub = Site.open(hub)
+    require_name(name, [at_hub.state.cluster, *at_hub.state.edges])
+    tls = _needs_tls(urls)
+    for collector in collectors:
+        permissions_of(collector, name)  # before anything is made
+    directory = directory or Path(f"edge-{name}")
+    site = Site.create(directory, State(name))
+    for login in (*EDGE_SERVICES, *(collectors or COLLECTORS), SYSTEM):
+        site.add_login(login)
+    where = at or str(directory.resolve())
+    listen = ANY if host else rendering.LOOPBACK
+    server = Server(name=f"edge-{name}", domain=name, at=where, listen=listen, ports=ports, tls=bool(host))
+    write(directory / "nats.conf", rendering.of_edge(server), 0o644)
+    seed, public = new_key()
+    remote = rendering.of_remote(urls, seed, f"{where}/tls/ca.pem" if tls else None)
+    write(directory / "leaf.conf", remote, SECRET_MODE)
+    values = {
+        "cluster": name,
+        "url": f"tls://{host}:{ports.clients}" if host else f"nats://{rendering.LOOPBACK}:{ports.clients}",
+    }
+    if host:
+        values["ca_file"] = f"{where}/tls/ca.pem"
+    write(directory / "kgents.yaml", rendering.of_kgents(values, None), 0o644)
+    site.save()
+    at_hub.state.edges[name] = [public]
+    at_hub.save()
+    say(f"{directory} is the edge {name}; {hub}/accounts.conf has its login")
+    if tls:
+        say(f"next, at the edge: put the hub's ca.pem into {directory}/tls, then nats-server -c {directory}/nats.conf")
+    named = at_hub.name_edges()
+    config = f"{hub}/kgents.yaml" if named else f"your configuration, with {name} in streams.edges"
+    say(f"next, at the hub: kill -HUP $(cat {hub}/*.pid), then kgents provision --config {config}")
+
+
+def _needs_tls(urls: tuple[str, ...]) -> bool:
+    schemes = {url.partition("://")[0] for url in urls}
+    if not schemes <= {"tls", "nats"} or len(schemes) > 1:
+        raise KgentsError(
+            "expected --url tls://HOST:7422 (nats:// without TLS), found another; try: `--url tls://HOST:7422`"
+        )
+    return schemes == {"tls"}

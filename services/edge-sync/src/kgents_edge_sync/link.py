@@ -1,0 +1,74 @@
+"""What the last readings of an edge's copies mean: link down, catching up, blocked, in sync. Pure; time is an argument.
+
+A copy that hears nothing although the edge answers is to be woken. One that waits for messages and does not advance is
+blocked: the hub refuses the next one, again and again, and JetStream reports no error.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from kgents_shared.bus.edges import Copy
+
+WAKE_AGAIN_S: Final = 60.0
+"""A copy is woken once in so long: each time the whole stream is configured again."""
+BLOCKED_AFTER_S: Final = 30.0
+"""With messages waiting, a copy that runs advances many times a second."""
+
+
+class _Progress(msgspec.Struct):
+    seq: int = -1
+    since_s: float = 0.0
+    woken_s: float | None = None
+
+
+class Link:
+    """One edge, from reading to reading."""
+
+    def __init__(self) -> None:
+        self.down_since_s: float | None = None
+        self.is_due = True
+        """Whether the two sides are to be compared: after each time that the copies were not complete."""
+        self._progress: dict[str, _Progress] = {}
+
+    def lost(self, now_s: float) -> None:
+        """The edge does not answer."""
+        self.is_due = True
+        if self.down_since_s is None:
+            self.down_since_s = now_s
+        for each in self._progress.values():
+            each.woken_s = None  # the next answer comes after a cut: all copies may sleep
+
+    def read(self, copies: Sequence[Copy], now_s: float) -> None:
+        """The edge answers."""
+        self.down_since_s = None
+        for copy in copies:
+            progress = self._progress.setdefault(copy.stream, _Progress())
+            seq = copy.source.seq if copy.source is not None else 0
+            if seq != progress.seq or copy.behind == 0:
+                progress.seq, progress.since_s = seq, now_s
+
+    def to_wake(self, copies: Sequence[Copy], now_s: float) -> Iterator[str]:
+        """The streams whose copies sleep."""
+        for copy in copies:
+            progress = self._progress[copy.stream]
+            if copy.is_heard or copy.source is None:
+                continue
+            if progress.woken_s is None or now_s - progress.woken_s >= WAKE_AGAIN_S:
+                progress.woken_s = now_s
+                yield copy.stream
+
+    def fault(self, copies: Sequence[Copy], now_s: float) -> str:
+        """What keeps the copies from being complete, as the end of a sentence; empty while they only catch up."""
+        for copy in copies:
+            if copy.refused:
+                return f"{copy.stream}: {copy.refused}; try: give the hub the limits of the edge"
+            since_s = self._progress[copy.stream].since_s
+            if copy.behind and copy.is_heard and now_s - since_s > BLOCKED_AFTER_S:
+                seq = copy.source.seq if copy.source is not None else 0
+                return (
+                    f"{copy.stream} is blocked at sequence {seq} of the edge, {copy.behind} messages wait: "
+                    "the hub refuses the next one; try: its log, and compare max_payload and the limits of the stream"
+                )
+        return ""

@@ -1,0 +1,160 @@
+"""The files of a hub and its edges, and what `kgents edge ls` says of one."""
+
+import re
+import stat
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kgents_cli.edge import rendering
+from kgents_cli.edge.creating import ANY
+from kgents_cli.edge.listing import edge_of
+from kgents_cli.edge.rendering import LOOPBACK, Server
+from kgents_shared.contract.meta import EDGE_SYNC, Cost, Heartbeat, Lease, Meta
+from kgents_shared.contract.section import InvalidSectionError
+from kgents_shared.contract.streams import OUTAGE_BUDGET_S, REMOVAL_TTL_S, StreamsConfig, streams
+from support.build import NOW
+from support.edge_site import command
+from support.nats_server import BINARY
+
+EXAMPLES = Path(__file__).parents[3] / "deploy" / "nats"
+SEED = re.compile(r"\bSU[A-Z0-9]{56}\b")
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    command("edge", "init", tmp_path / "hub", "--host", "nats.example.org", "--no-tls")
+    return tmp_path / "hub"
+
+
+def make(hub: Path, name: str = "paris", url: str = "nats://nats.example.org:7422") -> Path:
+    directory = hub.parent / f"edge-{name}"
+    command("edge", "new", name, "--hub", hub, "--url", url, "--dir", directory)
+    return directory
+
+
+def test_the_server_takes_every_configuration(hub: Path) -> None:
+    edge = make(hub)
+    for directory in (hub, edge):
+        checked = subprocess.run([BINARY, "-t", "-c", directory / "nats.conf"], capture_output=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_seeds_are_in_files_of_their_owner_alone_and_nowhere_else(hub: Path) -> None:
+    edge = make(hub)
+    for file in (each for directory in (hub, edge) for each in directory.rglob("*") if each.is_file()):
+        is_secret = bool(SEED.search(file.read_text()))
+        assert is_secret == (file.suffix == ".nk" or file.name == "leaf.conf"), file
+        if is_secret:
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_no_seed_is_printed(tmp_path: Path) -> None:
+    printed = command("edge", "init", tmp_path / "hub", "--host", "h")
+    printed += command(
+        "edge", "new", "paris", "--hub", tmp_path / "hub", "--url", "tls://h:7422", "--dir", tmp_path / "e"
+    )
+    assert not SEED.search(printed)
+
+
+def test_the_edge_becomes_one_of_the_hub_and_each_has_another_key(hub: Path) -> None:
+    first, second = make(hub), make(hub, "rome")
+    assert "edges: [paris, rome]" in (hub / "kgents.yaml").read_text()
+    assert (first / "leaf.conf").read_text() != (second / "leaf.conf").read_text()
+
+
+@pytest.mark.parametrize("name", ["pa.ris", "*", "", "a b", "x" * 65])
+def test_a_name_that_is_no_domain_is_refused(hub: Path, name: str) -> None:
+    with pytest.raises(AssertionError, match="as a name"):
+        make(hub, name)
+
+
+def test_a_name_that_there_is_keeps_its_keys(hub: Path) -> None:
+    before = (make(hub) / "leaf.conf").read_text()
+    with pytest.raises(AssertionError, match="which there is"):
+        make(hub)
+    assert (hub.parent / "edge-paris" / "leaf.conf").read_text() == before
+    with pytest.raises(AssertionError, match="it is set up"):
+        command("edge", "init", hub, "--host", "h")
+
+
+def test_urls_with_and_without_tls_together_are_refused(hub: Path) -> None:
+    with pytest.raises(AssertionError, match="expected --url tls"):
+        command("edge", "new", "x", "--hub", hub, "--url", "tls://a:1", "--url", "nats://a:1", "--dir", hub / "x")
+
+
+def test_an_unknown_collector_is_refused_before_anything_is_made(hub: Path) -> None:
+    with pytest.raises(AssertionError, match="found nonsense"):
+        command("edge", "new", "x", "--hub", hub, "--url", "nats://a:1", "--dir", hub / "x", "--collector", "nonsense")
+    assert not (hub / "x").exists()
+
+
+def test_an_edge_has_what_its_collectors_write_and_nothing_else() -> None:
+    assert [each.signal for each in streams(StreamsConfig(place="edge"))] == ["entity", "pulse", "event", "meta"]
+
+
+def test_an_edge_of_an_edge_is_refused() -> None:
+    with pytest.raises(InvalidSectionError, match="place is edge"):
+        StreamsConfig(place="edge", edges=["a"])
+
+
+def test_a_removal_outlives_two_outages() -> None:
+    assert REMOVAL_TTL_S >= 2 * OUTAGE_BUDGET_S
+
+
+def heartbeat(service: str, **fields: object) -> Heartbeat:
+    known = {"text": "", "instance": "one", "version": "1", "started_at": NOW, "state": "in_sync"}
+    return Heartbeat(service=service, **{**known, **fields})  # type: ignore[arg-type]  # of these names
+
+
+def found(*beats: Heartbeat, lease_age_s: float | None = None) -> dict[str, tuple[Meta, float]]:
+    meta: dict[str, tuple[Meta, float]] = {f"kgents.meta.a.{each.service}.one": (each, 1.0) for each in beats}
+    if lease_age_s is not None:
+        meta["kgents.meta.a.collector-k8s.lease"] = (Lease(text="", holder="one", acquired_at=NOW), lease_age_s)
+    return meta
+
+
+def test_what_waits_is_unknown_while_the_link_is_down_and_never_zero() -> None:
+    edge = edge_of("a", found(heartbeat(EDGE_SYNC, state="degraded", reason="not connected")), 7, NOW)
+    assert (edge.link, edge.backlog, edge.entities) == ("down", None, 7)
+    assert (edge.lease_age_s, edge.rate_per_s, edge.cpu_percent, edge.memory_bytes) == (None, None, None, None)
+
+
+def test_a_link_of_which_no_one_reports_is_unknown() -> None:
+    edge = edge_of("a", {}, 0, NOW)
+    assert (edge.link, edge.backlog) == ("unknown", None)
+    assert "kgents run edge-sync" in edge.reason
+
+
+def test_a_link_that_is_up_says_how_much_waits_and_what_the_collectors_cost() -> None:
+    keeper = heartbeat(EDGE_SYNC, behind={"KGENTS_ENTITY": 2, "KGENTS_PULSE": 3}, watermark={"KGENTS_ENTITY": 40})
+    collector = heartbeat("collector-k8s", source="k8s", published=120, cost=Cost(1.5, 1000))
+    edge = edge_of("a", found(keeper, collector, lease_age_s=2.0), 9, NOW + timedelta(seconds=60))
+    assert (edge.link, edge.backlog, edge.last_seq) == ("up", 5, {"KGENTS_ENTITY": 40})
+    assert (edge.lease_age_s, edge.rate_per_s, edge.cpu_percent, edge.memory_bytes) == (2.0, 2.0, 1.5, 1000)
+
+
+def test_a_blocked_copy_is_no_link_that_is_down() -> None:
+    keeper = heartbeat(EDGE_SYNC, state="degraded", behind={"KGENTS_ENTITY": 2})
+    assert edge_of("a", found(keeper), 0, NOW).link == "blocked"
+
+
+def test_the_examples_in_deploy_are_what_the_commands_write() -> None:
+    hosts = [f"n{number}.example.org" for number in (1, 2, 3)]
+    at_hub = Server(name="hub-1", domain="hub", at="/etc/nats", listen=ANY)
+    at_edge = Server(name="edge-paris", domain="paris", at="/etc/nats", listen=LOOPBACK, tls=False)
+    expected = {
+        "hub.conf": rendering.of_hub(at_hub, hosts[:1]),
+        "hub-of-three.conf": rendering.of_hub(at_hub, hosts),
+        "edge.conf": rendering.of_edge(at_edge),
+        "leaf.conf": rendering.of_remote([f"tls://{hosts[0]}:7422"], "SU…", "/etc/nats/tls/ca.pem"),
+    }
+    assert {each.name: each.read_text() for each in EXAMPLES.glob("*.conf")} == expected
+
+
+def test_nothing_of_ours_passes_the_link_by_itself() -> None:
+    remote = (EXAMPLES / "leaf.conf").read_text()
+    assert 'deny_imports: ["kgents.>"]' in remote
+    assert 'deny_exports: ["kgents.>"]' in remote

@@ -1,0 +1,88 @@
+"""What the readings of an edge's copies mean."""
+
+from kgents_edge_sync.link import BLOCKED_AFTER_S, WAKE_AGAIN_S, Link
+from kgents_shared.bus.edges import SETTLED_S, Copy
+from kgents_shared.bus.jetstream import SourceInfo
+
+HEARD = 1_000_000_000
+SILENT = 30_000_000_000
+
+
+def copy(*, seq: int = 10, lag: int = 0, active: int = HEARD, edge_seq: int = 10, **fields: object) -> Copy:
+    source = SourceInfo("KGENTS_ENTITY", lag=lag, seq=seq, active=active)
+    return Copy("KGENTS_ENTITY", edge_seq, source, **fields)  # type: ignore[arg-type]  # of the same names
+
+
+def woken(link: Link, found: Copy, now_s: float) -> list[str]:
+    link.read([found], now_s)
+    return [*link.to_wake([found], now_s)]
+
+
+def test_a_copy_that_hears_nothing_is_woken_once_a_minute() -> None:
+    link = Link()
+    assert woken(link, copy(active=SILENT), 0) == ["KGENTS_ENTITY"]
+    assert woken(link, copy(active=SILENT), WAKE_AGAIN_S - 1) == []
+    assert woken(link, copy(active=SILENT), WAKE_AGAIN_S) == ["KGENTS_ENTITY"]
+
+
+def test_one_that_never_heard_anything_is_woken_and_one_that_runs_is_not() -> None:
+    assert woken(Link(), copy(active=-1), 0) == ["KGENTS_ENTITY"]
+    assert woken(Link(), copy(lag=5), 0) == []
+
+
+def test_after_each_cut_it_is_woken_at_once() -> None:
+    link = Link()
+    assert woken(link, copy(active=SILENT), 0)
+    link.lost(1)
+    assert woken(link, copy(active=SILENT), 2) == ["KGENTS_ENTITY"]
+
+
+def test_both_sides_are_compared_after_each_cut() -> None:
+    link = Link()
+    link.is_due = False
+    link.lost(1)
+    assert link.is_due
+
+
+def test_a_copy_that_waits_and_does_not_advance_is_blocked() -> None:
+    link = Link()
+    waiting = [copy(seq=7, lag=3)]
+    link.read(waiting, 0)
+    assert not link.fault(waiting, BLOCKED_AFTER_S)
+    assert "blocked at sequence 7" in link.fault(waiting, BLOCKED_AFTER_S + 1)
+
+
+def test_one_that_advances_is_not_blocked() -> None:
+    link = Link()
+    link.read([copy(seq=7, lag=3)], 0)
+    link.read([copy(seq=8, lag=3)], BLOCKED_AFTER_S)
+    assert not link.fault([copy(seq=8, lag=3)], BLOCKED_AFTER_S + 1)
+
+
+def test_one_that_was_complete_and_waits_only_now_is_not_blocked() -> None:
+    link = Link()
+    for at_s in (0, 100):
+        link.read([copy(seq=7)], at_s)
+    waiting = [copy(seq=7, lag=1)]
+    link.read(waiting, 101)
+    assert not link.fault(waiting, 102)
+
+
+def test_a_limit_of_the_hub_that_could_refuse_a_message_is_a_fault_before_it_does() -> None:
+    link = Link()
+    found = [copy(refused="max_msg_size is 1000 at the hub, unlimited at the edge")]
+    link.read(found, 0)
+    assert "max_msg_size is 1000" in link.fault(found, 0)
+
+
+def test_a_silent_copy_is_not_complete_though_nothing_waits() -> None:
+    assert not copy(active=SILENT).is_complete
+    assert not copy(active=-1).is_complete
+    assert not copy(lag=1).is_complete
+    assert copy().is_complete
+
+
+def test_a_stream_that_is_new_or_went_back_removes_nothing() -> None:
+    assert copy(age_s=SETTLED_S).is_settled
+    assert not copy(age_s=SETTLED_S - 1).is_settled
+    assert not copy(age_s=SETTLED_S, edge_seq=9, seq=10).is_settled
