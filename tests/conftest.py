@@ -1,6 +1,7 @@
 """The folder of a test is its marker, no test sees the developer's own settings, and none leaves a process behind."""
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -62,6 +63,18 @@ def own_garbage() -> Iterator[None]:
         gc.callbacks[:] = callbacks
         gc.set_threshold(*threshold)
         gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A command that runs in the process of a test sets up logging; later tests would not see what is logged."""
+    root = logging.getLogger()
+    level, disabled = root.level, root.manager.disable
+    yield
+    root.setLevel(level)
+    logging.disable(disabled)
+    for handler in [each for each in root.handlers if type(each).__module__.startswith("kgents")]:
+        root.removeHandler(handler)
 
 
 class Schedule(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types

@@ -26,7 +26,12 @@ def command() -> None:
     """See the archive in PostgreSQL, and bring its tables up to date.
 
     Where the section `archiver` names a PostgreSQL, `--at` answers for any moment that the archive keeps.
-    """
+
+    \b
+    Examples:
+      kgents archive migrate --config kgents.yaml
+      kgents archive status --config kgents.yaml
+    """  # noqa: D301
 
 
 @command.command("migrate")
