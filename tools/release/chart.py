@@ -6,6 +6,7 @@ which end in a ConfigMap and in Helm's history: the schema has the path of its f
 
 import json
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,6 +84,8 @@ def _settings() -> tuple[dict[str, Any], dict[str, Any]]:
     found, definitions = msgspec.json.schema_components(types, schema_hook=_hook, ref_template=_REF)
     for definition in definitions.values():
         _by_file(definition)
+        if "description" in definition:  # of a docstring, whose indentation older Pythons keep
+            definition["description"] = cleandoc(definition["description"])
     common = definitions.pop(_name_of(found[0]))
     properties = {name: each for name, each in common["properties"].items() if name not in SET_BY_THE_IMAGE}
     properties["cluster"] = {"type": "string", "minLength": 1}

@@ -1,7 +1,6 @@
 """The proxy that Compose puts before the engine's socket: it passes what the collector asks for, and nothing else."""
 
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,7 +84,8 @@ async def proxy(engine: Path, folder: Path) -> AsyncIterator[Path]:
         assert text.count(f"unix@{shipped}") == 1
         text = text.replace(f"unix@{shipped}", f"unix@{here}")
     (folder / "proxy.cfg").write_text(text)
-    process = spawn([need("haproxy"), "-W", "-db", "-f", folder / "proxy.cfg"], stdout=subprocess.DEVNULL)
+    with (folder / "proxy.log").open("wb") as log:
+        process = spawn([need("haproxy"), "-W", "-db", "-f", folder / "proxy.cfg"], stdout=log, stderr=log)
     try:
         await eventually(own.exists)
         yield own
@@ -133,6 +133,10 @@ async def test_what_the_collector_does_not_need_never_reaches_the_engine(docker:
         assert (passed, gate.seen) == ([], [])
         async with http.get("http://docker/v1.41/info") as answer:
             assert answer.status == 200
+        log = tmp_path / "proxy.log"
+        await eventually(
+            lambda: log.read_text().count('"GET /v1.41/info HTTP/1.1"') == 2
+        )  # those with more than a path
 
 
 async def test_a_reader_that_leaves_ends_its_stream_at_the_engine(docker: Watched, tmp_path: Path) -> None:
