@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_shared.bus import state_audit
+from kgents_shared.bus import losses, state_audit
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info, update_stream
 from kgents_shared.contract.facts import Facts
@@ -72,6 +72,7 @@ async def test_lost_messages_are_counted_over_all_runs(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_audit, "AUDIT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(losses, "INTERVAL_S", 0.1)  # also where no audit came between the messages and their loss
     async with collecting(bus, tmp_path) as one:
         metrics = Metrics(one, bus)
         entities = [make_entity(name, source="nats") for name in ("a", "b", "c")]
