@@ -33,6 +33,8 @@ RETRY_FIRST_S: Final = 1.0
 RETRY_MAX_S: Final = 30.0
 NOTED_S: Final = 10.0
 """How often it is stored how far a stream is read that says nothing. Others see by it that its archiver is alive."""
+EXPIRED_S: Final = 3_600.0
+"""How often it is tried to drop what is old: a long query may be reading it."""
 STANDBY_S: Final = 35.0
 """How long another archiver may not have stored anything before this one goes on in its place."""
 
@@ -66,6 +68,7 @@ class Following:
         self._writer = Writer(self._database, signal)
         self._report = report
         self._day: date | None = None
+        self._expires_s = 0.0
 
     async def run(self) -> None:
         """Store what the stream holds, then what it is given. Never returns."""
@@ -123,13 +126,25 @@ class Following:
         if work.epoch.position.time_ns and today != self._day:
             await self._begin_day(today)
             self._day = today
+        if self._day is not None and time.monotonic() >= self._expires_s:
+            await self._expire(self._day)
 
     async def _begin_day(self, today: date) -> None:
         """What is due once a day, by the server's clock: everything that was said before is stored by now."""
         if self._signal in STATES and await days.add_base(self._database, self._signal, today):
             _log.info("archive_base_added", signal=self._signal, day=str(today))
         await days.prepare(self._database, self._signal, today)
-        if dropped := await days.expire(self._database, self._signal, today, self._retention_d):
+        self._expires_s = time.monotonic()
+
+    async def _expire(self, today: date) -> None:
+        """Drop what is old. What reads it meanwhile may hold that up, but nothing that is stored."""
+        self._expires_s = time.monotonic() + EXPIRED_S
+        try:
+            dropped = await days.expire(self._database, self._signal, today, self._retention_d)
+        except ArchiveError as error:
+            _log.warning("archive_not_expired", signal=self._signal, error=str(error), retry_in_s=EXPIRED_S)
+            return
+        if dropped:
             self._writer.forget_partitions()
             _log.info("archive_partitions_dropped", signal=self._signal, count=dropped)
 

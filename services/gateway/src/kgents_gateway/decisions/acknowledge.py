@@ -46,7 +46,7 @@ async def acknowledge(desk: Desk, arguments: OneIncident, body: AcknowledgementB
     if seen > incident.revision:
         raise BadArgumentError(f"revision: expected at most {incident.revision}, found {seen}")
     if seen < incident.severity_revision:
-        raise ConflictError(f"incident {incident.id} has become more severe since revision {seen}; look at it again")
+        raise ConflictError(f"incident {incident.id} has become more severe since revision {seen}; read it again")
     now, note = desk.world.now(), masked(body.note)
     session = await desk.bus.session()
     message = acknowledged(msgspec.structs.replace(incident, revision=seen), desk.author, now, note)
