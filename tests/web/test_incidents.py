@@ -26,6 +26,15 @@ POD: Final = make_ref("cart-7f")
 DATABASE: Final = make_ref("orders-database-primary", kind="database")
 TITLE: Final = "orders-database-primary accepts no connections"
 ID: Final = make_incident().id
+# What has the focus at the moment the form is there: a key that is pressed then goes to it.
+RECORD_FOCUS: Final = """() => {
+  window.focused = [];
+  new MutationObserver((_, observer) => {
+    if (document.querySelector("form.silence") === null) return;
+    window.focused.push(document.activeElement.tagName);
+    observer.disconnect();
+  }).observe(document.body, {childList: true, subtree: true});
+}"""
 
 
 def incident(**fields: Any) -> Incident:
@@ -109,8 +118,10 @@ async def test_an_incident_is_silenced_with_a_reason_by_keyboard_and_the_silence
 ) -> None:
     async with page_at(browser, f"{gateway.server.address}/#tab=incidents&incident={ID}") as page:
         await page.get_by_role("button", name="Silence…").focus()
+        await page.evaluate(RECORD_FOCUS)
         await page.keyboard.press("Enter")
         await page.get_by_label("Reason").wait_for()
+        assert await page.evaluate("window.focused") == ["INPUT"], "the first letter is not typed into the button"
         await page.keyboard.type("database upgrade")
         await page.locator("form.silence select").select_option("14400")
         assert await violations(page) == []

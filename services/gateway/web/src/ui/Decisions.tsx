@@ -1,7 +1,7 @@
 // What a person decides about an incident, where their token or login may: acknowledge it, silence it, end both.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { decide, reasonOf } from "../api.ts";
 import { age } from "../format.ts";
 import type { Model } from "../model.ts";
@@ -94,7 +94,7 @@ function SilenceForm({ model, incident, isBusy, send }: FormProps) {
   const id = useRef(`web-${crypto.randomUUID().slice(0, 8)}`); // the same for every try: it is not stored twice
   const reason = useRef<HTMLInputElement>(null);
   const seconds = useSignal(USUAL_S);
-  useEffect(() => reason.current?.focus(), []);
+  useLayoutEffect(() => reason.current?.focus(), []);
   const submit = (event: Event) => {
     event.preventDefault();
     const body = { matchers: matchersOf(model, incident), duration_s: seconds.value, reason: reason.current?.value.trim() };

@@ -1,7 +1,7 @@
 // Which keys do what, and a way to turn the single ones off: speech input presses them by accident.
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { TEXTS } from "../texts.ts";
 import { Icon } from "./Icon.tsx";
 
@@ -11,7 +11,7 @@ export const areKeysOn = signal(localStorage.getItem(STORED) !== "off");
 
 export function Keys({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const turn = (event: { currentTarget: HTMLInputElement }) => {
     areKeysOn.value = event.currentTarget.checked;
     localStorage.setItem(STORED, areKeysOn.value ? "on" : "off");

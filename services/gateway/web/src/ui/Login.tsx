@@ -1,13 +1,13 @@
 // Asks for a token, where the gateway does.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { TEXTS } from "../texts.ts";
 import { logIn } from "../token.ts";
 
 export function Login({ wasGiven }: { wasGiven: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const submit = (event: Event) => {
     event.preventDefault();
     const text = field.current?.value.trim() ?? "";
