@@ -30,6 +30,7 @@ GROUPS: Final = {
     },
     "See what happened": {
         "watch": "Print messages as they are published.",
+        "tap": "Show the messages of any NATS subject, without payloads.",
         "events": "List events, newest last.",
         "history": "Show how one entity changed.",
         "diff": "Compare the topology at two times.",
