@@ -18,6 +18,9 @@ EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78  # EX_CONFIG of sysexits.h
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
+FAILED: Final = {"drift": 2}
+"""Commands whose exit code 1 is an answer → their code when there is none."""
+
 GROUPS: Final = {
     "See what there is": {
         "get": "List entities with their status and health.",
@@ -34,6 +37,7 @@ GROUPS: Final = {
         "events": "List events, newest last.",
         "history": "Show how one entity changed.",
         "diff": "Compare the topology at two times.",
+        "drift": "Compare manifests with what runs.",
         "record": "Record what collectors publish into a file.",
         "replay": "Replay a recording into a NATS, or judge it without one.",
         "archive": "See the archive, and bring its tables up to date.",
@@ -86,7 +90,8 @@ class _Commands(click.Group):
             code = super().invoke(ctx)
             sys.stdout.flush()  # here, where a closed pipe can still be handled
         except (KgentsError, BrokenPipeError, BaseExceptionGroup) as error:
-            return _report(_leaf(error))
+            failed = _report(_leaf(error))
+            return FAILED.get(ctx.invoked_subcommand or "", failed) if failed == EXIT_FAILED else failed
         return code if isinstance(code, int) else EXIT_OK
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

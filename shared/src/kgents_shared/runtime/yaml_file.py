@@ -53,6 +53,18 @@ def read_yaml(path: Path) -> tuple[Mapping[object, object], list[Fault]]:
     ]
 
 
+def read_documents(text: str) -> list[Any]:
+    """The documents of a text, as plain data.
+
+    Raises:
+        UnusableFileError: it is not YAML.
+    """
+    try:
+        return [each for each in yaml.safe_load_all(text) if each is not None]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UnusableFileError("YAML", f"at {_problem(error)}", "check that line") from None
+
+
 def _problem(error: Exception) -> str:
     """Describe a syntax error without the snippet and the quoted words of the parser: either may be a secret."""
     mark = getattr(error, "problem_mark", None)

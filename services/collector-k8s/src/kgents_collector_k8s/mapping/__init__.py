@@ -24,7 +24,7 @@ from kgents_collector_k8s.mapping import (
 )
 from kgents_collector_k8s.mapping.configuration import referenced
 from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.mapping.kinds import kind_of
+from kgents_shared.contract.api_kinds import kind_of
 
 __all__ = ["CATALOGUE", "kind_of", "referenced"]
 

@@ -4,9 +4,9 @@ from typing import Final
 
 from kgents_collector_k8s.mapping.entity import Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.kinds import group_of, kind_of
 from kgents_collector_k8s.objects.autoscaling import HorizontalPodAutoscaler
 from kgents_collector_k8s.objects.metadata import condition, holds
+from kgents_shared.contract.api_kinds import group_of, kind_of
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import otel

@@ -13,9 +13,9 @@ from msgspec import field
 
 from kgents_collector_k8s.mapping.entity import Attributes, Status, entity, owner_of
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.kinds import OURS, kind_of
 from kgents_collector_k8s.mapping.reference import named
 from kgents_collector_k8s.objects.custom import CustomObject
+from kgents_shared.contract.api_kinds import OURS, kind_of
 from kgents_shared.contract.entity import STATUSES, Connection, Ref, Value
 from kgents_shared.contract.section import Fault, Section
 from kgents_shared.contract.vocabulary import kinds

@@ -5,8 +5,8 @@ from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping.fragment import SOURCE, Owner, Scope
-from kgents_collector_k8s.mapping.kinds import group_of
 from kgents_collector_k8s.objects.metadata import Metadata
+from kgents_shared.contract.api_kinds import group_of
 from kgents_shared.contract.entity import Connection, Entity, Ref, Value
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 

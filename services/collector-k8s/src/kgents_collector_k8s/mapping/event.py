@@ -8,9 +8,9 @@ import re
 from typing import Final
 
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
-from kgents_collector_k8s.mapping.kinds import group_of, kind_of
 from kgents_collector_k8s.objects import event as objects
 from kgents_collector_k8s.objects.metadata import ObjectReference
+from kgents_shared.contract.api_kinds import group_of, kind_of
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.masking import masked

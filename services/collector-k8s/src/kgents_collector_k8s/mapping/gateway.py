@@ -5,11 +5,11 @@ from typing import Final
 
 from kgents_collector_k8s.mapping.entity import Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.kinds import kind_of
 from kgents_collector_k8s.mapping.reference import Mention, configured, named
 from kgents_collector_k8s.objects.gateway import Gateway, MethodMatch, Reference, Route, RouteMatch, RouteRule
 from kgents_collector_k8s.objects.metadata import Condition, condition
 from kgents_shared.contract.address import join
+from kgents_shared.contract.api_kinds import kind_of
 from kgents_shared.contract.entity import Connection, Ref, Value
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute

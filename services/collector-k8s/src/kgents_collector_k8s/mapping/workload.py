@@ -1,5 +1,6 @@
 """Workloads with replicas: Deployment, ReplicaSet, StatefulSet, DaemonSet → entities, by `kubectl rollout status`."""
 
+from sys import intern
 from typing import Final
 
 from kgents_collector_k8s.mapping import rollout
@@ -7,7 +8,7 @@ from kgents_collector_k8s.mapping.entity import Attributes, Status, entity, owne
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
 from kgents_collector_k8s.mapping.reference import claims, configured, mentions, named
 from kgents_collector_k8s.objects.metadata import Metadata
-from kgents_collector_k8s.objects.pod import PodTemplate
+from kgents_collector_k8s.objects.pod import PodSpec, PodTemplate
 from kgents_collector_k8s.objects.workload import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
@@ -35,10 +36,20 @@ def workload(
         kind,
         scope,
         status=status,
-        attributes={otel.K8S_WORKLOAD_UID.named(kind=kind): metadata.uid, **attributes},
+        attributes={
+            otel.K8S_WORKLOAD_UID.named(kind=kind): metadata.uid,
+            attribute.WORKLOAD_IMAGES: _images(spec),
+            **attributes,
+        },
         connections=[*claims(spec, at, metadata.namespace, scope), *configures],
     )
     return Fragment(metadata.uid, [itself], owner, named(configures), makes=template.metadata.labels or {})
+
+
+def _images(spec: PodSpec) -> list[str]:
+    """What its template runs, whether or not a pod of it exists. Images rarely differ from one object to the next."""
+    containers = [*(spec.init_containers or ()), *(spec.containers or ())]
+    return sorted(intern(f"{each.name}={each.image}") for each in containers if each.image)
 
 
 def deployment(found: Deployment, scope: Scope) -> Fragment:

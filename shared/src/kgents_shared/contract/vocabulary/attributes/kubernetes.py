@@ -105,5 +105,8 @@ SERVICE_PORTS: Final = _attribute("kgents.k8s.service.ports", "`name:port→targ
 SERVICE_ACCOUNT_NAME: Final = _attribute(
     "kgents.k8s.service_account.name", "The account under which its containers act."
 )
+WORKLOAD_IMAGES: Final = _attribute(
+    "kgents.k8s.workload.images", "`container=image` of its pod template, also while it has no pod."
+)
 
 ATTRIBUTES: Final = tuple(_OURS.declared)

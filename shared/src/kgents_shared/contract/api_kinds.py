@@ -1,4 +1,4 @@
-"""Names of kinds: the API's (`PersistentVolumeClaim` of core) → ours (`volume`). Pure."""
+"""Names of kinds: those of the Kubernetes API (`PersistentVolumeClaim` of core) → ours (`volume`). Pure."""
 
 from typing import Final
 

@@ -1,0 +1,1 @@
+"""What manifests of Kubernetes state → how the live topology differs from it."""

@@ -1,0 +1,246 @@
+"""Manifests and the live topology of one cluster → what is missing, extra or different, and what is not known. Pure.
+
+Only what a manifest states is compared: what the server, a controller or an admission webhook adds is no drift. What is
+not observed is `unknown`, never `missing`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from kgents_cli.desired.manifests import Manifest
+from kgents_shared.contract.api_kinds import OURS
+from kgents_shared.contract.attestation import BUILDER, Attestation
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.vocabulary import edges, kinds
+from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.find import path_of
+
+State = Literal["missing", "extra", "different", "unknown", "not compared", "in line"]
+
+SOURCE: Final = "k8s"
+MARKS: Final = (
+    "app.kubernetes.io/instance",
+    "argocd.argoproj.io/instance",
+    "kustomize.toolkit.fluxcd.io/name",
+    "app.kubernetes.io/part-of",
+)
+"""Labels that say to which set of manifests an object belongs; the first that any manifest has counts."""
+_ORDER: Final[tuple[State, ...]] = ("missing", "extra", "different", "unknown", "not compared", "in line")
+_NEVER_READ: Final = frozenset({kinds.CONFIGMAP, kinds.SECRET})
+"""kgents knows of these what refers to them, and never whether they exist."""
+_READ: Final = OURS - _NEVER_READ - {"endpointslice", "replicaset"}
+"""Kinds that collector-k8s shows unless it is set to leave them out."""
+_DESIRED: Final[Mapping[str, str]] = {
+    kinds.DEPLOYMENT: otel.K8S_DEPLOYMENT_DESIRED_PODS,
+    kinds.REPLICASET: otel.K8S_REPLICASET_DESIRED_PODS,
+    kinds.STATEFULSET: otel.K8S_STATEFULSET_DESIRED_PODS,
+}
+_STALE: Final = f"stale: no report from {SOURCE}"
+_HASHES: Final = ("pod-template-hash", "controller-revision-hash")
+"""Labels of controllers, which the topology leaves out."""
+_REGISTRY: Final = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/")
+
+
+class FieldDrift(msgspec.Struct, frozen=True):
+    """One field that differs."""
+
+    field: str
+    """`image cart`, `replicas`, `label team`."""
+    desired: str | int
+    live: str | int | None
+    """None: it is absent."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The verdict on one object."""
+
+    state: State
+    ref: Ref
+    why: str = ""
+    """One sentence; empty where the fields say it."""
+    fields: list[FieldDrift] = []
+    file: str = ""
+    """Where its manifest is; empty for what has none."""
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What is known of one cluster."""
+
+    cluster: str
+    views: Mapping[Ref, EntityView]
+    attestation: Attestation
+
+    def ref(self, manifest: Manifest) -> Ref:
+        """The name that an object of this manifest has."""
+        namespaced = Ref(self.cluster, manifest.kind, manifest.name, manifest.namespace)
+        bare = Ref(self.cluster, manifest.kind, manifest.name)
+        # Of a custom kind only the cluster knows whether its objects have a namespace.
+        return bare if manifest.kind not in OURS and namespaced not in self.views and bare in self.views else namespaced
+
+    def unread(self, ref: Ref) -> str:
+        """Why nothing is attested of an object of this name; empty: its source is read."""
+        scopes = self.attestation.unread.get((self.cluster, SOURCE), ())
+        found = self.attestation.silence(ref, BUILDER) or next((each for each in scopes if each.covers(ref)), None)
+        if found is None:
+            return ""
+        return "not observed now" + (f": {found.reason}" if found.reason else "")
+
+
+def drift(desired: Sequence[Manifest], live: Live) -> list[Finding]:
+    """A finding for each manifest, and for each object that belongs to them and has none; the worst first."""
+    count = Counter(live.ref(each) for each in desired if each.name)
+    found = [_compared(each, live, desired, is_twice=count[live.ref(each)] > 1) for each in desired]
+    found += _extra(desired, live)
+    return sorted(found, key=lambda each: (_ORDER.index(each.state), each.ref))
+
+
+def _compared(manifest: Manifest, live: Live, desired: Sequence[Manifest], *, is_twice: bool) -> Finding:
+    ref = live.ref(manifest)
+    if is_twice:
+        return Finding("unknown", ref, "more than one manifest states this object", file=manifest.file)
+    state, why = _presence(manifest, ref, live)
+    if state != "in line":
+        return Finding(state, ref, why, file=manifest.file)
+    view = live.views[ref]
+    fields = list(_fields(manifest, view))
+    doubts: list[FieldDrift] = []
+    for each, doubt in _scalable(manifest, view, live, desired):
+        (doubts if doubt else fields).append(each)
+        why = doubt or why
+    if fields:
+        return Finding("different", ref, why, fields, manifest.file)
+    if doubts or (why := _unstated(manifest, view)):
+        return Finding("unknown", ref, why, doubts, manifest.file)
+    return Finding("in line", ref, file=manifest.file)
+
+
+def _presence(manifest: Manifest, ref: Ref, live: Live) -> tuple[State, str]:
+    """Whether the object is there, as far as that can be known."""
+    if not manifest.name:
+        return "not compared", "the server makes its name (generateName)"
+    if manifest.kind in _NEVER_READ:
+        return "not compared", f"kgents never reads a {manifest.kind}"
+    view = live.views.get(ref)
+    if view is not None:
+        return ("unknown", _STALE) if SOURCE in view.stale else ("in line", "")
+    return _absence(manifest, ref, live)
+
+
+def _absence(manifest: Manifest, ref: Ref, live: Live) -> tuple[State, str]:
+    """What it means that nothing of this name is published."""
+    if why := live.unread(ref):
+        return "unknown", why
+    if not any(each.kind == manifest.kind for each in live.views):
+        if manifest.kind not in _READ:
+            return "not compared", "kgents does not read this kind here"
+        return "unknown", f"no {manifest.kind} of this cluster is observed; collector-k8s may be set to leave it out"
+    if manifest.namespace and not _knows_namespace(manifest.namespace, live):
+        return "unknown", f"namespace {manifest.namespace} is not observed"
+    if manifest.is_removed_when_done:
+        return "not compared", "the cluster removes this Job after its end"
+    return "missing", "no such object in the cluster"
+
+
+def _knows_namespace(namespace: str, live: Live) -> bool:
+    """Whether an absence means something: it is observed, or all namespaces are and it is not among them."""
+    return any(each.namespace == namespace or each.kind == kinds.NAMESPACE for each in live.views)
+
+
+def _fields(manifest: Manifest, view: EntityView) -> Iterator[FieldDrift]:
+    live = _images(view)
+    for container, image in (manifest.images or {}).items():
+        if live is not None and _spelled(live.get(container, "")) != _spelled(image):
+            yield FieldDrift(f"image {container}", image, live.get(container))
+    if not _is_cut(view, "labels"):
+        for key, value in manifest.labels.items():
+            if view.labels.get(key) != value and key not in _HASHES:
+                yield FieldDrift(f"label {key}", value, view.labels.get(key))
+
+
+def _scalable(
+    manifest: Manifest, view: EntityView, live: Live, desired: Sequence[Manifest]
+) -> Iterator[tuple[FieldDrift, str]]:
+    """Its replicas, if they differ and no autoscaler decides them; with the reason, if that cannot be known."""
+    name = _DESIRED.get(manifest.kind)
+    replicas = view.topology.attributes.get(name) if view.topology is not None and name is not None else None
+    if manifest.replicas is None or not isinstance(replicas, int) or replicas == manifest.replicas:
+        return
+    target = (manifest.kind, manifest.name)
+    if any(each.scales == target and each.namespace == manifest.namespace for each in desired):
+        return
+    scalers = (each for each in live.views.values() if each.topology is not None)
+    if any((each.kind, each.peer) == (edges.SCALES, view.ref) for one in scalers for each in one.topology.connections):  # type: ignore[union-attr]  # asked above
+        return
+    hidden = live.unread(Ref(live.cluster, kinds.HPA, "", view.ref.namespace))
+    doubt = "whether an autoscaler decides its replicas is not known" if hidden else ""
+    yield FieldDrift("replicas", manifest.replicas, replicas), doubt
+
+
+def _unstated(manifest: Manifest, view: EntityView) -> str:
+    """What the topology does not hold although the manifest states it; empty: nothing."""
+    if manifest.images and _images(view) is None:
+        return "its images are not known; they are with a collector-k8s of this version"
+    if manifest.labels and _is_cut(view, "labels"):
+        return "its message is cut, so its labels are not known"
+    return ""
+
+
+def _images(view: EntityView) -> dict[str, str] | None:
+    stated = view.topology.attributes.get(kubernetes.WORKLOAD_IMAGES) if view.topology is not None else None
+    if not isinstance(stated, list):
+        return None
+    return dict(each.split("=", 1) for each in stated)
+
+
+def _is_cut(view: EntityView, field: str) -> bool:
+    return view.topology is not None and any(each.startswith(field) for each in view.topology.cut)
+
+
+def _spelled(image: str) -> str:
+    """An image reference in one spelling: without the default registry, with the default tag."""
+    for prefix in _REGISTRY:
+        if image.startswith(prefix):
+            image = image.removeprefix(prefix)
+            break
+    is_tagged = "@" in image or ":" in image.rpartition("/")[2]
+    return image if is_tagged or not image else f"{image}:latest"
+
+
+def _extra(desired: Sequence[Manifest], live: Live) -> Iterator[Finding]:
+    mark = next((label for label in MARKS if any(label in each.labels for each in desired)), None)
+    if mark is None:
+        return
+    values = {each.labels[mark] for each in desired if mark in each.labels}
+    places = {(each.kind, each.namespace) for each in desired}
+    stated = {live.ref(each) for each in desired}
+    for ref, view in live.views.items():
+        if (ref.kind, ref.namespace) not in places or ref in stated or ref.kind in _NEVER_READ:
+            continue
+        if view.labels.get(mark) not in values or view.owners:
+            continue
+        why = f"no manifest states it, and it has the label {mark}={view.labels[mark]}"
+        yield Finding("unknown", ref, _STALE) if SOURCE in view.stale else Finding("extra", ref, why)
+
+
+def unmarked(desired: Iterable[Manifest]) -> bool:
+    """Whether no manifest has a label by which an object without a manifest could be recognised."""
+    return not any(label in each.labels for each in desired for label in MARKS)
+
+
+def sentence(found: Finding) -> str:
+    """What differs, or why it is not known."""
+    parts = [f"{each.field}: expected {each.desired}, found {_absent(each.live)}" for each in found.fields]
+    return "; ".join([*parts, *([found.why] if found.why else [])])
+
+
+def _absent(value: str | int | None) -> str:
+    return "none" if value is None else str(value)
+
+
+def name_of(found: Finding) -> str:
+    """The name that other commands take."""
+    return path_of(found.ref) if found.ref.name else f"{found.ref.kind}/{found.ref.namespace}"
