@@ -30,6 +30,7 @@ GROUPS: Final = {
         "top": "Show CPU, memory, network and other figures.",
         "alerts": "List alerts; silence, acknowledge and route them.",
         "incidents": "List incidents: alerts with a common cause.",
+        "ui": "Show a dashboard in this terminal.",
     },
     "See what happened": {
         "watch": "Print messages as they are published.",

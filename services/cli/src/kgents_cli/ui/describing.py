@@ -1,0 +1,58 @@
+"""The description of the selected entity, kept up to date while it is open."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from kgents_cli.ui.describe import lines_of
+from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.item import Item
+from kgents_cli.ui.pane import Pane
+from kgents_cli.ui.part import Line, Part
+from kgents_cli.ui.source.source import Source
+
+EVERY_S: Final = 5.0
+
+
+class Describing:
+    """Asks the source again and again, and shows what it answers."""
+
+    def __init__(self, source: Source, pane: Pane, ink: Ink) -> None:
+        self.key: str | None = None
+        """Of what is described; None: nothing is."""
+        self._source = source
+        self._pane = pane
+        self._ink = ink
+        self._task: asyncio.Task[None] | None = None
+        self._is_asking = False
+
+    def show(self, item: Item | None) -> None:
+        """Describe this, or ask again if it is described already."""
+        if item is None:
+            return
+        is_same = self.key == item.key
+        if self._task is not None:
+            if is_same and self._is_asking:
+                return
+            self._task.cancel()
+        self.key = item.key
+        self._task = asyncio.create_task(self._describe(item, is_same=is_same))
+
+    def close(self) -> None:
+        """Describe nothing any more."""
+        self.key = None
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _describe(self, item: Item, *, is_same: bool) -> None:
+        if not is_same:
+            self._pane.show([(Part(str(item.ref), "title"),), (Part("reading …", "dim"),)])
+        while True:
+            self._is_asking = True
+            found = await self._source.describe(item.key, item.ref)
+            self._is_asking = False
+            lines: Sequence[Line] = [(Part(f"{item.ref} is gone", "warning"),)]
+            if found is not None:
+                lines = list(lines_of(found, self._source.now(), is_ascii=self._ink.is_ascii))
+            self._pane.show(lines, is_same=True)
+            await asyncio.sleep(EVERY_S)

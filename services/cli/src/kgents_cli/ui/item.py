@@ -1,0 +1,85 @@
+"""One entity as a row shows it: EntityView → Item, small enough to keep a hundred thousand. Pure."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from kgents_cli.sentence import clean
+from kgents_shared.contract.entity import Ref
+from kgents_shared.view.entity import EntityView, key_of_ref
+
+RANK: Final = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
+"""The worst first. What is not known comes before what is well."""
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """What a row needs of an entity. Its texts are printable."""
+
+    key: str
+    ref: Ref
+    level: str
+    score: float | None
+    status: str
+    why: str
+    created_at: datetime | None
+    parent: str
+    """The key of its first owner; empty: none."""
+    is_stale: bool
+    is_remembered: bool = True
+    """Whether its state at a past time is known; always so for now."""
+
+    @property
+    def order(self) -> tuple[int, float, str]:
+        """Worst first; equal ones by their key, so that they never change places by themselves."""
+        return RANK.get(self.level, RANK["unknown"]), self.score if self.score is not None else 1.0, self.key
+
+    @property
+    def searched(self) -> str:
+        """What a filter without a field looks at."""
+        ref = self.ref
+        return f"{ref.cluster} {ref.kind} {ref.namespace} {ref.name} {self.level} {self.status} {self.why}".lower()
+
+    def field(self, name: str) -> str | None:
+        """What a filter `name:value` compares; None: there is no such field."""
+        read = _FIELDS.get(name)
+        return read(self) if read is not None else None
+
+
+_FIELDS: Final[dict[str, Callable[[Item], str]]] = {
+    "kind": lambda item: item.ref.kind,
+    "ns": lambda item: item.ref.namespace,
+    "namespace": lambda item: item.ref.namespace,
+    "name": lambda item: item.ref.name,
+    "cluster": lambda item: item.ref.cluster,
+    "level": lambda item: item.level,
+    "status": lambda item: item.status,
+}
+
+
+def item_of(view: EntityView) -> Item:
+    """The row of an entity."""
+    topology = view.topology
+    ref, owner = view.ref, view.owner
+    printable = ref if f"{ref.cluster}{ref.kind}{ref.namespace}{ref.name}".isprintable() else _printable(ref)
+    return Item(
+        view.key,
+        printable,
+        view.level,
+        view.score,
+        clean(view.condition),
+        clean(view.why),
+        topology.created_at if topology is not None else None,
+        key_of_ref(owner) if owner is not None else "",
+        bool(view.stale),
+    )
+
+
+def forgotten(key: str, ref: Ref) -> Item:
+    """An entity that was there at a past time, in a state that is not known any more."""
+    return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, is_remembered=False)
+
+
+def _printable(ref: Ref) -> Ref:
+    return Ref(clean(ref.cluster), clean(ref.kind), clean(ref.name), clean(ref.namespace))

@@ -1,0 +1,38 @@
+"""Every key, once: what it does, its line in the help, and whether the footer names it. Pure."""
+
+from typing import Final
+
+import msgspec
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What a key does."""
+
+    keys: str
+    """Textual's names of the keys, separated by commas."""
+    shown: str
+    action: str
+    """Textual's action of the app."""
+    text: str
+    short: str = ""
+    """In the footer; empty: not there."""
+
+
+KEYS: Final = (
+    Key("question_mark", "?", "help", "this help", "help"),
+    Key("slash", "/", "filter", "filter: words that must occur, kind:pod, ns:shop, level:critical, !word", "filter"),
+    Key("colon", ":", "command", "command: a screen, or a kind such as :pods", "command"),
+    Key("d,enter", "d Enter", "describe", "describe what is selected: why, figures, connections, events", "describe"),
+    Key("escape", "Esc", "close", "close what is open, then clear the filter"),
+    Key("j,down", "j ↓", "move(1)", "down"),
+    Key("k,up", "k ↑", "move(-1)", "up"),
+    Key("pagedown,ctrl+f", "PgDn", "page(1)", "a page down"),
+    Key("pageup,ctrl+b", "PgUp", "page(-1)", "a page up"),
+    Key("g,home", "g Home", "top", "back to the worst; the list moves with it from then on"),
+    Key("G,end", "G End", "bottom", "the last row"),
+    Key("tab", "Tab", "switch", "move between the list and the description"),
+    Key("y", "y", "copy", "copy the name of the selected entity"),
+    Key("T", "T", "theme", "the next theme; one is for colour-blind people"),
+    Key("ctrl+z", "Ctrl-Z", "suspend_process", "suspend; `fg` brings it back"),
+    Key("q,ctrl+c", "q", "quit", "quit", "quit"),
+)

@@ -1,0 +1,214 @@
+"""NATS → the world: entities by the shared view, events, incidents and silences; over any failure."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from kgents_cli.ui.item import item_of
+from kgents_cli.ui.source.source import Described
+from kgents_cli.ui.world import EVENTS_MAX, LIVE, READING, Connection, World
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.consume import Position
+from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.jetstream import ALL, stream_info
+from kgents_shared.bus.pull import replay
+from kgents_shared.bus.state_view import StateView
+from kgents_shared.contract import subjects
+from kgents_shared.contract.codec import EVENT, INCIDENT, SILENCE, Codec
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import BusError, MalformedMessageError
+from kgents_shared.contract.event import Event
+from kgents_shared.contract.incident import Incident
+from kgents_shared.contract.pulse import Pulse
+from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.view.entity import EntityView, key_of
+from kgents_shared.view.feed import log
+from kgents_shared.view.fold import Fold
+from kgents_shared.view.live import Live
+from kgents_shared.view.paths import Edge, Graph
+from kgents_shared.view.pulses import pulses_since
+from kgents_shared.view.selection import Selection
+
+T = TypeVar("T", Incident, Silence)
+
+RETRY_S: Final = 2.0
+SILENT_S: Final = 10.0
+"""The server is asked for its time every second; it does not answer any more if it has not for so long."""
+WATCH_S: Final = 0.5
+ANSWER_S: Final = 5.0
+"""For each part of what is asked about one entity."""
+FIGURES_SINCE: Final = timedelta(minutes=15)
+PULSES_MAX: Final = 120
+EVENTS_SHOWN: Final = 50
+
+
+class LiveSource:
+    """Reads NATS."""
+
+    def __init__(self, bus: Bus, selection: Selection, name: str) -> None:
+        """`bus`: connected; `name`: of the server, for the header."""
+        self._bus = bus
+        self._selection = selection
+        self._name = name
+        self._clock = SystemClock()
+        self._live: Live | None = None
+
+    @property
+    def name(self) -> str:
+        """The server."""
+        return self._name
+
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return self._clock.now()
+
+    async def run(self, world: World) -> None:
+        """Keep it up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeated(world, "entities", self._follow_entities))
+            tasks.create_task(self._repeated(world, "events", self._follow_events))
+            tasks.create_task(self._repeated(world, "incidents", self._follow_incidents))
+            tasks.create_task(self._repeated(world, "silences", self._follow_silences))
+            tasks.create_task(self._watch(world))
+
+    async def describe(self, key: str, ref: Ref) -> Described | None:
+        """All that is known of one entity; None: it is not there."""
+        fold = self._live.fold if self._live is not None else None
+        view = fold.view(key) if fold is not None else None
+        if fold is None or view is None or view.topology is None:
+            return None
+        unknown: list[str] = []
+        name = view.ref
+        pulses = await _answered("figures", unknown, self._pulses(name))
+        events = await _answered("events", unknown, self._events(name))
+        return Described(view, await self._edges(fold, view), pulses or (), events or (), unknown)
+
+    async def _repeated(self, world: World, what: str, follow: Callable[[World], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await follow(world)
+            except BusError as error:
+                world.fault(what, str(error))
+                await self._clock.sleep(RETRY_S)
+
+    async def _follow_entities(self, world: World) -> None:
+        live = self._live = Live(self._bus, self._selection)
+        is_again = bool(world.items)
+        async with aclosing(live.updates()) as updates:
+            async for update in updates:
+                found = [(key_of(each.subject)[1], each.after) for each in update.changes]
+                world.put((key, item_of(view) if view is not None else None) for key, view in found)
+                if update.is_complete:
+                    if is_again:  # what went away while nothing was read
+                        world.reread((view.key, item_of(view)) for view in live.fold.entities())
+                        is_again = False
+                    world.is_complete = True
+                    world.connection = self._connection(world)
+                    world.fault("entities", "")
+                    world.touch()
+
+    async def _follow_events(self, world: World) -> None:
+        filters = self._selection.filters("event")
+        test = self._selection.subject_test("event")
+        info = await stream_info(await self._bus.session(), NAME_BY_SIGNAL["event"])
+        start = Position(info.created, max(0, info.last_seq - EVENTS_MAX), info.now_ns)
+        world.events.clear()
+        async with aclosing(log(self._bus, "event", filters, start=start)) as batches:
+            async for batch in batches:
+                if batch.reset:
+                    world.events.clear()
+                world.events.extend(_events(each for each in batch.deliveries if test(each.subject)))
+                world.fault("events", "")
+                if batch.deliveries or batch.reset:
+                    world.touch()
+
+    async def _follow_incidents(self, world: World) -> None:
+        await self._follow_state(world, "incidents", INCIDENT, world.incidents)
+
+    async def _follow_silences(self, world: World) -> None:
+        await self._follow_state(world, "silences", SILENCE, world.silences)
+
+    async def _follow_state(self, world: World, what: str, codec: Codec[T], into: dict[str, T]) -> None:
+        filters = [f"kgents.{codec.signal}.{cluster}.*" for cluster in self._selection.cluster_tokens]
+        view = StateView(self._bus, codec, NAME_BY_SIGNAL[codec.signal], filters)
+        async with aclosing(view.follow()) as batches:
+            async for batch in batches:
+                for change in batch.changes:
+                    into.pop(change.subject, None)
+                    if change.new is not None:
+                        into[change.subject] = change.new
+                if batch.caught_up:
+                    world.fault(what, "")
+                if batch.changes:
+                    world.touch()
+
+    async def _watch(self, world: World) -> None:
+        """Whether NATS answers."""
+        while True:
+            world.connection = self._connection(world)
+            await self._clock.sleep(WATCH_S)
+
+    def _connection(self, world: World) -> Connection:
+        now_s, old = self._clock.monotonic_s(), world.connection
+        if not self._bus.is_connected:
+            why = "reconnecting"
+        elif self._live is not None and world.is_complete and now_s - self._live.heard_s > SILENT_S:
+            why = "NATS does not answer"
+        elif not world.is_complete:
+            return READING
+        else:
+            return LIVE
+        return Connection(False, why, old.since_s if not old.is_live and old.since_s else now_s)
+
+    async def _edges(self, fold: Fold, view: EntityView) -> list[Edge]:
+        """Its connections both ways: its own, and those that others carry."""
+        name = view.ref.name.encode()
+        graph = Graph([view])
+        for count, key in enumerate(fold.known_keys()):
+            if count % 2_000 == 0:
+                await asyncio.sleep(0)
+            other = fold.view(key)
+            if other is None or key == view.key or name not in (other.rows.topology or b""):
+                continue  # not decoded: there may be a hundred thousand
+            if other.topology is not None and any(each.peer == view.ref for each in other.topology.connections):
+                graph.add(other)
+        return graph.edges(view.ref)
+
+    async def _pulses(self, ref: Ref) -> list[Pulse]:
+        return await pulses_since(self._bus, ref, self.now() - FIGURES_SINCE, count=PULSES_MAX)
+
+    async def _events(self, ref: Ref) -> list[Event]:
+        fields = {"cluster": ref.cluster, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+        found: deque[Event] = deque(maxlen=EVENTS_SHOWN)
+        filters = [subjects.pattern("event", **fields)]
+        async for batch in replay(await self._bus.session(), NAME_BY_SIGNAL["event"], filters, ALL):
+            found.extend(_events(batch))
+        return list(found)
+
+
+async def _answered(what: str, unknown: list[str], awaited: Awaitable[list[Any]]) -> list[Any] | None:
+    """The answer; None, and its reason among what is unknown, if there is none in time."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await awaited
+    except TimeoutError:
+        unknown.append(f"{what}: not known, NATS did not answer within {ANSWER_S:g} s")
+    except BusError as error:
+        unknown.append(f"{what}: not known, {error}")
+    return None
+
+
+def _events(deliveries: Iterable[Delivery]) -> list[Event]:
+    """Those that can be read."""
+    found = []
+    for each in deliveries:
+        try:
+            found.append(EVENT.decode(each.payload, subject=each.subject))
+        except MalformedMessageError:  # a service that reads it writes a dead letter
+            continue
+    return found

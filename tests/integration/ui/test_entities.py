@@ -1,0 +1,126 @@
+"""The screen of entities over a real NATS."""
+
+from kgents_shared.bus.client import Bus
+from support.build import make_ref
+from support.dashboard import dashboard, live
+from support.nats_server import NatsServer
+from support.state import edge, make_alert, make_event, make_health, make_topology, publish, removed
+from support.waiting import eventually
+
+
+async def test_what_is_unwell_comes_first_with_the_reason(bus: Bus) -> None:
+    for name, level in (("calm", "healthy"), ("sick", "critical"), ("slow", "warning")):
+        await publish(bus, make_topology(name), make_health(name, level=level))
+    await publish(bus, make_topology("new"))
+    async with dashboard(live(bus)) as shown:
+        await shown.until("calm")
+        names = ("calm", "sick", "slow", "new")
+        assert [each for line in shown.lines for each in names if f" {each} " in line] == [
+            "sick",
+            "slow",
+            "new",
+            "calm",
+        ]
+        assert "✖ critical 0.20" in shown.row("sick")
+        assert "pod shop/sick is not ready" in shown.row("sick")
+        assert "? unknown" in shown.row("new")
+        await eventually(lambda: "LIVE" in shown.lines[0])
+        await publish(bus, make_health("calm", level="critical"))
+        await eventually(lambda: "critical" in shown.row(" calm "))
+        await publish(bus, removed(make_topology("sick")))
+        await shown.until_gone(" sick ")
+
+
+async def test_a_filter_and_a_kind_narrow_the_list_and_escape_widens_it(bus: Bus) -> None:
+    await publish(bus, make_topology("cart"), make_topology("n1", ref=make_ref("n1", kind="node", namespace="")))
+    async with dashboard(live(bus)) as shown:
+        await shown.until("cart")
+        await shown.press("slash")
+        await shown.type("n1")
+        assert "cart" not in shown.text
+        await shown.press("enter")
+        assert "1 of 2" in shown.text
+        await shown.press("escape")
+        assert "cart" in shown.text
+        await shown.press("colon")
+        await shown.type("po")
+        await shown.press("enter")
+        assert "cart" in shown.text
+        assert "n1" not in shown.text.replace("/n1", "")
+        await publish(bus, make_topology("cart-2"))
+        await shown.until("cart-2")
+
+
+async def test_an_entity_is_described_with_what_is_connected_and_happened(bus: Bus) -> None:
+    node = make_ref("n1", kind="node", namespace="")
+    await publish(
+        bus,
+        make_topology("cart", connections=[edge("runs_on", node)], labels={"app": "cart"}),
+        make_topology("web", connections=[edge("calls", make_ref("cart"))]),
+        make_topology("n1", ref=node),
+        make_health("cart", level="critical"),
+        make_alert("cart"),
+        make_event("cart"),
+    )
+    async with dashboard(live(bus), size=(200, 60)) as shown:
+        await shown.until("cart")
+        await shown.press("d")
+        await shown.until("Connections")
+        for each in ("in cluster test", "KG-001", "firing critical", "runs_on", "node n1", "pod shop/web", "BackOff 0"):
+            assert each in shown.text
+        assert "not known: no pulse" in shown.text
+        await publish(bus, make_health("cart", level="warning"))
+        await eventually(lambda: "warning 0.60  since" in shown.text or shown.text.count("warning 0.60") > 1)
+        await shown.press("escape")
+        assert "Connections" not in shown.text
+
+
+async def test_a_selected_row_stays_under_the_cursor_while_others_come_before_it(bus: Bus) -> None:
+    for number in range(40):
+        await publish(bus, make_topology(f"pod-{number:02}"), make_health(f"pod-{number:02}"))
+    async with dashboard(live(bus), size=(100, 20)) as shown:
+        await shown.until("pod-00")
+        await shown.press("j", "j", "j")
+        await shown.press(*["j"] * 17)
+        before = next(at for at, line in enumerate(shown.lines) if "pod-20" in line)
+        await publish(bus, make_topology("sick"), make_health("sick", level="critical"))
+        await eventually(lambda: "41" in shown.lines[1])
+        assert shown.app.table.window.key == "test.pod.shop.pod-20"
+        assert "pod-20" in shown.lines[before]
+        await shown.press("g")
+        await shown.until("sick")
+
+
+async def test_names_that_are_code_are_text(bus: Bus) -> None:
+    hostile = ("x[red]y", "[/nope]", "[@click=app.quit]z[/]", "e\x1b[31msc", "rtl\u202eevil", "広い名前", "a\nb\r\n")
+    for name in hostile:
+        await publish(
+            bus, make_topology(name, ref=make_ref(name)), make_health(name, ref=make_ref(name), level="critical")
+        )
+    async with dashboard(live(bus), size=(140, 40)) as shown:
+        await eventually(lambda: "7 " in shown.lines[1])
+        for _ in hostile:
+            await shown.press("d")
+            await shown.until("Health")
+            await shown.press("y", "escape", "j")
+            await shown.press("slash")
+            await shown.type("[/nope]")
+            await shown.press("escape")
+        for each in ("x[red]y", "[/nope]", "[@click=app.quit]z[/]", "広い名前"):
+            assert each in shown.text
+        assert not {"\x1b", "\u202e", "\r"} & set(shown.text)
+        assert all(strip.cell_length == 140 for strip in shown.app.screen._compositor.render_strips())
+
+
+async def test_a_lost_server_leaves_the_picture_and_says_since_when(bus: Bus, server: NatsServer) -> None:
+    await publish(bus, make_topology("cart"), make_health("cart"))
+    async with dashboard(live(bus)) as shown:
+        await shown.until("LIVE")
+        server.kill()
+        await shown.until("RECONNECTING")
+        assert "cart" in shown.text
+        await shown.press("d", "escape", "slash", "escape")
+        await server.start()
+        await shown.until("LIVE")
+        await publish(bus, make_topology("cart-2"))
+        await shown.until("cart-2")
