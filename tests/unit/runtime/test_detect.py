@@ -200,13 +200,14 @@ def test_a_postgresql_is_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("reply", "problem"), [(b"+PONG\r\n", ""), (b"-NOAUTH Authentication required.\r\n", "it requires a password")]
 )
-def test_a_redis_that_wants_a_password_is_not_usable(
+def test_a_redis_that_wants_a_password_is_shown_with_that_problem(
     monkeypatch: pytest.MonkeyPatch, reply: bytes, problem: str
 ) -> None:
     monkeypatch.setattr(db, "REDIS", ("127.0.0.1", free_port()))
     assert not detected(db, {}, "Redis").where
     with listening(db.REDIS, reply):
-        assert detected(db, {}, "Redis").problem == problem
+        found = detected(db, {}, "Redis")
+        assert (found.problem, found.is_usable) == (problem, True)
 
 
 def test_a_silent_server_is_waited_for_no_longer_than_the_deadline() -> None:

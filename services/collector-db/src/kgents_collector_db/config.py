@@ -58,8 +58,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Databases to discover on the stream. null: poll only those named here."""
 
     local: bool = False
-    """Whether to poll the servers of this machine that accept this user without a password. They are detected once, at
-    the start. `kgents up` sets it."""
+    """Whether to poll the servers of this machine: as the user that runs this, without a password. One that refuses
+    that, or is full, is shown with this cause. They are detected once, at the start. `kgents up` sets it."""
 
     def faults(self) -> Iterator[Fault]:
         places: dict[tuple[str, str], list[str]] = {}

@@ -20,7 +20,10 @@ def postgres_ports() -> list[int]:
 
 
 def detect(_: Mapping[str, str]) -> list[Detected]:
-    """The servers that are collected without configuration: those that accept this user without a password."""
+    """The servers that are collected without configuration.
+
+    One that does not let this user in is shown with that cause: it is there, and more is not known.
+    """
     return [_postgres(), _redis(), _qdrant()]
 
 
@@ -32,7 +35,7 @@ def _postgres() -> Detected:
     needs = "a target under `postgres` in the section collector-db"
     if problems:
         path, problem = next(iter(problems.items()))
-        return Detected("PostgreSQL", str(path), problem, needs)
+        return Detected("PostgreSQL", str(path), problem, needs, is_shown=True)
     if listens(*POSTGRES_TCP):
         return Detected("PostgreSQL", join(*POSTGRES_TCP), f"it has no socket in {POSTGRES_SOCKETS}", needs)
     return Detected("PostgreSQL", needs=f"a server with a socket in {POSTGRES_SOCKETS}, or {needs}")
@@ -43,7 +46,7 @@ def _redis() -> Detected:
     if not listens(*REDIS):
         return Detected("Redis", needs=f"a server on {where}, or {needs}")
     if answer(*REDIS, b"PING\r\n").startswith((b"-NOAUTH", b"-NOPERM", b"-DENIED")):
-        return Detected("Redis", where, "it requires a password", needs)
+        return Detected("Redis", where, "it requires a password", needs, is_shown=True)
     return Detected("Redis", where)
 
 

@@ -26,6 +26,12 @@ from kgents_shared.runtime.service import Context
 
 FOUND_MAX: Final = 200
 """Most databases that are taken from the stream: each one costs a connection, and a mark is easily copied."""
+_OF_SERVER: Final = frozenset({"saturated", "starting", "wrong credentials", "missing privilege"})
+_SPOKEN: Final[dict[type[Target], frozenset[str]]] = {
+    PostgresTarget: _OF_SERVER | {"own limit", "pooler", "frozen"},  # its socket names it, also while it is silent
+    RedisTarget: _OF_SERVER | {"busy script"},
+}
+"""Causes that only a server of that kind gives. A status of HTTP, as Qdrant's, may come from any other program."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,30 +67,31 @@ def _limited(marked: dict[str, Found]) -> list[Found]:
 
 
 async def on_this_machine(backends: Backends, taken: Collection[str], known: Collection[str]) -> list[Backend[Any]]:
-    """The servers of this machine that accept this user without a password.
+    """The servers of this machine: those that accept this user without a password, and those that say why they do not.
 
     Args:
         backends: makes them.
         taken: names that the configuration already uses.
         known: names that are published: they are kept even if the server is down now.
     """
-    accepting: list[Backend[Any]] = []
+    there: list[Backend[Any]] = []
     for name, target in _usual_places(known):
         if name in taken:
             continue
         backend = backends.of(name, target)
-        if name in known or await _accepts_us(backend):
-            accepting.append(backend)
-    return accepting
+        if name in known or await _is_there(backend):
+            there.append(backend)
+    return there
 
 
-async def _accepts_us(backend: Backend[Any]) -> bool:
+async def _is_there(backend: Backend[Any]) -> bool:
+    """Whether such a server answers. One that is full or refuses us is there; a program that is silent may be any."""
     host, port = split(backend.target.address)
     if port is not None and not await asyncio.to_thread(listens, host, port):  # no port: a unix socket
         return False
     async with aclosing(backend.open()) as source:
         sample = await source.read(frozenset({"fast"}))
-    return sample.unreachable is None
+    return sample.unreachable is None or sample.unreachable.cause in _SPOKEN.get(type(backend.target), frozenset())
 
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:

@@ -27,11 +27,13 @@ class Detected(Struct, frozen=True):
     """Why it was found but cannot be collected; empty: it can."""
     needs: str = ""
     """What is needed if nothing was found or there is a problem."""
+    is_shown: bool = False
+    """Whether the collector publishes it in spite of the problem, which is then the cause of its condition."""
 
     @property
     def is_usable(self) -> bool:
-        """Whether the collector can collect it."""
-        return bool(self.where) and not self.problem
+        """Whether the collector has something to publish of it."""
+        return bool(self.where) and (not self.problem or self.is_shown)
 
 
 def listens(host: str, port: int) -> bool:

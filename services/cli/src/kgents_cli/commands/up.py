@@ -182,9 +182,14 @@ async def _introduction(
     if plan.is_demo:
         return [*lines, f"{WARNING} {demonstration.NOTICE}", ""]
     lines += ["", "on this machine"]
-    for each in plan.findings:
-        lines.append(f"  {OK if each.detected.is_usable else NEUTRAL} {each.detected.name:<13} {each.text}")
+    lines += [f"  {_mark(each)} {each.detected.name:<13} {each.text}" for each in plan.findings]
     return [*lines, ""]
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.detected.is_usable:
+        return NEUTRAL
+    return WARNING if finding.detected.problem else OK
 
 
 def _head(plan: Plan, common: CommonConfig) -> Head:
