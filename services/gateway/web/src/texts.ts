@@ -5,6 +5,9 @@ import type { Level } from "./store/entity.ts";
 
 const plural = (count: number, one: string, many: string) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
+/** The recording that `kgents up --demo` shows. */
+const DEMO = "demo.kgrec";
+
 export const TEXTS = {
   title: "kgents",
   skip: "Skip to the entities",
@@ -41,6 +44,10 @@ export const TEXTS = {
   unreachable: "the gateway cannot be reached",
   noAnswer: (seconds: number) => `no answer within ${seconds} s; if many windows show this page, close some`,
   refused: (reason: string) => `The gateway does not answer: ${reason}.`,
+  replayed: (count: number, file: string) =>
+    file === DEMO
+      ? "DEMO: a recording of a shop, not your systems."
+      : `Recording: ${plural(count, "entity is", "entities are")} replayed from ${file}, not observed now.`,
   past: (time: string) => `You see ${time}.`,
   pipelineNow: "This page shows the pipeline as it is now: how it was at a moment of the past is not kept.",
   pastShort: "Past",

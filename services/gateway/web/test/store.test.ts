@@ -41,6 +41,17 @@ describe("the store", () => {
     }
   });
 
+  it("counts what comes from a recording, until all of it is gone", () => {
+    const of = (id: string, file: string) => ({ ...entity(id), attributes: { "kgents.replayed_from": file } });
+    const store = folded([frame("hello", { mode: "snapshot" }), frame("batch", [entity("a"), of("b", "x")]), frame("ready", {}, "e-1")]);
+    folded([frame("upsert", of("b", "x")), frame("upsert", of("c", "y")), frame("upsert", of("d", "x"))], store);
+    expect([...store.replayed]).toEqual([["x", 2], ["y", 1]]);
+    folded([frame("upsert", entity("c")), frame("remove", { id: "b" })], store);
+    expect([...store.replayed]).toEqual([["x", 1]]);
+    folded([frame("reset", {}), frame("batch", [entity("a")]), frame("ready", {}, "e-2")], store);
+    expect([...store.replayed]).toEqual([]);
+  });
+
   it("keeps what it had until a new snapshot is complete", () => {
     const store = folded([frame("hello", { mode: "snapshot" }), frame("batch", [entity("a")]), frame("ready", {}, "e-1")]);
     folded([frame("hello", { mode: "snapshot", entities: 2 }), frame("reset", {}), frame("batch", [entity("b")])], store);

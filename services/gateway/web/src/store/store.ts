@@ -14,6 +14,8 @@ export class Store {
   #ids = new Map<string, Id>();
   /** Ref of a peer → the entities that name it: a connection is carried by one of its ends. */
   #mentions = new Map<string, Set<Id>>();
+  /** Recording → how many entities are replayed from it. */
+  #replayed = new Map<string, number>();
   /** A snapshot until it is complete: so long the entities stay what they were. */
   #arriving: Map<Id, Entity> | null = null;
   #expected = 0;
@@ -43,6 +45,11 @@ export class Store {
   /** The entities that name this one as a peer. */
   mentioning(entity: Entity): ReadonlySet<Id> {
     return this.#mentions.get(refKey(entity.ref)) ?? EMPTY;
+  }
+
+  /** Recordings that entities come from, with how many do: these are not observed now. */
+  get replayed(): ReadonlyMap<string, number> {
+    return this.#replayed;
   }
 
   apply(frame: Frame): void {
@@ -114,6 +121,7 @@ export class Store {
     this.#arriving = null;
     this.#ids = new Map();
     this.#mentions = new Map();
+    this.#replayed = new Map();
     for (const entity of this.#entities.values()) this.#link(entity);
     this.#isWhole = true;
     this.#upserted = new Set();
@@ -122,6 +130,7 @@ export class Store {
 
   #link(entity: Entity): void {
     this.#ids.set(refKey(entity.ref), entity.id);
+    this.#count(entity, 1);
     for (const each of entity.connections ?? []) {
       const key = refKey(each.peer);
       const known = this.#mentions.get(key);
@@ -130,7 +139,16 @@ export class Store {
     }
   }
 
+  #count(entity: Entity, more: 1 | -1): void {
+    const file = entity.attributes?.[REPLAYED_FROM];
+    if (typeof file !== "string") return;
+    const count = (this.#replayed.get(file) ?? 0) + more;
+    if (count > 0) this.#replayed.set(file, count);
+    else this.#replayed.delete(file);
+  }
+
   #unlink(entity: Entity): void {
+    this.#count(entity, -1);
     for (const each of entity.connections ?? []) {
       const key = refKey(each.peer);
       const known = this.#mentions.get(key);
@@ -141,3 +159,5 @@ export class Store {
 }
 
 const EMPTY: ReadonlySet<Id> = new Set();
+/** The attribute of an entity that names the recording it comes from. */
+const REPLAYED_FROM = "kgents.replayed_from";

@@ -1,14 +1,22 @@
-// One line about what is shown, whenever it is not simply how it is now.
+// A line about what is shown, whenever it is not simply how it is now, and one for each recording that it comes from.
 
 import { moment } from "../format.ts";
 import type { Model } from "../model.ts";
 import { TEXTS } from "../texts.ts";
 import { refused } from "../token.ts";
 
+/** Lines that leave room for the page. */
+const RECORDINGS_MAX = 3;
+
 export function Banner({ model }: { model: Model }) {
   const found = banner(model);
   return (
     <div class="banners" role="status">
+      {replayed(model).map(([file, count]) => (
+        <p key={file} class="banner replayed">
+          {TEXTS.replayed(count, file)}
+        </p>
+      ))}
       {found !== null && (
         <p class={`banner ${found.kind}`}>
           <span>{found.text}</span>
@@ -21,6 +29,11 @@ export function Banner({ model }: { model: Model }) {
       )}
     </div>
   );
+}
+
+function replayed(model: Model): [string, number][] {
+  void model.calm.value;
+  return [...model.shown.store.replayed].slice(0, RECORDINGS_MAX);
 }
 
 function banner(model: Model): { kind: string; text: string } | null {
