@@ -1,20 +1,23 @@
 """An archive in a real PostgreSQL, what it holds, and an archiver on a bus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from kgents_archiver.app import SERVICE, run
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.migrate import migrate
 from kgents_archiver.store.partitions import SIGNALS
-from kgents_archiver.store.reading import Stored, history
+from kgents_archiver.store.reading import Found, Reader
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
 from kgents_shared.bus.outbox import Outbox
+from kgents_shared.contract.archive import StateRequest, Stored, VersionsRequest
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.sections import TelemetryConfig
@@ -24,6 +27,8 @@ from support.postgres_server import PostgresServer
 from support.running import running
 from support.streams import stored
 from support.waiting import eventually
+
+R = TypeVar("R", StateRequest, VersionsRequest)
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -66,8 +71,31 @@ async def archiving(bus: Bus, config: Config, directory: Path) -> AsyncIterator[
 
 async def archived(database: Database, signal: str) -> list[Stored]:
     """All versions of a signal."""
-    answer = await history(database, signal, ["%"], *EVER, limit=10_000)
-    return answer.messages
+    return (await versions(database, signal)).messages
+
+
+async def versions(
+    database: Database, signal: str, since: datetime = EVER[0], until: datetime = EVER[1], **asked: Any
+) -> Found:
+    """All pages of the versions of a signal as one."""
+    request = VersionsRequest(signal=signal, since=since, until=until, **asked)
+    return await whole(Reader(database).versions, request)
+
+
+async def state_at(database: Database, signal: str, moment: datetime, **asked: Any) -> Found:
+    """All pages of the state of a signal as one."""
+    return await whole(Reader(database).state, StateRequest(signal=signal, at=moment, **asked))
+
+
+async def whole(ask: Callable[[R], Awaitable[Found]], request: R) -> Found:
+    """All pages of an answer."""
+    found = await ask(request)
+    messages, next_ = list(found.messages), found.next
+    while next_:
+        page = await ask(replace(request, after=next_))
+        messages += page.messages
+        next_ = page.next
+    return replace(found, messages=messages, next="")
 
 
 async def is_level(bus: Bus, database: Database, *signals: str) -> bool:

@@ -8,11 +8,10 @@ import pytest
 from kgents_archiver.holes import Hole
 from kgents_archiver.store import days, partitions
 from kgents_archiver.store.database import Database
-from kgents_archiver.store.reading import history, state_at
 from kgents_archiver.store.writing import Epoch, Message, OvertakenError, Writer
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import NotFoundError
-from support.archive import EVER
+from support.archive import state_at, versions
 from support.waiting import within
 
 STREAM = "KGENTS_TOPOLOGY"
@@ -127,7 +126,7 @@ async def test_of_two_writers_the_slower_one_stores_nothing(database: Database) 
     await one.write(epoch, [message(1, BEGAN, "a")], [], position(BEGAN, 1))
     with pytest.raises(OvertakenError):
         await other.write(epoch, [message(1, BEGAN, "a"), message(2, BEGAN, "b")], [], position(BEGAN, 2))
-    answer = await history(database, "topology", ["%"], *EVER, limit=10)
+    answer = await versions(database, "topology")
     assert [each.seq for each in answer.messages] == [1]
 
 
@@ -142,9 +141,9 @@ async def test_what_is_missing_is_part_of_the_answers_that_it_may_have_changed(d
         return (await state_at(database, "topology", BEGAN + timedelta(hours=hours))).coverage.missing
 
     assert [await missing(hours) for hours in (0, 2, 3)] == [0, 8, 8]
-    answer = await history(database, "topology", ["%"], BEGAN, BEGAN + timedelta(hours=5), limit=10)
-    remarks = answer.coverage.remarks("topology", BEGAN - timedelta(days=1), BEGAN + timedelta(hours=5))
-    assert [each.split(": ", 1)[1][:14] for each in remarks] == ["archived since", "archived until", "8 messages wer"]
+    answer = await versions(database, "topology", BEGAN, BEGAN + timedelta(hours=5))
+    remarks = answer.coverage.remarks(BEGAN - timedelta(days=1), BEGAN + timedelta(hours=5))
+    assert [each.split(": ", 1)[1][:14] for each in remarks] == ["the archive re", "archived until", "8 messages wer"]
 
 
 async def test_days_are_made_and_dropped_while_someone_reads_everything(database: Database) -> None:

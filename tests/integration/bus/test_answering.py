@@ -40,7 +40,7 @@ def service(bus: Bus, answer: Answer, id_: str = "one") -> Answering:
     )
 
 
-async def shout(payload: bytes, _: int) -> bytes:
+async def shout(_subject: str, payload: bytes, _: int) -> bytes:
     return payload.upper()
 
 
@@ -124,7 +124,7 @@ async def test_instances_share_the_requests_and_all_of_them_are_found(caller: Cl
 async def test_a_slow_request_holds_no_other_up(caller: Client, bus: Bus) -> None:
     gate, is_begun = asyncio.Event(), False
 
-    async def answer(payload: bytes, _: int) -> bytes:
+    async def answer(_subject: str, payload: bytes, _: int) -> bytes:
         nonlocal is_begun
         if payload == b"slow":
             is_begun = True
@@ -143,7 +143,7 @@ async def test_a_slow_request_holds_no_other_up(caller: Client, bus: Bus) -> Non
 async def test_more_requests_than_can_be_answered_at_once_are_refused(caller: Client, bus: Bus) -> None:
     gate, begun = asyncio.Event(), 0
 
-    async def answer(payload: bytes, _: int) -> bytes:
+    async def answer(_subject: str, payload: bytes, _: int) -> bytes:
         nonlocal begun
         begun += 1
         await gate.wait()
@@ -161,7 +161,7 @@ async def test_more_requests_than_can_be_answered_at_once_are_refused(caller: Cl
 
 
 async def test_a_refusal_says_why_in_headers_and_body(caller: Client, bus: Bus) -> None:
-    async def answer(_: bytes, __: int) -> bytes:
+    async def answer(_subject: str, _: bytes, __: int) -> bytes:
         raise RequestError(400, "expected a\nletter", b'{"status":400}')
 
     async with answering(caller, bus, answer):
@@ -176,7 +176,7 @@ async def test_a_refusal_says_why_in_headers_and_body(caller: Client, bus: Bus) 
 async def test_the_words_of_a_fault_reach_the_log_alone(
     caller: Client, bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def answer(_: bytes, __: int) -> bytes:
+    async def answer(_subject: str, _: bytes, __: int) -> bytes:
         raise ValueError("password=hunter2")
 
     async with answering(caller, bus, answer):
@@ -222,7 +222,7 @@ async def test_times_are_whole_nanoseconds_and_their_average(caller: Client, bus
 async def test_what_came_before_the_end_is_answered(caller: Client, bus: Bus) -> None:
     gate, is_begun = asyncio.Event(), False
 
-    async def answer(payload: bytes, _: int) -> bytes:
+    async def answer(_subject: str, payload: bytes, _: int) -> bytes:
         nonlocal is_begun
         is_begun = True
         await gate.wait()

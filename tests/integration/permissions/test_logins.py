@@ -73,7 +73,7 @@ async def test_a_reader_needs_what_the_command_prints(tmp_path: Path, clusters: 
             await publish(admin, make_topology(), make_health(), make_alert(), make_event())
         async with Bus(login(uses.url, "limited"), name="cli") as bus:
             assert len(await snapshot(bus, select(cluster=clusters or None))) == 1
-            assert await history(bus, make_ref())
+            assert (await history(bus, make_ref())).versions
             session = await bus.session()
             await account_info(session)
             for signal, stream in NAME_BY_SIGNAL.items():

@@ -128,7 +128,7 @@ async def test_the_history_of_an_entity_is_all_its_versions_oldest_first(bus: Bu
     await publish(bus, make_topology("a"), make_topology("other"), make_health("a"), make_alert("a", check="KG-002"))
     await publish(bus, make_topology("a", status="failed"), removed(make_topology("a")))
 
-    found = await past.history(bus, make_ref("a"))
+    found = (await past.history(bus, make_ref("a"))).versions
 
     assert [(each.signal, each.is_removal) for each in found] == [
         ("topology", False),
@@ -139,12 +139,12 @@ async def test_the_history_of_an_entity_is_all_its_versions_oldest_first(bus: Bu
     ]
     assert [each.view.status for each in found if each.signal == "topology"][:2] == ["running", "failed"]
     assert found[0].at < found[-1].at
-    assert await past.history(bus, make_ref("none")) == []
+    assert (await past.history(bus, make_ref("none"))).versions == []
 
 
 async def test_the_history_is_as_long_as_the_stream_keeps_it(bus: Bus) -> None:
     await publish(bus, *(make_topology("a", status=f"s{number}") for number in range(20)))
 
-    found = await past.history(bus, make_ref("a"), signals=["topology"])
+    found = (await past.history(bus, make_ref("a"), signals=["topology"])).versions
 
     assert [each.view.status for each in found] == [f"s{number}" for number in range(4, 20)]

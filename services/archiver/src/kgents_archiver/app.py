@@ -1,4 +1,4 @@
-"""The archiver at work: each stream of versions → its rows, all of them at once."""
+"""The archiver at work: each stream of versions → its rows, all of them at once; requests → what is in them."""
 
 import asyncio
 import time
@@ -6,11 +6,13 @@ from typing import Final
 
 import structlog
 
+from kgents_archiver.answering import DESCRIPTION, Asked
 from kgents_archiver.config import Config
 from kgents_archiver.following import RETRY_MAX_S, Following
 from kgents_archiver.store import migrate
 from kgents_archiver.store.database import ArchiveError, Database, required
 from kgents_archiver.store.partitions import SIGNALS
+from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.service import Access, Context, Service
 
 LAG_S: Final = 5.0
@@ -22,6 +24,16 @@ _log = structlog.get_logger(__name__)
 async def run(context: Context[Config]) -> None:
     """Archive until cancelled. Any number of instances may: the first to store a message has stored it."""
     config = required(context.config)
+    asked = Asked(config)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(context.answering(asked.endpoints(), DESCRIPTION).run(), name="answer")
+            tasks.create_task(_archive(context, config), name="archive")
+    finally:
+        await asked.close()
+
+
+async def _archive(context: Context[Config], config: Config) -> None:
     await _prepare(context, config)
     followings: list[Following] = []
 
@@ -75,5 +87,5 @@ SERVICE = Service(
     name="archiver",
     config=Config,
     run=run,
-    access=Access((), reads=SIGNALS, keeps_time=True, everywhere=True),
+    access=Access((), reads=SIGNALS, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",)),
 )

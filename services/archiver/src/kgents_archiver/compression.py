@@ -48,6 +48,10 @@ class Unpacking:
             for codec, data in dictionaries.items()
         }
 
+    def knows(self, codec: int) -> bool:
+        """Whether bodies of this codec can be unpacked."""
+        return codec == RAW or codec in self._decompressors
+
     def unpack(self, codec: int, body: bytes) -> bytes:
         """The bytes that were published.
 

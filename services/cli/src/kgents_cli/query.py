@@ -1,9 +1,8 @@
 """Flags that select entities → a Query; a Query → the entities, now or then, or why there are none."""
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from importlib import import_module
 from typing import Any, Final
 
 import click
@@ -26,8 +25,6 @@ from kgents_shared.view.moment import moment
 from kgents_shared.view.past import Past, state_at
 from kgents_shared.view.selection import Selection, select
 
-Completing = Callable[[Past, Selection], Awaitable[Past]]
-
 
 class Query(msgspec.Struct, frozen=True):
     """Which entities, and when."""
@@ -36,8 +33,6 @@ class Query(msgspec.Struct, frozen=True):
     asked_at: datetime
     at: datetime | None = None
     """None: now."""
-    past: Completing | None = None
-    """What completes a past state that the streams no longer hold; None: there is no archive."""
 
     @property
     def time(self) -> datetime:
@@ -120,17 +115,7 @@ def _query(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    past_at = past_time(at, now)
-    return Query(selection, now, at=past_at, past=_archive(target) if past_at is not None else None)
-
-
-def _archive(target: Target) -> Completing | None:
-    """The archive, if the configuration names one. Its libraries are imported only then."""
-    if "archiver" not in target.addressed():
-        return None
-    archiving = import_module("kgents_cli.archiving")
-    found: Completing | None = archiving.completing(target)
-    return found
+    return Query(selection, now, at=past_time(at, now))
 
 
 def spelled(words: Iterable[str]) -> str:
@@ -166,15 +151,9 @@ async def read(bus: Bus, query: Query, *, signals: Iterable[str] = STATE) -> Fol
     """The entities, as they are or were; what is not known of a past time is noted on stderr."""
     if query.at is None:
         return await snapshot(bus, query.selection, signals=signals)
-    past = await _state_at(bus, query, query.selection, query.at, signals=signals)
+    past = await state_at(bus, query.selection, query.at, signals=signals)
     _note_unknown(past)
     return past.fold
-
-
-async def _state_at(bus: Bus, query: Query, selection: Selection, at: datetime, *, signals: Iterable[str]) -> Past:
-    """The state at a time: as the streams hold it, and what they have forgotten from the archive."""
-    past = await state_at(bus, selection, at, signals=signals)
-    return await query.past(past, selection) if query.past is not None and not past.is_whole else past
 
 
 async def read_structure(bus: Bus, query: Query) -> list[EntityView]:
@@ -220,7 +199,7 @@ async def require_any(bus: Bus, query: Query, names: Iterable[str] = ()) -> None
     if query.at is None:
         views = listed(await snapshot(bus, selection, signals=("topology",)))
     else:
-        past = await _state_at(bus, query, selection, query.at, signals=("topology",))
+        past = await state_at(bus, selection, query.at, signals=("topology",))
         if past.unknown:  # `read` has noted it
             return
         views = listed(past.fold)
@@ -260,9 +239,18 @@ def _note_unknown(past: Past) -> None:
         begins = rfc3339(max(past.begins[signal] for signal in past.unknown))
         created = "its stream was" if len(past.unknown) == 1 else "their streams were"
         note(f"{', '.join(past.unknown)}: nothing is known before {begins}, when {created} created")
+    note_archived(past.archived)
+    for remark in past.remarks:
+        note(remark)
     for signal, forgotten in past.forgotten.items():
         if forgotten and signal not in past.unknown:
             entities = "1 entity" if len(forgotten) == 1 else f"{len(forgotten)} entities"
             note(
                 f"{signal}: {entities} changed too often since {time} for that state to be kept, such as {forgotten[0]}"
             )
+
+
+def note_archived(signals: Iterable[str]) -> None:
+    """Say on stderr what of an answer is from the archive; nothing if the streams alone gave it."""
+    if named := ", ".join(sorted({*signals})):
+        note(f"from the archive: {named}")

@@ -42,6 +42,7 @@ def version_record(version: Version) -> bytes:
             "signal": version.signal,
             "seq": version.seq,
             "at": version.at,
+            "archived": version.is_archived,
             "message": msgspec.Raw(version.payload) if version.payload else None,
         }
     )

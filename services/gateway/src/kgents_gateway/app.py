@@ -15,6 +15,7 @@ from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.queries.paths import SUBJECTS
 from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
+from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.heartbeat import Status
 from kgents_shared.runtime.service import Access, Context, Service
 
@@ -84,6 +85,7 @@ SERVICE = Service(
         reads=("incident", "notice", "silence"),
         recalls=("topology", "health", "alert", "pulse", "event"),
         answers=SUBJECTS,
+        requests=(f"{ARCHIVE}.>",),
         stores=("silence", "ack"),
     ),
 )

@@ -20,8 +20,9 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view import past, pulses
+from kgents_shared.view.events import Older, older_events
 from kgents_shared.view.feed import Stretch, mapped, newest_first
-from kgents_shared.view.past import Version
+from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
 
@@ -38,12 +39,14 @@ class Streams:
         unknown = [f"{ROOT}.{signal}.>" for signal in found.unknown]
         forgotten = [*unknown, *(subject for subjects in found.forgotten.values() for subject in subjects)]
         # The fold is this question's own, so a thread may go through it while others are served.
-        return AsOf(await asyncio.to_thread(lambda: list(map(masks.view, found.fold.entities()))), forgotten)
+        entities = await asyncio.to_thread(lambda: list(map(masks.view, found.fold.entities())))
+        return AsOf(entities, forgotten, list(found.archived.values()), found.remarks)
 
-    async def versions(self, ref: Ref) -> list[Version]:
-        """Every version of an entity that is kept, oldest first."""
-        found = await past.history(self._bus, ref)
-        return [msgspec.structs.replace(each, view=masks.view(each.view), payload=b"") for each in found]
+    async def versions(self, ref: Ref, since: datetime | None, limit: int) -> History:
+        """The versions of an entity that are kept since a time, oldest first; of more than `limit` the newest."""
+        found = await past.history(self._bus, ref, since=since, limit=limit)
+        versions = [msgspec.structs.replace(each, view=masks.view(each.view), payload=b"") for each in found.versions]
+        return msgspec.structs.replace(found, versions=versions)
 
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         """The newest pulse of each selected entity; labels and levels are not considered."""
@@ -66,6 +69,12 @@ class Streams:
         """The events of some filters, the newest first."""
         async with aclosing(newest_first(self._bus, "event", filters, since=since, before=before)) as stretches:
             yield mapped(stretches, masks.delivery)
+
+    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
+        """The events that the stream no longer holds, the newest first."""
+        found = await older_events(self._bus, filters, since, after=after, limit=limit)
+        deliveries = await asyncio.to_thread(lambda: list(map(masks.delivery, found.deliveries)))
+        return msgspec.structs.replace(found, deliveries=deliveries)
 
     async def meta(self) -> Meta:
         """What the services say of themselves."""

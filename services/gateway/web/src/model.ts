@@ -31,12 +31,14 @@ const TIMES = /\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g;
 interface Topology {
   readonly entities: readonly Entity[];
   readonly forgotten: readonly string[];
+  readonly archived: readonly unknown[];
+  readonly remarks: readonly string[];
   readonly next: string;
 }
 
 export type Past =
   | { readonly state: "reading" }
-  | { readonly state: "shown"; readonly forgotten: number }
+  | { readonly state: "shown"; readonly forgotten: number; readonly isArchived: boolean; readonly remarks: readonly string[] }
   | { readonly state: "failed"; readonly reason: string };
 
 interface Stale {
@@ -287,10 +289,10 @@ export class Model {
     const { signal: aborted } = this.#pastRequest;
     this.past.value = { state: "reading" };
     try {
-      const { store, forgotten } = await pastAt(at, aborted);
+      const { store, ...known } = await pastAt(at, aborted);
       if (aborted.aborted) return;
       this.shown.use(store);
-      this.past.value = { state: "shown", forgotten };
+      this.past.value = { state: "shown", ...known };
       this.#flushSoon();
     } catch (error) {
       if (!aborted.aborted) this.past.value = { state: "failed", reason: reasonOf(error) };
@@ -298,16 +300,20 @@ export class Model {
   }
 }
 
-async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; forgotten: number }> {
+async function pastAt(at: string, signal: AbortSignal): Promise<{ store: Store; forgotten: number; isArchived: boolean; remarks: readonly string[] }> {
   const store = new Store();
   store.apply({ event: "hello", data: { mode: "snapshot" }, id: "" });
   const forgotten = new Set<string>();
+  const remarks = new Set<string>();
+  let isArchived = false;
   for (let after = "", isLast = false; !isLast; isLast = after === "") {
     const page = await ask<Topology>("api/v1/entities", { at, limit: PAGE, after_id: after }, signal);
     store.apply({ event: "batch", data: page.entities, id: "" });
     for (const subject of page.forgotten) forgotten.add(subject.split(".").slice(2, 6).join("."));
+    for (const remark of page.remarks) remarks.add(remark);
+    isArchived ||= page.archived.length > 0;
     after = page.next;
   }
   store.apply({ event: "ready", data: {}, id: "" });
-  return { store, forgotten: forgotten.size };
+  return { store, forgotten: forgotten.size, isArchived, remarks: [...remarks] };
 }

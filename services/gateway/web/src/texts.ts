@@ -52,6 +52,7 @@ export const TEXTS = {
   pipelineNow: "This page shows the pipeline as it is now: how it was at a moment of the past is not kept.",
   pastShort: "Past",
   pastLoading: (time: string) => `Reading what was at ${time}…`,
+  pastArchived: "Part of it is from the archive.",
   pastForgotten: (count: number) =>
     `${plural(count, "entity has", "entities have")} changed too often since: the state at that time is no longer kept.`,
   pastFailed: (reason: string) => `That moment cannot be shown: ${reason}.`,

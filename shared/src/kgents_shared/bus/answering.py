@@ -33,8 +33,8 @@ ERROR_CODE: Final = "Nats-Service-Error-Code"
 
 _log = get_logger(__name__)
 
-Answer = Callable[[bytes, int], Awaitable[bytes]]
-"""Takes a request, and how many bytes its answer may have. Raises RequestError."""
+Answer = Callable[[str, bytes, int], Awaitable[bytes]]
+"""Takes the subject of a request, its payload, and how many bytes its answer may have. Raises RequestError."""
 
 
 class RequestError(Exception):
@@ -48,7 +48,7 @@ class RequestError(Exception):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One subject on which requests are answered."""
+    """One subject on which requests are answered, or a filter."""
 
     name: str
     """Letters, digits, `-` and `_`."""
@@ -219,7 +219,7 @@ class Answering:
             if len(self._running) > REQUESTS_MAX:
                 raise RequestError(429, "too many requests at once; try again")  # noqa: TRY301 - answered as any other
             room_bytes = session.max_payload_bytes - HEADERS_MAX_BYTES
-            body, headers, error = await endpoint.answer(message.data, room_bytes), None, ""
+            body, headers, error = await endpoint.answer(message.subject, message.data, room_bytes), None, ""
         except RequestError as refused:
             text = " ".join(str(refused).split())[:TEXT_MAX]
             body, headers = refused.body, {ERROR: text, ERROR_CODE: str(refused.code)}

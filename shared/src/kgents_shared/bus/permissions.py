@@ -16,6 +16,7 @@ from kgents_shared.contract.meta import EDGE_SYNC
 from kgents_shared.contract.streams import COLLECTED, HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
 
 ANY = "*"
+ASK_ARCHIVE = "ask the archive for what the streams have forgotten"
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -165,6 +166,8 @@ def of_reader(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefixes
             grants.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
             if stream in HISTORY_STREAMS:
                 grants.ask(requests.past_of(stream), f"read {stream} as it was")
+    for cluster in clusters:
+        grants.publish(f"{subjects.ARCHIVE}.{'>' if cluster is None else f'*.{subjects.escape(cluster)}'}", ASK_ARCHIVE)
     return grants.permissions()
 
 

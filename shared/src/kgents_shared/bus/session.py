@@ -34,6 +34,10 @@ class SessionLostError(BusError):
     """The connection ended; take the next session and begin again."""
 
 
+class NoResponderError(BusError):
+    """No program answers on a subject."""
+
+
 class ApiFault(msgspec.Struct):
     """A refusal by JetStream."""
 
@@ -185,28 +189,36 @@ class Session:
                 "raise max_payload in the server's configuration"
             )
 
-    async def request(self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None) -> Msg:
-        """Ask and wait for one answer.
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Msg:
+        """Ask and wait for one answer, for `timeout_s` of this session unless another is given.
 
         nats-py's own `request` rests on `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
         comes together with the answer: a service that is to stop would go on.
         """
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
         token = str(next(self._reply_count))
         reply: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
         self._replies[token] = reply
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(limit_s):
                 await self.publish(subject, payload, reply=f"{self._reply_inbox}.{token}", headers=headers)
                 answer = await reply
         except TimeoutError as error:
             refusal = self.refusal_of(subject, f"{self._reply_inbox}.*")
-            raise BusTimeoutError(f"no answer on {subject} within {self.timeout_s:g} s{refusal}") from error
+            raise BusTimeoutError(f"no answer on {subject} within {limit_s:g} s{refusal}") from error
         finally:
             del self._replies[token]
         if answer is None:
             raise SessionLostError(f"connection lost while waiting for {subject}")
         if not answer.data and answer.headers and answer.headers.get("Status") == "503":
-            raise BusError(f"no responder on {subject}; try: check that JetStream is enabled, and the name")
+            raise NoResponderError(f"no responder on {subject}; try: check that JetStream is enabled, and the name")
         return answer
 
     async def open(self) -> None:

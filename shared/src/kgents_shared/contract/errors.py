@@ -8,6 +8,7 @@ KgentsError
 ├── BusError                 NATS answered with a refusal, or not at all
 │   ├── BusTimeoutError      no answer within the deadline: retry
 │   │   └── NoServerError    no program listens where NATS is expected: start one, or name another
+│   ├── NoArchiveError       no archiver answers, or it cannot: start one, or go without
 │   └── ProvisionError       the server cannot carry our streams as it is: a person must act
 └── SteppedDownError         another instance writes here now: stop writing, wait as a standby
 """
@@ -57,6 +58,10 @@ class DecidedError(BusError):
 
 class NoServerError(BusTimeoutError):
     """No program listens at any of the configured urls."""
+
+
+class NoArchiveError(BusError):
+    """The archive does not answer. The streams still do, as far back as they reach."""
 
 
 class ProvisionError(BusError):

@@ -18,6 +18,8 @@ from kgents_shared.contract.errors import MalformedMessageError
 ROOT: Final = "kgents"
 QUESTIONS: Final = ("world.infra", "world.v1")
 """What subjects of questions begin with that the gateway answers; outside of ROOT, which streams capture."""
+ARCHIVE: Final = "world.archive"
+"""What subjects of questions begin with that the archiver answers."""
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "entity": ("cluster", "source", "kind", "namespace", "name"),

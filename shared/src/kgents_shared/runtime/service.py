@@ -292,7 +292,7 @@ class Service(Generic[C]):
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))
         for subject in self.access.requests:
-            grants.publish(subject, "ask the server")
+            grants.publish(subject, "ask for an answer")
         for subject in self.access.subscribes:
             grants.subscribe(subject, "what it collects")
         grants.answer(self.asked_as, self.access.answers)

@@ -21,7 +21,7 @@ from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.errors import BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
-from kgents_shared.view.fold import is_gone
+from kgents_shared.view.fold import Fold, is_gone
 from kgents_shared.view.live import Live
 from kgents_shared.view.merge import merged
 from kgents_shared.view.selection import Selection
@@ -171,7 +171,7 @@ async def selected_log(bus: Bus, selection: Selection, signal: str, *, start: Po
             async for batch in batches:
                 if keeping.done():
                     keeping.result()
-                wanted = [e for e in batch.deliveries if test(e.subject) and _is_selected(live, joined, e.subject)]
+                wanted = [e for e in batch.deliveries if test(e.subject) and is_selected(live.fold, joined, e.subject)]
                 yield msgspec.structs.replace(batch, deliveries=wanted)
     finally:
         keeping.cancel()
@@ -188,10 +188,10 @@ async def _keep(live: Live, complete: asyncio.Event) -> None:
         complete.set()  # also if it failed: its reader has to get the error
 
 
-def _is_selected(live: Live, selection: Selection, subject: str) -> bool:
+def is_selected(fold: Fold, selection: Selection, subject: str) -> bool:
     """Whether the entity that a log's subject names is one of the selection."""
     cluster, _, *rest = subject.split(".")[2:]
-    view = live.fold.view(".".join((cluster, *rest)))
+    view = fold.view(".".join((cluster, *rest)))
     return view is not None and selection.takes(view)
 
 

@@ -1,148 +1,211 @@
-"""A moment, or a stretch of time → what the archive holds of it, and what it does not know of it."""
+"""What is asked of the archive → a page of what it holds of that time, and what it does not know of it."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
 from kgents_archiver.compression import DamagedError, Unpacking
+from kgents_archiver.store import filters
 from kgents_archiver.store.database import Database, rows
-from kgents_archiver.store.partitions import beginning
-from kgents_archiver.store.state import Start, last, start_of
+from kgents_archiver.store.partitions import SIGNALS, STATES, beginning
+from kgents_archiver.store.state import last, start_of
+from kgents_shared.contract.archive import Coverage, StateRequest, Stored, VersionsRequest
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
-VERSIONS_MAX: Final = 10_000
-"""Versions in one answer."""
+PACKED_BYTES_MAX: Final = 2 * 1024**2
+"""What the server may hand over at once; unpacked it is some ten times as much."""
+BYTES_MAX: Final = 8 * 1024**2
+"""What a page may hold, but for one message, which may be larger."""
+FEW: Final = 200
+"""So many subjects are looked up one by one; more are found while everything of that time is read."""
+
+_STATE: Final = """
+select name as place, name, seq, at, is_gone, codec, body from (
+    select *, sum(octet_length(body)) over (order by name collate "C") - octet_length(body) as before from (
+        select name, seq, at, is_gone, codec, body from ({found}) found join kgents.subject on id = subject
+        where not is_gone and name collate "C" > $5 and ($6::text[] is null or name ~ any($6))
+        order by name collate "C" limit $7
+    ) first
+) page where before < $8 order by name collate "C"
+"""
+_OF_ALL: Final = """
+select epoch, seq, at, subject, is_gone, codec, body from kgents.{table}
+where at between $1 and $2 and (epoch, seq) {after} ($3, $4) and ($5::bigint[] is null or subject = any($5))
+order by epoch {order}, seq {order} limit $6
+"""
+_OF_FEW: Final = """
+select each.* from unnest($5::bigint[]) wanted, lateral (
+    select epoch, seq, at, subject, is_gone, codec, body from kgents.{table}
+    where subject = wanted and at between $1 and $2 and (epoch, seq) {after} ($3, $4)
+    order by epoch {order}, seq {order} limit $6
+) each order by epoch {order}, seq {order} limit $6
+"""
+_VERSIONS: Final = """
+select epoch || '-' || seq as place, name, seq, at, is_gone, codec, body from (
+    select *, sum(octet_length(body)) over (order by epoch {order}, seq {order}) - octet_length(body) as before
+    from ({found}) first
+) page join kgents.subject on id = subject where before < $7 order by epoch {order}, seq {order}
+"""
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A message of the archive."""
-
-    subject: str
-    seq: int
-    at: datetime
-    """When its stream stored it."""
-    is_gone: bool
-    body: bytes
-    """As it was published."""
-
-
-class Coverage(msgspec.Struct, frozen=True):
-    """What is known of a moment, or a stretch of time."""
-
-    archived_since: datetime
-    """Before that only what the stream still held is known."""
-    archived_until: datetime
-    """How far the stream is read."""
-    missing: int = 0
-    """Messages that were gone before they were read, and may have counted then."""
-    damaged: int = 0
-    """Messages that cannot be unpacked."""
-
-    def remarks(self, signal: str, since: datetime, until: datetime) -> list[str]:
-        """What the answer lacks, as sentences; mostly none."""
-        found = []
-        if since < self.archived_since:
-            found.append(
-                f"{signal}: archived since {self.archived_since:%Y-%m-%d %H:%M:%S}Z; of before, only what the stream "
-                "still held"
-            )
-        if until > self.archived_until:
-            found.append(f"{signal}: archived until {self.archived_until:%Y-%m-%d %H:%M:%S}Z")
-        if self.missing:
-            found.append(f"{signal}: {_counted(self.missing)} gone before they could be archived")
-        if self.damaged:
-            found.append(f"{signal}: {_counted(self.damaged)} damaged, and left out")
-        return found
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """Messages, oldest first, and what is known of that time."""
+class Found(msgspec.Struct, frozen=True):
+    """A page, and where each of its messages stands."""
 
     messages: list[Stored]
+    places: list[str]
+    """For each message: what a page has to go on after that ends with it."""
     coverage: Coverage
+    next: str
+    """Where the next page begins; empty: this is the last one."""
 
 
-async def state_at(database: Database, signal: str, moment: datetime) -> Answer:
-    """What each subject of a signal said last until a moment; what was removed by then is left out.
+class Reader:
+    """Reads over one connection, one question at a time."""
 
-    Raises:
-        NotFoundError: the moment is before what is kept, or the signal was never archived.
-        ArchiveError: the server refused, or cannot be reached.
-    """
-    async with database.snapshot() as connection:
-        await _require_kept(connection, signal, moment)
-        if (start := await start_of(connection, signal, moment)) is None:
-            raise NotFoundError(f"{NAME_BY_SIGNAL[signal]} was never archived; try: kgents archive status")
-        sql, arguments = last(signal, start, moment)
-        found = await rows(
-            connection,
-            f"""select name, seq, at, is_gone, codec, body from ({sql}) found join kgents.subject on id = subject
-                where not is_gone order by at, seq""",  # noqa: S608 - ours
-            *arguments,
-        )
-        coverage = await _coverage(connection, signal, start, moment, moment)
-        return await _answer(connection, found, coverage)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._unpacking = Unpacking({})
+
+    async def state(self, request: StateRequest) -> Found:
+        """What each subject of a signal said last until a moment; what was removed by then is left out.
+
+        Raises:
+            NotFoundError: the moment is before what is kept, or the signal was never archived.
+            ValueError: the request makes no sense; the text says why.
+            ArchiveError: the server refused, or cannot be reached.
+        """
+        signal, moment = request.signal, request.at
+        _require(signal, STATES)
+        patterns = filters.patterns(request.filters)
+        async with self._database.snapshot() as connection:
+            await _require_kept(connection, signal, moment)
+            if (start := await start_of(connection, signal, moment)) is None:
+                raise _never(signal)
+            sql, arguments = last(signal, start, moment)
+            found = await rows(
+                connection,
+                _STATE.format(found=sql),
+                *arguments, request.after, patterns, request.limit, PACKED_BYTES_MAX,
+            )  # fmt: skip
+            coverage = await _coverage(connection, signal, moment, moment)
+            return await self._page(connection, found, coverage, request.limit)
+
+    async def versions(self, request: VersionsRequest) -> Found:
+        """The messages of a signal in a stretch of time, in their order or the newest first.
+
+        Raises:
+            NotFoundError: the signal was never archived.
+            ValueError: the request makes no sense; the text says why.
+            ArchiveError: the server refused, or cannot be reached.
+        """
+        signal = request.signal
+        _require(signal, SIGNALS)
+        epoch, seq = _place(request)
+        order, after = ("desc", "<") if request.newest_first else ("asc", ">")
+        async with self._database.snapshot() as connection:
+            ids = await _ids(connection, request.filters)
+            found: Sequence[Any] = []
+            if ids != []:
+                which = _OF_FEW if ids is not None and len(ids) <= FEW else _OF_ALL
+                sql = _VERSIONS.format(found=which.format(table=signal, order=order, after=after), order=order)
+                found = await rows(
+                    connection, sql, request.since, request.until, epoch, seq, ids, request.limit, PACKED_BYTES_MAX
+                )
+            coverage = await _coverage(connection, signal, request.since, request.until)
+            return await self._page(connection, found, coverage, request.limit)
+
+    async def _page(
+        self, connection: "asyncpg.Connection[Any]", found: Sequence[Any], coverage: Coverage, limit: int
+    ) -> Found:
+        if any(not self._unpacking.knows(codec) for *_, codec, _ in found):
+            dictionaries = await rows(connection, "select id, body from kgents.dictionary")
+            self._unpacking = Unpacking(dict(dictionaries))
+        messages: list[Stored] = []
+        places: list[str] = []
+        read = damaged = size = 0
+        for place, name, seq, at, is_gone, codec, packed in found:
+            if size > BYTES_MAX:
+                break
+            read += 1
+            try:
+                body = self._unpacking.unpack(codec, packed)
+            except DamagedError:
+                damaged += 1
+                continue
+            size += len(body)
+            messages.append(Stored(name, seq, at, is_gone, body))
+            places.append(place)
+        # Fewer than asked for are the last ones, unless the bound on bytes was met: then an empty page may follow.
+        is_last = read == len(found) < limit and sum(len(row[-1]) for row in found) < PACKED_BYTES_MAX
+        next_ = "" if is_last or not found else found[read - 1][0]
+        return Found(messages, places, msgspec.structs.replace(coverage, damaged=damaged), next_)
 
 
-async def history(
-    database: Database, signal: str, names: Sequence[str], since: datetime, until: datetime, *, limit: int
-) -> Answer:
-    """The newest versions of some subjects in a stretch of time, oldest first. `%` in a name stands for anything.
-
-    Raises:
-        NotFoundError: the signal was never archived.
-        ArchiveError: the server refused, or cannot be reached.
-    """
-    async with database.snapshot() as connection:
-        if (start := await start_of(connection, signal, until)) is None:
-            raise NotFoundError(f"{NAME_BY_SIGNAL[signal]} was never archived; try: kgents archive status")
-        found = await rows(
-            connection,
-            f"""select name, seq, at, is_gone, codec, body from kgents.{signal} join kgents.subject on id = subject
-                where subject = any(array(select id from kgents.subject where name like any($1::text[])))
-                  and at between $2 and $3 order by at desc, epoch desc, seq desc limit $4""",  # noqa: S608 - ours
-            list(names), since, until, min(limit, VERSIONS_MAX),
-        )  # fmt: skip
-        coverage = await _coverage(connection, signal, start, since, until)
-        return await _answer(connection, found[::-1], coverage)
+def _require(signal: str, known: Sequence[str]) -> None:
+    if signal not in known:
+        raise ValueError(f"expected a signal out of {', '.join(known)}, found {signal[:32]!r}")
 
 
-def _counted(messages: int) -> str:
-    return "1 message was" if messages == 1 else f"{messages:,} messages were"
+def _place(request: VersionsRequest) -> tuple[int, int]:
+    """The place behind which a page begins."""
+    if not request.after:
+        return (2**31 - 1, 2**63 - 1) if request.newest_first else (0, 0)
+    epoch, dash, seq = request.after.partition("-")
+    if not (dash and epoch.isdecimal() and seq.isdecimal() and int(epoch) < 2**31 and int(seq) < 2**63):
+        raise ValueError(f"expected after as `next` of a page, found {request.after[:32]!r}")
+    return int(epoch), int(seq)
+
+
+async def _ids(connection: "asyncpg.Connection[Any]", given: Sequence[str]) -> list[int] | None:
+    """The subjects that some filters match; None: all."""
+    if (patterns := filters.patterns(given)) is None:
+        return None
+    names = filters.names(given)
+    if len(names) == len(given):
+        found = await rows(connection, "select id from kgents.subject where name = any($1)", names)
+    else:
+        found = await rows(connection, "select id from kgents.subject where name ~ any($1)", patterns)
+    return [number for (number,) in found]
+
+
+def _never(signal: str) -> NotFoundError:
+    return NotFoundError(f"{NAME_BY_SIGNAL[signal]} was never archived; try: kgents archive status")
+
+
+async def _kept_since(connection: "asyncpg.Connection[Any]", signal: str) -> datetime | None:
+    """Before that days were dropped; None: none were."""
+    since = await connection.fetchval("select since from kgents.kept where signal = $1", signal)
+    return beginning(since) if since is not None else None
 
 
 async def _require_kept(connection: "asyncpg.Connection[Any]", signal: str, moment: datetime) -> None:
-    since: date | None = await connection.fetchval("select since from kgents.kept where signal = $1", signal)
-    if since is not None and moment < beginning(since):
-        raise NotFoundError(f"expected a time since {since}, up to which {signal} is kept, found {moment:%Y-%m-%d}")
+    since = await _kept_since(connection, signal)
+    if since is not None and moment < since:
+        raise NotFoundError(f"expected a time since {since:%Y-%m-%d}, up to which {signal} is kept, found {moment:%F}")
 
 
-async def _coverage(
-    connection: "asyncpg.Connection[Any]", signal: str, start: Start, since: datetime, until: datetime
-) -> Coverage:
+async def _coverage(connection: "asyncpg.Connection[Any]", signal: str, since: datetime, until: datetime) -> Coverage:
     stream = NAME_BY_SIGNAL[signal]
     first, read_until = await connection.fetchrow(
         "select min(began_at), max(read_until) from kgents.epoch where stream = $1", stream
     )
+    if first is None:
+        raise _never(signal)
     missing = await connection.fetchval(
         """select coalesce(sum(last_seq - first_seq + 1), 0)::bigint from kgents.gap join kgents.epoch on id = epoch
            where stream = $1 and since <= $3 and until >= $2""",
         stream, since, until,
     )  # fmt: skip
-    return Coverage(first if start.is_first else min(first, since), read_until, missing)
-
-
-async def _answer(connection: "asyncpg.Connection[Any]", found: Sequence[Any], coverage: Coverage) -> Answer:
-    dictionaries = await rows(connection, "select id, body from kgents.dictionary")
-    unpacking = Unpacking(dict(dictionaries))
-    messages, damaged = [], 0
-    for name, seq, at, is_gone, codec, body in found:
-        try:
-            messages.append(Stored(name, seq, at, is_gone, unpacking.unpack(codec, body)))
-        except DamagedError:
-            damaged += 1
-    return Answer(messages, msgspec.structs.replace(coverage, damaged=damaged))
+    unread = await connection.fetchval(
+        """select count(*) from (
+               select read_until as since, lead(began_at) over (order by id) as until
+               from kgents.epoch where stream = $1
+           ) lives where until is not null and since <= $3 and until >= $2""",
+        stream, since, until,
+    )  # fmt: skip
+    kept = await _kept_since(connection, signal)
+    return Coverage(signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=unread)

@@ -33,6 +33,7 @@ from kgents_shared.view.pulses import last_pulses
 from kgents_shared.view.selection import kind_named
 
 EVENTS_MAX = 20
+HISTORY_MAX = 50
 """The newest events; all of them are shown by `kgents events`."""
 
 
@@ -72,7 +73,7 @@ async def _describe(common: CommonConfig, text: str, query: Query, output: str) 
             raise NotFoundError(f"{path_of(ref)} was removed while it was read")
         graph = Graph(each for each in views if _has_connection(each, ref))
         events = await _events(bus, ref)
-        past = await history(bus, ref)
+        past = (await history(bus, ref, limit=HISTORY_MAX)).versions
         found = Detail(
             view,
             query.time,

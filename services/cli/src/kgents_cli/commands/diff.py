@@ -30,8 +30,8 @@ _MARKS: Final = {"added": ("+", "healthy"), "removed": ("-", "critical"), "chang
 def command(before: str, after: str, output: str, query: Query, target: Target) -> None:
     """Compare entities, connections, health and alerts at two times.
 
-    TIME is RFC 3339, how long ago (-10m), or `now`, which the second one is unless given. The streams keep the last
-    16 messages of each entity; what changed more often since is named on stderr.
+    TIME is RFC 3339, how long ago (-10m), or `now`, which the second one is unless given. What the
+    streams no longer hold is from the archive, where an archiver runs; what neither knows is named on stderr.
 
     \b
     Examples:

@@ -6,12 +6,13 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import click
+import msgspec
 
 from kgents_cli.complete import complete_paths
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say_line, say_record, until_reader_leaves
-from kgents_cli.query import Query, find_one, query_options, require_watchable, spelled
+from kgents_cli.query import Query, find_one, note_archived, query_options, require_watchable, spelled
 from kgents_cli.records import say_list
 from kgents_cli.sentence import line_of, record_of
 from kgents_shared.bus.client import Bus
@@ -19,7 +20,9 @@ from kgents_shared.bus.consume import Batch
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.entity import Ref
 from kgents_shared.runtime.config import CommonConfig
-from kgents_shared.view.feed import selected_log, start_of
+from kgents_shared.view.events import older_events
+from kgents_shared.view.feed import is_selected, selected_log, start_of
+from kgents_shared.view.live import snapshot
 from kgents_shared.view.moment import duration_s
 from kgents_shared.view.selection import Selection
 
@@ -33,7 +36,8 @@ from kgents_shared.view.selection import Selection
 def command(entity: tuple[str, ...], since: str, watch: bool, output: str, query: Query, target: Target) -> None:
     """List events of all entities or of one, newest last.
 
-    JSON is one list; with --watch it is one event a line. Events are kept for seven days.
+    JSON is one list; with --watch it is one event a line. The stream keeps events for seven days; where an archiver
+    runs, older ones are from the archive.
 
     \b
     Examples:
@@ -63,11 +67,13 @@ async def _events(
                 return
             selection = _only(view.ref)
         if watch:
+            for each in await _older(bus, selection, since):
+                say_record(record_of(each)) if output == "json" else say_line(line_of(each))
             async with until_reader_leaves(), aclosing(_batches(bus, selection, query, since)) as batches:
                 async for batch in batches:
                     for each in batch.deliveries:
                         say_record(record_of(each)) if output == "json" else say_line(line_of(each))
-        found = await _stored(bus, selection, query, since)
+        found = [*await _older(bus, selection, since), *await _stored(bus, selection, query, since)]
     if output != "text":
         say_list([each.payload for each in found], output)
         return
@@ -79,6 +85,21 @@ async def _events(
 
 def _only(ref: Ref) -> Selection:
     return Selection(clusters=(ref.cluster,), kinds=(ref.kind,), namespaces=(ref.namespace,), names=(ref.name,))
+
+
+async def _older(bus: Bus, selection: Selection, since: datetime) -> list[Delivery]:
+    """The events that the stream no longer holds, from the archive; what it does not know is noted."""
+    found = await older_events(bus, selection.filters("event"), since)
+    note_archived(["event"] if found.deliveries else [])
+    for remark in found.remarks:
+        note(remark)
+    if found.next:
+        note(f"there are older events than these {len(found.deliveries):,}; a shorter time shows fewer, and whole")
+    joined = msgspec.structs.replace(selection, sources=())  # an event's subject names its source
+    test = selection.subject_test("event")
+    fold = await snapshot(bus, joined, signals=joined.signals) if found.deliveries and joined.signals else None
+    wanted = [each for each in reversed(found.deliveries) if test(each.subject)]
+    return wanted if fold is None else [each for each in wanted if is_selected(fold, joined, each.subject)]
 
 
 async def _stored(bus: Bus, selection: Selection, query: Query, since: datetime) -> list[Delivery]:

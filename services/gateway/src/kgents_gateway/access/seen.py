@@ -28,8 +28,9 @@ from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.subjects import unescape
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.view.entity import EntityView, key_of
+from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch, mapped
-from kgents_shared.view.past import Version
+from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
@@ -246,20 +247,23 @@ class _SeenStreams:
             if (view := self._now.shown(each)) is not None:
                 entities.append(view)
             await time_slice.checkpoint()
-        return AsOf(entities, [each for each in found.forgotten if self._is_known(each)])
+        forgotten = [each for each in found.forgotten if self._is_known(each)]
+        return AsOf(entities, forgotten, found.archived, found.remarks)
 
     def _is_known(self, subject: str) -> bool:
         """Whether a subject names an entity of the scope, or all of its signal."""
         return subject.endswith(">") or self._now.takes_key(key_of(subject)[1])
 
-    async def versions(self, ref: Ref) -> list[Version]:
+    async def versions(self, ref: Ref, since: datetime | None, limit: int) -> History:
         if not self._now.takes(ref):
-            return []
-        found = await self._streams.versions(ref)
-        views = scrubbed_versions(ref, [each.view for each in found], self._now.takes)
-        return [
-            msgspec.structs.replace(version, view=view, payload=b"") for version, view in zip(found, views, strict=True)
+            return History([], {}, [])
+        found = await self._streams.versions(ref, since, limit)
+        views = scrubbed_versions(ref, [each.view for each in found.versions], self._now.takes)
+        versions = [
+            msgspec.structs.replace(version, view=view, payload=b"")
+            for version, view in zip(found.versions, views, strict=True)
         ]
+        return msgspec.structs.replace(found, versions=versions)
 
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         found = await self._streams.last_pulses(selection)
@@ -277,6 +281,10 @@ class _SeenStreams:
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
         async with self._streams.newest_events(filters, since, before) as stretches:
             yield mapped(stretches, self._event)
+
+    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
+        found = await self._streams.older_events(filters, since, after, limit)
+        return msgspec.structs.replace(found, deliveries=[self._event(each) for each in found.deliveries])
 
     def _event(self, each: Delivery) -> Delivery:
         try:

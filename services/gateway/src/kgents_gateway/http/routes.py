@@ -11,6 +11,7 @@ QUESTIONS: Final = (
     ("/api/v1/entities/{entity_id}", "entity"),
     ("/api/v1/entities/{entity_id}/health", "entity.health"),
     ("/api/v1/entities/{entity_id}/history", "entity.history"),
+    ("/api/v1/entities/{entity_id}/versions", "entity.versions"),
     ("/api/v1/entities/{entity_id}/impact", "entity.impact"),
     ("/api/v1/entities/{entity_id}/metrics", "metrics"),
     ("/api/v1/entities/{entity_id}/neighbours", "entity.neighbours"),

@@ -37,7 +37,7 @@ def _metadata(path: Path) -> dict[str, str]:
 def _answering(gateway: Gateway, path: Path) -> Answer:
     question = QUESTIONS[path.question]
 
-    async def answer(payload: bytes, room_bytes: int) -> bytes:
+    async def answer(_subject: str, payload: bytes, room_bytes: int) -> bytes:
         try:
             arguments = _arguments(payload, path, question)
             return await ask_within(gateway, question, arguments, min(room_bytes, ANSWER_BYTES_MAX))

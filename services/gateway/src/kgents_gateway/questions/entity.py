@@ -9,17 +9,19 @@ import msgspec
 from msgspec import Meta
 
 from kgents_gateway import answers
-from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEntity
+from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEntity, Past, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import World
 from kgents_shared.bus.time_slice import TimeSlice, released
+from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import COMPARED_MAX
+from kgents_shared.view.past import VERSIONS_MAX
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
@@ -46,6 +48,13 @@ class PathArguments(Arguments, frozen=True, kw_only=True):
     target: Id
 
 
+class HistoryArguments(OneEntity, frozen=True, kw_only=True):
+    """Which entity, and how far back."""
+
+    since: Annotated[Past, Meta(description="Only since then: RFC 3339, or how long ago: `-2d`; empty: all.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many, the newest.")] = VERSIONS_MAX
+
+
 class Moment(msgspec.Struct, frozen=True):
     """One message in the history of an entity."""
 
@@ -62,6 +71,19 @@ class Moment(msgspec.Struct, frozen=True):
     """Of the topology."""
     state: str | None = None
     """Of an alert."""
+    is_archived: bool = False
+    """It is from the archive; the stream does not hold it any more."""
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """How an entity came to this, and what is not known of it."""
+
+    versions: list[Moment]
+    """Oldest first."""
+    archived: list[Coverage]
+    """What the archive knows, by signal; empty: it was not asked, or does not answer."""
+    remarks: list[str]
+    """What is not known, as sentences; empty: nothing."""
 
 
 async def entity(world: World, arguments: OneEntity) -> msgspec.Raw:
@@ -95,13 +117,24 @@ async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
         return await asyncio.to_thread(answers.impact, graph, ref, arguments.limit, states)
 
 
-async def history(world: World, arguments: OneEntity) -> list[Moment]:
-    """Every version of an entity that is still kept, oldest first."""
-    kept = await world.streams.versions(EntityView(arguments.entity_id, answers.NO_ROWS).ref)
-    if not kept:
+async def history(world: World, arguments: HistoryArguments) -> list[Moment]:
+    """The versions of an entity that are kept, oldest first."""
+    return (await _versions(world, arguments)).versions
+
+
+async def versions(world: World, arguments: HistoryArguments) -> Versions:
+    """The same, and what is not known of them."""
+    return await _versions(world, arguments)
+
+
+async def _versions(world: World, arguments: HistoryArguments) -> Versions:
+    since = past(arguments.since, "since", world.now())
+    ref = EntityView(arguments.entity_id, answers.NO_ROWS).ref
+    kept = await world.streams.versions(ref, since, arguments.limit)
+    if not kept.versions and world.current.view(arguments.entity_id) is None:
         raise await _unknown(world, arguments.entity_id)
     found: list[Moment] = []
-    for each in kept:
+    for each in kept.versions:
         alert = next(iter(each.view.alerts), None)
         found.append(
             Moment(
@@ -114,9 +147,10 @@ async def history(world: World, arguments: OneEntity) -> list[Moment]:
                 each.view.score if each.signal == "health" else None,
                 each.view.status if each.signal == "topology" and not each.is_removal else None,
                 alert.state if alert is not None else None,
+                each.is_archived,
             )
         )
-    return found
+    return Versions(found, list(kept.archived.values()), kept.remarks)
 
 
 async def one(world: World, entity_id: str) -> EntityView:
@@ -169,6 +203,13 @@ QUESTIONS: Final = (
         True,
     ),
     Question("entity.impact", "What the loss of an entity would reach", ReachArguments, answers.Impact, impact, True),
-    Question("entity.history", "Every version of an entity that is kept", OneEntity, list[Moment], history),
+    Question("entity.history", "The versions of an entity that are kept", HistoryArguments, list[Moment], history),
+    Question(
+        "entity.versions",
+        "The versions of an entity, and what is not known of them",
+        HistoryArguments,
+        Versions,
+        versions,
+    ),
     Question("path", "How two entities are connected", PathArguments, answers.Paths, path, True),
 )

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -13,14 +13,14 @@ from kgents_gateway import answers
 from kgents_gateway.questions.arguments import BadArgumentError, Filters, Past, Severity, checked, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.state import selected
-from kgents_gateway.questions.world import Now, World
+from kgents_gateway.questions.world import AsOf, Now, World
 from kgents_shared.bus.time_slice import TimeSlice, released
+from kgents_shared.contract.archive import PAGE_MAX, Coverage
 from kgents_shared.contract.codec import EVENT
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.event import SEVERITIES, Event
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.difference import differences
-from kgents_shared.view.entity import EntityView
 from kgents_shared.view.selection import Selection
 
 EVENTS_MAX: Final = 5_000
@@ -29,6 +29,9 @@ EVENTS_READ: Final = 50_000
 
 _NEXT: Final = re.compile(r"([0-9a-f]{8})-(\d{1,19})")
 """Which stream, by when it was created, and the sequence that the next page ends before."""
+
+ARCHIVED: Final = "archive-"
+"""What `next` begins with where the archive goes on."""
 
 
 class DiffArguments(Filters, frozen=True, kw_only=True):
@@ -57,6 +60,10 @@ class Events(msgspec.Struct, frozen=True):
     """What is older is left out."""
     next: str
     """`after_id` of the next page, with older ones; empty: there is none."""
+    archived: list[Coverage] = []
+    """What the archive knows of the time before that which the stream holds; empty: it was not asked for this page."""
+    remarks: list[str] = []
+    """What is not known of that time, as sentences; empty: nothing."""
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -67,6 +74,10 @@ class Changes(msgspec.Struct, frozen=True):
     entities: list[answers.Changed]
     forgotten: list[str]
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
+    archived: list[Coverage] = []
+    """What of the first moment is from the archive, then what of the second one; empty: the streams hold it all."""
+    remarks: list[str] = []
+    """What else is not known of these moments, as sentences; empty: nothing."""
 
 
 async def diff(world: World, arguments: DiffArguments) -> Changes:
@@ -78,14 +89,17 @@ async def diff(world: World, arguments: DiffArguments) -> Changes:
         raise BadArgumentError("expected since as a time, found nothing")
     before = await world.streams.as_of(selection, since)
     if until is None:
-        after: list[EntityView] = [each async for each in selected(world, selection)]
+        after = AsOf([each async for each in selected(world, selection)], [], [], [])
     else:
-        after = (await world.streams.as_of(selection, until)).entities
+        after = await world.streams.as_of(selection, until)
     # Both are this question's own, so a thread may compare them while others are served.
-    found = await asyncio.to_thread(differences, before.entities, after)
+    found = await asyncio.to_thread(differences, before.entities, after.entities)
     await released(before.entities)
-    await released(after)
-    return Changes(since, until or now, answers.changed(found), before.forgotten)
+    await released(after.entities)
+    forgotten = list(dict.fromkeys((*before.forgotten, *after.forgotten)))
+    remarks = list(dict.fromkeys((*before.remarks, *after.remarks)))
+    archived = [*before.archived, *after.archived]
+    return Changes(since, until or now, answers.changed(found), forgotten, archived, remarks)
 
 
 async def events(world: World, arguments: EventArguments) -> Events:
@@ -93,6 +107,8 @@ async def events(world: World, arguments: EventArguments) -> Events:
     checked("severities", arguments.severities, SEVERITIES)
     selection, now = arguments.selection(), world.now()
     since = past(arguments.since, "since", now) or now - timedelta(hours=1)
+    if arguments.after_id.startswith(ARCHIVED):
+        return await _older(world, selection, arguments, since, [], arguments.after_id.removeprefix(ARCHIVED))
     created = await world.streams.events_created()
     epoch = hashlib.blake2b(created.encode(), digest_size=4).hexdigest()
     before = _before(arguments.after_id, epoch)
@@ -112,7 +128,25 @@ async def events(world: World, arguments: EventArguments) -> Events:
             read += len(stretch.deliveries)
             if read >= EVENTS_READ and stretch.has_more:
                 return Events(found, since, f"{epoch}-{stretch.start}")
-    return Events(found, since, "")
+    return await _older(world, selection, arguments, since, found, "")
+
+
+async def _older(
+    world: World, selection: Selection, arguments: EventArguments, since: datetime, found: list[Event], after: str
+) -> Events:
+    """A page that the stream's own events begin, if any are left, and those of the archive go on."""
+    room = arguments.limit - len(found)
+    older = await world.streams.older_events(selection.filters("event"), since, after, min(max(room, 1), PAGE_MAX))
+    if room < 1:
+        return Events(found, since, ARCHIVED if older.deliveries else "", [], older.remarks)
+    time_slice = TimeSlice()
+    for each in older.deliveries:
+        event = decoded(each.subject, each.payload)
+        if event is not None and _is_asked_for(world.current, selection, arguments, event):
+            found.append(event)
+        await time_slice.checkpoint()
+    next_ = f"{ARCHIVED}{older.next}" if older.next else ""
+    return Events(found, since, next_, [older.coverage] if older.coverage is not None else [], older.remarks)
 
 
 def _before(after_id: str, epoch: str) -> int | None:

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.topology import TopologyEntity
 from kgents_shared.contract.wire import Time
@@ -38,6 +39,10 @@ class Entities(msgspec.Struct, Generic[R], frozen=True):
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
     next: str
     """`after_id` of the next page; empty: there is none."""
+    archived: list[Coverage] = []
+    """Of a time that has been: what of it is from the archive, by signal; empty: the streams alone hold it."""
+    remarks: list[str] = []
+    """What else is not known of that time, as sentences; empty: nothing."""
 
 
 Documented = Entities[Record]

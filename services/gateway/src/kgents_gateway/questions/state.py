@@ -1,6 +1,6 @@
 """Questions about many entities: the topology, health, alerts, search."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
@@ -8,6 +8,7 @@ from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, TypeVar
 
 from msgspec import Meta, Raw, field
+from msgspec.structs import replace
 
 from kgents_gateway import answers
 from kgents_gateway.questions.arguments import (
@@ -71,7 +72,8 @@ async def topology(world: World, arguments: TopologyArguments) -> Joined:
     if (time := past(arguments.at, "at", now)) is not None:
         found = await world.streams.as_of(selection, time)
         views = [each for each in found.entities if each.key > arguments.after_id]
-        return await _page(views, arguments.limit, "", time.astimezone(UTC), None, found.forgotten)
+        page = await _page(views, arguments.limit, "", time.astimezone(UTC), None)
+        return replace(page, forgotten=found.forgotten, archived=found.archived, remarks=found.remarks)
     mark = world.current.mark
     views = [each async for each in selected(world, selection) if each.key > arguments.after_id]
     return await _page(views, arguments.limit, str(mark or ""), now, world.stale_since)
@@ -135,15 +137,14 @@ async def _page(
     mark: str,
     at: datetime,
     stale_since: datetime | None,
-    forgotten: Sequence[str] = (),
 ) -> Joined:
     """The first so many in the order of ids, and where to go on."""
     if len(views) <= limit:
-        return await _joined(views, len(views), mark, at, stale_since, forgotten)
+        return await _joined(views, len(views), mark, at, stale_since)
     listed = await _first(views, limit, key=attrgetter("key"))
     count = len(views)
     await released(views)
-    return await _joined(listed, count, mark, at, stale_since, forgotten, next_=listed[-1].key)
+    return await _joined(listed, count, mark, at, stale_since, next_=listed[-1].key)
 
 
 async def _first(items: list[T], limit: int, key: Callable[[T], Any]) -> list[T]:
@@ -168,7 +169,6 @@ async def _joined(
     mark: str,
     at: datetime,
     stale_since: datetime | None,
-    forgotten: Sequence[str] = (),
     *,
     next_: str = "",
 ) -> Joined:
@@ -178,7 +178,7 @@ async def _joined(
         records.append(Raw(answers.record_of(view)))
         await time_slice.checkpoint()
     await released(views)
-    return Joined(records, count, mark, at, stale_since, list(forgotten), next_)
+    return Joined(records, count, mark, at, stale_since, [], next_)
 
 
 QUESTIONS: Final = (

@@ -9,6 +9,7 @@ import msgspec
 
 from kgents_gateway.mark import Mark
 from kgents_shared.bus.delivery import Delivery
+from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.attestation import Scopes
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
@@ -17,8 +18,9 @@ from kgents_shared.contract.notice import Notice
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.silence import Silence
 from kgents_shared.view.entity import EntityView
+from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch
-from kgents_shared.view.past import Version
+from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
@@ -30,6 +32,10 @@ class AsOf(msgspec.Struct, frozen=True):
     entities: list[EntityView]
     forgotten: list[str]
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
+    archived: list[Coverage]
+    """What of it is from the archive, by signal."""
+    remarks: list[str]
+    """What else is not known of that time, as sentences; mostly none."""
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -105,8 +111,8 @@ class Streams(Protocol):
     async def as_of(self, selection: Selection, time: datetime) -> AsOf:
         """The selected entities as they were."""
 
-    async def versions(self, ref: Ref) -> list[Version]:
-        """Every version of an entity that is kept, oldest first."""
+    async def versions(self, ref: Ref, since: datetime | None, limit: int) -> History:
+        """The versions of an entity that are kept since a time, oldest first; of more than `limit` the newest."""
 
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         """The newest pulse of each selected entity; labels and levels are not considered."""
@@ -121,6 +127,9 @@ class Streams(Protocol):
         self, filters: Sequence[str], since: datetime, before: int | None
     ) -> AbstractAsyncContextManager[AsyncIterator[Stretch]]:
         """The events of some filters, the newest first. Those that may not be seen have no payload."""
+
+    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
+        """The events that the stream no longer holds, the newest first. Those that may not be seen have no payload."""
 
     async def meta(self) -> Meta:
         """What the services say of themselves.

@@ -57,5 +57,7 @@ function banner(model: Model): { kind: string; text: string } | null {
   if (past.state === "reading") return { kind: "note", text: TEXTS.pastLoading(time) };
   if (past.state === "failed") return { kind: "bad", text: TEXTS.pastFailed(past.reason) };
   const forgotten = past.forgotten > 0 ? ` ${TEXTS.pastForgotten(past.forgotten)}` : "";
-  return { kind: "note", text: TEXTS.past(time) + forgotten };
+  const archived = past.isArchived ? ` ${TEXTS.pastArchived}` : "";
+  const remarks = past.remarks.map((each) => ` ${model.localized(each)}.`).join("");
+  return { kind: "note", text: TEXTS.past(time) + archived + forgotten + remarks };
 }

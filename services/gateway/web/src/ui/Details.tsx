@@ -192,22 +192,30 @@ interface Version {
   readonly text: string;
 }
 
+interface Versions {
+  readonly versions: readonly Version[];
+  readonly remarks: readonly string[];
+}
+
 function History({ model, id }: { model: Model; id: Id }) {
   const nowMs = model.now.value;
-  const { value, reason } = useAnswer<readonly Version[]>(`api/v1/entities/${encodeURIComponent(id)}/history`);
+  const { value, reason } = useAnswer<Versions>(`api/v1/entities/${encodeURIComponent(id)}/versions`);
   if (reason !== "") return <p class="soft">{reason}</p>;
-  const shown = (value ?? []).filter((each) => !model.isPast.value || Date.parse(each.at) <= model.shownMs.value);
+  const shown = (value?.versions ?? []).filter((each) => !model.isPast.value || Date.parse(each.at) <= model.shownMs.value);
   return (
-    <ol class="history">
-      {shown.reverse().slice(0, CONNECTIONS).map((each) => (
-        <li key={`${each.signal} ${each.seq}`}>
-          <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), nowMs))} onClick={() => model.go({ at: each.at })}>
-            <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
-          </button>
-          <span>{model.localized(each.text)}</span>
-        </li>
-      ))}
-    </ol>
+    <>
+      <ol class="history">
+        {shown.reverse().slice(0, CONNECTIONS).map((each) => (
+          <li key={`${each.signal} ${each.at} ${each.seq}`}>
+            <button type="button" class="quiet" title={TEXTS.showMoment(moment(Date.parse(each.at), nowMs))} onClick={() => model.go({ at: each.at })}>
+              <time dateTime={each.at}>{moment(Date.parse(each.at), nowMs)}</time>
+            </button>
+            <span>{model.localized(each.text)}</span>
+          </li>
+        ))}
+      </ol>
+      {value?.remarks.map((each) => <p key={each} class="soft">{model.localized(each)}</p>)}
+    </>
   );
 }
 
