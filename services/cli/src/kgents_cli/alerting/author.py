@@ -10,10 +10,11 @@ from kgents_cli.options import Command
 
 def by_option() -> Callable[[Command], Command]:
     """The flag `--by`."""
-    return click.option("--by", metavar="NAME", default=_user, help="Who decides this.  [default: your user name]")
+    return click.option("--by", metavar="NAME", default=user, help="Who decides this.  [default: your user name]")
 
 
-def _user() -> str:
+def user() -> str:
+    """The user of this machine who runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -44,9 +44,10 @@ def command(theme: str | None, no_mouse: bool, is_ascii: bool, target: Target) -
 
 async def _show(target: Target, theme: str | None, *, is_ascii: bool, has_mouse: bool) -> int:
     # Imported here: they import Textual.
-    from kgents_cli.ui.app import Dashboard, palette_of  # noqa: PLC0415
+    from kgents_cli.ui.app import Dashboard  # noqa: PLC0415
     from kgents_cli.ui.source.live import LiveSource  # noqa: PLC0415
     from kgents_cli.ui.terminal import ended_by_signals  # noqa: PLC0415
+    from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
 
     common = target.load()
     async with connected(common) as bus:

@@ -2,28 +2,32 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar, Final
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.theme import Theme
-from textual.widgets import Input
 
 from kgents_cli.ui.bars import Bar
+from kgents_cli.ui.deciding import Deciding
 from kgents_cli.ui.describing import Describing
-from kgents_cli.ui.filter import passes
+from kgents_cli.ui.filling import Filling
 from kgents_cli.ui.header import left_parts, right_parts
+from kgents_cli.ui.help import help_lines
 from kgents_cli.ui.ink import Ink
+from kgents_cli.ui.item import Item
 from kgents_cli.ui.keys import KEYS
-from kgents_cli.ui.palette import DARK, PALETTES, PLAIN, Palette
+from kgents_cli.ui.palette import DARK, PALETTES, Palette
 from kgents_cli.ui.pane import Pane
-from kgents_cli.ui.part import Line, Part
-from kgents_cli.ui.screens import NAMES, SCREENS, Screen, columns_of
+from kgents_cli.ui.part import Part
+from kgents_cli.ui.prompt import Prompt
+from kgents_cli.ui.rows.row import Row
+from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES, SCREENS
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.terminal import is_writable
+from kgents_cli.ui.themes import after, theme_of
 from kgents_cli.ui.world import World
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.find import path_of
@@ -32,10 +36,11 @@ from kgents_shared.view.selection import kind_named
 TICK_S: Final = 0.2
 HOLD_S: Final = 1.0
 """For so long after a key no row moves under the cursor."""
+SAID_S: Final = 8.0
+"""For so long a report stands in the last line."""
 WIDE_FROM: Final = 120
 """From so many columns on there is room for a description beside the list."""
 RATE_TICKS: Final = 25
-
 QUIT: Final = frozenset({"q", "quit", "exit"})
 
 
@@ -47,8 +52,6 @@ class Dashboard(App[int]):
     CSS = """
     Screen { layout: vertical; }
     #main { height: 1fr; }
-    #prompt { height: 1; border: none; padding: 0; display: none; }
-    #prompt.open { display: block; }
     Pane { display: none; }
     .described #described { display: block; width: 2fr; }
     .described Table { width: 3fr; }
@@ -57,33 +60,35 @@ class Dashboard(App[int]):
     .helped Table { display: none; }
     .helped #described { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding(each.keys, each.action, each.text, show=False) for each in KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(each.keys, each.action, each.text, show=False) for each in KEYS if each.keys),
+        *(Binding(str(number), f"screen('{each.name}')", show=False) for number, each in enumerate(SCREENS, 1)),
+    ]
 
     def __init__(self, source: Source, *, palette: Palette = DARK, is_ascii: bool = False) -> None:
         self.ink = Ink(palette, is_ascii=is_ascii)
         super().__init__(ansi_color=True if palette.is_plain else None)
         self.source = source
         self.world = World()
-        self.place: Screen = SCREENS[0]
-        self.filter_text = ""
         self.skipped = 0
         """Ticks that were not drawn because the terminal took nothing."""
         self._is_suspended = False
         self._held_until_s = 0.0
+        self._said, self._said_until_s = "", 0.0
         self._rates: deque[tuple[float, int]] = deque(maxlen=RATE_TICKS)
-        self._shown_version = -1
-        self._prompting = ""
 
     def compose(self) -> ComposeResult:
         """The parts of the screen, from top to bottom."""
         self.table = Table(self.ink, self.source.now)
         self.pane = Pane(self.ink, id="described")
-        self.describing = Describing(self.source, self.pane, self.ink)
         self.help_pane = Pane(self.ink, id="help")
         self.header = Bar(self.ink, id="header")
         self.tabs = Bar(self.ink, id="tabs")
         self.footer = Bar(self.ink, id="footer")
-        self.prompt = Input(id="prompt", compact=True, select_on_focus=False)
+        self.prompt = Prompt(self.ink)
+        self.filling = Filling(self.source, self.world, self.table)
+        self.describing = Describing(self.source, self.pane, self.ink)
+        self.deciding = Deciding(self.source, self.filling, self)
         yield self.header
         yield self.tabs
         with Horizontal(id="main"):
@@ -98,11 +103,11 @@ class Dashboard(App[int]):
         for each in PALETTES.values():
             self.register_theme(theme_of(each))
         self.theme = self.ink.palette.name
-        self.table.show(columns_of(self.place, self.world))
-        self.prompt.cursor_blink = False
+        self.filling.show(ENTITIES_SCREEN)
         self.app_suspend_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=True))
         self.app_resume_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=False))
-        self.run_worker(self.source.run(self.world), name="source", exit_on_error=True)
+        self.run_worker(self.source.run(self.world), name="source")
+        self.run_worker(self.filling.ask(), name="ask")
         self.set_interval(TICK_S, self._tick)
         self._bars()
 
@@ -115,44 +120,30 @@ class Dashboard(App[int]):
             return
         now_s = time.monotonic()
         self._rates.append((now_s, self.world.changes))
-        if now_s >= self._held_until_s:
-            self._take()
+        if now_s >= self._held_until_s and self.describing.key in self.filling.take():
+            self._describe_again()
         self._bars()
-
-    def _take(self) -> None:
-        if self.world.pending:
-            changes = self.world.take_pending()
-            self.table.take(changes.items())
-            self.table.show(columns_of(self.place, self.world))
-            if self.describing.key in changes:
-                self._describe_again()
-        if self._shown_version != self.world.version:
-            self._shown_version = self.world.version
-            self.table.empty_text = self._empty_text()
-            if not len(self.table.window.listing):
-                self.table.refresh()
-
-    def _empty_text(self) -> str:
-        if not self.world.is_complete:
-            return "reading …"
-        if self.filter_text and self.table.window.listing.items:
-            return f"none of {len(self.table.window.listing.items):,} passes the filter; Esc clears it"
-        return self.place.empty
 
     def _bars(self) -> None:
         """The lines at the top and bottom."""
-        now_s = time.monotonic()
-        waiting = len(self.world.pending) if now_s < self._held_until_s else 0
+        now_s, place = time.monotonic(), self.filling.place
+        waiting = self.filling.waiting if now_s < self._held_until_s else 0
         right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting)
-        self.header.show([*left_parts(self.world, self.source.name)], [*right])
+        self.header.show([*left_parts(self.filling.world, self.source.name)], [*right])
         tabs = [
-            Part(f" {number} {each.title} ", "cursor" if each is self.place else "")
+            Part(
+                f" {number} {each.title} " if self.size.width >= WIDE_FROM or each is place else f" {number} ",
+                "cursor" if each is place else "",
+            )
             for number, each in enumerate(SCREENS, 1)
         ]
-        listing = self.table.window.listing
-        shown = f"{len(listing):,} of {len(listing.items):,} " if self.filter_text else f"{len(listing):,} "
-        filtered = [Part(f"/{self.filter_text}  ", "accent")] if self.filter_text else []
+        listing, text = self.table.window.listing, self.filling.filter_text
+        shown = f"{len(listing):,} of {len(listing.items):,} " if text else f"{len(listing):,} "
+        filtered = [Part(f"/{text}  ", "accent")] if text else []
         self.tabs.show(tabs, [*filtered, Part(shown, "dim")], [f"app.screen('{each.name}')" for each in SCREENS])
+        if now_s < self._said_until_s:
+            self.footer.show([Part(f" {self._said}", "bold")])
+            return
         hints = [(Part(f" {each.shown} ", "accent"), Part(each.short, "dim")) for each in KEYS if each.short]
         actions = [action for each in KEYS if each.short for action in (f"app.{each.action}",) * 2]
         self.footer.show([part for pair in hints for part in pair], actions=actions)
@@ -163,8 +154,11 @@ class Dashboard(App[int]):
         (first_s, first), (last_s, last) = self._rates[0], self._rates[-1]
         return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
 
-    def _hold(self) -> None:
-        self._held_until_s = time.monotonic() + HOLD_S
+    @property
+    def selected(self) -> Item | Row | None:
+        """The selected row."""
+        found: Item | Row | None = self.table.window.selected
+        return found
 
     def action_move(self, by: int) -> None:
         """Select another row, or scroll the text that is open."""
@@ -182,14 +176,14 @@ class Dashboard(App[int]):
         """The last row."""
         self._moving(lambda pane: pane.scroll_lines(1_000_000), self.table.bottom)
 
-    def _moving(self, pane: Any, table: Any) -> None:
+    def _moving(self, scroll: Callable[[Pane], None], select: Callable[[], None]) -> None:
         if self.has_class("helped"):
-            pane(self.help_pane)
+            scroll(self.help_pane)
         elif self.focused is self.pane:
-            pane(self.pane)
+            scroll(self.pane)
         else:
-            self._hold()
-            table()
+            self._held_until_s = time.monotonic() + HOLD_S
+            select()
 
     def action_switch(self) -> None:
         """Between the list and the description."""
@@ -198,63 +192,54 @@ class Dashboard(App[int]):
 
     def action_screen(self, name: str) -> None:
         """Another screen."""
-        self.place = NAMES[name]
+        if self.describing.key is not None:
+            self._close_description()
+        self.remove_class("helped")
+        self.filling.show(NAMES[name])
         self._bars()
 
     def action_theme(self) -> None:
         """The next theme."""
-        names = [each for each in PALETTES if each != PLAIN.name or self.ink.palette.is_plain]
-        if not self.ink.palette.is_plain:
-            self.use_palette(PALETTES[names[(names.index(self.ink.palette.name) + 1) % len(names)]])
+        self.use_palette(after(self.ink.palette))
 
     def use_palette(self, palette: Palette) -> None:
         """Draw with another theme."""
         self.ink.use(palette)
         self.theme = palette.name
-        self.pane.redraw()
-        self.help_pane.redraw()
-        self.refresh(layout=True)
-        for each in (self.table, self.header, self.tabs, self.footer):
+        for pane in (self.pane, self.help_pane):
+            pane.redraw()
+        for each in (self.table, self.header, self.tabs, self.footer, self.prompt.label):
             each.refresh()
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self._ask("/", self.filter_text)
+        self.prompt.ask(" / ", self.filling.filter_text, lambda _: self._close_prompt(), self.use_filter)
 
     def action_command(self) -> None:
         """Ask for a command."""
-        self._ask(":", "")
+        self.ask(" : ", "", lambda text: self.command(text.strip()))
 
-    def _ask(self, sign: str, text: str) -> None:
-        self._prompting = sign
-        self.prompt.value = text
-        self.prompt.add_class("open")
-        self.prompt.cursor_position = len(text)
-        self.set_focus(self.prompt)
+    def ask(self, label: str, text: str, submit: Callable[[str], None]) -> None:
+        """Ask for a line; Esc leaves it."""
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """A filter acts while it is typed."""
-        if self._prompting == "/":
-            self.use_filter(event.value)
+        def submitted(answer: str) -> None:
+            self._close_prompt()
+            submit(answer)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take what was typed."""
-        sign = self._prompting
-        self._close_prompt()
-        if sign == ":":
-            self.command(event.value.strip())
+        self.prompt.ask(label, text, submitted)
+
+    def say(self, text: str) -> None:
+        """Report something that no row shows."""
+        self._said, self._said_until_s = text, time.monotonic() + SAID_S
+        self._bars()
 
     def _close_prompt(self) -> None:
-        self._prompting = ""
-        self.prompt.remove_class("open")
+        self.prompt.close()
         self.set_focus(self.table)
 
     def use_filter(self, text: str) -> None:
         """Show only what passes."""
-        self.filter_text = text
-        self.table.window.filter(passes(text))
-        self.table.empty_text = self._empty_text()
-        self.table.refresh()
+        self.filling.filter(text)
         self._bars()
         self._describe_again()
 
@@ -269,56 +254,58 @@ class Dashboard(App[int]):
         elif word == "theme" and rest in PALETTES:
             self.use_palette(PALETTES[rest])
         elif word == "all":
+            self.action_screen(ENTITIES_SCREEN.name)
             self.use_filter("")
-        elif kind in KINDS or any(each.ref.kind == kind for each in self.world.items.values()):
+        elif kind in KINDS or any(each.ref.kind == kind for each in self.filling.world.items.values()):
+            self.action_screen(ENTITIES_SCREEN.name)
             self.use_filter(" ".join(filter(None, (f"kind:{kind}", rest))))
         elif word:
-            self._say(f"no screen or kind {word!r}; screens: {', '.join(NAMES)}; kinds: :pods, :nodes, …")
-
-    def _say(self, text: str) -> None:
-        self.notify(text, timeout=6, markup=False)
+            self.say(f"no screen or kind {word!r}; screens: {', '.join(NAMES)}; kinds: :pods, :nodes, …")
 
     def action_close(self) -> None:
         """Close what is open, from the last to the first; then the filter."""
-        if self._prompting:
-            if self._prompting == "/":
+        if self.prompt.is_open:
+            if self.prompt.is_changing:
                 self.use_filter("")
             self._close_prompt()
         elif self.has_class("helped"):
             self.remove_class("helped")
         elif self.describing.key is not None:
             self._close_description()
-        elif self.filter_text:
+        elif self.filling.filter_text:
             self.use_filter("")
 
     def action_help(self) -> None:
         """Show or hide the keys."""
         self.toggle_class("helped")
-        self.help_pane.show([*self._help()])
-
-    def _help(self) -> Iterable[Line]:
-        yield (Part("Keys", "title"),)
-        for each in KEYS:
-            yield (Part(f"  {each.shown:<10}", "accent"), Part(each.text))
-        yield ()
-        yield (Part("Mouse: ", "dim"), Part("click selects, a second click describes; Shift with drag selects text"))
-        yield (Part("Levels: ", "dim"), *(Part(f"{each} ", each, each) for each in self.ink.palette.levels or ()))
-        yield (Part("Not drawn: ", "dim"), Part(f"{self.skipped} pictures, while the terminal took nothing"))
-        for what, why in self.world.faults.items():
-            yield (Part(f"{what}: ", "warning"), Part(why))
+        self.help_pane.show([*help_lines(self.world, skipped=self.skipped)])
 
     def action_copy(self) -> None:
         """Copy the name of what is selected to the clipboard of the terminal."""
-        item = self.table.window.selected
-        if item is not None:
-            self.copy_to_clipboard(path_of(item.ref))
-            self._say(f"copied {path_of(item.ref)}")
+        if self.selected is not None and self.selected.ref is not None:
+            self.copy_to_clipboard(path_of(self.selected.ref))
+            self.say(f"copied {path_of(self.selected.ref)}")
+
+    def action_acknowledge(self) -> None:
+        """Say that someone takes care of the selected incident."""
+        self.deciding.acknowledge(self.selected)
+
+    def action_silence(self) -> None:
+        """Let alerts of what is selected notify no one for a time."""
+        self.deciding.silence(self.selected)
+
+    def action_enter(self) -> None:
+        """Open or close a node of the tree; elsewhere describe."""
+        if self.filling.place.is_tree and self.selected is not None and self.describing.key is None:
+            self.filling.toggle(self.table.window.key or "")
+        else:
+            self.action_describe()
 
     def action_describe(self) -> None:
         """Describe what is selected; the same key closes it."""
         if self.describing.key is not None:
             self._close_description()
-        elif self.table.window.selected is not None:
+        elif self.selected is not None and self.selected.ref is not None:
             self.add_class("described")
             self._narrow()
             self._describe_again()
@@ -326,13 +313,11 @@ class Dashboard(App[int]):
     def on_table_opened(self) -> None:
         """A second click."""
         if self.describing.key is None:
-            self.action_describe()
+            self.action_enter()
 
     def on_table_chosen(self) -> None:
         """Another row is selected."""
-        self._hold()
-        if self.describing.key is not None:
-            self._describe_again()
+        self._describe_again()
 
     def on_bar_clicked(self, event: Bar.Clicked) -> None:
         """A part of a bar stands for an action."""
@@ -341,6 +326,7 @@ class Dashboard(App[int]):
     def on_resize(self) -> None:
         """The description is beside the list, or instead of it."""
         self._narrow()
+        self._bars()
 
     def _narrow(self) -> None:
         self.set_class(self.size.width < WIDE_FROM, "narrow")
@@ -353,8 +339,9 @@ class Dashboard(App[int]):
         self.set_focus(self.table)
 
     def _describe_again(self) -> None:
-        if self.has_class("described"):
-            self.describing.show(self.table.window.selected)
+        selected = self.selected
+        if self.has_class("described") and selected is not None and selected.ref is not None:
+            self.describing.show(selected.entity, selected.ref)
 
     def _note_suspended(self, *, is_suspended: bool) -> None:
         self._is_suspended = is_suspended
@@ -365,22 +352,3 @@ class Dashboard(App[int]):
     def on_unmount(self) -> None:
         """Nothing of it goes on."""
         self.describing.close()
-
-
-def theme_of(palette: Palette) -> Theme:
-    """A palette for the few widgets of Textual's own: the prompt, notifications."""
-    if palette.is_plain:
-        return Theme(name=palette.name, primary="ansi_default", background="ansi_default", foreground="ansi_default",
-                     surface="ansi_default", panel="ansi_default", dark=True)  # fmt: skip
-    return Theme(
-        name=palette.name, primary=palette.accent, background=palette.background, foreground=palette.text,
-        surface=palette.bar, panel=palette.bar, warning=palette.levels["warning"], error=palette.levels["critical"],
-        success=palette.levels["healthy"], dark=palette.is_dark,
-    )  # fmt: skip
-
-
-def palette_of(name: str | None, *, is_plain: bool) -> Palette:
-    """The theme that is asked for; without colours there is one only."""
-    if is_plain:
-        return PLAIN
-    return PALETTES.get(name or "", DARK)

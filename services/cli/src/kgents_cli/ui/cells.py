@@ -33,6 +33,13 @@ def fitted(text: str, width: int, *, is_ascii: bool = False) -> str:
     return cut + ("~" if is_ascii else "…")
 
 
+def gauge(share: float, width: int, *, is_ascii: bool = False) -> str:
+    """A share as a bar and a number: `████░░░░░░ 41 %`. More than all of it fills the bar."""
+    full, empty = ("#", ".") if is_ascii else ("█", "░")
+    filled = max(0, min(width, round(share * width)))
+    return f"{full * filled}{empty * (width - filled)} {share:.0%}".replace("%", " %")
+
+
 def spark(values: list[float | None], width: int, *, is_ascii: bool = False) -> str:
     """The last `width` values as bars; what is not known is a gap, never a zero."""
     bars = _ASCII_BARS if is_ascii else _BARS

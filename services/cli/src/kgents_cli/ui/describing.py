@@ -6,10 +6,10 @@ from typing import Final
 
 from kgents_cli.ui.describe import lines_of
 from kgents_cli.ui.ink import Ink
-from kgents_cli.ui.item import Item
 from kgents_cli.ui.pane import Pane
 from kgents_cli.ui.part import Line, Part
 from kgents_cli.ui.source.source import Source
+from kgents_shared.contract.entity import Ref
 
 EVERY_S: Final = 5.0
 
@@ -26,17 +26,15 @@ class Describing:
         self._task: asyncio.Task[None] | None = None
         self._is_asking = False
 
-    def show(self, item: Item | None) -> None:
-        """Describe this, or ask again if it is described already."""
-        if item is None:
-            return
-        is_same = self.key == item.key
+    def show(self, key: str, ref: Ref) -> None:
+        """Describe this entity, or ask again if it is described already."""
+        is_same = self.key == key
         if self._task is not None:
             if is_same and self._is_asking:
                 return
             self._task.cancel()
-        self.key = item.key
-        self._task = asyncio.create_task(self._describe(item, is_same=is_same))
+        self.key = key
+        self._task = asyncio.create_task(self._describe(key, ref, is_same=is_same))
 
     def close(self) -> None:
         """Describe nothing any more."""
@@ -44,14 +42,14 @@ class Describing:
         if self._task is not None:
             self._task.cancel()
 
-    async def _describe(self, item: Item, *, is_same: bool) -> None:
+    async def _describe(self, key: str, ref: Ref, *, is_same: bool) -> None:
         if not is_same:
-            self._pane.show([(Part(str(item.ref), "title"),), (Part("reading …", "dim"),)])
+            self._pane.show([(Part(str(ref), "title"),), (Part("reading …", "dim"),)])
         while True:
             self._is_asking = True
-            found = await self._source.describe(item.key, item.ref)
+            found = await self._source.describe(key, ref)
             self._is_asking = False
-            lines: Sequence[Line] = [(Part(f"{item.ref} is gone", "warning"),)]
+            lines: Sequence[Line] = [(Part(f"{ref} is gone", "warning"),)]
             if found is not None:
                 lines = list(lines_of(found, self._source.now(), is_ascii=self._ink.is_ascii))
             self._pane.show(lines, is_same=True)

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kgents_cli.sentence import clean
+from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.view.entity import EntityView, key_of_ref
 
@@ -27,6 +28,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     parent: str
     """The key of its first owner; empty: none."""
     is_stale: bool
+    alerts: tuple[Alert, ...] = ()
+    """Those that are pending or firing."""
     is_remembered: bool = True
     """Whether its state at a past time is known; always so for now."""
 
@@ -34,6 +37,11 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     def order(self) -> tuple[int, float, str]:
         """Worst first; equal ones by their key, so that they never change places by themselves."""
         return RANK.get(self.level, RANK["unknown"]), self.score if self.score is not None else 1.0, self.key
+
+    @property
+    def entity(self) -> str:
+        """Its own key: rows of other screens have those of entities beside their own."""
+        return self.key
 
     @property
     def searched(self) -> str:
@@ -73,12 +81,13 @@ def item_of(view: EntityView) -> Item:
         topology.created_at if topology is not None else None,
         key_of_ref(owner) if owner is not None else "",
         bool(view.stale),
+        tuple(each for each in view.alerts if each.state != "resolved"),
     )
 
 
 def forgotten(key: str, ref: Ref) -> Item:
     """An entity that was there at a past time, in a state that is not known any more."""
-    return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, is_remembered=False)
+    return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, (), is_remembered=False)
 
 
 def _printable(ref: Ref) -> Ref:

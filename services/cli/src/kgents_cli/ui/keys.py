@@ -19,10 +19,14 @@ class Key(msgspec.Struct, frozen=True):
 
 
 KEYS: Final = (
+    Key("", "1 … 7", "", "the screens, as the line at the top numbers them"),
     Key("question_mark", "?", "help", "this help", "help"),
     Key("slash", "/", "filter", "filter: words that must occur, kind:pod, ns:shop, level:critical, !word", "filter"),
     Key("colon", ":", "command", "command: a screen, or a kind such as :pods", "command"),
-    Key("d,enter", "d Enter", "describe", "describe what is selected: why, figures, connections, events", "describe"),
+    Key("d", "d", "describe", "describe what is selected: why, figures, connections, events", "describe"),
+    Key("enter,space", "Enter", "enter", "open or close a branch of the tree; elsewhere the same as d"),
+    Key("a", "a", "acknowledge", "acknowledge the selected incident", "ack"),
+    Key("s", "s", "silence", "silence the alerts of what is selected, for a time and with a reason", "silence"),
     Key("escape", "Esc", "close", "close what is open, then clear the filter"),
     Key("j,down", "j ↓", "move(1)", "down"),
     Key("k,up", "k ↑", "move(-1)", "up"),

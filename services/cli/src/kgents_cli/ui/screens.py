@@ -1,11 +1,14 @@
-"""The screens as data: name → what its table shows, and what stands there when there is nothing. Pure."""
+"""The screens as data: what the table of each lists, and what has to be asked for it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from kgents_cli.ui.columns import CLUSTER, ENTITIES, Column
+from kgents_cli.ui.rows import alerts, databases, events, nats, pipeline, topology
+from kgents_cli.ui.rows.known import Known
+from kgents_cli.ui.rows.row import Row
 from kgents_cli.ui.world import World
 
 
@@ -16,12 +19,49 @@ class Screen(msgspec.Struct, frozen=True):
     title: str
     columns: Sequence[Column]
     empty: str
+    rows: Callable[[Known], dict[str, Row]] | None = None
+    """None: the entities themselves, of which only changes are taken."""
+    kinds: Sequence[str] = ()
+    """The kinds of entities of which it shows the last figures."""
+    shows_pipeline: bool = False
+    is_tree: bool = False
 
 
-SCREENS: Final = (Screen("entities", "Entities", ENTITIES, "no entity is published yet; see `kgents doctor`"),)
+ENTITIES_SCREEN: Final = Screen("entities", "Entities", ENTITIES, "no entity is published yet; see `kgents doctor`")
+SCREENS: Final = (
+    ENTITIES_SCREEN,
+    Screen("topology", "Topology", topology.COLUMNS, ENTITIES_SCREEN.empty, topology.rows, is_tree=True),
+    Screen(
+        "nats",
+        "NATS",
+        nats.COLUMNS,
+        "no server of NATS is observed; see `kgents run collector-nats --help`",
+        nats.rows,
+        nats.KINDS,
+    ),
+    Screen(
+        "databases",
+        "Databases",
+        databases.COLUMNS,
+        "no database is observed; see `kgents run collector-db --help`",
+        databases.rows,
+        databases.KINDS,
+    ),
+    Screen("alerts", "Alerts", alerts.COLUMNS, "no incident and no alert", alerts.rows),
+    Screen("events", "Events", events.COLUMNS, "no event is stored", events.rows),
+    Screen(
+        "pipeline",
+        "Pipeline",
+        pipeline.COLUMNS,
+        "no service reports; see `kgents doctor`",
+        pipeline.rows,
+        shows_pipeline=True,
+    ),
+)
 NAMES: Final = {each.name: each for each in SCREENS}
 
 
 def columns_of(screen: Screen, world: World) -> tuple[Column, ...]:
-    """Its columns; the cluster is one only where there are several."""
-    return (CLUSTER, *screen.columns) if len(world.named_clusters()) > 1 else tuple(screen.columns)
+    """Its columns; of entities the cluster is one only where there are several."""
+    has_cluster = screen is ENTITIES_SCREEN and len(world.named_clusters()) > 1
+    return (CLUSTER, *screen.columns) if has_cluster else tuple(screen.columns)

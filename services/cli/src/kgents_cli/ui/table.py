@@ -48,6 +48,13 @@ class Table(Widget, can_focus=True):
             self._columns = columns
             self._arrange()
 
+    def use(self, window: Window[Any], columns: Sequence[Column]) -> None:
+        """Show another window."""
+        self.window = window
+        window.resize(self.size.height - HEADING)
+        self._columns = columns
+        self._arrange()
+
     def take(self, changes: Iterable[tuple[str, Any]]) -> bool:
         """Take changes of rows (None: gone); returns whether the picture differs."""
         old = self.window.key

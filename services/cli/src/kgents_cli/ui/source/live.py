@@ -1,13 +1,19 @@
 """NATS → the world: entities by the shared view, events, incidents and silences; over any failure."""
 
 import asyncio
+import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from msgspec import structs
+
+from kgents_cli.alerting.author import user
+from kgents_cli.alerting.reading import acknowledgement_seq
 from kgents_cli.ui.item import item_of
+from kgents_cli.ui.rows.known import Pipeline
 from kgents_cli.ui.source.source import Described
 from kgents_cli.ui.world import EVENTS_MAX, LIVE, READING, Connection, World
 from kgents_shared.bus.client import Bus
@@ -16,26 +22,30 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import ALL, stream_info
 from kgents_shared.bus.pull import replay
 from kgents_shared.bus.state_view import StateView
+from kgents_shared.bus.word import store
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import EVENT, INCIDENT, SILENCE, Codec
+from kgents_shared.contract.decision import Author, acknowledged, silenced
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusError, MalformedMessageError
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.pulse import Pulse
-from kgents_shared.contract.silence import Silence
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.clock import SystemClock
+from kgents_shared.runtime.pipeline import Reports
 from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.feed import log
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import Live
 from kgents_shared.view.paths import Edge, Graph
-from kgents_shared.view.pulses import pulses_since
-from kgents_shared.view.selection import Selection
+from kgents_shared.view.pulses import last_pulses, pulses_since
+from kgents_shared.view.selection import Selection, select
 
 T = TypeVar("T", Incident, Silence)
 
+VIA: Final = "cli"
 RETRY_S: Final = 2.0
 SILENT_S: Final = 10.0
 """The server is asked for its time every second; it does not answer any more if it has not for so long."""
@@ -87,6 +97,52 @@ class LiveSource:
         pulses = await _answered("figures", unknown, self._pulses(name))
         events = await _answered("events", unknown, self._events(name))
         return Described(view, await self._edges(fold, view), pulses or (), events or (), unknown)
+
+    @property
+    def read_only(self) -> str:
+        """What is decided here is stored at once."""
+        return ""
+
+    def views(self, kinds: Sequence[str]) -> list[EntityView]:
+        """The entities of some kinds. A key names the kind, so that others are not decoded."""
+        if self._live is None:
+            return []
+        fold = self._live.fold
+        found = (fold.view(key) for key in fold.known_keys() if key.split(".", 2)[1] in kinds)
+        return [view for view in found if view is not None and view.topology is not None]
+
+    async def pulses(self, kinds: Sequence[str]) -> dict[Ref, Pulse]:
+        """The last pulses of the entities of some kinds."""
+        return await last_pulses(self._bus, select(cluster=self._selection.clusters or None, kind=kinds))
+
+    async def pipeline(self) -> Pipeline | None:
+        """How the services are, by the server's clock."""
+        live = self._live
+        if live is None:
+            return None
+        info = await stream_info(await self._bus.session(), NAME_BY_SIGNAL["meta"])
+        found = Reports.read(live.meta.values(), info.now_ns)
+        found = structs.replace(found, unattested=live.fold.attestation.unread, clusters=live.fold.clusters)
+        if self._selection.clusters:
+            found = found.within(self._selection.takes_cluster)
+        return Pipeline(found.instances(), [each for each in found.verdicts() if each.is_ok is not True])
+
+    async def acknowledge(self, incident: Incident, note: str) -> None:
+        """Store that the user of this machine takes care of it."""
+        now = self.now()
+        message = acknowledged(incident, Author(user(), VIA), now, note)
+        seq = await acknowledgement_seq(self._bus, incident)
+        await store(await self._bus.session(timeout_s=ANSWER_S), message, replaces_seq=seq, now=now)
+
+    async def silence(self, cluster: str, matchers: Sequence[Matcher], seconds: float, reason: str) -> str:
+        """Store a silence that begins now; returns its id."""
+        now = self.now()
+        message = silenced(
+            Author(user(), VIA), id_=secrets.token_hex(4), cluster=cluster, matchers=matchers, starts_at=now,
+            ends_at=now + timedelta(seconds=seconds), reason=reason, purpose="silence",
+        )  # fmt: skip
+        await store(await self._bus.session(timeout_s=ANSWER_S), message, replaces_seq=0, now=now)
+        return message.id
 
     async def _repeated(self, world: World, what: str, follow: Callable[[World], Awaitable[None]]) -> None:
         while True:

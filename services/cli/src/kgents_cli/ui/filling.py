@@ -1,0 +1,154 @@
+"""The world → the rows of the screen that is shown. Each screen keeps its own filter, order and selected row."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from kgents_cli.ui.filter import passes
+from kgents_cli.ui.rows.known import Known, Pipeline
+from kgents_cli.ui.screens import ENTITIES_SCREEN, SCREENS, Screen, columns_of
+from kgents_cli.ui.source.source import Source
+from kgents_cli.ui.table import Table
+from kgents_cli.ui.window import Window
+from kgents_cli.ui.world import World
+from kgents_shared.contract.errors import KgentsError
+
+EVERY_S: Final = 1.0
+"""Rows that are made of the whole world are made no more often."""
+ASK_EVERY_S: Final = 2.0
+ANSWER_S: Final = 10.0
+
+
+class Filling:
+    """Fills the table."""
+
+    def __init__(self, source: Source, world: World, table: Table) -> None:
+        self.world = world
+        self.place: Screen = ENTITIES_SCREEN
+        self.filters: dict[str, str] = {}
+        """Screen → what is typed behind `/`."""
+        self.opened: frozenset[str] = frozenset()
+        self.deciding: dict[str, str] = {}
+        self._source = source
+        self._table = table
+        self._windows: dict[str, Window[Any]] = {each.name: Window(lambda row: row.order) for each in SCREENS}
+        self._asked = Known(world, source.now())
+        self._asked_for = ""
+        self._made_of: tuple[Any, ...] = ()
+        self._made_at_s = 0.0
+        self._wakened = asyncio.Event()
+
+    @property
+    def filter_text(self) -> str:
+        """Of the screen that is shown."""
+        return self.filters.get(self.place.name, "")
+
+    @property
+    def waiting(self) -> int:
+        """Entities that differ and are not shown yet."""
+        return len(self.world.pending) if self.place is ENTITIES_SCREEN else 0
+
+    def show(self, place: Screen) -> None:
+        """Show another screen."""
+        self.place = place
+        self._made_of = ()
+        self._wakened.set()
+        self._table.use(self._windows[place.name], columns_of(place, self.world))
+        self.take()
+
+    def use_world(self, world: World) -> None:
+        """Show another world: of a past time, or that of now again."""
+        self.world = world
+        world.pending.clear()
+        self._windows[ENTITIES_SCREEN.name].replace(world.items)
+        self._asked_for = ""
+        self.show(self.place)
+
+    def filter(self, text: str) -> None:
+        """Show only what passes."""
+        self.filters[self.place.name] = text
+        self._table.window.filter(passes(text))
+        self._table.refresh()
+        self._note_empty()
+
+    def toggle(self, key: str) -> None:
+        """Open or close a node of a tree."""
+        self.opened = self.opened ^ {key}
+        self._made_of = ()
+        self.take()
+
+    def take(self) -> set[str]:
+        """Show what has changed; returns the keys of entities that did."""
+        found = self.world.take_pending()
+        if found:
+            if self.place is ENTITIES_SCREEN:
+                self._table.take(found.items())
+                self._table.show(columns_of(self.place, self.world))
+            else:
+                self._windows[ENTITIES_SCREEN.name].put(found.items())
+        if self.place.rows is not None:
+            self._make()
+        self._note_empty()
+        return set(found)
+
+    def _make(self) -> None:
+        """Make the rows, if what they are made of has changed, and take the difference."""
+        made_of = (self.world.version, self.world.changes, id(self._asked), self.opened, tuple(self.deciding.items()))
+        now_s = time.monotonic()
+        if self.place.rows is None or made_of == self._made_of or (self._made_of and now_s < self._made_at_s + EVERY_S):
+            return
+        self._made_of, self._made_at_s = made_of, now_s
+        is_asked = self._asked_for == self.place.name
+        known = Known(self.world, self._source.now(), opened=self.opened, deciding=self.deciding)
+        if is_asked:
+            known.views, known.pulses, known.pipeline = self._asked.views, self._asked.pulses, self._asked.pipeline
+        rows = self.place.rows(known)
+        old = self._table.window.listing.items
+        gone = [(key, None) for key in old if key not in rows]
+        self._table.take([*gone, *((key, row) for key, row in rows.items() if old.get(key) != row)])
+
+    def _note_empty(self) -> None:
+        """Say why there is no row."""
+        listing = self._table.window.listing
+        text = self.place.empty
+        if not self.world.is_complete or (self._needs_answers and self._asked_for != self.place.name):
+            text = "reading …"
+        elif listing.items and not len(listing):
+            text = f"none of {len(listing.items):,} passes the filter; Esc clears it"
+        if text != self._table.empty_text:
+            self._table.empty_text = text
+            self._table.refresh()
+
+    @property
+    def _needs_answers(self) -> bool:
+        return bool(self.place.kinds) or self.place.shows_pipeline
+
+    async def ask(self) -> None:
+        """Ask the source for what the screen needs, for as long as it is shown. Never returns."""
+        while True:
+            self._wakened.clear()
+            if self._needs_answers and self.world.is_complete:
+                await self._ask(self.place)
+            try:
+                async with asyncio.timeout(ASK_EVERY_S):
+                    await self._wakened.wait()
+            except TimeoutError:
+                continue
+
+    async def _ask(self, place: Screen) -> None:
+        found = Known(self.world, self._source.now())
+        what = place.title
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                if place.kinds:
+                    found.views = self._source.views(place.kinds)
+                    found.pulses = await self._source.pulses(place.kinds)
+                if place.shows_pipeline:
+                    found.pipeline = await self._source.pipeline() or Pipeline()
+        except TimeoutError:
+            self.world.fault(what, f"no answer within {ANSWER_S:g} s")
+        except KgentsError as error:
+            self.world.fault(what, str(error))
+        else:
+            self.world.fault(what, "")
+            self._asked, self._asked_for = found, place.name

@@ -1,0 +1,1 @@
+"""What each screen but that of entities lists: the world → rows. Pure."""
