@@ -37,6 +37,7 @@ GROUPS: Final = {
         "tap": "Show the messages of any NATS subject, without payloads.",
         "events": "List events, newest last.",
         "history": "Show how one entity changed.",
+        "availability": "Show how available entities were, and how objectives were met.",
         "diff": "Compare the topology at two times.",
         "drift": "Compare manifests with what runs.",
         "record": "Record what collectors publish into a file.",

@@ -1,0 +1,175 @@
+"""The streams and the configuration → the report of one window."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from kgents_alert_notifier.config import Config
+from kgents_cli.alerting.reading import incidents, silences
+from kgents_cli.availability.objectives import Objectives, budgets
+from kgents_cli.availability.planned import Plan
+from kgents_cli.availability.report import Report, changes, groups, noisiest
+from kgents_cli.availability.spans import Level, Span, Window, microseconds, overlaid, spans, times
+from kgents_cli.availability.unobserved import SourceHistory, Unobserved
+from kgents_cli.installed import service_names
+from kgents_cli.options import Target
+from kgents_cli.versions import Versions, decoded, versions
+from kgents_shared.bus.client import Bus
+from kgents_shared.bus.jetstream import ALL
+from kgents_shared.bus.pull import replay
+from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.pulse import TrafficPulse
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.runtime import config as configuration
+from kgents_shared.view.entity import EntityView, Rows, key_of
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.selection import Selection
+
+_EVER: Final = -(2**62)
+_WHOLE: Final = frozenset({kinds.CLUSTER, kinds.SOURCE})
+"""Kinds that sum up others, or stand for who observes."""
+_WORKLOADS: Final = frozenset(
+    {kinds.DEPLOYMENT, kinds.STATEFULSET, kinds.DAEMONSET, kinds.CRONJOB, kinds.CONTAINER, kinds.APP}
+)
+"""Kinds whose changes are counted. Containers of pods are their workload's."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a report is to be of."""
+
+    selection: Selection
+    since: datetime
+    until: datetime
+    by: str
+    objectives: Objectives
+
+    @property
+    def window(self) -> Window:
+        """The time."""
+        return Window(microseconds(self.since), microseconds(self.until))
+
+
+async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
+    """The report.
+
+    Raises:
+        BusError: the server refused, or did not answer.
+        ConfigError: a section of the configuration cannot be used.
+    """
+    live = await snapshot(bus, asked.selection, signals=("topology",))
+    views = {each.ref: each for each in live.entities()}
+    health = await versions(bus, "health", asked.selection.filters("health"))
+    unobserved, remarks = await _unobserved(bus, asked)
+    plan = await _plan(bus, target, asked)
+    entities = {
+        ref: _spans(health, subject, ref, views.get(ref), asked.window, unobserved, plan)
+        for subject in health.by_subject
+        if (ref := _ref(subject, health)).kind not in _WHOLE and _is_taken(asked.selection, ref, views)
+    }
+    existing = {ref: found for ref, found in entities.items() if any(each.state != "absent" for each in found)}
+    alerts = await versions(bus, "alert", asked.selection.filters("alert"))
+    topology = await versions(bus, "topology", _workload_filters(asked.selection))
+    began = [each for each, _ in await incidents(bus, target.cluster) if asked.since <= each.started_at < asked.until]
+    pulses, reach = await _traffic(bus, asked) if any(each.edge for each in asked.objectives.objectives) else ([], "")
+    return Report(
+        asked.window,
+        asked.by,
+        groups(existing, [each for each in began if asked.selection.takes_ref(each.root.ref)], asked.by),
+        budgets(asked.objectives.objectives, {ref: times(found) for ref, found in existing.items()}, pulses),
+        changes(
+            {key: decoded(found, TOPOLOGY) for key, found in topology.by_subject.items()},
+            asked.window,
+            topology.trimmed,
+        ),
+        noisiest(
+            {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()}, asked.window, alerts.trimmed
+        ),
+        [*health.remarks, *remarks, *alerts.remarks, *topology.remarks, *([reach] if reach else [])],
+    )
+
+
+def _spans(
+    health: Versions,
+    subject: str,
+    ref: Ref,
+    view: EntityView | None,
+    window: Window,
+    unobserved: Unobserved,
+    plan: Plan,
+) -> list[Span]:
+    levels = [
+        Level(at, each.level if each is not None else None, _since(each.since) if each is not None else None)
+        for at, each in decoded(health.by_subject[subject], HEALTH)
+    ]
+    found = spans(levels, window, known_from=health.reach(subject))
+    # As readers have it (`view.attested`): what was critical stays so until it is observed again.
+    found = overlaid(found, unobserved.of(ref, view.sources if view else None), "unknown", over=("healthy", "warning"))
+    planned = plan.of(ref, view.labels if view else {})
+    return overlaid(found, planned, "planned", over=("healthy", "warning", "critical", "unknown"))
+
+
+def _since(time: datetime | None) -> int | None:
+    return microseconds(time) if time is not None else None
+
+
+def _ref(subject: str, found: Versions) -> Ref:
+    """The entity of a subject of health; one with a long name has it whole in its messages alone."""
+    body = next((each.body for each in reversed(found.by_subject[subject]) if each.body is not None), None)
+    return EntityView(key_of(subject)[1], Rows(health=body)).ref
+
+
+def _is_taken(selection: Selection, ref: Ref, views: Mapping[Ref, EntityView]) -> bool:
+    """Of what is gone only the name is known: neither its labels nor who reported it."""
+    return ref in views or (selection.takes_ref(ref) and not (selection.labels or selection.sources))
+
+
+async def _unobserved(bus: Bus, asked: Asked) -> tuple[Unobserved, list[str]]:
+    sources = Selection(clusters=asked.selection.clusters, kinds=(kinds.SOURCE,))
+    found = await versions(bus, "topology", sources.filters("topology"))
+    histories = []
+    for subject, kept in found.by_subject.items():
+        source = EntityView(key_of(subject)[1], Rows()).ref
+        known_from = found.trimmed.get(subject, _EVER)
+        histories.append(SourceHistory(source, decoded(kept, TOPOLOGY), known_from))
+    return Unobserved(histories), [f"sources: {each}" for each in found.remarks]
+
+
+async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
+    stored = [each for each, _ in await silences(bus, target.cluster)]
+    own = Config()
+    if "alert-notifier" in target.addressed():
+        _, own = configuration.load(
+            "alert-notifier", Config, path=target.config_file, environ=target.environ(), services=service_names()
+        )
+    return Plan(
+        asked.window, stated=asked.objectives.planned, silences=stored, maintenance=own.maintenance, windows=own.windows
+    )
+
+
+async def _traffic(bus: Bus, asked: Asked) -> tuple[list[TrafficPulse], str]:
+    """The samples of requests in the window, and how far back they reach."""
+    found: list[TrafficPulse] = []
+    filters = Selection(clusters=asked.selection.clusters, kinds=(kinds.APP,)).filters("pulse")
+    async with aclosing(replay(await bus.session(), NAME_BY_SIGNAL["pulse"], filters, ALL)) as batches:
+        async for batch in batches:
+            for each in batch:
+                try:
+                    pulse = PULSE.decode(each.payload, subject=each.subject) if not each.marker else None
+                except MalformedMessageError:
+                    continue
+                if isinstance(pulse, TrafficPulse) and asked.since <= pulse.timestamp < asked.until:
+                    found.append(pulse)
+    first = min((each.timestamp for each in found), default=None)
+    since = f"since {first:%Y-%m-%d %H:%M:%S}Z" if first is not None else "none in this window"
+    return found, f"requests: samples are kept for an hour or so; here {since}"
+
+
+def _workload_filters(selection: Selection) -> list[str]:
+    kept = tuple(each for each in sorted(_WORKLOADS) if not selection.kinds or each in selection.kinds)
+    return msgspec.structs.replace(selection, kinds=kept or (kinds.SOURCE,)).filters("topology")

@@ -1,0 +1,66 @@
+"""`kgents availability` from the messages of a stream, as a table, as JSON and as a document."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.health import Health
+from kgents_shared.contract.unread import Unread
+from support.kgents_command import Kgents, publish
+from support.shop import CART, NODE, WEB, entity
+
+
+async def publish_an_hour(client: Client) -> datetime:
+    """CART is critical for half an hour; WEB is healthy, and for the last quarter its source does not attest it."""
+    now = datetime.now(UTC)
+    hour, half, quarter = (now - timedelta(minutes=minutes) for minutes in (60, 30, 15))
+    for message in (
+        entity(CART),
+        entity(WEB, sources=["docker"]),
+        entity(Ref("prod", "source", "docker"), unread=[Unread(since=quarter, reason="gone")]),
+        Health("t", CART, score=0.2, level="critical", since=half),
+        Health("t", WEB, score=1.0, level="healthy", since=hour),
+    ):
+        await publish(client, message)
+    return now
+
+
+async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
+    client: Client, kgents: Kgents, tmp_path: Path
+) -> None:
+    await publish_an_hour(client)
+    (tmp_path / "slo.yaml").write_text("objectives: [{name: web runs, target: 0.5, entity: web-*}]")
+    words = ("availability", "--since", "60m", "--by", "entity", "--objectives", str(tmp_path / "slo.yaml"))
+    code, out, _ = await kgents(*words, "-o", "json")
+    assert code == 0
+    report = json.loads(out)
+    cart, web = (
+        {each["name"]: each for each in report["groups"]}[name] for name in ("pod/shop/cart-7f", "pod/shop/web-0")
+    )
+    # The stream began just now: of before only what the messages say is known.
+    assert (cart["available_ratio"], web["available_ratio"]) == (0.0, 1.0)
+    minutes = [each / 60 for each in (cart["critical_s"], web["healthy_s"], web["unknown_s"])]
+    assert minutes == pytest.approx([30, 45, 15], abs=5)  # for as long as the command takes to start
+    assert (report["objectives"][0]["name"], report["objectives"][0]["budget_spent_ratio"]) == ("web runs", 0.0)
+
+    code, out, _ = await kgents(*words)
+    assert (code, out.splitlines()[0].split()[:2]) == (0, ["OBJECTIVE", "TARGET"])
+    assert any(line.split()[:3] == ["pod/shop/cart-7f", "1", "0"] for line in out.splitlines())
+    _, out, _ = await kgents(*words, "-o", "html")
+    assert out.startswith("<!doctype html>")
+    assert "pod/shop/cart-7f" in out
+
+
+async def test_what_cannot_be_answered_says_why(client: Client, kgents: Kgents, tmp_path: Path) -> None:
+    await publish(client, entity(NODE))
+    code, out, err = await kgents("availability", "--since", "1h")
+    assert (code, out) == (0, "")
+    assert "nothing was scored" in err
+    (tmp_path / "slo.yaml").write_text("objectives: [{name: a, target: 2}]")
+    code, _, err = await kgents("availability", "--objectives", str(tmp_path / "slo.yaml"))
+    assert code == 1
+    assert "$.objectives[0].target" in err
