@@ -40,6 +40,7 @@ GROUPS: Final = {
         "availability": "Show how available entities were, and how objectives were met.",
         "diff": "Compare the topology at two times.",
         "drift": "Compare manifests with what runs.",
+        "review": "Show what changed before an incident, the most suspicious first.",
         "record": "Record what collectors publish into a file.",
         "replay": "Replay a recording into a NATS, or judge it without one.",
         "archive": "See the archive, and bring its tables up to date.",

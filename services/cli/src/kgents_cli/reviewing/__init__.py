@@ -1,0 +1,1 @@
+"""What changed before an incident → the changes that most probably led to it."""
