@@ -28,6 +28,7 @@ GROUPS: Final = {
         "topology": "Show entities and their connections as a tree.",
         "health": "Show unhealthy entities and why.",
         "top": "Show CPU, memory, network and other figures.",
+        "cost": "Show what pods, disks and idle nodes cost by a price list.",
         "alerts": "List alerts; silence, acknowledge and route them.",
         "incidents": "List incidents: alerts with a common cause.",
         "ui": "Show a dashboard in this terminal.",

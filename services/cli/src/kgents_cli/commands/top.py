@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 import click
@@ -17,6 +19,7 @@ from kgents_cli.records import say_list
 from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import table
 from kgents_cli.units import NOT_KNOWN, figure
+from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.figures import RESOURCES, figures
@@ -27,11 +30,14 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.find import path_of
 from kgents_shared.view.pulses import last_pulses
 
+COST: Final = "cost_per_hour"
+"""Not a figure of a pulse: the cost, where prices are given."""
 _SHORT: Final = {
     "cpu": resource.CPU_PERCENT,
     "memory": resource.MEMORY_BYTES,
     "rx": resource.NETWORK_RX_BYTES,
     "tx": resource.NETWORK_TX_BYTES,
+    "cost": COST,
 }
 """What may be written for a figure that every kind has."""
 _HEADINGS: Final[Mapping[str, str]] = {
@@ -62,9 +68,12 @@ _OF_KIND: Final[Mapping[str, Sequence[str]]] = {
 @click.argument("kinds", metavar="[KIND[,KIND…]]", default="all", shell_complete=complete_kinds)
 @click.option("--sort", "sort", metavar="FIGURE", help="Largest first by cpu, memory, rx, tx, or any other figure.")
 @click.option("--figures", "wanted", metavar="A,B", help="These figures instead of the usual ones.")
+@click.option("--prices", type=click.Path(path_type=Path), metavar="FILE", help="Also the cost, see `kgents cost`.")
 @output_option("table", "wide", "json", "yaml")
 @query_options(kind=False, at=False)
-def command(kinds: str, sort: str | None, wanted: str | None, output: str, query: Query, target: Target) -> None:
+def command(
+    kinds: str, sort: str | None, wanted: str | None, prices: Path | None, output: str, query: Query, target: Target
+) -> None:
     """Show CPU, memory, network and other figures, the largest first.
 
     The figures are those of the last pulse; `-` is not known. A column without any value is left out. `-o wide` shows
@@ -74,15 +83,26 @@ def command(kinds: str, sort: str | None, wanted: str | None, output: str, query
     Examples:
       kgents top                                        everything, by CPU
       kgents top pods -n shop --sort memory
+      kgents top pods --prices prices.yaml --sort cost
       kgents top streams --sort messages_per_sec
       kgents top db --figures postgres_locks,replication.lag_s
     """  # noqa: D301
     names = [_SHORT.get(name.strip(), name.strip()) for name in wanted.split(",")] if wanted is not None else None
     by = _SHORT.get(sort, sort) if sort is not None else None
-    asyncio.run(_top(target.load(), query.narrowed(kinds_of(kinds)), names, by, output))
+    if prices is not None and output in ("json", "yaml"):
+        raise click.UsageError("expected --prices with a table; costs as JSON are in `kgents cost -o json`")
+    asyncio.run(_top(target.load(), query.narrowed(kinds_of(kinds)), names, by, output, prices))
 
 
-async def _top(common: CommonConfig, query: Query, names: Sequence[str] | None, sort: str | None, output: str) -> None:
+async def _top(
+    common: CommonConfig,
+    query: Query,
+    names: Sequence[str] | None,
+    sort: str | None,
+    output: str,
+    prices: Path | None,
+) -> None:
+    cost: Mapping[Ref, float | None] = {}
     async with connected(common) as bus:
         await require(bus, list(STREAMS.values()))
         views = listed(await read(bus, query, signals=dict.fromkeys(("topology", *query.selection.signals))))
@@ -90,7 +110,9 @@ async def _top(common: CommonConfig, query: Query, names: Sequence[str] | None, 
         pulses = [found[view.ref] for view in views if view.ref in found]
         if not views:
             await require_any(bus, query)
-    values = {pulse.ref: figures(pulse) for pulse in pulses}
+        if prices is not None:
+            cost = await _cost(bus, query, prices)
+    values = {pulse.ref: _with_cost(figures(pulse), cost, pulse.ref) for pulse in pulses}
     by = _sorting(sort, names, values)
     pulses.sort(key=lambda pulse: (-(values[pulse.ref].get(by) or 0), pulse.ref))
     if output in ("json", "yaml"):
@@ -105,6 +127,20 @@ async def _top(common: CommonConfig, query: Query, names: Sequence[str] | None, 
         note("no pulse of these entities is stored; see which collectors report with `kgents doctor`")
     elif others := sorted({pulse.ref.kind for pulse in pulses} - {pulse.ref.kind for pulse in shown}):
         note(f"other figures: `kgents top {others[0]}`" + (f" (also {', '.join(others[1:])})" if others[1:] else ""))
+
+
+async def _cost(bus: Bus, query: Query, prices: Path) -> Mapping[Ref, float | None]:
+    reading = import_module("kgents_cli.cost.reading")
+    clusters = query.selection.clusters
+    found = await reading.current_costs(bus, clusters, reading.price_list(prices), query.asked_at)
+    costs: dict[Ref, float | None] = reading.cost_of(found)
+    return costs
+
+
+def _with_cost(
+    values: Mapping[str, float | None], cost: Mapping[Ref, float | None], ref: Ref
+) -> Mapping[str, float | None]:
+    return {**values, COST: cost[ref]} if ref in cost else values
 
 
 def _sorting(sort: str | None, names: Sequence[str] | None, values: Mapping[Ref, Mapping[str, float | None]]) -> str:
@@ -134,7 +170,7 @@ def _columns(
     if names is not None:
         return list(names)
     there = sorted({pulse.ref.kind for pulse in pulses})
-    usual = [*RESOURCES, *(_OF_KIND.get(there[0], ()) if len(there) == 1 else ())]
+    usual = [*RESOURCES, COST, *(_OF_KIND.get(there[0], ()) if len(there) == 1 else ())]
     every = [name for each in values.values() for name in each] if wide else [by]
     measured = {name for each in values.values() for name, value in each.items() if value is not None}
     return [name for name in dict.fromkeys((*usual, *every)) if name in measured]
@@ -154,11 +190,17 @@ def lines(
         [
             *([pulse.ref.cluster] if has_cluster else []),
             path_of(pulse.ref),
-            *(figure(name, values[pulse.ref][name]) if name in values[pulse.ref] else NOT_KNOWN for name in columns),
+            *(_cell(name, values[pulse.ref].get(name)) for name in columns),
         ]
         for pulse in pulses
     ]
     return table(heading, rows, cut=False)
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return NOT_KNOWN
+    return f"{value:,.4f}" if name == COST else figure(name, value)
 
 
 def _heading(name: str) -> str:
