@@ -83,7 +83,7 @@ async def test_a_change_shows_by_itself_and_so_does_a_removal(bus: Bus, gateway:
 
 
 async def _is_first(page: Any, name: str) -> bool:
-    return (await names(page))[0] == name
+    return (await names(page))[:1] == [name]
 
 
 async def test_a_filter_and_a_search_narrow_every_figure_and_are_in_the_link(gateway: Running, browser: Any) -> None:
