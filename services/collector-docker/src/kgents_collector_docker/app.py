@@ -145,9 +145,9 @@ class _Engine:
         """One line when a scope can no longer be read, and one when it can again."""
         now = {str(each): each.reason for each in unread}
         for scope in now.keys() - self._unread.keys():
-            _log.warning("scope_unread", engine=self._client.where, scope=scope, reason=now[scope])
+            _log.warning("scope_unread", engine=self._client.where, unread=scope, reason=now[scope])
         for scope in self._unread.keys() - now.keys():
-            _log.info("scope_read_again", engine=self._client.where, scope=scope)
+            _log.info("scope_read_again", engine=self._client.where, unread=scope)
         self._unread = now
 
     def _on_event(self, found: EngineEvent) -> None:
