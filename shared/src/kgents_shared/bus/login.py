@@ -20,6 +20,9 @@ CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionError, SessionLostError)
 """What nats-py raises when the server closes, whatever the server's reason is."""
 
 _LOGIN_ADVICE: Final = "try: check the credentials in `nats`, and the server's log"
+_GREETING_ADVICE: Final = "try: nats.tls.handshake_first if this server begins with TLS, and check the port"
+_NO_INFO: Final = "expecting INFO message"
+"""What nats-py says of a server that sends another first line, or closes before any."""
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -74,14 +77,14 @@ def login_error(error: Exception, config: NatsConfig, wire: Wire, within_s: floa
     """
     if isinstance(error, TimeoutError):
         return BusError(_silence(wire, within_s))
-    if isinstance(error, ConnectionRefusedError):
-        return error
+    if _NO_INFO in str(error):
+        return BusError(f"expected the first line of a NATS server, found another or none; {_GREETING_ADVICE}")
     refusal = wire.unread_refusal if isinstance(error, CUT_OFF) else ""
     if "authorization violation" in (refusal or str(error)).lower():
         return BusError(_rejection(config))
     if refusal:
         return BusError(f"the server refused the connection: {refusal}")
-    if isinstance(error, CUT_OFF):
+    if isinstance(error, CUT_OFF) and not isinstance(error, ConnectionRefusedError):
         return BusError(f"the server ended the connection while we logged in: {words_of(error)}; {_LOGIN_ADVICE}")
     return error
 
@@ -92,10 +95,7 @@ def _silence(wire: Wire, within_s: float) -> str:
         return f"no answer {within}"
     if wire.is_greeted:
         return f"expected to be logged in {within}, found a server that stopped answering"
-    return (
-        f"expected the first line of a NATS server {within}, found a connection without any; try: "
-        "nats.tls.handshake_first if this server begins with TLS"
-    )
+    return f"expected the first line of a NATS server {within}, found a connection without any; {_GREETING_ADVICE}"
 
 
 def _rejection(config: NatsConfig) -> str:
