@@ -1,24 +1,30 @@
-"""A stream → the versions that it still holds, and how far they reach back."""
+"""A stream, and the archive for what it has forgotten → the versions of a stretch of time, and how far they reach."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
 
 from kgents_cli.availability.spans import microseconds
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.jetstream import ALL, stream_info
+from kgents_shared.bus.jetstream import ALL, StreamInfo, stream_info
 from kgents_shared.bus.pull import replay
+from kgents_shared.bus.tombstones import HISTORY_OF_REMOVED_S
+from kgents_shared.contract.archive import Coverage, StateRequest, Stored, VersionsRequest
 from kgents_shared.contract.codec import Codec
-from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.errors import MalformedMessageError, NoArchiveError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import Wire
+from kgents_shared.view.archive import state_pages, version_pages
 from kgents_shared.view.fold import is_gone
 
 T = TypeVar("T", bound=Wire)
 
 _NS_PER_US: Final = 1_000
+_ARCHIVED_MAX: Final = 1_000_000
+"""Versions of the archive that are read: about half a gigabyte of memory."""
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -48,27 +54,106 @@ class Versions(msgspec.Struct, frozen=True):
         return max(self.known_from, self.trimmed.get(subject, self.known_from))
 
 
-async def versions(bus: Bus, signal: str, filters: Sequence[str]) -> Versions:
-    """Every message under some filters that the stream still holds.
+async def versions(bus: Bus, signal: str, filters: Sequence[str], since: datetime) -> Versions:
+    """Every message under some filters since a moment that is still known, and what each subject said before it.
 
     Raises:
         BusError: the server refused, or did not answer.
     """
-    session, stream = await bus.session(), NAME_BY_SIGNAL[signal]
-    kept = await stream_info(session, stream)
+    kept = await stream_info(await bus.session(), NAME_BY_SIGNAL[signal])
+    held = await _held(bus, signal, filters, kept)
+    start = microseconds(since)
+    removals_since = kept.ts - timedelta(seconds=HISTORY_OF_REMOVED_S)
+    if held.known_from <= start and since >= removals_since and all(at <= start for at in held.trimmed.values()):
+        return held
+    try:
+        return await _completed(bus, held, signal, filters, since, kept.ts)
+    except NoArchiveError as error:
+        remarks = [*held.remarks, *_forgotten(held, signal, since, removals_since, kept), f"archive: {error}"]
+        return msgspec.structs.replace(held, remarks=remarks)
+
+
+async def _held(bus: Bus, signal: str, filters: Sequence[str], kept: StreamInfo) -> Versions:
+    """What the stream holds."""
     by_subject: dict[str, list[Version]] = {}
-    async with aclosing(replay(session, stream, filters, ALL)) as batches:
+    stream = NAME_BY_SIGNAL[signal]
+    async with aclosing(replay(await bus.session(), stream, filters, ALL)) as batches:
         async for batch in batches:
             for each in batch:
                 body = None if each.marker or is_gone(each.payload) else each.payload
                 version = Version(each.subject, each.time_ns // _NS_PER_US, body)
                 by_subject.setdefault(each.subject, []).append(version)
     trimmed = {subject: found[0].at for subject, found in by_subject.items() if len(found) >= kept.versions > 0}
-    remarks = []
-    if trimmed:
-        share = f"{len(trimmed):,} of {len(by_subject):,} subjects"
-        remarks.append(f"{signal}: of {share} only the last {kept.versions} messages are kept")
-    return Versions(by_subject, microseconds(kept.created_at), trimmed, remarks)
+    return Versions(by_subject, microseconds(kept.created_at), trimmed, [])
+
+
+async def _completed(
+    bus: Bus, held: Versions, signal: str, filters: Sequence[str], since: datetime, now: datetime
+) -> Versions:
+    """What the stream holds, behind what the archive has."""
+    base, remarks = await _state(bus, signal, filters, since)
+    stored, coverage, is_cut = await _stored(bus, signal, filters, since, now)
+    remarks += coverage.remarks(since, coverage.until)
+    read_until = microseconds(coverage.until)
+    # Of what was dropped before the archive had read it, neither knows all: only what the stream holds is used.
+    trimmed = {subject: at for subject, at in held.trimmed.items() if at > read_until}
+    by_subject: dict[str, list[Version]] = {}
+    for each in (*base, *stored):
+        if each.subject not in trimmed:
+            body = None if each.is_gone else each.body
+            by_subject.setdefault(each.subject, []).append(Version(each.subject, microseconds(each.at), body))
+    for subject, found in held.by_subject.items():
+        is_whole = subject in trimmed or subject not in by_subject
+        newer = [each for each in found if is_whole or each.at > read_until]
+        by_subject.setdefault(subject, []).extend(newer)
+    known_from = max(microseconds(since), microseconds(coverage.since))
+    if is_cut:
+        known_from = max(known_from, microseconds(stored[0].at))
+        remarks.append(f"{signal}: only the newest {len(stored):,} versions of the archive were read")
+    return Versions(by_subject, known_from, trimmed, remarks)
+
+
+async def _state(bus: Bus, signal: str, filters: Sequence[str], since: datetime) -> tuple[list[Stored], list[str]]:
+    """What the archive knows of the beginning; or why it does not."""
+    found: list[Stored] = []
+    try:
+        async for page in state_pages(bus, StateRequest(signal=signal, at=since, filters=tuple(filters))):
+            found += page.messages
+    except NoArchiveError as error:
+        return [], [f"archive: {error}"]
+    return found, []
+
+
+async def _stored(
+    bus: Bus, signal: str, filters: Sequence[str], since: datetime, until: datetime
+) -> tuple[list[Stored], Coverage, bool]:
+    """The versions of the archive, oldest first; whether there are more than are read."""
+    found: list[Stored] = []
+    coverage: Coverage | None = None
+    # Newest first: what is beyond the bound is then the oldest.
+    request = VersionsRequest(signal=signal, since=since, until=until, filters=tuple(filters), newest_first=True)
+    async with aclosing(version_pages(bus, request)) as pages:
+        async for page in pages:
+            found += page.messages
+            coverage = page.coverage.joined(coverage) if coverage is not None else page.coverage
+            if len(found) >= _ARCHIVED_MAX:
+                break
+    assert coverage is not None  # noqa: S101 - there is always a first page
+    return found[::-1], coverage, len(found) >= _ARCHIVED_MAX
+
+
+def _forgotten(held: Versions, signal: str, since: datetime, removals_since: datetime, kept: StreamInfo) -> list[str]:
+    """What the stream alone does not know of a time, as sentences."""
+    found = []
+    if since < kept.created_at:
+        found.append(f"{signal}: stored since {kept.created_at:%Y-%m-%d %H:%M:%S}Z")
+    elif since < removals_since:
+        found.append(f"{signal}: what was removed before {removals_since:%Y-%m-%d %H:%M:%S}Z is no longer known")
+    late = sum(at > microseconds(since) for at in held.trimmed.values())
+    if late:
+        share = f"{late:,} of {len(held.by_subject):,} subjects"
+        found.append(f"{signal}: of {share} only the last {kept.versions} messages are kept")
+    return found
 
 
 def decoded(found: Iterable[Version], codec: Codec[T]) -> list[tuple[int, T | None]]:

@@ -1,4 +1,4 @@
-"""The streams and the configuration → the report of one window."""
+"""The streams, the archive and the configuration → the report of one window."""
 
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -64,7 +64,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     """
     live = await snapshot(bus, asked.selection, signals=("topology",))
     views = {each.ref: each for each in live.entities()}
-    health = await versions(bus, "health", asked.selection.filters("health"))
+    health = await versions(bus, "health", asked.selection.filters("health"), asked.since)
     unobserved, remarks = await _unobserved(bus, asked)
     plan = await _plan(bus, target, asked)
     entities = {
@@ -73,8 +73,8 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
         if (ref := _ref(subject, health)).kind not in _WHOLE and _is_taken(asked.selection, ref, views)
     }
     existing = {ref: found for ref, found in entities.items() if any(each.state != "absent" for each in found)}
-    alerts = await versions(bus, "alert", asked.selection.filters("alert"))
-    topology = await versions(bus, "topology", _workload_filters(asked.selection))
+    alerts = await versions(bus, "alert", asked.selection.filters("alert"), asked.since)
+    topology = await versions(bus, "topology", _workload_filters(asked.selection), asked.since)
     began = [each for each, _ in await incidents(bus, target.cluster) if asked.since <= each.started_at < asked.until]
     pulses, reach = await _traffic(bus, asked) if any(each.edge for each in asked.objectives.objectives) else ([], "")
     return Report(
@@ -90,7 +90,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
         noisiest(
             {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()}, asked.window, alerts.trimmed
         ),
-        [*health.remarks, *remarks, *alerts.remarks, *topology.remarks, *([reach] if reach else [])],
+        _once([*health.remarks, *remarks, *alerts.remarks, *topology.remarks, *([reach] if reach else [])]),
     )
 
 
@@ -131,13 +131,13 @@ def _is_taken(selection: Selection, ref: Ref, views: Mapping[Ref, EntityView]) -
 
 async def _unobserved(bus: Bus, asked: Asked) -> tuple[Unobserved, list[str]]:
     sources = Selection(clusters=asked.selection.clusters, kinds=(kinds.SOURCE,))
-    found = await versions(bus, "topology", sources.filters("topology"))
+    found = await versions(bus, "topology", sources.filters("topology"), asked.since)
     histories = []
     for subject, kept in found.by_subject.items():
         source = EntityView(key_of(subject)[1], Rows()).ref
         known_from = found.trimmed.get(subject, _EVER)
         histories.append(SourceHistory(source, decoded(kept, TOPOLOGY), known_from))
-    return Unobserved(histories), [f"sources: {each}" for each in found.remarks]
+    return Unobserved(histories), found.remarks
 
 
 async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
@@ -168,6 +168,10 @@ async def _traffic(bus: Bus, asked: Asked) -> tuple[list[TrafficPulse], str]:
     first = min((each.timestamp for each in found), default=None)
     since = f"since {first:%Y-%m-%d %H:%M:%S}Z" if first is not None else "none in this window"
     return found, f"requests: samples are kept for an hour or so; here {since}"
+
+
+def _once(remarks: list[str]) -> list[str]:
+    return list(dict.fromkeys(remarks))
 
 
 def _workload_filters(selection: Selection) -> list[str]:

@@ -36,8 +36,8 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
     Available is the share of the observed time in which an entity was healthy or warning. What was not observed, and
     what was planned (maintenance windows, silences for maintenance, `planned` in the file), counts neither way. Any
     critical is the time in which at least one entity of the group was critical; MTTR is of incidents that began in this
-    time and have ended. The streams keep 16 versions of each entity. What is not known
-    is on stderr.
+    time and have ended. What the streams have forgotten is from the archive, where
+    an archiver runs. What is not known is on stderr.
 
     \b
     The file:

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from kgents_cli.alerting.reading import one_incident
-from kgents_cli.availability.spans import microseconds, moment_of
+from kgents_cli.availability.spans import microseconds
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, duration_option, output_option
 from kgents_cli.output import note, say
@@ -45,8 +45,8 @@ def command(when: str, window: float | None, with_all: bool, output: str, query:
 
     Changes are ranked by three facts: what sort of change it was, how near in the graph of connections to what became
     unwell, and how shortly before. That is a hint, not a proof. The flags that select entities select whose changes are
-    shown. Of a moment, what became unwell is what had an alert then. The streams keep 16 versions of an entity. What
-    is not known is on stderr.
+    shown. Of a moment, what became unwell is what had an alert then. What the streams have
+    forgotten is from the archive, where an archiver runs. What is not known is on stderr.
 
     \b
     Examples:
@@ -79,9 +79,9 @@ async def _review(target: Target, query: Query, at: str, window_s: float) -> lis
         then = msgspec.structs.replace(query, selection=everything, at=when)
         state = await read(bus, then, signals=("topology", "alert"))
         views = {each.ref: each for each in state.entities()}
-        kept = await versions(bus, "topology", everything.filters("topology"))
+        kept = await versions(bus, "topology", everything.filters("topology"), since)
     unwell = unwell or [ref for ref, each in views.items() if each.firing]
-    _note(kept, when, since, unwell)
+    _note(kept, when, unwell)
     graph = Graph(views.values())
     changes = [
         each for each in _changes(kept, graph, microseconds(since)) if _is_selected(each.ref, views, query.selection)
@@ -125,12 +125,8 @@ def _is_selected(ref: Ref, views: Mapping[Ref, EntityView], selection: Selection
     return selection.takes(views[ref]) if ref in views else selection.takes_ref(ref)
 
 
-def _note(kept: Versions, when: datetime, since: datetime, unwell: Sequence[Ref]) -> None:
-    late = [subject for subject, at in kept.trimmed.items() if at > microseconds(since)]
-    if late:
-        entities = "1 entity" if len(late) == 1 else f"{len(late):,} entities"
-        note(f"topology: {entities} changed too often since {local_time(since)} for all changes to be kept")
-    if kept.known_from > microseconds(since):
-        note(f"topology: stored since {local_time(moment_of(kept.known_from))}")
+def _note(kept: Versions, when: datetime, unwell: Sequence[Ref]) -> None:
+    for each in kept.remarks:
+        note(each)
     named = ", ".join(map(path_of, unwell[:_NAMED])) + (", …" if len(unwell) > _NAMED else "")
     note(f"what changed before {local_time(when)}; unwell: {named or 'nothing that is known, so ranked by time'}")
