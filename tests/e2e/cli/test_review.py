@@ -18,7 +18,7 @@ async def test_what_was_released_before_an_incident_is_named_first(client: Clien
     image = Difference("attributes.kgents.k8s.workload.images", ["main=cart:1"], ["main=cart:2"])
     for message in (
         entity(DEPLOYMENT),
-        entity(CART, connections=[connection("owns", DEPLOYMENT, "in")]),
+        entity(CART, created_at=datetime.now(UTC), connections=[connection("owns", DEPLOYMENT, "in")]),
         entity(WEB),
         entity(DEPLOYMENT, changed=[image], changed_count=1),
         entity(WEB, "failed", changed=[Difference("status", "running", "failed")], changed_count=1),

@@ -1,5 +1,7 @@
 """Changes before a moment → the most suspicious first, with reasons in plain words."""
 
+from datetime import UTC, datetime, timedelta
+
 from kgents_cli.availability.spans import US_PER_S
 from kgents_cli.reviewing.candidates import Candidate, Change, candidates, changes_of
 from kgents_shared.contract.codec import encode
@@ -15,6 +17,7 @@ NODE = Ref("prod", "node", "n1")
 OTHER = Ref("prod", "deployment", "other", "lab")
 IMAGE = Difference("attributes.kgents.k8s.workload.images", ["main=cart:1"], ["main=cart:2"])
 CORDON = Difference("attributes.kgents.k8s.node.unschedulable", False, True)
+SINCE = datetime(2026, 11, 2, tzinfo=UTC)
 NOW = 10_000 * US_PER_S
 
 
@@ -76,6 +79,11 @@ def test_a_message_is_a_change_of_each_sort_and_of_none_that_follows() -> None:
     )
     scaled = Difference("attributes.k8s.deployment.desired_pods", 1, 2)
     edge = Difference("connections.depends → database shop/db", None, "connected")
-    message = TopologyEntity("t", CART, changed=[IMAGE, ready, traffic, scaled, edge], changed_count=5)
-    assert [each.sort for each in changes_of(1, message)] == ["image", "scaling", "connection"]
-    assert [each.sort for each in changes_of(1, TopologyEntity("t", CART))] == ["appeared"]
+    owned = Difference("connections.owns → pod shop/x", None, "connected")
+    message = TopologyEntity("t", CART, changed=[IMAGE, ready, traffic, scaled, edge, owned], changed_count=6)
+    assert [each.sort for each in changes_of(1, message, SINCE)] == ["image", "scaling", "connection"]
+
+
+def test_what_existed_before_did_not_appear() -> None:
+    for created, sort in ((SINCE, "appeared"), (SINCE - timedelta(1), "first seen"), (None, "first seen")):
+        assert [each.sort for each in changes_of(1, TopologyEntity("t", CART, created_at=created), SINCE)] == [sort]

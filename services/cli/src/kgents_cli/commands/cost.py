@@ -55,7 +55,9 @@ def command(prices: Path, by: str, namespace: tuple[str, ...], output: str, targ
     if not found:
         note("no running pod, claim or node is published; see which collectors report with `kgents doctor`")
         return
-    for line in table((by.upper(), *_HEADING), [_row(each) for each in found]):
+    has_clusters = len({each.cluster for each in found}) > 1
+    heading = (*(["CLUSTER"] if has_clusters else []), by.upper(), *_HEADING)
+    for line in table(heading, [(*([each.cluster] if has_clusters else []), *_row(each)) for each in found]):
         say(line)
     note(f"prices: {listed.name or prices}" + (f", in {listed.currency}" if listed.currency else ""))
 

@@ -28,7 +28,7 @@ from kgents_shared.view.moment import local_time, moment, span
 from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
-_HEADING: Final = ("BEFORE", "WHAT CHANGED", "WHY IT IS NAMED")
+_HEADING: Final = ("BEFORE", "HOW NEAR", "WHAT CHANGED")
 _WINDOW_S: Final = 3_600.0
 _SHOWN: Final = 15
 _NAMED: Final = 3
@@ -64,7 +64,7 @@ def command(when: str, window: float | None, with_all: bool, output: str, query:
     if not found:
         note("no change is known in that time")
         return
-    for line in table(_HEADING, [(span(each.before_s), each.text, "; ".join(each.reasons[1:])) for each in shown]):
+    for line in table(_HEADING, [(span(each.before_s), each.reasons[-1], each.text) for each in shown]):
         say(line)
     if len(found) > len(shown):
         note(f"and {len(found) - len(shown)} more; all with --all")
@@ -83,9 +83,7 @@ async def _review(target: Target, query: Query, at: str, window_s: float) -> lis
     unwell = unwell or [ref for ref, each in views.items() if each.firing]
     _note(kept, when, unwell)
     graph = Graph(views.values())
-    changes = [
-        each for each in _changes(kept, graph, microseconds(since)) if _is_selected(each.ref, views, query.selection)
-    ]
+    changes = [each for each in _changes(kept, graph, since) if _is_selected(each.ref, views, query.selection)]
     return candidates(changes, graph, unwell, microseconds(when))
 
 
@@ -102,21 +100,23 @@ async def _asked(bus: Bus, query: Query, at: str) -> tuple[datetime, tuple[str, 
     return incident.started_at, (incident.cluster,), list(unwell)
 
 
-def _changes(kept: Versions, graph: Graph, since: int) -> Iterator[Change]:
+def _changes(kept: Versions, graph: Graph, since: datetime) -> Iterator[Change]:
     """The changes since a moment. What was removed is added to the graph, with the connections that it had."""
     for subject, found in kept.by_subject.items():
         key = key_of(subject)[1]
         for place, each in enumerate(found):
-            if each.at < since:
+            if each.at < microseconds(since):
                 continue
             if each.body is None:
-                before = EntityView(key, Rows(topology=found[place - 1].body if place else None))
-                graph.add(before)
-                yield Change(before.ref, each.at, "removed")
+                # The last message of a container whose pod went first names no owner any more: an earlier one does.
+                before = [EntityView(key, Rows(topology=earlier.body)) for earlier in found[:place] if earlier.body]
+                for view in before:
+                    graph.add(view)
+                yield Change((before or [EntityView(key, Rows())])[-1].ref, each.at, "removed")
                 continue
             for at, message in decoded([each], TOPOLOGY):
                 if message is not None:
-                    yield from changes_of(at, message)
+                    yield from changes_of(at, message, since)
 
 
 def _is_selected(ref: Ref, views: Mapping[Ref, EntityView], selection: Selection) -> bool:

@@ -17,12 +17,13 @@ from kgents_cli.changes import sort_of
 from kgents_cli.units import plain
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.topology import Difference, TopologyEntity
+from kgents_shared.contract.vocabulary import edges
 from kgents_shared.view.find import path_of
 from kgents_shared.view.paths import Graph
 
 _WEIGHTS: Final = {
     "image": 1.0, "configuration": 0.9, "node": 0.8, "scaling": 0.7, "connection": 0.5, "removed": 0.5, "restart": 0.4,
-    "appeared": 0.3, "status": 0.2,
+    "appeared": 0.3, "status": 0.2, "first seen": 0.05,
 }  # fmt: skip
 """Most incidents begin with what someone released or configured; a status is mostly what followed."""
 _HALVED_S: Final = 600.0
@@ -33,7 +34,7 @@ _DETAILS_MAX: Final = 3
 _WORDS: Final = {
     "image": "another image", "configuration": "another configuration", "scaling": "scaled", "restart": "restarted",
     "node": "another node, or the node itself changed", "connection": "connections changed", "status": "another status",
-    "appeared": "appeared", "removed": "removed",
+    "appeared": "appeared", "removed": "removed", "first seen": "first seen",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class Change(msgspec.Struct, frozen=True):
     at: int
     """In microseconds since 1970."""
     sort: str
-    """One of the sorts of `changes`, or `appeared` or `removed`."""
+    """One of the sorts of `changes`, or `appeared`, `removed`, `first seen`."""
     fields: list[Difference] = []
 
 
@@ -68,16 +69,26 @@ class Candidate(msgspec.Struct, frozen=True):
     reasons: list[str]
 
 
-def changes_of(at: int, message: TopologyEntity) -> list[Change]:
-    """What one message says, by sort; a message without differences is an entity that appeared."""
+def changes_of(at: int, message: TopologyEntity, since: datetime) -> list[Change]:
+    """What one message says, by sort; a message without differences is an entity that appeared.
+
+    One that was created before `since`, or of which that is not known, may only have been seen for the first time.
+    """
     if not message.changed:
-        return [Change(message.ref, at, "appeared")] if not message.changed_count else []
+        is_new = message.created_at is not None and message.created_at >= since
+        return [Change(message.ref, at, "appeared" if is_new else "first seen")] if not message.changed_count else []
     by_sort: dict[str, list[Difference]] = {}
     for each in message.changed:
-        is_detail = each.field.startswith("connections.") and each.old is not None and each.new is not None
-        if not is_detail and (sort := sort_of(each.field)):
+        if not _follows(each) and (sort := sort_of(each.field)):
             by_sort.setdefault(sort, []).append(each)
     return [Change(message.ref, at, sort, fields) for sort, fields in by_sort.items()]
+
+
+def _follows(field: Difference) -> bool:
+    """Whether it says no more than that another entity came or went, or how much a connection is used."""
+    is_connection = field.field.startswith("connections.")
+    is_used = field.old is not None and field.new is not None
+    return is_connection and (is_used or field.field.startswith(f"connections.{edges.OWNS} "))
 
 
 def candidates(changes: Iterable[Change], graph: Graph, unwell: Collection[Ref], moment: int) -> list[Candidate]:
