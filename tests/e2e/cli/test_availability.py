@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
+from kgents_shared.contract.incident import Incident, Root
 from kgents_shared.contract.unread import Unread
 from support.kgents_command import Kgents, publish
 from support.shop import CART, NODE, WEB, entity
@@ -26,6 +28,11 @@ async def publish_an_hour(client: Client) -> datetime:
         Health("t", WEB, score=1.0, level="healthy", since=hour),
     ):
         await publish(client, message)
+    incident = Incident(
+        text="t", title="t", cluster="prod", id="5c0ffee5c0ffee50", state="resolved", severity="critical",
+        started_at=half, opened_at=half, changed_at=now, ended_at=quarter, root=Root(ref=CART, check="KG-1", why="w"),
+    )  # fmt: skip
+    await client.jetstream().publish(incident.subject, encode(incident))
     return now
 
 
@@ -45,6 +52,7 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     assert (cart["available_ratio"], web["available_ratio"]) == (0.0, 1.0)
     minutes = [each / 60 for each in (cart["critical_s"], web["healthy_s"], web["unknown_s"])]
     assert minutes == pytest.approx([30, 45, 15], abs=5)  # for as long as the command takes to start
+    assert (cart["incidents"], cart["mttr_s"], web["incidents"], web["mttr_s"]) == (1, 900.0, 0, None)
     assert (report["objectives"][0]["name"], report["objectives"][0]["budget_spent_ratio"]) == ("web runs", 0.0)
 
     code, out, _ = await kgents(*words)

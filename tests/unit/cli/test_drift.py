@@ -118,6 +118,20 @@ def test_what_no_manifest_states_is_extra_if_it_is_marked_and_has_no_owner() -> 
     assert unmarked(desired(DESIRED.replace("app.kubernetes.io/instance", "app")))
 
 
+def test_a_claim_that_a_statefulset_makes_for_its_pods_is_not_extra() -> None:
+    manifest = (
+        "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db, namespace: shop, labels: "
+        "{app.kubernetes.io/instance: shop}}, spec: {volumeClaimTemplates: [{metadata: {name: data}}]}}\n---\n"
+        "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: shared, namespace: shop}}"
+    )
+    claims = [
+        running(Ref("prod", "volume", name, "shop"), labels={"app.kubernetes.io/instance": "shop"})
+        for name in ("data-db-0", "stray", "shared")
+    ]
+    found = states(drift(desired(manifest), live(running(Ref("prod", "statefulset", "db", "shop")), *claims)))
+    assert (found.get("data-db-0"), found["stray"], found["shared"]) == (None, "extra", "in line")
+
+
 def test_what_is_gone_is_missing() -> None:
     [found, _] = drift(desired(), live(OTHER))
     assert (found.ref, found.state) == (CART, "missing")

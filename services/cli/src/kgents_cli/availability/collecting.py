@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from kgents_alert_notifier.config import Config
-from kgents_cli.alerting.reading import incidents, silences
+from kgents_cli.alerting.reading import silences
 from kgents_cli.availability.objectives import Objectives, budgets
 from kgents_cli.availability.planned import Plan
 from kgents_cli.availability.report import Report, changes, groups, noisiest
@@ -20,11 +20,13 @@ from kgents_cli.versions import Versions, decoded, versions
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import ALL
 from kgents_shared.bus.pull import replay
-from kgents_shared.contract.codec import ALERT, HEALTH, PULSE, TOPOLOGY
+from kgents_shared.contract.codec import ALERT, HEALTH, INCIDENT, PULSE, TOPOLOGY
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import MalformedMessageError
+from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.pulse import TrafficPulse
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.runtime import config as configuration
 from kgents_shared.view.entity import EntityView, Rows, key_of
@@ -75,7 +77,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     existing = {ref: found for ref, found in entities.items() if any(each.state != "absent" for each in found)}
     alerts = await versions(bus, "alert", asked.selection.filters("alert"), asked.since)
     topology = await versions(bus, "topology", _workload_filters(asked.selection), asked.since)
-    began = [each for each, _ in await incidents(bus, target.cluster) if asked.since <= each.started_at < asked.until]
+    kept, began = await _incidents(bus, asked)
     pulses, reach = await _traffic(bus, asked) if any(each.edge for each in asked.objectives.objectives) else ([], "")
     return Report(
         asked.window,
@@ -90,7 +92,7 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
         noisiest(
             {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()}, asked.window, alerts.trimmed
         ),
-        _once([*health.remarks, *remarks, *alerts.remarks, *topology.remarks, *([reach] if reach else [])]),
+        _once(health.remarks, remarks, alerts.remarks, topology.remarks, kept.remarks, [reach] if reach else []),
     )
 
 
@@ -140,6 +142,17 @@ async def _unobserved(bus: Bus, asked: Asked) -> tuple[Unobserved, list[str]]:
     return Unobserved(histories), found.remarks
 
 
+async def _incidents(bus: Bus, asked: Asked) -> tuple[Versions, list[Incident]]:
+    """The incidents that began in the window, as they are last known: resolved ones are removed after some days."""
+    filters = [f"{ROOT}.incident.{cluster}.*" for cluster in asked.selection.cluster_tokens]
+    found = await versions(bus, "incident", filters, asked.since)
+    last = (
+        next((each for _, each in reversed(decoded(kept, INCIDENT)) if each is not None), None)
+        for kept in found.by_subject.values()
+    )
+    return found, [each for each in last if each is not None and asked.since <= each.started_at < asked.until]
+
+
 async def _plan(bus: Bus, target: Target, asked: Asked) -> Plan:
     stored = [each for each, _ in await silences(bus, target.cluster)]
     own = Config()
@@ -170,8 +183,8 @@ async def _traffic(bus: Bus, asked: Asked) -> tuple[list[TrafficPulse], str]:
     return found, f"requests: samples are kept for an hour or so; here {since}"
 
 
-def _once(remarks: list[str]) -> list[str]:
-    return list(dict.fromkeys(remarks))
+def _once(*remarks: list[str]) -> list[str]:
+    return list(dict.fromkeys(each for found in remarks for each in found))
 
 
 def _workload_filters(selection: Selection) -> list[str]:

@@ -220,10 +220,16 @@ def _extra(desired: Sequence[Manifest], live: Live) -> Iterator[Finding]:
     for ref, view in live.views.items():
         if (ref.kind, ref.namespace) not in places or ref in stated or ref.kind in _NEVER_READ:
             continue
-        if view.labels.get(mark) not in values or view.owners:
+        if view.labels.get(mark) not in values or view.owners or _is_claim_of(ref, desired):
             continue
         why = f"no manifest states it, and it has the label {mark}={view.labels[mark]}"
         yield Finding("unknown", ref, _STALE) if SOURCE in view.stale else Finding("extra", ref, why)
+
+
+def _is_claim_of(ref: Ref, desired: Iterable[Manifest]) -> bool:
+    """Whether a claim was made for a pod of a StatefulSet: it outlives the pod, and so has no owner."""
+    names = (claim for each in desired if each.namespace == ref.namespace for claim in each.claims)
+    return ref.kind == kinds.VOLUME and any(ref.name.startswith(each) for each in names)
 
 
 def unmarked(desired: Iterable[Manifest]) -> bool:

@@ -43,6 +43,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """Of an autoscaler: kind and name of what it scales."""
     is_removed_when_done: bool = False
     """A Job that the cluster deletes some time after its end."""
+    claims: tuple[str, ...] = ()
+    """Of a StatefulSet: how the names of the claims begin that are made for its pods."""
     file: str = ""
 
 
@@ -87,6 +89,7 @@ def _manifest(found: Mapping[str, Any], namespace: str, file: str) -> Manifest:
         replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None,
         (scaled, _text(target.get("name"))) if target else None,
         kind == kinds.JOB and spec.get("ttlSecondsAfterFinished") is not None,
+        tuple(_claims(spec, _text(metadata.get("name")))),
         file,
     )
 
@@ -97,6 +100,11 @@ def _images(spec: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, str]:
     containers = (each for key in ("initContainers", "containers") for each in spec.get(key) or ())
     named = (_mapping(each) for each in containers)
     return {_text(each.get("name")): _text(each.get("image")) for each in named if each.get("image")}
+
+
+def _claims(spec: Mapping[str, Any], name: str) -> Iterator[str]:
+    for each in spec.get("volumeClaimTemplates") or ():
+        yield f"{_text(_mapping(_mapping(each).get('metadata')).get('name'))}-{name}-"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
