@@ -2,9 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kgents_cli.tapped import PAYLOAD_LINES, Sampler, Tapped, fault_of
+from kgents_cli.tapped import PAYLOAD_LINES, Sampler, Tapped
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.subjects import fault_of_filter
 from kgents_shared.contract.topology import TopologyEntity
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -53,5 +54,5 @@ def test_all_is_shown_up_to_the_limit_and_of_more_a_share_of_the_whole_window() 
 
 @pytest.mark.parametrize("filter_", ["", "orders.", "orders..x", "a b", "orders.>.x", "x.\t"])
 def test_a_filter_that_no_server_takes_is_found(filter_: str) -> None:
-    assert fault_of(filter_)
-    assert fault_of("orders.*.>") is None
+    assert fault_of_filter(filter_)
+    assert fault_of_filter("orders.*.>") is None

@@ -22,16 +22,6 @@ HEADERS_MAX: Final = 16
 """Names of headers shown of one message."""
 
 
-def fault_of(filter_: str) -> str | None:
-    """What is wrong with a NATS filter; None if nothing is."""
-    tokens = filter_.split(".")
-    if any(not token or token.split() != [token] for token in tokens):
-        return "a token that is empty or has a blank"
-    if ">" in tokens[:-1]:
-        return "> before the end"
-    return None
-
-
 class Tapped(msgspec.Struct, frozen=True):
     """One message as it came."""
 

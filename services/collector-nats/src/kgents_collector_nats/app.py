@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from kgents_collector_nats.config import Config
 from kgents_collector_nats.mapping import advisory, observe
@@ -13,6 +14,7 @@ from kgents_collector_nats.sample import Sample, remember
 from kgents_collector_nats.source import Advisories, Source, open_source
 from kgents_collector_nats.source.advisories import OWN_ACCOUNT
 from kgents_collector_nats.source.advisories import SUBJECTS as ADVISORIES
+from kgents_collector_nats.source.listening import Listening
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import META
 from kgents_shared.contract.errors import MalformedMessageError
@@ -38,6 +40,8 @@ async def run(context: Context[Config]) -> None:
         tasks.create_task(system.follow_heartbeats())
         tasks.create_task(system.advisories.run())
         tasks.create_task(system.forward_advisories())
+        if context.config.subjects.include:
+            tasks.create_task(system.listening.run())
         await system.heartbeats_known.wait()
         tasks.create_task(system.poll(source))
 
@@ -49,6 +53,7 @@ class _System:
         self.context = context
         self.collector = collector
         self.advisories = Advisories(context.bus)
+        self.listening = Listening(context.bus, context.config.subjects, context.clock)
         self.heartbeats: dict[str, Heartbeat] = {}  # by connection name
         self.heartbeats_known = asyncio.Event()
 
@@ -60,7 +65,8 @@ class _System:
         while True:
             started_s = self.context.clock.monotonic_s()
             with self.context.telemetry.span("collector-nats poll") as trace:
-                current = remember(previous, await source.read())
+                read = structs.replace(await source.read(), heard=self.listening.take())
+                current = remember(previous, read)
                 is_over = window is not None and (current.at - window.at).total_seconds() >= TRAFFIC_WINDOW_S
                 facts = observe(
                     previous,
@@ -110,5 +116,11 @@ SERVICE = Service(
     config=Config,
     run=run,
     source=SOURCE,
-    access=Access(COLLECTED, reads=("meta",), requests=(OWN_ACCOUNT,), subscribes=ADVISORIES),
+    access=Access(
+        COLLECTED,
+        reads=("meta",),
+        requests=(OWN_ACCOUNT,),
+        subscribes=ADVISORIES,
+        listens=lambda config: config.subjects.include,
+    ),
 )

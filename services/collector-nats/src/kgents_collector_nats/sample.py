@@ -4,6 +4,7 @@ The Structs declare only what the mapping reads; all else is skipped while decod
 meaning are the endpoints' own (`/varz`, `/connz`, `/jsz`, `/healthz`): times in nanoseconds, -1 for "no limit".
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -278,6 +279,30 @@ class Fault(Struct, frozen=True):
     """The fault and what to try, in one sentence."""
 
 
+class Count(Struct):
+    """Messages of one subject since the last poll."""
+
+    messages: int = 0
+    size_bytes: int = 0
+
+
+class Heard(Struct, frozen=True):
+    """What was heard since the last poll."""
+
+    account: str = ""
+    counts: Mapping[str, Count] = {}
+    """Every subject that was heard lately, also if not since the last poll."""
+    listened_s: float = 0.0
+    """How long it was listened to: less than the time between two polls where too much came."""
+    seconds: float = 0.0
+    is_settled: bool = True
+    """Whether it has been listened to for so long that a subject which was not heard is gone."""
+
+
+NOTHING: Final = Heard()
+"""Where nothing is listened to."""
+
+
 class Sample(Struct, frozen=True):
     """One poll of all servers."""
 
@@ -287,6 +312,8 @@ class Sample(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     expected: int = 1
     """How many servers there are, whether they answered or not."""
+    heard: Heard = NOTHING
+    """Messages on the subjects that are listened to."""
 
     @property
     def named(self) -> tuple[Server, ...]:

@@ -163,6 +163,16 @@ def matches(subject: str, filter_: str) -> bool:
     return len(wanted) == len(found)
 
 
+def fault_of_filter(filter_: str) -> str | None:
+    """What is wrong with a NATS filter, of any application; None if nothing is."""
+    tokens = filter_.split(".")
+    if any(not token or token.split() != [token] for token in tokens):
+        return "a token that is empty or has a blank"
+    if ">" in tokens[:-1]:
+        return "> before the end"
+    return None
+
+
 def _is_token(token: str) -> bool:
     """Whether `escape` may have made it. A hashed one is accepted unchecked: only its reader can compare the name."""
     if is_hashed(token):

@@ -58,7 +58,9 @@ class Access(msgspec.Struct, frozen=True):
     requests: tuple[str, ...] = ()
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
-    """… that it subscribes to."""
+    """… that it subscribes to, …"""
+    listens: Callable[[Any], Sequence[str]] | None = None
+    """… and those that it subscribes to by its configuration."""
     recalls: tuple[str, ...] = ()
     """Signals of which it reads whatever it is asked for, in any cluster and at any time, as readers do."""
     answers: tuple[str, ...] = ()
@@ -267,13 +269,16 @@ class Service(Generic[C]):
         """The filter of the heartbeats and leases of all instances that it shares clusters with."""
         return subjects.pattern("meta", service=self.name, **({"cluster": home} if self.clusters is None else {}))
 
-    def permissions(self, nats: NatsConfig, home: str, clusters: Sequence[str | None]) -> Permissions:
+    def permissions(
+        self, nats: NatsConfig, home: str, clusters: Sequence[str | None], config: C | None = None
+    ) -> Permissions:
         """What its login needs at least.
 
         Args:
             nats: its connection.
             home: the cluster that it is configured with.
             clusters: those that it works for; None for all.
+            config: its own settings; None: the defaults.
         """
         grants = Grants(api_prefix=nats.api_prefix, inbox_prefix=nats.inbox_of(self.name, home))
         for cluster in clusters:
@@ -293,7 +298,11 @@ class Service(Generic[C]):
             grants.write(signal, self.written(signal, clusters))
         for subject in self.access.requests:
             grants.publish(subject, "ask for an answer")
-        for subject in self.access.subscribes:
+        for subject in (*self.access.subscribes, *self._heard_by(config)):
             grants.subscribe(subject, "what it collects")
         grants.answer(self.asked_as, self.access.answers)
         return grants.permissions()
+
+    def _heard_by(self, config: C | None) -> Sequence[str]:
+        listens = self.access.listens
+        return listens(config) if listens is not None and config is not None else ()

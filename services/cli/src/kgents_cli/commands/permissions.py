@@ -22,7 +22,9 @@ from kgents_shared.bus.permissions import (
     of_provisioner,
     of_reader,
 )
+from kgents_shared.runtime import config as configuration
 from kgents_shared.runtime.config import CommonConfig
+from kgents_shared.runtime.service import Service
 
 READER: Final = "reader"
 """In place of a service: commands that only read, and programs with the library."""
@@ -56,7 +58,8 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
       kgents permissions reader --cluster prod -o json
       kgents permissions topology-builder -o nsc
     """  # noqa: D301
-    permissions = of_login(login, Target({}, config_file, None).load(), clusters, place)
+    target = Target({}, config_file, None)
+    permissions = of_login(login, target.load(), clusters, place, target)
     match output:
         case "json":
             say_document(msgspec.json.format(msgspec.json.encode(_as_json(permissions))))
@@ -69,10 +72,13 @@ def command(login: str, clusters: tuple[str, ...], place: str, output: str, conf
         note("several kinds or names at once, and past states, need the permissions of a reader of all clusters")
 
 
-def of_login(login: str, common: CommonConfig, clusters: Sequence[str], place: str = "") -> Permissions:
+def of_login(
+    login: str, common: CommonConfig, clusters: Sequence[str], place: str = "", target: Target | None = None
+) -> Permissions:
     """The permissions of a login, of the clusters that are named; of a collector in its own cluster otherwise.
 
-    `place`: the machine of a collector that observes one; empty: this one.
+    `place`: the machine of a collector that observes one; empty: this one. `target`: the configuration, which may name
+    subjects that the service listens to.
 
     Raises:
         KgentsError: there is no such service.
@@ -95,8 +101,21 @@ def of_login(login: str, common: CommonConfig, clusters: Sequence[str], place: s
         service = service.at_place(place or gethostname())
     home = clusters[0] if clusters else common.cluster
     named: Sequence[str | None] = clusters or (home if service.source else None,)
-    permissions: Permissions = service.permissions(nats, home, named)
+    permissions: Permissions = service.permissions(nats, home, named, _own(service, target))
     return permissions
+
+
+def _own(service: Service[Any], target: Target | None) -> Any:
+    """The settings of a service that says by them what it subscribes to."""
+    if service.access.listens is None or target is None:
+        return None
+    return configuration.load(
+        service.name,
+        service.config,
+        path=target.config_file,
+        environ=target.environ(),
+        services=service_names(),
+    )[1]
 
 
 def as_text(permissions: Permissions) -> Iterator[str]:

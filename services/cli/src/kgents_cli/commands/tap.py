@@ -12,10 +12,11 @@ import msgspec
 from kgents_cli.connection import connected
 from kgents_cli.options import Target, duration_option, output_option, target_options
 from kgents_cli.output import note, say, say_record, until_reader_leaves
-from kgents_cli.tapped import Sampler, Tapped, fault_of
+from kgents_cli.tapped import Sampler, Tapped
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.subjects import fault_of_filter
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.runtime.config import CommonConfig
 
@@ -49,7 +50,7 @@ def command(subject: str, rate: int, for_s: float | None, payload: bool, output:
       kgents tap 'orders.created' --payload
       kgents tap 'kgents.event.>' -o json --for 1m
     """  # noqa: D301
-    if (fault := fault_of(subject)) is not None:
+    if (fault := fault_of_filter(subject)) is not None:
         raise click.UsageError(f"expected a NATS subject such as 'orders.>', found {fault} in {subject!r}")
     if payload and (output == "json" or not sys.stdout.isatty()):
         raise click.UsageError("--payload: expected a terminal, found a file, a pipe or -o json; leave it out")

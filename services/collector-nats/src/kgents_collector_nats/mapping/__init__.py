@@ -14,6 +14,7 @@ from kgents_collector_nats.mapping import client, consumer, returning, server, s
 from kgents_collector_nats.mapping.asset import consumers, streams
 from kgents_collector_nats.mapping.caps import Caps, limited
 from kgents_collector_nats.mapping.scope import Fact, Scope
+from kgents_collector_nats.mapping.stream import Streams
 from kgents_collector_nats.sample import Endpoint, Sample
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
@@ -73,7 +74,7 @@ def observe(
             stream.KIND, stream.facts(streams(previous), now_streams, shown, scope), caps.nats_stream, scope
         ),
         consumer.KIND: limited(consumer.KIND, consuming + consumers_absent, caps.nats_consumer, scope),
-        subject.KIND: subject.facts(uses, shown, scope, is_measured=is_connz_fresh),
+        subject.KIND: subject.facts(uses, shown, _captured(now_streams), scope, is_measured=is_connz_fresh),
         client.KIND: limited(client.KIND, connected + clients_absent, caps.nats_client, scope),
     }
     entities: list[Entity] = []
@@ -86,6 +87,10 @@ def observe(
     events = server.events(previous, current, scope)
     faults = returning.faults(current, len(clients_absent) + len(consumers_absent))
     return Facts(entities, pulses, events, _unread(current), faults)
+
+
+def _captured(found: Streams) -> subject.Captured:
+    return {(each.account, each.detail.name): each.detail.config.subjects for each in found.values()}
 
 
 def _added(kind: str, facts: list[Fact], caps: Caps, published: Mapping[Ref, Entity]) -> list[Entity]:

@@ -60,7 +60,7 @@ class Advisories:
         return await self._queue.get()
 
     async def _subscribe(self, session: Session) -> None:
-        account = await _account(session)
+        account = await own_account(session)
 
         async def on_message(message: _Message) -> None:
             try:
@@ -72,8 +72,8 @@ class Advisories:
             await session.subscribe(subject, on_message)
 
 
-async def _account(session: Session) -> str:
-    """The account of this connection: advisories do not name theirs."""
+async def own_account(session: Session) -> str:
+    """The account of this connection: messages do not name theirs."""
     try:
         reply = await session.request(OWN_ACCOUNT)
         return msgspec.json.decode(reply.data, type=_UserInfo).data.account

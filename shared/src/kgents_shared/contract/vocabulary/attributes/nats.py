@@ -18,6 +18,9 @@ EPHEMERAL: Final = _attribute("kgents.nats.ephemeral", "Whether this stands for 
 FILTER_SUBJECTS: Final = _attribute("kgents.nats.filter_subjects", "Subjects that the consumer takes.")
 GIT_COMMIT: Final = _attribute("kgents.nats.git_commit", "Commit of the server.")
 GO_VERSION: Final = _attribute("kgents.nats.go_version", "Go version of the server.")
+HEARD: Final = _attribute(
+    "kgents.nats.heard", "Whether messages of the subject are counted by listening; a `*` in it stands for many values."
+)
 JETSTREAM: Final = _attribute("kgents.nats.jetstream", "Whether JetStream is on.")
 MAX_ACK_PENDING: Final = _attribute("kgents.nats.max_ack_pending", "Unacknowledged messages that it allows.")
 MAX_AGE_S: Final = _attribute("kgents.nats.max_age_s", "After how many seconds messages expire.")

@@ -57,6 +57,15 @@ _subject = _FIELD.section(CUSTOM, kinds.NATS_SUBJECT).figure
 DELIVERED_MSGS_PER_SEC: Final = _subject(
     "delivered_msgs_per_sec", "{message}/s", "Messages delivered to subscriptions, since the last pulse."
 )
+PUBLISHED_MSGS_PER_SEC: Final = _subject(
+    "published_msgs_per_sec", "{message}/s", "Messages published, as far as `subjects` of collector-nats names it."
+)
+PUBLISHED_BYTES_PER_SEC: Final = _subject(
+    "published_bytes_per_sec", "By/s", "Bytes of these messages, without headers."
+)
+LISTENED_RATIO: Final = _subject(
+    "listened_ratio", "1", "Share of the time in which these messages were counted: below 1 the rates are of a sample."
+)
 
 _client = _FIELD.section(CUSTOM, kinds.NATS_CLIENT).figure
 PENDING_BYTES: Final = _client("pending_bytes", "By", "Bytes that the server holds and the client has not read.")
