@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE ?= true
 MEMBERS := shared $(sort $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml)))
 NAMES := $(foreach m,$(MEMBERS),kgents-$(notdir $(m)))
 
-.PHONY: help setup up web images kubernetes release test faults servers check fix bench accuracy gen lock clean
+.PHONY: help setup up web pictures images kubernetes release test faults servers check fix bench accuracy gen lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ up: setup ## the whole pipeline on this machine, live until Ctrl-C; DEMO=1: a re
 
 web: setup ## the web view that the gateway serves (needs Node.js, or gets it; does nothing if no source has changed)
 	@PYTHONPATH=tools $(BIN)/python -m build_web
+
+pictures: setup web servers ## the pictures of the documentation and docs/demo.cast, of the demo as it is now (three minutes)
+	@PYTHONPATH=tools:tests $(BIN)/python -m pictures docs
 
 # FLAGS: see `PYTHONPATH=tools .venv/bin/python -m release images --help`.
 images: setup web ## an image for each service, by the docker command: SERVICES="gateway cli" for some, FLAGS for more
