@@ -54,7 +54,7 @@ class Listening:
         for subject in [each for each, at_s in self._heard_s.items() if now_s - at_s > KEPT_S]:
             del self._heard_s[subject]
         counts = {subject: self._counts.get(subject, Count()) for subject in self._heard_s}
-        is_settled = now_s - self._began_s > KEPT_S
+        is_settled = not self._config.include or now_s - self._began_s > KEPT_S
         heard = Heard(self._account, counts, self._listened_s, now_s - self._taken_s, is_settled)
         self._counts, self._listened_s, self._taken_s = {}, 0.0, now_s
         return heard
