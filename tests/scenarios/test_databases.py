@@ -1,10 +1,13 @@
 """Databases: a finding ends with its cause, and the reading of a slow tier counts once."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from kgents_collector_db.mapping import postgres, qdrant, redis
+from kgents_collector_db.mapping import coherency, postgres, qdrant, redis
+from kgents_collector_db.mapping.coherency import Pair
+from kgents_collector_db.mapping.coherency.sample import CoherencySample, Counts
 from kgents_collector_db.mapping.facts import Unreachable
 from kgents_collector_db.mapping.postgres.sample import PostgresSample
 from kgents_collector_db.mapping.redis.sample import RedisSample
@@ -164,3 +167,44 @@ def test_a_collection_that_answers_500_is_unread_alone() -> None:
     assert world.health("database vectors").level == "healthy"
     story.at("15m", answers("vectors", qdrant.observe, lambda at_s: peer(at_s, "docs", "images")))
     story.expect(warning("KG-011", "source db", "10m25s", "15m"), until="30m")
+
+
+# Comparisons
+
+
+def compared(missing: int, ghosts: int = 0, *, unreachable: bool = False) -> Callable[[float], CoherencySample]:
+    """A round that sampled a thousand rows and vectors."""
+    why = Unreachable("degraded", "refused", "vectors: nothing listens") if unreachable else None
+    rows, points = Counts(good=1_000 - missing, missing=missing), Counts(good=1_000 - ghosts, ghost=ghosts)
+    return lambda at_s: CoherencySample(at=at(at_s), unreachable=why, rows=rows, points=points)
+
+
+def test_rows_lost_their_vectors_and_are_indexed_again() -> None:
+    """A few are no finding: they may be chance. In between the finding lasts."""
+    observe = partial(coherency.observe, pair=Pair(("orders", ""), ("vectors", ""), "articles"))
+    story = Story()
+    story.at("0s", answers("articles", observe, compared(0)))
+    story.at("5m", answers("articles", observe, compared(12)))
+    story.at("10m", answers("articles", observe, compared(40)))
+    story.at("12m", answers("articles", observe, compared(12)))
+    story.at("14m", answers("articles", observe, compared(1)))
+    story.at("20m", answers("articles", observe, compared(0, ghosts=300)))
+    story.at("25m", answers("articles", observe, compared(0)))
+    story.expect(
+        warning("KG-392", "comparison articles", "10m10s", "14m20s"),
+        critical("KG-393", "comparison articles", "20m", "25m20s"),
+        until="40m",
+    )
+
+
+def test_comparison_that_cannot_be_made_is_unknown_and_no_verdict() -> None:
+    observe = partial(coherency.observe, pair=Pair(("orders", ""), ("vectors", ""), "articles"))
+    story = Story()
+    story.at("0s", answers("articles", observe, compared(0)))
+    story.at("5m", answers("articles", observe, compared(200)))
+    story.at("10m", answers("articles", observe, compared(0, unreachable=True)))
+    story.at("10m", answers("drafts", observe, compared(0, unreachable=True)))
+    assert "KG-392" in [each.check for each in story.run("12m").health("comparison articles").reasons]
+    world = story.run("30m")
+    assert world.health("comparison articles").level == "unknown"
+    assert world.health("comparison drafts").level == "unknown"

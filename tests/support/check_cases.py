@@ -12,7 +12,7 @@ from kgents_shared.contract.pulse import DatabasePulse, Pulse
 from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes, otel
-from support import db_check_cases
+from support import coherency_cases, db_check_cases
 from support.health_inputs import START, at, entity, pulse, source
 from support.traffic_inputs import edge, served, traffic
 
@@ -165,48 +165,52 @@ STATES |= db_check_cases.STATES | {
     ),
     "KG-316": (State(entity(reason="wrong credentials"), 0, ()), State(entity(reason="refused"), 0, ())),
 }
-PULSES |= db_check_cases.PULSES | {
-    "KG-300": two("postgres_up", 0, 1),
-    "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
-    "KG-302": two("postgres_blocked_seconds", 30, 29),
-    "KG-303": two("postgres_long_blocked_sessions", 5, 4),
-    "KG-304": two("postgres_transaction_duration_seconds", 900, 899),
-    "KG-305": two("postgres_idle_in_transaction_seconds", 60, 59),
-    "KG-306": two("postgres_wraparound_ratio", 0.5, 0.49),
-    "KG-307": two_of_replication("lag_s", 30, 29),
-    "KG-308": two_of_replication("link_down_s", 5, 4),
-    "KG-309": two_of_replication("slots_lost", 1, 0),
-    "KG-310": two_of_replication("slot_safe_ratio", 0.2, 0.21),
-    "KG-317": two_of_replication("slot_retained_ratio", 10, 9),
-    "KG-323": two("pgbouncer_paused_wait_seconds", 5, 4),
-    "KG-324": two("pgbouncer_pools_cut_off", 1, 0),
-    "KG-344": two("postgres_commit_wait_seconds", 5, 4),
-    "KG-345": two("postgres_read_only", 1, 0),
-    "KG-346": two("postgres_log_disk_full", 1, 0),
-    "KG-348": two("postgres_subscriptions_failing", 1, 0),
-    "KG-349": two_of_replication("writable_primaries", 2, 1),
-    "KG-350": two_of_replication("standby_missing_s", 60, 59),
-    "KG-351": two("postgres_database_connections_ratio", 1, 0.9),
-    "KG-352": two("postgres_role_connections_ratio", 1, 0.9),
-    "KG-353": two("postgres_log_error_ratio", 0.2, 0.19),
-    "KG-354": two_of_replication("slot_idle_s", 3600, 3599),
-    "KG-355": two_of_replication("slot_xmin_ratio", 0.25, 0.24),
-    "KG-356": two("postgres_temp_files_ratio", 1, 0.9),
-    "KG-318": two("postgres_archive_waiting_ratio", 1, 0.9),
-    "KG-319": two("postgres_log_rejected_logins", 1, 0),
-    "KG-311": two("postgres_archiving_failing", 1, 0),
-    "KG-312": two("postgres_deadlocks", 1, 0),
-    "KG-313": two("postgres_damaged_lately", 1, 0),
-    "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
-    "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
-    "KG-320": two("pgbouncer_exhausted_wait_seconds", 1, 0.9),
-    "KG-321": two("pgbouncer_clients_ratio", 0.8, 0.79),
-    "KG-322": two("pgbouncer_up", 0, 1),
-    "KG-325": two("postgres_connections", 800, 799),
-    "KG-326": two("postgres_locks", 200, 199),
-    "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
-    "KG-328": two("postgres_transaction_rate", 5000, 4999),
-}
+PULSES |= (
+    db_check_cases.PULSES
+    | coherency_cases.PULSES
+    | {
+        "KG-300": two("postgres_up", 0, 1),
+        "KG-301": two("postgres_connections_ratio", 0.8, 0.79),
+        "KG-302": two("postgres_blocked_seconds", 30, 29),
+        "KG-303": two("postgres_long_blocked_sessions", 5, 4),
+        "KG-304": two("postgres_transaction_duration_seconds", 900, 899),
+        "KG-305": two("postgres_idle_in_transaction_seconds", 60, 59),
+        "KG-306": two("postgres_wraparound_ratio", 0.5, 0.49),
+        "KG-307": two_of_replication("lag_s", 30, 29),
+        "KG-308": two_of_replication("link_down_s", 5, 4),
+        "KG-309": two_of_replication("slots_lost", 1, 0),
+        "KG-310": two_of_replication("slot_safe_ratio", 0.2, 0.21),
+        "KG-317": two_of_replication("slot_retained_ratio", 10, 9),
+        "KG-323": two("pgbouncer_paused_wait_seconds", 5, 4),
+        "KG-324": two("pgbouncer_pools_cut_off", 1, 0),
+        "KG-344": two("postgres_commit_wait_seconds", 5, 4),
+        "KG-345": two("postgres_read_only", 1, 0),
+        "KG-346": two("postgres_log_disk_full", 1, 0),
+        "KG-348": two("postgres_subscriptions_failing", 1, 0),
+        "KG-349": two_of_replication("writable_primaries", 2, 1),
+        "KG-350": two_of_replication("standby_missing_s", 60, 59),
+        "KG-351": two("postgres_database_connections_ratio", 1, 0.9),
+        "KG-352": two("postgres_role_connections_ratio", 1, 0.9),
+        "KG-353": two("postgres_log_error_ratio", 0.2, 0.19),
+        "KG-354": two_of_replication("slot_idle_s", 3600, 3599),
+        "KG-355": two_of_replication("slot_xmin_ratio", 0.25, 0.24),
+        "KG-356": two("postgres_temp_files_ratio", 1, 0.9),
+        "KG-318": two("postgres_archive_waiting_ratio", 1, 0.9),
+        "KG-319": two("postgres_log_rejected_logins", 1, 0),
+        "KG-311": two("postgres_archiving_failing", 1, 0),
+        "KG-312": two("postgres_deadlocks", 1, 0),
+        "KG-313": two("postgres_damaged_lately", 1, 0),
+        "KG-314": two("postgres_dead_tuples_worst_ratio", 0.5, 0.49),
+        "KG-315": two("postgres_prepared_transaction_seconds", 300, 299),
+        "KG-320": two("pgbouncer_exhausted_wait_seconds", 1, 0.9),
+        "KG-321": two("pgbouncer_clients_ratio", 0.8, 0.79),
+        "KG-322": two("pgbouncer_up", 0, 1),
+        "KG-325": two("postgres_connections", 800, 799),
+        "KG-326": two("postgres_locks", 200, 199),
+        "KG-327": two("postgres_transaction_duration_seconds", 2, 1.9),
+        "KG-328": two("postgres_transaction_rate", 5000, 4999),
+    }
+)
 
 
 def requests(*, latency: float = 20.0, errors: float = 0.0) -> Pulse:

@@ -32,6 +32,7 @@ class Polls:
         *,
         name: str = "cache",
         namespace: str = "",
+        kind: str = "database",
     ) -> None:
         self.source = source
         self.published_bytes = b""
@@ -41,6 +42,7 @@ class Polls:
         self.health_inputs = Watch()
         self.health_inputs.scorer = Scorer(CATALOGUE)
         self._observe = observe
+        self._kind = kind
         self._name = name
         self._namespace = namespace
         self._count = 0
@@ -53,7 +55,7 @@ class Polls:
 
     @property
     def ref(self) -> Ref:
-        return Ref("c1", "database", self._name, self._namespace)
+        return Ref("c1", self._kind, self._name, self._namespace)
 
     async def poll(self, *tiers: Tier) -> "Polled":
         """One poll, whose facts the health-scorer gets too."""

@@ -24,6 +24,7 @@ from qdrant_client import models
 from referencing import Registry, Resource
 
 from support.ports import free_port
+from support.qdrant_points import Payload, PointId, UnindexedError, drawn, retrieved, scrolled
 
 VERSIONS = ("1.7", "1.12", "1.16", "1.19")
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
@@ -64,6 +65,10 @@ class QdrantStub:
         """Path → what it answers instead."""
         self.gauges: dict[str, float] = {}
         """Further lines of `/metrics`."""
+        self.points: dict[str, dict[PointId, Payload]] = {}
+        """Collection → its points, of which it counts as many."""
+        self.indexes: dict[str, dict[str, str]] = {}
+        """Collection → field of the payload → type of its index."""
         self.raw: dict[str, bytes] = {}
         """Path → a body that is not validated."""
         self.seen: list[str] = []
@@ -199,14 +204,35 @@ class QdrantStub:
                 self.collections[name]["points_count"] += len(body["points"])
                 self.request("/collections/{name}/points", 1)
                 return self._result({"operation_id": 0, "status": "completed"})
+            case "POST", ["collections", name, "points", *how] if name in self.points:
+                return self._asked(name, how, body)
             case "POST", ["collections", _, "points", "query"]:
                 self.request("/collections/{name}/points/query", 1)
                 return self._result({"points": []})
             case _:
                 return self._error(404, "Not found")
 
+    def _asked(self, name: str, how: list[str], body: dict[str, Any]) -> web.Response:
+        """A question about points."""
+        points = self.points[name]
+        known: dict[str, Callable[[], Any]] = {
+            "": lambda: retrieved(points, body),
+            "scroll": lambda: scrolled(points, self.indexes.get(name, {}), body),
+            "count": lambda: {"count": len(points)},
+            **({"query": lambda: drawn(points, body)} if self.minor >= 11 else {}),
+        }
+        try:
+            answer = known.get("/".join(how))
+            return self._error(404, "Not found") if answer is None else self._result(answer())
+        except UnindexedError as error:
+            return self._error(400, f"Index required but not found for {error}")
+
     def _info(self, name: str) -> dict[str, Any]:
-        info = {**self.collections[name], "config": _CONFIG, "payload_schema": {}}
+        indexes = self.indexes.get(name, {})
+        schema = {field: {"data_type": kind, "points": len(self.points[name])} for field, kind in indexes.items()}
+        info = {**self.collections[name], "config": _CONFIG, "payload_schema": schema}
+        if name in self.points:
+            info["points_count"] = len(self.points[name])
         info.setdefault("indexed_vectors_count", info["points_count"])
         if self.minor <= 15:
             info.setdefault("vectors_count", info["points_count"])

@@ -9,7 +9,9 @@ from msgspec import structs
 
 from kgents_collector_db.backend import Backend
 from kgents_collector_db.config import Config, DiscoveryConfig
-from kgents_collector_db.mapping import pgbouncer, qdrant, redis
+from kgents_collector_db.mapping import coherency, pgbouncer, qdrant, redis
+from kgents_collector_db.mapping.coherency import Pair
+from kgents_collector_db.mapping.coherency.sample import CoherencySample
 from kgents_collector_db.mapping.discovery import Found
 from kgents_collector_db.mapping.facts import Scope
 from kgents_collector_db.mapping.postgres.primaries import Primaries
@@ -20,6 +22,7 @@ from kgents_collector_db.source import Source
 from kgents_collector_db.source.pgbouncer import PgbouncerSource
 from kgents_collector_db.source.postgres import PostgresSource
 from kgents_collector_db.source.redis import RedisSource
+from kgents_collector_db.targets.coherency import CoherencyTarget
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
@@ -37,10 +40,13 @@ class Backends:
         self._clock = clock
         self._primaries = Primaries()
         self._claims: dict[tuple[str, str], Claim] = {}  # of each Redis, by namespace and name
+        self._pairs: list[Pair] = []
 
     def configured(self, config: Config) -> Iterator[Backend[Any]]:
         """One for each target of the configuration."""
-        for group in config.targets().values():
+        for name, comparison in config.coherency.items():
+            yield self._comparison(name, comparison, config)
+        for group in config.servers().values():
             for name, target in group.items():
                 yield self.of(name, target)
 
@@ -64,9 +70,20 @@ class Backends:
             case RedisTarget():
                 return Backend(name, target, partial(RedisSource, target, self._clock), self._observe_redis)
             case QdrantTarget():
-                return Backend(name, target, partial(_open_qdrant, target, self._clock), qdrant.observe)
+                return Backend(name, target, partial(_open_qdrant, target, self._clock), self._observe_qdrant)
             case _:
                 raise TypeError(f"expected a target of a known backend, found {type(target).__name__}")
+
+    def _comparison(self, name: str, target: CoherencyTarget, config: Config) -> Backend[Any]:
+        postgres, server = config.postgres[target.postgres], config.qdrant[target.qdrant]
+        stores = (target.postgres, postgres.namespace), (target.qdrant, server.namespace)
+        pair = Pair(*stores, target.collection)
+        self._pairs.append(pair)
+        source = partial(_open_coherency, target, postgres, server, self._clock)
+        return Backend(name, target, source, partial(coherency.observe, pair=pair))
+
+    def _observe_qdrant(self, previous: QdrantSample | None, current: QdrantSample, scope: Scope) -> Facts:
+        return coherency.derived(qdrant.observe(previous, current, scope), scope.cluster, self._pairs)
 
     def _observe_redis(self, previous: RedisSample | None, current: RedisSample, scope: Scope) -> Facts:
         own = (scope.namespace, scope.name)
@@ -81,3 +98,12 @@ def _open_qdrant(target: QdrantTarget, clock: Clock) -> Source[QdrantSample]:
     from kgents_collector_db.source.qdrant import QdrantSource  # noqa: PLC0415
 
     return QdrantSource(target, clock)
+
+
+def _open_coherency(
+    target: CoherencyTarget, postgres: PostgresTarget, server: QdrantTarget, clock: Clock
+) -> Source[CoherencySample]:
+    """As `_open_qdrant`."""
+    from kgents_collector_db.source.coherency import CoherencySource  # noqa: PLC0415
+
+    return CoherencySource(target, postgres, server, clock)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import field, structs
 
+from kgents_collector_db.targets.coherency import CoherencyTarget
 from kgents_collector_db.targets.pgbouncer import PgbouncerTarget
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
@@ -54,6 +55,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     qdrant: dict[str, QdrantTarget] = {}
     """Qdrant peers, by name."""
 
+    coherency: dict[str, CoherencyTarget] = {}
+    """Tables and collections that should hold the same keys, by the name of the comparison."""
+
     discovery: DiscoveryConfig | None = None
     """Databases to discover on the stream. null: poll only those named here."""
 
@@ -74,8 +78,18 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 beside = (f"{first}.namespace", f"{other}.namespace")
                 found = f"that of {first}"
                 yield Fault(other, "a target of its own name", found, "rename one, or give it a namespace", beside)
+        for name, comparison in self.coherency.items():
+            for backend, server in (("postgres", comparison.postgres), ("qdrant", comparison.qdrant)):
+                if server not in getattr(self, backend):
+                    known = ", ".join(getattr(self, backend)) or "none"
+                    expected, found = f"a name under {backend}", f'"{server}"'
+                    yield Fault(f"coherency.{name}.{backend}", expected, found, f"known: {known}", (backend,))
 
     def targets(self) -> dict[str, Mapping[str, Target]]:
-        """The targets by backend and name."""
+        """The targets by backend and name, comparisons among them."""
         groups = {each.name: getattr(self, each.name) for each in structs.fields(type(self))}
         return {backend: group for backend, group in groups.items() if isinstance(group, dict)}
+
+    def servers(self) -> dict[str, Mapping[str, Target]]:
+        """The targets that are servers."""
+        return {backend: group for backend, group in self.targets().items() if backend != "coherency"}

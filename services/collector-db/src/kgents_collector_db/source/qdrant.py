@@ -5,7 +5,7 @@ Collections and the cluster are read with Qdrant's own client. It cannot read an
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Generator
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,9 +20,9 @@ from kgents_collector_db.mapping.qdrant.sample import Collection as SeenCollecti
 from kgents_collector_db.mapping.qdrant.sample import Metrics, Process, QdrantSample, Shards
 from kgents_collector_db.source import Tier, qdrant_answer, qdrant_failure
 from kgents_collector_db.source.names import resolved_within
-from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError, UnusableKeyError
+from kgents_collector_db.source.qdrant_failure import FAILURES, StatusError
+from kgents_collector_db.source.qdrant_key import ApiKey, revealed
 from kgents_collector_db.targets.qdrant import QdrantTarget
-from kgents_shared.bus.config import Secret
 from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.address import of_url
 from kgents_shared.runtime.clock import Clock
@@ -43,7 +43,7 @@ class QdrantSource:
     def __init__(self, target: QdrantTarget, clock: Clock) -> None:
         self._target = target
         self._clock = clock
-        self._key = _Key()
+        self._key = ApiKey()
         options: dict[str, Any] = {
             "auth": self._key,
             "limits": httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
@@ -72,7 +72,7 @@ class QdrantSource:
         found: dict[str, Any]
         try:
             async with Deadline(self._target.timeout_s):
-                self._key.value = await _revealed(self._target.api_key)
+                self._key.value = await revealed(self._target.api_key)
                 if not self._is_connected:
                     await self._reach()
                 found = await self._first()
@@ -247,28 +247,6 @@ class _Result(Struct, frozen=True):
 
 class _Telemetry(Struct, frozen=True):
     result: _Result
-
-
-class _Key(httpx.Auth):
-    """Sends the current API key as a header. Any text that a header allows is valid."""
-
-    def __init__(self) -> None:
-        self.value: str | None = None
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        if self.value is not None:
-            request.headers["api-key"] = self.value
-        yield request
-
-
-async def _revealed(secret: Secret | None) -> str | None:
-    try:
-        value = None if secret is None else await asyncio.to_thread(secret.reveal)
-    except OSError as error:
-        raise UnusableKeyError("cannot be read from its file; check its path and permissions") from error
-    if value is not None and not value.isprintable():
-        raise UnusableKeyError("has line breaks or control characters, which an HTTP header cannot contain")
-    return value
 
 
 def _chosen(names: tuple[str, ...], shown: tuple[str, ...], limit: int) -> tuple[str, ...]:

@@ -93,13 +93,15 @@ class LastOfMany(msgspec.Struct, frozen=True):
 
 
 class Databases(msgspec.Struct, frozen=True):
-    """The last pulse of every database."""
+    """The last pulse of every database, and of every comparison of two."""
 
     databases: list[DatabasePulse]
     count: int
     """How many there are, behind `after_id`; `databases` holds at most `limit` of them."""
     next: str
     """`after_id` of the next page; empty: there is none."""
+    comparisons: list[DatabasePulse] = []
+    """The last pulse of every comparison of two databases, on each page: there are few."""
 
 
 async def metrics(world: World, arguments: MetricArguments) -> Metrics:
@@ -134,12 +136,14 @@ async def last(world: World, arguments: LastArguments) -> LastOfMany:
 
 
 async def databases(world: World, arguments: PageArguments) -> Databases:
-    """The last pulse of every database."""
+    """The last pulse of every database, and of every comparison of two."""
     found = await _last(world, msgspec.structs.replace(arguments, kinds=[kinds.DATABASE]))
+    compared = await _last(world, msgspec.structs.replace(arguments, kinds=[kinds.COMPARISON], after_id=""))
     known = [(key, pulse) for key, pulse in found if isinstance(pulse, DatabasePulse)]
     listed = known[: arguments.limit]
     next_ = listed[-1][0] if len(known) > len(listed) else ""
-    return Databases([pulse for _, pulse in listed], len(known), next_)
+    comparisons = [pulse for _, pulse in compared[: arguments.limit] if isinstance(pulse, DatabasePulse)]
+    return Databases([pulse for _, pulse in listed], len(known), next_, comparisons)
 
 
 async def _last(world: World, arguments: PageArguments) -> list[tuple[str, Pulse]]:

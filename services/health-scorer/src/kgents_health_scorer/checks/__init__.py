@@ -6,6 +6,7 @@ KG-0xx state of any entity, KG-1xx resources, KG-2xx NATS, KG-3xx databases, KG-
 from typing import Final
 
 from kgents_health_scorer.checks import (
+    coherency,
     host,
     kubernetes,
     nats,
@@ -43,6 +44,7 @@ CATALOGUE: Final[tuple[Check, ...]] = (
     *of(PGBOUNCER, pgbouncer.CHECKS),
     *of(REDIS, redis.CHECKS),
     *of(QDRANT, qdrant.CHECKS),
+    *coherency.CHECKS,
 )
 """What is asked unless it is disabled."""
 

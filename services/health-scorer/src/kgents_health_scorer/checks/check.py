@@ -6,6 +6,7 @@ Five sorts, by what they read:
 - `AgeCheck`: how long a fact has held. Acts as soon as the time is over.
 - `RestartCheck`: how often it was restarted within an hour. Lasts until it has run for the calm time.
 - `SampleCheck`: one figure of a pulse. Needs two of the last three samples, since a single one may be a blip.
+  `IntervalCheck`, one of them: a share that was estimated from a sample.
 - `SeriesCheck`: one figure of a pulse, or of each connection in it, mostly against what is usual for it.
 """
 
@@ -251,6 +252,34 @@ class SampleCheck(FigureCheck, frozen=True, kw_only=True):
         """The figure; None when it is not known now (NaN says the same), UNSET when this check does not apply."""
         value = self.reads(pulse, self.figure)
         return value if value == value else None  # noqa: PLR0124 - NaN alone differs from itself
+
+
+class IntervalCheck(SampleCheck, frozen=True, kw_only=True):
+    """A share that was estimated: what is sure of it decides, so that chance alone makes no finding and ends none."""
+
+    low: FigureName
+    """The lower end of its confidence interval."""
+    high: FigureName
+    """The upper end."""
+    is_complement: bool = False
+    """Whether the share of the others is judged: of those that are not as the figure counts them."""
+
+    def value(self, pulse: Pulse) -> Reading:
+        """What the share is at least, if that is beyond the first threshold, and at most, if that is within it.
+
+        None while it may be either: then a finding is kept for a while, and none begins.
+        """
+        ends = self.reads(pulse, self.low), self.reads(pulse, self.high)
+        if UNSET in ends:
+            return UNSET
+        low, high = (each if isinstance(each, int | float) and each == each else None for each in ends)  # noqa: PLR0124
+        if low is None or high is None:
+            return None
+        least, most = (1.0 - high, 1.0 - low) if self.is_complement else (low, high)
+        first = self.thresholds.given[0]
+        if least >= first:
+            return least
+        return most if most < first else None
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):

@@ -60,6 +60,7 @@ APP: Final = _kind("app", "A program that sends traces or metrics under a `servi
 DATABASE: Final = _kind("database", "A PostgreSQL, Redis, Valkey or Qdrant server.", "db")
 COLLECTION: Final = _kind("collection", "A collection of a Qdrant server.")
 POOLER: Final = _kind("pooler", "A PgBouncer.")
+COMPARISON: Final = _kind("comparison", "A table and a vector collection that should hold the same keys.", "cmp")
 NATS_SERVER: Final = _kind("nats_server", "A nats-server.")
 NATS_STREAM: Final = _kind("nats_stream", "A JetStream stream.", "stream", "streams")
 NATS_CONSUMER: Final = _kind("nats_consumer", "A JetStream consumer.", "consumer", "consumers")

@@ -9,6 +9,7 @@
 from typing import Final
 
 from kgents_shared.contract.vocabulary.figures import (
+    coherency,
     database,
     docker,
     host,
@@ -35,6 +36,7 @@ FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
     "PgBouncer": pgbouncer.FIGURES,
     "Redis and Valkey": redis.FIGURES,
     "Qdrant": qdrant.FIGURES,
+    "Comparisons of two databases": coherency.FIGURES,
     "OpenTelemetry": otel.FIGURES,
     "Traffic": traffic.FIGURES,
 }

@@ -1,0 +1,23 @@
+"""For each check of comparisons: a pulse beyond its first threshold, and one of which only a part is beyond."""
+
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from support.health_inputs import START
+
+
+def interval(low: str, high: str, ends: tuple[float, float]) -> DatabasePulse:
+    """A share between these ends."""
+    return DatabasePulse(
+        ref=Ref("c1", "comparison", "articles"), source="db", backend="coherency", timestamp=START, interval_s=300,
+        phase="healthy", custom={low: ends[0], high: ends[1]},
+    )  # fmt: skip
+
+
+def two(low: str, high: str, beyond: tuple[float, float], short: tuple[float, float]) -> tuple[Pulse, Pulse]:
+    return interval(low, high, beyond), interval(low, high, short)
+
+
+PULSES = {
+    "KG-392": two("coherency_rate_low", "coherency_rate_high", (0.95, 0.98), (0.97, 0.995)),
+    "KG-393": two("coherency_ghost_rate_low", "coherency_ghost_rate_high", (0.02, 0.05), (0.005, 0.03)),
+}
