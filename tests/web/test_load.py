@@ -28,6 +28,7 @@ STREAM = Ref("test", "nats_stream", "KGENTS_TOPOLOGY")
 CONSUMER = Ref("test", "nats_consumer", "KGENTS_EVENT/topology-builder-of-this-cluster-1")
 SERVER = Ref("test", "nats_server", "nats-0")
 DATABASE = Ref("test", "database", "orders")
+COMPARED, UNREAD = Ref("test", "comparison", "articles"), Ref("test", "comparison", "drafts")
 IDLE = Ref("test", "pod", "idle", "shop")
 
 
@@ -35,6 +36,13 @@ def pulse(ref: Ref, *, age_s: float = 0.0, **fields: Any) -> ResourcePulse:
     """`age_s`: how long ago it was measured."""
     at = datetime.now(UTC) - timedelta(seconds=age_s)
     return ResourcePulse(ref=ref, source="k8s", timestamp=at, interval_s=30.0, **fields)
+
+
+def compared(ref: Ref, *, unread: list[str] | None = None, **custom: float | None) -> DatabasePulse:
+    return DatabasePulse(
+        ref=ref, source="k8s", backend="coherency", timestamp=datetime.now(UTC), interval_s=300.0, phase="degraded",
+        custom=custom, unread=unread or [],
+    )  # fmt: skip
 
 
 async def send(bus: Bus, *pulses: Pulse) -> None:
@@ -47,6 +55,7 @@ async def send(bus: Bus, *pulses: Pulse) -> None:
 async def shop(bus: Bus, gateway: Running) -> None:
     """A busy pod, one whose CPU is not known, one that is not heard any more, one without figures; NATS; a database."""
     refs = [*(make_ref(name) for name in ("busy", "half-read", "silent")), IDLE, SERVER, STREAM, CONSUMER, DATABASE]
+    refs += [COMPARED, UNREAD]
     await publish(bus, *(make_topology(ref=ref) for ref in refs), *(make_health(ref=ref) for ref in refs))
     await send(
         bus,
@@ -63,6 +72,9 @@ async def shop(bus: Bus, gateway: Running) -> None:
             memory=Memory(used_mb=512.0, max_mb=1024.0, utilization=0.5), collections=Collections(vectors=1_200_000),
             performance={"latency_ms": None},
         ),
+        compared(COMPARED, coherency_rate=0.9996, coherency_rate_low=0.9977, coherency_rate_high=0.99993,
+                 coherency_missing=4.0, coherency_stale=None, coherency_ghosts=0.0),
+        compared(UNREAD, unread=["*"], coherency_rate=None),
     )  # fmt: skip
     await caught_up(bus, gateway)
 
@@ -118,9 +130,16 @@ async def test_the_panel_shows_bars_rates_depths_and_gauges(bus: Bus, gateway: R
             assert flow == ["12.5/s", "70,000"]
             assert "3/s" in await page.locator(".load tr", has_text="KGENTS_EVENT").inner_text()
             assert "0.9 %" in await page.locator(".uses:not(.flows) tr", has_text=SERVER.name).inner_text()
-            gauges = (await page.locator(".database").inner_text()).split("\n")
+            gauges = (await page.locator(".database", has_text=DATABASE.name).inner_text()).split("\n")
             for text in ("overloaded", "98 of 100 7 waiting", "512 MiB of 1 GiB", "1,200,000", "unknown"):
                 assert any(text in each for each in gauges), gauges
+            coherent = (await page.locator(".database", has_text=COMPARED.name).inner_text()).split("\n")
+            for text in ("99.9 % 99.7 % to 99.9 %", "4", "unknown", "0"):
+                assert any(each == text for each in coherent), coherent
+            drafts = page.locator(".database", has_text=UNREAD.name)
+            assert await drafts.locator("dd").all_inner_texts() == ["unknown"] * 4
+            assert await drafts.locator(".mark.unknown").count() == 1
+            assert await drafts.locator("meter").count() == 0
             [(left, _, right, _)] = await boxes(page, ".panel-body")
             for each in await boxes(page, ".load :is(td, th, dd, .words, .share)"):
                 assert left <= each[0] <= each[2] <= right, each

@@ -1,6 +1,5 @@
-// Gauges of the shown databases: phase, connections, memory, vectors, latency.
+// Gauges of the shown databases: phase, connections, memory, vectors, latency; and of comparisons of two.
 
-import type { ComponentChildren } from "preact";
 import { age, bytes, number } from "../format.ts";
 import type { Model } from "../model.ts";
 import type { Level, Ref } from "../store/entity.ts";
@@ -9,14 +8,16 @@ import { useAnswer } from "../ui/answer.ts";
 import { EntityLink } from "../ui/EntityLink.tsx";
 import { LevelMark } from "../ui/Level.tsx";
 import { Section } from "../ui/Section.tsx";
+import { Coherency } from "./Coherency.tsx";
+import { Gauge, type Read } from "./Gauge.tsx";
 import { oldness } from "./reading.ts";
 
 const EVERY_MS = 5_000;
-const HIGH = 0.8;
 const MIB = 1_048_576;
 const LEVELS: Readonly<Record<string, Level>> = {
   starting: "warning", healthy: "healthy", degraded: "warning", overloaded: "critical", failing: "critical",
 };
+const COHERENCY = "coherency";
 const SECTIONS = ["pool", "memory", "collections", "performance"] as const;
 
 /** Of which fields at their default are left out. */
@@ -28,18 +29,19 @@ interface Pulse extends Readonly<Partial<Record<(typeof SECTIONS)[number], Reado
   readonly timestamp: string;
   readonly interval_s: number;
   readonly unread?: readonly string[];
+  readonly custom?: Readonly<Record<string, number | null>>;
 }
 
 export function Databases({ model }: { model: Model }) {
-  const { value, reason } = useAnswer<{ databases: readonly Pulse[] }>("api/db/metrics", {}, EVERY_MS);
-  const shown = (value?.databases ?? []).filter(({ ref }) => model.shown.entities.has(model.shown.store.idOf(ref) ?? ""));
+  const { value, reason } = useAnswer<{ databases: readonly Pulse[]; comparisons?: readonly Pulse[] }>("api/db/metrics", {}, EVERY_MS);
+  const shown = [...(value?.databases ?? []), ...(value?.comparisons ?? [])].filter(({ ref }) => model.shown.entities.has(model.shown.store.idOf(ref) ?? ""));
   if (shown.length === 0 && reason === "") return null;
   return (
     <Section title={TEXTS.load.databases}>
       {reason !== "" && <p class="soft">{TEXTS.figuresFailed(reason)}</p>}
       <ul class="databases">
         {shown.map((pulse) => (
-          <Database key={`${pulse.ref.cluster} ${pulse.ref.namespace} ${pulse.ref.name}`} model={model} pulse={pulse} />
+          <Database key={`${pulse.ref.cluster} ${pulse.ref.kind} ${pulse.ref.namespace} ${pulse.ref.name}`} model={model} pulse={pulse} />
         ))}
       </ul>
     </Section>
@@ -50,6 +52,7 @@ function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
   const { gauges } = TEXTS.load;
   const read = (section: (typeof SECTIONS)[number], name: string) => readOf(pulse, section, name);
   const oldMs = oldness({ at: pulse.timestamp, interval_s: pulse.interval_s }, model.now.value);
+  const isUnknown = pulse.backend === COHERENCY && pulse.unread?.includes("*") === true;
   const [active, most, waiting] = [read("pool", "active"), read("pool", "max"), read("pool", "waiting")];
   const [used, space] = [read("memory", "used_mb"), read("memory", "max_mb")];
   const mebibytes = (value: number) => bytes(value * MIB);
@@ -59,12 +62,13 @@ function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
         <EntityLink model={model} id={model.shown.store.idOf(pulse.ref)} peer={{ ...pulse.ref, kind: pulse.backend }} />
       </p>
       <p class="line">
-        <LevelMark level={oldMs === null ? (LEVELS[pulse.phase] ?? "unknown") : "unknown"} />
+        <LevelMark level={oldMs === null && !isUnknown ? (LEVELS[pulse.phase] ?? "unknown") : "unknown"} />
         <strong>{pulse.phase}</strong>
         {pulse.cause && <span>{pulse.cause}</span>}
         {oldMs !== null && <span class="age">{TEXTS.ago(age(oldMs))}</span>}
       </p>
       <dl>
+        {pulse.backend === COHERENCY && <Coherency figures={pulse.custom ?? {}} />}
         <Gauge name={gauges.pool} value={active} limit={most} share={read("pool", "utilization")} text={number}>
           {typeof waiting === "number" && waiting > 0 && <span class="soft">{gauges.waiting(waiting)}</span>}
         </Gauge>
@@ -74,31 +78,6 @@ function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
         <Gauge name={gauges.rate} value={read("performance", "qps")} text={(value) => `${number(value)}/s`} />
       </dl>
     </li>
-  );
-}
-
-type Read = number | null | undefined;
-
-interface GaugeProps {
-  readonly name: string;
-  readonly value: Read;
-  readonly limit?: Read;
-  readonly share?: Read;
-  readonly text: (value: number) => string;
-  readonly children?: ComponentChildren;
-}
-
-function Gauge({ name, value, limit, share, text, children }: GaugeProps) {
-  if (value === undefined) return null;
-  const words = value === null ? TEXTS.unknown : typeof limit === "number" ? TEXTS.load.gauges.of(text(value), text(limit)) : text(value);
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>
-        <span class={value === null ? "soft" : ""}>{words}</span> {children}
-        {typeof share === "number" && <meter min={0} max={1} high={HIGH} optimum={0} value={share} aria-label={TEXTS.value(name, words)} />}
-      </dd>
-    </div>
   );
 }
 
