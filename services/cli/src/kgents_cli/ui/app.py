@@ -28,6 +28,7 @@ from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.terminal import is_writable
 from kgents_cli.ui.themes import after, theme_of
+from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.world import World
 from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.find import path_of
@@ -59,6 +60,10 @@ class Dashboard(App[int]):
     .helped #help { display: block; }
     .helped Table { display: none; }
     .helped #described { display: none; }
+    #gauges { height: auto; max-height: 60%; display: none; }
+    .gauged #gauges { display: block; }
+    #gauges.none { display: none; }
+    .helped #gauges { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(each.keys, each.action, each.text, show=False) for each in KEYS if each.keys),
@@ -86,7 +91,8 @@ class Dashboard(App[int]):
         self.tabs = Bar(self.ink, id="tabs")
         self.footer = Bar(self.ink, id="footer")
         self.prompt = Prompt(self.ink)
-        self.filling = Filling(self.source, self.world, self.table)
+        self.gauges = DBMetricsPanel(ink=self.ink, id="gauges")
+        self.filling = Filling(self.source, self.world, self.table, self.gauges)
         self.describing = Describing(self.source, self.pane, self.ink)
         self.deciding = Deciding(self.source, self.filling, self)
         yield self.header
@@ -95,6 +101,7 @@ class Dashboard(App[int]):
             yield self.table
             yield self.pane
             yield self.help_pane
+        yield self.gauges
         yield self.prompt
         yield self.footer
 
@@ -186,8 +193,10 @@ class Dashboard(App[int]):
             select()
 
     def action_switch(self) -> None:
-        """Between the list and the description."""
-        if self.has_class("described") and not self.has_class("narrow"):
+        """Between the list and the description, or the gauges."""
+        if self.has_class("gauged") and not self.has_class("described"):
+            self.set_focus(self.table if self.focused is self.gauges else self.gauges)
+        elif self.has_class("described") and not self.has_class("narrow"):
             self.set_focus(self.table if self.focused is self.pane else self.pane)
 
     def action_screen(self, name: str) -> None:
@@ -196,6 +205,7 @@ class Dashboard(App[int]):
             self._close_description()
         self.remove_class("helped")
         self.filling.show(NAMES[name])
+        self.set_class(NAMES[name].has_gauges, "gauged")
         self._bars()
 
     def action_theme(self) -> None:
@@ -208,6 +218,7 @@ class Dashboard(App[int]):
         self.theme = palette.name
         for pane in (self.pane, self.help_pane):
             pane.redraw()
+        self.gauges.redraw()
         for each in (self.table, self.header, self.tabs, self.footer, self.prompt.label):
             each.refresh()
 

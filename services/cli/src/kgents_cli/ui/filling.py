@@ -9,9 +9,11 @@ from kgents_cli.ui.rows.known import Known, Pipeline
 from kgents_cli.ui.screens import ENTITIES_SCREEN, SCREENS, Screen, columns_of
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
+from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.window import Window
 from kgents_cli.ui.world import World
 from kgents_shared.contract.errors import KgentsError
+from kgents_shared.contract.pulse import DatabasePulse
 
 EVERY_S: Final = 1.0
 """Rows that are made of the whole world are made no more often."""
@@ -22,7 +24,7 @@ ANSWER_S: Final = 10.0
 class Filling:
     """Fills the table."""
 
-    def __init__(self, source: Source, world: World, table: Table) -> None:
+    def __init__(self, source: Source, world: World, table: Table, gauges: DBMetricsPanel) -> None:
         self.world = world
         self.place: Screen = ENTITIES_SCREEN
         self.filters: dict[str, str] = {}
@@ -31,6 +33,7 @@ class Filling:
         self.deciding: dict[str, str] = {}
         self._source = source
         self._table = table
+        self._gauges = gauges
         self._windows: dict[str, Window[Any]] = {each.name: Window(lambda row: row.order) for each in SCREENS}
         self._asked = Known(world, source.now())
         self._asked_for = ""
@@ -69,6 +72,7 @@ class Filling:
         self.filters[self.place.name] = text
         self._table.window.filter(passes(text))
         self._table.refresh()
+        self._show_gauges(self._asked)
         self._note_empty()
 
     def toggle(self, key: str) -> None:
@@ -106,6 +110,16 @@ class Filling:
         old = self._table.window.listing.items
         gone = [(key, None) for key in old if key not in rows]
         self._table.take([*gone, *((key, row) for key, row in rows.items() if old.get(key) != row)])
+        self._show_gauges(known)
+
+    def _show_gauges(self, known: Known) -> None:
+        """Of the databases that the table shows."""
+        if self.place.has_gauges and self._asked_for == self.place.name:
+            listing = self._table.window.listing
+            pulses = (known.pulses.get(view.ref) for view in known.views if view.key in listing)
+            shown = [each for each in pulses if isinstance(each, DatabasePulse)]
+            self._gauges.set_class(not shown, "none")
+            self._gauges.show(shown, self._source.now())
 
     def _note_empty(self) -> None:
         """Say why there is no row."""

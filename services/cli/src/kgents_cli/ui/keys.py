@@ -34,7 +34,7 @@ KEYS: Final = (
     Key("pageup,ctrl+b", "PgUp", "page(-1)", "a page up"),
     Key("g,home", "g Home", "top", "back to the worst; the list moves with it from then on"),
     Key("G,end", "G End", "bottom", "the last row"),
-    Key("tab", "Tab", "switch", "move between the list and the description"),
+    Key("tab", "Tab", "switch", "move between the list and the description, or the gauges"),
     Key("y", "y", "copy", "copy the name of the selected entity"),
     Key("T", "T", "theme", "the next theme; one is for colour-blind people"),
     Key("ctrl+z", "Ctrl-Z", "suspend_process", "suspend; `fg` brings it back"),

@@ -25,6 +25,8 @@ class Screen(msgspec.Struct, frozen=True):
     """The kinds of entities of which it shows the last figures."""
     shows_pipeline: bool = False
     is_tree: bool = False
+    has_gauges: bool = False
+    """Whether gauges of the last figures stand below the table."""
 
 
 ENTITIES_SCREEN: Final = Screen("entities", "Entities", ENTITIES, "no entity is published yet; see `kgents doctor`")
@@ -46,6 +48,7 @@ SCREENS: Final = (
         "no database is observed; see `kgents run collector-db --help`",
         databases.rows,
         databases.KINDS,
+        has_gauges=True,
     ),
     Screen("alerts", "Alerts", alerts.COLUMNS, "no incident and no alert", alerts.rows),
     Screen("events", "Events", events.COLUMNS, "no event is stored", events.rows),

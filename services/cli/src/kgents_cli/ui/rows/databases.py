@@ -14,7 +14,7 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.figures import database, redis
 from kgents_shared.view.entity import EntityView
 
-KINDS: Final = (kinds.DATABASE,)
+KINDS: Final = (kinds.DATABASE, kinds.COMPARISON)
 COLUMNS: Final = columns(
     ("HEALTH", 15, 0, 0),
     ("TYPE", 10, 0, 4),
