@@ -10,8 +10,9 @@ import pytest
 
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
+from kgents_archiver.store.ledger import Epoch
 from kgents_archiver.store.reading import Reader
-from kgents_archiver.store.writing import Epoch, Message, Writer
+from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.archive import StateRequest, VersionsRequest
@@ -60,7 +61,7 @@ def make_event(name: str, *, reason: str) -> Event:
     return Event(f"{ref}: {reason}", f"{name}-{reason}", ref, "k8s", "Normal", reason, "info", NOW, NOW)
 
 
-async def _has_begun(database: Database, lives: int = 5) -> bool:
+async def _has_begun(database: Database, lives: int = 6) -> bool:
     async with database.snapshot() as connection:
         return bool(await connection.fetchval("select count(*) = $1 from kgents.epoch", lives))
 
@@ -90,7 +91,7 @@ async def test_every_reader_is_answered_beyond_what_the_streams_hold(
         newest = await gateway.get(f"/api/v1/entities/{id_}/versions", limit=3)
         assert [each["status"] for each in newest["versions"]] == [f"s{CHANGES - 3 + each}" for each in range(3)]
 
-        await eventually(lambda: _has_begun(database, lives=6))
+        await eventually(lambda: _has_begun(database, lives=7))
         first = await gateway.get("/api/v1/events", limit=1, since="-1h")
         second = await gateway.get("/api/v1/events", limit=1, since="-1h", after_id=first["next"])
         assert [each["reason"] for page in (first, second) for each in page["events"]] == ["New", "Old"]

@@ -8,7 +8,7 @@ import pytest
 
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import Database
-from kgents_archiver.store.writing import time_of
+from kgents_archiver.store.ledger import time_of
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.streams import StreamsConfig
 from support.archive import archiving, config_of, open_database, until_level
@@ -100,7 +100,7 @@ async def test_a_past_moment_is_answered_beyond_what_the_streams_hold(
 
 async def until_begun(database: Database) -> bool:
     async with database.snapshot() as connection:
-        return bool(await connection.fetchval("select count(*) = 5 from kgents.epoch"))
+        return bool(await connection.fetchval("select count(*) = 6 from kgents.epoch"))
 
 
 async def _now(bus: Bus) -> str:

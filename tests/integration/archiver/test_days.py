@@ -8,7 +8,8 @@ import pytest
 from kgents_archiver.holes import Hole
 from kgents_archiver.store import days, partitions
 from kgents_archiver.store.database import Database
-from kgents_archiver.store.writing import Epoch, Message, OvertakenError, Writer
+from kgents_archiver.store.ledger import Epoch, OvertakenError
+from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import NotFoundError
 from support.archive import state_at, versions

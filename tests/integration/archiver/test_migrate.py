@@ -1,6 +1,7 @@
 """The tables of the archive: made once, whoever makes them, and refused if they are not those of this program."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,16 @@ from kgents_archiver.app import run
 from kgents_archiver.config import Config
 from kgents_archiver.store.database import ArchiveError, Database, RefusedError
 from kgents_archiver.store.migrate import migrate, migrations, require, schema
+from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import Secret
+from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import ConfigError
-from support.archive import archiving, config_of, open_database
+from support.archive import archived, archiving, config_of, open_database
 from support.postgres_server import PostgresServer
 from support.waiting import within
+
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 async def test_several_at_once_apply_each_change_once(config: Config) -> None:
@@ -91,3 +96,21 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
     assert [Config(host=host).needs_tls for host in ("127.0.0.1", "::1", "/run/postgresql", "localhost", "db")] == [
         False, False, False, False, True,
     ]  # fmt: skip
+
+
+async def test_each_change_keeps_what_the_tables_of_the_version_before_hold(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that was stored before a change is read after it."""
+    released = migrations()
+    monkeypatch.setattr("kgents_archiver.store.migrate.migrations", lambda: released[:1])
+    async with open_database(config) as database:
+        writer = Writer(database, "topology")
+        epoch = await writer.begin("KGENTS_TOPOLOGY", "first", now=BEGAN, last_seq=0, before=None)
+        message = Message(1, BEGAN, "kgents.topology.test.pod.shop.a", False, b"{}")
+        await writer.write(epoch, [message], [], Position("first", 1, int(BEGAN.timestamp() * 1e9)))
+        for number in range(2, len(released) + 1):
+            monkeypatch.setattr("kgents_archiver.store.migrate.migrations", lambda number=number: released[:number])
+            assert [each.version for each in await migrate(database)] == [released[number - 1].version]
+            assert [each.body for each in await archived(database, "topology")] == [b"{}"]
+        assert await writer.epoch("KGENTS_TOPOLOGY") is not None

@@ -9,14 +9,19 @@ import structlog
 from kgents_archiver.answering import DESCRIPTION, Asked
 from kgents_archiver.config import Config
 from kgents_archiver.following import RETRY_MAX_S, Following
+from kgents_archiver.samples import FollowingPulses
 from kgents_archiver.store import migrate
 from kgents_archiver.store.database import ArchiveError, Database, required
 from kgents_archiver.store.partitions import SIGNALS
+from kgents_archiver.store.pulses import PULSE
+from kgents_archiver.versions import FollowingVersions
 from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.service import Access, Context, Service
 
 LAG_S: Final = 5.0
 """Less is no lag: a stream that says nothing is noted every ten seconds."""
+
+FOLLOWED: Final = (*SIGNALS, PULSE)
 
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +45,9 @@ async def _archive(context: Context[Config], config: Config) -> None:
     def report() -> None:
         _report(context, followings)
 
-    followings += [Following(context.bus, config, signal, report) for signal in SIGNALS]
-    for signal in SIGNALS:
+    followings += [FollowingVersions(context.bus, config, signal, report) for signal in SIGNALS]
+    followings.append(FollowingPulses(context.bus, config, PULSE, report))
+    for signal in FOLLOWED:
         context.reads(signal)
     async with asyncio.TaskGroup() as tasks:
         for each in followings:
@@ -87,5 +93,5 @@ SERVICE = Service(
     name="archiver",
     config=Config,
     run=run,
-    access=Access((), reads=SIGNALS, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",)),
+    access=Access((), reads=FOLLOWED, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",)),
 )

@@ -45,6 +45,12 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     event_retention_d: Days = 30
     """For how many days events are kept."""
 
+    minute_retention_d: Annotated[int, Meta(ge=2, le=3_650)] = 7
+    """For how many days the figures of each minute are kept: 30 bytes and more for each figure and minute."""
+
+    hour_retention_d: Days = 400
+    """For how many days the figures of each hour are kept: thirteen months compare a month with that of a year ago."""
+
     migrate: Literal["check", "auto"] = "check"
     """Whether the service itself brings the tables up to date. check: it refuses to start, and `kgents archive migrate`
     does it: on a database that others use as well, a person decides when tables change."""

@@ -6,10 +6,11 @@ sequences of two lives are never compared.
 
 import asyncio
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import date
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -18,16 +19,13 @@ from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole, holes
 from kgents_archiver.store import days
 from kgents_archiver.store.database import ArchiveError, Database
-from kgents_archiver.store.partitions import EVENT, STATES
-from kgents_archiver.store.writing import Epoch, Message, OvertakenError, Writer, time_of
+from kgents_archiver.store.ledger import Epoch, Ledger, OvertakenError, time_of
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.consume import Batch, follow
-from kgents_shared.bus.delivery import Delivery
+from kgents_shared.bus.consume import Batch, Position, follow
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
-from kgents_shared.view.fold import is_gone
 
 RETRY_FIRST_S: Final = 1.0
 RETRY_MAX_S: Final = 30.0
@@ -37,8 +35,6 @@ EXPIRED_S: Final = 3_600.0
 """How often it is tried to drop what is old: a long query may be reading it."""
 STANDBY_S: Final = 35.0
 """How long another archiver may not have stored anything before this one goes on in its place."""
-
-_NUL: Final = ("\x00", "\N{SYMBOL FOR NULL}")  # what no text of PostgreSQL may hold, and how it is written instead
 
 _log = structlog.get_logger(__name__)
 
@@ -55,17 +51,17 @@ class Progress(msgspec.Struct):
     """When something was stored last, by the monotonic clock."""
 
 
-class Following:
-    """The archive of one signal."""
+class Following(ABC):
+    """The archive of one signal; what is kept of its messages, the classes that derive from it know."""
 
     def __init__(self, bus: Bus, config: Config, signal: str, report: Callable[[], None]) -> None:
         """`report` is called when `progress` has changed."""
         self.progress: Final = Progress(NAME_BY_SIGNAL[signal], stored_s=time.monotonic())
         self._bus = bus
+        self._config = config
         self._signal = signal
-        self._retention_d = config.event_retention_d if signal == EVENT else config.retention_d
         self._database = Database(config)
-        self._writer = Writer(self._database, signal)
+        self._ledger: Ledger = self._keep()
         self._report = report
         self._day: date | None = None
         self._expires_s = 0.0
@@ -95,10 +91,10 @@ class Following:
         stream = self.progress.stream
         session = await self._bus.session()
         info = await stream_info(session, stream)
-        epoch = await self._writer.epoch(stream)
+        epoch = await self._ledger.epoch(stream)
         if epoch is None or epoch.position.stream_created != info.created or info.last_seq < epoch.position.seq:
             epoch = await self._begin(epoch)
-        work = _Reading(epoch)
+        work = await self._work(epoch)
         filters = [subjects.pattern(self._signal)]
         batches = follow(self._bus, stream, filters, position=epoch.position, as_log=True, keeps_time=True)
         async with aclosing(batches):
@@ -107,55 +103,74 @@ class Following:
                     await self._begin(work.epoch)
                     return
                 work.take(batch)
-                if work.is_due(time.monotonic()):
-                    await self._store(work)
+                await self._store(work)
                 self._note(seq=work.epoch.position.seq, caught_up=batch.caught_up)
 
     async def _begin(self, before: Epoch | None) -> Epoch:
         info = await stream_info(await self._bus.session(), self.progress.stream)
-        epoch = await self._writer.begin(
+        epoch = await self._ledger.begin(
             self.progress.stream, info.created, now=info.ts, last_seq=info.last_seq, before=before
         )
         _log.info("archive_epoch_began", stream=self.progress.stream, epoch=epoch.id, held=info.state.messages)
         return epoch
 
-    async def _store(self, work: "_Reading") -> None:
-        work.stored(await self._writer.write(work.epoch, work.messages, work.missing, work.batch.position))
-        self.progress.stored_s = time.monotonic()
+    async def _store(self, work: "Work") -> None:
+        for chunk in work.due(time.monotonic()):
+            work.epoch = await self._write(work.epoch, chunk)
+            self.progress.stored_s = time.monotonic()
+            await self._stored(work.epoch.position)
         today = time_of(work.epoch.position.time_ns).date()
         if work.epoch.position.time_ns and today != self._day:
             await self._begin_day(today)
-            self._day = today
+            self._day, self._expires_s = today, time.monotonic()
         if self._day is not None and time.monotonic() >= self._expires_s:
             await self._expire(self._day)
-
-    async def _begin_day(self, today: date) -> None:
-        """What is due once a day, by the server's clock: everything that was said before is stored by now."""
-        if self._signal in STATES and await days.add_base(self._database, self._signal, today):
-            _log.info("archive_base_added", signal=self._signal, day=str(today))
-        await days.prepare(self._database, self._signal, today)
-        self._expires_s = time.monotonic()
 
     async def _expire(self, today: date) -> None:
         """Drop what is old. What reads it meanwhile may hold that up, but nothing that is stored."""
         self._expires_s = time.monotonic() + EXPIRED_S
-        try:
-            dropped = await days.expire(self._database, self._signal, today, self._retention_d)
-        except ArchiveError as error:
-            _log.warning("archive_not_expired", signal=self._signal, error=str(error), retry_in_s=EXPIRED_S)
-            return
-        if dropped:
-            self._writer.forget_partitions()
-            _log.info("archive_partitions_dropped", signal=self._signal, count=dropped)
+        for table, retention_d in self._kept().items():
+            try:
+                dropped = await days.expire(self._database, table, today, retention_d)
+            except ArchiveError as error:
+                _log.warning("archive_not_expired", table=table, error=str(error), retry_in_s=EXPIRED_S)
+                continue
+            if dropped:
+                self._ledger.forget_partitions()
+                _log.info("archive_partitions_dropped", table=table, count=dropped)
+
+    @abstractmethod
+    def _keep(self) -> Ledger:
+        """What writes it."""
+
+    @abstractmethod
+    def _kept(self) -> dict[str, int]:
+        """Tables, and for how many days."""
+
+    @abstractmethod
+    async def _work(self, epoch: Epoch) -> "Work":
+        """What takes the messages behind a position."""
+
+    @abstractmethod
+    async def _write(self, epoch: Epoch, chunk: "Chunk") -> Epoch:
+        """Store a chunk and its position; returns the epoch behind it."""
+
+    @abstractmethod
+    async def _stored(self, position: Position) -> None:
+        """What follows from everything being stored up to there."""
+
+    @abstractmethod
+    async def _begin_day(self, today: date) -> None:
+        """What is due once a day, by the server's clock: everything that was said before is stored by now."""
 
     async def _stand_by(self) -> None:
         """Wait until the other archiver has stored nothing for a while."""
         self._note(caught_up=True)
         self.progress.is_standby = True
-        known, since_s = await self._writer.epoch(self.progress.stream), time.monotonic()
+        known, since_s = await self._ledger.epoch(self.progress.stream), time.monotonic()
         while time.monotonic() < since_s + STANDBY_S:
             await asyncio.sleep(NOTED_S / 2)
-            found = await self._writer.epoch(self.progress.stream)
+            found = await self._ledger.epoch(self.progress.stream)
             if found != known:
                 known, since_s = found, time.monotonic()
             self._note(seq=known.position.seq if known is not None else 0)
@@ -169,38 +184,34 @@ class Following:
         self._report()
 
 
-class _Reading:
+class Chunk(msgspec.Struct, frozen=True):
+    """What is stored at once."""
+
+    rows: list[Any]
+    missing: list[Hole]
+    position: Position | None
+    """None: a restart finds the same messages again."""
+
+
+class Work(ABC):
     """What was read of one epoch and is not stored yet."""
 
     def __init__(self, epoch: Epoch) -> None:
         self.epoch = epoch
-        self.messages: list[Message] = []
-        self.missing: list[Hole] = []
-        """Not stored before the position behind them is: until then they may be found again, and otherwise."""
-        self.batch = Batch([])
         self._seq = max(epoch.position.seq, epoch.began_seq)
         self._at = time_of(epoch.position.time_ns)
-        self._stored_s = time.monotonic()
 
+    def holes_before(self, found: Sequence[tuple[int, datetime]]) -> list[Hole]:
+        """What is missing among messages that were read next."""
+        missing = holes(self._seq, self._at, found)
+        if found and found[-1][0] > self._seq:
+            self._seq, self._at = found[-1]
+        return missing
+
+    @abstractmethod
     def take(self, batch: Batch) -> None:
         """Take what was read."""
-        self.batch = batch
-        self.messages = [_message(each) for each in batch.deliveries]
-        self.missing += holes(self._seq, self._at, ((each.seq, each.at) for each in self.messages))
-        if self.messages and self.messages[-1].seq > self._seq:
-            self._seq, self._at = self.messages[-1].seq, self.messages[-1].at
 
-    def is_due(self, now_s: float) -> bool:
-        """Whether there is something to store."""
-        return bool(self.messages) or (self.batch.position is not None and now_s > self._stored_s + NOTED_S)
-
-    def stored(self, epoch: Epoch) -> None:
-        """All of it is stored."""
-        self.messages = []
-        if epoch is not self.epoch:
-            self.epoch, self.missing, self._stored_s = epoch, [], time.monotonic()
-
-
-def _message(each: Delivery) -> Message:
-    is_removal = bool(each.marker) or is_gone(each.payload)
-    return Message(each.seq, time_of(each.time_ns), each.subject.replace(*_NUL), is_removal, each.payload)
+    @abstractmethod
+    def due(self, now_s: float) -> Iterator[Chunk]:
+        """What there is to store; each chunk only when the one before is stored."""

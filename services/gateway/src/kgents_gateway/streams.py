@@ -22,6 +22,7 @@ from kgents_shared.contract.subjects import ROOT
 from kgents_shared.view import past, pulses
 from kgents_shared.view.events import Older, older_events
 from kgents_shared.view.feed import Stretch, mapped, newest_first
+from kgents_shared.view.figures import Kept, kept_figures
 from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
@@ -57,6 +58,10 @@ class Streams:
         """The pulses of one entity, oldest first; at most `count`."""
         found = await pulses.pulses_since(self._bus, ref, since, count=count)
         return await asyncio.to_thread(lambda: list(map(masks.pulse, found)))
+
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+        """What is kept of the figures of one entity since a time that the stream of pulses no longer holds."""
+        return await kept_figures(self._bus, ref, since, names=names, before_stream=True)
 
     async def events_created(self) -> str:
         """When the stream of events was created."""

@@ -18,6 +18,9 @@ STATE: Final = f"{ARCHIVE}.state"
 VERSIONS: Final = f"{ARCHIVE}.versions"
 """`VersionsRequest` → the messages of a stretch of time."""
 
+FIGURES: Final = f"{ARCHIVE}.figures"
+"""`FiguresRequest` → what is kept of figures, by minutes or hours."""
+
 ANSWER_S: Final = 20.0
 """For one page; what takes longer is given up by the archiver."""
 PAGE_MAX: Final = 4_000
@@ -57,10 +60,28 @@ class VersionsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limit: Limit = PAGE_MAX
 
 
-R = TypeVar("R", StateRequest, VersionsRequest)
+class FiguresRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of figures in a stretch of time, the newest first."""
+
+    signal: str = "pulse"
+    since: Moment
+    until: Moment
+    filters: Filters
+    """NATS filters of pulses, of one entity or a few."""
+    figures: tuple[str, ...] = ()
+    """Names; none: all."""
+    step: str = "1m"
+    """`1m` or `1h`."""
+    after: str = ""
+    """`next` of the page before."""
+    limit: Limit = PAGE_MAX
 
 
-def asked_on(question: str, request: StateRequest | VersionsRequest) -> str:
+Request = StateRequest | VersionsRequest | FiguresRequest
+R = TypeVar("R", StateRequest, VersionsRequest, FiguresRequest)
+
+
+def asked_on(question: str, request: Request) -> str:
     """The subject of a request: that of the one cluster that it is about, if it is."""
     clusters = {_cluster_of(each) for each in request.filters}
     cluster = clusters.pop() if len(clusters) == 1 else "*"
@@ -150,6 +171,36 @@ class Page(msgspec.Struct, frozen=True):
     messages: list[Stored]
     coverage: Coverage
     """Of the whole answer, but that `damaged` is of this page."""
+    next: str
+    """`after` of the next page; empty: this is the last one."""
+
+
+class Rolled(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of one figure of a minute, or an hour."""
+
+    subject: str
+    """Of its pulses: the entity, and the source."""
+    figure: str
+    at: datetime
+    """When the minute begins, or the hour."""
+    n: int
+    """Numbers."""
+    nulls: int
+    """How often it applied and was not known. With no number at all the figure is not known then: it is no zero."""
+    min: float | None
+    max: float | None
+    mean: float | None
+    last: float | None
+    increase: float | None
+    """How much a counter grew, over its resets; None: it is a gauge, or no sample came before."""
+
+
+class FiguresPage(msgspec.Struct, frozen=True):
+    """A part of an answer."""
+
+    figures: list[Rolled]
+    coverage: Coverage
+    """Of the whole answer."""
     next: str
     """`after` of the next page; empty: this is the last one."""
 

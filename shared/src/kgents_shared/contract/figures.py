@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.pulse import ALL, DatabasePulse, Pulse, ResourcePulse
 from kgents_shared.contract.vocabulary.figures import resource
 
 RESOURCES: Final = (
@@ -31,6 +31,13 @@ def figures(pulse: Pulse | None) -> dict[str, float | None]:
     else:
         own = {}
     return {**{name: value for name, value in own.items() if value is not None}, **pulse.custom}
+
+
+def known_figures(pulse: Pulse) -> dict[str, float | None]:
+    """The same with those that apply and are not known now, as None."""
+    is_nothing_read = ALL in pulse.unread and isinstance(pulse, ResourcePulse)
+    unread = RESOURCES if is_nothing_read else [name for name in pulse.unread if name != ALL]
+    return {**dict.fromkeys(unread), **figures(pulse)}
 
 
 def _section(pulse: DatabasePulse, name: str) -> dict[str, float | None]:

@@ -7,14 +7,26 @@ about a longer time, ask themselves.
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from kgents_shared.bus.answering import ERROR, ERROR_CODE
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.session import NoResponderError, Session
-from kgents_shared.contract.archive import ANSWER_S, STATE, VERSIONS, Page, StateRequest, VersionsRequest, asked_on
+from kgents_shared.contract.archive import (
+    ANSWER_S,
+    FIGURES,
+    STATE,
+    VERSIONS,
+    FiguresPage,
+    FiguresRequest,
+    Page,
+    Request,
+    StateRequest,
+    VersionsRequest,
+    asked_on,
+)
 from kgents_shared.contract.errors import BusTimeoutError, NoArchiveError
 
 WAIT_S: Final = ANSWER_S + 2.0
@@ -23,6 +35,8 @@ REFUSED_S: Final = 0.2
 """How often it is looked whether the server has refused the request, which it says apart from it."""
 PAGE_BYTES_MAX: Final = 64 * 1024**2
 """What a page may unpack to. One message has at most as much."""
+
+P = TypeVar("P", Page, FiguresPage)
 
 _NO_ARCHIVER: Final = "no archiver answers; try: kgents run archiver"
 
@@ -35,7 +49,7 @@ async def state_pages(bus: Bus, request: StateRequest) -> AsyncGenerator[Page, N
         BusError: the connection was lost.
     """
     while True:
-        page = await _asked(bus, STATE, request)
+        page = await _asked(bus, STATE, request, Page)
         yield page
         if not page.next:
             return
@@ -50,17 +64,32 @@ async def version_pages(bus: Bus, request: VersionsRequest) -> AsyncGenerator[Pa
         BusError: the connection was lost.
     """
     while True:
-        page = await _asked(bus, VERSIONS, request)
+        page = await _asked(bus, VERSIONS, request, Page)
         yield page
         if not page.next:
             return
         request = msgspec.structs.replace(request, after=page.next)
 
 
-async def _asked(bus: Bus, question: str, request: StateRequest | VersionsRequest) -> Page:
+async def figure_pages(bus: Bus, request: FiguresRequest) -> AsyncGenerator[FiguresPage, None]:
+    """What is kept of figures in a stretch of time, the newest first.
+
+    Raises:
+        NoArchiveError: no archiver answers, or it cannot; the text says why, and what to do.
+        BusError: the connection was lost.
+    """
+    while True:
+        page = await _asked(bus, FIGURES, request, FiguresPage)
+        yield page
+        if not page.next:
+            return
+        request = msgspec.structs.replace(request, after=page.next)
+
+
+async def _asked(bus: Bus, question: str, request: Request, of: type[P]) -> P:
     subject = asked_on(question, request)
     session = await bus.session()
-    asking = asyncio.create_task(_answer(session, subject, msgspec.json.encode(request)))
+    asking = asyncio.create_task(_answer(session, subject, msgspec.json.encode(request), of))
     try:
         while not asking.done():
             await asyncio.wait([asking], timeout=REFUSED_S)
@@ -71,7 +100,7 @@ async def _asked(bus: Bus, question: str, request: StateRequest | VersionsReques
         asking.cancel()
 
 
-async def _answer(session: Session, subject: str, payload: bytes) -> Page:
+async def _answer(session: Session, subject: str, payload: bytes, of: type[P]) -> P:
     try:
         answer = await session.request(subject, payload, timeout_s=WAIT_S)
     except NoResponderError:
@@ -80,15 +109,15 @@ async def _answer(session: Session, subject: str, payload: bytes) -> Page:
         raise NoArchiveError(f"the archiver does not answer: {error}") from None
     if answer.headers and ERROR_CODE in answer.headers:
         raise NoArchiveError(answer.headers.get(ERROR, "the archiver refuses the question"))
-    return await asyncio.to_thread(_unpacked, answer.data)
+    return await asyncio.to_thread(_unpacked, answer.data, of)
 
 
-def _unpacked(data: bytes) -> Page:
+def _unpacked(data: bytes, of: type[P]) -> P:
     unpacking = zlib.decompressobj()
     try:
         body = unpacking.decompress(data, PAGE_BYTES_MAX)
         if unpacking.unconsumed_tail:
             raise NoArchiveError(f"expected a page of at most {PAGE_BYTES_MAX} bytes, found more")
-        return msgspec.msgpack.decode(body, type=Page)
+        return msgspec.msgpack.decode(body, type=of)
     except (zlib.error, msgspec.DecodeError) as error:
         raise NoArchiveError(f"expected a page of the archive, found: {error}") from None

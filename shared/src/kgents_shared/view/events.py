@@ -49,10 +49,10 @@ async def older_events(
         BusError: the server refused, or did not answer.
     """
     kept = await stream_info(await bus.session(), NAME_BY_SIGNAL[SIGNAL])
-    if since >= (held_since := _held_since(kept)):
+    if since >= (reach := held_since(kept)):
         return Older([], None, [])
     request = VersionsRequest(
-        signal=SIGNAL, since=since, until=held_since, filters=tuple(filters), newest_first=True, after=after,
+        signal=SIGNAL, since=since, until=reach, filters=tuple(filters), newest_first=True, after=after,
         limit=min(limit, PAGE_MAX),
     )  # fmt: skip
     found: list[Delivery] = []
@@ -66,12 +66,12 @@ async def older_events(
             if found and len(found) + request.limit > limit:
                 break
     except NoArchiveError as error:
-        return Older(found, coverage, [f"events are kept in the stream since {held_since:%Y-%m-%d %H:%M:%SZ}; {error}"])
-    return Older(found, coverage, coverage.remarks(since, held_since) if coverage is not None else [], next_)
+        return Older(found, coverage, [f"events are kept in the stream since {reach:%Y-%m-%d %H:%M:%SZ}; {error}"])
+    return Older(found, coverage, coverage.remarks(since, reach) if coverage is not None else [], next_)
 
 
-def _held_since(kept: StreamInfo) -> datetime:
-    """From when on the stream holds all events: it drops the oldest."""
+def held_since(kept: StreamInfo) -> datetime:
+    """From when on a log holds all that was stored in it: it drops the oldest."""
     if kept.state.first_seq <= 1:
         return kept.created_at
     return kept.state.first_ts if kept.state.first_seq <= kept.last_seq else kept.ts

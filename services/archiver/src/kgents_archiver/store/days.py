@@ -9,7 +9,7 @@ from typing import Final
 
 from kgents_archiver.store import partitions
 from kgents_archiver.store.database import Database
-from kgents_archiver.store.partitions import EVENT, STATES, base_table, beginning
+from kgents_archiver.store.partitions import STATES, base_table, beginning
 from kgents_archiver.store.state import last, start_of
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
@@ -79,6 +79,6 @@ async def expire(database: Database, signal: str, today: date, retention_d: int)
         )  # fmt: skip
         await connection.execute("delete from kgents.base where signal = $1 and day < $2", signal, oldest)
     dropped = await partitions.drop(database, signal, oldest)
-    if signal != EVENT:
+    if signal in STATES:
         dropped += await partitions.drop(database, base_table(signal), oldest)
     return dropped

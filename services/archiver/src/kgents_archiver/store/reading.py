@@ -9,12 +9,12 @@ import msgspec
 
 from kgents_archiver.compression import DamagedError, Unpacking
 from kgents_archiver.store import filters
+from kgents_archiver.store.coverage import coverage_of, kept_since, never
 from kgents_archiver.store.database import Database, rows
-from kgents_archiver.store.partitions import SIGNALS, STATES, beginning
+from kgents_archiver.store.partitions import SIGNALS, STATES
 from kgents_archiver.store.state import last, start_of
 from kgents_shared.contract.archive import Coverage, StateRequest, Stored, VersionsRequest
 from kgents_shared.contract.errors import NotFoundError
-from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 PACKED_BYTES_MAX: Final = 2 * 1024**2
 """What the server may hand over at once; unpacked it is some ten times as much."""
@@ -84,14 +84,14 @@ class Reader:
         async with self._database.snapshot() as connection:
             await _require_kept(connection, signal, moment)
             if (start := await start_of(connection, signal, moment)) is None:
-                raise _never(signal)
+                raise never(signal)
             sql, arguments = last(signal, start, moment)
             found = await rows(
                 connection,
                 _STATE.format(found=sql),
                 *arguments, request.after, patterns, request.limit, PACKED_BYTES_MAX,
             )  # fmt: skip
-            coverage = await _coverage(connection, signal, moment, moment)
+            coverage = await coverage_of(connection, signal, moment, moment)
             return await self._page(connection, found, coverage, request.limit)
 
     async def versions(self, request: VersionsRequest) -> Found:
@@ -115,7 +115,7 @@ class Reader:
                 found = await rows(
                     connection, sql, request.since, request.until, epoch, seq, ids, request.limit, PACKED_BYTES_MAX
                 )
-            coverage = await _coverage(connection, signal, request.since, request.until)
+            coverage = await coverage_of(connection, signal, request.since, request.until)
             return await self._page(connection, found, coverage, request.limit)
 
     async def _page(
@@ -172,40 +172,7 @@ async def _ids(connection: "asyncpg.Connection[Any]", given: Sequence[str]) -> l
     return [number for (number,) in found]
 
 
-def _never(signal: str) -> NotFoundError:
-    return NotFoundError(f"{NAME_BY_SIGNAL[signal]} was never archived; try: kgents archive status")
-
-
-async def _kept_since(connection: "asyncpg.Connection[Any]", signal: str) -> datetime | None:
-    """Before that days were dropped; None: none were."""
-    since = await connection.fetchval("select since from kgents.kept where signal = $1", signal)
-    return beginning(since) if since is not None else None
-
-
 async def _require_kept(connection: "asyncpg.Connection[Any]", signal: str, moment: datetime) -> None:
-    since = await _kept_since(connection, signal)
+    since = await kept_since(connection, signal)
     if since is not None and moment < since:
         raise NotFoundError(f"expected a time since {since:%Y-%m-%d}, up to which {signal} is kept, found {moment:%F}")
-
-
-async def _coverage(connection: "asyncpg.Connection[Any]", signal: str, since: datetime, until: datetime) -> Coverage:
-    stream = NAME_BY_SIGNAL[signal]
-    first, read_until = await connection.fetchrow(
-        "select min(began_at), max(read_until) from kgents.epoch where stream = $1", stream
-    )
-    if first is None:
-        raise _never(signal)
-    missing = await connection.fetchval(
-        """select coalesce(sum(last_seq - first_seq + 1), 0)::bigint from kgents.gap join kgents.epoch on id = epoch
-           where stream = $1 and since <= $3 and until >= $2""",
-        stream, since, until,
-    )  # fmt: skip
-    unread = await connection.fetchval(
-        """select count(*) from (
-               select read_until as since, lead(began_at) over (order by id) as until
-               from kgents.epoch where stream = $1
-           ) lives where until is not null and since <= $3 and until >= $2""",
-        stream, since, until,
-    )  # fmt: skip
-    kept = await _kept_since(connection, signal)
-    return Coverage(signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=unread)

@@ -5,7 +5,8 @@ from datetime import date, datetime
 import msgspec
 
 from kgents_archiver.store.database import Database, rows
-from kgents_archiver.store.partitions import EVENT, SIGNALS, base_table
+from kgents_archiver.store.partitions import SIGNALS, STATES, base_table
+from kgents_archiver.store.pulses import HOURS, MINUTES, PULSE
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 
@@ -46,7 +47,7 @@ async def stream_statuses(database: Database) -> list[StreamStatus]:
                    join kgents.epoch on id = epoch group by 1""",
             )
         )
-        for signal in SIGNALS:
+        for signal in (*SIGNALS, PULSE):
             stream = NAME_BY_SIGNAL[signal]
             began, until, seq, lives = await connection.fetchrow(
                 """select min(began_at), max(read_until), (array_agg(seq order by id desc))[1], count(*)
@@ -55,18 +56,25 @@ async def stream_statuses(database: Database) -> list[StreamStatus]:
             )
             if not lives:
                 continue
-            tables = [signal, *([] if signal == EVENT else [base_table(signal)])]
+            tables = _tables(signal)
             messages, disk_bytes = await connection.fetchrow(
                 """select coalesce(sum(greatest(c.reltuples, 0)) filter (where i.inhparent = $1::text::regclass), 0)
                        ::bigint, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
                    from pg_inherits i join pg_class c on c.oid = i.inhrelid
                    where i.inhparent = any($2::text[]::regclass[])""",
-                f"kgents.{signal}", [f"kgents.{each}" for each in tables],
+                f"kgents.{tables[0]}", [f"kgents.{each}" for each in tables],
             )  # fmt: skip
             found.append(
                 StreamStatus(
-                    stream=stream, archived_since=began, kept_since=kept.get(signal), read_until=until, seq=seq,
+                    stream=stream, archived_since=began, kept_since=kept.get(tables[0]), read_until=until, seq=seq,
                     lives=lives, missing=missing.get(stream, 0), messages=messages, disk_bytes=disk_bytes,
                 )
             )  # fmt: skip
     return found
+
+
+def _tables(signal: str) -> list[str]:
+    """Where a signal is stored, its messages first."""
+    if signal == PULSE:
+        return [MINUTES, HOURS]
+    return [signal, base_table(signal)] if signal in STATES else [signal]

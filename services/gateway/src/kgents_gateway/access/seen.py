@@ -30,6 +30,7 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch, mapped
+from kgents_shared.view.figures import Kept
 from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
@@ -271,6 +272,11 @@ class _SeenStreams:
 
     async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
         return await self._streams.pulses_since(ref, since, count) if self._now.takes(ref) else []
+
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+        if not self._now.takes(ref):
+            return Kept("1m", [], None, [])
+        return await self._streams.kept_figures(ref, since, names)
 
     async def events_created(self) -> str:
         return await self._streams.events_created()

@@ -13,9 +13,11 @@ from kgents_gateway.questions.entity import one
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.world import World
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.archive import Coverage, Rolled
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.figures import RESOURCES, figures
-from kgents_shared.contract.pulse import ALL, DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.contract.figures import known_figures
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.subjects import unescape
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import key_of_ref
@@ -42,6 +44,24 @@ class Series(msgspec.Struct, frozen=True):
     """Null: it applied and was not known."""
 
 
+class KeptSeries(msgspec.Struct, frozen=True):
+    """One figure by minutes or hours; each list has a value for each of `at`."""
+
+    source: str
+    at: list[Time]
+    """When each begins."""
+    n: list[int]
+    """Numbers."""
+    nulls: list[int]
+    """How often it applied and was not known. With no number at all the figure is not known then."""
+    min: list[float | None]
+    max: list[float | None]
+    mean: list[float | None]
+    last: list[float | None]
+    increase: list[float | None]
+    """How much a counter grew, over its resets. Null: it is a gauge, or no sample came before."""
+
+
 class Metrics(msgspec.Struct, frozen=True):
     """Figures of one entity."""
 
@@ -53,6 +73,14 @@ class Metrics(msgspec.Struct, frozen=True):
     """Figure → its samples, by source."""
     is_cut: bool
     """There are older samples since then; `limit` are given."""
+    step: str = ""
+    """How long each value of `kept` is for: `1m` or `1h`; empty: there are none."""
+    kept: dict[str, list[KeptSeries]] = {}
+    """Figure → what the archive keeps of the time before the first sample of the stream, by source."""
+    archived: list[Coverage] = []
+    """What the archive knows of that time; empty: it was not asked."""
+    remarks: list[str] = []
+    """What is not known of that time, as sentences; empty: nothing."""
 
 
 class LastFigures(msgspec.Struct, frozen=True):
@@ -112,14 +140,34 @@ async def metrics(world: World, arguments: MetricArguments) -> Metrics:
     is_cut = len(pulses) > arguments.limit
     pulses = pulses[is_cut:]
     series = await asyncio.to_thread(_series, pulses, arguments.metrics)
-    return Metrics(ref, arguments.entity_id, pulses[-1].interval_s if pulses else None, series, is_cut)
+    interval_s = pulses[-1].interval_s if pulses else None
+    if is_cut:
+        return Metrics(ref, arguments.entity_id, interval_s, series, is_cut)
+    kept = await world.streams.kept_figures(ref, since, tuple(arguments.metrics))
+    archived = [kept.coverage] if kept.coverage is not None else []
+    by_step = _kept_series(kept.figures)
+    step = kept.step if by_step else ""
+    return Metrics(ref, arguments.entity_id, interval_s, series, is_cut, step, by_step, archived, kept.remarks)
+
+
+def _kept_series(kept: Sequence[Rolled]) -> dict[str, list[KeptSeries]]:
+    found: dict[str, dict[str, KeptSeries]] = {}
+    for each in kept:
+        source = unescape(each.subject.split(".")[3])
+        by_source = found.setdefault(each.figure, {})
+        if (series := by_source.get(source)) is None:
+            series = by_source[source] = KeptSeries(source, [], [], [], [], [], [], [], [])
+        series.at.append(each.at)
+        for name in ("n", "nulls", "min", "max", "mean", "last", "increase"):
+            getattr(series, name).append(getattr(each, name))
+    return {name: list(by_source.values()) for name, by_source in sorted(found.items())}
 
 
 def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[Series]]:
     """The figures with these names, or all of them; of many samples it takes a tenth of a second."""
     found: dict[str, dict[str, Series]] = {}
     for pulse in pulses:
-        for name, value in _known(pulse).items():
+        for name, value in known_figures(pulse).items():
             if not names or name in names:
                 series = found.setdefault(name, {}).setdefault(pulse.source, Series(pulse.source, [], []))
                 series.at.append(pulse.timestamp)
@@ -167,16 +215,9 @@ def _takes(world: World, selection: Selection, ref: Ref) -> bool:
 
 
 def _of(pulse: Pulse, names: list[str]) -> LastFigures:
-    values = {name: value for name, value in _known(pulse).items() if not names or name in names}
+    values = {name: value for name, value in known_figures(pulse).items() if not names or name in names}
     key = key_of_ref(pulse.ref)
     return LastFigures(pulse.ref, key, pulse.source, pulse.timestamp, pulse.text, values, pulse.interval_s)
-
-
-def _known(pulse: Pulse) -> dict[str, float | None]:
-    """The figures of a pulse; null: it applies and is not known."""
-    is_nothing_read = ALL in pulse.unread and isinstance(pulse, ResourcePulse)
-    unread = RESOURCES if is_nothing_read else [name for name in pulse.unread if name != ALL]
-    return {**dict.fromkeys(unread), **figures(pulse)}
 
 
 QUESTIONS: Final = (

@@ -20,6 +20,7 @@ from kgents_shared.contract.silence import Silence
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch
+from kgents_shared.view.figures import Kept
 from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
@@ -119,6 +120,9 @@ class Streams(Protocol):
 
     async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
         """The pulses of one entity, oldest first; at most `count`."""
+
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+        """What is kept of the figures of one entity since a time that the stream of pulses no longer holds."""
 
     async def events_created(self) -> str:
         """When the stream of events was created."""

@@ -44,3 +44,5 @@ FIELDS: Final[dict[str, tuple[Figure, ...]]] = {
 
 FIGURES: Final = tuple(figure for figures in FIELDS.values() for figure in figures)
 """Every figure that is declared."""
+COUNTERS: Final = frozenset(figure.name for figure in FIGURES if figure.is_counter)
+"""Names of those that only grow. A figure that is not declared is a gauge."""

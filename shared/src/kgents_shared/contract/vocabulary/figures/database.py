@@ -10,7 +10,10 @@ _SERVERS: Final = (kinds.DATABASE, kinds.POOLER)
 
 _pulse = _FIELD.section("", *_SERVERS).figure
 MORPHISMS: Final = _pulse(
-    "morphisms", "{statement}", "Statements, commands or requests carried out since the server started."
+    "morphisms",
+    "{statement}",
+    "Statements, commands or requests carried out since the server started.",
+    is_counter=True,
 )
 
 _pool = _FIELD.section("pool", *_SERVERS).figure

@@ -28,6 +28,9 @@ class Figure(Struct, frozen=True):
     """Who measures it: `nats`, `docker`, …"""
     section: str
     """The field of the pulse that holds it; empty for a field of the pulse itself."""
+    is_counter: bool = False
+    """It only grows, until its source begins again at zero: not the values count but how much they grew. Any other is
+    a gauge, also one that is counted since the last pulse."""
 
 
 class Family(Struct, frozen=True):
@@ -63,9 +66,9 @@ class Section:
         self._section = section
         self._kinds = kinds
 
-    def figure(self, name: str, unit: str, meaning: str) -> FigureName:
+    def figure(self, name: str, unit: str, meaning: str, *, is_counter: bool = False) -> FigureName:
         """Declare one figure."""
-        self._figures.append(Figure(name, unit, meaning, self._kinds, self._sources, self._section))
+        self._figures.append(Figure(name, unit, meaning, self._kinds, self._sources, self._section, is_counter))
         return FigureName(name)
 
     def family(self, pattern: str, unit: str, meaning: str) -> Family:
