@@ -10,10 +10,12 @@ from kgents_cli.cost.costing import Costs, Used, costs
 from kgents_cli.cost.prices import GIB, PriceList, disk_price, parsed, rates
 from kgents_cli.cost.reading import cost_of, used
 from kgents_cli.cost.summary import IDLE, lines
+from kgents_shared.contract.attestation import ATTESTED, Attestation
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.topology import ResolvedConnection, TopologyEntity
+from kgents_shared.contract.unread import Unread
 from kgents_shared.view.entity import EntityView, Rows, key_of_ref
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -36,8 +38,13 @@ def node(type_: str = "") -> TopologyEntity:
     return TopologyEntity("t", NODE, attributes={**capacity, "host.type": type_})
 
 
-def costed(*entities: TopologyEntity, usage: dict[Ref, Used] | None = None, prices: PriceList = LIST) -> Costs:
-    views = [EntityView(key_of_ref(each.ref), Rows(encode(each))) for each in entities]
+def costed(
+    *entities: TopologyEntity,
+    usage: dict[Ref, Used] | None = None,
+    prices: PriceList = LIST,
+    attestation: Attestation = ATTESTED,
+) -> Costs:
+    views = [EntityView(key_of_ref(each.ref), Rows(encode(each)), attestation) for each in entities]
     return costs(views, usage or {}, prices)
 
 
@@ -68,6 +75,13 @@ def test_unknown_usage_is_null_and_what_depends_on_it_is_no_zero() -> None:
 def test_without_a_price_there_is_no_cost() -> None:
     [item] = costed(pod("a", cpu=1, gib=1), node("unknown"), prices=PriceList(nodes={"big": 1.0})).items
     assert (item.cost, item.price) == (None, "")
+
+
+def test_what_no_source_attests_has_no_cost() -> None:
+    silent = Attestation({("prod", "k8s"): [Unread()]})
+    found = costed(pod("a", cpu=1, gib=1, sources=["k8s"]), node(), attestation=silent)
+    assert [each.cost for each in found.items] == [None]
+    assert [each.idle for each in found.nodes] == [None]
 
 
 def test_an_old_pulse_says_nothing_of_now() -> None:

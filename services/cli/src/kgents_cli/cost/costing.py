@@ -122,7 +122,8 @@ def _pod(view: EntityView, graph: Graph, by_node: Mapping[Ref, Rates], used: Use
         memory / GIB if memory is not None else None,
         used.memory_bytes / GIB if used.memory_bytes is not None else None,
     )
-    cost = rate.of(cpu_amount.charged, memory_amount.charged)
+    # Whether it still runs is not known while no source attests it.
+    cost = rate.of(cpu_amount.charged, memory_amount.charged) if not view.stale else None
     return Item(view.ref, _workload(view.ref, graph), node, cpu_amount, memory_amount, None, cost, rate.price)
 
 
@@ -131,7 +132,7 @@ def _claim(view: EntityView, graph: Graph, prices: PriceList) -> Item:
     gib = size / GIB if size is not None else None
     storage_class = view.topology.attributes.get(otel.K8S_STORAGECLASS_NAME) if view.topology is not None else None
     price, name = disk_price(prices, str(storage_class or ""))
-    cost = gib * price if gib is not None and price is not None else None
+    cost = gib * price if gib is not None and price is not None and not view.stale else None
     users = {
         _workload(each.source, graph)
         for each in graph.edges(view.ref)
@@ -154,7 +155,7 @@ def _capacity(view: EntityView) -> tuple[float | None, float | None]:
 
 
 def _idle(view: EntityView, rate: Rates, items: Iterable[Item]) -> Idle:
-    cost = rate.of(*_capacity(view))
+    cost = rate.of(*_capacity(view)) if not view.stale else None
     own = [each.cost for each in items if each.node == view.ref]
     charged = total(own) if own else 0.0
     return Idle(view.ref, cost, cost - charged if cost is not None and charged is not None else None, rate.price)

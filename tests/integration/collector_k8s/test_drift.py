@@ -1,0 +1,55 @@
+"""Manifests against what collector-k8s and topology-builder publish of a cluster: the whole way, real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from support import kube_objects
+from support.kgents_command import Result, run_kgents
+from support.kube_api import KubeApi
+from support.nats_server import NatsServer
+from support.service_process import ServiceProcess
+from support.truth import in_sync
+from support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_drift_follows_the_cluster(
+    bus: Bus, server: NatsServer, api: KubeApi, collector: ServiceProcess, tmp_path: Path
+) -> None:
+    """What was applied is in line; another image and other replicas are drift, and so is what is gone."""
+    manifest = kube_objects.deployment("cart", "shop", replicas=3)[0]
+    manifest.pop("status")
+    (tmp_path / "cart.json").write_text(json.dumps(manifest))
+
+    async def drift() -> Result:
+        return await run_kgents("drift", str(tmp_path / "cart.json"), "-o", "json", "--nats", server.url)
+
+    async def becomes(state: str, *fields: str) -> bool:
+        code, out, _ = await drift()
+        found = json.loads(out) if out else []
+        return bool(
+            found
+            and found[0]["state"] == state
+            and {each["field"] for each in found[0]["fields"]} == set(fields)
+            and code == {"in line": 0, "unknown": 2}.get(state, 1)
+        )
+
+    (tmp_path / "builder").mkdir()
+    builder = ServiceProcess("topology-builder", server.url, tmp_path / "builder")
+    async with collector, builder:
+        await in_sync(bus, "collector-k8s")
+        await eventually(lambda: becomes("in line"))
+        live = api.get("deployments.apps", "shop", "cart")
+        live["spec"]["replicas"] = 5
+        live["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/cart:9"
+        api.replace(live)
+        await eventually(lambda: becomes("different", "replicas", "image main"))
+        api.delete("deployments.apps", "shop", "cart")
+        # It was the only Deployment: whether the collector watches any is then not known.
+        await eventually(lambda: becomes("unknown"))
+        api.create(kube_objects.deployment("other", "shop")[0])
+        await eventually(lambda: becomes("missing"))
