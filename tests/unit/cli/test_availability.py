@@ -141,6 +141,9 @@ def test_an_alert_is_counted_each_time_it_begins() -> None:
     versions = [(microseconds(at) + place, alert(state, at)) for place, (state, at) in enumerate(states)]
     [found] = noisiest({"s": versions}, DAY, set())
     assert (found.name, found.count) == ("KG-101 pod/shop/cart", 2)
+    other = Alert("t", Ref("lab", "pod", "cart", "shop"), "KG-101", "firing", "critical", started_at=one)
+    both = noisiest({"s": versions, "t": [(microseconds(one), other)]}, DAY, set())
+    assert [each.name for each in both] == ["KG-101 prod/pod/shop/cart", "KG-101 lab/pod/shop/cart"]
 
 
 def test_the_html_report_runs_nothing_and_loads_nothing() -> None:

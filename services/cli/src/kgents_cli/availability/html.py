@@ -16,7 +16,8 @@ _STYLE: Final = (
     ":root{color-scheme:light dark}"
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%;margin:0 0 2rem}caption{font-weight:600;text-align:left;padding:.5rem 0}"
-    "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
+    "th,td{text-align:left;white-space:nowrap}"
+    "th,td{padding:.3rem .6rem;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
     "@media print{body{margin:0}}"
 )
 

@@ -126,7 +126,7 @@ def changes(
     topology: Mapping[str, Sequence[tuple[int, TopologyEntity | None]]], window: Window, trimmed: Collection[str]
 ) -> list[Counted]:
     """How often each workload was given another image, configuration or number of replicas, the most often first."""
-    found = []
+    found: list[tuple[Ref, str, int, bool]] = []
     for subject, versions in topology.items():
         made = [
             each
@@ -136,23 +136,33 @@ def changes(
             and any(sort_of(field.field) in MADE for field in each.changed)
         ]
         if made and not _is_owned(made[-1]):
-            found.append(Counted(path_of(made[-1].ref), len(made), subject in trimmed))
-    return sorted(found, key=lambda each: (-each.count, each.name))
+            found.append((made[-1].ref, "", len(made), subject in trimmed))
+    return _counted(found)
 
 
 def noisiest(
     alerts: Mapping[str, Sequence[tuple[int, Alert | None]]], window: Window, trimmed: Collection[str]
 ) -> list[Counted]:
     """How often each alert began to fire within a window, the most often first."""
-    found = []
+    found: list[tuple[Ref, str, int, bool]] = []
     for subject, versions in alerts.items():
         firing = [(at, each) for at, each in versions if each is not None and each.state == "firing"]
         began = {each.started_at: at for at, each in reversed(firing)}  # the first message of each time
         count = sum(window.start <= at < window.end for at in began.values())
         if count:
             _, last = firing[-1]
-            found.append(Counted(f"{last.check} {path_of(last.ref)}", count, subject in trimmed))
-    return sorted(found, key=lambda each: (-each.count, each.name))
+            found.append((last.ref, f"{last.check} ", count, subject in trimmed))
+    return _counted(found)
+
+
+def _counted(found: Sequence[tuple[Ref, str, int, bool]]) -> list[Counted]:
+    """Entity, what stands before its name, how often, whether older ones are forgotten → the most frequent first."""
+    has_clusters = len({ref.cluster for ref, *_ in found}) > 1
+    counted = [
+        Counted(before + name_in(ref, "entity", has_clusters=has_clusters), count, is_at_least)
+        for ref, before, count, is_at_least in found
+    ]
+    return sorted(counted, key=lambda each: (-each.count, each.name))
 
 
 def _is_owned(entity: TopologyEntity) -> bool:

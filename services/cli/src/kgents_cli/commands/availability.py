@@ -60,7 +60,8 @@ def command(since: str, by: str, objectives: Path | None, output: str, query: Qu
     if query.selection.levels:
         raise click.UsageError("expected no --level: this is about the time in each level")
     report = asyncio.run(_collected(target, query, seconds, by, objectives))
-    begin, end = rfc3339(query.asked_at - timedelta(seconds=seconds)), rfc3339(query.asked_at)
+    until = query.asked_at.replace(microsecond=0)  # of the report's heading, for people
+    begin, end = rfc3339(until - timedelta(seconds=seconds)), rfc3339(until)
     for each in report.remarks:
         note(each)
     if output == "json":
