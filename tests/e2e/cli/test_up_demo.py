@@ -31,6 +31,9 @@ async def test_a_newcomer_sees_the_shop_and_is_told_that_it_is_a_demo(tmp_path: 
         clusters = {each["ref"]["cluster"] for each in json.loads(listed.out)}
         assert clusters == {"demo-shop-eu", "demo-shop-us"}
         assert '"kgents.replayed_from":"demo.kgrec"' in listed.out
+        health = await run_kgents("health", "-o", "json", "--nats", found.group())
+        for each in (listed, health):
+            assert re.search(r"of \d+ entities are replayed from demo.kgrec, not observed now", each.err)
         terminal.resize(40, 10)
         await eventually(lambda: terminal.picture and max(map(len, terminal.picture)) <= 40)
         assert any(line.startswith("DEMO: a recording") for line in terminal.picture)

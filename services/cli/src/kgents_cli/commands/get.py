@@ -17,6 +17,7 @@ from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say, say_record, until_reader_leaves
 from kgents_cli.query import Query, listed, query_options, read, require_any, require_watchable
+from kgents_cli.recorded.mark import note_replayed
 from kgents_cli.records import say_views
 from kgents_cli.sentence import clean
 from kgents_cli.suggestion import did_you_mean
@@ -80,6 +81,7 @@ async def _get(common: CommonConfig, query: Query, output: str, *, watch: bool) 
             await _watch(bus, query, output)
             return
         views = await find(bus, query)
+        note_replayed(views)
         if output in ("table", "wide"):
             await _show_tables(bus, query, views, wide=output == "wide")
         else:

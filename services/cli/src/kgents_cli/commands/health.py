@@ -14,6 +14,7 @@ from kgents_cli.detail import facts
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, painted, say
 from kgents_cli.query import Query, query_options, read, require_any, spelled
+from kgents_cli.recorded.mark import note_replayed
 from kgents_cli.records import say_list, say_object
 from kgents_cli.sentence import clean
 from kgents_shared.contract.health import LEVELS, Health
@@ -50,6 +51,7 @@ async def _health(common: CommonConfig, entity: str, query: Query, output: str) 
         await require(bus, [STREAMS[signal] for signal in signals])
         fold = await read(bus, query, signals=signals)
         views = sorted(fold.entities(), key=lambda each: each.ref)
+        note_replayed(views)
         if entity:
             ref = one(entity, (each.ref for each in views))
             view = next(each for each in views if each.ref == ref)

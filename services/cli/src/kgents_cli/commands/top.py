@@ -15,6 +15,7 @@ from kgents_cli.kinds import kinds_of
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import note, say
 from kgents_cli.query import Query, listed, query_options, read, require_any
+from kgents_cli.recorded.mark import note_replayed
 from kgents_cli.records import say_list
 from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import table
@@ -106,6 +107,7 @@ async def _top(
     async with connected(common) as bus:
         await require(bus, list(STREAMS.values()))
         views = listed(await read(bus, query, signals=dict.fromkeys(("topology", *query.selection.signals))))
+        note_replayed(views)
         found = await last_pulses(bus, query.selection)
         pulses = [found[view.ref] for view in views if view.ref in found]
         if not views:

@@ -9,6 +9,7 @@ from kgents_cli.connection import connected, require_state
 from kgents_cli.options import Target, output_option
 from kgents_cli.output import say
 from kgents_cli.query import Query, listed, query_options, read, require_any
+from kgents_cli.recorded.mark import note_replayed
 from kgents_cli.records import say_views
 from kgents_cli.table import table
 from kgents_cli.tree import tree
@@ -41,6 +42,7 @@ async def _topology(common: CommonConfig, query: Query, output: str) -> None:
     async with connected(common) as bus:
         await require_state(bus)
         views = listed(await read(bus, query))
+        note_replayed(views)
         if output in ("json", "yaml"):
             say_views(views, output)
         elif output == "table":
