@@ -1,4 +1,4 @@
-"""`make up` as a newcomer types it in a clone: on a small terminal, with DEMO=1, and through a pipe."""
+"""`make up` as a newcomer types it in a clone: on a terminal that becomes small, and through a pipe."""
 
 import os
 import re
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from kgents_cli.demonstration import NOTICE
 from kgents_gateway.http.pages import BUILT
 from support.kgents_command import run_kgents
 from support.process import descendants, is_alive, spawn
@@ -45,17 +44,6 @@ async def test_this_machine_is_seen_within_twenty_seconds_and_ctrl_c_leaves_noth
         assert terminal.ended() != 0
         await eventually(lambda: not [pid for pid in started if is_alive(pid)])
     assert "Traceback" not in terminal.written
-
-
-async def test_the_demo_is_seen_within_twenty_seconds_and_says_that_it_is_one(tmp_path: Path) -> None:
-    with Terminal([*MAKE, "DEMO=1"], environ={"TMPDIR": str(tmp_path)}) as terminal:
-        await eventually(
-            lambda: re.search(r"^\d+ entities", "\n".join(terminal.picture), re.MULTILINE), within_s=FIRST_S
-        )
-        assert NOTICE in terminal.picture[:3]
-        terminal.press("\x03")
-        terminal.ended()
-    assert not list(tmp_path.glob("kgents-demo-*")), "nothing is left of it"
 
 
 async def test_through_a_pipe_it_is_lines(tmp_path: Path) -> None:

@@ -2,21 +2,22 @@
 
 import json
 import re
-import signal
 from pathlib import Path
 
 import pytest
 
 from kgents_cli.demonstration import NOTICE
-from support.kgents_command import PROGRAM, run_kgents
+from support.kgents_command import run_kgents
 from support.terminal import Terminal
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(150)
+MAKE = ["make", "-C", str(Path(__file__).parents[3]), "--no-print-directory", "up", "DEMO=1"]
+"""As README says."""
 
 
 async def test_a_newcomer_sees_the_shop_and_is_told_that_it_is_a_demo(tmp_path: Path) -> None:
-    with Terminal([PROGRAM, "up", "--demo"], environ={"TMPDIR": str(tmp_path)}) as terminal:
+    with Terminal(MAKE, environ={"TMPDIR": str(tmp_path)}) as terminal:
         await eventually(lambda: re.search(r"nats://127\.0\.0\.1:\d+", terminal.written))
         found = re.search(r"nats://127\.0\.0\.1:\d+", terminal.written)
         assert found is not None
@@ -37,7 +38,7 @@ async def test_a_newcomer_sees_the_shop_and_is_told_that_it_is_a_demo(tmp_path: 
         terminal.resize(40, 10)
         await eventually(lambda: terminal.picture and max(map(len, terminal.picture)) <= 40)
         assert any(line.startswith("DEMO: a recording") for line in terminal.picture)
-        terminal.process.send_signal(signal.SIGTERM)
+        terminal.press("\x03")
         terminal.ended()
     assert not list(tmp_path.glob("kgents-demo-*")), "nothing is left of it"
 
