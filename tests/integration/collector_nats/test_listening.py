@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from kgents_cli.commands.permissions import of_login
 from kgents_cli.options import Target
 from kgents_collector_nats.config import Config, SubjectsConfig
-from kgents_collector_nats.source.listening import Listening
+from kgents_collector_nats.source.listening import WINDOW_S, Listening
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.jetstream import last_message
@@ -28,7 +28,7 @@ from support.permitted import DENIED, login, permitted, server_of
 from support.running import running
 from support.service_process import ServiceProcess
 from support.streams import provision_streams
-from support.waiting import eventually
+from support.waiting import eventually, stays
 
 IDS = 30
 """More than a token may have values."""
@@ -121,6 +121,18 @@ async def test_where_too_much_comes_a_part_of_the_time_is_counted(tmp_path: Path
                     return 0 < heard.listened_s < heard.seconds / 2 and heard.counts["orders.flood"].messages > 0
 
                 await eventually(sampled)
+
+
+async def test_of_a_subject_that_the_login_may_not_hear_no_rate_is_known(tmp_path: Path) -> None:
+    reader = '{ user: limited, password: "limited-password", permissions: { subscribe: ["_INBOX_test.>"] } }'
+    async with (
+        NatsServer(tmp_path / "nats", config=f"authorization {{ users: [{reader}] }}") as server,
+        Bus(login(server.url, "limited"), name="test") as bus,
+    ):
+        listening = Listening(bus, SubjectsConfig(include=["orders.>"]), SystemClock())
+        async with running(listening.run()):
+            await eventually(lambda: bus.denials)  # the heartbeat names them
+            await stays(lambda: listening.take().listened_s == 0, for_s=2 * WINDOW_S)
 
 
 def test_a_filter_that_no_server_takes_is_refused() -> None:

@@ -68,7 +68,8 @@ class Listening:
                 async with asyncio.timeout(WINDOW_S):
                     await self._is_enough.wait()
             listened_s = self._clock.monotonic_s() - started_s
-            self._listened_s += listened_s
+            if not session.refusal_of(*self._config.include):  # then nothing is known, which is not zero
+                self._listened_s += listened_s
             self._in_window = 0
             if self._is_enough.is_set():
                 for end in ends:
