@@ -145,6 +145,8 @@ async def test_no_write_that_is_on_its_way_counts(both: Stores) -> None:
         unsettled = await polls.poll()
     assert [unsettled.pulse.custom[name] for name in RATES[:3]] == [None, None, None]
     assert verdicts(unsettled) == (None, None, 0)
+    assert unsettled.phase == ("degraded", "nothing judged")
+    assert ["settle_s" in each for each in unsettled.facts.faults] == [True]
 
 
 async def test_store_that_cannot_be_read_is_not_known_and_never_a_verdict(both: Stores) -> None:
@@ -198,7 +200,8 @@ async def test_what_cannot_be_compared_is_named(both: Stores) -> None:
         ("alter table articles alter id type text", {}, "payload_key"),
         ("alter table articles drop constraint articles_pkey", {}, "create one"),
         ("alter table articles alter id type numeric using id::numeric", {}, "numeric"),
-        ("drop table articles", {}, "none of that name"),
+        ("create table more () inherits (articles)", {}, "partitions"),
+        ("drop table articles cascade", {}, "none of that name"),
     ):
         await both.postgres.sql(change)
         async with both.polls(**settings) as polls:

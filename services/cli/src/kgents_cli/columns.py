@@ -14,7 +14,7 @@ from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, kubernetes, otel
 from kgents_shared.contract.vocabulary.attributes import nats as nats_attributes
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
-from kgents_shared.contract.vocabulary.figures import database, docker, nats
+from kgents_shared.contract.vocabulary.figures import coherency, database, docker, nats
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.moment import span
 
@@ -162,6 +162,13 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("PHASE", _phase, needs_pulse=True),
         Column("CONNECTIONS", _connections, needs_pulse=True),
         pulse("QUERIES", f"performance.{database.QPS}", wide=True),
+        _STATUS,
+    ),
+    kinds.COMPARISON: (
+        Column("PHASE", _phase, needs_pulse=True),
+        pulse("COHERENT", coherency.COHERENCY_RATE),
+        pulse("GHOSTS", coherency.GHOST_RATE),
+        pulse("SAMPLED", coherency.SAMPLED_ROWS, wide=True),
         _STATUS,
     ),
     kinds.NATS_SERVER: (attribute("VERSION", otel.SERVICE_VERSION), pulse("CONNECTIONS", nats.CONNECTIONS), _STATUS),

@@ -26,7 +26,7 @@ from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.figures import RESOURCES, figures
 from kgents_shared.contract.pulse import Pulse
 from kgents_shared.contract.vocabulary import kinds
-from kgents_shared.contract.vocabulary.figures import database, docker, nats, redis, resource
+from kgents_shared.contract.vocabulary.figures import coherency, database, docker, nats, redis, resource
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.find import path_of
 from kgents_shared.view.pulses import last_pulses
@@ -55,6 +55,13 @@ _OF_KIND: Final[Mapping[str, Sequence[str]]] = {
         f"memory.{database.MEMORY_USED_MB}",
         f"performance.{database.QPS}",
         f"performance.{redis.OPS_PER_SECOND}",
+    ),
+    kinds.COMPARISON: (
+        coherency.COHERENCY_RATE,
+        coherency.COHERENCY_RATE_LOW,
+        coherency.MISSING,
+        coherency.STALE,
+        coherency.GHOST_RATE,
     ),
     kinds.HOST: (docker.CONTAINERS_RUNNING, docker.CONTAINERS_CPU_PERCENT),
     kinds.NATS_SERVER: (nats.CONNECTIONS, nats.IN_MSGS_PER_SEC, nats.OUT_MSGS_PER_SEC),

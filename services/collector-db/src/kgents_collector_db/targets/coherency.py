@@ -32,7 +32,7 @@ class CoherencyTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The schema of the table."""
 
     table: Identifier
-    """An ordinary table, or one partition of a table."""
+    """An ordinary table that holds a row for every vector of the collection; partitioned tables cannot be compared."""
 
     key: Identifier = "id"
     """Its column of the key: an integer, a uuid or a text, the first one of an index."""

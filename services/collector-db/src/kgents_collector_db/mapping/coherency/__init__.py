@@ -3,6 +3,7 @@
 source/coherency → CoherencySample → Facts
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct, structs
@@ -42,7 +43,22 @@ def observe(previous: CoherencySample | None, current: CoherencySample, scope: S
     """All facts of one round. What could not be compared stays as published, and is unread."""
     unread = [Unread(reason=f"{scope.name}: {current.unreachable.text}")] if current.unreachable is not None else []
     entity = _entity(current, scope, pair)
-    return Facts(entities=[entity], pulses=[_pulse(current, entity, scope)], unread=unread)
+    faults = [] if unread else [f"{scope.name}: {fault}" for fault in _faults(current)]
+    return Facts(entities=[entity], pulses=[_pulse(current, entity, scope)], unread=unread, faults=faults)
+
+
+def _faults(sample: CoherencySample) -> Iterator[str]:
+    """What was sampled and could not be judged at all: then a setting is wrong, or everything changed just now."""
+    if sample.rows.undecided and not sample.rows.judged:
+        yield (
+            f"expected rows that can be judged, found none of {sample.rows.undecided}; "
+            "check settle_s, revision and payload_revision"
+        )
+    if sample.points.undecided and not sample.points.judged:
+        yield (
+            f"expected vectors with a key, found none of {sample.points.undecided}; "
+            "check payload_key and the type of the key"
+        )
 
 
 def derived(facts: Facts, cluster: str, pairs: list[Pair]) -> Facts:
@@ -88,7 +104,9 @@ def _phase(sample: CoherencySample) -> tuple[str, str]:
     rows, points = sample.rows, sample.points
     found = {"rows without vector": rows.missing, "stale vectors": rows.stale, "vectors without row": points.ghost}
     worst = max(found, key=lambda cause: found[cause])
-    return ("degraded", worst) if found[worst] else ("healthy", "")
+    if found[worst]:
+        return "degraded", worst
+    return ("degraded", "nothing judged") if any(_faults(sample)) else ("healthy", "")
 
 
 def _figures(sample: CoherencySample) -> Figures:

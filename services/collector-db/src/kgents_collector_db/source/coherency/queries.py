@@ -5,7 +5,8 @@ from typing import Final
 from kgents_collector_db.targets.coherency import CoherencyTarget
 
 DESCRIBE: Final = """
-select c.relkind::text as kind, pg_relation_size(c.oid) as bytes, current_setting('block_size')::int8 as page_bytes,
+select c.relkind::text as kind, exists (select from pg_inherits where inhparent = c.oid) as has_children,
+  pg_relation_size(c.oid) as bytes, current_setting('block_size')::int8 as page_bytes,
   c.reltuples::float8 as rows_about, row_security_active(c.oid) as is_filtered,
   (select format_type(atttypid, null) from pg_attribute
     where attrelid = c.oid and attnum > 0 and not attisdropped and attname = $3) as key_type,

@@ -33,6 +33,8 @@ class Table(Struct, frozen=True):
     """What the catalogue says of the table."""
 
     kind: str
+    has_children: bool
+    """Whether some of its rows are in other tables."""
     bytes: int
     page_bytes: int
     rows_about: float
@@ -140,8 +142,8 @@ class Rows:
             raise _unusable(f"a table {queries.table(target)}", "none of that name", "correct it, or `database`")
         table = Table(**found[0])
         name = queries.table(target)
-        if table.kind != "r":
-            raise _unusable(f"an ordinary table {name}", "another relation", "name a table, or one partition")
+        if table.kind != "r" or table.has_children:
+            raise _unusable(f"an ordinary table {name}", "a view or partitions", "only one whole table can be compared")
         if table.is_filtered:
             advice = "let the role bypass it: rows that it hides would count as vectors without row"
             raise _unusable(f"all rows of {name}", "that row-level security hides some", advice)
