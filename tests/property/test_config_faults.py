@@ -36,6 +36,12 @@ SOUND: dict[Key, object] = {
         ("collector-k8s", "custom", ITEM, name): value
         for name, value in {"group": "x.io", "version": "v1", "resource": "xs", "api_kind": "X"}.items()
     },
+    ("collector-db", "postgres"): {"of-postgres": {}},
+    ("collector-db", "qdrant"): {"of-qdrant": {}},
+    **{
+        ("collector-db", "coherency", ANY, name): value
+        for name, value in {"postgres": "of-postgres", "qdrant": "of-qdrant", "table": "t", "collection": "c"}.items()
+    },
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "kind"): "depends",
     ("collector-k8s", "custom", ITEM, "connections", ITEM, "name"): "spec.x",
     ("gateway", "public_url"): "https://h",

@@ -8,8 +8,8 @@ from msgspec import Meta
 from kgents_collector_db.targets.target import Target
 from kgents_shared.contract.section import Fault
 
-Identifier = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"\A[^\x00]+\Z")]
-PayloadKey = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"\A[A-Za-z0-9_-]+\Z")]
+Identifier = Annotated[str, Meta(min_length=1, max_length=63)]
+PayloadKey = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[A-Za-z0-9_-]+$")]
 
 
 class CoherencyTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
