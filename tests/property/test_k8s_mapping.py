@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgents_collector_k8s.mapping.pod_status import status_of, word_of
-from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_shared.contract.entity import STATUSES
+from kgents_shared.kubernetes.quantity import integer, number
 from support.k8s_objects import CANARY, MAPPED, Raw, decode, golden, load, mapped
 
 PLAIN_MAPS = ("annotations", "labels", "matchLabels", "selector", "requests", "limits", "capacity", "allocatable")

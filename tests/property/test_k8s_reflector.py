@@ -10,7 +10,8 @@ import pytest
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, resource, retry, stream
+from kgents_collector_k8s.source import ApiClient, Key, Reflector
+from kgents_shared.kubernetes import client, reflector, resource, retry, stream
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.kube_api import Faults, KubeApi

@@ -19,7 +19,6 @@ from msgspec import structs
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
-from kgents_collector_k8s.source import client, reflector, resource, retry, stream
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.delivery import Delivery
@@ -27,6 +26,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.wire import REMOVE
+from kgents_shared.kubernetes import client, reflector, resource, retry, stream
 from kgents_shared.runtime.service import Context
 from support import kube_objects, kube_workloads
 from support.k8s_collector import collecting, pure

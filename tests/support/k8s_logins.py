@@ -20,7 +20,7 @@ FILES = ("ssl_ca_cert", "cert_file", "key_file")
 async def read(path: Path) -> dict[str, Any]:
     from kubernetes_asyncio.config import incluster_config  # noqa: PLC0415
 
-    from kgents_collector_k8s.source import login  # noqa: PLC0415 - after the library, or as its first importer
+    from kgents_shared.kubernetes import login  # noqa: PLC0415 - after the library, or as its first importer
 
     if path.is_dir():
         vars(login)["SERVICE_ACCOUNT"] = path / "token"
@@ -46,7 +46,7 @@ async def main(mode: str, paths: list[str]) -> None:
     if mode == "whole":
         import_module("kubernetes_asyncio")
     import_module("kgents_collector_k8s.app")
-    count = import_module("kgents_collector_k8s.source.library").models
+    count = import_module("kgents_shared.kubernetes.library").models
     imported = count()
     logins = [await read(Path(path)) for path in paths]
     json.dump({"models": [imported, count()], "logins": logins}, sys.stdout)

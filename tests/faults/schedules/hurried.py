@@ -26,15 +26,15 @@ PACE: Final[Pace] = {
 }  # fmt: skip
 OF_SERVICE: Final[dict[str, Pace]] = {
     "collector-k8s": {
-        "kgents_collector_k8s.source.client": {
+        "kgents_shared.kubernetes.client": {
             "CONNECT_S": 2.0, "HEAD_S": 4.0, "SILENT_S": 4.0, "ALIVE_S": 2.0, "RELOGIN_S": 2.0,
         },
-        "kgents_collector_k8s.source.error": {"REFUSAL_S": 2.0},
-        "kgents_collector_k8s.source.reflector": {"CHECK_S": 5.0},
-        "kgents_collector_k8s.source.retry": {
+        "kgents_shared.kubernetes.error": {"REFUSAL_S": 2.0},
+        "kgents_shared.kubernetes.reflector": {"CHECK_S": 5.0},
+        "kgents_shared.kubernetes.retry": {
             "BACKOFF_FIRST_S": 0.2, "BACKOFF_MAX_S": 1.0, "PARK_S": 2.0, "RETRY_AFTER_MAX_S": 2.0,
         },
-        "kgents_collector_k8s.source.probe": {"EVERY_S": 2.0},
+        "kgents_shared.kubernetes.probe": {"EVERY_S": 2.0},
     },
     "collector-db": {"kgents_collector_db.app": {"SPREAD_S": 0.5}},
     "health-scorer": {

@@ -122,7 +122,7 @@ async def test_every_login_is_the_same_without_a_model(tmp_path: Path) -> None:
 async def test_who_wants_a_model_in_the_same_process_has_it() -> None:
     code = """
         import kgents_collector_k8s.app
-        from kgents_collector_k8s.source import library
+        from kgents_shared.kubernetes import library
         from kubernetes_asyncio import client, config, watch
         from kubernetes_asyncio.client import ApiClient, Configuration
         from kubernetes_asyncio.config import kube_config

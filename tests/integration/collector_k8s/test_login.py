@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from kgents_collector_k8s.source import ApiClient, ApiError, login
+from kgents_collector_k8s.source import ApiClient, ApiError
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.kubernetes import login
 from kgents_shared.runtime.clock import SystemClock
 from support.k8s_peer import Json, kubeconfig, serving
 from support.kube_api import KubeApi

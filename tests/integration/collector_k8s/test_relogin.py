@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kgents_collector_k8s.source import ApiClient, ApiError, client, plugin
+from kgents_collector_k8s.source import ApiClient, ApiError
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.kubernetes import client, plugin
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Json, kubeconfig, serving

@@ -10,7 +10,7 @@ import yaml
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.rights import role
 from kgents_collector_k8s.source import ApiClient, ApiError
-from kgents_collector_k8s.source.resource import path_of
+from kgents_shared.kubernetes.resource import path_of
 from kgents_shared.runtime.clock import SystemClock
 from support.kube_api import GATEWAY_API, KubeApi
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from kgents_collector_k8s.config import Config
-from kgents_collector_k8s.source import ApiClient, client, probe
+from kgents_collector_k8s.source import ApiClient
 from kgents_shared.bus.client import Bus
+from kgents_shared.kubernetes import client, probe
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_collector import collecting

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.objects.pod import Pod
-from kgents_collector_k8s.source import ApiClient, Key, Reflector, client, reflector, resource, retry, stream
+from kgents_collector_k8s.source import ApiClient, Key, Reflector
+from kgents_shared.kubernetes import client, reflector, resource, retry, stream
 from kgents_shared.runtime.clock import SystemClock
 from support import kube_objects
 from support.k8s_peer import Answer, Json, kubeconfig, serving

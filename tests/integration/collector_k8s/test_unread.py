@@ -9,9 +9,9 @@ import pytest
 
 from kgents_collector_k8s.config import Config
 from kgents_collector_k8s.mapping.custom import CustomRule
-from kgents_collector_k8s.source import retry
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.entity import Ref
+from kgents_shared.kubernetes import retry
 from kgents_shared.runtime.service import Context
 from support import kube_objects
 from support.k8s_collector import collecting

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from kgents_collector_k8s.config import Config
-from kgents_collector_k8s.source import client
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message
 from kgents_shared.contract.entity import Ref
+from kgents_shared.kubernetes import client
 from kgents_shared.runtime.service import Context
 from support import kube_objects
 from support.k8s_collector import collecting

@@ -1,8 +1,8 @@
 import pytest
 
 from kgents_collector_k8s.mapping import CATALOGUE, kind_of
-from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_shared.contract.api_kinds import group_of
+from kgents_shared.kubernetes.quantity import integer, number
 
 
 @pytest.mark.parametrize(

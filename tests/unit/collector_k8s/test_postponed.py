@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kgents_collector_k8s.source.postponed import postpone
+from kgents_shared.kubernetes.postponed import postpone
 
 PACKAGE = "postponed_example"
 FILES = {

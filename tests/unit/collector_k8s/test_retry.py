@@ -2,9 +2,9 @@
 
 import pytest
 
-from kgents_collector_k8s.source.error import ApiError
-from kgents_collector_k8s.source.probe import EVERY_S
-from kgents_collector_k8s.source.retry import BACKOFF_MAX_S, RETRY_AFTER_MAX_S, Fault, Retries, fault_of
+from kgents_shared.kubernetes.error import ApiError
+from kgents_shared.kubernetes.probe import EVERY_S
+from kgents_shared.kubernetes.retry import BACKOFF_MAX_S, RETRY_AFTER_MAX_S, Fault, Retries, fault_of
 
 
 def pauses(error: ApiError, count: int) -> list[float]:

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from kgents_collector_k8s import selector
-from kgents_collector_k8s.detect import context_names, current_context, kubeconfig
 from kgents_collector_k8s.mapping import CATALOGUE
 from kgents_collector_k8s.mapping.custom import CustomRule
 from kgents_collector_k8s.mapping.custom import kind as kind_by
 from kgents_collector_k8s.mapping.fragment import Kind
 from kgents_shared.bus.files import unreadable
 from kgents_shared.contract.section import Fault, Section
+from kgents_shared.kubernetes.kubeconfigs import context_names, current_context, kubeconfig
 
 Count = Annotated[int, Meta(ge=1)]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from kgents_collector_k8s.mapping.fragment import SOURCE, Scope
-from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.objects.metrics import NodeMetrics, PodMetrics
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.pulse import ResourcePulse, unread_of
@@ -15,6 +14,7 @@ from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName
 from kgents_shared.contract.vocabulary.figures import kubernetes as figure
 from kgents_shared.contract.vocabulary.figures import resource
 from kgents_shared.contract.vocabulary.figures.figure import FigureName
+from kgents_shared.kubernetes.quantity import integer, number
 
 Usage = tuple[float | None, int | None]
 """CPU in cores, memory in bytes."""

@@ -6,12 +6,12 @@ from typing import Final
 
 from kgents_collector_k8s.mapping.entity import Attributes, Status, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.objects.cluster import Node
 from kgents_collector_k8s.objects.metadata import condition, holds
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity, otel
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
+from kgents_shared.kubernetes.quantity import integer, number
 
 _TROUBLES: Final = ("NetworkUnavailable", "DiskPressure", "MemoryPressure", "PIDPressure")
 """Conditions that mean trouble, the worst first."""

@@ -6,11 +6,11 @@ from typing import Final
 from msgspec import Struct
 
 from kgents_collector_k8s.mapping.entity import Attributes
-from kgents_collector_k8s.mapping.quantity import integer, number
 from kgents_collector_k8s.objects.pod import Container, PodSpec, Resources
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
 from kgents_shared.contract.vocabulary.attributes.attribute import AttributeName, Family
+from kgents_shared.kubernetes.quantity import integer, number
 
 
 class _Names(Struct, frozen=True):

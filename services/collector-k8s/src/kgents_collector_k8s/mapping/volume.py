@@ -6,13 +6,13 @@ from msgspec import structs
 
 from kgents_collector_k8s.mapping.entity import Attributes, entity
 from kgents_collector_k8s.mapping.fragment import Fragment, Kind, Scope
-from kgents_collector_k8s.mapping.quantity import integer
 from kgents_collector_k8s.objects.metadata import holds
 from kgents_collector_k8s.objects.storage import PersistentVolume, PersistentVolumeClaim, VolumeSpec
 from kgents_shared.contract.entity import Connection, Ref
 from kgents_shared.contract.vocabulary import edges, kinds
 from kgents_shared.contract.vocabulary.attributes import kubernetes as attribute
 from kgents_shared.contract.vocabulary.attributes import otel
+from kgents_shared.kubernetes.quantity import integer
 
 _CLAIM: Final = {"Bound": "running", "Pending": "pending", "Lost": "failed"}
 _VOLUME: Final = {

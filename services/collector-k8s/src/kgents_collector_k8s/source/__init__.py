@@ -1,9 +1,21 @@
-"""How the collector reads a cluster: login → client (HTTP) → reflector (list and watch) → a sink that keeps objects."""
+"""How the collector reads a cluster: the client and the reflectors that it shares with the operator."""
 
-from kgents_collector_k8s.source.client import ApiClient
-from kgents_collector_k8s.source.error import UNREADABLE, ApiError
-from kgents_collector_k8s.source.probe import Probe
-from kgents_collector_k8s.source.reflector import Reflector
-from kgents_collector_k8s.source.sink import Key, Sink
+from typing import TypeVar
+
+from kgents_collector_k8s.mapping.fragment import Kind
+from kgents_shared.kubernetes import reflector
+from kgents_shared.kubernetes.client import ApiClient
+from kgents_shared.kubernetes.error import UNREADABLE, ApiError
+from kgents_shared.kubernetes.probe import Probe
+from kgents_shared.kubernetes.sink import Key, Sink
+
+O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
+
+
+class Reflector(reflector.Reflector[O]):
+    """Of a kind that is mapped to entities."""
+
+    kind: Kind[O]
+
 
 __all__ = ["UNREADABLE", "ApiClient", "ApiError", "Key", "Probe", "Reflector", "Sink"]

@@ -7,8 +7,8 @@ from typing import Final, Self
 
 import aiohttp
 
-from kgents_collector_k8s.source.library import Configuration
-from kgents_collector_k8s.source.login import Credentials
+from kgents_shared.kubernetes.library import Configuration
+from kgents_shared.kubernetes.login import Credentials
 
 BUFFER_BYTES: Final = 2 * 1024**2
 """What is read ahead of one answer: an object may have 1.5 MiB, the most that etcd stores."""

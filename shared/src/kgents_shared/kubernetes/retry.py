@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from typing import Final
 
-from kgents_collector_k8s.source.error import ApiError
+from kgents_shared.kubernetes.error import ApiError
 
 BACKOFF_FIRST_S: Final = 0.8
 BACKOFF_MAX_S: Final = 30.0

@@ -7,7 +7,7 @@ that the collector imports. None of them is needed for a login, so those package
 # ruff: noqa: E402 - what is postponed must be so before it is imported
 import sys
 
-from kgents_collector_k8s.source.postponed import postpone
+from kgents_shared.kubernetes.postponed import postpone
 
 postpone("kubernetes_asyncio")
 postpone("kubernetes_asyncio.client", ApiClient="api_client", Configuration="configuration")

@@ -11,8 +11,8 @@ import signal
 from contextlib import suppress
 from typing import Any, Final
 
-from kgents_collector_k8s.source.library import ConfigException, ConfigNode, ExecProvider, kube_config
 from kgents_shared.bus.deadline import Deadline
+from kgents_shared.kubernetes.library import ConfigException, ConfigNode, ExecProvider, kube_config
 
 DEADLINE_S: Final = 30.0
 """Seconds: a plugin may call a provider over the network; it cannot wait for input."""

@@ -5,7 +5,7 @@ from typing import Final
 
 import aiohttp
 
-from kgents_collector_k8s.source.error import ApiError
+from kgents_shared.kubernetes.error import ApiError
 
 IDLE_S: Final = 90.0
 """Seconds that a watch may be silent. A server sends bookmarks about every minute; a vanished peer sends nothing."""

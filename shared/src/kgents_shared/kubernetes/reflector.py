@@ -13,14 +13,14 @@ from typing import Final, Generic, TypeVar
 import msgspec
 import structlog
 
-from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.source.client import STREAMED_LIST, ApiClient
-from kgents_collector_k8s.source.error import ApiError
-from kgents_collector_k8s.source.messages import ends_initial_events, is_before
-from kgents_collector_k8s.source.resource import BREATH, OPEN, Resource
-from kgents_collector_k8s.source.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
-from kgents_collector_k8s.source.sink import Key, Sink
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.kubernetes.client import STREAMED_LIST, ApiClient
+from kgents_shared.kubernetes.error import ApiError
+from kgents_shared.kubernetes.messages import ends_initial_events, is_before
+from kgents_shared.kubernetes.resource import BREATH, OPEN, Resource
+from kgents_shared.kubernetes.retry import BUSY_TRIES, Fault, Retries, WatchEndedError, fault_of
+from kgents_shared.kubernetes.sink import Key, Sink
+from kgents_shared.kubernetes.watched import Watched
 from kgents_shared.runtime.clock import Clock
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
@@ -52,10 +52,17 @@ class Reflector(Generic[O]):
     """`run` never returns."""
 
     def __init__(
-        self, client: ApiClient, kind: Kind[O], sink: Sink[O], clock: Clock, *, namespace: str = "", selector: str = ""
+        self,
+        client: ApiClient,
+        kind: Watched[O],
+        sink: Sink[O],
+        clock: Clock,
+        *,
+        namespace: str = "",
+        selector: str = "",
     ) -> None:
         """`namespace`: this one only; `selector`: objects with these labels only."""
-        self.kind = kind
+        self.kind: Watched[O] = kind
         self.namespace = namespace
         self.is_synced = False
         """Whether all objects have been listed once."""

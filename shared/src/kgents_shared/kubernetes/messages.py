@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from kgents_collector_k8s.source.error import UNREADABLE
+from kgents_shared.kubernetes.error import UNREADABLE
 
 NOTHING: Final = msgspec.Raw(b"{}")
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"

@@ -17,13 +17,13 @@ import msgspec
 import structlog
 from yarl import URL
 
-from kgents_collector_k8s.source.connection import Connections
-from kgents_collector_k8s.source.error import UNREADABLE, ApiError, refusal
-from kgents_collector_k8s.source.library import ConfigException, Configuration, models
-from kgents_collector_k8s.source.login import read_credentials, usable_login
-from kgents_collector_k8s.source.stream import Stream
 from kgents_shared.bus.deadline import Deadline
 from kgents_shared.contract.errors import ConfigError
+from kgents_shared.kubernetes.connection import Connections
+from kgents_shared.kubernetes.error import UNREADABLE, ApiError, refusal
+from kgents_shared.kubernetes.library import ConfigException, Configuration, models
+from kgents_shared.kubernetes.login import read_credentials, usable_login
+from kgents_shared.kubernetes.stream import Stream
 from kgents_shared.runtime.clock import Clock
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from kgents_collector_k8s.source.client import ApiClient
+from kgents_shared.kubernetes.client import ApiClient
 from kgents_shared.runtime.clock import Clock
 
 EVERY_S: Final = 15.0

@@ -15,18 +15,18 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from kgents_collector_k8s.detect import SERVICE_ACCOUNT, current_context, kubeconfigs
-from kgents_collector_k8s.source.library import (
+from kgents_shared.bus.deadline import Deadline
+from kgents_shared.contract.errors import ConfigError
+from kgents_shared.kubernetes.kubeconfigs import SERVICE_ACCOUNT, current_context, kubeconfigs
+from kgents_shared.kubernetes.library import (
     ConfigNode,
     Configuration,
     KubeConfigLoader,
     KubeConfigMerger,
     load_incluster_config,
 )
-from kgents_collector_k8s.source.plugin import CLUSTER, PluginError
-from kgents_collector_k8s.source.plugin import install as install_plugins
-from kgents_shared.bus.deadline import Deadline
-from kgents_shared.contract.errors import ConfigError
+from kgents_shared.kubernetes.plugin import CLUSTER, PluginError
+from kgents_shared.kubernetes.plugin import install as install_plugins
 from kgents_shared.runtime.config import process_environ
 
 LOGIN_S: Final = 60.0

@@ -11,10 +11,10 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from kgents_collector_k8s.mapping.fragment import Kind
-from kgents_collector_k8s.source.client import ApiClient
-from kgents_collector_k8s.source.error import UNREADABLE, ApiError, Status, UnreadableError
-from kgents_collector_k8s.source.messages import NOTHING, Head, Headed, Line, Page, PageMetadata
+from kgents_shared.kubernetes.client import ApiClient
+from kgents_shared.kubernetes.error import UNREADABLE, ApiError, Status, UnreadableError
+from kgents_shared.kubernetes.messages import NOTHING, Head, Headed, Line, Page, PageMetadata
+from kgents_shared.kubernetes.watched import Watched
 
 O = TypeVar("O")  # noqa: E741 - an object of the Kubernetes API
 
@@ -35,7 +35,7 @@ OPEN: Final = "OPEN"
 class Resource(Generic[O]):
     """Requests for the objects of one kind: all of them, those of one namespace, or those with some labels."""
 
-    def __init__(self, client: ApiClient, kind: Kind[O], *, namespace: str, selector: str) -> None:
+    def __init__(self, client: ApiClient, kind: Watched[O], *, namespace: str, selector: str) -> None:
         """`namespace`: this one only; `selector`: objects with these labels only."""
         self.path = path_of(kind, namespace)
         self._client = client
@@ -126,7 +126,7 @@ class Resource(Generic[O]):
         return UnreadableError(0, f"{self.path}: unreadable {what}: {why}")
 
 
-def path_of(kind: Kind[Any], namespace: str = "") -> str:
+def path_of(kind: Watched[Any], namespace: str = "") -> str:
     """The path of a resource: `/apis/apps/v1/namespaces/shop/deployments`."""
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     return f"{root}/namespaces/{namespace}/{kind.resource}" if namespace else f"{root}/{kind.resource}"
