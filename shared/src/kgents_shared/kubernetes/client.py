@@ -43,22 +43,31 @@ RELOGIN_S: Final = 10.0
 """Least seconds between two logins: a server that refuses every token must not be flooded with them."""
 STREAMED_LIST: Final = "sendInitialEvents"
 """The parameter of a watch that begins with a list. Kubernetes compresses it since 1.37 (`WatchListCompression`)."""
-HEADERS: Final = (
-    ("Accept", "application/json"),
-    ("User-Agent", "kgents-collector-k8s"),
-)
+ACCEPT: Final = ("Accept", "application/json")
 
 _log = structlog.get_logger(__name__)
+
+
+class Write(msgspec.Struct, frozen=True):
+    """What a request asks the server to change."""
+
+    method: str
+    body: bytes
+    content_type: str = "application/json"
 
 
 class ApiClient:
     """`async with ApiClient(kubeconfig, context, clock) as client`; every call has a deadline."""
 
-    def __init__(self, kubeconfig: Path | None, context: str, clock: Clock) -> None:
+    def __init__(
+        self, kubeconfig: Path | None, context: str, clock: Clock, *, agent: str = "kgents-collector-k8s"
+    ) -> None:
         """No kubeconfig: the pod's service account, or where there is none, the user's own kubeconfig.
 
         No context: the one that is current when the client starts. It stays, even if the current context changes.
+        `agent`: how the client names itself in the server's log.
         """
+        self._agent = agent
         self._kubeconfig = kubeconfig
         self._context = context
         self._clock = clock
@@ -99,7 +108,23 @@ class ApiClient:
 
     async def get_bytes(self, path: str, params: Mapping[str, str]) -> bytes:
         """One answer, undecoded."""
-        async with self._errors(path), Deadline(ANSWER_S), self._answer(path, params) as response:
+        return await self._read(path, params)
+
+    async def write(self, path: str, params: Mapping[str, str], write: Write, type_: type[T]) -> T:
+        """Change something; returns the answer. It is sent once more only where it was refused for its login.
+
+        Raises:
+            ApiError: as `get`; without an answer the change may have happened.
+            TimeoutError: no answer in time; as above.
+        """
+        body = await self._read(path, params, write)
+        try:
+            return msgspec.json.decode(body, type=type_)
+        except UNREADABLE as error:
+            raise ApiError(0, f"{path}: unreadable answer: {error}") from error
+
+    async def _read(self, path: str, params: Mapping[str, str], write: Write | None = None) -> bytes:
+        async with self._errors(path), Deadline(ANSWER_S), self._answer(path, params, write) as response:
             body = bytearray()
             while chunk := await self._next(response):
                 body += chunk
@@ -140,7 +165,7 @@ class ApiClient:
         """
         try:
             async with Deadline(ALIVE_S), self._current().used() as login:
-                response = await self._request(login, "/livez", {}, may_fail=False)
+                response = await self._request(login, "/livez", {}, None, may_fail=False)
                 if response is not None:
                     response.close()
         except TimeoutError:
@@ -161,13 +186,15 @@ class ApiClient:
         return self._login
 
     @asynccontextmanager
-    async def _answer(self, path: str, params: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(
+        self, path: str, params: Mapping[str, str], write: Write | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         for may_log_in in (True, False):
             async with self._current().used() as login:
-                response = await self._request(login, path, params, may_fail=may_log_in)
+                response = await self._request(login, path, params, write, may_fail=may_log_in)
                 if response is not None:
                     try:
-                        if response.status != 200:
+                        if response.status not in (200, 201, 202):
                             raise await refusal(path, response)
                         if response.content_type == "text/html":  # a login page of a proxy in front of the server
                             raise ApiError(0, f"{path}: expected JSON of an API server, found text/html")
@@ -178,12 +205,14 @@ class ApiClient:
             await self._log_in_again()
 
     async def _request(
-        self, login: Connections, path: str, params: Mapping[str, str], *, may_fail: bool
+        self, login: Connections, path: str, params: Mapping[str, str], write: Write | None, *, may_fail: bool
     ) -> aiohttp.ClientResponse | None:
         """The head of the answer; None, if that is allowed, when the login is no longer accepted."""
         # A proxy that compresses a watch may hold its lines back. A streamed list is one that ends.
         encoding = "identity" if "watch" in params and STREAMED_LIST not in params else "gzip"
-        headers = [*HEADERS, ("Accept-Encoding", encoding), *login.headers]
+        headers = [ACCEPT, ("User-Agent", self._agent), ("Accept-Encoding", encoding), *login.headers]
+        if write is not None:
+            headers.append(("Content-Type", write.content_type))
         try:
             settings = (await login.configuration.auth_settings()).values()
             headers += [(each["key"], each["value"].strip()) for each in settings]  # files of tokens end in a newline
@@ -191,8 +220,10 @@ class ApiClient:
             raise ApiError(401, f"{path}: the token of the service account cannot be read") from None
         try:
             async with Deadline(HEAD_S):
-                response = await login.session.get(
+                response = await login.session.request(
+                    write.method if write is not None else "GET",
                     f"{login.configuration.host}{path}",
+                    data=write.body if write is not None else None,
                     params=params,
                     headers=headers,
                     proxy=login.configuration.proxy,
