@@ -86,14 +86,17 @@ check: setup ## lint, format, types, import contracts, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	PYTHONPATH=tools $(BIN)/python -m reference --check
+	$(BIN)/python -m kgents_operator.resources.write --check deploy/kubernetes/crds
 	PYTHONPATH=tools $(BIN)/python -m build_web check
 
-fix: setup ## what the linters can fix by themselves, generated documents, the ClusterRole and the schema of the chart
+fix: setup ## what the linters can fix by themselves, generated documents, the ClusterRoles, the CRDs and the schema of the chart
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	PYTHONPATH=tools $(BIN)/python -m reference
 	$(BIN)/python -m kgents_collector_k8s.rights > deploy/kubernetes/collector-k8s-clusterrole.yaml
-	cp deploy/kubernetes/collector-k8s-clusterrole.yaml deploy/helm/kgents/files
+	$(BIN)/python -m kgents_operator.rights > deploy/kubernetes/operator-clusterrole.yaml
+	cp deploy/kubernetes/collector-k8s-clusterrole.yaml deploy/kubernetes/operator-clusterrole.yaml deploy/helm/kgents/files
+	$(BIN)/python -m kgents_operator.resources.write deploy/kubernetes/crds
 	PYTHONPATH=tools $(BIN)/python -m release schema > deploy/helm/kgents/values.schema.json
 
 # SIZES="1000 100000" for other sizes than 1,000 and 10,000 entities.

@@ -50,7 +50,11 @@ def test_each_profile_can_be_started_alone(folder: Path, profile: str) -> None:
 def test_every_service_that_needs_no_cluster_is_in_a_profile(folder: Path) -> None:
     found = set(project(folder, *PROFILES)["services"])
     # collector-host needs the network and the processes of the machine: a unit of systemd, or a container of its own.
-    assert found - {"nats", "provision", "docker-proxy"} == set(SERVICES) - {"collector-k8s", "collector-host"}
+    assert found - {"nats", "provision", "docker-proxy"} == set(SERVICES) - {
+        "collector-k8s",
+        "collector-host",
+        "operator",
+    }
 
 
 def test_no_container_can_do_more_than_it_needs(folder: Path) -> None:

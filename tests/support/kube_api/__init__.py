@@ -1,7 +1,8 @@
 """A Kubernetes API server for tests: the real protocol over a socket, driven from Python, broken on demand.
 
 Flow: handler (faults, authentication, authorization) → reads: options → lists | watches → views → wire;
-writes: writing → writes → store → open watches. It has no controllers: nothing happens unless a client or a test
+writes: writing → rules (definitions, cel), fields (who owns them) → writes → store → open watches. It has no
+controllers: nothing happens unless a client or a test
 does it, except that a deleted namespace takes its objects with it. The same tests run against a real cluster in
 `tests/integration/kubernetes_api`.
 

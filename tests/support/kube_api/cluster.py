@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from support.kube_api.access import Access
+from support.kube_api.definitions import Definition
 from support.kube_api.resources import BUILT_IN, METRICS, Resource
 from support.kube_api.status import Json
 from support.kube_api.store import Backup, Record, Store
@@ -60,6 +61,9 @@ class Cluster:
         self.watches: set[Watch] = set()
         self._held: dict[str, asyncio.Event] = {}
         self.store = Store()
+        self.definitions: dict[str, Definition] = {}
+        self.expands_volumes = True
+        """Whether the StorageClass of claims lets them grow."""
         self.metrics: dict[str, list[Json]] = {}
         self._served = {resource.name: resource for resource in (*BUILT_IN, *METRICS)}
         self._writer = Writer(self.store, lambda: self.served)
@@ -149,6 +153,16 @@ class Cluster:
     def register(self, *resources: Resource) -> None:
         """Serve resources, as after a CustomResourceDefinition was created."""
         self._served |= {resource.name: resource for resource in resources}
+
+    def define(self, document: Json) -> None:
+        """Serve what a CustomResourceDefinition defines, and hold its objects to its schema."""
+        (version,), names = document["spec"]["versions"], document["spec"]["names"]
+        resource = Resource(
+            document["spec"]["group"], version["name"], names["plural"], names["kind"],
+            short_names=tuple(names.get("shortNames", ())), has_status=True, has_generation=True, is_custom=True,
+        )  # fmt: skip
+        self.register(resource)
+        self.definitions[resource.name] = Definition(document)
 
     def unserve(self, *resources: str) -> None:
         """Know resources no more: 404, absent from discovery, and their watches end."""

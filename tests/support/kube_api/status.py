@@ -128,6 +128,12 @@ def invalid(kind: str, name: str, field: str, why: str, *, group: str = "") -> A
     return ApiError(422, "Invalid", f'{full} "{name}" is invalid: {field}: {why}', details=details)
 
 
+def no_manager() -> ApiError:
+    """An apply by nobody."""
+    why = "Required value: is required for apply patch"
+    return invalid("PatchOptions", "", "fieldManager", why, group="meta.k8s.io")
+
+
 def invalid_options(field: str, why: str) -> ApiError:
     """List options that contradict each other, or that this server does not support."""
     return invalid("ListOptions", "", field, f"Forbidden: {why}", group="meta.k8s.io")

@@ -196,7 +196,8 @@ def merged(target: Json, patch: Json) -> Json:
 def _restricted(resource: Resource, old: Json, new: Json, part: Part) -> Json:
     """The new content without what this kind of update must not touch."""
     if part == "status":
-        return old | {"status": new.get("status", {})}
+        owners = {key: new["metadata"][key] for key in ("managedFields",) if key in new.get("metadata", {})}
+        return old | {"metadata": old["metadata"] | owners, "status": new.get("status", {})}
     kept = {
         key: old["metadata"][key] for key in (*SERVER_SIDE, "generation", "resourceVersion") if key in old["metadata"]
     }

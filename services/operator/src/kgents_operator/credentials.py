@@ -1,0 +1,115 @@
+"""The Secrets of a PostgresCluster: made once, with what chance gives; never read, never changed."""
+
+import base64
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kgents_operator.desired.names import Names
+from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.server import DATABASE
+from kgents_operator.resources.postgres import PORT, Spec
+
+Json = dict[str, Any]
+
+BYTES: Final = 24
+"""Of chance in a password."""
+VALID: Final = timedelta(days=3650)
+"""Of our own certificate. Who wants it shorter names one of cert-manager's."""
+
+
+def made(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
+    """Every Secret, each with another password at each call: for a creation that fails where there is one."""
+    return [
+        _login(owner, names.secret("monitor"), "kgents"),
+        *([] if names.is_cnpg else _builtin(owner, names, spec, now)),
+    ]
+
+
+def _builtin(owner: Owner, names: Names, spec: Spec, now: datetime) -> list[Json]:
+    password = _password()
+    own = {
+        "username": spec.database,
+        "password": password,
+        "database": spec.database,
+        "host": names.host,
+        "port": str(PORT),
+        "connection-string": f"postgresql://{spec.database}:{password}@{names.endpoint}/{spec.database}?sslmode=require",
+    }
+    pooler = _password()
+    found = [
+        _secret(owner, names.secret("credentials"), own),
+        _login(owner, names.secret("replicator"), "replicator"),
+        _secret(owner, names.secret("pooler"), {"password": pooler, "userlist.txt": f'"pooler" "{pooler}"\n'}),
+    ]
+    if spec.tls.secret_name is None:
+        found.append(_secret(owner, names.secret("tls"), _certificate(names, now)))
+    return found
+
+
+def _login(owner: Owner, name: str, user: str) -> Json:
+    return _secret(owner, name, {"username": user, "password": _password()}, type_="kubernetes.io/basic-auth")
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(BYTES)
+
+
+def _secret(owner: Owner, name: str, content: dict[str, str], *, type_: str = "Opaque") -> Json:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+    return owner.retained("v1", "Secret", name, DATABASE) | {"type": type_, "data": data}
+
+
+def _certificate(names: Names, now: datetime) -> dict[str, str]:
+    """A certificate of an authority of its own, whose key is forgotten: nothing else can ever be signed by it."""
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{names.name} authority")])
+    authority = (
+        _begun(authority_name, authority_name, authority_key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    # The common name is for people: names are compared with the alternative ones, which may be longer.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names.name)])
+    certificate = (
+        _begun(subject, authority_name, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in _hosts(names)]), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    written = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "tls.crt": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "tls.key": written.decode(),
+        "ca.crt": authority.public_bytes(serialization.Encoding.PEM).decode(),
+    }
+
+
+def _begun(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + VALID)
+    )
+
+
+def _hosts(names: Names) -> list[str]:
+    """How server and pooler are called, from the namespace and from elsewhere."""
+    return [
+        f"{name}{domain}"
+        for name in (names.name, names.pooler)
+        for domain in ("", f".{names.namespace}", f".{names.namespace}.svc", f".{names.namespace}.svc.cluster.local")
+    ]

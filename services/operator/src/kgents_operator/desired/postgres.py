@@ -1,0 +1,155 @@
+"""A PostgresCluster and what was observed of it → its objects, or why it is refused. Pure."""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from kgents_operator.desired import backup, cnpg, pooler, server
+from kgents_operator.desired.names import Names
+from kgents_operator.desired.owner import RESTART, Owner, stamped
+from kgents_operator.images import Images
+from kgents_operator.resources.postgres import Spec
+from kgents_shared.kubernetes.quantity import number
+
+Json = dict[str, Any]
+Place = tuple[str, str]
+"""Kind and name."""
+
+STATEFULSET: Final = "StatefulSet"
+CLUSTER: Final = "Cluster"
+CLAIM: Final = "PersistentVolumeClaim"
+
+
+class Observed(Struct, frozen=True):
+    """What there is of one resource in its namespace."""
+
+    objects: dict[Place, Json] = {}
+    """Those that carry our labels."""
+    is_cnpg_served: bool | None = None
+    """Whether the server knows Clusters of CloudNativePG; None: not known."""
+
+
+class Refusal(Struct, frozen=True):
+    """Why nothing is applied."""
+
+    reason: str
+    message: str
+    is_final: bool = True
+    """Whether only a person can change it."""
+
+
+class Desired(Struct, frozen=True):
+    """What there should be."""
+
+    names: Names
+    objects: list[Json] = []
+    """In the order in which they are applied."""
+    refusal: Refusal | None = None
+    growth: str | None = None
+    """The size that the volume should grow to, if it is smaller."""
+
+
+def desired(owner: Owner, spec: Spec, annotations: dict[str, str], observed: Observed, images: Images) -> Desired:
+    """All objects of a resource but its Secrets."""
+    names = Names(owner.name, owner.namespace, is_cnpg=_is_cnpg(owner, spec, observed))
+    if refusal := _refusal(owner, names, spec, observed):
+        return Desired(names, refusal=refusal)
+    restart = annotations.get(RESTART, "")
+    if names.is_cnpg:
+        found = _of_cnpg(owner, names, spec, images)
+    else:
+        found = _of_ours(owner, names, spec, images, observed, restart)
+    if (job := backup.cronjob(owner, names, spec, images)) is not None:
+        found.append(job)
+    return Desired(names, [stamped(each) for each in found], growth=_growth(names, spec, observed))
+
+
+def _is_cnpg(owner: Owner, spec: Spec, observed: Observed) -> bool:
+    """Who runs the server is decided once: what is there stays."""
+    if (CLUSTER, owner.name) in observed.objects:
+        return True
+    return spec.replicas > 1 and not _has_own_server(owner, observed)
+
+
+def _has_own_server(owner: Owner, observed: Observed) -> bool:
+    names = Names(owner.name, owner.namespace)
+    return (STATEFULSET, owner.name) in observed.objects or (CLAIM, names.claim) in observed.objects
+
+
+def _refusal(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Refusal | None:
+    if spec.replicas > 1 and not names.is_cnpg:
+        message = (
+            f"expected 1 replica of a server that was made with 1, found {spec.replicas}: the server goes on as it is; "
+            "set replicas: 1, or dump the database and restore it into a new PostgresCluster with more"
+        )
+        return Refusal("ReplicasUnsupported", message)
+    if names.is_cnpg and observed.is_cnpg_served is None:
+        return Refusal("BackendUnknown", "cannot read whether CloudNativePG is installed", is_final=False)
+    if names.is_cnpg and not observed.is_cnpg_served:
+        message = (
+            f"expected CloudNativePG for {spec.replicas} replicas, found no {cnpg.API_VERSION}: nothing is made; "
+            "install its operator, or set replicas: 1"
+        )
+        return Refusal("ReplicasUnsupported", message)
+    return _kept_data(owner, names, spec, observed)
+
+
+def _kept_data(owner: Owner, names: Names, spec: Spec, observed: Observed) -> Refusal | None:
+    """Data of an earlier resource of this name is taken only by one that asks for the same."""
+    place = (CLUSTER, owner.name) if names.is_cnpg else (CLAIM, names.claim)
+    kept = observed.objects.get(place)
+    if kept is None:
+        return None
+    found = (kept["metadata"].get("annotations") or {}).get(server.IDENTITY, "")
+    where = f"{place[0]} {place[1]}"
+    if found != server.identity(spec):
+        message = (
+            f"expected {where} to hold {server.identity(spec)} (database/major version), found "
+            f"{found or 'no such annotation'}: nothing is started on it; ask for what it holds, or use another name"
+        )
+        return Refusal("VolumeMismatch", message)
+    size = _size(kept)
+    if size is not None and size > (number(str(spec.storage.size)) or 0):
+        asked = kept["spec"].get("resources", {}).get("requests", {}).get("storage") or kept["spec"]["storage"]["size"]
+        return Refusal("StorageShrinks", f"expected at least the {asked} of {where}, found {spec.storage.size}")
+    return None
+
+
+def _size(kept: Json) -> float | None:
+    spec = kept.get("spec", {})
+    if kept["kind"] == CLUSTER:
+        return number(str(spec.get("storage", {}).get("size", "")))
+    return number(str(spec.get("resources", {}).get("requests", {}).get("storage", "")))
+
+
+def _growth(names: Names, spec: Spec, observed: Observed) -> str | None:
+    claim = observed.objects.get((CLAIM, names.claim))
+    if names.is_cnpg or claim is None:
+        return None
+    size = _size(claim)
+    return str(spec.storage.size) if size is not None and size < (number(str(spec.storage.size)) or 0) else None
+
+
+def _of_ours(owner: Owner, names: Names, spec: Spec, images: Images, observed: Observed, restart: str) -> list[Json]:
+    size = _template_size(observed.objects.get((STATEFULSET, owner.name))) or spec.storage.size
+    found = [
+        server.configuration(owner, names, spec),
+        server.service(owner, names),
+        server.network(owner, spec),
+        server.statefulset(owner, names, spec, images, restart, size),
+    ]
+    return found + (pooler.objects(owner, names, spec, images, restart) if spec.pooler.enabled else [])
+
+
+def _of_cnpg(owner: Owner, names: Names, spec: Spec, images: Images) -> list[Json]:
+    found = [server.configuration(owner, names, spec), cnpg.cluster(owner, names, spec, images)]
+    return found + ([cnpg.pooler(owner, names, spec)] if spec.pooler.enabled else [])
+
+
+def _template_size(statefulset: Json | None) -> str | None:
+    """What the volume was made with: no StatefulSet changes it."""
+    if statefulset is None:
+        return None
+    templates = statefulset["spec"].get("volumeClaimTemplates") or [{}]
+    found = templates[0].get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
+    return str(found) if found is not None else None

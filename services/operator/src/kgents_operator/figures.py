@@ -1,0 +1,86 @@
+"""What the stream knows of the servers: pulses and health, read every half minute → figures by resource.
+
+Nothing waits for it: while NATS is away, or no collector reports, there are no figures, and databases are looked after.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from kgents_operator.resources.postgres import Connections
+from kgents_operator.status import Figures
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.errors import BusError
+from kgents_shared.contract.pulse import DatabasePulse, Pulse
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.kubernetes.sink import Key
+from kgents_shared.runtime.clock import Clock
+from kgents_shared.view.entity import EntityView
+from kgents_shared.view.live import snapshot
+from kgents_shared.view.pulses import last_pulses
+from kgents_shared.view.selection import select
+
+EVERY_S: Final = 30.0
+"""Seconds between two readings; a status is written as often at most because of figures."""
+MISSED: Final = 3
+"""Intervals after which a pulse is no longer what is so now."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Stream:
+    """The figures as they were read last."""
+
+    def __init__(self, bus: Bus, clock: Clock, cluster: str) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        """Called when figures were read."""
+        self._bus = bus
+        self._clock = clock
+        self._cluster = cluster
+        self._found: dict[Key, Figures] = {}
+        self._fault = "the stream was not read yet"
+
+    def of(self, resource: Key) -> Figures:
+        """The figures of one resource; its pod is what collector-db names."""
+        namespace, name = resource
+        return self._found.get((namespace, f"{name}-0"), Figures(fault=self._fault or "no pulses of this server"))
+
+    async def run(self) -> None:
+        """Read again and again. Never returns."""
+        chosen = select(cluster=[self._cluster], kind=[kinds.DATABASE])
+        while True:
+            try:
+                pulses = await last_pulses(self._bus, chosen)
+                fold = await snapshot(self._bus, chosen, signals=("topology", "health"))
+                views = {each.ref: each for each in fold.entities()}
+                self._found, self._fault = found(pulses, views, self._clock.now()), ""
+            except (BusError, TimeoutError) as error:
+                self._found, self._fault = {}, f"the stream cannot be read: {error}"
+            self.changed()
+            await self._clock.sleep(EVERY_S)
+
+
+def found(pulses: Mapping[Ref, Pulse], views: Mapping[Ref, EntityView], now: datetime) -> dict[Key, Figures]:
+    """The figures of each database that has any; a pulse that is too old has none."""
+    figures: dict[Key, Figures] = {}
+    for ref, pulse in pulses.items():
+        is_late = (now - pulse.timestamp).total_seconds() > MISSED * pulse.interval_s
+        if not isinstance(pulse, DatabasePulse) or pulse.backend != "postgres" or is_late:
+            continue
+        pool = pulse.pool
+        figures[ref.namespace, ref.name] = Figures(
+            connections=Connections(active=pool.active, idle=pool.idle, waiting=pool.waiting) if pool else None,
+            measured_at=pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if pool else None,
+            critical=_critical(views.get(ref)),
+        )
+    return figures
+
+
+def _critical(view: EntityView | None) -> str:
+    """Why it is critical, by what is attested now; empty: it is not, or that is not known."""
+    if view is None or view.level != "critical" or view.topology is None or view.topology.stale:
+        return ""
+    return view.health.text if view.health is not None else ""

@@ -1,0 +1,139 @@
+"""The loop: reflectors say whose turn it is → reconcile → again after a failure, and all of them at each sweep."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from kgents_operator.config import Config
+from kgents_operator.kinds import CHILDREN, POSTGRES_API
+from kgents_operator.reconcile import Reconciler
+from kgents_operator.source import Writer
+from kgents_operator.status import Figures
+from kgents_operator.store import MANAGED, Objects
+from kgents_shared.kubernetes.client import ApiClient
+from kgents_shared.kubernetes.error import ApiError
+from kgents_shared.kubernetes.probe import Probe
+from kgents_shared.kubernetes.reflector import Reflector
+from kgents_shared.kubernetes.sink import Key
+from kgents_shared.runtime.clock import Clock
+
+WORKERS: Final = 8
+"""Resources at a time: a slow one does not hold up the others."""
+TOGETHER_S: Final = 0.2
+"""What changes within this time is one run."""
+FIRST_S: Final = 1.0
+LONGEST_S: Final = 300.0
+"""Between two tries of what fails: from the first to the longest, doubled each time."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Operator:
+    """Works for as long as `run` does; what it remembers is gone then."""
+
+    def __init__(
+        self, config: Config, client: ApiClient, writer: Writer, clock: Clock, figures: Callable[[Key], Figures]
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._clock = clock
+        self._resources = Objects(POSTGRES_API, self.touch)
+        self._stores = {api.kind: Objects(api, self.touch) for api in CHILDREN}
+        self._reconciler = Reconciler(config, writer, clock, self._stores, figures)
+        self._due: dict[Key, None] = {}  # in the order in which they became due
+        self._running: set[Key] = set()
+        self._tries: dict[Key, int] = {}
+        self._uids: dict[Key, str] = {}
+        self._news = asyncio.Event()
+        self._reflectors = self._made()
+        self._probe = Probe(client, clock, self._news)
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot read all that it needs: nothing is changed then. Empty: it can."""
+        if self._probe.fault:
+            return self._probe.fault
+        found = next((each.fault for each in self._reflectors if each.fault), "")
+        return found or next(
+            (f"{each.kind.resource}: not listed yet" for each in self._reflectors if not each.is_synced), ""
+        )
+
+    def touch(self, key: Key) -> None:
+        """It is the turn of a resource, or of none if that does not exist."""
+        self._due[key] = None
+        self._news.set()
+
+    def touch_all(self) -> None:
+        """It is the turn of every resource."""
+        for key in self._resources.known():
+            self.touch(key)
+
+    async def run(self) -> None:
+        """Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            for reflector in self._reflectors:
+                tasks.create_task(reflector.run())
+            tasks.create_task(self._probe.run())
+            tasks.create_task(self._sweep())
+            await self._dispatch(tasks)
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await self._news.wait()
+            await self._clock.sleep(TOGETHER_S)
+            self._news.clear()
+            if self.fault:
+                continue  # what cannot be read is not known, and what is not known is not changed
+            for key in [each for each in self._due if each not in self._running]:
+                if len(self._running) >= WORKERS:
+                    break
+                del self._due[key]
+                self._running.add(key)
+                tasks.create_task(self._turn(key))
+
+    async def _turn(self, key: Key) -> None:
+        try:
+            await self._reconcile(key)
+            self._tries.pop(key, None)
+        except (ApiError, TimeoutError) as error:
+            tries = self._tries[key] = self._tries.get(key, 0) + 1
+            pause_s = min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
+            _log.warning("not_reconciled", resource="/".join(key), error=str(error), retry_in_s=round(pause_s, 1))
+            asyncio.get_running_loop().call_later(pause_s, self.touch, key)
+        finally:
+            self._running.discard(key)
+            self._news.set()
+
+    async def _reconcile(self, key: Key) -> None:
+        found = self._resources.found.get(key)
+        if found is None:
+            if uid := self._uids.pop(key, ""):
+                self._reconciler.forget(uid)
+            return
+        if self._uids.setdefault(key, found.uid) != found.uid:  # deleted and made again
+            self._reconciler.forget(self._uids[key])
+            self._uids[key] = found.uid
+        if not found.content["metadata"].get("deletionTimestamp"):
+            await self._reconciler.run(found.content)
+
+    async def _sweep(self) -> None:
+        """Compare everything now and then, for what no watch shows."""
+        while True:
+            await self._clock.sleep(self._config.sweep_s)
+            self._reconciler.compare_again()
+            self.touch_all()
+
+    def _made(self) -> list[Reflector[Any]]:
+        made = list[Reflector[Any]]()
+        for store in (self._resources, *self._stores.values()):
+            selector = "" if store is self._resources else MANAGED
+            for namespace in self._config.namespaces or [""]:
+                each = Reflector[Any](
+                    self._client, store.api, store.of(namespace), self._clock, namespace=namespace, selector=selector
+                )
+                each.changed = self._news
+                made.append(each)
+        return made

@@ -1,0 +1,228 @@
+"""One resource: what there is → desired → plan → steps → status. Called again and again, it ends in the same."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from kgents_operator.config import Config
+from kgents_operator.credentials import made
+from kgents_operator.desired import cnpg
+from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.postgres import CLAIM, STATEFULSET, Desired, Observed, Place, Refusal, desired
+from kgents_operator.kinds import BY_KIND
+from kgents_operator.live import Live, live
+from kgents_operator.plan import Apply, Grow, Remove, foreign, plan
+from kgents_operator.resources.definitions import API_VERSION, POSTGRES
+from kgents_operator.resources.postgres import PostgresCluster, Spec
+from kgents_operator.source import Writer
+from kgents_operator.status import Figures, Findings, changes, status, timed
+from kgents_operator.store import Objects, children
+from kgents_shared.kubernetes.error import ApiError
+from kgents_shared.kubernetes.sink import Key
+from kgents_shared.runtime.clock import Clock
+
+Json = dict[str, Any]
+
+PAUSED: Final = "kgents.io/paused"
+CONTESTED: Final = 3
+"""So many repairs of one object within …"""
+CONTESTED_S: Final = 600.0
+"""… this time, in seconds, are a fight with somebody: then its repairs wait until the first of them is so old."""
+
+_log = structlog.get_logger(__name__)
+
+
+class NameTaken(Exception):  # noqa: N818 - a finding, no error
+    """An object of the name is somebody else's."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Reconciler:
+    """Keeps what is remembered between two runs: only what saves requests."""
+
+    def __init__(
+        self,
+        config: Config,
+        writer: Writer,
+        clock: Clock,
+        stores: Mapping[str, Objects],
+        figures: Callable[[Key], Figures],
+    ) -> None:
+        self._config = config
+        self._writer = writer
+        self._clock = clock
+        self._stores = stores
+        self._figures = figures
+        self._applied: dict[tuple[str, Place], str] = {}  # uid and place → our fields after the last apply
+        self._with_secrets: dict[str, str] = {}  # uid → the value of the annotation for which there are Secrets
+        self._repairs: defaultdict[tuple[str, Place], deque[float]] = defaultdict(deque)
+
+    def forget(self, uid: str) -> None:
+        """A resource is gone."""
+        self._with_secrets.pop(uid, None)
+        for known in (self._applied, self._repairs):
+            for key in [each for each in known if each[0] == uid]:
+                del known[key]
+
+    def compare_again(self) -> None:
+        """Secrets may have been deleted, which no watch shows."""
+        self._with_secrets.clear()
+
+    async def run(self, content: Json) -> None:
+        """Do what is to be done for one resource.
+
+        Raises:
+            ApiError: the server refused something; the status says so already, if it could be written.
+            TimeoutError: no answer in time.
+        """
+        owner, spec, refusal = _read(content)
+        annotations = content["metadata"].get("annotations") or {}
+        is_paused = annotations.get(PAUSED) == "true"
+        found = self._children(owner)
+        wanted = await self._desired(owner, spec, annotations, found)
+        if refusal is not None:
+            wanted = msgspec.structs.replace(wanted, refusal=refusal, objects=[])
+        findings = Findings(refusal=wanted.refusal, is_paused=is_paused)
+        error: ApiError | TimeoutError | None = None
+        if not is_paused and wanted.refusal is None:
+            findings, error = await self._do(owner, spec, annotations, wanted, found)
+        await self._say(content, owner, spec, wanted, findings)
+        if error is not None:
+            raise error
+
+    async def _desired(
+        self, owner: Owner, spec: Spec, annotations: dict[str, str], found: Mapping[Place, Live]
+    ) -> Desired:
+        objects = {place: each.content for place, each in found.items()}
+        is_served = await self._writer.is_served(cnpg.API_VERSION) if spec.replicas > 1 else None
+        observed = Observed(objects, is_cnpg_served=is_served)
+        if is_served is None and ("Cluster", owner.name) in objects:
+            observed = Observed(objects, is_cnpg_served=True)
+        return desired(owner, spec, annotations, observed, self._config.images)
+
+    async def _do(
+        self, owner: Owner, spec: Spec, annotations: dict[str, str], wanted: Desired, found: Mapping[Place, Live]
+    ) -> tuple[Findings, ApiError | TimeoutError | None]:
+        """Carry out the steps up to the first one that fails."""
+        contested: list[str] = []
+        growth_fault = ""
+        refusal, fault, error = None, "", None
+        try:
+            await self._check_names(owner, wanted, found)
+            await self._make_secrets(owner, spec, annotations, wanted)
+            for step in plan(owner, wanted, found, self._applied_to(owner)):
+                if isinstance(step, Grow):
+                    growth_fault = await self._grow(owner, step)
+                elif isinstance(step, Remove):
+                    await self._writer.delete(BY_KIND[step.place[0]], owner.namespace, step.place[1], step.uid)
+                elif step.is_repair and self._is_contested(owner, step.place):
+                    contested.append(" ".join(step.place))
+                else:
+                    await self._apply(owner, step)
+        except NameTaken as found_other:
+            refusal = found_other.refusal
+        except (ApiError, TimeoutError) as failed:
+            error, fault = failed, str(failed) or "no answer in time"
+        findings = Findings(
+            refusal=refusal,
+            fault=fault,
+            contested=contested,
+            foreign=foreign(wanted, self._children(owner)),
+            growth_fault=growth_fault,
+        )
+        return findings, error
+
+    async def _check_names(self, owner: Owner, wanted: Desired, found: Mapping[Place, Live]) -> None:
+        """Read what no watch has shown: an object of the name that is not ours is never touched.
+
+        Raises:
+            NameTaken: there is one. Nothing was made then.
+        """
+        places = [(document["kind"], document["metadata"]["name"]) for document in wanted.objects]
+        if (STATEFULSET, owner.name) in places and (STATEFULSET, owner.name) not in found:
+            places.append((CLAIM, wanted.names.claim))  # the server would start on a volume of this name
+        for place in places:
+            current = found.get(place)
+            if current is None:
+                answer = await self._writer.get(BY_KIND[place[0]], owner.namespace, place[1])
+                current = live(answer) if answer is not None else None
+            if current is not None and not current.is_of(owner.name, owner.uid):
+                message = (
+                    f"expected no {' '.join(place)} of somebody else's, found one: nothing is changed; rename or "
+                    "delete it, or choose another name"
+                )
+                raise NameTaken(Refusal("NameTaken", message))
+
+    async def _make_secrets(self, owner: Owner, spec: Spec, annotations: dict[str, str], wanted: Desired) -> None:
+        rotation = f"{annotations.get('kgents.io/rotate-credentials', '')}/{spec.tls.secret_name}"
+        if self._with_secrets.get(owner.uid) == rotation:
+            return
+        for document in made(owner, wanted.names, spec, self._clock.now()):
+            if await self._writer.create_secret(document):
+                _log.info("secret_made", namespace=owner.namespace, name=document["metadata"]["name"])
+        self._with_secrets[owner.uid] = rotation
+
+    async def _apply(self, owner: Owner, step: Apply) -> None:
+        api = BY_KIND[step.place[0]]
+        answer = await self._writer.apply(api, step.document)
+        taken = self._stores[api.kind].put((owner.namespace, step.place[1]), answer)
+        self._applied[owner.uid, step.place] = taken.fields
+        if step.is_repair:
+            self._repairs[owner.uid, step.place].append(self._clock.monotonic_s())
+        _log.info("applied", kind=api.kind, namespace=owner.namespace, name=step.place[1], is_repair=step.is_repair)
+
+    async def _grow(self, owner: Owner, step: Grow) -> str:
+        """Ask for a larger volume; returns why the server refuses it."""
+        api = BY_KIND["PersistentVolumeClaim"]
+        try:
+            await self._writer.grow(api, owner.namespace, step.claim, step.size)
+        except ApiError as error:
+            if error.status in (403, 422):
+                return str(error)
+            raise
+        return ""
+
+    def _is_contested(self, owner: Owner, place: Place) -> bool:
+        times, now_s = self._repairs[owner.uid, place], self._clock.monotonic_s()
+        while times and now_s - times[0] > CONTESTED_S:
+            times.popleft()
+        return len(times) >= CONTESTED
+
+    def _applied_to(self, owner: Owner) -> dict[Place, str]:
+        return {place: fields for (uid, place), fields in self._applied.items() if uid == owner.uid}
+
+    def _children(self, owner: Owner) -> dict[Place, Live]:
+        stores = [each for kind, each in self._stores.items() if kind in BY_KIND]
+        return children(stores, owner.namespace, owner.name)
+
+    async def _say(self, content: Json, owner: Owner, spec: Spec, wanted: Desired, findings: Findings) -> None:
+        """Write the status, if it is another one, and an event for each condition that changed."""
+        objects = {place: each.content for place, each in self._children(owner).items()}
+        figures = self._figures((owner.namespace, owner.name))
+        generation = int(content["metadata"].get("generation", 0))
+        before = content.get("status") or {}
+        now = self._clock.now()
+        after = timed(
+            status(spec, generation, wanted, objects, findings, figures), before, now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        if after == before:
+            return
+        await self._writer.put_status(owner, after)
+        await self._writer.events(owner, list(changes(before, after)), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+
+def _read(content: Json) -> tuple[Owner, Spec, Refusal | None]:
+    """The resource; one that is not as its schema says, since that is an older one, is refused."""
+    metadata = content["metadata"]
+    owner = Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], API_VERSION, POSTGRES.kind)
+    try:
+        return owner, msgspec.convert(content, PostgresCluster).spec, None
+    except msgspec.ValidationError as error:
+        refusal = Refusal("InvalidSpec", f"expected what the CustomResourceDefinition says, found: {error}")
+        return owner, Spec(database="unreadable"), refusal

@@ -1,0 +1,1 @@
+"""What people ask for: the Structs of our custom resources → their CustomResourceDefinitions. Pure."""

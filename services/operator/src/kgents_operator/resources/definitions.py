@@ -1,0 +1,91 @@
+"""The CustomResourceDefinitions, made of the Structs that the operator reads. Pure.
+
+`python -m kgents_operator.resources.write FOLDER` writes them; `make fix` does so.
+"""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from kgents_operator.resources import postgres
+from kgents_operator.resources.part import Part, Rule
+from kgents_operator.resources.schema import schema_of
+
+Json = dict[str, Any]
+
+GROUP: Final = "kgents.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+
+class Definition(Struct, frozen=True):
+    """One kind of custom resource."""
+
+    kind: str
+    plural: str
+    short_names: tuple[str, ...]
+    meaning: str
+    spec: type[Part]
+    status: type[Part]
+    rules: tuple[Rule, ...]
+    columns: tuple[tuple[str, str, str], ...]
+    """Title, type and path of what `kubectl get` prints."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.plural}.{GROUP}"
+
+    def document(self) -> Json:
+        """As it is applied to a cluster."""
+        columns = [{"name": name, "type": type_, "jsonPath": path} for name, type_, path in self.columns]
+        columns.append({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
+        names = {
+            "kind": self.kind, "listKind": f"{self.kind}List", "plural": self.plural, "singular": self.kind.lower(),
+            "shortNames": list(self.short_names), "categories": ["kgents"],
+        }  # fmt: skip
+        version = {
+            "name": VERSION, "served": True, "storage": True, "schema": {"openAPIV3Schema": self.schema()},
+            "subresources": {"status": {}}, "additionalPrinterColumns": columns,
+        }  # fmt: skip
+        return {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            # A chart or an overlay that no longer names it must not delete it: every resource of it would go, too.
+            "metadata": {"name": self.name, "annotations": {"helm.sh/resource-policy": "keep"}},
+            "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
+        }
+
+    def schema(self) -> Json:
+        """Of the whole resource."""
+        return {
+            "type": "object",
+            "description": self.meaning,
+            "required": ["spec"],
+            "x-kubernetes-validations": [each.document() for each in self.rules],
+            "properties": {
+                "apiVersion": {"type": "string"},
+                "kind": {"type": "string"},
+                "metadata": {"type": "object"},
+                "spec": schema_of(self.spec),
+                "status": schema_of(self.status),
+            },
+        }
+
+
+POSTGRES: Final = Definition(
+    kind="PostgresCluster",
+    plural="postgresclusters",
+    short_names=("pg", "kpg"),
+    meaning="A PostgreSQL server with one database, a pooler, backups, and a login for those who observe it.",
+    spec=postgres.Spec,
+    status=postgres.Status,
+    rules=postgres.RULES,
+    columns=(
+        ("Phase", "string", ".status.phase"),
+        ("Ready", "boolean", ".status.ready"),
+        ("Endpoint", "string", ".status.endpoint"),
+        ("Active", "integer", ".status.connections.active"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+    ),
+)
+DEFINITIONS: Final = (POSTGRES,)

@@ -1,0 +1,209 @@
+"""PostgresCluster: a PostgreSQL server, its pooler and its backups, as a person asks for them. Pure."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from msgspec import Meta, Struct
+
+from kgents_operator.resources.cron import CRON
+from kgents_operator.resources.part import Condition, Label, Part, Quantity, Rule
+
+PORT: Final = 5432
+POOLER_PORT: Final = 6432
+
+
+class Storage(Part, frozen=True):
+    """The volume of the data."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "the storage class cannot change: make another PostgresCluster and restore a dump into it",
+        ),
+        Rule(
+            "!has(self.size) || !has(oldSelf.size) || "
+            "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
+            "storage can only grow: no volume shrinks",
+        ),
+    )
+
+    size: Annotated[Quantity, Meta(description="Of the volume; it can only grow.")] = "1Gi"
+    storage_class_name: (
+        Annotated[Label, Meta(description="The StorageClass; absent: the cluster's default. It cannot change.")] | None
+    ) = None
+
+
+class Limits(Part, frozen=True):
+    """What the server may use at most."""
+
+    cpu: Quantity = "500m"
+    memory: Annotated[Quantity, Meta(description="shared_buffers is a quarter of it.")] = "512Mi"
+
+
+class Requests(Part, frozen=True):
+    """What is reserved for the server."""
+
+    cpu: Quantity = "100m"
+    memory: Quantity = "256Mi"
+
+
+class Resources(Part, frozen=True):
+    """Processor and memory of the server."""
+
+    rules: ClassVar[tuple[Rule, ...]] = tuple(
+        Rule(
+            f"!has(self.requests) || !has(self.limits) || !has(self.requests.{each}) || !has(self.limits.{each}) || "
+            f"quantity(string(self.requests.{each})).compareTo(quantity(string(self.limits.{each}))) <= 0",
+            f"the request of {each} is above its limit",
+        )
+        for each in ("cpu", "memory")
+    )
+
+    limits: Limits = Limits()
+    requests: Requests = Requests()
+
+
+class Pooler(Part, frozen=True):
+    """PgBouncer, between applications and the server."""
+
+    enabled: bool = True
+    pool_mode: Annotated[
+        Literal["session", "transaction", "statement"],
+        Meta(description="For how long a client keeps its connection to the server; statement forbids transactions."),
+    ] = "transaction"
+    max_connections: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Clients of each PgBouncer at a time; not connections to the server."),
+    ] = 100
+
+
+class Destination(Part, frozen=True):
+    """Where dumps are written: a volume that survives the loss of the server's."""
+
+    claim_name: Annotated[Label, Meta(description="A PersistentVolumeClaim of the namespace, of another storage.")]
+
+
+class Backup(Part, frozen=True):
+    """Dumps of the database by a CronJob."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.enabled) || !self.enabled || (has(self.schedule) && has(self.destination))",
+            "an enabled backup needs a schedule and a destination: a dump beside the data is no backup",
+        ),
+    )
+
+    enabled: bool = False
+    schedule: (
+        Annotated[str, Meta(max_length=100, pattern=CRON, description="As of cron, in UTC: `30 2 * * *`.")] | None
+    ) = None
+    destination: Destination | None = None
+    keep: Annotated[int, Meta(ge=1, le=1000, description="So many dumps are kept.")] = 7
+
+
+class Metrics(Part, frozen=True):
+    """An exporter for Prometheus beside the server. collector-db needs none: it finds the server by its label."""
+
+    enabled: bool = True
+    port: Annotated[int, Meta(ge=1024, le=65535)] = 9187
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(f"!has(self.port) || self.port != {PORT}", "the port of the metrics is that of the server"),
+    )
+
+
+class Tls(Part, frozen=True):
+    """The certificate of server and pooler. Connections without TLS are refused in any case."""
+
+    secret_name: (
+        Annotated[
+            Label,
+            Meta(description="A Secret with tls.crt, tls.key and ca.crt, as cert-manager makes them; absent: our own."),
+        ]
+        | None
+    ) = None
+
+
+class Spec(Part, frozen=True):
+    """What is asked for. Passwords are no part of it: they are in Secrets, made once."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.database == oldSelf.database",
+            "the database cannot change: make another PostgresCluster and restore a dump into it",
+        ),
+        Rule(
+            "!has(self.version) || !has(oldSelf.version) || self.version == oldSelf.version",
+            "the major version cannot change: make another PostgresCluster and restore a dump into it",
+        ),
+        Rule(
+            "!(self.database in ['postgres', 'template0', 'template1'])",
+            "the database is one of PostgreSQL's own: choose another name",
+        ),
+    )
+
+    database: Annotated[
+        str,
+        Meta(
+            max_length=63,
+            pattern="^[a-z_][a-z0-9_]*$",
+            description="The database, and the role that owns it. It cannot change.",
+        ),
+    ]
+    version: Annotated[int, Meta(ge=14, le=18, description="The major version of PostgreSQL. It cannot change.")] = 17
+    replicas: Annotated[
+        int, Meta(ge=1, le=3, description="Above 1 it is a Cluster of CloudNativePG, whose operator must be installed.")
+    ] = 1
+    storage: Storage = Storage()
+    resources: Resources = Resources()
+    pooler: Pooler = Pooler()
+    backup: Backup = Backup()
+    metrics: Metrics = Metrics()
+    tls: Tls = Tls()
+    deletion_policy: Annotated[
+        Literal["Retain", "Delete"],
+        Meta(description="What becomes of the volume when this resource is deleted. Secrets stay in any case."),
+    ] = "Retain"
+
+
+class Connections(Part, frozen=True):
+    """Connections to the server, from its pulses."""
+
+    active: int | None = None
+    idle: int | None = None
+    waiting: Annotated[int, Meta(description="Clients that wait for a connection of the pooler.")] | None = None
+
+
+class Status(Part, frozen=True):
+    """What was found. Figures are those of the stream; absent: not known."""
+
+    observed_generation: int = 0
+    phase: Literal["Pending", "Initializing", "Running", "Failed", "Degraded"] = "Pending"
+    ready: bool = False
+    backend: Annotated[Literal["builtin", "cnpg"], Meta(description="Who runs the server.")] | None = None
+    endpoint: str | None = None
+    pooler_endpoint: str | None = None
+    connections: Connections | None = None
+    measured_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
+    conditions: Annotated[
+        list[Condition],
+        Meta(
+            max_length=16,
+            extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = []
+
+
+class PostgresCluster(Struct, frozen=True):
+    """What is read of a resource; its metadata are those of every object."""
+
+    spec: Spec
+
+
+RULES: Final = (
+    Rule(
+        "size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')",
+        "the name becomes part of others: at most 40 characters, without dots",
+    ),
+)
+"""Of the whole resource."""

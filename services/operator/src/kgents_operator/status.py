@@ -1,0 +1,212 @@
+"""What was found → the status of a PostgresCluster: a phase, endpoints, conditions in plain words. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from kgents_operator.desired.postgres import CLAIM, CLUSTER, STATEFULSET, Desired, Place, Refusal
+from kgents_operator.resources.part import Condition
+from kgents_operator.resources.postgres import Connections, Spec, Status
+
+Json = dict[str, Any]
+Phase = Literal["Pending", "Initializing", "Running", "Failed", "Degraded"]
+
+MESSAGE_CHARS_MAX: Final = 1000
+
+
+class Answer(Struct, frozen=True):
+    """One condition, before its times."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+
+
+class Figures(Struct, frozen=True):
+    """What the stream knows of the server; null: it does not."""
+
+    connections: Connections | None = None
+    measured_at: str | None = None
+    critical: str = ""
+    """Why the server's health is critical; empty: it is not, or is not known."""
+    fault: str = ""
+    """Why there are no figures."""
+
+
+class Findings(Struct, frozen=True):
+    """What came of the last run."""
+
+    refusal: Refusal | None = None
+    fault: str = ""
+    """What the API server refused, or why something cannot be read."""
+    contested: Sequence[str] = ()
+    """Objects whose fields somebody else takes again and again."""
+    foreign: Sequence[str] = ()
+    """Containers that somebody added."""
+    growth_fault: str = ""
+    """Why the volume does not grow."""
+    is_paused: bool = False
+
+
+def status(
+    spec: Spec,
+    generation: int,
+    wanted: Desired,
+    objects: Mapping[Place, Json],
+    findings: Findings,
+    figures: Figures,
+) -> Status:
+    """All of it but the times of its conditions."""
+    ready = _ready(spec, wanted, objects, findings, figures)
+    server = objects.get((CLUSTER if wanted.names.is_cnpg else STATEFULSET, wanted.names.name))
+    is_refused = findings.refusal is not None
+    answers = [_accepted(findings), ready, *_others(spec, wanted, objects, findings, figures)]
+    return Status(
+        observed_generation=generation,
+        phase=_phase(ready, server, is_refused=is_refused),
+        ready=ready.status == "True",
+        backend=None if server is None and is_refused else "cnpg" if wanted.names.is_cnpg else "builtin",
+        endpoint=wanted.names.endpoint if server is not None else None,
+        pooler_endpoint=wanted.names.pooler_endpoint if server is not None and spec.pooler.enabled else None,
+        connections=figures.connections,
+        measured_at=figures.measured_at,
+        conditions=[
+            Condition(
+                type=each.type, status=each.status, reason=each.reason, message=each.message[:MESSAGE_CHARS_MAX],
+                last_transition_time="", observed_generation=generation,
+            )
+            for each in answers
+        ],
+    )  # fmt: skip
+
+
+def timed(found: Status, before: Json, now: str) -> Json:
+    """As it is written: a condition keeps its time while its status is the same."""
+    known = {each.get("type"): each for each in before.get("conditions") or ()}
+    written: Json = {key: value for key, value in msgspec.to_builtins(found).items() if value is not None}
+    for each in written["conditions"]:
+        old = known.get(each["type"], {})
+        is_same = old.get("status") == each["status"]
+        each["lastTransitionTime"] = old.get("lastTransitionTime", now) if is_same else now
+    if found.connections is not None:
+        written["connections"] = {key: value for key, value in written["connections"].items() if value is not None}
+    return written
+
+
+def changes(before: Json, after: Json) -> Iterator[Json]:
+    """The conditions whose status or reason is another one: what an event says."""
+    known = {each.get("type"): each for each in before.get("conditions") or ()}
+    for each in after["conditions"]:
+        old = known.get(each["type"], {})
+        if (old.get("status"), old.get("reason")) != (each["status"], each["reason"]):
+            yield each
+
+
+def _accepted(findings: Findings) -> Answer:
+    if findings.refusal is not None:
+        state: Literal["False", "Unknown"] = "False" if findings.refusal.is_final else "Unknown"
+        return Answer("Accepted", state, findings.refusal.reason, findings.refusal.message)
+    if findings.fault:
+        return Answer("Accepted", "Unknown", "NotApplied", findings.fault)
+    return Answer("Accepted", "True", "Applied", "everything that it stands for is applied")
+
+
+def _ready(spec: Spec, wanted: Desired, objects: Mapping[Place, Json], findings: Findings, figures: Figures) -> Answer:
+    if wanted.names.is_cnpg:
+        reason, message = _cnpg_missing(spec, objects.get((CLUSTER, wanted.names.name)))
+    else:
+        reason, message = _missing(spec, wanted, objects)
+    if not reason and figures.critical:
+        reason, message = "HealthCritical", figures.critical
+    if reason:
+        refused = findings.refusal
+        if refused is not None and reason == "NotMade":
+            reason, message = refused.reason, refused.message
+        return Answer("Ready", "False", reason, message)
+    return Answer("Ready", "True", "Running", f"connect to {wanted.names.endpoint}")
+
+
+def _missing(spec: Spec, wanted: Desired, objects: Mapping[Place, Json]) -> tuple[str, str]:
+    """What the built-in server lacks: a reason and a sentence; empty: nothing."""
+    server = objects.get((STATEFULSET, wanted.names.name))
+    if server is None:
+        return "NotMade", "the server is not made yet"
+    state = server.get("status") or {}
+    if state.get("observedGeneration", 0) < server["metadata"].get("generation", 0):
+        return "Changing", "Kubernetes has not taken over the last change of the server yet"
+    if not state.get("readyReplicas"):
+        return "ServerNotReady", f"the pod {wanted.names.name}-0 does not answer; try: kubectl describe pod"
+    if state.get("updateRevision") != state.get("currentRevision"):
+        return "Changing", "the server is being started again with its new settings"
+    pooler = objects.get(("Deployment", wanted.names.pooler))
+    if spec.pooler.enabled and not ((pooler or {}).get("status") or {}).get("availableReplicas"):
+        return "PoolerNotReady", f"no pod of the Deployment {wanted.names.pooler} is available"
+    return "", ""
+
+
+def _cnpg_missing(spec: Spec, cluster: Json | None) -> tuple[str, str]:
+    if cluster is None:
+        return "NotMade", "the Cluster is not made yet"
+    state = cluster.get("status") or {}
+    ready = state.get("readyInstances") or 0
+    if ready < spec.replicas:
+        said = f": {state['phase']}" if state.get("phase") else ""
+        return "ServerNotReady", f"expected {spec.replicas} ready instances, found {ready}{said}"
+    return "", ""
+
+
+def _phase(ready: Answer, server: Json | None, *, is_refused: bool) -> Phase:
+    if ready.status == "True":
+        return "Running"
+    if server is None:
+        return "Failed" if is_refused else "Pending"
+    state = server.get("status") or {}
+    has_run = bool(state.get("readyReplicas") or state.get("readyInstances"))
+    if ready.reason == "ServerNotReady" and not has_run:
+        return "Initializing"
+    return "Degraded"
+
+
+def _others(
+    spec: Spec, wanted: Desired, objects: Mapping[Place, Json], findings: Findings, figures: Figures
+) -> Iterator[Answer]:
+    yield _drift(findings)
+    if wanted.growth is not None:
+        claim = objects.get((CLAIM, wanted.names.claim), {})
+        said = (claim.get("status") or {}).get("capacity", {}).get("storage", "unknown")
+        if findings.growth_fault:
+            yield Answer("StorageResize", "False", "Refused", findings.growth_fault)
+        else:
+            yield Answer("StorageResize", "Unknown", "Growing", f"{wanted.growth} is asked for, the volume has {said}")
+    if spec.backup.enabled:
+        yield _backup(objects.get(("CronJob", wanted.names.backup)))
+    if figures.connections is not None:
+        yield Answer("MetricsAvailable", "True", "Measured", "the figures are those of the stream")
+    else:
+        yield Answer("MetricsAvailable", "Unknown", "NoFigures", figures.fault or "no figures of this server")
+    if findings.is_paused:
+        yield Answer("Paused", "True", "Annotated", 'nothing is changed while kgents.io/paused is "true"')
+
+
+def _drift(findings: Findings) -> Answer:
+    if findings.contested:
+        said = f"somebody changes {', '.join(findings.contested)} again and again; repairs pause: find who does"
+        return Answer("Drift", "True", "Contested", said)
+    if findings.foreign:
+        return Answer("Drift", "True", "ForeignContainers", f"somebody added {', '.join(findings.foreign)}")
+    return Answer("Drift", "False", "AsApplied", "all fields of ours are as applied")
+
+
+def _backup(cronjob: Json | None) -> Answer:
+    state = (cronjob or {}).get("status") or {}
+    last, begun = state.get("lastSuccessfulTime"), state.get("lastScheduleTime")
+    if last is None and begun is None:
+        return Answer("BackupReady", "Unknown", "NoneYet", "no dump was due yet")
+    if last is None:
+        return Answer("BackupReady", "False", "Failed", f"no dump has succeeded; the last one began {begun}")
+    if begun is not None and last < begun and not state.get("active"):
+        return Answer("BackupReady", "False", "Failed", f"the dump of {begun} failed; the last good one is of {last}")
+    return Answer("BackupReady", "True", "Dumped", f"the last good dump is of {last}")

@@ -1,0 +1,93 @@
+"""What the API server has of our resources and their children: reflectors → objects by place → whose turn it is."""
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from kgents_operator.desired.owner import CLUSTER_LABEL, MANAGER
+from kgents_operator.desired.postgres import Place
+from kgents_operator.kinds import Api
+from kgents_operator.live import MANAGED_BY, Live, live
+from kgents_shared.kubernetes.sink import Key
+
+Json = dict[str, Any]
+
+Touched = Callable[[Key], None]
+"""Called with the resource that a change is about."""
+MANAGED: Final = f"{MANAGED_BY}={MANAGER}"
+"""What selects the children."""
+
+
+class Objects:
+    """The objects of one resource of the API."""
+
+    def __init__(self, api: Api, touched: Touched) -> None:
+        self.api = api
+        self.found: dict[Key, Live] = {}
+        self._touched = touched
+
+    def of(self, namespace: str) -> "Part":
+        """Those of one namespace, or all."""
+        return Part(self, namespace)
+
+    def known(self) -> list[Key]:
+        """Their namespaces and names."""
+        return list(self.found)
+
+    def put(self, key: Key, found: Json) -> Live:
+        """Take over an object, unless it is older than what is known: an answer to a write may be before its watch."""
+        new, old = live(found | {"kind": self.api.kind, "apiVersion": self.api.api_version}), self.found.get(key)
+        if old is not None and old.uid == new.uid and _version(new) < _version(old):
+            return old
+        self.found[key] = new
+        self._touch(key, new)
+        return new
+
+    def forget(self, key: Key) -> None:
+        """It is gone."""
+        self._touch(key, self.found.pop(key))
+
+    def _touch(self, key: Key, found: Live) -> None:
+        name = (found.content["metadata"].get("labels") or {}).get(CLUSTER_LABEL, key[1])
+        self._touched((key[0], name))
+
+
+class Part:
+    """The sink of one reflector."""
+
+    def __init__(self, objects: Objects, namespace: str) -> None:
+        self._objects = objects
+        self._namespace = namespace
+
+    def known(self) -> list[Key]:
+        return [each for each in self._objects.known() if self._namespace in ("", each[0])]
+
+    def put(self, key: Key, found: Json) -> None:
+        self._objects.put(key, found)
+
+    def drop(self, key: Key, uid: str) -> None:
+        old = self._objects.found.get(key)
+        if old is not None and old.uid == uid:
+            self._objects.forget(key)
+
+    async def complete(self, keys: Collection[Key]) -> None:
+        for key in self.known():
+            if key not in keys:
+                self._objects.forget(key)
+
+    def wants_more(self) -> bool:
+        return False
+
+
+def children(stores: Collection[Objects], namespace: str, name: str) -> dict[Place, Live]:
+    """What carries the labels of one resource."""
+    return {
+        (store.api.kind, key[1]): each
+        for store in stores
+        for key, each in store.found.items()
+        if key[0] == namespace and (each.content["metadata"].get("labels") or {}).get(CLUSTER_LABEL) == name
+    }
+
+
+def _version(found: Live) -> int:
+    version = str(found.content["metadata"].get("resourceVersion", ""))
+    return int(version) if version.isdecimal() else 0

@@ -1,0 +1,289 @@
+"""A PostgresCluster from its creation to its end, as the API server has it."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_operator import operate, reconcile
+from kgents_operator.config import Config
+from kgents_operator.desired.cnpg import API_VERSION
+from kgents_operator.rights import roles
+from support.kube_api import Resource
+from support.operated import NAMESPACE, PATH, Site, operating, postgres
+from support.waiting import eventually, stays
+
+pytestmark = pytest.mark.timeout(120)
+STATEFULSET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/orders"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operate, "TOGETHER_S", 0.01)
+    monkeypatch.setattr(operate, "FIRST_S", 0.05)
+
+
+async def test_a_resource_becomes_a_server_with_all_that_belongs_to_it(site: Site, kubeconfig: Path) -> None:
+    def notes() -> list[str]:
+        return [each["note"] for each in site.api.objects("events.events.k8s.io", NAMESPACE)]
+
+    async with operating(kubeconfig):
+        await site.create(backup={"enabled": True, "schedule": "30 2 * * *", "destination": {"claimName": "nas"}})
+        await eventually(site.is_ready)
+        await eventually(lambda: "connect to orders.shop.svc:5432" in notes())
+    status = site.status()
+    assert (status["phase"], status["backend"]) == ("Running", "builtin")
+    assert status["endpoint"] == "orders.shop.svc:5432"
+    assert status["poolerEndpoint"] == "orders-pooler.shop.svc:6432"
+    assert "connections" not in status, "not known is not zero"
+    assert site.condition("MetricsAvailable") == ("Unknown", "NoFigures")
+    assert site.condition("BackupReady") == ("Unknown", "NoneYet")
+    assert site.condition("Drift") == ("False", "AsApplied")
+    assert site.names("secrets") == [
+        "orders-credentials", "orders-monitor", "orders-pooler", "orders-replicator", "orders-tls",
+    ]  # fmt: skip
+    assert site.names("services") == ["orders", "orders-pooler"]
+    assert site.names("cronjobs.batch") == ["orders-backup"]
+    assert site.names("poddisruptionbudgets.policy") == ["orders-pooler"]
+
+
+async def test_nothing_that_differs_is_written_again_by_an_operator_that_starts_anew(
+    site: Site, kubeconfig: Path
+) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+    before = site.api.store.revision
+    async with operating(kubeconfig):
+        await eventually(lambda: [call for call in site.api.calls if call.verb == "patch"][-1].path.endswith("pooler"))
+        await stays(lambda: site.api.store.revision == before, 0.5)
+
+
+async def test_what_somebody_changes_or_deletes_is_put_right(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        patch = {"spec": {"replicas": 3}}
+        await site.client.do("PATCH", STATEFULSET, patch)
+        await eventually(lambda: site.api.get("statefulsets.apps", NAMESPACE, "orders")["spec"]["replicas"] == 1)
+        await site.client.do("DELETE", STATEFULSET)
+        await eventually(lambda: site.names("statefulsets.apps") == ["orders"])
+        await eventually(site.is_ready)
+    assert site.names("persistentvolumeclaims") == ["data-orders-0"]
+
+
+async def test_a_fight_over_a_field_is_said_and_not_fought(
+    site: Site, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "CONTESTED", 1)
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        for count in (4, 5):
+            await site.client.do("PATCH", STATEFULSET, {"spec": {"replicas": count}})
+            if count == 4:
+                await eventually(
+                    lambda: site.api.get("statefulsets.apps", NAMESPACE, "orders")["spec"]["replicas"] == 1
+                )
+        await eventually(lambda: site.condition("Drift") == ("True", "Contested"))
+    assert site.api.get("statefulsets.apps", NAMESPACE, "orders")["spec"]["replicas"] == 5
+
+
+async def test_a_container_that_somebody_added_is_named(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        found = site.api.get("statefulsets.apps", NAMESPACE, "orders")
+        containers = [*found["spec"]["template"]["spec"]["containers"], {"name": "miner", "image": "evil:1"}]
+        await site.client.do("PATCH", STATEFULSET, {"spec": {"template": {"spec": {"containers": containers}}}})
+        await eventually(lambda: site.condition("Drift") == ("True", "ForeignContainers"))
+    assert "StatefulSet orders: miner" in site.message("Drift")
+
+
+async def test_switched_off_parts_go_and_come_back(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        await site.change({"spec": {"pooler": {"enabled": False}, "metrics": {"enabled": False}}})
+        await eventually(lambda: site.names("deployments.apps") == [])
+        await eventually(site.is_ready)
+        assert "poolerEndpoint" not in site.status()
+        assert site.names("services") == ["orders"]
+        (container,) = site.api.get("statefulsets.apps", NAMESPACE, "orders")["spec"]["template"]["spec"]["containers"]
+        assert container["name"] == "postgres"
+        await site.change({"spec": {"pooler": {"enabled": True}}})
+        await eventually(site.is_ready)
+    assert site.names("deployments.apps") == ["orders-pooler"]
+
+
+@pytest.mark.parametrize(("policy", "left"), [("Retain", ["data-orders-0"]), ("Delete", [])])
+async def test_a_deletion_never_waits_for_the_operator_and_keeps_data_unless_asked(
+    site: Site, kubeconfig: Path, policy: str, left: list[str]
+) -> None:
+    async with operating(kubeconfig):
+        await site.create(deletionPolicy=policy)
+        await eventually(site.is_ready)
+    await site.client.do("DELETE", f"{PATH}/orders")
+    assert site.names("postgresclusters.kgents.io") == [], "no finalizer holds it"
+    site.controllers.act()
+    assert site.names("statefulsets.apps") == []
+    assert site.names("persistentvolumeclaims") == left
+    assert "orders-credentials" in site.names("secrets")
+
+
+async def test_a_volume_of_another_database_is_never_started_on(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        password = site.api.get("secrets", NAMESPACE, "orders-credentials")["data"]["password"]
+        await site.client.do("DELETE", f"{PATH}/orders")
+        site.controllers.act()
+        await site.create(database="other")
+        await eventually(lambda: site.condition("Accepted") == ("False", "VolumeMismatch"))
+        assert site.names("statefulsets.apps") == []
+        assert site.status()["phase"] == "Failed"
+        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.create(storage={"size": "512Mi"})
+        await eventually(lambda: site.condition("Accepted") == ("False", "StorageShrinks"))
+        await site.client.do("DELETE", f"{PATH}/orders")
+        await site.create()
+        await eventually(site.is_ready)
+    assert site.api.get("secrets", NAMESPACE, "orders-credentials")["data"]["password"] == password
+
+
+async def test_a_volume_grows_and_says_where_it_cannot(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        await site.change({"spec": {"storage": {"size": "2Gi"}}})
+
+        def claimed() -> Any:
+            return site.api.get("persistentvolumeclaims", NAMESPACE, "data-orders-0")["spec"]["resources"]["requests"]
+
+        await eventually(lambda: claimed() == {"storage": "2Gi"})
+        await eventually(site.is_ready)
+        site.api.expands_volumes = False
+        await site.change({"spec": {"storage": {"size": "3Gi"}, "resources": {"limits": {"memory": "1Gi"}}}})
+        await eventually(lambda: site.condition("StorageResize") == ("False", "Refused"))
+        assert "must support resize" in site.message("StorageResize")
+        assert (
+            "shared_buffers = '256MB'"
+            in site.api.get("configmaps", NAMESPACE, "orders-config")["data"]["postgresql.conf"]
+        )
+        await eventually(site.is_ready)
+    assert claimed() == {"storage": "2Gi"}
+
+
+async def test_a_paused_resource_is_left_alone(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        await site.change({"metadata": {"annotations": {"kgents.io/paused": "true"}}})
+        await eventually(lambda: site.condition("Paused") == ("True", "Annotated"))
+        await site.client.do("DELETE", STATEFULSET)
+        await stays(lambda: site.names("statefulsets.apps") == [], 0.5)
+        await site.change({"metadata": {"annotations": {"kgents.io/paused": None}}})
+        await eventually(lambda: site.names("statefulsets.apps") == ["orders"])
+        await eventually(lambda: site.condition("Paused") == ("", ""))
+
+
+async def test_what_is_somebody_elses_is_never_taken(site: Site, kubeconfig: Path) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "orders"}, "spec": {"selector": {"a": "b"}}}
+    await site.client.do("POST", f"/api/v1/namespaces/{NAMESPACE}/services", theirs)
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(lambda: site.condition("Accepted") == ("False", "NameTaken"))
+        assert site.names("statefulsets.apps") == site.names("configmaps") == site.names("secrets") == []
+    assert site.api.get("services", NAMESPACE, "orders")["spec"]["selector"] == {"a": "b"}
+
+
+async def test_a_volume_that_is_not_ours_is_never_started_on(site: Site, kubeconfig: Path) -> None:
+    claim = {
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data-orders-0"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }  # fmt: skip
+    await site.client.do("POST", f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims", claim)
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(lambda: site.condition("Accepted") == ("False", "NameTaken"))
+    assert "PersistentVolumeClaim data-orders-0" in site.message("Accepted")
+    assert site.names("statefulsets.apps") == []
+
+
+async def test_more_replicas_are_a_cluster_of_cloudnativepg_or_nothing(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig, config=Config(kubeconfig=str(kubeconfig), sweep_s=5)) as operator:
+        await site.create(replicas=3)
+        await eventually(lambda: site.condition("Accepted") == ("False", "ReplicasUnsupported"))
+        assert site.condition("Ready") == ("False", "ReplicasUnsupported")
+        assert site.names("configmaps") == site.names("secrets") == site.names("statefulsets.apps") == []
+        for plural, kind in (("clusters", "Cluster"), ("poolers", "Pooler")):
+            group, version = API_VERSION.split("/")
+            site.api.register(
+                Resource(group, version, plural, kind, has_status=True, has_generation=True, is_custom=True)
+            )
+        operator.touch_all()
+        await eventually(lambda: site.names("clusters.postgresql.cnpg.io") == ["orders"])
+        cluster = site.api.get("clusters.postgresql.cnpg.io", NAMESPACE, "orders")
+        assert cluster["spec"]["instances"] == 3
+        assert "ownerReferences" not in cluster["metadata"], "one deletion must not take the data"
+        assert site.names("statefulsets.apps") == []
+        state = {"readyInstances": 3, "instances": 3, "phase": "Cluster in healthy state"}
+        site.api.patch_status("clusters.postgresql.cnpg.io", NAMESPACE, "orders", state)
+        await eventually(lambda: site.condition("Ready") == ("True", "Running"))
+    assert (site.status()["backend"], site.status()["endpoint"]) == ("cnpg", "orders-rw.shop.svc:5432")
+
+
+async def test_a_server_of_our_own_is_never_made_into_a_cluster(site: Site, kubeconfig: Path) -> None:
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        before = site.children()
+        await site.change({"spec": {"replicas": 2}})
+        await eventually(lambda: site.condition("Accepted") == ("False", "ReplicasUnsupported"))
+        assert site.condition("Ready") == ("True", "Running"), "the server goes on"
+    assert site.children() == before
+
+
+def says(site: Site, words: str) -> bool:
+    return words in site.message("Accepted")
+
+
+async def test_the_role_is_enough_and_each_right_that_is_missing_is_named(site: Site, kubeconfig: Path) -> None:
+    for each in roles(Config()):
+        site.api.authorize(each, *([each["metadata"]["namespace"]] if "namespace" in each["metadata"] else []))
+    for forbidden in ("secrets", "statefulsets.apps", "configmaps"):
+        site.api.forbid(forbidden, ["create"])
+    site.api.create(postgres())
+    async with operating(kubeconfig):
+        for resource in ("secrets", "configmaps", "statefulsets.apps"):
+            missing = f'resource "{resource.partition(".")[0]}"'
+            await eventually(partial(says, site, missing))
+            assert site.condition("Accepted") == ("Unknown", "NotApplied")
+            site.api.permit(resource)
+        await eventually(site.is_ready)
+
+
+@pytest.mark.timeout(300)  # fifteen lives, each as long as that of any other test
+async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(site: Site, kubeconfig: Path) -> None:
+    await site.create(backup={"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}})
+    async with operating(kubeconfig):
+        await eventually(site.is_ready)
+    expected, writes = site.children(), ("create", "patch", "update")
+    count = len([call for call in site.api.calls if call.verb in writes])
+    assert count > 15
+    for number in range(1, 16):
+        await site.client.do("DELETE", f"{PATH}/orders")
+        site.controllers.act()
+        for resource in ("persistentvolumeclaims", "secrets"):
+            for name in site.names(resource):
+                site.api.delete(resource, NAMESPACE, name)
+        await site.create(backup={"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}})
+        site.api.calls.clear()
+        async with operating(kubeconfig):
+            while len([call for call in site.api.calls if call.verb in writes]) < number:
+                await asyncio.sleep(0)
+        async with operating(kubeconfig):
+            await eventually(site.is_ready)
+        assert site.children() == expected, f"killed after write {number}"

@@ -1,0 +1,98 @@
+"""The service as a process: without NATS it works, with it the status has figures, and probes say how it is."""
+
+import asyncio
+import json
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pool
+from support.fixtures import bus, server
+from support.nats_server import NatsServer
+from support.operated import NAMESPACE, Site
+from support.ports import free_port
+from support.service_process import ServiceProcess
+from support.waiting import eventually
+
+__all__ = ["bus", "server"]
+pytestmark = pytest.mark.timeout(120)
+
+
+def operator(url: str, directory: Path, kubeconfig: Path, port: int) -> ServiceProcess:
+    return ServiceProcess(
+        "operator",
+        url,
+        directory,
+        probes__port=str(port),
+        operator__kubeconfig=str(kubeconfig),
+        operator__lease_namespace=NAMESPACE,
+    )
+
+
+async def probed(port: int, path: str) -> tuple[int, str]:
+    def read() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    return await asyncio.to_thread(read)
+
+
+async def test_without_nats_databases_are_looked_after(site: Site, kubeconfig: Path, tmp_path: Path) -> None:
+    port = free_port()
+    async with operator(f"nats://127.0.0.1:{free_port()}", tmp_path, kubeconfig, port) as process:
+        await site.create()
+        await eventually(site.is_ready, 30)
+
+        async def is_ready() -> bool:
+            return (await probed(port, "/readyz"))[0] == 200
+
+        await eventually(is_ready)
+        assert (await probed(port, "/livez"))[0] == 200
+        assert "process_cpu_seconds_total" in (await probed(port, "/metrics"))[1]
+        assert site.condition("MetricsAvailable")[0] == "Unknown"
+        assert "connections" not in site.status()
+        secrets = [
+            value
+            for each in site.api.objects("secrets", NAMESPACE)
+            for key, value in each["data"].items()
+            if key == "password"
+        ]
+        said = process.log.read_text() + json.dumps(site.resource()) + json.dumps(site.api.objects("events", NAMESPACE))
+        assert len(secrets) == 4
+        assert not [each for each in secrets if each in said or decoded(each) in said]
+
+
+def decoded(value: str) -> str:
+    import base64  # noqa: PLC0415 - of this alone
+
+    return base64.b64decode(value).decode()
+
+
+async def test_figures_are_those_of_the_pulses(
+    site: Site, kubeconfig: Path, tmp_path: Path, bus: Bus, server: NatsServer
+) -> None:
+    ref = Ref("test", "database", "orders-0", NAMESPACE)
+    pulse = DatabasePulse(
+        ref=ref, source="db", backend="postgres", timestamp=datetime.now(UTC), interval_s=600.0, phase="healthy",
+        pool=Pool(active=3, idle=5, waiting=None),
+    )  # fmt: skip
+    session = await bus.session()
+    await session.request(ref.subject("pulse", source="db"), encode(pulse))
+    async with operator(server.url, tmp_path, kubeconfig, free_port()):
+        await site.create()
+        await eventually(site.is_ready, 30)
+        await eventually(lambda: site.condition("MetricsAvailable") == ("True", "Measured"), 30)
+    found: dict[str, Any] = site.status()
+    assert found["connections"] == {"active": 3, "idle": 5}, "what is not known is absent"
+    assert found["measuredAt"] == pulse.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ")

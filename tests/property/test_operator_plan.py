@@ -1,0 +1,126 @@
+"""Laws of the operator's plan: it ends, it takes no data, and what it does not know it does not touch."""
+
+import copy
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgents_operator.desired.owner import Owner
+from kgents_operator.desired.postgres import Observed, Place, desired
+from kgents_operator.images import Images
+from kgents_operator.live import Live
+from kgents_operator.plan import Apply, Grow, Remove, plan
+from kgents_operator.resources.postgres import PostgresCluster
+from support.operated import postgres
+
+OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
+DATA = {"StatefulSet", "PersistentVolumeClaim", "Cluster", "Secret"}
+Json = dict[str, Any]
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "replicas": st.integers(1, 3),
+        "storage": st.fixed_dictionaries({"size": st.sampled_from(["1Gi", "2Gi", "1536Mi"])}),
+        "pooler": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "metrics": st.fixed_dictionaries({"enabled": st.booleans()}),
+        "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
+        "backup": st.just({"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}),
+    },
+)
+
+
+class Cluster:
+    """What an API server would have after the steps."""
+
+    def __init__(self) -> None:
+        self.found: dict[Place, Live] = {}
+        self.applied: dict[Place, str] = {}
+
+    def step(self, spec: Json, *, is_cnpg_served: bool | None) -> list[Any]:
+        """One run; returns its steps."""
+        wanted = desired(
+            OWNER,
+            msgspec.convert(postgres(**spec), PostgresCluster).spec,
+            {},
+            Observed({place: each.content for place, each in self.found.items()}, is_cnpg_served),
+            Images(),
+        )
+        steps = plan(OWNER, wanted, self.found, self.applied)
+        for each in steps:
+            self._carry_out(each)
+        return list(steps)
+
+    def _carry_out(self, step: Apply | Remove | Grow) -> None:
+        if isinstance(step, Remove):
+            del self.found[step.place]
+        elif isinstance(step, Grow):
+            place = "PersistentVolumeClaim", step.claim
+            content = copy.deepcopy(self.found[place].content)
+            content["spec"]["resources"]["requests"]["storage"] = step.size
+            self.found[place] = Live(content, "")
+        else:
+            self.found[step.place] = Live(copy.deepcopy(step.document), "ours")
+            self.applied[step.place] = "ours"
+            if step.place[0] == "StatefulSet":
+                self._claim(step.document)
+
+    def _claim(self, statefulset: Json) -> None:
+        (template,) = statefulset["spec"]["volumeClaimTemplates"]
+        claim = copy.deepcopy(template)
+        claim["metadata"]["name"] = f"data-{statefulset['metadata']['name']}-0"
+        self.found.setdefault(("PersistentVolumeClaim", claim["metadata"]["name"]), Live(claim, ""))
+
+
+@given(st.lists(st.tuples(specs, st.sampled_from([True, False, None])), min_size=1, max_size=5))
+def test_a_plan_ends_and_takes_no_data(runs: list[tuple[Json, bool | None]]) -> None:
+    cluster = Cluster()
+    for spec, is_cnpg_served in runs:
+        data = {place for place in cluster.found if place[0] in DATA}
+        sizes = _sizes(cluster)
+        for _ in range(2):
+            steps = cluster.step(spec, is_cnpg_served=is_cnpg_served)
+            assert not [each for each in steps if isinstance(each, Remove) and each.place[0] in DATA]
+        assert cluster.step(spec, is_cnpg_served=is_cnpg_served) == []
+        assert data <= set(cluster.found)
+        assert all(_sizes(cluster)[name] >= size for name, size in sizes.items()), "no volume shrinks"
+        kinds = {place[0] for place in cluster.found}
+        assert not {"StatefulSet", "Cluster"} <= kinds, "one of them runs the server"
+
+
+@given(specs, st.sampled_from(["Service", "ConfigMap", "StatefulSet", "NetworkPolicy"]))
+def test_what_somebody_took_or_deleted_is_applied_again(spec: Json, kind: str) -> None:
+    cluster = Cluster()
+    cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    places = [place for place in cluster.found if place[0] == kind]
+    for place in places:
+        cluster.found[place] = Live(cluster.found[place].content, "less")
+    steps = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    assert {each.place for each in steps} == set(places)
+    assert all(each.is_repair for each in steps)
+    del cluster.found[places[0]]
+    (step,) = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    assert step.is_new
+
+
+@given(specs)
+def test_a_start_applies_everything_once(spec: Json) -> None:
+    cluster = Cluster()
+    cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    cluster.applied.clear()
+    steps = cluster.step(spec | {"replicas": 1}, is_cnpg_served=False)
+    assert {each.place for each in steps} == {
+        place for place in cluster.found if place[0] not in ("PersistentVolumeClaim",)
+    }
+    assert not any(each.is_repair or each.is_new for each in steps)
+
+
+def _sizes(cluster: Cluster) -> dict[str, float]:
+    units = {"1Gi": 1.0, "1536Mi": 1.5, "2Gi": 2.0}
+    return {
+        place[1]: units[each.content["spec"]["resources"]["requests"]["storage"]]
+        for place, each in cluster.found.items()
+        if place[0] == "PersistentVolumeClaim"
+    }

@@ -1,0 +1,176 @@
+"""The operator in the process of the test, on the API server of the tests, and who else acts in a cluster."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kgents_operator.config import Config
+from kgents_operator.desired.owner import DESIRED
+from kgents_operator.operate import Operator
+from kgents_operator.resources.definitions import DEFINITIONS
+from kgents_operator.source import Writer
+from kgents_operator.status import Figures
+from kgents_shared.kubernetes.client import ApiClient
+from kgents_shared.kubernetes.sink import Key
+from kgents_shared.runtime.clock import Clock, SystemClock
+from support.kube_api import KubeApi
+from support.kubernetes import Kubernetes
+
+Json = dict[str, Any]
+
+NAMESPACE = "shop"
+PATH = f"/apis/kgents.io/v1alpha1/namespaces/{NAMESPACE}/postgresclusters"
+CHILDREN = (
+    "statefulsets.apps", "deployments.apps", "services", "configmaps", "networkpolicies.networking.k8s.io",
+    "poddisruptionbudgets.policy", "cronjobs.batch", "secrets", "persistentvolumeclaims",
+)  # fmt: skip
+
+
+def served(api: KubeApi) -> KubeApi:
+    """With our definitions, and a namespace to work in."""
+    for each in DEFINITIONS:
+        api.define(each.document())
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    return api
+
+
+def postgres(name: str = "orders", **spec: Any) -> Json:
+    """A resource as a person writes it."""
+    return {
+        "apiVersion": "kgents.io/v1alpha1",
+        "kind": "PostgresCluster",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"database": "orders"} | spec,
+    }
+
+
+def no_figures(_: Key) -> Figures:
+    return Figures(fault="no NATS here")
+
+
+@asynccontextmanager
+async def operating(
+    kubeconfig: Path,
+    *,
+    config: Config | None = None,
+    clock: Clock | None = None,
+    figures: Callable[[Key], Figures] = no_figures,
+) -> AsyncIterator[Operator]:
+    """An operator that holds the Lease. At the end it is dropped in the middle of whatever it does."""
+    clock = clock or SystemClock()
+    config = config or Config(kubeconfig=str(kubeconfig))
+    async with ApiClient(kubeconfig, "", clock, agent="kgents-operator") as client:
+        operator = Operator(config, client, Writer(client, "one"), clock, figures)
+        working = asyncio.create_task(operator.run())
+        try:
+            yield operator
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+class Controllers:
+    """What kube-controller-manager and kubelets do of what matters here, whenever a test says so."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+
+    def act(self) -> None:
+        """Volumes for StatefulSets, status for what runs, and the end of what lost its owner."""
+        self._collect()
+        for each in self._api.objects("statefulsets.apps", NAMESPACE):
+            self._claims(each)
+            state = each["metadata"]["generation"], each["spec"]["replicas"]
+            self._ready("statefulsets.apps", each, *state, updateRevision="1", currentRevision="1")
+        for each in self._api.objects("deployments.apps", NAMESPACE):
+            self._ready("deployments.apps", each, each["metadata"]["generation"], each["spec"]["replicas"])
+
+    def _claims(self, statefulset: Json) -> None:
+        for template in statefulset["spec"]["volumeClaimTemplates"]:
+            claim = copy.deepcopy(template)
+            claim["metadata"] |= {
+                "name": f"{template['metadata']['name']}-{statefulset['metadata']['name']}-0",
+                "namespace": NAMESPACE,
+            }
+            names = {each["metadata"]["name"] for each in self._api.objects("persistentvolumeclaims", NAMESPACE)}
+            if claim["metadata"]["name"] not in names:
+                capacity = claim["spec"]["resources"]["requests"]
+                self._api.create(claim | {"status": {"phase": "Bound", "capacity": capacity}})
+
+    def _ready(self, resource: str, found: Json, generation: int, replicas: int, **more: Any) -> None:
+        status = {"observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas} | more
+        status["availableReplicas"] = replicas
+        self._api.patch_status(resource, NAMESPACE, found["metadata"]["name"], status)
+
+    def _collect(self) -> None:
+        """As the garbage collector: what no owner is left of goes; by its policy a StatefulSet takes its claims."""
+        owners = {each["metadata"]["uid"] for each in self._api.objects("postgresclusters.kgents.io", NAMESPACE)}
+        for resource in CHILDREN:
+            for each in self._api.objects(resource, NAMESPACE):
+                references = each["metadata"].get("ownerReferences") or ()
+                if references and all(reference["uid"] not in owners for reference in references):
+                    self._api.delete(resource, NAMESPACE, each["metadata"]["name"])
+                    if resource == "statefulsets.apps":
+                        self._take_claims(each)
+
+    def _take_claims(self, statefulset: Json) -> None:
+        if statefulset["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete":
+            self._api.delete("persistentvolumeclaims", NAMESPACE, f"data-{statefulset['metadata']['name']}-0")
+
+
+class Site:
+    """A cluster with our operator's resources, as a person and the tests see it."""
+
+    def __init__(self, api: KubeApi, client: Kubernetes) -> None:
+        self.api = api
+        self.client = client
+        self.controllers = Controllers(api)
+
+    async def create(self, name: str = "orders", **spec: Any) -> Json:
+        return await self.client.do("POST", PATH, postgres(name, **spec))
+
+    async def change(self, patch: Json, name: str = "orders") -> Json:
+        return await self.client.do("PATCH", f"{PATH}/{name}", patch)
+
+    def resource(self, name: str = "orders") -> Json:
+        return self.api.get("postgresclusters.kgents.io", NAMESPACE, name)
+
+    def status(self, name: str = "orders") -> Json:
+        found: Json = self.resource(name).get("status") or {}
+        return found
+
+    def condition(self, type_: str, name: str = "orders") -> tuple[str, str]:
+        """Status and reason; empty texts: there is none."""
+        for each in self.status(name).get("conditions", ()):
+            if each["type"] == type_:
+                return each["status"], each["reason"]
+        return "", ""
+
+    def message(self, type_: str, name: str = "orders") -> str:
+        found = [each["message"] for each in self.status(name).get("conditions", ()) if each["type"] == type_]
+        return str(found[0]) if found else ""
+
+    def names(self, resource: str) -> list[str]:
+        return [each["metadata"]["name"] for each in self.api.objects(resource, NAMESPACE)]
+
+    def is_ready(self, name: str = "orders") -> bool:
+        """Whether it is, once whoever else is in the cluster has acted."""
+        self.controllers.act()
+        status = self.status(name)
+        generation = self.resource(name)["metadata"]["generation"]
+        return bool(status.get("ready")) and status["observedGeneration"] == generation
+
+    def children(self) -> dict[str, Json]:
+        """Everything that was made, without what differs from run to run: what is random, and what the server adds."""
+        found = {}
+        for resource in CHILDREN:
+            for each in self.api.objects(resource, NAMESPACE):
+                metadata = each["metadata"]
+                kept = {key: dict(metadata[key]) for key in ("labels", "annotations") if key in metadata}
+                kept.get("annotations", {}).pop(DESIRED, "")  # with the uid of the resource
+                data = sorted(each["data"]) if resource == "secrets" else each.get("data")
+                found[f"{resource} {metadata['name']}"] = {"metadata": kept, "spec": each.get("spec"), "data": data}
+        return found
