@@ -7,6 +7,7 @@ import msgspec
 from textual.pilot import Pilot
 
 from kgents_cli.ui.app import Dashboard
+from kgents_cli.ui.kept import Kept
 from kgents_cli.ui.palette import DARK, Palette
 from kgents_cli.ui.source.live import LiveSource
 from kgents_cli.ui.source.source import Source
@@ -49,9 +50,14 @@ class Shown(msgspec.Struct):
 
 @asynccontextmanager
 async def dashboard(
-    source: Source, *, size: tuple[int, int] = (120, 30), palette: Palette = DARK, is_ascii: bool = False
+    source: Source,
+    *,
+    size: tuple[int, int] = (120, 30),
+    palette: Palette = DARK,
+    is_ascii: bool = False,
+    kept: Kept | None = None,
 ) -> AsyncIterator[Shown]:
-    app = Dashboard(source, palette=palette, is_ascii=is_ascii)
+    app = Dashboard(source, palette=palette, is_ascii=is_ascii, kept=kept)
     async with app.run_test(size=size) as pilot:
         yield Shown(app, pilot)
 

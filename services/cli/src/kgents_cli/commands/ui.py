@@ -3,26 +3,42 @@
 import asyncio
 import logging
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from kgents_cli.connection import connected, require_state
-from kgents_cli.options import Target, target_options
+from kgents_cli.options import NATS_URL, Target, target_options
 from kgents_cli.output import note
+from kgents_cli.ui.kept import load, path, save
 from kgents_cli.ui.palette import PALETTES
 from kgents_cli.ui.terminal import shows_only_ascii, unsuitable, wants_no_colour
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.view.selection import select
 
+if TYPE_CHECKING:
+    from kgents_cli.ui.source.source import Source
+
 EXIT_USAGE = 2
 
 
 @click.command("ui")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Play a recording of `kgents record`, without NATS.",
+)
+@click.option("--speed", type=click.FloatRange(0.1, 1000.0), default=1.0, metavar="N", help="So many times as fast.")
 @click.option("--theme", type=click.Choice(sorted(PALETTES)), help="Its colours; T changes them.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal, as to select text.")
 @click.option("--ascii", "is_ascii", is_flag=True, help="Draw with ASCII alone.")
 @target_options
-def command(theme: str | None, no_mouse: bool, is_ascii: bool, target: Target) -> int:
+def command(
+    replay: Path | None, speed: float, theme: str | None, no_mouse: bool, is_ascii: bool, target: Target
+) -> int:
     """Show a dashboard in the terminal: what is unwell first, why, and since when.
 
     Keys are as in k9s: `/` filters, `:pods` shows a kind, `d` describes, `?` lists all of them. NO_COLOR is respected;
@@ -33,28 +49,51 @@ def command(theme: str | None, no_mouse: bool, is_ascii: bool, target: Target) -
       kgents ui
       kgents ui --nats nats://host:4222 --cluster prod
       kgents ui --theme colour-blind
+      kgents ui --replay incident.kgrec --speed 10
     """  # noqa: D301
     if why := unsuitable():
         note(f"kgents: {why}; try `kgents watch`, or `kgents get all --level critical,warning`")
         return EXIT_USAGE
     if find_spec("textual") is None:
         raise KgentsError("expected Textual, which `kgents ui` draws with, found none; pip install 'kgents-cli[ui]'")
-    return asyncio.run(_show(target, theme, is_ascii=is_ascii or shows_only_ascii(), has_mouse=not no_mouse))
+    if replay is not None and NATS_URL in target.overrides:
+        raise click.UsageError("expected --replay or --nats, found both")
+    return asyncio.run(_run(target, replay, speed, _Drawing(theme, is_ascii or shows_only_ascii(), not no_mouse)))
 
 
-async def _show(target: Target, theme: str | None, *, is_ascii: bool, has_mouse: bool) -> int:
-    # Imported here: they import Textual.
-    from kgents_cli.ui.app import Dashboard  # noqa: PLC0415
+class _Drawing(msgspec.Struct, frozen=True):
+    """How it is drawn."""
+
+    theme: str | None
+    is_ascii: bool
+    has_mouse: bool
+
+
+async def _run(target: Target, replay: Path | None, speed: float, drawing: _Drawing) -> int:
+    selection = select(cluster=target.cluster)
+    # Imported where they are used: services, and a client of NATS.
+    if replay is not None:
+        from kgents_cli.ui.source.recording import RecordingSource  # noqa: PLC0415
+
+        return await _show(RecordingSource(replay, selection, speed=speed), drawing)
     from kgents_cli.ui.source.live import LiveSource  # noqa: PLC0415
-    from kgents_cli.ui.terminal import ended_by_signals  # noqa: PLC0415
-    from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
 
     common = target.load()
     async with connected(common) as bus:
         await require_state(bus)
-        logging.disable()  # stderr is the screen; what cannot be read is shown on it
-        source = LiveSource(bus, select(cluster=target.cluster), common.nats.url)
-        app = Dashboard(source, palette=palette_of(theme, is_plain=wants_no_colour()), is_ascii=is_ascii)
-        with ended_by_signals(lambda code: app.exit(code, return_code=code)):
-            await app.run_async(mouse=has_mouse)
-        return app.return_code or 0
+        return await _show(LiveSource(bus, selection, common.nats.url), drawing)
+
+
+async def _show(source: "Source", drawing: _Drawing) -> int:
+    from kgents_cli.ui.app import Dashboard  # noqa: PLC0415 - Textual
+    from kgents_cli.ui.terminal import ended_by_signals  # noqa: PLC0415
+    from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
+
+    logging.disable()  # stderr is the screen; what cannot be read is shown on it
+    kept = load(path())
+    palette = palette_of(drawing.theme or kept.theme, is_plain=wants_no_colour())
+    app = Dashboard(source, palette=palette, is_ascii=drawing.is_ascii, kept=kept)
+    with ended_by_signals(lambda code: app.exit(code, return_code=code)):
+        await app.run_async(mouse=drawing.has_mouse)
+    save(path(), app.kept)
+    return app.return_code or 0

@@ -2,12 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar, Final
 
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.screen import Screen
 
 from kgents_cli.ui.bars import Bar
 from kgents_cli.ui.deciding import Deciding
@@ -17,6 +19,7 @@ from kgents_cli.ui.header import left_parts, right_parts
 from kgents_cli.ui.help import help_lines
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.item import Item
+from kgents_cli.ui.kept import Kept
 from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import DARK, PALETTES, Palette
 from kgents_cli.ui.pane import Pane
@@ -28,6 +31,7 @@ from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.terminal import is_writable
 from kgents_cli.ui.themes import after, theme_of
+from kgents_cli.ui.travelling import Travelling
 from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.world import World
 from kgents_shared.contract.vocabulary.kinds import KINDS
@@ -48,7 +52,7 @@ QUIT: Final = frozenset({"q", "quit", "exit"})
 class Dashboard(App[int]):
     """The terminal dashboard."""
 
-    ENABLE_COMMAND_PALETTE = False
+    ENABLE_COMMAND_PALETTE = True
     AUTO_FOCUS = "Table"
     CSS = """
     Screen { layout: vertical; }
@@ -70,7 +74,11 @@ class Dashboard(App[int]):
         *(Binding(str(number), f"screen('{each.name}')", show=False) for number, each in enumerate(SCREENS, 1)),
     ]
 
-    def __init__(self, source: Source, *, palette: Palette = DARK, is_ascii: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, palette: Palette = DARK, is_ascii: bool = False, kept: Kept | None = None
+    ) -> None:
+        """`kept`: what the last one left; what this one leaves is in it."""
+        self.kept = kept or Kept()
         self.ink = Ink(palette, is_ascii=is_ascii)
         super().__init__(ansi_color=True if palette.is_plain else None)
         self.source = source
@@ -93,7 +101,8 @@ class Dashboard(App[int]):
         self.prompt = Prompt(self.ink)
         self.gauges = DBMetricsPanel(ink=self.ink, id="gauges")
         self.filling = Filling(self.source, self.world, self.table, self.gauges)
-        self.describing = Describing(self.source, self.pane, self.ink)
+        self.travelling = Travelling(self.source, self.filling, self.world)
+        self.describing = Describing(self.source, self.travelling, self.pane, self.ink)
         self.deciding = Deciding(self.source, self.filling, self)
         yield self.header
         yield self.tabs
@@ -110,7 +119,7 @@ class Dashboard(App[int]):
         for each in PALETTES.values():
             self.register_theme(theme_of(each))
         self.theme = self.ink.palette.name
-        self.filling.show(ENTITIES_SCREEN)
+        self.filling.restore(self.kept)
         self.app_suspend_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=True))
         self.app_resume_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=False))
         self.run_worker(self.source.run(self.world), name="source")
@@ -135,7 +144,8 @@ class Dashboard(App[int]):
         """The lines at the top and bottom."""
         now_s, place = time.monotonic(), self.filling.place
         waiting = self.filling.waiting if now_s < self._held_until_s else 0
-        right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting)
+        right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting,
+                            past=self.travelling.text)  # fmt: skip
         self.header.show([*left_parts(self.filling.world, self.source.name)], [*right])
         tabs = [
             Part(
@@ -297,6 +307,34 @@ class Dashboard(App[int]):
             self.copy_to_clipboard(path_of(self.selected.ref))
             self.say(f"copied {path_of(self.selected.ref)}")
 
+    def action_travel(self, seconds: float) -> None:
+        """Earlier or later."""
+        self.travelling.step(seconds)
+        self._bars()
+
+    def action_time(self) -> None:
+        """Ask for a time."""
+        self.ask(" as it was at (-10m, 2026-11-21T09:00:00Z, now): ", "", self._travel_to)
+
+    def _travel_to(self, text: str) -> None:
+        if wrong := self.travelling.typed(text):
+            self.say(wrong)
+        self._bars()
+
+    def action_live(self) -> None:
+        """Back to now."""
+        self.travelling.go_live()
+        self._bars()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers: every key, and every screen."""
+        del screen
+        for place in SCREENS:
+            yield SystemCommand(place.title, "screen", partial(self.action_screen, place.name))
+        for each in KEYS:
+            if each.action and each.action != "command_palette":
+                yield SystemCommand(each.text, f"key {each.shown}", partial(self.run_action, f"app.{each.action}"))
+
     def action_acknowledge(self) -> None:
         """Say that someone takes care of the selected incident."""
         self.deciding.acknowledge(self.selected)
@@ -363,3 +401,5 @@ class Dashboard(App[int]):
     def on_unmount(self) -> None:
         """Nothing of it goes on."""
         self.describing.close()
+        self.filling.keep(self.kept)
+        self.kept.theme = "" if self.ink.palette.is_plain else self.ink.palette.name

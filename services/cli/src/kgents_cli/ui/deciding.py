@@ -106,7 +106,8 @@ class Deciding:
         self._run(self._silence(cluster, matchers, seconds, reason))
 
     def _is_refused(self) -> bool:
-        if why := self._source.read_only:
+        why = "this is the past; L leads back to now" if self._filling.then is not None else self._source.read_only
+        if why:
             self._asker.say(f"nothing can be decided here: {why}")
         return bool(why)
 

@@ -9,6 +9,7 @@ from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.pane import Pane
 from kgents_cli.ui.part import Line, Part
 from kgents_cli.ui.source.source import Source
+from kgents_cli.ui.travelling import Travelling
 from kgents_shared.contract.entity import Ref
 
 EVERY_S: Final = 5.0
@@ -17,10 +18,11 @@ EVERY_S: Final = 5.0
 class Describing:
     """Asks the source again and again, and shows what it answers."""
 
-    def __init__(self, source: Source, pane: Pane, ink: Ink) -> None:
+    def __init__(self, source: Source, travelling: Travelling, pane: Pane, ink: Ink) -> None:
         self.key: str | None = None
         """Of what is described; None: nothing is."""
         self._source = source
+        self._travelling = travelling
         self._pane = pane
         self._ink = ink
         self._task: asyncio.Task[None] | None = None
@@ -47,9 +49,10 @@ class Describing:
             self._pane.show([(Part(str(ref), "title"),), (Part("reading …", "dim"),)])
         while True:
             self._is_asking = True
-            found = await self._source.describe(key, ref)
+            found = await self._travelling.describe(key, ref)
             self._is_asking = False
-            lines: Sequence[Line] = [(Part(f"{ref} is gone", "warning"),)]
+            why = "is gone" if self._travelling.then is None else "is not remembered as it was at that time"
+            lines: Sequence[Line] = [(Part(f"{ref} {why}", "warning"),)]
             if found is not None:
                 lines = list(lines_of(found, self._source.now(), is_ascii=self._ink.is_ascii))
             self._pane.show(lines, is_same=True)

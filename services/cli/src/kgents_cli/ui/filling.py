@@ -5,9 +5,11 @@ import time
 from typing import Any, Final
 
 from kgents_cli.ui.filter import passes
+from kgents_cli.ui.kept import Kept
 from kgents_cli.ui.rows.known import Known, Pipeline
-from kgents_cli.ui.screens import ENTITIES_SCREEN, SCREENS, Screen, columns_of
+from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES, SCREENS, Screen, columns_of
 from kgents_cli.ui.source.source import Source
+from kgents_cli.ui.source.then import Then
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.window import Window
@@ -19,6 +21,8 @@ EVERY_S: Final = 1.0
 """Rows that are made of the whole world are made no more often."""
 ASK_EVERY_S: Final = 2.0
 ANSWER_S: Final = 10.0
+OPENED_MAX: Final = 1_000
+"""Nodes of a tree that are remembered."""
 
 
 class Filling:
@@ -26,6 +30,8 @@ class Filling:
 
     def __init__(self, source: Source, world: World, table: Table, gauges: DBMetricsPanel) -> None:
         self.world = world
+        self.then: Then | None = None
+        """The past that is shown; None: it is now."""
         self.place: Screen = ENTITIES_SCREEN
         self.filters: dict[str, str] = {}
         """Screen → what is typed behind `/`."""
@@ -51,6 +57,20 @@ class Filling:
         """Entities that differ and are not shown yet."""
         return len(self.world.pending) if self.place is ENTITIES_SCREEN else 0
 
+    def restore(self, kept: Kept) -> None:
+        """Begin where the last dashboard ended."""
+        self.opened = frozenset(kept.opened)
+        for name, text in kept.filters.items():
+            if name in self._windows:
+                self.filters[name] = text
+                self._windows[name].filter(passes(text))
+        self.show(NAMES.get(kept.screen, ENTITIES_SCREEN))
+
+    def keep(self, kept: Kept) -> None:
+        """What the next dashboard begins with."""
+        kept.screen, kept.opened = self.place.name, sorted(self.opened)[:OPENED_MAX]
+        kept.filters = {name: text for name, text in self.filters.items() if text}
+
     def show(self, place: Screen) -> None:
         """Show another screen."""
         self.place = place
@@ -59,9 +79,9 @@ class Filling:
         self._table.use(self._windows[place.name], columns_of(place, self.world))
         self.take()
 
-    def use_world(self, world: World) -> None:
-        """Show another world: of a past time, or that of now again."""
-        self.world = world
+    def use_world(self, world: World, then: Then | None) -> None:
+        """Show another world: of a past time, or (None) that of now again."""
+        self.world, self.then = world, then
         world.pending.clear()
         self._windows[ENTITIES_SCREEN.name].replace(world.items)
         self._asked_for = ""
@@ -124,7 +144,7 @@ class Filling:
     def _note_empty(self) -> None:
         """Say why there is no row."""
         listing = self._table.window.listing
-        text = self.place.empty
+        text = self.place.empty if self.then is None else "nothing is remembered of that time"
         if not self.world.is_complete or (self._needs_answers and self._asked_for != self.place.name):
             text = "reading …"
         elif listing.items and not len(listing):
@@ -151,6 +171,10 @@ class Filling:
 
     async def _ask(self, place: Screen) -> None:
         found = Known(self.world, self._source.now())
+        if self.then is not None:  # figures and reports of services are of now alone
+            found.views = self.then.views(place.kinds)
+            self._asked, self._asked_for = found, place.name
+            return
         what = place.title
         try:
             async with asyncio.timeout(ANSWER_S):

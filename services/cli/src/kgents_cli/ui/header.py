@@ -6,7 +6,7 @@ from typing import Final
 
 from kgents_cli.ui.palette import LEVELS
 from kgents_cli.ui.part import Part
-from kgents_cli.ui.world import World
+from kgents_cli.ui.world import LIVE, World
 
 _CLUSTERS_MAX: Final = 3
 
@@ -27,15 +27,22 @@ def left_parts(world: World, source: str) -> Iterator[Part]:
     yield Part(source, "dim")
 
 
-def right_parts(world: World, now: datetime, now_s: float, *, per_s: float, waiting: int) -> Iterator[Part]:
-    """Whether it is live, and since when not."""
+def right_parts(
+    world: World, now: datetime, now_s: float, *, per_s: float, waiting: int, past: str = ""
+) -> Iterator[Part]:
+    """Whether it is live, and since when not. `past`: what is said of the past time that is shown."""
+    if past:
+        yield Part(f"{past} ", "warning")
+        yield Part("L: live ", "dim")
+        return
     if waiting:
         yield Part(f"{waiting} new ", "accent")
     connection = world.connection
     if connection.is_live:
-        yield Part(f"{per_s:.0f}/s ", "dim")
-        yield Part("LIVE ", "healthy")
-        yield Part(f"{now:%H:%M:%S} ", "dim")
+        if connection is LIVE:
+            yield Part(f"{per_s:.0f}/s ", "dim")
+        yield Part(f"{connection.text.upper()} ", "healthy")
+        yield Part(f"{now.astimezone():%H:%M:%S} ", "dim")
     elif not connection.since_s:
         yield Part(f"{connection.text.upper()} … ", "warning")
     else:

@@ -45,7 +45,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def searched(self) -> str:
-        """What a filter without a field looks at."""
+        """What a filter without a field compares."""
         ref = self.ref
         return f"{ref.cluster} {ref.kind} {ref.namespace} {ref.name} {self.level} {self.status} {self.why}".lower()
 

@@ -1,4 +1,4 @@
-"""Themes as data: what each meaning looks like, and the mark and word that say the same without a colour. Pure.
+"""Themes as data: how each meaning is drawn, and the mark and word that say the same without a colour. Pure.
 
 Contrast of each colour with its background is at least 4.5 : 1, which a test computes.
 """

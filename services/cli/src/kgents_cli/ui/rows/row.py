@@ -30,7 +30,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def searched(self) -> str:
-        """What a filter without a field looks at."""
+        """What a filter without a field compares."""
         return " ".join(each.text for each in self.cells).lower()
 
     def field(self, name: str) -> str | None:

@@ -15,6 +15,7 @@ from kgents_cli.alerting.reading import acknowledgement_seq
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
 from kgents_cli.ui.source.source import Described
+from kgents_cli.ui.source.then import Then, then_of
 from kgents_cli.ui.world import EVENTS_MAX, LIVE, READING, Connection, World
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
@@ -39,6 +40,7 @@ from kgents_shared.view.entity import EntityView, key_of
 from kgents_shared.view.feed import log
 from kgents_shared.view.fold import Fold
 from kgents_shared.view.live import Live
+from kgents_shared.view.past import state_at
 from kgents_shared.view.paths import Edge, Graph
 from kgents_shared.view.pulses import last_pulses, pulses_since
 from kgents_shared.view.selection import Selection, select
@@ -126,6 +128,11 @@ class LiveSource:
         if self._selection.clusters:
             found = found.within(self._selection.takes_cluster)
         return Pipeline(found.instances(), [each for each in found.verdicts() if each.is_ok is not True])
+
+    async def at(self, time: datetime) -> Then:
+        """How it was, as far as the streams remember."""
+        past = await state_at(self._bus, self._selection, time)
+        return await asyncio.to_thread(then_of, past)
 
     async def acknowledge(self, incident: Incident, note: str) -> None:
         """Store that the user of this machine takes care of it."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from kgents_cli.ui.rows.known import Pipeline
+from kgents_cli.ui.source.then import Then
 from kgents_cli.ui.world import World
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
@@ -62,6 +63,13 @@ class Source(Protocol):
 
         Raises:
             KgentsError: it cannot be read.
+        """
+
+    async def at(self, time: datetime) -> Then:
+        """How it was at a past time.
+
+        Raises:
+            KgentsError: that cannot be read.
         """
 
     async def acknowledge(self, incident: Incident, note: str) -> None:
