@@ -52,6 +52,7 @@ DEBIAN: Final = {
     "redis-sentinel": "redis-sentinel",
     "redis-server": "redis-server",
     "/usr/lib/systemd/systemd": "systemd",
+    "tmux": "tmux",
     "zsh": "zsh",
 }
 """Program → the package it is in."""

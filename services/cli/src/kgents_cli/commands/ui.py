@@ -86,9 +86,10 @@ async def _run(target: Target, replay: Path | None, speed: float, drawing: _Draw
 
 async def _show(source: "Source", drawing: _Drawing) -> int:
     from kgents_cli.ui.app import Dashboard  # noqa: PLC0415 - Textual
-    from kgents_cli.ui.terminal import ended_by_signals  # noqa: PLC0415
+    from kgents_cli.ui.terminal import as_it_is, ended_by_signals  # noqa: PLC0415
     from kgents_cli.ui.themes import palette_of  # noqa: PLC0415
 
+    as_it_is()
     logging.disable()  # stderr is the screen; what cannot be read is shown on it
     kept = load(path())
     palette = palette_of(drawing.theme or kept.theme, is_plain=wants_no_colour())

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from typing import ClassVar, Final
 
@@ -12,10 +13,11 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from kgents_cli.ui.bars import Bar
+from kgents_cli.ui.commanding import obey
 from kgents_cli.ui.deciding import Deciding
 from kgents_cli.ui.describing import Describing
 from kgents_cli.ui.filling import Filling
-from kgents_cli.ui.header import left_parts, right_parts
+from kgents_cli.ui.header import hint_actions, hint_parts, left_parts, right_parts, tab_parts
 from kgents_cli.ui.help import help_lines
 from kgents_cli.ui.ink import Ink
 from kgents_cli.ui.item import Item
@@ -26,7 +28,7 @@ from kgents_cli.ui.pane import Pane
 from kgents_cli.ui.part import Part
 from kgents_cli.ui.prompt import Prompt
 from kgents_cli.ui.rows.row import Row
-from kgents_cli.ui.screens import ENTITIES_SCREEN, NAMES, SCREENS
+from kgents_cli.ui.screens import NAMES, SCREENS
 from kgents_cli.ui.source.source import Source
 from kgents_cli.ui.table import Table
 from kgents_cli.ui.terminal import is_writable
@@ -34,9 +36,7 @@ from kgents_cli.ui.themes import after, theme_of
 from kgents_cli.ui.travelling import Travelling
 from kgents_cli.ui.widgets import DBMetricsPanel
 from kgents_cli.ui.world import World
-from kgents_shared.contract.vocabulary.kinds import KINDS
 from kgents_shared.view.find import path_of
-from kgents_shared.view.selection import kind_named
 
 TICK_S: Final = 0.2
 HOLD_S: Final = 1.0
@@ -46,7 +46,6 @@ SAID_S: Final = 8.0
 WIDE_FROM: Final = 120
 """From so many columns on there is room for a description beside the list."""
 RATE_TICKS: Final = 25
-QUIT: Final = frozenset({"q", "quit", "exit"})
 
 
 class Dashboard(App[int]):
@@ -85,6 +84,9 @@ class Dashboard(App[int]):
         self.world = World()
         self.skipped = 0
         """Ticks that were not drawn because the terminal took nothing."""
+        self.skipped_now = 0
+        """Of these, in a row until now."""
+        self._stalled = ExitStack()
         self._is_suspended = False
         self._held_until_s = 0.0
         self._said, self._said_until_s = "", 0.0
@@ -120,6 +122,7 @@ class Dashboard(App[int]):
             self.register_theme(theme_of(each))
         self.theme = self.ink.palette.name
         self.filling.restore(self.kept)
+        self.set_class(self.filling.place.has_gauges, "gauged")
         self.app_suspend_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=True))
         self.app_resume_signal.subscribe(self, lambda _: self._note_suspended(is_suspended=False))
         self.run_worker(self.source.run(self.world), name="source")
@@ -132,8 +135,14 @@ class Dashboard(App[int]):
         if self._is_suspended:
             return
         if not self.is_headless and not is_writable():
-            self.skipped += 1
+            if not self.skipped_now:  # from now on keys draw nothing either
+                self._stalled.enter_context(self.batch_update())
+            self.skipped, self.skipped_now = self.skipped + 1, self.skipped_now + 1
             return
+        if self.skipped_now:
+            self.skipped_now = 0
+            self._stalled.close()
+            self._draw_all()
         now_s = time.monotonic()
         self._rates.append((now_s, self.world.changes))
         if now_s >= self._held_until_s and self.describing.key in self.filling.take():
@@ -147,13 +156,7 @@ class Dashboard(App[int]):
         right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting,
                             past=self.travelling.text)  # fmt: skip
         self.header.show([*left_parts(self.filling.world, self.source.name)], [*right])
-        tabs = [
-            Part(
-                f" {number} {each.title} " if self.size.width >= WIDE_FROM or each is place else f" {number} ",
-                "cursor" if each is place else "",
-            )
-            for number, each in enumerate(SCREENS, 1)
-        ]
+        tabs = [*tab_parts(place, is_wide=self.size.width >= WIDE_FROM)]
         listing, text = self.table.window.listing, self.filling.filter_text
         shown = f"{len(listing):,} of {len(listing.items):,} " if text else f"{len(listing):,} "
         filtered = [Part(f"/{text}  ", "accent")] if text else []
@@ -161,9 +164,7 @@ class Dashboard(App[int]):
         if now_s < self._said_until_s:
             self.footer.show([Part(f" {self._said}", "bold")])
             return
-        hints = [(Part(f" {each.shown} ", "accent"), Part(each.short, "dim")) for each in KEYS if each.short]
-        actions = [action for each in KEYS if each.short for action in (f"app.{each.action}",) * 2]
-        self.footer.show([part for pair in hints for part in pair], actions=actions)
+        self.footer.show([*hint_parts()], actions=hint_actions())
 
     def _per_s(self) -> float:
         if not self._rates:
@@ -238,7 +239,7 @@ class Dashboard(App[int]):
 
     def action_command(self) -> None:
         """Ask for a command."""
-        self.ask(" : ", "", lambda text: self.command(text.strip()))
+        self.ask(" : ", "", lambda text: obey(self, text.strip()))
 
     def ask(self, label: str, text: str, submit: Callable[[str], None]) -> None:
         """Ask for a line; Esc leaves it."""
@@ -263,25 +264,6 @@ class Dashboard(App[int]):
         self.filling.filter(text)
         self._bars()
         self._describe_again()
-
-    def command(self, text: str) -> None:
-        """What was typed behind the colon: a screen, a kind, a theme, quit."""
-        word, _, rest = text.partition(" ")
-        kind = kind_named(word)
-        if word in QUIT:
-            self.exit(0)
-        elif word in NAMES:
-            self.action_screen(word)
-        elif word == "theme" and rest in PALETTES:
-            self.use_palette(PALETTES[rest])
-        elif word == "all":
-            self.action_screen(ENTITIES_SCREEN.name)
-            self.use_filter("")
-        elif kind in KINDS or any(each.ref.kind == kind for each in self.filling.world.items.values()):
-            self.action_screen(ENTITIES_SCREEN.name)
-            self.use_filter(" ".join(filter(None, (f"kind:{kind}", rest))))
-        elif word:
-            self.say(f"no screen or kind {word!r}; screens: {', '.join(NAMES)}; kinds: :pods, :nodes, …")
 
     def action_close(self) -> None:
         """Close what is open, from the last to the first; then the filter."""
@@ -394,9 +376,13 @@ class Dashboard(App[int]):
 
     def _note_suspended(self, *, is_suspended: bool) -> None:
         self._is_suspended = is_suspended
-        if not is_suspended:  # the terminal shows what others have written meanwhile
-            self.screen.refresh(layout=True)
-            self.refresh(repaint=True)
+        if not is_suspended:
+            self._draw_all()
+
+    def _draw_all(self) -> None:
+        """The terminal shows what others have written meanwhile, or has missed something."""
+        self.screen.refresh(layout=True)
+        self.refresh(repaint=True)
 
     def on_unmount(self) -> None:
         """Nothing of it goes on."""

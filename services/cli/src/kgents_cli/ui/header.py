@@ -1,11 +1,13 @@
-"""The world → the parts of the line at the top: how many entities are how well, and whether this is now. Pure."""
+"""The parts of the lines at the top and bottom: how many entities are how well, whether this is now, keys. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from kgents_cli.ui.keys import KEYS
 from kgents_cli.ui.palette import LEVELS
 from kgents_cli.ui.part import Part
+from kgents_cli.ui.screens import SCREENS, Screen
 from kgents_cli.ui.world import LIVE, World
 
 _CLUSTERS_MAX: Final = 3
@@ -47,3 +49,23 @@ def right_parts(
         yield Part(f"{connection.text.upper()} … ", "warning")
     else:
         yield Part(f"{connection.text.upper()} {max(0.0, now_s - connection.since_s):.0f} s ", "critical")
+
+
+def tab_parts(shown: Screen, *, is_wide: bool) -> Iterator[Part]:
+    """The screens by their numbers; where there is no room, only the shown one by its name."""
+    for number, each in enumerate(SCREENS, 1):
+        name = f" {each.title}" if is_wide or each is shown else ""
+        yield Part(f" {number}{name} ", "cursor" if each is shown else "")
+
+
+def hint_parts() -> Iterator[Part]:
+    """The keys that the last line names."""
+    for each in KEYS:
+        if each.short:
+            yield Part(f" {each.shown} ", "accent")
+            yield Part(each.short, "dim")
+
+
+def hint_actions() -> list[str]:
+    """What a click on each of these parts does."""
+    return [action for each in KEYS if each.short for action in (f"app.{each.action}",) * 2]

@@ -15,7 +15,7 @@ def help_lines(world: World, *, skipped: int) -> Iterator[Line]:
         yield (Part(f"  {each.shown:<10}", "accent"), Part(each.text))
     yield ()
     yield (Part("Commands ", "title"), Part("entities topology nats databases alerts events pipeline, a kind (:pods),"))
-    yield (Part("         "), Part("all, theme NAME, quit"))
+    yield (Part("         "), Part("cluster NAME, all, theme NAME, quit"))
     yield (Part("Mouse    ", "title"), Part("a click selects, a second one describes; Shift with drag selects text"))
     yield (Part("Levels   ", "title"), *(Part(f"{each} ", each, each) for each in LEVELS))
     yield (Part("Skipped  ", "title"), Part(f"{skipped} pictures, because the terminal took nothing"))

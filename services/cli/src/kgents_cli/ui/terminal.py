@@ -1,6 +1,7 @@
 """The terminal that is drawn on: whether it can be, whether it takes anything now, and how its user gets it back."""
 
 import asyncio
+import os
 import select
 import signal
 import sys
@@ -12,11 +13,18 @@ from kgents_shared.runtime.config import process_environ
 
 def unsuitable() -> str:
     """Why this terminal cannot be drawn on; empty: it can."""
-    if not sys.stdin.isatty() or not sys.stderr.isatty():  # Textual draws on stderr
-        return "expected a terminal as stdin and stderr, found none"
+    # Textual draws on stderr, and asks stdout for the size.
+    if not all(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)):
+        return "expected a terminal as stdin, stdout and stderr, found another file or none"
     if process_environ().get("TERM", "") in ("", "dumb"):
         return "expected a terminal that can move its cursor, found TERM=dumb or none"
     return ""
+
+
+def as_it_is() -> None:
+    """Let Textual see the terminal as it is: variables with a size would fix it, and an empty NO_COLOR is none."""
+    for name in ("COLUMNS", "LINES", *(() if wants_no_colour() else ("NO_COLOR",))):
+        os.environ.pop(name, None)  # noqa: TID251 - Textual reads them itself
 
 
 def is_writable() -> bool:
