@@ -35,13 +35,18 @@ def command(url: str, token_file: Path | None) -> None:
       {"mcpServers": {"kgents": {"command": "kgents", "args": ["mcp"]}}}
     """  # noqa: D301
     try:
-        gateway = Gateway(url, _token(token_file) if token_file is not None else "")
+        gateway = Gateway(url, token_of(token_file) if token_file is not None else "")
     except ValueError as error:
         raise click.UsageError(f"--gateway: {error}") from None
     relay(gateway, sys.stdin.buffer, sys.stdout.buffer)
 
 
-def _token(file: Path) -> str:
+def token_of(file: Path) -> str:
+    """The token that a file holds.
+
+    Raises:
+        KgentsError: it holds none.
+    """
     try:
         token = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

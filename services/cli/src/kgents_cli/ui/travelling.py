@@ -108,5 +108,5 @@ class Travelling:
         world.is_complete, world.connection = True, Connection(True, "past")
         for each in found.unknown:
             what, _, why = each.partition(": ")
-            world.fault(what, why)
+            world.fault(what, why or each)
         return world

@@ -47,4 +47,4 @@ def then_of(past: Past) -> Then:
         if (item := items.get(key)) is not None and item.is_remembered:
             items[key] = msgspec.structs.replace(item, level="unknown", score=None, why=HEALTH, is_remembered=False)
     unknown = [f"{signal}: nothing is known before {past.begins[signal]:%Y-%m-%d %H:%M:%S}" for signal in past.unknown]
-    return Then(past.time, items, past.fold, unknown)
+    return Then(past.time, items, past.fold, [*unknown, *past.remarks])

@@ -1,0 +1,103 @@
+"""The same screens over a gateway that asks for a token."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgents_cli.ui.source.gateway import GatewaySource
+from kgents_cli.ui.source.sse import Events
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import ACK, SILENCE
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.contract.tokens import Token, digest_of
+from kgents_shared.view.selection import select
+from support.dashboard import dashboard
+from support.decisions import stored as store
+from support.gateway import caught_up, serving
+from support.incidents import make_incident
+from support.state import make_alert, make_event, make_health, make_topology, publish, removed
+from support.streams import stored
+from support.waiting import eventually
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    file = tmp_path / "tokens"
+    ada, reader = Token("ada", digest_of("ada"), may=("read", "alert:write")), Token("reader", digest_of("reader"))
+    file.write_text(f"{ada}\n{reader}\n")
+    return file
+
+
+async def test_a_gateway_shows_what_nats_shows_and_follows_it(bus: Bus, tokens: Path) -> None:
+    await publish(bus, make_topology("cart"), make_health("cart", level="critical"), make_alert("cart"),
+                  make_topology("web"), make_event("cart"))  # fmt: skip
+    async with serving(bus, tokens_file=tokens) as gateway:
+        await caught_up(bus, gateway)
+        async with dashboard(GatewaySource(gateway.server.address, "ada", select()), size=(150, 50)) as shown:
+            await shown.until("LIVE")
+            assert "✖ critical 0.20" in shown.row(" cart ")
+            await publish(bus, make_health("web", level="warning"), make_topology("new"))
+            await eventually(lambda: "▲ warning" in shown.row(" web "))
+            await shown.until(" new ")
+            await publish(bus, removed(make_topology("new")))
+            await shown.until_gone(" new ")
+            await shown.press("d")
+            await shown.until("KG-001  pod shop/cart is not ready")
+            await shown.until("BackOff 0")
+            await shown.press("escape", "5")
+            await shown.until("firing KG-001")
+            await shown.press("7")
+            await shown.until("no collector reports")
+            await shown.press("1", "t")
+            await shown.type("-10m")
+            await shown.press("enter")
+            await shown.until("NOT REMEMBERED")
+
+
+async def test_what_is_decided_is_stored_in_the_name_of_the_token(bus: Bus, tokens: Path) -> None:
+    found = make_incident()
+    await publish(bus, make_topology("cart", ref=found.root.ref))
+    async with serving(bus, tokens_file=tokens) as gateway:
+        await store(bus, found)
+        async with dashboard(GatewaySource(gateway.server.address, "ada", select()), size=(150, 40)) as shown:
+            await shown.press("5")
+            await shown.until(found.title)
+            await shown.press("a", "o", "k", "enter")
+            [ack] = await eventually(lambda: stored(bus, NAME_BY_SIGNAL["ack"]))
+            message = ACK.decode(ack.payload, subject=ack.subject)
+            assert (message.by, message.note) == ("token ada", "ok")
+            await shown.press("s")
+            await shown.type("upgrade")
+            await shown.press("enter", "y", "enter")
+            [silence] = await eventually(lambda: stored(bus, NAME_BY_SIGNAL["silence"]))
+            assert SILENCE.decode(silence.payload, subject=silence.subject).by == "token ada"
+        async with dashboard(GatewaySource(gateway.server.address, "reader", select()), size=(150, 40)) as shown:
+            await shown.press("5")
+            await shown.until(found.title)
+            await shown.press("s")
+            await shown.type("upgrade")
+            await shown.press("enter", "y", "enter")
+            await shown.until("not stored: 403")
+
+
+async def test_a_token_that_is_refused_and_a_gateway_that_is_gone_are_said(bus: Bus, tokens: Path) -> None:
+    async with serving(bus, tokens_file=tokens) as gateway:
+        async with dashboard(GatewaySource(gateway.server.address, "wrong", select())) as shown:
+            await shown.until("gateway: not read")
+            await shown.press("question_mark")
+            await eventually(lambda: any("401" in each for each in shown.app.world.faults.values()))
+        address = gateway.server.address
+    async with dashboard(GatewaySource(address, "ada", select())) as shown:
+        await shown.until("gateway: not read")
+        await shown.press("q")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["upsert", "ready"]), st.binary(max_size=30))), st.integers(1, 9))
+def test_a_stream_may_be_cut_anywhere(events: list[tuple[str, bytes]], size: int) -> None:
+    clean = [(name, data.replace(b"\n", b"").replace(b"\r", b"")) for name, data in events]
+    sent = b"".join(b": 12\n\nid: 7\nevent: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in clean)
+    parsed = Events()
+    found = [each for at in range(0, len(sent), size) for each in parsed.feed(sent[at : at + size])]
+    assert found == clean
