@@ -23,6 +23,7 @@ from bench import (
     audit,
     builder_start,
     clusters,
+    dashboard,
     databases,
     docker,
     gap,
@@ -65,6 +66,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "traces": traces.bench,
     "start": start.bench,
     "incidents": incidents.bench,
+    "dashboard": dashboard.bench,
     "map": web_map.bench,
     "page": web_page.bench,
 }
