@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from msgspec import structs
 
 from kgents_cli.alerting.author import user
-from kgents_cli.alerting.reading import acknowledgement_seq
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
 from kgents_cli.ui.source.source import Described
@@ -23,9 +22,9 @@ from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import ALL, stream_info
 from kgents_shared.bus.pull import replay
 from kgents_shared.bus.state_view import StateView
-from kgents_shared.bus.word import store
+from kgents_shared.bus.word import last_word, store
 from kgents_shared.contract import subjects
-from kgents_shared.contract.codec import EVENT, INCIDENT, SILENCE, Codec
+from kgents_shared.contract.codec import ACK, EVENT, INCIDENT, SILENCE, Codec
 from kgents_shared.contract.decision import Author, acknowledged, silenced
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import BusError, MalformedMessageError
@@ -138,8 +137,9 @@ class LiveSource:
         """Store that the user of this machine takes care of it."""
         now = self.now()
         message = acknowledged(incident, Author(user(), VIA), now, note)
-        seq = await acknowledgement_seq(self._bus, incident)
-        await store(await self._bus.session(timeout_s=ANSWER_S), message, replaces_seq=seq, now=now)
+        session = await self._bus.session(timeout_s=ANSWER_S)
+        _, seq = await last_word(session, ACK, message.subject)
+        await store(session, message, replaces_seq=seq, now=now)
 
     async def silence(self, cluster: str, matchers: Sequence[Matcher], seconds: float, reason: str) -> str:
         """Store a silence that begins now; returns its id."""
