@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from kgents_shared.bus.audit import audited
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.jetstream import find_stream
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from support.audit import actions, make_record
 from support.build import make_entity, subject_of
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
@@ -36,13 +38,18 @@ async def write(bus: Bus, *entities: Entity) -> None:
 
 
 async def messages(bus: Bus) -> dict[str, list[Message]]:
-    """Everything that is copied, with sequences and stored times."""
-    names = [name for signal, name in NAME_BY_SIGNAL.items() if signal != "meta"]
+    """Everything that is copied, with sequences and stored times; but the audit trail, which says that it was."""
+    names = [name for signal, name in NAME_BY_SIGNAL.items() if signal not in ("meta", "audit")]
     return {
         name: [(each.subject, each.seq, each.time_ns, each.payload) for each in await stored(bus, name)]
         for name in names
         if await find_stream(await bus.session(), name) is not None
     }
+
+
+async def write_record(bus: Bus) -> None:
+    async with audited(bus, make_record(action="token")):
+        pass
 
 
 async def statuses(bus: Bus) -> dict[str, str]:
@@ -66,12 +73,18 @@ async def test_what_is_restored_is_what_was_copied(bus: Bus, server: NatsServer,
     refused = await run_kgents("restore", str(copy), "--nats", server.url)
     assert (refused.code, "nothing was changed" in refused.err) == (1, True)
     await write(bus, reported("pod7", "failed"))
-    assert (await run_kgents("restore", str(copy), "--replace", "--nats", server.url)).code == 0
+    await write_record(bus)
+    again = await run_kgents("restore", str(copy), "--replace", "--nats", server.url)
+    assert (again.code, "KGENTS_AUDIT is kept" in again.err) == (0, True)
     assert await messages(bus) == before
+    assert await actions(bus) == [("token", "done"), ("restore", "done")]
+    trail = ("restore", str(copy), "--replace", "--stream", "KGENTS_AUDIT")
+    assert (await run_kgents(*trail, "--nats", server.url)).code == 1
 
     async with NatsServer(tmp_path / "other") as other, Bus(NatsConfig(url=other.url), name="test") as elsewhere:
         assert (await run_kgents("restore", str(copy), "--nats", other.url)).code == 0
         assert await messages(elsewhere) == before
+        assert await actions(elsewhere) == [("restore", "done")]
         await write(elsewhere, reported("new"))
         assert (await stored(elsewhere, "KGENTS_ENTITY"))[-1].seq == before["KGENTS_ENTITY"][-1][1] + 1
 

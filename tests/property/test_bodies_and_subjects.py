@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kgents_shared.contract import meta, subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.audit import AuditRecord
 from kgents_shared.contract.codec import BY_SIGNAL, encode
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.errors import MalformedMessageError
@@ -36,6 +37,16 @@ WITHOUT_REF: dict[str, Callable[[dict[str, str]], Wire]] = {
     ),
     "ack": lambda field: Acknowledgement(
         text="t", by="ada", at=NOW, cluster=field["cluster"], incident=field["incident"]
+    ),
+    "audit": lambda field: AuditRecord(
+        text="t",
+        cluster=field["cluster"],
+        action=field["action"],
+        id="1",
+        stage="begun",
+        by="ada",
+        via="cli",
+        target="x",
     ),
 }
 

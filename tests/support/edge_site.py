@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +51,8 @@ def command(*args: str | Path, seed: Path | None = None) -> str:
         AssertionError: it failed.
     """
     environ = {"KGENTS__NATS__NKEY_SEED_FILE": str(seed)} if seed is not None else {}
-    done = CliRunner(env=environ).invoke(kgents, [*map(str, args)], standalone_mode=False)
+    with ThreadPoolExecutor(1) as thread:  # the command has an event loop of its own
+        done = thread.submit(CliRunner(env=environ).invoke, kgents, [*map(str, args)], standalone_mode=False).result()
     assert (done.exception, done.return_value or 0) == (None, 0), (args, done.output, done.exception)
     return done.output
 

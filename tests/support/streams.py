@@ -35,3 +35,17 @@ async def stored(bus: Bus, stream: str, pattern: str = ">", *, after: int = 0) -
             if batch.caught_up:
                 return found
     return found
+
+
+async def log(bus: Bus, stream: str) -> list[Delivery]:
+    """Every message that a log holds, in order."""
+    found: list[Delivery] = []
+    info = await stream_info(await bus.session(), stream)
+    start = Position(info.created, 0, info.now_ns)
+    batches = follow(bus, stream, info.config["subjects"], position=start, as_log=True)
+    async with aclosing(batches):
+        async for batch in batches:
+            found += batch.deliveries
+            if batch.caught_up:
+                return found
+    return found

@@ -44,6 +44,7 @@ SIGNALS: Final[dict[str, Signal]] = {
     "notice": Signal("what one receiver knows of one incident", ("alert-notifier",), (ANYBODY,)),
     "silence": Signal("which alerts notify no one, and until when", (PERSON,), ("alert-notifier", ANYBODY)),
     "ack": Signal("who takes care of an incident", (PERSON,), ("alert-notifier", ANYBODY)),
+    "audit": Signal("who wrote what, and how that ended", (PERSON,), ("archiver", ANYBODY)),
     "meta": Signal("what a service reports about itself", ("any-service",), ("topology-builder", ANYBODY)),
 }
 
@@ -57,6 +58,7 @@ TOKENS: Final[dict[str, Token]] = {
     "incident": Token("the incident's id, 16 hexadecimal digits", "5c0ffee5a17c0de5"),
     "receiver": Token("the receiver's name in the configuration", "ops"),
     "silence": Token("the silence's id", "a1b2c3d4"),
+    "action": Token("what is written", "silence"),
     "service": Token("the service that reports", "health-scorer"),
     "instance": Token("its process; or `lease`, or `dead-letter-<signal>-<slot>`", "node-1"),
 }

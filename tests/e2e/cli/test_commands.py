@@ -57,10 +57,10 @@ async def test_the_environment_names_the_server_too(server: NatsServer, monkeypa
 
 async def test_provision_says_what_it_does_and_then_has_nothing_to_do(kgents: Kgents) -> None:
     _, planned, _ = await kgents("provision", "--dry-run", "-o", "json")
-    assert [json.loads(line)["action"] for line in planned.splitlines()] == ["create"] * 11
+    assert [json.loads(line)["action"] for line in planned.splitlines()] == ["create"] * 12
     code, done, _ = await kgents("provision")
     assert code == 0
-    assert [line.split()[0] for line in done.splitlines()] == ["create"] * 11
+    assert [line.split()[0] for line in done.splitlines()] == ["create"] * 12
     _, again, _ = await kgents("provision", "-o", "json")
     assert {json.loads(line)["action"] for line in again.splitlines()} == {"unchanged"}
 
@@ -111,7 +111,7 @@ async def test_doctor_finds_missing_streams_and_the_command_that_makes_them(kgen
     code, out, _ = await kgents("doctor")
     assert code == 1
     assert "✔ NATS answers" in out
-    assert "✘ none of the 11 streams of kgents exists yet; next: `kgents provision`" in out.splitlines()
+    assert "✘ none of the 12 streams of kgents exists yet; next: `kgents provision`" in out.splitlines()
     assert max(map(len, out.splitlines())) < 200
 
 

@@ -100,7 +100,7 @@ async def test_a_past_moment_is_answered_beyond_what_the_streams_hold(
 
 async def until_begun(database: Database) -> bool:
     async with database.snapshot() as connection:
-        return bool(await connection.fetchval("select count(*) = 6 from kgents.epoch"))
+        return bool(await connection.fetchval("select count(*) = 7 from kgents.epoch"))
 
 
 async def _now(bus: Bus) -> str:

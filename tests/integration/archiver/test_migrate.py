@@ -8,6 +8,7 @@ import pytest
 
 from kgents_archiver.app import run
 from kgents_archiver.config import Config
+from kgents_archiver.store import migrate as migrating
 from kgents_archiver.store.database import ArchiveError, Database, RefusedError
 from kgents_archiver.store.migrate import migrate, migrations, require, schema
 from kgents_archiver.store.writing import Message, Writer
@@ -30,6 +31,21 @@ async def test_several_at_once_apply_each_change_once(config: Config) -> None:
     async with asyncio.TaskGroup() as tasks:
         made = [tasks.create_task(applied()) for _ in range(6)]
     assert sorted(version for each in made for version in each.result()) == [each.version for each in migrations()]
+
+
+async def test_tables_of_the_version_before_keep_what_they_hold(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    async with open_database(config, migrated=False) as database:
+        for count in range(1, len(every) + 1):
+            monkeypatch.setattr(migrating, "migrations", lambda count=count: every[:count])
+            assert [each.version for each in await migrate(database)] == [every[count - 1].version]
+            async with database.transaction() as connection:
+                await connection.execute("insert into kgents.subject (name) values ($1)", f"version {count}")
+                names = await connection.fetch("select name from kgents.subject order by id")
+            assert [each[0] for each in names] == [f"version {each}" for each in range(1, count + 1)]
+        await require(database)
 
 
 async def test_a_database_without_tables_names_the_command(config: Config) -> None:

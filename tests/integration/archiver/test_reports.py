@@ -46,4 +46,4 @@ async def test_availability_and_review_reach_back_into_the_archive(
 
 async def _has_begun(database: Database) -> bool:
     async with database.snapshot() as connection:
-        return bool(await connection.fetchval("select count(*) = 5 from kgents.epoch"))
+        return bool(await connection.fetchval("select count(*) = 7 from kgents.epoch"))

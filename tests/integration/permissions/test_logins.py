@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from kgents_cli.commands.permissions import BACKUP, PROVISION, READER, of_login
+from kgents_shared.bus.audit import record_one
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.bus.jetstream import account_info, last_message
@@ -16,12 +17,14 @@ from kgents_shared.bus.pull import first_since
 from kgents_shared.bus.snapshot import delete_stream, restore
 from kgents_shared.bus.snapshot import snapshot as snapshot_of
 from kgents_shared.contract import subjects
+from kgents_shared.contract.audit import RESTORE, SET_UP
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, StreamsConfig, streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.live import snapshot
 from kgents_shared.view.past import history, state_at
 from kgents_shared.view.selection import select
+from support.audit import make_record
 from support.build import make_ref
 from support.permitted import DENIED, login, permitted, server_of, unused
 from support.state import make_alert, make_event, make_health, make_topology, publish
@@ -38,6 +41,8 @@ async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Pa
             session = await bus.session()
             await require_one_store_of(session, await plan(session, streams(StreamsConfig())))
             await provision_streams(bus, StreamsConfig(history=32, pulse_max_age_s=7_200))
+            for action in SET_UP:
+                await record_one(bus, make_record(action=action))
         assert DENIED not in server.log.read_text()
         assert not [each for each in unused(permissions, uses) if "STREAM.UPDATE" not in each]
 
@@ -45,21 +50,24 @@ async def test_streams_are_made_by_a_login_that_may_do_nothing_else(tmp_path: Pa
 async def test_streams_are_copied_and_restored_by_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
     permissions = of_login(BACKUP, CommonConfig(), [])
     async with server_of(tmp_path, permitted(permissions)) as server, Uses(server.port) as uses:
-        async with Bus(login(server.url, "admin"), name="admin") as admin:
+        async with (
+            Bus(login(server.url, "admin"), name="admin") as admin,
+            Bus(login(uses.url, "limited"), name="cli") as bus,
+        ):
             await provision_streams(admin)
             await publish(admin, make_topology(), make_health(), make_alert(), make_event())
             session = await admin.session()
             for _ in range(8):  # more than one part
                 await session.request(make_event().ref.subject("event", source="k8s"), os.urandom(100_000))
-        async with Bus(login(uses.url, "limited"), name="cli") as bus:
             session = await bus.session()
             for signal, stream in NAME_BY_SIGNAL.items():
                 if signal != "meta":
                     async with snapshot_of(session, stream) as copy:
                         chunks = [each async for each in copy.chunks()]
-                    await delete_stream(session, stream)
+                    await delete_stream(session if signal != "audit" else await admin.session(), stream)
                     restored = await restore(session, stream, copy.copied, chunks)
                     assert restored.state.messages == copy.copied.state["messages"]
+            await record_one(bus, make_record(action=RESTORE))
         assert DENIED not in server.log.read_text()
         assert not unused(permissions, uses)
 

@@ -20,6 +20,7 @@ import pytest
 from msgspec import structs
 
 from kgents_cli.commands.permissions import of_login
+from kgents_shared.bus.audit import audited
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message, stream_info, update_stream
 from kgents_shared.bus.outbox import Message, Outbox
@@ -35,6 +36,7 @@ from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.view.entity import key_of_ref
 from support import kube_objects, streams
 from support.archive import config_of, make_database
+from support.audit import make_record
 from support.build import make_entity, make_ref, make_removal, subject_of
 from support.decisions import make_silence, stored
 from support.docker_engine import NoEngineError, docker_engine
@@ -51,7 +53,7 @@ from support.state import make_alert, make_event, make_health, make_topology, pu
 from support.streams import provision_streams
 from support.truth import heartbeat
 from support.uses import Uses
-from support.vendor_requests import action, interaction, signed_as_slack
+from support.vendor_requests import action, event, interaction, signed_as_pagerduty, signed_as_slack
 from support.waiting import eventually
 
 CLUSTER = "test"
@@ -243,7 +245,7 @@ async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Worl
     routes = [{"to": ["tool"], "wait_s": 0}]
     port, secret = free_port(), directory / "signing"
     secret.write_text("signs")
-    inbound = {"port": port, "slack_secret_file": str(secret)}
+    inbound = {"port": port, "slack_secret_file": str(secret), "pagerduty_secret_file": str(secret)}
     settings = {"receivers": {"tool": receiver}, "routes": routes, "inbound": inbound}
     config.write_text(json.dumps({"alert-notifier": settings}))
 
@@ -257,6 +259,10 @@ async def alerts(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Worl
         await eventually(has_notice)
         (incident,) = [each for each in await published_incidents(bus) if each.state == "open"]
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            for does in ("acknowledged", "unacknowledged"):
+                paged = event(f"incident.{does}", key=incident.id, occurred_at=datetime.now(UTC).isoformat())
+                headers = signed_as_pagerduty(paged, "signs")
+                assert (await client.post("/pagerduty", content=paged, headers=headers)).status_code == 200
             for does in ("ack", "silence"):
                 click = interaction(actions=[action(does, f"{incident.id}@1")])
                 headers = signed_as_slack(click, "signs", datetime.now(UTC))
@@ -352,6 +358,8 @@ async def archive(directory: Path, _: NatsServer, bus: Bus) -> AsyncIterator[Wor
 
         async def happen() -> None:
             await store(bus, Ref(CLUSTER, "pod", "cart", "shop").subject("topology"), make_topology("cart"))
+            async with audited(bus, make_record()):  # which is chained, and anchored
+                pass
 
         section = config_of(postgres)
         settings = {"host": section.host, "port": str(section.port), "user": section.user, "migrate": "auto"}

@@ -91,8 +91,11 @@ def test_an_unknown_collector_is_refused_before_anything_is_made(hub: Path) -> N
     assert not (hub / "x").exists()
 
 
-def test_an_edge_has_what_its_collectors_write_and_nothing_else() -> None:
-    assert [each.signal for each in streams(StreamsConfig(place="edge"))] == ["entity", "pulse", "event", "meta"]
+def test_an_edge_has_what_its_collectors_write_and_a_trail_of_its_own() -> None:
+    signals = [each.signal for each in streams(StreamsConfig(place="edge"))]
+    assert signals == ["entity", "pulse", "event", "audit", "meta"]
+    hub = {each.signal: each.edges for each in streams(StreamsConfig(edges=["a"]))}
+    assert (hub["entity"], hub["audit"]) == (("a",), ()), "which the hub does not copy"
 
 
 def test_an_edge_of_an_edge_is_refused() -> None:

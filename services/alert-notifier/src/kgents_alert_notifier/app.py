@@ -19,6 +19,7 @@ from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract import subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.audit import DECIDED
 from kgents_shared.contract.codec import ACK, ALERT, INCIDENT, NOTICE, SILENCE, TOPOLOGY
 from kgents_shared.contract.incident import Incident
 from kgents_shared.contract.notice import Notice
@@ -148,6 +149,7 @@ SERVICE = Service(
         reads=("topology", "alert", "silence", "ack"),
         keeps_time=True,
         stores=("silence", "ack"),
+        records=(*DECIDED["ack"], DECIDED["silence"][0]),
     ),
     clusters=lambda config: config.clusters,
 )

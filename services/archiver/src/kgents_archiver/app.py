@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from kgents_archiver.anchoring import anchor
 from kgents_archiver.answering import DESCRIPTION, Asked
 from kgents_archiver.config import Config
 from kgents_archiver.following import RETRY_MAX_S, Following
@@ -14,14 +15,17 @@ from kgents_archiver.store import migrate
 from kgents_archiver.store.database import ArchiveError, Database, required
 from kgents_archiver.store.partitions import SIGNALS
 from kgents_archiver.store.pulses import PULSE
+from kgents_archiver.store.trail import AUDIT
+from kgents_archiver.trail import FollowingTrail
 from kgents_archiver.versions import FollowingVersions
+from kgents_shared.contract.audit import ANCHOR
 from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.service import Access, Context, Service
 
 LAG_S: Final = 5.0
 """Less is no lag: a stream that says nothing is noted every ten seconds."""
 
-FOLLOWED: Final = (*SIGNALS, PULSE)
+FOLLOWED: Final = (*SIGNALS, PULSE, AUDIT)
 
 _log = structlog.get_logger(__name__)
 
@@ -47,11 +51,13 @@ async def _archive(context: Context[Config], config: Config) -> None:
 
     followings += [FollowingVersions(context.bus, config, signal, report) for signal in SIGNALS]
     followings.append(FollowingPulses(context.bus, config, PULSE, report))
+    followings.append(FollowingTrail(context.bus, config, AUDIT, report))
     for signal in FOLLOWED:
         context.reads(signal)
     async with asyncio.TaskGroup() as tasks:
         for each in followings:
             tasks.create_task(each.run(), name=f"archive {each.progress.stream}")
+        tasks.create_task(anchor(context, config), name="anchor the audit chain")
 
 
 async def _prepare(context: Context[Config], config: Config) -> None:
@@ -93,5 +99,5 @@ SERVICE = Service(
     name="archiver",
     config=Config,
     run=run,
-    access=Access((), reads=FOLLOWED, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",)),
+    access=Access((), reads=FOLLOWED, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",), records=(ANCHOR,)),
 )

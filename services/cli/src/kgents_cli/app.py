@@ -45,6 +45,7 @@ GROUPS: Final = {
         "record": "Record what collectors publish into a file.",
         "replay": "Replay a recording into a NATS, or judge it without one.",
         "archive": "See the archive, and bring its tables up to date.",
+        "audit": "See who wrote what.",
     },
     "See what depends on what": {
         "path": "Show how two entities are connected.",

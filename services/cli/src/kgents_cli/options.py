@@ -90,6 +90,21 @@ def target_options(command: Command) -> Command:
     return with_target
 
 
+def nats_options(command: Command) -> Command:
+    """Give a command that has a `--cluster` of its own the flags that say which NATS server; received as `target`."""
+
+    @config_option
+    @click.option("--creds", metavar="FILE", help="NATS credentials file (.creds).")
+    @click.option("--nats", metavar="URL", help=f"NATS server, such as nats://host:4222.  [env: {NATS_URL}]")
+    @functools.wraps(command)
+    def with_target(
+        *args: Any, nats: str | None, creds: str | None, config_file: Path | None, **others: Any
+    ) -> int | None:
+        return command(*args, target=target_of(nats, creds, None, config_file), **others)
+
+    return with_target
+
+
 def target_of(nats: str | None, creds: str | None, cluster: str | None, config_file: Path | None) -> Target:
     """The values of the common flags as a Target.
 

@@ -10,6 +10,7 @@ from kgents_shared.bus import edges, requests
 from kgents_shared.bus.edges import Copy
 from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.bus.session import SessionLostError
+from kgents_shared.contract.audit import RESYNC
 from kgents_shared.contract.errors import BusError, BusTimeoutError
 from kgents_shared.contract.meta import EDGE_SYNC
 from kgents_shared.runtime.service import Access, Context, Service
@@ -98,6 +99,7 @@ SERVICE = Service(
             *(f"{api_prefix_of(None)}{requests.update_of(stream)}" for stream in edges.STREAMS),
             *(f"{api_prefix_of('*')}{requests.info_of(stream)}" for stream in edges.STREAMS),
         ),
+        records=(RESYNC,),
     ),
     clusters=lambda config: config.clusters,
 )

@@ -15,6 +15,7 @@ from kgents_gateway.queries.endpoints import DESCRIPTION, endpoints
 from kgents_gateway.queries.paths import SUBJECTS
 from kgents_gateway.server import Server
 from kgents_gateway.world import Gateway
+from kgents_shared.contract.audit import DECIDED
 from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.heartbeat import Status
 from kgents_shared.runtime.service import Access, Context, Service
@@ -87,5 +88,6 @@ SERVICE = Service(
         answers=SUBJECTS,
         requests=(f"{ARCHIVE}.>",),
         stores=("silence", "ack"),
+        records=(*DECIDED["silence"], *DECIDED["ack"]),
     ),
 )

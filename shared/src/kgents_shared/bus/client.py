@@ -87,6 +87,11 @@ class Bus:
         return "" if self.is_connected else self._causes
 
     @property
+    def has_failed(self) -> bool:
+        """Whether every url has been tried, and there is no session."""
+        return not self.is_connected and self._failures.keys() == set(self._config.urls)
+
+    @property
     def passed_over(self) -> str:
         """The servers that were tried before the one of this session, and why each was left; empty if none was.
 
@@ -119,8 +124,7 @@ class Bus:
             raise self._absence(f"within {timeout_s:g} s: {self.last_error or 'still connecting'}") from error
 
     def _absence(self, detail: str) -> BusTimeoutError:
-        is_tried = self._failures.keys() == set(self._config.urls)
-        if is_tried and all(map(nothing_listens, self._failures.values())):
+        if self.has_failed and all(map(nothing_listens, self._failures.values())):
             return NoServerError(f"no NATS server at {self._config.url} {detail}")
         return BusTimeoutError(f"no connection to NATS at {self._config.url} {detail}")
 

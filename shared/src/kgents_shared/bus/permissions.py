@@ -11,7 +11,7 @@ import msgspec
 from kgents_shared.bus import requests
 from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.bus.sources import deliver_of
-from kgents_shared.contract import meta, subjects
+from kgents_shared.contract import audit, meta, subjects
 from kgents_shared.contract.meta import EDGE_SYNC
 from kgents_shared.contract.streams import COLLECTED, HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
 
@@ -112,6 +112,13 @@ class Grants:
                 self.publish(each, f"store in {stream} what people decide")
                 self.ask(requests.last_of(stream, each), f"what a decision replaces in {stream}")
 
+    def record(self, actions: Iterable[str], clusters: Iterable[str | None]) -> None:
+        """Record some actions in the audit trail; what is recorded cannot be changed."""
+        clusters = list(clusters)
+        for action in actions:
+            for each in signal_filters("audit", clusters, action=action):
+                self.publish(each, f"record in {NAME_BY_SIGNAL['audit']}")
+
     def recall(self, signals: Collection[str]) -> None:
         """Read whatever is asked for, in all clusters: of a state also as it was, of a log by several filters.
 
@@ -180,7 +187,12 @@ def of_operator(clusters: Iterable[str | None], *, api_prefix: str, inbox_prefix
         for signal in ("silence", "ack")
         for filter_ in signal_filters(signal, clusters)
     ]
-    return Permissions((*reader.publish, *words), reader.subscribe)
+    records = [
+        Permission(filter_, f"record in {NAME_BY_SIGNAL['audit']}")
+        for action in (*audit.DECIDED["silence"], *audit.DECIDED["ack"])
+        for filter_ in signal_filters("audit", clusters, action=action)
+    ]
+    return Permissions((*reader.publish, *words, *records), reader.subscribe)
 
 
 def of_leaf(edge: str) -> Permissions:
@@ -214,6 +226,7 @@ def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
         grants.ask(requests.info_of(stream), f"whether {stream} is there, and how")
         grants.ask(requests.create_of(stream), f"create {stream}")
         grants.ask(requests.update_of(stream), f"update {stream}")
+    grants.record(audit.SET_UP, [None])
     return grants.permissions()
 
 
@@ -225,7 +238,9 @@ def of_backup(*, api_prefix: str, inbox_prefix: str) -> Permissions:
             grants.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
             grants.ask(requests.snapshot_of(stream), f"copy {stream}")
             grants.ask(requests.restore_of(stream), f"restore {stream}")
-            grants.ask(requests.delete_of(stream), f"remove {stream}, to restore it")
+            if signal != "audit":
+                grants.ask(requests.delete_of(stream), f"remove {stream}, to restore it")
+    grants.record([audit.RESTORE], [None])
     grants.publish(f"{requests.COPY_ACKS}.>", "take the parts of a copy")
     grants.publish(f"{requests.COPY_PARTS}.>", "hand over the parts of a copy")
     return grants.permissions()

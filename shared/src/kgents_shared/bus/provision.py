@@ -32,7 +32,7 @@ _OLDEST_API_LEVEL: Final = 1  # JetStream counts its API levels since 2.11; olde
 _NS: Final = 1_000_000_000
 _DURATIONS: Final = frozenset({"max_age", "duplicate_window", "subject_delete_marker_ttl"})  # JetStream's are in ns
 _FIXED: Final = ("storage", "retention", "subjects")
-_IRREVOCABLE: Final = ("sealed", "deny_delete", "deny_purge")
+_IRREVOCABLE: Final = ("sealed", "deny_delete", "deny_purge", "allow_msg_ttl")
 _LIMIT_FLAGS: Final = {
     "max_age": "--max-age",
     "max_bytes": "--max-bytes",
@@ -239,7 +239,7 @@ def _config(stream: Stream) -> dict[str, Any]:
         "max_msgs": -1,
         "duplicate_window": stream.duplicate_window_s * _NS,
         "allow_direct": True,
-        "allow_msg_ttl": True,
+        "allow_msg_ttl": not stream.is_append_only,
         "subject_delete_marker_ttl": stream.delete_marker_ttl_s * _NS,
         "allow_rollup_hdrs": stream.allows_rollup,
         "deny_delete": True,

@@ -11,6 +11,7 @@ import msgspec
 from kgents_shared.contract import meta, subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.alert import Alert
+from kgents_shared.contract.audit import AuditRecord
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.errors import MalformedMessageError, UnknownTypeError
 from kgents_shared.contract.event import Event
@@ -172,9 +173,10 @@ INCIDENT: Final = Codec[Incident]("incident", Incident, subject_of=lambda incide
 NOTICE: Final = Codec[Notice]("notice", Notice, subject_of=lambda notice, _: notice.subject)
 SILENCE: Final = Codec[Silence]("silence", Silence, subject_of=lambda silence, _: silence.subject)
 ACK: Final = Codec[Acknowledgement]("ack", Acknowledgement, subject_of=lambda acknowledged, _: acknowledged.subject)
+AUDIT: Final = Codec[AuditRecord]("audit", AuditRecord, subject_of=lambda record, _: record.subject)
 META: Final = Codec[Meta]("meta", Meta, subject_of=_subject_of_meta)
 
 BY_SIGNAL: Final[dict[str, Codec[Wire]]] = {  # a Codec only ever gives, so reading it as one of Wire is sound
     codec.signal: codec  # type: ignore[misc]
-    for codec in (ENTITY, PULSE, EVENT, TOPOLOGY, HEALTH, ALERT, INCIDENT, NOTICE, SILENCE, ACK, META)
+    for codec in (ENTITY, PULSE, EVENT, TOPOLOGY, HEALTH, ALERT, INCIDENT, NOTICE, SILENCE, ACK, AUDIT, META)
 }

@@ -39,6 +39,10 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Cap of the pulse log; the oldest go first. JetStream reserves it, so it must fit the server's disk limit."""
     event_max_bytes: Positive = 256 * 1024**2
     """Cap of the event log; the oldest go first."""
+    audit_max_age_s: Positive = 400 * DAY_S
+    """Thirteen months: a year can be compared with the one before. The archive has no limit for it."""
+    audit_max_bytes: Positive = 64 * 1024**2
+    """Cap of the audit trail, some 50,000 writes; the oldest go first. JetStream reserves it."""
     place: Literal["hub", "edge"] = "hub"
     """Where these streams are. edge: a NATS of its own near the collectors, with what they write alone; a hub copies
     it. hub: everything, which is also right without any edge."""
@@ -71,6 +75,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
     JetStream cannot give it and refuse roll-ups: every account that may publish to such a stream may also empty it.
     """
+    is_append_only: bool = False
+    """Whether a publisher may not even say when its own message expires."""
     allows_purge: bool = False
     """Whether old messages may be dropped by request. What is false here can never be made true again."""
     duplicate_window_s: int = 60
@@ -93,7 +99,7 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
     """Every stream of the pipeline, in the order in which data flows."""
     everything = _everything(config)
     if config.place == "edge":
-        return tuple(each for each in everything if each.signal in COLLECTED)
+        return tuple(each for each in everything if each.signal in COLLECTED or each.is_append_only)
     edges = tuple(sorted(set(config.edges)))
     return tuple(structs.replace(each, edges=edges) if each.signal in COLLECTED else each for each in everything)
 
@@ -126,6 +132,15 @@ def _everything(config: StreamsConfig) -> tuple[Stream, ...]:
         Stream(name="KGENTS_NOTICE", signal="notice", description="what each receiver knows of an incident", **state),
         Stream(name="KGENTS_SILENCE", signal="silence", description="which alerts notify no one", **state),
         Stream(name="KGENTS_ACK", signal="ack", description="who takes care of an incident", **state),
+        Stream(
+            name="KGENTS_AUDIT",
+            signal="audit",
+            description="who wrote what, only ever longer",
+            replicas=config.replicas,
+            max_age_s=config.audit_max_age_s,
+            max_bytes=config.audit_max_bytes,
+            is_append_only=True,
+        ),
         Stream(
             name="KGENTS_META",
             signal="meta",

@@ -32,6 +32,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "notice": ("cluster", "receiver", "incident"),
     "silence": ("cluster", "silence"),
     "ack": ("cluster", "incident"),
+    "audit": ("cluster", "action"),
     "meta": ("cluster", "service", "instance"),
 }
 """Signal → the fields that follow it in its subjects, in order."""

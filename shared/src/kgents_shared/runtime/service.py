@@ -69,6 +69,8 @@ class Access(msgspec.Struct, frozen=True):
     """Signals of which it stores what people decide, in its clusters. For that no lease is needed: see `bus/word`."""
     is_needed: bool = True
     """Whether it is ready only while it is connected; False: its work goes on without NATS."""
+    records: tuple[str, ...] = ()
+    """Actions that it records in the audit trail, or a command with its login does."""
 
 
 COLLECTS: Final = Access(COLLECTED)
@@ -293,6 +295,7 @@ class Service(Generic[C]):
         if self.access.recalls:  # who reads what it is asked for works for all clusters
             clusters = (None,)
         grants.decide(self.access.stores, clusters)
+        grants.record(self.access.records, clusters)
         for signal in self.access.reads:
             read = [None] if self.access.everywhere else clusters
             grants.read(signal, signal_filters(signal, read), keeps_time=self.access.keeps_time)

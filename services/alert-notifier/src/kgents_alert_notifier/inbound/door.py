@@ -104,9 +104,9 @@ class _Door:
                     body = await request.read()
             except TimeoutError:
                 return web.Response(status=408)
-            return web.Response(status=await self._status(body, request.headers))
+            return web.Response(status=await self._status(body, request.headers, request.remote or ""))
 
-    async def _status(self, body: bytes, headers: Mapping[str, str]) -> int:
+    async def _status(self, body: bytes, headers: Mapping[str, str], origin: str) -> int:
         now = self._context.clock.now()
         try:
             secrets = self._way.secret.reveal()
@@ -118,9 +118,8 @@ class _Door:
             return 403
         try:
             async with asyncio.timeout(DEADLINE_S):
-                session = await self._context.bus.session()
                 for each in self._way.read(body):
-                    await self._storing.store(session, each, now)
+                    await self._storing.store(self._context.bus, each, now, origin)
         except (BusError, TimeoutError) as error:
             _log.warning("inbound_not_stored", error=type(error).__name__)
             return 503

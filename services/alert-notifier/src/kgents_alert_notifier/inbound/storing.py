@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from kgents_alert_notifier.inbound.decisions import Decision
 from kgents_alert_notifier.message.slack import ACK, SILENCE, SILENCED_S
+from kgents_shared.bus.audit import decide
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import last_message
 from kgents_shared.bus.session import Session
-from kgents_shared.bus.word import last_word, store
+from kgents_shared.bus.word import last_word
 from kgents_shared.contract import subjects
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import ACK as ACKNOWLEDGEMENTS
@@ -24,7 +26,7 @@ from kgents_shared.contract.codec import SILENCE as SILENCES
 from kgents_shared.contract.decision import Author, acknowledged, no_longer_acknowledged, silenced
 from kgents_shared.contract.errors import DecidedError, MalformedMessageError
 from kgents_shared.contract.incident import Incident
-from kgents_shared.contract.silence import Matcher
+from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 
 TRIES: Final = 3
@@ -41,15 +43,17 @@ class Storing:
         self._clusters: Sequence[str | None] = clusters or [None]
         self._pagers = pagers
 
-    async def store(self, session: Session, decision: Decision, now: datetime) -> str:
-        """Store it; returns why not, where there is nothing to store.
+    async def store(self, bus: Bus, decision: Decision, now: datetime, origin: str) -> str:
+        """Store it, with its record in the audit trail; returns why not, where there is nothing to store.
+
+        `origin`: the address that it came from.
 
         Raises:
             BusError: NATS did not store it.
         """
         for attempt in range(TRIES):
             try:
-                why = await self._store(session, decision, now)
+                why = await self._store(bus, decision, now, origin)
             except DecidedError:
                 if attempt == TRIES - 1:
                     raise
@@ -58,19 +62,22 @@ class Storing:
         _log.info("decided", does=decision.does, incident=decision.incident, via=decision.via, ignored=why)
         return why
 
-    async def _store(self, session: Session, decision: Decision, now: datetime) -> str:
+    async def _store(self, bus: Bus, decision: Decision, now: datetime, origin: str) -> str:
+        session = await bus.session()
         incident = await self._incident(session, decision.incident)
         if incident is None or incident.state == "resolved":
             return "no open incident"
         if decision.does == SILENCE:
-            return await self._silence(session, decision, incident, now)
+            silence, before, seq = await self._silence(session, decision, incident, now)
+            await decide(bus, silence, replaces_seq=seq, before=before, origin=origin, now=now)
+            return ""
         word, seq = await last_word(session, ACKNOWLEDGEMENTS, _subject("ack", incident))
         if word is not None and decision.at is not None and word.at >= decision.at:
             return "decided since"  # a request that comes late, or again
         message = await self._acknowledgement(session, decision, incident, word, now)
         if message is None:
             return "as it is already"
-        await store(session, message, replaces_seq=seq, now=now)
+        await decide(bus, message, replaces_seq=seq, before=word, origin=origin, now=now)
         return ""
 
     async def _acknowledgement(
@@ -84,8 +91,10 @@ class Storing:
         is_new = word is None or word.is_removal or word.revision < incident.severity_revision
         return acknowledged(as_seen, author, at, decision.note) if is_new else None
 
-    async def _silence(self, session: Session, decision: Decision, incident: Incident, now: datetime) -> str:
-        """One for each incident and hour: who clicks twice has silenced it once."""
+    async def _silence(
+        self, session: Session, decision: Decision, incident: Incident, now: datetime
+    ) -> tuple[Silence, Silence | None, int]:
+        """One for each incident and hour: who clicks twice has silenced it once. And what it replaces."""
         ends = now + timedelta(seconds=SILENCED_S)
         silence = silenced(
             Author(decision.by, decision.via),
@@ -97,9 +106,7 @@ class Storing:
             reason=f"silenced in {decision.via.capitalize()}",
             purpose="silence",
         )
-        _, seq = await last_word(session, SILENCES, silence.subject)
-        await store(session, silence, replaces_seq=seq, now=now)
-        return ""
+        return silence, *await last_word(session, SILENCES, silence.subject)
 
     async def _incident(self, session: Session, id_: str) -> Incident | None:
         for cluster in self._clusters:

@@ -4,12 +4,12 @@ import asyncio
 
 import click
 
-from kgents_cli.alerting.author import by_option
-from kgents_cli.alerting.reading import acknowledgement_seq, one_incident
+from kgents_cli.alerting.author import by_option, origin
+from kgents_cli.alerting.reading import acknowledgement, one_incident
 from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import OK, say, say_record
-from kgents_shared.bus.word import store
+from kgents_shared.bus.audit import decide
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.decision import Author, acknowledged, no_longer_acknowledged
 from kgents_shared.contract.errors import KgentsError
@@ -64,8 +64,8 @@ async def _store(target: Target, text: str, note: str, by: str, output: str, *, 
             message = no_longer_acknowledged(incident, author, now)
         else:
             message = acknowledged(incident, author, now, note)
-        replaces_seq = await acknowledgement_seq(bus, incident)
-        await store(await bus.session(), message, replaces_seq=replaces_seq, now=now)
+        before, seq = await acknowledgement(bus, incident)
+        await decide(bus, message, replaces_seq=seq, before=before, origin=origin(), now=now)
     if output == "json":
         say_record(encode(message))
     else:

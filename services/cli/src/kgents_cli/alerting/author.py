@@ -1,6 +1,7 @@
 """Who decides: a flag, or the user of this machine."""
 
 import getpass
+import socket
 from collections.abc import Callable
 
 import click
@@ -11,6 +12,11 @@ from kgents_cli.options import Command
 def by_option() -> Callable[[Command], Command]:
     """The flag `--by`."""
     return click.option("--by", metavar="NAME", default=user, help="Who decides this.  [default: your user name]")
+
+
+def origin() -> str:
+    """From where a command is run: `user@machine`."""
+    return f"{user()}@{socket.gethostname()}"
 
 
 def user() -> str:

@@ -8,6 +8,7 @@ import msgspec
 from kgents_cli.snapshot import last
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract import subjects
+from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import ACK, INCIDENT, NOTICE, SILENCE, Codec
 from kgents_shared.contract.errors import KgentsError, MalformedMessageError, NotFoundError
 from kgents_shared.contract.incident import Incident
@@ -45,10 +46,16 @@ async def notices(bus: Bus, incident: Incident) -> list[bytes]:
     return [each.payload for each in await _read(bus, NOTICE, filter_)]
 
 
-async def acknowledgement_seq(bus: Bus, incident: Incident) -> int:
-    """The sequence of the last message on the subject of its acknowledgement; 0: there is none."""
+async def acknowledgement(bus: Bus, incident: Incident) -> tuple[Acknowledgement | None, int]:
+    """Its last acknowledgement, maybe taken back, and the sequence of that; 0: there is none."""
     filter_ = subjects.pattern("ack", cluster=incident.cluster, incident=incident.id)
-    return max((each.seq for each in await last(bus, ACK.signal, [filter_])), default=0)
+    found = max(await last(bus, ACK.signal, [filter_]), key=lambda each: each.seq, default=None)
+    if found is None or found.marker:
+        return None, found.seq if found is not None else 0
+    try:
+        return ACK.decode(found.payload, subject=found.subject), found.seq
+    except MalformedMessageError:  # what no one can read decides nothing
+        return None, found.seq
 
 
 async def clusters(bus: Bus, named: str | None) -> list[str]:

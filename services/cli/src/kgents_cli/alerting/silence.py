@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import click
 import msgspec
 
-from kgents_cli.alerting.author import by_option
+from kgents_cli.alerting.author import by_option, origin
 from kgents_cli.alerting.reading import clusters, silences
 from kgents_cli.alerting.when import any_moment
 from kgents_cli.connection import STREAMS, connected, require
@@ -17,7 +17,7 @@ from kgents_cli.output import OK, note, say
 from kgents_cli.records import say_list
 from kgents_cli.suggestion import did_you_mean
 from kgents_cli.table import table
-from kgents_shared.bus.word import store
+from kgents_shared.bus.audit import decide
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.decision import MATCHABLE, SILENCE_MAX_S, Author, ended, is_matchable, silenced, written
 from kgents_shared.contract.errors import NotFoundError
@@ -76,7 +76,7 @@ async def _silence(target: Target, template: Silence, now: datetime, output: str
         stored = []
         for cluster in await clusters(bus, target.cluster):
             each = msgspec.structs.replace(template, cluster=cluster)
-            await store(await bus.session(), each, replaces_seq=0, now=now)
+            await decide(bus, each, replaces_seq=0, before=None, origin=origin(), now=now)
             stored.append(each)
     if output == "json":
         say_list([encode(each) for each in stored], "json")
@@ -148,7 +148,7 @@ async def _unsilence(target: Target, id_: str, by: str, output: str) -> None:
         gone = []
         for each, stored in found:
             removal = ended(each, Author(by, "cli"))
-            await store(await bus.session(), removal, replaces_seq=stored.seq, now=now)
+            await decide(bus, removal, replaces_seq=stored.seq, before=each, origin=origin(), now=now)
             gone.append(removal)
     if output == "json":
         say_list([encode(each) for each in gone], "json")

@@ -8,8 +8,10 @@ import msgspec
 
 from kgents_archiver.store import migrate as migrations
 from kgents_archiver.store.database import Database, required
+from kgents_archiver.store.migrate import Migration
 from kgents_archiver.store.status import StreamStatus, stream_statuses
 from kgents_cli.archiving import settings
+from kgents_cli.auditing.recording import recorded, written
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import NEUTRAL, OK, WARNING, WRONG, say, say_record
 from kgents_cli.table import table
@@ -59,13 +61,24 @@ async def _migrate(target: Target, *, dry_run: bool) -> None:
                 raise ConfigError(faults)
             changes, word = list(found.pending), "would apply"
         else:
-            changes, word = await migrations.migrate(database), "applied"
+            changes, word = await _applied(target, database), "applied"
     finally:
         await database.close()
     for each in changes:
         say(f"{OK} {word} {each.version} {each.name}")
     if not changes:
         say(f"{NEUTRAL} the tables are up to date")
+
+
+async def _applied(target: Target, database: Database) -> list[Migration]:
+    found = await migrations.schema(database)
+    if not found.pending or found.faults():
+        return await migrations.migrate(database)
+    before = {"version": found.applied[-1].version if found.applied else 0}
+    after = {"version": found.pending[-1].version}
+    common = target.load()
+    async with recorded(common, written(common.cluster, "archive-migrate", "archive", before=before, after=after)):
+        return await migrations.migrate(database)
 
 
 @command.command("status")

@@ -5,6 +5,7 @@ import asyncio
 import click
 import msgspec
 
+from kgents_cli.auditing.recording import provisioned
 from kgents_cli.connection import connected
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say, say_record
@@ -37,7 +38,7 @@ async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> N
         _show(plan, as_json=as_json)
         await require_one_store_of(session, plan)
         if not dry_run:
-            await provision.apply(session, plan)
+            await provisioned(bus, plan, common)
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:

@@ -2,20 +2,29 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
+from typing import Final
 
 import click
 
 from kgents_cli import backup_files
+from kgents_cli.auditing.recording import written
 from kgents_cli.backup_files import CopiedStream
 from kgents_cli.connection import connected
 from kgents_cli.options import Target, target_options
-from kgents_cli.output import note, say
+from kgents_cli.output import WARNING, note, say
+from kgents_shared.bus.audit import audited
+from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import StreamInfo, find_stream
 from kgents_shared.bus.session import Session
 from kgents_shared.bus.snapshot import delete_stream, restore
+from kgents_shared.contract.audit import RESTORE, AuditRecord
 from kgents_shared.contract.errors import BusError, KgentsError, NotFoundError
+from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.runtime.config import CommonConfig
+
+TRAIL: Final = NAME_BY_SIGNAL["audit"]
 
 
 @click.command("restore")
@@ -26,6 +35,8 @@ from kgents_shared.runtime.config import CommonConfig
 @target_options
 def command(directory: Path, names: tuple[str, ...], replace: bool, dry_run: bool, target: Target) -> None:
     """Restore the streams that DIRECTORY holds, as `kgents backup` made it.
+
+    The audit trail is restored where there is none, and never replaced.
 
     First every file is compared with its digest; nothing is changed if one differs, or if a stream exists and
     --replace is not given. Services may run: they notice that their streams went back, and publish again what has
@@ -50,19 +61,49 @@ async def _restore(
     async with connected(common) as bus:
         session = await bus.session()
         existing = [each.stream for each in chosen if await find_stream(session, each.stream) is not None]
-        if existing and not replace and not dry_run:
+        if set(existing) - {TRAIL} and not replace and not dry_run:
             raise KgentsError(
                 f"expected no stream of these names, found {', '.join(existing)}; nothing was changed; try: --replace, "
                 "which removes them with all they hold"
             )
-        for each in chosen:
-            doing = "replace" if each.stream in existing else "create"
-            if dry_run:
+        chosen = _first(chosen, keeps_trail=TRAIL in existing, is_named=TRAIL in names)
+        if dry_run:
+            for each in chosen:
+                doing = "replace" if each.stream in existing else "create"
                 say(f"would {doing} {each.stream}: {each.messages:,} messages of {manifest.made_at:%Y-%m-%d %H:%M} UTC")
-            else:
+            return
+        if chosen and chosen[0].stream == TRAIL:
+            say(await _restored(session, directory, chosen.pop(0), is_there=False))
+        after = {
+            "directory": str(directory), "made_at": manifest.made_at,
+            "streams": {each.stream: each.messages for each in chosen},
+        }  # fmt: skip
+        record = written(
+            common.cluster, RESTORE, f"backup {directory.name}", before={"existing": existing}, after=after
+        )
+        async with await _recorded(bus, record):
+            for each in chosen:
                 say(await _restored(session, directory, each, is_there=each.stream in existing))
-    if not dry_run:
-        note("try: kgents provision, then kgents doctor")
+    note("try: kgents provision, then kgents doctor")
+
+
+def _first(chosen: list[CopiedStream], *, keeps_trail: bool, is_named: bool) -> list[CopiedStream]:
+    """The audit trail first, so that the rest can be recorded in it. One that is there is never replaced."""
+    if keeps_trail and is_named:
+        raise KgentsError(f"expected no {TRAIL}, found one, which is never replaced; try: leave it out")
+    trail = [each for each in chosen if each.stream == TRAIL]
+    if trail and keeps_trail:
+        note(f"{TRAIL} is kept as it is: what was recorded since the backup stays")
+        trail = []
+    return [*trail, *(each for each in chosen if each.stream != TRAIL)]
+
+
+async def _recorded(bus: Bus, record: AuditRecord) -> AbstractAsyncContextManager[object]:
+    """What records it; of a backup without an audit trail, on a server without one, nothing can."""
+    if await find_stream(await bus.session(), TRAIL) is None:
+        note(f"{WARNING} not in the audit trail: there is no {TRAIL}")
+        return nullcontext()
+    return audited(bus, record)
 
 
 async def _restored(session: Session, directory: Path, stream: CopiedStream, *, is_there: bool) -> str:

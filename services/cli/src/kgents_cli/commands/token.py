@@ -1,15 +1,20 @@
 """`kgents token`: a name and what it may read → a new token, shown once, and its digest in the gateway's file."""
 
+import asyncio
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
 
+from kgents_cli.auditing.recording import recorded, written
+from kgents_cli.options import Target, nats_options
 from kgents_cli.output import note, say
 from kgents_shared.contract.errors import KgentsError
 from kgents_shared.contract.tokens import BEGIN, READ, RIGHTS, MalformedTokensError, Token, digest_of, tokens_of
+from kgents_shared.runtime.config import CommonConfig
 
 RANDOM_BYTES: Final = 32
 MODE: Final = 0o640
@@ -22,14 +27,16 @@ MODE: Final = 0o640
 @click.option("--cluster", "clusters", multiple=True, metavar="NAME", help="Only this cluster; may be repeated.")
 @click.option("--namespace", "namespaces", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option("--may", multiple=True, type=click.Choice(RIGHTS), default=(READ,), show_default=True)
+@nats_options
 def command(
-    name: str, file: Path, clusters: tuple[str, ...], namespaces: tuple[str, ...], may: tuple[str, ...]
+    name: str, file: Path, clusters: tuple[str, ...], namespaces: tuple[str, ...], may: tuple[str, ...], target: Target
 ) -> None:
     """Make a token that the gateway accepts, and print it.
 
     The file gets its digest only, so the token cannot be shown again. The gateway reads the file when it changes. To
     replace a token make another one, and then delete the line of the old one. Without --cluster and --namespace it
     may read everything; in both `*` stands for any text. `--namespace ""`: entities without one, such as nodes.
+    That it was made is recorded in the audit trail, if a NATS server is there.
 
     \b
     Examples:
@@ -44,9 +51,16 @@ def command(
         tokens_of(changed)
     except MalformedTokensError as error:
         raise KgentsError(f"{file} with a token {name}: {error}; see `kgents token --help`") from None
-    _write(file, changed)
+    after = {"name": name, "clusters": list(clusters), "namespaces": list(namespaces), "may": list(may)}
+    asyncio.run(_recorded(target.load(), file, changed, after))
     note(f"{file} has its digest; this is the token, which cannot be shown again:")
     say(token)
+
+
+async def _recorded(common: CommonConfig, file: Path, changed: str, after: Mapping[str, object]) -> None:
+    record = written(common.cluster, "token", f"token {after['name']}", after={**after, "file": str(file)})
+    async with recorded(common, record):
+        _write(file, changed)
 
 
 def _read(file: Path) -> str:

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from kgents_cli import demonstration, screen, terminal, web_address
+from kgents_cli.auditing.recording import provisioned
 from kgents_cli.board import Head
 from kgents_cli.children import keep_running, process_group
 from kgents_cli.connection import connected
@@ -28,7 +29,7 @@ from kgents_shared.bus import provision
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
 from kgents_shared.bus.elsewhere import require_one_store_of
-from kgents_shared.contract.streams import StreamsConfig, streams
+from kgents_shared.contract.streams import streams
 from kgents_shared.runtime.config import CommonConfig
 from kgents_shared.runtime.layers import FILE_VARIABLE
 
@@ -129,7 +130,7 @@ async def _up(plan: Plan, common: CommonConfig) -> None:
             if server is not None:
                 common = msgspec.structs.replace(common, nats=NatsConfig(url=server.url))
             async with connected(common, log_level="warning") as bus:
-                changes = await _provision(bus, common.streams, is_own=server is not None)
+                changes = await _provision(bus, common, is_own=server is not None)
                 board = None
                 if plan.as_json:
                     for line in _address_lines(server) if server is not None and not server.has_default_port else ():
@@ -155,13 +156,13 @@ async def _server(plan: Plan, directory: Path, group: int) -> AsyncIterator[Embe
         yield server
 
 
-async def _provision(bus: Bus, config: StreamsConfig, *, is_own: bool) -> int:
+async def _provision(bus: Bus, common: CommonConfig, *, is_own: bool) -> int:
     """Create or update the streams; returns how many of them."""
     session = await bus.session()
-    plan = await provision.plan(session, streams(config))
+    plan = await provision.plan(session, streams(common.streams))
     if not is_own:
         await require_one_store_of(session, plan)
-    await provision.apply(session, plan)
+    await provisioned(bus, plan, common)
     return sum(not isinstance(step, provision.Unchanged) for step in plan.steps)
 
 

@@ -1,12 +1,16 @@
 """`kgents edge init` and `kgents edge new`: the directories of a hub and of an edge, with keys and configuration."""
 
+import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
+from kgents_cli.auditing.setting_up import recorded_at
 from kgents_cli.edge import rendering
 from kgents_cli.edge.rendering import Ports, Server
 from kgents_cli.edge.site import (
@@ -22,6 +26,7 @@ from kgents_cli.edge.site import (
     require_name,
     write,
 )
+from kgents_cli.options import Target, target_options
 from kgents_cli.output import say
 from kgents_shared.contract import address
 from kgents_shared.contract.errors import KgentsError
@@ -30,9 +35,17 @@ ANY: Final = "0.0.0.0"  # noqa: S104 - what is to be reached from elsewhere, by 
 _port = click.IntRange(1, 65_535)
 
 
-def _ports(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of where a server listens; it receives them as `ports`."""
+class Place(msgspec.Struct, frozen=True):
+    """Where a server listens, and where its files will be; None: where they are made."""
 
+    ports: Ports
+    at: str | None
+
+
+def _place(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of where a server listens and its files are; it receives them as `place`."""
+
+    @click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be, there; else where made.")
     @click.option("--port", type=_port, default=rendering.CLIENTS, show_default=True, help="For clients.")
     @click.option("--leaf-port", type=_port, default=rendering.LEAVES, show_default=True, help="For edges.")
     @click.option(
@@ -40,21 +53,21 @@ def _ports(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--monitoring-port", type=_port, default=rendering.MONITORING, show_default=True, help="On loopback.")
     @functools.wraps(command)
-    def with_ports(*args: Any, port: int, leaf_port: int, route_port: int, monitoring_port: int, **others: Any) -> None:
-        ports = Ports(port, leaf_port, route_port, monitoring_port)
-        command(*args, ports=ports, **others)
+    def with_place(
+        *args: Any, at: str | None, port: int, leaf_port: int, route_port: int, monitoring_port: int, **others: Any
+    ) -> None:
+        command(*args, place=Place(Ports(port, leaf_port, route_port, monitoring_port), at), **others)
 
-    return with_ports
+    return with_place
 
 
 @click.command("init")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--cluster", default="hub", show_default=True, help="The hub's own cluster and JetStream domain.")
 @click.option("--host", "hosts", multiple=True, required=True, metavar="NAME", help="Of each server; one or three.")
-@click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be on the servers; else where made.")
 @click.option("--tls/--no-tls", default=True, show_default=True, help="--no-tls: only where the network is trusted.")
-@_ports
-def init(directory: Path, cluster: str, hosts: tuple[str, ...], at: str | None, tls: bool, ports: Ports) -> None:
+@_place
+def init(directory: Path, cluster: str, hosts: tuple[str, ...], tls: bool, place: Place) -> None:
     """Make the directory of a hub: a key for each login, and the configuration of its NATS servers.
 
     TLS needs tls/server.pem, tls/server-key.pem and tls/ca.pem in it, which an authority of yours signs.
@@ -71,14 +84,14 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], at: str | None, 
     site = Site.create(directory, State(cluster, servers=names))
     for login in (*HUB_SERVICES, SYSTEM):
         site.add_login(login)
-    where = at or str(directory.resolve())
+    where = place.at or str(directory.resolve())
     for name, host in zip(names, hosts, strict=True):
         listen = host if address.is_loopback(host) and address.is_ip(host) else ANY
-        server = Server(name=name, domain=cluster, at=where, listen=listen, ports=ports, tls=tls)
+        server = Server(name=name, domain=cluster, at=where, listen=listen, ports=place.ports, tls=tls)
         file = "nats.conf" if len(hosts) == 1 else f"nats-{name}.conf"
         write(directory / file, rendering.of_hub(server, hosts), 0o644)
     scheme = "tls" if tls else "nats"
-    values = {"cluster": cluster, "url": ",".join(f"{scheme}://{host}:{ports.clients}" for host in hosts)}
+    values = {"cluster": cluster, "url": ",".join(f"{scheme}://{host}:{place.ports.clients}" for host in hosts)}
     if tls:
         values["ca_file"] = f"{where}/tls/ca.pem"
     write(directory / "kgents.yaml", rendering.of_kgents(values, []), 0o644)
@@ -95,11 +108,12 @@ def init(directory: Path, cluster: str, hosts: tuple[str, ...], at: str | None, 
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where to make it; else edge-NAME.")
 @click.option("--collector", "collectors", multiple=True, metavar="SERVICE", help="Only these; a host: …-host@MACHINE.")
 @click.option("--host", metavar="NAME", help="How collectors elsewhere reach it, by TLS; else only from there.")
-@click.option("--at", type=click.Path(), metavar="DIR", help="Where the files will be at the edge; else where made.")
-@_ports
+@target_options
+@_place
 def new(
     name: str, hub: Path, urls: tuple[str, ...], directory: Path | None, collectors: tuple[str, ...], host: str | None,
-    at: str | None, ports: Ports,
+    place: Place,
+    target: Target,
 ) -> None:  # fmt: skip
     """Make an edge: its keys, the configuration of its NATS server, and its login at the hub.
 
@@ -116,19 +130,40 @@ def new(
     for collector in collectors:
         permissions_of(collector, name)  # before anything is made
     directory = directory or Path(f"edge-{name}")
+    made = functools.partial(_make, name, at_hub, urls, directory, collectors, host, place, tls=tls)
+    after = {"directory": str(directory), "urls": list(urls), "collectors": list(collectors)}
+    asyncio.run(_recorded(recorded_at(hub, target, "edge-new", name, after=after), made))
+    say(f"{directory} is the edge {name}; {hub}/accounts.conf has its login")
+    if tls:
+        say(f"next, at the edge: put the hub's ca.pem into {directory}/tls, then nats-server -c {directory}/nats.conf")
+    named = at_hub.name_edges()
+    config = f"{hub}/kgents.yaml" if named else f"your configuration, with {name} in streams.edges"
+    say(f"next, at the hub: kill -HUP $(cat {hub}/*.pid), then kgents provision --config {config}")
+
+
+async def _recorded(recording: AbstractAsyncContextManager[None], make: Callable[[], None]) -> None:
+    async with recording:
+        make()
+
+
+def _make(
+    name: str, at_hub: Site, urls: Sequence[str], directory: Path, collectors: Sequence[str], host: str | None,
+    place: Place,
+    *, tls: bool,
+) -> None:  # fmt: skip
     site = Site.create(directory, State(name))
     for login in (*EDGE_SERVICES, *(collectors or COLLECTORS), SYSTEM):
         site.add_login(login)
-    where = at or str(directory.resolve())
+    where = place.at or str(directory.resolve())
     listen = ANY if host else rendering.LOOPBACK
-    server = Server(name=f"edge-{name}", domain=name, at=where, listen=listen, ports=ports, tls=bool(host))
+    server = Server(name=f"edge-{name}", domain=name, at=where, listen=listen, ports=place.ports, tls=bool(host))
     write(directory / "nats.conf", rendering.of_edge(server), 0o644)
     seed, public = new_key()
     remote = rendering.of_remote(urls, seed, f"{where}/tls/ca.pem" if tls else None)
     write(directory / "leaf.conf", remote, SECRET_MODE)
     values = {
         "cluster": name,
-        "url": f"tls://{host}:{ports.clients}" if host else f"nats://{rendering.LOOPBACK}:{ports.clients}",
+        "url": f"tls://{host}:{place.ports.clients}" if host else f"nats://{rendering.LOOPBACK}:{place.ports.clients}",
     }
     if host:
         values["ca_file"] = f"{where}/tls/ca.pem"
@@ -136,12 +171,6 @@ def new(
     site.save()
     at_hub.state.edges[name] = [public]
     at_hub.save()
-    say(f"{directory} is the edge {name}; {hub}/accounts.conf has its login")
-    if tls:
-        say(f"next, at the edge: put the hub's ca.pem into {directory}/tls, then nats-server -c {directory}/nats.conf")
-    named = at_hub.name_edges()
-    config = f"{hub}/kgents.yaml" if named else f"your configuration, with {name} in streams.edges"
-    say(f"next, at the hub: kill -HUP $(cat {hub}/*.pid), then kgents provision --config {config}")
 
 
 def _needs_tls(urls: tuple[str, ...]) -> bool:

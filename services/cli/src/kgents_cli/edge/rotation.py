@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from kgents_cli.auditing.setting_up import recorded_at
 from kgents_cli.edge import system
 from kgents_cli.edge.site import SECRET_MODE, SYSTEM, Site, new_key, write
 from kgents_cli.options import Target, target_options
@@ -42,29 +43,49 @@ def rotate(name: str, hub: Path, directory: Path | None, finish: bool, target: T
       kgents edge rotate paris --hub hub --finish
     """  # noqa: D301
     site = _opened(hub, name)
+    file = (directory or Path(f"edge-{name}")) / "leaf.conf"
+    if finish:
+        asyncio.run(_finish(site, name, hub, target))
+        say(f"the old key of {name} is refused, and its edge connected with the new one")
+    else:
+        asyncio.run(_begin(site, name, hub, file, target))
+        say(f"{file} has the new key of {name}; both count at the hub")
+        say(f"next, at the edge: reload nats-server, then kgents edge rotate {name} --hub {hub} --finish")
+
+
+async def _finish(site: Site, name: str, hub: Path, target: Target) -> None:
+    """Also again, after a failure: then only one key is left."""
     keys = site.state.edges[name]
-    if finish:  # also again, after a failure: then only one is left
+    before, after = {"keys": keys}, {"keys": keys[-1:]}
+    async with recorded_at(hub, target, "edge-rotate", name, before=before, after=after):
         site.state.edges[name] = keys[-1:]
         site.save()
-        asyncio.run(_end_sessions(target.load(), hub, name, comes_back=True))
-        say(f"the old key of {name} is refused, and its edge connected with the new one")
-        return
+        await _end_sessions(target.load(), hub, name, comes_back=True)
+
+
+async def _begin(site: Site, name: str, hub: Path, file: Path, target: Target) -> None:
+    keys = site.state.edges[name]
     if len(keys) > 1:
         raise KgentsError(f"expected one key of {name}, found two; try: the same with --finish")
-    file = (directory or Path(f"edge-{name}")) / "leaf.conf"
     lines = _lines(file)
     seed, public = new_key()
-    site.state.edges[name] = [*keys, public]
+    before, after = {"keys": keys}, {"keys": [*keys, public]}
+    async with recorded_at(hub, target, "edge-rotate", name, before=before, after=after):
+        await _take(site, name, hub, [*keys, public], target)
+        write(file, "".join(f"    nkey: {seed}\n" if _is_key(line) else line for line in lines), SECRET_MODE)
+
+
+async def _take(site: Site, name: str, hub: Path, keys: list[str], target: Target) -> None:
+    """Have the hub take these keys of an edge, or leave it as it was."""
+    before = site.state.edges[name]
+    site.state.edges[name] = keys
     site.save()
     try:
-        asyncio.run(_reload(target.load(), hub))
+        await _reload(target.load(), hub)
     except KgentsError:
-        site.state.edges[name] = keys
+        site.state.edges[name] = before
         site.save()
         raise
-    write(file, "".join(f"    nkey: {seed}\n" if _is_key(line) else line for line in lines), SECRET_MODE)
-    say(f"{file} has the new key of {name}; both count at the hub")
-    say(f"next, at the edge: reload nats-server, then kgents edge rotate {name} --hub {hub} --finish")
 
 
 @click.command("revoke")
@@ -81,15 +102,20 @@ def revoke(name: str, hub: Path, target: Target) -> None:
       kgents edge revoke paris --hub hub
     """  # noqa: D301
     site = _opened(hub, name)
-    common = target.load()
-    site.state.edges[name] = []
-    site.save()
-    asyncio.run(_end_sessions(common, hub, name, comes_back=False))
-    del site.state.edges[name]  # only now, so that the command can be repeated after a failure
-    site.save()
-    site.name_edges()
+    asyncio.run(_revoke(site, name, hub, target))
     say(f"{name} is refused, and no session of it is left")
     say(f"next, at the hub: kgents provision --config {hub}/kgents.yaml")
+
+
+async def _revoke(site: Site, name: str, hub: Path, target: Target) -> None:
+    common = target.load()
+    async with recorded_at(hub, target, "edge-revoke", name, before={"keys": site.state.edges[name]}):
+        site.state.edges[name] = []
+        site.save()
+        await _end_sessions(common, hub, name, comes_back=False)
+        del site.state.edges[name]  # only now, so that the command can be repeated after a failure
+        site.save()
+        site.name_edges()
 
 
 def _opened(hub: Path, name: str) -> Site:

@@ -10,7 +10,7 @@ from kgents_gateway.http.routes import ACKNOWLEDGEMENT
 from kgents_gateway.problems import ConflictError
 from kgents_gateway.questions.arguments import Arguments, BadArgumentError
 from kgents_gateway.questions.incidents import OneIncident, unknown_incident
-from kgents_shared.bus.word import last_word, store
+from kgents_shared.bus.word import last_word
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.codec import ACK
 from kgents_shared.contract.decision import acknowledged, no_longer_acknowledged
@@ -55,8 +55,7 @@ async def acknowledge(desk: Desk, arguments: OneIncident, body: AcknowledgementB
         is_same = (before.by, before.note) == (message.by, message.note)
         if is_same:
             return Outcome(before, is_new=False, before=before)
-    await store(session, message, replaces_seq=seq, now=now)
-    return Outcome(message, is_new=True, before=before)
+    return await desk.store(message, before=before, replaces_seq=seq)
 
 
 async def take_back(desk: Desk, arguments: OneIncident, _: Nothing) -> Outcome:
@@ -69,8 +68,7 @@ async def take_back(desk: Desk, arguments: OneIncident, _: Nothing) -> Outcome:
         raise NotFoundError(f"expected an incident that is acknowledged, found {incident.id}, which never was")
     if before.is_removal:
         return Outcome(before, is_new=False, before=before)
-    await store(session, message, replaces_seq=seq, now=now)
-    return Outcome(message, is_new=True, before=before)
+    return await desk.store(message, before=before, replaces_seq=seq)
 
 
 def _open(desk: Desk, id_: str) -> Incident:

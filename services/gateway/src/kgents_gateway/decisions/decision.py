@@ -10,6 +10,7 @@ import msgspec
 
 from kgents_gateway.asking import Asked
 from kgents_gateway.questions.arguments import Arguments
+from kgents_shared.bus.audit import decide
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract.acknowledgement import Acknowledgement
 from kgents_shared.contract.decision import Author
@@ -26,15 +27,6 @@ class Nothing(Arguments, frozen=True, kw_only=True):
     """No body."""
 
 
-class Desk(msgspec.Struct, frozen=True):
-    """Where one identity decides."""
-
-    world: Asked
-    """What the identity may see: of nothing else it can decide."""
-    bus: Bus
-    author: Author
-
-
 class Outcome(msgspec.Struct, frozen=True):
     """What a decision has led to."""
 
@@ -44,6 +36,29 @@ class Outcome(msgspec.Struct, frozen=True):
     """Whether it was stored now; false: it was so already."""
     before: Acknowledgement | Silence | None = None
     """What was decided before; None: nothing."""
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """Where one identity decides."""
+
+    world: Asked
+    """What the identity may see: of nothing else it can decide."""
+    bus: Bus
+    author: Author
+    peer: str = ""
+    """The address that the request came from; behind a proxy, that of the proxy."""
+
+    async def store(
+        self, message: Acknowledgement | Silence, *, before: Acknowledgement | Silence | None, replaces_seq: int
+    ) -> Outcome:
+        """Store it in place of what was decided before, and record that in the audit trail.
+
+        Raises:
+            DecidedError, BusError: it is not stored, or whether it is is not known.
+        """
+        now = self.world.now()
+        await decide(self.bus, message, replaces_seq=replaces_seq, before=before, origin=self.peer, now=now)
+        return Outcome(message, is_new=True, before=before)
 
 
 class Decision(msgspec.Struct, Generic[A, B], frozen=True):

@@ -11,7 +11,7 @@ from kgents_gateway.decisions.decision import Decision, Desk, Nothing, Outcome
 from kgents_gateway.http.routes import SILENCE
 from kgents_gateway.problems import ConflictError, OutOfScopeError
 from kgents_gateway.questions.arguments import SHOWN, Arguments, BadArgumentError
-from kgents_shared.bus.word import last_word, store
+from kgents_shared.bus.word import last_word
 from kgents_shared.contract import decision, subjects
 from kgents_shared.contract.codec import SILENCE as CODEC
 from kgents_shared.contract.decision import MATCHABLE, SILENCE_MAX_S, is_matchable, silenced
@@ -85,8 +85,7 @@ async def silence(desk: Desk, arguments: OneSilence, body: SilenceBody) -> Outco
         raise ConflictError(f"expected an id of your own, found {message.id}, which is used")
     if before is not None and _is_same(before, message, body, now):
         return Outcome(before, is_new=False, before=before)
-    await store(session, message, replaces_seq=seq, now=now)
-    return Outcome(message, is_new=True, before=before)
+    return await desk.store(message, before=before, replaces_seq=seq)
 
 
 async def end(desk: Desk, arguments: OneSilence, _: Nothing) -> Outcome:
@@ -99,8 +98,7 @@ async def end(desk: Desk, arguments: OneSilence, _: Nothing) -> Outcome:
     if before.is_removal:
         return Outcome(before, is_new=False, before=before)
     message = decision.ended(before, desk.author)
-    await store(session, message, replaces_seq=seq, now=desk.world.now())
-    return Outcome(message, is_new=True, before=before)
+    return await desk.store(message, before=before, replaces_seq=seq)
 
 
 def _made(desk: Desk, arguments: OneSilence, body: SilenceBody, now: datetime) -> Silence:

@@ -56,7 +56,7 @@ def endpoint(gateway: Gateway, decision: Decision[Any, Any]) -> Handler:
             arguments = converted(request.path_params, decision.arguments)
             body = await _body(request, decision.body)
             _check_reachable(gateway)
-            desk = Desk(gateway.seen(identity.scope), gateway.bus, author)
+            desk = Desk(gateway.seen(identity.scope), gateway.bus, author, peer)
             async with asyncio.timeout(WITHIN_S):
                 outcome = await decision.decide(desk, arguments, body)
         except Exception as error:

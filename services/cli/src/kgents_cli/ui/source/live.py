@@ -10,19 +10,20 @@ from typing import Any, Final, TypeVar
 
 from msgspec import structs
 
-from kgents_cli.alerting.author import user
+from kgents_cli.alerting.author import origin, user
 from kgents_cli.ui.item import item_of
 from kgents_cli.ui.rows.known import Pipeline
 from kgents_cli.ui.source.source import Described
 from kgents_cli.ui.source.then import Then, then_of
 from kgents_cli.ui.world import EVENTS_MAX, LIVE, READING, Connection, World
+from kgents_shared.bus.audit import decide
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.jetstream import ALL, stream_info
 from kgents_shared.bus.pull import replay
 from kgents_shared.bus.state_view import StateView
-from kgents_shared.bus.word import last_word, store
+from kgents_shared.bus.word import last_word
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ACK, EVENT, INCIDENT, SILENCE, Codec
 from kgents_shared.contract.decision import Author, acknowledged, silenced
@@ -137,9 +138,8 @@ class LiveSource:
         """Store that the user of this machine takes care of it."""
         now = self.now()
         message = acknowledged(incident, Author(user(), VIA), now, note)
-        session = await self._bus.session(timeout_s=ANSWER_S)
-        _, seq = await last_word(session, ACK, message.subject)
-        await store(session, message, replaces_seq=seq, now=now)
+        before, seq = await last_word(await self._bus.session(timeout_s=ANSWER_S), ACK, message.subject)
+        await decide(self._bus, message, replaces_seq=seq, before=before, origin=origin(), now=now)
 
     async def silence(self, cluster: str, matchers: Sequence[Matcher], seconds: float, reason: str) -> str:
         """Store a silence that begins now; returns its id."""
@@ -148,7 +148,8 @@ class LiveSource:
             Author(user(), VIA), id_=secrets.token_hex(4), cluster=cluster, matchers=matchers, starts_at=now,
             ends_at=now + timedelta(seconds=seconds), reason=reason, purpose="silence",
         )  # fmt: skip
-        await store(await self._bus.session(timeout_s=ANSWER_S), message, replaces_seq=0, now=now)
+        await self._bus.session(timeout_s=ANSWER_S)  # who sits before it hears soon that NATS is away
+        await decide(self._bus, message, replaces_seq=0, before=None, origin=origin(), now=now)
         return message.id
 
     async def _repeated(self, world: World, what: str, follow: Callable[[World], Awaitable[None]]) -> None:

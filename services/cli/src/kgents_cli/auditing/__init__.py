@@ -1,0 +1,1 @@
+"""What `kgents audit` can do, and how commands record what they write."""

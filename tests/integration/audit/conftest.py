@@ -1,0 +1,1 @@
+from support.fixtures import bus, server  # noqa: F401 - fixtures
