@@ -1,4 +1,4 @@
-"""For each check of comparisons: a pulse beyond its first threshold, and one of which only a part is beyond."""
+"""For each check of comparisons: an interval beyond its first threshold, and one short of it."""
 
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.pulse import DatabasePulse, Pulse
@@ -18,6 +18,6 @@ def two(low: str, high: str, beyond: tuple[float, float], short: tuple[float, fl
 
 
 PULSES = {
-    "KG-392": two("coherency_rate_low", "coherency_rate_high", (0.95, 0.98), (0.97, 0.995)),
-    "KG-393": two("coherency_ghost_rate_low", "coherency_ghost_rate_high", (0.02, 0.05), (0.005, 0.03)),
+    "KG-392": two("coherency_rate_low", "coherency_rate_high", (0.95, 0.98), (0.992, 0.995)),
+    "KG-393": two("coherency_ghost_rate_low", "coherency_ghost_rate_high", (0.02, 0.05), (0.001, 0.009)),
 }
