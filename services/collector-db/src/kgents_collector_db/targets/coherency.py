@@ -53,7 +53,8 @@ class CoherencyTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The field of the payload that holds the row's `revision` as of when the vector was made."""
 
     sample: Annotated[int, Meta(ge=10, le=5_000)] = 1_000
-    """Most rows, and most vectors, that one round compares. 1,000 that all agree say that at least 99.6 % do."""
+    """About how many rows, and at most how many vectors, one round compares. 1,000 that all agree say that at least
+    99.6 % do."""
 
     settle_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     """Seconds that the vector of a changed row may take to follow."""
