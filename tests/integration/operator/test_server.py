@@ -193,11 +193,11 @@ async def test_a_start_that_is_killed_anywhere_begins_again(pod: Pod) -> None:
 async def test_a_new_secret_counts_from_the_next_start_on_the_same_data(pod: Pod) -> None:
     await pod.start()
     old = pod.secret("credentials")
-    pod.psql("orders", old, "create table kept as select 7 as x")
+    pod.psql("orders", old, "create schema own; create table own.kept as select 7 as x; drop schema public cascade")
     pod.stop()
     pod.give_secrets()
     await pod.start()
-    assert pod.psql("orders", pod.secret("credentials"), "select x from kept") == "7"
+    assert pod.psql("orders", pod.secret("credentials"), "select x from own.kept") == "7"
     assert "authentication failed" in pod.psql("orders", old, "select 1")
 
 
