@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole
 from kgents_archiver.store import days, partitions
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.ledger import Epoch, OvertakenError
+from kgents_archiver.store.status import stream_statuses
 from kgents_archiver.store.writing import Message, Writer
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import NotFoundError
@@ -163,3 +165,17 @@ async def test_days_are_made_and_dropped_while_someone_reads_everything(database
         await reader.close()
     assert await days.expire(database, "event", FIRST + timedelta(days=60), 30) == 1
     assert await partitions.days_of(database, "event") == [FIRST + timedelta(days=60 + number) for number in range(3)]
+
+
+async def test_what_a_full_archive_takes_is_expected_from_the_days_that_are_there(
+    database: Database, config: Config
+) -> None:
+    writer = Writer(database, "topology")
+    epoch = await begin(writer)
+    for day, expected in ((0.1, None), (6, 5)):
+        at = BEGAN + timedelta(days=day)
+        epoch = await writer.write(
+            epoch, [message(epoch.position.seq + 1, at, "a")], [], position(at, epoch.position.seq + 1)
+        )
+        (status,) = await stream_statuses(database, config)
+        assert status.expected_bytes == (None if expected is None else status.disk_bytes * expected)

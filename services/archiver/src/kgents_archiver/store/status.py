@@ -1,13 +1,21 @@
 """The tables → how far each stream is stored, what is missing, what it takes of disk."""
 
 from datetime import date, datetime
+from typing import Any, Final
 
+import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
+from kgents_archiver.config import Config
+from kgents_archiver.store.coverage import kept_since
 from kgents_archiver.store.database import Database, rows
-from kgents_archiver.store.partitions import SIGNALS, STATES, base_table
+from kgents_archiver.store.partitions import EVENT, SIGNALS, STATES, base_table
 from kgents_archiver.store.pulses import HOURS, MINUTES, PULSE
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+
+DAY_S: Final = 86_400
+EXPECTED_AFTER_D: Final = 0.25
+"""Days before which nothing can be said of what a full archive takes: a quarter, since partitions begin empty."""
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +37,11 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How many there are, by the estimate of PostgreSQL."""
     disk_bytes: int
     """With indexes and bases."""
+    expected_bytes: int | None
+    """What that will be when all days are there that are kept, if they are like those until now; None: too early."""
 
 
-async def stream_statuses(database: Database) -> list[StreamStatus]:
+async def stream_statuses(database: Database, config: Config) -> list[StreamStatus]:
     """One for each stream that is archived.
 
     Raises:
@@ -68,9 +78,36 @@ async def stream_statuses(database: Database) -> list[StreamStatus]:
                 StreamStatus(
                     stream=stream, archived_since=began, kept_since=kept.get(tables[0]), read_until=until, seq=seq,
                     lives=lives, missing=missing.get(stream, 0), messages=messages, disk_bytes=disk_bytes,
+                    expected_bytes=await _expected(connection, _retentions(config, signal), began, until),
                 )
             )  # fmt: skip
     return found
+
+
+async def _expected(
+    connection: "asyncpg.Connection[Any]", retentions: dict[str, int], began: datetime, until: datetime
+) -> int | None:
+    """By what was stored each day until now."""
+    total = 0.0
+    for table, retention_d in retentions.items():
+        since = await kept_since(connection, table)
+        stored_d = (until - max(began, since or began)).total_seconds() / DAY_S
+        if stored_d < EXPECTED_AFTER_D:
+            return None
+        size = await connection.fetchval(
+            """select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint from pg_inherits
+               where inhparent = any($1::text[]::regclass[])""",
+            [f"kgents.{each}" for each in (table, *([base_table(table)] if table in STATES else []))],
+        )
+        total += size * max(retention_d / stored_d, 1.0)
+    return int(total)
+
+
+def _retentions(config: Config, signal: str) -> dict[str, int]:
+    """The tables of a signal, and for how many days each is kept."""
+    if signal == PULSE:
+        return {MINUTES: config.minute_retention_d, HOURS: config.hour_retention_d}
+    return {signal: config.event_retention_d if signal == EVENT else config.retention_d}
 
 
 def _tables(signal: str) -> list[str]:

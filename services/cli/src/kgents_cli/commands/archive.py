@@ -20,7 +20,7 @@ from kgents_shared.contract.errors import ConfigError
 from kgents_shared.runtime.clock import SystemClock
 from kgents_shared.view.moment import local_time, span
 
-_HEADING = ("STREAM", "STORED UNTIL", "BEHIND", "MESSAGES", "SIZE", "KEPT SINCE", "MISSING")
+_HEADING = ("STREAM", "STORED UNTIL", "BEHIND", "MESSAGES", "SIZE", "EXPECTED", "KEPT SINCE", "MISSING")
 
 
 @click.group("archive")
@@ -87,7 +87,8 @@ async def _applied(target: Target, database: Database) -> list[Migration]:
 def status(output: str, target: Target) -> int:
     """Show how far each stream is stored, what is missing, and what it takes of disk.
 
-    The exit code is 1 if the tables are not those of this version. Messages are an estimate of PostgreSQL.
+    The exit code is 1 if the tables are not those of this version. Messages are an estimate of PostgreSQL, and the
+    expected size one of what the days that are kept will take.
 
     \b
     Examples:
@@ -103,7 +104,7 @@ async def _status(target: Target, *, as_json: bool) -> int:
     try:
         found = await migrations.schema(database)
         is_ready = not found.pending and not found.faults()
-        streams = await stream_statuses(database) if is_ready else []
+        streams = await stream_statuses(database, config) if is_ready else []
     finally:
         await database.close()
     if as_json:
@@ -131,5 +132,6 @@ def _row(each: StreamStatus) -> tuple[str, ...]:
     behind_s = (SystemClock().now() - each.read_until).total_seconds()
     missing = f"{each.missing:,}" if each.missing else "none"
     since = str(each.kept_since or local_time(each.archived_since))
+    expected = size(each.expected_bytes) if each.expected_bytes is not None else "not known yet"
     until = local_time(each.read_until)
-    return each.stream, until, span(behind_s), f"{each.messages:,}", size(each.disk_bytes), since, missing
+    return each.stream, until, span(behind_s), f"{each.messages:,}", size(each.disk_bytes), expected, since, missing
