@@ -20,6 +20,7 @@ from typing import Final
 import uvloop
 
 from bench import (
+    archive,
     audit,
     builder_start,
     clusters,
@@ -67,6 +68,7 @@ BENCHES: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "start": start.bench,
     "incidents": incidents.bench,
     "dashboard": dashboard.bench,
+    "archive": archive.bench,
     "map": web_map.bench,
     "page": web_page.bench,
 }
