@@ -17,6 +17,8 @@ HOURS: Final = "pulse_1h"
 PULSE: Final = "pulse"
 CARRIED_S: Final = 7_200
 """For how long the last number of a counter counts as the one before: beyond, how much it grew is not known."""
+ROLL_S: Final = 600
+"""For one hour: that of 10,000 entities is made of five million values, and meanwhile the stream keeps the next."""
 
 _HOUR: Final = timedelta(hours=1)
 _INSERT: Final = """
@@ -122,7 +124,8 @@ async def roll(database: Database, until: datetime) -> int:
             if still != hour:
                 continue  # a late sample, or another archiver
             await connection.execute("delete from kgents.pulse_1h where at = $1", hour)
-            await connection.execute(_ROLL, hour, hour + _HOUR)
+            await connection.execute(f"set local statement_timeout = {ROLL_S * 1_000}")
+            await connection.execute(_ROLL, hour, hour + _HOUR, timeout=ROLL_S + 2)
             await connection.execute("update kgents.rolled set until = $1", hour + _HOUR)
             made += 1
     return made
