@@ -6,12 +6,15 @@ import random
 import statistics
 import sys
 import time
+from collections import deque
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure
 from bench.run import Run
 from bench.site import Site, open_site
+from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.codec import encode
 from support.build import NOW, make_ref
 from support.running import running
@@ -20,6 +23,7 @@ from support.terminal import Terminal
 from support.waiting import eventually
 
 CHANGES_PER_S: Final = 200
+WRITERS: Final = 4
 MEASURED_S: Final = 15.0
 KEYS: Final = 60
 KEY_EVERY_S: Final = 0.15
@@ -31,6 +35,7 @@ async def bench(run: Run) -> None:
     for size in run.sizes:
         run.progress(f"{size} entities")
         async with open_site(run.directory, f"dashboard-{size}") as site:
+            site.services += [BUILDER, SCORER]  # without these all of it would be stale
             await _fill(site, size)
             await _measure(run, site, size)
 
@@ -43,16 +48,17 @@ async def _fill(site: Site, size: int) -> None:
     await site.flood([(subject_of(each), encode(each)) for each in health], "KGENTS_HEALTH")
 
 
-async def _change(site: Site, size: int) -> None:
-    """One entity after the other gets another health. Never returns."""
+async def _change(site: Site, size: int, counted: deque[int]) -> None:
+    """One entity after the other gets another health; `counted` holds how many did. Never returns."""
     session, begun, count = await site.bus.session(), time.monotonic(), 0
     while True:
+        counted.append(count)
         number = random.randrange(size)
         ref = make_ref(f"cart-{number:06}", namespace=f"shop-{number % 20}")
         message = make_health(ref=ref, level=random.choice(LEVELS))
         await session.request(subject_of(message), encode(message))
         count += 1
-        await asyncio.sleep(max(0.0, begun + count / CHANGES_PER_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, begun + count * WRITERS / CHANGES_PER_S - time.monotonic()))
 
 
 async def _measure(run: Run, site: Site, size: int) -> None:
@@ -68,11 +74,16 @@ async def _measure(run: Run, site: Site, size: int) -> None:
         pid = terminal.process.pid
         report("CPU until then", _cpu_s(pid), "s")
         report("key → screen, p95, nothing changes", await _keys(terminal, run.rounds(KEYS)), "ms", 30)
-        async with running(_change(site, size)):
+        counted = [deque[int](maxlen=1) for _ in range(WRITERS)]
+        async with AsyncExitStack() as stack:
+            for each in counted:
+                await stack.enter_async_context(running(_change(site, size, each)))
             await asyncio.sleep(2)
+            published = sum(each[0] for each in counted)
             cpu, written, at = _cpu_s(pid), len(terminal.written), time.monotonic()
             await asyncio.sleep(MEASURED_S)
             took = time.monotonic() - at
+            report("changes published a second", (sum(each[0] for each in counted) - published) / took, "/s")
             report(f"CPU a second, {CHANGES_PER_S} changes/s", (_cpu_s(pid) - cpu) / took * 1e3, "ms", 50)
             report("bytes to the terminal a second", (len(terminal.written) - written) / took, "B")
             report("key → screen, p95, while they change", await _keys(terminal, run.rounds(KEYS)), "ms")

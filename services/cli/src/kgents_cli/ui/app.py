@@ -39,6 +39,8 @@ from kgents_cli.ui.world import World
 from kgents_shared.view.find import path_of
 
 TICK_S: Final = 0.2
+BARS_EVERY_S: Final = 0.5
+"""Counts and rates are read, not followed; each drawing of them costs as much as some rows."""
 HOLD_S: Final = 1.0
 """For so long after a key no row moves under the cursor."""
 SAID_S: Final = 8.0
@@ -88,7 +90,7 @@ class Dashboard(App[int]):
         """Of these, in a row until now."""
         self._stalled = ExitStack()
         self._is_suspended = False
-        self._held_until_s = 0.0
+        self._held_until_s = self._bars_at_s = 0.0
         self._said, self._said_until_s = "", 0.0
         self._rates: deque[tuple[float, int]] = deque(maxlen=RATE_TICKS)
 
@@ -147,7 +149,9 @@ class Dashboard(App[int]):
         self._rates.append((now_s, self.world.changes))
         if now_s >= self._held_until_s and self.describing.key in self.filling.take():
             self._describe_again()
-        self._bars()
+        if now_s >= self._bars_at_s:
+            self._bars_at_s = now_s + BARS_EVERY_S
+            self._bars()
 
     def _bars(self) -> None:
         """The lines at the top and bottom."""
@@ -329,6 +333,7 @@ class Dashboard(App[int]):
         """Open or close a node of the tree; elsewhere describe."""
         if self.filling.place.is_tree and self.selected is not None and self.describing.key is None:
             self.filling.toggle(self.table.window.key or "")
+            self._bars()
         else:
             self.action_describe()
 
