@@ -13,7 +13,8 @@ from support.waiting import within
 ROOT = Path(__file__).parents[3]
 OTHER_TIMERS = {
     "collector-docker/source/watch.py": "when the next read is due",
-    "collector-k8s/source/stream.py": "an open watch that is silent is opened again, and no one is blamed",
+    "kubernetes/stream.py": "an open watch that is silent is opened again, and no one is blamed",
+    "collector-nats/source/listening.py": "how long messages are counted before their rate is told",
     "collector-otel/source/admission.py": "for how long a sender is held back",
     "collector-otel/source/otlp_http.py": "a sender that is slow sends again",
 }
@@ -26,6 +27,8 @@ def test_a_collector_judges_by_no_other_deadline() -> None:
         for path in ROOT.glob("services/collector-*/src/**/*.py")
         if "asyncio.timeout" in path.read_text()
     }
+    shared = ROOT.glob("shared/src/kgents_shared/kubernetes/*.py")
+    found |= {f"kubernetes/{path.name}" for path in shared if "asyncio.timeout" in path.read_text()}
     assert found == OTHER_TIMERS.keys()
 
 

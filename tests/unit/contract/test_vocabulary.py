@@ -31,6 +31,7 @@ from kgents_shared.contract.vocabulary.edges import CONNECTION_KINDS
 from kgents_shared.contract.vocabulary.figures import FIELDS as FIGURES_OF
 from kgents_shared.contract.vocabulary.figures import (
     FIGURES,
+    coherency,
     database,
     docker,
     host,
@@ -62,7 +63,21 @@ MAPPINGS = sorted(
 MERGE = ROOT / "topology-builder/src/kgents_topology_builder/merge.py"
 REPLAY = ROOT / "cli/src/kgents_cli/recorded/moved.py"
 CHECKS = sorted((ROOT / "health-scorer").rglob("checks/*.py"))
-FIELDS = (resource, nats, kubernetes, docker, host, database, postgres, pgbouncer, redis, qdrant, otel_figures, traffic)
+FIELDS = (
+    resource,
+    nats,
+    kubernetes,
+    docker,
+    host,
+    database,
+    postgres,
+    pgbouncer,
+    redis,
+    qdrant,
+    coherency,
+    otel_figures,
+    traffic,
+)
 SAMPLE_CHECKS = [
     check for checks in (CATALOGUE, *PROFILES.values()) for check in checks if isinstance(check, SampleCheck)
 ]
