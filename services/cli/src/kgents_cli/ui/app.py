@@ -45,6 +45,8 @@ HOLD_S: Final = 1.0
 """For so long after a key no row moves under the cursor."""
 SAID_S: Final = 8.0
 """For so long a report stands in the last line."""
+TABS_FROM: Final = 100
+"""Columns from which each screen is named in the line of their numbers."""
 WIDE_FROM: Final = 120
 """From so many columns on there is room for a description beside the list."""
 RATE_TICKS: Final = 25
@@ -160,7 +162,7 @@ class Dashboard(App[int]):
         right = right_parts(self.world, self.source.now(), now_s, per_s=self._per_s(), waiting=waiting,
                             past=self.travelling.text)  # fmt: skip
         self.header.show([*left_parts(self.filling.world, self.source.name)], [*right])
-        tabs = [*tab_parts(place, is_wide=self.size.width >= WIDE_FROM)]
+        tabs = [*tab_parts(place, is_wide=self.size.width >= TABS_FROM)]
         listing, text = self.table.window.listing, self.filling.filter_text
         shown = f"{len(listing):,} of {len(listing.items):,} " if text else f"{len(listing):,} "
         filtered = [Part(f"/{text}  ", "accent")] if text else []

@@ -77,7 +77,7 @@ def item_of(view: EntityView) -> Item:
         view.level,
         view.score,
         clean(view.condition),
-        clean(view.why),
+        clean(_without_subject(view.why, ref)),
         topology.created_at if topology is not None else None,
         key_of_ref(owner) if owner is not None else "",
         bool(view.stale),
@@ -88,6 +88,11 @@ def item_of(view: EntityView) -> Item:
 def forgotten(key: str, ref: Ref) -> Item:
     """An entity that was there at a past time, in a state that is not known any more."""
     return Item(key, _printable(ref), "unknown", None, "", "not remembered", None, "", False, (), is_remembered=False)
+
+
+def _without_subject(text: str, ref: Ref) -> str:
+    """A reason without the entity it begins with, which the row has already named."""
+    return text.removeprefix(f"{ref.kind} {f'{ref.namespace}/' if ref.namespace else ''}{ref.name} ")
 
 
 def _printable(ref: Ref) -> Ref:
