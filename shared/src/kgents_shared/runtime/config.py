@@ -103,6 +103,11 @@ def process_environ() -> Mapping[str, str]:
     return os.environ  # noqa: TID251 - the one place; everything else takes a mapping
 
 
+def unset_variable(name: str) -> None:
+    """Take a variable away from this process, for the sake of a library that reads it by itself."""
+    os.environ.pop(name, None)  # noqa: TID251 - as above
+
+
 def load(
     name: str, section: type[C], *, path: Path | None, environ: Mapping[str, str], services: Collection[str] = ()
 ) -> tuple[CommonConfig, C]:

@@ -1,14 +1,13 @@
 """The terminal that is drawn on: whether it can be, whether it takes anything now, and how its user gets it back."""
 
 import asyncio
-import os
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kgents_shared.runtime.config import process_environ
+from kgents_shared.runtime.config import process_environ, unset_variable
 
 
 def unsuitable() -> str:
@@ -24,7 +23,7 @@ def unsuitable() -> str:
 def as_it_is() -> None:
     """Let Textual see the terminal as it is: variables with a size would fix it, and an empty NO_COLOR is none."""
     for name in ("COLUMNS", "LINES", *(() if wants_no_colour() else ("NO_COLOR",))):
-        os.environ.pop(name, None)  # noqa: TID251 - Textual reads them itself
+        unset_variable(name)
 
 
 def is_writable() -> bool:
