@@ -66,7 +66,8 @@ async def older_events(
             if found and len(found) + request.limit > limit:
                 break
     except NoArchiveError as error:
-        return Older(found, coverage, [f"events are kept in the stream since {reach:%Y-%m-%d %H:%M:%SZ}; {error}"])
+        forgotten = f"events are kept in the stream since {reach:%Y-%m-%d %H:%M:%SZ}; {error}"
+        return Older(found, coverage, [forgotten] if kept.state.first_seq > 1 else [])  # else it holds all there were
     return Older(found, coverage, coverage.remarks(since, reach) if coverage is not None else [], next_)
 
 
