@@ -29,8 +29,8 @@ SERVICES = (
     "topology-builder",
 )  # fmt: skip
 """All that doctor expects on a machine with nothing else on it."""
-SMALL = StreamsConfig(pulse_max_bytes=2**20, event_max_bytes=2**20)
-SETTINGS = "cluster: test\nstreams: {pulse_max_bytes: 1048576, event_max_bytes: 1048576}\n"
+SMALL = StreamsConfig(pulse_max_bytes=2**20, event_max_bytes=2**20, audit_max_bytes=2**20)
+SETTINGS = "cluster: test\nstreams: {pulse_max_bytes: 1048576, event_max_bytes: 1048576, audit_max_bytes: 1048576}\n"
 STORE_BYTES = 16 * 2**20
 NOTICED_S = 30.0
 

@@ -123,7 +123,8 @@ class Site:
             self.nodes = self.cluster.nodes
         async with Bus(NatsConfig(url=",".join(self.urls)), name="test") as bus:
             small = 4 * 2**20
-            await provision_streams(bus, StreamsConfig(history=64, pulse_max_bytes=small, event_max_bytes=small))
+            config = StreamsConfig(history=64, pulse_max_bytes=small, event_max_bytes=small, audit_max_bytes=small)
+            await provision_streams(bus, config)
             await keep_all(bus, "KGENTS_ENTITY")  # a removal that is taken back at once would leave no trace
         for number, member in enumerate(self.layout.members):
             service = await self.add(member, own_clock=nodes == 1 and number % 2 == 0)
