@@ -225,7 +225,8 @@ async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bu
     assert "expected a loopback address as long as no login is asked for" in log
     assert "try: kgents token NAME --file" in log
 
-    made = CliRunner().invoke(token, ["reader", "--file", str(file)], catch_exceptions=False).stdout.strip()
+    run = partial(CliRunner().invoke, token, ["reader", "--file", str(file)], catch_exceptions=False)
+    made = (await asyncio.to_thread(run)).stdout.strip()
     settings["gateway__auth__tokens_file"] = str(file)
     async with ServiceProcess("gateway", server.url, tmp_path, instance="closed", **settings) as closed:
         await in_sync(bus, "gateway", "closed")
@@ -247,7 +248,8 @@ async def test_beyond_loopback_it_starts_only_with_tokens(server: NatsServer, bu
         await eventually(is_degraded)
         assert f"expected a readable file of tokens, found {file}: line 1: " in (await state())[1]
         assert await ready(probes), "the tokens that it knows are served"
-        CliRunner().invoke(token, ["other", "--file", str(tmp_path / "others")], catch_exceptions=False)
+        run = partial(CliRunner().invoke, token, ["other", "--file", str(tmp_path / "others")], catch_exceptions=False)
+        await asyncio.to_thread(run)
         (tmp_path / "others").rename(file)
         await in_sync(bus, "gateway", "closed")
         assert (await state())[1] == ""
