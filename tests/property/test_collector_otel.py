@@ -387,8 +387,16 @@ def test_json_and_protobuf_are_counted_alike(drawn: list[Any]) -> None:
     assert rounded(text.close()[1]) == rounded(binary.close()[1])
 
 
+def is_object(body: bytes) -> bool:
+    """Whether it is a request, if only an empty one: fields that are not known are left out."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
 @given(
-    body=st.binary(max_size=60)
+    body=st.binary(max_size=60).filter(lambda each: not is_object(each))
     | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda each: json.dumps(each).encode())
 )
 def test_what_is_no_request_in_json_is_malformed(body: bytes) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +180,16 @@ async def test_a_new_volume_becomes_a_server_with_its_logins_and_no_others(pod: 
     assert not [each for each in ("credentials", "monitor", "pooler", "replicator") if pod.secret(each) in log]
 
 
+def _is_there(sign: Path, last: Path) -> bool:
+    """Of a file that is there for a moment, the end of the start is a sign too."""
+    return sign.exists() or last.exists()
+
+
 async def test_a_start_that_is_killed_anywhere_begins_again(pod: Pod) -> None:
     part = pod.data.with_name("pgdata.part")
     for sign in (part, part / "global" / "pg_control", part / "postmaster.pid", pod.data):
         pod.begin()
-        await eventually(
-            lambda sign=sign: sign.exists() or pod.data.exists()
-        )  # what is there for a moment may be missed
+        await eventually(partial(_is_there, sign, pod.data))
         pod.kill()
         (pod.data / "postmaster.pid").unlink(missing_ok=True)  # as in a pod, where no other process has its number
     await pod.start()
