@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -157,18 +157,20 @@ def test_what_cannot_be_drawn_on_is_refused_with_another_command(term: str) -> N
 class Stalled(Terminal):
     """A terminal whose reader can stop, as behind Ctrl-S or a connection that stalls."""
 
-    is_stalled = False
+    def __init__(self, command: list[str]) -> None:
+        super().__init__(command)
+        self._reads = threading.Event()
+        self._reads.set()
 
     def stall(self) -> None:
-        self.is_stalled = True
+        self._reads.clear()
 
     def read_on(self) -> None:
-        self.is_stalled = False
+        self._reads.set()
 
     def _read(self) -> None:
         while True:
-            while self.is_stalled:
-                time.sleep(0.05)
+            self._reads.wait()
             try:
                 found = os.read(self._own, 65_536)
             except OSError:
