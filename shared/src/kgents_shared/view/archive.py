@@ -41,45 +41,39 @@ P = TypeVar("P", Page, FiguresPage)
 _NO_ARCHIVER: Final = "no archiver answers; try: kgents run archiver"
 
 
-async def state_pages(bus: Bus, request: StateRequest) -> AsyncGenerator[Page, None]:
+def state_pages(bus: Bus, request: StateRequest) -> AsyncGenerator[Page, None]:
     """What each subject of a signal said last until a moment, in the order of subjects.
 
     Raises:
         NoArchiveError: no archiver answers, or it cannot; the text says why, and what to do.
         BusError: the connection was lost.
     """
-    while True:
-        page = await _asked(bus, STATE, request, Page)
-        yield page
-        if not page.next:
-            return
-        request = msgspec.structs.replace(request, after=page.next)
+    return _pages(bus, STATE, request, Page)
 
 
-async def version_pages(bus: Bus, request: VersionsRequest) -> AsyncGenerator[Page, None]:
+def version_pages(bus: Bus, request: VersionsRequest) -> AsyncGenerator[Page, None]:
     """The messages of a stretch of time, in their order or the newest first.
 
     Raises:
         NoArchiveError: no archiver answers, or it cannot; the text says why, and what to do.
         BusError: the connection was lost.
     """
-    while True:
-        page = await _asked(bus, VERSIONS, request, Page)
-        yield page
-        if not page.next:
-            return
-        request = msgspec.structs.replace(request, after=page.next)
+    return _pages(bus, VERSIONS, request, Page)
 
 
-async def figure_pages(bus: Bus, request: FiguresRequest) -> AsyncGenerator[FiguresPage, None]:
+def figure_pages(bus: Bus, request: FiguresRequest) -> AsyncGenerator[FiguresPage, None]:
     """What is kept of figures in a stretch of time, the newest first.
 
     Raises:
         NoArchiveError: no archiver answers, or it cannot; the text says why, and what to do.
         BusError: the connection was lost.
     """
+    return _pages(bus, FIGURES, request, FiguresPage)
+
+
+async def _pages(bus: Bus, question: str, request: Request, of: type[P]) -> AsyncGenerator[P, None]:
     while True:
-        page = await _asked(bus, FIGURES, request, FiguresPage)
+        page = await _asked(bus, question, request, of)
         yield page
         if not page.next:
             return

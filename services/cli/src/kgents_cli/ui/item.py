@@ -92,7 +92,7 @@ def forgotten(key: str, ref: Ref) -> Item:
 
 def _without_subject(text: str, ref: Ref) -> str:
     """A reason without the entity it begins with, which the row has already named."""
-    return text.removeprefix(f"{ref.kind} {f'{ref.namespace}/' if ref.namespace else ''}{ref.name} ")
+    return text.removeprefix(f"{ref} ")
 
 
 def _printable(ref: Ref) -> Ref:
