@@ -106,6 +106,7 @@ async def record_one(bus: Bus, record: AuditRecord) -> None:
         BusError: it is not stored, or whether it is is not known.
     """
     payload = masked_message(encode(record))
+    unchanged = "; nothing was changed" if record.stage == "begun" else ""
     headers = {MESSAGE_ID: f"{record.id}.{record.stage}"}
     loop = asyncio.get_running_loop()
     deadline = loop.time() + WITHIN_S
@@ -116,15 +117,14 @@ async def record_one(bus: Bus, record: AuditRecord) -> None:
             break
         except _UNCLEAR as error:
             if loop.time() > deadline:
-                raise BusTimeoutError(f"the audit trail does not answer, so nothing was changed: {error}") from error
+                raise BusTimeoutError(f"the audit trail does not answer: {error}{unchanged}") from error
             await asyncio.sleep(RETRY_S)
         except BusError as error:
             raise ProvisionError(
-                f"expected the stream KGENTS_AUDIT to take a record, found: {error}; nothing was changed; "
-                "try: kgents provision"
+                f"expected the stream KGENTS_AUDIT to take a record, found: {error}{unchanged}; try: kgents provision"
             ) from error
     if (fault := msgspec.json.decode(answer, type=_Answer).error) is not None:
-        raise BusError(f"KGENTS_AUDIT refuses a record, so nothing was changed: {fault.description}")
+        raise BusError(f"KGENTS_AUDIT refuses a record: {fault.description}{unchanged}")
 
 
 async def _conclude(bus: Bus, record: AuditRecord) -> None:
