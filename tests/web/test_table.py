@@ -1,5 +1,6 @@
 """The web view's table, filters and side panel, in a real browser against a real gateway."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -239,8 +240,8 @@ async def test_any_moment_of_the_past_and_what_differs_from_it(bus: Bus, gateway
 async def test_ages_and_history_end_at_the_moment_that_is_shown(bus: Bus, gateway: Running, browser: Any) -> None:
     since = datetime.now(UTC)
     await publish(bus, make_topology("aged"), make_health("aged", level="warning", since=since))
-    then = datetime.now(UTC) + timedelta(milliseconds=1)
-    age_s = int((then - since).total_seconds())
+    age_s = math.ceil((datetime.now(UTC) - since).total_seconds())  # whole: what is shown does not depend on rounding
+    then = since + timedelta(seconds=age_s)
     await eventually(lambda: datetime.now(UTC) > then + timedelta(seconds=3))
     await publish(bus, make_health("aged", level="critical", score=0.02, since=datetime.now(UTC)))
     address = (
