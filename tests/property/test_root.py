@@ -7,7 +7,7 @@ from msgspec import structs
 
 from kgents_health_scorer.root import ROOTS_MAX, Unwell, roots
 from kgents_shared.contract.entity import Ref
-from kgents_shared.contract.health import Edge, Reason
+from kgents_shared.contract.health import Edge, Reason, Root
 from kgents_shared.contract.topology import ResolvedConnection
 from support.health_inputs import entity
 
@@ -28,8 +28,8 @@ def ref(name: str) -> Ref:
     return Ref("c1", "app", name, "shop")
 
 
-@given(worlds)
-def test_everything_unwell_has_an_origin_whatever_the_order(world: World) -> None:
+@given(worlds, st.dictionaries(names, st.sets(names), max_size=3))
+def test_everything_unwell_has_an_origin_whatever_the_order(world: World, former: dict[str, set[str]]) -> None:
     connections, found, on_edges = world
     entities = {}
     for name in NAMES:
@@ -43,8 +43,9 @@ def test_everything_unwell_has_an_origin_whatever_the_order(world: World) -> Non
         if reasons:
             worst = max(each.severity for each in reasons)
             unwell[ref(name)] = Unwell(entities[ref(name)], worst, reasons, edges)
-    given_roots = roots(unwell, entities.get)
-    assert roots(dict(reversed(unwell.items())), entities.get) == given_roots
+    recovered = [Root(ref(name), name, [], [*map(ref, sorted(all_of))]) for name, all_of in former.items()]
+    given_roots = roots(unwell, entities.get, recovered)
+    assert roots(dict(reversed(unwell.items())), entities.get, recovered) == given_roots
     covered = {each.ref for each in given_roots} | {one for each in given_roots for one in each.explains}
     assert len(given_roots) <= ROOTS_MAX
     assert len(given_roots) == ROOTS_MAX or unwell.keys() <= covered

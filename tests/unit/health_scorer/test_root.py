@@ -176,6 +176,57 @@ def test_it_is_part_of_the_message_of_the_cluster_and_ends_with_its_cause() -> N
     assert found_roots(watch) == []
 
 
+def recovering() -> tuple[Watch, list[TopologyEntity]]:
+    """A database that was full and is well again, beside an application that depends on it and still fails."""
+    watch = Watch()
+    database, app = entity(ref("pod db-1")), entity(ref("app cart"), status="failed")
+    topology = [database, structs.replace(app, connections=[ResolvedConnection("depends", database.ref)])]
+    for each in topology:
+        watch.entity(each)
+    for step in (10, 20):
+        watch.pulse(pulse(step, database.ref, memory=0.99))
+    for step in (30, 40, 50):
+        watch.pulse(pulse(step, database.ref, memory=0.1))
+    watch.tick(55)
+    return watch, topology
+
+
+def test_an_origin_that_is_well_again_is_named_until_what_it_explains_may_have_recovered() -> None:
+    watch, topology = recovering()
+    aggregate = watch.health(CLUSTER).aggregate
+    assert aggregate is not None
+    (root,) = aggregate.roots
+    assert root.text == "pod shop/db-1, healthy again, probably explains app shop/cart."
+    assert all(each.startswith("Resolved: pod shop/db-1 uses 99 %") for each in root.reasons)
+    again = restarted(watch, topology, at(60))
+    again.published.write(again.scorer.take())
+    assert found_roots(again) == [(ref("pod db-1"), [ref("app cart")])]
+    for step in range(60, 341, 10):
+        again.pulse(pulse(step, ref("pod db-1"), memory=0.1))
+    again.tick(345)
+    assert found_roots(again) == [(ref("pod db-1"), [ref("app cart")])]
+    again.tick(360)
+    assert found_roots(again) == [(ref("app cart"), [])]
+
+
+def test_what_an_origin_that_is_well_again_did_not_explain_has_its_own() -> None:
+    world = shop().has("app late", "grpc app cart").finds("app late", "KG-401").finds("app front", "KG-401")
+    (cart,) = shop().finds("app cart", "KG-401").finds("app front", "KG-401").roots()
+    found = roots(world.unwell, world.entities.get, [cart])
+    assert {(each.ref.name, *(one.name for one in each.explains)) for each in found} == {("cart", "front"), ("late",)}
+
+
+def test_an_origin_that_is_well_again_is_named_instead_of_what_only_its_symptoms_name() -> None:
+    """The database has connections again; calls are judged by the minute, and orders themselves are well."""
+    world = World().has("app pay", "http app orders").has("app orders", "depends database db").has("database db")
+    before = world.finds("app pay", "KG-414", "http app orders").finds("database db", "KG-301", severity=0.9)
+    assert before.explained() == [("database db", ["pay"])]
+    former = before.roots()
+    del world.unwell[ref("database db")]
+    assert world.explained() == [("app orders", ["pay"])]
+    assert [each.ref.name for each in roots(world.unwell, world.entities.get, former)] == ["db"]
+
+
 def test_a_restarted_scorer_publishes_no_other_origin() -> None:
     watch, topology = watched()
     again = restarted(watch, topology, at(25))

@@ -5,7 +5,8 @@ Scores are hundredths, so a hundred counters hold them all and no rounding error
 """
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -85,16 +86,36 @@ class Cluster:
         self._level = ""
         self._since = LONG_AGO
         self._now = LONG_AGO
+        self._roots: list[Root] = []
+        self._recovers_until: datetime | None = None
 
     def restore(self, published: Health) -> None:
         """Go on from the message that was published before a restart."""
         self._level = published.level
         self._since = published.since or LONG_AGO
+        self._roots = published.aggregate.roots if published.aggregate is not None else []
 
     @property
     def is_empty(self) -> bool:
         """Whether it has no entity at all."""
         return not self._all.levels.total()
+
+    def recovered(self, well_since: Callable[[Ref], datetime | None], lasts: timedelta, now: datetime) -> list[Root]:
+        """The origins of the last message that are well, for less than what was found of others may outlast them.
+
+        Args:
+            well_since: since when an entity is healthy; None: it is not.
+            lasts: until the last finding ends, which takes three good samples, and the first may be two samples away.
+            now: the server's time.
+        """
+        ends = {each.ref: since + lasts for each in self._roots if (since := well_since(each.ref)) is not None}
+        recovered = [each for each in self._roots if each.ref in ends and ends[each.ref] > now]
+        self._recovers_until = min((ends[each.ref] for each in recovered), default=None)
+        return recovered
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether an origin is well for so long that it explains nothing any more."""
+        return self._recovers_until is not None and self._recovers_until <= now
 
     def count(self, change: Change) -> None:
         """Count an entity under its new level and score instead of its old ones."""
@@ -111,6 +132,7 @@ class Cluster:
         """What to publish; a removal when nothing is left, since nothing observed is not healthy."""
         if self.is_empty:
             return Health(text=f"{self._ref} is gone: no entity is left", ref=self._ref, op=REMOVE)
+        self._roots = roots
         breakdown = {level: self._all.levels[level] for level in LEVELS}
         status = _status(breakdown)
         if (level := _LEVEL_BY_STATUS[status]) != self._level:

@@ -15,7 +15,7 @@ from kgents_health_scorer.aggregate import Change, Cluster
 from kgents_health_scorer.alerts import PENDING, expiry, next_alert, removal
 from kgents_health_scorer.attested import Away
 from kgents_health_scorer.checks.check import Check
-from kgents_health_scorer.debounce import LONG_AGO
+from kgents_health_scorer.debounce import LONG_AGO, SAMPLES
 from kgents_health_scorer.family import Family
 from kgents_health_scorer.restored import remember_reason, window_of
 from kgents_health_scorer.root import Unwell, roots, same_origin
@@ -59,6 +59,8 @@ class Scorer:
         self._catalogue = tuple(checks)
         self._calm = timedelta(seconds=calm_s)
         self._sample_s = sample_s
+        self._recovers = (SAMPLES + 2) * timedelta(seconds=sample_s)
+        self._now = LONG_AGO
         self._family = Family()
         self._systems = frozenset(system for check in self._catalogue for system in check.systems)
         self._checks: dict[tuple[str, str], Checks] = {}  # by kind and database system
@@ -162,6 +164,8 @@ class Scorer:
 
     def tick(self, now: datetime) -> None:
         """Let time pass: samples may be missing now, and a state may have lasted too long."""
+        self._now = max(self._now, now)
+        self._dirty_clusters.update(name for name, cluster in self._clusters.items() if cluster.is_due(now))
         if any(scored.due is not None and scored.due <= now for scored in self._entities.values()):
             self._walk(now)
         for ref, until in list(self._lost.items()):
@@ -262,9 +266,15 @@ class Scorer:
                     yield from self._judged(scored, now)
         while self._dirty_clusters:
             name = self._dirty_clusters.pop()
-            yield self._clusters[name].message(roots(self._unwell.get(name, {}), self._entity))
-            if self._clusters[name].is_empty:
+            cluster = self._clusters[name]
+            recovered = cluster.recovered(self._well_since, self._recovers, self._now)
+            yield cluster.message(roots(self._unwell.get(name, {}), self._entity, recovered))
+            if cluster.is_empty:
                 del self._clusters[name]
+
+    def _well_since(self, ref: Ref) -> datetime | None:
+        scored = self._entities.get(ref)
+        return scored.since if scored is not None and scored.level == "healthy" else None
 
     def _walked(self, walk: Walk) -> Iterator[Health | Alert]:
         for _ in range(AT_ONCE):

@@ -5,6 +5,9 @@ root, and explains all that blame it, directly or through others. Three rules de
 possible: slow calls on the way to several peers are the caller's, from several callers the peer's; what is starved of
 CPU or memory, itself or in its pods, blames no call; and a part or a place (a pod, a node) is blamed regardless.
 
+What is found of others lasts longer than what began it: a database that has connections again is well within seconds,
+and calls are judged by the minute. So an origin that is well again goes on being blamed by what it explained.
+
 It is a hint. It hides nothing, and changes no finding, level or alert.
 """
 
@@ -14,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from kgents_health_scorer.alerts import RESOLVED
 from kgents_health_scorer.score import CRITICAL
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Edge, Reason, Root
@@ -63,11 +67,18 @@ def _facts(unwell: Unwell | None) -> object:
     return unwell.entity.connections, unwell.severity >= CRITICAL, [each.check for each in unwell.reasons], unwell.edges
 
 
-def roots(unwell: Mapping[Ref, Unwell], find: Find) -> list[Root]:
-    """The most probable origins, that which explains most first."""
+def roots(unwell: Mapping[Ref, Unwell], find: Find, recovered: Iterable[Root] = ()) -> list[Root]:
+    """The most probable origins, that which explains most first.
+
+    Args:
+        unwell: all that is not healthy.
+        find: the entity of a ref.
+        recovered: origins as they were named, which have lately become well.
+    """
     worst = dict(sorted(unwell.items(), key=lambda each: (-each[1].severity, each[0]))[:UNWELL_MAX])
+    former = {each.ref: each for each in recovered if each.ref not in worst}
     named = {ref: [*_named(each, find)] for ref, each in worst.items()}
-    blames = _blames(worst, named, find)
+    blames = _blames(worst, named, find, former)
     blamed_by: dict[Ref, set[Ref]] = {}
     for ref, others in blames.items():
         for other in others:
@@ -82,7 +93,9 @@ def roots(unwell: Mapping[Ref, Unwell], find: Find) -> list[Root]:
             explained = {ref: _reach(ref, blamed_by) for ref in open_}
         root = max(explained, key=lambda ref: (len(open_ & {ref, *explained[ref]}), *_rank(ref, worst)))
         covers = open_ & explained.pop(root)
-        found.append(_root(root, sorted(covers - {root}), worst, named))
+        explains = sorted(covers - {root})
+        before = former.get(root)
+        found.append(_root(root, explains, worst, named) if before is None else _recovered(before, explains))
         open_ -= {root, *covers}
     return found
 
@@ -111,7 +124,9 @@ def _resolved(entity: TopologyEntity, edge: Edge, find: Find) -> Ref | None:
     return None
 
 
-def _blames(worst: Mapping[Ref, Unwell], named: Mapping[Ref, list[tuple[str, Ref]]], find: Find) -> Blames:
+def _blames(
+    worst: Mapping[Ref, Unwell], named: Mapping[Ref, list[tuple[str, Ref]]], find: Find, former: Mapping[Ref, Root]
+) -> Blames:
     peers = {peer for pairs in named.values() for _, peer in pairs}
     parts, calls = _needed({*worst, *peers}, find)
     of_parts = {ref: {other for other in others if other in worst} for ref, others in parts.items()}
@@ -122,12 +137,17 @@ def _blames(worst: Mapping[Ref, Unwell], named: Mapping[Ref, list[tuple[str, Ref
     for ref in {*worst, *peers}:
         blamed = set(of_parts.get(ref, ()))
         if ref not in starved:
-            blamed |= {other for other in calls.get(ref, ()) if other in worst}
+            blamed |= {other for other in calls.get(ref, ()) if other in worst or _is_of(ref, former.get(other), worst)}
             for check, peer in named.get(ref, ()):
                 is_own = check in ON_THE_WAY and ways_out[ref] > ways_in[peer]
                 blamed |= set() if is_own else {peer}
         blames[ref] = frozenset(blamed - {ref})
     return blames
+
+
+def _is_of(ref: Ref, former: Root | None, worst: Mapping[Ref, Unwell]) -> bool:
+    """Whether an origin that is well again explained this one, or this is well and only named by what it explained."""
+    return former is not None and (ref not in worst or ref in former.explains)
 
 
 def _needed(refs: Iterable[Ref], find: Find) -> tuple[dict[Ref, set[Ref]], dict[Ref, set[Ref]]]:
@@ -169,13 +189,23 @@ def _root(
     own = [reason.text for reason in worst[ref].reasons] if ref in worst else []
     naming = [caller for caller in explains if any(peer == ref for _, peer in named.get(caller, ()))]
     theirs = [reason.text for caller in naming for reason in worst[caller].reasons if _is_about(reason, ref)]
-    shown = ", ".join(map(str, explains[:SAYS_MAX]))
-    more = f" and {len(explains) - SAYS_MAX} more" if len(explains) > SAYS_MAX else ""
-    text = f"{ref} probably explains {shown}{more}." if explains else f"{ref} explains itself alone."
+    text = f"{ref} probably explains {_listed(explains)}." if explains else f"{ref} explains itself alone."
     if naming:
         text = f"{text.removesuffix('.')}: {counted(len(naming), 'caller')} of it, by name."
     reasons = [*own[:SAYS_MAX], *theirs[:SAYS_MAX]]
     return Root(ref, text, reasons, explains[:EXPLAINS_MAX], len(explains))
+
+
+def _recovered(before: Root, explains: list[Ref]) -> Root:
+    """An origin that is well again, beside what has not recovered yet."""
+    text = f"{before.ref}, healthy again, probably explains {_listed(explains)}."
+    reasons = [each if each.startswith(RESOLVED) else f"{RESOLVED}{each}" for each in before.reasons]
+    return Root(before.ref, text, reasons, explains[:EXPLAINS_MAX], len(explains))
+
+
+def _listed(refs: list[Ref]) -> str:
+    more = f" and {len(refs) - SAYS_MAX} more" if len(refs) > SAYS_MAX else ""
+    return f"{', '.join(map(str, refs[:SAYS_MAX]))}{more}"
 
 
 def _is_about(reason: Reason, ref: Ref) -> bool:

@@ -100,9 +100,10 @@ def _lost(_: TrafficPulse, edge: EdgeSample) -> float | None:
 
 
 def _failed(_: TrafficPulse, edge: EdgeSample) -> float | None:
-    if _is_paired(edge) or edge.spans < ERROR_CALLS:
+    """A peer that answers ends what was found while it did not."""
+    if edge.spans < ERROR_CALLS:
         return None
-    return _rate(edge.errors_client, edge.n)
+    return 0.0 if _is_paired(edge) else _rate(edge.errors_client, edge.n)
 
 
 def _calls_per_request(pulse: TrafficPulse, edge: EdgeSample) -> float | None:
