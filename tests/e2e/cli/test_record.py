@@ -16,7 +16,7 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, EVENT, META, PULSE, encode
 from kgents_shared.contract.entity import Entity, Ref
-from kgents_shared.contract.meta import Heartbeat
+from kgents_shared.contract.meta import LEASE, Heartbeat, Lease
 from kgents_shared.contract.pulse import ResourcePulse
 from kgents_shared.contract.recording import PUBLISHED, STATE, Recording, Row
 from support.build import make_entity, make_removal
@@ -99,6 +99,7 @@ async def test_a_replay_is_the_same_in_another_cluster_and_leaves_nothing(
     await recorded(server, client, file)
     original = await entities(bus, "prod")
     await keep_all(bus, "KGENTS_ENTITY")
+    await keep_all(bus, "KGENTS_META")
     code, _, err = await result_of(await start_kgents("replay", str(file), "--as", "again", "--nats", server.url))
     assert code == 0, err
     again = [ENTITY.decode(each.payload) for each in await stored(bus, "KGENTS_ENTITY", "kgents.entity.again.>")]
@@ -115,6 +116,10 @@ async def test_a_replay_is_the_same_in_another_cluster_and_leaves_nothing(
     assert second.timestamp > first.timestamp
     events = [EVENT.decode(each.payload) for each in await stored(bus, "KGENTS_EVENT")]
     assert [each.ref for each in events] == [ref("fails"), ref("fails", "again")]
+    lease = await stored(bus, "KGENTS_META", "kgents.meta.again.collector-k8s.lease")
+    held = META.decode(lease[0].payload)
+    assert isinstance(held, Lease)
+    assert held.holder.startswith("one/"), "no other collector of that cluster begins meanwhile"
     beats = StateView(bus, META, "KGENTS_META", [subjects.pattern("meta", cluster="again")])
     await beats.load()
     assert [row.message.state for row in beats.rows.values() if isinstance(row.message, Heartbeat)] in ([], ["stopped"])
@@ -136,6 +141,12 @@ async def test_a_cluster_that_is_observed_is_not_replayed_into(
     file = tmp_path / "incident.kgrec"
     await recorded(server, client, file)
     await beat(client, "live")
+    held = Lease("held", "two/1", datetime.now(UTC))
+    subject = subjects.build("meta", cluster="begins", service="collector-k8s", instance=LEASE)
+    await client.request(subject, encode(held), headers={TTL: "15s"})
+    result = await kgents("replay", str(file), "--as", "begins")
+    assert result.code == 1
+    assert "expected the lease of collector-k8s in begins to be free, found that two/1 holds it" in result.err
     result = await kgents("replay", str(file), "--as", "live")
     assert result.code == 1
     assert "found collector-k8s at work in live; try: another name with --as" in result.err

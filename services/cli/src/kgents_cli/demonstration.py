@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kgents_cli.recorded.moved import Moved
-from kgents_cli.recorded.player import Pace, Player
+from kgents_cli.recorded.player import Pace, player
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.recording import Recording
@@ -35,6 +35,6 @@ async def _play(bus: Bus, file: Path) -> None:
         recording = Recording(opened)
         now_ns = (await stream_info(await bus.session(), NAME_BY_SIGNAL["meta"])).now_ns
         pace = Pace(recording.header.started_at, datetime.fromtimestamp(now_ns / 1e9, UTC))
-        player = Player(bus, Moved(pace.time, lambda cluster: cluster, FILE), pace)
-        await player.play(recording.rows())
-        await player.remove()
+        async with player(bus, Moved(pace.time, lambda cluster: cluster, FILE), pace) as playing:
+            await playing.play(recording.rows())
+            await playing.remove()

@@ -12,7 +12,7 @@ from kgents_cli.connection import STREAMS, connected, require
 from kgents_cli.options import NATS_URL, Target, duration_option, output_option, target_options
 from kgents_cli.output import note
 from kgents_cli.recorded.moved import Moved
-from kgents_cli.recorded.player import Pace, Player, before
+from kgents_cli.recorded.player import Pace, before, player
 from kgents_shared.bus.audit import audited
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.audit import REPLAY
@@ -88,18 +88,18 @@ async def _replay(
             now_ns = (await stream_info(await bus.session(), NAME_BY_SIGNAL["meta"])).now_ns
             pace = Pace(recording.header.started_at, datetime.fromtimestamp(now_ns / 1e9, UTC), speed)
             moved = Moved(pace.time, lambda cluster: name or f"{PREFIX}{cluster}", file.name)
-            player = Player(bus, moved, pace)
             after = {"file": str(file), "as": name or f"{PREFIX}…", "hold": hold, "speed": speed}
             is_interrupted = False
-            async with audited(bus, written(name or common.cluster, REPLAY, f"recording {file.name}", after=after)):
+            record = written(name or common.cluster, REPLAY, f"recording {file.name}", after=after)
+            async with player(bus, moved, pace) as playing, audited(bus, record):
                 try:
-                    await player.play(before(recording.rows(), until_s))
+                    await playing.play(before(recording.rows(), until_s))
                 except asyncio.CancelledError:  # the user has seen enough
                     is_interrupted = True
                 finally:
                     if not hold:
-                        await player.remove()
+                        await playing.remove()
             if is_interrupted:
                 raise asyncio.CancelledError
-    note(f"{file}: replayed {player.published} messages" + ("" if hold else "; all of it is removed again"))
+    note(f"{file}: replayed {playing.published} messages" + ("" if hold else "; all of it is removed again"))
     return 0

@@ -1,21 +1,22 @@
 """The messages of a recording → a NATS, at the times at which they came; what is there of it in the end is removed."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import msgspec
 
 from kgents_cli.output import note
+from kgents_cli.recorded.claims import Claims
 from kgents_cli.recorded.moved import Moved, removal_of
 from kgents_shared.bus.client import Bus
-from kgents_shared.bus.publish import TTL
-from kgents_shared.bus.session import Session, SessionLostError
+from kgents_shared.bus.publish import TTL, Publisher
 from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import META, encode
 from kgents_shared.contract.entity import Entity
-from kgents_shared.contract.errors import KgentsError
+from kgents_shared.contract.errors import BusTimeoutError, KgentsError
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.recording import MADE, STATE, Row
 from kgents_shared.contract.streams import NAME_BY_SIGNAL, REMOVAL_TTL_S
@@ -48,11 +49,27 @@ def before(rows: Iterable[Row], until_s: float | None) -> Iterator[Row]:
         yield row
 
 
+@asynccontextmanager
+async def player(bus: Bus, moved: Moved, pace: Pace) -> AsyncIterator["Player"]:
+    """A player that can publish until this ends."""
+    publisher = Publisher(bus)
+    running = asyncio.create_task(publisher.run())
+    try:
+        yield Player(bus, publisher, moved, pace)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
 class Player:
     """What is replayed, on its way to NATS."""
 
-    def __init__(self, bus: Bus, moved: Moved, pace: Pace) -> None:
+    def __init__(self, bus: Bus, publisher: Publisher, moved: Moved, pace: Pace) -> None:
+        """The publisher must be running: see `player`."""
         self._bus = bus
+        self._publisher = publisher
+        self._claims = Claims(bus, publisher)
         self._moved = moved
         self._pace = pace
         self._live: dict[str, Entity] = {}
@@ -77,6 +94,8 @@ class Player:
             subject, message, ttl_s = found
             await self._check(subject)
             await self._publish(subject, encode(message), ttl_s)
+            if isinstance(message, Heartbeat):
+                await self._claims.renew(subjects.parse(subject).value("cluster"), message)
             if isinstance(message, Entity):
                 self._live.pop(subject, None)
                 if not message.is_removal:
@@ -85,20 +104,25 @@ class Player:
             note(f"{left_out} messages are left out: this kgents cannot read them")
 
     async def remove(self) -> None:
-        """Remove what is there of it, and end its heartbeats."""
+        """Remove what is there of it, end its heartbeats, and release its leases."""
         for subject, entity in self._live.items():
             await self._publish(subject, encode(removal_of(entity)), REMOVAL_TTL_S)
         self._live.clear()
         for subject, beat in self._moved.last_beats().items():
             await self._publish(subject, encode(beat), 1)
+        await self._claims.release()
 
     async def _publish(self, subject: str, payload: bytes, ttl_s: float | None) -> None:
+        """Store it, also after the connection was lost.
+
+        Raises:
+            BusError: the server refuses it.
+        """
         headers = {TTL: f"{ttl_s:.0f}s"} if ttl_s else {}
         while True:
-            session: Session = await self._bus.session()
             try:
-                await session.request(subject, payload, headers=headers)
-            except SessionLostError:
+                await self._publisher.send_one(subject, payload, headers)
+            except BusTimeoutError:
                 continue  # it is state, or a sample more: to send it again harms nothing
             self.published += 1
             return
