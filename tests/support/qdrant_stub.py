@@ -154,7 +154,7 @@ class QdrantStub:
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.seen.append(request.path)
         await self._flowing.wait()
-        if self.api_key and not request.path.startswith(("/readyz", "/healthz", "/livez")):
+        if self.api_key and request.path != "/" and not request.path.startswith(("/readyz", "/healthz", "/livez")):
             # Headers are bytes on the wire; aiohttp reads them as UTF-8 and keeps what is none as surrogates.
             given = request.headers.get("api-key", "").encode("utf-8", "surrogateescape")
             if given != self.api_key.encode():
@@ -171,6 +171,8 @@ class QdrantStub:
         if path == "/readyz":
             text = "all shards are ready" if self.is_ready else "some shards are not ready"
             return web.Response(text=text, status=200 if self.is_ready else 503)
+        if path == "/":
+            return web.json_response({"title": "qdrant - vector search engine", "version": f"{self.version}.0"})
         if path == "/metrics":
             return web.Response(text=self._metrics())
         if path == "/telemetry":

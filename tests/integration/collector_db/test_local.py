@@ -16,6 +16,7 @@ from kgents_shared.runtime.clock import SystemClock
 from support.db_polls import Polled, Polls
 from support.ports import free_port
 from support.postgres_server import PostgresServer
+from support.qdrant_stub import QdrantStub
 from support.redis_server import RedisServer
 
 WANTED = "a password"
@@ -24,16 +25,19 @@ WANTED = "a password"
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server of the machine that runs the test is found."""
-    here(monkeypatch, sockets=tmp_path / "none", redis=free_port())
-    monkeypatch.setattr(discovering, "QDRANT", ("127.0.0.1", free_port()))
+    here(monkeypatch, sockets=tmp_path / "none", redis=free_port(), qdrant=free_port())
 
 
-def here(monkeypatch: pytest.MonkeyPatch, *, sockets: Path | None = None, redis: int | None = None) -> None:
+def here(
+    monkeypatch: pytest.MonkeyPatch, *, sockets: Path | None = None, redis: int | None = None, qdrant: int | None = None
+) -> None:
     for module in (detect, discovering):
         if sockets is not None:
             monkeypatch.setattr(module, "POSTGRES_SOCKETS", sockets)
         if redis is not None:
             monkeypatch.setattr(module, "REDIS", ("127.0.0.1", redis))
+        if qdrant is not None:
+            monkeypatch.setattr(module, "QDRANT", ("127.0.0.1", qdrant))
 
 
 async def found() -> list[Backend[Any]]:
@@ -75,6 +79,18 @@ async def test_a_redis_that_wants_a_password_is_shown_with_that_cause(
     assert detected.is_usable
 
 
+async def test_a_qdrant_that_wants_a_key_is_shown_with_that_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with QdrantStub(api_key="secret") as server:
+        here(monkeypatch, qdrant=server.port)
+        (backend,) = await found()
+        seen = await polled(backend)
+        detected = await asyncio.to_thread(lambda: next(each for each in detect.detect({}) if each.name == "Qdrant"))
+    assert (backend.name, seen.phase) == ("qdrant", ("degraded", "wrong credentials"))
+    assert seen.health.level == "unknown"
+    assert detected.problem == "it requires an API key"
+    assert detected.is_usable
+
+
 class Other(asyncio.Protocol):
     """A program of another kind: it answers this to every connection."""
 
@@ -90,6 +106,5 @@ class Other(asyncio.Protocol):
 async def test_another_program_at_the_usual_port_is_no_database(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async with await asyncio.get_running_loop().create_server(partial(Other, answer), "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        here(monkeypatch, redis=port)
-        monkeypatch.setattr(discovering, "QDRANT", ("127.0.0.1", port))
+        here(monkeypatch, redis=port, qdrant=port)
         assert await found() == []

@@ -1,16 +1,21 @@
 """Database servers of this machine: sockets and usual ports → Detected, and the targets that `local` collects."""
 
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
 from kgents_shared.contract.address import join
-from kgents_shared.runtime.detect import Detected, answer, listens, socket_problem
+from kgents_shared.runtime.detect import PROBE_S, Detected, answer, listens, socket_problem
 
 POSTGRES_SOCKETS: Final = Path("/var/run/postgresql")
 POSTGRES_TCP: Final = ("127.0.0.1", 5432)
 REDIS: Final = ("127.0.0.1", 6379)
 QDRANT: Final = ("127.0.0.1", 6333)
+_QDRANT_ITSELF: Final = b"qdrant - vector search engine"
+"""What it answers at `/`, also without a key."""
+_QDRANT_REFUSALS: Final = (b"Must provide an API key", b"Invalid api-key", b"Invalid API key")
+"""Without a key; early versions answer so at `/` too."""
 
 
 def postgres_ports() -> list[int]:
@@ -50,8 +55,31 @@ def _redis() -> Detected:
     return Detected("Redis", where)
 
 
+def wants_qdrant_key() -> bool:
+    """Whether a Qdrant is there that requires an API key. Any program may answer 401: it is known by its words."""
+    status, refusal = _asked("/collections")
+    if status not in (401, 403):
+        return False
+    return refusal.startswith(_QDRANT_REFUSALS) or _QDRANT_ITSELF in _asked("/")[1]
+
+
 def _qdrant() -> Detected:
-    where = join(*QDRANT)
+    where, needs = join(*QDRANT), "a target under `qdrant` in the section collector-db"
     if not listens(*QDRANT):
-        return Detected("Qdrant", needs=f"a server on {where}, or a target under `qdrant` in the section collector-db")
+        return Detected("Qdrant", needs=f"a server on {where}, or {needs}")
+    if wants_qdrant_key():
+        return Detected("Qdrant", where, "it requires an API key", needs, is_shown=True)
     return Detected("Qdrant", where)
+
+
+def _asked(path: str) -> tuple[int, bytes]:
+    """Status and beginning of the answer; 0: none in time."""
+    connection = HTTPConnection(*QDRANT, timeout=PROBE_S)
+    try:
+        connection.request("GET", path)
+        found = connection.getresponse()
+        return found.status, found.read(512)
+    except (OSError, HTTPException):
+        return 0, b""
+    finally:
+        connection.close()

@@ -12,7 +12,7 @@ import structlog
 from kgents_collector_db.backend import Backend
 from kgents_collector_db.backends import Backends
 from kgents_collector_db.config import Config, DiscoveryConfig
-from kgents_collector_db.detect import POSTGRES_SOCKETS, QDRANT, REDIS, postgres_ports
+from kgents_collector_db.detect import POSTGRES_SOCKETS, QDRANT, REDIS, postgres_ports, wants_qdrant_key
 from kgents_collector_db.mapping.discovery import Found, found
 from kgents_collector_db.targets.postgres import PostgresTarget
 from kgents_collector_db.targets.qdrant import QdrantTarget
@@ -31,7 +31,8 @@ _SPOKEN: Final[dict[type[Target], frozenset[str]]] = {
     PostgresTarget: _OF_SERVER | {"own limit", "pooler", "frozen"},  # its socket names it, also while it is silent
     RedisTarget: _OF_SERVER | {"busy script"},
 }
-"""Causes that only a server of that kind gives. A status of HTTP, as Qdrant's, may come from any other program."""
+"""Causes that only a server of that kind gives. A status of HTTP, as Qdrant's, may come from any other program: see
+`wants_qdrant_key`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -91,7 +92,9 @@ async def _is_there(backend: Backend[Any]) -> bool:
         return False
     async with aclosing(backend.open()) as source:
         sample = await source.read(frozenset({"fast"}))
-    return sample.unreachable is None or sample.unreachable.cause in _SPOKEN.get(type(backend.target), frozenset())
+    if sample.unreachable is None or sample.unreachable.cause in _SPOKEN.get(type(backend.target), frozenset()):
+        return True
+    return isinstance(backend.target, QdrantTarget) and await asyncio.to_thread(wants_qdrant_key)
 
 
 def _usual_places(known: Collection[str]) -> Iterator[tuple[str, Target]]:
