@@ -35,6 +35,8 @@ CALLS: Final = {
 }
 """Role → whom it calls for each request."""
 NEEDS_DATABASE: Final = frozenset({"checkout", "orders"})
+POOL_S: Final = 0.6
+"""Between two connections that a pool opens."""
 LOAD_PER_S: Final = {"frontend": 0.6, "payments": 0.6}
 """Requests that come from outside to each pod."""
 
@@ -59,6 +61,7 @@ class Pod:
         self._role = role
         self._endpoints = endpoints
         self._held: list[asyncpg.Connection] = []
+        self._first_of_pool = asyncio.Lock()
         self._http: aiohttp.ClientSession
 
     async def run(self, address: str, connections: int) -> None:
@@ -84,7 +87,7 @@ class Pod:
             if len(self._held) < connections:
                 with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
                     self._held.append(await asyncpg.connect(host=DATABASE, timeout=3, **LOGIN))
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(POOL_S)
 
     async def _health(self, _: web.Request) -> web.Response:
         """Ready is what can reach its database."""
@@ -107,20 +110,24 @@ class Pod:
 
     async def _serve(self) -> bool:
         await asyncio.sleep(random.uniform(0.002, 0.01))
-        if self._role == "orders" and not await self._query():
+        if self._role in NEEDS_DATABASE and not await self._query():
             return False
         found = json.loads(self._endpoints.read_text())
         return all([await self._call(callee, found[callee]) for callee in CALLS.get(self._role, ()) if callee in found])
 
     async def _query(self) -> bool:
-        """A transaction on a connection of its own, as of an application without a pool."""
+        """A query: of checkout on a connection of its pool, of orders, which has none, on a new one."""
         attributes = {"db.system.name": "postgresql", "db.operation.name": "SELECT", "db.namespace": "postgres"}
         with self._tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT, attributes=attributes) as span:
             span.set_attributes({"server.address": DATABASE, "server.port": 5432})
             try:
-                connection = await asyncpg.connect(host=DATABASE, timeout=3, **LOGIN)
-                await connection.fetchval("select 1")
-                await connection.close()
+                if self._role == "orders":
+                    connection = await asyncpg.connect(host=DATABASE, timeout=3, **LOGIN)
+                    await connection.fetchval("select 1")
+                    await connection.close()
+                elif self._held:
+                    async with self._first_of_pool:
+                        await self._held[0].fetchval("select 1", timeout=3)
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:
                 span.set_attribute("error.type", type(error).__name__)
                 span.set_status(Status(StatusCode.ERROR))
