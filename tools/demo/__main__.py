@@ -29,6 +29,7 @@ from kgents_shared.contract.event import Event
 from kgents_shared.contract.meta import Heartbeat
 from kgents_shared.contract.recording import SIGNALS, STATE, Encoder, Recording, Row
 from kgents_shared.runtime.config import process_environ
+from kgents_shared.view.find import path_of
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.process import spawn
@@ -231,9 +232,10 @@ def _write(raw: Path, file: Path) -> None:
 def _check(file: Path) -> None:
     """Refuse one that does not end as it began: then this machine was too busy, or a service has changed."""
     incident = kgents.testing.replay(file)
-    unwell = [each.ref for each in incident.entities if each.level != "healthy"]
-    if incident.firing or unwell or set(incident.origins) != {ORIGIN}:
-        found = f"{incident.origins}, firing in the end {incident.firing}, not healthy {[*map(str, unwell)]}"
+    unwell = [str(each.ref) for each in incident.entities if each.level != "healthy"]
+    origins = [path_of(each.ref) for each in incident.roots if each.explained]
+    if incident.firing or unwell or origins != [ORIGIN]:
+        found = f"{origins}, firing in the end {incident.firing}, not healthy {unwell}"
         sys.exit(f"expected the origin {ORIGIN} and all healthy in the end, found {found}; try: an idle machine")
 
 
