@@ -18,6 +18,7 @@ PARSERS = (
     proc.stat, proc.cgroup, proc.table, proc.cpu_time, proc.pressure, proc.load,
     lambda content: [*proc.interfaces(content)],
     lambda content: [*proc.mounts(content)], proc.open_files, proc.files_limit,
+    lambda content: [*proc.sockets(content), *proc.addresses(content), *proc.addresses_6(content)], proc.killed,
 )  # fmt: skip
 MACHINE = Machine("web-1", boot_id="boot", cpus=2)
 DISK = proc.Mount("8:1", "/", "/", "ext4", "/dev/sda1", is_read_only=False)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -11,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kgents_collector_host.config import Config
+from kgents_collector_host.place import place_of
 from kgents_collector_host.proc import Mount
-from kgents_collector_host.sample import Sample, Space
+from kgents_collector_host.sample import Sample, Socket, Space
 from kgents_collector_host.source import Source, netlink
 from kgents_collector_host.source.space import Spaces
 from kgents_shared.runtime.clock import SystemClock
@@ -156,3 +159,62 @@ async def test_the_command_line_and_the_environment_of_a_process_are_never_read(
         process.kill()
         process.wait()
     assert canary not in repr(found)
+
+
+IN_A_NETWORK = """
+import socket, time
+server = socket.create_server(("10.9.8.7", 5000))
+client = socket.create_connection(server.getsockname())
+accepted, _ = server.accept()
+time.sleep(600)
+"""
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip, of iproute2")
+async def test_sockets_of_another_network_namespace_are_read_through_a_process_in_it() -> None:
+    script = f"ip link set lo up && ip address add 10.9.8.7/32 dev lo && exec {sys.executable} -c '{IN_A_NETWORK}'"
+    process = spawn(["unshare", "--net", "bash", "-c", script])
+    try:
+        async with opened() as source:
+
+            async def is_seen() -> Sample | None:
+                now = await source.read()
+                return now if len(ends(now)) == 3 else None
+
+            now = await eventually(is_seen)
+    finally:
+        process.kill()
+        process.wait()
+    assert now is not None
+    (number,) = {each.namespace for each in ends(now)}
+    assert number != 0
+    assert now.namespaces[number] == ("10.9.8.7",)
+    assert {now.owners[each.inode] for each in ends(now)} == {process.pid}
+
+
+def ends(now: Sample) -> list[Socket]:
+    return [each for each in now.sockets or () if each.local[0] == "10.9.8.7"]
+
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+
+
+@needs_root
+@pytest.mark.skipif(not MEMORY.is_dir(), reason="needs version 1 of the memory controller")
+async def test_what_is_killed_for_memory_is_known_by_name() -> None:
+    group = MEMORY / f"kgents-test-{os.getpid()}" / "shop.service"
+    group.mkdir(parents=True)
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(16 << 20))
+        async with opened() as source:
+            before = await source.read()
+            script = f"echo $$ > {group}/cgroup.procs; exec {sys.executable} -c 'bytearray(1 << 30)'"
+            process = await spawn_async("bash", "-c", script)
+            assert await process.wait() == -signal.SIGKILL
+            now = await source.read()
+    finally:
+        group.rmdir()
+        group.parent.rmdir()
+    assert now.events["oom_kill"] > before.events["oom_kill"]
+    assert [place_of(each.cgroup).unit for each in now.victims if each.command.startswith("python")] == ["shop.service"]

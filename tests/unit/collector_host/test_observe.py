@@ -8,7 +8,7 @@ from msgspec import structs
 from kgents_collector_host import proc
 from kgents_collector_host.mapping import History, Network, observe
 from kgents_collector_host.mapping.network import EVIDENCE, KEPT_S, PEERS_MAX, published_pairs
-from kgents_collector_host.sample import FileSystem, Group, Machine, Process, Sample, Socket, Space
+from kgents_collector_host.sample import FileSystem, Group, Machine, Process, Sample, Socket, Space, Unit, Victim
 from kgents_shared.contract.entity import Entity, Ref
 from kgents_shared.contract.facts import Facts
 from kgents_shared.contract.pulse import ResourcePulse
@@ -238,3 +238,87 @@ def test_space_that_was_read_once_is_one_sample_however_often_it_is_sent() -> No
     pulses = [pulse(seen(sample(n, file_systems=(disk(),))), "filesystem", "/data") for n in range(3)]
     assert {each.read_at["used_ratio"] for each in pulses} == {START}
     assert len({each.timestamp for each in pulses}) == 3
+
+
+POD = "/kubepods.slice/cri-containerd-" + "ab" * 32 + ".scope"
+DATABASE = "/docker/" + "cd" * 32
+
+
+def test_a_connection_between_two_network_namespaces_is_one_between_their_programs() -> None:
+    sockets = (
+        Socket((WILDCARD, 5432), LISTENING, inode=1, namespace=7, cgroup=DATABASE),
+        Socket(("172.17.0.2", 5432), ("172.17.0.3", 40_000), inode=2, namespace=7, cgroup=DATABASE),
+        Socket(("172.17.0.3", 40_000), ("172.17.0.2", 5432), inode=3, namespace=8, cgroup=POD),
+        Socket(("172.17.0.1", 41_000), ("172.17.0.2", 5432), inode=4),
+    )
+    programs = process(1, "postgres", DATABASE), process(2, "app", POD), process(3, "psql")
+    fields = {"sockets": sockets, "owners": {4: 3}, "namespaces": {7: ("172.17.0.2",), 8: ("172.17.0.3",)}}
+    facts = seen(*(sample(number, *programs, **fields) for number in range(2)))
+    database = Ref("c", "process", "cdcdcdcdcdcd/postgres", "web-1")
+    assert peers(facts, "abababababab/app") == [database]
+    assert peers(facts, "psql") == [database]
+    assert peers(facts, "cdcdcdcdcdcd/postgres") == []
+    assert named(facts, "process", database.name).addresses == [], "other machines have the same address"
+
+
+def test_the_loopback_of_a_network_namespace_is_its_own() -> None:
+    sockets = (
+        Socket(("127.0.0.1", 6379), LISTENING, inode=1),
+        Socket(("127.0.0.1", 6379), LISTENING, inode=2, namespace=7, cgroup=POD),
+        Socket(("127.0.0.1", 40_000), ("127.0.0.1", 6379), inode=3, namespace=7),
+    )
+    programs = process(1, "redis"), process(2, "cache", POD), process(3, "app", POD)
+    fields = {"sockets": sockets, "owners": {1: 1, 2: 2, 3: 3}, "namespaces": {7: ("10.244.0.9",)}}
+    facts = seen(*(sample(number, *programs, **fields) for number in range(2)))
+    assert peers(facts, "abababababab/app") == [Ref("c", "process", "abababababab/cache", "web-1")]
+    assert peers(facts, "redis") == []
+
+
+def test_the_same_loopback_address_on_two_machines_joins_nothing() -> None:
+    """What one claims and the other is connected to would be the same `127.0.0.1:5432`."""
+    sockets = (
+        Socket(("127.0.0.1", 5432), LISTENING, inode=1),
+        Socket(("::1", 5432), LISTENING, inode=1),
+        Socket(("fe80::1", 5432), LISTENING, inode=1),
+    )
+    calling = (Socket(("127.0.0.1", 40_000), ("127.0.0.1", 5432), inode=2),)
+    claims = seen(*(sample(n, process(1, "postgres"), sockets=sockets, owners={1: 1}) for n in range(2)))
+    calls = seen(*(sample(n, process(2, "psql"), sockets=calling, owners={2: 2}) for n in range(2)))
+    assert not [each for entity in claims.entities for each in (*entity.addresses, *entity.aliases) if "5432" in each]
+    assert peers(calls, "psql") == []
+
+
+def test_kills_and_restarts_are_remembered_over_a_restart_of_the_collector() -> None:
+    unit = Unit("shop.service", "active", "running", restarts=0, cgroup=NGINX)
+
+    def at(number: int) -> Sample:
+        restarts = 4 if number >= 2 else 0
+        units = (structs.replace(unit, restarts=restarts),)
+        return sample(number, process(1, "app", NGINX), events={"oom_kill": 5 + (number >= 2)}, units=units)
+
+    def state(facts: Facts) -> tuple[object, ...]:
+        shop = pulse(facts, "unit", "shop.service").custom["unit_restarts_recent"]
+        return pulse(facts, "host", "web-1").custom["oom_kills_recent"], shop, named(facts, "unit", "shop.service")
+
+    published = seen(*map(at, range(4)))
+    assert state(published)[:2] == (1, 4)
+    again = seen(at(5), published=published.entities)
+    assert state(again)[:2] == (1, 3), "as often as its reason says"
+    assert again.entities == published.entities
+    later = seen(at(5), at(63), published=published.entities)
+    assert state(later)[:2] == (0, 0)
+    other = structs.replace(at(5), machine=structs.replace(MACHINE, boot_id="another"))
+    assert state(seen(other, published=published.entities))[:2] == (0, 0)
+
+
+def test_what_was_killed_for_memory_is_said_by_name_as_far_as_it_is_known() -> None:
+    def text(*victims: Victim, count: int = 1) -> str:
+        before = sample(0, events={"oom_kill": 1})
+        (event,) = seen(before, sample(1, events={"oom_kill": 1 + count}, victims=victims)).events
+        return event.text
+
+    assert text() == "The kernel of host web-1 killed a process for memory."
+    assert text(Victim("python", NGINX)) == "The kernel of host web-1 killed python of nginx.service for memory."
+    assert text(Victim("redis-server", DATABASE), Victim("a b", "/"), count=4) == (
+        "The kernel of host web-1 killed redis-server of container cdcdcdcdcdcd, a and 2 more for memory."
+    )

@@ -5,10 +5,14 @@ stops it while it is read (`smaps`, `maps`).
 """
 
 import re
+import struct
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final
 
 from msgspec import Struct
+
+from kgents_shared.contract import address
 
 _KERNEL_THREAD: Final = 0x0020_0000
 """PF_KTHREAD."""
@@ -181,6 +185,67 @@ def mounts(content: bytes) -> Iterator[Mount]:
 def _unescaped(text: bytes) -> str:
     r"""`\040` is a space."""
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), text).decode("utf-8", "replace")
+
+
+_ENDPOINT: Final = re.compile(rb"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})")
+_ESTABLISHED: Final = b"01"
+_LISTENING: Final = b"0A"
+
+Endpoint = tuple[str, int]
+"""Address and port."""
+
+
+def sockets(content: bytes) -> Iterator[tuple[Endpoint, Endpoint, int]]:
+    """`/proc/<pid>/net/tcp` and `tcp6`: both ends and the inode of each that listens or is connected."""
+    for line in content.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10 or fields[3] not in (_ESTABLISHED, _LISTENING) or not fields[9].isdigit():
+            continue
+        local, remote = _ENDPOINT.fullmatch(fields[1]), _ENDPOINT.fullmatch(fields[2])
+        if local is not None and remote is not None:
+            yield _endpoint(local), _endpoint(remote), int(fields[9])
+
+
+def _endpoint(found: re.Match[bytes]) -> Endpoint:
+    """An address is words of 32 bits, each as this machine orders its bytes."""
+    words = [found[1][at : at + 8] for at in range(0, len(found[1]), 8)]
+    raw = b"".join(struct.pack("=I", int(word, 16)) for word in words)
+    return _host(raw), int(found[2], 16)
+
+
+def _host(raw: bytes) -> str:
+    return address.normalised(str(ip_address(raw)))
+
+
+_LOCAL: Final = re.compile(rb"\|-- ([0-9.]+)\s+/32 host LOCAL")
+
+
+def addresses(content: bytes) -> Iterator[str]:
+    """`/proc/<pid>/net/fib_trie`: the IPv4 addresses of a network namespace, loopback apart."""
+    for found in _LOCAL.findall(content):
+        text = found.decode("ascii")
+        if address.is_ip(text) and not address.is_loopback(text):
+            yield address.normalised(text)
+
+
+def addresses_6(content: bytes) -> Iterator[str]:
+    """`/proc/<pid>/net/if_inet6`: the global IPv6 addresses of a network namespace."""
+    for line in content.splitlines():
+        fields = line.split()
+        if len(fields) == 6 and len(fields[0]) == 32 and fields[3] == b"00" and _HEX.fullmatch(fields[0]):
+            yield _host(bytes.fromhex(fields[0].decode("ascii")))
+
+
+_HEX: Final = re.compile(rb"[0-9a-f]+")
+_KILLED: Final = re.compile(rb"oom-kill:.*[,]task_memcg=(/[^,\n]*),task=([^\n]{1,15}?),pid=\d+,uid=\d+")
+
+
+def killed(record: bytes) -> tuple[str, str] | None:
+    """A record of `/dev/kmsg` → command and control group of what was killed for memory; None: it is another one."""
+    found = _KILLED.search(record)
+    if found is None:
+        return None
+    return found[2].decode("utf-8", "replace"), found[1].decode("utf-8", "replace")
 
 
 def open_files(content: bytes) -> tuple[int, int] | None:

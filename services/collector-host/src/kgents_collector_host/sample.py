@@ -60,11 +60,22 @@ class Socket(Struct, frozen=True, gc=False):
     inode: int
     cgroup_id: int = 0
     """Of the process that made it; 0: the kernel does not say."""
+    namespace: int = 0
+    """The number of its network namespace; 0: that of the machine."""
+    cgroup: str = ""
+    """Of another namespace: the control group of all its processes, if it is one."""
 
     @property
     def is_listening(self) -> bool:
         """Whether it takes connections."""
         return self.remote[1] == 0
+
+
+class Victim(Struct, frozen=True, gc=False):
+    """A process that the kernel killed for memory."""
+
+    command: str
+    cgroup: str
 
 
 class Space(Struct, frozen=True, gc=False):
@@ -148,6 +159,10 @@ class Sample(Struct, frozen=True):
     """Inode of a socket → pid, as far as this user may see it."""
     cgroup_ids: dict[int, str] = {}
     """Number of a control group → its path."""
+    namespaces: dict[int, tuple[str, ...]] = {}
+    """Number of another network namespace → its addresses, those of its loopback apart."""
+    victims: tuple[Victim, ...] = ()
+    """Since the sample before, as far as this user may read the kernel's log."""
     groups: dict[str, Group] = {}
     """Path of a control group of a unit or container → what it uses."""
     units: tuple[Unit, ...] | None = None

@@ -41,6 +41,8 @@ def observe(
     scope = Scope(cluster, now.machine.name, interval_s, now.at, published)
     programs = program.programs(now)
     network.take(now, programs, scope)
+    if before is None:
+        history.resume(published, now, scope)
     history.take(now)
     facts: list[Fact] = [host.fact(before, now, history, scope), *file_system.facts(now, history, scope)]
     facts += unit.facts(before, now, programs, history, scope)

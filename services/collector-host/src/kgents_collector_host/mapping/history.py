@@ -1,16 +1,24 @@
 """What the last hour says and one sample does not: when a file system is full, what was killed or restarted. Pure."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from statistics import median
 from typing import Final
 
+from kgents_collector_host.mapping.scope import Scope
 from kgents_collector_host.sample import Sample
+from kgents_shared.contract.entity import Entity, Ref
+from kgents_shared.contract.vocabulary import kinds
+from kgents_shared.contract.vocabulary.attributes import host as attribute
 
 OOM_S: Final = 600.0
 """For how long a kill for memory counts as of late."""
 RESTARTS_S: Final = 600.0
 """For how long a restart of a unit does."""
+RESTARTING: Final = "Restarting"
+"""The reason of one that was restarted so often of late that its state at a poll proves nothing."""
+OFTEN: Final = 3
 WINDOWS_S: Final = (3600.0, 1800.0, 600.0)
 """What grows in each of these is taken to go on: a copy that has ended, and a file of a nightly job, do not."""
 STEP_S: Final = 60.0
@@ -26,7 +34,32 @@ class History:
         self._kills: deque[tuple[float, int]] = deque()
         self._used: dict[str, deque[tuple[float, int]]] = {}
         self._restarts: dict[str, deque[tuple[float, int]]] = {}
+        self._restarted_at: dict[str, datetime] = {}
+        self.killed_at: datetime | None = None
+        """When the kernel last killed for memory, if that was of late."""
         self._boot_id = ""
+
+    def resume(self, published: Mapping[Ref, Entity], now: Sample, scope: Scope) -> None:
+        """Go on from what is published of this run of the machine: when something was killed or restarted last.
+
+        How often is not published, since it changes by itself: it was once at least, or as often as its reason says.
+        """
+        host = published.get(scope.host_ref)
+        if host is None or host.uid != now.machine.boot_id:
+            return
+        self._boot_id = now.machine.boot_id
+        killed_at, kills = _published_time(host, attribute.OOM_KILLED_AT), now.events.get("oom_kill")
+        if killed_at is not None and kills is not None:
+            self.killed_at = killed_at
+            self._kills.extend((_time_s(killed_at, now), count) for count in (kills - 1, kills))
+        for unit in now.units or ():
+            entity = published.get(scope.ref(kinds.UNIT, unit.name))
+            restarted_at = _published_time(entity, attribute.UNIT_RESTARTED_AT)
+            if entity is not None and restarted_at is not None:
+                before = max(unit.restarts - (OFTEN if entity.reason == RESTARTING else 1), 0)
+                self._restarted_at[unit.name] = restarted_at
+                samples = ((_time_s(restarted_at, now), count) for count in (before, unit.restarts))
+                self._restarts[unit.name] = deque(samples)
 
     def take(self, now: Sample) -> None:
         """The newest sample."""
@@ -34,9 +67,13 @@ class History:
             self._boot_id = now.machine.boot_id
             self._kills.clear()
         if (kills := now.events.get("oom_kill")) is not None:
+            if self._kills and kills > self._kills[-1][1]:
+                self.killed_at = now.at.replace(microsecond=0)
             self._kills.append((now.time_s, kills))
             while len(self._kills) > 1 and self._kills[1][0] <= now.time_s - OOM_S:
                 self._kills.popleft()
+            if not self.oom_kills():
+                self.killed_at = None
         self._take_restarts(now)
         known = {each.mount.point: each.space for each in now.file_systems}
         self._used = {point: samples for point, samples in self._used.items() if point in known}
@@ -46,6 +83,10 @@ class History:
                 samples.append((now.time_s, space.used_bytes))
                 while samples[0][0] < now.time_s - WINDOWS_S[0]:
                     samples.popleft()
+
+    def restarted_at(self, unit: str) -> datetime | None:
+        """When systemd restarted a unit last, if that was of late."""
+        return self._restarted_at.get(unit)
 
     def oom_kills(self) -> int | None:
         """How many processes were killed of late, as far as this was seen; None: the kernel does not count them."""
@@ -60,9 +101,12 @@ class History:
             samples = self._restarts.setdefault(name, deque())
             if samples and restarts < samples[-1][1]:  # started by request, which begins a new count
                 samples.clear()
+            if samples and restarts > samples[-1][1]:
+                self._restarted_at[name] = now.at.replace(microsecond=0)
             samples.append((now.time_s, restarts))
             while len(samples) > 1 and samples[1][0] <= now.time_s - RESTARTS_S:
                 samples.popleft()
+        self._restarted_at = {name: at for name, at in self._restarted_at.items() if self.restarts(name)}
 
     def restarts(self, unit: str) -> int:
         """How often systemd restarted a unit of late, as far as this was seen."""
@@ -78,6 +122,19 @@ class History:
         rates = [_rate([each for each in samples if each[0] >= newest_s - window_s]) for window_s in WINDOWS_S]
         slowest = min(rates)
         return left_s if slowest > 0 and (left_s := available_bytes / slowest) < FARTHEST_S else None
+
+
+def _published_time(entity: Entity | None, name: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(entity.attributes.get(name))) if entity is not None else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
+def _time_s(at: datetime, now: Sample) -> float:
+    """A time by the clock of samples."""
+    return now.time_s - max((now.at - at).total_seconds(), 0.0)
 
 
 def _rate(samples: Sequence[tuple[float, int]]) -> float:

@@ -26,7 +26,9 @@ def fact(before: Sample | None, now: Sample, history: History, scope: Scope) -> 
         source=scope.source,
         uid=machine.boot_id,
         status="running",
-        attributes={key: value for key, value in _attributes(machine, now).items() if value not in (None, "", 0)},
+        attributes={
+            key: value for key, value in _attributes(machine, now, history).items() if value not in (None, "", 0)
+        },
         addresses=list(now.addresses),
         aliases=[f"host-id:{machine.id}"] if machine.id else [],
     )
@@ -47,8 +49,9 @@ def fact(before: Sample | None, now: Sample, history: History, scope: Scope) -> 
     return Fact(entity, pulse)
 
 
-def _attributes(machine: Machine, now: Sample) -> dict[str, Value]:
+def _attributes(machine: Machine, now: Sample, history: History) -> dict[str, Value]:
     return {
+        attribute.OOM_KILLED_AT: history.killed_at.isoformat() if history.killed_at is not None else None,
         otel.HOST_ID: machine.id,
         otel.HOST_NAME: machine.name,
         otel.HOST_ARCH: machine.architecture,

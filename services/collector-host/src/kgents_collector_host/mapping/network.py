@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from kgents_collector_host.mapping.listeners import Listeners, is_here_alone
 from kgents_collector_host.mapping.program import Program
 from kgents_collector_host.mapping.scope import Scope
 from kgents_collector_host.sample import Sample, Socket
@@ -18,8 +19,6 @@ KEPT_S: Final = 300.0
 PEERS_MAX: Final = 64
 """Of one program: a browser has many."""
 EVIDENCE: Final = "sampled TCP connections"
-
-_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - what sockets say, not where we listen
 
 
 class Network:
@@ -40,11 +39,10 @@ class Network:
         if now.sockets is None:
             return
         owner = _Owners(now, programs)
-        listeners = {each.local: name for each in now.sockets if each.is_listening and (name := owner.of(each))}
-        self._listening = set(listeners.values())
-        self._addresses = _addresses(listeners, now.addresses)
-        own = frozenset(now.addresses)
-        found = {_pair(each, owner, listeners, own, scope) for each in now.sockets}
+        listeners = Listeners(now, owner.of)
+        self._listening = listeners.names
+        self._addresses = _addresses(listeners.of_machine(), now.addresses)
+        found = {_pair(each, owner, listeners, scope) for each in now.sockets}
         for pair in (each for each in found if each is not None):
             self._seen[pair] = self._seen.get(pair, (0, 0.0))[0] + 1, now.time_s
         self._seen = {pair: seen for pair, seen in self._seen.items() if now.time_s - seen[1] <= KEPT_S}
@@ -80,43 +78,28 @@ class _Owners:
         pid = self._now.owners.get(socket.inode)
         if pid is not None and (name := self._by_pid.get(pid)) is not None:
             return name
-        names = self._by_cgroup.get(self._now.cgroup_ids.get(socket.cgroup_id, "/"), ())
+        path = socket.cgroup or self._now.cgroup_ids.get(socket.cgroup_id, "/")
+        names = self._by_cgroup.get(path, ())
         return next(iter(names)) if len(names) == 1 else None
 
 
 def _addresses(listeners: Mapping[tuple[str, int], str], own: Iterable[str]) -> dict[str, list[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for (host, port), name in listeners.items():
-        for each in own if host in _WILDCARDS else (host,):
-            if not _is_here_alone(each):
+        for each in own if address.is_unspecified(host) else (host,):
+            if not is_here_alone(each):
                 found[name].add(address.join(each, port))
     return {name: sorted(each) for name, each in found.items()}
 
 
-def _pair(
-    socket: Socket,
-    owner: _Owners,
-    listeners: Mapping[tuple[str, int], str],
-    own: frozenset[str],
-    scope: Scope,
-) -> tuple[str, Ref | str] | None:
+def _pair(socket: Socket, owner: _Owners, listeners: Listeners, scope: Scope) -> tuple[str, Ref | str] | None:
     """The program that made a connection, and to whom; None for the accepted end of one."""
-    host, port = socket.remote
-    if socket.is_listening or _listener(listeners, *socket.local) is not None or (name := owner.of(socket)) is None:
+    if socket.is_listening or listeners.accepted(socket) or (name := owner.of(socket)) is None:
         return None
-    if host in own or _is_here_alone(host):
-        peer = _listener(listeners, host, port)
-        return (name, scope.ref(kinds.PROCESS, peer)) if peer is not None and peer != name else None
-    return name, address.join(host, port)
-
-
-def _listener(listeners: Mapping[tuple[str, int], str], host: str, port: int) -> str | None:
-    return next((found for each in (host, *_WILDCARDS) if (found := listeners.get((each, port))) is not None), None)
-
-
-def _is_here_alone(host: str) -> bool:
-    """Whether the same address is on every machine."""
-    return address.is_loopback(host) or address.is_link_local(host)
+    peer = listeners.peer(socket)
+    if peer is not None:
+        return (name, scope.ref(kinds.PROCESS, peer)) if peer != name else None
+    return None if listeners.is_here(socket) else (name, address.join(*socket.remote))
 
 
 def published_pairs(connections: Mapping[str, Iterable[Connection]]) -> Iterator[tuple[str, Ref | str]]:

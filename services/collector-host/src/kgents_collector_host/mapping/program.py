@@ -49,7 +49,7 @@ def programs(now: Sample) -> dict[str, Program]:
     for each in now.processes or ():
         place = place_of(each.cgroup)
         prefix = place.container_id[:ID_SHOWN] or place.unit
-        command = match[0] if (match := _NAME.match(each.command)) else "unnamed"
+        command = command_name(each.command)
         found[f"{prefix}/{command}" if prefix else command, place].append(each)
     made: dict[str, Program] = {}
     for (name, place), members in found.items():
@@ -57,6 +57,11 @@ def programs(now: Sample) -> dict[str, Program]:
         every = (*(other.processes if other is not None else ()), *members)
         made[name] = Program(name, place, frozenset(each.cgroup for each in every), every)
     return made
+
+
+def command_name(command: str) -> str:
+    """What a program is called."""
+    return found[0] if (found := _NAME.match(command)) else "unnamed"
 
 
 def facts(

@@ -4,20 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kgents_collector_host.mapping.history import History
+from kgents_collector_host.mapping.history import OFTEN, RESTARTING, History
 from kgents_collector_host.mapping.program import OVERFLOW, Program, is_settled
 from kgents_collector_host.mapping.scope import Fact, Scope, per_second
 from kgents_collector_host.sample import Sample, Unit
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.vocabulary import kinds
 from kgents_shared.contract.vocabulary.attributes import any_entity
+from kgents_shared.contract.vocabulary.attributes import host as attribute
 from kgents_shared.contract.vocabulary.figures import host as figure
 from kgents_shared.contract.vocabulary.figures import resource
 
 MOST: Final = 200
-RESTARTING: Final = "Restarting"
-"""The reason of one that was restarted so often of late that its state at a poll proves nothing."""
-OFTEN: Final = 3
 
 _STATUS: Final = {
     "active": "running", "reloading": "running", "activating": "pending", "deactivating": "terminating",
@@ -35,8 +33,7 @@ def facts(
     units = now.units if now.units is not None else tuple(_of_groups(now, programs))
     ranked = sorted(units, key=lambda each: (each.state != "failed", each.name))
     for each in ranked[:MOST]:
-        restarts = history.restarts(each.name)
-        yield _fact(each, restarts, before, now, scope)
+        yield _fact(each, history, before, now, scope)
     if left_out := len(units) - MOST if len(units) > MOST else 0:
         entity = Entity(
             ref=scope.ref(kinds.UNIT, OVERFLOW),
@@ -47,13 +44,16 @@ def facts(
         yield Fact(entity, scope.pulse(entity, {resource.ENTITIES_LEFT_OUT: float(left_out)}))
 
 
-def _fact(unit: Unit, restarts: int, before: Sample | None, now: Sample, scope: Scope) -> Fact:
+def _fact(unit: Unit, history: History, before: Sample | None, now: Sample, scope: Scope) -> Fact:
+    restarts = history.restarts(unit.name)
     status, reason = _state(unit, restarts)
+    restarted_at = history.restarted_at(unit.name)
     entity = Entity(
         ref=scope.ref(kinds.UNIT, unit.name),
         source=scope.source,
         status=status,
         reason=reason,
+        attributes={attribute.UNIT_RESTARTED_AT: restarted_at.isoformat()} if restarted_at is not None else {},
         connections=[scope.runs_on("systemd" if now.units is not None else "/proc/<pid>/cgroup")],
     )
     figures = {figure.UNIT_RESTARTS_RECENT: float(restarts)} if now.units is not None else {}

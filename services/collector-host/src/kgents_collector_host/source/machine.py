@@ -16,6 +16,8 @@ from kgents_collector_host.place import place_of
 from kgents_collector_host.sample import FileSystem, Machine, Sample, Socket, Space
 from kgents_collector_host.source import netlink
 from kgents_collector_host.source.files import Root
+from kgents_collector_host.source.kernel_log import KernelLog
+from kgents_collector_host.source.namespaces import Namespaces
 from kgents_collector_host.source.processes import Processes
 from kgents_collector_host.source.space import Spaces
 from kgents_collector_host.source.systemd import Systemd
@@ -42,6 +44,8 @@ class Source:
         self._processes = Processes(root)
         self._spaces = Spaces(clock)
         self._systemd = Systemd(root, clock)
+        self._namespaces = Namespaces(root)
+        self._kernel_log = KernelLog(root)
         self._machine = _machine(root, config.host_name)
         self._file_systems: tuple[FileSystem, ...] = ()
         self._spaces_at_s = float("-inf")
@@ -55,6 +59,7 @@ class Source:
             yield source
         finally:
             source._systemd.close()
+            source._kernel_log.close()
             await source._spaces.close()
 
     async def read(self) -> Sample:
@@ -62,7 +67,9 @@ class Source:
         root = self._root
         processes, kernel_threads = await self._processes.read()
         is_hidden = not any(each.pid == 1 for each in processes)
-        sockets = netlink.sockets()
+        elsewhere, namespaces = await self._namespaces.read(processes)
+        own = netlink.sockets()
+        sockets = (*own, *elsewhere) if own is not None else None
         paths = {each.cgroup for each in processes}
         units = await self._systemd.read()
         await self._read_spaces()
@@ -92,6 +99,8 @@ class Source:
             sockets=sockets,
             owners=dict(await self._processes.owners(sockets or (), processes)),
             cgroup_ids=self._processes.cgroup_ids(paths),
+            namespaces=namespaces,
+            victims=self._kernel_log.victims(),
             groups={path: self._processes.group(path) for path in paths if place_of(path).unit},
             units=units if isinstance(units, tuple) else None,
             units_fault=units if isinstance(units, str) else "",
