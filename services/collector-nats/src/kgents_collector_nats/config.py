@@ -30,7 +30,7 @@ class SubjectsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     sampled_above_per_s: Annotated[int, Meta(ge=100)] = 5_000
     """Messages in a second after which nothing is listened to until its end; the rates are those of the time before. At
-    4,800 a second, of 256 bytes on 15 subjects, listening took 6 % of a core of a busy machine; at 1,000 it took 5 %."""
+    4,800 of 256 bytes on 15 subjects listening took 6 % of a core of a busy machine, at 1,000 it took 5 %."""
 
     def faults(self) -> Iterator[Fault]:
         for name in ("include", "exclude"):
