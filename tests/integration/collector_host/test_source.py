@@ -106,6 +106,22 @@ async def test_a_mount_point_that_is_gone_is_a_fault_and_not_an_end() -> None:
     await spaces.close()
 
 
+async def test_the_hottest_sensor_counts_and_one_that_says_nothing_does_not(tmp_path: Path) -> None:
+    spaces = Spaces(SystemClock())
+    assert await spaces.heat(str(tmp_path)) is None
+    sensors = tmp_path / "sys/class/hwmon/hwmon0"
+    sensors.mkdir(parents=True)
+    for name, content in (
+        ("temp1_input", "48000\n"),
+        ("temp2_input", "61500\n"),
+        ("temp3_input", ""),
+        ("temp4_crit", "9"),
+    ):
+        (sensors / name).write_text(content)
+    assert await spaces.heat(str(tmp_path)) == 61.5
+    await spaces.close()
+
+
 @needs_root
 @pytest.mark.skipif(not DEVICE.exists(), reason="this kernel has no FUSE")
 async def test_a_dead_mount_delays_a_poll_once_and_hides_nothing_else(tmp_path: Path) -> None:

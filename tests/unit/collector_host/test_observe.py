@@ -70,6 +70,11 @@ def test_the_first_sample_knows_no_rate_and_says_so() -> None:
     assert "cpu_percent" in first.unread
 
 
+def test_a_machine_without_a_sensor_has_no_temperature() -> None:
+    assert "temperature_celsius" not in pulse(seen(sample(0)), "host", "web-1").custom
+    assert pulse(seen(sample(0, celsius=61.5)), "host", "web-1").custom["temperature_celsius"] == 61.5
+
+
 def test_two_samples_give_rates() -> None:
     facts = seen(
         sample(0, process(1, "init"), cpu=proc.CpuTime(100, 300), interfaces=(proc.Interface("eth0", 1000, 50),)),

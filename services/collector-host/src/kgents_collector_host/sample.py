@@ -150,6 +150,8 @@ class Sample(Struct, frozen=True):
     """Those of hardware, and what joins them; not those of containers."""
     open_files: tuple[int, int] | None = None
     pids_max: int | None = None
+    celsius: float | None = None
+    """Of the hottest sensor; None: the machine has none."""
     processes: tuple[Process, ...] | None = None
     """None: the others are hidden from this user."""
     kernel_threads: int = 0

@@ -19,6 +19,7 @@ _SCALED: Final = {
 """Unit → how many of the smallest it is, the steps, the smallest."""
 ANSWER: Final = "{answer}"
 """The unit of a yes (1) or no (0)."""
+CELSIUS: Final = "Cel"
 _RATIOS: Final = {"1": 1.0, "%": 0.01}
 SHARE_MAX: Final = 2.0
 """Up to this a ratio is shown as a share, `87 %`; beyond it as a multiple, `12×`."""
@@ -32,8 +33,8 @@ def worded(value: float, unit: str) -> str:
 
     Args:
         value: any number; one that is not finite is "unknown".
-        unit: UCUM: `1` for a ratio, `{answer}` for a yes or no, `%`, `s`, `ms`, `By`, `MBy`, `MiBy`, `{message}`, each
-            also as a rate (`By/s`).
+        unit: UCUM: `1` for a ratio, `{answer}` for a yes or no, `%`, `s`, `ms`, `By`, `MBy`, `MiBy`, `Cel`,
+            `{message}`, each also as a rate (`By/s`).
             The noun of an annotation agrees in number, and may have several words: `{slow_consumer}/min`.
     """
     if not math.isfinite(value):
@@ -47,6 +48,8 @@ def _amount(value: float, unit: str) -> str:
         return "yes" if value else "no"
     if unit in _RATIOS:
         return _ratio(value * _RATIOS[unit])
+    if unit == CELSIUS:
+        return f"{number(value)} °C"
     if unit in _SCALED:
         smallest_in_unit, steps, smallest = _SCALED[unit]
         return _scaled(value * smallest_in_unit, steps, smallest)

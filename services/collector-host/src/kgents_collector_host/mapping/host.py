@@ -110,6 +110,8 @@ def _figures(before: Sample | None, now: Sample, history: History) -> dict[Figur
         figure.OOM_KILLS: now.events.get("oom_kill"),
         figure.OOM_KILLS_RECENT: history.oom_kills(),
     }
+    if now.celsius is not None:
+        found[figure.CELSIUS] = now.celsius
     if swap:
         found[figure.SWAP_USED_BYTES] = swap - now.memory.get("SwapFree", swap)
     if now.open_files is not None and now.open_files[1] < 1 << 62:  # beyond that there is no limit

@@ -49,6 +49,7 @@ class Source:
         self._machine = _machine(root, config.host_name)
         self._file_systems: tuple[FileSystem, ...] = ()
         self._spaces_at_s = float("-inf")
+        self._celsius: float | None = None
 
     @staticmethod
     @asynccontextmanager
@@ -93,6 +94,7 @@ class Source:
                 if not _OF_CONTAINERS.fullmatch(each.name)
             ),
             open_files=proc.open_files(root.read("/proc/sys/fs/file-nr") or b""),
+            celsius=self._celsius,
             pids_max=root.number("/proc/sys/kernel/pid_max"),
             processes=None if is_hidden else tuple(processes),
             kernel_threads=kernel_threads,
@@ -125,6 +127,7 @@ class Source:
                 continue
             found.append(FileSystem(mount, known, self._clock.now(), "" if isinstance(answer, Space) else answer))
         self._file_systems = tuple(found)
+        self._celsius = await self._spaces.heat(self._root.path(""))
 
     def _addresses(self) -> list[str]:
         """At which other machines reach this one."""

@@ -1,4 +1,4 @@
-"""The space of file systems, asked through processes that may hang in place of this one."""
+"""The space of file systems and the heat of sensors, asked through processes that may hang in place of this one."""
 
 import asyncio
 import errno
@@ -32,12 +32,21 @@ class Spaces:
         self._clock = clock
         self._process: Process | None = None
         self._hanging: list[Process] = []
-        self._silent: dict[str, tuple[float, float]] = {}  # mount point → when to ask again, and the pause before that
+        self._silent: dict[str, tuple[float, float]] = {}  # question → when to ask again, and the pause before that
 
     async def ask(self, point: str) -> Space | str:
         """The space at a mount point, or why it is not known."""
+        answer = await self._ask("space", point)
+        return answer if isinstance(answer, str) else _space(answer)
+
+    async def heat(self, root: str) -> float | None:
+        """The temperature of the hottest sensor in degrees Celsius; None: there is none, or it does not answer."""
+        answer = await self._ask("heat", root)
+        return int(answer) / 1_000 if isinstance(answer, bytes) and answer.strip().lstrip(b"-").isdigit() else None
+
+    async def _ask(self, question: str, point: str) -> bytes | str:
         now_s = self._clock.monotonic_s()
-        at_s, pause_s = self._silent.get(point, (0.0, 0.0))
+        at_s, pause_s = self._silent.get(f"{question} {point}", (0.0, 0.0))
         if now_s < at_s:
             return _no_answer(pause_s)
         self._hanging = [each for each in self._hanging if each.returncode is None]
@@ -45,17 +54,17 @@ class Spaces:
             return "not asked: others do not answer"
         try:
             async with Deadline(ANSWER_S):
-                answer = await self._exchange(point)
+                answer = await self._exchange(question, point)
         except TimeoutError:
             self._give_up()
             pause_s = min(2 * pause_s or AGAIN_S[0], AGAIN_S[1])
-            self._silent[point] = now_s + pause_s, pause_s
+            self._silent[f"{question} {point}"] = now_s + pause_s, pause_s
             return _no_answer(pause_s)
         except OSError as error:
             self._give_up()
             return f"cannot be asked: {error.strerror or error}"
-        self._silent.pop(point, None)
-        return _space(answer)
+        self._silent.pop(f"{question} {point}", None)
+        return answer
 
     async def close(self) -> None:
         """End the process. One that hangs ends when its mount answers, and is not waited for."""
@@ -65,7 +74,7 @@ class Spaces:
                 for each in self._hanging:
                     await each.wait()
 
-    async def _exchange(self, point: str) -> bytes:
+    async def _exchange(self, question: str, point: str) -> bytes:
         process = self._process
         if process is None or process.returncode is not None:
             process = await asyncio.create_subprocess_exec(
@@ -73,7 +82,7 @@ class Spaces:
             )
             self._process = process
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both are pipes
-        process.stdin.write(os.fsencode(point).hex().encode() + b"\n")
+        process.stdin.write(f"{question} {os.fsencode(point).hex()}\n".encode())
         await process.stdin.drain()
         return await process.stdout.readline()
 

@@ -27,6 +27,7 @@ OOM_KILLS: Final = _host("oom_kills", "{process}", "Processes that the kernel ki
 OOM_KILLS_RECENT: Final = _host(
     "oom_kills_recent", "{process}", "Processes that the kernel killed for memory in the last ten minutes."
 )
+CELSIUS: Final = _host("temperature_celsius", "Cel", "Temperature of the hottest sensor, where the machine has one.")
 PIDS_RATIO: Final = _host("pid_numbers_ratio", "1", "Processes as a share of those that the kernel can number.")
 ZOMBIES: Final = _host("zombies", "{process}", "Processes that have ended and whose parents have not asked how.")
 
