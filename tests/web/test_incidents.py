@@ -1,5 +1,6 @@
 """Incidents in the web view, in a real browser against a real gateway: read, live, decided about."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,6 +155,27 @@ async def test_a_change_shows_by_itself_and_a_new_one_is_said(bus: Bus, gateway:
         await page.get_by_role("tab", name="Incidents (3)").wait_for()
         await stored(bus, make_incident("late", id="b" * 16, op="remove"))
         await page.locator(".incident", has_text="a late one").wait_for(state="detached")
+
+
+async def test_a_moment_of_the_past_has_its_own_incidents(bus: Bus, gateway: Running, browser: Any) -> None:
+    then = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > then)
+    mild = {"severity": "warning", "id": "a" * 16}
+    await stored(bus, make_incident("mild", title="it became worse", **mild))
+    at = then.isoformat().replace("+00:00", "Z")
+    async with page_at(browser, f"{gateway.server.address}/#tab=incidents&at={at}") as page:
+        await has(page, ".incidents .title", "a mild one")
+        assert await page.locator(".incidents .title", has_text="worse").count() == 0
+        assert await violations(page) == []
+        await page.locator(".incidents .incident", has_text=TITLE).click()
+        await has(page, ".details .history", "Now critical.")
+        await has(page, ".details", "is not kept")
+        assert await page.locator(".decisions, .receivers li").count() == 0, "nothing is decided about the past"
+        await page.get_by_role("button", name="Back to now").click()
+        await page.get_by_role("tab", name="Incidents (2)").click()
+        await page.get_by_role("button", name="All incidents").click()
+        await has(page, ".incidents .title", "it became worse")
+    await stored(bus, make_incident("mild", title="a mild one", **mild))
 
 
 async def _says(page: Any, text: str) -> bool:

@@ -15,6 +15,7 @@ from support.browser import PHONE, boxes, lies_well, names, page_at, violations
 from support.build import make_ref
 from support.gateway import Running, caught_up
 from support.state import make_health, make_topology, publish
+from support.waiting import eventually
 
 MIB = 2**20
 SILENT_MIN = 6
@@ -104,13 +105,34 @@ async def test_columns_show_figures_what_is_not_known_and_how_old(gateway: Runni
         for row in (".row .cell.name > .text", ".row .ends-seen span:last-child"):
             assert all(right - left > 20 for left, _, right, _ in await boxes(page, row)), "names are seen"
         assert await violations(page) == []
-        address = f"{page.url}#at={(datetime.now(UTC) - timedelta(milliseconds=1)).isoformat().replace('+00:00', 'Z')}"
-        await page.goto(address)
-        await page.locator(".banner", has_text="You see").wait_for()
-        await page.locator(".cell.cpu").first.wait_for(state="detached")
     async with page_at(browser, gateway.server.address, size=PHONE, has_touch=True) as page:
         await page.locator(".table .cell.cpu", has_text="150 %").wait_for()
         await lies_well(page)
+
+
+async def test_at_a_moment_of_the_past_its_figures_are_shown_or_that_they_are_not_known(
+    bus: Bus, gateway: Running, browser: Any
+) -> None:
+    then = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > then)
+    await send(bus, pulse(make_ref("busy"), cpu_percent=7.0), pulse(IDLE, cpu_percent=1.0))
+    async with page_at(browser, f"{gateway.server.address}/#tab=load&at={moment(then)}") as page:
+        await page.locator(".table .cell.cpu", has_text="150 %").wait_for()
+        assert await cells(page, "idle") == ["", ""]
+        await page.locator(".load tr", has_text="busy").locator("td", has_text="150 %").wait_for()
+        await page.locator(".database", has_text=DATABASE.name).locator("strong", has_text="overloaded").wait_for()
+        await page.get_by_role("button", name="Back to now").click()
+        await page.locator(".table .cell.cpu", has_text="7 %").first.wait_for()
+    async with page_at(browser, f"{gateway.server.address}/#tab=load&at={moment(then - timedelta(hours=2))}") as page:
+        await page.locator(".load p", has_text="samples are held since").wait_for()
+        assert await page.locator(".load .uses, .database, .cell.cpu").count() == 0
+        assert await violations(page) == []
+    await send(bus, pulse(make_ref("busy"), cpu_percent=150.0, memory_bytes=96 * MIB, memory_limit_bytes=100 * MIB,
+                          network_rx_bytes=2048.0, network_tx_bytes=1024.0))  # fmt: skip
+
+
+def moment(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 async def test_the_panel_shows_bars_rates_depths_and_gauges(bus: Bus, gateway: Running, browser: Any) -> None:

@@ -19,13 +19,15 @@ from kgents_shared.bus.consume import Position
 from kgents_shared.contract.archive import StateRequest, VersionsRequest
 from kgents_shared.contract.event import Event
 from kgents_shared.contract.streams import StreamsConfig
-from kgents_shared.view import past
+from kgents_shared.view import past, signal_at
 from kgents_shared.view.archive import version_pages
 from kgents_shared.view.entity import key_of_ref
 from kgents_shared.view.selection import select
 from support.archive import archiving, until_level, versions, whole
 from support.build import NOW, make_ref
+from support.decisions import stored as decided
 from support.gateway import serving
+from support.incidents import make_incident
 from support.kgents_command import run_kgents
 from support.nats_server import NatsServer
 from support.state import make_topology, publish, remake, removed
@@ -41,11 +43,13 @@ async def then(bus: Bus, config: Config, database: Database, tmp_path: Path) -> 
     """A moment that the streams have forgotten: one entity changed too often, another was removed, and is purged."""
     async with archiving(bus, config, tmp_path):
         await eventually(lambda: _has_begun(database))
+        await decided(bus, make_incident(title="first"))
         await publish(bus, make_topology("hot", status="first"), make_topology("gone"), make_topology("calm"))
         await publish(bus, make_event("old", reason="Old"))
         found = await stored(bus, "KGENTS_TOPOLOGY")
         moment = datetime.fromtimestamp(found[-1].time_ns / 1e9, UTC) + timedelta(milliseconds=1)
         await publish(bus, *(make_topology("hot", status=f"s{number}") for number in range(CHANGES)))
+        await decided(bus, *(make_incident(title=f"t{number}", state="resolved") for number in range(CHANGES)))
         await publish(bus, removed(make_topology("gone")))
         await until_level(bus, database)
         session = await bus.session()
@@ -73,7 +77,7 @@ async def test_every_reader_is_answered_beyond_what_the_streams_hold(
     bus: Bus, server: NatsServer, then: datetime, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The past state, a history, events by pages and a comparison, from HTTP and from commands without a database."""
-    monkeypatch.setattr(past, "HISTORY_OF_REMOVED_S", 0)  # what is purged after days is purged at once here
+    monkeypatch.setattr(signal_at, "HISTORY_OF_REMOVED_S", 0)  # what is purged after days is purged at once here
     at = then.isoformat()
     async with serving(bus) as gateway:
         state = await gateway.get("/api/v1/entities", at=at)
@@ -86,6 +90,9 @@ async def test_every_reader_is_answered_beyond_what_the_streams_hold(
 
         diff = await gateway.get("/api/v1/diff", since=at)
         assert {each["ref"]["name"]: each["op"] for each in diff["entities"]} == {"hot": "changed", "gone": "removed"}
+
+        (incident,) = (await gateway.get("/api/v1/incidents", at=at))["incidents"]
+        assert (incident["title"], incident["state"]) == ("first", "open")
 
         id_ = key_of_ref(make_ref("hot"))
         found = await gateway.get(f"/api/v1/entities/{id_}/versions")
@@ -123,7 +130,7 @@ async def test_without_an_archiver_the_answer_says_what_is_lost(bus: Bus, monkey
     history = await past.history(bus, make_ref("hot"))
     assert len(history.versions) == StreamsConfig().history
     assert history.remarks[0] == "topology: its stream keeps the last 16 versions, older are forgotten"
-    monkeypatch.setattr(past, "HISTORY_OF_REMOVED_S", 0)
+    monkeypatch.setattr(signal_at, "HISTORY_OF_REMOVED_S", 0)
     remarks = (await past.state_at(bus, select(), moment)).remarks
     assert any("what was removed before" in each for each in remarks), "an absent entity may have been there"
 

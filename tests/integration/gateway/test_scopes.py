@@ -186,7 +186,10 @@ def questions(since: str) -> Iterable[tuple[str, dict[str, str]]]:
             yield from ((path, {"q": each}) for each in PLACES)
         else:
             yield path, given.get(name, {})
-    yield "/api/v1/entities", {"at": since}
+    for path in ("/api/v1/entities", "/api/v1/incidents", "/api/v1/metrics", "/api/db/metrics"):
+        yield path, {"at": since}
+    for each in PLACES:
+        yield f"/api/v1/incidents/{incident_id(each)}", {"at": since, "of": each}
 
 
 async def test_no_answer_names_what_is_outside_of_the_scope(guarded: Running) -> None:

@@ -290,6 +290,8 @@ async def questions(_: Path, __: NatsServer, bus: Bus) -> AsyncIterator[World]:
                 f"/api/v1/entities/{key_of_ref(pods[0].ref)}/metrics",
                 "/api/v1/metrics",
                 "/api/v1/metrics?kinds=pod,node",
+                "/api/v1/metrics?at=-1s",
+                "/api/v1/incidents?at=-1s",
                 "/api/v1/events",
                 "/api/v1/events?kinds=pod,node",
                 "/api/v1/diff?since=-1s&until=-1s",

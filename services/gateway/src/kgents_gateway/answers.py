@@ -1,7 +1,7 @@
 """Questions about entities that are read already → records, the same for every way to ask. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,8 @@ _ALERT_PLACE: Final = re.compile(r"(\d)-(\d{1,18})-(.+)", re.DOTALL)
 AlertPlace = tuple[int, int, str]
 """Where an alert is in the order of all: by severity, then the newest first, then by entity and check."""
 Placed = tuple[AlertPlace, Alert]
+State = Callable[[Ref], EntityView | None]
+"""An entity as it is now, if it exists."""
 
 
 class ClusterHealth(msgspec.Struct, frozen=True):
@@ -219,7 +221,7 @@ def _place_of(key: str, alert: Alert) -> AlertPlace:
     return _BADNESS.get(alert.severity, 2), -max(started_us, 0), f"{key}.{alert.check}"
 
 
-def neighbourhood(graph: Graph, ref: Ref, depth: int, limit: int, states: Mapping[Ref, EntityView]) -> Neighbourhood:
+def neighbourhood(graph: Graph, ref: Ref, depth: int, limit: int, state: State) -> Neighbourhood:
     """What is connected with an entity over at most `depth` connections: the nearest so many."""
     distances = {ref: 0}
     waiting = [ref]
@@ -233,7 +235,7 @@ def neighbourhood(graph: Graph, ref: Ref, depth: int, limit: int, states: Mappin
     return Neighbourhood(
         ref,
         graph.owners(ref),
-        [_neighbour(each, distances[each], states) for each in listed[1:]],
+        [_neighbour(each, distances[each], state) for each in listed[1:]],
         [_link(edges[key]) for key in sorted(edges)],
         len(distances) > len(listed),
     )
@@ -244,11 +246,11 @@ def paths(graph: Graph, source: Ref, target: Ref) -> Paths:
     return Paths(source, target, [list(map(_link, path)) for path in graph.paths(source, target)])
 
 
-def impact(graph: Graph, ref: Ref, limit: int, states: Mapping[Ref, EntityView]) -> Impact:
+def impact(graph: Graph, ref: Ref, limit: int, state: State) -> Impact:
     """What the loss of an entity reaches."""
     found = graph.impact(ref)
     lost = sum(each.is_lost for each in found)
-    listed = [_reached(each, states) for each in found[:limit]]
+    listed = [_reached(each, state) for each in found[:limit]]
     return Impact(ref, lost, len(found) - lost, listed, len(found) > limit)
 
 
@@ -281,14 +283,14 @@ def _cluster(view: EntityView) -> ClusterHealth:
     )
 
 
-def _neighbour(ref: Ref, distance: int, states: Mapping[Ref, EntityView]) -> Neighbour:
-    view = states.get(ref)
+def _neighbour(ref: Ref, distance: int, state: State) -> Neighbour:
+    view = state(ref)
     level, status = (view.level, view.status) if view is not None else ("unknown", "unknown")
     return Neighbour(ref, key_of_ref(ref), distance, level, status)
 
 
-def _reached(each: Affected, states: Mapping[Ref, EntityView]) -> Reached:
-    view = states.get(each.ref)
+def _reached(each: Affected, state: State) -> Reached:
+    view = state(each.ref)
     level = view.level if view is not None else "unknown"
     return Reached(each.ref, key_of_ref(each.ref), each.is_lost, each.distance, level, _link(each.through))
 

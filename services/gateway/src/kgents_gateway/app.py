@@ -83,8 +83,8 @@ SERVICE = Service(
     run=run,
     access=Access(
         (),
-        reads=("incident", "notice", "silence"),
-        recalls=("topology", "health", "alert", "pulse", "event"),
+        reads=("notice", "silence"),
+        recalls=("topology", "health", "alert", "incident", "pulse", "event"),
         answers=SUBJECTS,
         requests=(f"{ARCHIVE}.>",),
         stores=("silence", "ack"),

@@ -42,8 +42,9 @@ async def ask(gateway: Asked, question: Question[Any], arguments: Any) -> Kept:
         async with asyncio.timeout(ANSWER_S):
             return msgspec.json.encode(await question.ask(gateway, arguments))
 
-    is_of_now = question.is_of_now and not getattr(arguments, "at", "")
-    if not is_of_now and not question.is_held and gateway.stale_since is not None:
+    is_of_past = bool(getattr(arguments, "at", ""))
+    is_of_now = question.is_of_now and not is_of_past
+    if not is_of_now and (is_of_past or not question.is_held) and gateway.stale_since is not None:
         raise UnavailableError("NATS cannot be reached, where the answer has to be read; try again")
     if not (tag := _tag(gateway) if is_of_now else ""):
         return Kept("", await make())

@@ -13,6 +13,7 @@ import msgspec
 from kgents_gateway.access import masks
 from kgents_gateway.mark import Mark, Read, proof_of
 from kgents_gateway.recent import Recent
+from kgents_gateway.referrers import Referrers, Referring
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.consume import Position
 from kgents_shared.bus.delivery import Delivery
@@ -44,6 +45,7 @@ class Current:
         self._live = Live(bus, select(), read=masks.delivery)
         self._size = recent
         self._recent: Recent | None = None
+        self._referrers = Referrers()
         self._moved = asyncio.Event()
 
     @property
@@ -86,6 +88,10 @@ class Current:
         """The entity with this key, if it exists."""
         view = self.fold.view(key)
         return view if view is not None and view.topology is not None else None
+
+    async def referring(self) -> Referring:
+        """Who names whom as a peer, also those that may not be seen."""
+        return await self._referrers.of(self.fold.known_keys, self.view)
 
     def shown(self, view: EntityView | None) -> EntityView | None:
         """All of it may be seen here."""
@@ -132,12 +138,15 @@ class Current:
             self._recent = Recent(self._size, mark)
 
     def _take(self, update: Update) -> None:
+        if update.reset or update.is_snapshot:
+            self._referrers.forget()
         if update.is_snapshot or not update.changes:
             return
         self._note_epoch()
         if self._recent is not None:
             for change in update.changes:
                 self._recent.note(change.signal, change.seq, key_of(change.subject)[1], change.time_ns)
+        self._referrers.note(update.changes)
         for listener in self.listeners:
             listener(update.changes)
 

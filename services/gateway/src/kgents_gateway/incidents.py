@@ -96,7 +96,7 @@ class Incidents:
 
     def _take_incident(self, change: Change[Incident]) -> None:
         key = _key(change.subject)
-        after = _lean(change.new) if change.new is not None else None
+        after = lean(change.new) if change.new is not None else None
         before = self._incidents.pop(key, None)
         if before is not None:
             self._keys.pop(before.id, None)
@@ -120,6 +120,39 @@ class Incidents:
             self._silences[key] = masks.message(change.new, SILENCE)
 
 
+class PastIncidents:
+    """The incidents of one time. Who was notified, and silences, are not kept."""
+
+    def __init__(self, incidents: list[Incident]) -> None:
+        self._incidents = {key_of(each): each for each in incidents}
+        self._keys = {each.id: key for key, each in self._incidents.items()}
+
+    def all(self) -> list[Incident]:
+        """Every one that was there."""
+        return list(self._incidents.values())
+
+    def with_key(self, key: str) -> Incident | None:
+        """The incident with this key."""
+        return self._incidents.get(key)
+
+    def with_id(self, id_: str) -> Incident | None:
+        """The incident with this id."""
+        return self._incidents.get(self._keys.get(id_, ""))
+
+    def notices(self, incident: Incident) -> list[Notice]:
+        """None: they are not kept."""
+        del incident
+        return []
+
+    def silences(self) -> list[Silence]:
+        """None: they are not kept."""
+        return []
+
+    def shown(self, incident: Incident | None) -> Incident | None:
+        """All of it may be seen here."""
+        return incident
+
+
 def key_of(incident: Incident) -> str:
     """`cluster.id`, escaped as in subjects; the key of an entity has two more tokens."""
     return _key(incident.subject)
@@ -129,6 +162,6 @@ def _key(subject: str) -> str:
     return subject.split(".", 2)[2]
 
 
-def _lean(incident: Incident) -> Incident:
+def lean(incident: Incident) -> Incident:
     """Without the names of its alerts, of which there may be ten thousand."""
     return masks.message(msgspec.structs.replace(incident, members=[]), INCIDENT)

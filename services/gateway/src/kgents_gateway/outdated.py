@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kgents_gateway.mark import Mark
 from kgents_gateway.questions.world import Known, Now
+from kgents_gateway.referrers import Referring
 from kgents_shared.contract.attestation import BUILDER, Scopes
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.event import Event
@@ -48,6 +49,10 @@ class Outdated:
     def view(self, key: str) -> EntityView | None:
         """The entity with this key, if it existed."""
         return self.taken(self._current.view(key))
+
+    async def referring(self) -> Referring:
+        """Who names whom as a peer."""
+        return await self._current.referring()
 
     def shown(self, view: EntityView | None) -> EntityView | None:
         """All of it may be seen here."""

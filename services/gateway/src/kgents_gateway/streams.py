@@ -12,7 +12,8 @@ import msgspec
 
 from kgents_gateway.access import masks
 from kgents_gateway.current import Current
-from kgents_gateway.questions.world import AsOf, Meta
+from kgents_gateway.incidents import PastIncidents, lean
+from kgents_gateway.questions.world import AsOf, IncidentsThen, Meta
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.jetstream import stream_info
 from kgents_shared.contract.entity import Ref
@@ -23,6 +24,7 @@ from kgents_shared.view import past, pulses
 from kgents_shared.view.events import Older, older_events
 from kgents_shared.view.feed import Stretch, mapped, newest_first
 from kgents_shared.view.figures import Kept, kept_figures
+from kgents_shared.view.incidents import incidents_at
 from kgents_shared.view.past import History
 from kgents_shared.view.selection import Selection
 
@@ -54,14 +56,29 @@ class Streams:
         found = await pulses.last_pulses(self._bus, selection)
         return await asyncio.to_thread(lambda: {ref: masks.pulse(each) for ref, each in found.items()})
 
-    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
+    async def pulses_at(self, selection: Selection, time: datetime) -> pulses.PulsesAt:
+        """The newest pulse of each selected entity at a time; labels and levels are not considered."""
+        found = await pulses.pulses_at(self._bus, selection, time)
+        masked = await asyncio.to_thread(lambda: {ref: masks.pulse(each) for ref, each in found.pulses.items()})
+        return msgspec.structs.replace(found, pulses=masked)
+
+    async def pulses_since(self, ref: Ref, since: datetime, count: int, until: datetime | None = None) -> list[Pulse]:
         """The pulses of one entity, oldest first; at most `count`."""
-        found = await pulses.pulses_since(self._bus, ref, since, count=count)
+        found = await pulses.pulses_since(self._bus, ref, since, count=count, until=until)
         return await asyncio.to_thread(lambda: list(map(masks.pulse, found)))
 
-    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...], until: datetime | None) -> Kept:
         """What is kept of the figures of one entity since a time that the stream of pulses no longer holds."""
-        return await kept_figures(self._bus, ref, since, names=names, before_stream=True)
+        return await kept_figures(self._bus, ref, since, until=until, names=names, before_stream=True)
+
+    async def incidents_at(self, time: datetime) -> IncidentsThen:
+        """Every incident as it was."""
+        found = await incidents_at(self._bus, time)
+        known = found.known
+        forgotten = [f"{ROOT}.incident.>"] if known.begins is not None else known.forgotten
+        archived = [known.archived] if known.archived is not None else []
+        lean_ones = await asyncio.to_thread(lambda: list(map(lean, found.incidents)))
+        return IncidentsThen(PastIncidents(lean_ones), forgotten, archived, known.remarks)
 
     async def events_created(self) -> str:
         """When the stream of events was created."""
@@ -69,15 +86,18 @@ class Streams:
 
     @asynccontextmanager
     async def newest_events(
-        self, filters: Sequence[str], since: datetime, before: int | None
+        self, filters: Sequence[str], since: datetime, until: datetime | None, before: int | None
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
         """The events of some filters, the newest first."""
-        async with aclosing(newest_first(self._bus, "event", filters, since=since, before=before)) as stretches:
+        reading = newest_first(self._bus, "event", filters, since=since, until=until, before=before)
+        async with aclosing(reading) as stretches:
             yield mapped(stretches, masks.delivery)
 
-    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
+    async def older_events(
+        self, filters: Sequence[str], since: datetime, until: datetime | None, after: str, limit: int
+    ) -> Older:
         """The events that the stream no longer holds, the newest first."""
-        found = await older_events(self._bus, filters, since, after=after, limit=limit)
+        found = await older_events(self._bus, filters, since, until=until, after=after, limit=limit)
         deliveries = await asyncio.to_thread(lambda: list(map(masks.delivery, found.deliveries)))
         return msgspec.structs.replace(found, deliveries=deliveries)
 

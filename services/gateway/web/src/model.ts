@@ -74,8 +74,8 @@ export class Model {
   readonly shown = new Selected(this.live);
   readonly events = new EventLog();
   readonly incidents = new IncidentLog();
-  readonly readings = new Readings();
   readonly place = signal<Place>(START);
+  readonly readings = new Readings(computed(() => this.place.value.at));
   /** Grows with every change of what is shown. */
   readonly version = signal(0);
   /** The same at a pace that people can read. */

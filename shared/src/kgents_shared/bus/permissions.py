@@ -129,9 +129,9 @@ class Grants:
         for signal in signals:
             stream = NAME_BY_SIGNAL[signal]
             self.read(signal, signal_filters(signal, [None]))
-            if signal in STATE_SIGNALS:
+            if signal in STATE_SIGNALS or signal == "pulse":  # of which the last one of each entity is a state, too
                 self.ask(requests.past_of(stream), f"read {stream} as it was")
-            else:
+            if signal not in STATE_SIGNALS:
                 self.ask(requests.consumer_of(stream, ANY, []), f"read {stream} by several filters")
 
     def report(self, service: str, cluster: str | None) -> None:

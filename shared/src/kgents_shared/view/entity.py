@@ -67,6 +67,17 @@ class Rows(msgspec.Struct, frozen=True, gc=False):
         return self.topology is None and self.health is None and self.alerts is None
 
 
+class _Peer(msgspec.Struct, gc=False):
+    peer: Ref
+
+
+class _Connected(msgspec.Struct):
+    connections: list[_Peer] = []
+
+
+_PEERS: Final = msgspec.json.Decoder(_Connected)
+
+
 def key_of(subject: str) -> tuple[str, str, str]:
     """The signal, the entity's key (`local.pod.shop.cart`) and, of an alert, the check, all still escaped."""
     _, signal, rest = subject.split(".", 2)
@@ -113,6 +124,19 @@ class EntityView:
     def silenced(self, silent: Scopes) -> "EntityView":
         """This, as it is to be read while the services that write it are silent."""
         return EntityView(self.key, self._stored, self._attestation.with_silent(silent))
+
+    @property
+    def peers(self) -> set[str]:
+        """The keys of those whom its own message names at the other end of a connection. Decodes nothing else."""
+        try:
+            message = _PEERS.decode(self._stored.topology or b"{}")
+            return {key_of_ref(each.peer) for each in message.connections}
+        except (msgspec.DecodeError, MalformedMessageError):
+            return set()
+
+    def has_topology_of(self, other: "EntityView") -> bool:
+        """Whether both were made of the very same topology message."""
+        return self._stored.topology is other._stored.topology  # noqa: SLF001 # it is one of these
 
     @cached_property
     def rows(self) -> Rows:

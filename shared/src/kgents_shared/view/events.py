@@ -34,7 +34,13 @@ class Older(msgspec.Struct, frozen=True):
 
 
 async def older_events(
-    bus: Bus, filters: Sequence[str], since: datetime, *, after: str = "", limit: int = EVENTS_MAX
+    bus: Bus,
+    filters: Sequence[str],
+    since: datetime,
+    *,
+    until: datetime | None = None,
+    after: str = "",
+    limit: int = EVENTS_MAX,
 ) -> Older:
     """The newest events since a time that the stream no longer holds; none if it holds all of them.
 
@@ -42,6 +48,7 @@ async def older_events(
         bus: connected.
         filters: NATS filters.
         since: older ones are left out.
+        until: later ones are left out.
         after: `next` of what was read before.
         limit: at most so many.
 
@@ -49,10 +56,12 @@ async def older_events(
         BusError: the server refused, or did not answer.
     """
     kept = await stream_info(await bus.session(), NAME_BY_SIGNAL[SIGNAL])
-    if since >= (reach := held_since(kept)):
+    reach = held_since(kept)
+    end = min(reach, until or reach)
+    if since >= end:
         return Older([], None, [])
     request = VersionsRequest(
-        signal=SIGNAL, since=since, until=reach, filters=tuple(filters), newest_first=True, after=after,
+        signal=SIGNAL, since=since, until=end, filters=tuple(filters), newest_first=True, after=after,
         limit=min(limit, PAGE_MAX),
     )  # fmt: skip
     found: list[Delivery] = []
@@ -68,7 +77,7 @@ async def older_events(
     except NoArchiveError as error:
         forgotten = f"events are kept in the stream since {reach:%Y-%m-%d %H:%M:%SZ}; {error}"
         return Older(found, coverage, [forgotten] if kept.state.first_seq > 1 else [])  # else it holds all there were
-    return Older(found, coverage, coverage.remarks(since, reach) if coverage is not None else [], next_)
+    return Older(found, coverage, coverage.remarks(since, end) if coverage is not None else [], next_)
 
 
 def held_since(kept: StreamInfo) -> datetime:

@@ -76,7 +76,13 @@ async def feed(
 
 
 async def newest_first(
-    bus: Bus, signal: str, filters: Sequence[str], *, since: datetime, before: int | None = None
+    bus: Bus,
+    signal: str,
+    filters: Sequence[str],
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    before: int | None = None,
 ) -> AsyncGenerator[Stretch, None]:
     """What a log has stored since a time, the newest first, a stretch of the stream at a time.
 
@@ -85,6 +91,7 @@ async def newest_first(
         signal: of the log.
         filters: NATS filters.
         since: older messages are left out.
+        until: later ones are left out.
         before: only what is stored before this sequence.
 
     Raises:
@@ -93,6 +100,10 @@ async def newest_first(
     session, stream = await bus.session(), NAME_BY_SIGNAL[signal]
     first = [seq for each in filters if (seq := await first_since(session, stream, each, since)) is not None]
     end = (await stream_info(session, stream)).last_seq + 1
+    if until is not None:
+        behind = until + timedelta(microseconds=1)
+        later = [seq for each in filters if (seq := await first_since(session, stream, each, behind)) is not None]
+        end = min([end, *later])
     end, begin, size = min(end, before or end), min(first, default=end), STRETCH
     while end > begin:
         start = max(begin, end - size)

@@ -37,7 +37,13 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 async def kept_figures(
-    bus: Bus, ref: Ref, since: datetime, *, names: tuple[str, ...] = (), before_stream: bool = False
+    bus: Bus,
+    ref: Ref,
+    since: datetime,
+    *,
+    until: datetime | None = None,
+    names: tuple[str, ...] = (),
+    before_stream: bool = False,
 ) -> Kept:
     """What is kept of the figures of one entity since a time, by minutes if that is a day or less.
 
@@ -45,6 +51,7 @@ async def kept_figures(
         bus: connected.
         ref: of the entity.
         since: when to begin.
+        until: when to end; None: now.
         names: of the figures; none: all.
         before_stream: only what the stream of pulses no longer holds; nothing if it holds everything since then.
 
@@ -52,8 +59,9 @@ async def kept_figures(
         BusError: the server refused, or did not answer.
     """
     kept = await stream_info(await bus.session(), NAME_BY_SIGNAL["pulse"])
-    step = "1m" if kept.ts - since <= BY_MINUTES else "1h"
-    until = held_since(kept) if before_stream else kept.ts
+    step = "1m" if (until or kept.ts) - since <= BY_MINUTES else "1h"
+    end = held_since(kept) if before_stream else kept.ts
+    until = min(end, until or end)
     if since >= until:
         return Kept(step, [], None, [])
     filter_ = pattern("pulse", cluster=ref.cluster, kind=ref.kind, namespace=ref.namespace, name=ref.name)
@@ -70,7 +78,8 @@ async def kept_figures(
     except NoArchiveError as error:
         remark = f"pulse: its stream holds samples since {held_since(kept):%Y-%m-%d %H:%M:%SZ}; archive: {error}"
         return Kept(step, found[::-1], coverage, [remark])
-    remarks = coverage.remarks(since, until if before_stream else until - LAG) if coverage is not None else []
+    stored = until if before_stream else min(until, kept.ts - LAG)
+    remarks = coverage.remarks(since, stored) if coverage is not None else []
     if is_cut:
         remarks.append(f"there are older values than these {len(found):,}; a shorter time shows fewer, and whole")
     return Kept(step, found[::-1], coverage, remarks)

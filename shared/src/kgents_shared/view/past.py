@@ -1,36 +1,29 @@
-"""The state streams as they were at a time, and all versions of one entity; beyond what they keep, from the archive.
+"""The state streams as they were at a time, and all versions of one entity; beyond what they keep, from the archive."""
 
-A stream forgets versions (it keeps the last of each subject), what was removed some days ago, and everything when it
-is made again. Where it has, the archive is asked, and what neither knows is part of the answer.
-"""
-
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.delivery import Delivery
-from kgents_shared.bus.jetstream import ALL, StreamInfo, stream_info, subject_counts
+from kgents_shared.bus.jetstream import ALL, StreamInfo, stream_info
 from kgents_shared.bus.pull import replay
-from kgents_shared.bus.tombstones import HISTORY_OF_REMOVED_S
-from kgents_shared.contract.archive import FILTERS_MAX, PAGE_MAX, Coverage, StateRequest, Stored, VersionsRequest
+from kgents_shared.contract.archive import PAGE_MAX, Coverage, Stored, VersionsRequest
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NoArchiveError
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
-from kgents_shared.view.archive import state_pages, version_pages
+from kgents_shared.view.archive import version_pages
 from kgents_shared.view.entity import STATE, EntityView, Rows, key_of, key_of_ref, subject_of
 from kgents_shared.view.fold import SOURCES, Fold, Row, is_gone, is_source
 from kgents_shared.view.selection import Selection
-from kgents_shared.view.stored import last_at
+from kgents_shared.view.signal_at import read_at, removals_since
 
 VERSIONS_MAX: Final = 1_000
 """Versions of one entity in an answer, unless others are asked for."""
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_NS_PER_S: Final = 1_000_000_000
-_TIME: Final = "%Y-%m-%d %H:%M:%SZ"
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -81,25 +74,6 @@ class History(msgspec.Struct, frozen=True):
     """What is not known, as sentences; mostly none."""
 
 
-class _Reach(msgspec.Struct, frozen=True):
-    """How far back a stream answers for itself."""
-
-    begins: datetime
-    removals_since: datetime
-    """What was removed before that may be gone from the stream with all its versions."""
-    seen: set[str]
-    """Subjects of which it knows the state at the time in question."""
-    forgotten: list[str]
-
-    def lacks(self, time: datetime) -> bool:
-        """Whether there may have been more at this time than the stream still knows."""
-        return bool(self.forgotten) or self.lacks_any(time)
-
-    def lacks_any(self, time: datetime) -> bool:
-        """Whether that may be so of any subject."""
-        return time < self.begins or time < self.removals_since
-
-
 async def state_at(bus: Bus, selection: Selection, time: datetime, *, signals: Iterable[str] = STATE) -> Past:
     """The selected entities as they were at a time.
 
@@ -113,10 +87,14 @@ async def state_at(bus: Bus, selection: Selection, time: datetime, *, signals: I
         filters = selection.filters(signal)
         if signal == "topology" and SOURCES in fold.feeds:
             filters += selection.source_filters()
-        reach = await _read(bus, selection, signal, filters, past)
-        past.forgotten[signal] = reach.forgotten
-        if reach.lacks(time):
-            await _complete(bus, selection, signal, filters, past, reach)
+        known = await read_at(bus, signal, filters, time, partial(_put, fold), takes=_taking(selection, signal))
+        past.forgotten[signal] = known.forgotten
+        if known.begins is not None:
+            past.begins[signal] = known.begins
+        if known.archived is not None:
+            past.archived[signal] = known.archived
+        for each in known.remarks:
+            _remark(past.remarks, each)
     return past
 
 
@@ -149,60 +127,13 @@ async def history(
         async for batch in replay(session, NAME_BY_SIGNAL[signal], [filter_], ALL):
             held += map(_version, batch)
         found.versions.extend(each for each in held if since is None or each.at >= since)
-        if since is None or since < max(kept.created_at, _removals_since(kept)) or _is_full(held, kept):
+        if since is None or since < max(kept.created_at, removals_since(kept)) or _is_full(held, kept):
             await _recall(bus, signal, filter_, kept, held, since, limit, found)
     found.versions.sort(key=lambda each: (each.at, each.seq))
     if len(found.versions) > limit:
         del found.versions[:-limit]
         found.remarks.append(f"there are older versions than these {limit:,}")
     return found
-
-
-async def _read(bus: Bus, selection: Selection, signal: str, filters: list[str], past: Past) -> _Reach:
-    session = await bus.session()
-    stream = NAME_BY_SIGNAL[signal]
-    kept = await stream_info(session, stream)
-    test = selection.subject_test(signal)
-    counts = await subject_counts(session, stream, filters)
-    counts = {subject: count for subject, count in counts.items() if test(subject) or is_source(subject)}
-    seen: set[str] = set()
-    async for subject, payload in last_at(session, stream, filters, counts, past.time):
-        seen.add(subject)
-        past.fold.put(_row(subject, payload))
-    # A subject with room for more versions has lost none: if none of them is from before, it was not there.
-    forgotten = sorted(subject for subject in counts.keys() - seen if counts[subject] >= kept.versions > 0)
-    return _Reach(kept.created_at, _removals_since(kept), seen, forgotten)
-
-
-async def _complete(bus: Bus, selection: Selection, signal: str, filters: list[str], past: Past, reach: _Reach) -> None:
-    """What the stream has forgotten, from the archive."""
-    lacks_any = reach.lacks_any(past.time)
-    if not lacks_any and len(reach.forgotten) <= FILTERS_MAX:
-        filters = reach.forgotten
-    request = StateRequest(signal=signal, at=past.time, filters=tuple(filters))
-    messages: list[Stored] = []
-    coverage: Coverage | None = None
-    try:
-        async for page in state_pages(bus, request):
-            messages += page.messages
-            coverage = page.coverage.joined(coverage) if coverage is not None else page.coverage
-    except NoArchiveError as error:
-        if past.time < reach.begins:
-            past.begins[signal] = reach.begins
-        elif past.time < reach.removals_since:
-            past.remarks.append(f"{signal}: what was removed before {reach.removals_since:{_TIME}} is no longer known")
-        _remark(past.remarks, f"archive: {error}")
-        return
-    test = selection.subject_test(signal)
-    wanted = set(reach.forgotten)
-    for each in messages:
-        is_wanted = each.subject in wanted or (lacks_any and each.subject not in reach.seen)
-        if is_wanted and (test(each.subject) or is_source(each.subject)):
-            past.fold.put(Row(each.subject, each.body))
-    past.forgotten[signal] = []
-    if coverage is not None:
-        past.archived[signal] = coverage
-        past.remarks.extend(coverage.remarks(past.time, past.time))
 
 
 async def _recall(
@@ -258,10 +189,6 @@ def _is_full(held: Collection[Version], kept: StreamInfo) -> bool:
     return kept.versions > 0 and any(count >= kept.versions for count in counts.values())
 
 
-def _removals_since(kept: StreamInfo) -> datetime:
-    return kept.ts - timedelta(seconds=HISTORY_OF_REMOVED_S)
-
-
 def _remark(remarks: list[str], text: str) -> None:
     if text not in remarks:
         remarks.append(text)
@@ -271,8 +198,13 @@ def _microseconds(at: datetime) -> int:
     return (at - EVER) // timedelta(microseconds=1)
 
 
-def _row(subject: str, payload: bytes) -> Row:
-    return Row(subject, None if not payload or is_gone(payload) else payload)
+def _put(fold: Fold, subject: str, payload: bytes) -> None:
+    fold.put(Row(subject, None if not payload or is_gone(payload) else payload))
+
+
+def _taking(selection: Selection, signal: str) -> Callable[[str], bool]:
+    test = selection.subject_test(signal)
+    return lambda subject: test(subject) or is_source(subject)
 
 
 def _version(each: Delivery) -> Version:

@@ -75,10 +75,8 @@ class Graph:
 
     def add(self, entity: EntityView) -> None:
         """Add an entity with its connections."""
-        ref = entity.ref
-        self._edges.setdefault(ref, [])
-        for connection in entity.topology.connections if entity.topology is not None else ():
-            edge = _edge(ref, connection)
+        self._edges.setdefault(entity.ref, [])
+        for edge in edges_of(entity):
             if edge.key not in self._known:
                 self._known.add(edge.key)
                 self._edges.setdefault(edge.source, []).append(edge)
@@ -182,6 +180,12 @@ class Graph:
     def _needing(self, ref: Ref) -> Iterator[Edge]:
         """The connections of those who need this entity."""
         return (edge for edge in self.edges(ref) if needs(edge, edge.other(ref)))
+
+
+def edges_of(entity: EntityView) -> list[Edge]:
+    """The connections that an entity itself carries."""
+    connections = entity.topology.connections if entity.topology is not None else ()
+    return [_edge(entity.ref, connection) for connection in connections]
 
 
 def needs(edge: Edge, ref: Ref) -> bool:

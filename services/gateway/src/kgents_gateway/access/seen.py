@@ -17,7 +17,8 @@ from kgents_gateway.access.seen_incidents import SeenIncidents
 from kgents_gateway.cache import Cache
 from kgents_gateway.mark import Mark
 from kgents_gateway.problems import OutOfScopeError
-from kgents_gateway.questions.world import AsOf, Incidents, Known, Meta, Now, Streams, World
+from kgents_gateway.questions.world import AsOf, Incidents, IncidentsThen, Known, Meta, Now, Streams, World
+from kgents_gateway.referrers import Referring
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.codec import EVENT
@@ -32,6 +33,7 @@ from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch, mapped
 from kgents_shared.view.figures import Kept
 from kgents_shared.view.past import History
+from kgents_shared.view.pulses import PulsesAt
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
@@ -165,6 +167,10 @@ class SeenNow:
         """The entity with this key, if it exists here."""
         return self.shown(self._current.view(key)) if self.takes_key(key) else None
 
+    async def referring(self) -> Referring:
+        """Who names whom as a peer, also those that may not be seen: `view` gives none of these."""
+        return await self._current.referring()
+
     def shown(self, view: EntityView | None) -> EntityView | None:
         """A view of an entity without what is outside of the scope; None if the entity itself is."""
         if view is None or not self.takes_key(view.key):
@@ -237,6 +243,8 @@ class _SeenKnown:
 
 class _SeenStreams:
     def __init__(self, world: World, bounds: Bounds) -> None:
+        self._world = world
+        self._bounds = bounds
         self._streams: Final = world.streams
         self._now = SeenNow(world.followed, bounds)
 
@@ -270,26 +278,47 @@ class _SeenStreams:
         found = await self._streams.last_pulses(selection)
         return {ref: pulse for ref, pulse in found.items() if self._now.takes(ref)}
 
-    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
-        return await self._streams.pulses_since(ref, since, count) if self._now.takes(ref) else []
+    async def pulses_at(self, selection: Selection, time: datetime) -> PulsesAt:
+        found = await self._streams.pulses_at(selection, time)
+        taken = {ref: pulse for ref, pulse in found.pulses.items() if self._now.takes(ref)}
+        return msgspec.structs.replace(found, pulses=taken)
 
-    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+    async def pulses_since(self, ref: Ref, since: datetime, count: int, until: datetime | None = None) -> list[Pulse]:
+        return await self._streams.pulses_since(ref, since, count, until) if self._now.takes(ref) else []
+
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...], until: datetime | None) -> Kept:
         if not self._now.takes(ref):
             return Kept("1m", [], None, [])
-        return await self._streams.kept_figures(ref, since, names)
+        return await self._streams.kept_figures(ref, since, names, until)
+
+    async def incidents_at(self, time: datetime) -> IncidentsThen:
+        found = await self._streams.incidents_at(time)
+        seen, now = (
+            SeenIncidents(each, self._world.followed, self._now.takes, self._bounds.scope)
+            for each in (found.incidents, self._world.incidents)
+        )
+        forgotten = [
+            each for each in found.forgotten if each.endswith(">") or now.with_key(each.split(".", 2)[2]) is not None
+        ]
+        remarks = list(found.remarks)
+        if any(each.silenced_by for each in found.incidents.all()):
+            remarks.append("incident: which of them were silenced then is not known to this token")
+        return msgspec.structs.replace(found, incidents=seen, forgotten=forgotten, remarks=remarks)
 
     async def events_created(self) -> str:
         return await self._streams.events_created()
 
     @asynccontextmanager
     async def newest_events(
-        self, filters: Sequence[str], since: datetime, before: int | None
+        self, filters: Sequence[str], since: datetime, until: datetime | None, before: int | None
     ) -> AsyncIterator[AsyncIterator[Stretch]]:
-        async with self._streams.newest_events(filters, since, before) as stretches:
+        async with self._streams.newest_events(filters, since, until, before) as stretches:
             yield mapped(stretches, self._event)
 
-    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
-        found = await self._streams.older_events(filters, since, after, limit)
+    async def older_events(
+        self, filters: Sequence[str], since: datetime, until: datetime | None, after: str, limit: int
+    ) -> Older:
+        found = await self._streams.older_events(filters, since, until, after, limit)
         return msgspec.structs.replace(found, deliveries=[self._event(each) for each in found.deliveries])
 
     def _event(self, each: Delivery) -> Delivery:

@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from kgents_gateway import answers
+from kgents_gateway.around import Around
 from kgents_gateway.questions.arguments import LIMIT_MAX, Arguments, Id, OneEntity, Past, past
 from kgents_gateway.questions.question import Question
 from kgents_gateway.questions.records import Record
 from kgents_gateway.questions.state import selected
 from kgents_gateway.questions.world import World
-from kgents_shared.bus.time_slice import TimeSlice, released
+from kgents_shared.bus.time_slice import TimeSlice
 from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
@@ -22,11 +23,10 @@ from kgents_shared.contract.wire import Time
 from kgents_shared.view.entity import EntityView
 from kgents_shared.view.find import COMPARED_MAX
 from kgents_shared.view.past import VERSIONS_MAX
-from kgents_shared.view.paths import Graph
 from kgents_shared.view.selection import Selection
 
 FORGOTTEN_AT_ONCE: Final = 100
-"""Entities of a graph, with their connections: five milliseconds."""
+"""Entities of a walk, with their connections: a millisecond."""
 
 
 class ReachArguments(OneEntity, frozen=True, kw_only=True):
@@ -99,22 +99,24 @@ async def health(world: World, arguments: OneEntity) -> answers.EntityHealth:
 async def neighbours(world: World, arguments: NeighbourArguments) -> answers.Neighbourhood:
     """What is connected with an entity."""
     ref = (await one(world, arguments.entity_id)).ref
-    async with _graph(world) as (graph, states):
-        return await asyncio.to_thread(answers.neighbourhood, graph, ref, arguments.depth, arguments.limit, states)
+    async with _around(world) as around:
+        return await asyncio.to_thread(
+            answers.neighbourhood, around, ref, arguments.depth, arguments.limit, around.state
+        )
 
 
 async def path(world: World, arguments: PathArguments) -> answers.Paths:
     """How two entities are connected."""
     source, target = await one(world, arguments.source), await one(world, arguments.target)
-    async with _graph(world) as (graph, _):
-        return await asyncio.to_thread(answers.paths, graph, source.ref, target.ref)
+    async with _around(world) as around:
+        return await asyncio.to_thread(answers.paths, around, source.ref, target.ref)
 
 
 async def impact(world: World, arguments: ReachArguments) -> answers.Impact:
     """What the loss of an entity would reach."""
     ref = (await one(world, arguments.entity_id)).ref
-    async with _graph(world) as (graph, states):
-        return await asyncio.to_thread(answers.impact, graph, ref, arguments.limit, states)
+    async with _around(world) as around:
+        return await asyncio.to_thread(answers.impact, around, ref, arguments.limit, around.state)
 
 
 async def history(world: World, arguments: HistoryArguments) -> list[Moment]:
@@ -175,20 +177,16 @@ async def _unknown(world: World, entity_id: str) -> NotFoundError:
 
 
 @asynccontextmanager
-async def _graph(world: World) -> AsyncIterator[tuple[Graph, dict[Ref, EntityView]]]:
-    """All connections, and the entities. It is this question's own: a thread may walk through it."""
-    graph = Graph()
-    states: dict[Ref, EntityView] = {}
-    async for each in selected(world, Selection()):  # which lets other tasks run in between
-        graph.add(each)
-        states[each.ref] = each
-    yield graph, states
-    views = list(states.values())
-    states.clear()
-    await released(views)
-    time_slice = TimeSlice()
-    while graph.shrink(FORGOTTEN_AT_ONCE):
-        await time_slice.checkpoint()
+async def _around(world: World) -> AsyncIterator[Around]:
+    """The connections of all entities, for a walk through them in a thread."""
+    current = world.current
+    around = Around(current.view, await current.referring())
+    try:
+        yield around
+    finally:
+        time_slice = TimeSlice()
+        while around.shrink(FORGOTTEN_AT_ONCE):
+            await time_slice.checkpoint()
 
 
 QUESTIONS: Final = (

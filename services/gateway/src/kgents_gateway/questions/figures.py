@@ -1,7 +1,7 @@
 """Questions about figures: those of one entity since a time, and the last ones of many."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -32,6 +32,7 @@ class MetricArguments(OneEntity, frozen=True, kw_only=True):
 
     metrics: Annotated[list[Word], Meta(description="Names such as `cpu_percent`, `pool.active`; none: all.")] = []
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-10m`.")] = "-10m"
+    until: Annotated[Past, Meta(description="Stored until then; empty: until now.")] = ""
     limit: Annotated[int, Meta(ge=1, le=SAMPLES_MAX, description="The last so many samples.")] = SAMPLES_MAX
 
 
@@ -101,6 +102,7 @@ class PageArguments(Filters, frozen=True, kw_only=True):
     """Of which entities."""
 
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many entities.")] = LIMIT_MAX
+    at: Past = ""
     after_id: AfterId = ""
 
 
@@ -118,6 +120,8 @@ class LastOfMany(msgspec.Struct, frozen=True):
     """How many there are, behind `after_id`; `entities` holds at most `limit` of them."""
     next: str
     """`after_id` of the next page; empty: there is none."""
+    remarks: list[str] = []
+    """What is not known of a time that has been, as sentences; empty: nothing."""
 
 
 class Databases(msgspec.Struct, frozen=True):
@@ -130,20 +134,23 @@ class Databases(msgspec.Struct, frozen=True):
     """`after_id` of the next page; empty: there is none."""
     comparisons: list[DatabasePulse] = []
     """The last pulse of every comparison of two databases, on each page: there are few."""
+    remarks: list[str] = []
+    """What is not known of a time that has been, as sentences; empty: nothing."""
 
 
 async def metrics(world: World, arguments: MetricArguments) -> Metrics:
     """The figures of one entity since a time."""
     ref, now = (await one(world, arguments.entity_id)).ref, world.now()
     since = past(arguments.since, "since", now) or now - timedelta(minutes=10)
-    pulses = await world.streams.pulses_since(ref, since, arguments.limit + 1)
+    until = past(arguments.until, "until", now)
+    pulses = await world.streams.pulses_since(ref, since, arguments.limit + 1, until)
     is_cut = len(pulses) > arguments.limit
     pulses = pulses[is_cut:]
     series = await asyncio.to_thread(_series, pulses, arguments.metrics)
     interval_s = pulses[-1].interval_s if pulses else None
     if is_cut:
         return Metrics(ref, arguments.entity_id, interval_s, series, is_cut)
-    kept = await world.streams.kept_figures(ref, since, tuple(arguments.metrics))
+    kept = await world.streams.kept_figures(ref, since, tuple(arguments.metrics), until)
     archived = [kept.coverage] if kept.coverage is not None else []
     by_step = _kept_series(kept.figures)
     step = kept.step if by_step else ""
@@ -177,36 +184,68 @@ def _series(pulses: Sequence[Pulse], names: Collection[str]) -> dict[str, list[S
 
 async def last(world: World, arguments: LastArguments) -> LastOfMany:
     """The last figures of many entities."""
-    found = await _last(world, arguments)
+    of_kinds = await _read(world, arguments)
+    found = await _behind(world, arguments, of_kinds.pulses)
     listed = found[: arguments.limit]
     entities = await asyncio.to_thread(lambda: [_of(pulse, arguments.metrics) for _, pulse in listed])
-    return LastOfMany(entities, len(found), listed[-1][0] if len(found) > len(listed) else "")
+    return LastOfMany(entities, len(found), listed[-1][0] if len(found) > len(listed) else "", of_kinds.remarks)
 
 
 async def databases(world: World, arguments: PageArguments) -> Databases:
     """The last pulse of every database, and of every comparison of two."""
-    found = await _last(world, msgspec.structs.replace(arguments, kinds=[kinds.DATABASE]))
-    compared = await _last(world, msgspec.structs.replace(arguments, kinds=[kinds.COMPARISON], after_id=""))
+    of_databases = msgspec.structs.replace(arguments, kinds=[kinds.DATABASE])
+    of_comparisons = msgspec.structs.replace(arguments, kinds=[kinds.COMPARISON], after_id="")
+    read = await _read(world, of_databases)
+    found = await _behind(world, of_databases, read.pulses)
+    compared = await _behind(world, of_comparisons, (await _read(world, of_comparisons)).pulses)
     known = [(key, pulse) for key, pulse in found if isinstance(pulse, DatabasePulse)]
     listed = known[: arguments.limit]
     next_ = listed[-1][0] if len(known) > len(listed) else ""
     comparisons = [pulse for _, pulse in compared[: arguments.limit] if isinstance(pulse, DatabasePulse)]
-    return Databases([pulse for _, pulse in listed], len(known), next_, comparisons)
+    return Databases([pulse for _, pulse in listed], len(known), next_, comparisons, read.remarks)
 
 
-async def _last(world: World, arguments: PageArguments) -> list[tuple[str, Pulse]]:
-    """The last pulses behind `after_id` in the order of ids."""
+class _Read(msgspec.Struct, frozen=True):
+    pulses: dict[Ref, Pulse]
+    remarks: list[str]
+
+
+async def _read(world: World, arguments: PageArguments) -> _Read:
+    """The last pulses, now or at a time; by names and sources alone."""
     selection = arguments.selection()
-    found = await world.streams.last_pulses(selection)
+    if (time := past(arguments.at, "at", world.now())) is None:
+        return _Read(await world.streams.last_pulses(selection), [])
+    found = await world.streams.pulses_at(selection, time)
+    if time >= found.held_since:
+        return _Read(found.pulses, [])
+    remark = (
+        f"pulse: samples are held since {found.held_since:%Y-%m-%d %H:%M:%SZ}; what is archived is part of each entity"
+    )
+    return _Read({}, [remark])
+
+
+async def _behind(world: World, arguments: PageArguments, found: dict[Ref, Pulse]) -> list[tuple[str, Pulse]]:
+    """Those that are behind `after_id` in the order of ids, and have the labels and levels that are asked for."""
     by_id = await asyncio.to_thread(lambda: sorted((key_of_ref(ref), ref) for ref in found))
-    by_pulse = msgspec.structs.replace(selection, sources=())
+    taken = await _taken(world, arguments)
     behind: list[tuple[str, Pulse]] = []
     time_slice = TimeSlice()
     for key, ref in by_id:
-        if key > arguments.after_id and (not by_pulse.signals or _takes(world, by_pulse, ref)):
+        if key > arguments.after_id and taken(ref):
             behind.append((key, found[ref]))
         await time_slice.checkpoint()
     return behind
+
+
+async def _taken(world: World, arguments: PageArguments) -> Callable[[Ref], bool]:
+    """Whether an entity has the labels and levels that are asked for, now or at that time."""
+    selection = msgspec.structs.replace(arguments.selection(), sources=())
+    if not selection.signals:
+        return lambda _: True
+    if (time := past(arguments.at, "at", world.now())) is None:
+        return lambda ref: _takes(world, selection, ref)
+    then = {each.ref for each in (await world.streams.as_of(selection, time)).entities}
+    return then.__contains__
 
 
 def _takes(world: World, selection: Selection, ref: Ref) -> bool:

@@ -5,10 +5,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from kgents_gateway.questions.arguments import LIMIT_MAX, SHOWN, Arguments, Filters, Words, checked
+from kgents_gateway.questions.arguments import LIMIT_MAX, SHOWN, Arguments, Filters, Past, Words, checked, past
 from kgents_gateway.questions.question import Question
-from kgents_gateway.questions.world import World
+from kgents_gateway.questions.world import IncidentsThen, World
 from kgents_shared.bus.time_slice import TimeSlice
+from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.errors import NotFoundError
 from kgents_shared.contract.incident import STATES, Acknowledged, Incident, Root
@@ -37,6 +38,7 @@ class IncidentsArguments(Arguments, frozen=True, kw_only=True):
         msgspec.field(default_factory=lambda: ["open", "acknowledged"])
     )
     severities: Annotated[list[Severity], Meta(max_length=100, description="`critical`, `warning`.")] = []
+    at: Past = ""
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="At most so many incidents.")] = 200
 
 
@@ -44,6 +46,12 @@ class OneIncident(Arguments, frozen=True, kw_only=True):
     """Which incident."""
 
     incident_id: IncidentId
+
+
+class IncidentArguments(OneIncident, frozen=True, kw_only=True):
+    """Which incident, and when."""
+
+    at: Past = ""
 
 
 class SilencesArguments(Arguments, frozen=True, kw_only=True):
@@ -88,6 +96,13 @@ class IncidentList(msgspec.Struct, frozen=True):
     is_cut: bool
     stale_since: Time | None
     """Since when the gateway cannot read the streams. Null: it can."""
+    forgotten: list[str] = []
+    """Subjects of incidents whose state at that time is no longer kept, as `kgents.incident.>` before their stream was
+    made."""
+    archived: list[Coverage] = []
+    """Of a time that has been: what of it is from the archive; empty: the stream alone holds it."""
+    remarks: list[str] = []
+    """What else is not known of that time, as sentences; empty: nothing."""
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -116,12 +131,15 @@ class IncidentDetail(msgspec.Struct, frozen=True):
 
     incident: Incident
     """As on the stream, without `members`."""
-    receivers: list[Receiver]
-    silences: list[Silence]
-    """Those that silence it now."""
+    receivers: list[Receiver] | None
+    """Null: of a time that has been it is not kept."""
+    silences: list[Silence] | None
+    """Those that silence it now. Null: of a time that has been they are not kept."""
     caused: list[IncidentSummary]
     """Incidents that this one has probably caused."""
     stale_since: Time | None
+    remarks: list[str] = []
+    """What is not known of a time that has been, as sentences; empty: nothing."""
 
 
 class SilenceList(msgspec.Struct, frozen=True):
@@ -140,10 +158,11 @@ async def incidents(world: World, arguments: IncidentsArguments) -> IncidentList
     selection = Filters(
         clusters=arguments.clusters, kinds=arguments.kinds, namespaces=arguments.namespaces, names=arguments.names
     ).selection()
+    then = await _then(world, arguments.at)
     found: list[Incident] = []
     by_state = dict.fromkeys(STATES, 0)
     time_slice = TimeSlice()
-    for each in world.incidents.all():
+    for each in (then.incidents if then is not None else world.incidents).all():
         await time_slice.checkpoint()
         if not is_about(each, selection) or (arguments.severities and each.severity not in arguments.severities):
             continue
@@ -152,15 +171,23 @@ async def incidents(world: World, arguments: IncidentsArguments) -> IncidentList
             found.append(each)
     found.sort(key=place_of)
     listed = [summary(each) for each in found[: arguments.limit]]
-    return IncidentList(listed, len(found), by_state, len(found) > len(listed), world.stale_since)
+    is_cut = len(found) > len(listed)
+    if then is None:
+        return IncidentList(listed, len(found), by_state, is_cut, world.stale_since)
+    return IncidentList(listed, len(found), by_state, is_cut, None, then.forgotten, then.archived, then.remarks)
 
 
-async def incident(world: World, arguments: OneIncident) -> IncidentDetail:
+async def incident(world: World, arguments: IncidentArguments) -> IncidentDetail:
     """One incident, with who was notified of it."""
-    known = world.incidents
+    then = await _then(world, arguments.at)
+    known = then.incidents if then is not None else world.incidents
     if (found := known.with_id(arguments.incident_id)) is None:
+        if then is not None and any(each.endswith((">", f".{arguments.incident_id}")) for each in then.forgotten):
+            raise NotFoundError("the state of this incident at that time is no longer kept; leave out `at` for now")
         raise unknown_incident(arguments.incident_id)
     caused = sorted((each for each in known.all() if each.parent == found.id), key=place_of)
+    if then is not None:
+        return IncidentDetail(found, None, None, [summary(each) for each in caused], None, then.remarks)
     receivers = [_receiver(each, found) for each in known.notices(found)]
     silences = [each for each in known.silences() if each.cluster == found.cluster and each.id in found.silenced_by]
     return IncidentDetail(
@@ -180,6 +207,12 @@ async def silences(world: World, arguments: SilencesArguments) -> SilenceList:
     ]
     found.sort(key=lambda each: (each.ends_at, each.cluster, each.id))
     return SilenceList(found[: arguments.limit], len(found), len(found) > arguments.limit, world.stale_since)
+
+
+async def _then(world: World, at: str) -> IncidentsThen | None:
+    """The incidents at a time; None: now."""
+    time = past(at, "at", world.now())
+    return await world.streams.incidents_at(time) if time is not None else None
 
 
 def summary(each: Incident) -> IncidentSummary:
@@ -228,7 +261,12 @@ QUESTIONS: Final = (
         is_held=True,
     ),
     Question(
-        "incident", "One incident, and who was notified of it", OneIncident, IncidentDetail, incident, is_held=True
+        "incident",
+        "One incident, and who was notified of it",
+        IncidentArguments,
+        IncidentDetail,
+        incident,
+        is_held=True,
     ),
     Question("silences", "What is silenced, and until when", SilencesArguments, SilenceList, silences, is_held=True),
 )

@@ -45,6 +45,7 @@ class EventArguments(Filters, frozen=True, kw_only=True):
     """Which events."""
 
     since: Annotated[Past, Meta(description="Stored since: RFC 3339, or how long ago: `-1h`.")] = "-1h"
+    until: Annotated[Past, Meta(description="Stored until then; empty: until now.")] = ""
     severities: Annotated[list[Severity], Meta(description="`info`, `warning`, `error`, `critical`.")] = []
     limit: Annotated[int, Meta(ge=1, le=EVENTS_MAX, description="The last so many of them.")] = 500
     after_id: Annotated[
@@ -107,15 +108,17 @@ async def events(world: World, arguments: EventArguments) -> Events:
     checked("severities", arguments.severities, SEVERITIES)
     selection, now = arguments.selection(), world.now()
     since = past(arguments.since, "since", now) or now - timedelta(hours=1)
+    until = past(arguments.until, "until", now)
     if arguments.after_id.startswith(ARCHIVED):
-        return await _older(world, selection, arguments, since, [], arguments.after_id.removeprefix(ARCHIVED))
+        after = arguments.after_id.removeprefix(ARCHIVED)
+        return await _older(world, selection, arguments, (since, until), [], after)
     created = await world.streams.events_created()
     epoch = hashlib.blake2b(created.encode(), digest_size=4).hexdigest()
     before = _before(arguments.after_id, epoch)
     found: list[Event] = []
     read, last, time_slice = 0, 0, TimeSlice()
     filters = selection.filters("event")
-    async with world.streams.newest_events(filters, since, before) as stretches:
+    async with world.streams.newest_events(filters, since, until, before) as stretches:
         async for stretch in stretches:
             for each in stretch.deliveries:
                 event = decoded(each.subject, each.payload)
@@ -128,15 +131,22 @@ async def events(world: World, arguments: EventArguments) -> Events:
             read += len(stretch.deliveries)
             if read >= EVENTS_READ and stretch.has_more:
                 return Events(found, since, f"{epoch}-{stretch.start}")
-    return await _older(world, selection, arguments, since, found, "")
+    return await _older(world, selection, arguments, (since, until), found, "")
 
 
 async def _older(
-    world: World, selection: Selection, arguments: EventArguments, since: datetime, found: list[Event], after: str
+    world: World,
+    selection: Selection,
+    arguments: EventArguments,
+    span: tuple[datetime, datetime | None],
+    found: list[Event],
+    after: str,
 ) -> Events:
     """A page that the stream's own events begin, if any are left, and those of the archive go on."""
+    since, until = span
     room = arguments.limit - len(found)
-    older = await world.streams.older_events(selection.filters("event"), since, after, min(max(room, 1), PAGE_MAX))
+    limit = min(max(room, 1), PAGE_MAX)
+    older = await world.streams.older_events(selection.filters("event"), since, until, after, limit)
     if room < 1:
         return Events(found, since, ARCHIVED if older.deliveries else "", [], older.remarks)
     time_slice = TimeSlice()

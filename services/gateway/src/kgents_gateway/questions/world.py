@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from kgents_gateway.mark import Mark
+from kgents_gateway.referrers import Referring
 from kgents_shared.bus.delivery import Delivery
 from kgents_shared.contract.archive import Coverage
 from kgents_shared.contract.attestation import Scopes
@@ -22,6 +23,7 @@ from kgents_shared.view.events import Older
 from kgents_shared.view.feed import Stretch
 from kgents_shared.view.figures import Kept
 from kgents_shared.view.past import History
+from kgents_shared.view.pulses import PulsesAt
 from kgents_shared.view.selection import Selection
 
 T = TypeVar("T")
@@ -35,6 +37,19 @@ class AsOf(msgspec.Struct, frozen=True):
     """Subjects of which the state at that time is no longer kept, as `kgents.topology.>` before its stream was made."""
     archived: list[Coverage]
     """What of it is from the archive, by signal."""
+    remarks: list[str]
+    """What else is not known of that time, as sentences; mostly none."""
+
+
+class IncidentsThen(msgspec.Struct, frozen=True):
+    """Incidents as they were at a time."""
+
+    incidents: "Incidents"
+    """Without who was notified, and without silences: these are not kept."""
+    forgotten: list[str]
+    """Subjects of which the state at that time is not kept, as `kgents.incident.>` before their stream was made."""
+    archived: list[Coverage]
+    """What of it is from the archive."""
     remarks: list[str]
     """What else is not known of that time, as sentences; mostly none."""
 
@@ -90,6 +105,9 @@ class Now(Protocol):
     def view(self, key: str) -> EntityView | None:
         """The entity with this key, if it exists."""
 
+    async def referring(self) -> Referring:
+        """Who names whom as a peer, also those that may not be seen: `view` gives none of these."""
+
     def shown(self, view: EntityView | None) -> EntityView | None:
         """A view of an entity as it may be seen; None: it may not."""
 
@@ -118,21 +136,29 @@ class Streams(Protocol):
     async def last_pulses(self, selection: Selection) -> dict[Ref, Pulse]:
         """The newest pulse of each selected entity; labels and levels are not considered."""
 
-    async def pulses_since(self, ref: Ref, since: datetime, count: int) -> list[Pulse]:
+    async def pulses_at(self, selection: Selection, time: datetime) -> PulsesAt:
+        """The newest pulse of each selected entity at a time; labels and levels are not considered."""
+
+    async def pulses_since(self, ref: Ref, since: datetime, count: int, until: datetime | None = None) -> list[Pulse]:
         """The pulses of one entity, oldest first; at most `count`."""
 
-    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...]) -> Kept:
+    async def kept_figures(self, ref: Ref, since: datetime, names: tuple[str, ...], until: datetime | None) -> Kept:
         """What is kept of the figures of one entity since a time that the stream of pulses no longer holds."""
+
+    async def incidents_at(self, time: datetime) -> IncidentsThen:
+        """Every incident as it was."""
 
     async def events_created(self) -> str:
         """When the stream of events was created."""
 
     def newest_events(
-        self, filters: Sequence[str], since: datetime, before: int | None
+        self, filters: Sequence[str], since: datetime, until: datetime | None, before: int | None
     ) -> AbstractAsyncContextManager[AsyncIterator[Stretch]]:
         """The events of some filters, the newest first. Those that may not be seen have no payload."""
 
-    async def older_events(self, filters: Sequence[str], since: datetime, after: str, limit: int) -> Older:
+    async def older_events(
+        self, filters: Sequence[str], since: datetime, until: datetime | None, after: str, limit: int
+    ) -> Older:
         """The events that the stream no longer holds, the newest first. Those that may not be seen have no payload."""
 
     async def meta(self) -> Meta:

@@ -32,8 +32,14 @@ interface Pulse extends Readonly<Partial<Record<(typeof SECTIONS)[number], Reado
   readonly custom?: Readonly<Record<string, number | null>>;
 }
 
+interface Answer {
+  readonly databases: readonly Pulse[];
+  readonly comparisons?: readonly Pulse[];
+}
+
 export function Databases({ model }: { model: Model }) {
-  const { value, reason } = useAnswer<{ databases: readonly Pulse[]; comparisons?: readonly Pulse[] }>("api/db/metrics", {}, EVERY_MS);
+  const { at } = model.place.value;
+  const { value, reason } = useAnswer<Answer>("api/db/metrics", { at: at ?? "" }, at === null ? EVERY_MS : 0);
   const shown = [...(value?.databases ?? []), ...(value?.comparisons ?? [])].filter(({ ref }) => model.shown.entities.has(model.shown.store.idOf(ref) ?? ""));
   if (shown.length === 0 && reason === "") return null;
   return (
@@ -51,7 +57,7 @@ export function Databases({ model }: { model: Model }) {
 function Database({ model, pulse }: { model: Model; pulse: Pulse }) {
   const { gauges } = TEXTS.load;
   const read = (section: (typeof SECTIONS)[number], name: string) => readOf(pulse, section, name);
-  const oldMs = oldness({ at: pulse.timestamp, interval_s: pulse.interval_s }, model.now.value);
+  const oldMs = oldness({ at: pulse.timestamp, interval_s: pulse.interval_s }, model.shownMs.value);
   const isUnknown = pulse.backend === COHERENCY && pulse.unread?.includes("*") === true;
   const [active, most, waiting] = [read("pool", "active"), read("pool", "max"), read("pool", "waiting")];
   const [used, space] = [read("memory", "used_mb"), read("memory", "max_mb")];

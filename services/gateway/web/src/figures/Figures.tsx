@@ -20,25 +20,40 @@ interface Series {
   readonly values: readonly (number | null)[];
 }
 
+/** By minutes, of a time of which the single samples are no longer there. */
+interface KeptSeries {
+  readonly source: string;
+  readonly at: readonly string[];
+  readonly last: readonly (number | null)[];
+}
+
 interface Metrics {
   readonly interval_s: number | null;
   readonly series: Readonly<Record<string, readonly Series[]>>;
+  readonly step: string;
+  readonly kept: Readonly<Record<string, readonly KeptSeries[]>>;
+  readonly remarks: readonly string[];
 }
+
+const STEP_S: Readonly<Record<string, number>> = { "1m": 60, "1h": 3_600 };
 
 export function Figures({ id, until, nowMs }: { id: Id; until: string | null; nowMs: number }) {
   const isLong = useSignal(false);
   const since = until === null ? `-${SPAN_MS / 60_000}m` : new Date(Date.parse(until) - SPAN_MS).toISOString();
   const path = `api/v1/entities/${encodeURIComponent(id)}/metrics`;
-  const { value, reason } = useAnswer<Metrics>(path, { since }, until === null ? EVERY_MS : 0);
+  const { value, reason } = useAnswer<Metrics>(path, until === null ? { since } : { since, until }, until === null ? EVERY_MS : 0);
   if (value === null) return <p class="soft">{reason === "" ? TEXTS.loading : TEXTS.figuresFailed(reason)}</p>;
-  const untilMs = until === null ? Number.POSITIVE_INFINITY : Date.parse(until);
-  const figures = Object.entries(value.series).flatMap(([name, series]) => series.map((each) => [name, before(each, untilMs)] as const));
+  const isKept = Object.keys(value.series).length === 0 && value.step !== "";
+  const all: Metrics["series"] = isKept ? ofMinutes(value.kept) : value.series;
+  const intervalS = isKept ? (STEP_S[value.step] ?? null) : value.interval_s;
+  const figures = Object.entries(all).flatMap(([name, series]) => series.map((each) => [name, each] as const));
   const known = figures.filter(([, series]) => series.values.length > 0).sort(([one], [other]) => rank(one) - rank(other));
-  if (known.length === 0) return <p class="soft">{TEXTS.noFigures}</p>;
-  const gapMs = MISSED * (value.interval_s ?? Number.POSITIVE_INFINITY) * 1_000;
+  if (known.length === 0) return <p class="soft">{[TEXTS.noFigures, ...value.remarks.map((each) => `${each}.`)].join(" ")}</p>;
+  const gapMs = MISSED * (intervalS ?? Number.POSITIVE_INFINITY) * 1_000;
   const limit = last(known.find(([name]) => name === "memory_limit_bytes")?.[1]);
   return (
     <>
+      {isKept && <p class="soft">{TEXTS.figuresKept[value.step]}</p>}
       <ul class="figures">
         {(isLong.value ? known : known.slice(0, FEW)).map(([name, series]) => (
           <Figure key={`${series.source} ${name}`} name={name} series={series} gapMs={gapMs} nowMs={nowMs} limit={name === "memory_bytes" ? limit : ratioLimit(name)} />
@@ -100,9 +115,9 @@ function Line({ series, name, gapMs }: { series: Series; name: string; gapMs: nu
   return <div class="line-space" ref={space} aria-hidden="true" />;
 }
 
-function before(series: Series, untilMs: number): Series {
-  const end = series.at.findIndex((time) => Date.parse(time) > untilMs);
-  return end < 0 ? series : { ...series, at: series.at.slice(0, end), values: series.values.slice(0, end) };
+function ofMinutes(kept: Metrics["kept"]): Metrics["series"] {
+  const named = Object.entries(kept).map(([name, all]) => [name, all.map((each) => ({ ...each, values: each.last }))] as const);
+  return Object.fromEntries(named);
 }
 
 function last(series: Series | undefined): number | null {

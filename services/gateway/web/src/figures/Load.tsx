@@ -27,11 +27,16 @@ export function Load({ model }: { model: Model }) {
     const reading = readings.get(entity.id);
     return reading === undefined ? [] : [{ entity, reading }];
   });
-  const reason = model.readings.reason.value;
+  const { reason, of, remarks } = model.readings;
   return (
     <div class="load">
-      {reason !== "" && <p class="soft">{TEXTS.figuresFailed(reason)}</p>}
-      {known.length === 0 && reason === "" && <p class="soft">{TEXTS.load.none}</p>}
+      {reason.value !== "" && <p class="soft">{TEXTS.figuresFailed(reason.value)}</p>}
+      {remarks.value.map((each) => (
+        <p key={each} class="soft">
+          {model.localized(each)}.
+        </p>
+      ))}
+      {known.length === 0 && reason.value === "" && <p class="soft">{of.value === undefined ? TEXTS.loading : TEXTS.load.none}</p>}
       <Resources model={model} known={known} />
       {Object.entries(TEXTS.load.nats).map(([kind, words]) => (
         <Flows key={kind} model={model} words={words} known={known.filter(({ entity }) => entity.ref.kind === kind)} />
@@ -172,7 +177,7 @@ interface RowProps extends Known {
 }
 
 function Row({ model, entity, reading, children }: RowProps) {
-  const oldMs = oldness(reading, model.now.value);
+  const oldMs = oldness(reading, model.shownMs.value);
   return (
     <tr class={oldMs === null ? "" : "old"}>
       <th scope="row">

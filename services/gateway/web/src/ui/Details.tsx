@@ -152,8 +152,9 @@ interface Reached {
 
 function Impact({ model, id }: { model: Model; id: Id }) {
   const isAsked = useSignal(false);
+  const isPast = model.isPast.value;
   const { value, reason } = useAnswer<{ lost: number; impaired: number; entities: readonly Reached[] }>(
-    isAsked.value ? `api/v1/entities/${encodeURIComponent(id)}/impact` : null,
+    isAsked.value && !isPast ? `api/v1/entities/${encodeURIComponent(id)}/impact` : null,
   );
   const show = () => {
     isAsked.value = true;
@@ -163,13 +164,14 @@ function Impact({ model, id }: { model: Model; id: Id }) {
   }, [value]);
   return (
     <Section title={TEXTS.impact}>
-      {!isAsked.value && (
+      {isPast && <p class="soft">{TEXTS.impactOfNow}</p>}
+      {!isPast && !isAsked.value && (
         <button type="button" class="quiet" onClick={show}>
           {TEXTS.impactAsk}
         </button>
       )}
       {reason !== "" && <p class="soft">{reason}</p>}
-      {value !== null && (
+      {!isPast && value !== null && (
         <>
           <p>{value.entities.length === 0 ? TEXTS.impactNone : TEXTS.impactOf(value.lost, value.impaired)}</p>
           <ul class="plain">

@@ -1,20 +1,15 @@
 // The space in which one view of the entities lives: it gets the changes, the selection and the emphasis.
 
-import { computed, effect, useSignal } from "@preact/signals";
+import { effect, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Reading } from "../figures/reading.ts";
 import { reasonOf } from "../api.ts";
 import type { ViewName } from "../link.ts";
 import type { Model } from "../model.ts";
-import type { Id } from "../store/entity.ts";
 import { isEverything } from "../store/filter.ts";
 import { TEXTS } from "../texts.ts";
 import { makeView } from "../views.ts";
 import type { Host } from "../view.ts";
 import { themeNow } from "./theme.ts";
-
-/** The figures of a moment of the past are not read. */
-const NONE: ReadonlyMap<Id, Reading> = new Map();
 
 interface Props {
   readonly model: Model;
@@ -41,9 +36,7 @@ export function Entities({ model, name, onOpen }: Props) {
         model.announced.value = text;
       },
     };
-    const isRead = computed(() => name === "table" && !model.isPast.value);
-    const readings = computed(() => (isRead.value ? model.readings.all.value : NONE));
-    const around = { now: model.shownMs, readings, localized: (text: string) => model.localized(text) };
+    const around = { now: model.shownMs, readings: model.readings.all, localized: (text: string) => model.localized(text) };
     makeView(name, host, around)
       .then((view) => {
         if (isOver) return;
@@ -58,7 +51,7 @@ export function Entities({ model, name, onOpen }: Props) {
             void themeNow.value;
             requestAnimationFrame(() => view.recolour());
           }),
-          effect(() => (isRead.value ? model.readings.use() : undefined)),
+          name === "table" ? model.readings.use() : () => {},
           () => view.close(),
         ];
         end = () => ends.forEach((each) => each());

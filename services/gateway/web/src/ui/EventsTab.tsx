@@ -11,14 +11,19 @@ import { EntityLink } from "./EntityLink.tsx";
 import { VirtualList } from "./VirtualList.tsx";
 
 const ROW = 88;
-const SINCE = "-24h";
+const SINCE_MS = 24 * 3_600_000;
+
+interface Answer {
+  readonly events: readonly Event[];
+  readonly remarks?: readonly string[];
+}
 
 export function EventsTab({ model }: { model: Model }) {
   void model.eventsVersion.value;
   void model.calm.value;
   const { selection, at, filter } = model.place.value;
   const entity = selection === null ? undefined : model.entity(selection);
-  const older = useAnswer<{ events: readonly Event[] }>(entity === undefined ? null : "api/v1/events", questionOf(entity?.ref));
+  const older = useAnswer<Answer>(entity === undefined && at === null ? null : "api/v1/events", questionOf(entity?.ref, at));
   const key = entity === undefined ? "" : refKey(entity.ref);
   const until = at === null ? Number.POSITIVE_INFINITY : Date.parse(at);
   const live = model.events.events;
@@ -32,6 +37,12 @@ export function EventsTab({ model }: { model: Model }) {
   );
   const events = past.filter(passes);
   const others = selection === null ? past.length - events.length : 0;
+  const none = () => {
+    if (at !== null && older.value === null) return older.reason === "" ? TEXTS.loading : "";
+    if (selection !== null) return TEXTS.noEventsOf;
+    if (others > 0) return "";
+    return at === null ? TEXTS.noEvents : TEXTS.noEventsThen;
+  };
   return (
     <>
       {selection !== null && (
@@ -40,8 +51,10 @@ export function EventsTab({ model }: { model: Model }) {
         </button>
       )}
       {others > 0 && <p class="soft">{TEXTS.otherEvents(others)}</p>}
+      {older.reason !== "" && <p class="soft">{TEXTS.pastFailed(older.reason)}</p>}
+      {at !== null && older.value?.remarks?.map((each) => <p key={each} class="soft">{model.localized(each)}.</p>)}
       {events.length === 0 ? (
-        <p class="soft">{selection !== null ? TEXTS.noEventsOf : others === 0 ? TEXTS.noEvents : ""}</p>
+        <p class="soft">{none()}</p>
       ) : (
         <VirtualList
           items={events}
@@ -55,10 +68,11 @@ export function EventsTab({ model }: { model: Model }) {
   );
 }
 
-/** The events of one entity that are older than those that every page gets. */
-function questionOf(ref: Ref | undefined): Readonly<Record<string, string>> {
-  if (ref === undefined) return {};
-  return { clusters: ref.cluster, kinds: ref.kind, namespaces: ref.namespace, names: ref.name, since: SINCE };
+/** The events of one entity, or of the day before a moment of the past, that are older than those that every page gets. */
+function questionOf(ref: Ref | undefined, at: string | null): Readonly<Record<string, string>> {
+  const of: Record<string, string> = ref === undefined ? {} : { clusters: ref.cluster, kinds: ref.kind, namespaces: ref.namespace, names: ref.name };
+  if (at === null) return { ...of, since: `-${SINCE_MS / 3_600_000}h` };
+  return { ...of, since: new Date(Date.parse(at) - SINCE_MS).toISOString(), until: at };
 }
 
 function EventRow({ model, event }: { model: Model; event: Event }) {

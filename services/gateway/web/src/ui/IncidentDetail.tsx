@@ -38,15 +38,24 @@ interface Detail {
     readonly reasons?: readonly { readonly text: string; readonly check: string }[];
     readonly timeline?: readonly { readonly at: string; readonly text: string }[];
   };
-  readonly receivers: readonly Receiver[];
-  readonly silences: readonly Silence[];
+  /** Null: of a moment of the past it is not kept. */
+  readonly receivers: readonly Receiver[] | null;
+  readonly silences: readonly Silence[] | null;
   readonly caused: readonly Incident[];
 }
 
-export function IncidentDetail({ model, id }: { model: Model; id: string }) {
-  const incident = model.incidents.get(id);
-  const path = `api/v1/incidents/${encodeURIComponent(id)}`;
-  const { value, reason } = useAnswer<Detail>(path, {}, AGAIN_MS, incident?.changed_at ?? "");
+interface Props {
+  readonly model: Model;
+  readonly id: string;
+  /** At the moment that is shown; undefined: there is none, or, unless `isKnown`, that is not known yet. */
+  readonly incident: Incident | undefined;
+  readonly isKnown: boolean;
+}
+
+export function IncidentDetail({ model, id, incident, isKnown }: Props) {
+  const { at } = model.place.value;
+  const path = incident === undefined ? null : `api/v1/incidents/${encodeURIComponent(id)}`;
+  const { value, reason } = useAnswer<Detail>(path, at === null ? {} : { at }, at === null ? AGAIN_MS : 0, incident?.changed_at ?? "");
   const back = (
     <button type="button" class="quiet" onClick={() => model.go({ incident: null })}>
       {TEXTS.incidents.all}
@@ -56,7 +65,7 @@ export function IncidentDetail({ model, id }: { model: Model; id: string }) {
     return (
       <>
         {back}
-        <p class="soft">{model.incidents.isKnown ? TEXTS.incidents.gone : TEXTS.loading}</p>
+        <p class="soft">{!isKnown ? TEXTS.loading : at === null ? TEXTS.incidents.gone : TEXTS.incidents.notThen}</p>
       </>
     );
   }
@@ -64,7 +73,7 @@ export function IncidentDetail({ model, id }: { model: Model; id: string }) {
     <div class="details">
       {back}
       <Title model={model} incident={incident} />
-      <Decisions model={model} incident={incident} silences={value?.silences ?? []} />
+      {at === null && <Decisions model={model} incident={incident} silences={value?.silences ?? []} />}
       <Cause model={model} incident={incident} />
       {reason !== "" && <p class="soft">{TEXTS.incidents.failed(reason)}</p>}
       {value !== null && <Facts model={model} incident={incident} detail={value} />}
@@ -83,7 +92,7 @@ function Title({ model, incident }: { model: Model; incident: Incident }) {
         <Tags incident={incident} />
       </p>
       <p class="soft">
-        {TEXTS.incidents.since(moment(startedMs, model.now.value), age((incident.ended_at === null ? model.now.value : Date.parse(incident.ended_at)) - startedMs))}
+        {TEXTS.incidents.since(moment(startedMs, model.now.value), age((incident.ended_at === null ? model.shownMs.value : Date.parse(incident.ended_at)) - startedMs))}
       </p>
       {acknowledged !== null && <p>{TEXTS.incidents.takenBy(acknowledged.by, moment(Date.parse(acknowledged.at), model.now.value), acknowledged.note ?? "")}</p>}
     </header>
@@ -162,9 +171,10 @@ function Facts({ model, incident, detail }: { model: Model; incident: Incident; 
         </ol>
       </Section>
       <Section title={TEXTS.incidents.receivers}>
-        {detail.receivers.length === 0 && <p class="soft">{TEXTS.incidents.noReceivers}</p>}
+        {detail.receivers === null && <p class="soft">{TEXTS.incidents.notKept}</p>}
+        {detail.receivers?.length === 0 && <p class="soft">{TEXTS.incidents.noReceivers}</p>}
         <ul class="plain receivers">
-          {detail.receivers.map((each) => (
+          {detail.receivers?.map((each) => (
             <li key={each.receiver}>
               <strong>{each.receiver}</strong> {TEXTS.incidents.knows(each.state, each.is_current)}
               {each.at !== null && <time dateTime={each.at}> {moment(Date.parse(each.at), model.now.value)}</time>}

@@ -12,10 +12,12 @@ import { Icon } from "./Icon.tsx";
 import { IncidentsTab, openOf } from "./IncidentsTab.tsx";
 import { Overview } from "./Overview.tsx";
 
+const NOW: readonly Tab[] = ["details", "events", "alerts", "incidents", "load"];
+
 function labelOf(tab: Tab, model: Model): string {
   void model.calm.value;
   if (tab === "details" && model.selection.value === null) return TEXTS.overview;
-  const open = tab === "incidents" ? openOf(model) : 0;
+  const open = tab === "incidents" && !model.isPast.value ? openOf(model) : 0;
   if (open > 0) return TEXTS.incidents.open(open);
   const firing = tab === "alerts" ? firingOf(model) : 0;
   return firing > 0 ? TEXTS.alertsFiring(firing) : TEXTS.tabs[tab];
@@ -23,7 +25,7 @@ function labelOf(tab: Tab, model: Model): string {
 
 export function Panel({ model, onClose }: { model: Model; onClose: () => void }) {
   const { selection, tab: chosen, at } = model.place.value;
-  const tabs: readonly Tab[] = at === null ? ["details", "events", "alerts", "incidents", "load"] : ["details", "events", "alerts", "incidents", "changes"];
+  const tabs: readonly Tab[] = at === null ? NOW : [...NOW, "changes"];
   const tab = tabs.includes(chosen) ? chosen : "details";
   const turn = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

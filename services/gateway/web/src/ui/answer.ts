@@ -1,6 +1,6 @@
 // An answer of the gateway inside a component: asked for again and again, or once.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, reasonOf } from "../api.ts";
 
 export interface Answer<T> {
@@ -17,13 +17,16 @@ export function useAnswer<T>(
 ): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ value: null, reason: "" });
   const query = JSON.stringify(parameters);
+  const asked = useRef(`${path} ${query}`);
   useEffect(() => {
     if (path === null) return undefined;
     const request = new AbortController();
     let timer = 0;
+    if (asked.current !== `${path} ${query}`) setAnswer({ value: null, reason: "" }); // of another moment, or entity
+    asked.current = `${path} ${query}`;
     const read = async () => {
       try {
-        if (!document.hidden) setAnswer({ value: await ask<T>(path, JSON.parse(query), request.signal), reason: "" });
+        if (everyMs === 0 || !document.hidden) setAnswer({ value: await ask<T>(path, JSON.parse(query), request.signal), reason: "" });
       } catch (error) {
         if (request.signal.aborted) return;
         setAnswer((before) => ({ value: before.value, reason: reasonOf(error) }));

@@ -1,0 +1,104 @@
+"""A moment of the past: its figures, incidents and events, and what is not known of it; never those of now."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from kgents_shared.bus.client import Bus
+from kgents_shared.contract.codec import encode
+from kgents_shared.contract.entity import Ref
+from kgents_shared.contract.pulse import DatabasePulse, Pulse, ResourcePulse
+from kgents_shared.view.entity import key_of_ref
+from support.build import make_ref
+from support.decisions import stored
+from support.gateway import Running, caught_up
+from support.incidents import make_incident
+from support.state import make_event, make_topology, publish
+from support.waiting import eventually
+
+DATABASE: Final = Ref("local", "database", "orders")
+ID: Final = make_incident().id
+CHANGES: Final = 16
+"""As many as the stream keeps of one incident."""
+
+
+async def send(bus: Bus, *pulses: Pulse) -> None:
+    session = await bus.session()
+    for each in pulses:
+        await session.request(each.ref.subject("pulse", source="k8s"), encode(each))
+
+
+def pulse(name: str, cpu_percent: float) -> ResourcePulse:
+    now = datetime.now(UTC)
+    return ResourcePulse(ref=make_ref(name), source="k8s", timestamp=now, interval_s=30.0, cpu_percent=cpu_percent)
+
+
+def database(phase: str) -> DatabasePulse:
+    now = datetime.now(UTC)
+    return DatabasePulse(ref=DATABASE, source="k8s", backend="postgres", timestamp=now, interval_s=30.0, phase=phase)
+
+
+@pytest.fixture
+async def then(bus: Bus, gateway: Running) -> str:
+    """A moment after which everything differs."""
+    await publish(
+        bus, make_topology("busy", labels={"app": "cart"}), make_topology("late"), make_topology(ref=DATABASE)
+    )
+    await send(bus, pulse("busy", 5.0), database("overloaded"))
+    await stored(bus, make_incident(title="as it began"))
+    await publish(bus, make_event("busy", number=1))
+    moment = datetime.now(UTC) + timedelta(milliseconds=20)
+    await eventually(lambda: datetime.now(UTC) > moment + timedelta(milliseconds=20))
+    await publish(bus, make_topology("busy"))  # without the label
+    await send(bus, pulse("busy", 95.0), pulse("late", 50.0), database("healthy"))
+    await stored(bus, make_incident(title="as it ended", state="resolved"), make_incident("late", id="b" * 16))
+    await publish(bus, make_event("busy", number=2))
+    await caught_up(bus, gateway)
+    await eventually(lambda: len(gateway.gateway.incidents.all()) == 2)
+    return moment.isoformat()
+
+
+async def cpu(gateway: Running, **params: Any) -> dict[str, float]:
+    found = await gateway.get("/api/v1/metrics", metrics="cpu_percent", kinds="pod", **params)
+    return {each["ref"]["name"]: each["figures"]["cpu_percent"] for each in found["entities"]}
+
+
+async def test_figures_are_those_of_the_moment(gateway: Running, then: str) -> None:
+    assert await cpu(gateway) == {"busy": 95.0, "late": 50.0}
+    assert await cpu(gateway, at=then) == {"busy": 5.0}
+    assert await cpu(gateway, at=then, labels="app=cart") == {"busy": 5.0}, "by the labels of then"
+    assert await cpu(gateway, labels="app=cart") == {}
+    phases = [(await gateway.get("/api/db/metrics", **at))["databases"][0]["phase"] for at in ({"at": then}, {})]
+    assert phases == ["overloaded", "healthy"]
+    path = f"/api/v1/entities/{key_of_ref(make_ref('busy'))}/metrics"
+    (series,) = (await gateway.get(path, until=then))["series"]["cpu_percent"]
+    assert series["values"] == [5.0]
+
+
+async def test_incidents_and_events_are_those_of_the_moment(gateway: Running, then: str) -> None:
+    (found,) = (await gateway.get("/api/v1/incidents", at=then, states="open,resolved"))["incidents"]
+    assert (found["title"], found["state"]) == ("as it began", "open")
+    detail = await gateway.get(f"/api/v1/incidents/{ID}", at=then)
+    assert detail["incident"]["title"] == "as it began"
+    assert (detail["receivers"], detail["silences"]) == (None, None), "that is not kept, which is not: no one"
+    assert (await gateway.client.get(f"/api/v1/incidents/{'b' * 16}", params={"at": then})).status_code == 404
+    assert [each["text"][-1] for each in (await gateway.get("/api/v1/events"))["events"]] == ["2", "1"]
+    assert [each["text"][-1] for each in (await gateway.get("/api/v1/events", until=then))["events"]] == ["1"]
+
+
+async def test_what_is_not_known_of_a_moment_is_said_and_never_what_is_now(
+    bus: Bus, gateway: Running, then: str
+) -> None:
+    before = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    for path in ("/api/v1/metrics", "/api/db/metrics"):
+        found = await gateway.get(path, at=before)
+        assert (found["count"], len(found["remarks"])) == (0, 1)
+        assert "samples are held since" in found["remarks"][0]
+    found = await gateway.get("/api/v1/incidents", at=before)
+    assert (found["incidents"], found["forgotten"]) == ([], ["kgents.incident.>"])
+    await stored(bus, *(make_incident(title=f"t{each}") for each in range(CHANGES)))
+    found = await gateway.get("/api/v1/incidents", at=then)
+    assert (found["incidents"], found["forgotten"]) == ([], [make_incident().subject])
+    response = await gateway.client.get(f"/api/v1/incidents/{ID}", params={"at": then})
+    assert (response.status_code, "no longer kept" in response.text) == (404, True)
