@@ -7,17 +7,23 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from kgents_shared.contract.attestation import BUILDER, SCORER
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.health import Health
 from kgents_shared.contract.incident import Incident, Root
+from kgents_shared.contract.meta import ATTENDANCE, Absence, Attendance
+from kgents_shared.contract.subjects import build
 from kgents_shared.contract.unread import Unread
 from support.kgents_command import Kgents, publish
 from support.shop import CART, NODE, WEB, entity
 
 
 async def publish_an_hour(client: Client) -> datetime:
-    """CART is critical for half an hour; WEB is healthy, and for the last quarter its source does not attest it."""
+    """CART is critical for half an hour; WEB is healthy, and for the last quarter its source does not attest it.
+
+    Half an hour ago nothing was judged for five minutes.
+    """
     now = datetime.now(UTC)
     hour, half, quarter = (now - timedelta(minutes=minutes) for minutes in (60, 30, 15))
     for message in (
@@ -33,6 +39,10 @@ async def publish_an_hour(client: Client) -> datetime:
         started_at=half, opened_at=half, changed_at=now, ended_at=quarter, root=Root(ref=CART, check="KG-1", why="w"),
     )  # fmt: skip
     await client.jetstream().publish(incident.subject, encode(incident))
+    absence = Absence(half, half + timedelta(minutes=5))
+    for service, absences in ((BUILDER, []), (SCORER, [absence])):
+        subject = build("meta", cluster="prod", service=service, instance=ATTENDANCE)
+        await client.jetstream().publish(subject, encode(Attendance("t", hour - timedelta(hours=1), absences)))
     return now
 
 
@@ -51,7 +61,8 @@ async def test_time_in_each_level_is_reported_and_what_is_unknown_is_no_credit(
     # The stream began just now: of before only what the messages say is known.
     assert (cart["available_ratio"], web["available_ratio"]) == (0.0, 1.0)
     minutes = [each / 60 for each in (cart["critical_s"], web["healthy_s"], web["unknown_s"])]
-    assert minutes == pytest.approx([30, 45, 15], abs=5)  # for as long as the command takes to start
+    assert minutes == pytest.approx([25, 40, 20], abs=2)  # for as long as the command takes to start
+    assert any("prod: health-scorer did not run" in each for each in report["remarks"])
     assert (cart["incidents"], cart["mttr_s"], web["incidents"], web["mttr_s"]) == (1, 900.0, 0, None)
     assert (report["objectives"][0]["name"], report["objectives"][0]["budget_spent_ratio"]) == ("web runs", 0.0)
 

@@ -8,10 +8,10 @@ from kgents_gateway.config import StreamConfig
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.pull import READ_MAX
 from kgents_shared.contract import subjects
+from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.codec import encode
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.meta import Heartbeat
-from kgents_shared.view.writers import WRITERS
 from support.build import NOW, make_ref
 from support.gateway import ENTITIES, Running, SseReader, caught_up, reading, serving
 from support.nats_server import NatsServer

@@ -11,10 +11,12 @@ from kgents_cli.availability.planned import Plan, Planned
 from kgents_cli.availability.report import Report, changes, groups, noisiest
 from kgents_cli.availability.spans import US_PER_S, Span, Times, Window, microseconds
 from kgents_cli.availability.text import budget_row, group_row, lasting, share
+from kgents_cli.availability.unattended import Attended, Unattended
 from kgents_cli.availability.unobserved import SourceHistory, Unobserved
 from kgents_shared.contract.alert import Alert
 from kgents_shared.contract.entity import Ref
 from kgents_shared.contract.incident import Incident, Root
+from kgents_shared.contract.meta import ABSENCES_MAX, ABSENT_AFTER_S, Absence, Attendance
 from kgents_shared.contract.pulse import EdgeSample, TrafficPulse
 from kgents_shared.contract.silence import Matcher, Silence
 from kgents_shared.contract.topology import Difference, TopologyEntity
@@ -166,3 +168,33 @@ def test_what_is_not_everything_is_never_shown_as_everything(ratio: float | None
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (0.2, "under 1s"), (59.6, "1m"), (90_061, "1d 1h")])
 def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
     assert lasting(seconds) == text
+
+
+def test_a_time_in_which_nothing_was_judged_is_not_known() -> None:
+    def attended(*absences: Absence) -> Attended:
+        return Attended(Attendance("t", T0 + HOUR, list(absences)), hours(0, 10).end)
+
+    scorer, builder = ("prod", "health-scorer"), ("prod", "topology-builder")
+    both = {scorer: attended(Absence(T0 + 3 * HOUR, T0 + 5 * HOUR)), builder: attended()}
+    now = hours(0, 10).end + 20 * US_PER_S
+    [before, absent] = Unattended(both, DAY, now=now, is_judged=True).of("prod")
+    assert (before.end, absent) == (hours(0, 1).end, hours(3, 5))
+    stopped = Unattended(both, DAY, now=now + 20 * US_PER_S, is_judged=True)
+    assert stopped.of("prod")[-1].start == hours(0, 10).end
+    assert stopped.remarks(["prod", "prod"]) == [
+        f"prod: {service} did not run, or not that is known, for {lasted} of this time"
+        for service, lasted in (("topology-builder", "15h"), ("health-scorer", "17h"))
+    ]
+    alone = Unattended({builder: attended()}, DAY, now=now, is_judged=True)
+    assert DAY.common(alone.of("prod")[0]) == DAY
+    assert "health-scorer has not stored when it ran" in alone.remarks(["prod"])[1]
+    assert Unattended({}, DAY, now=now, is_judged=False).of("prod") == []
+
+
+def test_an_absence_ends_when_the_service_is_at_work_again_and_few_are_kept() -> None:
+    kept = Attendance("t", T0)
+    assert kept.resumed(T0, T0 + timedelta(seconds=ABSENT_AFTER_S)) is kept
+    for number in range(ABSENCES_MAX + 1):
+        kept = kept.resumed(T0 + number * HOUR, T0 + number * HOUR + timedelta(minutes=1))
+    assert (len(kept.absences), kept.since) == (ABSENCES_MAX, T0 + timedelta(minutes=1))
+    assert kept.absences[0] == Absence(T0 + HOUR, T0 + HOUR + timedelta(minutes=1))

@@ -34,6 +34,7 @@ LAST_PER_SUBJECT: Final[dict[str, Any]] = {"deliver_policy": "last_per_subject"}
 _NO_STREAM: Final = 10059
 _STATUS: Final = "Status"
 _SEQUENCE: Final = "Nats-Sequence"
+_STORED: Final = "Nats-Time-Stamp"
 _NO_RESULTS: Final = "404"
 _END: Final = "204"
 
@@ -264,6 +265,11 @@ async def last_message(session: Session, stream: str, subject: str) -> Delivery 
     """
     answer = await session.request(session.api_subject(requests.last_of(stream, subject)))
     return _direct(answer)
+
+
+def stored_at(found: Delivery) -> datetime:
+    """When a message that `last_message` has read was stored."""
+    return msgspec.convert((found.headers or {})[_STORED], datetime)
 
 
 async def last_at(

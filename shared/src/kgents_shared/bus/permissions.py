@@ -12,6 +12,7 @@ from kgents_shared.bus import requests
 from kgents_shared.bus.requests import api_prefix_of
 from kgents_shared.bus.sources import deliver_of
 from kgents_shared.contract import audit, meta, subjects
+from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.meta import EDGE_SYNC
 from kgents_shared.contract.streams import COLLECTED, HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
 
@@ -138,7 +139,9 @@ class Grants:
         """Run a service for a cluster (None: for any): its heartbeats, leases and dead letters."""
         stream = NAME_BY_SIGNAL["meta"]
         self.ask(requests.info_of(stream), f"whether {stream} is there, and what it holds")
-        self.publish(subjects.pattern("meta", **_named(cluster), service=service), "heartbeats, lease, dead letters")
+        self.publish(
+            subjects.pattern("meta", **_named(cluster), service=service), "heartbeats, lease, attendance, dead letters"
+        )
 
     def lease(self, service: str, cluster: str | None) -> None:
         """Write a cluster (None: any) under a lease."""
@@ -146,6 +149,9 @@ class Grants:
         lease = subjects.pattern("meta", **_named(cluster), service=service, instance=meta.LEASE)
         self.subscribe(lease, "notice at once that a lease was released")
         self.ask(requests.last_of(stream, lease), "who holds a lease")
+        if service in WRITERS:
+            kept = subjects.pattern("meta", **_named(cluster), service=service, instance=meta.ATTENDANCE)
+            self.ask(requests.last_of(stream, kept), "when it was absent")
 
 
 def _widest(reasons: Mapping[str, str]) -> tuple[Permission, ...]:

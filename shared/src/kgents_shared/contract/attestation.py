@@ -19,6 +19,8 @@ Scopes = dict[tuple[str, str], Sequence[Unread]]
 
 BUILDER: Final = "topology-builder"
 SCORER: Final = "health-scorer"
+WRITERS: Final = (BUILDER, SCORER)
+"""The services by whose work readers judge what these publish."""
 
 
 class Attestation(msgspec.Struct, frozen=True):

@@ -1,9 +1,10 @@
 """What a service reports about itself: `kgents.meta.<cluster>.<service>.<instance>`. Its absence is news too.
 
-Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`) and dead letters: messages that could not
-be read (`<instance>` = `dead-letter-<signal>-<slot>`).
+Besides heartbeats the same subjects carry a lease (`<instance>` = `lease`), the attendance of a service (`<instance>` =
+`attendance`) and dead letters: messages that could not be read (`<instance>` = `dead-letter-<signal>-<slot>`).
 """
 
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.wire import Time, Wire
 
 LEASE: Final = "lease"
+ATTENDANCE: Final = "attendance"
 DEAD_LETTER: Final = "dead-letter"
 HEARTBEAT_STATES: Final = ("starting", "syncing", "in_sync", "degraded", "standby", "stopped")
 READY_STATES: Final = ("in_sync", "standby")
@@ -22,6 +24,12 @@ LEASE_TTL_S: Final = 10
 HEARTBEAT_INTERVAL_S: Final = 5.0
 HEARTBEAT_TTL_S: Final = 15
 """Three missed heartbeats: then the server drops the message and stores a marker."""
+ATTENDANCE_INTERVAL_S: Final = 15.0
+"""How often a service that keeps everything up to date stores its attendance."""
+ABSENT_AFTER_S: Final = 2 * ATTENDANCE_INTERVAL_S
+"""Without an attendance for so long, a service was absent; a restart or a takeover takes less."""
+ABSENCES_MAX: Final = 200
+"""In one message, some 20 kB: of what was before the oldest of them nothing is known."""
 EDGE_SYNC: Final = "edge-sync"
 """The service whose heartbeat under a cluster says whether the link to its edge is up, and all here that was there."""
 STALL_S: Final = 0.05
@@ -119,6 +127,40 @@ class Lease(Wire, frozen=True, tag_field="type", tag="lease"):
     acquired_at: Time
 
 
+class Absence(Wire, frozen=True):
+    """A time in which a service did not keep its cluster up to date, by the server's clock."""
+
+    begin: Time
+    end: Time
+
+
+class Attendance(Wire, frozen=True, tag_field="type", tag="attendance"):
+    """When a service kept all that it publishes of a cluster up to date.
+
+    It did so since `since`, except for the absences, until the message was stored. It never expires, so that it is
+    known afterwards when nothing was judged.
+    """
+
+    text: str
+    since: Time
+    """Before that, nothing is known."""
+    absences: list[Absence] = []
+    """The oldest first."""
+
+    def resumed(self, last: datetime, now: datetime) -> "Attendance":
+        """This, by a service that is at work again.
+
+        Args:
+            last: when the attendance was stored last.
+            now: by the same clock.
+        """
+        if (now - last).total_seconds() <= ABSENT_AFTER_S:
+            return self
+        absences = [*self.absences, Absence(last, now)]
+        dropped, kept = absences[:-ABSENCES_MAX], absences[-ABSENCES_MAX:]
+        return msgspec.structs.replace(self, since=dropped[-1].end if dropped else self.since, absences=kept)
+
+
 class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     """That a message could not be read, and why, instead of stopping a service."""
 
@@ -134,9 +176,9 @@ class DeadLetter(Wire, frozen=True, tag_field="type", tag="dead_letter"):
     """Digest of the message, in hexadecimal: two letters with the same one had the same content."""
 
 
-Meta = Heartbeat | Lease | DeadLetter
+Meta = Heartbeat | Lease | Attendance | DeadLetter
 
 
 def is_reserved(instance: str) -> bool:
-    """Whether a name means a lease or a dead letter on the subjects of a service, so that no instance may have it."""
-    return instance in (LEASE, DEAD_LETTER) or instance.startswith(f"{DEAD_LETTER}-")
+    """Whether a name means something else on the subjects of a service, so that no instance may have it."""
+    return instance in (LEASE, ATTENDANCE, DEAD_LETTER) or instance.startswith(f"{DEAD_LETTER}-")

@@ -74,6 +74,8 @@ class Status:
         """Seconds since the oldest change that is not yet published; None while it is not known."""
         self.behind: dict[str, int] | None = None
         """Stream → messages that wait at the edge; None: not known, or no edge."""
+        self.attests_all = False
+        """Whether the last heartbeat says that all is published and stored, and the state is still the same."""
         self.conflicts = 0
         self.when_synced: Callable[[], None] | None = None
         """Called when everything that was published before is loaded, and the service at work."""
@@ -116,6 +118,7 @@ class Status:
             if self._state not in _ATTESTING:
                 self._attests_since_s = time.monotonic()
             self._state, self.reason, self.unread = state, reason, unread
+            self.attests_all = False
             self._changed.set()
             if self.when_synced is not None and state in _ATTESTING:
                 self.when_synced()
@@ -216,6 +219,8 @@ class Status:
         state = "syncing" if waiting else "degraded" if is_degraded and self._state == "in_sync" else self._state
         faults = (waiting, self.reason, twice, self._fault, failure, denial, self._cut(), self._buffer_fault())
         reason = "; ".join(filter(None, (*faults, self.passed_over())))[:REASON_CHARS]
+        unread = bounded(unread) if failure or denial else list(self.unread)
+        self.attests_all = state == "in_sync" and not unread
         return Heartbeat(
             text=f"{self.service} {self.instance} is {state.replace('_', ' ')}{f': {reason}' if reason else ''}",
             service=self.service,
@@ -240,7 +245,7 @@ class Status:
             publishes=self._filters,
             consumes=self._streams,
             cost=self._cost.read(monotonic_s, self.stalls),
-            unread=bounded(unread) if failure or denial else list(self.unread),
+            unread=unread,
             backlog_s=self.backlogs(),
             share=self._share,
         )

@@ -17,6 +17,7 @@ from kgents_shared.contract import subjects
 from kgents_shared.contract.errors import BusError, SteppedDownError
 from kgents_shared.contract.section import Section
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from kgents_shared.runtime.attendance import attend
 from kgents_shared.runtime.heartbeat import beat
 from kgents_shared.runtime.service import Context
 
@@ -65,7 +66,7 @@ class Partition(Generic[C]):
             context.status.set("syncing")
             started_s = context.clock.monotonic_s()
             try:
-                await first_to_end(context.lease.hold(), self._run())
+                await first_to_end(context.lease.hold(), self._run(), attend(context))
             except* SteppedDownError as group:
                 for error in leaves(group):
                     context.status.conflicts += 1

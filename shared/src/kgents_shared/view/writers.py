@@ -11,13 +11,12 @@ from typing import Final
 
 import msgspec
 
-from kgents_shared.contract.attestation import BUILDER, SCORER, Scopes
+from kgents_shared.contract.attestation import WRITERS, Scopes
 from kgents_shared.contract.errors import MalformedMessageError
 from kgents_shared.contract.meta import HEARTBEAT_TTL_S, Heartbeat, is_reserved
 from kgents_shared.contract.subjects import parse
 from kgents_shared.contract.unread import Unread
 
-WRITERS: Final = (BUILDER, SCORER)
 SILENT_AFTER_NS: Final = HEARTBEAT_TTL_S * 1_000_000_000
 """How long a service may be away, or unable to publish: a restart, or a takeover, takes less."""
 NO_HEARTBEAT: Final = "no heartbeat"

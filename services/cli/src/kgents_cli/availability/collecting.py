@@ -12,7 +12,8 @@ from kgents_cli.alerting.reading import silences
 from kgents_cli.availability.objectives import Objectives, budgets
 from kgents_cli.availability.planned import Plan
 from kgents_cli.availability.report import Report, changes, groups, noisiest
-from kgents_cli.availability.spans import Level, Span, Window, microseconds, overlaid, spans, times
+from kgents_cli.availability.spans import Level, Span, State, Window, microseconds, overlaid, spans, times
+from kgents_cli.availability.unattended import Unattended, attended
 from kgents_cli.availability.unobserved import SourceHistory, Unobserved
 from kgents_cli.installed import service_names
 from kgents_cli.options import Target
@@ -68,9 +69,10 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
     views = {each.ref: each for each in live.entities()}
     health = await versions(bus, "health", asked.selection.filters("health"), asked.since)
     unobserved, remarks = await _unobserved(bus, asked)
+    unattended = await attended(bus, asked.selection, asked.window)
     plan = await _plan(bus, target, asked)
     entities = {
-        ref: _spans(health, subject, ref, views.get(ref), asked.window, unobserved, plan)
+        ref: _spans(health, subject, ref, views.get(ref), asked.window, unobserved, unattended, plan)
         for subject in health.by_subject
         if (ref := _ref(subject, health)).kind not in _WHOLE and _is_taken(asked.selection, ref, views)
     }
@@ -92,7 +94,15 @@ async def collected(bus: Bus, target: Target, asked: Asked) -> Report:
         noisiest(
             {key: decoded(found, ALERT) for key, found in alerts.by_subject.items()}, asked.window, alerts.trimmed
         ),
-        _once(health.remarks, remarks, alerts.remarks, topology.remarks, kept.remarks, [reach] if reach else []),
+        _once(
+            health.remarks,
+            remarks,
+            unattended.remarks(ref.cluster for ref in existing),
+            alerts.remarks,
+            topology.remarks,
+            kept.remarks,
+            [reach] if reach else [],
+        ),
     )
 
 
@@ -103,6 +113,7 @@ def _spans(
     view: EntityView | None,
     window: Window,
     unobserved: Unobserved,
+    unattended: Unattended,
     plan: Plan,
 ) -> list[Span]:
     levels = [
@@ -112,6 +123,9 @@ def _spans(
     found = spans(levels, window, known_from=health.reach(subject))
     # As readers have it (`view.attested`): what was critical stays so until it is observed again.
     found = overlaid(found, unobserved.of(ref, view.sources if view else None), "unknown", over=("healthy", "warning"))
+    # While nothing was judged the last verdict stands, whatever it was.
+    judged: tuple[State, ...] = ("healthy", "warning", "critical")
+    found = overlaid(found, unattended.of(ref.cluster), "unknown", over=judged)
     planned = plan.of(ref, view.labels if view else {})
     return overlaid(found, planned, "planned", over=("healthy", "warning", "critical", "unknown"))
 

@@ -19,6 +19,7 @@ from kgents_shared.contract.errors import KgentsError
 from kgents_shared.runtime.ini import UnusableFileError
 from kgents_shared.view.moment import duration_s
 
+_READ = ("topology", "health", "alert", "incident", "silence", "pulse", "meta")
 _BY = ("namespace", "entity", "kind", "cluster")
 
 
@@ -33,11 +34,11 @@ _BY = ("namespace", "entity", "kind", "cluster")
 def command(since: str, by: str, objectives: Path | None, output: str, query: Query, target: Target) -> None:
     """Show how available entities were, how objectives were met, what changed often, and which alerts fired most.
 
-    Available is the share of the observed time in which an entity was healthy or warning. What was not observed, and
-    what was planned (maintenance windows, silences for maintenance, `planned` in the file), counts neither way. Any
-    critical is the time in which at least one entity of the group was critical; MTTR is of incidents that began in this
-    time and have ended. What the streams have forgotten is from the archive, where
-    an archiver runs. What is not known is on stderr.
+    Available is the share of the observed time in which an entity was healthy or warning. What was not observed, when
+    health-scorer or topology-builder did not run, and what was planned (maintenance windows, silences for maintenance,
+    `planned` in the file), counts neither way. Any critical is the time in which at least one entity of the group was
+    critical; MTTR is of incidents that began in this time and have ended. What the streams have forgotten is from the
+    archive, where an archiver runs. What is not known is on stderr.
 
     \b
     The file:
@@ -77,7 +78,9 @@ async def _collected(target: Target, query: Query, seconds: float, by: str, file
     stated = _objectives(file)
     since = query.asked_at - timedelta(seconds=seconds)
     async with connected(target.load()) as bus:
-        await require(bus, [STREAMS[each] for each in ("topology", "health", "alert", "incident", "silence", "pulse")])
+        await require(
+            bus, [STREAMS[each] for each in ("topology", "health", "alert", "incident", "silence", "pulse", "meta")]
+        )
         asked = collecting.Asked(query.selection, since, query.asked_at, by, stated)
         return await collecting.collected(bus, target, asked)
 
