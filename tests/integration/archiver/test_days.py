@@ -4,9 +4,11 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole
+from kgents_archiver.space import measured
 from kgents_archiver.store import days, partitions
 from kgents_archiver.store.database import Database
 from kgents_archiver.store.ledger import Epoch, OvertakenError
@@ -179,3 +181,36 @@ async def test_what_a_full_archive_takes_is_expected_from_the_days_that_are_ther
         )
         (status,) = await stream_statuses(database, config)
         assert status.expected_bytes == (None if expected is None else status.disk_bytes * expected)
+
+
+async def test_beyond_its_bound_of_disk_the_oldest_days_go_and_what_is_calm_stays(
+    database: Database, config: Config
+) -> None:
+    dice = random.Random(3)
+    writer = Writer(database, "topology")
+    epoch = await begin(writer)
+    written = [message(1, BEGAN + timedelta(minutes=1), "calm")]
+    for number in range(DAYS):
+        day = FIRST + timedelta(days=number)
+        await days.add_base(database, "topology", day)
+        noon = partitions.beginning(day) + timedelta(hours=12)
+        todays = [*(written if number == 0 else [])]
+        for count in range(10):
+            body = dice.randbytes(50_000)
+            todays.append(replace(message(number * 10 + count + 2, noon + timedelta(minutes=count), "hot"), body=body))
+        epoch = await writer.write(epoch, todays, [], position(noon + timedelta(hours=1), todays[-1].seq))
+        written += todays[-1:]
+    end = BEGAN + timedelta(days=DAYS)
+    before = await measured(database, config)
+    assert before.max_bytes is None
+    within = await measured(database, replace(config, max_bytes=before.used_bytes - 700_000))
+    assert within.used_bytes <= before.used_bytes - 700_000
+    assert within.expected_bytes is not None
+    assert (await partitions.days_of(database, "topology"))[0] == FIRST + timedelta(days=2)
+    assert await read(database, end) == state(written, end)
+    with pytest.raises(NotFoundError):
+        await read(database, BEGAN + timedelta(days=1))
+    least = await measured(database, replace(config, max_bytes=1))
+    assert least.used_bytes > 1, "today and yesterday stay"
+    assert len(await partitions.days_of(database, "topology")) == 2
+    assert await read(database, end) == state(written, end)

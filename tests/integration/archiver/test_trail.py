@@ -24,7 +24,7 @@ from support.postgres_server import PostgresServer
 from support.state import remake
 from support.waiting import eventually
 
-NO_GUARD: Final = "alter table kgents.audit disable trigger audit_is_append_only"
+NO_GUARD: Final = "alter table kgents.audit disable trigger user"
 CHANGES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("update kgents.audit set body = replace(convert_from(body, 'utf8'), 'ada', 'bob')::bytea where n = 2",),
      "record 2: it is not as it was recorded"),
@@ -36,6 +36,8 @@ CHANGES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
       "delete from kgents.audit where n < 3",
       "insert into kgents.audit select 3 - n, prev, hash, life, seq, at, subject, body from moved"),
      "record 1: it does not follow"),
+    (("update kgents.audit set forgotten = sha256(body), body = '' where n = 2",),
+     "record 2: its content is gone, and no record says that it was forgotten"),
 )  # fmt: skip
 """What someone does to the table who may, and what is found."""
 

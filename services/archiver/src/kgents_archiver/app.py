@@ -11,6 +11,7 @@ from kgents_archiver.answering import DESCRIPTION, Asked
 from kgents_archiver.config import Config
 from kgents_archiver.following import RETRY_MAX_S, Following
 from kgents_archiver.samples import FollowingPulses
+from kgents_archiver.space import keep_within
 from kgents_archiver.store import migrate
 from kgents_archiver.store.database import ArchiveError, Database, required
 from kgents_archiver.store.partitions import SIGNALS
@@ -58,6 +59,7 @@ async def _archive(context: Context[Config], config: Config) -> None:
         for each in followings:
             tasks.create_task(each.run(), name=f"archive {each.progress.stream}")
         tasks.create_task(anchor(context, config), name="anchor the audit chain")
+        tasks.create_task(keep_within(context, config), name="keep within the bound of disk")
 
 
 async def _prepare(context: Context[Config], config: Config) -> None:

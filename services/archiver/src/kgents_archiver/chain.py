@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from kgents_shared.contract.audit import FORGET
+
 BEGINNING: Final = bytes(32)
 """What stands for the hash before the first record."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +28,13 @@ class Stored(msgspec.Struct, frozen=True):
     """When the stream stored it, in whole microseconds."""
     subject: str
     body: bytes
+    forgotten: bytes | None = None
+    """The SHA-256 of a body that was forgotten since, and is empty."""
+
+    @property
+    def body_sha256(self) -> bytes:
+        """Of the body as it was stored."""
+        return hashlib.sha256(self.body).digest() if self.forgotten is None else self.forgotten
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -67,7 +76,7 @@ def hash_of(prev: bytes, n: int, stored: Stored) -> bytes:
     microseconds = (stored.at - _EPOCH) // timedelta(microseconds=1)
     texts = (n, stored.life, stored.seq, microseconds, stored.subject)
     digest = hashlib.sha256(prev)
-    for part in (*(str(each).encode() for each in texts), hashlib.sha256(stored.body).digest()):
+    for part in (*(str(each).encode() for each in texts), stored.body_sha256):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()
@@ -83,6 +92,14 @@ def linked(after: Link | None, records: Iterable[Stored]) -> Iterator[Link]:
         prev = hash_
 
 
+class _Forgotten(msgspec.Struct):
+    audit_records: list[int] = []
+
+
+class _Forgetting(msgspec.Struct):
+    after: _Forgotten
+
+
 class Check:
     """Takes a chain from its first record on, and finds the first that is not as it was."""
 
@@ -91,6 +108,9 @@ class Check:
         self.last: Link | None = None
         self.faults: list[Fault] = []
         """In the order in which they were found; a record is the first of each only once."""
+        self.forgotten: set[int] = set()
+        """Records whose content is forgotten."""
+        self._explained: set[int] = set()
         self._heads: dict[int, list[Head]] = {}
         for each in heads:
             self._heads.setdefault(each.n, []).append(each)
@@ -105,6 +125,9 @@ class Check:
         if (why := self._why_not(link)) is not None:
             self.faults.append(Fault(link.n if link.n <= self.count + 1 else self.count + 1, why))
             return False
+        if link.stored.forgotten is not None:
+            self.forgotten.add(link.n)
+        self.explain(link.stored.subject, link.stored.body)
         before, self.last = self.last, link
         if before is not None and link.stored.life == before.stored.life and link.stored.seq != before.stored.seq + 1:
             lost = link.stored.seq - before.stored.seq - 1
@@ -115,8 +138,18 @@ class Check:
                 return False
         return True
 
+    def explain(self, subject: str, body: bytes) -> None:
+        """Take what a record says of others: that their content was forgotten."""
+        if subject.endswith(f".{FORGET}") and body:
+            try:
+                self._explained.update(msgspec.json.decode(body, type=_Forgetting).after.audit_records)
+            except msgspec.DecodeError:
+                return
+
     def end(self) -> None:
-        """There is no more: whether it reaches as far as it was known to."""
+        """There is no more: whether it reaches as far as it was known to, and each gap in its content is explained."""
+        if not self.faults and (unexplained := self.forgotten - self._explained):
+            self.faults.append(Fault(min(unexplained), "its content is gone, and no record says that it was forgotten"))
         if not self.faults and self._heads:
             head = self._heads[max(self._heads)][0]
             self.faults.append(

@@ -51,6 +51,10 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hour_retention_d: Days = 400
     """For how many days the figures of each hour are kept: thirteen months compare a month with that of a year ago."""
 
+    max_bytes: Annotated[int, Meta(ge=64 * 1024**2)] | None = None
+    """What the archive may take of disk, with everything in its schema; beyond, days are dropped before their time.
+    null: no bound. A full disk stops every database of the server, so leave a fifth of it free."""
+
     migrate: Literal["check", "auto"] = "check"
     """Whether the service itself brings the tables up to date. check: it refuses to start, and `kgents archive migrate`
     does it: on a database that others use as well, a person decides when tables change."""

@@ -78,6 +78,7 @@ class Following(ABC):
                     _log.info("archiver_stands_by", stream=self.progress.stream, reason=str(error))
                     await self._stand_by()
                 except (ArchiveError, BusError) as error:
+                    self._ledger.forget_partitions()  # another may have dropped one
                     retry_s = RETRY_FIRST_S if time.monotonic() > begun_s + RETRY_MAX_S else retry_s
                     _log.warning("archive_failed", stream=self.progress.stream, error=str(error), retry_in_s=retry_s)
                     self._note(fault=str(error))

@@ -137,6 +137,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """How often the stream was made again, or went back, then; what it stored just before is not known."""
     damaged: int = 0
     """Messages that are left out since they cannot be unpacked, or are too large for an answer."""
+    forgotten: datetime | None = None
+    """Of before this something was removed on request (`kgents archive forget`), if that is in the time asked about."""
 
     def remarks(self, since: datetime, until: datetime) -> list[str]:
         """What an answer about this time lacks, as sentences; mostly none."""
@@ -151,6 +153,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"{self.signal}: its stream was made again then; what it stored just before is not known")
         if self.damaged:
             found.append(f"{self.signal}: {_counted(self.damaged)} damaged or too large, and left out")
+        if self.forgotten is not None:
+            found.append(f"{self.signal}: something of before {self.forgotten:{_TIME}} was forgotten on request")
         return found
 
     def joined(self, other: "Coverage") -> "Coverage":

@@ -23,8 +23,10 @@ DECIDED: Final[dict[str, tuple[str, str]]] = {
     "silence": ("silence", "unsilence"),
 }
 """Signal of what people decide → the actions that store it, and take it back."""
+FORGET: Final = "archive-forget"
+"""What the archive held was removed on request. `after.audit_records`: numbers of records that lost their content."""
 SET_UP: Final = (
-    "provision", "token", "edge-new", "edge-rotate", "edge-revoke", "archive-migrate",
+    "provision", "token", "edge-new", "edge-rotate", "edge-revoke", "archive-migrate", FORGET,
 )  # fmt: skip
 """Actions of who sets up the streams, the logins, and the archive."""
 RESYNC: Final = "edge-resync"

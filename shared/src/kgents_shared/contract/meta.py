@@ -58,6 +58,16 @@ class Share(Wire, frozen=True):
     """Those that it should write by its own account, and which it does not hold yet."""
 
 
+class Storage(Wire, frozen=True):
+    """What a service keeps on the disks of a database."""
+
+    used_bytes: int
+    expected_bytes: int | None = None
+    """What that will be when all is there that is to be kept, if it is like what came until now; None: too early."""
+    max_bytes: int | None = None
+    """Beyond this the oldest is dropped before its time; None: no bound."""
+
+
 class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     """A running instance and its progress."""
 
@@ -102,6 +112,8 @@ class Heartbeat(Wire, frozen=True, tag_field="type", tag="heartbeat"):
     backlog_s: dict[str, float] = {}
     """Of a service that notifies others: receiver → for how many seconds the oldest of what it has yet to be sent has
     waited. Those that wait for nothing are left out."""
+    storage: Storage | None = None
+    """Of the archiver; None: not known, or another service."""
     share: Share | None = None
     """None: it writes no state and so shares nothing, or is of an earlier version, whose one lease covers every cluster
     that it writes."""

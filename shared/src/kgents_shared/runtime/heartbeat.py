@@ -27,6 +27,7 @@ from kgents_shared.contract.meta import (
     Cost,
     Heartbeat,
     Share,
+    Storage,
 )
 from kgents_shared.contract.subjects import ROOT
 from kgents_shared.contract.unread import Unread, bounded, of_subjects
@@ -74,6 +75,8 @@ class Status:
         """Seconds since the oldest change that is not yet published; None while it is not known."""
         self.behind: dict[str, int] | None = None
         """Stream → messages that wait at the edge; None: not known, or no edge."""
+        self.storage: Storage | None = None
+        """What it keeps in a database."""
         self.attests_all = False
         """Whether the last heartbeat says that all is published and stored, and the state is still the same."""
         self.conflicts = 0
@@ -247,6 +250,7 @@ class Status:
             cost=self._cost.read(monotonic_s, self.stalls),
             unread=unread,
             backlog_s=self.backlogs(),
+            storage=self.storage,
             share=self._share,
         )
 

@@ -44,5 +44,9 @@ async def coverage_of(
            ) lives where until is not null and since <= $3 and until >= $2""",
         stream, since, until,
     )  # fmt: skip
+    forgotten = await connection.fetchval("select max(before) from kgents.forgotten where before > $1", since)
     kept = await kept_since(connection, table or signal)
-    return Coverage(signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=unread)
+    return Coverage(
+        signal=signal, since=max(first, kept or first), until=read_until, missing=missing, unread=unread,
+        forgotten=forgotten,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
 from kgents_archiver.holes import Hole
-from kgents_archiver.store.database import Database, rows
+from kgents_archiver.store.database import ArchiveError, Database, rows
 from kgents_shared.bus.consume import Position
 from kgents_shared.contract.errors import KgentsError
 
@@ -37,6 +37,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._subjects: OrderedDict[str, int] = OrderedDict()
+        self._forgotten = 0  # what was forgotten when the first of these numbers was asked for
 
     def forget_partitions(self) -> None:
         """Ask again which there are: some were dropped."""
@@ -93,8 +94,20 @@ class Ledger:
         if done != "UPDATE 1":
             raise OvertakenError(f"{epoch.stream}: another archiver stored what follows {epoch.position.seq}")
 
+    async def require_numbers(self, connection: "asyncpg.Connection[Any]") -> None:
+        """That the numbers of subjects are still theirs until this transaction ends: names may be forgotten.
+
+        Raises:
+            ArchiveError: some may not be; the next try asks for them again.
+        """
+        forgotten = await connection.fetchval("select coalesce(max(id), 0) from kgents.forgotten")
+        if forgotten != self._forgotten:
+            self._subjects.clear()
+            self._forgotten = forgotten
+            raise ArchiveError("names were forgotten meanwhile: their numbers are asked for again")
+
     async def numbers(self, names: set[str]) -> dict[str, int]:
-        """The numbers of subjects; those that are new get one."""
+        """The numbers of subjects; those that are new get one. Who stores them calls `require_numbers`."""
         found = {name: self._subjects[name] for name in names & self._subjects.keys()}
         if missing := sorted(names - found.keys()):
             async with self._database.transaction() as connection:

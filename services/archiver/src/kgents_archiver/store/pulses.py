@@ -69,6 +69,7 @@ class PulseWriter(Ledger):
         async with self._database.transaction() as connection:
             await self.move(connection, epoch, missing, position)
             if found:
+                await self.require_numbers(connection)
                 await connection.executemany(_INSERT, found)
                 await connection.execute(
                     "update kgents.rolled set until = least(until, $1)", _hour(min(each.at for each in parts))

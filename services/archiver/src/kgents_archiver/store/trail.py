@@ -18,7 +18,7 @@ AUDIT: Final = "audit"
 PAGE: Final = 1_000
 """Records that are read at once."""
 _LOCK: Final = 0x6B67656E7475  # any number that only we take
-_COLUMNS: Final = "n, prev, hash, life, seq, at, subject, body"
+_COLUMNS: Final = "n, prev, hash, life, seq, at, subject, body, forgotten"
 
 
 class TrailWriter(Writer):
@@ -43,7 +43,7 @@ class TrailWriter(Writer):
     async def _append(self, connection: "asyncpg.Connection[Any]", epoch: Epoch, messages: Sequence[Message]) -> None:
         last = await connection.fetchval("select coalesce(max(seq), 0) from kgents.audit where life = $1", epoch.id)
         fresh = [Stored(epoch.id, each.seq, each.at, each.subject, each.body) for each in messages if each.seq > last]
-        sql = f"insert into kgents.audit ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608 - ours
+        sql = f"insert into kgents.audit ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"  # noqa: S608 - ours
         await connection.executemany(
             sql, [_row(each) for each in linked(await _head(connection), sorted(fresh, key=lambda each: each.seq))]
         )
@@ -102,7 +102,17 @@ async def _head(connection: "asyncpg.Connection[Any]") -> Link | None:
 
 def _row(link: Link) -> tuple[object, ...]:
     stored = link.stored
-    return link.n, link.prev, link.hash, stored.life, stored.seq, stored.at, stored.subject, stored.body
+    return (
+        link.n,
+        link.prev,
+        link.hash,
+        stored.life,
+        stored.seq,
+        stored.at,
+        stored.subject,
+        stored.body,
+        stored.forgotten,
+    )
 
 
 def _link(row: Any) -> Link:

@@ -68,6 +68,7 @@ class Writer(Ledger):
         )
         async with self._database.transaction() as connection:
             if messages:
+                await self.require_numbers(connection)
                 await connection.execute(_INSERT.format(table=self.signal), epoch.id, *columns)
             if position is not None:
                 await self.move(connection, epoch, missing, position)

@@ -23,6 +23,8 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     body: str = ""
     body_base64: str = ""
     """In its place where that is no UTF-8."""
+    forgotten: str = ""
+    """The SHA-256 of a body that was forgotten."""
 
 
 class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +43,8 @@ def line_of(link: Link) -> bytes:
     except UnicodeDecodeError:
         text, encoded = "", base64.b64encode(stored.body).decode()
     hashes = link.prev.hex(), link.hash.hex()
-    line = Line(link.n, *hashes, stored.life, stored.seq, stored.at, stored.subject, text, encoded)
+    forgotten = stored.forgotten.hex() if stored.forgotten is not None else ""
+    line = Line(link.n, *hashes, stored.life, stored.seq, stored.at, stored.subject, text, encoded, forgotten)
     return msgspec.json.encode(line)
 
 
@@ -87,11 +90,12 @@ def _decoded(line: bytes) -> Link | End:
         return end
     found = msgspec.json.decode(line, type=Line)
     body = base64.b64decode(found.body_base64, validate=True) if found.body_base64 else found.body.encode()
+    forgotten = bytes.fromhex(found.forgotten) if found.forgotten else None
     link = Link(
         found.n,
         bytes.fromhex(found.prev),
         bytes.fromhex(found.hash),
-        Stored(found.life, found.seq, found.at, found.subject, body),
+        Stored(found.life, found.seq, found.at, found.subject, body, forgotten),
     )
     if line_of(link) != line:
         raise ValueError("not as it was written")

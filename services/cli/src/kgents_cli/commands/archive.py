@@ -9,11 +9,13 @@ import msgspec
 from kgents_archiver.store import migrate as migrations
 from kgents_archiver.store.database import Database, required
 from kgents_archiver.store.migrate import Migration
+from kgents_archiver.store.space import used_bytes
 from kgents_archiver.store.status import StreamStatus, stream_statuses
+from kgents_cli import forgetting
 from kgents_cli.archiving import settings
 from kgents_cli.auditing.recording import recorded, written
 from kgents_cli.options import Target, output_option, target_options
-from kgents_cli.output import NEUTRAL, OK, WARNING, WRONG, say, say_record
+from kgents_cli.output import NEUTRAL, OK, WARNING, WRONG, note, say, say_record
 from kgents_cli.table import table
 from kgents_cli.units import size
 from kgents_shared.contract.errors import ConfigError
@@ -25,7 +27,7 @@ _HEADING = ("STREAM", "STORED UNTIL", "BEHIND", "MESSAGES", "SIZE", "EXPECTED", 
 
 @click.group("archive")
 def command() -> None:
-    """See the archive in PostgreSQL, and bring its tables up to date.
+    """See the archive in PostgreSQL, bring its tables up to date, and remove from it what is to be forgotten.
 
     Where the section `archiver` names a PostgreSQL, `--at` answers for any moment that the archive keeps.
 
@@ -34,6 +36,9 @@ def command() -> None:
       kgents archive migrate --config kgents.yaml
       kgents archive status --config kgents.yaml
     """  # noqa: D301
+
+
+command.add_command(forgetting.command)
 
 
 @command.command("migrate")
@@ -105,12 +110,14 @@ async def _status(target: Target, *, as_json: bool) -> int:
         found = await migrations.schema(database)
         is_ready = not found.pending and not found.faults()
         streams = await stream_statuses(database, config) if is_ready else []
+        used = await used_bytes(database)
     finally:
         await database.close()
     if as_json:
         record: dict[str, Any] = {
             "server": config.address, "database": config.database, "applied": found.applied,
             "pending": [each.version for each in found.pending], "faults": found.faults(), "streams": streams,
+            "used_bytes": used, "max_bytes": config.max_bytes,
         }  # fmt: skip
         say_record(msgspec.json.encode(record))
         return 0 if is_ready else 1
@@ -125,6 +132,8 @@ async def _status(target: Target, *, as_json: bool) -> int:
     if streams:
         for line in table(_HEADING, map(_row, streams)):
             say(line)
+        bound = f"at most {size(config.max_bytes)}" if config.max_bytes else "without a bound (`archiver.max_bytes`)"
+        note(f"all tables take {size(used)} of disk, {bound}")
     return 0 if is_ready else 1
 
 
