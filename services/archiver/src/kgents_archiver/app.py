@@ -20,6 +20,7 @@ from kgents_archiver.store.trail import AUDIT
 from kgents_archiver.trail import FollowingTrail
 from kgents_archiver.versions import FollowingVersions
 from kgents_shared.contract.audit import ANCHOR
+from kgents_shared.contract.streams import COPIED
 from kgents_shared.contract.subjects import ARCHIVE
 from kgents_shared.runtime.service import Access, Context, Service
 
@@ -101,5 +102,13 @@ SERVICE = Service(
     name="archiver",
     config=Config,
     run=run,
-    access=Access((), reads=FOLLOWED, keeps_time=True, everywhere=True, answers=(f"{ARCHIVE}.>",), records=(ANCHOR,)),
+    access=Access(
+        (),
+        reads=FOLLOWED,
+        catches_up=COPIED,
+        keeps_time=True,
+        everywhere=True,
+        answers=(f"{ARCHIVE}.>",),
+        records=(ANCHOR,),
+    ),
 )

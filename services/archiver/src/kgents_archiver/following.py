@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from kgents_archiver.catching_up import catch_up
 from kgents_archiver.config import Config
 from kgents_archiver.holes import Hole, holes
 from kgents_archiver.store import days
@@ -96,16 +97,21 @@ class Following(ABC):
         if epoch is None or epoch.position.stream_created != info.created or info.last_seq < epoch.position.seq:
             epoch = await self._begin(epoch)
         work = await self._work(epoch)
+        async for batch in catch_up(self._bus, self._signal, info, epoch):
+            await self._take(work, batch)
         filters = [subjects.pattern(self._signal)]
-        batches = follow(self._bus, stream, filters, position=epoch.position, as_log=True, keeps_time=True)
+        batches = follow(self._bus, stream, filters, position=work.epoch.position, as_log=True, keeps_time=True)
         async with aclosing(batches):
             async for batch in batches:
                 if batch.reset:
                     await self._begin(work.epoch)
                     return
-                work.take(batch)
-                await self._store(work)
+                await self._take(work, batch)
                 self._note(seq=work.epoch.position.seq, caught_up=batch.caught_up)
+
+    async def _take(self, work: "Work", batch: Batch) -> None:
+        work.take(batch)
+        await self._store(work)
 
     async def _begin(self, before: Epoch | None) -> Epoch:
         info = await stream_info(await self._bus.session(), self.progress.stream)

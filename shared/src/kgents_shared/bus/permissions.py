@@ -14,7 +14,14 @@ from kgents_shared.bus.sources import deliver_of
 from kgents_shared.contract import audit, meta, subjects
 from kgents_shared.contract.attestation import WRITERS
 from kgents_shared.contract.meta import EDGE_SYNC
-from kgents_shared.contract.streams import COLLECTED, HISTORY_STREAMS, NAME_BY_SIGNAL, STATE_SIGNALS
+from kgents_shared.contract.streams import (
+    COLLECTED,
+    COPIED,
+    HISTORY_STREAMS,
+    NAME_BY_SIGNAL,
+    STATE_SIGNALS,
+    copy_of,
+)
 
 ANY = "*"
 ASK_ARCHIVE = "ask the archive for what the streams have forgotten"
@@ -89,6 +96,15 @@ class Grants:
         if keeps_time:
             self.ask(requests.progress_of(stream, ANY), f"the server's clock, while nothing comes from {stream}")
         self.ask(requests.end_of(stream, ANY), f"end reading {stream}")
+
+    def catch_up(self, signal: str, filters: Iterable[str]) -> None:
+        """Read the copy of a signal's stream that may be kept for the archive."""
+        copy = copy_of(signal)
+        self.ask(requests.info_of(copy), f"whether {copy} is there, and what it holds")
+        for each in filters:
+            self.ask(requests.consumer_of(copy, ANY, [each]), f"read {copy}")
+        self.ask(requests.messages_of(copy, ANY), f"read {copy}")
+        self.ask(requests.end_of(copy, ANY), f"end reading {copy}")
 
     def write(self, signal: str, filters: Iterable[str]) -> None:
         """Write a signal, and read back what was written: of a log, what got no ack."""
@@ -232,6 +248,10 @@ def of_provisioner(*, api_prefix: str, inbox_prefix: str) -> Permissions:
         grants.ask(requests.info_of(stream), f"whether {stream} is there, and how")
         grants.ask(requests.create_of(stream), f"create {stream}")
         grants.ask(requests.update_of(stream), f"update {stream}")
+    for copy in map(copy_of, COPIED):
+        grants.ask(requests.info_of(copy), f"whether {copy} is there, and how")
+        grants.ask(requests.create_of(copy), f"create {copy}")
+        grants.ask(requests.update_of(copy), f"update {copy}")
     grants.record(audit.SET_UP, [None])
     return grants.permissions()
 

@@ -18,7 +18,7 @@ from kgents_shared.bus.logger import get_logger
 from kgents_shared.bus.session import Session, SessionLostError
 from kgents_shared.bus.sources import api_of, edge_of, is_of_edge, sources_of
 from kgents_shared.contract.errors import BusError, BusTimeoutError, ProvisionError
-from kgents_shared.contract.streams import Stream
+from kgents_shared.contract.streams import Copy, Stream
 
 T = TypeVar("T")
 
@@ -69,8 +69,9 @@ class Create(msgspec.Struct, frozen=True):
     config: dict[str, Any]
 
     def __str__(self) -> str:
-        subjects = ", ".join(self.config["subjects"])
-        return f"create {self.stream}: {subjects}, {self.config['num_replicas']} replica(s)"
+        mirror = self.config.get("mirror")
+        holds = f"a copy of {mirror['name']}" if mirror else ", ".join(self.config["subjects"])
+        return f"create {self.stream}: {holds}, {self.config['num_replicas']} replica(s)"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -185,7 +186,7 @@ async def _require_jetstream(session: Session) -> None:
 
 async def _step(session: Session, stream: Stream) -> Step:
     found = await find(session, stream.name)
-    wanted = _config(stream) | {"num_replicas": _replicas(session, stream, found)}
+    wanted = _config(stream) | {"num_replicas": replicas_of(session, stream, found)}
     if found is None:
         if rival := await _rival(session, stream):
             return Refuse(stream.name, rival)
@@ -215,7 +216,7 @@ def _copied(found: StreamInfo) -> str:
     )
 
 
-def _replicas(session: Session, stream: Stream, found: StreamInfo | None) -> int:
+def replicas_of(session: Session, stream: Stream | Copy, found: StreamInfo | None) -> int:
     """As configured; else what the cluster allows, and no fewer than there are: a server may just be away."""
     if stream.replicas != "auto":
         return stream.replicas

@@ -19,6 +19,9 @@ that was published just before is still there when the link is back."""
 COLLECTED: Final = frozenset({"entity", "pulse", "event", "meta"})
 """The signals of an edge: what its collectors write. A hub copies these from it, and derives all others."""
 
+COPIED: Final = ("topology", "health", "alert", "incident")
+"""The signals whose streams keep few versions, so that a copy may be kept for the archive."""
+
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -43,6 +46,12 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Thirteen months: a year can be compared with the one before. The archive has no limit for it."""
     audit_max_bytes: Positive = 64 * 1024**2
     """Cap of the audit trail, some 50,000 writes; the oldest go first. JetStream reserves it."""
+    archive_copy_max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Cap of each of four copies with every version, from which an archiver reads what a stream has forgotten while it
+    or PostgreSQL was away; the oldest go first. JetStream reserves it four times. 0: no copies, so that what changes
+    more often than `history` meanwhile is a gap."""
+    archive_copy_max_age_s: Positive = 3 * DAY_S
+    """For how long such a copy keeps a message: as long as an outage may last over a weekend."""
     place: Literal["hub", "edge"] = "hub"
     """Where these streams are. edge: a NATS of its own near the collectors, with what they write alone; a hub copies
     it. hub: everything, which is also right without any edge."""
@@ -50,6 +59,9 @@ class StreamsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of a hub: the clusters whose collectors write to an edge. The name of an edge is that of its cluster."""
 
     def faults(self) -> Iterator[Fault]:
+        if self.place == "edge" and self.archive_copy_max_bytes:
+            advice = "what is copied for the archive is at the hub"
+            yield Fault("archive_copy_max_bytes", "0, because place is edge", str(self.archive_copy_max_bytes), advice)
         if self.place == "edge" and self.edges:
             advice = "an edge has no edges: leave one of both out"
             yield Fault("edges", "none, because place is edge", ", ".join(self.edges), advice, beside=("place",))
@@ -102,6 +114,34 @@ def streams(config: StreamsConfig) -> tuple[Stream, ...]:
         return tuple(each for each in everything if each.signal in COLLECTED or each.is_append_only)
     edges = tuple(sorted(set(config.edges)))
     return tuple(structs.replace(each, edges=edges) if each.signal in COLLECTED else each for each in everything)
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """A mirror of a stream, with every version for some time: see `bus/copies`."""
+
+    name: str
+    origin: str
+    replicas: int | Literal["auto"]
+    max_age_s: int
+    max_bytes: int
+
+
+def copies(config: StreamsConfig) -> tuple[Copy, ...]:
+    """The copies that are kept for the archive; mostly none."""
+    if not config.archive_copy_max_bytes:
+        return ()
+    return tuple(
+        Copy(
+            name=copy_of(each.signal), origin=each.name, replicas=each.replicas,
+            max_age_s=config.archive_copy_max_age_s, max_bytes=config.archive_copy_max_bytes,
+        )
+        for each in streams(config) if each.signal in COPIED
+    )  # fmt: skip
+
+
+def copy_of(signal: str) -> str:
+    """The name of the copy of a signal's stream."""
+    return f"KGENTS_COPY_{signal.upper()}"
 
 
 def _everything(config: StreamsConfig) -> tuple[Stream, ...]:

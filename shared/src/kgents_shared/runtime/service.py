@@ -55,6 +55,8 @@ class Access(msgspec.Struct, frozen=True):
     """Of these: the signals whose lost messages it notices."""
     keeps_time: bool = False
     """Whether it goes by the server's clock, read from these streams."""
+    catches_up: tuple[str, ...] = ()
+    """Of these: the signals of which it also reads the copy that may be kept for the archive."""
     requests: tuple[str, ...] = ()
     """Subjects beside the streams that it asks for an answer, and …"""
     subscribes: tuple[str, ...] = ()
@@ -299,6 +301,8 @@ class Service(Generic[C]):
         for signal in self.access.reads:
             read = [None] if self.access.everywhere else clusters
             grants.read(signal, signal_filters(signal, read), keeps_time=self.access.keeps_time)
+        for signal in self.access.catches_up:
+            grants.catch_up(signal, signal_filters(signal, [None]))
         for signal in self.access.writes:
             grants.write(signal, self.written(signal, clusters))
         for subject in self.access.requests:

@@ -29,6 +29,9 @@ class Epoch(msgspec.Struct, frozen=True):
     position: Position
     began_seq: int
     """Up to here the stream itself may have forgotten messages before the archive began."""
+    began_at: datetime
+    is_first: bool
+    """Whether the archive began with it: then it may hold what was stored before."""
 
 
 class Ledger:
@@ -48,12 +51,14 @@ class Ledger:
         Raises:
             ArchiveError: the server refused, or cannot be reached.
         """
-        sql = "select id, position, began_seq from kgents.epoch where stream = $1 order by id desc limit 1"
+        sql = """select id, position, began_seq, began_at,
+                     id = (select min(id) from kgents.epoch where stream = $1)
+                 from kgents.epoch where stream = $1 order by id desc limit 1"""
         async with self._database.snapshot() as connection:
             found = await connection.fetchrow(sql, stream)
         if found is None:
             return None
-        return Epoch(found[0], stream, msgspec.json.decode(found[1], type=Position), found[2])
+        return Epoch(found[0], stream, msgspec.json.decode(found[1], type=Position), *found[2:])
 
     async def begin(self, stream: str, created: str, *, now: datetime, last_seq: int, before: Epoch | None) -> Epoch:
         """Begin a stream, or another life of it.
@@ -71,7 +76,7 @@ class Ledger:
             if last != (before.id if before is not None else None):
                 raise OvertakenError(f"{stream}: another archiver has begun to read it again")
             id_ = await connection.fetchval(sql, stream, created, now, last_seq, _text(position))
-        return Epoch(id_, stream, position, last_seq)
+        return Epoch(id_, stream, position, last_seq, now, before is None)
 
     async def move(
         self, connection: "asyncpg.Connection[Any]", epoch: Epoch, missing: Sequence[Hole], position: Position

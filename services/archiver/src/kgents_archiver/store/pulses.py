@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from kgents_archiver.holes import Hole
 from kgents_archiver.rollup import Carried, Carries, Part, subjects_of
 from kgents_archiver.store import partitions
@@ -74,7 +76,7 @@ class PulseWriter(Ledger):
                 await connection.execute(
                     "update kgents.rolled set until = least(until, $1)", _hour(min(each.at for each in parts))
                 )
-        return Epoch(epoch.id, epoch.stream, position, epoch.began_seq)
+        return msgspec.structs.replace(epoch, position=position)
 
     async def carries(self, epoch: Epoch) -> Carries:
         """The last number of each counter that is stored.

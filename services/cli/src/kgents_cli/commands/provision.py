@@ -10,9 +10,10 @@ from kgents_cli.connection import connected
 from kgents_cli.options import Target, output_option, target_options
 from kgents_cli.output import say, say_record
 from kgents_shared.bus import provision
+from kgents_shared.bus.copies import plan_copies
 from kgents_shared.bus.elsewhere import require_one_store_of
 from kgents_shared.bus.provision import Change, Plan, Step, Update
-from kgents_shared.contract.streams import streams
+from kgents_shared.contract.streams import copies, streams
 from kgents_shared.runtime.config import CommonConfig
 
 
@@ -39,6 +40,11 @@ async def _provision(common: CommonConfig, *, dry_run: bool, as_json: bool) -> N
         await require_one_store_of(session, plan)
         if not dry_run:
             await provisioned(bus, plan, common)
+        if kept := copies(common.streams):  # once there are the streams that they copy
+            plan = await plan_copies(session, kept)
+            _show(plan, as_json=as_json)
+            if not dry_run:
+                await provisioned(bus, plan, common)
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:
