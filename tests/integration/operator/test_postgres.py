@@ -11,11 +11,14 @@ from kgents_operator import operate, reconcile
 from kgents_operator.config import Config
 from kgents_operator.desired.cnpg import API_VERSION
 from kgents_operator.rights import roles
+from kgents_shared.kubernetes import retry
 from support.kube_api import Resource
 from support.operated import NAMESPACE, PATH, Site, operating, postgres
 from support.waiting import eventually, stays
 
 pytestmark = pytest.mark.timeout(120)
+BACKUP: dict[str, Any] = {"backup": {"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}}}
+ONLY_PATCHED = ("persistentvolumeclaims", "postgresclusters.kgents.io")
 STATEFULSET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/orders"
 
 
@@ -212,17 +215,19 @@ async def test_a_volume_that_is_not_ours_is_never_started_on(site: Site, kubecon
     assert site.names("statefulsets.apps") == []
 
 
+def serve_cloudnativepg(site: Site) -> None:
+    group, version = API_VERSION.split("/")
+    for plural, kind in (("clusters", "Cluster"), ("poolers", "Pooler")):
+        site.api.register(Resource(group, version, plural, kind, has_status=True, has_generation=True, is_custom=True))
+
+
 async def test_more_replicas_are_a_cluster_of_cloudnativepg_or_nothing(site: Site, kubeconfig: Path) -> None:
     async with operating(kubeconfig, config=Config(kubeconfig=str(kubeconfig), sweep_s=5)) as operator:
         await site.create(replicas=3)
         await eventually(lambda: site.condition("Accepted") == ("False", "ReplicasUnsupported"))
         assert site.condition("Ready") == ("False", "ReplicasUnsupported")
         assert site.names("configmaps") == site.names("secrets") == site.names("statefulsets.apps") == []
-        for plural, kind in (("clusters", "Cluster"), ("poolers", "Pooler")):
-            group, version = API_VERSION.split("/")
-            site.api.register(
-                Resource(group, version, plural, kind, has_status=True, has_generation=True, is_custom=True)
-            )
+        serve_cloudnativepg(site)
         operator.touch_all()
         await eventually(lambda: site.names("clusters.postgresql.cnpg.io") == ["orders"])
         cluster = site.api.get("clusters.postgresql.cnpg.io", NAMESPACE, "orders")
@@ -246,6 +251,32 @@ async def test_a_server_of_our_own_is_never_made_into_a_cluster(site: Site, kube
     assert site.children() == before
 
 
+async def test_what_cannot_be_read_is_said_and_is_as_found_afterwards(
+    site: Site, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "LOOK_S", 0.01)
+    monkeypatch.setattr(operate, "DOUBT_S", 0.0)
+    for name in ("BACKOFF_FIRST_S", "BACKOFF_MAX_S", "PARK_S"):
+        monkeypatch.setattr(retry, name, 0.05)
+    async with operating(kubeconfig):
+        await site.create()
+        await eventually(site.is_ready)
+        found = site.status()
+        site.api.forbid("statefulsets.apps")
+        site.api.cut()  # open watches outlive their right
+        await eventually(lambda: site.condition("Ready") == ("Unknown", "Unreadable"))
+        assert "statefulsets" in site.message("Ready")
+        assert {"phase", "ready"}.isdisjoint(site.status())
+        site.api.permit("statefulsets.apps")
+        await eventually(site.is_ready)
+        after = site.status()
+    times = ("conditions",)
+    assert {key: each for key, each in after.items() if key not in times} == {
+        key: each for key, each in found.items() if key not in times
+    }
+    assert site.condition("Ready") == ("True", "Running")
+
+
 def says(site: Site, words: str) -> bool:
     return words in site.message("Accepted")
 
@@ -265,9 +296,43 @@ async def test_the_role_is_enough_and_each_right_that_is_missing_is_named(site: 
         await eventually(site.is_ready)
 
 
+def rights(role: dict[str, Any]) -> set[tuple[str, str]]:
+    """Resource and verb, of each right. What is read of a status is read of its resource."""
+    return {
+        (f"{resource.partition('/')[0]}{f'.{group}' if group else ''}", verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+async def test_the_role_has_no_right_that_a_whole_life_does_not_use(site: Site, kubeconfig: Path) -> None:
+    role = roles(Config())[0]
+    site.api.watch_list = False  # a server without it is asked for lists
+    site.api.authorize(role)
+    serve_cloudnativepg(site)
+    for name, spec in (("orders", BACKUP), ("big", {"replicas": 3})):
+        site.api.create(postgres(name, **spec))
+    async with operating(kubeconfig):
+        await eventually(site.is_ready)
+        await eventually(lambda: site.names("poolers.postgresql.cnpg.io") == ["big-pooler"])
+        site.api.patch("postgresclusters.kgents.io", NAMESPACE, "big", {"spec": {"pooler": {"enabled": False}}})
+        less = {"pooler": {"enabled": False}, "backup": {"enabled": False}, "storage": {"size": "2Gi"}}
+        site.api.patch("postgresclusters.kgents.io", NAMESPACE, "orders", {"spec": less})
+        await eventually(lambda: site.names("poolers.postgresql.cnpg.io") == site.names("cronjobs.batch") == [])
+        await eventually(lambda: site.names("deployments.apps") == site.names("poddisruptionbudgets.policy") == [])
+        await eventually(lambda: len(site.names("networkpolicies.networking.k8s.io")) == 1)
+        await eventually(site.is_ready)
+    used = {(call.resource, call.verb) for call in site.api.calls if call.resource}
+    # An apply of what is absent is a patch that needs the right to create as well.
+    used |= {(resource, "create") for resource, verb in used if verb == "patch" and resource not in ONLY_PATCHED}
+    assert rights(role) - used == set()
+
+
 @pytest.mark.timeout(300)  # fifteen lives, each as long as that of any other test
 async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(site: Site, kubeconfig: Path) -> None:
-    await site.create(backup={"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}})
+    await site.create(**BACKUP)
     async with operating(kubeconfig):
         await eventually(site.is_ready)
     expected, writes = site.children(), ("create", "patch", "update")
@@ -279,7 +344,7 @@ async def test_an_operator_that_is_killed_after_any_request_ends_in_the_same(sit
         for resource in ("persistentvolumeclaims", "secrets"):
             for name in site.names(resource):
                 site.api.delete(resource, NAMESPACE, name)
-        await site.create(backup={"enabled": True, "schedule": "@daily", "destination": {"claimName": "nas"}})
+        await site.create(**BACKUP)
         site.api.calls.clear()
         async with operating(kubeconfig):
             while len([call for call in site.api.calls if call.verb in writes]) < number:

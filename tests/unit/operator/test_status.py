@@ -9,7 +9,7 @@ from kgents_operator.desired.owner import Owner
 from kgents_operator.desired.postgres import STATEFULSET, Observed, desired
 from kgents_operator.images import Images
 from kgents_operator.resources.postgres import PostgresCluster, Status
-from kgents_operator.status import Figures, Findings, status
+from kgents_operator.status import ALWAYS, Figures, Findings, status, timed, unread
 from support.operated import postgres
 
 OWNER = Owner("orders", "shop", "u-1", "kgents.io/v1alpha1", "PostgresCluster")
@@ -39,3 +39,25 @@ def test_a_critical_health_lowers_ready_and_its_end_raises_it_again() -> None:
 @pytest.mark.parametrize("figures", [Figures(), Figures(critical=FULL), Figures(fault="NATS is away")])
 def test_no_health_makes_a_server_ready_that_does_not_answer(figures: Figures) -> None:
     assert ready(shown(figures, ready_replicas=0))[:2] == ("False", "ServerNotReady")
+
+
+def test_what_cannot_be_read_is_neither_ready_nor_failed() -> None:
+    before = timed(shown(Figures(), ready_replicas=1), {}, "2026-01-01T00:00:00Z")
+    after = unread(before, "pods: 403 Forbidden", "2026-01-02T00:00:00Z")
+    assert "ready" not in after
+    assert "phase" not in after
+    assert after["endpoint"] == before["endpoint"], "clients go on"
+    found = {each["type"]: each for each in after["conditions"]}
+    assert set(found) == set(ALWAYS)
+    assert {(each["status"], each["reason"]) for each in found.values()} == {("Unknown", "Unreadable")}
+    assert found["Ready"]["message"].startswith("pods: 403 Forbidden; ")
+    assert found["Ready"]["lastTransitionTime"] == "2026-01-02T00:00:00Z"
+    assert found["MetricsAvailable"]["lastTransitionTime"] == "2026-01-01T00:00:00Z", "it was unknown before"
+    assert unread(after, "pods: 403 Forbidden", "2026-01-03T00:00:00Z") == after
+
+
+def test_a_resource_without_a_status_and_a_paused_one_say_what_they_can() -> None:
+    found = unread({}, "pods: 403 Forbidden", "2026-01-02T00:00:00Z")["conditions"]
+    assert [each["type"] for each in found] == list(ALWAYS)
+    paused = {"type": "Paused", "status": "True", "reason": "Annotated", "message": "…", "lastTransitionTime": "…"}
+    assert unread({"conditions": [paused]}, "pods: 403", "2026-01-02T00:00:00Z")["conditions"][-1] == paused

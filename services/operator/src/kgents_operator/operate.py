@@ -27,6 +27,10 @@ TOGETHER_S: Final = 0.2
 FIRST_S: Final = 1.0
 LONGEST_S: Final = 300.0
 """Between two tries of what fails: from the first to the longest, doubled each time."""
+DOUBT_S: Final = 15.0
+"""For how long something cannot be read until the status of every resource says so: what was found last stands so
+long, as with every source of kgents."""
+LOOK_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -56,10 +60,14 @@ class Operator:
         """Why it cannot read all that it needs: nothing is changed then. Empty: it can."""
         if self._probe.fault:
             return self._probe.fault
-        found = next((each.fault for each in self._reflectors if each.fault), "")
-        return found or next(
+        return self._refused or next(
             (f"{each.kind.resource}: not listed yet" for each in self._reflectors if not each.is_synced), ""
         )
+
+    @property
+    def _refused(self) -> str:
+        """What the server answers to one of the watches instead of objects; empty: nothing."""
+        return next((each.fault for each in self._reflectors if each.fault), "")
 
     def touch(self, key: Key) -> None:
         """It is the turn of a resource, or of none if that does not exist."""
@@ -78,6 +86,7 @@ class Operator:
                 tasks.create_task(reflector.run())
             tasks.create_task(self._probe.run())
             tasks.create_task(self._sweep())
+            tasks.create_task(self._doubt())
             await self._dispatch(tasks)
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
@@ -125,6 +134,28 @@ class Operator:
             await self._clock.sleep(self._config.sweep_s)
             self._reconciler.compare_again()
             self.touch_all()
+
+    async def _doubt(self) -> None:
+        """While something cannot be read, let each resource say so, and let it be as found when that is over."""
+        since_s, said = None, dict[str, str]()  # uid → why
+        while True:
+            await self._clock.sleep(LOOK_S)
+            fault, now_s = self._refused, self._clock.monotonic_s()
+            if not fault:
+                if said:
+                    self.touch_all()
+                since_s, said = None, {}
+                continue
+            since_s = now_s if since_s is None else since_s
+            if now_s - since_s < DOUBT_S:
+                continue
+            for found in [each for each in self._resources.found.values() if said.get(each.uid) != fault]:
+                try:
+                    await self._reconciler.doubt(found.content, fault)
+                    said[found.uid] = fault
+                except (ApiError, TimeoutError) as error:
+                    since_s = now_s  # and is tried again after as long
+                    _log.warning("doubt_not_said", resource=found.uid, error=str(error))
 
     def _made(self) -> list[Reflector[Any]]:
         made = list[Reflector[Any]]()

@@ -18,7 +18,7 @@ from kgents_operator.plan import Apply, Grow, Remove, foreign, plan
 from kgents_operator.resources.definitions import API_VERSION, POSTGRES
 from kgents_operator.resources.postgres import PostgresCluster, Spec
 from kgents_operator.source import Writer
-from kgents_operator.status import Figures, Findings, changes, status, timed
+from kgents_operator.status import Figures, Findings, changes, status, timed, unread
 from kgents_operator.store import Objects, children
 from kgents_shared.kubernetes.error import ApiError
 from kgents_shared.kubernetes.sink import Key
@@ -201,6 +201,20 @@ class Reconciler:
         stores = [each for kind, each in self._stores.items() if kind in BY_KIND]
         return children(stores, owner.namespace, owner.name)
 
+    async def doubt(self, content: Json, fault: str) -> None:
+        """Say of one resource that its state is not known, since something cannot be read.
+
+        Raises:
+            ApiError: the server refused it.
+            TimeoutError: no answer in time.
+        """
+        owner, before, now = _owner(content), content.get("status") or {}, self._clock.now()
+        after = unread(before, fault, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        await self._writer.put_status(owner, after)
+        (ready,) = (each for each in after["conditions"] if each["type"] == "Ready")
+        if list(changes(before, {"conditions": [ready]})):  # one event, not one for each condition
+            await self._writer.events(owner, [ready], now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
     async def _say(self, content: Json, owner: Owner, spec: Spec, wanted: Desired, findings: Findings) -> None:
         """Write the status, if it is another one, and an event for each condition that changed."""
         objects = {place: each.content for place, each in self._children(owner).items()}
@@ -219,10 +233,14 @@ class Reconciler:
 
 def _read(content: Json) -> tuple[Owner, Spec, Refusal | None]:
     """The resource; one that is not as its schema says, since that is an older one, is refused."""
-    metadata = content["metadata"]
-    owner = Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], API_VERSION, POSTGRES.kind)
+    owner = _owner(content)
     try:
         return owner, msgspec.convert(content, PostgresCluster).spec, None
     except msgspec.ValidationError as error:
         refusal = Refusal("InvalidSpec", f"expected what the CustomResourceDefinition says, found: {error}")
         return owner, Spec(database="unreadable"), refusal
+
+
+def _owner(content: Json) -> Owner:
+    metadata = content["metadata"]
+    return Owner(metadata["name"], metadata.get("namespace", ""), metadata["uid"], API_VERSION, POSTGRES.kind)

@@ -14,6 +14,9 @@ Json = dict[str, Any]
 Phase = Literal["Pending", "Initializing", "Running", "Failed", "Degraded"]
 
 MESSAGE_CHARS_MAX: Final = 1000
+PAUSED: Final = "Paused"
+ALWAYS: Final = ("Accepted", "Ready", "Drift", "MetricsAvailable")
+"""The conditions that every resource has."""
 
 
 class Answer(Struct, frozen=True):
@@ -94,6 +97,24 @@ def timed(found: Status, before: Json, now: str) -> Json:
     if found.connections is not None:
         written["connections"] = {key: value for key, value in written["connections"].items() if value is not None}
     return written
+
+
+def unread(before: Json, fault: str, now: str) -> Json:
+    """The status while something that it is made of cannot be read: nothing is claimed that may be true no more.
+
+    Where clients connect stays, and so do figures, which have their own time.
+    """
+    known = {each.get("type"): each for each in before.get("conditions") or ()}
+    said = f"{fault}; nothing is changed until it can be read"[:MESSAGE_CHARS_MAX]
+    conditions = []
+    for type_ in [*ALWAYS, *(each for each in known if each not in (*ALWAYS, PAUSED))]:
+        old = known.get(type_, {})
+        since = old.get("lastTransitionTime", now) if old.get("status") == "Unknown" else now
+        answer = {"type": type_, "status": "Unknown", "reason": "Unreadable", "message": said}
+        generation = {"observedGeneration": before.get("observedGeneration", 0)}
+        conditions.append(answer | generation | {"lastTransitionTime": since})
+    kept = {key: value for key, value in before.items() if key not in ("phase", "ready")}
+    return kept | {"conditions": [*conditions, *(known[each] for each in known if each == PAUSED)]}
 
 
 def changes(before: Json, after: Json) -> Iterator[Json]:
@@ -188,7 +209,7 @@ def _others(
     else:
         yield Answer("MetricsAvailable", "Unknown", "NoFigures", figures.fault or "no figures of this server")
     if findings.is_paused:
-        yield Answer("Paused", "True", "Annotated", 'nothing is changed while kgents.io/paused is "true"')
+        yield Answer(PAUSED, "True", "Annotated", 'nothing is changed while kgents.io/paused is "true"')
 
 
 def _drift(findings: Findings) -> Answer:

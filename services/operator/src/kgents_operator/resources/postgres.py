@@ -178,8 +178,13 @@ class Status(Part, frozen=True):
     """What was found. Figures are those of the stream; absent: not known."""
 
     observed_generation: int = 0
-    phase: Literal["Pending", "Initializing", "Running", "Failed", "Degraded"] = "Pending"
-    ready: bool = False
+    phase: (
+        Annotated[
+            Literal["Pending", "Initializing", "Running", "Failed", "Degraded"], Meta(description="Absent: not known.")
+        ]
+        | None
+    ) = None
+    ready: Annotated[bool, Meta(description="Absent: not known.")] | None = None
     backend: Annotated[Literal["builtin", "cnpg"], Meta(description="Who runs the server.")] | None = None
     endpoint: str | None = None
     pooler_endpoint: str | None = None
