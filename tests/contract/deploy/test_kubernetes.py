@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kgents_cli.installed import load_service
+from kgents_operator.rights import roles
 from kgents_shared.runtime.config import SERVICES, load
 from release.chart import CHART, SCHEMA, document, services
 from release.kubernetes import OVERLAYS, PROFILES, rendered, template, workloads
@@ -47,8 +48,9 @@ def test_the_schema_of_the_values_is_that_of_the_settings() -> None:
     assert SCHEMA.read_text() == document(), "run `make fix`"
 
 
-def test_the_chart_has_the_role_that_the_collector_needs() -> None:
-    name = "collector-k8s-clusterrole.yaml"
+@pytest.mark.parametrize("service", ["collector-k8s", "operator"])
+def test_the_chart_has_the_role_that_a_service_needs(service: str) -> None:
+    name = f"{service}-clusterrole.yaml"
     assert (CHART / "files" / name).read_text() == (OVERLAYS / name).read_text(), "run `make fix`"
 
 
@@ -106,7 +108,8 @@ def not_restricted(name: str, spec: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: shares what belongs to its machine"
     if pod["runAsNonRoot"] is not True or not pod["runAsUser"] or pod["seccompProfile"]["type"] != "RuntimeDefault":
         yield f"{name}: may be root"
-    if spec["enableServiceLinks"] is not False or spec["automountServiceAccountToken"] is not ("k8s" in name):
+    asks_api = name in ("kgents-collector-k8s", "kgents-operator")
+    if spec["enableServiceLinks"] is not False or spec["automountServiceAccountToken"] is not asks_api:
         yield f"{name}: gets more than it needs"
     volumes = {key for volume in spec["volumes"] for key in volume if key != "name"}
     if not volumes <= {"configMap", "emptyDir", "secret"}:
@@ -232,6 +235,37 @@ def test_a_service_can_be_left_out_and_another_added() -> None:
     assert "kgents-alert-notifier" not in names
     assert "kgents-collector-k8s" in names
     assert "kgents-collector-db" not in names
+
+
+WITH_OPERATOR: Final = (*REQUIRED, "--set", "profile=edge,services.operator.enabled=true")
+
+
+def test_with_the_operator_its_pod_is_restricted_and_has_the_rights_that_it_was_generated_with() -> None:
+    plain, objects = named(helm(*REQUIRED, "--set", "profile=edge")), named(helm(*WITH_OPERATOR, namespace="live"))
+    added = {key for key in objects if key not in plain}
+    assert added == {
+        ("Deployment", "kgents-operator"), ("ServiceAccount", "kgents-operator"),
+        ("ClusterRole", "kgents-operator"), ("ClusterRoleBinding", "kgents-operator"),
+        ("Role", "kgents-operator-lease"), ("RoleBinding", "kgents-operator-lease"),
+    } | ({("NetworkPolicy", "kgents-operator"), ("PodDisruptionBudget", "kgents-operator")} & added)  # fmt: skip
+    whole, lease = roles(load_service("operator").config(lease_namespace="live"))
+    assert objects["ClusterRole", "kgents-operator"]["rules"] == whole["rules"]
+    assert objects["Role", "kgents-operator-lease"]["rules"] == lease["rules"]
+    assert objects["Role", "kgents-operator-lease"]["metadata"]["namespace"] == "live", "where its Lease is"
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        name = "kgents-operator" if kind == "ClusterRoleBinding" else "kgents-operator-lease"
+        subject = {"kind": "ServiceAccount", "name": "kgents-operator", "namespace": "live"}
+        assert objects[kind, name]["subjects"] == [subject]
+        assert objects[kind, name]["roleRef"]["name"] == name
+    spec = pods(list(objects.values()))["kgents-operator"]
+    assert list(not_restricted("kgents-operator", spec)) == []
+    (namespace,) = [each for each in spec["containers"][0]["env"] if each["name"].endswith("LEASE_NAMESPACE")]
+    assert namespace["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_of_kubernetes_takes_the_operator(version: str) -> None:
+    assert [fault for each in helm(*WITH_OPERATOR) for fault in faults(each, version)] == []
 
 
 def test_prometheus_operator_finds_every_service_where_it_is_asked_for() -> None:

@@ -9,7 +9,8 @@ from kgents_operator.resources.definitions import GROUP, POSTGRES, VERSION
 
 Json = dict[str, Any]
 
-READ: Final = ("get", "list", "watch")
+WATCHED: Final = ("list", "watch")
+READ: Final = ("get", *WATCHED)
 APPLIED: Final = (*READ, "create", "patch")
 """Server-side apply of an object that is absent needs `create` as well."""
 REMOVED: Final = (*APPLIED, "delete")
@@ -42,7 +43,7 @@ class Api(Struct, frozen=True):
         return "/".join(each for each in parts if each)
 
 
-POSTGRES_API: Final = Api(POSTGRES.kind, GROUP, VERSION, POSTGRES.plural, READ)
+POSTGRES_API: Final = Api(POSTGRES.kind, GROUP, VERSION, POSTGRES.plural, WATCHED)
 CHILDREN: Final = (
     Api("StatefulSet", "apps", "v1", "statefulsets", APPLIED),
     Api("Deployment", "apps", "v1", "deployments", REMOVED),
