@@ -159,8 +159,8 @@ class Current:
             return Recent(self._size, begin)
         known = Recent(self._size, msgspec.structs.replace(begin, seqs=tuple(first for first, _ in found.values())))
         for signal, (_, changes) in found.items():
-            for each in changes:
-                known.note(signal, each.seq, key_of(each.subject)[1], each.time_ns)
+            for change in changes:
+                known.note(signal, *change)
         return known
 
     def _read(self) -> Mark:
@@ -170,17 +170,17 @@ class Current:
         """When the message at a sequence was stored, as it was read; 0 before the first one, None if not known."""
         if not seq:
             return 0
-        if self._recent is not None and (found := self._recent.times_ns.get((signal, seq))) is not None:
+        if self._recent is not None and (found := self._recent.time_ns(signal, seq)) is not None:
             return found
         tail = self._live.positions[signal].tail  # also of messages that changed nothing
         return next((each.time_ns for each in tail if each.seq == seq), None)
 
-    async def _last(self, signal: str, seq: int) -> tuple[int, list[Delivery]]:
-        """The last changes of one stream, and after which sequence they are complete."""
+    async def _last(self, signal: str, seq: int) -> tuple[int, list[tuple[int, str, int]]]:
+        """The last changes of one stream (sequence, entity, time), and after which sequence they are complete."""
         session = await self._bus.session()
         stream = NAME_BY_SIGNAL[signal]
         seq = max(seq, (await stream_info(session, stream)).state.first_seq - 1)
-        changes: list[Delivery] = []
+        changes: list[tuple[int, str, int]] = []
         config = {"headers_only": True, **after(seq)}
         async with aclosing(replay(session, stream, [pattern(signal)], config, purpose="since")) as batches:
             async for batch in batches:
@@ -188,7 +188,7 @@ class Current:
                     if is_source(each.subject):  # it changed entities that its subject does not name
                         seq, changes = each.seq, []
                     else:
-                        changes.append(each)
+                        changes.append((each.seq, key_of(each.subject)[1], each.time_ns))
         return seq, changes
 
 

@@ -26,6 +26,7 @@ HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
+    (b"transfer-encoding", b"chunked"),  # `Client` writes parts of it itself
 ]
 
 
@@ -93,8 +94,9 @@ class Connections:
 
     def say(self, chunk: bytes) -> None:
         """Send something that is about no entity to every client."""
+        part = frames.part_of(chunk)
         for client in self._open:
-            client.offer(chunk)
+            client.offer(chunk, part=part)
 
     def note_silence(self, since: datetime | None, why: str = "") -> None:
         """Send `stale` or `live` to every client, however slow it is, and `stale` to those that begin meanwhile."""

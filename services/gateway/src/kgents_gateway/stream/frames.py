@@ -88,6 +88,11 @@ def heartbeat(time_ms: int) -> bytes:
     return b": %d\n\n" % time_ms
 
 
+def part_of(chunk: bytes) -> bytes:
+    """A chunk as a part of the body of a response whose `transfer-encoding` is `chunked`."""
+    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+
+
 def with_id(chunk: bytes, id_: str) -> bytes:
     """Frames that together bring the client to a mark: only the last of them carries it."""
     last = chunk.rfind(b"\n\n", 0, -2) + 2 if b"\n\n" in chunk[:-2] else 0

@@ -1,7 +1,8 @@
 """Clients that select the same: each change is rendered once for all of them."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -25,7 +26,7 @@ OUTDATED_SHARE: Final = 0.1
 EVERYTHING: Final = select()
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True, weakref=True):
     """Every selected entity, none of them older than the mark."""
 
     mark: Mark
@@ -46,7 +47,8 @@ class Group:
         self._current = current
         self._frames: list[bytes] = []
         self._keys: dict[str, None] = {}
-        self._snapshot: Snapshot | None = None
+        # Clients that come at once share one; it is as large as all entities, so no one else holds it.
+        self._snapshot: Callable[[], Snapshot | None] = lambda: None
         self._making = asyncio.Lock()
 
     def take(self, change: EntityChange) -> None:
@@ -66,8 +68,9 @@ class Group:
         chunk = b"".join(self._frames)
         if mark is not None:
             chunk = frames.with_id(chunk, str(mark))
+        part = frames.part_of(chunk)
         for client in self.clients:
-            client.offer(chunk, self._keys)
+            client.offer(chunk, self._keys, part)
         self._frames, self._keys = [], {}
 
     def state_of(self, keys: Iterable[str]) -> bytes:
@@ -90,9 +93,11 @@ class Group:
     async def snapshot(self) -> Snapshot:
         """What a client gets that knows nothing."""
         async with self._making:
-            if self._snapshot is None or self._is_outdated(self._snapshot.mark):
-                self._snapshot = await self._make()
-            return self._snapshot
+            snapshot = self._snapshot()
+            if snapshot is None or self._is_outdated(snapshot.mark):
+                snapshot = await self._make()
+                self._snapshot = weakref.ref(snapshot)
+            return snapshot
 
     def _is_outdated(self, mark: Mark) -> bool:
         changed = self._current.since(mark)
