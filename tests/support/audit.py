@@ -28,6 +28,15 @@ async def writes(bus: Bus) -> list[Write]:
     return list(found)
 
 
+async def trail(bus: Bus, target: str = "") -> list[tuple[str, str, str, str, str | None]]:
+    """Of every write, or of those of a target: the action, where it was decided, by whom, of what, and how it ended."""
+    return [
+        (each.record.action, each.record.via, each.record.by, each.record.target, each.outcome)
+        for each in await writes(bus)
+        if target in each.record.target
+    ]
+
+
 async def actions(bus: Bus) -> list[tuple[str, str | None]]:
     """The action of every write, and how it ended."""
     return [(each.record.action, each.outcome) for each in await writes(bus)]

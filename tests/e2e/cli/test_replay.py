@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
+from kgents_cli.alerting.author import user
 from kgents_cli.recorded.canonical import canonical
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.config import NatsConfig
@@ -14,6 +15,7 @@ from kgents_shared.bus.state_view import StateView
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ENTITY, HEALTH
 from kgents_shared.contract.recording import Recording, Row
+from support.audit import trail, writes
 from support.kgents_command import Kgents, result_of, run_kgents, start_kgents
 from support.nats_server import NatsServer
 from support.recorded_incident import POD, beat, entity, incident, judged, write, written
@@ -117,6 +119,10 @@ async def test_a_replay_ends_where_it_should(
             "orders": "running",
             "cart-7f": "pending",
         }
+        assert await trail(bus) == [("replay", "cli", user(), f"recording {file.name}", "done")]
+        [record] = [each.record for each in await writes(bus)]
+        assert record.cluster == "part"
+        assert record.after == {"file": str(file), "as": "part", "hold": True, "speed": 60.0}
     assert (await kgents("replay", str(file), "--speed", "0.1")).code == 2
     assert (await kgents("replay", str(file), "--until", "soon")).code == 2
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kgents_cli.alerting.author import user
 from kgents_shared.bus import edges
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.edges import Difference
@@ -15,6 +16,7 @@ from kgents_shared.contract.codec import ENTITY, encode
 from kgents_shared.contract.entity import Entity
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.wire import REMOVE
+from support.audit import trail
 from support.edge_site import EdgeSite, bus_of
 from support.edge_traffic import SOURCE, answers, beat, container, copied, report
 from support.streams import stored
@@ -57,6 +59,10 @@ async def test_an_entity_whose_removal_expired_during_a_cut_is_removed_once_its_
         assert f"only at the hub: {subject}" in await site.run(*named, "--dry-run", login="edge-sync")
         with pytest.raises(AssertionError, match="are new or went back"):
             await site.run(*named, login="edge-sync")
+        reader = bus_of(site.login("reader"))
+        async with reader:
+            [resync] = [each for each in await trail(reader) if each[0] == "edge-resync"]
+        assert resync == ("edge-resync", "cli", user(), "edge A", "failed")
         kept = await last_message(session, STREAM, container("A", 0).subject("entity", source=SOURCE))
         assert await edges.remove(session, [subject]) == 1
         found = await last_message(session, STREAM, subject)

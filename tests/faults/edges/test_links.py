@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from kgents_cli.alerting.author import user
 from kgents_shared.bus import edges
 from kgents_shared.bus.client import Bus
 from kgents_shared.bus.sources import filter_of
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
+from support.audit import trail
 from support.edge_site import EdgeSite, bus_of
 from support.edge_traffic import answers, beat, busy, copied, is_cut, is_linked, report
 from support.streams import stored
@@ -77,6 +79,9 @@ async def test_a_key_is_rotated_and_revoked_and_the_old_one_is_refused(tmp_path:
         assert "edges: [B]" in site.config.read_text()
         assert not [leaf for leaf in await site.leaves() if leaf == "edge-A"]
         assert "edge-B" in await site.leaves()  # every leaf's session has ended, and this one came back
+        of_edge = [each for each in await trail(hub) if each[0] in ("edge-rotate", "edge-revoke")]
+        of = ("cli", user(), "edge A", "done")
+        assert of_edge == [("edge-rotate", *of), ("edge-rotate", *of), ("edge-revoke", *of)]
 
 
 async def test_an_expired_certificate_lets_no_edge_in_until_a_new_one_is_loaded(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from kgents_shared.contract.codec import ACK, SILENCE, encode
 from kgents_shared.contract.errors import ConfigError
 from kgents_shared.contract.incident import Incident
 from kgents_shared.runtime.service import Context
+from support.audit import records, trail
 from support.http_stand_in import StandIn
 from support.in_process import published, run_in_process
 from support.nats_server import NatsServer
@@ -116,6 +117,10 @@ async def test_a_click_in_slack_acknowledges_and_silences(bus: Bus, tmp_path: Pa
         silences = [SILENCE.decode(each.payload) for each in await stored(bus, "KGENTS_SILENCE")]
         assert [(each.by, each.via, each.matchers[0].value) for each in silences] == [("ada", "slack", incident.id)]
         await eventually(lambda: published(context, "incident")[0].silenced_by == [silences[0].id])
+        acknowledged_there = ("acknowledge", "slack", "ada", f"incident {incident.id}", "done")
+        silenced_there = ("silence", "slack", "ada", f"silence {silences[0].id}", "done")
+        assert await trail(bus) == [acknowledged_there, silenced_there, silenced_there]
+        assert {each.origin for each in await records(bus)} == {"127.0.0.1"}
 
 
 async def test_what_a_person_does_at_pagerduty_is_done_here(bus: Bus, tmp_path: Path) -> None:
@@ -124,12 +129,15 @@ async def test_what_a_person_does_at_pagerduty_is_done_here(bus: Bus, tmp_path: 
         await eventually(lambda: acknowledged(context) == ("Tenex Engineer", "pagerduty"))
         assert await vendors.pagerduty("incident.unacknowledged", incident.id) == 200
         await eventually(lambda: acknowledged(context) is None)
+        of = ("pagerduty", "Tenex Engineer", f"incident {incident.id}", "done")
+        assert await trail(bus) == [("acknowledge", *of), ("unacknowledge", *of)]
 
 
 async def test_a_request_that_comes_again_or_late_changes_nothing(bus: Bus, tmp_path: Path) -> None:
     async with at_work(bus, tmp_path) as (context, vendors, incident):
         first = datetime.now(UTC)
         assert await vendors.pagerduty("incident.acknowledged", incident.id, at=first) == 200
+        await eventually(lambda: acknowledged(context) is not None)  # else both together would change nothing
         assert await vendors.pagerduty("incident.unacknowledged", incident.id) == 200
         await eventually(lambda: published(context, "incident")[0].revision == 3)
         assert await vendors.pagerduty("incident.acknowledged", incident.id, at=first) == 200  # delivered once more
@@ -172,6 +180,7 @@ async def test_only_signed_requests_of_the_two_paths_are_taken(bus: Bus, tmp_pat
         large = b"x" * (BODY_MAX + 1)
         assert await vendors.post("/slack", large, signed_as_slack(large, SECRET, now)) == 413
         assert await stored(bus, "KGENTS_ACK") == []
+        assert await trail(bus) == []
         assert acknowledged(context) is None
 
 

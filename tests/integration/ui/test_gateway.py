@@ -13,6 +13,7 @@ from kgents_shared.contract.codec import ACK, SILENCE
 from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.tokens import Token, digest_of
 from kgents_shared.view.selection import select
+from support.audit import trail
 from support.dashboard import dashboard
 from support.decisions import stored as store
 from support.gateway import caught_up, serving
@@ -72,7 +73,17 @@ async def test_what_is_decided_is_stored_in_the_name_of_the_token(bus: Bus, toke
             await shown.type("upgrade")
             await shown.press("enter", "y", "enter")
             [silence] = await eventually(lambda: stored(bus, NAME_BY_SIGNAL["silence"]))
-            assert SILENCE.decode(silence.payload, subject=silence.subject).by == "token ada"
+            quiet = SILENCE.decode(silence.payload, subject=silence.subject)
+            of = ("http", "token ada")
+            recorded = [
+                ("acknowledge", *of, f"incident {found.id}", "done"),
+                ("silence", *of, f"silence {quiet.id}", "done"),
+            ]
+
+            async def is_recorded() -> bool:
+                return await trail(bus) == recorded
+
+            await eventually(is_recorded)
         async with dashboard(GatewaySource(gateway.server.address, "reader", select()), size=(150, 40)) as shown:
             await shown.press("5")
             await shown.until(found.title)
@@ -80,6 +91,7 @@ async def test_what_is_decided_is_stored_in_the_name_of_the_token(bus: Bus, toke
             await shown.type("upgrade")
             await shown.press("enter", "y", "enter")
             await shown.until("not stored: 403")
+        assert await trail(bus) == recorded, "what is refused is no write"
 
 
 async def test_a_token_that_is_refused_and_a_gateway_that_is_gone_are_said(bus: Bus, tokens: Path) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from kgents_cli.alerting.author import user
 from kgents_shared.bus.client import Bus
 from kgents_shared.contract import subjects
 from kgents_shared.contract.codec import ACK, SILENCE, encode
@@ -12,6 +13,7 @@ from kgents_shared.contract.streams import NAME_BY_SIGNAL
 from kgents_shared.contract.unread import Unread
 from kgents_shared.contract.vocabulary.figures import nats
 from kgents_shared.contract.wire import Wire
+from support.audit import trail
 from support.build import make_ref
 from support.dashboard import dashboard, live
 from support.state import edge, make_alert, make_event, make_health, make_topology, publish
@@ -108,6 +110,8 @@ async def test_an_incident_is_acknowledged_and_shown_so_once_the_stream_says_so(
         [found] = await eventually(lambda: stored(bus, NAME_BY_SIGNAL["ack"]))
         message = ACK.decode(found.payload, subject=found.subject)
         assert (message.note, message.revision) == ("failing over", 1)
+        recorded = ("acknowledge", "cli", user(), f"incident {open_.id}", "done")
+        await eventually(lambda: has(bus, recorded))
         taken = incident(state="acknowledged", acknowledged=Acknowledged(by=message.by, at=NOW))
         await put(bus, taken.subject, taken)
         await shown.until("acknowledged by")
@@ -139,6 +143,12 @@ async def test_a_silence_needs_a_reason_and_a_yes(bus: Bus) -> None:
             ("kind", "pod"), ("namespace", "shop"), ("name", "cart"), ("check", "KG-001"),
         }  # fmt: skip
         await shown.until("ends in")
+        await eventually(lambda: has(bus, ("silence", "cli", user(), f"silence {silence.id}", "done")))
+
+
+async def has(bus: Bus, *recorded: tuple[str, ...]) -> bool:
+    """Whether just these writes are in the audit trail."""
+    return await trail(bus) == list(recorded)
 
 
 async def test_events_come_newest_first(bus: Bus) -> None:
