@@ -5,6 +5,7 @@ Over a real socket, since what a client sees of a reset or of half an answer no 
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -20,6 +21,8 @@ class Got:
     path: str
     headers: dict[str, str]
     body: bytes
+    at_s: float = field(default_factory=time.monotonic)
+    """When it had arrived, by a clock that only goes on."""
 
 
 @dataclass

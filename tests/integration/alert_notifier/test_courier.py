@@ -116,21 +116,21 @@ async def test_a_limit_stops_the_whole_receiver_until_the_time_it_names(ledger: 
         async with at_work(webhook(server), ledger) as courier:
             courier.want(target(incident(1)))
             courier.want(target(incident(2)))
-            await eventually(lambda: len(server.got) == 1)
-            await stays(lambda: len(server.got) == 1, 1.5)
             await eventually(lambda: len(server.processed) == 2)
+        first, second, _ = (each.at_s for each in server.got)
+        assert second - first >= 2.0
         assert ledger.notice("tool", ONE).doubts == 0
 
 
 async def test_a_receiver_that_hangs_delays_no_other(ledger: Ledger) -> None:
     async with StandIn(ok) as hung, StandIn(ok) as server:
-        hung.faults = [Fault("hang")]
+        hung.faults = [Fault("hang")] * 20  # also whatever is tried again on a slow machine
         async with at_work(webhook(hung), ledger, name="hung") as first, at_work(webhook(server), ledger) as second:
             first.want(target(incident()))
             await eventually(lambda: hung.got)
             second.want(target(incident()))
             await eventually(lambda: ledger.notice("tool", ONE).delivered == 1)
-            assert ledger.notice("hung", ONE).sending == 1
+            assert ledger.notice("hung", ONE).delivered == 0
 
 
 async def test_what_is_refused_waits_for_another_secret_and_is_a_problem(ledger: Ledger, tmp_path: Any) -> None:
@@ -147,7 +147,7 @@ async def test_what_is_refused_waits_for_another_secret_and_is_a_problem(ledger:
             file.write_text(f"{server.url}/new-canary")
             courier.retry_refused()
             await eventually(lambda: ledger.notice("tool", ONE).delivered == 1)
-            assert courier.problem is None
+            await eventually(lambda: courier.problem is None)
     assert "canary" not in repr(list(ledger.notices()))
 
 
